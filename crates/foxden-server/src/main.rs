@@ -1,0 +1,3 @@
+//! The `foxden` program.
+
+fn main() {}

@@ -1,0 +1,110 @@
+//! The trait every engine keeps, and the engines.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use foxden_model::{SyncTime, UserId};
+
+use crate::command::{BatchPart, Detail, Query, Write};
+use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
+
+/// A place where users' objects are kept.
+///
+/// Each method is one step for one user: it happens wholly or not at all. Limits and hooks have been
+/// dealt with before an engine is called. What every engine promises:
+///
+/// 1. No reader sees part of a write.
+/// 2. `modified` of a write is `max(clock, last + 0.01 s)`, where `last` is the highest time ever given
+///    to that user, by deletions too.
+/// 3. What was acknowledged is seen by every later read, and a read says as of when it speaks.
+/// 4. A guard is compared in the same step as the change; what is absent counts as time zero; a refused
+///    write leaves no trace.
+/// 5. If the outcome of a write cannot be known, the answer is `Unavailable`, and the write shows at
+///    most once.
+/// 6. Fields a patch does not give keep their value; on an absent or expired object they start empty.
+/// 7. An object whose expiry has come is absent for every reader and writer at once.
+/// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes
+///    before it, after expired objects are cleared away.
+/// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
+/// 10. A batch is unseen until committed, lives two hours, and ends with its commit.
+/// 11. Deleting a collection or a store costs the same whatever its size.
+/// 12. Several processes may serve one user at once, where the engine's documents say so.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// When each collection last changed and, if asked for, how much it holds.
+    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError>;
+    /// One bounded page of the objects that `query` asks for, in its order.
+    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError>;
+    /// Checks the guard and makes the change, as a single step.
+    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError>;
+    /// Lays patches aside in a batch, unseen until a write commits it.
+    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError>;
+    /// Removes what has expired and puts counts right, until the budget is spent.
+    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError>;
+    /// Whether the engine can serve right now.
+    async fn check(&self) -> Result<(), EngineError>;
+}
+
+/// Why an engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The guard did not hold; nothing changed.
+    #[error("changed at {modified}, after the client last read it")]
+    Stale {
+        /// The target's time.
+        modified: SyncTime,
+    },
+    /// The user's bytes had reached the quota; nothing changed.
+    #[error("{used} bytes used, {quota} allowed")]
+    OverQuota {
+        /// Bytes of payload before the write.
+        used: u64,
+        /// Bytes allowed.
+        quota: u64,
+    },
+    /// No open batch of that name, user and collection.
+    #[error("no such batch")]
+    NoSuchBatch,
+    /// The part would pass what a batch may hold; the batch stays as it was.
+    #[error("the batch would hold too many {0}")]
+    TooLarge(Excess),
+    /// The write would make more collections than a user may own.
+    #[error("a user may own at most 100 collections")]
+    TooManyCollections,
+    /// The page token is not one of this engine's.
+    #[error("the page token is not one of ours")]
+    BadCursor,
+    /// Others write; the same request may succeed in a moment.
+    #[error("too many writers at once")]
+    Busy,
+    /// The engine cannot tell or cannot serve.
+    #[error("the engine cannot serve")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What a batch would hold too many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Objects.
+    Objects,
+    /// Bytes of payload.
+    Bytes,
+}
+
+impl std::fmt::Display for Excess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Objects => "objects",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
+/// The collections one user may own.
+pub const MAX_COLLECTIONS: usize = 100;
+/// The objects one page may hold.
+pub const PAGE_OBJECTS: usize = 1000;
+/// The bytes of payload after which a page ends.
+pub const PAGE_BYTES: usize = 1 << 20;
+/// How long a batch lives, in seconds.
+pub const BATCH_SECONDS: i64 = 2 * 60 * 60;

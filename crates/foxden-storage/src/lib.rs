@@ -1,0 +1,19 @@
+//! Users' objects: the rules they are kept by and the engines that keep them.
+//!
+//! - [`storage`]: [`Storage`], what every surface calls
+//! - [`command`]: what can be asked of an engine, free of any protocol version
+//! - [`page`]: what a read answers
+//! - [`engine`]: the [`Engine`] trait and every engine
+
+pub mod command;
+pub mod engine;
+pub mod page;
+pub mod storage;
+
+pub use command::{
+    BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, PageToken, Patch, Query,
+    Selection, Target, Ttl, Write,
+};
+pub use engine::{Engine, EngineError, Excess};
+pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
+pub use storage::{Limits, Storage, StorageError};

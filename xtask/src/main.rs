@@ -1,0 +1,3 @@
+//! All of Foxden's automation, run as `cargo xtask <command>`.
+
+fn main() {}
