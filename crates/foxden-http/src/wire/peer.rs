@@ -1,0 +1,12 @@
+//! Who sent a request.
+
+use std::net::IpAddr;
+
+/// Who sent a request, as the listener saw it. Every request carries one as an extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address: the peer's own, or the last hop that a trusted proxy named.
+    pub address: IpAddr,
+    /// Whether nothing stands between: the peer is loopback or a Unix socket and sent no forwarding header.
+    pub is_direct: bool,
+}

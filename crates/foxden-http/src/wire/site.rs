@@ -1,0 +1,213 @@
+//! Where this server is found.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// The address that links, discovery, tokens and nodes are made of: scheme, host, port, and a path for
+/// storage and tokens. Pages and the account API always live at the root of the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    is_https: bool,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+/// A text that cannot be the public address of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadUrl(&'static str);
+
+/// What every surface knows about the server it belongs to.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Where it is found.
+    pub public_url: PublicUrl,
+    /// Whether it listens on loopback alone and its public address is loopback too. A request makes it
+    /// public all the same when it was forwarded or names another host.
+    pub is_loopback: bool,
+    /// Further names under which pages and account routes may be asked for.
+    pub other_hosts: Vec<String>,
+}
+
+impl PublicUrl {
+    /// Scheme, host and port, the port only where it is not the scheme's own; no trailing slash.
+    pub fn origin(&self) -> String {
+        let scheme = if self.is_https { "https" } else { "http" };
+        if self.port == self.default_port() {
+            format!("{scheme}://{}", self.host)
+        } else {
+            format!("{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+
+    /// Host, lower case, an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Host and port as people read them: the port only where it is not the scheme's own.
+    pub fn host_and_port(&self) -> String {
+        let origin = self.origin();
+        origin
+            .split_once("://")
+            .map_or(origin.clone(), |(_, rest)| rest.to_owned())
+    }
+
+    /// The port clients connect to.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether clients come by https.
+    pub const fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// The path below which storage and tokens are found: empty, or `/` and a name, without a slash at the end.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Origin and path: what nodes and token addresses begin with.
+    pub fn base(&self) -> String {
+        self.origin() + &self.path
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback_host(&self.host)
+    }
+
+    const fn default_port(&self) -> u16 {
+        if self.is_https { 443 } else { 80 }
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        let (scheme, rest) = text
+            .trim()
+            .split_once("://")
+            .ok_or(BadUrl("it must begin with https:// or http://"))?;
+        let is_https = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(BadUrl("it must begin with https:// or http://")),
+        };
+        if rest.contains(['?', '#', '@', ' ']) {
+            return Err(BadUrl("it may hold a host, a port and a path, nothing else"));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = split_port(authority)?;
+        if host.is_empty()
+            || !host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b))
+        {
+            return Err(BadUrl("its host must be a name or an address, in ASCII"));
+        }
+        let path = path.trim_matches('/');
+        let path = if path.is_empty() {
+            String::new()
+        } else {
+            format!("/{path}")
+        };
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
+        Ok(Self {
+            is_https,
+            host: host.to_ascii_lowercase(),
+            port,
+            path,
+        })
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base())
+    }
+}
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for BadUrl {}
+
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), BadUrl> {
+    // A colon inside brackets belongs to an IPv6 address.
+    let colon = authority
+        .rfind(':')
+        .filter(|&at| authority[at..].find(']').is_none());
+    let Some(colon) = colon else {
+        return Ok((authority, None));
+    };
+    let port = authority[colon + 1..]
+        .parse()
+        .map_err(|_| BadUrl("its port must be a number below 65536"))?;
+    Ok((&authority[..colon], Some(port)))
+}
+
+/// Whether a host, without a port, names this machine alone.
+pub fn is_loopback_host(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints_addresses() {
+        for (text, base, host_and_port) in [
+            (
+                "https://sync.example.org",
+                "https://sync.example.org",
+                "sync.example.org",
+            ),
+            (
+                "https://Sync.Example.org:443/",
+                "https://sync.example.org",
+                "sync.example.org",
+            ),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5000", "127.0.0.1:5000"),
+            ("https://a.b:8443/sync/", "https://a.b:8443/sync", "a.b:8443"),
+            ("http://[::1]:5000", "http://[::1]:5000", "[::1]:5000"),
+        ] {
+            let url: PublicUrl = text.parse().unwrap();
+            assert_eq!(
+                (url.base().as_str(), url.host_and_port().as_str()),
+                (base, host_and_port),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "sync.example.org",
+            "ftp://a",
+            "https://",
+            "https://a:99999",
+            "https://u@a",
+            "https://a?b",
+        ] {
+            assert!(text.parse::<PublicUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_what_only_this_machine_can_reach() {
+        for host in ["localhost", "127.0.0.1", "127.3.2.1", "[::1]", "LOCALHOST"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in ["example.org", "192.168.1.2", "[::2]", "localhost.example.org"] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+}
