@@ -1,3 +1,51 @@
 //! All of Foxden's automation, run as `cargo xtask <command>`.
+//!
+//! - [`test`]: sets up what the tests need and runs them all
+//! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
+//! - [`tidy`]: the rules of the house that a machine can check
+//! - [`cargo`]: how every command calls cargo
 
-fn main() {}
+#![expect(clippy::print_stdout, reason = "automation talks to whoever runs it")]
+
+mod cargo;
+mod ci;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test           set up what the tests need, then run all of them
+  ci             formatting, lints, tidy, documents, then the tests
+  tidy           check the rules of the house that a machine can check
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; false when it found something wrong and has said what.
+fn run(words: &[&str]) -> Result<bool> {
+    match words {
+        ["test", rest @ ..] => test::run(rest),
+        ["ci"] => ci::run(),
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprint!("{USAGE}");
+            Ok(words.is_empty())
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Sets up what the tests need, runs them all, and closes with one line: how many passed, failed and
+//! were skipped.
+
+mod tally;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::cargo::cargo;
+use crate::tidy;
+use tally::Tally;
+
+/// Runs all tests. Words given are passed on as filters for the first stage, and the other stages are left out.
+pub fn run(filters: &[&str]) -> Result<bool> {
+    let mut tally = Tally::default();
+    if filters.is_empty() {
+        tally.check("the rules of the house (cargo xtask tidy)", tidy::run()?);
+        stage(
+            &mut tally,
+            "all that needs nothing but this checkout",
+            &mut tests(&["--workspace"], &[]),
+        )?;
+        let long = tests(
+            &["--package", "foxden-server", "--test", "process"],
+            &["--ignored"],
+        );
+        stage(&mut tally, "repeated kills", &mut { long })?;
+    } else {
+        stage(
+            &mut tally,
+            "the tests asked for",
+            &mut tests(&["--workspace"], filters),
+        )?;
+    }
+    tally.print();
+    Ok(tally.is_good())
+}
+
+fn tests(what: &[&str], to_tests: &[&str]) -> Command {
+    let words = [&["test", "--no-fail-fast"], what, &["--"], to_tests].concat();
+    cargo(&words)
+}
+
+/// Runs one call of `cargo test`, showing what it prints and counting what it says.
+fn stage(tally: &mut Tally, name: &str, command: &mut Command) -> Result<()> {
+    println!("\n== {name}");
+    // One pipe for both streams: the program's name comes on one, its tests' names on the other.
+    let (output, writer) = std::io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn().context("cargo cannot be started")?;
+    // The command holds the pipe's writing end; the output ends when the last holder is gone.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        tally.read(&line);
+    }
+    let status = child.wait()?;
+    tally.stage_ended(name, status.success());
+    Ok(())
+}

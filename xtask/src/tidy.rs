@@ -1,0 +1,28 @@
+//! The rules of the house that a machine can check.
+
+mod arrows;
+mod files;
+mod walk;
+
+use anyhow::Result;
+
+use walk::Tree;
+
+/// Checks all rules, prints what is wrong, and says whether nothing is.
+pub fn run() -> Result<bool> {
+    let tree = Tree::read()?;
+    let mut faults = Vec::new();
+    faults.extend(files::headers(&tree));
+    faults.extend(files::sizes(&tree));
+    faults.extend(files::ignored_tests(&tree));
+    faults.extend(files::words(&tree));
+    faults.extend(arrows::crates(&tree));
+    faults.extend(arrows::surfaces(&tree));
+    faults.extend(arrows::request_table(&tree));
+    faults.sort();
+    for fault in &faults {
+        eprintln!("tidy: {fault}");
+    }
+    println!("tidy: {} files, {} faults", tree.files().count(), faults.len());
+    Ok(faults.is_empty())
+}

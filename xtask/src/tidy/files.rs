@@ -1,0 +1,105 @@
+//! What each file must be: headed, small, honest about its tests, and silent about the machine it was
+//! written on.
+
+use super::walk::{File, Tree};
+
+/// The most lines a file may have, its tests apart.
+const MOST_LINES: usize = 600;
+/// Where ignored tests may stand: `cargo xtask test` runs those of these programs.
+const RUN_WHEN_IGNORED: [&str; 2] = [
+    "crates/foxden-server/tests/process",
+    "crates/foxden-server/tests/firefox/",
+];
+
+/// Every Rust file opens with what is in it.
+pub fn headers(tree: &Tree) -> Vec<String> {
+    let is_bare = |file: &&File| !file.text.starts_with("//!") && !file.path.contains("/tests/fixtures/");
+    tree.rust()
+        .filter(is_bare)
+        .map(|file| format!("{}: opens without a //! header", file.path))
+        .collect()
+}
+
+/// No file grows beyond what one can read.
+pub fn sizes(tree: &Tree) -> Vec<String> {
+    let too_long = |file: &File| {
+        let lines = file.lines_without_tests();
+        (!file.is_test() && lines > MOST_LINES)
+            .then(|| format!("{}: {lines} lines, {MOST_LINES} allowed", file.path))
+    };
+    tree.rust().filter_map(too_long).collect()
+}
+
+/// An ignored test gives its reason and stands where the full run finds it.
+pub fn ignored_tests(tree: &Tree) -> Vec<String> {
+    let mut faults = Vec::new();
+    for file in tree.rust().filter(|file| !file.path.starts_with("xtask/")) {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let line = line.trim_start();
+            if !line.starts_with("#[ignore") {
+                continue;
+            }
+            if !line.starts_with("#[ignore = \"") {
+                faults.push(format!("{}:{number}: ignored without a reason", file.path));
+            } else if !RUN_WHEN_IGNORED.iter().any(|start| file.path.starts_with(start)) {
+                faults.push(format!(
+                    "{}:{number}: ignored, and no stage of the full run runs it",
+                    file.path
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// No file tells of unfinished work or of the machine it was written on.
+pub fn words(tree: &Tree) -> Vec<String> {
+    let refused = refused_words();
+    let mut faults = Vec::new();
+    for file in tree.files().filter(|file| !file.path.ends_with("Cargo.lock")) {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            if let Some(word) = refused.iter().find(|word| holds(line, word)) {
+                faults.push(format!("{}:{number}: says {word}", file.path));
+            }
+        }
+    }
+    faults
+}
+
+/// The words, put together from halves so that this list does not find itself.
+fn refused_words() -> Vec<String> {
+    let halves = [
+        ("TO", "DO"),
+        ("FIX", "ME"),
+        ("XX", "X"),
+        ("HA", "CK"),
+        ("todo", "!("),
+        ("unimplemented", "!("),
+        ("dbg", "!("),
+        ("/ro", "ot/."),
+        ("/ho", "me/"),
+    ];
+    halves.map(|(a, b)| format!("{a}{b}")).to_vec()
+}
+
+/// Whether the line holds the word as a word of its own.
+fn holds(line: &str, word: &str) -> bool {
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let is_name = word.ends_with(char::is_alphabetic);
+    line.match_indices(word).any(|(at, _)| {
+        let after = line[at + word.len()..].chars().next();
+        !joins(line[..at].chars().next_back()) && !(is_name && joins(after))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_words_and_not_parts_of_words() {
+        let word = refused_words().remove(0);
+        assert!(holds(&format!("// {word}: later"), &word));
+        assert!(!holds(&format!("MY{word}"), &word) && !holds(&format!("{word}S"), &word));
+    }
+}
