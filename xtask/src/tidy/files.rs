@@ -87,8 +87,9 @@ fn holds(line: &str, word: &str) -> bool {
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let is_name = word.ends_with(char::is_alphabetic);
     line.match_indices(word).any(|(at, _)| {
-        let after = line[at + word.len()..].chars().next();
-        !joins(line[..at].chars().next_back()) && !(is_name && joins(after))
+        let is_joined_before = joins(line[..at].chars().next_back());
+        let is_joined_after = is_name && joins(line[at + word.len()..].chars().next());
+        !is_joined_before && !is_joined_after
     })
 }
 

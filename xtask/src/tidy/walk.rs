@@ -1,5 +1,6 @@
 //! The tracked files of the checkout.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -54,7 +55,8 @@ impl Tree {
 
     /// The Rust files.
     pub fn rust(&self) -> impl Iterator<Item = &File> {
-        self.files().filter(|file| file.path.ends_with(".rs"))
+        self.files()
+            .filter(|file| Path::new(&file.path).extension().is_some_and(|is| is == "rs"))
     }
 
     /// One file, if it is there.
