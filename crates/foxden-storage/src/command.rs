@@ -32,7 +32,7 @@ pub struct Query {
 /// Which objects of a collection are meant. All conditions must hold; none means all objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Only these. An empty list selects nothing.
+    /// Only these, each once. An empty list selects nothing.
     pub ids: Option<Vec<ObjectId>>,
     /// `modified` later than this.
     pub newer: Option<SyncTime>,
@@ -136,7 +136,8 @@ pub enum Change {
         /// The patches; a later one of the same object is laid over an earlier one.
         patches: Vec<Patch>,
     },
-    /// Deletes the selected objects of a collection. A missing collection is not made and no time moves.
+    /// Deletes the selected objects of a collection, whose time moves even if none matched. A missing
+    /// collection is not made and no time moves.
     DeleteObjects {
         /// The collection.
         collection: CollectionName,
@@ -149,14 +150,15 @@ pub enum Change {
         /// When nothing matched, change nothing, not even a time ([`crate::Written::changed`] is false).
         or_refuse: bool,
     },
-    /// Deletes a collection at a cost that does not depend on its size. Missing: no time moves.
+    /// Deletes a collection at a cost that does not depend on its size. Missing: no time moves. Batches
+    /// opened for it stay.
     DeleteCollection {
         /// The collection.
         collection: CollectionName,
         /// Whether it stays listed, empty, with the time of the deletion.
         keeps_name: bool,
     },
-    /// Empties the store, open batches too. The highest time given out is kept.
+    /// Empties the store, open batches too, and always takes a time. The highest time given out is kept.
     DeleteAll,
     /// Makes a batch visible, all its objects at one time, and ends it.
     CommitBatch {

@@ -25,13 +25,14 @@ pub struct CollectionSummary {
     pub name: CollectionName,
     /// When it last changed.
     pub modified: SyncTime,
-    /// Its objects.
+    /// Its objects; without [`crate::Detail::Full`] this may be stale or zero.
     pub count: u64,
-    /// The bytes of their payloads.
+    /// The bytes of their payloads; likewise.
     pub bytes: u64,
 }
 
 /// A bounded piece of a read: at most 1,000 objects or 1 MiB of payload, but at least one object.
+/// With ids alone asked for, payloads are not read and do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The objects, in the order of the query.
@@ -40,7 +41,8 @@ pub struct Page {
     pub modified: Option<SyncTime>,
     /// Every write of this user that is not in here has a later time.
     pub as_of: SyncTime,
-    /// Where to go on, if anything that the query asks for is left.
+    /// Where to go on, if the selection holds more objects after these, be it this page or the query's
+    /// limit that ended them. With a limit of zero there is none.
     pub next: Option<PageToken>,
 }
 

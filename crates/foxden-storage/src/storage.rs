@@ -58,6 +58,9 @@ pub enum StorageError {
         /// The target's time.
         modified: SyncTime,
     },
+    /// The user's account is closed; nothing of it is served any more.
+    #[error("the user is closed")]
+    Closed,
     /// The user's space is full.
     #[error("{used} bytes used, {quota} allowed")]
     OverQuota {

@@ -15,18 +15,28 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 ///
 /// 1. No reader sees part of a write.
 /// 2. `modified` of a write is `max(clock, last + 0.01 s)`, where `last` is the highest time ever given
-///    to that user, by deletions too.
-/// 3. What was acknowledged is seen by every later read, and a read says as of when it speaks.
+///    to that user, by deletions too, or told as *as of* since the engine was opened (which matters
+///    only when the clock slips back). Staging moves no time.
+/// 3. What was acknowledged is seen by every later read, and a read says *as of* when it speaks: every
+///    write of this user that it has not seen will have a later time. With one process that is the
+///    hundredth before the clock, or before the oldest time given to a write still under way, but
+///    never less than the user's highest visible time.
 /// 4. A guard is compared in the same step as the change; what is absent counts as time zero; a refused
-///    write leaves no trace.
+///    write leaves no trace. Where a write fails several checks, the answer is the first of: guard,
+///    batch, quota, collections.
 /// 5. If the outcome of a write cannot be known, the answer is `Unavailable`, and the write shows at
 ///    most once.
 /// 6. Fields a patch does not give keep their value; on an absent or expired object they start empty.
-/// 7. An object whose expiry has come is absent for every reader and writer at once.
+///    Patches of one write (or batch) for one object are one patch, each laid over those before it:
+///    expiry is judged once, by what was there before the write.
+/// 7. An object whose expiry has come is absent for every reader and writer at once. It comes when the
+///    clock, not the time given to a write, has reached the clock at the write plus the ttl.
 /// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes
-///    before it, after expired objects are cleared away.
+///    before it, after expired objects are cleared away; clearing moves no time. The bytes that
+///    [`Written`] tells may still hold expired objects.
 /// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
-/// 10. A batch is unseen until committed, lives two hours, and ends with its commit.
+/// 10. A batch is unseen until committed, lives two hours from its opening, and ends with its commit
+///     or with the store. A refused commit leaves it open.
 /// 11. Deleting a collection or a store costs the same whatever its size.
 /// 12. Several processes may serve one user at once, where the engine's documents say so.
 #[async_trait]
