@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The one account model.
+
+pub mod token;

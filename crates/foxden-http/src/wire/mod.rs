@@ -2,7 +2,9 @@
 //!
 //! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
 //! - [`peer`]: [`Peer`], who sent a request
+//! - [`hawk`]: signed requests
 
+pub mod hawk;
 pub mod peer;
 pub mod site;
 

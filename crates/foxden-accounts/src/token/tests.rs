@@ -1,0 +1,146 @@
+//! Storage tokens against published vectors, and against those who would alter them.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECRET: &str = "TED KOPPEL IS A ROBOT";
+const ID: &str = "eyJ1aWQiOjQyLCJub2RlIjoiaHR0cHM6Ly9zeW5jLmV4YW1wbGUub3JnIiwiZXhwaXJlcyI6MTc2MzcwMDAwMCwiZnhhX3VpZCI6IjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmIiwiZnhhX2tpZCI6IjAwMDAwMDAwMDIzNDUtdTdzIiwiaGFzaGVkX2Z4YV91aWQiOiI0ZDAwZWNhZTY0Yjk4ZGQ3ZGM3ZGVhNjhkMGRkNjE1ZCIsImhhc2hlZF9kZXZpY2VfaWQiOiIzYTQxY2NjYmRkNjY2ZWJjNDE5OWYxZjlkMTI0OWQ0NCIsInNhbHQiOiJhMWIyYzMifXRjTSgOtrzN_H8ZdBmeeAjNqmHJLUndcU6NvOvU6se7";
+const KEY_TEXT: &str = "geOSMk2ledqZhejKLwnKwtoSaLOJUWWoxw8kGbKPZ9s=";
+
+/// Gives the salt of the published token.
+struct Salt;
+
+impl Chance for Salt {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(&[0xa1, 0xb2, 0xc3]);
+    }
+}
+
+fn claims() -> Claims<'static> {
+    Claims {
+        user: UserId(42),
+        node: "https://sync.example.org",
+        expires: 1_763_700_000,
+        fxa_uid: "0123456789abcdef0123456789abcdef",
+        fxa_kid: "0000000002345-u7s",
+        hashed_fxa_uid: Some("4d00ecae64b98dd7dc7dea68d0dd615d"),
+        hashed_device_id: Some("3a41cccbdd666ebc4199f1f9d1249d44"),
+    }
+}
+
+fn secrets(secret: &str) -> TokenSecrets {
+    TokenSecrets::new([], secret)
+}
+
+/// Any statement, signed with the secret.
+fn signed(statement: &str) -> String {
+    let mut bytes = statement.as_bytes().to_vec();
+    let signature = hmac::sign(&Secret::new(SECRET.as_bytes()).signing, &bytes);
+    bytes.extend_from_slice(signature.as_ref());
+    BASE64URL.encode(&bytes)
+}
+
+#[test]
+fn mints_the_published_token() {
+    let token = secrets(SECRET).mint(&claims(), &Salt);
+    assert_eq!(token.id, ID);
+    assert_eq!(token.key.as_str(), KEY_TEXT);
+}
+
+#[test]
+fn verifies_the_published_token() {
+    let verified = secrets(SECRET).verify(ID).unwrap();
+    assert_eq!(verified.user, UserId(42));
+    assert_eq!(&*verified.node, "https://sync.example.org");
+    assert_eq!(verified.expires.to_string(), "1763700000.00");
+    assert_eq!(verified.key.as_str(), KEY_TEXT);
+}
+
+#[test]
+fn derives_the_published_node_secret() {
+    let master = "6d61737465722d736563726574206f6e65206f66206120667576f0f1f2f3f4f5";
+    let derived = "f8d776339e5bc720c4f7080cbfe4a5ba30661b5311e6ab66fbce0fe85687f7bf";
+    assert_eq!(
+        node_secret(master.as_bytes(), "https://sync.example.org"),
+        derived
+    );
+    let token = TokenSecrets::derived([], master, "https://sync.example.org").mint(&claims(), &Salt);
+    assert!(secrets(derived).verify(&token.id).is_ok());
+}
+
+#[test]
+fn any_secret_verifies_and_the_last_one_signs() {
+    let both = TokenSecrets::new(["old"], "new");
+    let old = secrets("old").mint(&claims(), &Salt);
+    assert_eq!(both.verify(&old.id).unwrap().key, old.key);
+    let new = both.mint(&claims(), &Salt);
+    assert_eq!(secrets("new").verify(&new.id).unwrap().key, new.key);
+    assert_eq!(secrets("old").verify(&new.id).unwrap_err(), BadToken::WrongSecret);
+}
+
+#[test]
+fn a_token_of_the_few_members_that_a_purge_writes_is_enough() {
+    let claims = Claims {
+        hashed_fxa_uid: None,
+        hashed_device_id: None,
+        ..claims()
+    };
+    let token = secrets(SECRET).mint(&claims, &Salt);
+    assert_eq!(secrets(SECRET).verify(&token.id).unwrap().user, UserId(42));
+}
+
+#[test]
+fn takes_any_order_and_a_fraction_and_members_it_does_not_know() {
+    let id = signed(
+        r#"{ "salt":"a1b2c3", "new":[1], "expires":1763700000.5, "node":"https:\/\/a", "uid":7, "device_id":"x", "fxa_uid":"y" }"#,
+    );
+    let verified = secrets(SECRET).verify(&id).unwrap();
+    assert_eq!((verified.user, &*verified.node), (UserId(7), "https://a"));
+    assert_eq!(verified.expires.to_string(), "1763700000.50");
+}
+
+#[test]
+fn a_signature_does_not_excuse_what_is_missing() {
+    for statement in [
+        "",
+        "{}",
+        "[]",
+        r#"{"uid":-1,"node":"n","expires":1,"salt":"a"}"#,
+        r#"{"uid":"1","node":"n","expires":1,"salt":"a"}"#,
+        r#"{"uid":1,"node":"n","expires":"1","salt":"a"}"#,
+        r#"{"uid":1,"node":"n","expires":1}"#,
+        r#"{"uid":1,"node":"n","salt":"a"}"#,
+        r#"{"uid":1,"expires":1,"salt":"a"}"#,
+        r#"{"uid":1,"node":"n","expires":1,"salt":"a","hashed_fxa_uid":"h"}"#,
+        r#"{"uid":1,"node":"n","expires":1,"salt":"a","hashed_fxa_uid":"h","fxa_uid":"u","fxa_kid":"a b"}"#,
+    ] {
+        let refused = secrets(SECRET).verify(&signed(statement)).unwrap_err();
+        assert_eq!(refused, BadToken::Malformed, "{statement}");
+    }
+}
+
+#[test]
+fn secrets_and_keys_do_not_print_themselves() {
+    let token = secrets(SECRET).mint(&claims(), &Salt);
+    let printed = format!("{:?} {token:?} {:?}", secrets(SECRET), secrets(SECRET).verify(ID));
+    assert!(
+        !printed.contains("KOPPEL") && !printed.contains(KEY_TEXT),
+        "{printed}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(id in ".{0,400}") {
+        prop_assert!(secrets(SECRET).verify(&id).is_err());
+    }
+
+    #[test]
+    fn a_changed_character_is_refused(at in 0..ID.len(), new in "[A-Za-z0-9_-]") {
+        let mut id = ID.to_owned();
+        id.replace_range(at..=at, &new);
+        prop_assume!(id != ID);
+        prop_assert!(secrets(SECRET).verify(&id).is_err());
+    }
+}

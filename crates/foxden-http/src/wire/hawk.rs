@@ -1,0 +1,203 @@
+//! Hawk: requests signed with a key that both sides know. Storage requests are signed with a token's
+//! key, account requests with that of a session; what an id means is the surface's matter.
+
+#[cfg(test)]
+mod tests;
+
+use data_encoding::BASE64;
+use ring::{digest, hmac};
+
+/// The longest header looked at. A real one has about 600 bytes.
+pub const MAX_HEADER: usize = 8192;
+
+/// The members of an `Authorization: Hawk …` header, as the client wrote them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct HawkHeader<'a> {
+    /// Names the key.
+    pub id: &'a str,
+    /// When the client says it signed, in seconds.
+    pub ts: i64,
+    /// What makes two equal requests different.
+    pub nonce: &'a str,
+    /// The hash of the body, if the client gave one.
+    pub hash: Option<&'a str>,
+    /// The signature.
+    mac: &'a str,
+    ts_text: &'a str,
+    ext: Option<&'a str>,
+    app: Option<&'a str>,
+    dlg: Option<&'a str>,
+}
+
+/// What of a request is signed besides the header's own members.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// Upper case.
+    pub method: &'a str,
+    /// The path in pieces, in the client's own spelling: a prefix that was stripped on the way, and the rest
+    /// with its query.
+    pub path: [&'a str; 2],
+    /// The host the client meant: lower case, without a port.
+    pub host: &'a str,
+    /// The port the client meant.
+    pub port: u16,
+}
+
+/// Why a header is no Hawk header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadHawk {
+    /// Another scheme.
+    #[error("the credentials are not of the scheme Hawk")]
+    OtherScheme,
+    /// Not of the form `name="value", …`, or over [`MAX_HEADER`].
+    #[error("the hawk header is malformed")]
+    Malformed,
+    /// `id`, `ts`, `nonce` or `mac` is not there.
+    #[error("the hawk header lacks its {0}")]
+    Missing(&'static str),
+}
+
+impl<'a> HawkHeader<'a> {
+    /// Reads the value of an `Authorization` header in one pass. Members come in any order, quoted or not.
+    pub fn parse(header: &'a str) -> Result<Self, BadHawk> {
+        let (scheme, mut rest) = header.split_once(' ').unwrap_or((header, ""));
+        if !scheme.eq_ignore_ascii_case("Hawk") {
+            return Err(BadHawk::OtherScheme);
+        }
+        if header.len() > MAX_HEADER {
+            return Err(BadHawk::Malformed);
+        }
+        let mut members = Members::default();
+        while let Some((name, value, after)) = next_member(rest)? {
+            members.set(name, value)?;
+            rest = after;
+        }
+        members.finish()
+    }
+
+    /// Whether the key signed this request, compared in constant time.
+    pub fn is_signed_with(&self, key: &hmac::Key, request: &Signed<'_>) -> bool {
+        let Ok(mac) = BASE64.decode(self.mac.as_bytes()) else {
+            return false;
+        };
+        hmac::verify(key, self.normalized(request).as_bytes(), &mac).is_ok()
+    }
+
+    /// Whether the hash, where the client gave one, is that of this body. The comparison need not be
+    /// constant in time: whoever could profit from it does not know the key that signs the hash.
+    pub fn vouches_for(&self, content_type: &str, body: &[u8]) -> bool {
+        self.hash
+            .is_none_or(|hash| hash == payload_hash(content_type, body))
+    }
+
+    /// The text that is signed.
+    fn normalized(&self, request: &Signed<'_>) -> String {
+        let mut text = String::with_capacity(512);
+        let port = request.port.to_string();
+        let [prefix, path] = request.path;
+        let lines: [&[&str]; 9] = [
+            &["hawk.1.header"],
+            &[self.ts_text],
+            &[self.nonce],
+            &[request.method],
+            &[prefix, path],
+            &[request.host],
+            &[&port],
+            &[self.hash.unwrap_or_default()],
+            &[self.ext.unwrap_or_default()],
+        ];
+        let mut line = |pieces: &[&str]| {
+            for piece in pieces {
+                text.push_str(piece);
+            }
+            text.push('\n');
+        };
+        lines.into_iter().for_each(&mut line);
+        if let Some(app) = self.app {
+            line(&[app]);
+            line(&[self.dlg.unwrap_or_default()]);
+        }
+        text
+    }
+}
+
+/// The hash of a body, as a header's `hash` carries it. Parameters of the content type do not count.
+pub fn payload_hash(content_type: &str, body: &[u8]) -> String {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"hawk.1.payload\n");
+    context.update(media_type.to_ascii_lowercase().as_bytes());
+    context.update(b"\n");
+    context.update(body);
+    context.update(b"\n");
+    BASE64.encode(context.finish().as_ref())
+}
+
+#[derive(Default)]
+struct Members<'a> {
+    id: Option<&'a str>,
+    ts: Option<&'a str>,
+    nonce: Option<&'a str>,
+    mac: Option<&'a str>,
+    hash: Option<&'a str>,
+    ext: Option<&'a str>,
+    app: Option<&'a str>,
+    dlg: Option<&'a str>,
+}
+
+impl<'a> Members<'a> {
+    fn set(&mut self, name: &str, value: &'a str) -> Result<(), BadHawk> {
+        let member = match name {
+            "id" => &mut self.id,
+            "ts" => &mut self.ts,
+            "nonce" => &mut self.nonce,
+            "mac" => &mut self.mac,
+            "hash" => &mut self.hash,
+            "ext" => &mut self.ext,
+            "app" => &mut self.app,
+            "dlg" => &mut self.dlg,
+            _ => return Ok(()),
+        };
+        match member.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(BadHawk::Malformed),
+        }
+    }
+
+    fn finish(self) -> Result<HawkHeader<'a>, BadHawk> {
+        let filled = |value: Option<&'a str>| value.filter(|value| !value.is_empty());
+        let need = |value, name| filled(value).ok_or(BadHawk::Missing(name));
+        let ts_text = need(self.ts, "ts")?;
+        Ok(HawkHeader {
+            id: need(self.id, "id")?,
+            ts: ts_text.parse().map_err(|_| BadHawk::Malformed)?,
+            ts_text,
+            nonce: need(self.nonce, "nonce")?,
+            mac: need(self.mac, "mac")?,
+            hash: filled(self.hash),
+            ext: self.ext,
+            app: filled(self.app),
+            dlg: self.dlg,
+        })
+    }
+}
+
+/// The first `name=value` of a list, and what follows it.
+fn next_member(list: &str) -> Result<Option<(&str, &str, &str)>, BadHawk> {
+    let list = list.trim_start_matches([' ', ',', '\t']);
+    if list.is_empty() {
+        return Ok(None);
+    }
+    let (name, rest) = list.split_once('=').ok_or(BadHawk::Malformed)?;
+    let (value, rest) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').ok_or(BadHawk::Malformed)?,
+        None => rest.split_at(rest.find([',', ' ']).unwrap_or(rest.len())),
+    };
+    let is_plain = value.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\');
+    let is_ended = rest.is_empty() || rest.starts_with([',', ' ']);
+    if is_plain && is_ended {
+        Ok(Some((name, value, rest)))
+    } else {
+        Err(BadHawk::Malformed)
+    }
+}
