@@ -3,10 +3,12 @@
 //! - [`test`]: sets up what the tests need and runs them all
 //! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
 //! - [`tidy`]: the rules of the house that a machine can check
+//! - [`bench`]: measures a release server
 //! - [`cargo`]: how every command calls cargo
 
 #![expect(clippy::print_stdout, reason = "automation talks to whoever runs it")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod test;
@@ -22,6 +24,7 @@ usage: cargo xtask <command>
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
   tidy           check the rules of the house that a machine can check
+  bench [SECS]   measure a release server and write docs/performance.md
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
+        ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{USAGE}");
             Ok(words.is_empty())

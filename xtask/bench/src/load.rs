@@ -1,0 +1,126 @@
+//! A closed-loop load: each connection sends its next request when the last was answered.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// What one connection sends, over and over.
+pub type Script = Vec<Vec<u8>>;
+
+/// What a round gave.
+pub struct Round {
+    /// Answers a second.
+    pub rate: f64,
+    /// Every answer's time, rising.
+    pub times: Vec<Duration>,
+}
+
+impl Round {
+    /// The time below which that share of the answers came.
+    pub fn percentile(&self, share: f64) -> Duration {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index into a list, from a share between 0 and 1"
+        )]
+        let at = (self.times.len() as f64 * share) as usize;
+        self.times
+            .get(at.min(self.times.len().saturating_sub(1)))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Runs every script on a connection of its own for so long. Any status that is not 2xx ends the run.
+pub async fn run(port: u16, scripts: &[Script], length: Duration) -> Result<Round> {
+    let mut connections = JoinSet::new();
+    let start = Instant::now();
+    for script in scripts {
+        let script = script.clone();
+        connections.spawn(async move { connection(port, &script, start + length).await });
+    }
+    let mut times = Vec::new();
+    while let Some(done) = connections.join_next().await {
+        times.extend(done??);
+    }
+    let length = start.elapsed();
+    times.sort_unstable();
+    #[expect(clippy::cast_precision_loss, reason = "a count of answers")]
+    let rate = times.len() as f64 / length.as_secs_f64();
+    Ok(Round { rate, times })
+}
+
+/// Sends one script once, on one connection.
+pub async fn once(port: u16, script: &Script) -> Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut buffer = Vec::new();
+    for request in script {
+        stream.write_all(request).await?;
+        read_answer(&mut stream, &mut buffer).await?;
+    }
+    Ok(())
+}
+
+async fn connection(port: u16, script: &Script, end: Instant) -> Result<Vec<Duration>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    let mut times = Vec::new();
+    let mut buffer = Vec::with_capacity(1 << 16);
+    'all: loop {
+        for request in script {
+            let start = Instant::now();
+            if start >= end {
+                break 'all;
+            }
+            stream.write_all(request).await?;
+            read_answer(&mut stream, &mut buffer).await?;
+            times.push(start.elapsed());
+        }
+    }
+    Ok(times)
+}
+
+/// Reads one answer, leaving the buffer empty.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+    buffer.clear();
+    let head = loop {
+        if stream.read_buf(buffer).await? == 0 {
+            bail!("the server closed the connection");
+        }
+        if let Some(at) = find(buffer, b"\r\n\r\n") {
+            break at + 4;
+        }
+    };
+    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+    if !text.starts_with("http/1.1 2") {
+        let line = text.lines().next().unwrap_or_default();
+        bail!("answered {line}: {}", String::from_utf8_lossy(&buffer[head..]));
+    }
+    let length = text
+        .split("content-length: ")
+        .nth(1)
+        .and_then(|rest| rest.split('\r').next());
+    if let Some(length) = length {
+        let all = head + length.parse::<usize>().context("content-length")?;
+        while buffer.len() < all {
+            if stream.read_buf(buffer).await? == 0 {
+                bail!("the server closed the connection in the middle of an answer");
+            }
+        }
+        return Ok(());
+    }
+    while !buffer.ends_with(b"\r\n0\r\n\r\n") {
+        if stream.read_buf(buffer).await? == 0 {
+            bail!("the server closed the connection in the middle of a chunk");
+        }
+    }
+    Ok(())
+}
+
+fn find(text: &[u8], what: &[u8]) -> Option<usize> {
+    text.windows(what.len()).position(|window| window == what)
+}

@@ -1,0 +1,41 @@
+//! Measures a release server beside reference programs and writes `docs/performance.md`.
+//!
+//! - [`reference`]: the two programs everything is compared with
+//! - [`load`]: a closed-loop load of prepared requests
+//! - [`request`]: requests signed before the run
+//! - [`process`]: servers started for the run, and what they cost
+//! - [`duel`]: one case, measured in alternating rounds
+//! - [`cases`]: what is measured
+//! - [`report`]: the page it becomes
+
+#![expect(clippy::print_stdout, reason = "a measurement talks to whoever runs it")]
+
+mod cases;
+mod duel;
+mod load;
+mod process;
+mod reference;
+mod report;
+mod request;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["reference", kind, port, folder] => reference::serve(kind, port.parse()?, folder.into()).await,
+        ["run", foxden, page, seconds] => {
+            let figures = cases::run(
+                &PathBuf::from(foxden),
+                seconds.parse().context("seconds a round")?,
+            )
+            .await?;
+            report::write(&PathBuf::from(page), &figures)
+        }
+        _ => bail!("usage: foxden-bench run <foxden program> <page to write> <seconds a round>"),
+    }
+}

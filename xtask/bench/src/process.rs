@@ -1,0 +1,153 @@
+//! Servers started for the run, and what they cost.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::request::SECRET;
+
+/// A server process with a folder of its own; both go when this is dropped.
+pub struct Process {
+    child: Child,
+    folder: PathBuf,
+    /// The port it listens on.
+    pub port: u16,
+}
+
+/// Whether every sync of the disk takes two milliseconds more, as on a user's disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// This machine's own.
+    AsItIs,
+    /// Two milliseconds a sync.
+    Slow,
+}
+
+impl Process {
+    /// A fresh Foxden.
+    pub async fn foxden(program: &Path, disk: Disk) -> Result<Self> {
+        let (port, folder) = place("foxden")?;
+        let mut command = Command::new(program);
+        command
+            .arg("serve")
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .arg("--data-dir")
+            .arg(folder.join("data"))
+            .args(["--log", "error"])
+            .env("FOXDEN__MASTER_SECRET", SECRET);
+        Self::start(command, port, folder, disk).await
+    }
+
+    /// A fresh reference program of that kind.
+    pub async fn reference(kind: &str, disk: Disk) -> Result<Self> {
+        let (port, folder) = place(kind)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["reference", kind, &port.to_string()]).arg(&folder);
+        Self::start(command, port, folder, disk).await
+    }
+
+    async fn start(mut command: Command, port: u16, folder: PathBuf, disk: Disk) -> Result<Self> {
+        if disk == Disk::Slow {
+            command.env("LD_PRELOAD", shim()?);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command
+            .spawn()
+            .with_context(|| format!("{command:?} cannot be started"))?;
+        let mut process = Self { child, folder, port };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(process);
+            }
+            if let Some(status) = process.child.try_wait()? {
+                bail!("{command:?} ended with {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{command:?} does not listen on {port}")
+    }
+
+    /// Processor time used so far, by all its threads.
+    pub fn cpu(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
+        // The kernel tells these in hundredths of a second on every machine it runs on.
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// Bytes of memory it holds.
+    pub fn memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("VmRSS")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// Bytes its data folder takes on disk.
+    pub fn disk(&self) -> Result<u64> {
+        size_of(&self.folder)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, and its folder may be gone: both are what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn size_of(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() {
+            size_of(&entry.path())?
+        } else {
+            entry.metadata()?.len()
+        };
+    }
+    Ok(bytes)
+}
+
+/// A free port and an empty folder.
+fn place(name: &str) -> Result<(u16, PathBuf)> {
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let folder = std::env::temp_dir().join(format!("foxden-bench-{}-{name}-{port}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok((port, folder))
+}
+
+/// Compiles the library that makes every sync two milliseconds longer.
+fn shim() -> Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("foxden-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let library = folder.join("slow_sync.so");
+    if !library.exists() {
+        let source = folder.join("slow_sync.c");
+        std::fs::write(&source, include_str!("slow_sync.c"))?;
+        let status = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O2", "-o"])
+            .arg(&library)
+            .arg(&source)
+            .arg("-ldl")
+            .status();
+        if !status.context("cc cannot be started")?.success() {
+            bail!("slow_sync.c does not compile");
+        }
+    }
+    Ok(library)
+}

@@ -1,0 +1,99 @@
+//! Requests signed before the run, as a browser signs them.
+
+use data_encoding::{BASE64, BASE64URL};
+use ring::{hkdf, hmac};
+
+/// The secret that the measured server and this program share.
+pub const SECRET: &str = "a secret for measuring, and for nothing else";
+
+/// Writes requests for one user of the server at one port.
+pub struct Signer {
+    user: u64,
+    port: u16,
+    id: String,
+    key: hmac::Key,
+}
+
+struct KeyLength;
+
+impl hkdf::KeyType for KeyLength {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+fn derive(salt: &[u8], info: &[u8]) -> [u8; 32] {
+    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, salt);
+    let mut key = [0; 32];
+    salt.extract(SECRET.as_bytes())
+        .expand(&[info], KeyLength)
+        .and_then(|okm| okm.fill(&mut key))
+        .expect("32 bytes are within what HKDF gives");
+    key
+}
+
+impl Signer {
+    /// A token for that user that lasts for the run.
+    pub fn new(user: u64, port: u16) -> Self {
+        let payload = format!(
+            r#"{{"uid":{user},"node":"http://127.0.0.1:{port}","expires":4102444800,"salt":"a1b2c3"}}"#
+        );
+        let signing = hmac::Key::new(
+            hmac::HMAC_SHA256,
+            &derive(b"", b"services.mozilla.com/tokenlib/v1/signing"),
+        );
+        let mut token = payload.into_bytes();
+        let signature = hmac::sign(&signing, &token);
+        token.extend_from_slice(signature.as_ref());
+        let id = BASE64URL.encode(&token);
+        let info = [b"services.mozilla.com/tokenlib/v1/derive/", id.as_bytes()].concat();
+        let key = BASE64URL.encode(&derive(b"a1b2c3", &info));
+        Self {
+            user,
+            port,
+            id,
+            key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
+        }
+    }
+
+    /// The bytes of a request; `path` goes on after the user's root.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
+        let path = format!("/1.5/{}{path}", self.user);
+        let port = self.port;
+        let normal = format!("hawk.1.header\n1763690000\nabcdef\n{method}\n{path}\n127.0.0.1\n{port}\n\n\n");
+        let mac = BASE64.encode(hmac::sign(&self.key, normal.as_bytes()).as_ref());
+        let id = &self.id;
+        let length = body.len();
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: Firefox/153.0\r\n\
+             accept: application/json;q=0.9,*/*;q=0.2\r\n\
+             authorization: Hawk id=\"{id}\", ts=\"1763690000\", nonce=\"abcdef\", mac=\"{mac}\"\r\n"
+        );
+        if method != "GET" {
+            request += "content-type: text/plain\r\n";
+            request += &["content-length: ", &length.to_string(), "\r\n"].concat();
+        }
+        request += "\r\n";
+        request += body;
+        request.into_bytes()
+    }
+}
+
+/// A body of so many objects of 300 bytes, their ids beginning at a number.
+pub fn objects(first: u64, count: u64) -> String {
+    let payload = "Qm9va21hcmtzIGFuZCBoaXN0b3J5".repeat(11);
+    let payload = &payload[..300];
+    let objects: Vec<String> = (first..first + count)
+        .map(|n| format!(r#"{{"id":"{}","payload":"{payload}"}}"#, id(n)))
+        .collect();
+    format!("[{}]", objects.join(","))
+}
+
+/// An id of twelve characters that follows from a number and does not sort as it does.
+pub fn id(number: u64) -> String {
+    let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = [0; 9];
+    bytes[..8].copy_from_slice(&(mixed ^ (mixed >> 29)).to_le_bytes());
+    bytes[8] = number.to_le_bytes()[0];
+    BASE64URL.encode(&bytes)
+}
