@@ -3,10 +3,13 @@
 //! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`hawk`]: signed requests
+//! - [`note`]: [`Note`], what a surface tells the log about a request
 
 pub mod hawk;
+pub mod note;
 pub mod peer;
 pub mod site;
 
+pub use note::Note;
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};

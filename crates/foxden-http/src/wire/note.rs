@@ -1,0 +1,37 @@
+//! What the log's line for a request says beyond method, path, status and time.
+
+use std::borrow::Cow;
+
+use foxden_model::UserId;
+
+/// What a surface tells the log about one request, as an extension of its answer.
+///
+/// It never holds a secret, a token or its id, an address or a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// How the caller showed who it is: `hawk`, `session`, `bearer`, `basic`.
+    pub auth: Option<&'static str>,
+    /// The store or account the request was for.
+    pub user: Option<UserId>,
+    /// Why it was refused, or what went wrong beneath: an error with its sources.
+    pub why: Option<Cow<'static, str>>,
+}
+
+impl Note {
+    /// A caller known by these means.
+    pub fn caller(auth: &'static str, user: UserId) -> Self {
+        Self {
+            auth: Some(auth),
+            user: Some(user),
+            why: None,
+        }
+    }
+
+    /// A refusal and its reason, in words for whoever runs the server.
+    pub fn refused(why: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            why: Some(why.into()),
+            ..Self::default()
+        }
+    }
+}
