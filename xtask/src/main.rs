@@ -4,6 +4,7 @@
 //! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
 //! - [`tidy`]: the rules of the house that a machine can check
 //! - [`bench`]: measures a release server
+//! - [`fuzz`]: fuzzes every parser that meets the network
 //! - [`cargo`]: how every command calls cargo
 
 #![expect(clippy::print_stdout, reason = "automation talks to whoever runs it")]
@@ -11,6 +12,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -24,6 +26,7 @@ usage: cargo xtask <command>
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
   tidy           check the rules of the house that a machine can check
+  fuzz [SECS]    fuzz every parser, so long each
   bench [SECS]   measure a release server and write docs/performance.md
 ";
 
@@ -46,6 +49,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
             eprint!("{USAGE}");

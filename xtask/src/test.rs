@@ -9,8 +9,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
-use crate::tidy;
+use crate::{fuzz, tidy};
 use tally::Tally;
+
+/// How long every parser is fuzzed in the tests; longer before a release (`cargo xtask fuzz`).
+const FUZZ_SECONDS: u32 = 3;
 
 /// Runs all tests. Words given are passed on as filters for the first stage, and the other stages are left out.
 pub fn run(filters: &[&str]) -> Result<bool> {
@@ -27,6 +30,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
             &["--ignored"],
         );
         stage(&mut tally, "repeated kills", &mut { long })?;
+        fuzz_briefly(&mut tally);
     } else {
         stage(
             &mut tally,
@@ -36,6 +40,25 @@ pub fn run(filters: &[&str]) -> Result<bool> {
     }
     tally.print();
     Ok(tally.is_good())
+}
+
+/// Gives every parser a few seconds.
+fn fuzz_briefly(tally: &mut Tally) {
+    println!("\n== every parser, fuzzed for {FUZZ_SECONDS} seconds");
+    match fuzz::all(FUZZ_SECONDS) {
+        Ok(targets) => {
+            for (target, crash) in targets {
+                if let Some(crash) = &crash {
+                    println!("{}", crash.said);
+                }
+                tally.check(&format!("fuzz {target}"), crash.is_none());
+            }
+        }
+        Err(error) => {
+            println!("{error:#}");
+            tally.check("fuzz targets build and start", false);
+        }
+    }
 }
 
 fn tests(what: &[&str], to_tests: &[&str]) -> Command {

@@ -1,0 +1,105 @@
+//! Fuzzes every parser that meets the network, on the stable compiler: coverage comes from LLVM's own pass.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::{cargo, must, root, target_dir};
+
+/// Coverage for libFuzzer without a sanitizer.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// A parser that failed, and what the fuzzer said last.
+pub struct Crash {
+    /// The target.
+    pub target: String,
+    /// The end of its output; it names the file with the input.
+    pub said: String,
+}
+
+/// Runs every target; the first word is the seconds each gets, sixty without.
+pub fn run(words: &[&str]) -> Result<bool> {
+    let seconds = words
+        .first()
+        .map_or(Ok(60), |word| word.parse())
+        .context("seconds for each target")?;
+    let mut is_good = true;
+    for (target, crash) in all(seconds)? {
+        match crash {
+            None => println!("fuzz {target}: no panic in {seconds} s"),
+            Some(crash) => {
+                is_good = false;
+                println!("fuzz {}: failed\n{}", crash.target, crash.said);
+            }
+        }
+    }
+    Ok(is_good)
+}
+
+/// Builds and runs every target for so many seconds.
+pub fn all(seconds: u32) -> Result<Vec<(String, Option<Crash>)>> {
+    let host = host()?;
+    let folder = target_dir().with_file_name("fuzz");
+    let mut build = cargo(&["build", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
+    must(build.env("RUSTFLAGS", FLAGS).env("CARGO_TARGET_DIR", &folder))?;
+    let programs = folder.join(&host).join("debug");
+    targets()?
+        .into_iter()
+        .map(|target| one(&programs, target, seconds))
+        .collect()
+}
+
+fn one(programs: &std::path::Path, target: String, seconds: u32) -> Result<(String, Option<Crash>)> {
+    let corpus = programs.join("corpus").join(&target);
+    std::fs::create_dir_all(&corpus)?;
+    let output = Command::new(programs.join(&target))
+        .arg(&corpus)
+        .args([
+            &format!("-max_total_time={seconds}"),
+            "-max_len=4096",
+            "-rss_limit_mb=2048",
+            "-timeout=10",
+        ])
+        .arg(format!("-artifact_prefix={}/", corpus.display()))
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("the fuzz target {target} cannot be started"))?;
+    let crash = (!output.status.success()).then(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let from = said.lines().count().saturating_sub(30);
+        Crash {
+            target: target.clone(),
+            said: said.lines().skip(from).collect::<Vec<_>>().join("\n"),
+        }
+    });
+    Ok((target, crash))
+}
+
+/// The names of the targets, from their files.
+fn targets() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root().join("fuzz/targets"))? {
+        let path: PathBuf = entry?.path();
+        if path.extension().is_some_and(|is| is == "rs") {
+            names.extend(path.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The machine's own target. It is named to cargo so that build scripts are built without coverage.
+fn host() -> Result<String> {
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .context("rustc cannot be started")?;
+    let text = String::from_utf8(output.stdout)?;
+    match text.lines().find_map(|line| line.strip_prefix("host: ")) {
+        Some(host) => Ok(host.to_owned()),
+        None => bail!("rustc does not name its host"),
+    }
+}
