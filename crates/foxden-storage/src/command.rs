@@ -287,6 +287,23 @@ impl Patch {
         }
     }
 
+    /// This patch laid over an earlier one of the same object: what it does not give, the earlier does.
+    #[must_use]
+    pub fn laid_over(self, earlier: Self) -> Self {
+        Self {
+            id: self.id,
+            payload: self.payload.or(earlier.payload),
+            sortindex: self.sortindex.or(earlier.sortindex),
+            parent_id: self.parent_id.or(earlier.parent_id),
+            predecessor_id: self.predecessor_id.or(earlier.predecessor_id),
+            ttl: match self.ttl {
+                Ttl::Keep => earlier.ttl,
+                Ttl::Never | Ttl::In(_) => self.ttl,
+            },
+            renews: self.renews || earlier.renews,
+        }
+    }
+
     /// Bytes of payload it brings.
     pub fn bytes(&self) -> u64 {
         match &self.payload {
@@ -303,6 +320,15 @@ impl<T> Field<T> {
             Self::Keep => {}
             Self::Clear => *to = None,
             Self::Set(value) => *to = Some(value),
+        }
+    }
+
+    /// This if it was given, else the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Keep => other,
+            Self::Clear | Self::Set(_) => self,
         }
     }
 

@@ -14,6 +14,6 @@ pub use command::{
     BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, PageToken, Patch, Query,
     Selection, Target, Ttl, Write,
 };
-pub use engine::{Engine, EngineError, Excess};
+pub use engine::{Engine, EngineError, Excess, MemoryEngine};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
 pub use storage::{Limits, Storage, StorageError};

@@ -1,5 +1,7 @@
 //! The trait every engine keeps, and the engines.
 
+pub mod memory;
+
 use std::error::Error;
 
 use async_trait::async_trait;
@@ -7,6 +9,8 @@ use foxden_model::{SyncTime, UserId};
 
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
+
+pub use memory::MemoryEngine;
 
 /// A place where users' objects are kept.
 ///

@@ -1,0 +1,155 @@
+//! Which objects a query means, in which order, and the page that holds them.
+
+use std::cmp::Ordering;
+
+use foxden_model::{Bso, ObjectId, SyncTime};
+
+use super::Seen;
+use super::store::{Collection, Store, is_live};
+use crate::command::{Cursor, Fields, Order, PageToken, Query, Selection};
+use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
+use crate::page::{Page, Row, Rows};
+
+impl Store {
+    pub(super) fn read(&self, query: &Query, seen: Seen) -> Result<Page, EngineError> {
+        let after = match &query.cursor {
+            Cursor::Start | Cursor::Skip(_) => None,
+            Cursor::After(token) => Some(checked(token, query.order)?),
+        };
+        let Some(collection) = self.collections.get(&query.collection) else {
+            return Ok(Page {
+                rows: Rows::default(),
+                modified: None,
+                as_of: seen.as_of,
+                next: None,
+            });
+        };
+        let mut objects = collection.selected(&query.selection, query.order, seen.now);
+        if let Cursor::Skip(skipped) = query.cursor {
+            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX).min(objects.len());
+            objects.drain(..skipped);
+        }
+        if let Some(after) = after {
+            objects.retain(|object| place(object, query.order).cmp_in(query.order, &after).is_gt());
+        }
+        let (rows, next) = cut(&objects, query);
+        Ok(Page {
+            rows,
+            modified: Some(collection.modified),
+            as_of: seen.as_of,
+            next,
+        })
+    }
+}
+
+impl Collection {
+    /// The live objects that are meant, in order.
+    pub(super) fn selected(&self, selection: &Selection, order: Order, now: SyncTime) -> Vec<&Bso> {
+        let mut objects: Vec<&Bso> = match &selection.ids {
+            Some(ids) => ids.iter().filter_map(|id| self.objects.get(id)).collect(),
+            None => self.objects.values().collect(),
+        };
+        objects.retain(|object| is_live(object, now) && matches(selection, object));
+        objects.sort_by(|a, b| place(a, order).cmp_in(order, &place(b, order)));
+        objects.dedup_by(|a, b| a.id == b.id);
+        objects
+    }
+}
+
+fn matches(selection: &Selection, object: &Bso) -> bool {
+    // `None` as a condition holds for all; as an object's field it matches nothing.
+    let above = |limit: i64| object.sortindex.is_some_and(|index| index > limit);
+    let below = |limit: i64| object.sortindex.is_some_and(|index| index < limit);
+    selection.newer.is_none_or(|time| object.modified > time)
+        && selection.older.is_none_or(|time| object.modified < time)
+        && selection.until.is_none_or(|time| object.modified <= time)
+        && selection.index_above.is_none_or(above)
+        && selection.index_below.is_none_or(below)
+        && (selection.parent_id.is_none() || selection.parent_id == object.parent_id)
+        && (selection.predecessor_id.is_none() || selection.predecessor_id == object.predecessor_id)
+}
+
+/// Where an object stands in an order.
+struct Place<'a> {
+    key: Option<i64>,
+    tie: &'a str,
+}
+
+impl Place<'_> {
+    fn cmp_in(&self, order: Order, other: &Place<'_>) -> Ordering {
+        let rising = self.key.cmp(&other.key);
+        let by_key = match order {
+            Order::Oldest => rising,
+            // Without a sortindex is less than any, and so comes last.
+            Order::Newest | Order::Index => rising.reverse(),
+        };
+        by_key.then_with(|| self.tie.cmp(other.tie))
+    }
+}
+
+fn place(object: &Bso, order: Order) -> Place<'_> {
+    let key = match order {
+        Order::Newest | Order::Oldest => Some(object.modified.hundredths()),
+        Order::Index => object.sortindex,
+    };
+    Place {
+        key,
+        tie: object.id.as_str(),
+    }
+}
+
+fn checked(token: &PageToken, order: Order) -> Result<Place<'_>, EngineError> {
+    let has_key = token.key.is_some() || order == Order::Index;
+    if !has_key || ObjectId::new(token.tie.clone()).is_err() {
+        return Err(EngineError::BadCursor);
+    }
+    Ok(Place {
+        key: token.key,
+        tie: &token.tie,
+    })
+}
+
+/// As many objects as a page may hold, and where to go on.
+fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
+    let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let mut rows = Rows::default();
+    let mut bytes = 0;
+    for object in objects.iter().take(asked.min(PAGE_OBJECTS)) {
+        let row = row(object, query.fields);
+        bytes += row.payload.len();
+        if bytes > PAGE_BYTES && !rows.is_empty() {
+            break;
+        }
+        rows.push(row);
+    }
+    let last = rows.len().checked_sub(1).map(|at| objects[at]);
+    let next = last.filter(|_| rows.len() < objects.len()).map(|object| {
+        let place = place(object, query.order);
+        PageToken {
+            key: place.key,
+            tie: place.tie.into(),
+        }
+    });
+    (rows, next)
+}
+
+fn row(object: &Bso, fields: Fields) -> Row<'_> {
+    match fields {
+        Fields::Whole => Row {
+            id: object.id.as_str(),
+            payload: &object.payload,
+            modified: object.modified,
+            sortindex: object.sortindex,
+            parent_id: object.parent_id.as_deref(),
+            predecessor_id: object.predecessor_id.as_deref(),
+        },
+        Fields::Ids => Row {
+            id: object.id.as_str(),
+            payload: "",
+            modified: object.modified,
+            sortindex: None,
+            parent_id: None,
+            predecessor_id: None,
+        },
+    }
+}
