@@ -1,0 +1,210 @@
+//! Plain blocking HTTP against a base address.
+
+use std::time::Duration;
+
+use foxden_model::{Clock as _, SystemClock};
+use serde_json::Value;
+use ureq::http;
+
+use super::hawk::{Credentials, Signed};
+use super::{hex, random_bytes};
+
+/// A server, as a client reaches it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    base: String,
+    agent: ureq::Agent,
+}
+
+/// One request, not yet sent.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Option<(String, Vec<u8>)>,
+    signer: Option<Credentials>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// All headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What was asked, for messages.
+    asked: String,
+}
+
+impl Server {
+    /// The server at this address, such as `http://127.0.0.1:5000`.
+    pub fn at(base: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build();
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            agent: config.into(),
+        }
+    }
+
+    /// Its address, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Sends a request and takes the answer, whatever its status.
+    pub fn send(&self, call: &Call) -> Reply {
+        let asked = format!("{} {}{}", call.method, self.base, call.target);
+        let mut request = http::Request::builder()
+            .method(call.method.as_str())
+            .uri(format!("{}{}", self.base, call.target));
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        if let Some(signer) = &call.signer {
+            request = request.header("Authorization", self.sign(call, signer));
+        }
+        let answer = match &call.body {
+            Some((content_type, body)) => {
+                let request = request.header("Content-Type", content_type).body(body.as_slice());
+                self.agent.run(request.unwrap())
+            }
+            None => self.agent.run(request.body(()).unwrap()),
+        };
+        let mut answer = answer.unwrap_or_else(|error| panic!("{asked}: {error}"));
+        let headers = answer.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), value)
+        });
+        Reply {
+            status: answer.status().as_u16(),
+            headers: headers.collect(),
+            body: answer.body_mut().read_to_vec().unwrap(),
+            asked,
+        }
+    }
+
+    fn sign(&self, call: &Call, signer: &Credentials) -> String {
+        let uri: http::Uri = format!("{}{}", self.base, call.target).parse().unwrap();
+        let is_https = uri.scheme_str() == Some("https");
+        let request = Signed {
+            method: &call.method,
+            target: uri.path_and_query().unwrap().as_str(),
+            host: uri.host().unwrap(),
+            port: uri.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
+            payload: call
+                .body
+                .as_ref()
+                .map(|(kind, body)| (kind.as_str(), body.as_slice())),
+            ts: SystemClock.seconds(),
+            nonce: &hex(&random_bytes(6)),
+        };
+        request.header(signer)
+    }
+}
+
+impl Call {
+    /// A request without a body. The target is a path with its query.
+    pub fn new(method: &str, target: impl Into<String>) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A `GET`.
+    pub fn get(target: impl Into<String>) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// A `POST` of JSON.
+    pub fn post(target: impl Into<String>, body: &Value) -> Self {
+        Self::new("POST", target).json(body)
+    }
+
+    /// The same with a body of JSON, typed as Firefox types it.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json; charset=utf-8", body.to_string())
+    }
+
+    /// The same with any body.
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some((content_type.to_owned(), body.into()));
+        self
+    }
+
+    /// The same with a header more.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The same with a bearer's credential.
+    pub fn bearer(self, credential: &str) -> Self {
+        self.header("Authorization", format!("Bearer {credential}"))
+    }
+
+    /// The same, signed.
+    pub fn signed(mut self, signer: &Credentials) -> Self {
+        self.signer = Some(signer.clone());
+        self
+    }
+}
+
+impl Reply {
+    /// Fails the test, showing the answer, unless it has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}: {}", self.asked, self.text());
+        self
+    }
+
+    /// Fails the test unless it is this refusal of the account server.
+    #[track_caller]
+    pub fn expect_errno(self, status: u16, errno: u64) -> Self {
+        let reply = self.expect(status);
+        let body = reply.json();
+        assert_eq!(
+            (&body["code"], &body["errno"]),
+            (&status.into(), &errno.into()),
+            "{}: {body}",
+            reply.asked
+        );
+        reply
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.asked, self.text()))
+    }
+
+    /// One text member of the JSON body.
+    #[track_caller]
+    pub fn text_of(&self, member: &str) -> String {
+        let body = self.json();
+        body[member]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}: no text {member} in {body}", self.asked))
+            .to_owned()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// One header, its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(given, _)| given == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
