@@ -2,14 +2,17 @@
 //!
 //! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
 //! - [`peer`]: [`Peer`], who sent a request
+//! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`hawk`]: signed requests
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 pub mod hawk;
+pub mod host;
 pub mod note;
 pub mod peer;
 pub mod site;
 
+pub use host::{HostCheck, refuse_foreign_hosts};
 pub use note::Note;
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};

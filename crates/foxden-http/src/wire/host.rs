@@ -1,0 +1,123 @@
+//! Under which names pages and account routes may be asked for.
+//!
+//! A foreign page in the person's own browser can make a name of its own lead here and then read the
+//! answers. The name it asks for gives it away.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::site::is_loopback_host;
+use super::{Peer, Site};
+
+/// What a layer of [`refuse_foreign_hosts`] needs.
+#[derive(Clone)]
+pub struct HostCheck {
+    /// The names that are ours.
+    pub site: Arc<Site>,
+    /// What a request for another name is told, with status 421.
+    pub refuse: fn(&Site) -> Response,
+}
+
+impl Site {
+    /// Whether this request never left the machine: no proxy stands between, and it asks for a loopback name
+    /// of a server that nobody else can reach.
+    pub fn is_private(&self, request: &Request) -> bool {
+        let is_direct = request
+            .extensions()
+            .get::<Peer>()
+            .is_some_and(|peer| peer.is_direct);
+        self.is_loopback && is_direct && asked_host(request).is_some_and(is_loopback_host)
+    }
+
+    /// Whether the request asks for one of our names, on whatever port.
+    pub fn is_meant_by(&self, request: &Request) -> bool {
+        let Some(host) = asked_host(request) else {
+            return false;
+        };
+        let ours = std::iter::once(self.public_url.host()).chain(self.other_hosts.iter().map(String::as_str));
+        ours.into_iter().any(|name| name.eq_ignore_ascii_case(host)) || self.is_private(request)
+    }
+}
+
+/// Middleware for pages and account routes: lets through what is meant for us.
+pub async fn refuse_foreign_hosts(State(check): State<HostCheck>, request: Request, next: Next) -> Response {
+    if check.site.is_meant_by(&request) {
+        next.run(request).await
+    } else {
+        (check.refuse)(&check.site)
+    }
+}
+
+/// The host that the client asked for, without the port.
+fn asked_host(request: &Request) -> Option<&str> {
+    let named = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(HOST)?.to_str().ok()?,
+    };
+    let colon = named.rfind(':').filter(|&at| !named[at..].contains(']'));
+    Some(colon.map_or(named, |at| &named[..at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use axum::body::Body;
+
+    use super::*;
+
+    fn site(public_url: &str, is_loopback: bool) -> Site {
+        Site {
+            public_url: public_url.parse().unwrap(),
+            is_loopback,
+            other_hosts: vec!["old.example.org".into()],
+        }
+    }
+
+    fn request(host: &str, is_direct: bool) -> Request {
+        let peer = Peer {
+            address: Ipv4Addr::LOCALHOST.into(),
+            is_direct,
+        };
+        let request = Request::builder().uri("/v1/account/status").extension(peer);
+        request.header(HOST, host).body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_request_must_name_us() {
+        let public = site("https://sync.example.org", false);
+        for host in ["sync.example.org", "SYNC.example.org:443", "old.example.org:8080"] {
+            assert!(public.is_meant_by(&request(host, false)), "{host}");
+        }
+        for host in ["", "example.org", "127.0.0.1:5000", "sync.example.org.evil.test"] {
+            assert!(!public.is_meant_by(&request(host, true)), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_what_never_left_the_machine_is_private() {
+        let private = site("http://127.0.0.1:5000", true);
+        for host in ["127.0.0.1:5000", "localhost", "[::1]:5000"] {
+            let request = request(host, true);
+            assert!(
+                private.is_private(&request) && private.is_meant_by(&request),
+                "{host}"
+            );
+        }
+        assert!(
+            !private.is_private(&request("127.0.0.1:5000", false)),
+            "forwarded"
+        );
+        assert!(
+            !private.is_private(&request("sync.example.org", true)),
+            "another name"
+        );
+        assert!(!private.is_meant_by(&request("localhost", false)), "forwarded");
+        let behind_proxy = site("https://sync.example.org", false);
+        assert!(!behind_proxy.is_private(&request("127.0.0.1:5000", true)));
+    }
+}
