@@ -125,7 +125,7 @@ impl TokenSecrets {
             hashed_device_id: claims.hashed_device_id,
             salt: &salt,
         };
-        let mut bytes = serde_json::to_vec(&statement).expect("texts and numbers can always be written");
+        let mut bytes = statement.to_bytes();
         let signature = hmac::sign(&self.newest.signing, &bytes);
         bytes.extend_from_slice(signature.as_ref());
         let id = BASE64URL.encode(&bytes);
@@ -219,6 +219,12 @@ struct WireClaims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_device_id: Option<&'a str>,
     salt: &'a str,
+}
+
+impl WireClaims<'_> {
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("texts and numbers can always be written")
+    }
 }
 
 /// The statement of whichever tokenserver shares the secret; some write `expires` with a fraction.

@@ -1,5 +1,7 @@
 //! Every HTTP surface: a thin translator over the services.
 //!
+//! - [`sync`]: users' objects
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
+pub mod sync;
 pub mod wire;

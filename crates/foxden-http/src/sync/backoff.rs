@@ -1,0 +1,41 @@
+//! Asks clients to stay away for a while.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// Whether clients are asked to stay away, and for how long. Shared with whoever decides it.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    seconds: AtomicU32,
+    is_down: AtomicBool,
+}
+
+impl Backoff {
+    /// Asks clients, with every answer, not to sync for so many seconds; zero takes it back.
+    pub fn ask(&self, seconds: u32) {
+        self.is_down.store(false, Ordering::Relaxed);
+        self.seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Refuses every request for so many seconds, or until [`Self::ask`] is called.
+    pub fn close(&self, seconds: u32) {
+        self.seconds.store(seconds, Ordering::Relaxed);
+        self.is_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests are refused.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down.load(Ordering::Relaxed)
+    }
+
+    /// The seconds to tell this client. Up to a twentieth more, and never less than five, so that
+    /// clients do not come back together; the clock's last digits are chance enough for that.
+    pub(super) fn seconds(&self, millis: i64) -> Option<u32> {
+        let seconds = self.seconds.load(Ordering::Relaxed);
+        if seconds == 0 {
+            return None;
+        }
+        let spread = (seconds / 20).max(5);
+        let more = u32::try_from(millis.rem_euclid(i64::from(spread) + 1)).unwrap_or_default();
+        Some(seconds.saturating_add(more))
+    }
+}

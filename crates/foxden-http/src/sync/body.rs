@@ -1,0 +1,86 @@
+//! Reads request bodies, within bounds.
+
+use std::io::Read;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use flate2::read::GzDecoder;
+use http_body_util::BodyExt;
+
+use super::refusal::{Refusal, ResponseCode};
+
+/// How a body came over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Plain,
+    Gzip,
+}
+
+impl Coding {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let Some(value) = headers.get(header::CONTENT_ENCODING) else {
+            return Ok(Self::Plain);
+        };
+        let coding = value.to_str().map_err(|_| Refusal::UnsupportedMediaType)?.trim();
+        if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
+            Ok(Self::Plain)
+        } else if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+            Ok(Self::Gzip)
+        } else {
+            Err(Refusal::UnsupportedMediaType)
+        }
+    }
+}
+
+/// Refuses a body whose announced length is too large, before any of it is read.
+pub(super) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
+    let Some(length) = headers.get(header::CONTENT_LENGTH) else {
+        return Ok(());
+    };
+    let length: Option<usize> = length.to_str().ok().and_then(|text| text.parse().ok());
+    match length {
+        Some(length) if length <= limit => Ok(()),
+        _ => Err(Refusal::TooLarge),
+    }
+}
+
+/// Reads the bytes as they came, up to a limit.
+pub(super) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // The client went away or broke the framing; nobody is there to read the answer.
+        let frame = frame.map_err(|_| Refusal::BadRequest(ResponseCode::Unspecified))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + all.len() + data.len() > limit {
+            return Err(Refusal::TooLarge);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    // A body that came in one piece, as most do, is not copied.
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Undoes the coding; the limit holds for what comes out, too.
+pub(super) fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, Refusal> {
+    match coding {
+        Coding::Plain => Ok(bytes),
+        Coding::Gzip => {
+            let mut plain = Vec::new();
+            let mut decoder = GzDecoder::new(&bytes[..]).take(limit as u64 + 1);
+            decoder
+                .read_to_end(&mut plain)
+                .map_err(|_| Refusal::BadRequest(ResponseCode::Unspecified))?;
+            if plain.len() > limit {
+                return Err(Refusal::TooLarge);
+            }
+            Ok(plain.into())
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a client asks of the time of a resource before it wants an answer.
+
+use axum::http::{HeaderMap, HeaderName};
+use foxden_model::SyncTime;
+use foxden_storage::{Guard, Target};
+
+use super::refusal::{Refusal, ResponseCode};
+
+const MODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-modified-since");
+const UNMODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-unmodified-since");
+
+/// The client's conditions. It may set one of the two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Conditions {
+    modified_since: Option<SyncTime>,
+    unmodified_since: Option<SyncTime>,
+}
+
+impl Conditions {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let conditions = Self {
+            modified_since: time(headers, &MODIFIED_SINCE)?,
+            unmodified_since: time(headers, &UNMODIFIED_SINCE)?,
+        };
+        if conditions.modified_since.is_some() && conditions.unmodified_since.is_some() {
+            return Err(bad_request());
+        }
+        Ok(conditions)
+    }
+
+    /// Compares with the time of what was read; what is absent has time zero.
+    pub(super) fn check_read(&self, modified: SyncTime) -> Result<(), Refusal> {
+        if self.modified_since.is_some_and(|since| modified <= since) {
+            return Err(Refusal::NotModified { modified });
+        }
+        if self.unmodified_since.is_some_and(|since| modified > since) {
+            return Err(Refusal::Stale { modified });
+        }
+        Ok(())
+    }
+
+    /// The guard of a write to that target.
+    pub(super) fn guard(&self, target: Target) -> Option<Guard> {
+        self.unmodified_since.map(|unmodified_since| Guard {
+            target,
+            unmodified_since,
+        })
+    }
+}
+
+fn time(headers: &HeaderMap, name: &HeaderName) -> Result<Option<SyncTime>, Refusal> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| bad_request())?;
+    let time: SyncTime = text.trim().parse().map_err(|_| bad_request())?;
+    if time.is_negative() {
+        return Err(bad_request());
+    }
+    Ok(Some(time))
+}
+
+const fn bad_request() -> Refusal {
+    Refusal::BadRequest(ResponseCode::Unspecified)
+}

@@ -1,0 +1,157 @@
+//! The `sync` surface: users' objects, by the Sync storage protocol.
+//!
+//! - [`v1_5`]: the dialect of today's Firefox
+//! - [`target`]: what a path names
+//! - [`conditions`]: what a client asks of a resource's time
+//! - [`body`]: reads request bodies
+//! - [`reply`], [`refusal`]: answers
+//! - [`print`], [`percent`]: the spelling of JSON and of URLs
+//! - [`backoff`]: asks clients to stay away
+
+mod backoff;
+mod body;
+mod conditions;
+mod percent;
+mod print;
+mod refusal;
+mod reply;
+mod target;
+mod v1_5;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{self, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Method, Response};
+use axum::routing::any;
+use foxden_accounts::token::TokenSecrets;
+use foxden_model::Clock;
+use foxden_storage::Storage;
+
+use crate::wire::Site;
+pub use backoff::Backoff;
+use refusal::Refusal;
+use reply::{Format, Reply};
+use target::{Place, Target};
+
+/// Seconds for which a browser may keep the answer to a preflight.
+const PREFLIGHT_SECONDS: u32 = 1_728_000;
+
+/// What this surface needs.
+#[derive(Clone)]
+pub struct SyncState {
+    /// Where objects are kept.
+    pub storage: Storage,
+    /// What signs the tokens of this node.
+    pub secrets: Arc<TokenSecrets>,
+    /// Where clients find this node.
+    pub site: Arc<Site>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether clients are asked to stay away.
+    pub backoff: Arc<Backoff>,
+    /// How far a client's clock may be off; `None`: any distance, as clients correct theirs only roughly.
+    pub max_skew_seconds: Option<u32>,
+    /// Whether a token must have been made for this very node.
+    pub is_strict_about_nodes: bool,
+}
+
+impl SyncState {
+    /// The usual rules: any clock, any node that shares the secret, nobody sent away.
+    pub fn new(storage: Storage, secrets: Arc<TokenSecrets>, site: Arc<Site>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            storage,
+            secrets,
+            site,
+            clock,
+            backoff: Arc::default(),
+            max_skew_seconds: None,
+            is_strict_about_nodes: false,
+        }
+    }
+}
+
+/// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`.
+pub fn router(state: SyncState) -> Router {
+    let state = Arc::new(state);
+    let handler = any(move |request: Request| {
+        let state = Arc::clone(&state);
+        async move { serve(&state, request).await }
+    });
+    let prefixes = ["/1.5/", "/1.5/{*path}", "/storage/1.5/", "/storage/1.5/{*path}"];
+    prefixes
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, handler.clone()))
+}
+
+/// Answers one request. What has a router of its own may call this directly.
+pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::OPTIONS {
+        return preflight(sync, &parts);
+    }
+    let reply = answer(sync, &parts, body).await;
+    let reply = reply.unwrap_or_else(Refusal::into_reply);
+    let backoff = sync.backoff.seconds(sync.clock.millis());
+    let mut response = reply.into_response(sync.clock.now(), backoff);
+    if parts.method == Method::HEAD {
+        let length = response.body().size_hint().exact();
+        *response.body_mut() = Body::empty();
+        if let Some(length) = length {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, length.into());
+        }
+    }
+    response
+}
+
+/// The routing table: one line for each method and path.
+async fn answer(sync: &SyncState, parts: &Parts, body: Body) -> Result<Reply, Refusal> {
+    if let Some(seconds) = sync
+        .backoff
+        .seconds(sync.clock.millis())
+        .filter(|_| sync.backoff.is_down())
+    {
+        return Err(Refusal::Down { seconds });
+    }
+    let target = Target::parse(parts.uri.path())?;
+    let call = v1_5::Call::open(sync, parts, &target)?;
+    let method = if parts.method == Method::HEAD {
+        &Method::GET
+    } else {
+        &parts.method
+    };
+    match (method.as_str(), target.place.clone()) {
+        ("GET", Place::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
+        ("GET", Place::InfoCounts) => v1_5::info::get_counts(&call).await,
+        ("GET", Place::InfoUsage) => v1_5::info::get_usage(&call).await,
+        ("GET", Place::InfoQuota) => v1_5::info::get_quota(&call).await,
+        ("GET", Place::InfoConfiguration) => v1_5::info::get_configuration(&call).await,
+        ("GET", Place::Collection(name)) => v1_5::get_collection(&call, name).await,
+        ("POST", Place::Collection(name)) => v1_5::post_collection(&call, name, body).await,
+        ("DELETE", Place::Collection(name)) => v1_5::delete_collection(&call, name).await,
+        ("GET", Place::Object(name, id)) => v1_5::get_object(&call, name, id).await,
+        ("PUT", Place::Object(name, id)) => v1_5::put_object(&call, name, id, body).await,
+        ("DELETE", Place::Object(name, id)) => v1_5::delete_object(&call, name, id).await,
+        ("DELETE", Place::Store) => v1_5::delete_store(&call).await,
+        _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
+/// Lets a page of whichever origin ask; credentials are signatures, which no page gets by itself.
+fn preflight(sync: &SyncState, parts: &Parts) -> Response<Body> {
+    let mut response = Reply::new(Format::Json, Vec::new()).into_response(sync.clock.now(), None);
+    let headers = response.headers_mut();
+    if let Some(origin) = parts.headers.get(header::ORIGIN) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+    let methods = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS.into());
+    response
+}

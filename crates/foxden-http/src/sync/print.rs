@@ -1,0 +1,139 @@
+//! Prints the little JSON that this surface speaks, straight into the buffer that is sent.
+
+use foxden_model::SyncTime;
+
+/// A JSON string.
+pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = plain_length(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(&byte) = rest.get(plain) else { break };
+        escape(out, byte);
+        rest = &rest[plain + 1..];
+    }
+    out.push(b'"');
+}
+
+/// A time, with its two decimals.
+pub(super) fn time(out: &mut Vec<u8>, time: SyncTime) {
+    let hundredths = time.hundredths();
+    if hundredths < 0 {
+        out.push(b'-');
+    }
+    let all = hundredths.unsigned_abs();
+    digits(out, all / 100, 1);
+    out.push(b'.');
+    digits(out, all % 100, 2);
+}
+
+/// A whole number.
+pub(super) fn integer(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    digits(out, number.unsigned_abs(), 1);
+}
+
+/// A whole number that cannot be below zero.
+pub(super) fn unsigned(out: &mut Vec<u8>, number: u64) {
+    digits(out, number, 1);
+}
+
+/// Bytes as the protocol counts them: in units of 1024, with a fraction.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a double is what the protocol says, and nobody keeps 2^53 bytes"
+)]
+pub(super) fn kilobytes(out: &mut Vec<u8>, bytes: u64) {
+    out.extend_from_slice(format!("{:?}", bytes as f64 / 1024.0).as_bytes());
+}
+
+/// How many bytes from the start need no escape.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // A byte below `n` borrows into its highest bit when `n` is taken off; one that has that bit set
+    // itself does not count. Wrong only above a byte that is rightly found, and that one is lower.
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGHS;
+    let mut at = 0;
+    for eight in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(eight.try_into().expect("chunks_exact gives eight"));
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = below(word, 0x20) | quote | backslash;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let needs_escape = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    at + bytes[at..]
+        .iter()
+        .position(needs_escape)
+        .unwrap_or(bytes.len() - at)
+}
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+/// Decimal digits, at least so many.
+fn digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
+    let mut buffer = [b'0'; 20];
+    let mut at = buffer.len();
+    while number > 0 {
+        at -= 1;
+        buffer[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+    out.extend_from_slice(&buffer[at.min(buffer.len() - least)..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn printed(print: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        print(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_printed_as_the_protocol_wants_them() {
+        assert_eq!(printed(|out| integer(out, 0)), "0");
+        assert_eq!(printed(|out| integer(out, -42)), "-42");
+        assert_eq!(printed(|out| integer(out, i64::MIN)), i64::MIN.to_string());
+        assert_eq!(printed(|out| kilobytes(out, 512)), "0.5");
+        assert_eq!(printed(|out| kilobytes(out, 2048)), "2.0");
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_reads_back_as_it_was(text in r#"[\x00-\x7f"\\é\u{2028}😀]{0,40}|\PC{0,40}"#) {
+            let json = printed(|out| string(out, &text));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            prop_assert!(!json.contains('\n'));
+        }
+
+        #[test]
+        fn a_time_is_printed_as_its_display_is(hundredths in any::<i32>()) {
+            let shown = SyncTime::from_hundredths(hundredths.into());
+            prop_assert_eq!(printed(|out| time(out, shown)), shown.to_string());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Why a request is not served, in the words of Sync 1.5.
+
+use axum::http::StatusCode;
+use foxden_model::SyncTime;
+use foxden_storage::StorageError;
+
+use super::reply::{Format, Reply};
+
+/// Seconds after which a client may try again when others were writing.
+const BUSY_SECONDS: u32 = 10;
+/// Seconds after which a client may try again when the engine could not be reached.
+const UNAVAILABLE_SECONDS: u32 = 60;
+
+/// Why a request is not served.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The credentials do not open this store. The reason is in the log alone.
+    Unauthorized,
+    /// The request is wrong; the response code says in which way.
+    BadRequest(ResponseCode),
+    /// No such path, object or uid.
+    NotFound,
+    /// The path does not know the method.
+    MethodNotAllowed,
+    /// The client takes nothing that can be given.
+    NotAcceptable,
+    /// The body is of a kind or coding that is not understood.
+    UnsupportedMediaType,
+    /// The body is larger than a request may be.
+    TooLarge,
+    /// The client has it already.
+    NotModified { modified: SyncTime },
+    /// The client's precondition does not hold.
+    Stale { modified: SyncTime },
+    /// The node takes a rest.
+    Down { seconds: u32 },
+    /// Storage did not do it.
+    Storage(StorageError),
+}
+
+/// The small number in an error's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResponseCode {
+    /// Nothing better fits.
+    Unspecified = 0,
+    /// Not JSON.
+    BadJson = 6,
+    /// Not an object that can be stored.
+    BadObject = 8,
+    /// Not a collection that can be made.
+    BadCollection = 13,
+    /// The user's space is full.
+    OverQuota = 14,
+    /// More than a request may bring.
+    TooMuch = 17,
+}
+
+impl Refusal {
+    /// The answer that says so. What is our own fault is logged here, with its causes.
+    pub(super) fn into_reply(self) -> Reply {
+        use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
+        match self {
+            Self::Unauthorized | Self::Storage(StorageError::Closed) => {
+                let mut reply = refused(StatusCode::UNAUTHORIZED, Unspecified);
+                reply.asks_for_hawk = true;
+                reply
+            }
+            Self::BadRequest(code) => refused(StatusCode::BAD_REQUEST, code),
+            Self::NotFound => refused(StatusCode::NOT_FOUND, Unspecified),
+            Self::MethodNotAllowed => refused(StatusCode::METHOD_NOT_ALLOWED, Unspecified),
+            Self::NotAcceptable => refused(StatusCode::NOT_ACCEPTABLE, Unspecified),
+            Self::UnsupportedMediaType => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified),
+            Self::TooLarge => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
+            Self::NotModified { modified } => Reply {
+                status: StatusCode::NOT_MODIFIED,
+                modified: Some(modified),
+                ..Reply::new(Format::Json, Vec::new())
+            },
+            Self::Stale { modified } | Self::Storage(StorageError::Stale { modified }) => Reply {
+                modified: Some(modified),
+                ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
+            },
+            Self::Down { seconds } => later(seconds),
+            Self::Storage(StorageError::OverQuota { .. }) => refused(StatusCode::FORBIDDEN, OverQuota),
+            // A part that is too large is answered object by object; only a committing one can end here.
+            Self::Storage(StorageError::TooLarge(_)) => refused(StatusCode::BAD_REQUEST, TooMuch),
+            Self::Storage(StorageError::NoSuchBatch | StorageError::BadCursor) => {
+                refused(StatusCode::BAD_REQUEST, Unspecified)
+            }
+            Self::Storage(StorageError::TooManyCollections) => {
+                refused(StatusCode::BAD_REQUEST, BadCollection)
+            }
+            Self::Storage(StorageError::Busy) => later(BUSY_SECONDS),
+            Self::Storage(error @ StorageError::Unavailable(_)) => {
+                log_with_causes(&error);
+                later(UNAVAILABLE_SECONDS)
+            }
+        }
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+/// Writes an error and what caused it to the log.
+pub(super) fn log_with_causes(error: &StorageError) {
+    let mut chain = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        chain = format!("{chain}: {error}");
+        cause = error.source();
+    }
+    tracing::error!("{chain}");
+}
+
+fn refused(status: StatusCode, code: ResponseCode) -> Reply {
+    let body = (code as u8).to_string().into_bytes();
+    Reply {
+        status,
+        ..Reply::new(Format::Json, body)
+    }
+}
+
+fn later(seconds: u32) -> Reply {
+    Reply {
+        retry_after: Some(seconds),
+        ..refused(StatusCode::SERVICE_UNAVAILABLE, ResponseCode::Unspecified)
+    }
+}

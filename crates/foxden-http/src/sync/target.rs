@@ -1,0 +1,181 @@
+//! What the path of a 1.5 request names.
+
+use foxden_model::{CollectionName, ObjectId, UserId};
+
+use super::percent::{self, Plus};
+use super::refusal::{Refusal, ResponseCode};
+
+/// The digits a uid may have.
+const UID_DIGITS: usize = 10;
+
+/// A path below `/1.5/`, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The store in the path. Whether the caller may open it is another question.
+    pub(super) user: UserId,
+    pub(super) place: Place,
+}
+
+/// Which part of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// All of it.
+    Store,
+    InfoCollections {
+        /// Whether the path is spelled exactly so; a slash at the end takes a privilege away.
+        is_exact: bool,
+    },
+    InfoCounts,
+    InfoUsage,
+    InfoQuota,
+    InfoConfiguration,
+    Collection(CollectionName),
+    Object(CollectionName, ObjectId),
+}
+
+impl Target {
+    /// Reads a path such as `/1.5/42/storage/tabs/a` or `/storage/1.5/42/info/quota`.
+    pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
+        let below = path.strip_prefix("/storage").unwrap_or(path);
+        let below = below.strip_prefix("/1.5/").ok_or(Refusal::NotFound)?;
+        let (uid, place) = below.split_once('/').unwrap_or((below, ""));
+        Ok(Self {
+            user: user(uid).ok_or(Refusal::NotFound)?,
+            place: Place::parse(place)?,
+        })
+    }
+}
+
+impl Place {
+    fn parse(path: &str) -> Result<Self, Refusal> {
+        let bare = match path.strip_suffix('/') {
+            Some("") => return Err(Refusal::NotFound),
+            Some(bare) => bare,
+            None => path,
+        };
+        match bare {
+            "" | "storage" => return Ok(Self::Store),
+            "info/collections" => {
+                let is_exact = bare.len() == path.len();
+                return Ok(Self::InfoCollections { is_exact });
+            }
+            "info/collection_counts" => return Ok(Self::InfoCounts),
+            "info/collection_usage" => return Ok(Self::InfoUsage),
+            "info/quota" => return Ok(Self::InfoQuota),
+            "info/configuration" => return Ok(Self::InfoConfiguration),
+            _ => {}
+        }
+        let names = path.strip_prefix("storage/").ok_or(Refusal::NotFound)?;
+        match names.split_once('/') {
+            None | Some((_, "")) => collection(names.trim_end_matches('/')).map(Self::Collection),
+            Some((name, id)) => Ok(Self::Object(collection(name)?, object(id)?)),
+        }
+    }
+}
+
+fn user(uid: &str) -> Option<UserId> {
+    let is_uid = (1..=UID_DIGITS).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_digit());
+    is_uid.then(|| uid.parse().ok().map(UserId)).flatten()
+}
+
+fn collection(name: &str) -> Result<CollectionName, Refusal> {
+    let name = percent::decode(name, Plus::Plus).ok_or(Refusal::NotFound)?;
+    CollectionName::new(&name).map_err(|_| Refusal::NotFound)
+}
+
+fn object(id: &str) -> Result<ObjectId, Refusal> {
+    if id.contains('/') {
+        return Err(Refusal::NotFound);
+    }
+    let id = percent::decode(id, Plus::Plus).ok_or(Refusal::NotFound)?;
+    if !is_printable(&id) {
+        return Err(Refusal::NotFound);
+    }
+    ObjectId::new(id).map_err(|_| Refusal::BadRequest(ResponseCode::BadObject))
+}
+
+/// Whether a text has only characters that a 1.5 id may have.
+pub(super) fn is_printable(id: &str) -> bool {
+    id.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(name: &str) -> CollectionName {
+        CollectionName::new(name).unwrap()
+    }
+
+    fn place(path: &str) -> Option<Place> {
+        let target = Target::parse(path).ok()?;
+        assert_eq!(target.user, UserId(42));
+        Some(target.place)
+    }
+
+    #[test]
+    fn every_path_of_the_protocol_is_known() {
+        let exact = Place::InfoCollections { is_exact: true };
+        let object = |id: &str| Place::Object(name("c"), ObjectId::new(id).unwrap());
+        for (path, meant) in [
+            ("/1.5/42", Place::Store),
+            ("/1.5/42/", Place::Store),
+            ("/1.5/42/storage", Place::Store),
+            ("/1.5/42/storage/", Place::Store),
+            ("/storage/1.5/42/storage", Place::Store),
+            ("/1.5/42/info/collections", exact.clone()),
+            ("/storage/1.5/42/info/collections", exact),
+            (
+                "/1.5/42/info/collections/",
+                Place::InfoCollections { is_exact: false },
+            ),
+            ("/1.5/42/info/collection_counts", Place::InfoCounts),
+            ("/1.5/42/info/collection_usage/", Place::InfoUsage),
+            ("/1.5/42/info/quota", Place::InfoQuota),
+            ("/1.5/42/info/configuration", Place::InfoConfiguration),
+            ("/1.5/42/storage/c", Place::Collection(name("c"))),
+            ("/1.5/42/storage/c/", Place::Collection(name("c"))),
+            ("/1.5/42/storage/storage", Place::Collection(name("storage"))),
+            ("/1.5/42/storage/c/a", object("a")),
+            ("/1.5/42/storage/c/%22%20{x}", object("\" {x}")),
+            ("/1.5/42/storage/c/a%2Fb", object("a/b")),
+        ] {
+            assert_eq!(place(path), Some(meant), "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        for path in [
+            "/",
+            "/1.5",
+            "/1.5/",
+            "/1.5/x",
+            "/1.5/12345678901",
+            "/1.5/-1/storage",
+            "/1.1/42/storage",
+            "/1.5/42/info",
+            "/1.5/42/info/foo",
+            "/1.5/42//",
+            "/1.5/42/storage//",
+            "/1.5/42/storage//a",
+            "/1.5/42/storage/c/a/",
+            "/1.5/42/storage/c/a/b",
+            "/1.5/42/storage/c%20d",
+            "/1.5/42/storage/c/%0A",
+            "/1.5/42/storage/c/%C3%A9",
+            "/1.5/42/storage/c/%zz",
+        ] {
+            assert!(matches!(Target::parse(path), Err(Refusal::NotFound)), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_it_panic(path in "(/storage)?/1.5/42/(storage/)?[%/a-z0-9\\PC]{0,80}") {
+            let _ = Target::parse(&path);
+        }
+    }
+}

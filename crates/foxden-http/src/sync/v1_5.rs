@@ -1,0 +1,325 @@
+//! Sync 1.5: Hawk, BSOs and batches. Each handler reads its wire form, makes one call to [`Storage`]
+//! and prints the answer.
+//!
+//! - [`caller`]: who asks
+//! - [`params`]: query strings and headers
+//! - [`patch`]: the objects clients send
+//! - [`info`]: handlers of `info/…`
+//! - [`listing`]: prints lists
+//!
+//! [`Storage`]: foxden_storage::Storage
+
+mod caller;
+pub(super) mod info;
+mod listing;
+mod params;
+mod patch;
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
+use foxden_storage::{
+    BatchId, BatchPart, Change, Excess, Limits, Order, Patch, Query, Selection, StorageError,
+    Target as Guarded, Write, Written,
+};
+
+use super::body::{self, Coding};
+use super::conditions::Conditions;
+use super::refusal::Refusal;
+use super::reply::{Format, Reply};
+use super::target::Target;
+use super::{SyncState, print};
+use crate::wire::hawk::HawkHeader;
+use params::Upload;
+use patch::Objects;
+
+/// A request whose caller may open the store and whose conditions make sense.
+pub(super) struct Call<'r> {
+    sync: &'r SyncState,
+    parts: &'r Parts,
+    target: &'r Target,
+    hawk: HawkHeader<'r>,
+    conditions: Conditions,
+}
+
+impl<'r> Call<'r> {
+    pub(super) fn open(sync: &'r SyncState, parts: &'r Parts, target: &'r Target) -> Result<Self, Refusal> {
+        let hawk = caller::authenticate(sync, parts, target)?;
+        Ok(Self {
+            sync,
+            parts,
+            target,
+            hawk,
+            conditions: Conditions::from_headers(&parts.headers)?,
+        })
+    }
+
+    const fn user(&self) -> UserId {
+        self.target.user
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.parts.uri.query()
+    }
+
+    fn limits(&self) -> &Limits {
+        self.sync.storage.limits()
+    }
+
+    /// Reads the body, which must be of a kind that `check_type` lets pass.
+    async fn read<T>(
+        &self,
+        body: Body,
+        check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
+    ) -> Result<(T, Bytes), Refusal> {
+        let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
+        body::check_length(&self.parts.headers, limit)?;
+        let coding = Coding::from_headers(&self.parts.headers)?;
+        let kind = check_type(&self.parts.headers)?;
+        let bytes = body::read(body, limit).await?;
+        caller::check_body(&self.hawk, self.parts, self.target, &bytes)?;
+        Ok((kind, body::decode(bytes, coding, limit)?))
+    }
+
+    async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
+        let write = Write::new(change).guarded_by(self.conditions.guard(target));
+        Ok(self.sync.storage.write(self.user(), write).await?)
+    }
+
+    /// The answer to a write that gave `written`.
+    fn written(&self, written: Written, body: Vec<u8>) -> Reply {
+        let quota = self.sync.storage.quota();
+        Reply {
+            is_change: written.changed,
+            quota_left: quota.map(|quota| quota.saturating_sub(written.bytes_after)),
+            ..Reply::read(written.modified, Format::Json, body)
+        }
+    }
+
+    /// The answer to a deletion.
+    fn deleted(&self, written: Written) -> Reply {
+        let mut body = modified(written.modified);
+        body.push(b'}');
+        self.written(written, body)
+    }
+}
+
+/// `GET /1.5/{uid}/storage/{collection}`
+pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
+    let query = params::listing(name, call.query())?;
+    let format = params::list_format(&call.parts.headers)?;
+    listing::list(call, query, format).await
+}
+
+/// `POST /1.5/{uid}/storage/{collection}`
+pub(super) async fn post_collection(
+    call: &Call<'_>,
+    collection: CollectionName,
+    body: Body,
+) -> Result<Reply, Refusal> {
+    let upload = params::upload(call.query(), call.limits())?;
+    params::check_announced(&call.parts.headers, call.limits())?;
+    let (format, body) = call.read(body, params::upload_format).await?;
+    let Objects { patches, failed } = match format {
+        Format::Json => patch::list(collection, &body, call.limits())?,
+        Format::Newlines => patch::lines(collection, &body, call.limits())?,
+    };
+    let receipt = Receipt::new(&patches, failed);
+    let change = match upload {
+        Upload::Open => return stage(call, collection, None, patches, receipt).await,
+        Upload::Append(batch) => return stage(call, collection, Some(batch), patches, receipt).await,
+        Upload::Plain => Change::Upsert { collection, patches },
+        Upload::Commit(batch) => Change::CommitBatch {
+            collection,
+            batch,
+            patches,
+        },
+    };
+    let written = call.write(change, Guarded::Collection(collection)).await?;
+    let mut body = modified(written.modified);
+    receipt.print(&mut body);
+    Ok(call.written(written, body))
+}
+
+/// `DELETE /1.5/{uid}/storage/{collection}`
+pub(super) async fn delete_collection(call: &Call<'_>, collection: CollectionName) -> Result<Reply, Refusal> {
+    let change = match params::deletion(call.query())? {
+        Some(ids) => delete_objects(collection, ids, Missing::Ignore),
+        None => Change::DeleteCollection {
+            collection,
+            keeps_name: false,
+        },
+    };
+    let written = call.write(change, Guarded::Collection(collection)).await?;
+    Ok(call.deleted(written))
+}
+
+/// `GET /1.5/{uid}/storage/{collection}/{id}`
+pub(super) async fn get_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+) -> Result<Reply, Refusal> {
+    params::check_accepts_json(&call.parts.headers)?;
+    let query = Query::one(collection, id);
+    let page = call.sync.storage.read(call.user(), &query).await?;
+    let row = page.rows.iter().next();
+    let modified = row.map_or(SyncTime::ZERO, |row| row.modified);
+    call.conditions.check_read(modified)?;
+    let row = row.ok_or(Refusal::NotFound)?;
+    let mut body = Vec::with_capacity(row.payload.len() + row.payload.len() / 16 + 256);
+    listing::object(&mut body, &row);
+    Ok(Reply::read(modified, Format::Json, body))
+}
+
+/// `PUT /1.5/{uid}/storage/{collection}/{id}`
+pub(super) async fn put_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+    body: Body,
+) -> Result<Reply, Refusal> {
+    let ((), body) = call.read(body, params::check_object_type).await?;
+    let patch = patch::one(collection, id.clone(), &body, call.limits())?;
+    let change = Change::Upsert {
+        collection,
+        patches: vec![patch],
+    };
+    let written = call.write(change, Guarded::Object(collection, id)).await?;
+    let mut body = Vec::with_capacity(16);
+    print::time(&mut body, written.modified);
+    Ok(call.written(written, body))
+}
+
+/// `DELETE /1.5/{uid}/storage/{collection}/{id}`
+pub(super) async fn delete_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+) -> Result<Reply, Refusal> {
+    let change = delete_objects(collection, vec![id.clone()], Missing::Refuse);
+    let written = call.write(change, Guarded::Object(collection, id)).await?;
+    if written.changed {
+        Ok(call.deleted(written))
+    } else {
+        Err(Refusal::NotFound)
+    }
+}
+
+/// `DELETE /1.5/{uid}` and `DELETE /1.5/{uid}/storage`
+pub(super) async fn delete_store(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let written = call.write(Change::DeleteAll, Guarded::Store).await?;
+    Ok(call.deleted(written))
+}
+
+/// Lays an upload aside. One that would make the batch too large fails object by object, and the batch
+/// stays as it was.
+async fn stage(
+    call: &Call<'_>,
+    collection: CollectionName,
+    batch: Option<BatchId>,
+    patches: Vec<Patch>,
+    mut receipt: Receipt<'_>,
+) -> Result<Reply, Refusal> {
+    let part = |patches| BatchPart {
+        collection,
+        batch: batch.clone(),
+        guard: call.conditions.guard(Guarded::Collection(collection)),
+        patches,
+        max_objects: call.limits().max_total_records,
+        max_bytes: call.limits().max_total_bytes,
+    };
+    let storage = &call.sync.storage;
+    let staged = match storage.stage(call.user(), part(patches)).await {
+        Err(StorageError::TooLarge(excess)) => {
+            receipt.fail(excess);
+            storage.stage(call.user(), part(Vec::new())).await?
+        }
+        staged => staged?,
+    };
+    let mut body = b"{\"batch\":".to_vec();
+    print::string(&mut body, &staged.batch.0);
+    receipt.print(&mut body);
+    Ok(Reply {
+        status: StatusCode::ACCEPTED,
+        ..Reply::read(staged.modified, Format::Json, body)
+    })
+}
+
+/// What an answer says of each object of an upload.
+struct Receipt<'a> {
+    success: Vec<ObjectId>,
+    failed: Vec<(Cow<'a, str>, &'static str)>,
+}
+
+impl<'a> Receipt<'a> {
+    fn new(patches: &[Patch], failed: Vec<(Cow<'a, str>, &'static str)>) -> Self {
+        Self {
+            success: patches.iter().map(|patch| patch.id.clone()).collect(),
+            failed,
+        }
+    }
+
+    /// Nothing was taken after all.
+    fn fail(&mut self, excess: Excess) {
+        let reason = match excess {
+            Excess::Objects => patch::RETRY_OBJECT,
+            Excess::Bytes => patch::RETRY_BYTES,
+        };
+        let ids = self.success.drain(..);
+        self.failed
+            .extend(ids.map(|id| (Cow::Owned(id.to_string()), reason)));
+    }
+
+    /// The last two members of an object, and its end.
+    fn print(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"success\":[");
+        for (at, id) in self.success.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            print::string(out, id.as_str());
+        }
+        out.extend_from_slice(b"],\"failed\":{");
+        for (at, (id, reason)) in self.failed.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            print::string(out, id);
+            out.push(b':');
+            print::string(out, reason);
+        }
+        out.extend_from_slice(b"}}");
+    }
+}
+
+/// What becomes of a deletion that finds nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Ignore,
+    Refuse,
+}
+
+fn delete_objects(collection: CollectionName, ids: Vec<ObjectId>, missing: Missing) -> Change {
+    Change::DeleteObjects {
+        collection,
+        selection: Selection {
+            ids: Some(ids),
+            ..Selection::default()
+        },
+        order: Order::default(),
+        limit: None,
+        or_refuse: missing == Missing::Refuse,
+    }
+}
+
+/// The first member of an answer to a write.
+fn modified(time: SyncTime) -> Vec<u8> {
+    let mut out = b"{\"modified\":".to_vec();
+    print::time(&mut out, time);
+    out
+}

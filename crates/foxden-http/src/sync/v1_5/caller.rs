@@ -1,0 +1,187 @@
+//! Who sends a 1.5 request: Hawk with a token that this node's secrets signed. Nothing is looked up.
+
+use std::fmt;
+
+use axum::extract::OriginalUri;
+use axum::http::request::Parts;
+use axum::http::{Method, header};
+use foxden_accounts::token::{BadToken, Verified};
+use foxden_model::SyncTime;
+use ring::hmac;
+
+use crate::sync::SyncState;
+use crate::sync::refusal::Refusal;
+use crate::sync::target::{Place, Target};
+use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
+
+/// Seconds for which an expired token still reads `info/collections`.
+const GRACE_SECONDS: i64 = 2 * 60 * 60;
+
+/// Why a caller was turned away. Clients learn nothing of it; the log does.
+#[derive(Debug, PartialEq, Eq)]
+enum Denial {
+    Anonymous,
+    Header(BadHawk),
+    Token(BadToken),
+    Expired { at: SyncTime },
+    OtherHost { signed: String, ours: String },
+    WrongSignature,
+    Skewed { seconds: i64 },
+    OtherNode { token: Box<str>, ours: String },
+    OtherUser { token: u64 },
+    WrongHash,
+}
+
+/// Checks that the caller may open the store, and gives what it signed with.
+pub(super) fn authenticate<'r>(
+    sync: &SyncState,
+    parts: &'r Parts,
+    target: &Target,
+) -> Result<HawkHeader<'r>, Refusal> {
+    check(sync, parts, target).map_err(|denial| refuse(&denial, target))
+}
+
+/// Checks the hash of the body, if the caller gave one.
+pub(super) fn check_body(
+    hawk: &HawkHeader<'_>,
+    parts: &Parts,
+    target: &Target,
+    body: &[u8],
+) -> Result<(), Refusal> {
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if hawk.vouches_for(content_type, body) {
+        Ok(())
+    } else {
+        Err(refuse(&Denial::WrongHash, target))
+    }
+}
+
+fn refuse(denial: &Denial, target: &Target) -> Refusal {
+    tracing::info!(uid = target.user.0, "401: {denial}");
+    Refusal::Unauthorized
+}
+
+fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<HawkHeader<'r>, Denial> {
+    let header = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .ok_or(Denial::Anonymous)?;
+    let header = header.to_str().map_err(|_| Denial::Header(BadHawk::Malformed))?;
+    let hawk = HawkHeader::parse(header).map_err(Denial::Header)?;
+    let token = sync.secrets.verify(hawk.id).map_err(Denial::Token)?;
+    check_time(sync, parts, target, token.expires)?;
+    check_signature(sync, parts, &hawk, &token)?;
+    let skew = hawk.ts.saturating_sub(sync.clock.seconds());
+    if sync
+        .max_skew_seconds
+        .is_some_and(|max| skew.unsigned_abs() > u64::from(max))
+    {
+        return Err(Denial::Skewed { seconds: skew });
+    }
+    if sync.is_strict_about_nodes && *token.node != *sync.site.public_url.base() {
+        let ours = sync.site.public_url.base();
+        return Err(Denial::OtherNode {
+            token: token.node,
+            ours,
+        });
+    }
+    if token.user != target.user {
+        return Err(Denial::OtherUser { token: token.user.0 });
+    }
+    Ok(hawk)
+}
+
+fn check_time(sync: &SyncState, parts: &Parts, target: &Target, expires: SyncTime) -> Result<(), Denial> {
+    let now = sync.clock.now();
+    let is_spared = target.place == Place::InfoCollections { is_exact: true }
+        && matches!(parts.method, Method::GET | Method::HEAD)
+        && now < expires.plus_seconds(GRACE_SECONDS);
+    if now < expires || is_spared {
+        Ok(())
+    } else {
+        Err(Denial::Expired { at: expires })
+    }
+}
+
+fn check_signature(
+    sync: &SyncState,
+    parts: &Parts,
+    hawk: &HawkHeader<'_>,
+    token: &Verified,
+) -> Result<(), Denial> {
+    let url = &sync.site.public_url;
+    // The public path may have been taken off by a proxy, or by our own server after it was noted here.
+    let original = parts.extensions.get::<OriginalUri>();
+    let uri = original.map_or(&parts.uri, |OriginalUri(uri)| uri);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let prefix = if path.starts_with(url.path()) {
+        ""
+    } else {
+        url.path()
+    };
+    let request = Signed {
+        method: parts.method.as_str(),
+        path: [prefix, path],
+        host: url.host(),
+        port: url.port(),
+    };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.key.as_str().as_bytes());
+    if hawk.is_signed_with(&key, &request) {
+        return Ok(());
+    }
+    Err(why_not(&request, parts, |other| hawk.is_signed_with(&key, other)))
+}
+
+/// Looks whether the signature holds for the host that the request itself names: the commonest mistake
+/// in setting up a node.
+fn why_not(request: &Signed<'_>, parts: &Parts, holds: impl Fn(&Signed<'_>) -> bool) -> Denial {
+    let named = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let named = named.unwrap_or_default().to_ascii_lowercase();
+    let (host, port) = match named.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+        _ => (named.as_str(), None),
+    };
+    let signed = [port.unwrap_or(443), port.unwrap_or(80)]
+        .into_iter()
+        .find(|&port| {
+            holds(&Signed {
+                host,
+                port,
+                ..*request
+            })
+        });
+    match signed {
+        Some(port) => Denial::OtherHost {
+            signed: format!("{host}:{port}"),
+            ours: format!("{}:{}", request.host, request.port),
+        },
+        None => Denial::WrongSignature,
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("no credentials"),
+            Self::Header(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::Expired { at } => write!(f, "the token expired at {at}"),
+            Self::OtherHost { signed, ours } => write!(f, "signed for host {signed}, this node is {ours}"),
+            Self::WrongSignature => {
+                f.write_str("the signature is wrong: another key, host, path or method was signed")
+            }
+            Self::Skewed { seconds } => write!(f, "the client's clock is {seconds} s off"),
+            Self::OtherNode { token, ours } => {
+                write!(f, "the token is for node {token}, this node is {ours}")
+            }
+            Self::OtherUser { token } => write!(f, "the token is for uid {token}"),
+            Self::WrongHash => f.write_str("the body is not the one whose hash was signed"),
+        }
+    }
+}

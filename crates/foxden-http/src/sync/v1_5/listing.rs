@@ -1,0 +1,266 @@
+//! Prints lists of objects: whole if they fit one page, else page after page while the client reads.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use foxden_model::{SyncTime, UserId};
+use foxden_storage::{Cursor, Fields, Page, PageToken, Query, Row, Rows, Storage, StorageError};
+use http_body::Frame;
+
+use super::{Call, params};
+use crate::sync::print;
+use crate::sync::refusal::{Refusal, log_with_causes};
+use crate::sync::reply::{Format, Reply};
+
+/// Bytes after which a piece of a long list is sent.
+const CHUNK: usize = 64 * 1024;
+/// Bytes that an object takes in print besides its payload and id.
+const FRAME: usize = 80;
+
+/// Answers with all that the query asks for, never with less because it is much.
+pub(super) async fn list(call: &Call<'_>, query: Query, format: Format) -> Result<Reply, Refusal> {
+    let storage = &call.sync.storage;
+    let mut page = storage.read(call.user(), &query).await?;
+    let modified = page.modified.unwrap_or(SyncTime::ZERO);
+    call.conditions.check_read(modified)?;
+
+    let wanted = query.limit.unwrap_or(u64::MAX);
+    let printer = Printer::new(format, query.fields);
+    let is_whole = page.next.is_none() || page.rows.len() as u64 >= wanted;
+    if is_whole {
+        return Ok(Reply {
+            records: Some(page.rows.len()),
+            next_offset: page.next.as_ref().map(params::print_page_token),
+            ..Reply::read(modified, format, printer.whole(&page.rows))
+        });
+    }
+    let mut rest = Rest {
+        storage: storage.clone(),
+        user: call.user(),
+        query,
+    };
+    rest.query.selection.until = Some(modified);
+    let mut reply = Reply::read(modified, format, Body::empty());
+    if rest.query.limit.is_some() {
+        let range = rest.range(&page).await?;
+        reply.records = Some(range.records);
+        reply.next_offset = range.next.as_ref().map(params::print_page_token);
+        rest.query.limit = Some(range.records as u64);
+    }
+    rest.advance(&mut page);
+    reply.body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows)));
+    Ok(reply)
+}
+
+/// What of a list has not been read yet.
+struct Rest {
+    storage: Storage,
+    user: UserId,
+    query: Query,
+}
+
+/// How far a limit reaches.
+struct Range {
+    records: usize,
+    next: Option<PageToken>,
+}
+
+impl Rest {
+    /// Looks ahead, at ids alone, so that the headers can tell of what the body will hold.
+    async fn range(&self, first: &Page) -> Result<Range, StorageError> {
+        let mut records = first.rows.len();
+        let mut next = first.next.clone();
+        let wanted = self.query.limit.unwrap_or(u64::MAX);
+        let mut query = Query {
+            fields: Fields::Ids,
+            ..self.query.clone()
+        };
+        while (records as u64) < wanted
+            && let Some(token) = next.take()
+        {
+            query.cursor = Cursor::After(token);
+            query.limit = Some(wanted - records as u64);
+            let page = self.storage.read(self.user, &query).await?;
+            records += page.rows.len();
+            next = page.next;
+        }
+        Ok(Range { records, next })
+    }
+
+    /// Moves on behind a page; whether there is anything left is then in the limit and the cursor.
+    fn advance(&mut self, page: &mut Page) {
+        if let Some(limit) = &mut self.query.limit {
+            *limit = limit.saturating_sub(page.rows.len() as u64);
+        }
+        match page.next.take() {
+            Some(token) => self.query.cursor = Cursor::After(token),
+            None => self.query.limit = Some(0),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<Rows>, StorageError> {
+        if self.query.limit == Some(0) {
+            return Ok(None);
+        }
+        let mut page = self.storage.read(self.user, &self.query).await?;
+        self.advance(&mut page);
+        Ok(Some(page.rows))
+    }
+}
+
+/// Prints objects one after the other.
+struct Printer {
+    format: Format,
+    fields: Fields,
+    is_first: bool,
+}
+
+impl Printer {
+    const fn new(format: Format, fields: Fields) -> Self {
+        Self {
+            format,
+            fields,
+            is_first: true,
+        }
+    }
+
+    fn whole(mut self, rows: &Rows) -> Vec<u8> {
+        let mut out = Vec::with_capacity(rows.bytes() + rows.bytes() / 16 + rows.len() * FRAME + 2);
+        for row in rows.iter() {
+            self.row(&mut out, &row);
+        }
+        self.end(&mut out);
+        out
+    }
+
+    fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
+        if self.format == Format::Json {
+            out.push(if self.is_first { b'[' } else { b',' });
+        }
+        self.is_first = false;
+        match self.fields {
+            Fields::Ids => print::string(out, row.id),
+            Fields::Whole => object(out, row),
+        }
+        if self.format == Format::Newlines {
+            out.push(b'\n');
+        }
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        if self.format == Format::Json {
+            out.extend_from_slice(if self.is_first { b"[]" } else { b"]" });
+        }
+    }
+}
+
+/// One object.
+pub(super) fn object(out: &mut Vec<u8>, row: &Row<'_>) {
+    out.extend_from_slice(b"{\"id\":");
+    print::string(out, row.id);
+    out.extend_from_slice(b",\"modified\":");
+    print::time(out, row.modified);
+    out.extend_from_slice(b",\"payload\":");
+    print::string(out, row.payload);
+    if let Some(sortindex) = row.sortindex {
+        out.extend_from_slice(b",\"sortindex\":");
+        print::integer(out, sortindex);
+    }
+    out.push(b'}');
+}
+
+/// A long list on its way to the client. It holds one page at a time.
+struct Stream {
+    rest: Rest,
+    printer: Printer,
+    rows: Rows,
+    printed: usize,
+    is_ended: bool,
+}
+
+type Step = Result<(Option<Bytes>, Stream), StorageError>;
+
+impl Stream {
+    const fn new(rest: Rest, printer: Printer, rows: Rows) -> Self {
+        Self {
+            rest,
+            printer,
+            rows,
+            printed: 0,
+            is_ended: false,
+        }
+    }
+
+    /// Prints the next piece.
+    async fn step(mut self) -> Step {
+        let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
+        while !self.is_ended && out.len() < CHUNK {
+            self.print(&mut out);
+            if self.printed < self.rows.len() {
+                break;
+            }
+            if let Some(rows) = self.rest.read().await? {
+                (self.rows, self.printed) = (rows, 0);
+            } else {
+                self.printer.end(&mut out);
+                self.is_ended = true;
+            }
+        }
+        let chunk = (!out.is_empty()).then(|| Bytes::from(out));
+        Ok((chunk, self))
+    }
+
+    fn print(&mut self, out: &mut Vec<u8>) {
+        for row in self.rows.iter().skip(self.printed) {
+            if out.len() >= CHUNK {
+                return;
+            }
+            self.printer.row(out, &row);
+            self.printed += 1;
+        }
+    }
+}
+
+/// A stream as a body. A page that cannot be read breaks the connection off, so that nobody takes what
+/// came before it for the whole.
+struct ListBody {
+    step: Option<Pin<Box<dyn Future<Output = Step> + Send>>>,
+}
+
+impl ListBody {
+    fn new(stream: Stream) -> Self {
+        Self {
+            step: Some(Box::pin(stream.step())),
+        }
+    }
+}
+
+impl http_body::Body for ListBody {
+    type Data = Bytes;
+    type Error = StorageError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StorageError>>> {
+        let Some(step) = &mut self.step else {
+            return Poll::Ready(None);
+        };
+        let done = ready!(step.as_mut().poll(context));
+        self.step = None;
+        Poll::Ready(match done {
+            Ok((Some(chunk), stream)) => {
+                self.step = Some(Box::pin(stream.step()));
+                Some(Ok(Frame::data(chunk)))
+            }
+            Ok((None, _)) => None,
+            Err(error) => {
+                log_with_causes(&error);
+                Some(Err(error))
+            }
+        })
+    }
+}

@@ -1,0 +1,295 @@
+//! The query strings and headers of 1.5 requests.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderMap, header};
+use data_encoding::BASE64URL_NOPAD;
+use foxden_model::{CollectionName, ObjectId, SyncTime};
+use foxden_storage::{BatchId, Cursor, Fields, Limits, Order, PageToken, Query};
+
+use crate::sync::percent::{self, Plus};
+use crate::sync::refusal::{Refusal, ResponseCode};
+use crate::sync::reply::Format;
+use crate::sync::target::is_printable;
+
+/// The ids that one request may name.
+const MAX_IDS: usize = 100;
+/// The characters of a batch's name.
+const MAX_BATCH_ID: usize = 64;
+
+/// How an upload is part of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// Not at all: visible at once.
+    Plain,
+    /// It opens a batch.
+    Open,
+    /// It is laid aside in a batch.
+    Append(BatchId),
+    /// It ends a batch.
+    Commit(BatchId),
+}
+
+/// The parameters of a listing, as a query of that collection.
+pub(super) fn listing(collection: CollectionName, text: Option<&str>) -> Result<Query, Refusal> {
+    let mut query = Query::all(collection, Fields::Ids);
+    for parameter in parameters(text) {
+        let (name, value) = parameter?;
+        match &*name {
+            "ids" => query.selection.ids = Some(ids(&value)?),
+            "newer" => query.selection.newer = Some(time(&value)?),
+            "older" => query.selection.older = Some(time(&value)?),
+            "full" => query.fields = Fields::Whole,
+            "limit" => query.limit = Some(number(&value)?),
+            "offset" => query.cursor = Cursor::After(page_token(&value)?),
+            "sort" => query.order = order(&value)?,
+            _ => {}
+        }
+    }
+    Ok(query)
+}
+
+/// The objects that a deletion names; `None`: the whole collection.
+pub(super) fn deletion(text: Option<&str>) -> Result<Option<Vec<ObjectId>>, Refusal> {
+    let mut named = None;
+    for parameter in parameters(text) {
+        let (name, value) = parameter?;
+        if name == "ids" {
+            named = Some(ids(&value)?);
+        }
+    }
+    Ok(named)
+}
+
+/// How an upload is part of a batch.
+pub(super) fn upload(text: Option<&str>, limits: &Limits) -> Result<Upload, Refusal> {
+    let (mut batch, mut commits) = (None, false);
+    for parameter in parameters(text) {
+        let (name, value) = parameter?;
+        match &*name {
+            "batch" => batch = Some(value),
+            "commit" if value.eq_ignore_ascii_case("true") => commits = true,
+            "commit" => return Err(bad_request()),
+            _ => {}
+        }
+    }
+    let Some(batch) = batch else {
+        return if commits {
+            Err(bad_request())
+        } else {
+            Ok(Upload::Plain)
+        };
+    };
+    if batch.is_empty() || batch.eq_ignore_ascii_case("true") {
+        let stays_whole = commits || !limits.batches;
+        return Ok(if stays_whole { Upload::Plain } else { Upload::Open });
+    }
+    let is_name = batch.len() <= MAX_BATCH_ID
+        && batch
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if !is_name || !limits.batches {
+        return Err(bad_request());
+    }
+    let batch = BatchId(batch.into());
+    Ok(if commits {
+        Upload::Commit(batch)
+    } else {
+        Upload::Append(batch)
+    })
+}
+
+/// Refuses an upload by the sizes it announces, before its body is read.
+pub(super) fn check_announced(headers: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
+    for (name, limit) in [
+        ("x-weave-records", limits.max_post_records),
+        ("x-weave-bytes", limits.max_post_bytes),
+        ("x-weave-total-records", limits.max_total_records),
+        ("x-weave-total-bytes", limits.max_total_bytes),
+    ] {
+        let Some(value) = headers.get(name) else { continue };
+        let announced = number(value.to_str().map_err(|_| bad_request())?.trim())?;
+        if announced > limit {
+            return Err(Refusal::BadRequest(ResponseCode::TooMuch));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a client that takes no JSON.
+pub(super) fn check_accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    acceptable(headers, &[Format::Json]).map(|_| ())
+}
+
+/// How the client wants a list laid out.
+pub(super) fn list_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+    acceptable(headers, &[Format::Json, Format::Newlines])
+}
+
+/// The layout of an upload's body.
+pub(super) fn upload_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+    match media_type(headers)?.as_str() {
+        "" | "application/json" | "text/plain" => Ok(Format::Json),
+        "application/newlines" => Ok(Format::Newlines),
+        _ => Err(Refusal::UnsupportedMediaType),
+    }
+}
+
+/// Refuses a body that says it is no JSON object.
+pub(super) fn check_object_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    match upload_format(headers)? {
+        Format::Json => Ok(()),
+        Format::Newlines => Err(Refusal::UnsupportedMediaType),
+    }
+}
+
+/// A page token as it stands in a URL: letters, digits, `_` and `-` alone, as clients paste it unescaped.
+pub(super) fn print_page_token(token: &PageToken) -> String {
+    let key = token.key.map(|key| key.to_string()).unwrap_or_default();
+    BASE64URL_NOPAD.encode(format!("{key}:{}", token.tie).as_bytes())
+}
+
+fn page_token(text: &str) -> Result<PageToken, Refusal> {
+    let bytes = BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .map_err(|_| bad_request())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad_request())?;
+    let (key, tie) = text.split_once(':').ok_or_else(bad_request)?;
+    let key = match key {
+        "" => None,
+        key => Some(key.parse().map_err(|_| bad_request())?),
+    };
+    Ok(PageToken { key, tie: tie.into() })
+}
+
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The parameters of a query string, decoded. Of two with one name, the later counts.
+fn parameters(text: Option<&str>) -> impl Iterator<Item = Result<Parameter<'_>, Refusal>> {
+    let pairs = text
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decode = |text| percent::decode(text, Plus::Space).ok_or_else(bad_request);
+        Ok((decode(name)?, decode(value)?))
+    })
+}
+
+fn ids(list: &str) -> Result<Vec<ObjectId>, Refusal> {
+    let mut ids: Vec<ObjectId> = Vec::new();
+    for (count, text) in list.split(',').map(str::trim).enumerate() {
+        if count == MAX_IDS || !is_printable(text) {
+            return Err(bad_request());
+        }
+        let id = ObjectId::new(text).map_err(|_| bad_request())?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+fn time(text: &str) -> Result<SyncTime, Refusal> {
+    let time: SyncTime = text.parse().map_err(|_| bad_request())?;
+    if time.is_negative() {
+        Err(bad_request())
+    } else {
+        Ok(time)
+    }
+}
+
+fn number(text: &str) -> Result<u64, Refusal> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(bad_request());
+    }
+    // More than can be counted is more than there is.
+    Ok(text.parse().unwrap_or(u64::MAX))
+}
+
+fn order(text: &str) -> Result<Order, Refusal> {
+    match text {
+        "newest" => Ok(Order::Newest),
+        "oldest" => Ok(Order::Oldest),
+        "index" => Ok(Order::Index),
+        _ => Err(bad_request()),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Result<String, Refusal> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(String::new());
+    };
+    let text = value.to_str().map_err(|_| Refusal::UnsupportedMediaType)?;
+    Ok(text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase())
+}
+
+/// The best of what is offered, the first of equals.
+fn acceptable(headers: &HeaderMap, offered: &[Format]) -> Result<Format, Refusal> {
+    let Some(accept) = headers.get(header::ACCEPT) else {
+        return Ok(Format::Json);
+    };
+    let accept = accept.to_str().unwrap_or_default();
+    let mut best = (0, 0, Format::Json);
+    for &format in offered {
+        let (quality, precision) = liking(accept, format);
+        if (quality, precision) > (best.0, best.1) {
+            best = (quality, precision, format);
+        }
+    }
+    match best {
+        _ if accept.trim().is_empty() => Ok(Format::Json),
+        (0, ..) => Err(Refusal::NotAcceptable),
+        (.., format) => Ok(format),
+    }
+}
+
+/// How much, in thousandths, a client likes a format, and how precisely it names it. The most precise
+/// range that fits decides.
+fn liking(accept: &str, format: Format) -> (u32, u8) {
+    let name = match format {
+        Format::Json => "application/json",
+        Format::Newlines => "application/newlines",
+    };
+    let mut liking = (0, 0);
+    for range in accept.split(',') {
+        let mut pieces = range.split(';').map(str::trim);
+        let precision = match pieces.next().unwrap_or_default() {
+            media if media.eq_ignore_ascii_case(name) => 3,
+            media if media.eq_ignore_ascii_case("application/*") => 2,
+            "*/*" | "*" => 1,
+            _ => continue,
+        };
+        let quality = pieces
+            .find_map(|piece| piece.strip_prefix("q="))
+            .map_or(1000, quality);
+        if precision > liking.1 {
+            liking = (quality, precision);
+        }
+    }
+    liking
+}
+
+/// A quality such as `0.9`, in thousandths; zero if it is none.
+fn quality(text: &str) -> u32 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
+    match (whole, thousandths.parse::<u32>()) {
+        ("1", Ok(_)) => 1000,
+        ("0" | "", Ok(thousandths)) => thousandths,
+        _ => 0,
+    }
+}
+
+const fn bad_request() -> Refusal {
+    Refusal::BadRequest(ResponseCode::Unspecified)
+}
+
+#[cfg(test)]
+mod tests;
