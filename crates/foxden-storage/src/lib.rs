@@ -4,8 +4,11 @@
 //! - [`command`]: what can be asked of an engine, free of any protocol version
 //! - [`page`]: what a read answers
 //! - [`engine`]: the [`Engine`] trait and every engine
+//! - `conformance` (feature of that name): the promises of an engine as tests
 
 pub mod command;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engine;
 pub mod page;
 pub mod storage;

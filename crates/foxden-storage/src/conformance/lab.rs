@@ -1,0 +1,388 @@
+//! An engine on the bench: one user, a clock moved by hand, and short ways to say what a test does.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foxden_model::{Chance, CollectionName, ManualClock, ObjectId, SeededChance, SyncTime, UserId};
+
+use crate::command::{
+    BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, Patch, Query, Selection, Target,
+    Ttl, Write,
+};
+use crate::engine::{Engine, EngineError};
+use crate::page::{CollectionSummary, Page, Row, Staged, Summary, Written};
+
+/// What an engine under test stands on. The folder goes when this does.
+pub struct Ground {
+    /// A clock that only tests move.
+    pub clock: Arc<ManualClock>,
+    /// Random bytes, the same in each run.
+    pub chance: Arc<dyn Chance>,
+    folder: PathBuf,
+}
+
+/// An engine and one of its users.
+#[derive(Clone)]
+pub struct Lab {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// Its clock.
+    pub clock: Arc<ManualClock>,
+    /// Whom the short ways below speak for.
+    pub user: UserId,
+    _ground: Arc<Ground>,
+}
+
+/// An object as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: String,
+    /// Its payload.
+    pub payload: String,
+    /// When it last changed.
+    pub modified: SyncTime,
+    /// Its ordering number.
+    pub sortindex: Option<i64>,
+    /// The old clients' parent.
+    pub parent_id: Option<String>,
+    /// The old clients' predecessor.
+    pub predecessor_id: Option<String>,
+}
+
+impl Ground {
+    /// A clock in the year 2025 and an empty folder.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("foxden-lab-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("temporary files can be made");
+        Self {
+            clock: Arc::new(ManualClock::at_millis(1_763_690_000_000)),
+            chance: Arc::new(SeededChance::new(number)),
+            folder,
+        }
+    }
+
+    /// A folder that only this engine uses.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Default for Ground {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // What cannot be removed lies among the temporary files, where the system clears it away.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A name that a test writes out.
+pub fn collection(name: &str) -> CollectionName {
+    CollectionName::new(name).expect("tests use names that are allowed")
+}
+
+/// An id that a test writes out.
+pub fn id(id: &str) -> ObjectId {
+    ObjectId::new(id).expect("tests use ids that are allowed")
+}
+
+/// A patch that gives a payload, and so renews the object.
+pub fn payload(object: &str, text: &str) -> Patch {
+    Patch {
+        payload: Field::Set(text.to_owned()),
+        renews: true,
+        ..Patch::empty(id(object))
+    }
+}
+
+/// The same texts in order, for comparing sets.
+pub fn sorted<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.into_iter().map(Into::into).collect();
+    texts.sort();
+    texts
+}
+
+impl Lab {
+    /// A lab for an engine that stands on this ground.
+    pub fn new(ground: Ground, engine: Arc<dyn Engine>) -> Self {
+        Self {
+            engine,
+            clock: Arc::clone(&ground.clock),
+            user: UserId(42),
+            _ground: Arc::new(ground),
+        }
+    }
+
+    /// The same engine, for another user.
+    #[must_use]
+    pub fn of_user(&self, user: u64) -> Self {
+        Self {
+            user: UserId(user),
+            ..self.clone()
+        }
+    }
+
+    /// Writes, and gives the answer whatever it is.
+    pub async fn try_write(&self, write: Write) -> Result<Written, EngineError> {
+        self.engine.write(self.user, write).await
+    }
+
+    /// Makes a change that must succeed.
+    pub async fn write(&self, change: Change) -> Written {
+        self.try_write(Write::new(change))
+            .await
+            .expect("the write succeeds")
+    }
+
+    /// Lays patches over a collection.
+    pub async fn upsert(&self, name: &str, patches: impl Into<Vec<Patch>>) -> SyncTime {
+        self.write(upsert(name, patches)).await.modified
+    }
+
+    /// Lays patches over a collection if the target has not changed since.
+    pub async fn upsert_if(
+        &self,
+        name: &str,
+        patches: impl Into<Vec<Patch>>,
+        target: Target,
+        unmodified_since: SyncTime,
+    ) -> Result<Written, EngineError> {
+        let guard = Guard {
+            target,
+            unmodified_since,
+        };
+        self.try_write(Write::new(upsert(name, patches)).guarded_by(Some(guard)))
+            .await
+    }
+
+    /// Stores a payload and gives the time of the write.
+    pub async fn put(&self, name: &str, object: &str, text: &str) -> SyncTime {
+        self.upsert(name, [payload(object, text)]).await
+    }
+
+    /// Stores a payload that ends after so many seconds.
+    pub async fn put_for(&self, name: &str, object: &str, text: &str, seconds: u32) -> SyncTime {
+        let patch = Patch {
+            ttl: Ttl::In(seconds),
+            ..payload(object, text)
+        };
+        self.upsert(name, [patch]).await
+    }
+
+    /// Stores an object with a payload and an ordering number.
+    pub async fn put_at(&self, name: &str, object: &str, sortindex: i64) -> SyncTime {
+        let patch = Patch {
+            sortindex: Field::Set(sortindex),
+            ..payload(object, object)
+        };
+        self.upsert(name, [patch]).await
+    }
+
+    /// Deletes the selected objects.
+    pub async fn delete(&self, name: &str, selection: Selection) -> Written {
+        self.write(delete(name, selection, false)).await
+    }
+
+    /// Deletes one object, or changes nothing if there is none.
+    pub async fn delete_one(&self, name: &str, object: &str) -> Written {
+        let selection = Selection {
+            ids: Some(vec![id(object)]),
+            ..Selection::default()
+        };
+        self.write(delete(name, selection, true)).await
+    }
+
+    /// Deletes a collection.
+    pub async fn delete_collection(&self, name: &str, keeps_name: bool) -> Written {
+        self.write(Change::DeleteCollection {
+            collection: collection(name),
+            keeps_name,
+        })
+        .await
+    }
+
+    /// One page.
+    pub async fn page(&self, query: &Query) -> Page {
+        self.engine
+            .read(self.user, query)
+            .await
+            .expect("the page can be read")
+    }
+
+    /// All that a query without a limit asks for, page after page.
+    pub async fn all(&self, query: &Query) -> Vec<Stored> {
+        let mut query = query.clone();
+        let mut all = Vec::new();
+        loop {
+            let page = self.page(&query).await;
+            assert!(
+                page.rows.len() <= crate::engine::PAGE_OBJECTS,
+                "{} objects",
+                page.rows.len()
+            );
+            all.extend(page.rows.iter().map(Stored::from));
+            let Some(next) = page.next else { return all };
+            assert!(!page.rows.is_empty(), "an empty page goes on");
+            query.cursor = Cursor::After(next);
+        }
+    }
+
+    /// The ids of all selected objects, sorted by text.
+    pub async fn ids(&self, name: &str, selection: Selection) -> Vec<String> {
+        let query = Query {
+            selection,
+            ..Query::all(collection(name), Fields::Ids)
+        };
+        sorted(self.all(&query).await.into_iter().map(|object| object.id))
+    }
+
+    /// The ids of a whole collection in an order.
+    pub async fn ids_in(&self, name: &str, order: Order) -> Vec<String> {
+        let query = Query {
+            order,
+            ..Query::all(collection(name), Fields::Ids)
+        };
+        self.all(&query)
+            .await
+            .into_iter()
+            .map(|object| object.id)
+            .collect()
+    }
+
+    /// One object.
+    pub async fn get(&self, name: &str, object: &str) -> Option<Stored> {
+        let page = self.page(&Query::one(collection(name), id(object))).await;
+        page.rows.iter().next().map(Stored::from)
+    }
+
+    /// The payload of one object that must be there.
+    pub async fn payload(&self, name: &str, object: &str) -> String {
+        self.get(name, object).await.expect("the object is there").payload
+    }
+
+    /// What the user keeps.
+    pub async fn summary(&self, detail: Detail) -> Summary {
+        self.engine
+            .summary(self.user, detail)
+            .await
+            .expect("the summary can be read")
+    }
+
+    /// What one collection holds, exactly.
+    pub async fn held(&self, name: &str) -> Option<CollectionSummary> {
+        let summary = self.summary(Detail::Full).await;
+        summary
+            .collections
+            .iter()
+            .copied()
+            .find(|held| held.name == collection(name))
+    }
+
+    /// The time of a collection; zero if there is none.
+    pub async fn modified(&self, name: &str) -> SyncTime {
+        let summary = self.summary(Detail::Times).await;
+        let found = summary
+            .collections
+            .iter()
+            .find(|held| held.name == collection(name));
+        found.map_or(SyncTime::ZERO, |held| held.modified)
+    }
+
+    /// The highest time given to the user.
+    pub async fn store_time(&self) -> SyncTime {
+        self.summary(Detail::Times).await.modified
+    }
+
+    /// Lays a part aside and gives the answer whatever it is.
+    pub async fn try_stage(&self, part: BatchPart) -> Result<Staged, EngineError> {
+        self.engine.stage(self.user, part).await
+    }
+
+    /// Opens a batch with these patches.
+    pub async fn open(&self, name: &str, patches: impl Into<Vec<Patch>>) -> BatchId {
+        let staged = self.try_stage(part(name, None, patches)).await;
+        staged.expect("a batch can be opened").batch
+    }
+
+    /// Appends patches to a batch.
+    pub async fn append(&self, name: &str, batch: &BatchId, patches: impl Into<Vec<Patch>>) {
+        let staged = self.try_stage(part(name, Some(batch), patches)).await;
+        assert_eq!(&staged.expect("the part is taken").batch, batch);
+    }
+
+    /// Commits a batch and gives the answer whatever it is.
+    pub async fn try_commit(&self, name: &str, batch: &BatchId) -> Result<Written, EngineError> {
+        self.try_write(Write::new(commit(name, batch, []))).await
+    }
+
+    /// Commits a batch and gives the time of the commit.
+    pub async fn commit(&self, name: &str, batch: &BatchId) -> SyncTime {
+        self.try_commit(name, batch)
+            .await
+            .expect("the batch can be committed")
+            .modified
+    }
+
+    /// Moves the clock by so many seconds.
+    pub fn wait(&self, seconds: i64) {
+        self.clock.advance_millis(seconds * 1000);
+    }
+}
+
+impl From<Row<'_>> for Stored {
+    fn from(row: Row<'_>) -> Self {
+        Self {
+            id: row.id.to_owned(),
+            payload: row.payload.to_owned(),
+            modified: row.modified,
+            sortindex: row.sortindex,
+            parent_id: row.parent_id.map(str::to_owned),
+            predecessor_id: row.predecessor_id.map(str::to_owned),
+        }
+    }
+}
+
+pub(super) fn upsert(name: &str, patches: impl Into<Vec<Patch>>) -> Change {
+    Change::Upsert {
+        collection: collection(name),
+        patches: patches.into(),
+    }
+}
+
+pub(super) fn delete(name: &str, selection: Selection, or_refuse: bool) -> Change {
+    Change::DeleteObjects {
+        collection: collection(name),
+        selection,
+        order: Order::default(),
+        limit: None,
+        or_refuse,
+    }
+}
+
+pub(super) fn commit(name: &str, batch: &BatchId, patches: impl Into<Vec<Patch>>) -> Change {
+    Change::CommitBatch {
+        collection: collection(name),
+        batch: batch.clone(),
+        patches: patches.into(),
+    }
+}
+
+/// A part with room for all that tests stage.
+pub(super) fn part(name: &str, batch: Option<&BatchId>, patches: impl Into<Vec<Patch>>) -> BatchPart {
+    BatchPart {
+        collection: collection(name),
+        batch: batch.cloned(),
+        guard: None,
+        patches: patches.into(),
+        max_objects: 10_000,
+        max_bytes: 262_144_000,
+    }
+}

@@ -1,0 +1,164 @@
+//! Which objects of a collection are meant.
+
+use foxden_model::SyncTime;
+
+use super::{Lab, collection, id, payload};
+use crate::command::{Field, Fields, Patch, Query, Selection};
+
+/// `newer` and `older` are strict.
+pub async fn newer_and_older_leave_out_the_time_itself(lab: &Lab) {
+    let time = lab.put("bookmarks", "a", "x").await;
+    for (shift, newer, older) in [(-1, true, false), (0, false, false), (1, false, true)] {
+        let edge = Some(SyncTime::from_hundredths(time.hundredths() + shift));
+        let later = Selection {
+            newer: edge,
+            ..Selection::default()
+        };
+        let earlier = Selection {
+            older: edge,
+            ..Selection::default()
+        };
+        assert_eq!(
+            lab.ids("bookmarks", later).await.len() == 1,
+            newer,
+            "newer {shift}"
+        );
+        assert_eq!(
+            lab.ids("bookmarks", earlier).await.len() == 1,
+            older,
+            "older {shift}"
+        );
+    }
+}
+
+/// `newer` and `older` together select what lies between.
+pub async fn newer_and_older_both_hold(lab: &Lab) {
+    let first = lab.put("bookmarks", "a", "x").await;
+    lab.put("bookmarks", "b", "x").await;
+    lab.put("bookmarks", "c", "x").await;
+    let last = lab.put("bookmarks", "d", "x").await;
+    let between = Selection {
+        newer: Some(first),
+        older: Some(last),
+        ..Selection::default()
+    };
+    assert_eq!(lab.ids("bookmarks", between).await, ["b", "c"]);
+}
+
+/// `until` takes what changed at that very time, and nothing later.
+pub async fn until_takes_the_time_itself(lab: &Lab) {
+    lab.put("bookmarks", "a", "x").await;
+    let second = lab.put("bookmarks", "b", "x").await;
+    lab.put("bookmarks", "c", "x").await;
+    let until = Selection {
+        until: Some(second),
+        ..Selection::default()
+    };
+    assert_eq!(lab.ids("bookmarks", until).await, ["a", "b"]);
+}
+
+/// A list of ids selects each of them once, however often it stands there; missing ones are passed over.
+pub async fn ids_select_each_object_once(lab: &Lab) {
+    lab.upsert("bookmarks", ["a", "b", "c"].map(|object| payload(object, object)))
+        .await;
+    let mut query = Query::all(collection("bookmarks"), Fields::Whole);
+    query.selection.ids = Some(["c", "a", "missing", "a", "A", "c"].map(id).to_vec());
+    let mut read = lab.all(&query).await;
+    read.sort_by(|a, b| a.id.cmp(&b.id));
+    let texts: Vec<_> = read
+        .iter()
+        .map(|object| (object.id.as_str(), object.payload.as_str()))
+        .collect();
+    assert_eq!(texts, [("a", "a"), ("c", "c")]);
+}
+
+/// An empty list of ids selects nothing, for reading and for deleting.
+pub async fn no_ids_select_nothing(lab: &Lab) {
+    lab.put("bookmarks", "a", "x").await;
+    let nothing = Selection {
+        ids: Some(Vec::new()),
+        ..Selection::default()
+    };
+    assert!(lab.ids("bookmarks", nothing.clone()).await.is_empty());
+    lab.delete("bookmarks", nothing).await;
+    assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["a"]);
+}
+
+/// `index_above` and `index_below` are strict, and an object without a sortindex matches neither.
+pub async fn indexes_above_and_below_leave_out_the_index_itself(lab: &Lab) {
+    for (object, index) in [("minus", -10), ("nine", 9), ("ten", 10), ("eleven", 11)] {
+        lab.put_at("bookmarks", object, index).await;
+    }
+    lab.put("bookmarks", "none", "x").await;
+    let above = Selection {
+        index_above: Some(10),
+        ..Selection::default()
+    };
+    let below = Selection {
+        index_below: Some(10),
+        ..Selection::default()
+    };
+    let between = Selection {
+        index_above: Some(-10),
+        index_below: Some(11),
+        ..Selection::default()
+    };
+    assert_eq!(lab.ids("bookmarks", above).await, ["eleven"]);
+    assert_eq!(lab.ids("bookmarks", below).await, ["minus", "nine"]);
+    assert_eq!(lab.ids("bookmarks", between).await, ["nine", "ten"]);
+}
+
+/// `parent_id` and `predecessor_id` select by equality; objects without one do not match.
+pub async fn parents_and_predecessors_select(lab: &Lab) {
+    for (object, parent, predecessor) in [("a", "p", "q"), ("b", "p", "Q"), ("c", "P", "q")] {
+        let patch = Patch {
+            parent_id: Field::Set(parent.to_owned()),
+            predecessor_id: Field::Set(predecessor.to_owned()),
+            ..payload(object, "x")
+        };
+        lab.upsert("bookmarks", [patch]).await;
+    }
+    lab.put("bookmarks", "none", "x").await;
+    let selection = |parent: Option<&str>, predecessor: Option<&str>| Selection {
+        parent_id: parent.map(str::to_owned),
+        predecessor_id: predecessor.map(str::to_owned),
+        ..Selection::default()
+    };
+    assert_eq!(lab.ids("bookmarks", selection(Some("p"), None)).await, ["a", "b"]);
+    assert_eq!(lab.ids("bookmarks", selection(None, Some("q"))).await, ["a", "c"]);
+    assert_eq!(lab.ids("bookmarks", selection(Some("p"), Some("q"))).await, ["a"]);
+    assert!(lab.ids("bookmarks", selection(Some(""), None)).await.is_empty());
+}
+
+/// Every condition must hold.
+pub async fn all_conditions_hold_together(lab: &Lab) {
+    let mut times = Vec::new();
+    for (number, object) in ["a", "b", "c", "d", "e", "f"].into_iter().enumerate() {
+        let patch = Patch {
+            sortindex: Field::Set(i64::try_from(number).unwrap_or_default()),
+            parent_id: Field::Set("p".to_owned()),
+            ..payload(object, "x")
+        };
+        times.push(lab.upsert("bookmarks", [patch]).await);
+    }
+    let selection = Selection {
+        ids: Some(["a", "b", "c", "d", "e"].map(id).to_vec()),
+        newer: Some(times[0]),
+        older: Some(times[5]),
+        until: Some(times[3]),
+        index_above: Some(0),
+        index_below: Some(3),
+        parent_id: Some("p".to_owned()),
+        predecessor_id: None,
+    };
+    assert_eq!(lab.ids("bookmarks", selection).await, ["b", "c"]);
+}
+
+/// A collection that is missing reads as an empty one without a time.
+pub async fn a_missing_collection_reads_as_empty(lab: &Lab) {
+    lab.put("bookmarks", "a", "x").await;
+    let page = lab.page(&Query::all(collection("missing"), Fields::Whole)).await;
+    assert!(page.rows.is_empty());
+    assert_eq!((page.modified, page.next), (None, None));
+    assert_eq!(lab.get("missing", "a").await, None);
+}
