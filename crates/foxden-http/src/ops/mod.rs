@@ -1,0 +1,161 @@
+//! Health and version, for load balancers and whoever watches the server.
+//!
+//! Anybody may ask, no answer tells anything of a user. `/` belongs to the pages where they are served;
+//! elsewhere a line of text stands there.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
+    CONTENT_TYPE, ORIGIN,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use foxden_storage::Storage;
+use serde::Serialize;
+
+use crate::wire::Note;
+
+/// What the service pages need.
+#[derive(Clone)]
+pub struct OpsState {
+    /// The storage whose health is shown, where this process has any.
+    pub storage: Option<Storage>,
+    /// What this program is.
+    pub version: Version,
+}
+
+/// What this program is, as `__version__` says it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Version {
+    /// Where its source is found.
+    pub source: &'static str,
+    /// Its number.
+    pub version: &'static str,
+    /// The commit it was built from, where that is known.
+    pub commit: &'static str,
+    /// The build it came from, where that is known.
+    pub build: &'static str,
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    version: &'a str,
+    quota: Quota,
+    database: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_msg: Option<&'static str>,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Quota {
+    enabled: bool,
+    size: u64,
+}
+
+/// The methods and paths of the service pages, but for `/`.
+pub const ROUTES: [(&str, &str); 3] = [
+    ("GET", "/__heartbeat__"),
+    ("GET", "/__lbheartbeat__"),
+    ("GET", "/__version__"),
+];
+
+/// The service pages.
+pub fn router(state: OpsState) -> Router {
+    let [(_, heartbeat), (_, balancer), (_, version)] = ROUTES;
+    Router::new()
+        .route(heartbeat, open(get(show_health)))
+        .route(balancer, open(get(answer_balancer)))
+        .route(version, open(get(show_version)))
+        .with_state(state)
+}
+
+/// What stands at `/` where no pages are served.
+pub fn root() -> MethodRouter {
+    get(async || (NO_STORE, "Foxden, a Firefox Sync server. It works.\n"))
+}
+
+const NO_STORE: [(axum::http::HeaderName, HeaderValue); 1] =
+    [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+
+/// Pages of any origin may ask.
+fn open(pages: MethodRouter<OpsState>) -> MethodRouter<OpsState> {
+    pages.options(allow_any_origin)
+}
+
+async fn allow_any_origin(headers: HeaderMap) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    if let Some(origin) = headers.get(ORIGIN) {
+        let allowed = response.headers_mut();
+        allowed.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        allowed.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("1728000"));
+        allowed.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"),
+        );
+    }
+    response
+}
+
+/// `GET /__heartbeat__`
+async fn show_health(State(ops): State<OpsState>) -> Response {
+    let checked = match &ops.storage {
+        Some(storage) => storage.check().await,
+        None => Ok(()),
+    };
+    let quota = ops.storage.as_ref().and_then(Storage::quota);
+    let mut health = Health {
+        version: ops.version.version,
+        quota: Quota {
+            enabled: quota.is_some(),
+            size: quota.unwrap_or(0),
+        },
+        database: "Ok",
+        database_msg: None,
+        status: "Ok",
+    };
+    match checked {
+        Ok(()) => json(StatusCode::OK, &health),
+        Err(error) => {
+            health.database = "Unknown";
+            health.database_msg = Some("the storage engine cannot serve");
+            health.status = "Err";
+            let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
+            let note = Note::refused(chain(&error));
+            response.extensions_mut().insert(note);
+            response
+        }
+    }
+}
+
+/// `GET /__lbheartbeat__`: whether the process answers, whatever its databases do.
+async fn answer_balancer() -> Response {
+    json(StatusCode::OK, &serde_json::Map::new())
+}
+
+/// `GET /__version__`
+async fn show_version(State(ops): State<OpsState>) -> Response {
+    json(StatusCode::OK, &ops.version)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_string(body).expect("plain structs can always be written as JSON");
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (status, NO_STORE, json, body).into_response()
+}
+
+/// An error and what lies beneath it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! `[chores]`: background work.
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::Values;
+
+/// The settings of background work.
+pub const SECTION: Section = Section {
+    title: "[chores]",
+    about: "Background work: clearing what has expired. Any of it can be run by hand with `foxden chore run`.",
+    settings: &[Setting {
+        key: "chores.enabled",
+        kind: Kind::Switch,
+        default: "true",
+        help: "Whether this process does the background work. Of several that share a database one is enough, and \
+               more do no harm.",
+    }],
+};
+
+/// Background work.
+#[derive(Clone, Copy, Debug)]
+pub struct Chores {
+    /// Whether this process does it.
+    pub is_enabled: bool,
+}
+
+impl Chores {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let is_enabled = values.switch("chores.enabled")?;
+        Ok(Self { is_enabled })
+    }
+}

@@ -1,0 +1,94 @@
+//! `[http]`: how much time and room a client is given.
+
+use std::time::Duration;
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::Values;
+
+/// The settings of connections.
+pub const SECTION: Section = Section {
+    title: "[http]",
+    about: "How much time and room clients are given. Whoever is slower than this is cut off, so that slow or hostile \
+            clients cannot hold up others.",
+    settings: &[
+        Setting {
+            key: "http.max_connections",
+            kind: Kind::Count,
+            default: "4096",
+            help: "Connections served at once, all listeners together; fewer where the system allows fewer open \
+                   files. When all are taken, the one that has been idle longest makes room.",
+        },
+        Setting {
+            key: "http.header_timeout",
+            kind: Kind::Time,
+            default: "10 s",
+            help: "How long a client may take to send the head of a request.",
+        },
+        Setting {
+            key: "http.idle_timeout",
+            kind: Kind::Time,
+            default: "2 min",
+            help: "How long a connection may wait for its next request.",
+        },
+        Setting {
+            key: "http.stall_timeout",
+            kind: Kind::Time,
+            default: "20 s",
+            help: "How long a client may stay below the least rate while it sends a body or reads an answer.",
+        },
+        Setting {
+            key: "http.min_rate",
+            kind: Kind::Size,
+            default: "1 KB",
+            help: "Bytes a second below which a client counts as stalled.",
+        },
+        Setting {
+            key: "http.request_timeout",
+            kind: Kind::Time,
+            default: "10 min",
+            help: "How long one request may take from its first byte to the last byte of its answer, however \
+                   steadily it moves.",
+        },
+        Setting {
+            key: "http.stop_timeout",
+            kind: Kind::Time,
+            default: "30 s",
+            help: "How long a stop waits for requests that are under way.",
+        },
+    ],
+};
+
+/// How much time and room a client is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Http {
+    /// Connections at once.
+    pub max_connections: u32,
+    /// For a request's head.
+    pub header_timeout: Duration,
+    /// Between requests.
+    pub idle_timeout: Duration,
+    /// Below the least rate.
+    pub stall_timeout: Duration,
+    /// Bytes a second.
+    pub min_rate: u64,
+    /// For one request and its answer.
+    pub request_timeout: Duration,
+    /// For what is under way when the server stops.
+    pub stop_timeout: Duration,
+}
+
+impl Http {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            max_connections: values.count("http.max_connections")?,
+            header_timeout: values.time("http.header_timeout")?,
+            idle_timeout: values.time("http.idle_timeout")?,
+            stall_timeout: values.time("http.stall_timeout")?,
+            min_rate: values.size("http.min_rate")?,
+            request_timeout: values.time("http.request_timeout")?,
+            stop_timeout: values.time("http.stop_timeout")?,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! `[log]`: how much is written down.
+
+use tracing::level_filters::LevelFilter;
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::Values;
+
+/// The settings of the log.
+pub const SECTION: Section = Section {
+    title: "[log]",
+    about: "What is written to standard error. A line never holds a query, a token, a password or an address of mail.",
+    settings: &[Setting {
+        key: "log.level",
+        kind: Kind::Choice(&["off", "error", "warn", "info", "debug"]),
+        default: "info",
+        help: "How much is written. From `info` on there is one line for each request.",
+    }],
+};
+
+/// How much is written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// The least important that is written.
+    pub level: LevelFilter,
+}
+
+impl Log {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let levels = [
+            LevelFilter::OFF,
+            LevelFilter::ERROR,
+            LevelFilter::WARN,
+            LevelFilter::INFO,
+            LevelFilter::DEBUG,
+        ];
+        let level = values.choice("log.level", &levels)?.unwrap_or(LevelFilter::INFO);
+        Ok(Self { level })
+    }
+}

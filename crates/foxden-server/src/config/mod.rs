@@ -1,0 +1,155 @@
+//! What the operator set: one file, then the environment, then flags; the later wins.
+//!
+//! - [`setting`]: the table of all that can be set
+//! - [`source`]: reading the three sources into [`values`]
+//! - [`measure`], [`nearest`]: sizes and times; what an unknown key meant
+//! - [`document`]: `config print` and `docs/configuration.md`
+//! - [`environment`]: the only reader of the process's environment
+//! - one file for each section
+
+pub mod accounts;
+pub mod chores;
+pub mod document;
+pub mod environment;
+pub mod http;
+pub mod listener;
+pub mod log;
+pub mod measure;
+pub mod nearest;
+pub mod server;
+pub mod setting;
+pub mod source;
+pub mod storage;
+pub mod tokens;
+pub mod values;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use source::Flags;
+use values::{Origin, Values};
+
+/// All that was set, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the server is found and keeps things.
+    pub server: server::Server,
+    /// Where it listens.
+    pub listeners: Vec<listener::Listener>,
+    /// What clients are given.
+    pub http: http::Http,
+    /// Where objects are kept.
+    pub storage: storage::Storage,
+    /// Where users are sent.
+    pub tokens: tokens::Tokens,
+    /// Who may have an account.
+    pub accounts: accounts::Accounts,
+    /// Background work.
+    pub chores: chores::Chores,
+    /// How much is written down.
+    pub log: log::Log,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is not TOML.
+    #[error("{} is not valid TOML", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where it goes wrong.
+        source: toml::de::Error,
+    },
+    /// No setting is called that.
+    #[error("{origin}: there is no setting {key}{}", meant.map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
+    UnknownKey {
+        /// What was written.
+        key: String,
+        /// Where.
+        origin: Origin,
+        /// What was probably meant.
+        meant: Option<&'static str>,
+    },
+    /// A setting has a value it cannot have.
+    #[error("{key} ({origin}): {why}")]
+    BadValue {
+        /// The setting.
+        key: String,
+        /// Who set it.
+        origin: Origin,
+        /// What would be right.
+        why: String,
+    },
+    /// The server would be reachable from elsewhere under a name it does not know.
+    #[error(
+        "listening on {bind} needs the address under which browsers reach this server; add this line above all \
+         sections of the configuration (or pass --public-url): public_url = \"https://sync.example.org\""
+    )]
+    NeedsPublicUrl {
+        /// Where it would listen.
+        bind: listener::Bind,
+    },
+}
+
+impl Config {
+    /// Reads what the three sources say.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        Self::read(&source::gather(flags)?)
+    }
+
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let config = Self {
+            server: server::Server::read(values)?,
+            listeners: listener::Listener::read_all(values)?,
+            http: http::Http::read(values)?,
+            storage: storage::Storage::read(values)?,
+            tokens: tokens::Tokens::read(values)?,
+            accounts: accounts::Accounts::read(values)?,
+            chores: chores::Chores::read(values)?,
+            log: log::Log::read(values)?,
+        };
+        config.check_public_url()?;
+        Ok(config)
+    }
+
+    /// Without a public address the server must have a loopback address to be found at, and no other.
+    fn check_public_url(&self) -> Result<(), ConfigError> {
+        if self.server.public_url.is_some() {
+            return Ok(());
+        }
+        let is_outside = |listener: &&listener::Listener| !listener.bind.is_loopback();
+        let is_socket = |listener: &listener::Listener| matches!(listener.bind, listener::Bind::Unix(_));
+        let outside = self.listeners.iter().find(is_outside);
+        let only_sockets = self.listeners.iter().all(is_socket);
+        match outside.or(self.listeners.first().filter(|_| only_sockets)) {
+            Some(listener) => Err(ConfigError::NeedsPublicUrl {
+                bind: listener.bind.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ConfigError {
+    fn unknown_key(key: &str, origin: &Origin) -> Self {
+        let known = setting::all().map(|setting| setting.key);
+        Self::UnknownKey {
+            key: key.to_owned(),
+            origin: origin.clone(),
+            meant: nearest::nearest(&setting::general(key), known),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

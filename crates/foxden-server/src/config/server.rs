@@ -1,0 +1,158 @@
+//! What stands above every section: where this server is found and where it keeps things.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use foxden_http::wire::PublicUrl;
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::{Secret, Values};
+
+/// The settings without a section.
+pub const SECTION: Section = Section {
+    title: "Above all sections",
+    about: "Where browsers find this server, and where it keeps what it is given.",
+    settings: &[
+        Setting {
+            key: "public_url",
+            kind: Kind::Text,
+            default: "",
+            help: "The address under which browsers reach this server, such as `https://sync.example.org`. Links, \
+                   discovery, tokens and nodes are made of it; a `Host` header never is. A path after it is where \
+                   storage and tokens are served, while pages and accounts stay at the root. Without it the \
+                   address is the loopback address listened on; listening anywhere else needs it.",
+        },
+        Setting {
+            key: "data_dir",
+            kind: Kind::Text,
+            default: "foxden-data",
+            help: "The folder that holds everything: objects, accounts, secrets. It is made on the first start, \
+                   readable by its owner alone, and locked by the process that serves it.",
+        },
+        Setting {
+            key: "master_secret",
+            kind: Kind::Secret,
+            default: "",
+            help: "Signs storage tokens. Processes that share it work as one server. Without it a random one is \
+                   made on the first start and kept in the data folder. It may hold several lines: all of them \
+                   are accepted, the last one signs.",
+        },
+        Setting {
+            key: "other_hosts",
+            kind: Kind::List,
+            default: "",
+            help: "Further names under which pages and account routes may be asked for. Requests that name any \
+                   other host are refused, which keeps foreign pages from reaching a server in the house.",
+        },
+        Setting {
+            key: "trusted_proxies",
+            kind: Kind::List,
+            default: "",
+            help: "Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Loopback \
+                   and Unix sockets always are.",
+        },
+    ],
+};
+
+/// Where this server is found and where it keeps things.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where browsers reach it; `None`: at the loopback address it listens on.
+    pub public_url: Option<PublicUrl>,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The secrets that sign tokens, the newest last; empty: the one in the data folder.
+    pub master_secrets: Vec<Secret>,
+    /// Further names of this server.
+    pub other_hosts: Vec<String>,
+    /// Who is believed about a client's address.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    first: IpAddr,
+    bits: u8,
+}
+
+impl Server {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let public_url = values.text("public_url")?.map(|text| {
+            text.parse()
+                .map_err(|error| values.wrong("public_url", format!("{error}")))
+        });
+        let networks = values.list("trusted_proxies");
+        let networks = networks.iter().map(|text| {
+            Network::parse(text).ok_or_else(|| {
+                values.wrong(
+                    "trusted_proxies",
+                    format!("{text} is neither an address nor a network"),
+                )
+            })
+        });
+        Ok(Self {
+            public_url: public_url.transpose()?,
+            data_dir: values.text("data_dir")?.unwrap_or_default().into(),
+            master_secrets: values.secrets("master_secret")?,
+            other_hosts: values.list("other_hosts"),
+            trusted_proxies: networks.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Network {
+    /// Reads an address, or an address and how many of its leading bits count.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
+            None => (text, None),
+        };
+        let first: IpAddr = address.parse().ok()?;
+        let widest = if first.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(widest);
+        (bits <= widest).then_some(Self { first, bits })
+    }
+
+    /// Whether an address lies within.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let leading = |address: u128, width: u32| {
+            let rest = width - u32::from(self.bits);
+            address.checked_shr(rest).unwrap_or(0)
+        };
+        match (self.first, address.to_canonical()) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                leading(first.to_bits().into(), 32) == leading(address.to_bits().into(), 32)
+            }
+            (IpAddr::V6(first), IpAddr::V6(address)) => {
+                leading(first.to_bits(), 128) == leading(address.to_bits(), 128)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_its_addresses_and_no_other() {
+        for (network, inside, outside) in [
+            ("10.0.0.0/8", "10.255.1.2", "11.0.0.1"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
+            ("2001:db8::/32", "2001:db8:1::1", "2001:db9::1"),
+            ("0.0.0.0/0", "198.51.100.1", "::1"),
+            ("192.0.2.0/24", "::ffff:192.0.2.9", "192.0.3.9"),
+        ] {
+            let network = Network::parse(network).unwrap();
+            assert!(network.contains(inside.parse().unwrap()), "{inside}");
+            assert!(!network.contains(outside.parse().unwrap()), "{outside}");
+        }
+        for text in ["", "10.0.0.0/33", "10.0.0/8", "proxy.example.org"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

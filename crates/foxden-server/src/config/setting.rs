@@ -1,0 +1,86 @@
+//! What can be set: one table that the reader, `config print` and the documents share.
+
+use super::{accounts, chores, http, listener, log, server, storage, tokens};
+
+/// One thing that can be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the file: section and name, joined by a dot. `listener.N` stands for each listener.
+    pub key: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// What holds where nothing is set, as it would be written; empty where something is worked out.
+    pub default: &'static str,
+    /// What it means, in whole sentences.
+    pub help: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Several texts; in the environment and in flags, with commas between.
+    List,
+    /// A number of bytes.
+    Size,
+    /// A span of time.
+    Time,
+    /// A whole number.
+    Count,
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A text that nobody may see; it can also be read from the file that `<key>_file` names.
+    Secret,
+}
+
+/// One section of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Its heading in the documents.
+    pub title: &'static str,
+    /// What it is about.
+    pub about: &'static str,
+    /// What can be set in it.
+    pub settings: &'static [Setting],
+}
+
+/// Every section, in the order in which it is shown.
+pub const SECTIONS: &[Section] = &[
+    server::SECTION,
+    listener::SECTION,
+    http::SECTION,
+    storage::SECTION,
+    tokens::SECTION,
+    accounts::SECTION,
+    chores::SECTION,
+    log::SECTION,
+];
+
+/// Every setting, in the order in which it is shown.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|section| section.settings)
+}
+
+/// The setting that a key names, and whether it names the file of a secret.
+pub fn find(key: &str) -> Option<(&'static Setting, bool)> {
+    let key = general(key);
+    all().find_map(|setting| {
+        if setting.key == key {
+            return Some((setting, false));
+        }
+        let file = setting.kind == Kind::Secret && key.strip_suffix("_file") == Some(setting.key);
+        file.then_some((setting, true))
+    })
+}
+
+/// A key with the number of its listener replaced by the `N` of the table.
+pub fn general(key: &str) -> String {
+    let parts = key.split('.').enumerate().map(|(at, part)| {
+        let is_number = at == 1 && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if is_number { "N" } else { part }
+    });
+    parts.collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,137 @@
+//! `[storage]`: where objects are kept and how much of them.
+
+use std::path::PathBuf;
+
+use foxden_storage::Limits;
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::Values;
+
+/// The settings of storage.
+pub const SECTION: Section = Section {
+    title: "[storage]",
+    about: "Where users' objects are kept, and how much one user and one request may hold.",
+    settings: &[
+        Setting {
+            key: "storage.url",
+            kind: Kind::Text,
+            default: "sqlite:",
+            help: "The engine and where it keeps objects: `sqlite:` in the data folder, `sqlite:/some/folder` \
+                   elsewhere, `memory:` until the process ends (for trials).",
+        },
+        Setting {
+            key: "storage.files",
+            kind: Kind::Count,
+            default: "4",
+            help: "SQLite files that share the users. It counts when the store is made; an existing store keeps \
+                   the files it has.",
+        },
+        Setting {
+            key: "storage.quota",
+            kind: Kind::Size,
+            default: "none",
+            help: "Bytes of payload one user may keep, or `none`.",
+        },
+        Setting {
+            key: "storage.batches",
+            kind: Kind::Switch,
+            default: "true",
+            help: "Whether uploads in several requests are offered.",
+        },
+        Setting {
+            key: "storage.max_request_bytes",
+            kind: Kind::Size,
+            default: "2625536",
+            help: "Bytes of one request's body.",
+        },
+        Setting {
+            key: "storage.max_record_payload_bytes",
+            kind: Kind::Size,
+            default: "2621440",
+            help: "Bytes of one object's payload.",
+        },
+        Setting {
+            key: "storage.max_post_records",
+            kind: Kind::Count,
+            default: "100",
+            help: "Objects in one request.",
+        },
+        Setting {
+            key: "storage.max_post_bytes",
+            kind: Kind::Size,
+            default: "2621440",
+            help: "Bytes of payload in one request.",
+        },
+        Setting {
+            key: "storage.max_total_records",
+            kind: Kind::Count,
+            default: "10000",
+            help: "Objects in one upload of several requests.",
+        },
+        Setting {
+            key: "storage.max_total_bytes",
+            kind: Kind::Size,
+            default: "262144000",
+            help: "Bytes of payload in one upload of several requests.",
+        },
+    ],
+};
+
+/// Where objects are kept and how much of them.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    /// Which engine, and where.
+    pub place: Place,
+    /// SQLite files for a new store.
+    pub files: u32,
+    /// Bytes one user may keep.
+    pub quota: Option<u64>,
+    /// What one request may hold.
+    pub limits: Limits,
+}
+
+/// Which engine keeps objects, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this process's memory.
+    Memory,
+    /// In SQLite files; `None`: in the data folder.
+    Sqlite(Option<PathBuf>),
+}
+
+impl Storage {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        let url = values.text("storage.url")?.unwrap_or_default();
+        let place = Place::parse(&url)
+            .ok_or_else(|| values.wrong("storage.url", "it must begin with sqlite: or memory:"))?;
+        let limits = Limits {
+            max_request_bytes: values.size("storage.max_request_bytes")?,
+            max_record_payload_bytes: values.size("storage.max_record_payload_bytes")?,
+            max_post_records: values.count("storage.max_post_records")?.into(),
+            max_post_bytes: values.size("storage.max_post_bytes")?,
+            max_total_records: values.count("storage.max_total_records")?.into(),
+            max_total_bytes: values.size("storage.max_total_bytes")?,
+            batches: values.switch("storage.batches")?,
+        };
+        Ok(Self {
+            place,
+            files: values.count("storage.files")?,
+            quota: values.size_or_none("storage.quota")?,
+            limits,
+        })
+    }
+}
+
+impl Place {
+    fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once(':')?;
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        match scheme {
+            "memory" => Some(Self::Memory),
+            "sqlite" => Some(Self::Sqlite((!rest.is_empty()).then(|| rest.into()))),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The three sources together.
+
+use std::path::Path;
+
+use super::*;
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    let mut values = Values::default();
+    source::add_file(&mut values, Path::new("foxden.toml"), text)?;
+    Config::read(&values)
+}
+
+fn message(result: Result<Config, ConfigError>) -> String {
+    result.expect_err("it must be refused").to_string()
+}
+
+#[test]
+fn nothing_set_is_a_server_on_loopback() {
+    let config = from_file("").unwrap();
+    let binds: Vec<String> = config.listeners.iter().map(|l| l.bind.to_string()).collect();
+    assert_eq!(binds, ["127.0.0.1:5000"]);
+    assert_eq!(config.listeners[0].surfaces.len(), 5);
+    assert_eq!(config.storage.limits, foxden_storage::Limits::default());
+    assert_eq!(config.storage.quota, None);
+}
+
+#[test]
+fn the_later_source_wins() {
+    let mut values = Values::default();
+    let file = "data_dir = \"a\"\n[storage]\nquota = \"1 MB\"\n[log]\nlevel = \"warn\"\n";
+    source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let variables = [
+        variable("FOXDEN__STORAGE__QUOTA", "2 MB"),
+        variable("FOXDEN__DATA_DIR", "b"),
+    ];
+    source::add_environment(&mut values, variables).unwrap();
+    let flags = Flags {
+        data_dir: Some("c".into()),
+        ..Flags::default()
+    };
+    source::add_flags(&mut values, &flags).unwrap();
+
+    let config = Config::read(&values).unwrap();
+    assert_eq!(config.storage.quota, Some(2_000_000));
+    assert_eq!(config.server.data_dir, Path::new("c"));
+    assert_eq!(config.log.level, tracing::level_filters::LevelFilter::WARN);
+
+    let origin = |key: &str| {
+        let entries = document::entries(&values);
+        let entry = entries.into_iter().find(|entry| entry.key == key).unwrap();
+        entry.origin.to_string()
+    };
+    assert_eq!(origin("storage.quota"), "FOXDEN__STORAGE__QUOTA");
+    assert_eq!(origin("data_dir"), "--data-dir");
+    assert_eq!(origin("log.level"), "foxden.toml");
+    assert_eq!(origin("http.idle_timeout"), "default");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    for (text, key, meant) in [
+        ("pubic_url = \"x\"", "pubic_url", "public_url"),
+        ("[storage]\nquotas = \"1 MB\"", "storage.quotas", "storage.quota"),
+        (
+            "[[listener]]\nsurface = [\"ops\"]",
+            "listener.0.surface",
+            "listener.N.surfaces",
+        ),
+        ("quota = \"1 MB\"", "quota", "storage.quota"),
+    ] {
+        let message = message(from_file(text));
+        assert_eq!(
+            message,
+            format!("foxden.toml: there is no setting {key}; did you mean {meant}?")
+        );
+    }
+}
+
+#[test]
+fn a_wrong_value_names_its_setting_and_where_it_was_set() {
+    for (text, part) in [
+        (
+            "[http]\nheader_timeout = 10",
+            "http.header_timeout (foxden.toml): a time is a number and a unit",
+        ),
+        (
+            "[http]\nmax_connections = 0",
+            "http.max_connections (foxden.toml): a whole number",
+        ),
+        (
+            "[accounts]\nsign_up = \"maybe\"",
+            "accounts.sign_up (foxden.toml): one of open, invite, closed",
+        ),
+        (
+            "master_secret = \"short\"",
+            "master_secret (foxden.toml): a secret of at least",
+        ),
+        (
+            "[[listener]]\nbind = \"5000\"",
+            "listener.0.bind (foxden.toml): an address and a port",
+        ),
+        (
+            "[[listener]]\nsurfaces = [\"mail\"]",
+            "listener.0.surfaces (foxden.toml): mail is not a surface",
+        ),
+        (
+            "public_url = \"sync.example.org\"",
+            "public_url (foxden.toml): it must begin with",
+        ),
+        (
+            "[storage]\nurl = \"oracle://x\"",
+            "storage.url (foxden.toml): it must begin with",
+        ),
+    ] {
+        let message = message(from_file(text));
+        assert!(message.starts_with(part), "{message}");
+    }
+}
+
+#[test]
+fn listening_elsewhere_needs_a_public_address() {
+    for bind in [
+        "0.0.0.0:5000",
+        "[::]:80",
+        "192.0.2.1:5000",
+        "unix:/run/foxden/http.sock",
+    ] {
+        let listener = format!("[[listener]]\nbind = \"{bind}\"\n");
+        let refused = message(from_file(&listener));
+        assert!(
+            refused.contains("public_url = \"https://sync.example.org\""),
+            "{refused}"
+        );
+        from_file(&format!("public_url = \"https://sync.example.org\"\n{listener}")).unwrap();
+    }
+    for bind in ["127.0.0.1:0", "localhost:5000", "[::1]:5000"] {
+        from_file(&format!("[[listener]]\nbind = \"{bind}\"\n")).unwrap();
+    }
+}
+
+#[test]
+fn the_listen_flag_replaces_every_listener() {
+    let mut values = Values::default();
+    let file =
+        "[[listener]]\nbind = \"0.0.0.0:80\"\nsurfaces = [\"ops\"]\n[[listener]]\nbind = \"0.0.0.0:81\"\n";
+    source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
+    let flags = Flags {
+        listen: Some("127.0.0.1:0".into()),
+        surfaces: Some("sync, ops".into()),
+        ..Flags::default()
+    };
+    source::add_flags(&mut values, &flags).unwrap();
+    let config = Config::read(&values).unwrap();
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.listeners[0].surfaces.len(), 2);
+}
+
+#[test]
+fn print_hides_secrets() {
+    let mut values = Values::default();
+    let file = "master_secret = \"0123456789abcdef\"\n";
+    source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
+    let entries = document::entries(&values);
+    let entry = entries.iter().find(|entry| entry.key == "master_secret").unwrap();
+    assert_eq!(
+        (entry.value.as_str(), entry.origin.to_string().as_str()),
+        ("***", "foxden.toml")
+    );
+    assert!(!format!("{entries:?}").contains("0123456789abcdef"));
+}

@@ -1,0 +1,247 @@
+//! What was set, by whom, and how it is read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::setting::{self, Kind};
+use super::{ConfigError, measure};
+
+/// Who set a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody: it is what holds otherwise.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// This variable of the environment.
+    Environment(String),
+    /// This flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for whoever signs with it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// One text, or the members of a list.
+    pub texts: Vec<String>,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// What was set, under the names that `setting` knows. The later setter wins.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<String, Value>);
+
+impl Values {
+    /// Sets a value, in place of what an earlier source said.
+    pub fn set(&mut self, key: &str, texts: Vec<String>, origin: Origin) -> Result<(), ConfigError> {
+        let Some((setting, is_file)) = setting::find(key) else {
+            return Err(ConfigError::unknown_key(key, &origin));
+        };
+        // A secret and its file are two spellings of one value: the later source replaces both.
+        if setting.kind == Kind::Secret {
+            let other = if is_file {
+                key.trim_end_matches("_file").to_owned()
+            } else {
+                format!("{key}_file")
+            };
+            self.0.remove(&other);
+        }
+        self.0.insert(key.to_owned(), Value { texts, origin });
+        Ok(())
+    }
+
+    /// Forgets whatever was set below this name.
+    pub fn forget(&mut self, prefix: &str) {
+        self.0.retain(|key, _| !key.starts_with(prefix));
+    }
+
+    /// What was set under this name.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// The names that were set below this one.
+    pub fn keys_below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .keys()
+            .map(String::as_str)
+            .filter(move |key| key.starts_with(prefix))
+    }
+
+    /// A text, where one was set.
+    pub fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
+        self.parsed(key, |text| Ok::<_, &str>(text.to_owned()))
+    }
+
+    /// A number of bytes; `none` where it may be anything.
+    pub fn size(&self, key: &str) -> Result<u64, ConfigError> {
+        self.needed(key, measure::size)
+    }
+
+    /// A number of bytes, or `None` where the word `none` stands.
+    pub fn size_or_none(&self, key: &str) -> Result<Option<u64>, ConfigError> {
+        self.needed(key, |text| match text {
+            "none" => Ok(None),
+            _ => measure::size(text).map(Some),
+        })
+    }
+
+    /// A span of time.
+    pub fn time(&self, key: &str) -> Result<Duration, ConfigError> {
+        self.needed(key, measure::time)
+    }
+
+    /// A whole number of at least one.
+    pub fn count(&self, key: &str) -> Result<u32, ConfigError> {
+        const WRONG: &str = "a whole number above zero is needed";
+        self.needed(key, |text| match text.parse() {
+            Ok(0) | Err(_) => Err(WRONG),
+            Ok(number) => Ok(number),
+        })
+    }
+
+    /// Yes or no.
+    pub fn switch(&self, key: &str) -> Result<bool, ConfigError> {
+        self.needed(key, |text| match text {
+            "true" | "yes" | "on" => Ok(true),
+            "false" | "no" | "off" => Ok(false),
+            _ => Err("true or false is needed"),
+        })
+    }
+
+    /// What the table says the words mean, in the words' order.
+    pub fn choice<T: Copy>(&self, key: &str, meanings: &[T]) -> Result<Option<T>, ConfigError> {
+        let Some((setting, _)) = setting::find(key) else {
+            return Err(ConfigError::unknown_key(key, &Origin::Default));
+        };
+        let Kind::Choice(words) = setting.kind else {
+            return Ok(None);
+        };
+        self.parsed(key, |text| {
+            let at = words.iter().position(|word| *word == text);
+            at.and_then(|at| meanings.get(at).copied())
+                .ok_or_else(|| format!("one of {} is needed", words.join(", ")))
+        })
+    }
+
+    /// The members of a list; those of the table where nothing was set.
+    pub fn list(&self, key: &str) -> Vec<String> {
+        let split = |text: &String| -> Vec<String> {
+            let members = text.split(',').map(str::trim).filter(|member| !member.is_empty());
+            members.map(str::to_owned).collect()
+        };
+        match self.get(key) {
+            Some(value) => value.texts.iter().flat_map(split).collect(),
+            None => {
+                setting::find(key).map_or_else(Vec::new, |(setting, _)| split(&setting.default.to_owned()))
+            }
+        }
+    }
+
+    /// A secret, from where it stands or from the file that holds it; each line of it is one.
+    pub fn secrets(&self, key: &str) -> Result<Vec<Secret>, ConfigError> {
+        let texts = match (self.get(key), self.get(&format!("{key}_file"))) {
+            (Some(value), _) => value.texts.join("\n"),
+            (None, Some(value)) => read_secret(Path::new(&value.texts.concat()))?,
+            (None, None) => return Ok(Vec::new()),
+        };
+        let lines: Vec<String> = texts
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect();
+        if lines.iter().any(|line| line.len() < SHORTEST_SECRET) {
+            return Err(self.wrong(key, "a secret of at least 16 characters is needed"));
+        }
+        Ok(lines.into_iter().map(Secret).collect())
+    }
+
+    /// An error about what was set under this name.
+    pub fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
+        let origin = self
+            .get(key)
+            .map_or(Origin::Default, |value| value.origin.clone());
+        ConfigError::BadValue {
+            key: key.to_owned(),
+            origin,
+            why: why.into(),
+        }
+    }
+
+    fn needed<T, E: Into<String>>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<T, ConfigError> {
+        match self.parsed(key, &parse)? {
+            Some(value) => Ok(value),
+            None => Err(self.wrong(key, "it must be set")),
+        }
+    }
+
+    fn parsed<T, E: Into<String>>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, ConfigError> {
+        let text = match self.get(key) {
+            Some(value) => match value.texts.as_slice() {
+                [text] => text.trim().to_owned(),
+                _ => return Err(self.wrong(key, "a single value is needed, not a list")),
+            },
+            None => match setting::find(key) {
+                Some((setting, _)) if !setting.default.is_empty() => setting.default.to_owned(),
+                _ => return Ok(None),
+            },
+        };
+        parse(&text).map(Some).map_err(|why| self.wrong(key, why))
+    }
+}
+
+/// Fewer characters can be guessed.
+const SHORTEST_SECRET: usize = 16;
+
+fn read_secret(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}

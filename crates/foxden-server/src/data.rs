@@ -1,0 +1,177 @@
+//! The data folder: everything the server keeps, in one place, locked by the process that serves it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use foxden_model::Chance;
+use serde::{Deserialize, Serialize};
+
+use crate::chance;
+
+/// The data folder, for as long as this process serves it.
+#[derive(Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Secrets made on the first start.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// Signs storage tokens.
+    pub master_secret: String,
+}
+
+/// Why the data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Another process serves it.
+    #[error("the data folder {} is in use by process {process}; stop that one first, or name another folder with --data-dir", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process, as far as it said.
+        process: String,
+    },
+    /// The system does not allow it.
+    #[error("cannot use {}", path.display())]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file of secrets was damaged.
+    #[error("{} does not hold the secrets it was made with", path.display())]
+    BadSecrets {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
+}
+
+/// The owner alone.
+const PRIVATE_FOLDER: u32 = 0o700;
+/// The owner alone.
+const PRIVATE_FILE: u32 = 0o600;
+
+impl DataFolder {
+    /// Makes the folder where there is none, and locks it.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let unusable = |source| DataError::Unusable {
+            path: path.to_owned(),
+            source,
+        };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(PRIVATE_FOLDER);
+        builder.create(path).map_err(unusable)?;
+        let path = fs::canonicalize(path).map_err(unusable)?;
+        let lock = lock(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The secrets; made now if this is the first start.
+    pub fn secrets(&self, chance: &dyn Chance) -> Result<Secrets, DataError> {
+        let path = self.path.join("secrets.toml");
+        let unusable = |source| DataError::Unusable {
+            path: path.clone(),
+            source,
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).map_err(|source| DataError::BadSecrets {
+                path: path.clone(),
+                source,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let secrets = Secrets::new(chance);
+                let text = toml::to_string(&secrets).expect("texts can always be written as TOML");
+                write_whole(&path, &text).map_err(unusable)?;
+                Ok(secrets)
+            }
+            Err(error) => Err(unusable(error)),
+        }
+    }
+
+    /// Where SQLite keeps objects.
+    pub fn storage(&self) -> PathBuf {
+        self.path.join("storage")
+    }
+
+    /// Where SQLite keeps accounts.
+    pub fn register(&self) -> PathBuf {
+        self.path.join("register.sqlite")
+    }
+
+    /// The socket for commands that change a running server.
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.path)
+    }
+}
+
+/// The socket of whoever serves this folder.
+pub fn socket(path: &Path) -> PathBuf {
+    path.join("foxden.sock")
+}
+
+impl Secrets {
+    fn new(chance: &dyn Chance) -> Self {
+        Self {
+            master_secret: chance::hex(chance, 32),
+        }
+    }
+}
+
+/// Locks the folder until the file is closed, which the system does whatever way the process ends.
+fn lock(folder: &Path) -> Result<File, DataError> {
+    let path = folder.join("lock");
+    let unusable = |source| DataError::Unusable {
+        path: path.clone(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.mode(PRIVATE_FILE).open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            // Who it is matters less than that there is one.
+            let _ = file.read_to_string(&mut process);
+            let process = process.trim().to_owned();
+            let path = folder.to_owned();
+            return Err(DataError::InUse { path, process });
+        }
+        Err(TryLockError::Error(source)) => return Err(unusable(source)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write(&mut file).map_err(unusable)?;
+    Ok(file)
+}
+
+/// Writes a file so that it is there wholly or not at all.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);
+    let mut file = options.open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

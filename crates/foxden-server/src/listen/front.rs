@@ -1,0 +1,260 @@
+//! What happens to every request before and after its surface: who sent it, its id, its line in the log,
+//! and an answer even where a handler panics.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::body::Body;
+use foxden_http::wire::{Note, Peer};
+use foxden_model::Chance;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
+use tower::Service;
+
+use super::body::{Arriving, Leaving};
+use super::room::Seat;
+use crate::config::server::Network;
+use crate::log::{self, RequestId};
+
+/// What a listener does with requests.
+pub struct Front {
+    router: axum::Router,
+    trusted: Vec<Network>,
+    ids: Arc<Ids>,
+}
+
+/// Gives out request ids: a random start and a count, so that ids of two runs do not meet.
+#[derive(Debug)]
+pub struct Ids(AtomicU64);
+
+/// What the log's line for a request will say. It is written when the answer is done with.
+#[derive(Debug)]
+pub struct Record {
+    seat: Arc<Seat>,
+    line: Option<Box<Line>>,
+}
+
+#[derive(Debug)]
+struct Line {
+    id: RequestId,
+    method: hyper::Method,
+    uri: hyper::Uri,
+    peer: Peer,
+    began: Instant,
+    status: StatusCode,
+    note: Note,
+    bytes: u64,
+    end: End,
+}
+
+/// How an answer came to its end.
+#[derive(Debug)]
+enum End {
+    /// The client went away, or was cut off.
+    Broken,
+    /// The surface could not go on.
+    Failed(String),
+    /// All of it was handed over.
+    Whole,
+}
+
+impl Ids {
+    /// A fresh row of ids.
+    pub fn new(chance: &dyn Chance) -> Self {
+        let mut start = [0; 8];
+        chance.fill(&mut start);
+        Self(AtomicU64::new(u64::from_le_bytes(start)))
+    }
+
+    fn next(&self) -> RequestId {
+        RequestId::from(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Front {
+    /// Answers with this router, believing these proxies.
+    pub const fn new(router: axum::Router, trusted: Vec<Network>, ids: Arc<Ids>) -> Self {
+        Self { router, trusted, ids }
+    }
+
+    /// Answers one request.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        address: Option<IpAddr>,
+        seat: Arc<Seat>,
+    ) -> Response<Leaving> {
+        seat.request_began();
+        let (mut parts, body) = request.into_parts();
+        let id = self.ids.next();
+        let peer = self.peer(address, &parts.headers);
+        parts.extensions.insert(peer);
+        let mut record = Record::new(Arc::clone(&seat), id, peer, &parts);
+        let request = Request::from_parts(parts, Body::new(Arriving::new(body, seat)));
+        let mut response = self.call(request, id).await;
+        let headers = response.headers_mut();
+        headers.insert(HeaderName::from_static("x-request-id"), id.into());
+        record.note(&mut response);
+        response.map(|body| Leaving::new(body, record))
+    }
+
+    /// Asks the router. While it works, whatever is logged carries the request's id.
+    async fn call(&self, request: Request<Body>, id: RequestId) -> Response<Body> {
+        let mut router = self.router.clone();
+        let mut answer = pin!(router.call(request));
+        let outcome = poll_fn(|cx| {
+            let poll = || log::within(id, || answer.as_mut().poll(cx));
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(Ok(response))) => Poll::Ready(Ok(response)),
+                Ok(Poll::Ready(Err(never))) => match never {},
+                Err(panic) => Poll::Ready(Err(panic)),
+            }
+        });
+        outcome.await.unwrap_or_else(|panic| excuse(id, &*panic))
+    }
+
+    /// Who sent a request: the last hop a believed proxy names, else whoever is connected.
+    fn peer(&self, address: Option<IpAddr>, headers: &HeaderMap) -> Peer {
+        let connected = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let is_here = connected.is_loopback();
+        let is_forwarded = FORWARDING.iter().any(|name| headers.contains_key(name));
+        let is_trusted = is_here || self.trusted.iter().any(|network| network.contains(connected));
+        let named = headers.get_all("x-forwarded-for").iter().next_back();
+        let named = named.filter(|_| is_trusted).and_then(last_hop);
+        Peer {
+            address: named.unwrap_or(connected),
+            is_direct: is_here && !is_forwarded,
+        }
+    }
+}
+
+/// What proxies add to a request they pass on.
+const FORWARDING: [HeaderName; 6] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("via"),
+];
+
+/// Only the last hop was written by the proxy we believe; what stands before it may be anybody's claim.
+fn last_hop(header: &HeaderValue) -> Option<IpAddr> {
+    let hop = header.to_str().ok()?.rsplit(',').next()?.trim();
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    let address = bare
+        .parse()
+        .or_else(|_| hop.parse().map(|socket: std::net::SocketAddr| socket.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// The answer in place of a handler that panicked.
+fn excuse(id: RequestId, panic: &(dyn Any + Send)) -> Response<Body> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    log::within(id, || {
+        tracing::error!("a handler panicked: {}", text.unwrap_or("for no reason given"))
+    });
+    let mut response = Response::new(Body::from("0"));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+    response
+}
+
+impl Record {
+    fn new(seat: Arc<Seat>, id: RequestId, peer: Peer, parts: &Parts) -> Self {
+        let line = tracing::enabled!(target: log::REQUESTS, tracing::Level::INFO).then(|| {
+            Box::new(Line {
+                id,
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                peer,
+                began: Instant::now(),
+                status: StatusCode::OK,
+                note: Note::default(),
+                bytes: 0,
+                end: End::Broken,
+            })
+        });
+        Self { seat, line }
+    }
+
+    fn note(&mut self, response: &mut Response<Body>) {
+        if let Some(line) = &mut self.line {
+            line.status = response.status();
+            line.note = response.extensions_mut().remove().unwrap_or_default();
+            if hyper::body::Body::is_end_stream(response.body()) {
+                line.end = End::Whole;
+            }
+        }
+    }
+
+    /// So many bytes of the answer were handed over.
+    pub fn count(&mut self, bytes: usize) {
+        if let Some(line) = &mut self.line {
+            line.bytes += bytes as u64;
+        }
+    }
+
+    /// The surface could not go on with the answer.
+    pub fn broke(&mut self, error: &axum::Error) {
+        if let Some(line) = &mut self.line {
+            line.end = End::Failed(error.to_string());
+        }
+    }
+
+    /// All of the answer was handed over.
+    pub fn is_whole(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.end = End::Whole;
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.seat.request_ended();
+        if let Some(line) = self.line.take() {
+            line.write();
+        }
+    }
+}
+
+impl Line {
+    fn write(self) {
+        let method = &self.method;
+        let path = log::Path(self.uri.path());
+        let status = self.status.as_u16();
+        let took = log::Took(self.began.elapsed());
+        let details = log::Details {
+            auth: self.note.auth,
+            user: self.note.user,
+            why: self.note.why.as_deref(),
+            end: match &self.end {
+                End::Broken => Some("the answer was not taken whole"),
+                End::Failed(why) => Some(why),
+                End::Whole => None,
+            },
+        };
+        let (peer, bytes) = (self.peer.address, self.bytes);
+        log::within(self.id, || {
+            tracing::info!(target: log::REQUESTS, "{peer} {method} {path} {status} {bytes} B {took}{details}");
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! The sockets the server listens on, and the conversations on them.
+//!
+//! - [`socket`]: opening a socket, taking connections from it
+//! - [`room`]: how many connections there are, and who is too slow
+//! - [`stream`]: a connection that tells the room how it moves
+//! - [`front`]: what happens to every request before and after its surface
+//! - [`body`]: bodies that count what passes
+
+pub mod body;
+pub mod front;
+pub mod room;
+pub mod socket;
+pub mod stream;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::tasks::Tasks;
+use front::Front;
+use room::{Room, Seat};
+use socket::{Connection, Socket};
+use stream::Watched;
+
+/// The most that is kept of what one client has sent and not yet been read, and of what it has not yet taken.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long to leave a socket alone that gives no connections, as when the system is out of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes connections until the program stops.
+pub async fn serve(socket: Socket, front: Arc<Front>, room: Arc<Room>, mut tasks: Tasks) {
+    let spawner = tasks.clone();
+    loop {
+        let seat = tokio::select! {
+            seat = room.seat() => seat,
+            () = tasks.stopped() => return,
+        };
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = tasks.stopped() => return,
+        };
+        match accepted {
+            Ok((connection, address)) => {
+                let front = Arc::clone(&front);
+                spawner.spawn(converse(connection, address, seat, front, spawner.clone()));
+            }
+            Err(error) => {
+                tracing::warn!("cannot take a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(
+    connection: Connection,
+    address: Option<IpAddr>,
+    seat: room::Taken,
+    front: Arc<Front>,
+    tasks: Tasks,
+) {
+    match connection {
+        Connection::Tcp(stream) => talk(stream, address, seat.seat(), front, tasks).await,
+        Connection::Unix(stream) => talk(stream, address, seat.seat(), front, tasks).await,
+    }
+}
+
+/// One connection, from its first request to its end.
+async fn talk<S>(stream: S, address: Option<IpAddr>, seat: Arc<Seat>, front: Arc<Front>, mut tasks: Tasks)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| {
+        let (front, seat) = (Arc::clone(&front), Arc::clone(&seat));
+        async move { Ok::<_, Infallible>(front.answer(request, address, seat).await) }
+    });
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat)));
+    let mut builder = http1::Builder::new();
+    // Time is kept by the room, which needs no timer for each request.
+    builder.max_buf_size(BUFFER_BYTES).header_read_timeout(None);
+    let mut conversation = pin!(builder.serve_connection(stream, service));
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            ended = conversation.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!("a connection broke off: {error}");
+                }
+                return;
+            }
+            () = seat.told_to_leave() => {
+                tracing::debug!("a connection was cut off: its client was too slow");
+                return;
+            }
+            () = tasks.stopped(), if !is_stopping => {
+                is_stopping = true;
+                conversation.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

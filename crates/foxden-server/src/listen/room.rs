@@ -1,0 +1,276 @@
+//! How many connections there are, and which of them are too slow.
+//!
+//! Every connection has a seat, on which it notes what it is doing. One task looks at all seats now and then
+//! and sends away whoever takes too long. So no request pays for a timer, and a thousand slow clients cost
+//! one glance each.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::config::http::Http;
+use crate::tasks::Tasks;
+
+/// All connections of the server.
+#[derive(Debug)]
+pub struct Room {
+    rules: Rules,
+    started: Instant,
+    now: Arc<AtomicU64>,
+    free: Arc<Semaphore>,
+    seats: Mutex<BTreeMap<u64, Arc<Seat>>>,
+    numbers: AtomicU64,
+}
+
+/// What one connection is doing.
+#[derive(Debug)]
+pub struct Seat {
+    now: Arc<AtomicU64>,
+    phase: AtomicU8,
+    since: AtomicU64,
+    body_bytes: AtomicU64,
+    blocked_since: AtomicU64,
+    blocked_bytes: AtomicU64,
+    leave: Notify,
+}
+
+/// A seat and the right to sit on it, given back when dropped.
+#[derive(Debug)]
+pub struct Taken {
+    room: Arc<Room>,
+    number: u64,
+    seat: Arc<Seat>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What a connection does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for the next request.
+    Idle = 0,
+    /// Part of a head has come.
+    Head = 1,
+    /// The server has a request and works on it or writes its answer.
+    Working = 2,
+    /// The server waits for more of a request's body.
+    Body = 3,
+}
+
+/// How slow a client may be, in milliseconds and bytes.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    idle: u64,
+    head: u64,
+    stall: u64,
+    request: u64,
+    bytes_per_second: u64,
+}
+
+impl Room {
+    /// An empty room by these rules, with so many seats.
+    pub fn new(http: &Http, seats: u32) -> Arc<Self> {
+        Arc::new(Self {
+            rules: Rules {
+                idle: millis(http.idle_timeout),
+                head: millis(http.header_timeout),
+                stall: millis(http.stall_timeout),
+                request: millis(http.request_timeout),
+                bytes_per_second: http.min_rate,
+            },
+            started: Instant::now(),
+            now: Arc::new(AtomicU64::new(1)),
+            free: Arc::new(Semaphore::new(seats as usize)),
+            seats: Mutex::default(),
+            numbers: AtomicU64::new(0),
+        })
+    }
+
+    /// A seat; when all are taken, the one that has waited longest for a request is made free.
+    pub async fn seat(self: &Arc<Self>) -> Taken {
+        let free = Arc::clone(&self.free);
+        let permit = match Arc::clone(&free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.make_room();
+                free.acquire_owned().await.expect("the room is never closed")
+            }
+        };
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let seat = Arc::new(Seat::new(Arc::clone(&self.now)));
+        self.seats().insert(number, Arc::clone(&seat));
+        Taken {
+            room: Arc::clone(self),
+            number,
+            seat,
+            _permit: permit,
+        }
+    }
+
+    /// Looks at all seats now and then, until the program stops.
+    pub async fn watch(self: Arc<Self>, mut tasks: Tasks) {
+        let shortest = self.rules.idle.min(self.rules.head).min(self.rules.stall);
+        let pause = Duration::from_millis((shortest / 4).clamp(10, 1000));
+        let mut interval = tokio::time::interval(pause);
+        // While the program stops, requests go on for a while, and so do the rules for them.
+        let mut stopped = std::pin::pin!(tasks.stopped());
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                _ = interval.tick() => self.look_around(),
+                () = stopped.as_mut(), if !is_stopping => is_stopping = true,
+            }
+            if is_stopping && self.seats().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn look_around(&self) {
+        let now = millis(self.started.elapsed()).max(1);
+        self.now.store(now, Ordering::Relaxed);
+        for seat in self.seats().values() {
+            if seat.is_too_slow(now, &self.rules) {
+                seat.leave.notify_one();
+            }
+        }
+    }
+
+    /// Sends away who has waited longest without a request, else who has dripped longest.
+    fn make_room(&self) {
+        let seats = self.seats();
+        for phase in [Phase::Idle, Phase::Head, Phase::Body] {
+            let waiting = seats.values().filter(|seat| seat.is_in(phase));
+            if let Some(seat) = waiting.min_by_key(|seat| seat.since.load(Ordering::Relaxed)) {
+                seat.leave.notify_one();
+                return;
+            }
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Seat>>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// The seat itself.
+    pub fn seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.seat)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.seats().remove(&self.number);
+    }
+}
+
+impl Seat {
+    fn new(now: Arc<AtomicU64>) -> Self {
+        let since = AtomicU64::new(now.load(Ordering::Relaxed));
+        Self {
+            now,
+            phase: AtomicU8::new(Phase::Idle as u8),
+            since,
+            body_bytes: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            blocked_bytes: AtomicU64::new(0),
+            leave: Notify::new(),
+        }
+    }
+
+    /// Comes back when the client is to be cut off.
+    pub async fn told_to_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// Bytes have come from the client.
+    pub fn bytes_came(&self) {
+        if self.is_in(Phase::Idle) {
+            self.enter(Phase::Head);
+        }
+    }
+
+    /// A request's head is whole.
+    pub fn request_began(&self) {
+        self.body_bytes.store(0, Ordering::Relaxed);
+        self.enter(Phase::Working);
+    }
+
+    /// The answer is made; what is left of it is the client's to take.
+    pub fn request_ended(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    /// The server waits for more of the body.
+    pub fn waits_for_body(&self) {
+        self.phase.store(Phase::Body as u8, Ordering::Relaxed);
+    }
+
+    /// So much of the body has come.
+    pub fn body_came(&self, bytes: usize) {
+        self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.phase.store(Phase::Working as u8, Ordering::Relaxed);
+    }
+
+    /// The client took so many bytes.
+    pub fn client_took(&self, bytes: usize) {
+        if self.blocked_since.load(Ordering::Relaxed) != 0 {
+            self.blocked_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The client takes nothing more for now.
+    pub fn client_is_full(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_bytes.store(0, Ordering::Relaxed);
+            self.blocked_since
+                .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// The client has taken all there was.
+    pub fn client_took_all(&self) {
+        self.blocked_since.store(0, Ordering::Relaxed);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.since
+            .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn is_in(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
+    fn is_too_slow(&self, now: u64, rules: &Rules) -> bool {
+        let stalls = |since: u64, bytes: u64| {
+            let earned = bytes.saturating_mul(1000) / rules.bytes_per_second.max(1);
+            now.saturating_sub(since) > rules.stall.saturating_add(earned)
+        };
+        let blocked_since = self.blocked_since.load(Ordering::Relaxed);
+        if blocked_since != 0 && stalls(blocked_since, self.blocked_bytes.load(Ordering::Relaxed)) {
+            return true;
+        }
+        let since = self.since.load(Ordering::Relaxed);
+        let lasted = now.saturating_sub(since);
+        if self.is_in(Phase::Idle) {
+            // An answer that the client still takes is not idleness.
+            blocked_since == 0 && lasted > rules.idle
+        } else if self.is_in(Phase::Head) {
+            lasted > rules.head
+        } else if self.is_in(Phase::Body) {
+            lasted > rules.request || stalls(since, self.body_bytes.load(Ordering::Relaxed))
+        } else {
+            lasted > rules.request
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

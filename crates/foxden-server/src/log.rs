@@ -1,0 +1,231 @@
+//! What is written to standard error: one line for each request, and what goes wrong.
+//!
+//! A line never holds a query, a token, a password or an address of mail.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use foxden_model::{Clock, SystemClock, UserId};
+use hyper::header::HeaderValue;
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::say;
+
+/// The target of the lines about requests.
+pub const REQUESTS: &str = "request";
+
+/// Names one request in the log and in the answer's `X-Request-Id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(u64);
+
+thread_local! {
+    /// The request that this thread is working on. A span would say the same at many times the cost.
+    static CURRENT: Cell<Option<RequestId>> = const { Cell::new(None) };
+}
+
+/// Does something on behalf of a request, so that what is logged meanwhile carries its id.
+pub fn within<T>(id: RequestId, work: impl FnOnce() -> T) -> T {
+    struct Before(Option<RequestId>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _before = Before(CURRENT.replace(Some(id)));
+    work()
+}
+
+/// Begins to write the log.
+pub fn start(level: LevelFilter) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(say::stderr_has_colour())
+        .event_format(Plain)
+        .finish();
+    // A second start, as in tests, keeps the first log.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Time, weight, request, words.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let (word, colour) = match *event.metadata().level() {
+            Level::ERROR => ("ERROR", "31"),
+            Level::WARN => ("WARN ", "33"),
+            Level::INFO => ("INFO ", "32"),
+            Level::DEBUG => ("DEBUG", "34"),
+            Level::TRACE => ("TRACE", "35"),
+        };
+        let time = Utc(SystemClock.millis());
+        if writer.has_ansi_escapes() {
+            write!(writer, "\x1b[2m{time}\x1b[0m \x1b[{colour}m{word}\x1b[0m ")?;
+        } else {
+            write!(writer, "{time} {word} ")?;
+        }
+        if let Some(id) = CURRENT.get() {
+            write!(writer, "{id} ")?;
+        }
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+/// Milliseconds since 1970 as a date and a time of day.
+#[derive(Clone, Copy, Debug)]
+pub struct Utc(pub i64);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, millis) = (self.0.div_euclid(86_400_000), self.0.rem_euclid(86_400_000));
+        // Years are counted from March, so that the day that leap years add comes last; eras have 400 years.
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 {
+            march_month + 3
+        } else {
+            march_month - 9
+        };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let (seconds, millis) = (millis / 1000, millis % 1000);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        )
+    }
+}
+
+/// A path as it may stand in a line: without control characters and not endless.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a>(pub &'a str);
+
+/// The most of a path that is written.
+const PATH_CHARACTERS: usize = 200;
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(PATH_CHARACTERS) {
+            if character.is_ascii_graphic() {
+                write!(f, "{character}")?;
+            } else {
+                write!(f, "{}", character.escape_unicode())?;
+            }
+        }
+        if characters.next().is_some() {
+            f.write_str("…")?;
+        }
+        Ok(())
+    }
+}
+
+/// A span of time in milliseconds, to the tenth.
+#[derive(Clone, Copy, Debug)]
+pub struct Took(pub Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.as_micros() / 100;
+        write!(f, "{}.{} ms", tenths / 10, tenths % 10)
+    }
+}
+
+/// What only some lines have.
+#[derive(Clone, Copy, Debug)]
+pub struct Details<'a> {
+    /// How the caller showed who it is.
+    pub auth: Option<&'static str>,
+    /// Whose store or account it was about.
+    pub user: Option<UserId>,
+    /// Why the request was refused.
+    pub why: Option<&'a str>,
+    /// Why the answer did not reach the client whole.
+    pub end: Option<&'a str>,
+}
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(auth) = self.auth {
+            write!(f, " {auth}")?;
+        }
+        if let Some(user) = self.user {
+            write!(f, " user {user}")?;
+        }
+        for why in [self.why, self.end].into_iter().flatten() {
+            write!(f, ": {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<u64> for RequestId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}", self.0 & 0xffff_ffff_ffff)
+    }
+}
+
+impl From<RequestId> for HeaderValue {
+    fn from(id: RequestId) -> Self {
+        Self::try_from(id.to_string()).expect("hexadecimal digits are a header value")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_123, "2000-02-29T00:00:00.123Z"),
+            (1_763_690_000_000, "2025-11-21T01:53:20.000Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(Utc(millis).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_path_cannot_forge_a_line() {
+        assert_eq!(Path("/1.5/42/a%20b").to_string(), "/1.5/42/a%20b");
+        assert_eq!(Path("/a\nb").to_string(), "/a\\u{a}b");
+        assert!(Path(&"x".repeat(5000)).to_string().chars().count() <= PATH_CHARACTERS + 1);
+    }
+
+    #[test]
+    fn a_request_carries_its_id_only_while_it_is_worked_on() {
+        let id = RequestId(7);
+        assert_eq!(within(id, || CURRENT.get()), Some(id));
+        assert_eq!(CURRENT.get(), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! `foxden serve`: from the configuration to the last answer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Context;
+use foxden_http::wire::{PublicUrl, Site};
+use foxden_model::Chance;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::assemble::House;
+use crate::chance::SystemChance;
+use crate::config::Config;
+use crate::config::listener::Surface;
+use crate::data::DataFolder;
+use crate::listen::front::{Front, Ids};
+use crate::listen::room::Room;
+use crate::listen::socket::Socket;
+use crate::tasks::Tasks;
+use crate::{greeting, listen};
+
+/// Serves until it is told to stop.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
+    let data = DataFolder::open(&config.server.data_dir)?;
+    let sockets = open_sockets(&config).await?;
+    let site = Arc::new(site(&config, &sockets)?);
+    let house = House::open(&config, &data, site, &chance)?;
+
+    let (tasks, stop) = Tasks::new();
+    let room = Room::new(&config.http, seats(config.http.max_connections));
+    tasks.spawn(Arc::clone(&room).watch(tasks.clone()));
+    let ids = Arc::new(Ids::new(&*chance));
+    greeting::show(&config, &house, &sockets);
+    for (socket, surfaces) in sockets {
+        let router = house.router(&surfaces);
+        let front = Front::new(router, config.server.trusted_proxies.clone(), Arc::clone(&ids));
+        tasks.spawn(listen::serve(
+            socket,
+            Arc::new(front),
+            Arc::clone(&room),
+            tasks.clone(),
+        ));
+    }
+    drop(tasks);
+
+    told_to_stop().await?;
+    tracing::info!("stopping: requests under way are finished first");
+    if !stop.stop(config.http.stop_timeout).await {
+        tracing::warn!("some requests were still under way when the time to stop was up");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn open_sockets(config: &Config) -> anyhow::Result<Vec<(Socket, BTreeSet<Surface>)>> {
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        let socket = Socket::bind(&listener.bind).await;
+        let socket = socket.with_context(|| format!("cannot listen on {}", listener.bind))?;
+        sockets.push((socket, listener.surfaces.clone()));
+    }
+    Ok(sockets)
+}
+
+/// Where this server is found: where the operator says, else at the loopback address it listens on.
+fn site(config: &Config, sockets: &[(Socket, BTreeSet<Surface>)]) -> anyhow::Result<Site> {
+    let listens_on_loopback = config
+        .listeners
+        .iter()
+        .all(|listener| listener.bind.is_loopback());
+    let public_url: PublicUrl = match &config.server.public_url {
+        Some(url) => url.clone(),
+        None => {
+            let address = sockets.iter().find_map(|(socket, _)| match socket {
+                Socket::Tcp(_, address) => Some(*address),
+                Socket::Unix(..) => None,
+            });
+            let address = address.context("nothing listens on an address that a browser could open")?;
+            format!("http://{address}").parse()?
+        }
+    };
+    Ok(Site {
+        is_loopback: listens_on_loopback && public_url.is_loopback(),
+        public_url,
+        other_hosts: config.server.other_hosts.clone(),
+    })
+}
+
+/// Files that are needed for other things than connections: databases, logs, standard streams.
+const OTHER_FILES: u64 = 128;
+
+/// As many connections as are wanted and the system allows; the allowance is first raised as far as it goes.
+fn seats(wanted: u32) -> u32 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let needed = u64::from(wanted) + OTHER_FILES;
+    let reachable = maximum.map_or(needed, |maximum| maximum.min(needed));
+    let mut allowed = current.unwrap_or(needed);
+    if allowed < reachable {
+        let raised = Rlimit {
+            current: Some(reachable),
+            maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            allowed = reachable;
+        }
+    }
+    let seats = u32::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(wanted);
+    let seats = seats.clamp(1, wanted);
+    if seats < wanted {
+        tracing::warn!("the system allows {seats} connections at once, not {wanted}");
+    }
+    seats
+}
+
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
