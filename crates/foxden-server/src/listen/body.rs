@@ -82,6 +82,10 @@ impl Body for Leaving {
             Some(Err(error)) => this.record.broke(error),
             None => this.record.is_whole(),
         }
+        // What is known to have ended is not asked again.
+        if this.body.is_end_stream() {
+            this.record.is_whole();
+        }
         Poll::Ready(frame)
     }
 

@@ -196,7 +196,8 @@ impl Record {
         if let Some(line) = &mut self.line {
             line.status = response.status();
             line.note = response.extensions_mut().remove().unwrap_or_default();
-            if hyper::body::Body::is_end_stream(response.body()) {
+            // Nobody reads the body of an answer to HEAD.
+            if line.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
                 line.end = End::Whole;
             }
         }
