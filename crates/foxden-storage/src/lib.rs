@@ -1,15 +1,18 @@
 //! Users' objects: the rules they are kept by and the engines that keep them.
 //!
 //! - [`storage`]: [`Storage`], what every surface calls
+//! - [`limits`]: the greatest sizes a client may send
 //! - [`command`]: what can be asked of an engine, free of any protocol version
 //! - [`page`]: what a read answers
 //! - [`engine`]: the [`Engine`] trait and every engine
 //! - `conformance` (feature of that name): the promises of an engine as tests
 
+mod closed;
 pub mod command;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod engine;
+pub mod limits;
 pub mod page;
 pub mod storage;
 
@@ -18,5 +21,6 @@ pub use command::{
     Selection, Target, Ttl, Write,
 };
 pub use engine::{Engine, EngineError, Excess, MemoryEngine};
+pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
-pub use storage::{Limits, Storage, StorageError};
+pub use storage::{Storage, StorageError};

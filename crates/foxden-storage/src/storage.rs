@@ -4,42 +4,11 @@ use std::sync::Arc;
 
 use foxden_model::{SyncTime, UserId};
 
-use crate::command::{BatchPart, Detail, Query, Write};
+use crate::closed::Closed;
+use crate::command::{BatchPart, Change, Detail, Query, Write};
 use crate::engine::{Engine, EngineError, Excess};
+use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
-
-/// The greatest sizes a client may send; told to clients by `info/configuration`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request's body.
-    pub max_request_bytes: u64,
-    /// Bytes of one payload.
-    pub max_record_payload_bytes: u64,
-    /// Objects in one request.
-    pub max_post_records: u64,
-    /// Bytes of payload in one request.
-    pub max_post_bytes: u64,
-    /// Objects in one batch.
-    pub max_total_records: u64,
-    /// Bytes of payload in one batch.
-    pub max_total_bytes: u64,
-    /// Whether uploads in several requests are offered.
-    pub batches: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_request_bytes: 2_625_536,
-            max_record_payload_bytes: 2_621_440,
-            max_post_records: 100,
-            max_post_bytes: 2_621_440,
-            max_total_records: 10_000,
-            max_total_bytes: 262_144_000,
-            batches: true,
-        }
-    }
-}
 
 /// Users' objects, by the rules of this server.
 #[derive(Clone)]
@@ -47,6 +16,7 @@ pub struct Storage {
     engine: Arc<dyn Engine>,
     limits: Limits,
     quota: Option<u64>,
+    closed: Arc<Closed>,
 }
 
 /// Why a storage request was not carried out.
@@ -96,6 +66,7 @@ impl Storage {
             engine,
             limits,
             quota,
+            closed: Arc::default(),
         }
     }
 
@@ -111,26 +82,70 @@ impl Storage {
 
     /// When each collection last changed and, if asked for, how much it holds.
     pub async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, StorageError> {
+        self.admit(user)?;
         Ok(self.engine.summary(user, detail).await?)
     }
 
     /// One bounded page of objects.
     pub async fn read(&self, user: UserId, query: &Query) -> Result<Page, StorageError> {
+        self.admit(user)?;
         Ok(self.engine.read(user, query).await?)
     }
 
-    /// Makes a change, under the user's quota.
+    /// Makes a change, under the user's quota. A closed user can still empty the store.
     pub async fn write(&self, user: UserId, write: Write) -> Result<Written, StorageError> {
+        let only_empties = write.change == Change::DeleteAll;
+        if !only_empties {
+            self.admit(user)?;
+        }
         let write = Write {
             quota: self.quota,
             ..write
         };
-        Ok(self.engine.write(user, write).await?)
+        let written = self.engine.write(user, write).await;
+        if !only_empties {
+            self.clear_up_if_closed(user).await?;
+        }
+        Ok(written?)
     }
 
     /// Lays a part of a batch aside.
     pub async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, StorageError> {
-        Ok(self.engine.stage(user, part).await?)
+        self.admit(user)?;
+        let staged = self.engine.stage(user, part).await;
+        self.clear_up_if_closed(user).await?;
+        Ok(staged?)
+    }
+
+    /// Refuses the user from now on, whatever pass is shown, and empties the store. If that fails the
+    /// user stays refused; call it again.
+    ///
+    /// The refusal lasts as long as this process: at start, close again who was closed within the life
+    /// of a pass.
+    pub async fn close(&self, user: UserId) -> Result<(), StorageError> {
+        self.closed.insert(user);
+        self.empty(user).await
+    }
+
+    fn admit(&self, user: UserId) -> Result<(), StorageError> {
+        if self.closed.contains(user) {
+            return Err(StorageError::Closed);
+        }
+        Ok(())
+    }
+
+    /// A write that was let in just before its user was closed may have landed after the store was
+    /// emptied: whoever wrote looks again, and takes it away.
+    async fn clear_up_if_closed(&self, user: UserId) -> Result<(), StorageError> {
+        if self.admit(user).is_err() {
+            self.empty(user).await?;
+        }
+        self.admit(user)
+    }
+
+    async fn empty(&self, user: UserId) -> Result<(), StorageError> {
+        self.engine.write(user, Write::new(Change::DeleteAll)).await?;
+        Ok(())
     }
 
     /// Removes what has expired, until the budget is spent.
@@ -158,3 +173,6 @@ impl From<EngineError> for StorageError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,5 +120,7 @@ pub const MAX_COLLECTIONS: usize = 100;
 pub const PAGE_OBJECTS: usize = 1000;
 /// The bytes of payload after which a page ends.
 pub const PAGE_BYTES: usize = 1 << 20;
+/// The objects one batch may hold.
+pub const BATCH_OBJECTS: u64 = 10_000;
 /// How long a batch lives, in seconds.
 pub const BATCH_SECONDS: i64 = 2 * 60 * 60;
