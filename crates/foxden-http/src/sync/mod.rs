@@ -18,6 +18,7 @@ mod reply;
 mod target;
 mod v1_5;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,7 +32,7 @@ use foxden_accounts::token::TokenSecrets;
 use foxden_model::Clock;
 use foxden_storage::Storage;
 
-use crate::wire::Site;
+use crate::wire::{Note, Site};
 pub use backoff::Backoff;
 use refusal::Refusal;
 use reply::{Format, Reply};
@@ -93,10 +94,21 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     if parts.method == Method::OPTIONS {
         return preflight(sync, &parts);
     }
-    let reply = answer(sync, &parts, body).await;
-    let reply = reply.unwrap_or_else(Refusal::into_reply);
+    let target = Target::parse(parts.uri.path());
+    let user = target.as_ref().ok().map(|target| target.user);
+    let reply = match target {
+        Ok(target) => answer(sync, &parts, &target, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    let mut reply = reply.unwrap_or_else(Refusal::into_reply);
+    let note = Note {
+        auth: Some("hawk"),
+        user,
+        why: reply.why.take().map(Cow::Owned),
+    };
     let backoff = sync.backoff.seconds(sync.clock.millis());
     let mut response = reply.into_response(sync.clock.now(), backoff);
+    response.extensions_mut().insert(note);
     if parts.method == Method::HEAD {
         let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
@@ -110,7 +122,7 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
 }
 
 /// The routing table: one line for each method and path.
-async fn answer(sync: &SyncState, parts: &Parts, body: Body) -> Result<Reply, Refusal> {
+async fn answer(sync: &SyncState, parts: &Parts, target: &Target, body: Body) -> Result<Reply, Refusal> {
     if let Some(seconds) = sync
         .backoff
         .seconds(sync.clock.millis())
@@ -118,8 +130,7 @@ async fn answer(sync: &SyncState, parts: &Parts, body: Body) -> Result<Reply, Re
     {
         return Err(Refusal::Down { seconds });
     }
-    let target = Target::parse(parts.uri.path())?;
-    let call = v1_5::Call::open(sync, parts, &target)?;
+    let call = v1_5::Call::open(sync, parts, target)?;
     let method = if parts.method == Method::HEAD {
         &Method::GET
     } else {

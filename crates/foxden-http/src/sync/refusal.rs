@@ -14,8 +14,8 @@ const UNAVAILABLE_SECONDS: u32 = 60;
 /// Why a request is not served.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The credentials do not open this store. The reason is in the log alone.
-    Unauthorized,
+    /// The credentials do not open this store. The reason goes to the log alone.
+    Unauthorized { why: String },
     /// The request is wrong; the response code says in which way.
     BadRequest(ResponseCode),
     /// No such path, object or uid.
@@ -56,15 +56,12 @@ pub(super) enum ResponseCode {
 }
 
 impl Refusal {
-    /// The answer that says so. What is our own fault is logged here, with its causes.
+    /// The answer that says so.
     pub(super) fn into_reply(self) -> Reply {
         use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
         match self {
-            Self::Unauthorized | Self::Storage(StorageError::Closed) => {
-                let mut reply = refused(StatusCode::UNAUTHORIZED, Unspecified);
-                reply.asks_for_hawk = true;
-                reply
-            }
+            Self::Unauthorized { why } => unauthorized(why),
+            Self::Storage(error @ StorageError::Closed) => unauthorized(with_causes(&error)),
             Self::BadRequest(code) => refused(StatusCode::BAD_REQUEST, code),
             Self::NotFound => refused(StatusCode::NOT_FOUND, Unspecified),
             Self::MethodNotAllowed => refused(StatusCode::METHOD_NOT_ALLOWED, Unspecified),
@@ -81,7 +78,10 @@ impl Refusal {
                 ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
             },
             Self::Down { seconds } => later(seconds),
-            Self::Storage(StorageError::OverQuota { .. }) => refused(StatusCode::FORBIDDEN, OverQuota),
+            Self::Storage(error @ StorageError::OverQuota { .. }) => Reply {
+                why: Some(with_causes(&error)),
+                ..refused(StatusCode::FORBIDDEN, OverQuota)
+            },
             // A part that is too large is answered object by object; only a committing one can end here.
             Self::Storage(StorageError::TooLarge(_)) => refused(StatusCode::BAD_REQUEST, TooMuch),
             Self::Storage(StorageError::NoSuchBatch | StorageError::BadCursor) => {
@@ -91,10 +91,10 @@ impl Refusal {
                 refused(StatusCode::BAD_REQUEST, BadCollection)
             }
             Self::Storage(StorageError::Busy) => later(BUSY_SECONDS),
-            Self::Storage(error @ StorageError::Unavailable(_)) => {
-                log_with_causes(&error);
-                later(UNAVAILABLE_SECONDS)
-            }
+            Self::Storage(error @ StorageError::Unavailable(_)) => Reply {
+                why: Some(with_causes(&error)),
+                ..later(UNAVAILABLE_SECONDS)
+            },
         }
     }
 }
@@ -105,15 +105,23 @@ impl From<StorageError> for Refusal {
     }
 }
 
-/// Writes an error and what caused it to the log.
-pub(super) fn log_with_causes(error: &StorageError) {
+/// An error and what caused it, for the log.
+pub(super) fn with_causes(error: &StorageError) -> String {
     let mut chain = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         chain = format!("{chain}: {error}");
         cause = error.source();
     }
-    tracing::error!("{chain}");
+    chain
+}
+
+fn unauthorized(why: String) -> Reply {
+    Reply {
+        asks_for_hawk: true,
+        why: Some(why),
+        ..refused(StatusCode::UNAUTHORIZED, ResponseCode::Unspecified)
+    }
 }
 
 fn refused(status: StatusCode, code: ResponseCode) -> Reply {

@@ -45,6 +45,8 @@ pub(super) struct Reply {
     pub(super) quota_left: Option<u64>,
     pub(super) retry_after: Option<u32>,
     pub(super) asks_for_hawk: bool,
+    /// What the log is told beyond the status.
+    pub(super) why: Option<String>,
     pub(super) body: Body,
 }
 
@@ -61,6 +63,7 @@ impl Reply {
             quota_left: None,
             retry_after: None,
             asks_for_hawk: false,
+            why: None,
             body: body.into(),
         }
     }

@@ -81,7 +81,7 @@ impl<'r> Call<'r> {
         let coding = Coding::from_headers(&self.parts.headers)?;
         let kind = check_type(&self.parts.headers)?;
         let bytes = body::read(body, limit).await?;
-        caller::check_body(&self.hawk, self.parts, self.target, &bytes)?;
+        caller::check_body(&self.hawk, self.parts, &bytes)?;
         Ok((kind, body::decode(bytes, coding, limit)?))
     }
 

@@ -38,16 +38,11 @@ pub(super) fn authenticate<'r>(
     parts: &'r Parts,
     target: &Target,
 ) -> Result<HawkHeader<'r>, Refusal> {
-    check(sync, parts, target).map_err(|denial| refuse(&denial, target))
+    check(sync, parts, target).map_err(|denial| refuse(&denial))
 }
 
 /// Checks the hash of the body, if the caller gave one.
-pub(super) fn check_body(
-    hawk: &HawkHeader<'_>,
-    parts: &Parts,
-    target: &Target,
-    body: &[u8],
-) -> Result<(), Refusal> {
+pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type
         .and_then(|value| value.to_str().ok())
@@ -55,13 +50,14 @@ pub(super) fn check_body(
     if hawk.vouches_for(content_type, body) {
         Ok(())
     } else {
-        Err(refuse(&Denial::WrongHash, target))
+        Err(refuse(&Denial::WrongHash))
     }
 }
 
-fn refuse(denial: &Denial, target: &Target) -> Refusal {
-    tracing::info!(uid = target.user.0, "401: {denial}");
-    Refusal::Unauthorized
+fn refuse(denial: &Denial) -> Refusal {
+    Refusal::Unauthorized {
+        why: denial.to_string(),
+    }
 }
 
 fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<HawkHeader<'r>, Denial> {

@@ -12,7 +12,7 @@ use http_body::Frame;
 
 use super::{Call, params};
 use crate::sync::print;
-use crate::sync::refusal::{Refusal, log_with_causes};
+use crate::sync::refusal::{Refusal, with_causes};
 use crate::sync::reply::{Format, Reply};
 
 /// Bytes after which a piece of a long list is sent.
@@ -258,7 +258,7 @@ impl http_body::Body for ListBody {
             }
             Ok((None, _)) => None,
             Err(error) => {
-                log_with_causes(&error);
+                tracing::error!("a list was broken off: {}", with_causes(&error));
                 Some(Err(error))
             }
         })
