@@ -2,6 +2,7 @@
 //!
 //! - [`test`]: sets up what the tests need and runs them all
 //! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
+//! - [`golden`]: writes the answers of golden conversations anew
 //! - [`tidy`]: the rules of the house that a machine can check
 //! - [`bench`]: measures a release server
 //! - [`fuzz`]: fuzzes every parser that meets the network
@@ -13,6 +14,7 @@ mod bench;
 mod cargo;
 mod ci;
 mod fuzz;
+mod golden;
 mod test;
 mod tidy;
 
@@ -26,6 +28,8 @@ usage: cargo xtask <command>
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
   tidy           check the rules of the house that a machine can check
+  golden [--update] [NAME]
+                 play golden conversations, or write their answers anew
   fuzz [SECS]    fuzz every parser, so long each
   bench [SECS]   measure a release server and write docs/performance.md
 ";
@@ -49,6 +53,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
+        ["golden", rest @ ..] => golden::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
         _ => {
