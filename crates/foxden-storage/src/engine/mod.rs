@@ -1,7 +1,6 @@
 //! The trait every engine keeps, and the engines.
 
 pub mod memory;
-pub mod sqlite;
 
 use std::error::Error;
 
@@ -12,7 +11,6 @@ use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use memory::MemoryEngine;
-pub use sqlite::{SqliteEngine, SqliteOptions};
 
 /// A place where users' objects are kept.
 ///

@@ -1,0 +1,261 @@
+//! Plays a conversation against a server and compares what it answers.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, Result, bail, ensure};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use foxden_model::{Clock, SyncTime};
+
+use crate::conversation::{Conversation, Exchange, Expected, Step};
+use crate::signer::{self, Signer};
+use crate::text::{self, Kept};
+use crate::world::{Settings, World};
+
+/// The longest body that is written down; of a longer one `{*}` is.
+const LONGEST: usize = 3000;
+
+/// How one exchange went.
+pub struct Answered {
+    /// How the answer differs from what the file says, if it does.
+    pub difference: Option<String>,
+    /// The answer as the file should say it.
+    pub now: Expected,
+}
+
+/// Plays it from the beginning to the end.
+pub fn play(conversation: &Conversation, surface: &str) -> Result<Vec<Answered>> {
+    let mut stage = Stage {
+        settings: Settings::default(),
+        world: None,
+        signer: Signer::Anonymous,
+        kept: Kept::new(),
+        sent: 0,
+    };
+    let mut answers = Vec::new();
+    for (line, step) in &conversation.steps {
+        let at = || format!("line {line}");
+        match step {
+            Step::Directive(word, rest) => stage.direct(word, rest).with_context(at)?,
+            Step::Exchange(exchange) => {
+                let mut answer = stage.exchange(exchange, surface).with_context(at)?;
+                if let Some(difference) = &mut answer.difference {
+                    *difference = format!("line {line}: {} {}\n{difference}", exchange.method, exchange.path);
+                }
+                answers.push(answer);
+            }
+        }
+    }
+    Ok(answers)
+}
+
+struct Stage {
+    settings: Settings,
+    world: Option<World>,
+    signer: Signer,
+    kept: Kept,
+    sent: usize,
+}
+
+impl Stage {
+    fn world(&mut self) -> Result<&World> {
+        if self.world.is_none() {
+            self.world = Some(World::new(&self.settings)?);
+        }
+        self.world.as_ref().context("it was just made")
+    }
+
+    fn direct(&mut self, word: &str, rest: &str) -> Result<()> {
+        let rest = text::fill_in(rest, &self.kept);
+        if let Some(signer) = Signer::from_directive(word, &rest) {
+            self.signer = signer;
+            return Ok(());
+        }
+        match word {
+            "server" => {
+                ensure!(
+                    self.world.is_none(),
+                    "settings come before the first request and the clock"
+                );
+                self.settings.change(&rest)
+            }
+            "clock" => {
+                let clock = &self.world()?.clock;
+                let millis = |text: &str| {
+                    let time: SyncTime = text.parse().context("not a time")?;
+                    anyhow::Ok(time.hundredths() * 10)
+                };
+                match rest.strip_prefix('+') {
+                    Some(seconds) => clock.advance_millis(millis(seconds)?),
+                    None => clock.set_millis(millis(&rest)?),
+                }
+                Ok(())
+            }
+            _ => bail!("there is no directive {word}"),
+        }
+    }
+
+    fn exchange(&mut self, exchange: &Exchange, surface: &str) -> Result<Answered> {
+        let request = self.request(exchange)?;
+        let response = self.world()?.send(request)?;
+        let mut now = answer(&response, exchange.answer.as_ref());
+        let mut difference = String::new();
+        match &exchange.answer {
+            None => difference.push_str("  no answer is written down; cargo xtask golden --update does it"),
+            Some(expected) => self.compare(expected, &mut now, &mut difference)?,
+        }
+        if let Some(broken) = broken_promise(surface, exchange, &response) {
+            bail!("every answer of this surface {broken}: {response:?}");
+        }
+        Ok(Answered {
+            difference: (!difference.is_empty()).then_some(difference),
+            now,
+        })
+    }
+
+    fn request(&mut self, exchange: &Exchange) -> Result<Request<Body>> {
+        self.sent += 1;
+        let path = text::fill_in(&text::expand(&exchange.path)?, &self.kept);
+        let body = text::fill_in(&text::expand(&exchange.body)?, &self.kept).into_bytes();
+        let url = self.settings.public_url.clone();
+        let mut builder = Request::builder().method(exchange.method.as_str()).uri(&path);
+        let (mut body, mut content_type, mut has_host) = (body, String::new(), false);
+        for (name, value) in &exchange.headers {
+            let value = text::fill_in(&text::expand(value)?, &self.kept);
+            match (name.as_str(), value.as_str()) {
+                ("content-encoding", "gzip") => body = gzip(&body)?,
+                ("content-type", media_type) => media_type.clone_into(&mut content_type),
+                ("host", _) => has_host = true,
+                _ => {}
+            }
+            builder = builder.header(name, value);
+        }
+        if !has_host {
+            builder = builder.header("host", url.host_and_port());
+        }
+        let now = self.world()?.clock.seconds();
+        let authorization = self.signer.header(&signer::Request {
+            method: &exchange.method,
+            path: &path,
+            content_type: &content_type,
+            body: &body,
+            now,
+            number: self.sent,
+            host: url.host(),
+            node: &url.base(),
+        })?;
+        if let Some(authorization) = authorization {
+            builder = builder.header("authorization", authorization);
+        }
+        if !body.is_empty() {
+            builder = builder.header("content-length", body.len());
+        }
+        Ok(builder.body(Body::from(body))?)
+    }
+
+    /// Says what differs; what does not differ is taken into `now` as the file spells it.
+    fn compare(&mut self, expected: &Expected, now: &mut Expected, difference: &mut String) -> Result<()> {
+        if expected.status != now.status {
+            writeln!(difference, "  status {}, not {}", now.status, expected.status)?;
+        }
+        for ((name, wanted), (_, got)) in expected.headers.iter().zip(&mut now.headers) {
+            let is_fit = match (&wanted, &got) {
+                (None, None) => true,
+                (Some(wanted), Some(got)) => text::fits(wanted, got, &mut self.kept),
+                _ => false,
+            };
+            if is_fit {
+                got.clone_from(wanted);
+            } else {
+                let show = |value: &Option<String>| value.clone().unwrap_or_else(|| "not there".to_owned());
+                writeln!(difference, "  {name}: {}, not {}", show(got), show(wanted))?;
+            }
+        }
+        if text::fits(&text::expand(&expected.body)?, &now.body, &mut self.kept) {
+            now.body.clone_from(&expected.body);
+        } else {
+            writeln!(
+                difference,
+                "  body {}\n   not {}",
+                shortened(&now.body),
+                expected.body
+            )?;
+            now.body = shortened(&text::take_out(&now.body, &self.kept));
+        }
+        Ok(())
+    }
+}
+
+/// The answer, with the headers that the file names.
+fn answer(response: &Response<Bytes>, expected: Option<&Expected>) -> Expected {
+    let named = expected.map_or(&[][..], |expected| &expected.headers);
+    let headers = named
+        .iter()
+        .map(|(name, _)| (name.clone(), header(response.headers(), name)));
+    Expected {
+        status: response.status().as_str().to_owned(),
+        headers: headers.collect(),
+        body: String::from_utf8_lossy(response.body()).into_owned(),
+    }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn shortened(body: &str) -> String {
+    if body.len() > LONGEST {
+        "{*}".to_owned()
+    } else {
+        body.to_owned()
+    }
+}
+
+fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain)?;
+    Ok(encoder.finish()?)
+}
+
+/// What holds for every answer of a surface, so that no file need say it.
+fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
+    match surface {
+        "sync" => broken_sync_promise(exchange, response),
+        _ => None,
+    }
+}
+
+/// Storage API 1.5, row 15 of what both dialects owe, and the headers of every answer.
+fn broken_sync_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    let is_time = |text: &String| {
+        let decimals = text.split_once('.').map(|(_, decimals)| decimals.len());
+        decimals == Some(2) && text.parse::<SyncTime>().is_ok()
+    };
+    if !get("x-weave-timestamp").is_some_and(|time| is_time(&time)) {
+        return Some("has X-Weave-Timestamp with two decimals");
+    }
+    let is_success = response.status().is_success() && exchange.method != "OPTIONS";
+    if is_success && !get("x-last-modified").is_some_and(|time| is_time(&time)) {
+        return Some("that is a success has X-Last-Modified");
+    }
+    let is_json = get("content-type").as_deref() == Some("application/json");
+    if !is_json && get("content-type").as_deref() != Some("application/newlines") {
+        return Some("is JSON or newlines");
+    }
+    let has_body = !response.body().is_empty();
+    if is_json && has_body && serde_json::from_slice::<serde_json::Value>(response.body()).is_err() {
+        return Some("that says it is JSON is JSON");
+    }
+    if is_success && !has_body && exchange.method != "HEAD" && is_json {
+        return Some("that is a success has a body");
+    }
+    if get("cache-control").as_deref() != Some("no-store") {
+        return Some("forbids to be kept by others");
+    }
+    None
+}

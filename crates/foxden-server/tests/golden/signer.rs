@@ -1,0 +1,200 @@
+//! Credentials, made from the protocol's documents alone: nothing here comes from the server's own code.
+
+use anyhow::{Context, Result, bail};
+use data_encoding::{BASE64URL, HEXLOWER_PERMISSIVE};
+use ring::hmac;
+
+use crate::hawk::{Credentials, Signed};
+
+/// The secret that signs tokens in every conversation.
+pub const SECRET: &str = "a secret of golden conversations";
+
+/// How requests are signed.
+#[derive(Clone, Debug)]
+pub enum Signer {
+    Anonymous,
+    /// The header as it stands.
+    Plain(String),
+    /// A storage token, with the words of the directive.
+    Storage(Vec<(String, String)>),
+    /// A token of an account: its kind and its 64 digits.
+    Account {
+        kind: String,
+        token: String,
+    },
+}
+
+/// A request, as far as it is signed.
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub content_type: &'a str,
+    pub body: &'a [u8],
+    /// The server's seconds since 1970.
+    pub now: i64,
+    /// Which request of the conversation it is.
+    pub number: usize,
+    pub host: &'a str,
+    pub node: &'a str,
+}
+
+impl Signer {
+    /// The signer that a directive asks for; `None` if the directive is about something else.
+    pub fn from_directive(word: &str, rest: &str) -> Option<Self> {
+        Some(match word {
+            "anonymous" => Self::Anonymous,
+            "authorization" => Self::Plain(rest.to_owned()),
+            "account" => {
+                let (kind, token) = rest.split_once(' ').unwrap_or(("sessionToken", rest));
+                Self::Account {
+                    kind: kind.to_owned(),
+                    token: token.to_owned(),
+                }
+            }
+            "hawk" => {
+                let words = rest
+                    .split_whitespace()
+                    .map(|word| word.split_once('=').unwrap_or((word, "")));
+                Self::Storage(
+                    words
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect(),
+                )
+            }
+            _ => return None,
+        })
+    }
+
+    /// The `Authorization` header of a request.
+    pub fn header(&self, request: &Request<'_>) -> Result<Option<String>> {
+        match self {
+            Self::Anonymous => Ok(None),
+            Self::Plain(header) => Ok(Some(header.clone())),
+            Self::Storage(words) => storage(words, request).map(Some),
+            Self::Account { kind, token } => {
+                let credentials = account(kind, token)?;
+                let payload = (!request.body.is_empty()).then_some((request.content_type, request.body));
+                let nonce = format!("nonce{}", request.number);
+                Ok(Some(
+                    signed(request, request.host, request.now, &nonce, payload).header(&credentials),
+                ))
+            }
+        }
+    }
+}
+
+fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> {
+    let (mut uid, mut secret, mut node) = (None, SECRET, request.node);
+    let (mut expires, mut ts, mut host) = (3600, 0, request.host);
+    let mut bad = Vec::new();
+    let mut payload = None;
+    for (name, value) in words {
+        match (name.as_str(), value.as_str()) {
+            ("uid", uid_text) => uid = Some(uid_text.parse::<u64>()?),
+            ("secret", other) => secret = other,
+            ("node", other) => node = other,
+            ("host", other) => host = other,
+            ("expires", seconds) => expires = seconds.parse()?,
+            ("ts", seconds) => ts = seconds.parse()?,
+            ("hash", "") => payload = Some((request.content_type, request.body)),
+            ("hash", "bad") => payload = Some((request.content_type, &b"another body"[..])),
+            (what @ ("mac" | "id" | "key"), "bad") => bad.push(what),
+            _ => bail!("hawk knows no {name}={value}"),
+        }
+    }
+    let uid = uid.context("hawk needs a uid")?;
+    let mut credentials = token(uid, node, request.now + expires, secret);
+    if bad.contains(&"id") {
+        credentials.id = altered(&credentials.id);
+    }
+    if bad.contains(&"key") {
+        credentials.key.reverse();
+    }
+    let nonce = format!("nonce{}", request.number);
+    let header = signed(request, host, request.now + ts, &nonce, payload).header(&credentials);
+    Ok(
+        match header.split_once("mac=\"").filter(|_| bad.contains(&"mac")) {
+            Some((before, mac)) => format!("{before}mac=\"{}", altered(mac)),
+            None => header,
+        },
+    )
+}
+
+fn signed<'a>(
+    request: &Request<'a>,
+    host: &'a str,
+    ts: i64,
+    nonce: &'a str,
+    payload: Option<(&'a str, &'a [u8])>,
+) -> Signed<'a> {
+    Signed {
+        method: request.method,
+        target: request.path,
+        host,
+        port: 443,
+        payload,
+        ts,
+        nonce,
+    }
+}
+
+/// A storage token of the fewest members.
+fn token(uid: u64, node: &str, expires: i64, secret: &str) -> Credentials {
+    let salt = "a1b2c3";
+    let statement = format!(r#"{{"uid":{uid},"node":"{node}","expires":{expires},"salt":"{salt}"}}"#);
+    let signing = hkdf(
+        secret.as_bytes(),
+        b"",
+        b"services.mozilla.com/tokenlib/v1/signing",
+        32,
+    );
+    let mut id = statement.into_bytes();
+    let signature = hmac_sha256(&signing, &id);
+    id.extend_from_slice(&signature);
+    let id = BASE64URL.encode(&id);
+    let info = format!("services.mozilla.com/tokenlib/v1/derive/{id}");
+    let key = hkdf(secret.as_bytes(), salt.as_bytes(), info.as_bytes(), 32);
+    Credentials {
+        id,
+        key: BASE64URL.encode(&key).into_bytes(),
+    }
+}
+
+/// The id and key that follow from an account's token.
+fn account(kind: &str, token: &str) -> Result<Credentials> {
+    let token = HEXLOWER_PERMISSIVE
+        .decode(token.as_bytes())
+        .context("a token has 64 hex digits")?;
+    let info = format!("identity.mozilla.com/picl/v1/{kind}");
+    let derived = hkdf(&token, b"", info.as_bytes(), 64);
+    Ok(Credentials {
+        id: HEXLOWER_PERMISSIVE.encode(&derived[..32]),
+        key: derived[32..].to_vec(),
+    })
+}
+
+/// RFC 5869 with SHA-256.
+fn hkdf(secret: &[u8], salt: &[u8], info: &[u8], length: usize) -> Vec<u8> {
+    let extracted = hmac_sha256(if salt.is_empty() { &[0; 32] } else { salt }, secret);
+    let (mut out, mut block) = (Vec::new(), Vec::new());
+    for counter in 1u8.. {
+        if out.len() >= length {
+            break;
+        }
+        block = hmac_sha256(&extracted, &[&block[..], info, &[counter]].concat());
+        out.extend_from_slice(&block);
+    }
+    out.truncate(length);
+    out
+}
+
+fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, text).as_ref().to_vec()
+}
+
+/// The same text but for one letter.
+fn altered(text: &str) -> String {
+    let other = if text.starts_with('x') { "y" } else { "x" };
+    format!("{other}{}", &text[1..])
+}

@@ -1,0 +1,135 @@
+//! The server that a conversation is held with: every surface over engines in memory, a clock that is
+//! moved by hand, and chance that follows from a seed.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
+use foxden_accounts::token::TokenSecrets;
+use foxden_http::sync::{self, SyncState};
+use foxden_http::wire::{Peer, PublicUrl, Site};
+use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_storage::{Limits, MemoryEngine, Storage};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::signer::SECRET;
+
+/// The public address in every conversation, unless `server public-url=…` says otherwise.
+pub const PUBLIC_URL: &str = "https://sync.example.org";
+/// When conversations begin, in milliseconds.
+const BEGINNING: i64 = 1_763_690_000_000;
+
+/// What `server` directives may change.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub public_url: PublicUrl,
+    limits: Limits,
+    quota: Option<u64>,
+    max_skew_seconds: Option<u32>,
+    is_strict_about_nodes: bool,
+    backoff: u32,
+    is_down: bool,
+}
+
+/// A server, and the clock it goes by.
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    router: Router,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: PUBLIC_URL.parse().expect("an address"),
+            limits: Limits::default(),
+            quota: None,
+            max_skew_seconds: None,
+            is_strict_about_nodes: false,
+            backoff: 0,
+            is_down: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Takes the words of a `server` directive.
+    pub fn change(&mut self, words: &str) -> Result<()> {
+        for word in words.split_whitespace() {
+            let (name, value) = word.split_once('=').context("a setting is name=value")?;
+            match (name, value) {
+                ("public-url", url) => self.public_url = url.parse()?,
+                ("quota", bytes) => self.quota = Some(bytes.parse()?),
+                ("batches", "off") => self.limits.batches = false,
+                ("max-total-records", count) => self.limits.max_total_records = count.parse()?,
+                ("max-total-bytes", bytes) => self.limits.max_total_bytes = bytes.parse()?,
+                ("max-skew", seconds) => self.max_skew_seconds = Some(seconds.parse()?),
+                ("nodes", "strict") => self.is_strict_about_nodes = true,
+                ("backoff", seconds) => self.backoff = seconds.parse()?,
+                ("down", seconds) => (self.backoff, self.is_down) = (seconds.parse()?, true),
+                _ => bail!("there is no setting {word}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let clock = Arc::new(ManualClock::at_millis(BEGINNING));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let router = router(settings, &clock);
+        Ok(Self {
+            clock,
+            router,
+            runtime,
+        })
+    }
+
+    /// Sends a request and takes the whole answer.
+    pub fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>> {
+        request.extensions_mut().insert(Peer {
+            address: Ipv4Addr::LOCALHOST.into(),
+            is_direct: false,
+        });
+        self.runtime.block_on(async {
+            let Ok(response) = self.router.clone().oneshot(request).await;
+            let (parts, body) = response.into_parts();
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| anyhow::anyhow!("the body broke off: {error}"))?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        })
+    }
+}
+
+fn router(settings: &Settings, clock: &Arc<ManualClock>) -> Router {
+    let site = Arc::new(Site {
+        public_url: settings.public_url.clone(),
+        is_loopback: false,
+        other_hosts: Vec::new(),
+    });
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    let chance = Arc::new(SeededChance::new(1));
+    let engine = MemoryEngine::new(Arc::clone(&clock), chance);
+    let storage = Storage::new(Arc::new(engine), settings.limits, settings.quota);
+    let secrets = Arc::new(TokenSecrets::new([], SECRET));
+    let state = SyncState {
+        max_skew_seconds: settings.max_skew_seconds,
+        is_strict_about_nodes: settings.is_strict_about_nodes,
+        ..SyncState::new(storage, secrets, site, clock)
+    };
+    if settings.is_down {
+        state.backoff.close(settings.backoff);
+    } else {
+        state.backoff.ask(settings.backoff);
+    }
+    sync::router(state)
+}
