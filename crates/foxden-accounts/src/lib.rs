@@ -1,3 +1,55 @@
-//! The one account model.
+//! The one account model: every door calls [`Accounts`], and no door has rules of its own.
+//!
+//! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
+//! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
+//! - [`session`], [`secret`], [`code`]: signing in, credentials, confirming
+//! - [`password`]: changing and resetting
+//! - [`device`]: devices and their commands
+//! - [`oauth`]: codes and tokens for browsers
+//! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
+//! - [`directory`]: who somebody is and whether the secret is right
+//! - [`chore`]: clearing up
+//!
+//! Statements stand in `register/` and nowhere else.
 
+pub mod account;
+pub mod accounts;
+pub mod chore;
+pub mod code;
+pub mod device;
+pub mod error;
+pub mod id;
+pub mod invite;
+pub mod oauth;
+pub mod operator;
+pub mod password;
+pub mod profile;
+pub mod secret;
+pub mod session;
 pub mod token;
+pub mod tokenserver;
+
+pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
+pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
+pub use device::{
+    AttachedClient, CommandPage, Detach, Device, DeviceOwner, DevicePatch, Invocation, QueuedCommand,
+};
+pub use error::{AccountError, StateFault, TokenError};
+pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
+pub use invite::{Invitation, Role};
+pub use oauth::{
+    Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
+    RefreshAccess, ScopedKey, TokenRequest,
+};
+pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
+pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
+pub use profile::{Picture, PictureKind, Profile};
+pub use secret::{Kind, Secrets};
+pub use session::{Login, Session};
+pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
+
+/// The steps that make the register's tables.
+pub const MIGRATIONS: &[foxden_sql::Migration] = &[foxden_sql::Migration {
+    name: "0001_initial",
+    statements: include_str!("../migrations/sqlite/0001_initial.sql"),
+}];

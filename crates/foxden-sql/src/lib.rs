@@ -1,1 +1,21 @@
-//! Placeholder.
+//! One way to open, migrate and speak to a relational database: SQLite today.
+//!
+//! - [`database`]: [`Database`], [`Tx`] and the questions both answer, [`Fetch`]
+//! - [`migration`]: how a database gets its tables
+//! - [`value`]: [`Value`] and [`Row`], which hide the driver's types
+//! - [`error`]: [`SqlError`], named by what the caller should do
+//!
+//! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
+
+pub mod database;
+pub mod error;
+pub mod migration;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+pub mod value;
+
+pub use database::{Database, Fetch, Tx};
+pub use error::SqlError;
+pub use migration::Migration;
+pub use value::{FromValue, Row, Value};

@@ -1,0 +1,165 @@
+//! What every door calls.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foxden_model::{Chance, Clock};
+use foxden_sql::Database;
+
+use crate::{AccessTokens, AccountError};
+
+/// The accounts, and all that hangs on them. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts(pub(crate) Arc<Inside>);
+
+pub(crate) struct Inside {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) options: Options,
+}
+
+/// What the accounts are made of.
+pub struct Parts {
+    /// The register, opened with [`crate::MIGRATIONS`].
+    pub database: Database,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub chance: Arc<dyn Chance>,
+    /// The base address of the server's own node, without a slash at the end.
+    pub node: String,
+    /// What the operator may choose.
+    pub options: Options,
+}
+
+/// What the operator may choose.
+#[derive(Clone)]
+pub struct Options {
+    /// Who may create an account; `None`: whoever reaches a private server, else the invited.
+    pub sign_up: Option<SignUp>,
+    /// Whether the tokenserver takes in users it does not know.
+    pub new_users: NewUsers,
+    /// Names nobody may take, lower case: whole addresses or the part before the `@`.
+    pub reserved_names: Vec<String>,
+    /// Seconds a storage token lives at most; a closed store is emptied again after that.
+    pub token_seconds: u32,
+    /// Keys the hashed ids that tell users apart without naming them.
+    pub metrics_secret: Vec<u8>,
+    /// Who verifies access tokens that are not our own.
+    pub outside: Option<Arc<dyn AccessTokens>>,
+    /// How hard passwords are hashed.
+    pub cost: Cost,
+    /// Memory-hungry hashes computed at once; `None`: one per core.
+    pub parallel_hashes: Option<usize>,
+}
+
+/// Who may create an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignUp {
+    /// Anybody.
+    Open,
+    /// Whoever has an invitation.
+    Invite,
+    /// The operator alone.
+    Closed,
+}
+
+/// Whether the tokenserver takes in users it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewUsers {
+    /// Each verified one gets a store.
+    Welcome,
+    /// Only those who have one are served.
+    Refused,
+}
+
+/// How hard a password hash is, as Argon2id counts. Stored with each hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// KiB of memory.
+    pub memory: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+/// Who makes a request, as far as limits and the sign-up policy care.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The client's address.
+    pub address: IpAddr,
+    /// Whether the request counts as private: nothing outside this machine can have made it.
+    pub is_private: bool,
+    /// What the client calls itself; empty when it does not say.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sign_up: None,
+            new_users: NewUsers::Welcome,
+            reserved_names: Vec::new(),
+            token_seconds: 3600,
+            metrics_secret: b"insecure".to_vec(),
+            outside: None,
+            cost: Cost::default(),
+            parallel_hashes: None,
+        }
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self {
+            memory: 19 * 1024,
+            passes: 2,
+            lanes: 1,
+        }
+    }
+}
+
+impl Accounts {
+    /// Opens the accounts: makes the fixed settings at the first start and puts the own node's address right.
+    pub async fn open(parts: Parts) -> Result<Self, AccountError> {
+        let Parts {
+            database,
+            clock,
+            chance,
+            node: _,
+            options,
+        } = parts;
+        Ok(Self(Arc::new(Inside {
+            database,
+            clock,
+            chance,
+            options,
+        })))
+    }
+
+    /// Who may create an account, as this visitor meets it.
+    pub fn sign_up_policy(&self, visitor: &Visitor) -> SignUp {
+        match self.0.options.sign_up {
+            Some(policy) => policy,
+            None if visitor.is_private => SignUp::Open,
+            None => SignUp::Invite,
+        }
+    }
+
+    /// Whether the register answers.
+    pub async fn check(&self) -> Result<(), AccountError> {
+        Ok(self.0.database.check().await?)
+    }
+
+    /// The server's own id: random, made at the first start.
+    pub fn server_id(&self) -> &str {
+        todo!()
+    }
+
+    /// The word that stands for our own accounts in the tokenserver's records; never changes.
+    pub fn issuer(&self) -> &str {
+        todo!()
+    }
+}

@@ -1,0 +1,266 @@
+//! SQLite, on a thread of its own: a flush to the disk never holds up the threads that serve requests.
+
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Migration, Row, SqlError, Value};
+
+/// Requests that may wait for a thread.
+const QUEUE: usize = 256;
+/// How long to wait for another program that holds the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where a database is, and how it is opened.
+#[derive(Clone)]
+pub(crate) enum Place {
+    File(PathBuf),
+    ReadOnly(PathBuf),
+    Memory,
+}
+
+/// A thread with one connection. It ends when this is dropped and the queue is empty.
+pub(crate) struct Worker(mpsc::Sender<Job>);
+
+type Job = Box<dyn FnOnce(&mut Sqlite) + Send>;
+
+/// The connection, as its thread sees it.
+pub(crate) struct Sqlite(Connection);
+
+impl Place {
+    pub(crate) fn read_only(self) -> Self {
+        match self {
+            Self::File(path) | Self::ReadOnly(path) => Self::ReadOnly(path),
+            Self::Memory => Self::Memory,
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) async fn open(place: Place, name: &str) -> Result<Self, SqlError> {
+        let (sender, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let (opened, is_open) = oneshot::channel();
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || match Sqlite::open(&place) {
+                Ok(mut sqlite) => {
+                    // Whoever no longer waits for the answer has dropped the queue too.
+                    drop(opened.send(Ok(())));
+                    while let Some(job) = queue.blocking_recv() {
+                        job(&mut sqlite);
+                    }
+                }
+                Err(error) => drop(opened.send(Err(error))),
+            })
+            .map_err(unavailable)?;
+        is_open.await.map_err(unavailable)??;
+        Ok(Self(sender))
+    }
+
+    /// Has the thread do something, and waits for the answer.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        let (sender, answer) = oneshot::channel();
+        // Whoever no longer waits does not want the answer.
+        let job: Job = Box::new(move |sqlite| drop(sender.send(action(sqlite))));
+        self.0.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SqlError::Busy,
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Has the thread do something whose outcome nobody waits for.
+    pub(crate) fn post(&self, action: impl FnOnce(&mut Sqlite) + Send + 'static) {
+        if self.0.try_send(Box::new(action)).is_err() {
+            // Nothing is lost: the next transaction takes back what it finds open.
+            tracing::warn!("a transaction stays open until the next one begins");
+        }
+    }
+}
+
+impl Sqlite {
+    fn open(place: &Place) -> Result<Self, SqlError> {
+        let connection = match place {
+            Place::File(path) => {
+                keep_to_owner(path).map_err(unavailable)?;
+                let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
+                connection.map_err(explain)?
+            }
+            Place::ReadOnly(path) => {
+                // Not opened read-only: a reader must be able to make the shared index of the log.
+                let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
+                let connection = connection.map_err(explain)?;
+                connection
+                    .pragma_update(None, "query_only", true)
+                    .map_err(explain)?;
+                connection
+            }
+            Place::Memory => Connection::open_in_memory().map_err(explain)?,
+        };
+        connection.busy_timeout(PATIENCE).map_err(explain)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        // Small caches: the register is small, and the whole server has to fit into a few megabytes.
+        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+            PRAGMA secure_delete = ON; PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+            PRAGMA journal_size_limit = 4194304;";
+        connection.execute_batch(settings).map_err(explain)?;
+        Ok(Self(connection))
+    }
+
+    pub(crate) fn migrate(&mut self, migrations: &[Migration]) -> Result<(), SqlError> {
+        let known = i64::try_from(migrations.len()).map_err(unavailable)?;
+        // Another program may be at it too, so the version is read again under the lock of each step.
+        loop {
+            self.begin()?;
+            let outcome = self.migrate_once(migrations, known);
+            match outcome {
+                Ok(true) => self.commit()?,
+                Ok(false) => {
+                    self.roll_back();
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.roll_back();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Takes one step; says whether there was one to take.
+    fn migrate_once(&self, migrations: &[Migration], known: i64) -> Result<bool, SqlError> {
+        let version = self
+            .0
+            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        let found = version.map_err(explain)?;
+        if found > known {
+            return Err(SqlError::Newer { found, known });
+        }
+        let next = usize::try_from(found).map_err(|_| SqlError::Mismatch)?;
+        let Some(migration) = migrations.get(next) else {
+            return Ok(false);
+        };
+        tracing::info!(migration = migration.name, "bringing the tables up to date");
+        self.0.execute_batch(migration.statements).map_err(explain)?;
+        self.0
+            .pragma_update(None, "user_version", found + 1)
+            .map_err(explain)?;
+        Ok(true)
+    }
+
+    pub(crate) fn begin(&mut self) -> Result<(), SqlError> {
+        self.roll_back();
+        self.0.execute_batch("BEGIN IMMEDIATE").map_err(explain)
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<(), SqlError> {
+        self.0.execute_batch("COMMIT").map_err(explain)
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        if self.0.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.0.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "a transaction could not be taken back");
+        }
+    }
+
+    pub(crate) fn execute(&mut self, statement: &str, values: Vec<Value>) -> Result<u64, SqlError> {
+        let mut prepared = self.0.prepare_cached(statement).map_err(explain)?;
+        let changed = prepared.execute(params_from_iter(values)).map_err(explain)?;
+        u64::try_from(changed).map_err(unavailable)
+    }
+
+    pub(crate) fn insert(&mut self, statement: &str, values: Vec<Value>) -> Result<i64, SqlError> {
+        self.execute(statement, values)?;
+        Ok(self.0.last_insert_rowid())
+    }
+
+    pub(crate) fn rows(&mut self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        let mut prepared = self.0.prepare_cached(statement).map_err(explain)?;
+        let columns = prepared.column_count();
+        let mut answer = prepared.query(params_from_iter(values)).map_err(explain)?;
+        let mut rows = Vec::new();
+        while let Some(row) = answer.next().map_err(explain)? {
+            let values = (0..columns).map(|at| read(row.get_ref(at).map_err(explain)?));
+            rows.push(Row(values.collect::<Result<_, _>>()?));
+        }
+        Ok(rows)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Result<Value, SqlError> {
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(number) => Ok(Value::Integer(number)),
+        ValueRef::Text(text) => {
+            let text = std::str::from_utf8(text).map_err(|_| SqlError::Mismatch)?;
+            Ok(Value::Text(text.to_owned()))
+        }
+        ValueRef::Blob(bytes) => Ok(Value::Blob(bytes.to_vec())),
+        ValueRef::Real(_) => Err(SqlError::Mismatch),
+    }
+}
+
+/// Makes the file before SQLite does, so that it is nobody else's from the first byte on. The log beside it takes over
+/// its permissions.
+fn keep_to_owner(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
+}
+
+/// One thread has the connection, so SQLite need not lock it.
+fn flags(mode: OpenFlags) -> OpenFlags {
+    mode | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn explain(error: rusqlite::Error) -> SqlError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SqlError::Busy,
+        Some(ErrorCode::ConstraintViolation) if is_taken(&error) => SqlError::Conflict,
+        _ => unavailable(error),
+    }
+}
+
+fn is_taken(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        code,
+        Some(SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE)
+    )
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> SqlError {
+    SqlError::Unavailable(Box::new(error))
+}
+
+fn gone() -> SqlError {
+    SqlError::Unavailable("the database's thread has ended".into())
+}
