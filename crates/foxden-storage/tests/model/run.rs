@@ -1,0 +1,471 @@
+//! Follows a sequence of commands on two engines at once and compares all they answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foxden_model::{Clock, SyncTime};
+use foxden_storage::conformance::{Ground, Lab, Stored, collection, id};
+use foxden_storage::{
+    BatchId, BatchPart, Budget, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, MemoryEngine,
+    Order, Page, Query, Selection, Staged, Target, Write, Written,
+};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use crate::steps::{Asked, COLLECTIONS, Changing, Guarded, Selected, Staging, Step, Targeted, Time, When};
+
+type Checked<T = ()> = Result<T, TestCaseError>;
+
+pub(crate) struct Run {
+    reference: Lab,
+    tested: Lab,
+    time: Time,
+    /// Every time given to anybody.
+    times: Vec<SyncTime>,
+    batches: Vec<Opened>,
+    known: BTreeMap<u64, Known>,
+}
+
+/// A batch, which each engine calls by a name of its own.
+struct Opened {
+    collection: &'static str,
+    reference: BatchId,
+    tested: BatchId,
+}
+
+/// What a user was told.
+#[derive(Default)]
+struct Known {
+    last: SyncTime,
+    as_of: SyncTime,
+}
+
+impl Run {
+    pub(crate) fn new(ground: Ground, tested: Arc<dyn Engine>, time: Time) -> Self {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.chance.clone());
+        let tested = Lab::new(ground, tested);
+        let mut reference = tested.clone();
+        reference.engine = Arc::new(memory);
+        Self {
+            reference,
+            tested,
+            time,
+            times: vec![SyncTime::ZERO],
+            batches: Vec::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) async fn follow(mut self, steps: &[Step]) -> Checked {
+        for step in steps {
+            self.step(step).await?;
+        }
+        for user in [42, 43] {
+            self.summary(user, Detail::Full).await?;
+            self.counts_equal_rows(user).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: &Step) -> Checked {
+        match step {
+            Step::Clock(millis) => {
+                self.tested.clock.advance_millis(*millis);
+                Ok(())
+            }
+            Step::Write {
+                user,
+                guard,
+                quota,
+                change,
+            } => self.write(*user, guard.as_ref(), *quota, change).await,
+            Step::Stage(staging) => self.stage(staging).await,
+            Step::Read {
+                user,
+                collection,
+                asked,
+            } => self.read(*user, collection, asked).await,
+            Step::Summary { user, detail } => self.summary(*user, *detail).await,
+            Step::Purge { rows } => self.purge(*rows).await,
+        }
+    }
+
+    async fn write(
+        &mut self,
+        user: u64,
+        guard: Option<&Guarded>,
+        quota: Option<u64>,
+        change: &Changing,
+    ) -> Checked {
+        if let Changing::DeleteObjects { limit: Some(_), .. } = change {
+            // The look for ties below tells memory's user a time; so both are told one.
+            self.summary(user, Detail::Times).await?;
+        }
+        let (reference, tested) = (self.reference.of_user(user), self.tested.of_user(user));
+        let (for_reference, for_tested) = self.change(&reference, change).await;
+        let write = |change| Write {
+            guard: guard.map(|guard| self.guard(guard)),
+            quota,
+            change,
+        };
+        let wanted = reference.try_write(write(for_reference)).await;
+        let answer = tested.try_write(write(for_tested)).await;
+        match (wanted, answer) {
+            (Ok(wanted), Ok(answer)) => self.written(user, wanted, answer),
+            (Err(wanted), Err(answer)) => same_refusal(&wanted, &answer),
+            (wanted, answer) => Err(TestCaseError::fail(format!(
+                "memory answers {wanted:?}, the engine {answer:?}"
+            ))),
+        }
+    }
+
+    fn written(&mut self, user: u64, wanted: Written, answer: Written) -> Checked {
+        prop_assert_eq!(
+            (wanted.modified, wanted.changed),
+            (answer.modified, answer.changed)
+        );
+        if self.time == Time::ToAndFro {
+            prop_assert_eq!(wanted, answer);
+        } else {
+            // The bytes an engine keeps may hold expired objects; memory's never do.
+            prop_assert!(wanted.bytes_before <= answer.bytes_before);
+            prop_assert!(wanted.bytes_after <= answer.bytes_after);
+        }
+        let now = self.tested.clock.now();
+        let known = self.known.entry(user).or_default();
+        if answer.changed {
+            let earliest = now.max(known.last.next()).max(known.as_of.next());
+            prop_assert_eq!(answer.modified, earliest, "not the earliest time allowed");
+            known.last = answer.modified;
+            self.times.push(answer.modified);
+        } else {
+            prop_assert_eq!(answer.modified, known.last);
+        }
+        Ok(())
+    }
+
+    async fn stage(&mut self, staging: &Staging) -> Checked {
+        let opened = staging.batch.and_then(|pick| pick_last(&self.batches, pick));
+        let name = staging
+            .collection
+            .or(opened.map(|opened| opened.collection))
+            .unwrap_or(COLLECTIONS[0]);
+        let part = |batch: Option<BatchId>| BatchPart {
+            collection: collection(name),
+            batch: staging.batch.map(|_| batch.unwrap_or_else(nobodys)),
+            guard: staging.guard.as_ref().map(|guard| self.guard(guard)),
+            patches: staging.patches.clone(),
+            max_objects: staging.max_objects,
+            max_bytes: staging.max_bytes,
+        };
+        let for_reference = part(opened.map(|opened| opened.reference.clone()));
+        let for_tested = part(opened.map(|opened| opened.tested.clone()));
+        let given = (for_reference.batch.clone(), for_tested.batch.clone());
+        let wanted = self
+            .reference
+            .of_user(staging.user)
+            .try_stage(for_reference)
+            .await;
+        let answer = self.tested.of_user(staging.user).try_stage(for_tested).await;
+        match (wanted, answer) {
+            (Ok(wanted), Ok(answer)) => self.staged(name, given, wanted, answer),
+            (Err(wanted), Err(answer)) => same_refusal(&wanted, &answer),
+            (wanted, answer) => Err(TestCaseError::fail(format!(
+                "memory answers {wanted:?}, the engine {answer:?}"
+            ))),
+        }
+    }
+
+    fn staged(
+        &mut self,
+        collection: &'static str,
+        given: (Option<BatchId>, Option<BatchId>),
+        wanted: Staged,
+        answer: Staged,
+    ) -> Checked {
+        prop_assert_eq!(wanted.modified, answer.modified);
+        if let (Some(reference), Some(tested)) = given {
+            prop_assert_eq!((wanted.batch, answer.batch), (reference, tested));
+        } else {
+            prop_assert!(
+                self.batches.iter().all(|known| known.tested != answer.batch),
+                "a name given twice"
+            );
+            self.batches.push(Opened {
+                collection,
+                reference: wanted.batch,
+                tested: answer.batch,
+            });
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self, user: u64, name: &'static str, asked: &Asked) -> Checked {
+        let query = Query {
+            collection: collection(name),
+            selection: self.selection(&asked.selected),
+            order: asked.order,
+            limit: asked.limit,
+            cursor: asked.cursor.clone(),
+            fields: asked.fields,
+        };
+        let whole = Query {
+            limit: None,
+            cursor: Cursor::Start,
+            fields: Fields::Whole,
+            ..query.clone()
+        };
+        let all = self.reference.of_user(user).all(&whole).await;
+        let wanted = page(&self.reference.of_user(user), &query).await?;
+        let answer = page(&self.tested.of_user(user), &query).await?;
+        prop_assert_eq!(wanted.modified, answer.modified);
+        prop_assert_eq!(wanted.rows.len(), answer.rows.len());
+        prop_assert_eq!(wanted.next.is_some(), answer.next.is_some());
+        self.told(user, &[wanted.as_of, answer.as_of])?;
+
+        let skipped = match query.cursor {
+            Cursor::Skip(skipped) => usize::try_from(skipped).unwrap_or(usize::MAX).min(all.len()),
+            Cursor::Start | Cursor::After(_) => 0,
+        };
+        let read = chain(&self.tested.of_user(user), query.clone()).await?;
+        let wanted = if query.limit == Some(0) {
+            &[]
+        } else {
+            &all[skipped..]
+        };
+        same_objects(&query, &all, wanted, &read)
+    }
+
+    async fn summary(&mut self, user: u64, detail: Detail) -> Checked {
+        let wanted = self.reference.of_user(user).summary(detail).await;
+        let answer = self.tested.of_user(user).summary(detail).await;
+        prop_assert_eq!(wanted.modified, answer.modified);
+        prop_assert_eq!(
+            wanted.modified,
+            self.known.get(&user).map_or(SyncTime::ZERO, |known| known.last)
+        );
+        match detail {
+            Detail::Full => prop_assert_eq!(&wanted.collections, &answer.collections),
+            Detail::Times => {
+                let wanted: Vec<_> = wanted
+                    .collections
+                    .iter()
+                    .map(|held| (held.name, held.modified))
+                    .collect();
+                let answer: Vec<_> = answer
+                    .collections
+                    .iter()
+                    .map(|held| (held.name, held.modified))
+                    .collect();
+                prop_assert_eq!(wanted, answer);
+            }
+        }
+        self.told(user, &[wanted.as_of, answer.as_of])
+    }
+
+    async fn purge(&self, rows: u64) -> Checked {
+        for lab in [&self.reference, &self.tested] {
+            let purged = lab.engine.purge(Budget { rows }).await;
+            let purged = purged.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert!(purged.rows <= rows);
+            prop_assert!(purged.has_more <= (purged.rows == rows), "{purged:?} of {rows}");
+        }
+        Ok(())
+    }
+
+    /// What the summary counts is what can be read, and no object is newer than its collection.
+    async fn counts_equal_rows(&self, user: u64) -> Checked {
+        for lab in [self.reference.of_user(user), self.tested.of_user(user)] {
+            for held in lab.summary(Detail::Full).await.collections.iter() {
+                let rows = chain(&lab, Query::all(held.name, Fields::Whole)).await?;
+                let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
+                prop_assert_eq!((held.count, held.bytes), (rows.len() as u64, bytes as u64));
+                prop_assert!(rows.iter().all(|row| row.modified <= held.modified));
+            }
+        }
+        Ok(())
+    }
+
+    /// A read has seen all there is, so it speaks as of then; and of no time beyond the clock and that.
+    fn told(&mut self, user: u64, told: &[SyncTime]) -> Checked {
+        let now = self.tested.clock.now();
+        let known = self.known.entry(user).or_default();
+        for as_of in told {
+            prop_assert!(
+                *as_of >= known.last,
+                "as of {as_of}, though {} was seen",
+                known.last
+            );
+            prop_assert!(*as_of <= known.last.max(now.before()), "as of {as_of} at {now}");
+            prop_assert!(*as_of >= now.plus_seconds(-10), "as of {as_of} at {now}");
+            known.as_of = known.as_of.max(*as_of);
+        }
+        Ok(())
+    }
+
+    /// The same change for both engines: they call a batch differently.
+    async fn change(&self, reference: &Lab, change: &Changing) -> (Change, Change) {
+        let same = |change: Change| (change.clone(), change);
+        match change {
+            Changing::Upsert {
+                collection: name,
+                patches,
+            } => same(Change::Upsert {
+                collection: collection(name),
+                patches: patches.clone(),
+            }),
+            Changing::DeleteObjects {
+                collection: name,
+                selected,
+                order,
+                limit,
+                or_refuse,
+            } => {
+                let query = Query {
+                    selection: self.selection(selected),
+                    order: *order,
+                    ..Query::all(collection(name), Fields::Whole)
+                };
+                same(Change::DeleteObjects {
+                    collection: collection(name),
+                    selection: query.selection.clone(),
+                    order: *order,
+                    limit: limit_between_ties(reference, &query, *limit).await,
+                    or_refuse: *or_refuse,
+                })
+            }
+            Changing::DeleteCollection {
+                collection: name,
+                keeps_name,
+            } => same(Change::DeleteCollection {
+                collection: collection(name),
+                keeps_name: *keeps_name,
+            }),
+            Changing::DeleteAll => same(Change::DeleteAll),
+            Changing::CommitBatch {
+                collection: name,
+                batch,
+                patches,
+            } => {
+                let opened = pick_last(&self.batches, *batch);
+                let name = name
+                    .or(opened.map(|opened| opened.collection))
+                    .unwrap_or(COLLECTIONS[0]);
+                let commit = |batch: Option<&BatchId>| Change::CommitBatch {
+                    collection: collection(name),
+                    batch: batch.cloned().unwrap_or_else(nobodys),
+                    patches: patches.clone(),
+                };
+                (
+                    commit(opened.map(|opened| &opened.reference)),
+                    commit(opened.map(|opened| &opened.tested)),
+                )
+            }
+        }
+    }
+
+    fn guard(&self, guard: &Guarded) -> Guard {
+        Guard {
+            target: match guard.target {
+                Targeted::Store => Target::Store,
+                Targeted::Collection(name) => Target::Collection(collection(name)),
+                Targeted::Object(name, object) => Target::Object(collection(name), id(object)),
+            },
+            unmodified_since: self.when(guard.since),
+        }
+    }
+
+    fn selection(&self, selected: &Selected) -> Selection {
+        Selection {
+            ids: selected
+                .ids
+                .as_ref()
+                .map(|ids| ids.iter().copied().map(id).collect()),
+            newer: selected.newer.map(|when| self.when(when)),
+            older: selected.older.map(|when| self.when(when)),
+            until: selected.until.map(|when| self.when(when)),
+            index_above: selected.index_above,
+            index_below: selected.index_below,
+            parent_id: selected.parent_id.map(str::to_owned),
+            predecessor_id: selected.predecessor_id.map(str::to_owned),
+        }
+    }
+
+    fn when(&self, when: When) -> SyncTime {
+        let time = pick_last(&self.times, when.pick).copied().unwrap_or_default();
+        SyncTime::from_hundredths(time.hundredths() + when.shift)
+    }
+}
+
+/// Zero picks the last, so that small numbers keep meaning what happened lately.
+fn pick_last<T>(all: &[T], pick: usize) -> Option<&T> {
+    all.iter().rev().cycle().nth(pick)
+}
+
+fn nobodys() -> BatchId {
+    BatchId("nobodys".into())
+}
+
+fn same_refusal(wanted: &EngineError, answer: &EngineError) -> Checked {
+    prop_assert_eq!(format!("{wanted:?}"), format!("{answer:?}"));
+    Ok(())
+}
+
+/// Which of equals come first is each engine's own affair. A limit that would cut them apart is dropped.
+async fn limit_between_ties(reference: &Lab, query: &Query, limit: Option<u64>) -> Option<u64> {
+    let limit = limit?;
+    let keys: Vec<_> = reference
+        .all(query)
+        .await
+        .iter()
+        .map(|row| key(query.order, row))
+        .collect();
+    let at = usize::try_from(limit).unwrap_or(usize::MAX);
+    let cuts = at > 0 && at < keys.len() && keys[at - 1] == keys[at];
+    (!cuts).then_some(limit)
+}
+
+fn key(order: Order, row: &Stored) -> Option<i64> {
+    match order {
+        Order::Newest | Order::Oldest => Some(row.modified.hundredths()),
+        Order::Index => row.sortindex,
+    }
+}
+
+async fn page(lab: &Lab, query: &Query) -> Checked<Page> {
+    let page = lab.engine.read(lab.user, query).await;
+    page.map_err(|error| TestCaseError::fail(format!("a read fails: {error}")))
+}
+
+/// All pages of a query, its limit taken as the size of each.
+async fn chain(lab: &Lab, mut query: Query) -> Checked<Vec<Stored>> {
+    let mut all = Vec::new();
+    loop {
+        let page = page(lab, &query).await?;
+        all.extend(page.rows.iter().map(Stored::from));
+        let Some(next) = page.next else { return Ok(all) };
+        prop_assert!(!page.rows.is_empty(), "an empty page goes on");
+        query.cursor = Cursor::After(next);
+    }
+}
+
+/// `read` holds what was wanted, in the order asked for; among equals, any that the query means.
+fn same_objects(query: &Query, all: &[Stored], wanted: &[Stored], read: &[Stored]) -> Checked {
+    let by_id: BTreeMap<_, _> = all.iter().map(|row| (row.id.as_str(), row)).collect();
+    let mut keys = Vec::new();
+    for row in read {
+        let Some(stored) = by_id.get(row.id.as_str()) else {
+            return Err(TestCaseError::fail(format!("{row:?} is not what was asked for")));
+        };
+        match query.fields {
+            Fields::Whole => prop_assert_eq!(row, *stored),
+            Fields::Ids => prop_assert_eq!(row.modified, stored.modified),
+        }
+        keys.push(key(query.order, stored));
+    }
+    let wanted: Vec<_> = wanted.iter().map(|row| key(query.order, row)).collect();
+    prop_assert_eq!(keys, wanted);
+    let ids: BTreeSet<_> = read.iter().map(|row| row.id.as_str()).collect();
+    prop_assert_eq!(ids.len(), read.len(), "an object is read twice");
+    Ok(())
+}

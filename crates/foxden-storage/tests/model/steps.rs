@@ -1,0 +1,314 @@
+//! Commands drawn at random from a small world, so that they meet: two users, three collections, five ids.
+//!
+//! What only a run knows (times given out, batches opened) is drawn as a number that picks among what
+//! there is by then.
+
+use foxden_storage::conformance::id;
+use foxden_storage::{Cursor, Detail, Field, Fields, Order, Patch, Ttl};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// How the clock of a sequence goes. An expired object that one engine has cleared away and another has
+/// not would come back in one of them if the clock went back, so the two are not mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Time {
+    Forwards,
+    ToAndFro,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Clock(i64),
+    Write {
+        user: u64,
+        guard: Option<Guarded>,
+        quota: Option<u64>,
+        change: Changing,
+    },
+    Stage(Staging),
+    Read {
+        user: u64,
+        collection: &'static str,
+        asked: Asked,
+    },
+    Summary {
+        user: u64,
+        detail: Detail,
+    },
+    Purge {
+        rows: u64,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Changing {
+    Upsert {
+        collection: &'static str,
+        patches: Vec<Patch>,
+    },
+    DeleteObjects {
+        collection: &'static str,
+        selected: Selected,
+        order: Order,
+        limit: Option<u64>,
+        or_refuse: bool,
+    },
+    DeleteCollection {
+        collection: &'static str,
+        keeps_name: bool,
+    },
+    DeleteAll,
+    CommitBatch {
+        collection: Option<&'static str>,
+        batch: usize,
+        patches: Vec<Patch>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Staging {
+    pub(crate) user: u64,
+    pub(crate) collection: Option<&'static str>,
+    pub(crate) batch: Option<usize>,
+    pub(crate) guard: Option<Guarded>,
+    pub(crate) patches: Vec<Patch>,
+    pub(crate) max_objects: u64,
+    pub(crate) max_bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) selected: Selected,
+    pub(crate) order: Order,
+    pub(crate) cursor: Cursor,
+    pub(crate) limit: Option<u64>,
+    pub(crate) fields: Fields,
+}
+
+/// A selection whose times are still to be picked.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    pub(crate) ids: Option<Vec<&'static str>>,
+    pub(crate) newer: Option<When>,
+    pub(crate) older: Option<When>,
+    pub(crate) until: Option<When>,
+    pub(crate) index_above: Option<i64>,
+    pub(crate) index_below: Option<i64>,
+    pub(crate) parent_id: Option<&'static str>,
+    pub(crate) predecessor_id: Option<&'static str>,
+}
+
+/// A time given out earlier, or a hundredth beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    pub(crate) pick: usize,
+    pub(crate) shift: i64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    pub(crate) target: Targeted,
+    pub(crate) since: When,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Targeted {
+    Store,
+    Collection(&'static str),
+    Object(&'static str, &'static str),
+}
+
+pub(crate) const COLLECTIONS: [&str; 3] = ["bookmarks", "history", "Tabs"];
+const IDS: [&str; 5] = ["a", "A", "b", "c d", "é"];
+
+pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(time), 1..60)
+}
+
+fn step(time: Time) -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => clock(time).prop_map(Step::Clock),
+        12 => (user(time), option::weighted(0.2, guard()), option::weighted(0.1, 0..40u64), change(time))
+            .prop_map(|(user, guard, quota, change)| Step::Write { user, guard, quota, change }),
+        3 => stage(time).prop_map(Step::Stage),
+        4 => (user(time), collection(), asked())
+            .prop_map(|(user, collection, asked)| Step::Read { user, collection, asked }),
+        1 => (user(time), prop_oneof![Just(Detail::Times), Just(Detail::Full)])
+            .prop_map(|(user, detail)| Step::Summary { user, detail }),
+        1 => (0..5u64).prop_map(|rows| Step::Purge { rows }),
+    ]
+}
+
+/// Milliseconds. Forwards, some jumps outlive a batch.
+fn clock(time: Time) -> BoxedStrategy<i64> {
+    match time {
+        Time::Forwards => prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => Just(3_601_237)].boxed(),
+        Time::ToAndFro => prop_oneof![3 => -30..60i64, 2 => -3000..3000i64, 1 => Just(-60_000)].boxed(),
+    }
+}
+
+fn change(time: Time) -> impl Strategy<Value = Changing> {
+    prop_oneof![
+        12 => (collection(), patches(time))
+            .prop_map(|(collection, patches)| Changing::Upsert { collection, patches }),
+        4 => (collection(), selected(), order(), option::weighted(0.3, 0..4u64), any::<bool>()).prop_map(
+            |(collection, selected, order, limit, or_refuse)| Changing::DeleteObjects {
+                collection,
+                selected,
+                order,
+                limit,
+                or_refuse,
+            }
+        ),
+        2 => (collection(), any::<bool>())
+            .prop_map(|(collection, keeps_name)| Changing::DeleteCollection { collection, keeps_name }),
+        1 => Just(Changing::DeleteAll),
+        4 => (option::weighted(0.1, collection()), 0..9usize, patches(time)).prop_map(
+            |(collection, batch, patches)| Changing::CommitBatch { collection, batch, patches }
+        ),
+    ]
+}
+
+fn stage(time: Time) -> impl Strategy<Value = Staging> {
+    let room = prop_oneof![3 => Just(u64::from(u32::MAX)), 1 => 0..12u64];
+    (
+        user(time),
+        option::weighted(0.9, collection()),
+        option::weighted(0.6, 0..9usize),
+        option::weighted(0.1, guard()),
+        patches(time),
+        room.clone(),
+        room,
+    )
+        .prop_map(
+            |(user, collection, batch, guard, patches, max_objects, max_bytes)| Staging {
+                user,
+                collection,
+                batch,
+                guard,
+                patches,
+                max_objects,
+                max_bytes,
+            },
+        )
+}
+
+fn patches(time: Time) -> impl Strategy<Value = Vec<Patch>> {
+    vec(patch(time), 0..5)
+}
+
+fn patch(time: Time) -> impl Strategy<Value = Patch> {
+    let payload = prop_oneof!["[a-zé]{0,12}", Just(String::new())];
+    let other = || prop_oneof![Just("p".to_owned()), Just("q".to_owned())];
+    (
+        object(),
+        field(payload),
+        field(-2..3i64),
+        field(other()),
+        field(other()),
+        ttl(time),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(object, payload, sortindex, parent_id, predecessor_id, ttl, renews)| Patch {
+                id: id(object),
+                payload,
+                sortindex,
+                parent_id,
+                predecessor_id,
+                ttl,
+                renews,
+            },
+        )
+}
+
+fn field<T: Clone + std::fmt::Debug + 'static>(
+    value: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = Field<T>> {
+    prop_oneof![3 => Just(Field::Keep), 1 => Just(Field::Clear), 4 => value.prop_map(Field::Set)]
+}
+
+fn ttl(time: Time) -> BoxedStrategy<Ttl> {
+    match time {
+        Time::Forwards => {
+            prop_oneof![3 => Just(Ttl::Keep), 1 => Just(Ttl::Never), 3 => (0..4u32).prop_map(Ttl::In)].boxed()
+        }
+        Time::ToAndFro => prop_oneof![Just(Ttl::Keep), Just(Ttl::Never)].boxed(),
+    }
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let cursor = prop_oneof![3 => Just(Cursor::Start), 1 => (0..6u64).prop_map(Cursor::Skip)];
+    let fields = prop_oneof![Just(Fields::Ids), Just(Fields::Whole)];
+    (selected(), order(), cursor, option::of(0..5u64), fields).prop_map(
+        |(selected, order, cursor, limit, fields)| Asked {
+            selected,
+            order,
+            cursor,
+            limit,
+            fields,
+        },
+    )
+}
+
+fn selected() -> impl Strategy<Value = Selected> {
+    let rarely = 0.12;
+    let other = || prop_oneof![Just("p"), Just("q")];
+    (
+        option::weighted(0.4, vec(object(), 0..5)),
+        option::weighted(rarely, when()),
+        option::weighted(rarely, when()),
+        option::weighted(rarely, when()),
+        option::weighted(rarely, -3..3i64),
+        option::weighted(rarely, -2..4i64),
+        option::weighted(rarely, other()),
+        option::weighted(rarely, other()),
+    )
+        .prop_map(
+            |(ids, newer, older, until, index_above, index_below, parent_id, predecessor_id)| Selected {
+                ids,
+                newer,
+                older,
+                until,
+                index_above,
+                index_below,
+                parent_id,
+                predecessor_id,
+            },
+        )
+}
+
+fn guard() -> impl Strategy<Value = Guarded> {
+    let target = prop_oneof![
+        Just(Targeted::Store),
+        collection().prop_map(Targeted::Collection),
+        (collection(), object()).prop_map(|(collection, object)| Targeted::Object(collection, object)),
+    ];
+    (target, when()).prop_map(|(target, since)| Guarded { target, since })
+}
+
+fn when() -> impl Strategy<Value = When> {
+    (0..64usize, -1..2i64).prop_map(|(pick, shift)| When { pick, shift })
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::Newest), Just(Order::Oldest), Just(Order::Index)]
+}
+
+/// When the clock slips back, what was told to one user may hold back another's times or not; that is the
+/// engine's affair, and so there is only one.
+fn user(time: Time) -> BoxedStrategy<u64> {
+    match time {
+        Time::Forwards => prop_oneof![4 => Just(42u64), 1 => Just(43u64)].boxed(),
+        Time::ToAndFro => Just(42u64).boxed(),
+    }
+}
+
+fn collection() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&COLLECTIONS)
+}
+
+fn object() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&IDS)
+}
