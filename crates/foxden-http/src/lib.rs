@@ -1,9 +1,11 @@
 //! Every HTTP surface: a thin translator over the services.
 //!
 //! - [`sync`]: users' objects
+//! - [`pages`]: what people see: front page, sign-in, settings
 //! - [`ops`]: health and version
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
 pub mod ops;
+pub mod pages;
 pub mod sync;
 pub mod wire;

@@ -1,0 +1,41 @@
+// Makes an account from an invitation, in any browser. The code stands behind the # of the address, so no
+// log ever holds it.
+
+import { bearer, call, Refusal } from "./api.js";
+import { confirm, wantsCode } from "./code.js";
+import { showCopyButtons } from "./copy.js";
+import { signUp } from "./person.js";
+import { checkEmail, checkNewPassword, done, form, show, wrong } from "./stage.js";
+
+async function welcome() {
+  if (!globalThis.crypto?.subtle) return halt("insecure");
+  const invite = decodeURIComponent(location.hash.slice(1)).trim();
+  if (!invite) return halt("invite");
+  const { email, answer } = await make(invite);
+  // The code is used: nothing of it needs to stay in the browser's history.
+  history.replaceState(null, "", location.pathname);
+  const authorization = await bearer(answer.sessionToken);
+  if (wantsCode(answer)) await confirm(email, authorization);
+  // Signing in happens from the browser's menu, with a session of its own.
+  await call("POST", "/v1/session/destroy", { authorization, body: {} }).catch(() => {});
+  show("made", { email });
+  showCopyButtons();
+  done({ words: "made" }, { email });
+}
+
+const make = (invite) =>
+  form("sign-up", {}, async (typed) => {
+    const email = checkEmail(typed.email);
+    checkNewPassword(email, typed.password, typed.repeat);
+    return signUp(email, typed.password, { invite });
+  });
+
+function halt(error) {
+  show(error === "insecure" ? "insecure" : "no-invite");
+  wrong(error);
+}
+
+welcome().catch((error) => {
+  show("stopped");
+  wrong(String(error instanceof Refusal ? error.errno : "unknown"), { detail: error.message });
+});

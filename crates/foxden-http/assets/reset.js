@@ -1,0 +1,72 @@
+// A forgotten password: the operator's code opens the account again, with a new key.
+
+import { bearer, call, Refusal } from "./api.js";
+import { stretch } from "./onepw.js";
+import { checkEmail, checkNewPassword, Detour, done, form, Mend, show, triesLeft, wrong } from "./stage.js";
+
+async function reset() {
+  if (!globalThis.crypto?.subtle) return halt("insecure");
+  for (;;) {
+    try {
+      const { email, token, tries } = await askCode();
+      const resetToken = await checkCode(email, token, tries);
+      await setPassword(email, resetToken);
+      show("reset-done", { email });
+      return done({ words: "reset-done" });
+    } catch (error) {
+      if (!(error instanceof Detour)) throw error;
+    }
+  }
+}
+
+// The server may know the address in another spelling, which is part of the key.
+const askCode = () =>
+  form("forgot", { email: new URLSearchParams(location.search).get("email") }, async (typed) => {
+    const email = checkEmail(typed.email);
+    try {
+      return begun(email, await sendCode(email));
+    } catch (refusal) {
+      const registered = refusal.errno === 120 && refusal.answer.email;
+      if (!registered) throw refusal;
+      return begun(registered, await sendCode(registered));
+    }
+  });
+
+const sendCode = (email) => call("POST", "/v1/password/forgot/send_code", { body: { email } });
+const begun = (email, answer) => ({ email, token: answer.passwordForgotToken, tries: answer.tries ?? 3 });
+
+const checkCode = (email, token, tries) => {
+  let left = tries;
+  return form("forgot-code", { email }, async ({ code }) => {
+    const authorization = await bearer(token, "passwordForgotToken");
+    const body = { code: code.toLowerCase().replace(/[^0-9a-f]/g, "") };
+    try {
+      return (await call("POST", "/v1/password/forgot/verify_code", { authorization, body })).accountResetToken;
+    } catch (refusal) {
+      // A token whose tries are used up is gone.
+      if (refusal.errno === 110) throw new Refusal({ errno: 152 });
+      refusal.fills = { left: triesLeft((left -= 1)) };
+      throw refusal;
+    }
+  });
+};
+
+const setPassword = (email, token) =>
+  form("new-password", { email }, async (typed) => {
+    if (!typed.understood) throw new Mend({ field: "understood", error: "tick" });
+    checkNewPassword(email, typed.password, typed.repeat);
+    const { authPW, unwrapBKey } = await stretch(email, typed.password);
+    unwrapBKey.fill(0);
+    const authorization = await bearer(token, "accountResetToken");
+    await call("POST", "/v1/account/reset", { authorization, body: { authPW } });
+  });
+
+function halt(error) {
+  show(error);
+  wrong(error);
+}
+
+reset().catch((error) => {
+  show("stopped");
+  wrong(String(error.errno ?? "unknown"), { detail: error.message });
+});

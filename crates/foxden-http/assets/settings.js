@@ -1,0 +1,197 @@
+// Settings: name, picture, devices, password, deletion. The page speaks for the session of this browser, if
+// the browser lends it, else for one of its own that ends with the page. Nothing is stored.
+
+import { bearer, call, endHeld, endSession, hold } from "./api.js";
+import { ask, meet, tell } from "./channel.js";
+import { confirm, wantsCode } from "./code.js";
+import { showDevices } from "./devices.js";
+import { changePassword, closeAccount, signIn } from "./person.js";
+import { shrink } from "./picture.js";
+import { checkEmail, checkNewPassword, done, doneBelow, form, handle, Mend, show, waiting, wrong } from "./stage.js";
+
+const DESKTOP = "5882386c6d801776";
+const LOGIN_PATIENCE_MS = 60_000;
+
+const query = new URLSearchParams(location.search);
+
+// Whom this page speaks for: `{uid, email, session, isBrowsers}`.
+let me;
+
+async function open() {
+  if (!globalThis.crypto?.subtle) return halt("insecure");
+  waiting({ words: "browser" });
+  const user = (await meet())?.signedInUser;
+  const isWanted = !query.get("uid") || query.get("uid") === user?.uid;
+  if (user?.sessionToken && isWanted) {
+    me = { uid: user.uid, email: user.email, session: user.sessionToken, isBrowsers: true };
+    // The session may have been ended from elsewhere: then the password is asked for.
+    if (await tryToShow()) return;
+  }
+  await enter();
+  await showAll();
+}
+
+async function tryToShow() {
+  try {
+    await showAll();
+    return true;
+  } catch (refusal) {
+    if (refusal.errno === 110) return false;
+    throw refusal;
+  }
+}
+
+async function enter() {
+  const { email, answer } = await form("sign-in", { email: query.get("email") }, (typed) =>
+    signIn(checkEmail(typed.email), typed.password));
+  me = { uid: answer.uid, email, session: answer.sessionToken, isBrowsers: false };
+  const authorization = await hold(me.session);
+  if (wantsCode(answer)) await confirm(email, authorization);
+}
+
+// --- the page ------------------------------------------------------------------------------------
+
+async function showAll() {
+  const authorization = await bearer(me.session);
+  const profile = await fetchProfile(authorization);
+  show("settings", { email: me.email, name: profile.displayName ?? "" });
+  showPicture(profile);
+  await showDevices(authorization, me.isBrowsers);
+  const out = document.getElementById("sign-out");
+  out.parentElement.hidden = false;
+  out.onclick = signOut;
+  handle(document.getElementById("you-form"), saveName);
+  handle(document.getElementById("password-form"), savePassword);
+  handle(document.getElementById("delete-form"), deleteAccount);
+  document.getElementById("picture").addEventListener("change", savePicture);
+  document.getElementById("remove-picture").addEventListener("click", removePicture);
+  goToPart();
+}
+
+function goToPart() {
+  const part = { "/settings/clients": "devices", "/settings/avatar/change": "you" }[location.pathname];
+  if (part) document.getElementById(part).scrollIntoView();
+}
+
+// The profile is read with a token of its own, as the browser does it.
+async function fetchProfile(authorization) {
+  const { access_token: token } = await call("POST", "/v1/oauth/token", {
+    authorization,
+    body: { grant_type: "fxa-credentials", client_id: DESKTOP, scope: "profile", ttl: 300 },
+  });
+  try {
+    return await call("GET", "/v1/profile", { authorization: `Bearer ${token}` });
+  } finally {
+    await call("POST", "/v1/oauth/destroy", { body: { client_id: DESKTOP, token } }).catch(() => {});
+  }
+}
+
+// The browser keeps what it knows of a profile for some minutes, unless told.
+function tellProfile() {
+  if (me.isBrowsers) tell("profile:change", { uid: me.uid });
+}
+
+// --- you -----------------------------------------------------------------------------------------
+
+async function saveName({ name }) {
+  const authorization = await bearer(me.session);
+  await call("POST", "/v1/display_name", { authorization, body: { displayName: name.trim() } });
+  tellProfile();
+  doneBelow({ words: "saved" });
+}
+
+function showPicture({ avatar, avatarDefault, displayName }) {
+  const face = document.getElementById("face");
+  const image = document.getElementById("face-image");
+  const has = Boolean(avatar) && !avatarDefault;
+  face.textContent = [...(displayName || me.email)][0].toUpperCase();
+  face.hidden = has;
+  image.hidden = !has;
+  document.getElementById("remove-picture").hidden = !has;
+  if (has) image.src = new URL(avatar, location.href).pathname;
+}
+
+async function savePicture(event) {
+  const [file] = event.target.files;
+  if (!file) return;
+  try {
+    const body = await shrink(file);
+    if (!body) return wrong("picture");
+    await call("POST", "/v1/avatar/upload", { authorization: await bearer(me.session), body });
+    await pictureChanged();
+  } catch (refusal) {
+    wrong(String(refusal.errno), { detail: refusal.message });
+  } finally {
+    event.target.value = "";
+  }
+}
+
+async function removePicture() {
+  try {
+    const authorization = await bearer(me.session);
+    const { avatar } = await fetchProfile(authorization);
+    const id = new URL(avatar, location.href).pathname.split("/").pop();
+    await call("DELETE", `/v1/avatar/${id}`, { authorization });
+    await pictureChanged();
+  } catch (refusal) {
+    wrong(String(refusal.errno), { detail: refusal.message });
+  }
+}
+
+async function pictureChanged() {
+  showPicture(await fetchProfile(await bearer(me.session)));
+  tellProfile();
+  doneBelow({ words: "saved" });
+}
+
+// --- password ------------------------------------------------------------------------------------
+
+async function savePassword({ old, next, repeat }, element) {
+  checkNewPassword(me.email, next, repeat, ["new", "new-repeat"]);
+  const answer = await changePassword(me.session, me.email, old, next);
+  me.session = answer.sessionToken;
+  if (me.isBrowsers) await handToBrowser(answer);
+  else await hold(me.session);
+  element.reset();
+  await showDevices(await bearer(me.session), me.isBrowsers);
+  doneBelow({ words: "password-changed" });
+}
+
+async function handToBrowser({ uid, sessionToken, verified }) {
+  const data = { email: me.email, uid, sessionToken, verified };
+  await ask("fxaccounts:change_password", data, LOGIN_PATIENCE_MS);
+}
+
+// --- ends ----------------------------------------------------------------------------------------
+
+async function signOut(event) {
+  event.preventDefault();
+  await (me.isBrowsers ? endSession(await bearer(me.session)) : endHeld());
+  // The browser takes down this channel before it could answer.
+  if (me.isBrowsers) tell("fxaccounts:logout", { uid: me.uid });
+  leave("signed-out");
+}
+
+async function deleteAccount({ password }) {
+  if (!password) throw new Mend({ field: "delete-password", error: "103" });
+  await closeAccount(me.session, me.email, password);
+  if (me.isBrowsers) tell("fxaccounts:delete", { uid: me.uid });
+  leave("deleted");
+}
+
+function leave(step) {
+  me = undefined;
+  document.getElementById("sign-out").parentElement.hidden = true;
+  show(step);
+  done({ words: step });
+}
+
+function halt(error) {
+  show(error);
+  wrong(error);
+}
+
+open().catch((error) => {
+  show("stopped");
+  wrong(error.errno === undefined ? `browser-${error.reason}` : String(error.errno), { detail: error.message });
+});

@@ -1,0 +1,238 @@
+// The one card of a page, on which one step after another is shown. Each step is a `<template id="step-…">`
+// and each error a `<template id="error-…">` of the page: all words stand there, none here.
+
+const stage = document.getElementById("stage");
+const status = document.getElementById("status");
+
+// Something in a form has to be mended: `problems` is a list of `{field, error, fills}`, the field's id and
+// the name of an error.
+export class Mend extends Error {
+  constructor(...problems) {
+    super("mend");
+    this.problems = problems;
+  }
+}
+
+// The person took a link instead of the form; what was typed so far goes along.
+export class Detour extends Error {
+  constructor(to, values) {
+    super(to);
+    this.to = to;
+    this.values = values;
+  }
+}
+
+let takeDetour = () => {};
+stage.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-go]");
+  if (!link) return;
+  event.preventDefault();
+  takeDetour(link.dataset.go);
+});
+
+function fill(root, fills) {
+  for (const place of root.querySelectorAll("[data-fill]")) {
+    place.textContent = fills[place.dataset.fill] ?? place.textContent;
+  }
+  for (const place of root.querySelectorAll("[data-value]")) place.value = fills[place.dataset.value] ?? "";
+  return root;
+}
+
+function clone(id, fills) {
+  const template = document.getElementById(id);
+  return template && fill(template.content.cloneNode(true), fills);
+}
+
+// Replaces what is on the stage by a step. Whatever was typed before is wiped, not only removed.
+export function show(step, fills = {}) {
+  const isFirst = !stage.dataset.step;
+  for (const input of stage.querySelectorAll("input")) input.value = "";
+  const next = clone(`step-${step}`, fills);
+  quiet();
+  stage.replaceChildren(next);
+  stage.dataset.step = step;
+  const heading = stage.querySelector("h1");
+  heading.after(status);
+  heading.tabIndex = -1;
+  document.title = `${heading.textContent} · Foxden`;
+  const field = isFirst && stage.querySelector("form:has(#submit) input:not([readonly],[type=checkbox])");
+  (field || heading).focus();
+  return stage;
+}
+
+// Shows a step with a form and waits until `work`, given what was typed, comes to a result. An error of
+// `work` is shown and the form stays; a link of the step rejects with a `Detour`.
+export function form(step, fills, work) {
+  return new Promise((resolve, reject) => {
+    show(step, fills);
+    const element = stage.querySelector("form");
+    takeDetour = (to) => reject(new Detour(to, Object.fromEntries(new FormData(element))));
+    handle(element, async (values) => resolve(await work(values)));
+  });
+}
+
+// Runs `work` whenever a form is sent, shows that it runs and what came of it if nothing good.
+export function handle(element, work) {
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = element.querySelector("button:not([type=button])");
+    if (button.disabled) return;
+    const words = button.textContent;
+    clearProblems(element);
+    button.disabled = true;
+    button.textContent = button.dataset.busy ?? words;
+    waiting(button.dataset.busy ?? words, { isHidden: true });
+    try {
+      await work(Object.fromEntries(new FormData(element)), element);
+    } catch (error) {
+      explain(element, error);
+    } finally {
+      button.disabled = false;
+      button.textContent = words;
+    }
+  });
+}
+
+// --- the status line -----------------------------------------------------------------------------
+
+function say(state, role, content, { isHidden = false } = {}) {
+  status.dataset.state = state;
+  status.setAttribute("role", role);
+  status.className = isHidden ? "sr" : `notice${{ error: " n-bad", done: " n-ok" }[state] ?? ""}`;
+  status.replaceChildren(...content);
+  status.hidden = false;
+}
+
+function paragraph(...content) {
+  const element = document.createElement("p");
+  element.append(...content);
+  return element;
+}
+
+function quiet() {
+  delete status.dataset.state;
+  status.hidden = true;
+  status.replaceChildren();
+}
+
+// `words` is text, or the name of a template in the form `{words: name}`.
+const content = (words, fills) => (typeof words === "string" ? words : clone(`words-${words.words}`, fills ?? {}));
+
+export const waiting = (words, options) => say("waiting", "status", [paragraph(content(words))], options);
+
+export const done = (words, fills) => say("done", "status", [paragraph(content(words, fills))]);
+
+// The same for what was done further down the page: the words come into view.
+export function doneBelow(words, fills) {
+  done(words, fills);
+  status.focus();
+}
+
+// Says what is wrong, by the name of an error and by what its words need.
+export function wrong(error, fills = {}) {
+  say("error", "alert", [paragraph(errorWords(error, fills))]);
+  status.focus();
+}
+
+function errorWords(error, fills) {
+  return clone(`error-${error}`, fills) ?? clone("error-unknown", { detail: error, ...fills });
+}
+
+// --- problems ------------------------------------------------------------------------------------
+
+// How many more tries, in words.
+const COUNT = ["No tries are", "One try is", "Two tries are", "Three tries are", "Four tries are"];
+export const triesLeft = (count) => `${COUNT[Math.max(0, Math.min(count, COUNT.length - 1))]} left.`;
+
+// A clock time so many seconds from now, rounded up to the minute.
+export function clockTime(seconds) {
+  const minute = 60_000;
+  const time = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
+  return time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+// Where a refusal belongs, if the form has that field.
+const FIELD_OF = { 101: "email", 102: "email", 103: "password", 105: "code", 152: "code", 153: "code", 183: "code" };
+
+function asMend(element, error) {
+  if (error instanceof Mend) return error;
+  if (error.errno === undefined) return new Mend({ error: "unknown", fills: { detail: error.message } });
+  const { answer, errno } = error;
+  const fills = { detail: `${answer.message ?? "no reason given"} (${errno})`, time: clockTime(answer.retryAfter ?? 60) };
+  const isInvitation = errno === 107 && String(answer.validation ?? "").includes("invite");
+  const field = FIELD_OF[errno];
+  const input = element.querySelector(`[data-refused~="${errno}"]`) ?? (field && element.querySelector(`#${field}:not([readonly])`));
+  return new Mend({ field: input?.id, error: isInvitation ? "invite" : String(errno), fills: { ...fills, ...error.fills } });
+}
+
+export function explain(element, error) {
+  const problems = asMend(element, error).problems;
+  const marked = problems.filter(({ field }) => field);
+  for (const problem of marked) mark(element, problem);
+  if (problems.length === 1) {
+    const [{ field, error: name, fills }] = problems;
+    if (!field) return wrong(name, fills);
+    say("error", "alert", [errorWords(name, fills ?? {}).textContent], { isHidden: true });
+    return element.querySelector(`#${field}`).focus();
+  }
+  explainMany(problems);
+}
+
+function explainMany(problems) {
+  const heading = document.createElement("h2");
+  heading.textContent = problems.length === 2 ? "Two things to mend" : "Some things to mend";
+  const list = document.createElement("ul");
+  list.className = "small";
+  for (const { field, error: name, fills } of problems) {
+    const link = document.createElement("a");
+    link.href = `#${field}`;
+    link.append(errorWords(name, fills ?? {}).textContent);
+    const item = document.createElement("li");
+    item.append(link);
+    list.append(item);
+  }
+  say("error", "alert", [heading, list]);
+  status.focus();
+}
+
+function mark(element, { field, error, fills }) {
+  const input = element.querySelector(`#${field}`);
+  const text = document.createElement("p");
+  text.className = "err";
+  text.id = `${field}-error`;
+  text.append(errorWords(error, fills ?? {}));
+  (input.closest("label") ?? input).after(text);
+  input.setAttribute("aria-invalid", "true");
+  input.dataset.described ??= input.getAttribute("aria-describedby") ?? "";
+  input.setAttribute("aria-describedby", `${text.id} ${input.dataset.described}`.trim());
+}
+
+function clearProblems(element) {
+  for (const text of element.querySelectorAll(".err")) text.remove();
+  for (const input of element.querySelectorAll("[aria-invalid]")) {
+    input.removeAttribute("aria-invalid");
+    if (input.dataset.described) input.setAttribute("aria-describedby", input.dataset.described);
+    else input.removeAttribute("aria-describedby");
+  }
+}
+
+// --- what is asked of every form ------------------------------------------------------------------
+
+const LEAST = 8;
+
+export function checkEmail(email) {
+  const text = email.trim();
+  if (!/^[^@\s]+@[^@\s]+$/.test(text)) throw new Mend({ field: "email", error: "address" });
+  return text;
+}
+
+// What is wrong with a new password, as a list for `Mend`.
+export function checkNewPassword(email, password, repeat, [field, again] = ["password", "password-repeat"]) {
+  const problems = [];
+  const length = [...password].length;
+  const own = [email, email.split("@")[0]].map((name) => name.toLowerCase());
+  if (length < LEAST) problems.push({ field, error: "short", fills: { count: String(length) } });
+  else if (own.includes(password.toLowerCase())) problems.push({ field, error: "own-name" });
+  if (password !== repeat) problems.push({ field: again, error: "repeat" });
+  if (problems.length) throw new Mend(...problems);
+}

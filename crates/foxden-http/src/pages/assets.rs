@@ -1,0 +1,237 @@
+//! The files that pages load: style sheet, mark and script.
+//!
+//! Each is found under a name that carries a hash of its content, so that browsers may keep it for ever and
+//! yet see a change at once. Script modules name each other by those names as well.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use ring::digest::{SHA256, digest};
+
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// A hash this long, in hexadecimal, tells versions apart.
+const HASH_LENGTH: usize = 12;
+
+macro_rules! file {
+    ($name:literal, $kind:expr) => {
+        Source {
+            name: $name,
+            kind: $kind,
+            text: include_str!(concat!("../../assets/", $name)),
+        }
+    };
+}
+
+/// All files. A module stands below those that it imports.
+const SOURCES: &[Source] = &[
+    file!("foxden.css", CSS),
+    file!("mark.svg", SVG),
+    file!("bytes.js", SCRIPT),
+    file!("onepw.js", SCRIPT),
+    file!("api.js", SCRIPT),
+    file!("person.js", SCRIPT),
+    file!("channel.js", SCRIPT),
+    file!("copy.js", SCRIPT),
+    file!("stage.js", SCRIPT),
+    file!("code.js", SCRIPT),
+    file!("picture.js", SCRIPT),
+    file!("devices.js", SCRIPT),
+    file!("front.js", SCRIPT),
+    file!("invite.js", SCRIPT),
+    file!("reset.js", SCRIPT),
+    file!("settings.js", SCRIPT),
+    file!("signin.js", SCRIPT),
+];
+
+struct Source {
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+}
+
+/// The files, ready to be sent, and the paths they are found under.
+#[derive(Debug)]
+pub(super) struct Assets {
+    paths: BTreeMap<&'static str, String>,
+    imports: BTreeMap<&'static str, Vec<String>>,
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug)]
+struct File {
+    kind: &'static str,
+    plain: Bytes,
+    packed: Bytes,
+}
+
+impl Assets {
+    /// Names every file after its content.
+    pub(super) fn new() -> Self {
+        let mut assets = Self {
+            paths: BTreeMap::new(),
+            imports: BTreeMap::new(),
+            files: BTreeMap::new(),
+        };
+        for source in SOURCES {
+            assets.add(source);
+        }
+        assets
+    }
+
+    /// The path of a file, by the name it has in the source; empty for a name that there is not.
+    pub(super) fn path(&self, name: &str) -> &str {
+        self.paths.get(name).map_or("", String::as_str)
+    }
+
+    /// The paths of all modules that a module needs, near or far.
+    pub(super) fn imports(&self, name: &str) -> &[String] {
+        self.imports.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The file under `/assets/<hashed>`, if there is one.
+    pub(super) fn answer(&self, hashed: &str, asked: &HeaderMap) -> Option<Response> {
+        let file = self.files.get(hashed)?;
+        let mut answer = file.body(asked).into_response();
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.kind));
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if accepts_gzip(asked) {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        Some(answer)
+    }
+
+    fn add(&mut self, source: &Source) {
+        let mut text = source.text.to_owned();
+        let mut imports = Vec::new();
+        for (name, path) in &self.paths {
+            let import = format!("\"./{name}\"");
+            if !text.contains(&import) {
+                continue;
+            }
+            text = text.replace(&import, &format!("\"{path}\""));
+            imports.push(path.clone());
+            imports.extend_from_slice(self.imports(name));
+        }
+        imports.sort();
+        imports.dedup();
+        let hashed = hashed_name(source.name, &text);
+        self.paths.insert(source.name, format!("/assets/{hashed}"));
+        self.imports.insert(source.name, imports);
+        self.files.insert(hashed, File::new(source.kind, text));
+    }
+}
+
+impl File {
+    fn new(kind: &'static str, text: String) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let packed = encoder
+            .write_all(text.as_bytes())
+            .and_then(|()| encoder.finish())
+            .expect("writing to memory does not fail");
+        Self {
+            kind,
+            plain: text.into(),
+            packed: packed.into(),
+        }
+    }
+
+    fn body(&self, asked: &HeaderMap) -> Body {
+        let bytes = if accepts_gzip(asked) {
+            &self.packed
+        } else {
+            &self.plain
+        };
+        Body::from(bytes.clone())
+    }
+}
+
+fn accepts_gzip(asked: &HeaderMap) -> bool {
+    let Some(Ok(codings)) = asked.get(ACCEPT_ENCODING).map(HeaderValue::to_str) else {
+        return false;
+    };
+    codings
+        .split(',')
+        .any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
+}
+
+fn hashed_name(name: &str, text: &str) -> String {
+    let hash = data_encoding::HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref());
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    format!("{stem}.{}.{ending}", &hash[..HASH_LENGTH])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_import_leads_to_a_file() {
+        let assets = Assets::new();
+        for source in SOURCES.iter().filter(|source| source.kind == SCRIPT) {
+            let hashed = assets.path(source.name).trim_start_matches("/assets/");
+            let text = std::str::from_utf8(&assets.files[hashed].plain).unwrap();
+            let imports = text.lines().filter(|line| line.starts_with("import "));
+            for import in imports {
+                let named = import.rsplit('"').nth(1).unwrap();
+                let target = named.trim_start_matches("/assets/");
+                assert!(assets.files.contains_key(target), "{}: {import}", source.name);
+                assert!(assets.imports(source.name).contains(&named.to_owned()));
+            }
+            assert!(
+                !text.contains("\"./"),
+                "{} imports what stands below it",
+                source.name
+            );
+        }
+    }
+
+    #[test]
+    fn script_writes_text_and_never_markup() {
+        for source in SOURCES.iter().filter(|source| source.kind == SCRIPT) {
+            for word in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "document.cookie",
+                "localStorage",
+                "sessionStorage",
+                "indexedDB",
+                "eval(",
+                ".style.",
+            ] {
+                assert!(!source.text.contains(word), "{} says {word}", source.name);
+            }
+        }
+    }
+
+    #[test]
+    fn packed_files_hold_the_same() {
+        use std::io::Read;
+        for file in Assets::new().files.values() {
+            let mut text = Vec::new();
+            flate2::read::GzDecoder::new(&file.packed[..])
+                .read_to_end(&mut text)
+                .unwrap();
+            assert_eq!(text, file.plain);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The pages for people: front page, sign-up and sign-in, settings, invitations, help.
+//!
+//! Pages are rendered here and then talk to the account API by themselves, with the script of `assets/`: no
+//! page posts anything to this surface, sets a cookie or learns a password.
+//!
+//! - [`page`]: what every page knows of the server
+//! - [`front`]: the front page, and where the browser's own links lead
+//! - [`plain`]: pages of words alone
+//! - [`assets`]: style sheet, mark and script, named by their content
+//! - [`browser`], [`qr`]: which browser asks; addresses as QR codes
+
+mod assets;
+mod browser;
+mod front;
+mod page;
+mod plain;
+mod qr;
+
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::response::Response;
+use axum::routing::get;
+use foxden_model::Clock;
+
+use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
+use page::House;
+pub use page::{Outlook, SignUp};
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// What pages need.
+#[derive(Clone)]
+pub struct PagesState {
+    /// Where the server is found.
+    pub site: Arc<Site>,
+    /// The time that the front page compares the reader's clock with.
+    pub clock: Arc<dyn Clock>,
+    /// Who may make accounts, if the operator said so. Else anyone while the server is private, and whoever
+    /// has an invitation otherwise.
+    pub sign_up: Option<SignUp>,
+    /// How to reach the operator: the address of a page, or `mailto:` and an address.
+    pub contact: Option<String>,
+    /// How the server fares, asked each time the front page is shown.
+    pub outlook: Arc<dyn Fn() -> LookOut + Send + Sync>,
+}
+
+/// The answer to how the server fares, as it is being found out.
+pub type LookOut = Pin<Box<dyn Future<Output = Outlook> + Send>>;
+
+/// All pages, their assets, and the page for what is not there.
+pub fn router(state: PagesState) -> Router {
+    let site = state.site.clone();
+    let check = HostCheck {
+        site: site.clone(),
+        refuse: plain::misdirected,
+    };
+    routes()
+        .fallback(plain::not_found)
+        .with_state(House::new(state))
+        .layer(from_fn_with_state(check, refuse_foreign_hosts))
+        .layer(map_response_with_state(site, add_headers))
+}
+
+fn routes() -> Router<House> {
+    let router = Router::new()
+        .route("/", get(front::root))
+        .route("/assets/{name}", get(asset))
+        .route("/favicon.ico", get(favicon))
+        .route("/metrics-flow", get(plain::metrics_flow))
+        .route("/connect_another_device", get(plain::connect_another_device))
+        .route("/invite", get(front::invite))
+        .route("/legal/terms", get(plain::terms))
+        .route("/legal/privacy", get(plain::privacy))
+        .route("/docs/errors", get(plain::errors))
+        .route("/docs/https", get(plain::https));
+    // Clients know more names than this server has pages for, and add to them: whatever begins like a sign-in
+    // is one.
+    let router = SIGN_IN
+        .iter()
+        .fold(router, |router, path| router.route(path, get(front::sign_in)));
+    let router = SETTINGS
+        .iter()
+        .fold(router, |router, path| router.route(path, get(front::settings)));
+    let router = RESET
+        .iter()
+        .fold(router, |router, path| router.route(path, get(front::reset)));
+    PAIR.iter()
+        .fold(router, |router, path| router.route(path, get(plain::pair)))
+}
+
+const SIGN_IN: &[&str] = &[
+    "/signin",
+    "/signin/{*rest}",
+    "/signup",
+    "/signup/{*rest}",
+    "/force_auth",
+    "/force_auth/{*rest}",
+    "/oauth",
+    "/oauth/{*rest}",
+    "/authorization",
+    "/authorization/{*rest}",
+    "/post_verify",
+    "/post_verify/{*rest}",
+];
+const SETTINGS: &[&str] = &["/settings", "/settings/", "/settings/{*rest}"];
+const RESET: &[&str] = &["/reset_password", "/reset_password/{*rest}"];
+const PAIR: &[&str] = &["/pair", "/pair/", "/pair/{*rest}"];
+
+async fn asset(State(house): State<House>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match house.assets().answer(&name, &headers) {
+        Some(file) => file,
+        None => plain::nothing_here(&house),
+    }
+}
+
+async fn favicon(State(house): State<House>, headers: HeaderMap) -> Response {
+    let name = house.assets().path("mark.svg").trim_start_matches("/assets/");
+    match house.assets().answer(name, &headers) {
+        Some(file) => file,
+        None => plain::nothing_here(&house),
+    }
+}
+
+async fn add_headers(State(site): State<Arc<Site>>, mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    let mut set = |name: HeaderName, value| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    set(CONTENT_SECURITY_POLICY, POLICY);
+    // The address of a sign-in carries its state.
+    set(REFERRER_POLICY, "no-referrer");
+    set(X_FRAME_OPTIONS, "DENY");
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if site.public_url.is_https() {
+        set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,461 @@
+//! Every page, as a browser gets it.
+
+use std::collections::BTreeSet;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::http::header::{HOST, USER_AGENT};
+use axum::http::{Request, StatusCode};
+use foxden_model::ManualClock;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use super::*;
+use crate::wire::Peer;
+
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
+const FLOW: &str = "/?context=oauth_webchannel_v1&service=sync&client_id=5882386c6d801776&state=abc";
+/// One address of every page.
+const PAGES: &[&str] = &[
+    "/",
+    FLOW,
+    "/settings",
+    "/reset_password",
+    "/invite",
+    "/connect_another_device",
+    "/pair",
+    "/legal/terms",
+    "/legal/privacy",
+    "/docs/errors",
+    "/docs/https",
+    "/nothing/here",
+];
+
+struct Served {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+/// A server to ask.
+struct Lab {
+    public_url: &'static str,
+    is_direct: bool,
+    sign_up: Option<SignUp>,
+    outlook: Outlook,
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self {
+            public_url: "https://sync.example.org",
+            is_direct: false,
+            sign_up: None,
+            outlook: Outlook {
+                storage_answers: Some(true),
+                is_inhabited: Some(true),
+            },
+        }
+    }
+}
+
+impl Lab {
+    async fn get(&self, path: &str) -> Served {
+        let host = self.public_url.split("//").nth(1).unwrap();
+        self.ask(Request::get(path).header(HOST, host).header(USER_AGENT, FIREFOX))
+            .await
+    }
+
+    async fn ask(&self, request: axum::http::request::Builder) -> Served {
+        let site = Site {
+            public_url: self.public_url.parse().unwrap(),
+            is_loopback: self.public_url.contains("127.0.0.1"),
+            other_hosts: Vec::new(),
+        };
+        let outlook = self.outlook;
+        let state = PagesState {
+            site: Arc::new(site),
+            clock: Arc::new(ManualClock::at_millis(1_795_224_914_000)),
+            sign_up: self.sign_up,
+            contact: Some("mailto:ann@example.org".into()),
+            outlook: Arc::new(move || Box::pin(async move { outlook })),
+        };
+        let peer = Peer {
+            address: [127, 0, 0, 1].into(),
+            is_direct: self.is_direct,
+        };
+        let service = router(state).layer(Extension(peer));
+        let answer = service
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Served {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+}
+
+/// The attributes of this name, in the order of the page.
+fn attributes<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    text.split(&start)
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect()
+}
+
+/// The tags of this name, in full.
+fn tags<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!("<{name} ");
+    text.split(&start)
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next())
+        .collect()
+}
+
+/// The page without its templates, and each template that becomes a step, as they stand in the page in turn.
+fn views(text: &str) -> Vec<String> {
+    let mut outside = String::new();
+    let mut steps = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("<template id=\"") {
+        let (template, behind) = after.split_once("</template>").expect("templates end");
+        let (id, content) = template.split_once("\">").expect("a template has an id alone");
+        outside += before;
+        if id.starts_with("step-") {
+            steps.push(content.to_owned());
+        }
+        rest = behind;
+    }
+    outside += rest;
+    let (before, after) = match (outside.split_once("<div id=\"stage\""), steps.is_empty()) {
+        (Some((before, after)), false) => (before, after.split_once("</noscript>\n</div>").unwrap().1),
+        _ => return vec![outside],
+    };
+    let mut views: Vec<String> = steps
+        .iter()
+        .map(|step| format!("{before}{step}{after}"))
+        .collect();
+    views.push(outside.clone());
+    views
+}
+
+#[tokio::test]
+async fn every_page_is_guarded_and_complete() {
+    let lab = Lab::default();
+    for path in PAGES {
+        let page = lab.get(path).await;
+        let is_found = *path != "/nothing/here";
+        assert_eq!(page.status.is_success(), is_found, "{path}: {}", page.status);
+        for (name, value) in [
+            ("content-security-policy", POLICY),
+            ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("cache-control", "no-store"),
+            ("content-type", "text/html; charset=utf-8"),
+        ] {
+            assert_eq!(page.headers[name], value, "{path}");
+        }
+        assert!(!page.headers.contains_key("set-cookie"), "{path}");
+        assert!(
+            page.text.starts_with("<!doctype html>\n<html lang=\"en\">"),
+            "{path}"
+        );
+        assert!(
+            page.text.contains("· Foxden</title>") || page.text.contains("<title>Foxden at"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_page_carries_inline_script_or_style() {
+    let lab = Lab::default();
+    for path in PAGES {
+        let page = lab.get(path).await.text;
+        for word in [
+            "<style",
+            " style=",
+            "javascript:",
+            " onclick",
+            " onload",
+            " onsubmit",
+            "src=\"http",
+        ] {
+            assert!(!page.contains(word), "{path} has {word}");
+        }
+        for script in tags(&page, "script") {
+            assert!(script.contains("src=\"/assets/"), "{path}: {script}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_step_has_one_heading_and_names_its_fields() {
+    let lab = Lab {
+        sign_up: Some(SignUp::Open),
+        ..Lab::default()
+    };
+    for path in PAGES {
+        let page = lab.get(path).await.text;
+        for view in views(&page) {
+            assert_eq!(view.matches("<h1").count(), 1, "{path}: {view}");
+            let ids = attributes(&view, "id");
+            let known: BTreeSet<&str> = ids.iter().copied().collect();
+            assert_eq!(known.len(), ids.len(), "{path} has an id twice: {ids:?}");
+            let named = ["aria-describedby", "aria-labelledby", "for"];
+            for id in named
+                .iter()
+                .flat_map(|name| attributes(&view, name))
+                .flat_map(str::split_whitespace)
+            {
+                assert!(known.contains(id), "{path} points at #{id}");
+            }
+            let labels: BTreeSet<&str> = attributes(&view, "for").into_iter().collect();
+            for input in tags(&view, "input") {
+                let tag = format!(" {input}");
+                let id = attributes(&tag, "id").first().copied().unwrap_or_default();
+                let is_labelled =
+                    labels.contains(id) || input.contains("aria-label=") || input.contains("name=\"engine\"");
+                assert!(is_labelled, "{path}: {input}");
+                let wants_autocomplete =
+                    input.contains("type=\"password\"") || input.contains("type=\"email\"");
+                assert!(
+                    !wants_autocomplete || input.contains("autocomplete="),
+                    "{path}: {input}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_step_and_word_that_script_asks_for_is_there() {
+    let lab = Lab::default();
+    for (path, script) in [
+        (FLOW, include_str!("../../assets/signin.js")),
+        ("/settings", include_str!("../../assets/settings.js")),
+        ("/reset_password", include_str!("../../assets/reset.js")),
+        ("/invite", include_str!("../../assets/invite.js")),
+    ] {
+        let page = lab.get(path).await.text;
+        let has = |id: &str| page.contains(&format!("<template id=\"{id}\">"));
+        for (call, kind) in [
+            ("show(\"", "step"),
+            ("form(\"", "step"),
+            ("words: \"", "words"),
+            ("error: \"", "error"),
+        ] {
+            for name in script
+                .split(call)
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next())
+            {
+                assert!(has(&format!("{kind}-{name}")), "{path} has no {kind}-{name}");
+            }
+        }
+        for error in [
+            "101", "102", "103", "114", "201", "short", "own-name", "repeat", "address", "insecure",
+            "unknown",
+        ] {
+            assert!(has(&format!("error-{error}")), "{path} has no words for {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn assets_are_found_by_the_names_that_pages_give() {
+    let lab = Lab::default();
+    for path in PAGES {
+        let page = lab.get(path).await.text;
+        let links = ["src", "href"].iter().flat_map(|name| attributes(&page, name));
+        for link in links.filter(|link| link.starts_with("/assets/")) {
+            let asset = lab.get(link).await;
+            assert_eq!(asset.status, StatusCode::OK, "{path}: {link}");
+            assert_eq!(
+                asset.headers["cache-control"],
+                "public, max-age=31536000, immutable"
+            );
+        }
+    }
+    assert_eq!(lab.get("/assets/foxden.css").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        lab.get("/favicon.ico").await.headers["content-type"],
+        "image/svg+xml"
+    );
+}
+
+#[tokio::test]
+async fn links_within_the_house_lead_somewhere() {
+    let lab = Lab::default();
+    for path in PAGES {
+        let page = lab.get(path).await.text;
+        for link in attributes(&page, "href")
+            .into_iter()
+            .filter(|link| link.starts_with('/'))
+        {
+            assert_eq!(
+                lab.get(link).await.status,
+                StatusCode::OK,
+                "{path} links to {link}"
+            );
+        }
+        for part in attributes(&page, "href")
+            .into_iter()
+            .filter_map(|link| link.strip_prefix('#'))
+        {
+            let is_detour = page.contains(&format!("href=\"#{part}\" data-go=")) || part == "sign-out";
+            assert!(
+                is_detour || page.contains(&format!(" id=\"{part}\"")),
+                "{path} links to #{part}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_begins_like_a_sign_in_is_one() {
+    let lab = Lab::default();
+    for path in [
+        "/?context=fx_desktop_v3&service=sync",
+        "/?client_id=5882386c6d801776",
+        "/signin?service=sync",
+        "/signup",
+        "/force_auth?email=ann%40example.org",
+        "/oauth/signin?client_id=5882386c6d801776",
+        "/oauth/force_auth",
+        "/authorization?action=email",
+        "/post_verify/third_party_auth/set_password?context=oauth_webchannel_v1",
+        "/post_verify/some/later/thing",
+    ] {
+        let page = lab.get(path).await;
+        assert!(
+            page.status.is_success() && page.text.contains("step-password"),
+            "{path}"
+        );
+    }
+    for path in [
+        "/settings/clients",
+        "/settings/avatar/change",
+        "/settings/not/yet/known",
+    ] {
+        assert!(lab.get(path).await.text.contains("step-settings"), "{path}");
+    }
+    for path in [
+        "/pair",
+        "/pair/supp",
+        "/oauth?client_id=5882386c6d801776&channel_id=abc",
+    ] {
+        assert!(
+            lab.get(path).await.text.contains("Pairing is not offered here"),
+            "{path}"
+        );
+    }
+    let flow = lab.get("/metrics-flow?entrypoint=x").await;
+    assert_eq!((flow.status, flow.text.as_str()), (StatusCode::OK, "{}"));
+}
+
+#[tokio::test]
+async fn the_front_page_says_how_the_server_fares() {
+    let well = Lab::default().get("/").await.text;
+    assert!(well.contains("Working</span>") && !well.contains("Storage does not answer"));
+    assert!(well.contains("Firefox 153 on Linux") && !well.contains("Nobody lives here"));
+    assert!(!well.contains("allowHttp"), "https needs no second preference");
+
+    let outlook = Outlook {
+        storage_answers: Some(false),
+        is_inhabited: Some(false),
+    };
+    let ill = Lab {
+        outlook,
+        ..Lab::default()
+    }
+    .get("/")
+    .await
+    .text;
+    assert!(ill.contains("Not working</span>"));
+    assert!(ill.contains("Storage does not answer. Nothing is lost; your browsers try again by themselves."));
+    assert!(ill.contains("Nobody lives here yet. The start-up message has the link for the first account."));
+
+    let plain = Lab {
+        public_url: "http://sync.example.org",
+        ..Lab::default()
+    }
+    .get("/")
+    .await;
+    assert!(plain.text.contains("This page came without encryption"));
+    assert!(!plain.headers.contains_key("strict-transport-security"));
+}
+
+#[tokio::test]
+async fn sign_up_is_open_while_private_and_by_invitation_else() {
+    let private = Lab {
+        public_url: "http://127.0.0.1:5000",
+        is_direct: true,
+        ..Lab::default()
+    };
+    assert!(
+        private
+            .get("/signin")
+            .await
+            .text
+            .contains("data-sign-up=\"open\"")
+    );
+    let front = private.get("/").await.text;
+    assert!(front.contains("identity.<wbr>fxaccounts.<wbr>allowHttp") && !front.contains("class=\"qr\""));
+    assert!(!front.contains("public_url"));
+
+    let forwarded = Lab {
+        is_direct: false,
+        ..private
+    };
+    assert!(
+        forwarded
+            .get("/signin")
+            .await
+            .text
+            .contains("data-sign-up=\"invite\"")
+    );
+    assert!(
+        forwarded
+            .get("/")
+            .await
+            .text
+            .contains("The operator sets <code>public_url</code>")
+    );
+
+    let public = Lab::default();
+    assert!(
+        public
+            .get("/signin")
+            .await
+            .text
+            .contains("data-sign-up=\"invite\"")
+    );
+    let closed = Lab {
+        sign_up: Some(SignUp::Closed),
+        ..Lab::default()
+    };
+    assert!(
+        closed
+            .get("/")
+            .await
+            .text
+            .contains("The operator makes the accounts here.")
+    );
+}
+
+#[tokio::test]
+async fn another_name_is_refused_and_told_the_right_one() {
+    let request = Request::get("/settings").header(HOST, "evil.test");
+    let page = Lab::default().ask(request).await;
+    assert_eq!(page.status, StatusCode::MISDIRECTED_REQUEST);
+    assert!(page.text.contains("https://sync.example.org") && page.text.contains("public_url"));
+    assert_eq!(page.headers["content-security-policy"], POLICY);
+}
