@@ -1,7 +1,7 @@
 // The step that asks for the six digits.
 
 import { call } from "./api.js";
-import { Detour, form, triesLeft } from "./stage.js";
+import { Detour, form, Mend, triesLeft } from "./stage.js";
 
 const MOST_TRIES = 5;
 
@@ -13,9 +13,11 @@ export async function confirm(email, authorization) {
   let tries = MOST_TRIES;
   for (;;) {
     try {
-      return await form("code", { email }, async ({ code }) => {
+      return await form("code", { email }, async (typed) => {
+        const code = typed.code.replace(/\s/g, "");
+        if (!/^\d{6}$/.test(code)) throw new Mend({ field: "code", error: "digits" });
         try {
-          await call("POST", "/v1/session/verify_code", { authorization, body: { code: code.replace(/\D/g, "") } });
+          await call("POST", "/v1/session/verify_code", { authorization, body: { code } });
         } catch (refusal) {
           refusal.fills = { left: triesLeft((tries -= 1)) };
           throw refusal;

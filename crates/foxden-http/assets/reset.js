@@ -6,13 +6,27 @@ import { checkEmail, checkNewPassword, Detour, done, form, Mend, show, triesLeft
 
 async function reset() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
+  const code = decodeURIComponent(location.hash.slice(1)).trim();
+  const { email, token } = code ? await openLink(code) : await proveByCode();
+  await setPassword(email, token);
+  history.replaceState(null, "", location.pathname);
+  show("reset-done");
+  done({ words: "reset-done" });
+}
+
+// A link of the operator's carries its code behind the #, where no log sees it. It works once, so it is used
+// only when the person goes on.
+const openLink = (code) =>
+  form("link", {}, async () => {
+    const link = await call("POST", "/v1/password/link", { body: { code } });
+    return { email: link.email, token: link.accountResetToken };
+  });
+
+async function proveByCode() {
   for (;;) {
     try {
       const { email, token, tries } = await askCode();
-      const resetToken = await checkCode(email, token, tries);
-      await setPassword(email, resetToken);
-      show("reset-done", { email });
-      return done({ words: "reset-done" });
+      return { email, token: await checkCode(email, token, tries) };
     } catch (error) {
       if (!(error instanceof Detour)) throw error;
     }
@@ -39,7 +53,8 @@ const checkCode = (email, token, tries) => {
   let left = tries;
   return form("forgot-code", { email }, async ({ code }) => {
     const authorization = await bearer(token, "passwordForgotToken");
-    const body = { code: code.toLowerCase().replace(/[^0-9a-f]/g, "") };
+    const body = { code: code.toLowerCase().replace(/[\s-]/g, "") };
+    if (!/^[0-9a-f]{32}$/.test(body.code)) throw new Mend({ field: "code", error: "code-form" });
     try {
       return (await call("POST", "/v1/password/forgot/verify_code", { authorization, body })).accountResetToken;
     } catch (refusal) {
