@@ -7,7 +7,7 @@ use anyhow::Context;
 use foxden_http::wire::{PublicUrl, Site};
 use foxden_model::Chance;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::House;
 use crate::chance::SystemChance;
@@ -22,6 +22,8 @@ use crate::{greeting, listen};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    // Whoever sees that the server serves may ask it to stop.
+    let mut signals = Signals::new()?;
     let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
@@ -45,7 +47,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     drop(tasks);
 
-    told_to_stop().await?;
+    signals.told_to_stop().await;
     tracing::info!("stopping: requests under way are finished first");
     if !stop.stop(config.http.stop_timeout).await {
         tracing::warn!("some requests were still under way when the time to stop was up");
@@ -114,12 +116,25 @@ fn seats(wanted: u32) -> u32 {
     seats
 }
 
-async fn told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What the system tells the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -32,6 +32,9 @@ use stream::Watched;
 /// The most that is kept of what one client has sent and not yet been read, and of what it has not yet taken.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// The most that a request's head may hold. A list of a hundred ids of the longest kind fits well.
+const HEAD_BYTES: usize = 32 * 1024;
+
 /// How long to leave a socket alone that gives no connections, as when the system is out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -85,7 +88,10 @@ where
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat)));
     let mut builder = http1::Builder::new();
     // Time is kept by the room, which needs no timer for each request.
-    builder.max_buf_size(BUFFER_BYTES).header_read_timeout(None);
+    builder
+        .max_buf_size(BUFFER_BYTES)
+        .max_header_size(HEAD_BYTES)
+        .header_read_timeout(None);
     let mut conversation = pin!(builder.serve_connection(stream, service));
     let mut is_stopping = false;
     loop {

@@ -23,6 +23,7 @@ pub struct Room {
     free: Arc<Semaphore>,
     seats: Mutex<BTreeMap<u64, Arc<Seat>>>,
     numbers: AtomicU64,
+    someone_left: Notify,
 }
 
 /// What one connection is doing.
@@ -85,6 +86,7 @@ impl Room {
             free: Arc::new(Semaphore::new(seats as usize)),
             seats: Mutex::default(),
             numbers: AtomicU64::new(0),
+            someone_left: Notify::new(),
         })
     }
 
@@ -121,6 +123,7 @@ impl Room {
             tokio::select! {
                 _ = interval.tick() => self.look_around(),
                 () = stopped.as_mut(), if !is_stopping => is_stopping = true,
+                () = self.someone_left.notified(), if is_stopping => {}
             }
             if is_stopping && self.seats().is_empty() {
                 return;
@@ -165,6 +168,7 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.room.seats().remove(&self.number);
+        self.room.someone_left.notify_one();
     }
 }
 

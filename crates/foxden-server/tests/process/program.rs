@@ -1,0 +1,276 @@
+//! Starts the program and ends it, the one way or the other.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::peer::wire::{Call, Server};
+use crate::token;
+
+/// The secret that every program here signs tokens with.
+pub const SECRET: &str = "a secret that the tests share";
+
+/// A folder that is gone after the test.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("process-{}-{number}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // A folder of a process that had the same number may be left over.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The data folder within.
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running program.
+pub struct Program {
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
+/// How to start it.
+pub struct Start<'a> {
+    folder: &'a Folder,
+    name: &'static str,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl<'a> Start<'a> {
+    /// On a free port, with its data in this folder and the secret of the tests.
+    pub fn on(folder: &'a Folder) -> Self {
+        let start = Self {
+            folder,
+            name: "data",
+            arguments: vec!["--listen".into(), "127.0.0.1:0".into()],
+            variables: Vec::new(),
+        };
+        start.set("FOXDEN__MASTER_SECRET", SECRET)
+    }
+
+    /// With its data under another name in the folder.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// With one more argument.
+    pub fn with(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// With one more variable in its environment.
+    pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Without a variable.
+    pub fn unset(mut self, name: &str) -> Self {
+        self.variables.retain(|(given, _)| given != name);
+        self
+    }
+
+    /// Without any flag but the data folder's.
+    pub fn without_flags(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
+    /// The command line of another command on the same data.
+    pub fn command(&self, command: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_foxden"));
+        process
+            .args(command)
+            .arg("--data-dir")
+            .arg(self.folder.path().join(self.name));
+        process.args(&self.arguments).env_clear();
+        process.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        process
+    }
+
+    /// Runs another command to its end.
+    pub fn run(&self, command: &[&str]) -> Output {
+        self.command(command).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Starts to serve and waits until it does.
+    pub fn serve(&self) -> Program {
+        let log = self.folder.path().join(format!("{}.log", self.name));
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let mut process = self.command(&["serve"]);
+        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
+        let mut child = process.spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = said.map_while(Result::ok).find_map(|line| {
+            let (_, url) = line.split_once("serves at ")?;
+            Some(url.trim().to_owned())
+        });
+        let Some(url) = url else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!(
+                "the program did not begin to serve: {}",
+                fs::read_to_string(&log).unwrap()
+            );
+        };
+        Program { child, url, log }
+    }
+}
+
+impl Program {
+    /// Where it is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its port.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// A user's store on it.
+    pub fn store(&self, user: u64) -> Store {
+        Store::at(&self.url, user)
+    }
+
+    /// The address and port it listens on, as its log names them.
+    pub fn log_address(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.rsplit_once("listening on ").unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
+        let process = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(process, Signal::TERM).unwrap();
+    }
+
+    /// Asks it to stop and waits for it, but not for ever.
+    pub fn stop(mut self) {
+        self.ask_to_stop();
+        assert!(
+            self.wait(Duration::from_secs(40)),
+            "it did not stop: {}",
+            self.log()
+        );
+    }
+
+    /// Waits for its end. Whether it ended well in that time.
+    pub fn wait(&mut self, patience: Duration) -> bool {
+        let begin = Instant::now();
+        while begin.elapsed() < patience {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.success();
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(20).collect();
+            eprintln!("the program's last words, latest first: {last:#?}");
+        }
+    }
+}
+
+/// One user's store, with a token signed by the tests themselves.
+#[derive(Clone)]
+pub struct Store {
+    server: Server,
+    base: String,
+    signer: crate::peer::hawk::Credentials,
+}
+
+impl Store {
+    /// A user's store on the node at this address.
+    pub fn at(url: &str, user: u64) -> Self {
+        Self {
+            server: Server::at(url),
+            base: format!("/1.5/{user}"),
+            signer: token::mint(SECRET, user, url),
+        }
+    }
+
+    /// Sends a signed request; the target begins after the store's base.
+    pub fn send(&self, method: &str, target: &str, body: Option<String>) -> crate::peer::wire::Reply {
+        let call = Call::new(method, format!("{}{target}", self.base)).signed(&self.signer);
+        self.server.send(&match body {
+            Some(body) => call.body("application/json", body),
+            None => call,
+        })
+    }
+
+    /// The header that signs a request whose body is not signed.
+    pub fn authorization(&self, method: &str, target: &str) -> String {
+        let (host, port) = self.server.base().rsplit_once(':').unwrap();
+        let signed = crate::peer::hawk::Signed {
+            method,
+            target: &format!("{}{target}", self.base),
+            host: host.strip_prefix("http://").unwrap(),
+            port: port.parse().unwrap(),
+            payload: None,
+            ts: foxden_model::Clock::seconds(&foxden_model::SystemClock),
+            nonce: &crate::peer::hex(&crate::peer::random_bytes(6)),
+        };
+        signed.header(&self.signer)
+    }
+
+    /// The path of a target of this store.
+    pub fn path(&self, target: &str) -> String {
+        format!("{}{target}", self.base)
+    }
+}

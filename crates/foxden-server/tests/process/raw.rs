@@ -1,0 +1,102 @@
+//! HTTP by hand, for what a library would hide: when a connection ends, and how slowly bytes go.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use foxden_model::{Clock, SystemClock};
+
+use crate::peer::hawk::{Credentials, Signed};
+use crate::peer::{hex, random_bytes};
+
+/// A signed client that opens one connection and stays on it.
+pub struct Client {
+    address: String,
+    signer: Credentials,
+    stream: Option<BufReader<TcpStream>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl Client {
+    /// A client of the server at this address and port.
+    pub fn new(address: &str, signer: Credentials) -> Self {
+        Self {
+            address: address.to_owned(),
+            signer,
+            stream: None,
+        }
+    }
+
+    /// Sends a request and waits for the answer.
+    pub fn send(&mut self, method: &str, target: &str, body: &str) -> io::Result<Reply> {
+        let (host, port) = self.address.rsplit_once(':').unwrap();
+        let signed = Signed {
+            method,
+            target,
+            host,
+            port: port.parse().unwrap(),
+            payload: None,
+            ts: SystemClock.seconds(),
+            nonce: &hex(&random_bytes(6)),
+        };
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.address,
+            signed.header(&self.signer),
+            body.len()
+        );
+        if self.stream.is_none() {
+            self.stream = Some(BufReader::new(connect(&self.address)?));
+        }
+        let stream = self.stream.as_mut().unwrap();
+        stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
+        let (reply, stays) = read_reply(stream)?;
+        if !stays {
+            self.stream = None;
+        }
+        Ok(reply)
+    }
+}
+
+/// Opens a connection on which nothing may take longer than a test should.
+pub fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+    Ok(stream)
+}
+
+/// Reads one answer, and whether the connection stays open after it.
+pub fn read_reply(stream: &mut impl BufRead) -> io::Result<(Reply, bool)> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended");
+    let status = line.split(' ').nth(1).ok_or_else(ended)?;
+    let status = status.parse().map_err(|_| ended())?;
+    let (mut length, mut stays) = (0, true);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().map_err(|_| ended())?;
+        }
+        stays &= line != "connection: close";
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Ok((Reply { status, body }, stays))
+}
