@@ -20,7 +20,7 @@ pub use command::{
     BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, PageToken, Patch, Query,
     Selection, Target, Ttl, Write,
 };
-pub use engine::{Engine, EngineError, Excess, MemoryEngine};
+pub use engine::{Engine, EngineError, Excess, MemoryEngine, SqliteEngine, SqliteOptions};
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
 pub use storage::{Storage, StorageError};

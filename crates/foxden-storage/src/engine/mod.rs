@@ -1,6 +1,7 @@
 //! The trait every engine keeps, and the engines.
 
 pub mod memory;
+pub mod sqlite;
 
 use std::error::Error;
 
@@ -11,6 +12,7 @@ use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use memory::MemoryEngine;
+pub use sqlite::{SqliteEngine, SqliteOptions};
 
 /// A place where users' objects are kept.
 ///

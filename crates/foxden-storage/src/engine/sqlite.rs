@@ -1,0 +1,258 @@
+//! Objects in a few SQLite files of one folder: the default, for one machine and one process.
+//!
+//! A user lives in one of the files, by a hash of the uid. Each file has one thread that writes
+//! ([`writer`]) and as many reading connections as threads read ([`file`]). What most requests ask, the
+//! times of a user's collections, is answered from memory ([`cache`]).
+
+mod batch;
+mod cache;
+mod checkpoint;
+mod codec;
+mod fault;
+mod file;
+mod hand;
+mod known;
+mod objects;
+mod open;
+mod patch;
+mod purge;
+mod read;
+mod scan;
+mod select;
+mod step;
+mod work;
+mod write;
+mod writer;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foxden_model::{Chance, Clock, UserId};
+
+use self::checkpoint::{Checkpointer, Checkpoints};
+use self::file::{DataFile, Outside, Remembered};
+use self::hand::Hand;
+pub use self::open::OpenError;
+use self::read::Begin;
+use self::scan::Scanners;
+use self::writer::Writer;
+use super::{Engine, EngineError, PAGE_OBJECTS};
+use crate::command::{BatchPart, Detail, Order, Query, Write};
+use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
+
+/// Where the files are and how they are used.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The folder, made if missing.
+    pub folder: PathBuf,
+    /// How many files, 1 to 64; fixed when the folder is made. More of them let more cores write.
+    pub files: u32,
+    /// How many users' collection times are kept in memory.
+    pub cached_users: usize,
+    /// How long a write may wait for its turn before it is given up.
+    pub patience: Duration,
+}
+
+/// Users' objects in SQLite files.
+pub struct SqliteEngine {
+    // Dropped in this order: readers end, writers finish what waits and close their files, and the
+    // thread that makes checkpoints ends when no writer is left to ask it.
+    scanners: Scanners,
+    files: Vec<Served>,
+    checkpoints: Checkpoints,
+    _checkpointer: Checkpointer,
+    next_to_purge: AtomicUsize,
+}
+
+/// A file and its writer.
+struct Served {
+    file: Arc<DataFile>,
+    writer: Writer,
+}
+
+/// A read of more objects than this goes to the reading threads.
+const SMALL_READ: u64 = 256;
+/// The steps of vacuuming that one purge makes for each file at most.
+const VACUUM_STEPS: usize = 64;
+
+impl SqliteOptions {
+    /// Four files in that folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            files: 4,
+            cached_users: 4096,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+impl SqliteEngine {
+    /// Opens the files of a folder, and makes them if the folder is new.
+    pub fn open(
+        options: SqliteOptions,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, OpenError> {
+        let SqliteOptions {
+            folder,
+            files,
+            cached_users,
+            patience,
+        } = options;
+        let outside = Arc::new(Outside::new(clock, chance));
+        let opened = open::open_files(&folder, files)?;
+        let cached_users = cached_users / opened.len();
+        let in_folder = |source: std::io::Error| open::unavailable(&folder, source);
+        let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;
+        let mut files = Vec::with_capacity(opened.len());
+        for (number, (path, connection)) in opened.into_iter().enumerate() {
+            let file = Arc::new(DataFile::new(number, path, cached_users, Arc::clone(&outside)));
+            let hand = Hand::new(Arc::clone(&file), connection, checkpoints.clone())
+                .map_err(|source| open::unavailable(&file.path, source))?;
+            let writer = Writer::start(hand, patience).map_err(in_folder)?;
+            files.push(Served { file, writer });
+        }
+        Ok(Self {
+            scanners: Scanners::start().map_err(in_folder)?,
+            files,
+            checkpoints,
+            _checkpointer: checkpointer,
+            next_to_purge: AtomicUsize::new(0),
+        })
+    }
+
+    fn served(&self, user: UserId) -> &Served {
+        &self.files[place_of(user, self.files.len())]
+    }
+
+    /// Gives free pages of a file back, some steps' worth; says whether more should be.
+    async fn vacuum(&self, served: &Served) -> Result<bool, EngineError> {
+        let mut freed = 0;
+        let mut has_more = true;
+        for _ in 0..VACUUM_STEPS {
+            let step = served.writer.run(|hand| hand.upkeep(purge::vacuum)).await?;
+            freed += step.pages;
+            has_more = step.has_more;
+            if !has_more {
+                break;
+            }
+        }
+        if freed > 0 {
+            // The file itself becomes shorter when the log is moved into it.
+            self.checkpoints.make(&served.file).await;
+        }
+        Ok(has_more)
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
+        let file = &self.served(user).file;
+        match detail {
+            Detail::Times => file.times(user),
+            Detail::Full => file.full(user),
+        }
+    }
+
+    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
+        let begin = Begin::of(query)?;
+        let file = &self.served(user).file;
+        let is_small = match file.page_from_memory(user, query) {
+            Remembered::Page(page) => return Ok(page),
+            Remembered::Collection(listed) => is_small(query, &begin, listed.count),
+            // Reading the collections tells the size, and then it is remembered.
+            Remembered::Nothing => {
+                let summary = file.times(user)?;
+                let listed = summary
+                    .collections
+                    .iter()
+                    .find(|listed| listed.name == query.collection);
+                is_small(query, &begin, listed.map_or(0, |listed| listed.count))
+            }
+        };
+        if is_small {
+            return file.page(user, query, &begin);
+        }
+        let (file, query) = (Arc::clone(file), query.clone());
+        self.scanners.run(move || file.page(user, &query, &begin)).await
+    }
+
+    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        self.served(user).writer.ask(user, write).await
+    }
+
+    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
+        self.served(user).writer.ask(user, part).await
+    }
+
+    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
+        let mut purged = Purged::default();
+        // Each time another file comes first, so that a small budget reaches all of them.
+        let first = self.next_to_purge.fetch_add(1, Ordering::Relaxed);
+        let count = self.files.len();
+        let mut waiting: VecDeque<&Served> = (0..count).map(|at| &self.files[(first + at) % count]).collect();
+        while let Some(served) = waiting.pop_front() {
+            let left = budget.rows - purged.rows;
+            if left == 0 {
+                purged.has_more |= served.writer.run(|hand| hand.bite(0)).await?.has_more;
+                continue;
+            }
+            let bite = served.writer.run(move |hand| hand.bite(left)).await?;
+            purged.rows += bite.rows;
+            if bite.has_more {
+                waiting.push_back(served);
+            } else {
+                purged.has_more |= self.vacuum(served).await?;
+            }
+        }
+        Ok(purged)
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        for served in &self.files {
+            served.file.check()?;
+            served.writer.run(Hand::check).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // The last connection to close empties the log, which one that only reads cannot do.
+        self.file.close_readers();
+    }
+}
+
+/// Which of the files a user lives in. Never to change: it says where everything is.
+fn place_of(user: UserId, files: usize) -> usize {
+    // Neighbouring uids are spread, whatever the number of files.
+    let hash = user.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    usize::try_from(hash % files as u64).unwrap_or_default()
+}
+
+/// Whether a read is done sooner here than handed to another thread.
+fn is_small(query: &Query, begin: &Begin, count: u64) -> bool {
+    let selection = &query.selection;
+    let filters = selection.index_above.is_some()
+        || selection.index_below.is_some()
+        || selection.parent_id.is_some()
+        || selection.predecessor_id.is_some();
+    let looked_at = match &selection.ids {
+        Some(ids) => ids.len() as u64,
+        // Those conditions and that order have no index.
+        None if filters || query.order == Order::Index => count,
+        None => query
+            .limit
+            .unwrap_or(u64::MAX)
+            .min(PAGE_OBJECTS as u64)
+            .saturating_add(begin.skip),
+    };
+    looked_at.min(count) <= SMALL_READ
+}

@@ -1,0 +1,160 @@
+//! Uploads in several requests: each request is one row until the batch is committed.
+
+use std::fmt::Write as _;
+
+use foxden_model::{Chance, CollectionName, SyncTime, UserId};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::codec;
+use super::objects::Objects;
+use super::work::Work;
+use crate::command::{BatchId, BatchPart, Patch};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess};
+use crate::page::Staged;
+
+/// A batch that takes further parts.
+pub(super) struct Open {
+    key: i64,
+    objects: u64,
+    bytes: u64,
+}
+
+/// Lays a part aside, or refuses it and leaves the batch as it was.
+pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Result<Staged, EngineError> {
+    let now = work.now();
+    work.compare(user, part.guard.as_ref(), now)?;
+    let connection = work.connection;
+    let open = match &part.batch {
+        Some(batch) => Some(find(connection, user, part.collection, batch, now)?),
+        None => None,
+    };
+    let (objects, bytes) = grown(open.as_ref(), part)?;
+    let (key, batch) = match (open, &part.batch) {
+        (Some(open), Some(batch)) => (open.key, batch.clone()),
+        _ => make(work, user, part.collection, now)?,
+    };
+    connection
+        .prepare_cached("update batch set objects = ?2, bytes = ?3 where key = ?1")?
+        .execute((key, objects.cast_signed(), bytes.cast_signed()))?;
+    if !part.patches.is_empty() {
+        let number = connection
+            .prepare_cached("insert into part (batch, patches) values (?1, ?2)")?
+            .insert((key, codec::encode(&part.patches)))?;
+        work.note_part(number);
+    }
+    let draft = work.draft(user)?;
+    let modified = draft.get(part.collection).map(|entry| entry.listed.modified);
+    Ok(Staged {
+        batch,
+        modified: modified.unwrap_or_default(),
+    })
+}
+
+/// What the batch would hold with this part.
+fn grown(open: Option<&Open>, part: &BatchPart) -> Result<(u64, u64), EngineError> {
+    let (held_objects, held_bytes) = open.map_or((0, 0), |open| (open.objects, open.bytes));
+    let objects = held_objects.saturating_add(part.patches.len() as u64);
+    let bytes = part
+        .patches
+        .iter()
+        .map(Patch::bytes)
+        .fold(held_bytes, u64::saturating_add);
+    if objects > part.max_objects {
+        return Err(EngineError::TooLarge(Excess::Objects));
+    }
+    if bytes > part.max_bytes {
+        return Err(EngineError::TooLarge(Excess::Bytes));
+    }
+    Ok((objects, bytes))
+}
+
+fn make(
+    work: &Work<'_>,
+    user: UserId,
+    collection: CollectionName,
+    now: SyncTime,
+) -> Result<(i64, BatchId), EngineError> {
+    let batch = fresh_id(work.chance());
+    let mut insert = work.connection.prepare_cached(
+        "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
+    )?;
+    let key = insert.insert((
+        user.0.cast_signed(),
+        &*batch.0,
+        collection.as_str(),
+        now.hundredths(),
+    ))?;
+    Ok((key, batch))
+}
+
+fn fresh_id(chance: &dyn Chance) -> BatchId {
+    let mut bytes = [0; 16];
+    chance.fill(&mut bytes);
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    BatchId(text.into())
+}
+
+/// The user's open batch of that name, if it was opened for that collection.
+pub(super) fn find(
+    connection: &Connection,
+    user: UserId,
+    collection: CollectionName,
+    batch: &BatchId,
+    now: SyncTime,
+) -> Result<Open, EngineError> {
+    let mut find = connection.prepare_cached(
+        "select key, objects, bytes from batch
+         where uid = ?1 and name = ?2 and collection = ?3 and opened > ?4",
+    )?;
+    let found = find.query_row(
+        (
+            user.0.cast_signed(),
+            &*batch.0,
+            collection.as_str(),
+            newest_dead(now),
+        ),
+        |row| {
+            Ok(Open {
+                key: row.get(0)?,
+                objects: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
+                bytes: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
+            })
+        },
+    );
+    found.optional()?.ok_or(EngineError::NoSuchBatch)
+}
+
+/// Whatever was opened then or earlier has come to its end.
+pub(super) fn newest_dead(now: SyncTime) -> i64 {
+    now.plus_seconds(-BATCH_SECONDS).hundredths()
+}
+
+/// Lays all parts of a batch over their objects, one part in memory at a time.
+pub(super) fn lay(
+    connection: &Connection,
+    batch: &Open,
+    objects: &mut Objects<'_>,
+) -> Result<(), EngineError> {
+    let mut parts = connection.prepare_cached("select patches from part where batch = ?1 order by number")?;
+    let mut parts = parts.query([batch.key])?;
+    while let Some(part) = parts.next()? {
+        let patches = part.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        objects.lay_all(codec::decode(patches)?)?;
+    }
+    Ok(())
+}
+
+/// Ends a batch and frees what it held.
+pub(super) fn end(connection: &Connection, batch: &Open) -> rusqlite::Result<()> {
+    for statement in [
+        "delete from part where batch = ?1",
+        "delete from batch where key = ?1",
+    ] {
+        connection.prepare_cached(statement)?.execute([batch.key])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Moving committed pages from the log into the file, on a thread and connections of its own, so that no
+//! writer waits for it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::file::DataFile;
+use super::open;
+
+/// The pages in the log that are worth a checkpoint while nobody writes.
+const PAGES_WHEN_IDLE: i64 = 1000;
+/// The pages in the log that are worth one in any case.
+const PAGES_WHEN_BUSY: i64 = 2000;
+/// The pages at which the writing thread itself sees to it that the log begins anew.
+const PAGES_AT_MOST: i64 = 4000;
+/// The bytes the log's file keeps when it begins anew.
+pub(super) const LOG_BYTES: i64 = PAGES_AT_MOST * 8192;
+
+/// What the log needs.
+pub(super) enum Need {
+    Nothing,
+    Checkpoint,
+}
+
+/// The thread that makes checkpoints. Dropped once nobody can ask any more, it waits for the thread.
+pub(super) struct Checkpointer(Option<JoinHandle<()>>);
+
+/// The way to ask for checkpoints.
+#[derive(Clone)]
+pub(super) struct Checkpoints(SyncSender<Request>);
+
+struct Request {
+    file: Arc<DataFile>,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Checkpointer {
+    /// Starts the thread for so many files.
+    pub(super) fn start(files: usize) -> io::Result<(Self, Checkpoints)> {
+        // Each file asks for one at a time, and a purge for one more.
+        let (queue, requests) = sync_channel(2 * files);
+        let thread = std::thread::Builder::new()
+            .name("checkpoints".into())
+            .spawn(move || serve(files, &requests))?;
+        Ok((Self(Some(thread)), Checkpoints(queue)))
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the checkpointing thread has panicked");
+        }
+    }
+}
+
+impl Checkpoints {
+    /// Asks for a checkpoint, unless one is coming anyway.
+    pub(super) fn request(&self, file: &Arc<DataFile>) {
+        if !file.awaits_checkpoint.swap(true, Ordering::AcqRel) {
+            let request = Request {
+                file: Arc::clone(file),
+                done: None,
+            };
+            if self.0.try_send(request).is_err() {
+                // The next transaction asks again.
+                file.awaits_checkpoint.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// Has one made and waits for it, as far as the thread has room for another request.
+    pub(super) async fn make(&self, file: &Arc<DataFile>) {
+        let (done, is_done) = oneshot::channel();
+        let request = Request {
+            file: Arc::clone(file),
+            done: Some(done),
+        };
+        if self.0.try_send(request).is_ok() {
+            // An error means that the thread is ending; the files are being closed, which does it as well.
+            let _ = is_done.await;
+        }
+    }
+}
+
+/// Sees how long the log is, and begins it anew if it is too long.
+pub(super) fn tend(writer: &Connection, is_idle: bool) -> rusqlite::Result<Need> {
+    let log = state(writer, "noop")?;
+    if log.pages >= PAGES_AT_MOST {
+        // Most of it has been done by the thread. This does the rest, waits for readers of the old log
+        // to finish their page, and lets the next write begin at the front.
+        let log = state(writer, "restart")?;
+        if log.is_busy {
+            tracing::debug!(pages = log.pages, "readers keep the log from beginning anew");
+        }
+        return Ok(Need::Nothing);
+    }
+    let open = log.pages - log.moved;
+    let enough = if is_idle { PAGES_WHEN_IDLE } else { PAGES_WHEN_BUSY };
+    Ok(if open >= enough {
+        Need::Checkpoint
+    } else {
+        Need::Nothing
+    })
+}
+
+/// The pages in the log, and how many of them are in the file already.
+struct Log {
+    is_busy: bool,
+    pages: i64,
+    moved: i64,
+}
+
+fn state(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    let sql = match mode {
+        "noop" => "pragma wal_checkpoint(noop)",
+        "restart" => "pragma wal_checkpoint(restart)",
+        _ => "pragma wal_checkpoint(passive)",
+    };
+    connection.prepare_cached(sql)?.query_row((), |row| {
+        Ok(Log {
+            is_busy: row.get(0)?,
+            pages: row.get(1)?,
+            moved: row.get(2)?,
+        })
+    })
+}
+
+fn serve(files: usize, requests: &Receiver<Request>) {
+    let mut connections: Vec<Option<Connection>> = (0..files).map(|_| None).collect();
+    while let Ok(Request { file, done }) = requests.recv() {
+        file.awaits_checkpoint.store(false, Ordering::Release);
+        let slot = &mut connections[file.number];
+        if let Err(error) = checkpoint(&file, slot) {
+            tracing::warn!(%error, path = %file.path.display(), "cannot move the log into the file");
+            *slot = None;
+        }
+        // The asker may have gone.
+        done.map(|done| done.send(()));
+    }
+}
+
+fn checkpoint(file: &DataFile, slot: &mut Option<Connection>) -> rusqlite::Result<()> {
+    let connection = match slot {
+        Some(connection) => connection,
+        None => slot.insert(open::connect_writer(&file.path, Duration::ZERO)?),
+    };
+    state(connection, "passive").map(drop)
+}

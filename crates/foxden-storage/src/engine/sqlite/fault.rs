@@ -1,0 +1,52 @@
+//! What goes wrong below the engine, in the engine's words.
+
+use rusqlite::ErrorCode;
+
+use crate::engine::EngineError;
+
+/// Something in a file that no release has written.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is damaged")]
+pub(super) struct Damaged(pub(super) &'static str);
+
+/// Why a write cannot be served, or nobody can tell whether it happened.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("the writing thread has ended")]
+    NoWriter,
+    #[error("the reading threads have ended")]
+    NoReader,
+    #[error("the disk has not answered in time")]
+    Silent,
+    #[error("the commit failed ({0:?}) and nothing of it is in the file")]
+    NotCommitted(Option<ErrorCode>),
+    #[error("the commit failed and its outcome is unknown")]
+    Unknown,
+}
+
+impl From<rusqlite::Error> for EngineError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            // Only a foreign process can hold the lock: within this one, one thread writes.
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<Damaged> for EngineError {
+    fn from(error: Damaged) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Trouble> for EngineError {
+    fn from(error: Trouble) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Whether the file or the connection failed, rather than the request being refused.
+pub(super) const fn is_fault(error: &EngineError) -> bool {
+    matches!(error, EngineError::Unavailable(_) | EngineError::Busy)
+}

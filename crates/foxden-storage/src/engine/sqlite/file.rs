@@ -1,0 +1,303 @@
+//! What readers and the writing thread of one file share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foxden_model::{Chance, Clock, SyncTime, UserId};
+use rusqlite::Connection;
+
+use super::cache::Cache;
+use super::fault::Damaged;
+use super::known::{Draft, Known};
+use super::open;
+use super::read::{self, Begin};
+use crate::command::Query;
+use crate::engine::EngineError;
+use crate::page::{CollectionSummary, Page, Rows, Summary};
+
+/// One file with some of the users.
+pub(super) struct DataFile {
+    pub(super) number: usize,
+    pub(super) path: PathBuf,
+    pub(super) cache: Cache,
+    pub(super) outside: Arc<Outside>,
+    /// Reading connections that nobody uses at the moment; never more than threads that read.
+    readers: Mutex<Vec<Connection>>,
+    /// No write under way will have an earlier time; `i64::MAX`: none is under way.
+    under_way: AtomicI64,
+    /// Whether a checkpoint was asked for and has not begun.
+    pub(super) awaits_checkpoint: AtomicBool,
+}
+
+/// Where time and chance come from, and what was told of the time; the same for all files.
+pub(super) struct Outside {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) chance: Arc<dyn Chance>,
+    /// The highest hundredth told as *as of* by the clock alone. Writes stay above it, so that a clock
+    /// that slips back cannot put a write where a reader has already looked.
+    told: AtomicI64,
+}
+
+/// Marks writes as under way, until dropped.
+pub(super) struct UnderWay<'a>(&'a AtomicI64);
+
+impl Outside {
+    pub(super) fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+        Self {
+            clock,
+            chance,
+            told: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    pub(super) fn now(&self) -> SyncTime {
+        self.clock.now()
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.store(i64::MAX, Ordering::SeqCst);
+    }
+}
+
+impl DataFile {
+    pub(super) fn new(number: usize, path: PathBuf, cached_users: usize, outside: Arc<Outside>) -> Self {
+        Self {
+            number,
+            path,
+            cache: Cache::new(cached_users),
+            outside,
+            readers: Mutex::default(),
+            under_way: AtomicI64::new(i64::MAX),
+            awaits_checkpoint: AtomicBool::new(false),
+        }
+    }
+
+    /// To be held by the writing thread while it gives out times and until they are known.
+    pub(super) fn begin_writes(&self) -> UnderWay<'_> {
+        self.under_way
+            .store(self.outside.now().hundredths(), Ordering::SeqCst);
+        UnderWay(&self.under_way)
+    }
+
+    /// The earliest time a write under way may be given.
+    pub(super) fn earliest(&self) -> SyncTime {
+        let told = SyncTime::from_hundredths(self.outside.told.load(Ordering::SeqCst));
+        told.next()
+            .max(SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst)))
+    }
+
+    /// As of when a read speaks that looks only after asking this.
+    fn horizon(&self, now: SyncTime) -> SyncTime {
+        let under_way = SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst));
+        let horizon = now.min(under_way).before();
+        // A hundredth is long: nearly always another reader has told it already.
+        if self.outside.told.load(Ordering::SeqCst) < horizon.hundredths() {
+            self.outside
+                .told
+                .fetch_max(horizon.hundredths(), Ordering::SeqCst);
+        }
+        horizon
+    }
+
+    /// The times of the user's collections; their counts may still hold what has expired.
+    pub(super) fn times(&self, user: UserId) -> Result<Summary, EngineError> {
+        let horizon = self.horizon(self.outside.now());
+        let known = match self.cache.get(user) {
+            Some(known) => known,
+            None => self.with_reader(|reader| self.load(reader, user))?,
+        };
+        Ok(known.summary(horizon.max(known.modified)))
+    }
+
+    /// The same with what is live and nothing else.
+    pub(super) fn full(&self, user: UserId) -> Result<Summary, EngineError> {
+        let now = self.outside.now();
+        let horizon = self.horizon(now);
+        self.with_reader(|reader| {
+            let _snapshot = Snapshot::take(reader)?;
+            let mut draft = Draft::load(reader, user)?;
+            let mut expired = reader.prepare_cached(
+                "select count(*), sum(octet_length(payload)) from object indexed by object_expiry
+                 where expiry <= ?2 and owner = ?1",
+            )?;
+            for entry in &mut draft.entries {
+                let (count, bytes): (i64, Option<i64>) = expired
+                    .query_row((entry.owner, now.hundredths()), |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?;
+                entry.listed.count = entry.listed.count.saturating_sub_signed(count);
+                entry.listed.bytes = entry.listed.bytes.saturating_sub_signed(bytes.unwrap_or(0));
+            }
+            let known = draft.freeze();
+            Ok(known.summary(horizon.max(known.modified)))
+        })
+    }
+
+    /// A page that needs no look into the file, if this is one.
+    pub(super) fn page_from_memory(&self, user: UserId, query: &Query) -> Remembered {
+        let horizon = self.horizon(self.outside.now());
+        let Some(known) = self.cache.get(user) else {
+            return Remembered::Nothing;
+        };
+        let empty = |modified| {
+            Remembered::Page(Page {
+                rows: Rows::default(),
+                modified,
+                as_of: horizon.max(known.modified),
+                next: None,
+            })
+        };
+        match known.find(query.collection) {
+            None => empty(None),
+            Some((_, listed)) => {
+                let nothing_newer = query
+                    .selection
+                    .newer
+                    .is_some_and(|newer| listed.modified <= newer);
+                if nothing_newer || listed.count == 0 {
+                    empty(Some(listed.modified))
+                } else {
+                    Remembered::Collection(*listed)
+                }
+            }
+        }
+    }
+
+    /// A page from the file.
+    pub(super) fn page(&self, user: UserId, query: &Query, begin: &Begin) -> Result<Page, EngineError> {
+        let now = self.outside.now();
+        let horizon = self.horizon(now);
+        self.with_reader(|reader| {
+            let known = self.cache.get(user);
+            let _snapshot = Snapshot::take(reader)?;
+            let found = match known.as_deref() {
+                Some(known) => revisit(reader, known, query)?,
+                None => None,
+            };
+            let (owner, modified, highest) = if let Some(found) = found {
+                found
+            } else {
+                let known = self.load(reader, user)?;
+                let Some((owner, listed)) = known.find(query.collection) else {
+                    return Ok(Page {
+                        rows: Rows::default(),
+                        modified: None,
+                        as_of: horizon.max(known.modified),
+                        next: None,
+                    });
+                };
+                (owner, listed.modified, known.modified)
+            };
+            let (rows, next) = read::page(reader, owner, query, begin, now)?;
+            Ok(Page {
+                rows,
+                modified: Some(modified),
+                as_of: horizon.max(highest),
+                next,
+            })
+        })
+    }
+
+    /// Whether readers can be served.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        self.with_reader(|reader| {
+            reader
+                .prepare_cached("select owner from collection limit 1")?
+                .query(())?
+                .next()?;
+            Ok(())
+        })
+    }
+
+    /// Reads the user's collections, and remembers them unless they change meanwhile.
+    fn load(&self, reader: &Connection, user: UserId) -> Result<Arc<Known>, EngineError> {
+        let ticket = self.cache.ticket(user);
+        let known = Arc::new(Draft::load(reader, user)?.freeze());
+        self.cache.fill(user, ticket, Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// Lends a reading connection to a look on this very thread: a hop to another costs more than most
+    /// looks do.
+    fn with_reader<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let idle = self.readers().pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => open::connect_reader(&self.path)?,
+        };
+        let result = look(&reader);
+        // One that failed may have lost its hold on the file.
+        let is_sound = !matches!(result, Err(EngineError::Unavailable(_)));
+        if is_sound && reader.is_autocommit() {
+            self.readers().push(reader);
+        }
+        result
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn close_readers(&self) {
+        self.readers().clear();
+    }
+
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // A vector that is pushed to and popped from is whole at any time.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What memory says about a page.
+pub(super) enum Remembered {
+    /// The page itself.
+    Page(Page),
+    /// The collection that it is to be read from.
+    Collection(CollectionSummary),
+    /// The user is not remembered.
+    Nothing,
+}
+
+/// A collection's owner and time and the user's highest time, if the collection that is remembered
+/// is still the one in the file. The memory may be older than the snapshot; its highest time then is
+/// lower than it could be, which is still true.
+fn revisit(
+    reader: &Connection,
+    known: &Known,
+    query: &Query,
+) -> Result<Option<(i64, SyncTime, SyncTime)>, EngineError> {
+    let Some((owner, _)) = known.find(query.collection) else {
+        return Ok(None);
+    };
+    let mut find = reader.prepare_cached("select modified from collection where owner = ?1")?;
+    let mut rows = find.query([owner])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let modified = SyncTime::from_hundredths(row.get(0)?);
+    if modified == SyncTime::ZERO {
+        return Err(Damaged("a collection's time").into());
+    }
+    Ok(Some((owner, modified, known.modified.max(modified))))
+}
+
+/// One state of the file, for as long as this lives.
+struct Snapshot<'a>(&'a Connection);
+
+impl<'a> Snapshot<'a> {
+    fn take(reader: &'a Connection) -> rusqlite::Result<Self> {
+        reader.prepare_cached("begin")?.execute(())?;
+        Ok(Self(reader))
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        let end = || self.0.prepare_cached("commit")?.execute(());
+        // A connection whose snapshot did not end is closed rather than lent again.
+        let _: rusqlite::Result<usize> = end();
+    }
+}

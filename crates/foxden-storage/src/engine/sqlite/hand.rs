@@ -1,0 +1,217 @@
+//! The writing thread's hold on its file: transactions, and finding out how one ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::checkpoint::{self, Checkpoints};
+use super::fault::Trouble;
+use super::file::DataFile;
+use super::known::Draft;
+use super::open;
+use super::purge::{self, Bite};
+use super::work::{Outcome, Trace, Work};
+use crate::engine::EngineError;
+
+/// How long the lock of a foreign process is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The one writing connection of a file.
+pub(super) struct Hand {
+    file: Arc<DataFile>,
+    /// None after a failure, until it is opened again.
+    connection: Option<Connection>,
+    checkpoints: Checkpoints,
+    /// Whether the last transaction failed for want of disk or file.
+    is_troubled: bool,
+}
+
+/// Why a transaction came to nothing, or may have.
+pub(super) enum Failed {
+    /// Nothing of it happened.
+    Undone(EngineError),
+    /// It failed while it was being committed.
+    Unsettled(Trouble),
+}
+
+impl From<Failed> for EngineError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Undone(error) => error,
+            Failed::Unsettled(trouble) => trouble.into(),
+        }
+    }
+}
+
+/// Where a transaction stopped.
+enum Stop<T> {
+    Before(EngineError),
+    AtCommit(rusqlite::Error, T, Outcome),
+}
+
+impl Hand {
+    pub(super) fn new(
+        file: Arc<DataFile>,
+        connection: Connection,
+        checkpoints: Checkpoints,
+    ) -> rusqlite::Result<Self> {
+        connection.busy_timeout(LOCK_PATIENCE)?;
+        Ok(Self {
+            file,
+            connection: Some(connection),
+            checkpoints,
+            is_troubled: false,
+        })
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.file.number
+    }
+
+    /// Carries changes out as one transaction. Once this returns, readers know of them.
+    pub(super) fn transact<T>(
+        &mut self,
+        change: impl FnOnce(&mut Work<'_>) -> Result<T, EngineError>,
+    ) -> Result<T, Failed> {
+        let file = Arc::clone(&self.file);
+        let connection = self.take().map_err(Failed::Undone)?;
+        // Held until readers know the new state.
+        let _under_way = file.begin_writes();
+        let result = match attempt(&connection, &file, change) {
+            Ok((answer, outcome)) => {
+                self.connection = Some(connection);
+                outcome.tell(&file.cache);
+                Ok(answer)
+            }
+            Err(Stop::Before(error)) => {
+                self.roll_back(connection);
+                Err(Failed::Undone(error))
+            }
+            Err(Stop::AtCommit(error, answer, outcome)) => {
+                self.roll_back(connection);
+                // The old connection must be gone: nothing may still come of what it did.
+                self.connection = None;
+                match self.has_happened(&outcome.traces) {
+                    Some(true) => {
+                        outcome.tell(&file.cache);
+                        Ok(answer)
+                    }
+                    Some(false) => {
+                        outcome.withdraw(&file.cache);
+                        let code = error.sqlite_error_code();
+                        Err(Failed::Unsettled(Trouble::NotCommitted(code)))
+                    }
+                    None => {
+                        outcome.withdraw(&file.cache);
+                        Err(Failed::Unsettled(Trouble::Unknown))
+                    }
+                }
+            }
+        };
+        self.is_troubled = result.is_err();
+        result
+    }
+
+    /// Removes up to so many rows that nobody can see.
+    pub(super) fn bite(&mut self, most: u64) -> Result<Bite, EngineError> {
+        Ok(self.transact(|work| purge::bite(work, most))?)
+    }
+
+    /// Runs upkeep that is no transaction of ours.
+    pub(super) fn upkeep<T>(
+        &mut self,
+        task: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, EngineError> {
+        let connection = self.take()?;
+        let result = task(&connection);
+        self.roll_back(connection);
+        Ok(result?)
+    }
+
+    /// Whether writes can be served. After a failure, only a write can tell.
+    pub(super) fn check(&mut self) -> Result<(), EngineError> {
+        if self.is_troubled {
+            self.transact(|work| {
+                work.connection.execute("update place set number = number", ())?;
+                Ok(())
+            })?;
+            return Ok(());
+        }
+        self.upkeep(|connection| connection.execute_batch("begin immediate; rollback"))
+    }
+
+    /// Keeps the log short; to be called when a transaction is done and its callers have their answers.
+    pub(super) fn tend(&mut self, is_idle: bool) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        match checkpoint::tend(connection, is_idle) {
+            Ok(checkpoint::Need::Nothing) => {}
+            Ok(checkpoint::Need::Checkpoint) => self.checkpoints.request(&self.file),
+            Err(error) => tracing::warn!(%error, path = %self.file.path.display(), "cannot tend the log"),
+        }
+    }
+
+    fn take(&mut self) -> Result<Connection, EngineError> {
+        if let Some(connection) = self.connection.take() {
+            return Ok(connection);
+        }
+        Ok(open::connect_writer(&self.file.path, LOCK_PATIENCE)?)
+    }
+
+    /// Ends what may be left of a transaction, and keeps the connection if that could be done.
+    fn roll_back(&mut self, connection: Connection) {
+        let is_sound = connection.is_autocommit() || connection.execute_batch("rollback").is_ok();
+        if is_sound {
+            self.connection = Some(connection);
+        }
+    }
+
+    /// Whether a transaction with these traces is in the file; `None`: nobody can tell.
+    fn has_happened(&mut self, traces: &[Trace]) -> Option<bool> {
+        let connection = self.take().ok()?;
+        let found = look_for(&connection, traces).ok()?;
+        self.connection = Some(connection);
+        found
+    }
+}
+
+fn attempt<T>(
+    connection: &Connection,
+    file: &DataFile,
+    change: impl FnOnce(&mut Work<'_>) -> Result<T, EngineError>,
+) -> Result<(T, Outcome), Stop<T>> {
+    run(connection, "begin immediate").map_err(|error| Stop::Before(error.into()))?;
+    let mut work = Work::new(connection, file);
+    let answer = change(&mut work).map_err(Stop::Before)?;
+    let outcome = work.into_outcome();
+    outcome.bar(&file.cache);
+    match run(connection, "commit") {
+        Ok(()) => Ok((answer, outcome)),
+        Err(error) => Err(Stop::AtCommit(error, answer, outcome)),
+    }
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute(())?;
+    Ok(())
+}
+
+/// A transaction is one step, so its first trace speaks for all of it.
+pub(super) fn look_for(connection: &Connection, traces: &[Trace]) -> Result<Option<bool>, EngineError> {
+    match traces.first() {
+        None => Ok(None),
+        Some(Trace::Time(user, time)) => {
+            let modified = Draft::load(connection, *user)?.modified;
+            // Later than that, it is not this transaction that one sees.
+            Ok((modified <= *time).then_some(modified == *time))
+        }
+        Some(Trace::Part(number)) => {
+            let found = connection
+                .query_row("select 1 from part where number = ?1", [number], |_| Ok(()))
+                .optional()?;
+            Ok(Some(found.is_some()))
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Opening the files: how a connection is set up, how a file is made and brought up to date.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::checkpoint::LOG_BYTES;
+
+/// Each brings a file one version further. Never edited once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
+
+/// The greatest number of files a folder may be made with.
+pub(super) const MAX_FILES: u32 = 64;
+
+/// The page cache of one connection, in KiB. Larger ones buy memory use and no speed.
+const CACHE_KIB: i32 = 2048;
+
+/// Why the folder was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings ask for what is not possible.
+    #[error("{0} files asked for, 1 to {MAX_FILES} are possible")]
+    FileCount(u32),
+    /// The folder was made with another number of files, which cannot be changed afterwards.
+    #[error("{folder} was made with {made} files and must be opened with as many, not with {asked}")]
+    OtherFileCount {
+        /// The folder.
+        folder: PathBuf,
+        /// How many it was made with.
+        made: u32,
+        /// How many were asked for.
+        asked: u32,
+    },
+    /// A file that held users is gone, or lies under another's name.
+    #[error("{0} is not the file that belongs there")]
+    Misplaced(PathBuf),
+    /// A newer release has written the file.
+    #[error("{0} was written by a newer release")]
+    Newer(PathBuf),
+    /// The folder or a file cannot be made, read or written.
+    #[error("cannot open {path}")]
+    Unavailable {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Opens the files of a folder for writing, and makes what is missing of them.
+pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Connection)>, OpenError> {
+    if count == 0 || count > MAX_FILES {
+        return Err(OpenError::FileCount(count));
+    }
+    make_folder(folder).map_err(|source| unavailable(folder, source))?;
+    // The first file is made last: once it is there all are, and one that is missing has been lost.
+    let is_made = path_of(folder, 0).exists();
+    let mut files = Vec::new();
+    for number in (0..count).rev() {
+        let path = path_of(folder, number);
+        if !path.exists() {
+            if is_made {
+                return Err(missing(folder, count, path));
+            }
+            make_private(&path).map_err(|source| unavailable(&path, source))?;
+        }
+        let connection = connect_writer(&path, Duration::ZERO)
+            .and_then(|mut connection| migrate(&mut connection, count, number).map(|()| connection))
+            .map_err(|source| unavailable(&path, source))?;
+        check_place(folder, &path, &connection, count, number)?;
+        files.push((path, connection));
+    }
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| unavailable(folder, source))?;
+    files.reverse();
+    Ok(files)
+}
+
+/// A connection that reads and writes; the one that writes objects, and the one for checkpoints.
+pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
+    // Both hold only for a file that is still empty.
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(1))
+}
+
+fn connect(path: &Path, access: OpenFlags, patience: Duration) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(patience)?;
+    // Otherwise each new value of a bound range makes SQLite plan the statement anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(48);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, files: u32, number: u32) -> rusqlite::Result<()> {
+    let version = version_of(connection)?;
+    for (at, migration) in (0u32..).zip(MIGRATIONS).skip_while(|&(at, _)| at < version) {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        step.execute_batch(migration)?;
+        if at == 0 {
+            step.execute(
+                "insert into place (files, number) values (?1, ?2)",
+                (files, number),
+            )?;
+        }
+        step.pragma_update(None, "user_version", at + 1)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn check_place(
+    folder: &Path,
+    path: &Path,
+    connection: &Connection,
+    asked: u32,
+    number: u32,
+) -> Result<(), OpenError> {
+    let version = version_of(connection).map_err(|source| unavailable(path, source))?;
+    if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
+        return Err(OpenError::Newer(path.to_owned()));
+    }
+    let (made, found): (u32, u32) = connection
+        .query_row("select files, number from place", (), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(|source| unavailable(path, source))?;
+    if made != asked {
+        let folder = folder.to_owned();
+        return Err(OpenError::OtherFileCount { folder, made, asked });
+    }
+    if found != number {
+        return Err(OpenError::Misplaced(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// A file that should be there: lost, or never made because the folder has fewer.
+fn missing(folder: &Path, asked: u32, path: PathBuf) -> OpenError {
+    let first = path_of(folder, 0);
+    let made = connect_reader(&first)
+        .and_then(|first| first.query_row("select files from place", (), |row| row.get(0)));
+    match made {
+        Ok(made) if made != asked => OpenError::OtherFileCount {
+            folder: folder.to_owned(),
+            made,
+            asked,
+        },
+        _ => OpenError::Misplaced(path),
+    }
+}
+
+fn path_of(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number}.sqlite"))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes an empty file for this user's eyes only; SQLite gives its companions the same rights.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+pub(super) fn unavailable(
+    path: &Path,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> OpenError {
+    OpenError::Unavailable {
+        path: path.to_owned(),
+        source: source.into(),
+    }
+}

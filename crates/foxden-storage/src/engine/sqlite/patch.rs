@@ -1,0 +1,41 @@
+//! A patch as the engine works with it: borrowed from a command or from a staged part.
+
+use crate::command::{Field, Patch, Ttl};
+
+/// The same as [`Patch`], without owning its texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish<'a> {
+    pub(super) id: &'a str,
+    pub(super) payload: Field<&'a str>,
+    pub(super) sortindex: Field<i64>,
+    pub(super) parent_id: Field<&'a str>,
+    pub(super) predecessor_id: Field<&'a str>,
+    pub(super) ttl: Ttl,
+    pub(super) renews: bool,
+}
+
+impl<'a> From<&'a Patch> for Wish<'a> {
+    fn from(patch: &'a Patch) -> Self {
+        Self {
+            id: patch.id.as_str(),
+            payload: borrowed(&patch.payload),
+            sortindex: match patch.sortindex {
+                Field::Keep => Field::Keep,
+                Field::Clear => Field::Clear,
+                Field::Set(sortindex) => Field::Set(sortindex),
+            },
+            parent_id: borrowed(&patch.parent_id),
+            predecessor_id: borrowed(&patch.predecessor_id),
+            ttl: patch.ttl,
+            renews: patch.renews,
+        }
+    }
+}
+
+fn borrowed(field: &Field<String>) -> Field<&str> {
+    match field {
+        Field::Keep => Field::Keep,
+        Field::Clear => Field::Clear,
+        Field::Set(text) => Field::Set(text),
+    }
+}

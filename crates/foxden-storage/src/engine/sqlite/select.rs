@@ -1,0 +1,218 @@
+//! Which objects a selection means, and in which order: the statements behind reads and deletions.
+//!
+//! Ties are broken by the row's number, which the index by time holds anyway.
+
+use std::cmp::Ordering;
+
+use foxden_model::SyncTime;
+use rusqlite::{CachedStatement, Connection};
+
+use crate::command::{Order, PageToken, Selection};
+use crate::engine::EngineError;
+
+/// Where an object stands in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) key: Option<i64>,
+    pub(super) row: i64,
+}
+
+/// A walk along an index: a whole order, or a stretch of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Leg {
+    /// From the beginning.
+    Whole,
+    /// Objects of the same key that come after this row.
+    Ties(Place),
+    /// Objects of the keys after this one.
+    Beyond(Place),
+}
+
+/// Columns of the statements made here.
+pub(super) const THIN: &str = "row, modified, sortindex";
+pub(super) const IDS: &str = "row, modified, sortindex, id";
+pub(super) const WHOLE: &str = "row, modified, sortindex, id, parent_id, predecessor_id, payload";
+
+/// A selection of one collection's objects at one moment.
+pub(super) struct Search<'a> {
+    pub(super) owner: i64,
+    pub(super) selection: &'a Selection,
+    pub(super) order: Order,
+    pub(super) now: SyncTime,
+}
+
+impl Place {
+    pub(super) const fn of(order: Order, row: i64, modified: i64, sortindex: Option<i64>) -> Self {
+        let key = match order {
+            Order::Newest | Order::Oldest => Some(modified),
+            Order::Index => sortindex,
+        };
+        Self { key, row }
+    }
+
+    pub(super) fn read(token: &PageToken, order: Order) -> Result<Self, EngineError> {
+        let row = token.tie.parse().map_err(|_| EngineError::BadCursor)?;
+        if token.key.is_none() && order != Order::Index {
+            return Err(EngineError::BadCursor);
+        }
+        Ok(Self { key: token.key, row })
+    }
+
+    pub(super) fn token(self) -> PageToken {
+        PageToken {
+            key: self.key,
+            tie: self.row.to_string().into(),
+        }
+    }
+
+    pub(super) fn cmp_in(self, order: Order, other: Self) -> Ordering {
+        let rising = (self.key, self.row).cmp(&(other.key, other.row));
+        match order {
+            Order::Oldest => rising,
+            // Without a sortindex is less than any, and so comes last.
+            Order::Newest | Order::Index => rising.reverse(),
+        }
+    }
+}
+
+impl Search<'_> {
+    /// Prepares a walk over so many objects, after skipping some. Not for selections by id.
+    pub(super) fn walk<'c>(
+        &self,
+        connection: &'c Connection,
+        columns: &str,
+        leg: Leg,
+        skip: i64,
+        limit: i64,
+    ) -> rusqlite::Result<CachedStatement<'c>> {
+        let mut statement = connection.prepare_cached(&self.sql(columns, leg))?;
+        let (after, before) = self.times();
+        let selection = self.selection;
+        statement.raw_bind_parameter(1, self.owner)?;
+        statement.raw_bind_parameter(2, self.now.hundredths())?;
+        statement.raw_bind_parameter(3, after)?;
+        statement.raw_bind_parameter(4, before)?;
+        statement.raw_bind_parameter(5, selection.index_above)?;
+        statement.raw_bind_parameter(6, selection.index_below)?;
+        statement.raw_bind_parameter(7, selection.parent_id.as_deref())?;
+        statement.raw_bind_parameter(8, selection.predecessor_id.as_deref())?;
+        if let Leg::Ties(place) | Leg::Beyond(place) = leg {
+            statement.raw_bind_parameter(9, place.key)?;
+            statement.raw_bind_parameter(10, place.row)?;
+        }
+        statement.raw_bind_parameter(11, limit)?;
+        statement.raw_bind_parameter(12, skip)?;
+        Ok(statement)
+    }
+
+    fn sql(&self, columns: &str, leg: Leg) -> String {
+        let mut sql = format!(
+            "select {columns} from object where owner = ?1 and (expiry is null or expiry > ?2)
+             and modified > ?3 and modified < ?4"
+        );
+        let selection = self.selection;
+        for (is_asked, condition) in [
+            (selection.index_above.is_some(), " and sortindex > ?5"),
+            (selection.index_below.is_some(), " and sortindex < ?6"),
+            (selection.parent_id.is_some(), " and parent_id = ?7"),
+            (selection.predecessor_id.is_some(), " and predecessor_id = ?8"),
+        ] {
+            if is_asked {
+                sql.push_str(condition);
+            }
+        }
+        sql.push_str(match (leg, self.order) {
+            (Leg::Whole, _) => "",
+            (Leg::Ties(_), Order::Newest) => " and modified = ?9 and row < ?10",
+            (Leg::Ties(_), Order::Oldest) => " and modified = ?9 and row > ?10",
+            (Leg::Ties(_), Order::Index) => " and sortindex is ?9 and row < ?10",
+            (Leg::Beyond(_), Order::Newest) => " and modified < ?9",
+            (Leg::Beyond(_), Order::Oldest) => " and modified > ?9",
+            (Leg::Beyond(_), Order::Index) => " and ?9 is not null and (sortindex < ?9 or sortindex is null)",
+        });
+        sql.push_str(match (leg, self.order) {
+            (Leg::Ties(_), Order::Oldest) => " order by row",
+            (Leg::Ties(_), Order::Newest | Order::Index) => " order by row desc",
+            (_, Order::Newest) => " order by modified desc, row desc",
+            (_, Order::Oldest) => " order by modified, row",
+            (_, Order::Index) => " order by sortindex desc nulls last, row desc",
+        });
+        // Always present, so that every statement has the same twelve parameters.
+        sql.push_str(" limit ?11 offset ?12");
+        sql
+    }
+
+    /// Modified later than the one and earlier than the other.
+    fn times(&self) -> (i64, i64) {
+        let selection = self.selection;
+        let after = selection.newer.map_or(i64::MIN, SyncTime::hundredths);
+        let older = selection.older.map_or(i64::MAX, SyncTime::hundredths);
+        let until = selection.until.map_or(i64::MAX, |time| time.next().hundredths());
+        (after, older.min(until))
+    }
+
+    /// The objects of a list of ids, in order.
+    pub(super) fn by_id(&self, connection: &Connection) -> rusqlite::Result<Vec<Place>> {
+        let mut find = connection.prepare_cached(
+            "select row, modified, sortindex, parent_id, predecessor_id from object
+             where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
+        )?;
+        let mut places = Vec::new();
+        for id in self.selection.ids.iter().flatten() {
+            let mut rows = find.query((self.owner, id.as_str(), self.now.hundredths()))?;
+            if let Some(row) = rows.next()? {
+                let (modified, sortindex) = (row.get(1)?, row.get(2)?);
+                if self.matches(modified, sortindex, row)? {
+                    places.push(Place::of(self.order, row.get(0)?, modified, sortindex));
+                }
+            }
+        }
+        places.sort_unstable_by(|a, b| a.cmp_in(self.order, *b));
+        // The same id may be asked for twice.
+        places.dedup();
+        Ok(places)
+    }
+
+    fn matches(
+        &self,
+        modified: i64,
+        sortindex: Option<i64>,
+        row: &rusqlite::Row<'_>,
+    ) -> rusqlite::Result<bool> {
+        let selection = self.selection;
+        let (after, before) = self.times();
+        let above = |limit| sortindex.is_some_and(|index| index > limit);
+        let below = |limit| sortindex.is_some_and(|index| index < limit);
+        let same = |column, wanted: &Option<String>| -> rusqlite::Result<bool> {
+            let Some(wanted) = wanted else { return Ok(true) };
+            Ok(row.get_ref(column)?.as_str_or_null()? == Some(wanted.as_str()))
+        };
+        Ok(after < modified
+            && modified < before
+            && selection.index_above.is_none_or(above)
+            && selection.index_below.is_none_or(below)
+            && same(3, &selection.parent_id)?
+            && same(4, &selection.predecessor_id)?)
+    }
+}
+
+/// The rows of what is selected, the first `limit` of them in that order.
+pub(super) fn rows(
+    connection: &Connection,
+    search: &Search<'_>,
+    limit: Option<u64>,
+) -> rusqlite::Result<Vec<i64>> {
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    if search.selection.ids.is_some() {
+        let places = search.by_id(connection)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        return Ok(places.into_iter().take(most).map(|place| place.row).collect());
+    }
+    let mut statement = search.walk(connection, THIN, Leg::Whole, 0, limit)?;
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(row.get(0)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,174 @@
+//! What the writing thread works on: one transaction, and the users it touches.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::sync::Arc;
+
+use foxden_model::{Chance, SyncTime, UserId};
+use rusqlite::Connection;
+
+use super::cache::Cache;
+use super::file::DataFile;
+use super::known::{Draft, Known};
+use super::objects::Moment;
+use crate::command::{Guard, Target};
+use crate::engine::EngineError;
+
+/// A transaction under way. What it changes of its users is kept in drafts, which become known to
+/// readers once it is committed.
+pub(super) struct Work<'a> {
+    pub(super) connection: &'a Connection,
+    file: &'a DataFile,
+    drafts: HashMap<UserId, Opened>,
+    part: Option<i64>,
+}
+
+/// A user's draft and the time it began with.
+struct Opened {
+    draft: Draft,
+    began: SyncTime,
+}
+
+/// What a transaction leaves in the file, by which one sees whether it happened.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trace {
+    /// The user's highest time.
+    Time(UserId, SyncTime),
+    /// A part of a batch.
+    Part(i64),
+}
+
+/// A transaction whose changes are made and that is about to be committed.
+pub(super) struct Outcome {
+    users: Vec<(UserId, Arc<Known>)>,
+    pub(super) traces: Vec<Trace>,
+}
+
+impl Outcome {
+    /// Sends readers of the users concerned to the file until they are told or it is withdrawn.
+    pub(super) fn bar(&self, cache: &Cache) {
+        self.users.iter().for_each(|(user, _)| cache.bar(*user));
+    }
+
+    /// Lets readers know the new state.
+    pub(super) fn tell(self, cache: &Cache) {
+        for (user, known) in self.users {
+            cache.settle(user, Some(known));
+        }
+    }
+
+    /// Leaves readers to find out from the file.
+    pub(super) fn withdraw(self, cache: &Cache) {
+        for (user, _) in self.users {
+            cache.settle(user, None);
+        }
+    }
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(connection: &'a Connection, file: &'a DataFile) -> Self {
+        Self {
+            connection,
+            file,
+            drafts: HashMap::new(),
+            part: None,
+        }
+    }
+
+    pub(super) fn now(&self) -> SyncTime {
+        self.file.outside.now()
+    }
+
+    pub(super) fn chance(&self) -> &'a dyn Chance {
+        &*self.file.outside.chance
+    }
+
+    /// What the user has, as this transaction sees it.
+    pub(super) fn draft(&mut self, user: UserId) -> Result<&mut Draft, EngineError> {
+        match self.drafts.entry(user) {
+            hash_map::Entry::Occupied(entry) => Ok(&mut entry.into_mut().draft),
+            hash_map::Entry::Vacant(entry) => {
+                let draft = match self.file.cache.get(user) {
+                    Some(known) => known.draft(),
+                    None => Draft::load(self.connection, user)?,
+                };
+                let began = draft.modified;
+                Ok(&mut entry.insert(Opened { draft, began }).draft)
+            }
+        }
+    }
+
+    /// When a write of this user happens if it happens now.
+    pub(super) fn moment(&mut self, user: UserId) -> Result<Moment, EngineError> {
+        let now = self.now();
+        let earliest = self.file.earliest();
+        let last = self.draft(user)?.modified;
+        Ok(Moment {
+            now,
+            next: now.max(last.next()).max(earliest),
+        })
+    }
+
+    /// Refuses if the guard's target has changed.
+    pub(super) fn compare(
+        &mut self,
+        user: UserId,
+        guard: Option<&Guard>,
+        now: SyncTime,
+    ) -> Result<(), EngineError> {
+        let Some(guard) = guard else { return Ok(()) };
+        let connection = self.connection;
+        let draft = self.draft(user)?;
+        let modified = match &guard.target {
+            Target::Store => draft.modified,
+            Target::Collection(name) => draft
+                .get(*name)
+                .map_or(SyncTime::ZERO, |entry| entry.listed.modified),
+            Target::Object(name, id) => match draft.get(*name) {
+                Some(entry) => modified_of(connection, entry.owner, id.as_str(), now)?,
+                None => SyncTime::ZERO,
+            },
+        };
+        if modified > guard.unmodified_since {
+            return Err(EngineError::Stale { modified });
+        }
+        Ok(())
+    }
+
+    /// Notes the number of a part that was laid aside.
+    pub(super) const fn note_part(&mut self, number: i64) {
+        self.part = Some(number);
+    }
+
+    /// What is to be told of this transaction once it is committed.
+    pub(super) fn into_outcome(self) -> Outcome {
+        let changed = |(user, opened): (&UserId, &Opened)| {
+            let time = opened.draft.modified;
+            (time != opened.began).then_some(Trace::Time(*user, time))
+        };
+        let traces = self.drafts.iter().filter_map(changed);
+        let traces = traces.chain(self.part.map(Trace::Part)).collect();
+        let drafts = self.drafts.into_iter();
+        Outcome {
+            users: drafts
+                .map(|(user, opened)| (user, Arc::new(opened.draft.freeze())))
+                .collect(),
+            traces,
+        }
+    }
+}
+
+fn modified_of(
+    connection: &Connection,
+    owner: i64,
+    id: &str,
+    now: SyncTime,
+) -> Result<SyncTime, EngineError> {
+    let mut statement = connection.prepare_cached(
+        "select modified from object
+         where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
+    )?;
+    let mut rows = statement.query((owner, id, now.hundredths()))?;
+    let modified = rows.next()?.map(|row| row.get(0)).transpose()?;
+    Ok(SyncTime::from_hundredths(modified.unwrap_or(0)))
+}

@@ -1,0 +1,276 @@
+//! Making a change, within the writing thread's transaction.
+//!
+//! Every refusal comes before the first change, so a refused command needs no undoing.
+
+use foxden_model::{CollectionName, SyncTime, UserId};
+use rusqlite::Connection;
+
+use super::batch::{self, Open};
+use super::known::{Draft, Entry};
+use super::objects::{Moment, Objects};
+use super::patch::Wish;
+use super::purge;
+use super::select::{self, Search};
+use super::work::Work;
+use crate::command::{Change, Order, Patch, Selection, Write};
+use crate::engine::{EngineError, MAX_COLLECTIONS};
+use crate::page::{CollectionSummary, Written};
+
+/// Carries a write out, or refuses it and changes nothing that anyone can see.
+pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<Written, EngineError> {
+    let moment = work.moment(user)?;
+    work.compare(user, write.guard.as_ref(), moment.now)?;
+    let open = match &write.change {
+        Change::CommitBatch {
+            collection, batch, ..
+        } => Some(batch::find(
+            work.connection,
+            user,
+            *collection,
+            batch,
+            moment.now,
+        )?),
+        _ => None,
+    };
+    if open.is_some() || matches!(write.change, Change::Upsert { .. }) {
+        within_quota(work, user, write.quota, moment.now)?;
+    }
+    let bytes_before = work.draft(user)?.bytes();
+    let changed = match &write.change {
+        Change::Upsert { collection, patches }
+        | Change::CommitBatch {
+            collection, patches, ..
+        } => {
+            upsert(work, user, *collection, open.as_ref(), patches, moment)?;
+            true
+        }
+        Change::DeleteObjects {
+            collection,
+            selection,
+            order,
+            limit,
+            or_refuse,
+        } => {
+            let which = Which {
+                selection,
+                order: *order,
+                limit: *limit,
+                or_refuse: *or_refuse,
+            };
+            delete_objects(work, user, *collection, &which, moment)?
+        }
+        Change::DeleteCollection {
+            collection,
+            keeps_name,
+        } => delete_collection(work, user, *collection, *keeps_name, moment)?,
+        Change::DeleteAll => {
+            delete_all(work, user, moment)?;
+            true
+        }
+    };
+    let draft = work.draft(user)?;
+    if changed {
+        draft.modified = moment.next;
+    }
+    Ok(Written {
+        modified: draft.modified,
+        changed,
+        bytes_before,
+        bytes_after: draft.bytes(),
+    })
+}
+
+/// Which objects of a collection are to go.
+struct Which<'a> {
+    selection: &'a Selection,
+    order: Order,
+    limit: Option<u64>,
+    or_refuse: bool,
+}
+
+fn within_quota(
+    work: &mut Work<'_>,
+    user: UserId,
+    quota: Option<u64>,
+    now: SyncTime,
+) -> Result<(), EngineError> {
+    let Some(quota) = quota else { return Ok(()) };
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    if draft.bytes() >= quota {
+        // What has expired takes no space, though it may still lie there.
+        purge::clear_user(connection, draft, now)?;
+    }
+    let bytes = draft.bytes();
+    if bytes >= quota {
+        return Err(EngineError::OverQuota { used: bytes, quota });
+    }
+    Ok(())
+}
+
+/// Makes the collection if it is missing, lays a batch and patches over its objects, ends the batch.
+fn upsert(
+    work: &mut Work<'_>,
+    user: UserId,
+    name: CollectionName,
+    batch: Option<&Open>,
+    patches: &[Patch],
+    moment: Moment,
+) -> Result<(), EngineError> {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let at = match draft.position(name) {
+        Ok(at) => at,
+        Err(at) => {
+            make_room(draft)?;
+            let entry = make_collection(connection, user, name, moment.next)?;
+            draft.entries.insert(at, entry);
+            at
+        }
+    };
+    let entry = &mut draft.entries[at];
+    let mut objects = Objects::new(connection, entry.owner, moment)?;
+    if let Some(batch) = batch {
+        batch::lay(connection, batch, &mut objects)?;
+        batch::end(connection, batch)?;
+    }
+    objects.lay_all(patches.iter().map(Wish::from).collect())?;
+    adjust(connection, entry, objects.count, objects.bytes, Some(moment.next))?;
+    Ok(())
+}
+
+fn make_room(draft: &Draft) -> Result<(), EngineError> {
+    if draft.entries.len() >= MAX_COLLECTIONS {
+        return Err(EngineError::TooManyCollections);
+    }
+    Ok(())
+}
+
+fn make_collection(
+    connection: &Connection,
+    user: UserId,
+    name: CollectionName,
+    modified: SyncTime,
+) -> rusqlite::Result<Entry> {
+    let mut insert = connection.prepare_cached(
+        "insert into collection (uid, name, modified, count, bytes) values (?1, ?2, ?3, 0, 0)",
+    )?;
+    let owner = insert.insert((user.0.cast_signed(), name.as_str(), modified.hundredths()))?;
+    let listed = CollectionSummary {
+        name,
+        modified,
+        count: 0,
+        bytes: 0,
+    };
+    Ok(Entry { owner, listed })
+}
+
+/// Brings a collection's figures in line with what happened to its objects.
+pub(super) fn adjust(
+    connection: &Connection,
+    entry: &mut Entry,
+    count: i64,
+    bytes: i64,
+    modified: Option<SyncTime>,
+) -> rusqlite::Result<()> {
+    let listed = &mut entry.listed;
+    listed.count = listed.count.saturating_add_signed(count);
+    listed.bytes = listed.bytes.saturating_add_signed(bytes);
+    listed.modified = modified.unwrap_or(listed.modified);
+    let mut update = connection
+        .prepare_cached("update collection set modified = ?2, count = ?3, bytes = ?4 where owner = ?1")?;
+    update.execute((
+        entry.owner,
+        listed.modified.hundredths(),
+        listed.count.cast_signed(),
+        listed.bytes.cast_signed(),
+    ))?;
+    Ok(())
+}
+
+fn delete_objects(
+    work: &mut Work<'_>,
+    user: UserId,
+    name: CollectionName,
+    which: &Which<'_>,
+    moment: Moment,
+) -> Result<bool, EngineError> {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let Ok(at) = draft.position(name) else {
+        return Ok(false);
+    };
+    let entry = &mut draft.entries[at];
+    let search = Search {
+        owner: entry.owner,
+        selection: which.selection,
+        order: which.order,
+        now: moment.now,
+    };
+    let rows = select::rows(connection, &search, which.limit)?;
+    if rows.is_empty() && which.or_refuse {
+        return Ok(false);
+    }
+    let (mut count, mut bytes) = (0, 0);
+    let mut delete =
+        connection.prepare_cached("delete from object where row = ?1 returning octet_length(payload)")?;
+    for row in rows {
+        bytes -= delete.query_row([row], |row| row.get::<_, i64>(0))?;
+        count -= 1;
+    }
+    adjust(connection, entry, count, bytes, Some(moment.next))?;
+    Ok(true)
+}
+
+fn delete_collection(
+    work: &mut Work<'_>,
+    user: UserId,
+    name: CollectionName,
+    keeps_name: bool,
+    moment: Moment,
+) -> Result<bool, EngineError> {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let Ok(at) = draft.position(name) else {
+        return Ok(false);
+    };
+    let owner = draft.entries[at].owner;
+    connection
+        .prepare_cached("delete from collection where owner = ?1")?
+        .execute([owner])?;
+    connection
+        .prepare_cached("insert into dropped (owner) values (?1)")?
+        .execute([owner])?;
+    if keeps_name {
+        draft.entries[at] = make_collection(connection, user, name, moment.next)?;
+    } else {
+        draft.entries.remove(at);
+        keep_time(connection, user, moment.next)?;
+    }
+    Ok(true)
+}
+
+fn delete_all(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<(), EngineError> {
+    let connection = work.connection;
+    let uid = user.0.cast_signed();
+    for statement in [
+        "insert into dropped (owner) select owner from collection where uid = ?1",
+        "delete from collection where uid = ?1",
+        "update batch set uid = null where uid = ?1",
+    ] {
+        connection.prepare_cached(statement)?.execute([uid])?;
+    }
+    work.draft(user)?.entries.clear();
+    keep_time(connection, user, moment.next)?;
+    Ok(())
+}
+
+/// Remembers a time that no collection bears.
+fn keep_time(connection: &Connection, user: UserId, time: SyncTime) -> rusqlite::Result<()> {
+    let mut keep = connection.prepare_cached(
+        "insert into store (uid, modified) values (?1, ?2)
+         on conflict (uid) do update set modified = excluded.modified",
+    )?;
+    keep.execute((user.0.cast_signed(), time.hundredths()))?;
+    Ok(())
+}
