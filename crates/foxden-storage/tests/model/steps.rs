@@ -129,7 +129,7 @@ pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Step>> {
 fn step(time: Time) -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => clock(time).prop_map(Step::Clock),
-        12 => (user(time), option::weighted(0.2, guard()), option::weighted(0.1, 0..40u64), change(time))
+        12 => (user(time), option::weighted(0.3, guard()), option::weighted(0.1, 0..40u64), change(time))
             .prop_map(|(user, guard, quota, change)| Step::Write { user, guard, quota, change }),
         3 => stage(time).prop_map(Step::Stage),
         4 => (user(time), collection(), asked())
@@ -143,7 +143,7 @@ fn step(time: Time) -> impl Strategy<Value = Step> {
 /// Milliseconds. Forwards, some jumps outlive a batch.
 fn clock(time: Time) -> BoxedStrategy<i64> {
     match time {
-        Time::Forwards => prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => Just(3_601_237)].boxed(),
+        Time::Forwards => prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => 3_600_000..7_300_000i64].boxed(),
         Time::ToAndFro => prop_oneof![3 => -30..60i64, 2 => -3000..3000i64, 1 => Just(-60_000)].boxed(),
     }
 }
@@ -164,18 +164,18 @@ fn change(time: Time) -> impl Strategy<Value = Changing> {
         2 => (collection(), any::<bool>())
             .prop_map(|(collection, keeps_name)| Changing::DeleteCollection { collection, keeps_name }),
         1 => Just(Changing::DeleteAll),
-        4 => (option::weighted(0.1, collection()), 0..9usize, patches(time)).prop_map(
+        4 => (option::weighted(0.1, collection()), 0..6usize, patches(time)).prop_map(
             |(collection, batch, patches)| Changing::CommitBatch { collection, batch, patches }
         ),
     ]
 }
 
 fn stage(time: Time) -> impl Strategy<Value = Staging> {
-    let room = prop_oneof![3 => Just(u64::from(u32::MAX)), 1 => 0..12u64];
+    let room = prop_oneof![2 => Just(u64::from(u32::MAX)), 1 => 0..20u64];
     (
         user(time),
-        option::weighted(0.9, collection()),
-        option::weighted(0.6, 0..9usize),
+        option::weighted(0.3, collection()),
+        option::weighted(0.7, 0..6usize),
         option::weighted(0.1, guard()),
         patches(time),
         room.clone(),
@@ -281,9 +281,9 @@ fn selected() -> impl Strategy<Value = Selected> {
 
 fn guard() -> impl Strategy<Value = Guarded> {
     let target = prop_oneof![
-        Just(Targeted::Store),
-        collection().prop_map(Targeted::Collection),
-        (collection(), object()).prop_map(|(collection, object)| Targeted::Object(collection, object)),
+        1 => Just(Targeted::Store),
+        1 => collection().prop_map(Targeted::Collection),
+        3 => (collection(), object()).prop_map(|(collection, object)| Targeted::Object(collection, object)),
     ];
     (target, when()).prop_map(|(target, since)| Guarded { target, since })
 }
