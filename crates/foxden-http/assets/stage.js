@@ -158,11 +158,25 @@ function asMend(element, error) {
   if (error instanceof Mend) return error;
   if (error.errno === undefined) return new Mend({ error: "unknown", fills: { detail: error.message } });
   const { answer, errno } = error;
-  const fills = { detail: `${answer.message ?? "no reason given"} (${errno})`, time: clockTime(answer.retryAfter ?? 60) };
-  const isInvitation = errno === 107 && String(answer.validation ?? "").includes("invite");
-  const field = FIELD_OF[errno];
-  const input = element.querySelector(`[data-refused~="${errno}"]`) ?? (field && element.querySelector(`#${field}:not([readonly])`));
-  return new Mend({ field: input?.id, error: isInvitation ? "invite" : String(errno), fills: { ...fills, ...error.fills } });
+  const fills = {
+    detail: `${answer.message ?? "no reason given"} (${errno})`,
+    time: clockTime(answer.retryAfter ?? 60),
+    ...error.fills,
+  };
+  return new Mend({ field: fieldOf(element, error), error: nameOf(error), fills });
+}
+
+// The field of this form that a refusal is about.
+function fieldOf(element, { answer, errno }) {
+  const named = errno === 107 ? answer.validation : FIELD_OF[errno];
+  const usual = named && element.querySelector(`#${CSS.escape(named)}:not([readonly])`);
+  return (element.querySelector(`[data-refused~="${errno}"]`) ?? usual)?.id;
+}
+
+// The name of a refusal's words. A parameter that the server did not like has words of its own.
+function nameOf({ answer, errno }) {
+  if (errno !== 107) return String(errno);
+  return { email: "address", invite: "invite" }[answer.validation] ?? "107";
 }
 
 export function explain(element, error) {
