@@ -24,6 +24,9 @@ mod work;
 mod write;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +56,8 @@ pub struct SqliteOptions {
     pub files: u32,
     /// How many users' collection times are kept in memory.
     pub cached_users: usize,
-    /// How long a write may wait for its turn before it is given up.
+    /// How long a write may wait for its turn before it is given up; half of it, for another process
+    /// that has locked a file.
     pub patience: Duration,
 }
 
@@ -112,7 +116,7 @@ impl SqliteEngine {
         let mut files = Vec::with_capacity(opened.len());
         for (number, (path, connection)) in opened.into_iter().enumerate() {
             let file = Arc::new(DataFile::new(number, path, cached_users, Arc::clone(&outside)));
-            let hand = Hand::new(Arc::clone(&file), connection, checkpoints.clone())
+            let hand = Hand::new(Arc::clone(&file), connection, checkpoints.clone(), patience / 2)
                 .map_err(|source| open::unavailable(&file.path, source))?;
             let writer = Writer::start(hand, patience).map_err(in_folder)?;
             files.push(Served { file, writer });

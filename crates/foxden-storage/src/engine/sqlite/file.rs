@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foxden_model::{Chance, Clock, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::cache::Cache;
+use super::cache::{Cache, Ticket};
 use super::fault::Damaged;
 use super::known::{Draft, Known};
 use super::open;
@@ -105,9 +105,11 @@ impl DataFile {
     /// The times of the user's collections; their counts may still hold what has expired.
     pub(super) fn times(&self, user: UserId) -> Result<Summary, EngineError> {
         let horizon = self.horizon(self.outside.now());
-        let known = match self.cache.get(user) {
-            Some(known) => known,
-            None => self.with_reader(|reader| self.load(reader, user))?,
+        let known = if let Some(known) = self.cache.get(user) {
+            known
+        } else {
+            let ticket = self.cache.ticket(user);
+            self.with_reader(|reader| self.load(reader, user, ticket))?
         };
         Ok(known.summary(horizon.max(known.modified)))
     }
@@ -172,6 +174,8 @@ impl DataFile {
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
             let known = self.cache.get(user);
+            // Before the snapshot: what is written after it must not be taken for what it shows.
+            let ticket = self.cache.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
             let found = match known.as_deref() {
                 Some(known) => revisit(reader, known, query)?,
@@ -180,7 +184,7 @@ impl DataFile {
             let (owner, modified, highest) = if let Some(found) = found {
                 found
             } else {
-                let known = self.load(reader, user)?;
+                let known = self.load(reader, user, ticket)?;
                 let Some((owner, listed)) = known.find(query.collection) else {
                     return Ok(Page {
                         rows: Rows::default(),
@@ -213,8 +217,8 @@ impl DataFile {
     }
 
     /// Reads the user's collections, and remembers them unless they change meanwhile.
-    fn load(&self, reader: &Connection, user: UserId) -> Result<Arc<Known>, EngineError> {
-        let ticket = self.cache.ticket(user);
+    /// The ticket is older than the reader's snapshot.
+    fn load(&self, reader: &Connection, user: UserId, ticket: Ticket) -> Result<Arc<Known>, EngineError> {
         let known = Arc::new(Draft::load(reader, user)?.freeze());
         self.cache.fill(user, ticket, Arc::clone(&known));
         Ok(known)

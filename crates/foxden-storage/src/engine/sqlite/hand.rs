@@ -14,15 +14,14 @@ use super::purge::{self, Bite};
 use super::work::{Outcome, Trace, Work};
 use crate::engine::EngineError;
 
-/// How long the lock of a foreign process is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-
 /// The one writing connection of a file.
 pub(super) struct Hand {
     file: Arc<DataFile>,
     /// None after a failure, until it is opened again.
     connection: Option<Connection>,
     checkpoints: Checkpoints,
+    /// How long the lock of a foreign process is waited for.
+    lock_patience: Duration,
     /// Whether the last transaction failed for want of disk or file.
     is_troubled: bool,
 }
@@ -55,12 +54,14 @@ impl Hand {
         file: Arc<DataFile>,
         connection: Connection,
         checkpoints: Checkpoints,
+        lock_patience: Duration,
     ) -> rusqlite::Result<Self> {
-        connection.busy_timeout(LOCK_PATIENCE)?;
+        connection.busy_timeout(lock_patience)?;
         Ok(Self {
             file,
             connection: Some(connection),
             checkpoints,
+            lock_patience,
             is_troubled: false,
         })
     }
@@ -92,6 +93,8 @@ impl Hand {
                 self.roll_back(connection);
                 // The old connection must be gone: nothing may still come of what it did.
                 self.connection = None;
+                // A log that cannot grow may begin anew, once what it holds is in the file.
+                self.checkpoints.request(&file);
                 match self.has_happened(&outcome.traces) {
                     Some(true) => {
                         outcome.tell(&file.cache);
@@ -157,7 +160,7 @@ impl Hand {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
-        Ok(open::connect_writer(&self.file.path, LOCK_PATIENCE)?)
+        Ok(open::connect_writer(&self.file.path, self.lock_patience)?)
     }
 
     /// Ends what may be left of a transaction, and keeps the connection if that could be done.

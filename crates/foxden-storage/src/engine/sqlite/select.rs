@@ -105,7 +105,7 @@ impl Search<'_> {
         Ok(statement)
     }
 
-    fn sql(&self, columns: &str, leg: Leg) -> String {
+    pub(super) fn sql(&self, columns: &str, leg: Leg) -> String {
         let mut sql = format!(
             "select {columns} from object where owner = ?1 and (expiry is null or expiry > ?2)
              and modified > ?3 and modified < ?4"

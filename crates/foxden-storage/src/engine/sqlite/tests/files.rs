@@ -1,0 +1,226 @@
+//! Making, opening, misplacing and damaging files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
+use rusqlite::Connection;
+
+use super::{Bench, Folder, START, put};
+use crate::command::{Change, Detail, Write};
+use crate::engine::sqlite::hand::look_for;
+use crate::engine::sqlite::work::Trace;
+use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
+use crate::engine::{Engine, EngineError};
+
+fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
+    let options = SqliteOptions {
+        files,
+        ..SqliteOptions::new(folder.path())
+    };
+    let clock = Arc::new(ManualClock::at_millis(START));
+    SqliteEngine::open(options, clock, Arc::new(SeededChance::new(1)))
+}
+
+#[tokio::test]
+async fn everything_is_there_after_opening_again() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 4);
+    for user in 0..20 {
+        bench.put(user, "a", &format!("of {user}")).await.unwrap();
+    }
+    bench.clock.advance_millis(60_000);
+    let emptied = bench
+        .engine
+        .write(UserId(3), Write::new(Change::DeleteAll))
+        .await
+        .unwrap();
+    let before = bench.engine.summary(UserId(7), Detail::Full).await.unwrap();
+    drop(bench);
+
+    // Nothing of the log is left, and the clock has gone back by a minute.
+    assert!(!folder.file("0.sqlite-wal").exists());
+    let bench = Bench::open(&folder, 4);
+    for user in (0..20).filter(|&user| user != 3) {
+        assert_eq!(
+            bench.payload(user, "a").await.unwrap(),
+            Some(format!("of {user}"))
+        );
+    }
+    let after = bench.engine.summary(UserId(7), Detail::Full).await.unwrap();
+    assert_eq!(
+        (after.modified, after.collections),
+        (before.modified, before.collections)
+    );
+    assert_eq!(bench.payload(3, "a").await.unwrap(), None);
+    assert_eq!(bench.modified(3).await, emptied.modified);
+    let next = bench.put(3, "a", "new").await.unwrap();
+    assert_eq!(next.modified, emptied.modified.next());
+}
+
+#[tokio::test]
+async fn users_are_spread_over_the_files() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 4);
+    for user in 0..100 {
+        bench.put(user, "a", "x").await.unwrap();
+    }
+    drop(bench);
+    for number in 0..4 {
+        let file = Connection::open(folder.file(&format!("{number}.sqlite"))).unwrap();
+        let users: i64 = file
+            .query_row("select count(*) from collection", (), |row| row.get(0))
+            .unwrap();
+        assert!((15..=35).contains(&users), "{users} users in file {number}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_for_their_owners_eyes_only() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 2);
+    bench.put(1, "a", "x").await.unwrap();
+    bench.put(2, "a", "x").await.unwrap();
+    let rights = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(rights(folder.path()), 0o700);
+    let mut seen = 0;
+    for entry in folder.path().read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(rights(&path), 0o600, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 4, "there are logs as well");
+}
+
+#[test]
+fn the_number_of_files_cannot_be_changed() {
+    let folder = Folder::new();
+    for files in [0, 65] {
+        assert!(matches!(reopen(&folder, files), Err(OpenError::FileCount(asked)) if asked == files));
+    }
+    drop(reopen(&folder, 3).unwrap());
+    for files in [1, 2, 4] {
+        let refused = reopen(&folder, files).err().unwrap();
+        let OpenError::OtherFileCount { made, asked, .. } = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!((made, asked), (3, files));
+    }
+    assert!(reopen(&folder, 3).is_ok());
+}
+
+#[test]
+fn a_file_that_is_lost_or_swapped_is_missed() {
+    let folder = Folder::new();
+    drop(reopen(&folder, 2).unwrap());
+    let (first, second, aside) = (
+        folder.file("0.sqlite"),
+        folder.file("1.sqlite"),
+        folder.file("aside"),
+    );
+    fs::rename(&second, &aside).unwrap();
+    assert!(matches!(reopen(&folder, 2), Err(OpenError::Misplaced(path)) if path == second));
+    fs::rename(&first, &second).unwrap();
+    fs::rename(&aside, &first).unwrap();
+    assert!(matches!(reopen(&folder, 2), Err(OpenError::Misplaced(_))));
+}
+
+#[test]
+fn a_folder_that_was_half_made_is_finished() {
+    let folder = Folder::new();
+    drop(reopen(&folder, 3).unwrap());
+    // The first file is made last.
+    fs::remove_file(folder.file("0.sqlite")).unwrap();
+    fs::remove_file(folder.file("1.sqlite")).unwrap();
+    assert!(reopen(&folder, 3).is_ok());
+}
+
+#[test]
+fn a_newer_file_is_left_alone() {
+    let folder = Folder::new();
+    drop(reopen(&folder, 1).unwrap());
+    let file = Connection::open(folder.file("0.sqlite")).unwrap();
+    file.pragma_update(None, "user_version", 99).unwrap();
+    drop(file);
+    assert!(matches!(reopen(&folder, 1), Err(OpenError::Newer(_))));
+}
+
+#[tokio::test]
+async fn damage_is_unavailable_and_no_panic() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let payload = "x".repeat(3000);
+    for at in 0..200 {
+        bench.put(1, &format!("object-{at}"), &payload).await.unwrap();
+    }
+    drop(bench);
+    let path = folder.file("0.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    let sound = 12 * 8192;
+    assert!(bytes.len() > 2 * sound);
+    bytes[sound..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+
+    let bench = Bench::open(&folder, 1);
+    let damaged = bench.payload(1, "object-199").await;
+    assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
+    let damaged = bench.put(1, "object-199", "new").await;
+    assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
+    // What is sound is still served.
+    assert!(bench.engine.summary(UserId(1), Detail::Times).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_foreign_lock_is_busy_and_reads_go_on() {
+    let folder = Folder::new();
+    let clock = Arc::new(ManualClock::at_millis(START));
+    let options = SqliteOptions {
+        files: 1,
+        patience: Duration::from_millis(20),
+        ..SqliteOptions::new(folder.path())
+    };
+    let bench = Bench::with(options, clock);
+    bench.put(1, "a", "one").await.unwrap();
+    let foreign = Connection::open(folder.file("0.sqlite")).unwrap();
+    foreign.execute_batch("begin immediate").unwrap();
+    let refused = bench.put(1, "a", "two").await;
+    assert!(matches!(refused, Err(EngineError::Busy)), "{refused:?}");
+    assert_eq!(bench.payload(1, "a").await.unwrap().as_deref(), Some("one"));
+    assert!(matches!(bench.engine.check().await, Err(EngineError::Busy)));
+    foreign.execute_batch("rollback").unwrap();
+    bench.put(1, "a", "three").await.unwrap();
+    assert!(bench.engine.check().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_transaction_is_found_by_its_traces() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let first = bench.put(1, "a", "one").await.unwrap().modified;
+    let second = put(&bench.engine, 1, "tabs", &[("a", "two")])
+        .await
+        .unwrap()
+        .modified;
+    drop(bench);
+    let file = Connection::open(folder.file("0.sqlite")).unwrap();
+    let found = |traces: &[Trace]| look_for(&file, traces).unwrap();
+    let user = UserId(1);
+    // It is there.
+    assert_eq!(found(&[Trace::Time(user, second)]), Some(true));
+    // It is not: the user has not come to that time.
+    assert_eq!(found(&[Trace::Time(user, second.next())]), Some(false));
+    assert_eq!(found(&[Trace::Time(UserId(9), second)]), Some(false));
+    // Somebody has written since; nobody can tell.
+    assert_eq!(found(&[Trace::Time(user, first)]), None);
+    assert_eq!(found(&[]), None);
+    assert_eq!(found(&[Trace::Part(1)]), Some(false));
+    file.execute(
+        "insert into part (number, batch, patches) values (1, 1, x'01')",
+        (),
+    )
+    .unwrap();
+    assert_eq!(found(&[Trace::Part(1)]), Some(true));
+    assert!(first < second && SyncTime::ZERO < first);
+}

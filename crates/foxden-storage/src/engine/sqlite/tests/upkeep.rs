@@ -1,0 +1,178 @@
+//! The log stays short, the file shrinks again, statements use their indexes.
+
+use std::fs;
+use std::path::Path;
+
+use foxden_model::{SyncTime, UserId};
+use rusqlite::Connection;
+use tokio::task::JoinSet;
+
+use super::{Bench, Folder, name, patch, put};
+use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
+use crate::engine::Engine;
+use crate::engine::sqlite::select::{Leg, Place, Search, WHOLE};
+use crate::page::Budget;
+
+fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_stays_short_while_all_write_and_read() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let log = folder.file("0.sqlite-wal");
+    let payload = "x".repeat(100_000);
+    let mut longest = 0;
+    for round in 0..120 {
+        let mut writes = JoinSet::new();
+        for user in 0..8 {
+            let (engine, payload) = (bench.engine.clone(), payload.clone());
+            writes.spawn(async move {
+                let id = format!("{}", round % 10);
+                put(&engine, user, "history", &[(&id, &payload)]).await.unwrap();
+            });
+        }
+        writes.join_all().await;
+        assert_eq!(bench.ids(round % 8).await.len() as u64, (round + 1).min(10));
+        longest = longest.max(length(&log));
+    }
+    // 96 MB were written.
+    assert!(longest < 40 << 20, "the log grew to {longest} bytes");
+}
+
+#[tokio::test]
+async fn the_file_shrinks_when_much_is_deleted() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let file = folder.file("0.sqlite");
+    let payload = "x".repeat(20_000);
+    for user in 1..=2 {
+        for at in 0..10 {
+            let ids: Vec<String> = (0..40).map(|n| format!("{at}-{n}")).collect();
+            let objects: Vec<_> = ids.iter().map(|id| (id.as_str(), payload.as_str())).collect();
+            put(&bench.engine, user, "history", &objects).await.unwrap();
+        }
+    }
+    let delete = Change::DeleteCollection {
+        collection: name("history"),
+        keeps_name: false,
+    };
+    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
+    let mut rows = 0;
+    for _ in 0..100 {
+        let purged = bench.engine.purge(Budget { rows: 150 }).await.unwrap();
+        rows += purged.rows;
+        assert!(purged.rows <= 150);
+        if !purged.has_more {
+            break;
+        }
+    }
+    // The objects, and the mark that said so.
+    assert_eq!(rows, 401);
+    let (left, live) = (length(&file), 400 * 20_000);
+    assert!((live..live * 5 / 4).contains(&left), "{left} bytes for {live}");
+    assert_eq!(bench.ids(2).await.len(), 400);
+}
+
+#[tokio::test]
+async fn purging_removes_what_nobody_sees_from_the_file() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let mut mortal = patch("mortal", "x");
+    mortal.ttl = Ttl::In(10);
+    let change = Change::Upsert {
+        collection: name("history"),
+        patches: vec![mortal.clone(), patch("immortal", "y")],
+    };
+    bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
+    let part = BatchPart {
+        collection: name("history"),
+        batch: None,
+        guard: None,
+        patches: vec![mortal],
+        max_objects: 10,
+        max_bytes: 1000,
+    };
+    bench.engine.stage(UserId(1), part.clone()).await.unwrap();
+    bench.engine.stage(UserId(2), part).await.unwrap();
+    bench
+        .engine
+        .write(UserId(2), Write::new(Change::DeleteAll))
+        .await
+        .unwrap();
+    bench.clock.advance_millis(3 * 60 * 60 * 1000);
+    let purged = bench.engine.purge(Budget { rows: 1000 }).await.unwrap();
+    assert!(!purged.has_more);
+    drop(bench);
+    let file = Connection::open(folder.file("0.sqlite")).unwrap();
+    let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("select count(*) from object"), 1);
+    assert_eq!(count("select count(*) from batch"), 0);
+    assert_eq!(count("select count(*) from part"), 0);
+    assert_eq!(count("select count(*) from dropped"), 0);
+    assert_eq!(count("select count from collection"), 1);
+    assert_eq!(count("select bytes from collection"), 1);
+}
+
+/// A statement that sorts or scans where an index has the order would be right and a thousand times
+/// slower, so that no other test sees it.
+#[test]
+fn walks_follow_their_index() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let file = Connection::open(folder.file("0.sqlite")).unwrap();
+    let selection = Selection {
+        newer: Some(SyncTime::ZERO),
+        ..Selection::default()
+    };
+    let place = Place { key: Some(7), row: 7 };
+    for order in [Order::Newest, Order::Oldest] {
+        for leg in [Leg::Whole, Leg::Ties(place), Leg::Beyond(place)] {
+            let search = Search {
+                owner: 1,
+                selection: &selection,
+                order,
+                now: SyncTime::ZERO,
+            };
+            let plan = plan(&file, &search.sql(WHOLE, leg));
+            assert!(plan.contains("USING INDEX object_modified (owner=?"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+    let one = plan(&file, "select row from object where owner = ?1 and id = ?2");
+    assert!(one.contains("object_id (owner=? AND id=?)"), "{one}");
+    drop(bench);
+}
+
+fn plan(file: &Connection, sql: &str) -> String {
+    let mut explain = file.prepare(&format!("explain query plan {sql}")).unwrap();
+    let mut rows = explain.raw_query();
+    let mut plan = String::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push_str(&row.get::<_, String>(3).unwrap());
+        plan.push('\n');
+    }
+    plan
+}
+
+#[tokio::test]
+async fn a_long_read_goes_to_another_thread_and_says_the_same() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let ids: Vec<String> = (0..900).map(|n| format!("{n:04}")).collect();
+    let objects: Vec<_> = ids.iter().map(|id| (id.as_str(), "x")).collect();
+    put(&bench.engine, 1, "history", &objects).await.unwrap();
+    let mut query = Query::all(name("history"), Fields::Whole);
+    let long = bench.engine.read(UserId(1), &query).await.unwrap();
+    query.limit = Some(200);
+    let short = bench.engine.read(UserId(1), &query).await.unwrap();
+    assert_eq!((long.rows.len(), short.rows.len()), (900, 200));
+    assert!(
+        long.rows
+            .iter()
+            .zip(short.rows.iter())
+            .all(|(long, short)| long == short)
+    );
+    assert_eq!((long.modified, long.as_of), (short.modified, short.as_of));
+}

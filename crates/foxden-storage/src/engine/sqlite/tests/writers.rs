@@ -1,0 +1,141 @@
+//! Many writers at once, and writers that wait too long.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use foxden_model::{ManualClock, SyncTime, UserId};
+
+use super::{Bench, Folder, START, name, patch, put};
+use crate::command::{Change, Detail, Guard, Target, Write};
+use crate::engine::sqlite::SqliteOptions;
+use crate::engine::sqlite::hand::Hand;
+use crate::engine::{Engine, EngineError};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_of_many_users_share_commits_and_all_succeed() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 2);
+    let mut writers = JoinSet::new();
+    for writer in 0..64u64 {
+        let engine = bench.engine.clone();
+        writers.spawn(async move {
+            let user = writer % 16;
+            let mut times = Vec::new();
+            for turn in 0..20 {
+                let id = format!("{writer}-{turn}");
+                let written = put(&engine, user, "history", &[(&id, "x")]).await.unwrap();
+                times.push(written.modified);
+            }
+            assert!(times.is_sorted_by(|a, b| a < b));
+            (user, times)
+        });
+    }
+    let mut times = vec![BTreeSet::new(); 16];
+    for (user, given) in writers.join_all().await {
+        times[usize::try_from(user).unwrap()].extend(given);
+    }
+    for (user, times) in (0..).zip(&times) {
+        // The clock stands still, so each user's times are the next eighty hundredths, each once.
+        assert_eq!(times.len(), 80);
+        let (first, last) = (times.first().unwrap(), times.last().unwrap());
+        assert_eq!(first.hundredths(), START / 10);
+        assert_eq!(last.hundredths() - first.hundredths(), 79);
+        let summary = bench.engine.summary(UserId(user), Detail::Full).await.unwrap();
+        assert_eq!(summary.modified, *last);
+        assert_eq!(
+            (summary.collections[0].count, summary.collections[0].bytes),
+            (80, 80)
+        );
+    }
+}
+
+/// Of a group, one command is refused; the others' changes stand, and nothing of the refused one does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_in_a_group_is_its_own() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let stale = Write::new(Change::Upsert {
+        collection: name("history"),
+        patches: vec![patch("b", "refused")],
+    })
+    .guarded_by(Some(Guard {
+        target: Target::Collection(name("history")),
+        unmodified_since: SyncTime::ZERO,
+    }));
+    // Each is in the queue when the next one is asked for, and none is begun before all of them are.
+    let (first, refused, last, ()) = tokio::join!(
+        biased;
+        put(&bench.engine, 1, "history", &[("a", "x")]),
+        bench.engine.write(UserId(1), stale),
+        put(&bench.engine, 1, "history", &[("c", "x")]),
+        async { release.send(()).unwrap() },
+    );
+    let first = first.unwrap().modified;
+    assert!(
+        matches!(refused, Err(EngineError::Stale { modified }) if modified == first),
+        "{refused:?}"
+    );
+    assert_eq!(last.unwrap().modified, first.next());
+    assert_eq!(bench.ids(1).await, ["c", "a"]);
+    held.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
+    let folder = Folder::new();
+    let options = SqliteOptions {
+        files: 1,
+        patience: Duration::from_millis(10),
+        ..SqliteOptions::new(folder.path())
+    };
+    let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
+    let (release, held) = hold(&bench);
+    let given_up = bench.put(1, "a", "too late").await;
+    assert!(matches!(given_up, Err(EngineError::Busy)), "{given_up:?}");
+    release.send(()).unwrap();
+    held.join_all().await;
+    assert_eq!(bench.ids(1).await, [""; 0]);
+    bench.put(1, "b", "x").await.unwrap();
+    assert_eq!(bench.ids(1).await, ["b"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_written_when_the_engine_is_dropped() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let mut put = Box::pin(put(&bench.engine, 1, "history", &[("a", "x")]));
+    // Asked for, and not waited for.
+    tokio::select! {
+        biased;
+        _ = &mut put => panic!("the writing thread is held"),
+        () = async { release.send(()).unwrap() } => {}
+    }
+    // Dropped, it would be withdrawn from the queue.
+    std::mem::forget(put);
+    held.join_all().await;
+    drop(bench);
+    assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
+}
+
+/// Keeps the writing thread of the first file busy until released.
+fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
+    let (release, released) = mpsc::channel();
+    let (began, has_begun) = mpsc::channel();
+    let engine = bench.engine.clone();
+    let mut held = JoinSet::new();
+    held.spawn(async move {
+        let wait = move |_: &mut Hand| {
+            began.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        };
+        engine.files[0].writer.run(wait).await.unwrap();
+    });
+    has_begun.recv().unwrap();
+    (release, held)
+}
