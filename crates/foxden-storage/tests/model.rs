@@ -8,10 +8,11 @@ mod run;
 #[path = "model/steps.rs"]
 mod steps;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foxden_storage::conformance::Ground;
-use foxden_storage::{Engine, MemoryEngine};
+use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use run::Run;
@@ -44,9 +45,39 @@ mod memory {
     equals_memory!(open);
 }
 
+mod sqlite {
+    use super::*;
+
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        let options = SqliteOptions {
+            files: 2,
+            ..SqliteOptions::new(fresh_folder())
+        };
+        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
+        Arc::new(engine.expect("the folder is fresh"))
+    }
+
+    equals_memory!(open);
+}
+
+/// An empty folder of this test's own, emptied for each of its cases.
+fn fresh_folder() -> PathBuf {
+    let thread = std::thread::current();
+    let test = thread
+        .name()
+        .expect("the test harness names threads after tests")
+        .replace("::", "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("model-{test}"));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the folder is ours");
+    }
+    folder
+}
+
 fn compare(time: Time, open: &impl AsyncFn(&Ground) -> Arc<dyn Engine>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_time()
         .build()
         .expect("a runtime can be built");
     let defaults = Config::default();
