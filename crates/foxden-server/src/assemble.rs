@@ -10,11 +10,11 @@ use axum::http::uri::PathAndQuery;
 use axum::middleware::map_request;
 use foxden_accounts::token::TokenSecrets;
 use foxden_http::ops::{self, OpsState};
+use foxden_http::pages::{self, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, SyncState};
 use foxden_http::wire::Site;
 use foxden_model::{Chance, Clock, SystemClock};
-use foxden_storage::engine::memory::MemoryEngine;
-use foxden_storage::{Engine, Storage};
+use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 
 use crate::config::Config;
 use crate::config::listener::Surface;
@@ -45,14 +45,10 @@ impl House {
             .flat_map(|listener| listener.surfaces.iter().copied())
             .collect();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let storage = surfaces.contains(&Surface::Sync).then(|| {
-            let engine: Arc<dyn Engine> = match config.storage.place {
-                Place::Memory | Place::Sqlite(_) => {
-                    Arc::new(MemoryEngine::new(Arc::clone(&clock), Arc::clone(chance)))
-                }
-            };
-            Storage::new(engine, config.storage.limits, config.storage.quota)
-        });
+        let storage = match surfaces.contains(&Surface::Sync) {
+            true => Some(open_storage(config, data, &clock, chance)?),
+            false => None,
+        };
         Ok(Self {
             site,
             clock,
@@ -75,10 +71,34 @@ impl House {
                 version: VERSION,
             }));
         }
-        if !surfaces.contains(&Surface::Pages) {
-            router = router.route("/", ops::root());
+        if surfaces.contains(&Surface::Pages) {
+            router.merge(pages::router(self.pages()))
+        } else {
+            router.route("/", ops::root())
         }
-        router
+    }
+
+    fn pages(&self) -> PagesState {
+        let storage = self.storage.clone();
+        let outlook = move || -> LookOut {
+            let storage = storage.clone();
+            Box::pin(async move {
+                Outlook {
+                    storage_answers: match storage {
+                        Some(storage) => Some(storage.check().await.is_ok()),
+                        None => None,
+                    },
+                    is_inhabited: None,
+                }
+            })
+        };
+        PagesState {
+            site: Arc::clone(&self.site),
+            clock: Arc::clone(&self.clock),
+            sign_up: None,
+            contact: None,
+            outlook: Arc::new(outlook),
+        }
     }
 
     /// Storage and tokens, found with and without the path of the public address: some proxies cut it off.
@@ -116,6 +136,27 @@ fn with_path_restored(mut request: Request, path: &str) -> Request {
         request.extensions_mut().insert(OriginalUri(uri));
     }
     request
+}
+
+fn open_storage(
+    config: &Config,
+    data: &DataFolder,
+    clock: &Arc<dyn Clock>,
+    chance: &Arc<dyn Chance>,
+) -> anyhow::Result<Storage> {
+    let (clock, chance) = (Arc::clone(clock), Arc::clone(chance));
+    let engine: Arc<dyn Engine> = match &config.storage.place {
+        Place::Memory => Arc::new(MemoryEngine::new(clock, chance)),
+        Place::Sqlite(folder) => {
+            let folder = folder.clone().unwrap_or_else(|| data.storage());
+            let options = SqliteOptions {
+                files: config.storage.files,
+                ..SqliteOptions::new(folder)
+            };
+            Arc::new(SqliteEngine::open(options, clock, chance)?)
+        }
+    };
+    Ok(Storage::new(engine, config.storage.limits, config.storage.quota))
 }
 
 /// The secrets that sign tokens: the operator's, else the one in the data folder.

@@ -27,6 +27,7 @@ fn rounds() -> u64 {
 
 #[test]
 fn a_crash_loses_nothing_acknowledged_and_keeps_nothing_half() {
+    let _turn = crate::turn();
     let folder = Folder::new();
     let acknowledged = Acknowledged::default();
     for round in 0..rounds() {
@@ -42,6 +43,7 @@ fn a_crash_loses_nothing_acknowledged_and_keeps_nothing_half() {
 /// A stop finishes what is under way: a writer sees a connection end only between requests.
 #[test]
 fn a_stop_under_load_loses_nothing() {
+    let _turn = crate::turn();
     let folder = Folder::new();
     let acknowledged = Acknowledged::default();
     let mut program = Start::on(&folder).serve();

@@ -11,6 +11,7 @@ use crate::program::{Folder, Start, Store};
 /// Ten thousand requests from 64 connections over a hundred users, writes and reads mixed.
 #[test]
 fn ten_thousand_mixed_requests_find_a_server_that_serves() {
+    let _turn = crate::turn();
     const CONNECTIONS: u64 = 64;
     const REQUESTS: u64 = 10_000;
     let folder = Folder::new();
@@ -80,6 +81,7 @@ fn one_of_many(store: &Store, number: u64) -> (u16, &'static [u16]) {
 /// A thousand objects posted one after the other, as fast as answers come, all get a time of their own.
 #[test]
 fn a_thousand_posts_in_a_row_get_rising_times() {
+    let _turn = crate::turn();
     let folder = Folder::new();
     let program = Start::on(&folder).with("--log").with("warn").serve();
     let store = program.store(7);

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 #[path = "../peer/mod.rs"]
 mod peer;
 mod program;
@@ -24,4 +26,10 @@ mod slow;
 )]
 fn is_long() -> bool {
     std::env::var_os("FOXDEN_TEST_LONG").is_some()
+}
+
+/// A turn for a test that keeps the whole machine busy: two at once would measure each other.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -44,7 +44,6 @@ fn what_is_not_http_gets_an_error_and_an_end() {
             "GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
             400,
         ),
-        (400,),
     ] {
         let mut stream = connect(program.address()).unwrap();
         let answer = stream.write_all(text.as_bytes());

@@ -1,6 +1,6 @@
 //! HTTP by hand, for what a library would hide: when a connection ends, and how slowly bytes go.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
