@@ -1,0 +1,86 @@
+//! Looks at the page that is in front as different people see it: wide and narrow, light and dark.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::evidence::{artefacts, picture};
+
+/// Widths in CSS pixels, and whether a picture is kept.
+const WIDTHS: [(u32, bool); 3] = [(320, false), (360, true), (1280, true)];
+/// Schemes, and what the preference that overrides the system's calls them.
+const SCHEMES: [(&str, u8); 2] = [("light", 1), ("dark", 0)];
+const SCHEME: &str = "layout.css.prefers-color-scheme.content-override";
+
+/// Keeps pictures of the page and returns what is wrong with it, each fault once.
+pub(crate) fn look(browser: &mut Browser, name: &str) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (width, is_kept) in WIDTHS {
+        set_width(browser, width)?;
+        for (scheme, number) in SCHEMES {
+            browser.set_pref(SCHEME, json!(number))?;
+            let seen = inspect(browser, scheme == "dark").with_context(|| format!("looking at {name}"))?;
+            faults.extend(
+                seen.iter()
+                    .map(|fault| format!("{name}, {width} px, {scheme}: {fault}")),
+            );
+            if is_kept {
+                let file = format!("screenshots/{name}-{width}-{scheme}.png");
+                picture(browser, &artefacts().join(file))?;
+            }
+        }
+    }
+    browser.set_pref(SCHEME, Value::Null)?;
+    Ok(faults)
+}
+
+/// Forgets what the console says so far.
+pub(crate) fn clear_console(browser: &mut Browser) -> Result<()> {
+    browser.wire.chrome("Services.console.reset();", json!(null))?;
+    Ok(())
+}
+
+/// Errors in the console that come from this server's pages: broken rules of its policy, scripts that failed.
+pub(crate) fn console_errors(browser: &mut Browser, server: &str) -> Result<Vec<String>> {
+    let script = r"
+        return Services.console.getMessageArray()
+            .filter((message) => message instanceof Ci.nsIScriptError)
+            .filter(({ sourceName, category, flags, errorMessage }) =>
+                (sourceName?.startsWith(args) || errorMessage.includes(args))
+                && (/CSP|Content Security/.test(category + errorMessage) || !(flags & Ci.nsIScriptError.warningFlag)))
+            .map(({ category, errorMessage }) => `${category}: ${errorMessage}`);";
+    list(&browser.wire.chrome(script, json!(server))?)
+}
+
+fn inspect(browser: &mut Browser, dark: bool) -> Result<Vec<String>> {
+    let faults = browser
+        .wire
+        .content(include_str!("looks.js"), json!({"dark": dark}))?;
+    list(&faults)
+}
+
+/// Makes the page this wide, which may be narrower than a window can be.
+fn set_width(browser: &mut Browser, width: u32) -> Result<()> {
+    let script = r#"
+        const { style } = gBrowser.selectedBrowser;
+        style.flex = "none";
+        style.width = `${args}px`;"#;
+    browser.wire.chrome(script, json!(width))?;
+    let script = r"
+        for (let round = 0; round < 200 && innerWidth !== args; round += 1) {
+            await new Promise((go) => requestAnimationFrame(go));
+        }
+        return innerWidth;";
+    let got = browser.wire.content(script, json!(width))?;
+    anyhow::ensure!(got == width, "{got} px wide instead of {width}");
+    Ok(())
+}
+
+fn list(value: &Value) -> Result<Vec<String>> {
+    let items = value.as_array().context("a list")?;
+    Ok(items
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect())
+}

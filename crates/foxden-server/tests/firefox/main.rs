@@ -1,0 +1,19 @@
+//! A real Firefox syncs. Two browsers, driven from outside, go through what people do with theirs.
+//!
+//! Each scenario is a test of its own in one of the modules below `scenarios`; `cargo xtask test` runs them.
+//! They need the program `firefox-esr` and nothing else: no network, no display.
+
+mod browser;
+mod data;
+mod evidence;
+mod lab;
+mod looks;
+mod marionette;
+mod order;
+mod page;
+mod process;
+mod recorder;
+mod scenarios;
+mod server;
+mod settings;
+mod sync;

@@ -1,0 +1,185 @@
+//! The pages as a person uses them: read, fill in, press.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::lab::Lab;
+use crate::process::wait_for;
+use crate::sync;
+
+/// Longer than any step takes, a push service that does not answer included.
+pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Somebody with an account here, or about to have one.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+impl Person {
+    /// Ann, whom most scenarios are about.
+    pub(crate) fn ann() -> Self {
+        Self::new("ann@example.org")
+    }
+
+    pub(crate) fn new(email: &str) -> Self {
+        Self {
+            email: email.to_owned(),
+            password: "four unrelated wörds".to_owned(),
+        }
+    }
+}
+
+impl Lab {
+    /// Makes an account in the first browser and waits until it has synced.
+    pub(crate) fn sign_up_in_a(&mut self, person: &Person) -> Result<()> {
+        sign_up(&mut self.a, &self.server.url, person)?;
+        sync::wait_for_first_sync(&mut self.a)
+    }
+
+    /// Signs in to it in the second browser and waits until that has synced.
+    pub(crate) fn sign_in_in_b(&mut self, person: &Person) -> Result<()> {
+        sign_in(&mut self.b, &self.server.url, person)?;
+        sync::wait_for_first_sync(&mut self.b)
+    }
+
+    /// Ann with two connected browsers.
+    pub(crate) fn connect_both(&mut self) -> Result<Person> {
+        let ann = Person::ann();
+        self.sign_up_in_a(&ann)?;
+        self.sign_in_in_b(&ann)?;
+        Ok(ann)
+    }
+}
+
+/// From the browser's menu to the connected page, by making an account.
+pub(crate) fn sign_up(browser: &mut Browser, server: &str, person: &Person) -> Result<()> {
+    open_sign_in(browser, server)?;
+    make_account(browser, person)?;
+    wait_for_step(browser, "choose")?;
+    submit(browser)?;
+    wait_until_connected(browser)
+}
+
+/// On the page that was just opened: gives an address that has no account, and makes one.
+pub(crate) fn make_account(browser: &mut Browser, person: &Person) -> Result<()> {
+    give_address(browser, person)?;
+    wait_for_step(browser, "sign-up")?;
+    let password = person.password.as_str();
+    fill(browser, &[("password", password), ("password-repeat", password)])?;
+    submit(browser)
+}
+
+/// From the browser's menu to the connected page, with an account that another browser uses.
+pub(crate) fn sign_in(browser: &mut Browser, server: &str, person: &Person) -> Result<()> {
+    open_sign_in(browser, server)?;
+    give_address(browser, person)?;
+    wait_for_step(browser, "password")?;
+    give_password(browser, person)?;
+    wait_until_connected(browser)
+}
+
+/// Chooses "Sign in" in the menu and goes to the page that opens.
+pub(crate) fn open_sign_in(browser: &mut Browser, server: &str) -> Result<()> {
+    let script = r#"await gSync.openFxAEmailFirstPage("e2e");"#;
+    browser.wire.chrome(script, json!(null))?;
+    go_to_tab(browser, |url| {
+        url.starts_with(server) && url.contains("client_id=")
+    })
+}
+
+/// Goes to the tab whose address is the wanted one, once there is one.
+pub(crate) fn go_to_tab(browser: &mut Browser, is_it: impl Fn(&str) -> bool) -> Result<()> {
+    wait_for("the page to open", STEP_LIMIT, || {
+        for handle in browser.wire.handles()? {
+            browser.wire.switch_to(&handle)?;
+            if is_it(&browser.wire.url()?) {
+                return Ok(Some(()));
+            }
+        }
+        Ok(None)
+    })
+}
+
+pub(crate) fn give_address(browser: &mut Browser, person: &Person) -> Result<()> {
+    wait_for_step(browser, "start")?;
+    fill(browser, &[("email", &person.email)])?;
+    submit(browser)
+}
+
+pub(crate) fn give_password(browser: &mut Browser, person: &Person) -> Result<()> {
+    fill(browser, &[("password", &person.password)])?;
+    submit(browser)
+}
+
+pub(crate) fn wait_until_connected(browser: &mut Browser) -> Result<()> {
+    wait_for_step(browser, "connected")?;
+    wait_for_state(browser, "done")
+}
+
+/// Waits until the page shows this step of its walk.
+pub(crate) fn wait_for_step(browser: &mut Browser, step: &str) -> Result<()> {
+    let script = r#"return document.getElementById("stage")?.dataset.step ?? null;"#;
+    let mut last = Value::Null;
+    let outcome = wait_for(&format!("the step {step}"), STEP_LIMIT, || {
+        // A page that is just being replaced cannot answer.
+        last = browser.wire.content(script, json!(null)).unwrap_or_default();
+        let is_stuck = last == "stopped" && step != "stopped";
+        if is_stuck {
+            bail!("the page stopped: {}", status(browser)?);
+        }
+        Ok((last == step).then_some(()))
+    });
+    outcome.with_context(|| format!("the page is at {last}"))
+}
+
+/// Waits until the status line says that something is done, wrong or under way.
+pub(crate) fn wait_for_state(browser: &mut Browser, state: &str) -> Result<()> {
+    let script = r#"return document.getElementById("status")?.dataset.state ?? null;"#;
+    let outcome = wait_for(&format!("the status {state}"), STEP_LIMIT, || {
+        let now = browser.wire.content(script, json!(null)).unwrap_or_default();
+        Ok((now == state).then_some(()))
+    });
+    outcome.with_context(|| format!("the page says: {:?}", status(browser)))
+}
+
+/// What the status line says.
+pub(crate) fn status(browser: &mut Browser) -> Result<String> {
+    words(browser, "#status")
+}
+
+/// The words of whatever fits, or nothing.
+pub(crate) fn words(browser: &mut Browser, css: &str) -> Result<String> {
+    let script = "return document.querySelector(args)?.textContent.trim() ?? '';";
+    let words = browser.wire.content(script, json!(css))?;
+    Ok(words.as_str().unwrap_or_default().to_owned())
+}
+
+/// Types into fields, given by their ids, after emptying them.
+pub(crate) fn fill(browser: &mut Browser, fields: &[(&str, &str)]) -> Result<()> {
+    for (id, words) in fields {
+        let found = browser.wire.find(&format!("#{id}"))?;
+        let field = found.with_context(|| format!("the page has no field {id}"))?;
+        browser.wire.clear(&field)?;
+        browser.wire.type_into(&field, words)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn submit(browser: &mut Browser) -> Result<()> {
+    press(browser, "#submit")
+}
+
+/// Presses the first thing that fits and can be seen.
+pub(crate) fn press(browser: &mut Browser, css: &str) -> Result<()> {
+    for element in browser.wire.find_all(css)? {
+        if browser.wire.is_shown(&element)? {
+            return browser.wire.click(&element);
+        }
+    }
+    bail!("nothing to press: {css}")
+}

@@ -1,0 +1,231 @@
+//! What people do to their account: a new name, a new password, a reset, an end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::lab::{Lab, scenario};
+use crate::order::{count_status, in_order};
+use crate::page::{self, Person};
+use crate::process::wait_for;
+use crate::server::Server;
+use crate::{data, settings, sync};
+
+/// Scenario 10. A new password, set in one browser: that one goes on, the other asks for it, and nothing is
+/// uploaded again.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn password_change_keeps_the_keys() -> Result<()> {
+    scenario("password-change", |lab| {
+        let mut ann = lab.connect_both()?;
+        let store = sync::store(&mut lab.a)?;
+        let before = lab.server.requests()?.len();
+
+        settings::open(&mut lab.a, &lab.server.url)?;
+        settings::change_password(&mut lab.a, &mut ann)?;
+
+        sync::sync_well(&mut lab.a)?;
+        assert_eq!(sync::store(&mut lab.a)?, store);
+        in_order(
+            &lab.server.requests_since(before)?,
+            &[
+                ("POST", "/v1/password/change/start", 200),
+                ("GET", "/v1/account/keys", 200),
+                ("POST", "/v1/password/change/finish", 200),
+                ("POST", "/v1/account/device", 200),
+            ],
+        )?;
+        let before = lab.server.requests()?.len();
+        until_login_failed(&mut lab.b)?;
+        sign_in_again(&mut lab.b, &lab.server, &ann)?;
+        sync::sync_well(&mut lab.b)?;
+        assert_eq!(sync::store(&mut lab.b)?, store);
+        let requests = lab.server.requests_since(before)?;
+        let uploads = count_status(&requests, "PUT", "/1.5/*/storage/crypto/keys", 200);
+        assert_eq!(uploads, 0, "the keys stay, so they are not uploaded again");
+        Ok(())
+    })
+}
+
+/// Scenario 11. A forgotten password is reset with the operator's code, a wrong one refused on the way: there is
+/// a new key and a new store, and the browser uploads everything again.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn reset_makes_a_new_store() -> Result<()> {
+    scenario("reset", |lab| {
+        let mut ann = Person::ann();
+        let url = "https://example.org/before-the-reset";
+        lab.sign_up_in_a(&ann)?;
+        data::add_bookmark(&mut lab.a, url)?;
+        sync::sync_well(&mut lab.a)?;
+        let (old_store, old_key) = sync::store(&mut lab.a)?;
+
+        reset(lab, &mut ann)?;
+
+        until_login_failed(&mut lab.a)?;
+        sign_in_again(&mut lab.a, &lab.server, &ann)?;
+        sync::sync_well(&mut lab.a)?;
+        let (store, key) = sync::store(&mut lab.a)?;
+        assert_ne!(store, old_store);
+        assert_ne!(key, old_key);
+        lab.sign_in_in_b(&ann)?;
+        sync::sync_until(&mut lab.b, "the bookmark", |b| data::has_bookmark(b, url))
+    })
+}
+
+/// In the second browser, which is signed in nowhere, sets a new password with a code.
+fn reset(lab: &mut Lab, person: &mut Person) -> Result<()> {
+    let address = format!("{}/reset_password", lab.server.url);
+    lab.b.wire.navigate(&address)?;
+    page::wait_for_step(&mut lab.b, "forgot")?;
+    page::fill(&mut lab.b, &[("email", &person.email)])?;
+    page::submit(&mut lab.b)?;
+    page::wait_for_step(&mut lab.b, "forgot-code")?;
+
+    page::fill(&mut lab.b, &[("code", &"0".repeat(32))])?;
+    page::submit(&mut lab.b)?;
+    page::wait_for_state(&mut lab.b, "error")?;
+    let said = page::words(&mut lab.b, "#code-error")?;
+    assert!(said.contains("not the code"), "{said}");
+    assert!(said.contains("Two tries are left"), "{said}");
+
+    let said = lab.server.run(&["user", "code", &person.email])?;
+    let code = code(&said).with_context(|| format!("no code in: {said}"))?;
+    page::fill(&mut lab.b, &[("code", code)])?;
+    page::submit(&mut lab.b)?;
+    page::wait_for_step(&mut lab.b, "new-password")?;
+    "a third set of wörds".clone_into(&mut person.password);
+    let password = person.password.as_str();
+    page::press(&mut lab.b, "label:has(#understood)")?;
+    page::fill(
+        &mut lab.b,
+        &[("password", password), ("password-repeat", password)],
+    )?;
+    page::submit(&mut lab.b)?;
+    page::wait_for_step(&mut lab.b, "reset-done")
+}
+
+/// The code among what the program said: 32 figures.
+fn code(said: &str) -> Option<&str> {
+    said.split_whitespace()
+        .find(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Scenario 12. The account is deleted: both browsers are signed out and keep what they have, and no file of the
+/// server holds anything of it any more.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn deletion_leaves_nothing() -> Result<()> {
+    scenario("deletion", |lab| {
+        let ann = lab.connect_both()?;
+        let url = "https://example.org/stays-in-the-browser";
+        data::add_bookmark(&mut lab.b, url)?;
+        sync::sync_well(&mut lab.b)?;
+        let uid = sync::state(&mut lab.a)?["uid"]
+            .as_str()
+            .context("a uid")?
+            .to_owned();
+        let client = sync::client_id(&mut lab.b)?;
+        let folder = lab.server.data();
+        lab.server.stop();
+        assert!(
+            !holding(&folder, &[&ann.email, &uid, &client])?.is_empty(),
+            "the search finds nothing at all"
+        );
+        lab.server.resume()?;
+
+        settings::open(&mut lab.a, &lab.server.url)?;
+        settings::delete_account(&mut lab.a, &ann)?;
+
+        sync::wait_for_status(&mut lab.a, "not_configured")?;
+        wait_for("the second browser to notice", sync::SYNC_LIMIT, || {
+            sync::sync(&mut lab.b)?;
+            Ok((sync::state(&mut lab.b)?["status"] == "not_configured").then_some(()))
+        })?;
+        assert!(data::has_bookmark(&mut lab.b, url)?);
+        lab.server.stop();
+        assert_eq!(
+            holding(&folder, &[&ann.email, &uid, &client])?,
+            Vec::<String>::new()
+        );
+        lab.server.resume()
+    })
+}
+
+/// A name given on the page reaches the browser.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn name_reaches_the_browser() -> Result<()> {
+    scenario("name", |lab| {
+        lab.sign_up_in_a(&Person::ann())?;
+        settings::open(&mut lab.a, &lab.server.url)?;
+
+        page::fill(&mut lab.a, &[("name", "Ann of the den")])?;
+        page::press(&mut lab.a, "#you-form button")?;
+        page::wait_for_state(&mut lab.a, "done")?;
+
+        wait_for("the name", sync::SYNC_LIMIT, || {
+            let is_there = sync::state(&mut lab.a)?["displayName"] == json!("Ann of the den");
+            Ok(is_there.then_some(()))
+        })
+    })
+}
+
+/// Syncs until the browser has noticed that its session is gone.
+pub(super) fn until_login_failed(browser: &mut Browser) -> Result<()> {
+    wait_for("the browser to ask for the password", sync::SYNC_LIMIT, || {
+        sync::sync(browser)?;
+        Ok((sync::state(browser)?["status"] == "login_failed").then_some(()))
+    })
+}
+
+/// Goes through the page that asks for the password once more; the address stands there already.
+pub(super) fn sign_in_again(browser: &mut Browser, server: &Server, person: &Person) -> Result<()> {
+    let script = r#"await gSync.openSignInAgainPage("e2e");"#;
+    browser.wire.chrome(script, json!(null))?;
+    page::go_to_tab(browser, |url| {
+        url.starts_with(&server.url) && url.contains("client_id=")
+    })?;
+    page::wait_for_step(browser, "again")?;
+    page::give_password(browser, person)?;
+    page::wait_until_connected(browser)
+}
+
+/// Every file below a folder that holds one of these texts, and which. A uid counts as bytes too.
+fn holding(folder: &Path, texts: &[&str]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for file in files(folder)? {
+        let bytes = fs::read(&file)?;
+        for text in texts {
+            let raw = data_encoding::HEXLOWER
+                .decode(text.as_bytes())
+                .unwrap_or_default();
+            let is_raw = !raw.is_empty() && contains(&bytes, &raw);
+            if is_raw || contains(&bytes, text.as_bytes()) {
+                found.push(format!("{text} in {}", file.display()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            files.extend(self::files(&entry.path())?);
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}

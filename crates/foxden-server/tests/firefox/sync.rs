@@ -1,0 +1,169 @@
+//! What is asked of the browser itself: its account, its syncing, and the data that it syncs.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::process::wait_for;
+
+/// How long a browser may take to sign in and sync, its own delays included.
+pub(crate) const SYNC_LIMIT: Duration = Duration::from_secs(60);
+
+/// `UIState` of the browser: `status`, `email`, `uid`, `syncEnabled` and more.
+pub(crate) fn state(browser: &mut Browser) -> Result<Value> {
+    let script = r#"
+        const { UIState } = ChromeUtils.importESModule("resource://services-sync/UIState.sys.mjs");
+        return JSON.parse(JSON.stringify(UIState.get()));"#;
+    browser.wire.chrome(script, json!(null))
+}
+
+/// Waits until the browser is in a state of this name.
+pub(crate) fn wait_for_status(browser: &mut Browser, status: &str) -> Result<Value> {
+    wait_for(&format!("the state {status}"), SYNC_LIMIT, || {
+        let state = state(browser)?;
+        Ok((state["status"] == status).then_some(state))
+    })
+}
+
+/// Waits until the sync that follows a sign-in is over and went well.
+pub(crate) fn wait_for_first_sync(browser: &mut Browser) -> Result<()> {
+    let script = r#"
+        const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
+        const { UIState } = ChromeUtils.importESModule("resource://services-sync/UIState.sys.mjs");
+        const { Status } = ChromeUtils.importESModule("resource://services-sync/status.sys.mjs");
+        const last = Services.prefs.getStringPref("services.sync.lastSync", "0");
+        return UIState.get().status == "signed_in" && last != "0" && !Weave.Service.locked
+            && Status.sync == "success.sync" && Status.service == "success.status_ok"
+            && Object.keys(Status.engines).length == 0;"#;
+    wait_for("the first sync", SYNC_LIMIT, || {
+        let is_done = browser.wire.chrome(script, json!(null))?;
+        Ok((is_done == true).then_some(()))
+    })
+}
+
+/// Syncs once, after whatever sync is running; what `Status` says then.
+pub(crate) fn sync(browser: &mut Browser) -> Result<Value> {
+    let script = r#"
+        const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
+        const { Status } = ChromeUtils.importESModule("resource://services-sync/status.sys.mjs");
+        const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
+        while (Weave.Service.locked) await new Promise((go) => setTimeout(go, 50));
+        await Weave.Service.sync({ why: "test" });
+        return { sync: Status.sync, login: Status.login, service: Status.service, engines: Object.keys(Status.engines) };"#;
+    browser.wire.chrome(script, json!(null))
+}
+
+/// Syncs, twice if the first run only mended a token, and insists that it goes well.
+pub(crate) fn sync_well(browser: &mut Browser) -> Result<()> {
+    let mut last = Value::Null;
+    for _ in 0..3 {
+        last = sync(browser)?;
+        if last["sync"] == "success.sync" && last["service"] == "success.status_ok" {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the browser does not sync: {last}")
+}
+
+/// Syncs until `look` sees what should have come.
+pub(crate) fn sync_until(
+    browser: &mut Browser,
+    what: &str,
+    mut look: impl FnMut(&mut Browser) -> Result<bool>,
+) -> Result<()> {
+    for _ in 0..5 {
+        if look(browser)? {
+            return Ok(());
+        }
+        sync(browser)?;
+    }
+    anyhow::ensure!(look(browser)?, "five syncs did not bring {what}");
+    Ok(())
+}
+
+/// The store's uid and the key id that the browser sends to the tokenserver.
+pub(crate) fn store(browser: &mut Browser) -> Result<(Value, Value)> {
+    let script = r#"
+        const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
+        const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+        const data = await getFxAccountsSingleton()._internal.getUserAccountData();
+        const key = data.scopedKeys["https://identity.mozilla.com/apps/oldsync"];
+        return [Weave.Service.identity._token?.uid ?? null, key.kid];"#;
+    let pair = browser.wire.chrome(script, json!(null))?;
+    Ok((pair[0].clone(), pair[1].clone()))
+}
+
+/// The account as the browser stores it.
+pub(crate) fn account_data(browser: &mut Browser) -> Result<Value> {
+    let script = r#"
+        const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+        const data = await getFxAccountsSingleton()._internal.getUserAccountData();
+        return JSON.parse(JSON.stringify(data));"#;
+    browser.wire.chrome(script, json!(null))
+}
+
+/// The devices of the account as this browser sees them.
+pub(crate) fn devices(browser: &mut Browser) -> Result<Vec<Value>> {
+    let script = r#"
+        const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+        const { device } = getFxAccountsSingleton();
+        await device.refreshDeviceList({ ignoreCached: true });
+        return JSON.parse(JSON.stringify(device.recentDeviceList ?? []));"#;
+    let list = browser.wire.chrome(script, json!(null))?;
+    Ok(list.as_array().cloned().unwrap_or_default())
+}
+
+/// Signs out as a person does in the menu.
+pub(crate) fn sign_out(browser: &mut Browser) -> Result<()> {
+    let script = "await gSync.disconnect({ confirm: false, disconnectAccount: true });";
+    browser.wire.chrome(script, json!(null))?;
+    wait_for_status(browser, "not_configured")?;
+    Ok(())
+}
+
+/// Puts the browser back to the state of a fresh profile, so that the next scenario may have it.
+pub(crate) fn forget_everything(browser: &mut Browser) -> Result<()> {
+    while browser.wire.dialog()?.is_some() {
+        browser.wire.accept_dialog()?;
+    }
+    let script = r#"
+        const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
+        const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
+        const { PlacesUtils } = ChromeUtils.importESModule("resource://gre/modules/PlacesUtils.sys.mjs");
+        const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
+        while (Weave.Service.locked) await new Promise((go) => setTimeout(go, 50));
+        const accounts = getFxAccountsSingleton();
+        if (await accounts.getSignedInUser()) await accounts.signOut();
+        while (Weave.Service.locked) await new Promise((go) => setTimeout(go, 50));
+        await PlacesUtils.bookmarks.eraseEverything();
+        await PlacesUtils.history.clear();
+        await Services.logins.removeAllLoginsAsync?.();
+        for (const branch of ["services.sync.", "identity.fxaccounts."]) {
+            for (const name of Services.prefs.getChildList(branch)) {
+                const isOurs = /autoconfig|allowHttp|loglevel|\.log\./.test(name);
+                if (!isOurs && Services.prefs.prefHasUserValue(name)) Services.prefs.clearUserPref(name);
+            }
+        }"#;
+    let empty = browser.wire.open_tab()?;
+    for handle in browser.wire.handles()? {
+        if handle != empty {
+            browser.wire.switch_to(&handle)?;
+            browser.wire.close_tab()?;
+        }
+    }
+    browser.wire.switch_to(&empty)?;
+    browser.wire.chrome(script, json!(null))?;
+    wait_for_status(browser, "not_configured")?;
+    Ok(())
+}
+
+/// How this browser names itself in the store's collection of clients.
+pub(crate) fn client_id(browser: &mut Browser) -> Result<String> {
+    let script = r#"
+        const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
+        return Weave.Service.clientsEngine.localID;"#;
+    let id = browser.wire.chrome(script, json!(null))?;
+    Ok(id.as_str().unwrap_or_default().to_owned())
+}
