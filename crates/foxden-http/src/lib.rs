@@ -1,6 +1,7 @@
 //! Every HTTP surface: a thin translator over the services.
 //!
 //! - [`sync`]: users' objects
+//! - [`token`]: passes to stores, for access tokens
 //! - [`pages`]: what people see: front page, sign-in, settings
 //! - [`ops`]: health and version
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
@@ -8,4 +9,5 @@
 pub mod ops;
 pub mod pages;
 pub mod sync;
+pub mod token;
 pub mod wire;

@@ -1,0 +1,157 @@
+//! The tokenserver: trades an access token for a store on a node and a short-lived pass to it.
+//!
+//! - [`key_id`]: what a client says of its key
+//! - [`discovery`]: what a tool that asks the root for JSON is told
+//! - [`answer`], [`refusal`]: how answers and refusals are printed
+
+mod answer;
+pub mod discovery;
+mod key_id;
+mod refusal;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use foxden_accounts::token::{Claims, Token, TokenSecrets};
+use foxden_accounts::{Accounts, Assignment};
+use foxden_model::{Chance, Clock};
+
+use crate::wire::Site;
+use answer::{Marks, TokenAnswer};
+use refusal::Refusal;
+
+/// The scope that a credential must have.
+const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
+
+/// What the tokenserver needs.
+#[derive(Clone)]
+pub struct TokenState {
+    /// The accounts, which know the stores.
+    pub accounts: Accounts,
+    /// What signs tokens.
+    pub secrets: Arc<TokenSecrets>,
+    /// Where this server is found.
+    pub site: Arc<Site>,
+    /// The time from which tokens count.
+    pub clock: Arc<dyn Clock>,
+    /// What makes tokens differ.
+    pub chance: Arc<dyn Chance>,
+    /// Seconds a token lives. A client may ask for fewer.
+    pub duration: u32,
+    /// What keeps the stores, for statistics: `sqlite`, or nothing when that is not known here.
+    pub node_type: Option<&'static str>,
+}
+
+/// The tokenserver's routes: at the root, and below `/token` where older set-ups have them.
+pub fn router(state: TokenState) -> Router {
+    let marks = Marks {
+        site: Arc::clone(&state.site),
+        clock: Arc::clone(&state.clock),
+    };
+    Router::new()
+        .route("/1.0/{application}/{version}", get(issue))
+        .route("/token/1.0/{application}/{version}", get(issue))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state)
+        .layer(from_fn_with_state(marks, answer::mark))
+}
+
+/// `GET /1.0/sync/1.5`. The order of the checks is part of the protocol.
+async fn issue(
+    State(tokens): State<TokenState>,
+    Path((application, version)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<TokenAnswer, Refusal> {
+    refuse_other_services(&application, version)?;
+    let client_state = key_id::client_state_header(&headers)?;
+    let credential = bearer(&headers)?;
+    let identity = tokens.accounts.verify_bearer(credential).await?;
+    let key_id = key_id::read(&headers, client_state)?;
+    let assignment = tokens.accounts.assign(&identity, &key_id).await?;
+
+    let seconds = wanted_duration(query.as_deref(), tokens.duration);
+    let token = tokens.mint(&assignment, seconds);
+    Ok(TokenAnswer::new(assignment, &token, seconds, tokens.node_type))
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal::WrongMethod
+}
+
+impl TokenState {
+    fn mint(&self, assignment: &Assignment, seconds: u32) -> Token {
+        let claims = Claims {
+            user: assignment.user,
+            node: &assignment.node,
+            expires: self.clock.seconds() + i64::from(seconds),
+            fxa_uid: &assignment.fxa_uid,
+            fxa_kid: &assignment.fxa_kid,
+            hashed_fxa_uid: Some(&assignment.hashed_fxa_uid),
+            hashed_device_id: Some(&assignment.hashed_device_id),
+        };
+        self.secrets.mint(&claims, &*self.chance)
+    }
+}
+
+fn refuse_other_services(application: &str, version: String) -> Result<(), Refusal> {
+    if application != "sync" {
+        return Err(Refusal::OtherApplication);
+    }
+    if version != "1.5" {
+        return Err(Refusal::OtherVersion(version));
+    }
+    Ok(())
+}
+
+/// The credential of the one scheme that is taken.
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let header = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredential)?;
+    // A text that no scheme could hold is of no scheme.
+    let text = header.to_str().map_err(|_| Refusal::OtherScheme)?;
+    let mut words = text.split_ascii_whitespace();
+    let (Some(scheme), Some(credential)) = (words.next(), words.next()) else {
+        return Err(Refusal::NoCredential);
+    };
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        Ok(credential)
+    } else {
+        Err(Refusal::OtherScheme)
+    }
+}
+
+/// A client may shorten the life of its token; whatever else it asks for is ignored.
+fn wanted_duration(query: Option<&str>, most: u32) -> u32 {
+    let mut pairs = query.unwrap_or_default().split('&');
+    let wanted = pairs.find_map(|pair| pair.strip_prefix("duration="));
+    let wanted: Option<u32> = wanted.and_then(|text| text.parse().ok());
+    wanted
+        .filter(|&wanted| 0 < wanted && wanted < most)
+        .unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_may_only_shorten() {
+        for (query, seconds) in [
+            (None, 3600),
+            (Some("duration=12"), 12),
+            (Some("a=b&duration=3599"), 3599),
+            (Some("duration=3600"), 3600),
+            (Some("duration=4000"), 3600),
+            (Some("duration=lolwut"), 3600),
+            (Some("duration=-1"), 3600),
+            (Some("duration=0"), 3600),
+            (Some("duration="), 3600),
+        ] {
+            assert_eq!(wanted_duration(query, 3600), seconds, "{query:?}");
+        }
+    }
+}
