@@ -2,10 +2,12 @@
 //!
 //! - [`sync`]: users' objects
 //! - [`token`]: passes to stores, for access tokens
+//! - [`fxa`]: sign-up and sign-in, sessions, devices, OAuth, profiles
 //! - [`pages`]: what people see: front page, sign-in, settings
 //! - [`ops`]: health and version
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
+pub mod fxa;
 pub mod ops;
 pub mod pages;
 pub mod sync;

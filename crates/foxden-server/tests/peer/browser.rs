@@ -215,12 +215,11 @@ impl Browser {
         self.ask_tokenserver_with(&access)
     }
 
-    /// Asks the tokenserver with a certain access token.
+    /// Asks the tokenserver with a certain access token, whoever's it is.
     pub fn ask_tokenserver_with(&self, access: &str) -> Reply {
         let call = Call::get("/1.0/sync/1.5").bearer(access);
-        self.session
-            .server
-            .send(&call.header("X-KeyID", &self.sync_key.kid))
+        let server = &self.session.server;
+        server.send(&call.header("X-KeyID", &self.sync_key.kid))
     }
 
     /// The store that the tokenserver assigns.

@@ -1,0 +1,179 @@
+//! Accounts: whether there is one, made, signed in to, left; their keys.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
+use foxden_accounts::{AccountId, AuthPw, Login, NewAccount, SecretToken, Session, SignedIn};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::FxaState;
+use super::answer::{Done, Json};
+use super::ask::Ask;
+use super::caller::{Anyone, Holder, KeyFetch};
+use super::members::Members;
+use super::refusal::Refusal;
+
+/// The longest address, in bytes.
+const ADDRESS: usize = 255;
+/// The longest code of an invitation.
+const INVITE: usize = 128;
+
+/// What a client gets when it signed in.
+#[expect(clippy::struct_excessive_bools, reason = "the protocol has so many")]
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SignedInAnswer {
+    uid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_fetch_token: Option<String>,
+    auth_at: i64,
+    verified: bool,
+    email_verified: bool,
+    session_verified: bool,
+    metrics_enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification_method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification_reason: Option<&'static str>,
+}
+
+impl From<SignedIn> for SignedInAnswer {
+    fn from(signed_in: SignedIn) -> Self {
+        let is_verified = signed_in.is_verified();
+        let reason = if signed_in.address_verified {
+            "login"
+        } else {
+            "signup"
+        };
+        let hex = |token: SecretToken| token.to_hex();
+        Self {
+            uid: signed_in.account.to_string(),
+            session_token: signed_in.session_token.map(hex),
+            key_fetch_token: signed_in.key_fetch_token.map(hex),
+            auth_at: signed_in.auth_at,
+            verified: is_verified,
+            email_verified: signed_in.address_verified,
+            session_verified: signed_in.session_verified,
+            metrics_enabled: false,
+            verification_method: (!is_verified).then_some("email-otp"),
+            verification_reason: (!is_verified).then_some(reason),
+        }
+    }
+}
+
+impl Members {
+    /// The address; the accounts say whether it is one.
+    pub(super) fn address(&self) -> Result<&str, Refusal> {
+        self.text_within("email", ADDRESS)
+    }
+
+    /// The proof of the password under one of its names.
+    pub(super) fn auth_pw(&self, name: &'static str) -> Result<AuthPw, Refusal> {
+        self.hex(name).map(AuthPw)
+    }
+
+    /// What signs in.
+    pub(super) fn login(&self, wants_keys: bool) -> Result<Login, Refusal> {
+        Ok(Login {
+            address: self.address()?.to_owned(),
+            auth_pw: self.auth_pw("authPW")?,
+            wants_keys,
+        })
+    }
+}
+
+/// `GET /v1/account/status?uid=`
+pub(super) async fn exists(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
+    let uid = ask.parameter("uid").ok_or(Refusal::Missing("uid"))?;
+    let account = AccountId::from_hex(uid).ok_or(Refusal::Invalid("uid"))?;
+    let exists = fxa.accounts.account_exists(account).await?;
+    Ok(Json(json!({ "exists": exists })))
+}
+
+/// `POST /v1/account/status`
+pub(super) async fn status(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
+    let status = fxa
+        .accounts
+        .address_status(ask.body.address()?, &ask.visitor)
+        .await?;
+    let mut answer = json!({ "exists": status.exists });
+    if status.exists {
+        answer["hasPassword"] = status.has_password.into();
+        answer["hasLinkedAccount"] = false.into();
+    }
+    Ok(Json(answer))
+}
+
+/// `POST /v1/account/credentials/status`: every password here is stretched in the first way.
+pub(super) async fn credentials_status(
+    State(fxa): State<FxaState>,
+    ask: Ask<Anyone>,
+) -> Result<Json<Value>, Refusal> {
+    fxa.accounts
+        .address_status(ask.body.address()?, &ask.visitor)
+        .await?;
+    Ok(Json(json!({ "upgradeNeeded": false, "currentVersion": "v1" })))
+}
+
+/// `POST /v1/account/create`
+pub(super) async fn create(
+    State(fxa): State<FxaState>,
+    ask: Ask<Anyone>,
+) -> Result<Json<SignedInAnswer>, Refusal> {
+    let invite = ask.body.optional_text("invite")?;
+    if invite.is_some_and(|invite| invite.len() > INVITE) {
+        return Err(Refusal::Invalid("invite"));
+    }
+    let new = NewAccount {
+        address: ask.body.address()?.to_owned(),
+        auth_pw: ask.body.auth_pw("authPW")?,
+        invite: invite.map(str::to_owned),
+        wants_keys: ask.wants_keys(),
+    };
+    let signed_in = fxa.accounts.create(new, &ask.visitor).await?;
+    Ok(Json(signed_in.into()))
+}
+
+/// `POST /v1/account/login`
+pub(super) async fn login(
+    State(fxa): State<FxaState>,
+    ask: Ask<Anyone>,
+) -> Result<Json<SignedInAnswer>, Refusal> {
+    let login = ask.body.login(ask.wants_keys())?;
+    let signed_in = fxa.accounts.login(login, &ask.visitor).await?;
+    Ok(Json(signed_in.into()))
+}
+
+/// `POST /v1/account/destroy`
+pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
+    let (address, auth_pw) = (ask.body.address()?, ask.body.auth_pw("authPW")?);
+    let session = ask.by.as_ref();
+    fxa.accounts
+        .destroy(session, address, &auth_pw, &ask.visitor)
+        .await?;
+    Ok(Done {})
+}
+
+/// `GET /v1/account/keys`
+pub(super) async fn keys(
+    State(fxa): State<FxaState>,
+    ask: Ask<Holder<KeyFetch>>,
+) -> Result<Json<Value>, Refusal> {
+    let bundle = fxa.accounts.fetch_keys(&ask.by.ticket).await?;
+    Ok(Json(json!({ "bundle": bundle })))
+}
+
+/// `GET /v1/account`: nobody buys anything here.
+pub(super) async fn subscriptions(_: Ask<Session>) -> Json<Value> {
+    Json(json!({ "subscriptions": [] }))
+}
+
+/// `POST /v1/get_random_bytes`
+pub(super) async fn random_bytes(State(fxa): State<FxaState>) -> Response {
+    let mut bytes = [0; 32];
+    fxa.chance.fill(&mut bytes);
+    Json(json!({ "data": HEXLOWER.encode(&bytes) })).into_response()
+}

@@ -1,0 +1,142 @@
+//! How a request is read: its body within bounds, who asks, what is asked.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Body;
+use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::http::request::Parts;
+use axum::http::{Method, header};
+use bytes::Bytes;
+use foxden_accounts::Visitor;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::FxaState;
+use super::caller::Caller;
+use super::credential::Presented;
+use super::members::Members;
+use super::refusal::Refusal;
+use crate::wire::Peer;
+
+/// The largest body, but for devices.
+const BODY: usize = 16 * 1024;
+/// The largest body where devices send their commands.
+const DEVICE_BODY: usize = 64 * 1024;
+/// The most of what a client calls itself that is kept.
+const USER_AGENT: usize = 255;
+
+/// A request, read and checked: a body that is no JSON object or a caller that is not `By` ends it.
+pub(super) struct Ask<By> {
+    /// Who asks.
+    pub(super) by: By,
+    /// From where.
+    pub(super) visitor: Visitor,
+    /// The members of the body.
+    pub(super) body: Members,
+    /// The query, undecoded.
+    query: String,
+}
+
+/// A request as it came, its body complete.
+pub(super) struct Incoming {
+    pub(super) parts: Parts,
+    pub(super) body: Bytes,
+    pub(super) visitor: Visitor,
+}
+
+impl<By: Caller> FromRequest<FxaState> for Ask<By> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, fxa: &FxaState) -> Result<Self, Refusal> {
+        let most = if request.uri().path().starts_with("/v1/account/device") {
+            DEVICE_BODY
+        } else {
+            BODY
+        };
+        let incoming = Incoming::read(request, fxa, most).await?;
+        let presented = Presented::read(&incoming.parts.headers);
+        incoming.refuse_foreign_form(&presented)?;
+        let by = By::identify(fxa, &incoming, &presented).await?;
+        let body = Members::parse(&incoming.body)?;
+        let query = incoming.parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self {
+            by,
+            visitor: incoming.visitor,
+            body,
+            query,
+        })
+    }
+}
+
+impl<By> Ask<By> {
+    /// One parameter of the query. Only plain values are asked for, so nothing is decoded.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(given, _)| *given == name).map(|(_, value)| value)
+    }
+
+    /// A number in the query.
+    pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
+        let parse = |text: &str| text.parse().map_err(|_| Refusal::Invalid(name));
+        self.parameter(name).map(parse).transpose()
+    }
+
+    /// Whether the client asked for a key-fetch token.
+    pub(super) fn wants_keys(&self) -> bool {
+        self.parameter("keys") == Some("true")
+    }
+}
+
+impl Incoming {
+    /// Reads a request whose body has at most so many bytes.
+    pub(super) async fn read(request: Request, fxa: &FxaState, most: usize) -> Result<Self, Refusal> {
+        let visitor = visitor(&request, fxa);
+        let (parts, body) = request.into_parts();
+        let body = collect(body, most).await?;
+        Ok(Self { parts, body, visitor })
+    }
+
+    /// Path and query as the client sent them.
+    pub(super) fn target(&self) -> &str {
+        let original = self.parts.extensions.get::<OriginalUri>();
+        let uri = original.map_or(&self.parts.uri, |original| &original.0);
+        uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    /// The content type as the client gave it.
+    pub(super) fn content_type(&self) -> &str {
+        let value = self.parts.headers.get(header::CONTENT_TYPE);
+        value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A page elsewhere can make a browser post a form here unasked, but neither with this content type nor
+    /// with a credential: both need a permission that is never given.
+    fn refuse_foreign_form(&self, presented: &Presented<'_>) -> Result<(), Refusal> {
+        let media_type = self.content_type().split(';').next().unwrap_or_default().trim();
+        let is_json = media_type.eq_ignore_ascii_case("application/json");
+        let is_anonymous = matches!(presented, Presented::Nothing);
+        if self.parts.method == Method::POST && is_anonymous && !is_json {
+            return Err(Refusal::Invalid("content-type"));
+        }
+        Ok(())
+    }
+}
+
+async fn collect(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Err(_) => Err(Refusal::Broken),
+    }
+}
+
+fn visitor(request: &Request, fxa: &FxaState) -> Visitor {
+    let peer = request.extensions().get::<Peer>();
+    let user_agent = request.headers().get(header::USER_AGENT);
+    let user_agent = user_agent.and_then(|value| value.to_str().ok());
+    Visitor {
+        // Without a peer nothing can be told apart, so all share one limit.
+        address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
+        is_private: fxa.site.is_private(request),
+        user_agent: user_agent.map_or(String::new(), |text| text.chars().take(USER_AGENT).collect()),
+    }
+}

@@ -1,0 +1,109 @@
+//! What an `Authorization` header says, before anybody is asked whether it is true.
+
+use axum::http::{HeaderMap, header};
+use foxden_accounts::{Kind, TokenId};
+
+use crate::wire::hawk::HawkHeader;
+
+/// What a client presented.
+pub(super) enum Presented<'a> {
+    /// No header at all.
+    Nothing,
+    /// A signed request.
+    Hawk(HawkHeader<'a>),
+    /// The id of a token in place of a signature.
+    Id(Kind, TokenId),
+    /// A refresh or access token, 64 lower-case hex digits.
+    Bearer(&'a str),
+    /// Something else, and why it is nothing we know.
+    Unusable(&'static str),
+}
+
+impl<'a> Presented<'a> {
+    /// Reads the header. The syntax is exact: an id in upper case is not an id.
+    pub(super) fn read(headers: &'a HeaderMap) -> Self {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Self::Nothing;
+        };
+        if values.next().is_some() {
+            return Self::Unusable("more than one authorization header");
+        }
+        let Ok(text) = value.to_str() else {
+            return Self::Unusable("the authorization header is not ascii");
+        };
+        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+        if scheme.eq_ignore_ascii_case("Bearer") {
+            return Self::bearer(rest);
+        }
+        match HawkHeader::parse(text) {
+            Ok(header) => Self::Hawk(header),
+            Err(_) => Self::Unusable("neither a hawk header nor a bearer token"),
+        }
+    }
+
+    fn bearer(text: &'a str) -> Self {
+        if TokenId::from_hex(text).is_some() {
+            return Self::Bearer(text);
+        }
+        let kinds = [
+            ("fxs_", Kind::Session),
+            ("fxk_", Kind::KeyFetch),
+            ("fxpc_", Kind::PasswordChange),
+            ("fxpf_", Kind::PasswordForgot),
+            ("fxar_", Kind::AccountReset),
+        ];
+        let found = kinds
+            .iter()
+            .find_map(|&(prefix, kind)| Some((kind, TokenId::from_hex(text.strip_prefix(prefix)?)?)));
+        found.map_or(Self::Unusable("a bearer token of no known form"), |(kind, id)| {
+            Self::Id(kind, id)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        match Presented::read(&headers) {
+            Presented::Nothing => "nothing".into(),
+            Presented::Hawk(header) => format!("hawk {}", header.id),
+            Presented::Id(kind, _) => format!("{kind:?}"),
+            Presented::Bearer(_) => "bearer".into(),
+            Presented::Unusable(_) => "unusable".into(),
+        }
+    }
+
+    #[test]
+    fn the_syntax_of_an_id_is_exact() {
+        let id = "0a".repeat(32);
+        assert_eq!(read(&format!("Bearer fxs_{id}")), "Session");
+        assert_eq!(read(&format!("bearer fxk_{id}")), "KeyFetch");
+        assert_eq!(read(&format!("Bearer fxpc_{id}")), "PasswordChange");
+        assert_eq!(read(&format!("Bearer fxpf_{id}")), "PasswordForgot");
+        assert_eq!(read(&format!("Bearer fxar_{id}")), "AccountReset");
+        assert_eq!(read(&format!("Bearer {id}")), "bearer");
+        for bad in [
+            format!("Bearer FXS_{id}"),
+            format!("Bearer fxs_{}", id.to_uppercase()),
+            format!("Bearer fxs_{id} "),
+            format!("Bearer fxs_{}", &id[1..]),
+            format!("Bearer fxq_{id}"),
+            "Bearer".into(),
+            "Basic YTpi".into(),
+            "Hawk".into(),
+        ] {
+            assert_eq!(read(&bad), "unusable", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hawk_header_names_its_key() {
+        let header = r#"Hawk id="abc", ts="1", nonce="n", mac="m""#;
+        assert_eq!(read(header), "hawk abc");
+    }
+}

@@ -1,0 +1,126 @@
+//! Devices: registered, listed, removed; the commands they send each other; all that is attached.
+
+mod wire;
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
+use foxden_accounts::{Detach, DeviceId, Invocation, Session};
+use serde_json::{Value, json};
+
+use super::FxaState;
+use super::answer::{Done, Json};
+use super::ask::Ask;
+use super::caller::DeviceCaller;
+use super::refusal::Refusal;
+use wire::{AttachedAnswer, CommandsAnswer, DeviceAnswer, ListedDevice, read_patch};
+
+/// The largest payload of a command, in bytes.
+const PAYLOAD: usize = 16 * 1024;
+/// The longest name of a command that is looked at.
+const COMMAND: usize = 255;
+
+/// `POST /v1/account/device`
+pub(super) async fn register(
+    State(fxa): State<FxaState>,
+    ask: Ask<DeviceCaller>,
+) -> Result<Json<DeviceAnswer>, Refusal> {
+    let patch = read_patch(&ask.body)?;
+    let device = fxa.accounts.register_device(ask.by.owner(), patch).await?;
+    Ok(Json(device.into()))
+}
+
+/// `GET /v1/account/devices`
+pub(super) async fn list(
+    State(fxa): State<FxaState>,
+    ask: Ask<DeviceCaller>,
+) -> Result<Json<Vec<ListedDevice>>, Refusal> {
+    let since = ask.number("filterIdleDevicesTimestamp")?;
+    let since = since.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
+    let devices = fxa.accounts.devices(ask.by.owner(), since).await?;
+    Ok(Json(devices.into_iter().map(ListedDevice::from).collect()))
+}
+
+/// `POST /v1/account/device/destroy`
+pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<DeviceCaller>) -> Result<Done, Refusal> {
+    let device = DeviceId(ask.body.hex("id")?);
+    fxa.accounts.destroy_device(ask.by.owner(), device).await?;
+    Ok(Done {})
+}
+
+/// `POST /v1/account/devices/notify`: taken and dropped, for nothing is pushed here. The payload's schema is
+/// not looked at: browsers send members that it does not name.
+pub(super) async fn notify(ask: Ask<DeviceCaller>) -> Result<Done, Refusal> {
+    match ask.body.get("to") {
+        Some(Value::String(all)) if all == "all" => {}
+        Some(Value::Array(_)) => {}
+        Some(_) => return Err(Refusal::Invalid("to")),
+        None => return Err(Refusal::Missing("to")),
+    }
+    match ask.body.get("payload") {
+        Some(Value::Object(_)) => Ok(Done {}),
+        Some(_) => Err(Refusal::Invalid("payload")),
+        None => Err(Refusal::Missing("payload")),
+    }
+}
+
+/// `POST /v1/account/devices/invoke_command`
+pub(super) async fn invoke(
+    State(fxa): State<FxaState>,
+    ask: Ask<DeviceCaller>,
+) -> Result<Json<Value>, Refusal> {
+    let payload = match ask.body.get("payload") {
+        Some(payload @ Value::Object(_)) => payload.to_string(),
+        Some(_) => return Err(Refusal::Invalid("payload")),
+        None => return Err(Refusal::Missing("payload")),
+    };
+    if payload.len() > PAYLOAD {
+        return Err(Refusal::Invalid("payload"));
+    }
+    let invocation = Invocation {
+        target: DeviceId(ask.body.hex("target")?),
+        command: ask.body.text_within("command", COMMAND)?.to_owned(),
+        payload,
+        ttl: ask.body.optional_number("ttl")?,
+    };
+    fxa.accounts.invoke(ask.by.owner(), invocation).await?;
+    Ok(Json(json!({ "enqueued": true, "notified": false })))
+}
+
+/// `GET /v1/account/device/commands`
+pub(super) async fn commands(
+    State(fxa): State<FxaState>,
+    ask: Ask<DeviceCaller>,
+) -> Result<Json<CommandsAnswer>, Refusal> {
+    let (index, limit) = (ask.number("index")?, ask.number("limit")?);
+    let page = fxa
+        .accounts
+        .commands(ask.by.owner(), index.unwrap_or(0), limit)
+        .await?;
+    Ok(Json(CommandsAnswer::new(page)?))
+}
+
+/// `GET /v1/account/attached_clients`, with the time to compare theirs with.
+pub(super) async fn attached(
+    State(fxa): State<FxaState>,
+    ask: Ask<Session>,
+) -> Result<([(HeaderName, HeaderValue); 1], Json<Vec<AttachedAnswer>>), Refusal> {
+    let clients = fxa.accounts.attached_clients(&ask.by).await?;
+    let now = HeaderValue::from(fxa.clock.millis());
+    let answers = clients.into_iter().map(AttachedAnswer::from).collect();
+    Ok(([(HeaderName::from_static("x-timestamp"), now)], Json(answers)))
+}
+
+/// `POST /v1/account/attached_client/destroy`
+pub(super) async fn detach(State(fxa): State<FxaState>, ask: Ask<Session>) -> Result<Done, Refusal> {
+    let text = |name| Ok::<_, Refusal>(ask.body.optional_text(name)?.map(str::to_owned));
+    let detach = Detach {
+        session: text("sessionTokenId")?,
+        refresh_token: text("refreshTokenId")?,
+        device: ask.body.optional_hex("deviceId")?.map(DeviceId),
+    };
+    if detach.session.is_none() && detach.refresh_token.is_none() && detach.device.is_none() {
+        return Err(Refusal::Missing("deviceId"));
+    }
+    fxa.accounts.detach(&ask.by, &detach).await?;
+    Ok(Done {})
+}

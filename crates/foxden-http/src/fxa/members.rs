@@ -1,0 +1,123 @@
+//! The members of a request's JSON body, read one by one, so that each fault names its member.
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
+
+/// A JSON object that a client sent. Members nobody asks for are ignored; `null` counts as absent.
+#[derive(Debug, Default)]
+pub(super) struct Members(Map<String, Value>);
+
+impl Members {
+    /// Reads a body; an empty one is an empty object.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(Refusal::Invalid("body")),
+            Err(_) => Err(Refusal::NotJson),
+        }
+    }
+
+    /// A member that may be absent.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that may be absent.
+    pub(super) fn optional_text(&self, name: &'static str) -> Result<Option<&str>, Refusal> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value.as_str().map(Some).ok_or(Refusal::Invalid(name))
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&self, name: &'static str) -> Result<&str, Refusal> {
+        self.optional_text(name)?.ok_or(Refusal::Missing(name))
+    }
+
+    /// A text of at most so many bytes that must be there.
+    pub(super) fn text_within(&self, name: &'static str, most: usize) -> Result<&str, Refusal> {
+        let text = self.text(name)?;
+        if text.len() <= most {
+            Ok(text)
+        } else {
+            Err(Refusal::Invalid(name))
+        }
+    }
+
+    /// A whole number, not negative, that may be absent.
+    pub(super) fn optional_number(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value.as_u64().map(Some).ok_or(Refusal::Invalid(name))
+    }
+
+    /// Bytes in hex, in either case, that may be absent.
+    pub(super) fn optional_hex<const N: usize>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<[u8; N]>, Refusal> {
+        let Some(text) = self.optional_text(name)? else {
+            return Ok(None);
+        };
+        parse_hex(text).map(Some).ok_or(Refusal::Invalid(name))
+    }
+
+    /// Bytes in hex, in either case, that must be there.
+    pub(super) fn hex<const N: usize>(&self, name: &'static str) -> Result<[u8; N], Refusal> {
+        self.optional_hex(name)?.ok_or(Refusal::Missing(name))
+    }
+
+    /// Whether a flag is set; absent means not.
+    pub(super) fn is_set(&self, name: &'static str) -> Result<bool, Refusal> {
+        let Some(value) = self.get(name) else {
+            return Ok(false);
+        };
+        value.as_bool().ok_or(Refusal::Invalid(name))
+    }
+}
+
+/// Exactly so many bytes in hex, in either case.
+pub(super) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N {
+        return None;
+    }
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_names_its_member() {
+        let body = Members::parse(br#"{"email":7,"nothing":null,"authPW":"0G"}"#).unwrap();
+        assert!(matches!(body.text("email"), Err(Refusal::Invalid("email"))));
+        assert!(matches!(body.text("nothing"), Err(Refusal::Missing("nothing"))));
+        assert!(matches!(body.hex::<1>("authPW"), Err(Refusal::Invalid("authPW"))));
+        assert!(matches!(body.optional_number("ttl"), Ok(None)));
+    }
+
+    #[test]
+    fn a_body_is_an_object_or_nothing() {
+        assert!(Members::parse(b"").is_ok());
+        assert!(matches!(Members::parse(b"[]"), Err(Refusal::Invalid("body"))));
+        for bad in [&b"{"[..], b"{\"a\":\"\xff\"}", b"{} {}"] {
+            assert!(matches!(Members::parse(bad), Err(Refusal::NotJson)));
+        }
+    }
+
+    #[test]
+    fn hex_comes_in_either_case() {
+        assert_eq!(parse_hex::<2>("aBcD"), Some([0xab, 0xcd]));
+        for text in ["", "abc", "abcde", "abcdef", "ab d", "é0é"] {
+            assert_eq!(parse_hex::<2>(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The account API: sign-up and sign-in, sessions, passwords, devices, OAuth, profiles.
+//!
+//! - [`discovery`]: the documents by which browsers find the rest
+//! - [`account`], [`session`], [`password`], [`email`]: the account API
+//! - [`device`]: devices, their commands, what is attached
+//! - [`oauth`]: codes and tokens; [`profile`]: what an account shows; [`off`]: what is not offered
+//! - [`ask`]: how a request is read; [`caller`], [`credential`], [`members`]: its parts
+//! - [`answer`], [`refusal`]: how answers and refusals are printed
+
+mod account;
+mod answer;
+mod ask;
+mod caller;
+mod credential;
+mod device;
+mod discovery;
+mod email;
+mod members;
+mod oauth;
+mod off;
+mod password;
+mod profile;
+mod refusal;
+mod session;
+mod user_agent;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, delete, get, post};
+use foxden_accounts::Accounts;
+use foxden_model::{Chance, Clock};
+
+use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
+use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
+
+/// What the account API needs.
+#[derive(Clone)]
+pub struct FxaState {
+    /// The accounts.
+    pub accounts: Accounts,
+    /// Where this server is found.
+    pub site: Arc<Site>,
+    /// The time that signatures are compared with.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from, for tools that ask for some.
+    pub chance: Arc<dyn Chance>,
+}
+
+/// The routes of the account API, all at the root of the origin.
+pub fn router(state: FxaState) -> Router {
+    let marks = answer::Marks {
+        site: Arc::clone(&state.site),
+        clock: Arc::clone(&state.clock),
+    };
+    let hosts = HostCheck {
+        site: Arc::clone(&state.site),
+        refuse: refuse_foreign_host,
+    };
+    Router::new()
+        .merge(discovery_routes())
+        .merge(account_routes())
+        .merge(password_routes())
+        .merge(device_routes())
+        .merge(oauth_routes())
+        .merge(bare_oauth_routes().layer(from_fn(speak_oauth)))
+        .merge(profile_routes().layer(from_fn(speak_profile)))
+        .merge(off_routes())
+        .route("/v1/{*path}", any(unknown_path))
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state)
+        .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
+        .layer(from_fn_with_state(marks, answer::mark))
+}
+
+fn discovery_routes() -> Router<FxaState> {
+    Router::new()
+        .route(
+            "/.well-known/fxa-client-configuration",
+            get(discovery::client_configuration),
+        )
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::openid_configuration),
+        )
+}
+
+fn account_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/account", get(account::subscriptions))
+        .route("/v1/account/status", get(account::exists).post(account::status))
+        .route(
+            "/v1/account/credentials/status",
+            post(account::credentials_status),
+        )
+        .route("/v1/account/create", post(account::create))
+        .route("/v1/account/login", post(account::login))
+        .route("/v1/account/destroy", post(account::destroy))
+        .route("/v1/account/keys", get(account::keys))
+        .route("/v1/account/profile", get(profile::of_session))
+        .route("/v1/account/sessions", get(session::list))
+        .route("/v1/session/reauth", post(session::reauth))
+        .route("/v1/session/status", get(session::status))
+        .route("/v1/session/destroy", post(session::destroy))
+        .route("/v1/session/duplicate", post(session::duplicate))
+        .route("/v1/session/verify_code", post(email::verify_session))
+        .route("/v1/session/resend_code", post(email::resend))
+        .route("/v1/recovery_email/status", get(email::status))
+        .route("/v1/recovery_email/resend_code", post(email::resend))
+        .route("/v1/recovery_email/verify_code", post(email::verify_address))
+        .route("/v1/recovery_emails", get(email::list))
+        .route("/v1/get_random_bytes", post(account::random_bytes))
+}
+
+fn password_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/password/change/start", post(password::start_change))
+        .route("/v1/password/change/finish", post(password::finish_change))
+        .route("/v1/password/forgot/send_code", post(password::forgot))
+        .route("/v1/password/forgot/resend_code", post(password::forgot_again))
+        .route("/v1/password/forgot/status", get(password::forgot_status))
+        .route("/v1/password/forgot/verify_code", post(password::verify_code))
+        .route("/v1/password/link", post(password::open_link))
+        .route("/v1/account/reset", post(password::reset))
+}
+
+fn device_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/account/device", post(device::register))
+        .route("/v1/account/devices", get(device::list))
+        .route("/v1/account/device/destroy", post(device::destroy))
+        .route("/v1/account/devices/notify", post(device::notify))
+        .route("/v1/account/devices/invoke_command", post(device::invoke))
+        .route("/v1/account/device/commands", get(device::commands))
+        .route("/v1/account/attached_clients", get(device::attached))
+        .route("/v1/account/attached_client/destroy", post(device::detach))
+}
+
+/// OAuth as part of the account API, with that API's numbers.
+fn oauth_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/account/scoped-key-data", post(oauth::scoped_key_data))
+        .route("/v1/oauth/authorization", post(oauth::authorize))
+        .route("/v1/oauth/token", post(oauth::token))
+        .route("/v1/oauth/destroy", post(oauth::destroy))
+        .route("/v1/oauth/client/{id}", get(oauth::client))
+}
+
+/// OAuth on paths of its own, with its own numbers.
+fn bare_oauth_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/authorization", get(oauth::navigate).post(oauth::authorize))
+        .route("/v1/token", post(oauth::token))
+        .route("/v1/destroy", post(oauth::bare_destroy))
+        .route("/v1/verify", post(oauth::verify))
+        .route("/v1/introspect", post(oauth::introspect))
+        .route("/v1/jwks", get(oauth::jwks))
+        .route("/v1/client/{id}", get(oauth::client))
+}
+
+fn profile_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/profile", get(profile::whole))
+        .route("/v1/email", get(profile::email))
+        .route("/v1/uid", get(profile::uid))
+        .route("/v1/avatar", get(profile::avatar))
+        .route("/v1/avatar/upload", post(profile::upload_avatar))
+        .route("/v1/avatar/{id}", delete(profile::remove_avatar))
+        .route(
+            "/v1/display_name",
+            get(profile::display_name).post(profile::set_display_name),
+        )
+        .route("/avatar/{id}", get(profile::picture))
+}
+
+/// What clients ask for and this server does not offer.
+fn off_routes() -> Router<FxaState> {
+    Router::new()
+        .route("/v1/totp/exists", get(off::totp_exists))
+        .route("/v1/totp/create", post(off::totp))
+        .route("/v1/totp/destroy", post(off::totp))
+        .route("/v1/session/verify/totp", post(off::totp))
+        .route("/v1/session/verify/recoveryCode", post(off::totp))
+        .route("/v1/recoveryCodes", get(off::totp))
+        .route("/v1/recoveryKey/exists", post(off::recovery_key_exists))
+        .route("/v1/recoveryKey", post(off::feature).delete(off::feature))
+        .route("/v1/recoveryKey/{id}", get(off::feature))
+        .route("/v1/account/login/send_unblock_code", post(off::feature))
+        .route("/v1/account/login/reject_unblock_code", post(off::feature))
+        .route("/v1/certificate/sign", any(off::retired))
+        .route("/v1/account/lock", any(off::retired))
+        .route("/v1/account/unlock/{*rest}", any(off::retired))
+}
+
+async fn unknown_path() -> Refusal {
+    Refusal::UnknownPath
+}
+
+async fn wrong_method() -> Refusal {
+    Refusal::WrongMethod
+}

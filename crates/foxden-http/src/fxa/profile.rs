@@ -1,0 +1,163 @@
+//! Profiles: what an account shows of its owner, to whom a token covers it; its picture.
+
+mod wire;
+
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use foxden_accounts::{Access, AccountId, PictureKind, Profile};
+use serde_json::{Value, json};
+
+use super::FxaState;
+use super::answer::{Done, Json, print};
+use super::ask::{Ask, Incoming};
+use super::caller::{Caller as _, ProfileCaller};
+use super::credential::Presented;
+use super::refusal::Refusal;
+use wire::{DEFAULT_ID, DEFAULT_PICTURE, avatar_of, matches_tag, print_covered, tag_of};
+
+/// The largest picture.
+const PICTURE: usize = 256 * 1024;
+/// The longest display name, in bytes.
+const DISPLAY_NAME: usize = 1024;
+
+impl ProfileCaller {
+    /// The account, if the caller may do what this scope allows. A session may do everything.
+    fn account_for(&self, scope: &str) -> Result<AccountId, Refusal> {
+        match self {
+            Self::Session(session) => {
+                session.require_verified()?;
+                Ok(session.account)
+            }
+            Self::Access(access) => {
+                access.require(scope)?;
+                Ok(access.account)
+            }
+        }
+    }
+}
+
+/// `GET /v1/profile`: what the token's scopes cover.
+pub(super) async fn whole(
+    State(fxa): State<FxaState>,
+    headers: HeaderMap,
+    ask: Ask<Access>,
+) -> Result<Response, Refusal> {
+    let profile = fxa.accounts.profile(ask.by.account).await?;
+    let shown = print_covered(&profile, &ask.by, &fxa.site)?;
+    let tag = tag_of(&shown);
+    if matches_tag(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, format!("\"{tag}\""))]).into_response());
+    }
+    Ok(([(ETAG, format!("\"{tag}\""))], print(StatusCode::OK, &shown)).into_response())
+}
+
+/// `GET /v1/email`
+pub(super) async fn email(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
+    let profile = read(&fxa, &ask.by, "profile:email").await?;
+    Ok(Json(json!({ "email": profile.address })))
+}
+
+/// `GET /v1/uid`
+pub(super) async fn uid(ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
+    ask.by.require("profile:uid")?;
+    Ok(Json(json!({ "uid": ask.by.account.to_string() })))
+}
+
+/// `GET /v1/avatar`
+pub(super) async fn avatar(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
+    let profile = read(&fxa, &ask.by, "profile:avatar").await?;
+    let url = avatar_of(&profile, &fxa.site);
+    let id = profile.avatar.as_deref().unwrap_or(DEFAULT_ID);
+    let is_default = profile.avatar.is_none();
+    Ok(Json(
+        json!({ "id": id, "url": url, "avatar": url, "avatarDefault": is_default }),
+    ))
+}
+
+/// `GET /v1/display_name`
+pub(super) async fn display_name(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Response, Refusal> {
+    let profile = read(&fxa, &ask.by, "profile:display_name").await?;
+    Ok(match profile.display_name {
+        Some(name) => Json(json!({ "displayName": name })).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// `POST /v1/display_name`
+pub(super) async fn set_display_name(
+    State(fxa): State<FxaState>,
+    ask: Ask<ProfileCaller>,
+) -> Result<Done, Refusal> {
+    let account = ask.by.account_for("profile:display_name:write")?;
+    let name = ask.body.text_within("displayName", DISPLAY_NAME)?;
+    fxa.accounts.set_display_name(account, name).await?;
+    Ok(Done {})
+}
+
+/// `POST /v1/avatar/upload`: the body is the picture itself.
+pub(super) async fn upload_avatar(
+    State(fxa): State<FxaState>,
+    request: Request,
+) -> Result<Json<Value>, Refusal> {
+    let incoming = Incoming::read(request, &fxa, PICTURE).await?;
+    let presented = Presented::read(&incoming.parts.headers);
+    let caller = ProfileCaller::identify(&fxa, &incoming, &presented).await?;
+    let account = caller.account_for("profile:avatar:write")?;
+    let id = fxa.accounts.set_avatar(account, incoming.body.into()).await?;
+    let url = format!("{}/avatar/{id}", fxa.site.public_url.origin());
+    Ok(Json(json!({ "id": id, "url": url })))
+}
+
+/// `DELETE /v1/avatar/{id}`
+pub(super) async fn remove_avatar(
+    State(fxa): State<FxaState>,
+    Path(id): Path<String>,
+    ask: Ask<ProfileCaller>,
+) -> Result<Done, Refusal> {
+    let account = ask.by.account_for("profile:avatar:write")?;
+    fxa.accounts.remove_avatar(account, &id).await?;
+    Ok(Done {})
+}
+
+/// `GET /avatar/{id}`: the picture, which can do nothing but be looked at.
+pub(super) async fn picture(
+    State(fxa): State<FxaState>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let (kind, bytes) = if id == DEFAULT_ID {
+        ("image/svg+xml", DEFAULT_PICTURE.as_bytes().to_vec())
+    } else {
+        let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::NoImage)?;
+        let kind = match picture.kind {
+            PictureKind::Png => "image/png",
+            PictureKind::Jpeg => "image/jpeg",
+            PictureKind::WebP => "image/webp",
+        };
+        (kind, picture.bytes)
+    };
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// `GET /v1/account/profile`: the same account in the account API's words.
+pub(super) async fn of_session(
+    State(fxa): State<FxaState>,
+    ask: Ask<ProfileCaller>,
+) -> Result<Json<Value>, Refusal> {
+    let profile = match &ask.by {
+        ProfileCaller::Session(session) => fxa.accounts.profile(session.account).await?,
+        ProfileCaller::Access(access) => fxa.accounts.profile(access.account).await?,
+    };
+    Ok(Json(wire::print_account(&profile, &ask.by)))
+}
+
+async fn read(fxa: &FxaState, access: &Access, scope: &str) -> Result<Profile, Refusal> {
+    access.require(scope)?;
+    Ok(fxa.accounts.profile(access.account).await?)
+}

@@ -1,0 +1,116 @@
+//! Profiles as they go over the wire.
+
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
+use data_encoding::HEXLOWER;
+use foxden_accounts::{Access, AccountError, Profile};
+use ring::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
+
+use crate::fxa::caller::ProfileCaller;
+use crate::fxa::refusal::Refusal;
+use crate::wire::Site;
+
+/// The name of the picture of those who have none.
+pub(super) const DEFAULT_ID: &str = "default.svg";
+/// That picture: somebody.
+pub(super) const DEFAULT_PICTURE: &str = concat!(
+    r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">"##,
+    r##"<rect width="64" height="64" fill="#c9c4bd"/>"##,
+    r##"<circle cx="32" cy="25" r="11" fill="#fff"/>"##,
+    r##"<path d="M10 64a22 22 0 0 1 44 0z" fill="#fff"/></svg>"##
+);
+
+/// Where the picture is found. Never nothing: some clients need an address.
+pub(super) fn avatar_of(profile: &Profile, site: &Site) -> String {
+    let id = profile.avatar.as_deref().unwrap_or(DEFAULT_ID);
+    format!("{}/avatar/{id}", site.public_url.origin())
+}
+
+/// The members that the token's scopes cover; a token that covers none is refused.
+pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> Result<Value, Refusal> {
+    let mut shown = Map::new();
+    let uid = profile.account.to_string();
+    let mut show = |scope: &str, members: Value| {
+        if let (true, Value::Object(members)) = (access.covers(scope), members) {
+            shown.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+    };
+    show("profile:uid", json!({ "uid": uid, "sub": uid }));
+    show("profile:email", json!({ "email": profile.address }));
+    show("profile:locale", json!({ "locale": profile.locale }));
+    show(
+        "profile:amr",
+        json!({ "amrValues": ["pwd"], "twoFactorAuthentication": false }),
+    );
+    show(
+        "profile:avatar",
+        json!({ "avatar": avatar_of(profile, site), "avatarDefault": profile.avatar.is_none() }),
+    );
+    show(
+        "profile:display_name",
+        json!({ "displayName": profile.display_name }),
+    );
+    if shown.is_empty() {
+        return Err(AccountError::Forbidden.into());
+    }
+    shown.insert("metricsEnabled".into(), false.into());
+    Ok(Value::Object(shown))
+}
+
+/// The account in the account API's words.
+pub(super) fn print_account(profile: &Profile, caller: &ProfileCaller) -> Value {
+    let covers = |scope: &str| match caller {
+        ProfileCaller::Session(_) => true,
+        ProfileCaller::Access(access) => access.covers(scope),
+    };
+    let mut shown = json!({ "profileChangedAt": profile.changed_at });
+    if covers("profile:email") {
+        shown["email"] = profile.address.as_str().into();
+    }
+    if let (true, Some(locale)) = (covers("profile:locale"), &profile.locale) {
+        shown["locale"] = locale.as_str().into();
+    }
+    if covers("profile:amr") {
+        shown["authenticationMethods"] = json!(["pwd", "email"]);
+        shown["authenticatorAssuranceLevel"] = 1.into();
+    }
+    shown
+}
+
+/// A name for this content: equal content, equal name.
+pub(super) fn tag_of(shown: &Value) -> String {
+    let digest = digest(&SHA256, shown.to_string().as_bytes());
+    HEXLOWER.encode(&digest.as_ref()[..16])
+}
+
+/// Whether the client has it already. Some clients put the tag into another pair of quotes.
+pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter();
+    let mut tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
+    tags.any(|given| given.trim().trim_start_matches("W/").trim_matches('"') == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_in_any_quotes() {
+        for (text, known) in [
+            ("\"abc\"", true),
+            ("\"\"abc\"\"", true),
+            ("W/\"abc\"", true),
+            ("\"x\", \"abc\"", true),
+            ("abc", true),
+            ("\"abcd\"", false),
+            ("*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, text.parse().unwrap());
+            assert_eq!(matches_tag(&headers, "abc"), known, "{text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Every refusal in the words of the account protocol, which has three tables of numbers: one for accounts,
+//! one for OAuth on paths of its own, one for profiles. Each has a file of its own below.
+
+mod auth;
+mod oauth;
+mod profile;
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use foxden_accounts::AccountError;
+use serde_json::{Map, Value};
+
+use super::answer::print;
+use crate::wire::{Note, Site};
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug)]
+pub(super) enum Refusal {
+    /// The body is not JSON.
+    NotJson,
+    /// A parameter is not acceptable.
+    Invalid(&'static str),
+    /// A parameter is not there.
+    Missing(&'static str),
+    /// The body is larger than anybody needs.
+    TooLarge,
+    /// The client went away in the middle of its request.
+    Broken,
+    /// No credential of the needed kind, or one that is unknown; the text is for the log.
+    NoCredential(&'static str),
+    /// Signed, but not like this.
+    BadSignature(&'static str),
+    /// Signed at a time too far from ours, which is given in seconds.
+    Skewed(i64),
+    /// Only codes are given, no tokens in the address.
+    WrongResponseType,
+    /// A grant that is not offered.
+    UnknownGrantType,
+    /// The picture is not there.
+    NoImage,
+    /// This server does not offer it.
+    Off,
+    /// Nobody offers it any more.
+    Retired,
+    /// No such path.
+    UnknownPath,
+    /// The path is known, not with this method.
+    WrongMethod,
+    /// Asked for under a name that is not ours.
+    ForeignHost,
+    /// The accounts refused.
+    Service(Arc<AccountError>),
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        Self::Service(Arc::new(error))
+    }
+}
+
+/// A refusal in the numbers of one table.
+struct Words {
+    status: StatusCode,
+    errno: u16,
+    message: &'static str,
+    extra: Option<(&'static str, Value)>,
+}
+
+/// Seconds after which it is worth trying again when the server was busy.
+const SOON: u64 = 30;
+
+impl Words {
+    const fn new(status: StatusCode, errno: u16, message: &'static str) -> Self {
+        Self {
+            status,
+            errno,
+            message,
+            extra: None,
+        }
+    }
+
+    const fn bad(errno: u16, message: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, errno, message)
+    }
+
+    const fn unauthorized(errno: u16, message: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, errno, message)
+    }
+
+    const fn wrong_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, 999, "Method not allowed")
+    }
+
+    const fn foreign_host() -> Self {
+        let message = "This server is not known by that name; public_url or other_hosts can name it";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, 999, message)
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.extra = Some((name, value.into()));
+        self
+    }
+
+    fn into_response(self) -> Response {
+        let mut body = Map::new();
+        body.insert("code".into(), self.status.as_u16().into());
+        body.insert("errno".into(), self.errno.into());
+        body.insert("error".into(), self.status.canonical_reason().into());
+        body.insert("message".into(), self.message.into());
+        let wait = match &self.extra {
+            Some(("retryAfter", seconds)) => seconds.as_u64(),
+            _ => None,
+        };
+        if let Some((name, value)) = self.extra {
+            body.insert(name.into(), value);
+        }
+        let mut response = print(self.status, &Value::Object(body));
+        if let Some(seconds) = wait {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl Refusal {
+    /// Why, for the log.
+    fn why(&self) -> Cow<'static, str> {
+        match self {
+            Self::NotJson => "the body is not json".into(),
+            Self::Invalid(name) => format!("invalid {name}").into(),
+            Self::Missing(name) => format!("no {name}").into(),
+            Self::TooLarge => "the body is too large".into(),
+            Self::Broken => "the request ended early".into(),
+            Self::NoCredential(why) | Self::BadSignature(why) => (*why).into(),
+            Self::Skewed(_) => "signed at a time more than a minute from ours".into(),
+            Self::WrongResponseType => "only response_type=code is offered".into(),
+            Self::UnknownGrantType => "no such grant type".into(),
+            Self::NoImage => "no such picture".into(),
+            Self::Off => "not offered here".into(),
+            Self::Retired => "retired".into(),
+            Self::UnknownPath => "no such path".into(),
+            Self::WrongMethod => "not with this method".into(),
+            Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
+            Self::Service(error) => chain(&**error).into(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    /// Speaks the account API's words, and leaves the refusal itself for a layer that speaks others.
+    fn into_response(self) -> Response {
+        let mut response = auth::words(&self).into_response();
+        response.extensions_mut().insert(Note::refused(self.why()));
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Says the refusals of the OAuth API's own paths in its own numbers.
+pub(super) async fn speak_oauth(request: Request, next: Next) -> Response {
+    respeak(next.run(request).await, oauth::words)
+}
+
+/// Says the refusals of the profile API in its own numbers.
+pub(super) async fn speak_profile(request: Request, next: Next) -> Response {
+    respeak(next.run(request).await, profile::words)
+}
+
+/// What a request for a foreign name is told.
+pub(super) fn refuse_foreign_host(_: &Site) -> Response {
+    Refusal::ForeignHost.into_response()
+}
+
+fn respeak(mut response: Response, words: fn(&Refusal) -> Words) -> Response {
+    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else {
+        return response;
+    };
+    let mut said = words(&refusal).into_response();
+    said.extensions_mut().insert(Note::refused(refusal.why()));
+    said
+}
+
+/// An error and what lies beneath it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
