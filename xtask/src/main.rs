@@ -27,7 +27,8 @@ usage: cargo xtask <command>
 
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
-  tidy           check the rules of the house that a machine can check
+  tidy           check the rules of the house that a machine can check; --update
+                 writes anew the pages made of what the checkout holds
   golden [--update] [NAME]
                  play golden conversations, or write their answers anew
   fuzz [SECS]    fuzz every parser, so long each
@@ -53,6 +54,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", rest @ ..] => test::run(rest),
         ["ci"] => ci::run(),
         ["tidy"] => tidy::run(),
+        ["tidy", "--update"] => tidy::update(),
         ["golden", rest @ ..] => golden::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench::run(rest),

@@ -1,6 +1,7 @@
 //! The rules of the house that a machine can check.
 
 mod arrows;
+mod edges;
 mod files;
 mod walk;
 
@@ -19,10 +20,17 @@ pub fn run() -> Result<bool> {
     faults.extend(arrows::crates(&tree));
     faults.extend(arrows::surfaces(&tree));
     faults.extend(arrows::request_table(&tree));
+    faults.extend(edges::edge_cases(&tree));
     faults.sort();
     for fault in &faults {
         eprintln!("tidy: {fault}");
     }
     println!("tidy: {} files, {} faults", tree.files().count(), faults.len());
     Ok(faults.is_empty())
+}
+
+/// Writes anew the pages that are made of what the checkout holds.
+pub fn update() -> Result<bool> {
+    edges::update(&Tree::read()?)?;
+    Ok(true)
 }
