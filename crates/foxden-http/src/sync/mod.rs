@@ -166,3 +166,6 @@ fn preflight(sync: &SyncState, parts: &Parts) -> Response<Body> {
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS.into());
     response
 }
+
+#[cfg(test)]
+mod tests;

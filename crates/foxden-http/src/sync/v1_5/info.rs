@@ -3,7 +3,7 @@
 use foxden_model::SyncTime;
 use foxden_storage::{CollectionSummary, Detail, Summary};
 
-use super::Call;
+use super::{Call, params};
 use crate::sync::print;
 use crate::sync::refusal::Refusal;
 use crate::sync::reply::{Format, Reply};
@@ -84,6 +84,7 @@ pub(in crate::sync) async fn get_configuration(call: &Call<'_>) -> Result<Reply,
 
 /// What the store holds, if the client's conditions let it be told.
 async fn summary(call: &Call<'_>, detail: Detail) -> Result<Summary, Refusal> {
+    params::check_accepts_json(&call.parts.headers)?;
     let summary = call.sync.storage.summary(call.user(), detail).await?;
     call.conditions.check_read(summary.modified)?;
     Ok(summary)

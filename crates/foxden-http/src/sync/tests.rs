@@ -1,0 +1,177 @@
+//! What one conversation cannot show: many requests at once, and bodies in pieces.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use data_encoding::BASE64;
+use foxden_accounts::token::{Claims, Token};
+use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
+use foxden_storage::{Limits, MemoryEngine};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use ring::hmac;
+
+use super::*;
+
+fn state() -> SyncState {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(1)));
+    let site = Site {
+        public_url: "https://sync.example.org".parse().unwrap(),
+        is_loopback: false,
+        other_hosts: Vec::new(),
+    };
+    let storage = Storage::new(Arc::new(engine), Limits::default(), None);
+    SyncState::new(
+        storage,
+        Arc::new(TokenSecrets::new([], "secret")),
+        Arc::new(site),
+        clock,
+    )
+}
+
+fn token(sync: &SyncState) -> Token {
+    let claims = Claims {
+        user: UserId(42),
+        node: "https://sync.example.org",
+        expires: 1_763_693_600,
+        fxa_uid: "u",
+        fxa_kid: "k",
+        hashed_fxa_uid: None,
+        hashed_device_id: None,
+    };
+    sync.secrets.mint(&claims, &SeededChance::new(2))
+}
+
+fn request(token: &Token, method: &str, path: &str, body: Body) -> Request {
+    let signed = format!("hawk.1.header\n1\nn\n{method}\n{path}\nsync.example.org\n443\n\n\n");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.key.as_str().as_bytes());
+    let mac = BASE64.encode(hmac::sign(&key, signed.as_bytes()).as_ref());
+    let header = format!(r#"Hawk id="{}", ts="1", nonce="n", mac="{mac}""#, token.id);
+    let request = Request::builder().method(method).uri(path);
+    request.header("authorization", header).body(body).unwrap()
+}
+
+/// Sends one request and takes the whole answer, without a runtime: nothing here waits for the outside.
+fn send(sync: &SyncState, request: Request) -> (StatusCode, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let response = serve(sync, request).await;
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    })
+}
+
+/// D3.66 of the storage API: parallel uploads to one collection.
+#[test]
+fn parallel_uploads_get_different_times() {
+    let sync = state();
+    let token = token(&sync);
+    let upload = |id: usize| {
+        let body = format!(r#"[{{"id":"{id}","payload":"x"}}]"#);
+        let (status, body) = send(&sync, request(&token, "POST", "/1.5/42/storage/c", body.into()));
+        assert_eq!(status, StatusCode::OK);
+        let modified = body.strip_prefix("{\"modified\":").unwrap();
+        modified.split(',').next().unwrap().parse().unwrap()
+    };
+    let times: Vec<SyncTime> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|at| scope.spawn(move || (0..25).map(|id| upload(at * 100 + id)).collect::<Vec<_>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), 200);
+    let (_, counts) = send(
+        &sync,
+        request(&token, "GET", "/1.5/42/info/collection_counts", Body::empty()),
+    );
+    assert_eq!(counts, r#"{"c":200}"#);
+}
+
+/// A body that comes byte by byte and then breaks off or ends.
+struct Pieces {
+    left: Vec<u8>,
+    breaks_off: bool,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(match self.left.pop() {
+            Some(byte) => Some(Ok(Frame::data(Bytes::from(vec![byte])))),
+            None if self.breaks_off => Some(Err(std::io::Error::other("the client went away"))),
+            None => None,
+        })
+    }
+}
+
+#[test]
+fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
+    let sync = state();
+    let token = token(&sync);
+    let put = |breaks_off| {
+        let left = br#"{"payload":"x"}"#.iter().rev().copied().collect();
+        let body = Body::new(Pieces { left, breaks_off });
+        send(&sync, request(&token, "PUT", "/1.5/42/storage/c/a", body)).0
+    };
+    assert_eq!(put(true), StatusCode::BAD_REQUEST);
+    let get = || {
+        send(
+            &sync,
+            request(&token, "GET", "/1.5/42/storage/c/a", Body::empty()),
+        )
+        .0
+    };
+    assert_eq!(get(), StatusCode::NOT_FOUND);
+    assert_eq!(put(false), StatusCode::OK);
+    assert_eq!(get(), StatusCode::OK);
+}
+
+#[test]
+fn a_refusal_tells_the_log_why() {
+    let sync = state();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let why = |request| {
+        let response = runtime.block_on(serve(&sync, request));
+        let note = response.extensions().get::<Note>().cloned().unwrap();
+        assert_eq!(note.user, Some(UserId(42)));
+        note.why.unwrap_or_default().into_owned()
+    };
+    let token = token(&sync);
+    let info = "/1.5/42/info/collections";
+    assert_eq!(why(request(&token, "GET", info, Body::empty())), "");
+    assert_eq!(
+        why(Request::builder().uri(info).body(Body::empty()).unwrap()),
+        "no credentials"
+    );
+
+    let elsewhere = SyncState {
+        site: Arc::new(Site {
+            public_url: "https://other.example.org".parse().unwrap(),
+            ..Site::clone(&sync.site)
+        }),
+        ..sync.clone()
+    };
+    let mut signed = request(&token, "GET", info, Body::empty());
+    signed
+        .headers_mut()
+        .insert("host", "sync.example.org".parse().unwrap());
+    let response = runtime.block_on(serve(&elsewhere, signed));
+    assert_eq!(
+        response.extensions().get::<Note>().unwrap().why.as_deref(),
+        Some("signed for host sync.example.org:443, this node is other.example.org:443")
+    );
+}
