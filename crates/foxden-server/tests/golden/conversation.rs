@@ -104,7 +104,7 @@ impl Exchange {
         let (method, rest) = request[0]
             .split_once(' ')
             .context("a request has a method and a path")?;
-        let (path, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let (path, rest) = rest.split_at(end_of_path(rest));
         let (headers, body) = headers_and_body(rest, &request[1..]);
         let headers = headers.into_iter().map(|(name, value)| match value {
             Some(value) => Ok((name, value)),
@@ -157,6 +157,20 @@ impl Expected {
         }
         vec![pieces.join("  ")]
     }
+}
+
+/// Where a path ends: at a space that is not part of a repetition.
+fn end_of_path(text: &str) -> usize {
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' => depth -= 1,
+            b' ' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn unmarked(line: &str) -> &str {

@@ -229,7 +229,7 @@ fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>
     }
 }
 
-/// Storage API 1.5, row 15 of what both dialects owe, and the headers of every answer.
+/// D1.15 of the storage API: the time stands on every answer, with two decimals. And its other headers.
 fn broken_sync_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     let is_time = |text: &String| {

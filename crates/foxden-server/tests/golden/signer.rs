@@ -86,7 +86,7 @@ impl Signer {
 fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> {
     let (mut uid, mut secret, mut node) = (None, SECRET, request.node);
     let (mut expires, mut ts, mut host) = (3600, 0, request.host);
-    let mut bad = Vec::new();
+    let (mut path, mut bad) = (request.path.to_owned(), Vec::new());
     let mut payload = None;
     for (name, value) in words {
         match (name.as_str(), value.as_str()) {
@@ -94,6 +94,7 @@ fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> 
             ("secret", other) => secret = other,
             ("node", other) => node = other,
             ("host", other) => host = other,
+            ("path", prefix) => path = format!("{prefix}{path}"),
             ("expires", seconds) => expires = seconds.parse()?,
             ("ts", seconds) => ts = seconds.parse()?,
             ("hash", "") => payload = Some((request.content_type, request.body)),
@@ -111,7 +112,11 @@ fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> 
         credentials.key.reverse();
     }
     let nonce = format!("nonce{}", request.number);
-    let header = signed(request, host, request.now + ts, &nonce, payload).header(&credentials);
+    let signed = Signed {
+        target: &path,
+        ..signed(request, host, request.now + ts, &nonce, payload)
+    };
+    let header = signed.header(&credentials);
     Ok(
         match header.split_once("mac=\"").filter(|_| bad.contains(&"mac")) {
             Some((before, mac)) => format!("{before}mac=\"{}", altered(mac)),

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use foxden_accounts::token::TokenSecrets;
+use foxden_http::ops::{self, OpsState, Version};
 use foxden_http::sync::{self, SyncState};
 use foxden_http::wire::{Peer, PublicUrl, Site};
 use foxden_model::{Clock, ManualClock, SeededChance};
@@ -20,6 +21,12 @@ use crate::signer::SECRET;
 
 /// The public address in every conversation, unless `server public-url=…` says otherwise.
 pub const PUBLIC_URL: &str = "https://sync.example.org";
+const VERSION: Version = Version {
+    source: "",
+    version: "1.2.3",
+    commit: "",
+    build: "",
+};
 /// When conversations begin, in milliseconds.
 const BEGINNING: i64 = 1_763_690_000_000;
 
@@ -33,6 +40,7 @@ pub struct Settings {
     is_strict_about_nodes: bool,
     backoff: u32,
     is_down: bool,
+    secret: String,
 }
 
 /// A server, and the clock it goes by.
@@ -52,6 +60,7 @@ impl Default for Settings {
             is_strict_about_nodes: false,
             backoff: 0,
             is_down: false,
+            secret: SECRET.to_owned(),
         }
     }
 }
@@ -68,6 +77,7 @@ impl Settings {
                 ("max-total-records", count) => self.limits.max_total_records = count.parse()?,
                 ("max-total-bytes", bytes) => self.limits.max_total_bytes = bytes.parse()?,
                 ("max-skew", seconds) => self.max_skew_seconds = Some(seconds.parse()?),
+                ("secret", text) => self.secret = text.replace('_', " "),
                 ("nodes", "strict") => self.is_strict_about_nodes = true,
                 ("backoff", seconds) => self.backoff = seconds.parse()?,
                 ("down", seconds) => (self.backoff, self.is_down) = (seconds.parse()?, true),
@@ -120,7 +130,7 @@ fn router(settings: &Settings, clock: &Arc<ManualClock>) -> Router {
     let chance = Arc::new(SeededChance::new(1));
     let engine = MemoryEngine::new(Arc::clone(&clock), chance);
     let storage = Storage::new(Arc::new(engine), settings.limits, settings.quota);
-    let secrets = Arc::new(TokenSecrets::new([], SECRET));
+    let secrets = Arc::new(TokenSecrets::new([], settings.secret.as_str()));
     let state = SyncState {
         max_skew_seconds: settings.max_skew_seconds,
         is_strict_about_nodes: settings.is_strict_about_nodes,
@@ -131,5 +141,9 @@ fn router(settings: &Settings, clock: &Arc<ManualClock>) -> Router {
     } else {
         state.backoff.ask(settings.backoff);
     }
-    sync::router(state)
+    let ops = ops::router(OpsState {
+        storage: Some(state.storage.clone()),
+        version: VERSION,
+    });
+    sync::router(state).merge(ops)
 }
