@@ -6,6 +6,7 @@
 //! - [`body`]: reads request bodies
 //! - [`reply`], [`refusal`]: answers
 //! - [`print`], [`percent`]: the spelling of JSON and of URLs
+//! - [`verifier`]: checks tokens, and remembers them for a while
 //! - [`backoff`]: asks clients to stay away
 
 mod backoff;
@@ -17,6 +18,7 @@ mod refusal;
 mod reply;
 mod target;
 mod v1_5;
+mod verifier;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub use backoff::Backoff;
 use refusal::Refusal;
 use reply::{Format, Reply};
 use target::{Place, Target};
+pub use verifier::Verifier;
 
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_SECONDS: u32 = 1_728_000;
@@ -46,8 +49,8 @@ const PREFLIGHT_SECONDS: u32 = 1_728_000;
 pub struct SyncState {
     /// Where objects are kept.
     pub storage: Storage,
-    /// What signs the tokens of this node.
-    pub secrets: Arc<TokenSecrets>,
+    /// What checks the tokens of this node.
+    pub verifier: Arc<Verifier>,
     /// Where clients find this node.
     pub site: Arc<Site>,
     /// What tells the time.
@@ -65,7 +68,7 @@ impl SyncState {
     pub fn new(storage: Storage, secrets: Arc<TokenSecrets>, site: Arc<Site>, clock: Arc<dyn Clock>) -> Self {
         Self {
             storage,
-            secrets,
+            verifier: Arc::new(Verifier::new(secrets)),
             site,
             clock,
             backoff: Arc::default(),

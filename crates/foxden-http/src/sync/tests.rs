@@ -26,15 +26,14 @@ fn state() -> SyncState {
         other_hosts: Vec::new(),
     };
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
-    SyncState::new(
-        storage,
-        Arc::new(TokenSecrets::new([], "secret")),
-        Arc::new(site),
-        clock,
-    )
+    SyncState::new(storage, Arc::new(secrets()), Arc::new(site), clock)
 }
 
-fn token(sync: &SyncState) -> Token {
+fn secrets() -> TokenSecrets {
+    TokenSecrets::new([], "secret")
+}
+
+fn token() -> Token {
     let claims = Claims {
         user: UserId(42),
         node: "https://sync.example.org",
@@ -44,7 +43,7 @@ fn token(sync: &SyncState) -> Token {
         hashed_fxa_uid: None,
         hashed_device_id: None,
     };
-    sync.secrets.mint(&claims, &SeededChance::new(2))
+    secrets().mint(&claims, &SeededChance::new(2))
 }
 
 fn request(token: &Token, method: &str, path: &str, body: Body) -> Request {
@@ -71,7 +70,7 @@ fn send(sync: &SyncState, request: Request) -> (StatusCode, String) {
 #[test]
 fn parallel_uploads_get_different_times() {
     let sync = state();
-    let token = token(&sync);
+    let token = token();
     let upload = |id: usize| {
         let body = format!(r#"[{{"id":"{id}","payload":"x"}}]"#);
         let (status, body) = send(&sync, request(&token, "POST", "/1.5/42/storage/c", body.into()));
@@ -121,7 +120,7 @@ impl http_body::Body for Pieces {
 #[test]
 fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
     let sync = state();
-    let token = token(&sync);
+    let token = token();
     let put = |breaks_off| {
         let left = br#"{"payload":"x"}"#.iter().rev().copied().collect();
         let body = Body::new(Pieces { left, breaks_off });
@@ -150,7 +149,7 @@ fn a_refusal_tells_the_log_why() {
         assert_eq!(note.user, Some(UserId(42)));
         note.why.unwrap_or_default().into_owned()
     };
-    let token = token(&sync);
+    let token = token();
     let info = "/1.5/42/info/collections";
     assert_eq!(why(request(&token, "GET", info, Body::empty())), "");
     assert_eq!(

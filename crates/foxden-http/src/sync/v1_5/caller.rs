@@ -5,7 +5,7 @@ use std::fmt;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, header};
-use foxden_accounts::token::{BadToken, Verified};
+use foxden_accounts::token::BadToken;
 use foxden_model::SyncTime;
 use ring::hmac;
 
@@ -67,9 +67,10 @@ fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<Hawk
         .ok_or(Denial::Anonymous)?;
     let header = header.to_str().map_err(|_| Denial::Header(BadHawk::Malformed))?;
     let hawk = HawkHeader::parse(header).map_err(Denial::Header)?;
-    let token = sync.secrets.verify(hawk.id).map_err(Denial::Token)?;
+    let checked = sync.verifier.verify(hawk.id).map_err(Denial::Token)?;
+    let token = &checked.token;
     check_time(sync, parts, target, token.expires)?;
-    check_signature(sync, parts, &hawk, &token)?;
+    check_signature(sync, parts, &hawk, &checked.key)?;
     let skew = hawk.ts.saturating_sub(sync.clock.seconds());
     if sync
         .max_skew_seconds
@@ -80,7 +81,7 @@ fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<Hawk
     if sync.is_strict_about_nodes && *token.node != *sync.site.public_url.base() {
         let ours = sync.site.public_url.base();
         return Err(Denial::OtherNode {
-            token: token.node,
+            token: token.node.clone(),
             ours,
         });
     }
@@ -106,7 +107,7 @@ fn check_signature(
     sync: &SyncState,
     parts: &Parts,
     hawk: &HawkHeader<'_>,
-    token: &Verified,
+    key: &hmac::Key,
 ) -> Result<(), Denial> {
     let url = &sync.site.public_url;
     // The public path may have been taken off by a proxy, or by our own server after it was noted here.
@@ -124,11 +125,10 @@ fn check_signature(
         host: url.host(),
         port: url.port(),
     };
-    let key = hmac::Key::new(hmac::HMAC_SHA256, token.key.as_str().as_bytes());
-    if hawk.is_signed_with(&key, &request) {
+    if hawk.is_signed_with(key, &request) {
         return Ok(());
     }
-    Err(why_not(&request, parts, |other| hawk.is_signed_with(&key, other)))
+    Err(why_not(&request, parts, |other| hawk.is_signed_with(key, other)))
 }
 
 /// Looks whether the signature holds for the host that the request itself names: the commonest mistake
