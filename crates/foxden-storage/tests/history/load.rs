@@ -1,0 +1,382 @@
+//! Clients that write and read at once, and the notes they take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foxden_model::{Chance, SeededChance, SyncTime};
+use foxden_storage::conformance::{Ground, Lab, collection, id, payload};
+use foxden_storage::{
+    BatchId, BatchPart, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, Order, Query, Selection,
+    Target, Write,
+};
+use tokio::task::JoinSet;
+
+const CLIENTS: u64 = 8;
+const CALLS: u64 = 400;
+pub(crate) const COLLECTIONS: [&str; 2] = ["bookmarks", "history"];
+const OBJECTS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// One call of one client. `start` and `end` count the beginnings and ends of all calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// A write that happened.
+    Wrote {
+        effect: Effect,
+        guard: Option<Noted>,
+        time: SyncTime,
+        before: u64,
+        after: u64,
+    },
+    /// A write that found nothing to do.
+    Idle { effect: Effect, time: SyncTime },
+    /// A write that a guard refused.
+    Refused { guard: Noted, modified: SyncTime },
+    /// A commit that came too late.
+    Lost { batch: BatchId },
+    /// A read of a whole collection, as id and payload.
+    Read {
+        collection: &'static str,
+        seen: Option<SyncTime>,
+        rows: Rows,
+        as_of: SyncTime,
+    },
+    /// A summary.
+    Summary {
+        modified: SyncTime,
+        collections: BTreeMap<String, SyncTime>,
+        as_of: SyncTime,
+    },
+}
+
+/// What a write does to the objects.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Put {
+        collection: &'static str,
+        rows: Rows,
+        batch: Option<BatchId>,
+    },
+    DeleteObject {
+        collection: &'static str,
+        object: &'static str,
+    },
+    DeleteCollection {
+        collection: &'static str,
+        keeps_name: bool,
+    },
+    DeleteAll,
+}
+
+/// A guard on a collection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noted {
+    pub(crate) collection: &'static str,
+    pub(crate) since: SyncTime,
+}
+
+pub(crate) type Rows = BTreeMap<String, String>;
+
+/// Lets all clients loose on one user and gives their notes, with a last look at everything.
+pub(crate) async fn run(ground: Ground, engine: Arc<dyn Engine>) -> Vec<Call> {
+    let lab = Lab::new(ground, engine);
+    let ticks = Arc::new(AtomicU64::new(0));
+    let batches = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        let client = Client {
+            lab: lab.clone(),
+            ticks: Arc::clone(&ticks),
+            batches: Arc::clone(&batches),
+            chance: SeededChance::new(number),
+            number,
+            seen: SyncTime::ZERO,
+            notes: Vec::new(),
+        };
+        clients.spawn(client.work());
+    }
+    let mut history = Vec::new();
+    while let Some(notes) = clients.join_next().await {
+        history.extend(notes.expect("no client panics"));
+    }
+    let mut last = Client {
+        lab,
+        ticks,
+        batches,
+        chance: SeededChance::new(CLIENTS),
+        number: CLIENTS,
+        seen: SyncTime::ZERO,
+        notes: Vec::new(),
+    };
+    last.summary().await;
+    for name in COLLECTIONS {
+        last.read(name).await;
+    }
+    history.extend(last.notes);
+    history
+}
+
+struct Client {
+    lab: Lab,
+    ticks: Arc<AtomicU64>,
+    /// Batches that anybody may commit.
+    batches: Arc<std::sync::Mutex<Vec<Open>>>,
+    chance: SeededChance,
+    number: u64,
+    /// A collection's time from the last look, to guard the next write by.
+    seen: SyncTime,
+    notes: Vec<Call>,
+}
+
+#[derive(Clone)]
+struct Open {
+    batch: BatchId,
+    collection: &'static str,
+    rows: Rows,
+}
+
+impl Client {
+    async fn work(mut self) -> Vec<Call> {
+        for round in 0..CALLS {
+            self.lab
+                .clock
+                .advance_millis([0, 0, 10, 30, -40, 70][self.draw(6)]);
+            let name = COLLECTIONS[self.draw(COLLECTIONS.len())];
+            match self.draw(16) {
+                0..5 => self.put(name, round, None).await,
+                5..8 => {
+                    let guard = Noted {
+                        collection: name,
+                        since: self.seen,
+                    };
+                    self.put(name, round, Some(guard)).await;
+                }
+                8 => {
+                    let object = OBJECTS[self.draw(OBJECTS.len())];
+                    self.write(
+                        Effect::DeleteObject {
+                            collection: name,
+                            object,
+                        },
+                        None,
+                    )
+                    .await;
+                }
+                9 => self.delete_much(name).await,
+                10 => self.stage(name, round).await,
+                11 => self.commit().await,
+                12..15 => self.read(name).await,
+                _ => self.summary().await,
+            }
+            tokio::task::yield_now().await;
+        }
+        self.notes
+    }
+
+    fn draw(&self, below: usize) -> usize {
+        let mut bytes = [0; 2];
+        self.chance.fill(&mut bytes);
+        usize::from(u16::from_le_bytes(bytes)) % below
+    }
+
+    fn tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// Up to three objects with a payload that nobody else writes, and of a length of its own.
+    fn rows(&self, round: u64) -> Rows {
+        let filler = "x".repeat(self.draw(20));
+        let text = format!("{} of {}{filler}", round, self.number);
+        let ids = (0..=self.draw(3)).map(|_| OBJECTS[self.draw(OBJECTS.len())]);
+        ids.map(|id| (id.to_owned(), text.clone())).collect()
+    }
+
+    async fn put(&mut self, collection: &'static str, round: u64, guard: Option<Noted>) {
+        let rows = self.rows(round);
+        self.write(
+            Effect::Put {
+                collection,
+                rows,
+                batch: None,
+            },
+            guard,
+        )
+        .await;
+    }
+
+    async fn delete_much(&mut self, collection: &'static str) {
+        let effect = match self.draw(5) {
+            0 => Effect::DeleteAll,
+            other => Effect::DeleteCollection {
+                collection,
+                keeps_name: other % 2 == 0,
+            },
+        };
+        self.write(effect, None).await;
+    }
+
+    async fn stage(&mut self, name: &'static str, round: u64) {
+        let rows = self.rows(round);
+        let part = BatchPart {
+            collection: collection(name),
+            batch: None,
+            guard: None,
+            patches: rows.iter().map(|(id, text)| payload(id, text)).collect(),
+            max_objects: 100,
+            max_bytes: 10_000,
+        };
+        let staged = self.lab.try_stage(part).await.expect("a batch can be opened");
+        let open = Open {
+            batch: staged.batch,
+            collection: name,
+            rows,
+        };
+        self.batches.lock().expect("no client panics").push(open);
+    }
+
+    /// Commits some batch, which another client may be committing, too.
+    async fn commit(&mut self) {
+        let open = {
+            let batches = self.batches.lock().expect("no client panics");
+            match batches.len() {
+                0 => return,
+                length => batches[length - 1 - self.draw(length.min(3))].clone(),
+            }
+        };
+        let effect = Effect::Put {
+            collection: open.collection,
+            rows: open.rows,
+            batch: Some(open.batch),
+        };
+        self.write(effect, None).await;
+    }
+
+    async fn write(&mut self, effect: Effect, guard: Option<Noted>) {
+        let write = Write {
+            guard: guard.map(|guard| Guard {
+                target: Target::Collection(collection(guard.collection)),
+                unmodified_since: guard.since,
+            }),
+            ..Write::new(change(&effect))
+        };
+        let start = self.tick();
+        let answer = self.lab.try_write(write).await;
+        let end = self.tick();
+        let what = match answer {
+            Ok(written) if written.changed => What::Wrote {
+                effect,
+                guard,
+                time: written.modified,
+                before: written.bytes_before,
+                after: written.bytes_after,
+            },
+            Ok(written) => What::Idle {
+                effect,
+                time: written.modified,
+            },
+            Err(EngineError::Stale { modified }) => {
+                let guard = guard.expect("only a guard refuses");
+                What::Refused { guard, modified }
+            }
+            Err(EngineError::NoSuchBatch) => match effect {
+                Effect::Put {
+                    batch: Some(batch), ..
+                } => What::Lost { batch },
+                other => panic!("no batch for {other:?}"),
+            },
+            // It happened in no part, and says so.
+            Err(EngineError::Busy) => return,
+            Err(other) => panic!("{other}"),
+        };
+        self.notes.push(Call { start, end, what });
+    }
+
+    pub(crate) async fn read(&mut self, name: &'static str) {
+        let mut query = Query::all(collection(name), Fields::Whole);
+        query.order = [Order::Newest, Order::Oldest, Order::Index][self.draw(3)];
+        query.cursor = Cursor::Start;
+        let start = self.tick();
+        let page = self.lab.page(&query).await;
+        let end = self.tick();
+        self.seen = page.modified.unwrap_or_default();
+        let rows = page
+            .rows
+            .iter()
+            .map(|row| (row.id.to_owned(), row.payload.to_owned()))
+            .collect();
+        let what = What::Read {
+            collection: name,
+            seen: page.modified,
+            rows,
+            as_of: page.as_of,
+        };
+        self.notes.push(Call { start, end, what });
+    }
+
+    async fn summary(&mut self) {
+        let start = self.tick();
+        let summary = self.lab.summary(Detail::Times).await;
+        let end = self.tick();
+        let collections = summary
+            .collections
+            .iter()
+            .map(|held| (held.name.to_string(), held.modified));
+        let what = What::Summary {
+            modified: summary.modified,
+            collections: collections.collect(),
+            as_of: summary.as_of,
+        };
+        self.notes.push(Call { start, end, what });
+    }
+}
+
+fn change(effect: &Effect) -> Change {
+    let patches = |rows: &Rows| rows.iter().map(|(id, text)| payload(id, text)).collect();
+    match effect {
+        Effect::Put {
+            collection: name,
+            batch: Some(batch),
+            ..
+        } => Change::CommitBatch {
+            collection: collection(name),
+            batch: batch.clone(),
+            patches: Vec::new(),
+        },
+        Effect::Put {
+            collection: name,
+            rows,
+            batch: None,
+        } => Change::Upsert {
+            collection: collection(name),
+            patches: patches(rows),
+        },
+        Effect::DeleteObject {
+            collection: name,
+            object,
+        } => Change::DeleteObjects {
+            collection: collection(name),
+            selection: Selection {
+                ids: Some(vec![id(object)]),
+                ..Selection::default()
+            },
+            order: Order::default(),
+            limit: None,
+            or_refuse: true,
+        },
+        Effect::DeleteCollection {
+            collection: name,
+            keeps_name,
+        } => Change::DeleteCollection {
+            collection: collection(name),
+            keeps_name: *keeps_name,
+        },
+        Effect::DeleteAll => Change::DeleteAll,
+    }
+}

@@ -1,0 +1,234 @@
+//! Histories spoilt on purpose: what the check cannot find, it does not prove.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use foxden_model::SyncTime;
+use foxden_storage::conformance::Ground;
+use foxden_storage::{BatchId, MemoryEngine};
+
+use crate::check::check;
+use crate::load::{self, COLLECTIONS, Call, Effect, Noted, Rows, What};
+
+/// Spoils a good history by `spoil`, which says whether it found something to spoil, and expects the
+/// check to notice.
+async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
+    let ground = Ground::new();
+    let engine = Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()));
+    let mut history = load::run(ground, engine).await;
+    assert_eq!(check(&history), Ok(()));
+    assert!(spoil(&mut history), "nothing to spoil");
+    assert!(check(&history).is_err(), "the fault was not found");
+}
+
+fn writes(history: &mut [Call]) -> impl Iterator<Item = &mut Call> {
+    history
+        .iter_mut()
+        .filter(|call| matches!(call.what, What::Wrote { .. }))
+}
+
+/// Where the calls of one kind stand in the history, by the order in which they began.
+fn places(history: &[Call], is_wanted: impl Fn(&What) -> bool) -> Vec<usize> {
+    let mut places: Vec<_> = (0..history.len())
+        .filter(|at| is_wanted(&history[*at].what))
+        .collect();
+    places.sort_by_key(|at| history[*at].start);
+    places
+}
+
+fn time(call: &mut Call) -> Option<&mut SyncTime> {
+    match &mut call.what {
+        What::Wrote { time, .. } => Some(time),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_a_time_given_twice() {
+    finds(|history| {
+        let times: Vec<_> = writes(history).filter_map(|call| time(call).copied()).collect();
+        let mut writes = writes(history);
+        writes
+            .nth(1)
+            .and_then(time)
+            .map(|time| *time = times[0])
+            .is_some()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_times_that_fall() {
+    finds(|history| {
+        let at = places(history, |what| matches!(what, What::Wrote { .. }));
+        let (early, late) = (at[at.len() / 4], at[at.len() * 3 / 4]);
+        let mut times = [early, late].map(|at| time(&mut history[at]).copied().unwrap_or_default());
+        times.reverse();
+        for (at, swapped) in [early, late].into_iter().zip(times) {
+            if let Some(time) = time(&mut history[at]) {
+                *time = swapped;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_half_a_write_in_a_read() {
+    finds(|history| {
+        let full = |what: &What| matches!(what, What::Read { rows, .. } if rows.len() > 1);
+        let Some(at) = places(history, full).pop() else {
+            return false;
+        };
+        match &mut history[at].what {
+            What::Read { rows, .. } => rows.pop_first().is_some(),
+            _ => false,
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_an_as_of_that_hides_a_write() {
+    finds(|history| {
+        let at = places(history, |what| matches!(what, What::Summary { .. }));
+        match &mut history[at[at.len() / 2]].what {
+            What::Summary { as_of, .. } => {
+                *as_of = as_of.plus_seconds(1000);
+                true
+            }
+            _ => false,
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_bytes_added_up_wrongly() {
+    finds(
+        |history| match writes(history).last().map(|call| &mut call.what) {
+            Some(What::Wrote { after, .. }) => {
+                *after += 1;
+                true
+            }
+            _ => false,
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_a_write_that_is_lost() {
+    finds(|history| {
+        let at = places(
+            history,
+            |what| matches!(what, What::Wrote { before, after, .. } if before != after),
+        );
+        history.remove(at[at.len() / 2]);
+        true
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_a_read_of_an_old_state() {
+    finds(|history| {
+        let at = places(history, |what| matches!(what, What::Summary { .. }));
+        let old = history[at[at.len() / 4]].what.clone();
+        history[at[at.len() * 3 / 4]].what = old;
+        true
+    })
+    .await;
+}
+
+/// Two reads within one long write may see it or not, but not first see it and then not.
+#[test]
+fn finds_a_read_that_goes_back() {
+    let write = put(0..100, 7, None, None);
+    assert_eq!(check(&[write.clone(), summary(10, 0), summary(20, 7)]), Ok(()));
+    assert_eq!(check(&[write.clone(), summary(10, 7), summary(20, 7)]), Ok(()));
+    assert!(check(&[write, summary(10, 7), summary(20, 0)]).is_err());
+}
+
+#[test]
+fn finds_a_guard_that_did_not_hold() {
+    let first = put(0..1, 7, None, None);
+    assert_eq!(check(&[first.clone(), put(2..3, 8, Some(7), None)]), Ok(()));
+    assert!(check(&[first, put(2..3, 8, Some(6), None)]).is_err());
+}
+
+#[test]
+fn finds_a_refusal_without_a_reason() {
+    let first = put(0..1, 7, None, None);
+    let refused = |since, modified| Call {
+        start: 2,
+        end: 3,
+        what: What::Refused {
+            guard: guard(since),
+            modified: at(modified),
+        },
+    };
+    assert_eq!(check(&[first.clone(), refused(6, 7)]), Ok(()));
+    assert!(check(&[first.clone(), refused(7, 7)]).is_err());
+    assert!(check(&[first, refused(6, 8)]).is_err());
+}
+
+#[test]
+fn finds_a_batch_committed_twice_or_lost() {
+    let lost = Call {
+        start: 2,
+        end: 3,
+        what: What::Lost {
+            batch: BatchId("one".into()),
+        },
+    };
+    let first = put(0..1, 7, None, Some("one"));
+    assert_eq!(check(&[first.clone(), lost.clone()]), Ok(()));
+    assert!(check(&[put(0..1, 7, None, Some("another")), lost]).is_err());
+    assert!(check(&[first, put(4..5, 8, None, Some("one"))]).is_err());
+}
+
+fn at(hundredths: i64) -> SyncTime {
+    SyncTime::from_hundredths(hundredths)
+}
+
+fn guard(since: i64) -> Noted {
+    Noted {
+        collection: COLLECTIONS[0],
+        since: at(since),
+    }
+}
+
+/// A write of nothing to the first collection.
+fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -> Call {
+    Call {
+        start: during.start,
+        end: during.end,
+        what: What::Wrote {
+            effect: Effect::Put {
+                collection: COLLECTIONS[0],
+                rows: Rows::new(),
+                batch: batch.map(|batch| BatchId(batch.into())),
+            },
+            guard: since.map(guard),
+            time: at(time),
+            before: 0,
+            after: 0,
+        },
+    }
+}
+
+/// A summary of a store that holds the first collection, or nothing at time zero.
+fn summary(start: u64, modified: i64) -> Call {
+    let collections = (modified > 0).then(|| (COLLECTIONS[0].to_owned(), at(modified)));
+    Call {
+        start,
+        end: start + 1,
+        what: What::Summary {
+            modified: at(modified),
+            collections: collections.into_iter().collect(),
+            as_of: at(modified),
+        },
+    }
+}
