@@ -36,10 +36,18 @@ export async function signUp(email, password, { keys = false, invite } = {}) {
   return { email, proof, answer: await call("POST", `/v1/account/create${keys ? "?keys=true" : ""}`, { body }) };
 }
 
-// Proves the password again for a session that the browser already has.
-export const signInAgain = (session, email, password) =>
-  prove(email, password, async (body) =>
-    call("POST", "/v1/session/reauth?keys=true", { authorization: await bearer(session), body: { ...body, reason: "login" } }));
+// Proves the password again for a session that the browser already has; should the server have ended that one
+// meanwhile, begins another.
+export async function signInAgain(session, email, password) {
+  const authorization = await bearer(session);
+  try {
+    return await prove(email, password, (body) =>
+      call("POST", "/v1/session/reauth?keys=true", { authorization, body: { ...body, reason: "login" } }));
+  } catch (refusal) {
+    if (refusal.errno !== 110) throw refusal;
+    return signIn(email, password, { keys: true });
+  }
+}
 
 // The key that everything is encrypted with. A key-fetch token works once, whatever comes of it.
 export async function fetchKey(keyFetchToken, unwrapBKey) {

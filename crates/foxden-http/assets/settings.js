@@ -27,7 +27,7 @@ async function open() {
     // The session may have been ended from elsewhere: then the password is asked for.
     if (await tryToShow()) return;
   }
-  await enter();
+  await enter(query.get("email") ?? user?.email);
   await showAll();
 }
 
@@ -41,8 +41,8 @@ async function tryToShow() {
   }
 }
 
-async function enter() {
-  const { email, answer } = await form("sign-in", { email: query.get("email") }, (typed) =>
+async function enter(address) {
+  const { email, answer } = await form("sign-in", { email: address }, (typed) =>
     signIn(checkEmail(typed.email), typed.password));
   me = { uid: answer.uid, email, session: answer.sessionToken, isBrowsers: false };
   const authorization = await hold(me.session);

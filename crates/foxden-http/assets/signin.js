@@ -26,7 +26,7 @@ async function walk() {
   const browser = await greet();
   if (!browser) return halt("menu");
   const user = browser.signedInUser;
-  if (user?.sessionToken && !asksForPassword) return already(user);
+  if (user?.sessionToken && !asksForPassword) await already(user);
 
   const person = await identify(user);
   const { uid } = person.answer;
@@ -58,11 +58,16 @@ function greet() {
   return meet(query.get("context") ?? undefined);
 }
 
+// There is nothing to do, unless a sign-in before was cut off after the browser got its session and before it
+// got its key: only the person can tell that, as it will not sync.
 function already({ email, uid }) {
   show("already", { email });
   const settings = document.getElementById("to-settings");
   settings.href = `/settings?${new URLSearchParams({ uid, email })}`;
   done({ words: "already" });
+  return new Promise((resolve) => {
+    document.getElementById("once-more").addEventListener("click", resolve);
+  });
 }
 
 // Who meanwhile, in another tab, signed in besides. Signing in over them would leave the browser with an
