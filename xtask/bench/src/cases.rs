@@ -100,18 +100,19 @@ fn spread(count: u64, port: u16, script: impl Fn(&Signer, u64) -> Script) -> Vec
 }
 
 async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
-    let ours = Process::foxden(program, Disk::AsItIs).await?;
-    let empty = ours.disk()?;
-    fill(&ours).await?;
-    let count = USERS * (OBJECTS + 45);
+    let filled = Process::foxden(program, Disk::AsItIs).await?;
+    fill(&filled).await?;
+    let each = filled.stop()? / (USERS * (OBJECTS + 45));
     figures.push(at_most(
         "disk per 300-byte object",
         "400 B",
         "370 B",
-        (ours.disk()? - empty) / count,
+        each,
         400,
-        "new ids, write-ahead log included",
+        "new ids; after a stop, all files",
     ));
+    let ours = Process::foxden(program, Disk::AsItIs).await?;
+    fill(&ours).await?;
     let bare = Process::reference("bare", Disk::AsItIs).await?;
     let get = |path: &'static str| move |signer: &Signer, _| vec![signer.request("GET", path, "")];
     let one = |signer: &Signer, n| {
