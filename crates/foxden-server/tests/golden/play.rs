@@ -11,6 +11,7 @@ use flate2::write::GzEncoder;
 use foxden_model::{Clock, SyncTime};
 
 use crate::conversation::{Conversation, Exchange, Expected, Step};
+use crate::keep;
 use crate::signer::{self, Signer};
 use crate::text::{self, Kept};
 use crate::world::{Settings, World};
@@ -75,6 +76,12 @@ impl Stage {
             return Ok(());
         }
         match word {
+            "keep" => {
+                let (name, words) = rest.split_once(' ').context("keep needs a name and what")?;
+                let text = keep::text(words, self.world()?)?;
+                self.kept.insert(name.to_owned(), text);
+                Ok(())
+            }
             "server" => {
                 ensure!(
                     self.world.is_none(),
@@ -145,6 +152,7 @@ impl Stage {
             now,
             number: self.sent,
             host: url.host(),
+            port: url.port(),
             node: &url.base(),
         })?;
         if let Some(authorization) = authorization {
@@ -225,8 +233,59 @@ fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
 fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     match surface {
         "sync" => broken_sync_promise(exchange, response),
+        "fxa" => broken_account_promise(exchange, response),
+        "token" => broken_token_promise(response),
         _ => None,
     }
+}
+
+/// Account server, section 5; and nobody elsewhere may read an answer.
+fn broken_account_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    if !get("timestamp").is_some_and(|time| is_whole(&time)) {
+        return Some("has a Timestamp in seconds");
+    }
+    if get("x-content-type-options").as_deref() != Some("nosniff") {
+        return Some("forbids to guess its type");
+    }
+    if get("cache-control").is_none() || get("access-control-allow-origin").is_some() {
+        return Some("says who may keep it, and lets no other page read it");
+    }
+    if !exchange.path.starts_with("/v1/") {
+        return None;
+    }
+    let body = serde_json::from_slice::<serde_json::Value>(response.body());
+    let is_bodiless = matches!(response.status().as_u16(), 204 | 302 | 304) || exchange.method == "HEAD";
+    match body {
+        _ if is_bodiless => None,
+        Err(_) => Some("is JSON"),
+        Ok(body) if response.status().is_success() && body.get("error").is_some() => {
+            Some("that is a success has no member error")
+        }
+        Ok(body) if !response.status().is_success() && body["code"] != response.status().as_u16() => {
+            Some("that is a refusal repeats its status as code")
+        }
+        Ok(_) => None,
+    }
+}
+
+/// Tokenserver, section 4.
+fn broken_token_promise(response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    if !get("x-timestamp").is_some_and(|time| is_whole(&time)) {
+        return Some("has an X-Timestamp in seconds");
+    }
+    if get("content-type").as_deref() != Some("application/json") {
+        return Some("is JSON");
+    }
+    if get("x-content-type-options").as_deref() != Some("nosniff") {
+        return Some("forbids to guess its type");
+    }
+    None
+}
+
+fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// D1.15 of the storage API: the time stands on every answer, with two decimals. And its other headers.

@@ -1,10 +1,11 @@
 //! Credentials, made from the protocol's documents alone: nothing here comes from the server's own code.
 
 use anyhow::{Context, Result, bail};
-use data_encoding::{BASE64URL, HEXLOWER_PERMISSIVE};
+use data_encoding::BASE64URL;
 use ring::hmac;
 
-use crate::hawk::{Credentials, Signed};
+use crate::peer::hawk::{Credentials, Signed};
+use crate::peer::onepw::TokenKeys;
 
 /// The secret that signs tokens in every conversation.
 pub const SECRET: &str = "a secret of golden conversations";
@@ -17,10 +18,11 @@ pub enum Signer {
     Plain(String),
     /// A storage token, with the words of the directive.
     Storage(Vec<(String, String)>),
-    /// A token of an account: its kind and its 64 digits.
+    /// A token of an account: its kind, its 64 digits, and the further words of the directive.
     Account {
         kind: String,
         token: String,
+        words: Vec<(String, String)>,
     },
 }
 
@@ -35,6 +37,7 @@ pub struct Request<'a> {
     /// Which request of the conversation it is.
     pub number: usize,
     pub host: &'a str,
+    pub port: u16,
     pub node: &'a str,
 }
 
@@ -45,22 +48,19 @@ impl Signer {
             "anonymous" => Self::Anonymous,
             "authorization" => Self::Plain(rest.to_owned()),
             "account" => {
-                let (kind, token) = rest.split_once(' ').unwrap_or(("sessionToken", rest));
+                let (words, plain): (Vec<&str>, Vec<&str>) =
+                    rest.split_whitespace().partition(|word| word.contains('='));
+                let (kind, token) = match plain[..] {
+                    [kind, token] => (kind, token),
+                    _ => ("sessionToken", plain.first().copied().unwrap_or_default()),
+                };
                 Self::Account {
                     kind: kind.to_owned(),
                     token: token.to_owned(),
+                    words: pairs(words.into_iter()),
                 }
             }
-            "hawk" => {
-                let words = rest
-                    .split_whitespace()
-                    .map(|word| word.split_once('=').unwrap_or((word, "")));
-                Self::Storage(
-                    words
-                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                        .collect(),
-                )
-            }
+            "hawk" => Self::Storage(pairs(rest.split_whitespace())),
             _ => return None,
         })
     }
@@ -71,16 +71,40 @@ impl Signer {
             Self::Anonymous => Ok(None),
             Self::Plain(header) => Ok(Some(header.clone())),
             Self::Storage(words) => storage(words, request).map(Some),
-            Self::Account { kind, token } => {
-                let credentials = account(kind, token)?;
-                let payload = (!request.body.is_empty()).then_some((request.content_type, request.body));
-                let nonce = format!("nonce{}", request.number);
-                Ok(Some(
-                    signed(request, request.host, request.now, &nonce, payload).header(&credentials),
-                ))
-            }
+            Self::Account { kind, token, words } => account(kind, token, words, request).map(Some),
         }
     }
+}
+
+fn pairs<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        (name.to_owned(), value.to_owned())
+    };
+    words.map(pair).collect()
+}
+
+fn account(kind: &str, token: &str, words: &[(String, String)], request: &Request<'_>) -> Result<String> {
+    let keys = TokenKeys::derive(token, kind);
+    let mut credentials = Credentials {
+        id: keys.id,
+        key: keys.auth_key,
+    };
+    let mut nonce = format!("nonce{}", request.number);
+    let mut payload = (!request.body.is_empty()).then_some((request.content_type, request.body));
+    let mut ts = 0;
+    for (name, value) in words {
+        match (name.as_str(), value.as_str()) {
+            ("ts", seconds) => ts = seconds.parse()?,
+            ("nonce", text) => text.clone_into(&mut nonce),
+            ("mac", "bad") => credentials.key.reverse(),
+            ("hash", "bad") => payload = Some((request.content_type, b"another body")),
+            ("hash", "none") => payload = None,
+            _ => bail!("account knows no {name}={value}"),
+        }
+    }
+    let signed = signed(request, request.host, request.now + ts, &nonce, payload);
+    Ok(signed.header(&credentials))
 }
 
 fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> {
@@ -136,7 +160,7 @@ fn signed<'a>(
         method: request.method,
         target: request.path,
         host,
-        port: 443,
+        port: request.port,
         payload,
         ts,
         nonce,
@@ -163,19 +187,6 @@ fn token(uid: u64, node: &str, expires: i64, secret: &str) -> Credentials {
         id,
         key: BASE64URL.encode(&key).into_bytes(),
     }
-}
-
-/// The id and key that follow from an account's token.
-fn account(kind: &str, token: &str) -> Result<Credentials> {
-    let token = HEXLOWER_PERMISSIVE
-        .decode(token.as_bytes())
-        .context("a token has 64 hex digits")?;
-    let info = format!("identity.mozilla.com/picl/v1/{kind}");
-    let derived = hkdf(&token, b"", info.as_bytes(), 64);
-    Ok(Credentials {
-        id: HEXLOWER_PERMISSIVE.encode(&derived[..32]),
-        key: derived[32..].to_vec(),
-    })
 }
 
 /// RFC 5869 with SHA-256.

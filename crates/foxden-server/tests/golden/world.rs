@@ -9,10 +9,14 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use foxden_accounts::token::TokenSecrets;
+use foxden_accounts::{Accounts, Cost, MIGRATIONS, NewUsers, Options, Parts, Role, SignUp};
+use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState, Version};
 use foxden_http::sync::{self, SyncState};
+use foxden_http::token::{self, TokenState};
 use foxden_http::wire::{Peer, PublicUrl, Site};
-use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_model::{Chance, Clock, ManualClock, SeededChance};
+use foxden_sql::Database;
 use foxden_storage::{Limits, MemoryEngine, Storage};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -26,6 +30,12 @@ const VERSION: Version = Version {
     version: "1.2.3",
     commit: "",
     build: "",
+};
+/// Hashes that cost nothing: nobody attacks a conversation.
+const CHEAP: Cost = Cost {
+    memory: 8,
+    passes: 1,
+    lanes: 1,
 };
 /// When conversations begin, in milliseconds.
 const BEGINNING: i64 = 1_763_690_000_000;
@@ -41,11 +51,17 @@ pub struct Settings {
     backoff: u32,
     is_down: bool,
     secret: String,
+    /// Whether nothing outside the machine can have sent the requests.
+    is_private: bool,
+    sign_up: Option<SignUp>,
+    new_users: NewUsers,
 }
 
 /// A server, and the clock it goes by.
 pub struct World {
     pub clock: Arc<ManualClock>,
+    is_private: bool,
+    accounts: Accounts,
     router: Router,
     runtime: tokio::runtime::Runtime,
 }
@@ -61,6 +77,9 @@ impl Default for Settings {
             backoff: 0,
             is_down: false,
             secret: SECRET.to_owned(),
+            is_private: false,
+            sign_up: None,
+            new_users: NewUsers::Welcome,
         }
     }
 }
@@ -81,6 +100,14 @@ impl Settings {
                 ("nodes", "strict") => self.is_strict_about_nodes = true,
                 ("backoff", seconds) => self.backoff = seconds.parse()?,
                 ("down", seconds) => (self.backoff, self.is_down) = (seconds.parse()?, true),
+                ("reach", "private") => {
+                    self.is_private = true;
+                    self.public_url = "http://127.0.0.1:5000".parse()?;
+                }
+                ("sign-up", "open") => self.sign_up = Some(SignUp::Open),
+                ("sign-up", "invite") => self.sign_up = Some(SignUp::Invite),
+                ("sign-up", "closed") => self.sign_up = Some(SignUp::Closed),
+                ("new-users", "refused") => self.new_users = NewUsers::Refused,
                 _ => bail!("there is no setting {word}"),
             }
         }
@@ -94,19 +121,52 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let router = router(settings, &clock);
+        let parts = Parts {
+            database: runtime.block_on(Database::in_memory(MIGRATIONS))?,
+            clock: Arc::clone(&clock) as _,
+            chance: Arc::new(SeededChance::new(2)),
+            node: settings.public_url.base(),
+            options: Options {
+                sign_up: settings.sign_up,
+                new_users: settings.new_users,
+                cost: CHEAP,
+                ..Options::default()
+            },
+        };
+        let accounts = runtime.block_on(Accounts::open(parts))?;
+        let router = router(settings, &clock, &accounts);
         Ok(Self {
             clock,
+            is_private: settings.is_private,
+            accounts,
             router,
             runtime,
         })
+    }
+
+    /// The code of a new invitation.
+    pub fn invitation(&self) -> Result<String> {
+        let invited = self.accounts.invite(Role::Member, "", None);
+        Ok(self.runtime.block_on(invited)?)
+    }
+
+    /// The newest code that waits for somebody.
+    pub fn waiting_code(&self, name: &str) -> Result<String> {
+        let codes = self.runtime.block_on(self.accounts.waiting_codes(name))?;
+        let newest = codes.into_iter().max_by_key(|code| code.expires);
+        Ok(newest.context("no code waits")?.code)
+    }
+
+    /// The code of a set-password link.
+    pub fn password_link(&self, name: &str) -> Result<String> {
+        Ok(self.runtime.block_on(self.accounts.password_link(name))?)
     }
 
     /// Sends a request and takes the whole answer.
     pub fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>> {
         request.extensions_mut().insert(Peer {
             address: Ipv4Addr::LOCALHOST.into(),
-            is_direct: false,
+            is_direct: self.is_private,
         });
         self.runtime.block_on(async {
             let Ok(response) = self.router.clone().oneshot(request).await;
@@ -120,17 +180,33 @@ impl World {
     }
 }
 
-fn router(settings: &Settings, clock: &Arc<ManualClock>) -> Router {
+fn router(settings: &Settings, clock: &Arc<ManualClock>, accounts: &Accounts) -> Router {
     let site = Arc::new(Site {
         public_url: settings.public_url.clone(),
-        is_loopback: false,
+        is_loopback: settings.is_private,
         other_hosts: Vec::new(),
     });
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let chance = Arc::new(SeededChance::new(1));
-    let engine = MemoryEngine::new(Arc::clone(&clock), chance);
+    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::clone(&chance));
     let storage = Storage::new(Arc::new(engine), settings.limits, settings.quota);
     let secrets = Arc::new(TokenSecrets::new([], settings.secret.as_str()));
+    let fxa = FxaState {
+        accounts: accounts.clone(),
+        storage: Some(storage.clone()),
+        site: Arc::clone(&site),
+        clock: Arc::clone(&clock),
+        chance: Arc::clone(&chance),
+    };
+    let token = TokenState {
+        accounts: accounts.clone(),
+        secrets: Arc::clone(&secrets),
+        site: Arc::clone(&site),
+        clock: Arc::clone(&clock),
+        chance,
+        duration: 3600,
+        node_type: Some("sqlite"),
+    };
     let state = SyncState {
         max_skew_seconds: settings.max_skew_seconds,
         is_strict_about_nodes: settings.is_strict_about_nodes,
@@ -145,5 +221,8 @@ fn router(settings: &Settings, clock: &Arc<ManualClock>) -> Router {
         storage: Some(state.storage.clone()),
         version: VERSION,
     });
-    sync::router(state).merge(ops)
+    sync::router(state)
+        .merge(ops)
+        .merge(fxa::router(fxa))
+        .merge(token::router(token))
 }

@@ -1,0 +1,30 @@
+//! Texts that a client works out for itself, or that an operator hands over, for `keep` directives.
+
+use anyhow::{Context, Result, bail};
+
+use crate::peer::onepw::{Stretched, TokenKeys};
+use crate::peer::sync_key::ProofKey;
+use crate::world::World;
+
+/// The text that the words after the name ask for.
+pub fn text(words: &str, world: &World) -> Result<String> {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    match verb {
+        "authpw" => {
+            let (email, password) = rest.split_once(' ').context("an address and a password")?;
+            Ok(Stretched::v1(email, password).auth_pw_hex())
+        }
+        "id" => {
+            let (kind, token) = rest.split_once(' ').context("a kind and a token")?;
+            Ok(TokenKeys::derive(token, kind).id)
+        }
+        "challenge" => {
+            let verifier = rest.to_owned();
+            Ok(ProofKey { verifier }.challenge())
+        }
+        "invitation" => world.invitation(),
+        "code" => world.waiting_code(rest),
+        "link" => world.password_link(rest),
+        _ => bail!("nothing is kept by {verb}"),
+    }
+}
