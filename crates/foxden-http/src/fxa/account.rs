@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use foxden_accounts::{AccountId, AuthPw, Login, NewAccount, SecretToken, Session, SignedIn};
+use foxden_accounts::{AccountId, AuthPw, Login, NewAccount, Removed, SecretToken, Session, SignedIn};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -151,10 +151,22 @@ pub(super) async fn login(
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
     let (address, auth_pw) = (ask.body.address()?, ask.body.auth_pw("authPW")?);
     let session = ask.by.as_ref();
-    fxa.accounts
+    let removed = fxa
+        .accounts
         .destroy(session, address, &auth_pw, &ask.visitor)
         .await?;
+    close_stores(&fxa, removed).await;
     Ok(Done {})
+}
+
+/// The account is gone whether or not its stores could be emptied now; a chore empties what is left.
+async fn close_stores(fxa: &FxaState, removed: Removed) {
+    let Some(storage) = &fxa.storage else { return };
+    for user in removed.stores {
+        if let Err(error) = storage.close(user).await {
+            tracing::warn!(%user, error = &error as &dyn std::error::Error, "a closed store is not empty yet");
+        }
+    }
 }
 
 /// `GET /v1/account/keys`

@@ -31,6 +31,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, delete, get, post};
 use foxden_accounts::Accounts;
 use foxden_model::{Chance, Clock};
+use foxden_storage::Storage;
 
 use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
 use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
@@ -40,6 +41,8 @@ use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
 pub struct FxaState {
     /// The accounts.
     pub accounts: Accounts,
+    /// The storage of this process, if it serves any: it refuses a closed account's stores at once.
+    pub storage: Option<Storage>,
     /// Where this server is found.
     pub site: Arc<Site>,
     /// The time that signatures are compared with.
