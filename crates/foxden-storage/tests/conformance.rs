@@ -1,6 +1,6 @@
 //! Every engine keeps every promise: one test for each sentence and engine.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use foxden_storage::conformance::Ground;
@@ -20,26 +20,12 @@ mod sqlite {
     use super::*;
 
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        let options = SqliteOptions::new(fresh_folder());
+        let options = SqliteOptions::new(ground.folder().join("storage"));
         let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 
     foxden_storage::conformance_tests!(open);
-}
-
-/// An empty folder of this test's own, found again and emptied by its next run.
-fn fresh_folder() -> PathBuf {
-    let thread = std::thread::current();
-    let test = thread
-        .name()
-        .expect("the test harness names threads after tests")
-        .replace("::", "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).expect("the folder is ours");
-    }
-    folder
 }
 
 /// A sentence that is written down and never run would prove nothing.

@@ -8,7 +8,6 @@ mod run;
 #[path = "model/steps.rs"]
 mod steps;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foxden_storage::conformance::Ground;
@@ -51,27 +50,13 @@ mod sqlite {
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
         let options = SqliteOptions {
             files: 2,
-            ..SqliteOptions::new(fresh_folder())
+            ..SqliteOptions::new(ground.folder().join("storage"))
         };
         let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 
     equals_memory!(open);
-}
-
-/// An empty folder of this test's own, emptied for each of its cases.
-fn fresh_folder() -> PathBuf {
-    let thread = std::thread::current();
-    let test = thread
-        .name()
-        .expect("the test harness names threads after tests")
-        .replace("::", "-");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("model-{test}"));
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).expect("the folder is ours");
-    }
-    folder
 }
 
 fn compare(time: Time, open: &impl AsyncFn(&Ground) -> Arc<dyn Engine>) {
