@@ -15,7 +15,7 @@ const PROFILE_SCOPE = "profile";
 const DESKTOP = "5882386c6d801776";
 
 const query = new URLSearchParams(location.search);
-const canSignUp = document.getElementById("stage").dataset.signUp === "open";
+const canSignUp = "signUp" in document.getElementById("stage").dataset;
 // Desktop before 2025 fetches the keys itself and has no flow of its own.
 const isOldDesktop = query.get("context") === "fx_desktop_v3" && !query.has("keys_jwk");
 // A browser that is signed in without a key asks for the password here.

@@ -35,8 +35,9 @@ use axum::routing::get;
 use foxden_model::Clock;
 
 use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
+pub use foxden_accounts::SignUp;
 use page::House;
-pub use page::{Outlook, SignUp};
+pub use page::Outlook;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \

@@ -6,39 +6,11 @@ use askama::Template;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
+use foxden_accounts::SignUp;
 
 use super::assets::Assets;
 use super::{PagesState, qr};
 use crate::wire::Site;
-
-/// Who may make an account here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignUp {
-    /// Whoever can open the page.
-    Open,
-    /// Whoever has an invitation.
-    Invite,
-    /// The operator alone.
-    Closed,
-}
-
-impl SignUp {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Invite => "invite",
-            Self::Closed => "closed",
-        }
-    }
-
-    pub(super) const fn is_open(self) -> bool {
-        matches!(self, Self::Open)
-    }
-
-    pub(super) const fn is_by_invitation(self) -> bool {
-        matches!(self, Self::Invite)
-    }
-}
 
 /// How the server fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,13 +115,23 @@ impl Page {
     }
 
     /// Who may make an account, for whoever sent this request.
-    pub(super) fn sign_up(&self) -> SignUp {
+    fn sign_up(&self) -> SignUp {
         let default = if self.is_private {
             SignUp::Open
         } else {
             SignUp::Invite
         };
         self.house.0.state.sign_up.unwrap_or(default)
+    }
+
+    /// Whether whoever sent this request may make an account.
+    pub(super) fn is_open(&self) -> bool {
+        self.sign_up() == SignUp::Open
+    }
+
+    /// Whether an invitation would let them.
+    pub(super) fn is_by_invitation(&self) -> bool {
+        self.sign_up() == SignUp::Invite
     }
 
     pub(super) fn is_https(&self) -> bool {
