@@ -1,0 +1,155 @@
+//! Compresses answers for clients that take it.
+
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, HttpBody};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::{Response, StatusCode};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body::Frame;
+
+/// Bytes below which compressing is not worth its own header.
+const LEAST: u64 = 1024;
+/// Compressed bytes after which a piece is sent.
+const CHUNK: usize = 16 * 1024;
+
+/// Compresses an answer if it is a long one and the client takes it.
+pub(super) fn compress(response: Response<Body>, request: &HeaderMap) -> Response<Body> {
+    let is_long = response
+        .body()
+        .size_hint()
+        .upper()
+        .is_none_or(|bytes| bytes >= LEAST);
+    if response.status() != StatusCode::OK || !is_long {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    parts
+        .headers
+        .insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if !takes_gzip(request) {
+        return Response::from_parts(parts, body);
+    }
+    parts
+        .headers
+        .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let gzip = Gzip {
+        plain: body,
+        encoder: Some(encoder),
+    };
+    Response::from_parts(parts, Body::new(gzip))
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accept = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
+    accept.unwrap_or_default().split(',').any(|coding| {
+        let mut pieces = coding.split(';').map(str::trim);
+        let is_gzip = pieces
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        is_gzip && !pieces.any(is_quality_of_zero)
+    })
+}
+
+fn is_quality_of_zero(piece: &str) -> bool {
+    let quality = piece.strip_prefix("q=");
+    quality
+        .is_some_and(|quality| quality.starts_with('0') && quality.bytes().all(|b| matches!(b, b'0' | b'.')))
+}
+
+struct Gzip {
+    plain: Body,
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl HttpBody for Gzip {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        while self.encoder.is_some() {
+            let frame = ready!(Pin::new(&mut self.plain).poll_frame(context)).transpose();
+            match frame.and_then(|frame| self.take(frame).map_err(axum::Error::new)) {
+                Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.encoder = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Gzip {
+    /// Takes a piece of the plain body in, or its end, and gives what is ready to be sent.
+    fn take(&mut self, frame: Option<Frame<Bytes>>) -> std::io::Result<Option<Bytes>> {
+        let Some(frame) = frame else {
+            let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
+            return Ok(rest.map(Bytes::from));
+        };
+        let (Ok(data), Some(encoder)) = (frame.into_data(), &mut self.encoder) else {
+            return Ok(None);
+        };
+        encoder.write_all(&data)?;
+        let is_ready = encoder.get_ref().len() >= CHUNK;
+        Ok(is_ready.then(|| std::mem::take(encoder.get_mut()).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn answer(body: &str, accepted: &str) -> (HeaderMap, Vec<u8>) {
+        let mut request = HeaderMap::new();
+        request.insert(header::ACCEPT_ENCODING, accepted.parse().unwrap());
+        let response = compress(Response::new(Body::from(body.to_owned())), &request);
+        let (parts, body) = response.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
+        (parts.headers, bytes.to_vec())
+    }
+
+    #[test]
+    fn long_answers_are_compressed_for_those_who_take_it() {
+        let long = (0..100_000)
+            .map(|number: u32| number.to_string())
+            .collect::<Vec<_>>()
+            .join(" ");
+        let (headers, bytes) = answer(&long, "br, gzip;q=0.5, deflate");
+        assert_eq!(headers[header::CONTENT_ENCODING], "gzip");
+        let mut plain = String::new();
+        GzDecoder::new(&bytes[..]).read_to_string(&mut plain).unwrap();
+        assert_eq!(plain, long);
+    }
+
+    #[test]
+    fn others_get_them_as_they_are() {
+        let long = "x".repeat(2000);
+        for accepted in ["", "identity", "gzip;q=0", "gzip; q=0.000", "x-gzipped"] {
+            let (headers, bytes) = answer(&long, accepted);
+            assert!(!headers.contains_key(header::CONTENT_ENCODING), "{accepted}");
+            assert_eq!(bytes, long.as_bytes(), "{accepted}");
+            assert_eq!(headers[header::VARY], "Accept-Encoding");
+        }
+        let (headers, _) = answer("short", "gzip");
+        assert!(!headers.contains_key(header::CONTENT_ENCODING));
+    }
+}
