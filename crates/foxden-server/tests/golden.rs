@@ -1,6 +1,7 @@
 //! Golden conversations: what goes over the wire, byte by byte, in files that people read.
 //!
-//! Each `tests/golden/<surface>/*.http` is one test. It begins with comments that say what it promises,
+//! Each `tests/golden/<surface>/*.http` is one test; those of `sync` are two, as objects are kept in memory or in
+//! SQLite files. It begins with comments that say what it promises,
 //! and then tells requests and their answers in order, in a server of its own with an empty store:
 //!
 //! ```text
@@ -62,91 +63,112 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use conversation::Conversation;
+use world::Place;
+
+/// One conversation, held with one kind of server.
+struct Test {
+    name: String,
+    path: PathBuf,
+    surface: String,
+    place: Place,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let filters: Vec<&String> = arguments
+    let (flags, filters): (Vec<&str>, Vec<&str>) = arguments
         .iter()
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    let files = files().expect("the folder of conversations can be read");
-    let wanted = files.iter().filter(|(name, _)| {
-        !has("--ignored") && (filters.is_empty() || filters.iter().any(|&filter| name.contains(filter)))
-    });
+        .map(String::as_str)
+        .partition(|argument| argument.starts_with('-'));
+    let is_wanted = |test: &Test| {
+        // No conversation is ever ignored.
+        !flags.contains(&"--ignored")
+            && (filters.is_empty() || filters.iter().any(|filter| test.name.contains(filter)))
+    };
+    let tests = tests().expect("the folder of conversations can be read");
+    let wanted = tests.iter().filter(|test| is_wanted(test));
+    if flags.contains(&"--list") {
+        wanted.for_each(|test| println!("{}: test", test.name));
+        return ExitCode::SUCCESS;
+    }
+    let is_update = flags.contains(&"--update");
     let (mut passed, mut failures) = (0, Vec::new());
-    for (name, path) in wanted {
-        if has("--list") {
-            println!("{name}: test");
-            continue;
-        }
-        match run(path, has("--update")) {
+    for test in wanted {
+        let name = &test.name;
+        match test.run(is_update) {
             Ok(()) => {
                 println!("test {name} ... ok");
                 passed += 1;
             }
             Err(error) => {
                 println!("test {name} ... FAILED");
-                failures.push((name, error));
+                failures.push(format!("---- {name} ----\n{error:#}"));
             }
         }
     }
-    for (name, error) in &failures {
-        println!("\n---- {name} ----\n{error:#}");
-    }
-    let outcome = if failures.is_empty() { "ok" } else { "FAILED" };
+    let (outcome, code) = if failures.is_empty() {
+        ("ok", ExitCode::SUCCESS)
+    } else {
+        ("FAILED", ExitCode::FAILURE)
+    };
+    println!("\n{}", failures.join("\n\n"));
     println!(
-        "\ntest result: {outcome}. {passed} passed; {} failed; 0 ignored\n",
+        "test result: {outcome}. {passed} passed; {} failed; 0 ignored\n",
         failures.len()
     );
-    if failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    code
 }
 
-/// Plays one conversation, or writes down how it goes now.
-fn run(path: &Path, is_update: bool) -> Result<()> {
-    let text = fs::read_to_string(path)?;
-    let conversation = Conversation::parse(&text)?;
-    let surface = path.parent().and_then(Path::file_name).unwrap_or_default();
-    let answers = play::play(&conversation, &surface.to_string_lossy())?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    if is_update {
-        let now = conversation.with_answers(&answers);
-        if now != text {
-            fs::write(path, now).with_context(|| format!("{file} cannot be written"))?;
+impl Test {
+    /// Plays the conversation, or writes down how it goes now.
+    fn run(&self, is_update: bool) -> Result<()> {
+        let text = fs::read_to_string(&self.path)?;
+        let conversation = Conversation::parse(&text)?;
+        let answers = play::play(&conversation, &self.surface, self.place)?;
+        // All kinds of servers answer alike, so what one of them answers is enough.
+        if is_update && self.place == Place::Memory {
+            let now = conversation.with_answers(&answers);
+            if now != text {
+                fs::write(&self.path, now).context("it cannot be written")?;
+            }
+            return Ok(());
         }
-        return Ok(());
+        let differences = answers.into_iter().filter_map(|answer| answer.difference);
+        let differences: Vec<String> = differences.collect();
+        ensure!(differences.is_empty(), "{}", differences.join("\n\n"));
+        Ok(())
     }
-    let differences: Vec<String> = answers
-        .into_iter()
-        .filter_map(|answer| answer.difference)
-        .collect();
-    anyhow::ensure!(differences.is_empty(), "{}", differences.join("\n\n"));
-    Ok(())
 }
 
-/// All conversations, by the name of their test.
-fn files() -> Result<Vec<(String, PathBuf)>> {
+/// All conversations with all servers, by name.
+fn tests() -> Result<Vec<Test>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut files = Vec::new();
-    for surface in fs::read_dir(folder)? {
-        let surface = surface?;
-        if !surface.file_type()?.is_dir() {
+    let mut tests = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
             continue;
         }
-        for file in fs::read_dir(surface.path())? {
+        let surface = entry.file_name().to_string_lossy().into_owned();
+        for file in fs::read_dir(entry.path())? {
             let path = file?.path();
-            if path.extension().is_some_and(|extension| extension == "http") {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                files.push((format!("{}::{stem}", surface.file_name().to_string_lossy()), path));
+            if path.extension().is_none_or(|extension| extension != "http") {
+                continue;
+            }
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let test = |place, ending| Test {
+                name: format!("{surface}::{stem}{ending}"),
+                path: path.clone(),
+                surface: surface.clone(),
+                place,
+            };
+            tests.push(test(Place::Memory, ""));
+            if surface == "sync" {
+                tests.push(test(Place::Sqlite, "::sqlite"));
             }
         }
     }
-    files.sort();
-    Ok(files)
+    tests.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(tests)
 }

@@ -14,7 +14,7 @@ use crate::conversation::{Conversation, Exchange, Expected, Step};
 use crate::keep;
 use crate::signer::{self, Signer};
 use crate::text::{self, Kept};
-use crate::world::{Settings, World};
+use crate::world::{Place, Settings, World};
 
 /// The longest body that is written down; of a longer one `{*}` is.
 const LONGEST: usize = 3000;
@@ -28,9 +28,9 @@ pub struct Answered {
 }
 
 /// Plays it from the beginning to the end.
-pub fn play(conversation: &Conversation, surface: &str) -> Result<Vec<Answered>> {
+pub fn play(conversation: &Conversation, surface: &str, place: Place) -> Result<Vec<Answered>> {
     let mut stage = Stage {
-        settings: Settings::default(),
+        settings: Settings::kept_in(place),
         world: None,
         signer: Signer::Anonymous,
         kept: Kept::new(),

@@ -1,8 +1,12 @@
-//! The server that a conversation is held with: every surface over engines in memory, a clock that is
-//! moved by hand, and chance that follows from a seed.
+//! The server that a conversation is held with: every surface, a clock that is moved by hand, and chance
+//! that follows from a seed. Storage is held with twice: kept in memory and in SQLite files.
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -17,7 +21,7 @@ use foxden_http::token::{self, TokenState};
 use foxden_http::wire::{Peer, PublicUrl, Site};
 use foxden_model::{Chance, Clock, ManualClock, SeededChance};
 use foxden_sql::Database;
-use foxden_storage::{Limits, MemoryEngine, Storage};
+use foxden_storage::{Engine, Limits, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -40,9 +44,17 @@ const CHEAP: Cost = Cost {
 /// When conversations begin, in milliseconds.
 const BEGINNING: i64 = 1_763_690_000_000;
 
+/// Where objects are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Memory,
+    Sqlite,
+}
+
 /// What `server` directives may change.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    place: Place,
     pub public_url: PublicUrl,
     limits: Limits,
     quota: Option<u64>,
@@ -62,13 +74,27 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     is_private: bool,
     accounts: Accounts,
+    // Dropped before the folder, so that no file in it is open any more.
     router: Router,
     runtime: tokio::runtime::Runtime,
+    _folder: Option<Folder>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+/// A folder that goes when its conversation ends.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left over lies in the folder for such things.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Settings {
+    /// What holds unless a conversation says otherwise.
+    pub fn kept_in(place: Place) -> Self {
         Self {
+            place,
             public_url: PUBLIC_URL.parse().expect("an address"),
             limits: Limits::default(),
             quota: None,
@@ -82,9 +108,7 @@ impl Default for Settings {
             new_users: NewUsers::Welcome,
         }
     }
-}
 
-impl Settings {
     /// Takes the words of a `server` directive.
     pub fn change(&mut self, words: &str) -> Result<()> {
         for word in words.split_whitespace() {
@@ -134,13 +158,17 @@ impl World {
             },
         };
         let accounts = runtime.block_on(Accounts::open(parts))?;
-        let router = router(settings, &clock, &accounts);
+        let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
+        let (engine, folder) = engine(settings.place, &clock, &chance)?;
+        let storage = Storage::new(engine, settings.limits, settings.quota);
+        let router = router(settings, &clock, chance, &accounts, storage);
         Ok(Self {
             clock,
             is_private: settings.is_private,
             accounts,
             router,
             runtime,
+            _folder: folder,
         })
     }
 
@@ -180,16 +208,46 @@ impl World {
     }
 }
 
-fn router(settings: &Settings, clock: &Arc<ManualClock>, accounts: &Accounts) -> Router {
+fn engine(
+    place: Place,
+    clock: &Arc<ManualClock>,
+    chance: &Arc<dyn Chance>,
+) -> Result<(Arc<dyn Engine>, Option<Folder>)> {
+    static OPENED: AtomicU32 = AtomicU32::new(0);
+    let (clock, chance): (Arc<dyn Clock>, _) = (Arc::clone(clock) as _, Arc::clone(chance));
+    match place {
+        Place::Memory => Ok((Arc::new(MemoryEngine::new(clock, chance)), None)),
+        Place::Sqlite => {
+            let number = OPENED.fetch_add(1, Ordering::Relaxed);
+            let name = format!("foxden-golden-{}-{number}", std::process::id());
+            let folder = Folder(std::env::temp_dir().join(name));
+            let options = SqliteOptions {
+                folder: folder.0.clone(),
+                files: 1,
+                cached_users: 100,
+                patience: Duration::from_secs(10),
+            };
+            Ok((
+                Arc::new(SqliteEngine::open(options, clock, chance)?),
+                Some(folder),
+            ))
+        }
+    }
+}
+
+fn router(
+    settings: &Settings,
+    clock: &Arc<ManualClock>,
+    chance: Arc<dyn Chance>,
+    accounts: &Accounts,
+    storage: Storage,
+) -> Router {
     let site = Arc::new(Site {
         public_url: settings.public_url.clone(),
         is_loopback: settings.is_private,
         other_hosts: Vec::new(),
     });
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::clone(&chance));
-    let storage = Storage::new(Arc::new(engine), settings.limits, settings.quota);
     let secrets = Arc::new(TokenSecrets::new([], settings.secret.as_str()));
     let fxa = FxaState {
         accounts: accounts.clone(),
