@@ -91,15 +91,15 @@ impl DataFile {
 
     /// As of when a read speaks that looks only after asking this.
     fn horizon(&self, now: SyncTime) -> SyncTime {
-        let under_way = SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst));
-        let horizon = now.min(under_way).before();
+        let told = now.before();
         // A hundredth is long: nearly always another reader has told it already.
-        if self.outside.told.load(Ordering::SeqCst) < horizon.hundredths() {
-            self.outside
-                .told
-                .fetch_max(horizon.hundredths(), Ordering::SeqCst);
+        if self.outside.told.load(Ordering::SeqCst) < told.hundredths() {
+            self.outside.told.fetch_max(told.hundredths(), Ordering::SeqCst);
         }
-        horizon
+        // Only now: a write that begins after this look learns what was told, and one that began before
+        // it is seen here.
+        let under_way = SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst));
+        told.min(under_way.before())
     }
 
     /// The times of the user's collections; their counts may still hold what has expired.
