@@ -3,7 +3,7 @@
 use super::lab::{commit, part};
 use super::{Lab, collection, id, payload};
 use crate::command::{BatchId, Change, Detail, Field, Guard, Patch, Selection, Target, Ttl, Write};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess, MAX_COLLECTIONS};
 
 /// Nothing of a batch is read, listed or counted before its commit, and everything after it.
 pub async fn a_batch_is_unseen_until_committed(lab: &Lab) {
@@ -167,6 +167,21 @@ pub async fn a_refused_commit_leaves_the_batch_open(lab: &Lab) {
     lab.commit("bookmarks", &batch).await;
     assert_eq!(lab.payload("bookmarks", "a").await, "staged");
     assert_eq!(lab.get("bookmarks", "c").await, None);
+}
+
+/// So does a commit refused because it would make one collection too many.
+pub async fn a_commit_of_one_collection_too_many_leaves_the_batch_open(lab: &Lab) {
+    let batch = lab.open("one-more", [payload("a", "one")]).await;
+    for number in 0..MAX_COLLECTIONS {
+        lab.upsert(&format!("c{number}"), []).await;
+    }
+    let time = lab.store_time().await;
+    let refused = lab.try_commit("one-more", &batch).await;
+    assert!(matches!(refused, Err(EngineError::TooManyCollections)));
+    assert_eq!(lab.store_time().await, time);
+    lab.delete_collection("c0", false).await;
+    lab.commit("one-more", &batch).await;
+    assert_eq!(lab.payload("one-more", "a").await, "one");
 }
 
 /// A batch can be used until two hours after it was opened, however late its last part came.

@@ -42,6 +42,7 @@ macro_rules! conformance_tests {
                 lives_count_from_the_commit,
                 a_batch_ends_with_its_commit,
                 a_refused_commit_leaves_the_batch_open,
+                a_commit_of_one_collection_too_many_leaves_the_batch_open,
                 a_batch_lives_two_hours_from_its_opening,
                 a_batch_belongs_to_its_user_and_collection,
                 a_part_too_large_is_refused_as_a_whole,
@@ -183,6 +184,8 @@ macro_rules! conformance_tests {
                 readers_never_see_half_a_write,
                 summaries_and_pages_never_go_back,
                 one_commit_wins,
+                parts_appended_at_once_are_all_kept,
+                users_at_once_do_not_meet,
             ],
         }
     };

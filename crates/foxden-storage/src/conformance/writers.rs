@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use foxden_model::SyncTime;
+use foxden_model::{Clock, SyncTime};
 use tokio::task::JoinSet;
 
 use super::{Lab, collection, id, payload};
@@ -150,4 +150,47 @@ pub async fn one_commit_wins(lab: &Lab) {
         lab.clock.tick();
     }
     assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["a"]);
+}
+
+/// Parts appended to one batch at once are all kept, each whole.
+pub async fn parts_appended_at_once_are_all_kept(lab: &Lab) {
+    let batch = lab.open("bookmarks", []).await;
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let (lab, batch) = (lab.clone(), batch.clone());
+        clients.spawn(async move {
+            for round in 0..ROUNDS {
+                let patches = ["a", "b"].map(|half| payload(&format!("{client}-{round}-{half}"), half));
+                lab.append("bookmarks", &batch, patches).await;
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.expect("every part is taken");
+    }
+    lab.commit("bookmarks", &batch).await;
+    let held = lab.held("bookmarks").await.map(|held| held.count);
+    assert_eq!(held, Some((CLIENTS * ROUNDS * 2) as u64));
+}
+
+/// Users who write at once each find their own, at times that only their own writes moved.
+pub async fn users_at_once_do_not_meet(lab: &Lab) {
+    let now = lab.clock.now();
+    let mut users = JoinSet::new();
+    for user in 1..=CLIENTS as u64 {
+        let lab = lab.of_user(user);
+        users.spawn(async move {
+            for round in 0..ROUNDS as u64 {
+                let time = lab.put("bookmarks", "a", &format!("{user} {round}")).await;
+                assert_eq!(lab.payload("bookmarks", "a").await, format!("{user} {round}"));
+                assert_eq!(lab.store_time().await, time);
+            }
+            lab.store_time().await
+        });
+    }
+    let last = (0..ROUNDS).fold(now.before(), |time, _| time.next());
+    while let Some(time) = users.join_next().await {
+        let time = time.expect("no user meets another");
+        assert_eq!(time, last);
+    }
 }
