@@ -5,7 +5,7 @@ const NAME = "account_updates";
 
 // `reason`: "absent" (the browser does not listen to this page), "silent" (no answer came in time) or
 // "refused" (it said no; the message says why).
-export class ChannelError extends Error {
+class ChannelError extends Error {
   constructor(reason, message = reason) {
     super(message);
     this.reason = reason;

@@ -1,7 +1,7 @@
 // The list of what is signed in to an account.
 
 import { call } from "./api.js";
-import { doneBelow, wrong } from "./stage.js";
+import { complain, doneBelow } from "./stage.js";
 
 const DAY_MS = 86_400_000;
 const ASLEEP_DAYS = 90;
@@ -61,6 +61,6 @@ async function disconnect(client, name, item, button, authorization) {
     doneBelow({ words: "disconnected" }, { name });
   } catch (refusal) {
     button.disabled = false;
-    wrong(String(refusal.errno), { detail: refusal.message });
+    complain(refusal);
   }
 }

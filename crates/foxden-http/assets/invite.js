@@ -1,11 +1,11 @@
 // Makes an account from an invitation, in any browser. The code stands behind the # of the address, so no
 // log ever holds it.
 
-import { bearer, call, Refusal } from "./api.js";
+import { bearer, call } from "./api.js";
 import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { signUp } from "./person.js";
-import { checkEmail, checkNewPassword, done, form, show, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, complain, done, form, show, wrong } from "./stage.js";
 
 async function welcome() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
@@ -37,5 +37,5 @@ function halt(error) {
 
 welcome().catch((error) => {
   show("stopped");
-  wrong(String(error instanceof Refusal ? error.errno : "unknown"), { detail: error.message });
+  complain(error);
 });

@@ -2,7 +2,7 @@
 
 import { bearer, call, Refusal } from "./api.js";
 import { stretch } from "./onepw.js";
-import { checkEmail, checkNewPassword, Detour, done, form, Mend, show, triesLeft, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, complain, Detour, done, form, Mend, show, triesLeft, wrong } from "./stage.js";
 
 async function reset() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
@@ -83,5 +83,5 @@ function halt(error) {
 
 reset().catch((error) => {
   show("stopped");
-  wrong(String(error.errno ?? "unknown"), { detail: error.message });
+  complain(error);
 });

@@ -7,7 +7,7 @@ import { confirm, wantsCode } from "./code.js";
 import { showDevices } from "./devices.js";
 import { changePassword, closeAccount, signIn } from "./person.js";
 import { shrink } from "./picture.js";
-import { checkEmail, checkNewPassword, done, doneBelow, form, handle, Mend, show, waiting, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, complain, done, doneBelow, form, handle, Mend, show, waiting, wrong } from "./stage.js";
 
 const DESKTOP = "5882386c6d801776";
 const LOGIN_PATIENCE_MS = 60_000;
@@ -120,7 +120,7 @@ async function savePicture(event) {
     await call("POST", "/v1/avatar/upload", { authorization: await bearer(me.session), body });
     await pictureChanged();
   } catch (refusal) {
-    wrong(String(refusal.errno), { detail: refusal.message });
+    complain(refusal);
   } finally {
     event.target.value = "";
   }
@@ -134,7 +134,7 @@ async function removePicture() {
     await call("DELETE", `/v1/avatar/${id}`, { authorization });
     await pictureChanged();
   } catch (refusal) {
-    wrong(String(refusal.errno), { detail: refusal.message });
+    complain(refusal);
   }
 }
 
@@ -193,5 +193,5 @@ function halt(error) {
 
 open().catch((error) => {
   show("stopped");
-  wrong(error.errno === undefined ? `browser-${error.reason}` : String(error.errno), { detail: error.message });
+  complain(error);
 });

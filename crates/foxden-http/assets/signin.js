@@ -2,13 +2,13 @@
 // the key from it, seals the key for the browser, and hands over a session and a code.
 
 import { bearer, call, endHeld, endSession, handOver, hold, Refusal } from "./api.js";
-import { ask, ChannelError, meet, tell } from "./channel.js";
+import { ask, meet, tell } from "./channel.js";
 import { hex, unbase64url } from "./bytes.js";
 import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { seal, SYNC_SCOPE, syncKey } from "./onepw.js";
 import { exists, fetchKey, signIn, signInAgain, signUp } from "./person.js";
-import { checkEmail, checkNewPassword, Detour, done, form, show, waiting, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, complain, Detour, done, form, show, waiting, wrong } from "./stage.js";
 
 const SECOND = 1000;
 const PROFILE_SCOPE = "profile";
@@ -20,6 +20,9 @@ const canSignUp = "signUp" in document.getElementById("stage").dataset;
 const isOldDesktop = query.get("context") === "fx_desktop_v3" && !query.has("keys_jwk");
 // A browser that is signed in without a key asks for the password here.
 const asksForPassword = location.pathname.startsWith("/post_verify/");
+
+// Whether the browser took the session.
+let isHandedOver = false;
 
 async function walk() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
@@ -185,6 +188,7 @@ async function login(data) {
   const authorization = handOver();
   try {
     await slowly(ask("fxaccounts:login", data, 60 * SECOND));
+    isHandedOver = true;
   } catch (error) {
     if (error.reason === "refused" && authorization) await endSession(authorization);
     throw error;
@@ -275,10 +279,10 @@ function finish() {
     tell("fxaccounts:sync_preferences", { entryPoint: "foxden" }));
 }
 
-function halt(step, fills) {
+function halt(step, fills, error = step) {
   show(step, fills);
   showCopyButtons();
-  wrong(step, fills);
+  wrong(error, fills);
 }
 
 async function refuse(step, fills) {
@@ -292,14 +296,12 @@ function leave(address) {
 }
 
 async function stop(error) {
+  const isLost = /INVALID_STATE/.test(error.message);
+  // Firefox has the session and lacks the key: with the password this page can still give it.
+  if (isHandedOver) return halt("half", { detail: error.message }, isLost ? "flow-lost" : "half");
   await endHeld();
   show("stopped");
-  if (error instanceof ChannelError) {
-    const isLost = /INVALID_STATE/.test(error.message);
-    wrong(isLost ? "flow-lost" : `browser-${error.reason}`, { detail: error.message });
-  } else {
-    wrong(String(error.errno ?? "unknown"), { detail: error.message });
-  }
+  complain(error);
 }
 
 walk().catch(stop);

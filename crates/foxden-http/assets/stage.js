@@ -134,6 +134,12 @@ export function wrong(error, fills = {}) {
   status.focus();
 }
 
+// Says what went wrong where no form is to blame.
+export function complain(error) {
+  const [{ error: name, fills }] = asMend(stage, error).problems;
+  wrong(name, fills);
+}
+
 function errorWords(error, fills) {
   return clone(`error-${error}`, fills) ?? clone("error-unknown", { detail: error, ...fills });
 }
@@ -145,7 +151,7 @@ const COUNT = ["No tries are", "One try is", "Two tries are", "Three tries are",
 export const triesLeft = (count) => `${COUNT[Math.max(0, Math.min(count, COUNT.length - 1))]} left.`;
 
 // A clock time so many seconds from now, rounded up to the minute.
-export function clockTime(seconds) {
+function clockTime(seconds) {
   const minute = 60_000;
   const time = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
   return time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -156,7 +162,10 @@ const FIELD_OF = { 101: "email", 102: "email", 103: "password", 105: "code", 152
 
 function asMend(element, error) {
   if (error instanceof Mend) return error;
-  if (error.errno === undefined) return new Mend({ error: "unknown", fills: { detail: error.message } });
+  if (error.errno === undefined) {
+    const name = error.reason ? `browser-${error.reason}` : "unknown";
+    return new Mend({ error: name, fills: { detail: error.message } });
+  }
   const { answer, errno } = error;
   const fills = {
     detail: `${answer.message ?? "no reason given"} (${errno})`,
@@ -179,7 +188,7 @@ function nameOf({ answer, errno }) {
   return { email: "address", invite: "invite" }[answer.validation] ?? "107";
 }
 
-export function explain(element, error) {
+function explain(element, error) {
   const problems = asMend(element, error).problems;
   const marked = problems.filter(({ field }) => field);
   for (const problem of marked) mark(element, problem);

@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn every_imported_name_is_exported() {
+        let text_of = |name: &str| SOURCES.iter().find(|source| source.name == name).unwrap().text;
+        for source in SOURCES.iter().filter(|source| source.kind == SCRIPT) {
+            for line in source.text.lines().filter(|line| line.starts_with("import {")) {
+                let (names, module) = line[8..].split_once("} from \"./").unwrap();
+                let exporter = text_of(module.trim_end_matches("\";"));
+                for name in names.split(',').map(str::trim) {
+                    let is_exported = ["function", "async function", "const", "class"]
+                        .iter()
+                        .any(|kind| exporter.contains(&format!("export {kind} {name}")));
+                    assert!(is_exported, "{} imports {name}", source.name);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn script_writes_text_and_never_markup() {
         for source in SOURCES.iter().filter(|source| source.kind == SCRIPT) {
             for word in [
