@@ -4,6 +4,9 @@ import { bearer, call, Refusal } from "./api.js";
 import { stretch } from "./onepw.js";
 import { checkEmail, checkNewPassword, complain, Detour, done, form, Mend, show, triesLeft, wrong } from "./stage.js";
 
+// How the server says that a link is not, or no longer, one of its own.
+const UNUSABLE = [105, 107, 183];
+
 async function reset() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
   const code = decodeURIComponent(location.hash.slice(1)).trim();
@@ -18,8 +21,12 @@ async function reset() {
 // only when the person goes on.
 const openLink = (code) =>
   form("link", {}, async () => {
-    const link = await call("POST", "/v1/password/link", { body: { code } });
-    return { email: link.email, token: link.accountResetToken };
+    try {
+      const link = await call("POST", "/v1/password/link", { body: { code } });
+      return { email: link.email, token: link.accountResetToken };
+    } catch (refusal) {
+      throw UNUSABLE.includes(refusal.errno) ? new Mend({ error: "link" }) : refusal;
+    }
   });
 
 async function proveByCode() {

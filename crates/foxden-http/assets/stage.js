@@ -150,11 +150,13 @@ function errorWords(error, fills) {
 const COUNT = ["No tries are", "One try is", "Two tries are", "Three tries are", "Four tries are"];
 export const triesLeft = (count) => `${COUNT[Math.max(0, Math.min(count, COUNT.length - 1))]} left.`;
 
-// A clock time so many seconds from now, rounded up to the minute.
+// A clock time so many seconds from now, rounded up to the minute; with the day if that is not today.
 function clockTime(seconds) {
   const minute = 60_000;
   const time = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
-  return time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const isToday = time.toDateString() === new Date().toDateString();
+  const day = isToday ? {} : { weekday: "long" };
+  return time.toLocaleString("en", { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 // Where a refusal belongs, if the form has that field.
