@@ -7,7 +7,7 @@ import { confirm, wantsCode } from "./code.js";
 import { showDevices } from "./devices.js";
 import { changePassword, closeAccount, signIn } from "./person.js";
 import { shrink } from "./picture.js";
-import { checkEmail, checkNewPassword, complain, done, doneBelow, form, handle, Mend, show, waiting, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, checkPassword, complain, done, doneBelow, form, handle, show, waiting, wrong } from "./stage.js";
 
 const DESKTOP = "5882386c6d801776";
 const LOGIN_PATIENCE_MS = 60_000;
@@ -43,7 +43,7 @@ async function tryToShow() {
 
 async function enter(address) {
   const { email, answer } = await form("sign-in", { email: address }, (typed) =>
-    signIn(checkEmail(typed.email), typed.password));
+    signIn(checkEmail(typed.email), checkPassword(typed.password)));
   me = { uid: answer.uid, email, session: answer.sessionToken, isBrowsers: false };
   const authorization = await hold(me.session);
   if (wantsCode(answer)) await confirm(email, authorization);
@@ -147,6 +147,7 @@ async function pictureChanged() {
 // --- password ------------------------------------------------------------------------------------
 
 async function savePassword({ old, next, repeat }, element) {
+  checkPassword(old, "old");
   checkNewPassword(me.email, next, repeat, ["new", "new-repeat"]);
   const answer = await changePassword(me.session, me.email, old, next);
   me.session = answer.sessionToken;
@@ -173,7 +174,7 @@ async function signOut(event) {
 }
 
 async function deleteAccount({ password }) {
-  if (!password) throw new Mend({ field: "delete-password", error: "103" });
+  checkPassword(password, "delete-password");
   await closeAccount(me.session, me.email, password);
   if (me.isBrowsers) tell("fxaccounts:delete", { uid: me.uid });
   leave("deleted");

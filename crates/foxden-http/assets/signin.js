@@ -8,7 +8,7 @@ import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { seal, SYNC_SCOPE, syncKey } from "./onepw.js";
 import { exists, fetchKey, signIn, signInAgain, signUp } from "./person.js";
-import { checkEmail, checkNewPassword, complain, Detour, done, form, show, waiting, wrong } from "./stage.js";
+import { checkEmail, checkNewPassword, checkPassword, complain, Detour, done, form, show, waiting, wrong } from "./stage.js";
 
 const SECOND = 1000;
 const PROFILE_SCOPE = "profile";
@@ -118,8 +118,11 @@ const askAddress = (email) =>
   });
 
 const askPassword = (step, email, user) =>
-  form(step, { email, letter: letter(email) }, ({ password }) =>
-    user?.sessionToken ? signInAgain(user.sessionToken, email, password) : signIn(email, password, { keys: true }));
+  form(step, { email, letter: letter(email) }, (typed) => {
+    const password = checkPassword(typed.password);
+    const session = user?.sessionToken;
+    return session ? signInAgain(session, email, password) : signIn(email, password, { keys: true });
+  });
 
 const askNewPassword = (email) =>
   form("sign-up", { email }, async (typed) => {

@@ -251,6 +251,12 @@ export function checkEmail(email) {
   return text;
 }
 
+// An empty password is a slip, and would cost a try.
+export function checkPassword(password, field = "password") {
+  if (!password) throw new Mend({ field, error: "empty" });
+  return password;
+}
+
 // What is wrong with a new password, as a list for `Mend`.
 export function checkNewPassword(email, password, repeat, [field, again] = ["password", "password-repeat"]) {
   const problems = [];
