@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use foxden_model::{Chance, Clock, UserId};
 
 use self::checkpoint::{Checkpointer, Checkpoints};
-use self::file::{DataFile, Outside, Remembered};
+use self::file::{DataFile, Outside, Recalled};
 use self::hand::Hand;
 pub use self::open::OpenError;
 use self::read::Begin;
@@ -61,7 +61,8 @@ pub struct SqliteOptions {
     pub patience: Duration,
 }
 
-/// Users' objects in SQLite files.
+/// Users' objects in SQLite files. One process at a time may serve a folder. Writes and purges are to be
+/// waited for within a runtime that has a timer.
 pub struct SqliteEngine {
     // Dropped in this order: readers end, writers finish what waits and close their files, and the
     // thread that makes checkpoints ends when no writer is left to ask it.
@@ -167,24 +168,19 @@ impl Engine for SqliteEngine {
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
         let begin = Begin::of(query)?;
         let file = &self.served(user).file;
-        let is_small = match file.page_from_memory(user, query) {
-            Remembered::Page(page) => return Ok(page),
-            Remembered::Collection(listed) => is_small(query, &begin, listed.count),
-            // Reading the collections tells the size, and then it is remembered.
-            Remembered::Nothing => {
-                let summary = file.times(user)?;
-                let listed = summary
-                    .collections
-                    .iter()
-                    .find(|listed| listed.name == query.collection);
-                is_small(query, &begin, listed.map_or(0, |listed| listed.count))
-            }
+        let known = match file.recall(user, query) {
+            Recalled::Page(page) => return Ok(page),
+            Recalled::User(known) => known,
+            Recalled::Nothing => file.known(user)?,
         };
-        if is_small {
-            return file.page(user, query, &begin);
+        let count = known.find(query.collection).map_or(0, |(_, listed)| listed.count);
+        if is_small(query, &begin, count) {
+            return file.page(user, query, &begin, &known);
         }
         let (file, query) = (Arc::clone(file), query.clone());
-        self.scanners.run(move || file.page(user, &query, &begin)).await
+        self.scanners
+            .run(move || file.page(user, &query, &begin, &known))
+            .await
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {

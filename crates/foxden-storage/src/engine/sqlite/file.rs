@@ -8,13 +8,12 @@ use foxden_model::{Chance, Clock, SyncTime, UserId};
 use rusqlite::Connection;
 
 use super::cache::{Cache, Ticket};
-use super::fault::Damaged;
 use super::known::{Draft, Known};
 use super::open;
 use super::read::{self, Begin};
 use crate::command::Query;
 use crate::engine::EngineError;
-use crate::page::{CollectionSummary, Page, Rows, Summary};
+use crate::page::{Page, Rows, Summary};
 
 /// One file with some of the users.
 pub(super) struct DataFile {
@@ -105,13 +104,17 @@ impl DataFile {
     /// The times of the user's collections; their counts may still hold what has expired.
     pub(super) fn times(&self, user: UserId) -> Result<Summary, EngineError> {
         let horizon = self.horizon(self.outside.now());
-        let known = if let Some(known) = self.cache.get(user) {
-            known
-        } else {
-            let ticket = self.cache.ticket(user);
-            self.with_reader(|reader| self.load(reader, user, ticket))?
-        };
+        let known = self.known(user)?;
         Ok(known.summary(horizon.max(known.modified)))
+    }
+
+    /// The user's collections, from memory if they are there.
+    pub(super) fn known(&self, user: UserId) -> Result<Arc<Known>, EngineError> {
+        if let Some(known) = self.cache.get(user) {
+            return Ok(known);
+        }
+        let ticket = self.cache.ticket(user);
+        self.with_reader(|reader| self.load(reader, user, ticket))
     }
 
     /// The same with what is live and nothing else.
@@ -138,14 +141,14 @@ impl DataFile {
         })
     }
 
-    /// A page that needs no look into the file, if this is one.
-    pub(super) fn page_from_memory(&self, user: UserId, query: &Query) -> Remembered {
+    /// What memory knows about a page: the page itself, if nothing of the file is needed.
+    pub(super) fn recall(&self, user: UserId, query: &Query) -> Recalled {
         let horizon = self.horizon(self.outside.now());
         let Some(known) = self.cache.get(user) else {
-            return Remembered::Nothing;
+            return Recalled::Nothing;
         };
         let empty = |modified| {
-            Remembered::Page(Page {
+            Recalled::Page(Page {
                 rows: Rows::default(),
                 modified,
                 as_of: horizon.max(known.modified),
@@ -162,44 +165,65 @@ impl DataFile {
                 if nothing_newer || listed.count == 0 {
                     empty(Some(listed.modified))
                 } else {
-                    Remembered::Collection(*listed)
+                    Recalled::User(known)
                 }
             }
         }
     }
 
-    /// A page from the file.
-    pub(super) fn page(&self, user: UserId, query: &Query, begin: &Begin) -> Result<Page, EngineError> {
+    /// A page from the file. What memory knows of the user saves looking up the collection; it holds if
+    /// memory still says the same afterwards, because then nothing of this user was committed meanwhile.
+    pub(super) fn page(
+        &self,
+        user: UserId,
+        query: &Query,
+        begin: &Begin,
+        known: &Arc<Known>,
+    ) -> Result<Page, EngineError> {
+        let now = self.outside.now();
+        let horizon = self.horizon(now);
+        if let Some((owner, listed)) = known.find(query.collection) {
+            let read = self.with_reader(|reader| read::page(reader, owner, query, begin, now));
+            if self
+                .cache
+                .get(user)
+                .is_some_and(|current| Arc::ptr_eq(&current, known))
+            {
+                let (rows, next) = read?;
+                return Ok(Page {
+                    rows,
+                    modified: Some(listed.modified),
+                    as_of: horizon.max(known.modified),
+                    next,
+                });
+            }
+        }
+        self.page_of_snapshot(user, query, begin)
+    }
+
+    /// The same, with everything read from one snapshot.
+    pub(super) fn page_of_snapshot(
+        &self,
+        user: UserId,
+        query: &Query,
+        begin: &Begin,
+    ) -> Result<Page, EngineError> {
         let now = self.outside.now();
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
-            let known = self.cache.get(user);
             // Before the snapshot: what is written after it must not be taken for what it shows.
             let ticket = self.cache.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
-            let found = match known.as_deref() {
-                Some(known) => revisit(reader, known, query)?,
-                None => None,
+            let known = self.load(reader, user, ticket)?;
+            let found = known.find(query.collection);
+            let (rows, next) = match found {
+                Some((owner, _)) => read::page(reader, owner, query, begin, now)?,
+                None => (Rows::default(), None),
             };
-            let (owner, modified, highest) = if let Some(found) = found {
-                found
-            } else {
-                let known = self.load(reader, user, ticket)?;
-                let Some((owner, listed)) = known.find(query.collection) else {
-                    return Ok(Page {
-                        rows: Rows::default(),
-                        modified: None,
-                        as_of: horizon.max(known.modified),
-                        next: None,
-                    });
-                };
-                (owner, listed.modified, known.modified)
-            };
-            let (rows, next) = read::page(reader, owner, query, begin, now)?;
             Ok(Page {
                 rows,
-                modified: Some(modified),
-                as_of: horizon.max(highest),
+                modified: found.map(|(_, listed)| listed.modified),
+                as_of: horizon.max(known.modified),
                 next,
             })
         })
@@ -255,37 +279,14 @@ impl DataFile {
     }
 }
 
-/// What memory says about a page.
-pub(super) enum Remembered {
+/// What memory knows about a page.
+pub(super) enum Recalled {
     /// The page itself.
     Page(Page),
-    /// The collection that it is to be read from.
-    Collection(CollectionSummary),
-    /// The user is not remembered.
+    /// The user, whose collection is there.
+    User(Arc<Known>),
+    /// Nothing of the user.
     Nothing,
-}
-
-/// A collection's owner and time and the user's highest time, if the collection that is remembered
-/// is still the one in the file. The memory may be older than the snapshot; its highest time then is
-/// lower than it could be, which is still true.
-fn revisit(
-    reader: &Connection,
-    known: &Known,
-    query: &Query,
-) -> Result<Option<(i64, SyncTime, SyncTime)>, EngineError> {
-    let Some((owner, _)) = known.find(query.collection) else {
-        return Ok(None);
-    };
-    let mut find = reader.prepare_cached("select modified from collection where owner = ?1")?;
-    let mut rows = find.query([owner])?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let modified = SyncTime::from_hundredths(row.get(0)?);
-    if modified == SyncTime::ZERO {
-        return Err(Damaged("a collection's time").into());
-    }
-    Ok(Some((owner, modified, known.modified.max(modified))))
 }
 
 /// One state of the file, for as long as this lives.

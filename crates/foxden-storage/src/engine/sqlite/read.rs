@@ -1,6 +1,6 @@
 //! Reading a page, within one snapshot.
 
-use foxden_model::SyncTime;
+use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
 use super::fault::Damaged;
@@ -66,6 +66,9 @@ pub(super) fn page(
                 let places = sorted(connection, &search, begin, page.most)?;
                 page.fetch(connection, query.fields, &places)?;
             }
+            (Some(ids), _) if ids.len() == 1 && begin.skip == 0 && begin.after.is_none() => {
+                page.single(connection, &search, query.fields, &ids[0])?;
+            }
             (Some(_), _) => {
                 let places = listed(connection, &search, begin)?;
                 page.fetch(connection, query.fields, &places)?;
@@ -94,6 +97,27 @@ impl Page {
                     return Ok(());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Reads one object by its id, in one statement: what is asked most of all.
+    fn single(
+        &mut self,
+        connection: &Connection,
+        search: &Search<'_>,
+        fields: Fields,
+        id: &ObjectId,
+    ) -> Result<(), EngineError> {
+        let mut statement = connection.prepare_cached(
+            "select row, modified, sortindex, id, parent_id, predecessor_id, payload from object
+             where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
+        )?;
+        let mut rows = statement.query((search.owner, id.as_str(), search.now.hundredths()))?;
+        if let Some(row) = rows.next()?
+            && search.matches(row)?
+        {
+            self.push(row, fields)?;
         }
         Ok(())
     }

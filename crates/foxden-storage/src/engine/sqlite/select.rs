@@ -154,17 +154,16 @@ impl Search<'_> {
     /// The objects of a list of ids, in order.
     pub(super) fn by_id(&self, connection: &Connection) -> rusqlite::Result<Vec<Place>> {
         let mut find = connection.prepare_cached(
-            "select row, modified, sortindex, parent_id, predecessor_id from object
+            "select row, modified, sortindex, id, parent_id, predecessor_id from object
              where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
         )?;
         let mut places = Vec::new();
         for id in self.selection.ids.iter().flatten() {
             let mut rows = find.query((self.owner, id.as_str(), self.now.hundredths()))?;
-            if let Some(row) = rows.next()? {
-                let (modified, sortindex) = (row.get(1)?, row.get(2)?);
-                if self.matches(modified, sortindex, row)? {
-                    places.push(Place::of(self.order, row.get(0)?, modified, sortindex));
-                }
+            if let Some(row) = rows.next()?
+                && self.matches(row)?
+            {
+                places.push(Place::of(self.order, row.get(0)?, row.get(1)?, row.get(2)?));
             }
         }
         places.sort_unstable_by(|a, b| a.cmp_in(self.order, *b));
@@ -173,13 +172,10 @@ impl Search<'_> {
         Ok(places)
     }
 
-    fn matches(
-        &self,
-        modified: i64,
-        sortindex: Option<i64>,
-        row: &rusqlite::Row<'_>,
-    ) -> rusqlite::Result<bool> {
+    /// Whether an object found by its id is meant: row, modified, sortindex, id and the two old ids.
+    pub(super) fn matches(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
         let selection = self.selection;
+        let (modified, sortindex): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
         let (after, before) = self.times();
         let above = |limit| sortindex.is_some_and(|index| index > limit);
         let below = |limit| sortindex.is_some_and(|index| index < limit);
@@ -191,8 +187,8 @@ impl Search<'_> {
             && modified < before
             && selection.index_above.is_none_or(above)
             && selection.index_below.is_none_or(below)
-            && same(3, &selection.parent_id)?
-            && same(4, &selection.predecessor_id)?)
+            && same(4, &selection.parent_id)?
+            && same(5, &selection.predecessor_id)?)
     }
 }
 

@@ -95,7 +95,10 @@ impl Writer {
             // Whoever asked may have gone; upkeep is worth doing all the same.
             let _ = reply.send(task(hand));
         })))?;
-        answer.await.unwrap_or_else(|_| Err(Trouble::NoWriter.into()))
+        match timeout(3 * self.patience, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into())),
+            Err(_) => Err(Trouble::Silent.into()),
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), EngineError> {
@@ -168,11 +171,13 @@ fn run(hand: &mut Hand, mut group: Vec<Box<dyn Step>>) {
     match together(hand, &mut group) {
         Ok(()) => group.into_iter().for_each(Step::answer),
         Err(Failed::Unsettled(trouble)) => group.into_iter().for_each(|step| step.fail(trouble.into())),
-        // Nothing of it happened. One of them may be to blame, so each gets a transaction of its own.
+        // Nothing of it happened. Waiting for a foreign lock once is enough for all.
+        Err(Failed::Undone(EngineError::Busy)) => {
+            group.into_iter().for_each(|step| step.fail(EngineError::Busy));
+        }
+        // One of them may be to blame, so each gets a transaction of its own.
         Err(Failed::Undone(_)) if group.len() > 1 => {
-            for step in group {
-                alone(hand, step);
-            }
+            group.into_iter().for_each(|step| alone(hand, step));
         }
         Err(Failed::Undone(error)) => {
             if let Some(step) = group.pop() {
