@@ -173,11 +173,15 @@ fn run(hand: &mut Hand, mut group: Vec<Box<dyn Step>>) {
         Err(Failed::Unsettled(trouble)) => group.into_iter().for_each(|step| step.fail(trouble.into())),
         // Nothing of it happened. Waiting for a foreign lock once is enough for all.
         Err(Failed::Undone(EngineError::Busy)) => {
-            group.into_iter().for_each(|step| step.fail(EngineError::Busy));
+            for step in group {
+                step.fail(EngineError::Busy);
+            }
         }
         // One of them may be to blame, so each gets a transaction of its own.
         Err(Failed::Undone(_)) if group.len() > 1 => {
-            group.into_iter().for_each(|step| alone(hand, step));
+            for step in group {
+                alone(hand, step);
+            }
         }
         Err(Failed::Undone(error)) => {
             if let Some(step) = group.pop() {
