@@ -1,7 +1,18 @@
 //! Accounts: made, looked up, shown, removed.
 
-use crate::{AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, Visitor, WrapKb};
+use data_encoding::HEXLOWER;
 use foxden_model::UserId;
+use foxden_sql::{SqlError, Tx};
+
+use crate::address::{Address, short};
+use crate::limits::{Counted, Network};
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::{account, invitation, store, token};
+use crate::verifier::Recipe;
+use crate::{
+    AccountError, AccountId, Accounts, AuthPw, Invitation, Kind, Role, SecretToken, Session, SignUp, Visitor,
+    secret,
+};
 
 /// What a client brings to create an account.
 #[derive(Clone, Debug)]
@@ -49,6 +60,18 @@ pub struct Removed {
     pub stores: Vec<UserId>,
 }
 
+/// A one-time credential that was presented.
+#[derive(Clone)]
+pub struct Ticket {
+    /// What it is for.
+    pub kind: Kind,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The Hawk key.
+    pub auth_key: [u8; 32],
+    pub(crate) id_hash: String,
+}
+
 impl SignedIn {
     /// Whether address and session are both confirmed.
     pub const fn is_verified(&self) -> bool {
@@ -63,17 +86,63 @@ impl Accounts {
         address: &str,
         visitor: &Visitor,
     ) -> Result<AddressStatus, AccountError> {
-        todo!()
+        let address = Address::new(address)?;
+        let network = Network::of(visitor.address);
+        self.0.limits.spend(Counted::Status(network), self.millis())?;
+        if self.sign_up_policy(visitor) != SignUp::Open {
+            return Ok(AddressStatus {
+                exists: true,
+                has_password: true,
+            });
+        }
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        Ok(AddressStatus {
+            exists: row.is_some(),
+            has_password: row.is_some_and(|row| row.verifier.is_some()),
+        })
     }
 
     /// Whether the account exists.
     pub async fn account_exists(&self, account: AccountId) -> Result<bool, AccountError> {
-        todo!()
+        Ok(account::by_id(&self.0.database, account).await?.is_some())
     }
 
     /// Creates an account, by the sign-up policy or an invitation, and signs its owner in.
     pub async fn create(&self, new: NewAccount, visitor: &Visitor) -> Result<SignedIn, AccountError> {
-        todo!()
+        let address = Address::new(&new.address)?;
+        let invitation = self.may_create(&new, &address, visitor).await?;
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+
+        let now = self.millis().max(1);
+        let is_verified = visitor.is_private || invitation.is_some();
+        let role = invitation
+            .as_ref()
+            .map_or(Role::Member, |invitation| invitation.role);
+        let mut row = self.new_row(&address, role, now);
+        row.address_verified = is_verified;
+        // The keys are wrapped with what only the password gives, so random bytes here are as good as wrapped ones.
+        row.verifier = Some(Verifier {
+            recipe,
+            verify_hash: proof.verify_hash(),
+            wrap_wrap_kb: self.random(),
+        });
+
+        let tx = self.0.database.begin().await?;
+        insert_with_names(&tx, &row, &address).await?;
+        if let Some(invitation) = invitation
+            && invitation::mark_used(&tx, invitation.id, row.uid, now).await? == 0
+        {
+            return Err(AccountError::Invalid { what: "invite" });
+        }
+        invitation::delete_first(&tx).await?;
+        if !is_verified {
+            self.make_codes(&tx, row.uid).await?;
+        }
+        let signed_in = self.sign_in(&tx, &row, &proof, new.wants_keys, visitor).await?;
+        self.note(&tx, row.uid, "created", visitor).await?;
+        tx.commit().await?;
+        Ok(signed_in)
     }
 
     /// Removes the session's account and everything that hangs on it, once the password is proven.
@@ -85,30 +154,163 @@ impl Accounts {
         auth_pw: &AuthPw,
         visitor: &Visitor,
     ) -> Result<Removed, AccountError> {
-        todo!()
+        if let Some(session) = session {
+            session.require_verified()?;
+        }
+        let proven = self.prove(address, auth_pw, visitor).await?;
+        if session.is_some_and(|session| session.account != proven.row.uid) {
+            return Err(AccountError::UnknownAccount {
+                address: address.to_owned(),
+            });
+        }
+        self.remove(proven.row.uid).await
     }
 
     /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.
     /// The token is gone whatever the answer.
     pub async fn fetch_keys(&self, ticket: &Ticket) -> Result<String, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let row = token::get(&tx, Kind::KeyFetch, &ticket.id_hash, self.millis()).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        token::delete(&tx, &row.id_hash).await?;
+        let account = account::by_id(&tx, row.uid)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        tx.commit().await?;
+        if !account.address_verified {
+            return Err(AccountError::AddressUnverified);
+        }
+        let bundle = row
+            .data
+            .ok_or(AccountError::Damaged("a key-fetch token without its bundle"))?;
+        Ok(HEXLOWER.encode(&bundle))
     }
 
     /// The credential of that kind and id, for the check of a Hawk signature. Sessions have
     /// [`Accounts::session`].
     pub async fn ticket(&self, kind: Kind, id: &crate::TokenId) -> Result<Ticket, AccountError> {
-        todo!()
+        let row = token::get(&self.0.database, kind, &secret::hash(&id.0), self.millis()).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        Ok(Ticket {
+            kind,
+            account: row.uid,
+            auth_key: row.auth_key,
+            id_hash: row.id_hash,
+        })
+    }
+
+    /// Whether this account may be created at all; gives the invitation that allows it.
+    async fn may_create(
+        &self,
+        new: &NewAccount,
+        address: &Address,
+        visitor: &Visitor,
+    ) -> Result<Option<Invitation>, AccountError> {
+        if !self.0.directory.abilities().creates_people {
+            return Err(AccountError::Unable);
+        }
+        let network = Network::of(visitor.address);
+        let policy = self.sign_up_policy(visitor);
+        let invitation = match &new.invite {
+            Some(code) => Some(self.open_invitation(code, network).await?),
+            None if policy == SignUp::Open => None,
+            None => return Err(AccountError::SignUpClosed),
+        };
+        // Where sign-up is closed only the first account is made by invitation.
+        if policy == SignUp::Closed && !invitation.as_ref().is_some_and(|invitation| invitation.is_first) {
+            return Err(AccountError::SignUpClosed);
+        }
+        if address.is_among(&self.0.options.reserved_names) {
+            return Err(AccountError::Invalid { what: "email" });
+        }
+        if account::by_name(&self.0.database, &address.normal())
+            .await?
+            .is_some()
+        {
+            return Err(AccountError::Exists {
+                address: address.as_str().to_owned(),
+            });
+        }
+        // Whoever sits at the machine itself may fill it as they like.
+        if !visitor.is_private {
+            self.0.limits.spend(Counted::Creation(network), self.millis())?;
+        }
+        Ok(invitation)
+    }
+
+    pub(crate) fn new_recipe(&self) -> Recipe {
+        Recipe {
+            salt: self.random(),
+            cost: self.0.options.cost,
+        }
+    }
+
+    /// An account without a password and without a confirmed address.
+    pub(crate) fn new_row(&self, address: &Address, role: Role, now: i64) -> AccountRow {
+        AccountRow {
+            uid: AccountId(self.random()),
+            address: address.as_str().to_owned(),
+            stretched_address: address.as_str().to_owned(),
+            address_verified: false,
+            verifier: None,
+            ka: self.random(),
+            created_at: now,
+            verifier_set_at: now,
+            keys_changed_at: now,
+            profile_changed_at: now,
+            locale: None,
+            display_name: None,
+            role,
+            disabled: false,
+        }
+    }
+
+    /// Removes the account, all its rows and its stores' rows in one step, and writes the stores down to be emptied.
+    pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, AccountError> {
+        let now = self.millis();
+        let last_expiry = now + i64::from(self.0.options.token_seconds) * 1000;
+        let email = format!("{uid}@{}", self.issuer());
+        let mut stores = Vec::new();
+        let tx = self.0.database.begin().await?;
+        loop {
+            let page = store::of(&tx, self.0.settings.service, &email).await?;
+            if page.is_empty() {
+                break;
+            }
+            for row in page {
+                store::delete(&tx, &row).await?;
+                store::close(&tx, row.uid, true, now, last_expiry).await?;
+                stores.push(row.uid);
+            }
+        }
+        account::delete(&tx, uid).await?;
+        tx.commit().await?;
+        tracing::info!(account = short(&uid.0), "account removed");
+        // The deleted rows still stand in the log until it is written back. That it is busy now is no failure: the
+        // chore does it again.
+        if let Err(error) = self.0.database.checkpoint().await {
+            tracing::debug!(%error, "the register's log was not written back at once");
+        }
+        Ok(Removed { stores })
     }
 }
 
-/// A one-time credential that was presented.
-#[derive(Clone)]
-pub struct Ticket {
-    /// What it is for.
-    pub kind: Kind,
-    /// Whose it is.
-    pub account: AccountId,
-    /// The Hawk key.
-    pub auth_key: [u8; 32],
-    pub(crate) id_hash: String,
+/// Inserts an account and every name that means it; a name that somebody has makes it an account that exists.
+pub(crate) async fn insert_with_names(
+    tx: &Tx,
+    row: &AccountRow,
+    address: &Address,
+) -> Result<(), AccountError> {
+    account::insert(tx, row).await?;
+    for name in address.names() {
+        account::add_name(tx, &name, row.uid)
+            .await
+            .map_err(|error| match error {
+                SqlError::Conflict => AccountError::Exists {
+                    address: address.as_str().to_owned(),
+                },
+                other => other.into(),
+            })?;
+    }
+    Ok(())
 }

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use foxden_model::{Chance, Clock};
 use foxden_sql::Database;
 
-use crate::{AccessTokens, AccountError};
+use crate::directory::{Directory, SqlDirectory};
+use crate::limits::Limits;
+use crate::nonce::Nonces;
+use crate::verifier::Verifiers;
+use crate::{AccessTokens, AccountError, Kind, SecretToken, Secrets, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
@@ -16,7 +20,12 @@ pub(crate) struct Inside {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) verifiers: Verifiers,
+    pub(crate) limits: Limits,
+    pub(crate) nonces: Nonces,
     pub(crate) options: Options,
+    pub(crate) settings: setting::Settings,
 }
 
 /// What the accounts are made of.
@@ -121,6 +130,13 @@ impl Default for Cost {
     }
 }
 
+impl Cost {
+    /// Whether a hash of this cost should be made anew at that one.
+    pub(crate) const fn is_below(self, other: Self) -> bool {
+        self.memory < other.memory || self.passes < other.passes || self.lanes < other.lanes
+    }
+}
+
 impl Accounts {
     /// Opens the accounts: makes the fixed settings at the first start and puts the own node's address right.
     pub async fn open(parts: Parts) -> Result<Self, AccountError> {
@@ -128,14 +144,26 @@ impl Accounts {
             database,
             clock,
             chance,
-            node: _,
+            node,
             options,
         } = parts;
+        let settings = setting::prepare(&database, &*chance, &node).await?;
+        let verifiers = Verifiers::new(options.parallel_hashes);
+        let directory = Arc::new(SqlDirectory::new(
+            database.clone(),
+            verifiers.clone(),
+            options.cost,
+        ));
         Ok(Self(Arc::new(Inside {
+            limits: Limits::default(),
+            nonces: Nonces::default(),
             database,
             clock,
             chance,
+            directory,
+            verifiers,
             options,
+            settings,
         })))
     }
 
@@ -155,11 +183,28 @@ impl Accounts {
 
     /// The server's own id: random, made at the first start.
     pub fn server_id(&self) -> &str {
-        todo!()
+        &self.0.settings.server_id
     }
 
     /// The word that stands for our own accounts in the tokenserver's records; never changes.
     pub fn issuer(&self) -> &str {
-        todo!()
+        &self.0.settings.issuer
+    }
+
+    pub(crate) fn millis(&self) -> i64 {
+        self.0.clock.millis()
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.chance.fill(&mut bytes);
+        bytes
+    }
+
+    /// A fresh credential of that kind, and what follows from it.
+    pub(crate) fn new_secrets(&self, kind: Kind) -> (SecretToken, Secrets) {
+        let token = SecretToken(self.random());
+        let secrets = Secrets::derive(kind, &token);
+        (token, secrets)
     }
 }

@@ -1,20 +1,100 @@
 //! Codes that confirm an address.
 
+use data_encoding::HEXLOWER;
+use foxden_sql::Tx;
+
+use crate::address::{Address, short};
+use crate::limits::Counted;
+use crate::register::code::{CodeKind, CodeRow};
+use crate::register::{account, code as codes};
+use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Session, Visitor};
+
+/// How long a code confirms an address.
+const LIFE_MILLIS: i64 = 30 * 60_000;
+/// A code dies when it was tried this often in vain.
+pub(crate) const TRIES: i64 = 5;
 
 impl Accounts {
     /// Confirms the session's address with its six digits.
     pub async fn verify_session(&self, session: &Session, code: &str) -> Result<(), AccountError> {
-        todo!()
+        if session.address_verified && session.session_verified {
+            return Ok(());
+        }
+        let is_right = self.confirm(session.account, CodeKind::Address, code).await?;
+        if is_right {
+            Ok(())
+        } else {
+            Err(AccountError::ExpiredCode)
+        }
     }
 
     /// Confirms an address with the 32 hex digits of a link.
     pub async fn verify_address(&self, account: AccountId, code: &str) -> Result<(), AccountError> {
-        todo!()
+        let is_right = self.confirm(account, CodeKind::Link, code).await?;
+        if is_right {
+            Ok(())
+        } else {
+            Err(AccountError::WrongCode)
+        }
     }
 
     /// Makes a code wait for the session's address; a confirmed one needs none.
     pub async fn resend_code(&self, session: &Session, visitor: &Visitor) -> Result<(), AccountError> {
-        todo!()
+        let row = account::by_id(&self.0.database, session.account)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        if row.address_verified {
+            return Ok(());
+        }
+        let address = Address::new(&row.address)?;
+        self.0
+            .limits
+            .spend(Counted::Code(address.counted()), self.millis())?;
+        let tx = self.0.database.begin().await?;
+        self.make_codes(&tx, row.uid).await?;
+        self.note(&tx, row.uid, "code asked for", visitor).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes codes wait that confirm the address; those that wait already stay, as somebody may have been told them.
+    pub(crate) async fn make_codes(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
+        let now = self.millis();
+        let digits = u32::from_le_bytes(self.random()) % 1_000_000;
+        let fresh = [
+            (CodeKind::Address, format!("{digits:06}")),
+            (CodeKind::Link, HEXLOWER.encode(&self.random::<16>())),
+        ];
+        for (kind, code) in fresh {
+            if codes::get(tx, uid, kind, now).await?.is_none() {
+                let row = CodeRow {
+                    kind,
+                    code,
+                    tries: TRIES,
+                    expires: now + LIFE_MILLIS,
+                };
+                codes::put(tx, uid, &row).await?;
+            }
+        }
+        tracing::info!(account = short(&uid.0), "a code to confirm an address waits");
+        Ok(())
+    }
+
+    /// Confirms the address if the code is right; a wrong one costs a try.
+    async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, AccountError> {
+        let tx = self.0.database.begin().await?;
+        let Some(row) = codes::get(&tx, uid, kind, self.millis()).await? else {
+            return Ok(false);
+        };
+        let is_right = same(row.code.as_bytes(), code.trim().as_bytes());
+        if is_right {
+            account::set_verified(&tx, uid).await?;
+            codes::delete(&tx, uid, CodeKind::Address).await?;
+            codes::delete(&tx, uid, CodeKind::Link).await?;
+        } else {
+            codes::spend_try(&tx, uid, kind).await?;
+        }
+        tx.commit().await?;
+        Ok(is_right)
     }
 }

@@ -2,7 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session};
+use foxden_sql::Fetch;
+
+use crate::register::device::DeviceRow;
+use crate::register::session::SessionRow;
+use crate::register::{device, oauth as grants, session};
+use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
+
+const KINDS: [&str; 5] = ["desktop", "mobile", "tablet", "vr", "tv"];
+/// The greatest payload of a command, in bytes.
+const PAYLOAD: usize = 16 * 1024;
+/// Commands kept for a device, given at once, and how long, in seconds.
+const KEPT: i64 = 1000;
+const PAGE: u32 = 100;
+const TTL: u64 = 30 * 24 * 3600;
+const TTL_MAX: u64 = 10_000_000;
 
 /// Whoever may speak for a device: a session, or a refresh token with the sync scope.
 #[derive(Clone, Copy)]
@@ -139,7 +153,27 @@ impl Accounts {
         owner: DeviceOwner<'_>,
         patch: DevicePatch,
     ) -> Result<Device, AccountError> {
-        todo!()
+        patch.check()?;
+        // Desktops register again and again without a change: those cost no write.
+        let known = device::of(&self.0.database, owner.account()).await?;
+        if let Some(row) = owner.find_own(&known, patch.id)?
+            && patch.applied(row)? == *row
+        {
+            return row.clone().open(owner);
+        }
+        let tx = self.0.database.begin().await?;
+        let known = device::of(&tx, owner.account()).await?;
+        let row = if let Some(row) = owner.find_own(&known, patch.id)? {
+            let row = patch.applied(row)?;
+            device::update(&tx, &row).await?;
+            row
+        } else {
+            let row = patch.applied(&owner.new_device(DeviceId(self.random()), self.millis()))?;
+            device::insert(&tx, &row).await?;
+            row
+        };
+        tx.commit().await?;
+        row.open(owner)
     }
 
     /// The devices seen since that time (milliseconds); the caller's own always.
@@ -148,27 +182,93 @@ impl Accounts {
         owner: DeviceOwner<'_>,
         seen_since: Option<i64>,
     ) -> Result<Vec<Device>, AccountError> {
-        todo!()
+        let rows = device::of(&self.0.database, owner.account()).await?;
+        let devices = rows
+            .into_iter()
+            .map(|row| row.open(owner))
+            .collect::<Result<Vec<_>, _>>()?;
+        let is_fresh = |device: &Device| seen_since.is_none_or(|since| device.last_access >= since);
+        Ok(devices
+            .into_iter()
+            .filter(|device| device.is_current || is_fresh(device))
+            .collect())
     }
 
     /// Removes a device with its session or refresh token.
     pub async fn destroy_device(&self, owner: DeviceOwner<'_>, device: DeviceId) -> Result<(), AccountError> {
-        todo!()
+        self.end_device(owner.account(), device).await
     }
 
     /// Sessions, refresh tokens and devices, merged; newest use first.
     pub async fn attached_clients(&self, session: &Session) -> Result<Vec<AttachedClient>, AccountError> {
-        todo!()
+        let database = &self.0.database;
+        let devices = device::of(database, session.account).await?;
+        let mut clients = Vec::new();
+        for row in session::of(database, session.account).await? {
+            let own = devices
+                .iter()
+                .find(|device| device.session_id.as_ref() == Some(&row.id_hash));
+            clients.push(AttachedClient::of_session(row, own, &session.public_id));
+        }
+        for row in grants::refresh_of(database, session.account).await? {
+            let own = devices
+                .iter()
+                .find(|device| device.refresh_id.as_ref() == Some(&row.id_hash));
+            // A desktop gets one beside its session and drops it at once: that is the session's own.
+            if own.is_some() || row.session_id.is_none() {
+                clients.push(AttachedClient::of_refresh(row, own));
+            }
+        }
+        clients.sort_by_key(|client| std::cmp::Reverse(client.last_access));
+        Ok(clients)
     }
 
     /// Ends what is named; what is gone already is no error.
     pub async fn detach(&self, session: &Session, detach: &Detach) -> Result<(), AccountError> {
-        todo!()
+        if let Some(device) = detach.device {
+            match self.end_device(session.account, device).await {
+                Ok(()) | Err(AccountError::UnknownDevice) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let tx = self.0.database.begin().await?;
+        if let Some(id) = &detach.session {
+            session::delete(&tx, session.account, id).await?;
+        }
+        if let Some(id) = &detach.refresh_token
+            && grants::refresh(&tx, id)
+                .await?
+                .is_some_and(|row| row.uid == session.account)
+        {
+            grants::delete_refresh(&tx, id).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Queues a command for another device of the account.
     pub async fn invoke(&self, owner: DeviceOwner<'_>, invocation: Invocation) -> Result<(), AccountError> {
-        todo!()
+        if invocation.payload.len() > PAYLOAD {
+            return Err(AccountError::Invalid { what: "payload" });
+        }
+        let tx = self.0.database.begin().await?;
+        let known = device::of(&tx, owner.account()).await?;
+        let target = known
+            .iter()
+            .find(|row| row.id == invocation.target)
+            .ok_or(AccountError::UnknownDevice)?;
+        let takes = target.clone().open(owner)?.commands;
+        if !takes.contains_key(&invocation.command) {
+            return Err(AccountError::NoSuchCommand);
+        }
+        let ttl = i64::try_from(invocation.ttl.unwrap_or(TTL).min(TTL_MAX)).unwrap_or(0);
+        let queued = QueuedCommand {
+            index: 0,
+            command: invocation.command,
+            payload: invocation.payload,
+            sender: known.iter().find(|row| owner.owns(row)).map(|row| row.id),
+        };
+        device::enqueue(&tx, invocation.target, &queued, self.millis() + ttl * 1000, KEPT).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The caller's waiting commands from `index` on; at most `limit`, at most 100.
@@ -178,6 +278,218 @@ impl Accounts {
         index: u64,
         limit: Option<u64>,
     ) -> Result<CommandPage, AccountError> {
-        todo!()
+        let database = &self.0.database;
+        let own = own_device(database, owner).await?;
+        let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
+        let from = i64::try_from(index).unwrap_or(i64::MAX);
+        let mut messages = device::commands(database, own, from, self.millis(), limit + 1).await?;
+        let is_last = messages.len() <= limit as usize;
+        messages.truncate(limit as usize);
+        Ok(CommandPage {
+            index: messages.last().map_or(index, |message| message.index),
+            is_last,
+            messages,
+        })
     }
+
+    /// Ends the session or refresh token behind a device, and the device with it.
+    async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        let known = device::of(&tx, uid).await?;
+        let row = known
+            .iter()
+            .find(|row| row.id == id)
+            .ok_or(AccountError::UnknownDevice)?;
+        if let Some(session) = &row.session_id {
+            session::delete(&tx, uid, session).await?;
+        }
+        if let Some(refresh) = &row.refresh_id {
+            grants::delete_refresh(&tx, refresh).await?;
+        }
+        device::delete(&tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+impl DeviceOwner<'_> {
+    const fn account(&self) -> AccountId {
+        match self {
+            Self::Session(session) => session.account,
+            Self::Refresh(refresh) => refresh.account,
+        }
+    }
+
+    fn owns(&self, row: &DeviceRow) -> bool {
+        match self {
+            Self::Session(session) => row.session_id.as_ref() == Some(&session.public_id),
+            Self::Refresh(refresh) => row.refresh_id.as_ref() == Some(&refresh.public_id),
+        }
+    }
+
+    /// The caller's device among the account's; an id that is given must be its own.
+    fn find_own<'a>(
+        &self,
+        known: &'a [DeviceRow],
+        id: Option<DeviceId>,
+    ) -> Result<Option<&'a DeviceRow>, AccountError> {
+        let own = known.iter().find(|row| self.owns(row));
+        match id {
+            None => Ok(own),
+            Some(id) if own.is_some_and(|row| row.id == id) => Ok(own),
+            Some(id) if known.iter().any(|row| row.id == id) => {
+                let device = own.map_or(id, |row| row.id);
+                Err(AccountError::OtherDevice { device })
+            }
+            Some(_) => Err(AccountError::UnknownDevice),
+        }
+    }
+
+    fn new_device(&self, id: DeviceId, now: i64) -> DeviceRow {
+        let (session_id, refresh_id, kind) = match self {
+            Self::Session(session) => (Some(session.public_id.clone()), None, KINDS[0]),
+            Self::Refresh(refresh) => (None, Some(refresh.public_id.clone()), KINDS[1]),
+        };
+        DeviceRow {
+            id,
+            uid: self.account(),
+            session_id,
+            refresh_id,
+            name: kind.to_owned(),
+            kind: kind.to_owned(),
+            commands: "{}".to_owned(),
+            push_callback: None,
+            push_public_key: None,
+            push_auth_key: None,
+            created_at: now,
+            last_used: now,
+        }
+    }
+}
+
+impl DevicePatch {
+    fn check(&self) -> Result<(), AccountError> {
+        let is_short =
+            |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.len() <= most);
+        let rules = [
+            ("name", self.name.as_deref().is_none_or(is_device_name)),
+            (
+                "type",
+                self.kind.as_deref().is_none_or(|kind| KINDS.contains(&kind)),
+            ),
+            (
+                "availableCommands",
+                self.commands.as_ref().is_none_or(are_commands),
+            ),
+            ("pushCallback", is_short(&self.push_callback, 1024)),
+            ("pushPublicKey", is_short(&self.push_public_key, 128)),
+            ("pushAuthKey", is_short(&self.push_auth_key, 64)),
+        ];
+        match rules.into_iter().find(|(_, holds)| !holds) {
+            Some((what, _)) => Err(AccountError::Invalid { what }),
+            None => Ok(()),
+        }
+    }
+
+    /// The row with what this says in it; what it does not mention stays.
+    fn applied(&self, row: &DeviceRow) -> Result<DeviceRow, AccountError> {
+        let text = |new: &Option<String>, old: &Option<String>| match new {
+            Some(new) => Some(new.clone()).filter(|new| !new.is_empty()),
+            None => old.clone(),
+        };
+        let commands = match &self.commands {
+            Some(commands) => {
+                serde_json::to_string(commands).map_err(|_| AccountError::Damaged("commands"))?
+            }
+            None => row.commands.clone(),
+        };
+        Ok(DeviceRow {
+            name: self.name.clone().unwrap_or_else(|| row.name.clone()),
+            kind: self.kind.clone().unwrap_or_else(|| row.kind.clone()),
+            commands,
+            push_callback: text(&self.push_callback, &row.push_callback),
+            push_public_key: text(&self.push_public_key, &row.push_public_key),
+            push_auth_key: text(&self.push_auth_key, &row.push_auth_key),
+            ..row.clone()
+        })
+    }
+}
+
+impl DeviceRow {
+    fn open(self, caller: DeviceOwner<'_>) -> Result<Device, AccountError> {
+        let commands = serde_json::from_str(&self.commands);
+        Ok(Device {
+            is_current: caller.owns(&self),
+            id: self.id,
+            name: self.name,
+            kind: self.kind,
+            commands: commands
+                .map_err(|_| AccountError::Damaged("a device's commands are not an object of texts"))?,
+            push_callback: self.push_callback,
+            push_public_key: self.push_public_key,
+            push_auth_key: self.push_auth_key,
+            created_at: self.created_at,
+            last_access: self.last_used,
+        })
+    }
+}
+
+impl AttachedClient {
+    fn of_session(row: SessionRow, device: Option<&DeviceRow>, current: &str) -> Self {
+        Self {
+            client: None,
+            device: device.map(|device| device.id),
+            is_current: row.id_hash == current,
+            session: Some(row.id_hash),
+            refresh_token: None,
+            kind: device.map(|device| device.kind.clone()),
+            name: device.map(|device| device.name.clone()),
+            created_at: row.created_at,
+            last_access: row.last_used,
+            scope: None,
+            user_agent: row.user_agent,
+        }
+    }
+
+    fn of_refresh(row: grants::RefreshRow, device: Option<&DeviceRow>) -> Self {
+        let client = scope::client(&row.client_id).map(|client| client.name.to_owned());
+        Self {
+            device: device.map(|device| device.id),
+            session: None,
+            refresh_token: Some(row.id_hash),
+            is_current: false,
+            kind: device.map(|device| device.kind.clone()),
+            name: device.map(|device| device.name.clone()).or(client),
+            client: Some(row.client_id),
+            created_at: row.created_at,
+            last_access: row.last_used,
+            scope: Some(row.scope.split(' ').map(str::to_owned).collect()),
+            user_agent: String::new(),
+        }
+    }
+}
+
+async fn own_device(from: &impl Fetch, owner: DeviceOwner<'_>) -> Result<DeviceId, AccountError> {
+    let known = device::of(from, owner.account()).await?;
+    let own = known.iter().find(|row| owner.owns(row));
+    own.map(|row| row.id).ok_or(AccountError::UnknownDevice)
+}
+
+/// 1 to 255 characters, none of which a list of devices could not show.
+fn is_device_name(name: &str) -> bool {
+    let is_odd = |c: char| {
+        matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{fff9}'..='\u{fffc}' | '\u{fffe}'..='\u{ffff}')
+    };
+    (1..=255).contains(&name.chars().count()) && !name.contains(is_odd)
+}
+
+fn are_commands(commands: &BTreeMap<String, String>) -> bool {
+    let is_name = |name: &str| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._/:-".contains(&b);
+        (1..=100).contains(&name.len()) && name.bytes().all(allowed)
+    };
+    commands.len() <= 100
+        && commands
+            .iter()
+            .all(|(name, value)| is_name(name) && value.len() <= 2048)
 }

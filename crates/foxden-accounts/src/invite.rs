@@ -1,6 +1,17 @@
 //! Invitations: codes that let one person create an account.
 
-use crate::{AccountError, AccountId, Accounts};
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::limits::{Counted, Network};
+use crate::register::{account, invitation};
+use crate::{AccountError, AccountId, Accounts, secret};
+
+const WEEK_SECONDS: u64 = 7 * 24 * 3600;
+const HOUR_SECONDS: u64 = 3600;
+/// The longest an invitation may last.
+const YEAR_SECONDS: u64 = 366 * 24 * 3600;
+/// The longest note, in characters.
+const NOTE: usize = 200;
 
 /// What an account may do here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,30 +41,102 @@ pub struct Invitation {
     pub used_by: Option<AccountId>,
 }
 
+impl Role {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Self::Member, Self::Admin]
+            .into_iter()
+            .find(|role| role.word() == word)
+    }
+}
+
 impl Accounts {
     /// Makes an invitation and gives its code: single use, `seconds` long (`None`: seven days).
     pub async fn invite(&self, role: Role, note: &str, seconds: Option<u64>) -> Result<String, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let seconds = seconds.unwrap_or(WEEK_SECONDS);
+        let (code, invitation) = self.new_invitation(role, note, seconds, false);
+        invitation::insert(&tx, &code_hash(&code), &invitation).await?;
+        tx.commit().await?;
+        Ok(code)
     }
 
     /// The code of an invitation for the first account, an administrator's: good for an hour, until the first account is
     /// there. A new one replaces the one before; `None` once there is an account.
     pub async fn first_invitation(&self) -> Result<Option<String>, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        if account::count(&tx).await? > 0 {
+            return Ok(None);
+        }
+        invitation::delete_first(&tx).await?;
+        let (code, invitation) = self.new_invitation(Role::Admin, "", HOUR_SECONDS, true);
+        invitation::insert(&tx, &code_hash(&code), &invitation).await?;
+        tx.commit().await?;
+        Ok(Some(code))
     }
 
     /// Whether an invitation's code would be taken.
     pub async fn is_invited(&self, code: &str) -> Result<bool, AccountError> {
-        todo!()
+        let found = invitation::open(&self.0.database, &code_hash(code), self.millis()).await?;
+        Ok(found.is_some())
     }
 
     /// All invitations, newest first.
     pub async fn invitations(&self) -> Result<Vec<Invitation>, AccountError> {
-        todo!()
+        Ok(invitation::all(&self.0.database).await?)
     }
 
     /// Takes an invitation back; says whether it was there.
     pub async fn revoke_invitation(&self, id: i64) -> Result<bool, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let deleted = invitation::delete(&tx, id).await?;
+        tx.commit().await?;
+        Ok(deleted > 0)
     }
+
+    /// The invitation with that code, if it would be taken; wrong ones are counted against whoever guesses.
+    pub(crate) async fn open_invitation(
+        &self,
+        code: &str,
+        from: Network,
+    ) -> Result<Invitation, AccountError> {
+        let now = self.millis();
+        self.0.limits.check(Counted::Guess(from), now)?;
+        let found = invitation::open(&self.0.database, &code_hash(code), now).await?;
+        found.ok_or_else(|| {
+            self.0.limits.count(Counted::Guess(from), now);
+            AccountError::Invalid { what: "invite" }
+        })
+    }
+
+    fn new_invitation(&self, role: Role, note: &str, seconds: u64, is_first: bool) -> (String, Invitation) {
+        let now = self.millis();
+        let life = i64::try_from(seconds.min(YEAR_SECONDS)).unwrap_or(0) * 1000;
+        let invitation = Invitation {
+            id: 0,
+            role,
+            note: note.chars().take(NOTE).collect(),
+            created_at: now,
+            expires: now + life,
+            is_first,
+            used_by: None,
+        };
+        (self.new_code(), invitation)
+    }
+
+    /// A code that fits into a link.
+    pub(crate) fn new_code(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.random::<16>())
+    }
+}
+
+/// What is stored of a code.
+pub(crate) fn code_hash(code: &str) -> String {
+    secret::hash(code.trim().as_bytes())
 }

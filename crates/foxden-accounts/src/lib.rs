@@ -2,48 +2,61 @@
 //!
 //! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
-//! - [`session`], [`secret`], [`code`]: signing in, credentials, confirming
+//! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
 //! - [`password`]: changing and resetting
 //! - [`device`]: devices and their commands
-//! - [`oauth`]: codes and tokens for browsers
+//! - [`oauth`], [`scope`]: codes and tokens for browsers, and what they are good for
 //! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
 //! - [`directory`]: who somebody is and whether the secret is right
 //! - [`chore`]: clearing up
 //!
+
 //! Statements stand in `register/` and nowhere else.
 
 pub mod account;
 pub mod accounts;
+mod address;
 pub mod chore;
 pub mod code;
 pub mod device;
+pub mod directory;
 pub mod error;
 pub mod id;
 pub mod invite;
+mod limits;
+mod nonce;
 pub mod oauth;
 pub mod operator;
 pub mod password;
 pub mod profile;
+mod punycode;
+mod register;
+pub mod scope;
 pub mod secret;
 pub mod session;
+mod setting;
+pub mod stretch;
 pub mod token;
 pub mod tokenserver;
+mod verifier;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
 pub use device::{
     AttachedClient, CommandPage, Detach, Device, DeviceOwner, DevicePatch, Invocation, QueuedCommand,
 };
+pub use directory::{Abilities, Directory, SqlDirectory};
 pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
 pub use oauth::{
-    Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
-    RefreshAccess, ScopedKey, TokenRequest,
+    Access, AccessType, Authorization, AuthorizationRequest, Grant, Granted, Introspection, RefreshAccess,
+    ScopedKey, TokenRequest,
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use profile::{Picture, PictureKind, Profile};
+pub use scope::{Client, OLDSYNC};
 pub use secret::{Kind, Secrets};
 pub use session::{Login, Session};
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};

@@ -1,20 +1,26 @@
 //! OAuth: who may ask for what, codes, tokens.
 
-use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor};
+use data_encoding::BASE64URL_NOPAD;
+use foxden_sql::{Fetch, Tx};
+use ring::digest;
 
-/// The scope of Sync.
-pub const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
+use crate::register::oauth::{AccessRow, CodeRow, RefreshRow};
+use crate::register::{account, device, oauth};
+use crate::scope::{self, OLDSYNC, known_client};
+use crate::verifier::same;
+use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
 
-/// An OAuth client that may sign people in here. All are public: they bring a challenge, no secret.
-#[derive(Clone, Copy, Debug)]
-pub struct Client {
-    /// Its id.
-    pub id: &'static str,
-    /// What people call it.
-    pub name: &'static str,
-    /// The scopes it may have.
-    pub scopes: &'static [&'static str],
-}
+const CODE_MILLIS: i64 = 15 * 60_000;
+/// The life of an access token, in seconds: what it gets when nothing is asked for, and the most.
+const TTL: u64 = 3600;
+const TTL_MAX: u64 = 86_400;
+/// The longest bundle of encrypted keys, in bytes.
+const KEYS_JWE: usize = 4096;
+/// How stale the note of a refresh token's last use may be: it spares a write with each request.
+const TOUCH_MILLIS: i64 = 5 * 60_000;
+/// Where browsers take their codes: from a page that speaks to them.
+const WEBCHANNEL: &str = "urn:ietf:wg:oauth:2.0:oob:oauth-redirect-webchannel";
+const PAIRING: &str = "urn:ietf:wg:oauth:2.0:oob:pair-auth-webchannel";
 
 /// Whether a grant outlives its access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,20 +178,19 @@ pub struct ScopedKey {
     pub key_rotation_timestamp: i64,
 }
 
-/// The clients that are known; the surface shows them.
-pub fn client(id: &str) -> Option<&'static Client> {
-    todo!()
-}
-
 impl Access {
     /// Whether it covers a scope: `profile` covers `profile:email`, a URL covers what lies below it.
     pub fn covers(&self, scope: &str) -> bool {
-        todo!()
+        scope::any_covers(&self.scope, scope)
     }
 
     /// Refuses a token that does not cover the scope.
     pub fn require(&self, scope: &str) -> Result<(), AccountError> {
-        todo!()
+        if self.covers(scope) {
+            Ok(())
+        } else {
+            Err(AccountError::Forbidden)
+        }
     }
 }
 
@@ -197,7 +202,25 @@ impl Accounts {
         client: &str,
         scope: &str,
     ) -> Result<Vec<ScopedKey>, AccountError> {
-        todo!()
+        session.require_verified()?;
+        let wanted = scope::parse(scope)?;
+        scope::require(known_client(client)?.scopes, &wanted)?;
+        let row = account::by_id(&self.0.database, session.account)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        if session.auth_at < row.keys_changed_at / 1000 {
+            return Err(AccountError::StaleSession {
+                auth_at: session.auth_at,
+            });
+        }
+        let keyed = wanted
+            .into_iter()
+            .filter_map(scope::keyed)
+            .map(|identifier| ScopedKey {
+                identifier,
+                key_rotation_timestamp: row.keys_changed_at,
+            });
+        Ok(keyed.collect())
     }
 
     /// A code for the browser behind the page.
@@ -206,7 +229,41 @@ impl Accounts {
         session: &Session,
         request: AuthorizationRequest,
     ) -> Result<Authorization, AccountError> {
-        todo!()
+        session.require_verified()?;
+        let client = known_client(&request.client)?;
+        let scopes = scope::parse(&request.scope)?;
+        scope::require(client.scopes, &scopes)?;
+        let redirect_uri = redirect(client.id, &request)?;
+        let challenge = request.code_challenge.filter(|challenge| is_challenge(challenge));
+        let challenge = challenge.ok_or(AccountError::ChallengeMissing)?;
+        if request.code_challenge_method.as_deref() != Some("S256") {
+            return Err(AccountError::ChallengeMissing);
+        }
+        if request
+            .keys_jwe
+            .as_ref()
+            .is_some_and(|keys| keys.len() > KEYS_JWE)
+        {
+            return Err(AccountError::Invalid { what: "keys_jwe" });
+        }
+        let code = SecretToken(self.random());
+        let row = CodeRow {
+            id_hash: secret::hash(&code.0),
+            uid: session.account,
+            client_id: client.id.to_owned(),
+            scope: scopes.join(" "),
+            challenge,
+            keys_jwe: request.keys_jwe,
+            session_id: session.public_id.clone(),
+            offline: request.access_type == AccessType::Offline,
+            auth_at: session.auth_at,
+            expires: self.millis() + CODE_MILLIS,
+            used: false,
+        };
+        let tx = self.0.database.begin().await?;
+        oauth::insert_code(&tx, row).await?;
+        tx.commit().await?;
+        Ok(Authorization { code, redirect_uri })
     }
 
     /// Tokens for what is brought. A missing session where the grant needs one is `UnknownToken`.
@@ -216,31 +273,397 @@ impl Accounts {
         request: TokenRequest,
         visitor: &Visitor,
     ) -> Result<Granted, AccountError> {
-        todo!()
+        let ttl = request.ttl.unwrap_or(TTL).clamp(1, TTL_MAX);
+        let client = request.client.as_deref().map(known_client).transpose()?;
+        let client = client.map(|client| client.id);
+        match request.grant {
+            Grant::Code { code, verifier } => {
+                let client = client.ok_or(AccountError::Invalid { what: "client_id" })?;
+                self.grant_code(session, client, &code, verifier.as_deref(), ttl, visitor)
+                    .await
+            }
+            Grant::Refresh { token, scope } => {
+                self.grant_refresh(client, &token, scope.as_deref(), ttl).await
+            }
+            Grant::Credentials { scope, access_type } => {
+                let session = session.ok_or(AccountError::UnknownToken)?;
+                let client = client.ok_or(AccountError::Invalid { what: "client_id" })?;
+                self.grant_credentials(session, client, &scope, access_type, ttl, visitor)
+                    .await
+            }
+            Grant::Exchange { token, scope } => self.exchange(client, &token, &scope, ttl, visitor).await,
+        }
     }
 
     /// Revokes an access or refresh token; says whether there was one.
     pub async fn revoke(&self, token: &str) -> Result<bool, AccountError> {
-        todo!()
+        let Some(token) = SecretToken::from_hex(token) else {
+            return Ok(false);
+        };
+        let id_hash = secret::hash(&token.0);
+        let tx = self.0.database.begin().await?;
+        let deleted =
+            oauth::delete_access(&tx, &id_hash).await? + oauth::delete_refresh(&tx, &id_hash).await?;
+        tx.commit().await?;
+        Ok(deleted > 0)
     }
 
     /// Revokes a refresh token by its public id; says whether there was one.
     pub async fn revoke_refresh_id(&self, public_id: &str) -> Result<bool, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let deleted = oauth::delete_refresh(&tx, public_id).await?;
+        tx.commit().await?;
+        Ok(deleted > 0)
     }
 
     /// Whom the access token stands for; unknown, revoked and expired ones are `UnknownToken`.
     pub async fn access(&self, token: &str) -> Result<Access, AccountError> {
-        todo!()
+        let token = SecretToken::from_hex(token).ok_or(AccountError::UnknownToken)?;
+        let found = oauth::access(&self.0.database, &secret::hash(&token.0), self.millis()).await?;
+        let (row, generation, profile_changed_at) = found.ok_or(AccountError::UnknownToken)?;
+        Ok(Access {
+            account: row.uid,
+            client: row.client_id,
+            scope: words(&row.scope),
+            generation,
+            profile_changed_at,
+            issued_at: row.created_at / 1000,
+            expires: row.expires / 1000,
+        })
     }
 
     /// Whom the refresh token stands for, for the device routes: it must cover the sync scope.
     pub async fn refresh_access(&self, token: &str) -> Result<RefreshAccess, AccountError> {
-        todo!()
+        let row = refresh(&self.0.database, token).await?;
+        let now = self.millis();
+        if !scope::any_covers(&words(&row.scope), OLDSYNC) {
+            return Err(AccountError::UnknownToken);
+        }
+        if now - row.last_used > TOUCH_MILLIS {
+            let tx = self.0.database.begin().await?;
+            oauth::touch_refresh(&tx, &row.id_hash, now).await?;
+            tx.commit().await?;
+        }
+        Ok(row.into())
     }
 
     /// What is known of a token of either kind.
     pub async fn introspect(&self, token: &str) -> Result<Introspection, AccountError> {
-        todo!()
+        match self.access(token).await {
+            Ok(access) => return Ok(Introspection::Access(access)),
+            Err(AccountError::UnknownToken) => {}
+            Err(error) => return Err(error),
+        }
+        match refresh(&self.0.database, token).await {
+            Ok(row) => Ok(Introspection::Refresh(row.into())),
+            Err(AccountError::UnknownToken) => Ok(Introspection::Inactive),
+            Err(error) => Err(error),
+        }
     }
+}
+
+impl From<RefreshRow> for RefreshAccess {
+    fn from(row: RefreshRow) -> Self {
+        Self {
+            account: row.uid,
+            client: row.client_id,
+            scope: words(&row.scope),
+            issued_at: row.created_at / 1000,
+            public_id: row.id_hash,
+        }
+    }
+}
+
+/// Where a browser's code comes from: which token rows hang on it.
+struct Source {
+    uid: AccountId,
+    client: &'static str,
+    session_id: Option<String>,
+    code_hash: Option<String>,
+}
+
+impl Accounts {
+    async fn grant_code(
+        &self,
+        session: Option<&Session>,
+        client: &'static str,
+        code: &str,
+        verifier: Option<&str>,
+        ttl: u64,
+        visitor: &Visitor,
+    ) -> Result<Granted, AccountError> {
+        let code = SecretToken::from_hex(code).ok_or(AccountError::UnknownGrant)?;
+        let tx = self.0.database.begin().await?;
+        let row = oauth::code(&tx, &secret::hash(&code.0))
+            .await?
+            .ok_or(AccountError::UnknownGrant)?;
+        if row.client_id != client {
+            return Err(AccountError::OtherClientsGrant);
+        }
+        if session.is_some_and(|session| session.account != row.uid) {
+            return Err(AccountError::UnknownGrant);
+        }
+        if row.used {
+            // Somebody has a copy of the code, so nobody keeps what it gave.
+            oauth::revoke_of_code(&tx, &row.id_hash).await?;
+            tx.commit().await?;
+            return Err(AccountError::UnknownGrant);
+        }
+        if row.expires <= self.millis() {
+            return Err(AccountError::ExpiredGrant);
+        }
+        let verifier = verifier.ok_or(AccountError::ChallengeMissing)?;
+        if !fits(verifier, &row.challenge) {
+            return Err(AccountError::WrongVerifier);
+        }
+        oauth::use_code(&tx, &row.id_hash).await?;
+        let source = Source {
+            uid: row.uid,
+            client,
+            session_id: session.map(|session| session.public_id.clone()),
+            code_hash: Some(row.id_hash),
+        };
+        let mut granted = self.issue(&tx, &source, &row.scope, row.offline, ttl).await?;
+        if scope::any_covers(&words(&row.scope), scope::SESSION) {
+            granted.session_token = Some(
+                self.insert_session(&tx, row.uid, row.auth_at, true, visitor)
+                    .await?,
+            );
+        }
+        tx.commit().await?;
+        granted.auth_at = Some(row.auth_at);
+        granted.keys_jwe = row.keys_jwe;
+        Ok(granted)
+    }
+
+    async fn grant_refresh(
+        &self,
+        client: Option<&'static str>,
+        token: &str,
+        scope: Option<&str>,
+        ttl: u64,
+    ) -> Result<Granted, AccountError> {
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        let row = own_refresh(&tx, client, token).await?;
+        let scope = match scope {
+            Some(scope) => {
+                let wanted = scope::parse(scope)?;
+                scope::require(&words(&row.scope), &wanted)?;
+                wanted.join(" ")
+            }
+            None => row.scope.clone(),
+        };
+        oauth::touch_refresh(&tx, &row.id_hash, now).await?;
+        let access = NewAccess {
+            uid: row.uid,
+            client: row.client_id,
+            scope,
+            session_id: row.session_id,
+            refresh_id: Some(row.id_hash),
+            code_hash: row.code_hash,
+        };
+        let granted = self.insert_access(&tx, access, ttl).await?;
+        tx.commit().await?;
+        Ok(granted)
+    }
+
+    async fn grant_credentials(
+        &self,
+        session: &Session,
+        client: &'static str,
+        scope: &str,
+        access_type: AccessType,
+        ttl: u64,
+        visitor: &Visitor,
+    ) -> Result<Granted, AccountError> {
+        session.require_verified()?;
+        let wanted = scope::parse(scope)?;
+        scope::require(known_client(client)?.scopes, &wanted)?;
+        let source = Source {
+            uid: session.account,
+            client,
+            session_id: Some(session.public_id.clone()),
+            code_hash: None,
+        };
+        let tx = self.0.database.begin().await?;
+        let is_offline = access_type == AccessType::Offline;
+        let mut granted = self
+            .issue(&tx, &source, &wanted.join(" "), is_offline, ttl)
+            .await?;
+        if scope::any_covers(&wanted, scope::SESSION) {
+            let auth_at = session.auth_at;
+            granted.session_token = Some(
+                self.insert_session(&tx, session.account, auth_at, true, visitor)
+                    .await?,
+            );
+        }
+        tx.commit().await?;
+        granted.auth_at = Some(session.auth_at);
+        Ok(granted)
+    }
+
+    /// Replaces a refresh token by one with more scopes; its device stays.
+    async fn exchange(
+        &self,
+        client: Option<&'static str>,
+        token: &str,
+        scope: &str,
+        ttl: u64,
+        visitor: &Visitor,
+    ) -> Result<Granted, AccountError> {
+        let tx = self.0.database.begin().await?;
+        let old = own_refresh(&tx, client, token).await?;
+        let client = known_client(&old.client_id)?;
+        let mut scopes = scope::parse(&old.scope)?;
+        let wanted = scope::parse(scope)?;
+        scope::require(client.scopes, &wanted)?;
+        let wants_session = scope::any_covers(&wanted, scope::SESSION);
+        for scope in wanted {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        let source = Source {
+            uid: old.uid,
+            client: client.id,
+            session_id: old.session_id.clone(),
+            code_hash: old.code_hash.clone(),
+        };
+        let mut granted = self.issue(&tx, &source, &scopes.join(" "), true, ttl).await?;
+        if let Some(new) = &granted.refresh_token {
+            device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
+        }
+        oauth::delete_refresh(&tx, &old.id_hash).await?;
+        if wants_session {
+            let auth_at = old.created_at / 1000;
+            granted.session_token = Some(self.insert_session(&tx, old.uid, auth_at, true, visitor).await?);
+        }
+        tx.commit().await?;
+        Ok(granted)
+    }
+
+    /// An access token, and a refresh token behind it if it is to outlive that.
+    async fn issue(
+        &self,
+        tx: &Tx,
+        source: &Source,
+        scope: &str,
+        is_offline: bool,
+        ttl: u64,
+    ) -> Result<Granted, AccountError> {
+        let now = self.millis();
+        let mut refresh_token = None;
+        if is_offline {
+            let token = SecretToken(self.random());
+            let row = RefreshRow {
+                id_hash: secret::hash(&token.0),
+                uid: source.uid,
+                client_id: source.client.to_owned(),
+                scope: scope.to_owned(),
+                session_id: source.session_id.clone(),
+                code_hash: source.code_hash.clone(),
+                created_at: now,
+                last_used: now,
+            };
+            oauth::insert_refresh(tx, &row).await?;
+            refresh_token = Some(token);
+        }
+        let access = NewAccess {
+            uid: source.uid,
+            client: source.client.to_owned(),
+            scope: scope.to_owned(),
+            session_id: source.session_id.clone(),
+            // Desktop throws the refresh token away at once and goes on with the access token.
+            refresh_id: None,
+            code_hash: source.code_hash.clone(),
+        };
+        let mut granted = self.insert_access(tx, access, ttl).await?;
+        granted.refresh_token = refresh_token;
+        Ok(granted)
+    }
+
+    async fn insert_access(&self, tx: &Tx, new: NewAccess, ttl: u64) -> Result<Granted, AccountError> {
+        let now = self.millis();
+        let access_token = SecretToken(self.random());
+        let life = i64::try_from(ttl).unwrap_or(0) * 1000;
+        let row = AccessRow {
+            id_hash: secret::hash(&access_token.0),
+            uid: new.uid,
+            client_id: new.client,
+            scope: new.scope.clone(),
+            session_id: new.session_id,
+            refresh_id: new.refresh_id,
+            code_hash: new.code_hash,
+            created_at: now,
+            expires: now + life,
+        };
+        oauth::insert_access(tx, row).await?;
+        Ok(Granted {
+            access_token,
+            refresh_token: None,
+            session_token: None,
+            scope: new.scope,
+            expires_in: ttl,
+            auth_at: None,
+            keys_jwe: None,
+        })
+    }
+}
+
+/// An access token that is to be made.
+struct NewAccess {
+    uid: AccountId,
+    client: String,
+    scope: String,
+    session_id: Option<String>,
+    refresh_id: Option<String>,
+    code_hash: Option<String>,
+}
+
+async fn refresh(from: &impl Fetch, token: &str) -> Result<RefreshRow, AccountError> {
+    let token = SecretToken::from_hex(token).ok_or(AccountError::UnknownToken)?;
+    oauth::refresh(from, &secret::hash(&token.0))
+        .await?
+        .ok_or(AccountError::UnknownToken)
+}
+
+/// The refresh token, if it is that client's.
+async fn own_refresh(
+    from: &impl Fetch,
+    client: Option<&str>,
+    token: &str,
+) -> Result<RefreshRow, AccountError> {
+    let row = refresh(from, token).await?;
+    match client {
+        Some(client) if client != row.client_id => Err(AccountError::UnknownToken),
+        Some(_) | None => Ok(row),
+    }
+}
+
+fn redirect(client: &str, request: &AuthorizationRequest) -> Result<String, AccountError> {
+    let own = format!("{}/oauth/success/{client}", request.origin);
+    match &request.redirect_uri {
+        None => Ok(WEBCHANNEL.to_owned()),
+        Some(uri) if [WEBCHANNEL, PAIRING, &own].contains(&uri.as_str()) => Ok(uri.clone()),
+        Some(_) => Err(AccountError::WrongRedirect),
+    }
+}
+
+fn is_challenge(text: &str) -> bool {
+    text.len() == 43 && BASE64URL_NOPAD.decode(text.as_bytes()).is_ok()
+}
+
+fn fits(verifier: &str, challenge: &str) -> bool {
+    let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
+    let is_sized = (43..=128).contains(&verifier.len());
+    is_sized
+        && same(
+            BASE64URL_NOPAD.encode(hash.as_ref()).as_bytes(),
+            challenge.as_bytes(),
+        )
+}
+
+fn words(scope: &str) -> Vec<String> {
+    scope.split(' ').map(str::to_owned).collect()
 }

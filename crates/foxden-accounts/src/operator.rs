@@ -2,8 +2,19 @@
 //! this owns the files.
 
 use foxden_model::UserId;
+use foxden_sql::{Fetch, Tx};
 
+use crate::account::insert_with_names;
+use crate::address::{Address, normal};
+use crate::invite::code_hash;
+use crate::register::account::AccountRow;
+use crate::register::code::CodeKind;
+use crate::register::{account, code, device, event, session, store};
 use crate::{AccountError, AccountId, Accounts, Removed, Role};
+
+const DAY_MILLIS: i64 = 24 * 3_600_000;
+/// The longest list given at once.
+const LIST: u32 = 1000;
 
 /// An account as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,56 +81,155 @@ impl Accounts {
         after: Option<AccountId>,
         limit: u32,
     ) -> Result<Vec<AccountSummary>, AccountError> {
-        todo!()
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let mut summaries = Vec::new();
+        for row in account::after(&self.0.database, &after, limit.min(LIST)).await? {
+            summaries.push(self.summarise(row).await?);
+        }
+        Ok(summaries)
     }
 
     /// The account with that name: an address, another name, or the id.
     pub async fn show_account(&self, name: &str) -> Result<Option<AccountSummary>, AccountError> {
-        todo!()
+        match find(&self.0.database, name).await? {
+            Some(row) => self.summarise(row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Creates an account without a password and gives the code of its set-password link.
     pub async fn add_account(&self, address: &str, role: Role) -> Result<String, AccountError> {
-        todo!()
+        let address = Address::new(address)?;
+        if !self.0.directory.abilities().creates_people {
+            return Err(AccountError::Unable);
+        }
+        let now = self.millis().max(1);
+        let mut row = self.new_row(&address, role, now);
+        row.address_verified = true;
+        let tx = self.0.database.begin().await?;
+        insert_with_names(&tx, &row, &address).await?;
+        let code = self.make_link(&tx, row.uid).await?;
+        tx.commit().await?;
+        Ok(code)
     }
 
     /// The code of a single-use link with which the owner sets a password; good for a day.
     pub async fn password_link(&self, name: &str) -> Result<String, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let row = named(&tx, name).await?;
+        let code = self.make_link(&tx, row.uid).await?;
+        tx.commit().await?;
+        Ok(code)
     }
 
     /// Removes the account and everything that hangs on it.
     pub async fn remove_account(&self, name: &str) -> Result<Removed, AccountError> {
-        todo!()
+        let row = named(&self.0.database, name).await?;
+        self.remove(row.uid).await
     }
 
     /// Changes what the account may do.
     pub async fn set_role(&self, name: &str, role: Role) -> Result<(), AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let row = named(&tx, name).await?;
+        account::set_role(&tx, row.uid, role).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Switches the account off, which ends everything signed in, or on again.
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let row = named(&tx, name).await?;
+        account::set_disabled(&tx, row.uid, is_disabled).await?;
+        if is_disabled {
+            session::delete_all(&tx, row.uid).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Confirms the address without a code.
     pub async fn approve(&self, name: &str) -> Result<(), AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let row = named(&tx, name).await?;
+        account::set_verified(&tx, row.uid).await?;
+        code::delete(&tx, row.uid, CodeKind::Address).await?;
+        code::delete(&tx, row.uid, CodeKind::Link).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The codes that wait for the account's owner.
     pub async fn waiting_codes(&self, name: &str) -> Result<Vec<WaitingCode>, AccountError> {
-        todo!()
+        let row = named(&self.0.database, name).await?;
+        let waiting = code::of(&self.0.database, row.uid, self.millis()).await?;
+        let waiting = waiting.into_iter().filter_map(|row| {
+            let purpose = match row.kind {
+                CodeKind::Address => CodePurpose::ConfirmAddress,
+                CodeKind::Reset => CodePurpose::ResetPassword,
+                CodeKind::Link => return None,
+            };
+            Some(WaitingCode {
+                purpose,
+                code: row.code,
+                expires: row.expires,
+            })
+        });
+        Ok(waiting.collect())
     }
 
     /// What happened to the account, newest first.
     pub async fn security_events(&self, account: AccountId) -> Result<Vec<SecurityEvent>, AccountError> {
-        todo!()
+        Ok(event::of(&self.0.database, account).await?)
     }
 
     /// How many accounts there are.
     pub async fn count_accounts(&self) -> Result<u64, AccountError> {
-        todo!()
+        Ok(account::count(&self.0.database).await?)
     }
+
+    async fn make_link(&self, tx: &Tx, uid: AccountId) -> Result<String, AccountError> {
+        let code = self.new_code();
+        code::put_link(tx, uid, &code_hash(&code), self.millis() + DAY_MILLIS).await?;
+        Ok(code)
+    }
+
+    async fn summarise(&self, row: AccountRow) -> Result<AccountSummary, AccountError> {
+        let (sessions, devices, last_used) = device::usage(&self.0.database, row.uid).await?;
+        let email = format!("{}@{}", row.uid, self.issuer());
+        let stores = store::of(&self.0.database, self.0.settings.service, &email).await?;
+        Ok(AccountSummary {
+            account: row.uid,
+            address: row.address,
+            address_verified: row.address_verified,
+            has_password: row.verifier.is_some(),
+            role: row.role,
+            is_disabled: row.disabled,
+            created_at: row.created_at,
+            last_used,
+            sessions,
+            devices,
+            stores: stores
+                .into_iter()
+                .filter(|row| row.replaced_at.is_none())
+                .map(|row| row.uid)
+                .collect(),
+        })
+    }
+}
+
+/// By any of its names, or by its id.
+async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, AccountError> {
+    if let Some(row) = account::by_name(from, &normal(name)).await? {
+        return Ok(Some(row));
+    }
+    match AccountId::from_hex(&normal(name)) {
+        Some(id) => Ok(account::by_id(from, id).await?),
+        None => Ok(None),
+    }
+}
+
+async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, AccountError> {
+    let row = find(from, name).await?;
+    row.ok_or_else(|| AccountError::UnknownAccount {
+        address: name.to_owned(),
+    })
 }

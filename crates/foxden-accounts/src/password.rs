@@ -1,8 +1,29 @@
 //! Another password: changed by whoever knows the old one, or reset with a code.
 
+use data_encoding::HEXLOWER;
+use foxden_sql::Tx;
+
+use crate::address::{Address, normal, short};
+use crate::code::TRIES;
+use crate::invite::code_hash;
+use crate::limits::{Counted, Network};
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::code::{CodeKind, CodeRow};
+use crate::register::token::TokenRow;
+use crate::register::{account, code as codes, session, token};
+use crate::session::unchanged;
+use crate::verifier::{Proof, Recipe, same};
 use crate::{
-    AccountError, Accounts, AuthPw, SecretToken, Session, SignedIn, Ticket, TokenId, Visitor, WrapKb,
+    AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, SignedIn, Ticket, TokenId,
+    Visitor, WrapKb, secret,
 };
+
+/// How long whoever proved the old password, or a code, has for the new one.
+const STEP_MILLIS: i64 = 15 * 60_000;
+/// How long a reset waits for its code.
+const RESET_MILLIS: i64 = 3_600_000;
+/// How often a code may be tried within one reset.
+const RESET_TRIES: u64 = 3;
 
 /// What the start of a password change gives.
 #[derive(Clone, Debug)]
@@ -76,7 +97,32 @@ impl Accounts {
         old: &AuthPw,
         visitor: &Visitor,
     ) -> Result<ChangeStarted, AccountError> {
-        todo!()
+        if let Some(session) = session {
+            session.require_verified()?;
+            let row = account::by_id(&self.0.database, session.account)
+                .await?
+                .ok_or(AccountError::UnknownToken)?;
+            let is_own = [&row.address, &row.stretched_address]
+                .iter()
+                .any(|own| normal(own) == normal(address));
+            if !is_own {
+                return Err(AccountError::UnknownAccount {
+                    address: address.to_owned(),
+                });
+            }
+        }
+        let proven = self.prove(address, old, visitor).await?;
+        let tx = self.0.database.begin().await?;
+        let row = unchanged(&tx, &proven).await?;
+        let started = ChangeStarted {
+            key_fetch_token: self.new_key_fetch(&tx, &row, &proven.proof).await?,
+            password_change_token: self
+                .new_step(&tx, row.uid, Kind::PasswordChange, STEP_MILLIS)
+                .await?,
+            verified: row.address_verified,
+        };
+        tx.commit().await?;
+        Ok(started)
     }
 
     /// Uses up the password-change token and sets the new password. `current` is the caller's own session, which is
@@ -88,7 +134,28 @@ impl Accounts {
         current: Option<&TokenId>,
         visitor: &Visitor,
     ) -> Result<Option<SignedIn>, AccountError> {
-        todo!()
+        let wrap_kb = new
+            .wrap_kb
+            .clone()
+            .ok_or(AccountError::Invalid { what: "wrapKb" })?;
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+
+        let tx = self.0.database.begin().await?;
+        let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
+        if let Some(current) = current {
+            let found = session::get(&tx, &secret::hash(&current.0)).await?;
+            found
+                .filter(|(session, _)| session.uid == row.uid)
+                .ok_or(AccountError::UnknownToken)?;
+        }
+        row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
+        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
+            .await?;
+        self.note(&tx, row.uid, "password changed", visitor).await?;
+        let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
+        tx.commit().await?;
+        Ok(signed_in)
     }
 
     /// Makes a reset code wait for whoever delivers it.
@@ -97,7 +164,29 @@ impl Accounts {
         address: &str,
         visitor: &Visitor,
     ) -> Result<ResetStarted, AccountError> {
-        todo!()
+        let now = self.millis();
+        let address = Address::new(address)?;
+        self.0.limits.spend(Counted::Reset(address.counted()), now)?;
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        let row = row.ok_or_else(|| AccountError::UnknownAccount {
+            address: address.as_str().to_owned(),
+        })?;
+        // The new password will be stretched with the address as it is given here.
+        if row.address != address.as_str() {
+            return Err(AccountError::OtherSpelling { address: row.address });
+        }
+        let tx = self.0.database.begin().await?;
+        self.make_reset_code(&tx, row.uid).await?;
+        let password_forgot_token = self
+            .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
+            .await?;
+        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        tx.commit().await?;
+        Ok(ResetStarted {
+            password_forgot_token,
+            ttl: 3600,
+            tries: RESET_TRIES,
+        })
     }
 
     /// Makes the code wait once more.
@@ -106,17 +195,53 @@ impl Accounts {
         ticket: &Ticket,
         visitor: &Visitor,
     ) -> Result<ResetStatus, AccountError> {
-        todo!()
+        let status = self.forgot_status(ticket).await?;
+        let row = account::by_id(&self.0.database, ticket.account)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        let address = Address::new(&row.address)?;
+        self.0
+            .limits
+            .spend(Counted::Code(address.counted()), self.millis())?;
+        let tx = self.0.database.begin().await?;
+        self.make_reset_code(&tx, row.uid).await?;
+        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        tx.commit().await?;
+        Ok(status)
     }
 
     /// How the reset stands.
     pub async fn forgot_status(&self, ticket: &Ticket) -> Result<ResetStatus, AccountError> {
-        todo!()
+        let now = self.millis();
+        let row = token::get(&self.0.database, Kind::PasswordForgot, &ticket.id_hash, now).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        Ok(ResetStatus {
+            ttl: u64::try_from((row.expires - now) / 1000).unwrap_or(0),
+            tries: row.tries,
+        })
     }
 
     /// Trades the code for the token that resets the password.
     pub async fn verify_reset_code(&self, ticket: &Ticket, code: &str) -> Result<SecretToken, AccountError> {
-        todo!()
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
+        let is_right = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()));
+        if !is_right {
+            token::spend_try(&tx, &row.id_hash).await?;
+            codes::spend_try(&tx, row.uid, CodeKind::Reset).await?;
+            tx.commit().await?;
+            return Err(AccountError::WrongCode);
+        }
+        token::delete(&tx, &row.id_hash).await?;
+        codes::delete(&tx, row.uid, CodeKind::Reset).await?;
+        let reset = self
+            .new_step(&tx, row.uid, Kind::AccountReset, STEP_MILLIS)
+            .await?;
+        tx.commit().await?;
+        Ok(reset)
     }
 
     /// Uses up the account-reset token and sets a new password. Everything signed in ends; without a wrapped key
@@ -127,7 +252,27 @@ impl Accounts {
         new: NewPassword,
         visitor: &Visitor,
     ) -> Result<Option<SignedIn>, AccountError> {
-        todo!()
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+        let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
+
+        let tx = self.0.database.begin().await?;
+        let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
+        row.keys_changed_at = self
+            .millis()
+            .max(row.keys_changed_at + 1)
+            .max(row.verifier_set_at + 1);
+        row.verifier_set_at = row.keys_changed_at;
+        row.stretched_address.clone_from(&row.address);
+        // Whoever holds the code was reached by it.
+        row.address_verified = true;
+        account::set_verified(&tx, row.uid).await?;
+        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
+            .await?;
+        self.note(&tx, row.uid, "password reset", visitor).await?;
+        let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
+        tx.commit().await?;
+        Ok(signed_in)
     }
 
     /// Uses up a set-password link.
@@ -136,6 +281,110 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<PasswordLink, AccountError> {
-        todo!()
+        let now = self.millis();
+        let guess = Counted::Guess(Network::of(visitor.address));
+        self.0.limits.check(guess, now)?;
+        let tx = self.0.database.begin().await?;
+        let Some(uid) = codes::take_link(&tx, &code_hash(code), now).await? else {
+            self.0.limits.count(guess, now);
+            return Err(AccountError::ExpiredCode);
+        };
+        let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;
+        let account_reset_token = self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?;
+        tx.commit().await?;
+        Ok(PasswordLink {
+            address: row.address,
+            account_reset_token,
+        })
+    }
+
+    /// A credential for the next step.
+    async fn new_step(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        kind: Kind,
+        life: i64,
+    ) -> Result<SecretToken, AccountError> {
+        let (token, secrets) = self.new_secrets(kind);
+        let row = TokenRow {
+            id_hash: secret::hash(&secrets.id.0),
+            kind,
+            auth_key: secrets.auth_key,
+            uid,
+            data: None,
+            tries: RESET_TRIES,
+            expires: self.millis() + life,
+        };
+        token::insert(tx, row).await?;
+        Ok(token)
+    }
+
+    /// Uses a credential up and gives the account it is for.
+    async fn use_step(&self, tx: &Tx, ticket: &Ticket, kind: Kind) -> Result<AccountRow, AccountError> {
+        let row = token::get(tx, kind, &ticket.id_hash, self.millis()).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        token::delete(tx, &row.id_hash).await?;
+        let account = account::by_id(tx, row.uid)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        if account.disabled {
+            Err(AccountError::Disabled)
+        } else {
+            Ok(account)
+        }
+    }
+
+    /// Makes a reset code wait; one that waits already stays, so that nobody can spoil it by asking again.
+    async fn make_reset_code(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
+        let now = self.millis();
+        if codes::get(tx, uid, CodeKind::Reset, now).await?.is_none() {
+            let row = CodeRow {
+                kind: CodeKind::Reset,
+                code: HEXLOWER.encode(&self.random::<16>()),
+                tries: TRIES,
+                expires: now + RESET_MILLIS,
+            };
+            codes::put(tx, uid, &row).await?;
+        }
+        tracing::info!(account = short(&uid.0), "a code to reset a password waits");
+        Ok(())
+    }
+
+    /// Stores the new verifier and the keys wrapped with it, and ends everything that the old one had opened.
+    async fn replace_password(
+        &self,
+        tx: &Tx,
+        row: &mut AccountRow,
+        recipe: Recipe,
+        proof: &Proof,
+        wrap_kb: &WrapKb,
+    ) -> Result<(), AccountError> {
+        if !self.0.directory.abilities().sets_passwords {
+            return Err(AccountError::Unable);
+        }
+        let verifier = Verifier {
+            recipe,
+            verify_hash: proof.verify_hash(),
+            wrap_wrap_kb: proof.wrap(&wrap_kb.0),
+        };
+        account::set_hash(tx, row.uid, &verifier).await?;
+        account::set_password_times(tx, row).await?;
+        row.verifier = Some(verifier);
+        Ok(session::delete_all(tx, row.uid).await?)
+    }
+
+    async fn then(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        proof: &Proof,
+        then: &Then,
+        visitor: &Visitor,
+    ) -> Result<Option<SignedIn>, AccountError> {
+        match *then {
+            Then::Nothing => Ok(None),
+            Then::SignIn { wants_keys } => self.sign_in(tx, row, proof, wants_keys, visitor).await.map(Some),
+        }
     }
 }

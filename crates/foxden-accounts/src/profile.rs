@@ -1,6 +1,14 @@
 //! What an account shows of its owner.
 
-use crate::{AccountError, AccountId, Accounts};
+use data_encoding::HEXLOWER;
+
+use crate::register::account;
+use crate::{AccountError, AccountId, Accounts, Role};
+
+/// The greatest picture, in bytes.
+const PICTURE: usize = 256 * 1024;
+/// The longest display name, in characters.
+const NAME: usize = 256;
 
 /// What an account shows of its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,29 +53,90 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
+impl PictureKind {
+    const ALL: [Self; 3] = [Self::Png, Self::Jpeg, Self::WebP];
+
+    /// The kind, by the first bytes.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Some(Self::Png)
+        } else if bytes.starts_with(b"\xff\xd8\xff") {
+            Some(Self::Jpeg)
+        } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            Some(Self::WebP)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpeg",
+            Self::WebP => "webp",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
 impl Accounts {
     /// What the account shows; `UnknownToken` when it is gone.
     pub async fn profile(&self, account: AccountId) -> Result<Profile, AccountError> {
-        todo!()
+        let row = account::by_id(&self.0.database, account)
+            .await?
+            .ok_or(AccountError::UnknownToken)?;
+        Ok(Profile {
+            account,
+            address: row.address,
+            address_verified: row.address_verified,
+            display_name: row.display_name,
+            avatar: account::avatar_of(&self.0.database, account).await?,
+            locale: row.locale,
+            changed_at: row.profile_changed_at,
+            created_at: row.created_at,
+            is_admin: row.role == Role::Admin,
+        })
     }
 
     /// Changes the display name; an empty one removes it.
     pub async fn set_display_name(&self, account: AccountId, name: &str) -> Result<(), AccountError> {
-        todo!()
+        let name = name.trim();
+        if name.chars().count() > NAME || name.chars().any(char::is_control) {
+            return Err(AccountError::Invalid { what: "displayName" });
+        }
+        let name = Some(name).filter(|name| !name.is_empty());
+        let tx = self.0.database.begin().await?;
+        account::set_display_name(&tx, account, name, self.millis()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Keeps a picture of at most 256 KiB instead of the one before, and gives its new id.
     pub async fn set_avatar(&self, account: AccountId, bytes: Vec<u8>) -> Result<String, AccountError> {
-        todo!()
+        let kind = PictureKind::of(&bytes).filter(|_| bytes.len() <= PICTURE);
+        let kind = kind.ok_or(AccountError::Invalid { what: "picture" })?;
+        let id = HEXLOWER.encode(&self.random::<16>());
+        let tx = self.0.database.begin().await?;
+        account::put_avatar(&tx, account, &id, kind, bytes).await?;
+        account::touch_profile(&tx, account, self.millis()).await?;
+        tx.commit().await?;
+        Ok(id)
     }
 
     /// Removes the picture if it is that one.
     pub async fn remove_avatar(&self, account: AccountId, id: &str) -> Result<(), AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        if account::delete_avatar(&tx, account, id).await? > 0 {
+            account::touch_profile(&tx, account, self.millis()).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// The picture of that id.
     pub async fn avatar(&self, id: &str) -> Result<Option<Picture>, AccountError> {
-        todo!()
+        let found = account::avatar(&self.0.database, id).await?;
+        Ok(found.map(|(kind, bytes)| Picture { kind, bytes }))
     }
 }

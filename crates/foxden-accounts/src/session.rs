@@ -1,6 +1,25 @@
 //! Signing in, and what it gives.
 
-use crate::{AccountError, AccountId, Accounts, AuthPw, SecretToken, SignedIn, TokenId, Visitor};
+use foxden_sql::Tx;
+
+use crate::address::Address;
+use crate::directory::Checked;
+use crate::limits::{Counted, Network};
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::session::SessionRow;
+use crate::register::token::TokenRow;
+use crate::register::{account, event, session, token};
+use crate::verifier::Proof;
+use crate::{
+    AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, SecurityEvent, SignedIn, TokenId, Visitor,
+    secret,
+};
+
+/// How stale the note of a session's last use may be: it spares a write with each request.
+const TOUCH_MILLIS: i64 = 5 * 60_000;
+const KEY_FETCH_MILLIS: i64 = 60 * 60_000;
+/// Characters kept of what a client calls itself.
+const USER_AGENT: usize = 200;
 
 /// What a client brings to sign in.
 #[derive(Clone, Debug)]
@@ -49,7 +68,20 @@ impl Session {
 impl Accounts {
     /// Signs in: limits, then the account, then the spelling of the address, then the password.
     pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, AccountError> {
-        todo!()
+        let proven = self.prove(&login.address, &login.auth_pw, visitor).await?;
+        let harder = self.harder(&proven, &login.auth_pw).await?;
+
+        let tx = self.0.database.begin().await?;
+        let row = unchanged(&tx, &proven).await?;
+        if let Some(verifier) = harder {
+            account::set_hash(&tx, row.uid, &verifier).await?;
+        }
+        let signed_in = self
+            .sign_in(&tx, &row, &proven.proof, login.wants_keys, visitor)
+            .await?;
+        self.note(&tx, row.uid, "login", visitor).await?;
+        tx.commit().await?;
+        Ok(signed_in)
     }
 
     /// Proves the password again for a session that exists.
@@ -59,22 +91,63 @@ impl Accounts {
         login: Login,
         visitor: &Visitor,
     ) -> Result<SignedIn, AccountError> {
-        todo!()
+        let proven = self.prove(&login.address, &login.auth_pw, visitor).await?;
+        if proven.row.uid != session.account {
+            return Err(AccountError::UnknownAccount {
+                address: login.address,
+            });
+        }
+        let auth_at = self.0.clock.seconds();
+        let tx = self.0.database.begin().await?;
+        let row = unchanged(&tx, &proven).await?;
+        if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
+            return Err(AccountError::UnknownToken);
+        }
+        let key_fetch_token = if login.wants_keys {
+            Some(self.new_key_fetch(&tx, &row, &proven.proof).await?)
+        } else {
+            None
+        };
+        tx.commit().await?;
+        Ok(SignedIn {
+            account: row.uid,
+            session_token: None,
+            key_fetch_token,
+            auth_at,
+            address_verified: row.address_verified,
+            session_verified: session.session_verified,
+        })
     }
 
     /// The session with that token id, for Hawk and for `Bearer fxs_`.
     pub async fn session(&self, id: &TokenId) -> Result<Session, AccountError> {
-        todo!()
+        let id_hash = secret::hash(&id.0);
+        let found = session::get(&self.0.database, &id_hash).await?;
+        let (row, address_verified) = found.ok_or(AccountError::UnknownToken)?;
+        let now = self.millis();
+        if now - row.last_used > TOUCH_MILLIS {
+            let tx = self.0.database.begin().await?;
+            session::touch(&tx, &id_hash, now).await?;
+            tx.commit().await?;
+        }
+        Ok(Session {
+            account: row.uid,
+            auth_key: row.auth_key,
+            auth_at: row.auth_at,
+            address_verified,
+            session_verified: row.verified,
+            public_id: row.id_hash,
+        })
     }
 
     /// Ends the session, its device and what it was granted.
     pub async fn end_session(&self, session: &Session) -> Result<(), AccountError> {
-        todo!()
+        self.delete_session(session, &session.public_id).await
     }
 
     /// Ends another session of the same account, named by its token id.
     pub async fn end_other_session(&self, session: &Session, other: &TokenId) -> Result<(), AccountError> {
-        todo!()
+        self.delete_session(session, &secret::hash(&other.0)).await
     }
 
     /// A new session like this one.
@@ -83,12 +156,223 @@ impl Accounts {
         session: &Session,
         visitor: &Visitor,
     ) -> Result<SignedIn, AccountError> {
-        todo!()
+        let tx = self.0.database.begin().await?;
+        let token = self
+            .insert_session(
+                &tx,
+                session.account,
+                session.auth_at,
+                session.session_verified,
+                visitor,
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(SignedIn {
+            account: session.account,
+            session_token: Some(token),
+            key_fetch_token: None,
+            auth_at: session.auth_at,
+            address_verified: session.address_verified,
+            session_verified: session.session_verified,
+        })
     }
 
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
     /// `Err` is [`AccountError::Replayed`].
     pub fn accept_nonce(&self, id: &TokenId, nonce: &str) -> Result<(), AccountError> {
-        todo!()
+        self.0.nonces.accept(id, nonce, self.millis())
     }
+
+    /// Checks a password: limits, then the account, then the spelling of the address, then the password itself. Every
+    /// door that takes a password comes through here.
+    pub(crate) async fn prove(
+        &self,
+        address: &str,
+        auth_pw: &AuthPw,
+        visitor: &Visitor,
+    ) -> Result<Proven, AccountError> {
+        let address = Address::new(address)?;
+        let network = Network::of(visitor.address);
+        let counters = [
+            Counted::FailedLogin(address.counted(), network),
+            Counted::FailedFrom(network),
+        ];
+        let now = self.millis();
+        for counter in counters {
+            self.0.limits.check(counter, now)?;
+        }
+        let person = self.0.directory.find(address.as_str()).await?;
+        let row = match &person {
+            Some(person) => account::by_id(&self.0.database, person.account).await?,
+            None => None,
+        };
+        if let Some(row) = &row {
+            if row.stretched_address != address.as_str() {
+                return Err(AccountError::OtherSpelling {
+                    address: row.stretched_address.clone(),
+                });
+            }
+            if row.verifier.is_none() {
+                return Err(AccountError::NoPassword);
+            }
+        }
+        // Counted before the slow part, so that many at once cannot slip past; taken back when it was right.
+        for counter in counters {
+            self.0.limits.count(counter, now);
+        }
+        let checked = self.0.directory.check(person.as_ref(), auth_pw).await;
+        if matches!(checked, Err(_) | Ok(Checked::Right(_))) {
+            for counter in counters {
+                self.0.limits.refund(counter);
+            }
+        }
+        let address = address.as_str().to_owned();
+        match (row, checked?) {
+            (None, _) => Err(AccountError::UnknownAccount { address }),
+            (Some(_), Checked::Wrong) => Err(AccountError::WrongPassword { address }),
+            (Some(row), Checked::Right(_)) if row.disabled => Err(AccountError::Disabled),
+            (Some(row), Checked::Right(unlocked)) => Ok(Proven {
+                row,
+                proof: unlocked.0,
+            }),
+        }
+    }
+
+    /// A new session of the account, and a key-fetch token if one is wanted.
+    pub(crate) async fn sign_in(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        proof: &Proof,
+        wants_keys: bool,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, AccountError> {
+        let auth_at = self.0.clock.seconds();
+        let verified = row.address_verified;
+        let session_token = self
+            .insert_session(tx, row.uid, auth_at, verified, visitor)
+            .await?;
+        let key_fetch_token = if wants_keys {
+            Some(self.new_key_fetch(tx, row, proof).await?)
+        } else {
+            None
+        };
+        Ok(SignedIn {
+            account: row.uid,
+            session_token: Some(session_token),
+            key_fetch_token,
+            auth_at,
+            address_verified: verified,
+            session_verified: verified,
+        })
+    }
+
+    pub(crate) async fn insert_session(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        auth_at: i64,
+        verified: bool,
+        visitor: &Visitor,
+    ) -> Result<SecretToken, AccountError> {
+        let now = self.millis();
+        let (token, secrets) = self.new_secrets(Kind::Session);
+        let row = SessionRow {
+            id_hash: secret::hash(&secrets.id.0),
+            auth_key: secrets.auth_key,
+            uid,
+            created_at: now,
+            last_used: now,
+            auth_at,
+            verified,
+            user_agent: visitor.user_agent.chars().take(USER_AGENT).collect(),
+        };
+        session::insert(tx, &row).await?;
+        Ok(token)
+    }
+
+    /// A key-fetch token with its bundle: the keys themselves are encrypted before they are stored.
+    pub(crate) async fn new_key_fetch(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        proof: &Proof,
+    ) -> Result<SecretToken, AccountError> {
+        let (token, secrets) = self.new_secrets(Kind::KeyFetch);
+        let verifier = row.verifier.as_ref().ok_or(AccountError::NoPassword)?;
+        let bundle = secrets.bundle(&row.ka, &proof.unwrap(&verifier.wrap_wrap_kb).0);
+        let row = TokenRow {
+            id_hash: secret::hash(&secrets.id.0),
+            kind: Kind::KeyFetch,
+            auth_key: secrets.auth_key,
+            uid: row.uid,
+            data: Some(bundle.to_vec()),
+            tries: 1,
+            expires: self.millis() + KEY_FETCH_MILLIS,
+        };
+        token::insert(tx, row).await?;
+        Ok(token)
+    }
+
+    /// Writes down that something happened to the account.
+    pub(crate) async fn note(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        kind: &str,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        let event = SecurityEvent {
+            time: self.millis(),
+            kind: kind.to_owned(),
+            address: visitor.address.to_string(),
+        };
+        Ok(event::insert(tx, uid, &event).await?)
+    }
+
+    /// The verifier under the present cost, where the stored one is weaker.
+    async fn harder(&self, proven: &Proven, auth_pw: &AuthPw) -> Result<Option<Verifier>, AccountError> {
+        let Some(verifier) = &proven.row.verifier else {
+            return Ok(None);
+        };
+        if !verifier.recipe.cost.is_below(self.0.options.cost) {
+            return Ok(None);
+        }
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(auth_pw, recipe).await?;
+        Ok(Some(Verifier {
+            recipe,
+            verify_hash: proof.verify_hash(),
+            wrap_wrap_kb: proof.wrap(&proven.proof.unwrap(&verifier.wrap_wrap_kb).0),
+        }))
+    }
+
+    async fn delete_session(&self, session: &Session, id_hash: &str) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        if session::delete(&tx, session.account, id_hash).await? == 0 {
+            return Err(AccountError::UnknownToken);
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// An account whose password was proven.
+pub(crate) struct Proven {
+    pub(crate) row: AccountRow,
+    pub(crate) proof: Proof,
+}
+
+/// The account as it stands now, if its password is still the one that was proven: hashing takes a while, and the
+/// password may have been changed meanwhile.
+pub(crate) async fn unchanged(tx: &Tx, proven: &Proven) -> Result<AccountRow, AccountError> {
+    let row = account::by_id(tx, proven.row.uid).await?;
+    let row = row.filter(|row| row.verifier_set_at == proven.row.verifier_set_at && !row.disabled);
+    let gone = || AccountError::WrongPassword {
+        address: proven.row.address.clone(),
+    };
+    let mut row = row.ok_or_else(gone)?;
+    // A sign-in at the same time may have stored a harder hash of the same password; the proof fits the one it was
+    // made for.
+    row.verifier.clone_from(&proven.row.verifier);
+    Ok(row)
 }

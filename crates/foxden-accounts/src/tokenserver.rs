@@ -1,9 +1,23 @@
 //! The tokenserver: trades an access token for a store on a node.
 
 use async_trait::async_trait;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use foxden_model::UserId;
+use foxden_sql::{Fetch, Tx};
+use ring::hmac;
 
-use crate::{Accounts, TokenError};
+use crate::register::node::NodeRow;
+use crate::register::store::StoreRow;
+use crate::register::{node, store};
+use crate::scope::{OLDSYNC, any_covers};
+use crate::{AccountError, Accounts, NewUsers, StateFault, TokenError};
+
+/// The generation of an account that is gone for good.
+const RETIRED: i64 = i64::MAX;
+/// The longest client state, in bytes.
+const STATE: usize = 16;
+/// How often slots are freed before it is said that no node has room.
+const ROUNDS: usize = 5;
 
 /// Verifies access tokens: our own, or another account server's.
 #[async_trait]
@@ -56,11 +70,273 @@ pub struct Assignment {
 impl Accounts {
     /// Verifies the access token for the sync scope and nothing more.
     pub async fn verify_bearer(&self, token: &str) -> Result<Identity, TokenError> {
-        todo!()
+        let identity = match self.access(token).await {
+            Ok(access) => Identity {
+                fxa_uid: access.account.to_string(),
+                issuer: self.issuer().to_owned(),
+                generation: Some(access.generation),
+                scope: access.scope,
+            },
+            Err(AccountError::UnknownToken) => match &self.0.options.outside {
+                Some(outside) => outside.verify(token).await?,
+                None => return Err(TokenError::InvalidCredentials),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        if any_covers(&identity.scope, OLDSYNC) {
+            Ok(identity)
+        } else {
+            Err(TokenError::InvalidCredentials)
+        }
     }
 
     /// The store of a verified identity, made if there is none, by the rules of consistency.
     pub async fn assign(&self, identity: &Identity, key_id: &KeyId) -> Result<Assignment, TokenError> {
-        todo!()
+        if key_id.client_state.len() > STATE || key_id.keys_changed_at < 0 {
+            return Err(TokenError::InvalidCredentials);
+        }
+        let request = Request {
+            email: format!("{}@{}", identity.fxa_uid, identity.issuer),
+            generation: identity.generation.unwrap_or(0),
+            keys_changed_at: key_id.keys_changed_at,
+            client_state: HEXLOWER.encode(&key_id.client_state),
+        };
+        // Nearly every request finds its store as it left it, and then nothing has to be written.
+        if let Some((row, node)) = self.settled(&request).await? {
+            return Ok(self.assignment(identity, &row, &node));
+        }
+        let tx = self.0.database.begin().await?;
+        let (row, node) = self.settle(&tx, &request).await?;
+        tx.commit().await?;
+        Ok(self.assignment(identity, &row, &node))
     }
+
+    /// The store and its node, if this request changes nothing.
+    async fn settled(&self, request: &Request) -> Result<Option<(StoreRow, NodeRow)>, TokenError> {
+        let database = &self.0.database;
+        let Some(found) = Found::read(database, self.0.settings.service, &request.email).await? else {
+            return Ok(None);
+        };
+        let is_alone = found.old.iter().all(|row| row.replaced_at.is_some());
+        let Some(node) = node::by_id(database, found.current.nodeid).await? else {
+            return Ok(None);
+        };
+        if found.current.replaced_at.is_some() || !is_alone {
+            return Ok(None);
+        }
+        request.check(&found)?;
+        let is_same = request.client_state == found.current.client_state
+            && request.times(&found.current) == (found.current.generation, found.current.keys_changed_at);
+        Ok(is_same.then_some((found.current, node)))
+    }
+
+    /// Finds or makes the store, checks the request against it, and writes down what is new.
+    async fn settle(&self, tx: &Tx, request: &Request) -> Result<(StoreRow, NodeRow), TokenError> {
+        let now = self.millis();
+        let service = self.0.settings.service;
+        let Some(mut found) = Found::read(tx, service, &request.email).await? else {
+            return self.take_in(tx, request, now).await;
+        };
+        let mut node = node::by_id(tx, found.current.nodeid).await?;
+        let is_lost = found.current.replaced_at.is_some() || node.is_none();
+        if is_lost && found.current.generation < RETIRED {
+            let (row, new_node) = self
+                .insert(
+                    tx,
+                    StoreRow {
+                        created_at: now,
+                        ..found.current.clone()
+                    },
+                    None,
+                )
+                .await?;
+            found.old.push(std::mem::replace(&mut found.current, row));
+            node = Some(new_node);
+        }
+        request.check(&found)?;
+        let node = node.ok_or(TokenError::NoNode)?;
+        store::replace_others(tx, &found.current, found.current.created_at).await?;
+
+        let (generation, keys_changed_at) = request.times(&found.current);
+        let mut current = found.current;
+        if request.client_state == current.client_state {
+            if (generation, keys_changed_at) != (current.generation, current.keys_changed_at) {
+                store::set_times(tx, current.uid, generation, keys_changed_at).await?;
+                (current.generation, current.keys_changed_at) = (generation, keys_changed_at);
+            }
+            return Ok((current, node));
+        }
+        let row = StoreRow {
+            generation,
+            keys_changed_at,
+            client_state: request.client_state.clone(),
+            created_at: now,
+            ..current
+        };
+        let (row, node) = self.insert(tx, row, Some(node)).await?;
+        store::replace_others(tx, &row, now).await?;
+        Ok((row, node))
+    }
+
+    /// The first store of somebody new.
+    async fn take_in(&self, tx: &Tx, request: &Request, now: i64) -> Result<(StoreRow, NodeRow), TokenError> {
+        if self.0.options.new_users == NewUsers::Refused {
+            return Err(TokenError::NewUsersDisabled);
+        }
+        let row = StoreRow {
+            uid: UserId(0),
+            service: self.0.settings.service,
+            email: request.email.clone(),
+            generation: request.generation,
+            client_state: request.client_state.clone(),
+            created_at: now,
+            replaced_at: None,
+            nodeid: 0,
+            keys_changed_at: Some(request.keys_changed_at).filter(|&time| time != 0),
+        };
+        self.insert(tx, row, None).await
+    }
+
+    /// Makes a store on that node, or on the best one.
+    async fn insert(
+        &self,
+        tx: &Tx,
+        row: StoreRow,
+        on: Option<NodeRow>,
+    ) -> Result<(StoreRow, NodeRow), TokenError> {
+        let node = match on {
+            Some(node) => node,
+            None => choose_node(tx, row.service).await?,
+        };
+        node::take_slot(tx, node.id).await?;
+        let mut row = StoreRow {
+            nodeid: node.id,
+            replaced_at: None,
+            ..row
+        };
+        row.uid = store::insert(tx, &row).await?;
+        Ok((row, node))
+    }
+
+    fn assignment(&self, identity: &Identity, row: &StoreRow, node: &NodeRow) -> Assignment {
+        let hashed = |text: &str| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.options.metrics_secret);
+            HEXLOWER.encode(&hmac::sign(&key, text.as_bytes()).as_ref()[..16])
+        };
+        let hashed_fxa_uid = hashed(&identity.fxa_uid);
+        let uid = row.uid.to_string();
+        Assignment {
+            user: row.uid,
+            api_endpoint: self
+                .0
+                .settings
+                .pattern
+                .replace("{node}", &node.node)
+                .replace("{uid}", &uid),
+            node: node.node.clone(),
+            fxa_uid: identity.fxa_uid.clone(),
+            fxa_kid: fxa_kid(row),
+            hashed_device_id: hashed(&format!("{hashed_fxa_uid}none")),
+            hashed_fxa_uid,
+        }
+    }
+}
+
+/// What a client asks for; 0 and empty: not said.
+struct Request {
+    email: String,
+    generation: i64,
+    keys_changed_at: i64,
+    client_state: String,
+}
+
+/// The stores of one name.
+struct Found {
+    current: StoreRow,
+    old: Vec<StoreRow>,
+}
+
+impl Found {
+    async fn read(from: &impl Fetch, service: i64, email: &str) -> Result<Option<Self>, TokenError> {
+        let mut rows = store::of(from, service, email).await?;
+        rows.sort_by_key(|row| std::cmp::Reverse((row.generation, row.created_at, row.uid)));
+        let mut rows = rows.into_iter();
+        Ok(rows.next().map(|current| Self {
+            current,
+            old: rows.collect(),
+        }))
+    }
+}
+
+impl Request {
+    /// The rules of consistency, in their order; the first that fails answers.
+    fn check(&self, found: &Found) -> Result<(), TokenError> {
+        let current = &found.current;
+        let (g, k, c) = (self.generation, self.keys_changed_at, &self.client_state);
+        let (last_g, last_k) = (current.generation, current.keys_changed_at.unwrap_or(0));
+        let is_new = *c != current.client_state;
+        let is_stale = is_new && found.old.iter().any(|row| row.client_state == *c);
+        let wrong_state = |fault| Err(TokenError::InvalidClientState(fault));
+        if k > last_k && g > 0 && g < k {
+            Err(TokenError::InvalidKeysChangedAt)
+        } else if c.is_empty() && is_new {
+            wrong_state(StateFault::Empty)
+        } else if is_stale {
+            wrong_state(StateFault::Stale)
+        } else if is_new && g > 0 && g <= last_g {
+            wrong_state(StateFault::NewWithoutGeneration)
+        } else if is_new && last_k > 0 && k <= last_k {
+            wrong_state(StateFault::NewWithoutKeyChange)
+        } else if g > 0 && g < last_g {
+            Err(TokenError::InvalidGeneration)
+        } else if last_k > 0 && k < last_k {
+            Err(TokenError::InvalidKeysChangedAt)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Generation and time of the key change as they stand after this request; neither ever goes back.
+    fn times(&self, current: &StoreRow) -> (i64, Option<i64>) {
+        let last_k = current.keys_changed_at.unwrap_or(0);
+        let (g, k) = (self.generation, self.keys_changed_at);
+        let generation = if g == 0 && k > last_k && k > current.generation {
+            k
+        } else {
+            g.max(current.generation)
+        };
+        let keys_changed_at = if k == 0 {
+            current.keys_changed_at
+        } else {
+            Some(k.max(last_k))
+        };
+        (generation, keys_changed_at)
+    }
+}
+
+/// The node with the smallest load; slots are freed when all that were given out are taken.
+async fn choose_node(tx: &Tx, service: i64) -> Result<NodeRow, TokenError> {
+    for _ in 0..ROUNDS {
+        if let Some(node) = node::best(tx, service).await? {
+            return Ok(node);
+        }
+        if node::release(tx, service).await? == 0 {
+            break;
+        }
+    }
+    Err(TokenError::NoRoom)
+}
+
+/// The key id as tokens carry it: the time padded to 13 digits, and the client state.
+fn fxa_kid(row: &StoreRow) -> String {
+    let time = row
+        .keys_changed_at
+        .filter(|&time| time != 0)
+        .unwrap_or(row.generation);
+    // What other programs wrote there may have an odd digit; it is left off.
+    let even = row.client_state.len() & !1;
+    let state = HEXLOWER
+        .decode(&row.client_state.as_bytes()[..even])
+        .unwrap_or_default();
+    format!("{time:013}-{}", BASE64URL_NOPAD.encode(&state))
 }

@@ -96,6 +96,12 @@ impl Database {
         self.fetch_all("SELECT 1", Vec::new()).await.map(drop)
     }
 
+    /// Writes the log back into the file, where it holds no deleted row any longer, and empties it.
+    pub async fn checkpoint(&self) -> Result<(), SqlError> {
+        let _turn = self.turn().await?;
+        self.0.writer.call(Sqlite::checkpoint).await
+    }
+
     fn new(writer: Worker, reader: Option<Worker>) -> Self {
         Self(Arc::new(Inside {
             writer,

@@ -174,6 +174,15 @@ impl Sqlite {
         }
     }
 
+    pub(crate) fn checkpoint(&mut self) -> Result<(), SqlError> {
+        let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let busy = self
+            .0
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy)
+            .map_err(explain)?;
+        if busy == 0 { Ok(()) } else { Err(SqlError::Busy) }
+    }
+
     pub(crate) fn execute(&mut self, statement: &str, values: Vec<Value>) -> Result<u64, SqlError> {
         let mut prepared = self.0.prepare_cached(statement).map_err(explain)?;
         let changed = prepared.execute(params_from_iter(values)).map_err(explain)?;

@@ -55,6 +55,12 @@ macro_rules! integers {
 
 integers!(i64, u64, u32);
 
+impl FromValue for Value {
+    fn from_value(value: Value) -> Option<Self> {
+        Some(value)
+    }
+}
+
 impl FromValue for bool {
     fn from_value(value: Value) -> Option<Self> {
         i64::from_value(value).map(|number| number != 0)

@@ -1,0 +1,148 @@
+//! Addresses, and the names that follow from them.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use ring::digest;
+
+use crate::{AccountError, punycode};
+
+/// The greatest length, in bytes.
+const MAX: usize = 255;
+
+/// An address as its owner spells it, checked and trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address(String);
+
+impl Address {
+    pub(crate) fn new(text: &str) -> Result<Self, AccountError> {
+        let text = text.trim();
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        let parts = text.split_once('@').filter(|(local, domain)| {
+            !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && text.len() <= MAX
+                && !text.contains(is_odd)
+        });
+        match parts {
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err(AccountError::Invalid { what: "email" }),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which addresses are compared.
+    pub(crate) fn normal(&self) -> String {
+        normal(&self.0)
+    }
+
+    /// A number for the counters.
+    pub(crate) fn counted(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.normal().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Every name that means the owner of this address: the address, and the hashed names that old clients make of it,
+    /// by the rule of servers and by that of clients, where they differ.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = vec![
+            self.normal(),
+            hashed(&normal(&self.server_form())),
+            hashed(&self.normal()),
+        ];
+        names.dedup();
+        names
+    }
+
+    /// Whether the operator keeps this name back: the whole of it or what stands before the `@`.
+    pub(crate) fn is_among(&self, reserved: &[String]) -> bool {
+        let normal = self.normal();
+        let local = normal.split('@').next().unwrap_or_default();
+        reserved.iter().any(|name| *name == normal || name == local)
+    }
+
+    fn server_form(&self) -> String {
+        let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let domain: Vec<String> = domain.split('.').map(punycode::label).collect();
+        let local: Vec<String> = local.split('.').map(punycode::label).collect();
+        format!("{}@{}", local.join("."), domain.join("."))
+    }
+}
+
+/// The form in which names are compared.
+pub(crate) fn normal(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+/// What is shown of an id in a log: enough to tell two apart.
+pub(crate) fn short(id: &[u8]) -> String {
+    HEXLOWER.encode(&id[..id.len().min(4)])
+}
+
+fn hashed(form: &str) -> String {
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, form.as_bytes());
+    BASE32_NOPAD.encode(hash.as_ref()).to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        Address::new(text).unwrap().names()
+    }
+
+    #[test]
+    fn an_ascii_address_has_one_hashed_name() {
+        assert_eq!(
+            names("Sync@Example.COM"),
+            ["sync@example.com", "h556uyifil2npdqhtpip45uz4zkj2llp"]
+        );
+        assert_eq!(names("tarek@mozilla.com")[1], "4bkawybiacr7h7sslleintbmrimswa5z");
+    }
+
+    #[test]
+    fn another_address_has_one_by_each_rule() {
+        assert_eq!(
+            names("tést@exämple.com"),
+            [
+                "tést@exämple.com",
+                "nrrsl7423nhkobui3axjh3dzikuzfnme",
+                "ndqt46wgjd4m4ua47baoidk4xtliggiy"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_address_has_one_at_sign_and_nothing_odd() {
+        assert_eq!(Address::new(" ann@home.lan ").unwrap().as_str(), "ann@home.lan");
+        let long = format!("{}@example.org", "a".repeat(250));
+        for bad in [
+            "",
+            "ann",
+            "@",
+            "ann@",
+            "@home",
+            "a@b@c",
+            "a b@c",
+            "a\u{7f}@c",
+            "a\u{a0}b@c",
+            &long,
+        ] {
+            assert!(Address::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_whole_or_local() {
+        let reserved = ["root".to_owned(), "ann@example.org".to_owned()];
+        let is_reserved = |text: &str| Address::new(text).unwrap().is_among(&reserved);
+        assert!(is_reserved("Root@anywhere.org") && is_reserved("ANN@example.org"));
+        assert!(!is_reserved("ann@example.com"));
+    }
+}

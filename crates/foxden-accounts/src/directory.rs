@@ -1,0 +1,104 @@
+//! Who somebody is, and whether the secret is right.
+
+use async_trait::async_trait;
+use foxden_sql::Database;
+
+use crate::address::normal;
+use crate::register::account::{self, Verifier};
+use crate::verifier::{Proof, Recipe, Verifiers};
+use crate::{AccountError, AccountId, AuthPw, Cost};
+
+/// Where people and their passwords are kept.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// What this directory lets us do.
+    fn abilities(&self) -> Abilities;
+
+    /// The person with that name.
+    async fn find(&self, name: &str) -> Result<Option<Person>, AccountError>;
+
+    /// Whether the proof is that person's. It takes as long for nobody as for somebody.
+    async fn check(&self, person: Option<&Person>, auth_pw: &AuthPw) -> Result<Checked, AccountError>;
+}
+
+/// What a directory lets us do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Create people and remove them.
+    pub creates_people: bool,
+    /// Set passwords.
+    pub sets_passwords: bool,
+}
+
+/// A person, as the directory knows them.
+#[derive(Clone)]
+pub struct Person {
+    /// The account.
+    pub account: AccountId,
+    pub(crate) verifier: Option<Verifier>,
+}
+
+/// What became of a proof.
+#[derive(Clone)]
+pub enum Checked {
+    /// It is right; this unwraps the keys.
+    Right(Unlocked),
+    /// It is wrong.
+    Wrong,
+}
+
+/// What a right password unlocks.
+#[derive(Clone)]
+pub struct Unlocked(pub(crate) Proof);
+
+/// The directory in our own register.
+pub struct SqlDirectory {
+    database: Database,
+    verifiers: Verifiers,
+    cost: Cost,
+}
+
+impl SqlDirectory {
+    pub(crate) const fn new(database: Database, verifiers: Verifiers, cost: Cost) -> Self {
+        Self {
+            database,
+            verifiers,
+            cost,
+        }
+    }
+}
+
+#[async_trait]
+impl Directory for SqlDirectory {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            creates_people: true,
+            sets_passwords: true,
+        }
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Person>, AccountError> {
+        let row = account::by_name(&self.database, &normal(name)).await?;
+        Ok(row.map(|row| Person {
+            account: row.uid,
+            verifier: row.verifier,
+        }))
+    }
+
+    async fn check(&self, person: Option<&Person>, auth_pw: &AuthPw) -> Result<Checked, AccountError> {
+        let Some(verifier) = person.and_then(|person| person.verifier.as_ref()) else {
+            let decoy = Recipe {
+                salt: [0; 16],
+                cost: self.cost,
+            };
+            self.verifiers.hash(auth_pw, decoy).await?;
+            return Ok(Checked::Wrong);
+        };
+        let proof = self.verifiers.hash(auth_pw, verifier.recipe).await?;
+        Ok(if proof.matches(&verifier.verify_hash) {
+            Checked::Right(Unlocked(proof))
+        } else {
+            Checked::Wrong
+        })
+    }
+}

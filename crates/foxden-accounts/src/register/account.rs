@@ -1,0 +1,272 @@
+//! Accounts and their names.
+
+use foxden_sql::{Fetch, Row, SqlError, Tx, values};
+
+use crate::verifier::Recipe;
+use crate::{AccountId, Cost, PictureKind, Role};
+
+/// An account.
+#[derive(Clone)]
+pub(crate) struct AccountRow {
+    pub(crate) uid: AccountId,
+    pub(crate) address: String,
+    pub(crate) stretched_address: String,
+    pub(crate) address_verified: bool,
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) ka: [u8; 32],
+    pub(crate) created_at: i64,
+    pub(crate) verifier_set_at: i64,
+    pub(crate) keys_changed_at: i64,
+    pub(crate) profile_changed_at: i64,
+    pub(crate) locale: Option<String>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) role: Role,
+    pub(crate) disabled: bool,
+}
+
+/// What is kept of a password, and the keys wrapped with it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Verifier {
+    pub(crate) recipe: Recipe,
+    pub(crate) verify_hash: [u8; 32],
+    pub(crate) wrap_wrap_kb: [u8; 32],
+}
+
+const BY_ID: &str = "SELECT uid, address, stretched_address, address_verified, salt, hash_memory, hash_passes,
+    hash_lanes, verify_hash, wrap_wrap_kb, ka, created_at, verifier_set_at, keys_changed_at, profile_changed_at,
+    locale, display_name, role, disabled FROM account WHERE uid = ?";
+const BY_NAME: &str = "SELECT uid, address, stretched_address, address_verified, salt, hash_memory, hash_passes,
+    hash_lanes, verify_hash, wrap_wrap_kb, ka, created_at, verifier_set_at, keys_changed_at, profile_changed_at,
+    locale, display_name, role, disabled FROM account
+    WHERE uid = (SELECT uid FROM login_name WHERE name = ?)";
+const AFTER: &str = "SELECT uid, address, stretched_address, address_verified, salt, hash_memory, hash_passes,
+    hash_lanes, verify_hash, wrap_wrap_kb, ka, created_at, verifier_set_at, keys_changed_at, profile_changed_at,
+    locale, display_name, role, disabled FROM account WHERE uid > ? ORDER BY uid LIMIT ?";
+
+impl AccountRow {
+    fn read(mut row: Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            uid: row.take(0)?,
+            address: row.take(1)?,
+            stretched_address: row.take(2)?,
+            address_verified: row.take(3)?,
+            verifier: Verifier::read(&mut row)?,
+            ka: row.take(10)?,
+            created_at: row.take(11)?,
+            verifier_set_at: row.take(12)?,
+            keys_changed_at: row.take(13)?,
+            profile_changed_at: row.take(14)?,
+            locale: row.take(15)?,
+            display_name: row.take(16)?,
+            role: Role::from_word(&row.take::<String>(17)?).ok_or(SqlError::Mismatch)?,
+            disabled: row.take(18)?,
+        })
+    }
+}
+
+impl Verifier {
+    fn read(row: &mut Row) -> Result<Option<Self>, SqlError> {
+        let Some(salt) = row.take::<Option<[u8; 16]>>(4)? else {
+            return Ok(None);
+        };
+        let cost = Cost {
+            memory: row.take(5)?,
+            passes: row.take(6)?,
+            lanes: row.take(7)?,
+        };
+        Ok(Some(Self {
+            recipe: Recipe { salt, cost },
+            verify_hash: row.take(8)?,
+            wrap_wrap_kb: row.take(9)?,
+        }))
+    }
+}
+
+pub(crate) async fn by_id(from: &impl Fetch, uid: AccountId) -> Result<Option<AccountRow>, SqlError> {
+    let row = from.fetch_optional(BY_ID, values![uid]).await?;
+    row.map(AccountRow::read).transpose()
+}
+
+/// The name must be in the form in which names are compared.
+pub(crate) async fn by_name(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, SqlError> {
+    let row = from.fetch_optional(BY_NAME, values![name]).await?;
+    row.map(AccountRow::read).transpose()
+}
+
+pub(crate) async fn after(from: &impl Fetch, uid: &str, limit: u32) -> Result<Vec<AccountRow>, SqlError> {
+    let rows = from.fetch_all(AFTER, values![uid, limit]).await?;
+    rows.into_iter().map(AccountRow::read).collect()
+}
+
+pub(crate) async fn count(from: &impl Fetch) -> Result<u64, SqlError> {
+    super::one(from, "SELECT COUNT(*) FROM account", vec![]).await
+}
+
+pub(crate) async fn insert(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
+    let recipe = row.verifier.as_ref().map(|verifier| verifier.recipe);
+    let values = values![
+        row.uid,
+        &row.address,
+        &row.stretched_address,
+        row.address_verified,
+        recipe.map(|recipe| recipe.salt),
+        recipe.map(|recipe| recipe.cost.memory),
+        recipe.map(|recipe| recipe.cost.passes),
+        recipe.map(|recipe| recipe.cost.lanes),
+        row.verifier.as_ref().map(|verifier| verifier.verify_hash),
+        row.verifier.as_ref().map(|verifier| verifier.wrap_wrap_kb),
+        row.ka,
+        row.created_at,
+        row.verifier_set_at,
+        row.keys_changed_at,
+        row.profile_changed_at,
+        row.locale.clone(),
+        row.display_name.clone(),
+        row.role.word(),
+        row.disabled,
+    ];
+    tx.execute(
+        "INSERT INTO account (uid, address, stretched_address, address_verified, salt, hash_memory, hash_passes,
+         hash_lanes, verify_hash, wrap_wrap_kb, ka, created_at, verifier_set_at, keys_changed_at, profile_changed_at,
+         locale, display_name, role, disabled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+    tx.execute(
+        "INSERT INTO login_name (name, uid) VALUES (?, ?)",
+        values![name, uid],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Stores a hash of the same password under other parameters.
+pub(crate) async fn set_hash(tx: &Tx, uid: AccountId, verifier: &Verifier) -> Result<(), SqlError> {
+    let recipe = verifier.recipe;
+    tx.execute(
+        "UPDATE account SET salt = ?, hash_memory = ?, hash_passes = ?, hash_lanes = ?, verify_hash = ?,
+         wrap_wrap_kb = ? WHERE uid = ?",
+        values![
+            recipe.salt,
+            recipe.cost.memory,
+            recipe.cost.passes,
+            recipe.cost.lanes,
+            verifier.verify_hash,
+            verifier.wrap_wrap_kb,
+            uid
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that password, stretched address and perhaps keys have changed.
+pub(crate) async fn set_password_times(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE account SET stretched_address = ?, verifier_set_at = ?, keys_changed_at = ? WHERE uid = ?",
+        values![
+            &row.stretched_address,
+            row.verifier_set_at,
+            row.keys_changed_at,
+            row.uid
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_verified(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE account SET address_verified = 1 WHERE uid = ?",
+        values![uid],
+    )
+    .await?;
+    tx.execute("UPDATE session SET verified = 1 WHERE uid = ?", values![uid])
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_display_name(
+    tx: &Tx,
+    uid: AccountId,
+    name: Option<&str>,
+    now: i64,
+) -> Result<(), SqlError> {
+    let statement = "UPDATE account SET display_name = ?, profile_changed_at = ? WHERE uid = ?";
+    tx.execute(statement, values![name, now, uid]).await?;
+    Ok(())
+}
+
+pub(crate) async fn touch_profile(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE account SET profile_changed_at = ? WHERE uid = ?",
+        values![now, uid],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_role(tx: &Tx, uid: AccountId, role: Role) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE account SET role = ? WHERE uid = ?",
+        values![role.word(), uid],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_disabled(tx: &Tx, uid: AccountId, disabled: bool) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE account SET disabled = ? WHERE uid = ?",
+        values![disabled, uid],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deletes the account and, by the tables' references, everything that hangs on it.
+pub(crate) async fn delete(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM account WHERE uid = ?", values![uid])
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn avatar_of(from: &impl Fetch, uid: AccountId) -> Result<Option<String>, SqlError> {
+    let row = from
+        .fetch_optional("SELECT id FROM avatar WHERE uid = ?", values![uid])
+        .await?;
+    row.map(|mut row| row.take(0)).transpose()
+}
+
+pub(crate) async fn avatar(from: &impl Fetch, id: &str) -> Result<Option<(PictureKind, Vec<u8>)>, SqlError> {
+    let row = from
+        .fetch_optional("SELECT kind, picture FROM avatar WHERE id = ?", values![id])
+        .await?;
+    let Some(mut row) = row else { return Ok(None) };
+    let kind = PictureKind::from_word(&row.take::<String>(0)?).ok_or(SqlError::Mismatch)?;
+    Ok(Some((kind, row.take(1)?)))
+}
+
+pub(crate) async fn put_avatar(
+    tx: &Tx,
+    uid: AccountId,
+    id: &str,
+    kind: PictureKind,
+    picture: Vec<u8>,
+) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM avatar WHERE uid = ?", values![uid])
+        .await?;
+    let statement = "INSERT INTO avatar (id, uid, kind, picture) VALUES (?, ?, ?, ?)";
+    tx.execute(statement, values![id, uid, kind.word(), picture])
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete_avatar(tx: &Tx, uid: AccountId, id: &str) -> Result<u64, SqlError> {
+    tx.execute("DELETE FROM avatar WHERE uid = ? AND id = ?", values![uid, id])
+        .await
+}

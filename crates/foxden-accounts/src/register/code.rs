@@ -1,0 +1,138 @@
+//! Codes that wait for an account's owner, and links with which a password is set.
+
+use foxden_sql::{Fetch, Row, SqlError, Tx, values};
+
+use super::delete_found;
+use crate::AccountId;
+
+/// A code that waits.
+pub(crate) struct CodeRow {
+    pub(crate) kind: CodeKind,
+    pub(crate) code: String,
+    pub(crate) tries: i64,
+    pub(crate) expires: i64,
+}
+
+/// What a code is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeKind {
+    /// Six digits that confirm the address.
+    Address,
+    /// The same in a link: 32 hex digits.
+    Link,
+    /// 32 hex digits that reset the password.
+    Reset,
+}
+
+impl CodeKind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Link => "link",
+            Self::Reset => "reset",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Address, Self::Link, Self::Reset]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
+}
+
+fn read(mut row: Row) -> Result<CodeRow, SqlError> {
+    Ok(CodeRow {
+        kind: CodeKind::from_word(&row.take::<String>(0)?).ok_or(SqlError::Mismatch)?,
+        code: row.take(1)?,
+        tries: row.take(2)?,
+        expires: row.take(3)?,
+    })
+}
+
+/// The account's codes that have not expired.
+pub(crate) async fn of(from: &impl Fetch, uid: AccountId, now: i64) -> Result<Vec<CodeRow>, SqlError> {
+    let statement = "SELECT kind, code, tries, expires FROM verification_code WHERE uid = ? AND expires > ?
+        ORDER BY kind";
+    let rows = from.fetch_all(statement, values![uid, now]).await?;
+    rows.into_iter().map(read).collect()
+}
+
+pub(crate) async fn get(
+    from: &impl Fetch,
+    uid: AccountId,
+    kind: CodeKind,
+    now: i64,
+) -> Result<Option<CodeRow>, SqlError> {
+    Ok(of(from, uid, now).await?.into_iter().find(|row| row.kind == kind))
+}
+
+/// Puts a code in the place of the one before.
+pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), SqlError> {
+    delete(tx, uid, row.kind).await?;
+    tx.execute(
+        "INSERT INTO verification_code (uid, kind, code, tries, expires) VALUES (?, ?, ?, ?, ?)",
+        values![uid, row.kind.word(), &row.code, row.tries, row.expires],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes one try; the last one ends the code.
+pub(crate) async fn spend_try(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<(), SqlError> {
+    let statement = "UPDATE verification_code SET tries = tries - 1 WHERE uid = ? AND kind = ?";
+    tx.execute(statement, values![uid, kind.word()]).await?;
+    let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ? AND tries <= 0";
+    tx.execute(statement, values![uid, kind.word()]).await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<(), SqlError> {
+    let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ?";
+    tx.execute(statement, values![uid, kind.word()]).await?;
+    Ok(())
+}
+
+pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
+    let find = "SELECT DISTINCT uid FROM verification_code WHERE expires <= ? LIMIT ?";
+    let mut deleted = 0;
+    for mut row in tx.fetch_all(find, values![now, budget]).await? {
+        let statement = "DELETE FROM verification_code WHERE uid = ? AND expires <= ?";
+        deleted += tx
+            .execute(statement, values![row.take::<AccountId>(0)?, now])
+            .await?;
+    }
+    Ok(deleted)
+}
+
+/// Puts a link in the place of the account's one before.
+pub(crate) async fn put_link(tx: &Tx, uid: AccountId, code_hash: &str, expires: i64) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])
+        .await?;
+    let statement = "INSERT INTO password_link (code_hash, uid, expires) VALUES (?, ?, ?)";
+    tx.execute(statement, values![code_hash, uid, expires]).await?;
+    Ok(())
+}
+
+/// Uses a link up and says whose it was.
+pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
+    let statement = "SELECT uid FROM password_link WHERE code_hash = ? AND expires > ?";
+    let row = tx.fetch_optional(statement, values![code_hash, now]).await?;
+    tx.execute(
+        "DELETE FROM password_link WHERE code_hash = ?",
+        values![code_hash],
+    )
+    .await?;
+    row.map(|mut row| row.take(0)).transpose()
+}
+
+pub(crate) async fn purge_links(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
+    let find = "SELECT code_hash FROM password_link WHERE expires <= ? LIMIT ?";
+    delete_found(
+        tx,
+        find,
+        "DELETE FROM password_link WHERE code_hash = ?",
+        now,
+        budget,
+    )
+    .await
+}

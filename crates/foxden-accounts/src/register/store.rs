@@ -1,0 +1,186 @@
+//! Stores: the rows of the tokenserver, and those that are to be emptied.
+
+use foxden_model::UserId;
+use foxden_sql::{Fetch, FromValue, Row, SqlError, Tx, Value, values};
+
+use super::node;
+
+/// A store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreRow {
+    pub(crate) uid: UserId,
+    pub(crate) service: i64,
+    pub(crate) email: String,
+    pub(crate) generation: i64,
+    pub(crate) client_state: String,
+    pub(crate) created_at: i64,
+    pub(crate) replaced_at: Option<i64>,
+    pub(crate) nodeid: i64,
+    pub(crate) keys_changed_at: Option<i64>,
+}
+
+impl From<Uid> for Value {
+    fn from(Uid(user): Uid) -> Self {
+        // Uids come out of this database's own counter, far below the end of the numbers.
+        Self::Integer(i64::try_from(user.0).unwrap_or(i64::MAX))
+    }
+}
+
+/// A uid as the database knows it.
+struct Uid(UserId);
+
+impl FromValue for Uid {
+    fn from_value(value: Value) -> Option<Self> {
+        u64::from_value(value).map(|uid| Self(UserId(uid)))
+    }
+}
+
+/// The newest twenty stores of that name.
+pub(crate) async fn of(from: &impl Fetch, service: i64, email: &str) -> Result<Vec<StoreRow>, SqlError> {
+    let statement = "SELECT uid, service, email, generation, client_state, created_at, replaced_at, nodeid,
+        keys_changed_at FROM users WHERE email = ? AND service = ? ORDER BY created_at DESC, uid DESC LIMIT 20";
+    let rows = from.fetch_all(statement, values![email, service]).await?;
+    let read = |mut row: Row| {
+        Ok(StoreRow {
+            uid: row.take::<Uid>(0)?.0,
+            service: row.take(1)?,
+            email: row.take(2)?,
+            generation: row.take(3)?,
+            client_state: row.take(4)?,
+            created_at: row.take(5)?,
+            replaced_at: row.take(6)?,
+            nodeid: row.take(7)?,
+            keys_changed_at: row.take(8)?,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Makes a store under a new uid; the row's own is ignored.
+pub(crate) async fn insert(tx: &Tx, row: &StoreRow) -> Result<UserId, SqlError> {
+    let uid = tx
+        .insert(
+            "INSERT INTO users (service, email, generation, client_state, created_at, replaced_at, nodeid,
+             keys_changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            values![
+                row.service,
+                &row.email,
+                row.generation,
+                &row.client_state,
+                row.created_at,
+                row.replaced_at,
+                row.nodeid,
+                row.keys_changed_at
+            ],
+        )
+        .await?;
+    u64::try_from(uid).map(UserId).map_err(|_| SqlError::Mismatch)
+}
+
+pub(crate) async fn set_times(
+    tx: &Tx,
+    uid: UserId,
+    generation: i64,
+    keys_changed_at: Option<i64>,
+) -> Result<(), SqlError> {
+    let statement = "UPDATE users SET generation = ?, keys_changed_at = ? WHERE uid = ?";
+    tx.execute(statement, values![generation, keys_changed_at, Uid(uid)])
+        .await?;
+    Ok(())
+}
+
+/// Marks the name's other stores as replaced, those that are not yet.
+pub(crate) async fn replace_others(tx: &Tx, current: &StoreRow, at: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE users SET replaced_at = ? WHERE email = ? AND service = ? AND uid <> ?
+        AND replaced_at IS NULL";
+    tx.execute(
+        statement,
+        values![at, &current.email, current.service, Uid(current.uid)],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(tx: &Tx, store: &StoreRow) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM users WHERE uid = ?", values![Uid(store.uid)])
+        .await?;
+    node::give_slot(tx, store.nodeid).await
+}
+
+/// Stores that were replaced before then and lie on that node or on none: uid, when, and whether they lie on the node.
+pub(crate) async fn replaced_before(
+    from: &impl Fetch,
+    own_node: i64,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<(UserId, i64, bool)>, SqlError> {
+    let statement = "SELECT uid, replaced_at, nodeid FROM users WHERE replaced_at < ?
+        AND (nodeid = ? OR nodeid NOT IN (SELECT id FROM nodes)) ORDER BY replaced_at LIMIT ?";
+    let rows = from
+        .fetch_all(statement, values![before, own_node, limit])
+        .await?;
+    let read = |mut row: Row| {
+        Ok((
+            row.take::<Uid>(0)?.0,
+            row.take(1)?,
+            row.take::<i64>(2)? == own_node,
+        ))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+pub(crate) async fn delete_uid(tx: &Tx, uid: UserId) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM users WHERE uid = ?", values![Uid(uid)])
+        .await?;
+    Ok(())
+}
+
+/// Writes a store down to be emptied, at once and when its last token has expired.
+pub(crate) async fn close(
+    tx: &Tx,
+    uid: UserId,
+    is_removed: bool,
+    now: i64,
+    last_expiry: i64,
+) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM closed_store WHERE uid = ?", values![Uid(uid)])
+        .await?;
+    let statement = "INSERT INTO closed_store (uid, is_removed, due, last_expiry) VALUES (?, ?, ?, ?)";
+    tx.execute(statement, values![Uid(uid), is_removed, now, last_expiry])
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn due(from: &impl Fetch, now: i64, limit: u32) -> Result<Vec<UserId>, SqlError> {
+    let statement = "SELECT uid FROM closed_store WHERE due <= ? ORDER BY due, uid LIMIT ?";
+    uids(from.fetch_all(statement, values![now, limit]).await?)
+}
+
+/// Stores of removed accounts that are still written down.
+pub(crate) async fn removed(from: &impl Fetch) -> Result<Vec<UserId>, SqlError> {
+    uids(
+        from.fetch_all(
+            "SELECT uid FROM closed_store WHERE is_removed = 1 ORDER BY uid",
+            vec![],
+        )
+        .await?,
+    )
+}
+
+/// Puts an emptied store off until its last token has expired, or strikes it off if that has happened.
+pub(crate) async fn emptied(tx: &Tx, uid: UserId, now: i64) -> Result<(), SqlError> {
+    let statement = "DELETE FROM closed_store WHERE uid = ? AND last_expiry < ?";
+    tx.execute(statement, values![Uid(uid), now]).await?;
+    tx.execute(
+        "UPDATE closed_store SET due = last_expiry + 1 WHERE uid = ?",
+        values![Uid(uid)],
+    )
+    .await?;
+    Ok(())
+}
+
+fn uids(rows: Vec<Row>) -> Result<Vec<UserId>, SqlError> {
+    rows.into_iter()
+        .map(|mut row| Ok(row.take::<Uid>(0)?.0))
+        .collect()
+}

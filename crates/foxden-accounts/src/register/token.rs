@@ -1,0 +1,87 @@
+//! Credentials of one use, and those of a reset.
+
+use foxden_sql::{Fetch, Row, SqlError, Tx, values};
+
+use super::delete_found;
+use crate::{AccountId, Kind};
+
+/// A credential.
+pub(crate) struct TokenRow {
+    pub(crate) id_hash: String,
+    pub(crate) kind: Kind,
+    pub(crate) auth_key: [u8; 32],
+    pub(crate) uid: AccountId,
+    pub(crate) data: Option<Vec<u8>>,
+    pub(crate) tries: u64,
+    pub(crate) expires: i64,
+}
+
+const GET: &str =
+    "SELECT id_hash, auth_key, uid, data, tries, expires FROM token WHERE id_hash = ? AND kind = ?";
+
+fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
+    Ok(TokenRow {
+        kind,
+        id_hash: row.take(0)?,
+        auth_key: row.take(1)?,
+        uid: row.take(2)?,
+        data: row.take(3)?,
+        tries: row.take(4)?,
+        expires: row.take(5)?,
+    })
+}
+
+/// The credential, unless it has expired.
+pub(crate) async fn get(
+    from: &impl Fetch,
+    kind: Kind,
+    id_hash: &str,
+    now: i64,
+) -> Result<Option<TokenRow>, SqlError> {
+    let row = from.fetch_optional(GET, values![id_hash, kind.name()]).await?;
+    let row = row.map(|row| read(row, kind)).transpose()?;
+    Ok(row.filter(|row| row.expires > now))
+}
+
+pub(crate) async fn insert(tx: &Tx, row: TokenRow) -> Result<(), SqlError> {
+    let tries = i64::try_from(row.tries).unwrap_or(i64::MAX);
+    tx.execute(
+        "INSERT INTO token (id_hash, kind, auth_key, uid, data, tries, expires) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        values![
+            row.id_hash,
+            row.kind.name(),
+            row.auth_key,
+            row.uid,
+            row.data,
+            tries,
+            row.expires
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<u64, SqlError> {
+    tx.execute("DELETE FROM token WHERE id_hash = ?", values![id_hash])
+        .await
+}
+
+/// Takes one try; the last one ends the credential.
+pub(crate) async fn spend_try(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
+    tx.execute(
+        "UPDATE token SET tries = tries - 1 WHERE id_hash = ?",
+        values![id_hash],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM token WHERE id_hash = ? AND tries <= 0",
+        values![id_hash],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
+    let find = "SELECT id_hash FROM token WHERE expires <= ? ORDER BY expires LIMIT ?";
+    delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
+}

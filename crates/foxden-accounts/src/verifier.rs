@@ -1,0 +1,123 @@
+//! What is stored of a password: a slow, salted hash. As many are computed at once as there are cores, a bounded
+
+//! number waits, and further ones are told to come back: each takes megabytes and a core for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+use crate::secret::{derive, xor};
+use crate::{AccountError, AuthPw, Cost, WrapKb};
+
+/// Hashes that may wait for each one that is computed.
+const QUEUE: usize = 32;
+
+/// Computes verifiers, a bounded number at once.
+#[derive(Clone)]
+pub(crate) struct Verifiers(Arc<Bounds>);
+
+struct Bounds {
+    running: Semaphore,
+    /// Those that run and those that wait.
+    inside: AtomicUsize,
+    places: usize,
+}
+
+/// How a password was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    pub(crate) salt: [u8; 16],
+    pub(crate) cost: Cost,
+}
+
+/// The slow hash itself. What is stored follows from it, and so does what unwraps the keys.
+#[derive(Clone)]
+pub(crate) struct Proof([u8; 32]);
+
+impl Verifiers {
+    pub(crate) fn new(parallel: Option<usize>) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let parallel = parallel.unwrap_or_else(cores).max(1);
+        Self(Arc::new(Bounds {
+            running: Semaphore::new(parallel),
+            inside: AtomicUsize::new(0),
+            places: parallel * (QUEUE + 1),
+        }))
+    }
+
+    /// Hashes a proof of the password, on a thread that may be kept busy.
+    pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+        let _place = Place::take(&self.0)?;
+        let _turn = self.0.running.acquire().await.map_err(|_| AccountError::Busy)?;
+        let auth_pw = auth_pw.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash(&auth_pw, recipe)).await;
+        hashed.map_err(|_| AccountError::Damaged("a password hash was not finished"))?
+    }
+}
+
+impl Proof {
+    /// What is stored to recognise the password by.
+    pub(crate) fn verify_hash(&self) -> [u8; 32] {
+        derive(&self.0, "verifyHash")
+    }
+
+    /// Whether this is the password with that stored hash. Takes the same time whatever the outcome.
+    pub(crate) fn matches(&self, stored: &[u8; 32]) -> bool {
+        same(&self.verify_hash(), stored)
+    }
+
+    /// Wraps the wrapped key for the register, or unwraps it again.
+    pub(crate) fn wrap(&self, key: &[u8; 32]) -> [u8; 32] {
+        xor(key, &derive(&self.0, "wrapwrapKey"))
+    }
+
+    /// The key as the client wants it.
+    pub(crate) fn unwrap(&self, wrap_wrap_kb: &[u8; 32]) -> WrapKb {
+        WrapKb(self.wrap(wrap_wrap_kb))
+    }
+}
+
+/// Compares in a time that says nothing of where they differ.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && std::hint::black_box(one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
+}
+
+fn hash(auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+    let Cost {
+        memory,
+        passes,
+        lanes,
+    } = recipe.cost;
+    let unusable = AccountError::Damaged("the cost of a password hash is out of range");
+    let Ok(params) = Params::new(memory, passes, lanes, Some(32)) else {
+        return Err(unusable);
+    };
+    let mut out = [0; 32];
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    match argon.hash_password_into(&auth_pw.0, &recipe.salt, &mut out) {
+        Ok(()) => Ok(Proof(out)),
+        Err(_) => Err(unusable),
+    }
+}
+
+struct Place<'a>(&'a Bounds);
+
+impl<'a> Place<'a> {
+    fn take(bounds: &'a Bounds) -> Result<Self, AccountError> {
+        let place = Self(bounds);
+        if bounds.inside.fetch_add(1, Ordering::Relaxed) < bounds.places {
+            Ok(place)
+        } else {
+            Err(AccountError::Busy)
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+    }
+}

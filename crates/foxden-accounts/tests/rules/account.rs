@@ -1,0 +1,271 @@
+//! Making accounts and removing them.
+
+use foxden_accounts::{AccountError, Kind, NewAccount, SignUp};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, proof, session_id, stranger};
+
+#[tokio::test]
+async fn who_creates_an_account_is_signed_in_and_can_sign_in_again() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    assert!(created.is_verified());
+    lab.accounts.session(&session_id(&created)).await.unwrap();
+
+    let again = lab.login(ANN, PASSWORD).await.unwrap();
+
+    assert_eq!(again.account, created.account);
+    assert_ne!(again.session_token, created.session_token);
+    assert_eq!(
+        lab.kb(&created, ANN, PASSWORD).await,
+        lab.kb(&again, ANN, PASSWORD).await,
+        "each sign-in gives the same key"
+    );
+}
+
+#[tokio::test]
+async fn an_address_is_taken_in_every_spelling() {
+    let lab = Lab::new().await;
+    lab.create("Ann@Example.org").await;
+    let taken = lab.accounts.create(new_account(ANN), &at_home()).await;
+    assert!(matches!(taken, Err(AccountError::Exists { address }) if address == ANN));
+}
+
+#[tokio::test]
+async fn a_name_that_is_the_hash_of_an_address_is_taken_too() {
+    let lab = Lab::new().await;
+    lab.create("sync@example.com").await;
+    let owner = lab
+        .accounts
+        .show_account("h556uyifil2npdqhtpip45uz4zkj2llp")
+        .await
+        .unwrap();
+    assert_eq!(owner.unwrap().address, "sync@example.com");
+}
+
+#[tokio::test]
+async fn of_two_who_register_an_address_at_once_one_gets_it() {
+    let lab = Lab::new().await;
+    let visitor = at_home();
+    let (one, other) = tokio::join!(
+        lab.accounts.create(new_account(ANN), &visitor),
+        lab.accounts.create(new_account("ANN@example.org"), &visitor),
+    );
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
+    let refused = one.err().or(other.err());
+    assert!(matches!(refused, Some(AccountError::Exists { .. })));
+    assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 1);
+}
+
+#[tokio::test]
+async fn strangers_need_an_invitation_unless_sign_up_is_open() {
+    let lab = Lab::new().await;
+    let refused = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await;
+    assert!(matches!(refused, Err(AccountError::SignUpClosed)));
+
+    let open = Lab::with_policy(SignUp::Open).await;
+    let created = open
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    assert!(
+        !created.is_verified(),
+        "and a stranger's address waits for its code"
+    );
+}
+
+#[tokio::test]
+async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
+    let lab = Lab::with_policy(SignUp::Invite).await;
+    let status = lab
+        .accounts
+        .address_status(ANN, &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    assert!(status.exists);
+    let open = Lab::with_policy(SignUp::Open).await;
+    assert!(
+        !open
+            .accounts
+            .address_status(ANN, &stranger("192.0.2.1"))
+            .await
+            .unwrap()
+            .exists
+    );
+}
+
+#[tokio::test]
+async fn malformed_and_reserved_addresses_are_refused() {
+    let mut options = crate::lab::cheap();
+    options.reserved_names = vec!["root".to_owned()];
+    let lab = Lab::with(options).await;
+    for address in ["", "ann", "ann@b@c", "an n@example.org", "root@example.org"] {
+        let refused = lab.accounts.create(new_account(address), &at_home()).await;
+        assert!(
+            matches!(refused, Err(AccountError::Invalid { what: "email" })),
+            "{address}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_only_when_asked_for() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let token = created.key_fetch_token.as_ref().unwrap();
+    let ticket = lab.ticket(Kind::KeyFetch, token).await.unwrap();
+    assert_eq!(lab.accounts.fetch_keys(&ticket).await.unwrap().len(), 192);
+
+    assert!(matches!(
+        lab.accounts.fetch_keys(&ticket).await,
+        Err(AccountError::UnknownToken)
+    ));
+    assert!(matches!(
+        lab.ticket(Kind::KeyFetch, token).await,
+        Err(AccountError::UnknownToken)
+    ));
+    let without = NewAccount {
+        wants_keys: false,
+        ..new_account(BEA)
+    };
+    let created = lab.accounts.create(without, &at_home()).await.unwrap();
+    assert!(created.key_fetch_token.is_none());
+}
+
+#[tokio::test]
+async fn unverified_owners_lose_the_key_token_all_the_same() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let created = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    let ticket = lab
+        .ticket(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+        .await
+        .unwrap();
+    assert!(matches!(
+        lab.accounts.fetch_keys(&ticket).await,
+        Err(AccountError::AddressUnverified)
+    ));
+    assert!(matches!(
+        lab.accounts.fetch_keys(&ticket).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
+
+#[tokio::test]
+async fn kinds_of_tokens_are_separate() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let id = session_id(&created);
+    assert!(matches!(
+        lab.accounts.ticket(Kind::KeyFetch, &id).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
+
+#[tokio::test]
+async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let token = lab.access_token(&session).await;
+    let identity = lab.accounts.verify_bearer(&token).await.unwrap();
+    let key_id = foxden_accounts::KeyId {
+        keys_changed_at: identity.generation.unwrap(),
+        client_state: vec![1; 16],
+    };
+    let store = lab.accounts.assign(&identity, &key_id).await.unwrap().user;
+    lab.accounts
+        .set_display_name(created.account, "Ann")
+        .await
+        .unwrap();
+    lab.accounts
+        .set_avatar(created.account, b"\xff\xd8\xff picture".to_vec())
+        .await
+        .unwrap();
+    lab.create(BEA).await;
+
+    let wrong = lab
+        .accounts
+        .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &at_home())
+        .await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    let removed = lab
+        .accounts
+        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
+        .await
+        .unwrap();
+
+    assert_eq!(removed.stores, [store]);
+    assert!(!lab.accounts.account_exists(created.account).await.unwrap());
+    for (statement, left) in [
+        ("SELECT COUNT(*) FROM account", 1),
+        ("SELECT COUNT(*) FROM login_name", 2),
+        ("SELECT COUNT(*) FROM session", 1),
+        ("SELECT COUNT(*) FROM token", 1),
+        ("SELECT COUNT(*) FROM access_token", 0),
+        ("SELECT COUNT(*) FROM avatar", 0),
+        ("SELECT COUNT(*) FROM security_event", 1),
+        ("SELECT COUNT(*) FROM users", 0),
+        ("SELECT COUNT(*) FROM closed_store", 1),
+    ] {
+        assert_eq!(lab.count(statement).await, left, "{statement}");
+    }
+    assert_eq!(lab.accounts.closed_stores().await.unwrap(), [store]);
+    lab.create(ANN).await;
+}
+
+#[tokio::test]
+async fn a_closed_store_is_emptied_at_once_and_again_when_its_last_token_has_expired() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let identity = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    let key_id = foxden_accounts::KeyId {
+        keys_changed_at: 1,
+        client_state: vec![1; 16],
+    };
+    let store = lab.accounts.assign(&identity, &key_id).await.unwrap().user;
+    lab.accounts.remove_account(ANN).await.unwrap();
+
+    assert_eq!(lab.accounts.stores_to_empty(10).await.unwrap(), [store]);
+    lab.accounts.store_emptied(store).await.unwrap();
+    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
+    lab.clock.advance_millis(3_600_001);
+    assert_eq!(lab.accounts.stores_to_empty(10).await.unwrap(), [store]);
+    lab.accounts.store_emptied(store).await.unwrap();
+    lab.clock.advance_millis(1_000_000);
+    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
+    assert!(lab.accounts.closed_stores().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_session_the_password_alone_removes_an_account_and_never_another_ones() {
+    let lab = Lab::new().await;
+    let ann = lab.create(ANN).await;
+    let bea = lab.create(BEA).await;
+    let session = lab.session(&bea).await;
+    let refused = lab
+        .accounts
+        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
+        .await;
+    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    lab.accounts
+        .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
+        .await
+        .unwrap();
+    crate::lab::is_gone(
+        ann.account,
+        lab.accounts.account_exists(ann.account).await.unwrap(),
+    );
+    assert!(lab.accounts.account_exists(bea.account).await.unwrap());
+}

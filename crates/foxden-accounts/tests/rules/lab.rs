@@ -1,0 +1,240 @@
+//! A register in memory, a clock that stands still, and people who remember their passwords.
+
+use std::sync::Arc;
+
+use foxden_accounts::stretch::stretch;
+use foxden_accounts::{
+    AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, Kind,
+    Login, MIGRATIONS, NewAccount, OLDSYNC, Options, Parts, SecretToken, Secrets, Session, SignUp, SignedIn,
+    Ticket, TokenId, TokenRequest, Visitor,
+};
+use foxden_model::{ManualClock, SeededChance};
+use foxden_sql::{Database, Fetch, Value};
+
+pub(crate) const ANN: &str = "ann@example.org";
+pub(crate) const BEA: &str = "bea@example.org";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const DESKTOP: &str = "5882386c6d801776";
+pub(crate) const NODE: &str = "http://127.0.0.1:5000";
+pub(crate) const START: i64 = 1_763_690_000_000;
+pub(crate) const VERIFIER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const CHALLENGE: &str = "l9qsDumZjfytbJwJcNpcpBHIYjOpRMJbR1ZvanvB3dU";
+
+pub(crate) struct Lab {
+    pub(crate) accounts: Accounts,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+pub(crate) fn cheap() -> Options {
+    Options {
+        cost: Cost {
+            memory: 8,
+            passes: 1,
+            lanes: 1,
+        },
+        ..Options::default()
+    }
+}
+
+impl Lab {
+    pub(crate) async fn new() -> Self {
+        Self::with(cheap()).await
+    }
+
+    pub(crate) async fn with_policy(policy: SignUp) -> Self {
+        Self::with(Options {
+            sign_up: Some(policy),
+            ..cheap()
+        })
+        .await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let database = Database::in_memory(MIGRATIONS).await.unwrap();
+        let clock = Arc::new(ManualClock::at_millis(START));
+        let accounts = open(&database, &clock, options, NODE).await;
+        Self {
+            accounts,
+            database,
+            clock,
+        }
+    }
+
+    /// The same register, opened by another start of the program.
+    pub(crate) async fn reopened(&self, options: Options, node: &str) -> Self {
+        Self {
+            accounts: open(&self.database, &self.clock, options, node).await,
+            database: self.database.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    pub(crate) async fn create(&self, address: &str) -> SignedIn {
+        self.accounts
+            .create(new_account(address), &at_home())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn login(&self, address: &str, password: &str) -> Result<SignedIn, AccountError> {
+        self.accounts.login(login(address, password), &at_home()).await
+    }
+
+    pub(crate) async fn session(&self, signed_in: &SignedIn) -> Session {
+        self.accounts.session(&session_id(signed_in)).await.unwrap()
+    }
+
+    pub(crate) async fn ticket(&self, kind: Kind, token: &SecretToken) -> Result<Ticket, AccountError> {
+        self.accounts.ticket(kind, &Secrets::derive(kind, token).id).await
+    }
+
+    /// The key that the account's client computes in the end.
+    pub(crate) async fn kb(&self, signed_in: &SignedIn, address: &str, password: &str) -> [u8; 32] {
+        let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
+        let ticket = self.ticket(Kind::KeyFetch, token).await.unwrap();
+        let bundle = self.accounts.fetch_keys(&ticket).await.unwrap();
+        kb(token, &bundle, address, password)
+    }
+
+    pub(crate) async fn code(&self, session: &Session) -> SecretToken {
+        self.accounts
+            .authorize(session, authorization())
+            .await
+            .unwrap()
+            .code
+    }
+
+    pub(crate) async fn redeem(
+        &self,
+        session: Option<&Session>,
+        code: &SecretToken,
+    ) -> Result<Granted, AccountError> {
+        let grant = Grant::Code {
+            code: code.to_hex(),
+            verifier: Some(VERIFIER.to_owned()),
+        };
+        self.accounts
+            .grant(session, token_request(grant), &at_home())
+            .await
+    }
+
+    pub(crate) async fn access_token(&self, session: &Session) -> String {
+        let grant = Grant::Credentials {
+            scope: OLDSYNC.to_owned(),
+            access_type: AccessType::Online,
+        };
+        let granted = self
+            .accounts
+            .grant(Some(session), token_request(grant), &at_home())
+            .await
+            .unwrap();
+        granted.access_token.to_hex()
+    }
+
+    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
+        self.number(statement, vec![]).await
+    }
+
+    pub(crate) async fn number(&self, statement: &'static str, values: Vec<Value>) -> i64 {
+        let row = self.database.fetch_optional(statement, values).await.unwrap();
+        row.expect("the question has an answer").take(0).unwrap()
+    }
+
+    pub(crate) async fn write(&self, statement: &'static str, values: Vec<Value>) {
+        let tx = self.database.begin().await.unwrap();
+        tx.execute(statement, values).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+async fn open(database: &Database, clock: &Arc<ManualClock>, options: Options, node: &str) -> Accounts {
+    let parts = Parts {
+        database: database.clone(),
+        clock: Arc::clone(clock) as Arc<_>,
+        chance: Arc::new(SeededChance::new(7)),
+        node: node.to_owned(),
+        options,
+    };
+    Accounts::open(parts).await.unwrap()
+}
+
+pub(crate) fn at_home() -> Visitor {
+    Visitor {
+        address: "127.0.0.1".parse().unwrap(),
+        is_private: true,
+        user_agent: "Firefox".to_owned(),
+    }
+}
+
+pub(crate) fn stranger(address: &str) -> Visitor {
+    Visitor {
+        address: address.parse().unwrap(),
+        is_private: false,
+        user_agent: "Firefox".to_owned(),
+    }
+}
+
+pub(crate) fn proof(address: &str, password: &str) -> AuthPw {
+    stretch(address, password).auth_pw
+}
+
+pub(crate) fn new_account(address: &str) -> NewAccount {
+    NewAccount {
+        address: address.to_owned(),
+        auth_pw: proof(address, PASSWORD),
+        invite: None,
+        wants_keys: true,
+    }
+}
+
+pub(crate) fn login(address: &str, password: &str) -> Login {
+    Login {
+        address: address.to_owned(),
+        auth_pw: proof(address, password),
+        wants_keys: true,
+    }
+}
+
+pub(crate) fn session_id(signed_in: &SignedIn) -> TokenId {
+    let token = signed_in
+        .session_token
+        .as_ref()
+        .expect("a new session has a token");
+    Secrets::derive(Kind::Session, token).id
+}
+
+pub(crate) fn authorization() -> AuthorizationRequest {
+    AuthorizationRequest {
+        client: DESKTOP.to_owned(),
+        scope: format!("{OLDSYNC} profile"),
+        access_type: AccessType::Offline,
+        code_challenge: Some(CHALLENGE.to_owned()),
+        code_challenge_method: Some("S256".to_owned()),
+        keys_jwe: Some("header..iv.text.tag".to_owned()),
+        redirect_uri: None,
+        origin: NODE.to_owned(),
+    }
+}
+
+pub(crate) fn token_request(grant: Grant) -> TokenRequest {
+    TokenRequest {
+        client: Some(DESKTOP.to_owned()),
+        grant,
+        ttl: None,
+    }
+}
+
+/// What a client computes from the bundle: decrypts it, then unwraps its key with the password.
+pub(crate) fn kb(token: &SecretToken, bundle: &str, address: &str, password: &str) -> [u8; 32] {
+    let secrets = Secrets::derive(Kind::KeyFetch, token);
+    let bundle = data_encoding::HEXLOWER.decode(bundle.as_bytes()).unwrap();
+    // The stream is its own inverse: encrypting nothing shows it.
+    let stream = secrets.bundle(&[0; 32], &[0; 32]);
+    let unwrap = stretch(address, password).unwrap_b_key;
+    std::array::from_fn(|at| bundle[32 + at] ^ stream[32 + at] ^ unwrap[at])
+}
+
+pub(crate) fn is_gone(account: AccountId, exists: bool) {
+    assert!(!exists, "{account} is still there");
+}

@@ -1,0 +1,221 @@
+//! Signing in, and sessions.
+
+use foxden_accounts::{AccountError, Cost, Kind, SignUp, TokenId};
+use foxden_model::{Chance, SeededChance};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
+
+#[tokio::test]
+async fn the_spelling_is_checked_before_the_password_and_costs_no_attempt() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    for _ in 0..30 {
+        let refused = lab.login("Ann@Example.org", "anything").await;
+        assert!(matches!(refused, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    }
+    lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_wrong_passwords_are_told_apart() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let unknown = lab.login(BEA, PASSWORD).await;
+    assert!(matches!(unknown, Err(AccountError::UnknownAccount { address }) if address == BEA));
+    let wrong = lab.login(ANN, "wrong").await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { address }) if address == ANN));
+}
+
+#[tokio::test]
+async fn a_session_ends_once() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    lab.accounts.end_session(&session).await.unwrap();
+    assert!(matches!(
+        lab.accounts.end_session(&session).await,
+        Err(AccountError::UnknownToken)
+    ));
+    assert!(matches!(
+        lab.accounts.session(&session_id(&created)).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
+
+#[tokio::test]
+async fn another_session_is_ended_only_by_its_own_account() {
+    let lab = Lab::new().await;
+    let ann = lab.create(ANN).await;
+    let ann_again = lab.login(ANN, PASSWORD).await.unwrap();
+    let bea = lab.create(BEA).await;
+    let session = lab.session(&ann).await;
+    let refused = lab.accounts.end_other_session(&session, &session_id(&bea)).await;
+    assert!(matches!(refused, Err(AccountError::UnknownToken)));
+    lab.accounts
+        .end_other_session(&session, &session_id(&ann_again))
+        .await
+        .unwrap();
+    assert!(lab.accounts.session(&session_id(&ann_again)).await.is_err());
+    lab.session(&bea).await;
+}
+
+#[tokio::test]
+async fn a_duplicate_stands_alone_and_is_as_old_as_its_original() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    lab.clock.advance_millis(60_000);
+    let copy = lab
+        .accounts
+        .duplicate_session(&session, &at_home())
+        .await
+        .unwrap();
+    assert_eq!(copy.auth_at, created.auth_at);
+    lab.accounts.end_session(&session).await.unwrap();
+    lab.session(&copy).await;
+}
+
+#[tokio::test]
+async fn proving_the_password_again_renews_the_session_and_no_other() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    lab.create(BEA).await;
+    let session = lab.session(&created).await;
+    lab.clock.advance_millis(60_000);
+
+    let renewed = lab
+        .accounts
+        .reauth(&session, login(ANN, PASSWORD), &at_home())
+        .await
+        .unwrap();
+    let refused = lab
+        .accounts
+        .reauth(&session, login(BEA, PASSWORD), &at_home())
+        .await;
+
+    assert!(renewed.session_token.is_none() && renewed.key_fetch_token.is_some());
+    assert_eq!(lab.session(&created).await.auth_at, created.auth_at + 60);
+    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+}
+
+#[tokio::test]
+async fn nonces_count_once_for_each_credential() {
+    let lab = Lab::new().await;
+    let id = session_id(&lab.create(ANN).await);
+    lab.accounts.accept_nonce(&id, "n").unwrap();
+    assert!(matches!(
+        lab.accounts.accept_nonce(&id, "n"),
+        Err(AccountError::Replayed)
+    ));
+}
+
+#[tokio::test]
+async fn a_weaker_hash_is_replaced_at_sign_in_and_the_keys_stay() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let before = lab.kb(&created, ANN, PASSWORD).await;
+    let harder = foxden_accounts::Options {
+        cost: Cost {
+            memory: 16,
+            passes: 2,
+            lanes: 1,
+        },
+        ..cheap()
+    };
+    let lab = lab.reopened(harder, crate::lab::NODE).await;
+
+    let first = lab.login(ANN, PASSWORD).await.unwrap();
+    assert_eq!(lab.count("SELECT hash_memory FROM account").await, 16);
+    let second = lab.login(ANN, PASSWORD).await.unwrap();
+
+    assert_eq!(lab.kb(&first, ANN, PASSWORD).await, before);
+    assert_eq!(lab.kb(&second, ANN, PASSWORD).await, before);
+    lab.session(&created).await;
+}
+
+#[tokio::test]
+async fn an_unverified_session_becomes_verified_by_its_code() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let created = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    let session = lab.session(&created).await;
+    assert!(matches!(
+        session.require_verified(),
+        Err(AccountError::AddressUnverified)
+    ));
+    let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
+    assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()));
+    lab.accounts.resend_code(&session, &at_home()).await.unwrap();
+
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let refused = lab.accounts.verify_session(&session, wrong).await;
+    assert!(matches!(refused, Err(AccountError::ExpiredCode)));
+    lab.accounts.verify_session(&session, &code).await.unwrap();
+
+    assert!(lab.session(&created).await.is_verified());
+    assert!(lab.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_code_dies_after_five_wrong_tries_and_after_half_an_hour() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let created = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    let session = lab.session(&created).await;
+    let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
+    for _ in 0..5 {
+        assert!(lab.accounts.verify_session(&session, "x").await.is_err());
+    }
+    assert!(lab.accounts.verify_session(&session, &code).await.is_err());
+
+    lab.accounts.resend_code(&session, &at_home()).await.unwrap();
+    let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
+    lab.clock.advance_millis(30 * 60_000);
+    assert!(lab.accounts.verify_session(&session, &code).await.is_err());
+}
+
+#[tokio::test]
+async fn a_session_nobody_uses_ends_after_ninety_days_unless_it_has_a_device() {
+    let lab = Lab::new().await;
+    let plain = lab.create(ANN).await;
+    let with_device = lab.login(ANN, PASSWORD).await.unwrap();
+    let session = lab.session(&with_device).await;
+    let owner = foxden_accounts::DeviceOwner::Session(&session);
+    lab.accounts
+        .register_device(owner, foxden_accounts::DevicePatch::default())
+        .await
+        .unwrap();
+    lab.clock.advance_millis(91 * 24 * 3_600_000);
+    assert!(lab.accounts.purge(100).await.unwrap() >= 1);
+    assert!(lab.accounts.session(&session_id(&plain)).await.is_err());
+    lab.session(&with_device).await;
+}
+
+#[tokio::test]
+async fn any_other_id_is_unknown() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut id = [0; 32];
+    SeededChance::new(99).fill(&mut id);
+    for kind in [
+        Kind::KeyFetch,
+        Kind::PasswordChange,
+        Kind::PasswordForgot,
+        Kind::AccountReset,
+    ] {
+        assert!(matches!(
+            lab.accounts.ticket(kind, &TokenId(id)).await,
+            Err(AccountError::UnknownToken)
+        ));
+    }
+    assert!(matches!(
+        lab.accounts.session(&TokenId(id)).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
