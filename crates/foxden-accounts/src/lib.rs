@@ -5,7 +5,7 @@
 //! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
 //! - [`password`]: changing and resetting
 //! - [`device`]: devices and their commands
-//! - [`oauth`], [`scope`]: codes and tokens for browsers, and what they are good for
+//! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
 //! - [`directory`]: who somebody is and whether the secret is right
 //! - [`chore`]: clearing up
@@ -31,7 +31,7 @@ pub mod password;
 pub mod profile;
 mod punycode;
 mod register;
-pub mod scope;
+mod scope;
 pub mod secret;
 pub mod session;
 mod setting;
@@ -56,7 +56,7 @@ pub use oauth::{
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use profile::{Picture, PictureKind, Profile};
-pub use scope::{Client, OLDSYNC};
+
 pub use secret::{Kind, Secrets};
 pub use session::{Login, Session};
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};

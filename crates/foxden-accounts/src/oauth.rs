@@ -6,7 +6,8 @@ use ring::digest;
 
 use crate::register::oauth::{AccessRow, CodeRow, RefreshRow};
 use crate::register::{account, device, oauth};
-use crate::scope::{self, OLDSYNC, known_client};
+use crate::scope::{self, known_client};
+pub use crate::scope::{Client, OLDSYNC, client};
 use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
 
