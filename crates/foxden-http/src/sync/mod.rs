@@ -23,6 +23,7 @@ mod v1_5;
 mod verifier;
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,10 +32,10 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response};
-use axum::routing::any;
 use foxden_accounts::token::TokenSecrets;
 use foxden_model::Clock;
 use foxden_storage::Storage;
+use tower::service_fn;
 
 use crate::wire::{Note, Site};
 pub use backoff::Backoff;
@@ -87,14 +88,13 @@ impl SyncState {
 /// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`.
 pub fn router(state: SyncState) -> Router {
     let state = Arc::new(state);
-    let handler = any(move |request: Request| {
+    let service = service_fn(move |request: Request| {
         let state = Arc::clone(&state);
-        async move { serve(&state, request).await }
+        async move { Ok::<_, Infallible>(serve(&state, request).await) }
     });
     let prefixes = ["/1.5/", "/1.5/{*path}", "/storage/1.5/", "/storage/1.5/{*path}"];
-    prefixes
-        .into_iter()
-        .fold(Router::new(), |router, path| router.route(path, handler.clone()))
+    let add = |router: Router, path| router.route_service(path, service.clone());
+    prefixes.into_iter().fold(Router::new(), add)
 }
 
 /// Answers one request. What has a router of its own may call this directly.
