@@ -90,6 +90,20 @@ impl Limits {
     }
 }
 
+impl BadLimits {
+    /// The limit that is to blame.
+    pub const fn limit(self) -> &'static str {
+        match self {
+            Self::NoPayload => "max_record_payload_bytes",
+            Self::NoObjects => "max_post_records",
+            Self::PayloadAbovePost => "max_post_bytes",
+            Self::PostAboveRequest => "max_request_bytes",
+            Self::ObjectsAboveBatch | Self::BatchTooLarge => "max_total_records",
+            Self::BytesAboveBatch => "max_total_bytes",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +128,11 @@ mod tests {
         let with = |change: fn(&mut Limits)| {
             let mut limits = tight;
             change(&mut limits);
-            limits.check()
+            let checked = limits.check();
+            if let Err(fault) = checked {
+                assert!(fault.to_string().starts_with(fault.limit()));
+            }
+            checked
         };
         assert_eq!(
             with(|l| l.max_record_payload_bytes = 0),

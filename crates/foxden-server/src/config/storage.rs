@@ -115,6 +115,9 @@ impl Storage {
             max_total_bytes: values.size("storage.max_total_bytes")?,
             batches: values.switch("storage.batches")?,
         };
+        limits
+            .check()
+            .map_err(|fault| values.wrong(&format!("storage.{}", fault.limit()), fault.to_string()))?;
         Ok(Self {
             place,
             files: values.count("storage.files")?,

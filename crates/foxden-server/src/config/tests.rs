@@ -25,6 +25,16 @@ fn nothing_set_is_a_server_on_loopback() {
 }
 
 #[test]
+fn limits_that_contradict_each_other_are_refused() {
+    let refused = message(from_file("[storage]\nmax_record_payload_bytes = \"3 MB\"\n"));
+    assert_eq!(
+        refused,
+        "storage.max_post_bytes (default): max_post_bytes must not be less than max_record_payload_bytes"
+    );
+    assert!(from_file("[storage]\nmax_record_payload_bytes = \"1 MB\"\n").is_ok());
+}
+
+#[test]
 fn the_later_source_wins() {
     let mut values = Values::default();
     let file = "data_dir = \"a\"\n[storage]\nquota = \"1 MB\"\n[log]\nlevel = \"warn\"\n";
