@@ -15,7 +15,8 @@
 //!
 //! **Requests** are lines that begin with `>`: the method and the path; then, each after two spaces or on a
 //! line of its own, headers (`name: value`, lower case); then the body, which may go on over further
-//! lines. With `content-encoding: gzip` the body is compressed on the way.
+//! lines. With `content-encoding: gzip` the body is compressed on the way. In `fxa`, a `POST` that names no
+//! content type is JSON.
 //!
 //! **Answers** are lines that begin with `<`: the status; the headers that matter here (`!name`: it must not
 //! be there); the body, which always matters. Lines of a body are joined by line breaks; an empty last line

@@ -70,7 +70,7 @@ impl Stage {
     }
 
     fn direct(&mut self, word: &str, rest: &str) -> Result<()> {
-        let rest = text::fill_in(rest, &self.kept);
+        let rest = text::fill_in(&text::expand(rest)?, &self.kept);
         if let Some(signer) = Signer::from_directive(word, &rest) {
             self.signer = signer;
             return Ok(());
@@ -106,7 +106,7 @@ impl Stage {
     }
 
     fn exchange(&mut self, exchange: &Exchange, surface: &str) -> Result<Answered> {
-        let request = self.request(exchange)?;
+        let request = self.request(exchange, surface)?;
         let response = self.world()?.send(request)?;
         let mut now = answer(&response, exchange.answer.as_ref());
         let mut difference = String::new();
@@ -123,7 +123,7 @@ impl Stage {
         })
     }
 
-    fn request(&mut self, exchange: &Exchange) -> Result<Request<Body>> {
+    fn request(&mut self, exchange: &Exchange, surface: &str) -> Result<Request<Body>> {
         self.sent += 1;
         let path = text::fill_in(&text::expand(&exchange.path)?, &self.kept);
         let body = text::fill_in(&text::expand(&exchange.body)?, &self.kept).into_bytes();
@@ -139,6 +139,10 @@ impl Stage {
                 _ => {}
             }
             builder = builder.header(name, value);
+        }
+        if content_type.is_empty() && surface == "fxa" && exchange.method == "POST" {
+            "application/json".clone_into(&mut content_type);
+            builder = builder.header("content-type", content_type.as_str());
         }
         if !has_host {
             builder = builder.header("host", url.host_and_port());
@@ -233,8 +237,10 @@ fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
 fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     match surface {
         "sync" => broken_sync_promise(exchange, response),
-        "fxa" => broken_account_promise(exchange, response),
-        "token" => broken_token_promise(response),
+        // These conversations go from one surface to the next, as clients do.
+        "fxa" | "token" if exchange.path.starts_with("/1.5/") => broken_sync_promise(exchange, response),
+        "fxa" | "token" if exchange.path.contains("/1.0/") => broken_token_promise(response),
+        "fxa" | "token" => broken_account_promise(exchange, response),
         _ => None,
     }
 }

@@ -192,9 +192,10 @@ impl World {
 
     /// Sends a request and takes the whole answer.
     pub fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>> {
+        let is_forwarded = request.headers().contains_key("x-forwarded-for");
         request.extensions_mut().insert(Peer {
             address: Ipv4Addr::LOCALHOST.into(),
-            is_direct: self.is_private,
+            is_direct: self.is_private && !is_forwarded,
         });
         self.runtime.block_on(async {
             let Ok(response) = self.router.clone().oneshot(request).await;

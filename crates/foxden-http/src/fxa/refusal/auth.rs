@@ -59,7 +59,7 @@ fn words_of(error: &AccountError) -> Words {
         E::SignUpClosed => Words::new(
             StatusCode::SERVICE_UNAVAILABLE,
             202,
-            "An account needs an invitation on this server",
+            "Sign-up is closed here, or needs an invitation",
         ),
         E::UnknownDevice => Words::bad(123, "Unknown device"),
         E::OtherDevice { device } => {
