@@ -15,7 +15,8 @@ class ChannelError extends Error {
 const STATUS_PATIENCE_MS = 3000;
 
 // The browsers that have such a channel at all.
-const isFirefox = () => /\b(?:Firefox|FxiOS)\//.test(navigator.userAgent) && !/Goanna|SeaMonkey/.test(navigator.userAgent);
+const isFirefox = () =>
+  /\b(?:Firefox|FxiOS)\//.test(navigator.userAgent) && !/Goanna|SeaMonkey/.test(navigator.userAgent);
 
 const pending = new Map();
 let count = 0;

@@ -1,7 +1,8 @@
 // The step that asks for the six digits.
 
 import { call } from "./api.js";
-import { Detour, form, Mend, triesLeft } from "./stage.js";
+import { Mend } from "./checks.js";
+import { Detour, form, triesLeft } from "./stage.js";
 
 const MOST_TRIES = 5;
 

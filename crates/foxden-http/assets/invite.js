@@ -2,10 +2,11 @@
 // log ever holds it.
 
 import { bearer, call } from "./api.js";
+import { checkEmail, checkNewPassword } from "./checks.js";
 import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { signUp } from "./person.js";
-import { checkEmail, checkNewPassword, complain, done, form, show, wrong } from "./stage.js";
+import { complain, done, form, show, wrong } from "./stage.js";
 
 async function welcome() {
   if (!globalThis.crypto?.subtle) return halt("insecure");

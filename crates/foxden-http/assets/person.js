@@ -26,8 +26,10 @@ export async function exists(email) {
 }
 
 export const signIn = (email, password, { keys = false } = {}) =>
-  prove(email, password, (body) =>
-    call("POST", `/v1/account/login${keys ? "?keys=true" : ""}`, { body: { ...body, reason: "login", service: "sync" } }));
+  prove(email, password, (body) => {
+    const path = keys ? "/v1/account/login?keys=true" : "/v1/account/login";
+    return call("POST", path, { body: { ...body, reason: "login", service: "sync" } });
+  });
 
 export async function signUp(email, password, { keys = false, invite } = {}) {
   const proof = await stretch(email, password);

@@ -1,8 +1,9 @@
 // A forgotten password: the operator's code opens the account again, with a new key.
 
 import { bearer, call, Refusal } from "./api.js";
+import { checkEmail, checkNewPassword, Mend } from "./checks.js";
 import { stretch } from "./onepw.js";
-import { checkEmail, checkNewPassword, complain, Detour, done, form, Mend, show, triesLeft, wrong } from "./stage.js";
+import { complain, Detour, done, form, show, triesLeft, wrong } from "./stage.js";
 
 // How the server says that a link is not, or no longer, one of its own.
 const UNUSABLE = [105, 107, 183];

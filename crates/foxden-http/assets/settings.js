@@ -3,11 +3,12 @@
 
 import { bearer, call, endHeld, endSession, hold } from "./api.js";
 import { ask, meet, tell } from "./channel.js";
+import { checkEmail, checkNewPassword, checkPassword } from "./checks.js";
 import { confirm, wantsCode } from "./code.js";
 import { showDevices } from "./devices.js";
 import { changePassword, closeAccount, signIn } from "./person.js";
 import { shrink } from "./picture.js";
-import { checkEmail, checkNewPassword, checkPassword, complain, done, doneBelow, form, handle, show, waiting, wrong } from "./stage.js";
+import { complain, done, doneBelow, form, handle, show, waiting, wrong } from "./stage.js";
 
 const DESKTOP = "5882386c6d801776";
 const LOGIN_PATIENCE_MS = 60_000;

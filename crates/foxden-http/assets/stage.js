@@ -1,17 +1,10 @@
 // The one card of a page, on which one step after another is shown. Each step is a `<template id="step-…">`
 // and each error a `<template id="error-…">` of the page: all words stand there, none here.
 
+import { Mend } from "./checks.js";
+
 const stage = document.getElementById("stage");
 const status = document.getElementById("status");
-
-// Something in a form has to be mended: `problems` is a list of `{field, error, fills}`, the field's id and
-// the name of an error.
-export class Mend extends Error {
-  constructor(...problems) {
-    super("mend");
-    this.problems = problems;
-  }
-}
 
 // The person took a link instead of the form; what was typed so far goes along.
 export class Detour extends Error {
@@ -239,31 +232,4 @@ function clearProblems(element) {
     if (input.dataset.described) input.setAttribute("aria-describedby", input.dataset.described);
     else input.removeAttribute("aria-describedby");
   }
-}
-
-// --- what is asked of every form ------------------------------------------------------------------
-
-const LEAST = 8;
-
-export function checkEmail(email) {
-  const text = email.trim();
-  if (!/^[^@\s]+@[^@\s]+$/.test(text)) throw new Mend({ field: "email", error: "address" });
-  return text;
-}
-
-// An empty password is a slip, and would cost a try.
-export function checkPassword(password, field = "password") {
-  if (!password) throw new Mend({ field, error: "empty" });
-  return password;
-}
-
-// What is wrong with a new password, as a list for `Mend`.
-export function checkNewPassword(email, password, repeat, [field, again] = ["password", "password-repeat"]) {
-  const problems = [];
-  const length = [...password].length;
-  const own = [email, email.split("@")[0]].map((name) => name.toLowerCase());
-  if (length < LEAST) problems.push({ field, error: "short", fills: { count: String(length) } });
-  else if (own.includes(password.toLowerCase())) problems.push({ field, error: "own-name" });
-  if (password !== repeat) problems.push({ field: again, error: "repeat" });
-  if (problems.length) throw new Mend(...problems);
 }

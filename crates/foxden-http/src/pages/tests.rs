@@ -1,6 +1,7 @@
 //! Every page, as a browser gets it.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use axum::Extension;
 use axum::body::Body;
@@ -43,6 +44,8 @@ struct Lab {
     is_direct: bool,
     sign_up: Option<SignUp>,
     outlook: Outlook,
+    /// Made at the first request: naming the assets takes longer than answering.
+    router: OnceLock<Router>,
 }
 
 impl Default for Lab {
@@ -55,6 +58,7 @@ impl Default for Lab {
                 storage_answers: Some(true),
                 is_inhabited: Some(true),
             },
+            router: OnceLock::new(),
         }
     }
 }
@@ -67,6 +71,21 @@ impl Lab {
     }
 
     async fn ask(&self, request: axum::http::request::Builder) -> Served {
+        let request = request.body(Body::empty()).unwrap();
+        let router = self.router.get_or_init(|| self.open()).clone();
+        let answer = router.oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Served {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+}
+
+impl Lab {
+    fn open(&self) -> Router {
         let site = Site {
             public_url: self.public_url.parse().unwrap(),
             is_loopback: self.public_url.contains("127.0.0.1"),
@@ -84,18 +103,7 @@ impl Lab {
             address: [127, 0, 0, 1].into(),
             is_direct: self.is_direct,
         };
-        let service = router(state).layer(Extension(peer));
-        let answer = service
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Served {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8_lossy(&body).into_owned(),
-        }
+        router(state).layer(Extension(peer))
     }
 }
 
@@ -240,6 +248,8 @@ async fn every_step_and_word_that_script_asks_for_is_there() {
     let lab = Lab::default();
     for (path, script) in [
         (FLOW, include_str!("../../assets/signin.js")),
+        (FLOW, include_str!("../../assets/identify.js")),
+        (FLOW, include_str!("../../assets/handover.js")),
         ("/settings", include_str!("../../assets/settings.js")),
         ("/reset_password", include_str!("../../assets/reset.js")),
         ("/invite", include_str!("../../assets/invite.js")),
@@ -407,8 +417,8 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
     assert!(!front.contains("public_url"));
 
     let forwarded = Lab {
-        is_direct: false,
-        ..private
+        public_url: "http://127.0.0.1:5000",
+        ..Lab::default()
     };
     let sign_in = forwarded.get("/signin").await.text;
     assert!(!sign_in.contains("data-sign-up"));

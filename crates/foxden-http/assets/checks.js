@@ -1,0 +1,35 @@
+// What can be said of a form before the server is asked.
+
+const LEAST = 8;
+
+// Something in a form has to be mended: `problems` is a list of `{field, error, fills}`, the field's id and
+// the name of an error.
+export class Mend extends Error {
+  constructor(...problems) {
+    super("mend");
+    this.problems = problems;
+  }
+}
+
+export function checkEmail(email) {
+  const text = email.trim();
+  if (!/^[^@\s]+@[^@\s]+$/.test(text)) throw new Mend({ field: "email", error: "address" });
+  return text;
+}
+
+// An empty password is a slip, and would cost a try.
+export function checkPassword(password, field = "password") {
+  if (!password) throw new Mend({ field, error: "empty" });
+  return password;
+}
+
+// What is wrong with a new password, as a list for `Mend`.
+export function checkNewPassword(email, password, repeat, [field, again] = ["password", "password-repeat"]) {
+  const problems = [];
+  const length = [...password].length;
+  const own = [email, email.split("@")[0]].map((name) => name.toLowerCase());
+  if (length < LEAST) problems.push({ field, error: "short", fills: { count: String(length) } });
+  else if (own.includes(password.toLowerCase())) problems.push({ field, error: "own-name" });
+  if (password !== repeat) problems.push({ field: again, error: "repeat" });
+  if (problems.length) throw new Mend(...problems);
+}
