@@ -4,6 +4,7 @@
 //! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
 //! - [`golden`]: writes the answers of golden conversations anew
 //! - [`tidy`]: the rules of the house that a machine can check
+//! - [`packages`]: programs that only the tests need
 //! - [`bench`]: measures a release server
 //! - [`fuzz`]: fuzzes every parser that meets the network
 //! - [`cargo`]: how every command calls cargo
@@ -15,6 +16,7 @@ mod cargo;
 mod ci;
 mod fuzz;
 mod golden;
+mod packages;
 mod test;
 mod tidy;
 

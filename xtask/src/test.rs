@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
+use crate::packages::{CPP, FIREFOX};
 use crate::{fuzz, tidy};
 use tally::Tally;
 
@@ -30,7 +31,8 @@ pub fn run(filters: &[&str]) -> Result<bool> {
             &["--ignored"],
         );
         stage(&mut tally, "repeated kills", &mut { long })?;
-        fuzz_briefly(&mut tally);
+        fuzz_briefly(&mut tally)?;
+        firefox(&mut tally)?;
     } else {
         stage(
             &mut tally,
@@ -43,7 +45,11 @@ pub fn run(filters: &[&str]) -> Result<bool> {
 }
 
 /// Gives every parser a few seconds.
-fn fuzz_briefly(tally: &mut Tally) {
+fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
+    if let Err(what_to_do) = CPP.ensure()? {
+        tally.skip("fuzz targets", &what_to_do);
+        return Ok(());
+    }
     println!("\n== every parser, fuzzed for {FUZZ_SECONDS} seconds");
     match fuzz::all(FUZZ_SECONDS) {
         Ok(targets) => {
@@ -59,6 +65,18 @@ fn fuzz_briefly(tally: &mut Tally) {
             tally.check("fuzz targets build and start", false);
         }
     }
+    Ok(())
+}
+
+/// Drives a real Firefox through everything. One browser pair at a time: each takes half a gigabyte.
+fn firefox(tally: &mut Tally) -> Result<()> {
+    if let Err(what_to_do) = FIREFOX.ensure()? {
+        tally.check(&format!("a real Firefox: {what_to_do}"), false);
+        return Ok(());
+    }
+    let to_tests = ["--ignored", "--test-threads=2"];
+    let mut browser = tests(&["--package", "foxden-server", "--test", "firefox"], &to_tests);
+    stage(tally, "a real Firefox", &mut browser)
 }
 
 fn tests(what: &[&str], to_tests: &[&str]) -> Command {
