@@ -1,129 +1,113 @@
-//! What each listener serves, and what that needs to be opened.
+//! What each listener serves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{OriginalUri, Request};
-use axum::http::Uri;
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::middleware::map_request;
-use foxden_accounts::token::TokenSecrets;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::response::Response;
+use axum::routing::get;
+use foxden_accounts::Accounts;
+use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, SyncState};
+use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::wire::Site;
-use foxden_model::{Chance, Clock, SystemClock};
-use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 
-use crate::config::Config;
 use crate::config::listener::Surface;
-use crate::config::storage::Place;
-use crate::config::values::Secret;
-use crate::data::DataFolder;
+use crate::house::House;
+use crate::probe;
 use crate::version::VERSION;
 
-/// All that surfaces are made of.
-pub struct House {
-    site: Arc<Site>,
-    clock: Arc<dyn Clock>,
-    secrets: Arc<TokenSecrets>,
-    storage: Option<Storage>,
+/// Everything a listener with these surfaces answers.
+pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
+    let mut router = below_the_path(house, surfaces);
+    if surfaces.contains(&Surface::Ops) {
+        router = router.merge(ops::router(OpsState {
+            storage: house.storage.clone(),
+            version: VERSION,
+        }));
+    }
+    if let Some(accounts) = house
+        .accounts
+        .as_ref()
+        .filter(|_| surfaces.contains(&Surface::Fxa))
+    {
+        router = router.merge(fxa::router(fxa_state(house, accounts)));
+    }
+    let mut root = if surfaces.contains(&Surface::Pages) {
+        pages::router(pages_state(house))
+    } else {
+        Router::new().route("/", ops::root())
+    };
+    if surfaces.contains(&Surface::Token) {
+        root = root.layer(from_fn_with_state(Arc::clone(&house.site), discover));
+    }
+    router.merge(root)
 }
 
-impl House {
-    /// Opens what these surfaces need, and nothing else.
-    pub fn open(
-        config: &Config,
-        data: &DataFolder,
-        site: Arc<Site>,
-        chance: &Arc<dyn Chance>,
-    ) -> anyhow::Result<Self> {
-        let surfaces: BTreeSet<Surface> = config
-            .listeners
-            .iter()
-            .flat_map(|listener| listener.surfaces.iter().copied())
-            .collect();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let storage = match surfaces.contains(&Surface::Sync) {
-            true => Some(open_storage(config, data, &clock, chance)?),
-            false => None,
-        };
-        Ok(Self {
-            site,
-            clock,
-            secrets: Arc::new(token_secrets(config, data, &**chance)?),
-            storage,
-        })
+/// A tool that asks the root for JSON wants the discovery document, whoever else has the root.
+async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read && request.uri().path() == "/" && discovery::is_wanted(request.headers()) {
+        return discovery::document(&site);
     }
+    next.run(request).await
+}
 
-    /// Where this server is found.
-    pub fn site(&self) -> &Site {
-        &self.site
+/// Storage and tokens, found with and without the path of the public address: some proxies cut it off.
+fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
+    let mut router = Router::new();
+    if let Some(storage) = house
+        .storage
+        .clone()
+        .filter(|_| surfaces.contains(&Surface::Sync))
+    {
+        let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
+        let mut state = SyncState::new(storage, secrets, site, Arc::clone(&house.clock));
+        let rules = &house.config.storage;
+        state.compresses = rules.compresses;
+        state.is_strict_about_nodes = rules.is_strict_about_nodes;
+        let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
+        state.max_skew_seconds = skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+        router = router.merge(sync::router(state));
     }
+    if let Some(accounts) = house
+        .accounts
+        .as_ref()
+        .filter(|_| surfaces.contains(&Surface::Token))
+    {
+        router = router.merge(token::router(token_state(house, accounts)));
+    }
+    router = router.merge(probe_page(house));
+    let path = house.site.public_url.path();
+    if path.is_empty() {
+        return router;
+    }
+    let prefix: Arc<str> = path.into();
+    let cut = router.clone().layer(map_request(move |request: Request| {
+        let request = with_path_restored(request, &prefix);
+        async { request }
+    }));
+    Router::new().nest(path, router).merge(cut)
+}
 
-    /// Everything a listener with these surfaces answers.
-    pub fn router(&self, surfaces: &BTreeSet<Surface>) -> Router {
-        let mut router = self.below_the_path(surfaces);
-        if surfaces.contains(&Surface::Ops) {
-            router = router.merge(ops::router(OpsState {
-                storage: self.storage.clone(),
-                version: VERSION,
-            }));
-        }
-        if surfaces.contains(&Surface::Pages) {
-            router.merge(pages::router(self.pages()))
+/// The page by which `foxden check` recognises this server.
+fn probe_page(house: &Arc<House>) -> Router {
+    let house = Arc::clone(house);
+    let answer = move |Path(word): Path<String>| {
+        let answer = if house.probe.knows(&word) {
+            (StatusCode::OK, word)
         } else {
-            router.route("/", ops::root())
-        }
-    }
-
-    fn pages(&self) -> PagesState {
-        let storage = self.storage.clone();
-        let outlook = move || -> LookOut {
-            let storage = storage.clone();
-            Box::pin(async move {
-                Outlook {
-                    storage_answers: match storage {
-                        Some(storage) => Some(storage.check().await.is_ok()),
-                        None => None,
-                    },
-                    is_inhabited: None,
-                }
-            })
+            (StatusCode::NOT_FOUND, String::new())
         };
-        PagesState {
-            site: Arc::clone(&self.site),
-            clock: Arc::clone(&self.clock),
-            sign_up: None,
-            contact: None,
-            outlook: Arc::new(outlook),
-        }
-    }
-
-    /// Storage and tokens, found with and without the path of the public address: some proxies cut it off.
-    fn below_the_path(&self, surfaces: &BTreeSet<Surface>) -> Router {
-        let mut router = Router::new();
-        if let Some(storage) = self.storage.clone().filter(|_| surfaces.contains(&Surface::Sync)) {
-            let (secrets, site) = (Arc::clone(&self.secrets), Arc::clone(&self.site));
-            router = router.merge(sync::router(SyncState::new(
-                storage,
-                secrets,
-                site,
-                Arc::clone(&self.clock),
-            )));
-        }
-        let path = self.site.public_url.path();
-        if path.is_empty() {
-            return router;
-        }
-        let path: Arc<str> = path.into();
-        let cut = router.clone().layer(map_request(move |request: Request| {
-            let request = with_path_restored(request, &path);
-            async { request }
-        }));
-        Router::new().nest(self.site.public_url.path(), router).merge(cut)
-    }
+        async { answer }
+    };
+    Router::new().route(&format!("{}{{word}}", probe::PATH), get(answer))
 }
 
 /// Puts the path that a proxy cut off back where signatures are checked: clients sign what they ask for.
@@ -138,37 +122,55 @@ fn with_path_restored(mut request: Request, path: &str) -> Request {
     request
 }
 
-fn open_storage(
-    config: &Config,
-    data: &DataFolder,
-    clock: &Arc<dyn Clock>,
-    chance: &Arc<dyn Chance>,
-) -> anyhow::Result<Storage> {
-    let (clock, chance) = (Arc::clone(clock), Arc::clone(chance));
-    let engine: Arc<dyn Engine> = match &config.storage.place {
-        Place::Memory => Arc::new(MemoryEngine::new(clock, chance)),
-        Place::Sqlite(folder) => {
-            let folder = folder.clone().unwrap_or_else(|| data.storage());
-            let options = SqliteOptions {
-                files: config.storage.files,
-                ..SqliteOptions::new(folder)
-            };
-            Arc::new(SqliteEngine::open(options, clock, chance)?)
-        }
-    };
-    Ok(Storage::new(engine, config.storage.limits, config.storage.quota))
-}
-
-/// The secrets that sign tokens: the operator's, else the one in the data folder.
-fn token_secrets(config: &Config, data: &DataFolder, chance: &dyn Chance) -> anyhow::Result<TokenSecrets> {
-    match config.server.master_secrets.split_last() {
-        Some((newest, earlier)) => Ok(TokenSecrets::new(
-            earlier.iter().map(Secret::reveal),
-            newest.reveal(),
-        )),
-        None => Ok(TokenSecrets::new(
-            [],
-            data.secrets(chance)?.master_secret.as_str(),
-        )),
+fn token_state(house: &House, accounts: &Accounts) -> TokenState {
+    TokenState {
+        accounts: accounts.clone(),
+        secrets: Arc::clone(&house.secrets),
+        site: Arc::clone(&house.site),
+        clock: Arc::clone(&house.clock),
+        chance: Arc::clone(&house.chance),
+        duration: house.token_seconds,
+        node_type: house.engine,
     }
 }
+
+fn fxa_state(house: &House, accounts: &Accounts) -> FxaState {
+    FxaState {
+        accounts: accounts.clone(),
+        storage: house.storage.clone(),
+        site: Arc::clone(&house.site),
+        clock: Arc::clone(&house.clock),
+        chance: Arc::clone(&house.chance),
+    }
+}
+
+fn pages_state(house: &Arc<House>) -> PagesState {
+    let asked = Arc::clone(house);
+    PagesState {
+        site: Arc::clone(&house.site),
+        clock: Arc::clone(&house.clock),
+        sign_up: house.config.accounts.sign_up,
+        contact: house.config.accounts.contact.clone(),
+        outlook: Arc::new(move || look_out(Arc::clone(&asked))),
+    }
+}
+
+fn look_out(house: Arc<House>) -> LookOut {
+    Box::pin(async move {
+        let storage_answers = match &house.storage {
+            Some(storage) => Some(storage.check().await.is_ok()),
+            None => None,
+        };
+        let is_inhabited = match &house.accounts {
+            Some(accounts) => accounts.count_accounts().await.ok().map(|count| count > 0),
+            None => None,
+        };
+        Outlook {
+            storage_answers,
+            is_inhabited,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

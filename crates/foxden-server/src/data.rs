@@ -54,6 +54,8 @@ pub enum DataError {
     },
 }
 
+/// The file that holds the secrets.
+const SECRETS: &str = "secrets.toml";
 /// The owner alone.
 const PRIVATE_FOLDER: u32 = 0o700;
 /// The owner alone.
@@ -74,31 +76,16 @@ impl DataFolder {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The secrets; made now if this is the first start.
     pub fn secrets(&self, chance: &dyn Chance) -> Result<Secrets, DataError> {
-        let path = self.path.join("secrets.toml");
-        let unusable = |source| DataError::Unusable {
-            path: path.clone(),
-            source,
-        };
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|source| DataError::BadSecrets {
-                path: path.clone(),
-                source,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secrets = Secrets::new(chance);
-                let text = toml::to_string(&secrets).expect("texts can always be written as TOML");
-                write_whole(&path, &text).map_err(unusable)?;
-                Ok(secrets)
-            }
-            Err(error) => Err(unusable(error)),
+        if let Some(secrets) = existing_secrets(&self.path)? {
+            return Ok(secrets);
         }
+        let secrets = Secrets::new(chance);
+        let text = toml::to_string(&secrets).expect("texts can always be written as TOML");
+        let path = self.path.join(SECRETS);
+        write_whole(&path, &text).map_err(|source| DataError::Unusable { path, source })?;
+        Ok(secrets)
     }
 
     /// Where SQLite keeps objects.
@@ -120,6 +107,19 @@ impl DataFolder {
 /// The socket of whoever serves this folder.
 pub fn socket(path: &Path) -> PathBuf {
     path.join("foxden.sock")
+}
+
+/// The secrets of a data folder, if they were made already.
+pub fn existing_secrets(folder: &Path) -> Result<Option<Secrets>, DataError> {
+    let path = folder.join(SECRETS);
+    match fs::read_to_string(&path) {
+        Ok(text) => match toml::from_str(&text) {
+            Ok(secrets) => Ok(Some(secrets)),
+            Err(source) => Err(DataError::BadSecrets { path, source }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DataError::Unusable { path, source }),
+    }
 }
 
 impl Secrets {

@@ -2,54 +2,76 @@
 
 use std::collections::BTreeSet;
 
-use crate::assemble::House;
+use foxden_http::wire::PublicUrl;
+
 use crate::config::Config;
 use crate::config::listener::Surface;
+use crate::house::House;
 use crate::listen::socket::Socket;
 use crate::say::{self, Look, paint};
 
-/// Where the server is found, what to set in Firefox, where the data is.
-pub fn show(config: &Config, house: &House, sockets: &[(Socket, BTreeSet<Surface>)]) {
-    let url = &house.site().public_url;
+/// Where the server is found, what to set in Firefox, where the data is, how the first account is made.
+pub async fn show(
+    config: &Config,
+    house: &House,
+    sockets: &[(Socket, BTreeSet<Surface>)],
+) -> anyhow::Result<()> {
+    let first = first_link(house).await?;
     for (socket, surfaces) in sockets {
         tracing::info!("listening on {socket} for {}", names(surfaces));
     }
-    say::line("");
-    say::line(format_args!(
-        "  {} serves at {}",
-        paint("Foxden", Look::Bold),
-        paint(url, Look::Accent)
-    ));
-    say::line(format_args!(
-        "  {}",
-        paint(
-            format_args!("data in {}", config.server.data_dir.display()),
-            Look::Dim
-        )
-    ));
+    let url = &house.site.public_url;
+    let (name, address) = (paint("Foxden", Look::Bold), paint(url, Look::Accent));
+    say::line(format_args!("\n  {name} serves at {address}"));
+    let folder = format!("data in {}", config.server.data_dir.display());
+    say::line(format_args!("  {}", paint(folder, Look::Dim)));
     if sockets
         .iter()
         .any(|(_, surfaces)| surfaces.contains(&Surface::Fxa))
     {
-        say::line("");
+        show_preferences(url);
+    }
+    if let Some(link) = first {
+        let link = paint(link, Look::Accent);
         say::line(format_args!(
-            "  In Firefox open {} and set",
-            paint("about:config", Look::Bold)
+            "\n  Make the first account within an hour, at\n    {link}"
         ));
-        for (name, value) in preferences(url) {
-            say::line(format_args!(
-                "    {}  {}",
-                paint(name, Look::Bold),
-                paint(value, Look::Accent)
-            ));
-        }
-        say::line("  then sign in from the menu.");
     }
     say::line("");
+    Ok(())
+}
+
+fn show_preferences(url: &PublicUrl) {
+    let page = paint("about:config", Look::Bold);
+    say::line(format_args!("\n  In Firefox open {page} and set"));
+    for (name, value) in preferences(url) {
+        let (name, value) = (paint(name, Look::Bold), paint(value, Look::Accent));
+        say::line(format_args!("    {name} = {value}"));
+    }
+    say::line("  then sign in from the menu. The address itself shows the same in any browser.");
+}
+
+/// The first account of a server that others can reach is made by invitation, so that no stranger is first.
+/// A link that lets anybody in belongs on a terminal and not in a log, which others may read.
+async fn first_link(house: &House) -> anyhow::Result<Option<String>> {
+    let Some(accounts) = house.accounts.as_ref().filter(|_| !house.site.is_loopback) else {
+        return Ok(None);
+    };
+    if accounts.count_accounts().await? > 0 {
+        return Ok(None);
+    }
+    if !say::stdout_is_terminal() {
+        tracing::info!(
+            "there is no account yet; this command shows the link for the first: foxden invite --first"
+        );
+        return Ok(None);
+    }
+    let code = accounts.first_invitation().await?;
+    Ok(code.map(|code| format!("{}/invite#{code}", house.site.public_url.origin())))
 }
 
 /// What Firefox must be told.
-fn preferences(url: &foxden_http::wire::PublicUrl) -> Vec<(&'static str, String)> {
+fn preferences(url: &PublicUrl) -> Vec<(&'static str, String)> {
     let mut preferences = vec![("identity.fxaccounts.autoconfig.uri", url.origin())];
     if !url.is_https() {
         preferences.push(("identity.fxaccounts.allowHttp", "true".to_owned()));

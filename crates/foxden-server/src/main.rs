@@ -3,19 +3,30 @@
 //! - [`cli`]: the command line
 //! - [`config`]: what the operator set
 //! - [`serve`]: from the configuration to the last answer
-//! - [`assemble`]: what each listener serves, and what that needs to be opened
+//! - [`house`]: all that surfaces, chores and commands are made of
+//! - [`assemble`]: what each listener serves
+//! - [`chores`]: background work
+//! - [`control`]: commands that look at or change what the server keeps
+//! - [`node`]: speaks to a storage node as a client does
 //! - [`listen`]: sockets, connections, what happens to every request
+//! - [`check`], [`probe`]: finding what usually goes wrong
 //! - [`data`]: the data folder
 //! - [`tasks`], [`chance`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
 
 mod assemble;
 mod chance;
+mod check;
+mod chores;
 mod cli;
 mod config;
+mod control;
 mod data;
 mod greeting;
+mod house;
 mod listen;
 mod log;
+mod node;
+mod probe;
 mod say;
 mod serve;
 mod tasks;
@@ -27,7 +38,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             say::fault(&error);
             ExitCode::FAILURE

@@ -1,6 +1,7 @@
 //! `foxden serve`: from the configuration to the last answer.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,16 +10,16 @@ use foxden_model::Chance;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::assemble::House;
 use crate::chance::SystemChance;
 use crate::config::Config;
-use crate::config::listener::Surface;
+use crate::config::listener::{Bind, Surface};
 use crate::data::DataFolder;
+use crate::house::{House, Needs};
 use crate::listen::front::{Front, Ids};
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
 use crate::tasks::Tasks;
-use crate::{greeting, listen};
+use crate::{assemble, chores, control, greeting, listen};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -28,15 +29,26 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
     let site = Arc::new(site(&config, &sockets)?);
-    let house = House::open(&config, &data, site, &chance)?;
+    let surfaces = config
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.surfaces.iter().copied());
+    let needs = Needs::of(&surfaces.collect());
+    let house = House::open(&config, &data, site, Arc::clone(&chance), needs).await?;
+    let house = Arc::new(house);
+    let orders = control::socket::open(&data.socket())?;
 
     let (tasks, stop) = Tasks::new();
     let room = Room::new(&config.http, seats(config.http.max_connections));
     tasks.spawn(Arc::clone(&room).watch(tasks.clone()));
     let ids = Arc::new(Ids::new(&*chance));
-    greeting::show(&config, &house, &sockets);
+    if config.chores.is_enabled {
+        chores::start(&house, &tasks);
+    }
+    tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone()));
+    greeting::show(&config, &house, &sockets).await?;
     for (socket, surfaces) in sockets {
-        let router = house.router(&surfaces);
+        let router = assemble::router(&house, &surfaces);
         let front = Front::new(router, config.server.trusted_proxies.clone(), Arc::clone(&ids));
         tasks.spawn(listen::serve(
             socket,
@@ -66,22 +78,34 @@ async fn open_sockets(config: &Config) -> anyhow::Result<Vec<(Socket, BTreeSet<S
     Ok(sockets)
 }
 
-/// Where this server is found: where the operator says, else at the loopback address it listens on.
+/// Where this server is found, now that it listens.
 fn site(config: &Config, sockets: &[(Socket, BTreeSet<Surface>)]) -> anyhow::Result<Site> {
+    let addresses = sockets.iter().map(|(socket, _)| match socket {
+        Socket::Tcp(_, address) => Some(*address),
+        Socket::Unix(..) => None,
+    });
+    site_at(config, addresses)
+}
+
+/// Where this server is found once it listens, for commands that give links while nothing serves.
+pub fn configured_site(config: &Config) -> anyhow::Result<Site> {
+    let addresses = config.listeners.iter().map(|listener| match listener.bind {
+        Bind::Tcp(address) => Some(address),
+        Bind::Unix(_) => None,
+    });
+    site_at(config, addresses)
+}
+
+/// Where the operator says, else at the first address listened on.
+fn site_at(config: &Config, addresses: impl Iterator<Item = Option<SocketAddr>>) -> anyhow::Result<Site> {
     let listens_on_loopback = config
         .listeners
         .iter()
         .all(|listener| listener.bind.is_loopback());
-    let public_url: PublicUrl = match &config.server.public_url {
-        Some(url) => url.clone(),
-        None => {
-            let address = sockets.iter().find_map(|(socket, _)| match socket {
-                Socket::Tcp(_, address) => Some(*address),
-                Socket::Unix(..) => None,
-            });
-            let address = address.context("nothing listens on an address that a browser could open")?;
-            format!("http://{address}").parse()?
-        }
+    let public_url: PublicUrl = match (&config.server.public_url, addresses.flatten().next()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(address)) => format!("http://{address}").parse()?,
+        (None, None) => anyhow::bail!("nothing listens on an address that a browser could open"),
     };
     Ok(Site {
         is_loopback: listens_on_loopback && public_url.is_loopback(),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use foxden_accounts::SignUp;
+
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
 use super::values::Values;
@@ -25,6 +27,19 @@ pub const SECTION: Section = Section {
                    the operator adds (`closed`). Without it: `open` while only this machine can reach the server, \
                    else `invite`.",
         },
+        Setting {
+            key: "accounts.reserved_names",
+            kind: Kind::List,
+            default: "",
+            help: "Names nobody may take: whole addresses, or the part before the `@`.",
+        },
+        Setting {
+            key: "accounts.contact",
+            kind: Kind::Text,
+            default: "",
+            help: "How people reach whoever runs the server: the address of a page, or `mailto:` and an address. Pages \
+                   that can only say \"ask the operator\" link to it.",
+        },
     ],
 };
 
@@ -35,17 +50,10 @@ pub struct Accounts {
     pub file: Option<PathBuf>,
     /// Who may sign up; `None`: open while only this machine can reach the server, else by invitation.
     pub sign_up: Option<SignUp>,
-}
-
-/// Who may sign up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignUp {
-    /// Anybody.
-    Open,
-    /// Whoever has an invitation.
-    Invite,
-    /// Nobody; the operator adds people.
-    Closed,
+    /// Names nobody may take, lower case.
+    pub reserved_names: Vec<String>,
+    /// How people reach whoever runs the server.
+    pub contact: Option<String>,
 }
 
 impl Accounts {
@@ -58,6 +66,12 @@ impl Accounts {
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         Ok(Self {
             file: (!rest.is_empty()).then(|| rest.into()),
+            reserved_names: values
+                .list("accounts.reserved_names")
+                .iter()
+                .map(|name| name.to_lowercase())
+                .collect(),
+            contact: values.text("accounts.contact")?,
             sign_up: values.choice(
                 "accounts.sign_up",
                 &[SignUp::Open, SignUp::Invite, SignUp::Closed],

@@ -13,13 +13,13 @@ pub const USUAL_FILE: &str = "/etc/foxden/foxden.toml";
 /// What one may set by hand on the command line.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
-    /// Read this configuration file [default: $FOXDEN_CONFIG, else /etc/foxden/foxden.toml if there is one]
+    /// Read this configuration file [default: `FOXDEN_CONFIG`, else /etc/foxden/foxden.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Listen on this address, or on a Unix socket: 127.0.0.1:5000, unix:/run/foxden/http.sock
+    /// Listen on this address and port, or on a Unix socket: `unix:/run/foxden/http.sock`
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// The address under which browsers reach this server: <https://sync.example.org>
+    /// The address under which browsers reach this server, such as `https://sync.example.org`
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<String>,
     /// Keep data in this folder [default: foxden-data]

@@ -1,6 +1,7 @@
 //! `[storage]`: where objects are kept and how much of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use foxden_storage::Limits;
 
@@ -38,6 +39,26 @@ pub const SECTION: Section = Section {
             kind: Kind::Switch,
             default: "true",
             help: "Whether uploads in several requests are offered.",
+        },
+        Setting {
+            key: "storage.compress",
+            kind: Kind::Switch,
+            default: "false",
+            help: "Whether long answers are compressed for clients that can read that. What is stored is encrypted and \
+                   shrinks little.",
+        },
+        Setting {
+            key: "storage.max_clock_skew",
+            kind: Kind::Time,
+            default: "none",
+            help: "How far a client's clock may be off, or `none` for any distance: browsers correct theirs only \
+                   roughly.",
+        },
+        Setting {
+            key: "storage.strict_nodes",
+            kind: Kind::Switch,
+            default: "false",
+            help: "Whether a token must have been made for exactly this `public_url`.",
         },
         Setting {
             key: "storage.max_request_bytes",
@@ -89,6 +110,12 @@ pub struct Storage {
     pub quota: Option<u64>,
     /// What one request may hold.
     pub limits: Limits,
+    /// Whether long answers are compressed.
+    pub compresses: bool,
+    /// How far a client's clock may be off.
+    pub max_clock_skew: Option<Duration>,
+    /// Whether a token must name this very node.
+    pub is_strict_about_nodes: bool,
 }
 
 /// Which engine keeps objects, and where.
@@ -123,6 +150,9 @@ impl Storage {
             files: values.count("storage.files")?,
             quota: values.size_or_none("storage.quota")?,
             limits,
+            compresses: values.switch("storage.compress")?,
+            max_clock_skew: values.time_or_none("storage.max_clock_skew")?,
+            is_strict_about_nodes: values.switch("storage.strict_nodes")?,
         })
     }
 }

@@ -24,6 +24,24 @@ fn nothing_set_is_a_server_on_loopback() {
     assert_eq!(config.storage.quota, None);
 }
 
+/// The files of `config/` say nothing that does not exist, and serve what their names promise.
+#[test]
+fn the_ready_made_files_are_right() {
+    let read = |text: &str| {
+        // The file with the secret is the operator's.
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("master_secret_file"));
+        from_file(&lines.collect::<Vec<_>>().join("\n")).unwrap()
+    };
+    let all = read(include_str!("../../../../config/all-in-one.toml"));
+    let node = read(include_str!("../../../../config/storage.toml"));
+    let registration = read(include_str!("../../../../config/registration.toml"));
+    let served = [&all, &node, &registration].map(|config| config.listeners[0].surfaces.len());
+    assert_eq!(served, [5, 2, 4]);
+    assert_eq!(registration.tokens.node, node.server.public_url);
+}
+
 #[test]
 fn limits_that_contradict_each_other_are_refused() {
     let refused = message(from_file("[storage]\nmax_record_payload_bytes = \"3 MB\"\n"));

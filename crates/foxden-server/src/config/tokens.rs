@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use foxden_accounts::NewUsers;
 use foxden_http::wire::PublicUrl;
 
 use super::ConfigError;
@@ -26,6 +27,12 @@ pub const SECTION: Section = Section {
             default: "1 h",
             help: "How long a token holds. Clients fetch a new one by themselves.",
         },
+        Setting {
+            key: "tokens.new_users",
+            kind: Kind::Switch,
+            default: "true",
+            help: "Whether whoever has an account and no store yet gets one.",
+        },
     ],
 };
 
@@ -36,6 +43,8 @@ pub struct Tokens {
     pub node: Option<PublicUrl>,
     /// How long a token holds.
     pub duration: Duration,
+    /// Whether users without a store get one.
+    pub new_users: NewUsers,
 }
 
 impl Tokens {
@@ -48,6 +57,11 @@ impl Tokens {
         Ok(Self {
             node: node.transpose()?,
             duration: values.time("tokens.duration")?,
+            new_users: if values.switch("tokens.new_users")? {
+                NewUsers::Welcome
+            } else {
+                NewUsers::Refused
+            },
         })
     }
 }

@@ -111,7 +111,7 @@ impl Values {
         self.parsed(key, |text| Ok::<_, &str>(text.to_owned()))
     }
 
-    /// A number of bytes; `none` where it may be anything.
+    /// A number of bytes.
     pub fn size(&self, key: &str) -> Result<u64, ConfigError> {
         self.needed(key, measure::size)
     }
@@ -127,6 +127,14 @@ impl Values {
     /// A span of time.
     pub fn time(&self, key: &str) -> Result<Duration, ConfigError> {
         self.needed(key, measure::time)
+    }
+
+    /// A span of time, or `None` where the word `none` stands.
+    pub fn time_or_none(&self, key: &str) -> Result<Option<Duration>, ConfigError> {
+        self.needed(key, |text| match text {
+            "none" => Ok(None),
+            _ => measure::time(text).map(Some),
+        })
     }
 
     /// A whole number of at least one.

@@ -165,7 +165,7 @@ fn excuse(id: RequestId, panic: &(dyn Any + Send)) -> Response<Body> {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     log::within(id, || {
-        tracing::error!("a handler panicked: {}", text.unwrap_or("for no reason given"))
+        tracing::error!("a handler panicked: {}", text.unwrap_or("for no reason given"));
     });
     let mut response = Response::new(Body::from("0"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

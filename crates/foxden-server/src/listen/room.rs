@@ -93,12 +93,11 @@ impl Room {
     /// A seat; when all are taken, the one that has waited longest for a request is made free.
     pub async fn seat(self: &Arc<Self>) -> Taken {
         let free = Arc::clone(&self.free);
-        let permit = match Arc::clone(&free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room();
-                free.acquire_owned().await.expect("the room is never closed")
-            }
+        let permit = if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+            permit
+        } else {
+            self.make_room();
+            free.acquire_owned().await.expect("the room is never closed")
         };
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let seat = Arc::new(Seat::new(Arc::clone(&self.now)));

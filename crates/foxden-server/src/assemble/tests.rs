@@ -1,0 +1,148 @@
+//! What is served where.
+
+use std::fs;
+use std::path::PathBuf;
+
+use axum::body::Body;
+use foxden_http::wire::Peer;
+use foxden_model::{Chance, SeededChance};
+use tower::ServiceExt;
+
+use super::*;
+use crate::config::Config;
+use crate::config::values::{Origin, Values};
+use crate::data::DataFolder;
+use crate::house::Needs;
+
+const ALL: [Surface; 5] = [
+    Surface::Sync,
+    Surface::Token,
+    Surface::Fxa,
+    Surface::Pages,
+    Surface::Ops,
+];
+
+/// A house in a folder of its own, which goes with it.
+struct Lot {
+    house: Arc<House>,
+    folder: PathBuf,
+}
+
+impl Lot {
+    async fn open(name: &str, public_url: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("foxden-{name}-{}", std::process::id()));
+        let mut values = Values::default();
+        for (key, value) in [("public_url", public_url), ("storage.url", "memory:")] {
+            values.set(key, vec![value.to_owned()], Origin::Default).unwrap();
+        }
+        let config = Config::read(&values).unwrap();
+        let data = DataFolder::open(&folder).unwrap();
+        let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
+        let site = Arc::new(Site {
+            public_url: public_url.parse().unwrap(),
+            is_loopback: true,
+            other_hosts: Vec::new(),
+        });
+        let needs = Needs::of(&ALL.into());
+        let house = House::open(&config, &data, site, chance, needs).await.unwrap();
+        Self {
+            house: Arc::new(house),
+            folder,
+        }
+    }
+
+    /// The status and type of the answer where these surfaces are served.
+    async fn ask(&self, surfaces: &[Surface], method: &str, path: &str, accept: &str) -> (u16, String) {
+        let surfaces = surfaces.iter().copied().collect();
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("accept", accept).header("host", "127.0.0.1:5000");
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            is_direct: true,
+        });
+        let answer = router(&self.house, &surfaces).oneshot(request).await.unwrap();
+        let kind = answer.headers().get("content-type");
+        let kind = kind.map_or("", |kind| kind.to_str().unwrap());
+        (
+            answer.status().as_u16(),
+            kind.split(';').next().unwrap_or_default().to_owned(),
+        )
+    }
+}
+
+impl Drop for Lot {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A router that is merged with another one panics where both have the same method and path.
+#[tokio::test]
+async fn no_method_and_path_have_two_owners() {
+    for url in ["http://127.0.0.1:5000", "http://127.0.0.1:5000/sync"] {
+        let lot = Lot::open("owners", url).await;
+        for choice in 1_u32..1 << ALL.len() {
+            let is_chosen = |(at, _): &(usize, Surface)| choice & (1 << at) != 0;
+            let surfaces = ALL
+                .into_iter()
+                .enumerate()
+                .filter(is_chosen)
+                .map(|(_, surface)| surface);
+            let _ = router(&lot.house, &surfaces.collect());
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
+    let lot = Lot::open("surfaces", "http://127.0.0.1:5000").await;
+    for (surface, method, path, status) in [
+        (Surface::Sync, "GET", "/1.5/42/info/collections", 401),
+        (Surface::Sync, "GET", "/storage/1.5/42/info/collections", 401),
+        (Surface::Token, "GET", "/1.0/sync/1.5", 401),
+        (Surface::Token, "GET", "/token/1.0/sync/1.5", 401),
+        (Surface::Fxa, "GET", "/.well-known/fxa-client-configuration", 200),
+        (Surface::Pages, "GET", "/settings", 200),
+        (Surface::Ops, "GET", "/__heartbeat__", 200),
+        (Surface::Ops, "GET", "/__version__", 200),
+    ] {
+        assert_eq!(lot.ask(&ALL, method, path, "*/*").await.0, status, "{path}");
+        assert_eq!(lot.ask(&[surface], method, path, "*/*").await.0, status, "{path}");
+        let others: Vec<Surface> = ALL.into_iter().filter(|other| *other != surface).collect();
+        assert_eq!(lot.ask(&others, method, path, "*/*").await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
+    let lot = Lot::open("root", "http://127.0.0.1:5000").await;
+    let html = "text/html,application/xhtml+xml,*/*;q=0.8";
+    for (surfaces, accept, kind) in [
+        (&ALL[..], html, "text/html"),
+        (&ALL, "*/*", "text/html"),
+        (&ALL, "application/json", "application/json"),
+        (&[Surface::Sync, Surface::Ops], html, "text/plain"),
+        (&[Surface::Token], "application/json", "application/json"),
+        (&[Surface::Token], html, "text/plain"),
+    ] {
+        let answer = lot.ask(surfaces, "GET", "/", accept).await;
+        assert_eq!(answer, (200, kind.to_owned()), "{surfaces:?} {accept}");
+    }
+}
+
+#[tokio::test]
+async fn only_storage_and_tokens_live_below_the_public_path() {
+    let lot = Lot::open("path", "http://127.0.0.1:5000/sync").await;
+    for (path, status) in [
+        ("/sync/1.5/42/info/collections", 401),
+        ("/1.5/42/info/collections", 401),
+        ("/sync/1.0/sync/1.5", 401),
+        ("/1.0/sync/1.5", 401),
+        ("/settings", 200),
+        ("/sync/settings", 404),
+        ("/sync/__heartbeat__", 404),
+    ] {
+        assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");
+    }
+}

@@ -1,0 +1,130 @@
+//! The data folder, its permissions, the room on the disk.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::Finding;
+
+/// With less room than this nothing can be stored for long.
+const LITTLE_ROOM: u64 = 100 << 20;
+/// With less room than this it is time to make some.
+const SOME_ROOM: u64 = 1 << 30;
+
+/// What there is to say about the folder.
+pub fn look(folder: &Path) -> Vec<Finding> {
+    let metadata = match fs::metadata(folder) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let what = format!("there is no data folder {} yet", folder.display());
+            return vec![Finding::doubtful(
+                what,
+                "the first start makes it; or name the right one with --data-dir",
+            )];
+        }
+        Err(error) => {
+            let what = format!(
+                "the data folder {} cannot be looked at: {error}",
+                folder.display()
+            );
+            return vec![Finding::bad(
+                what,
+                "run this as the user who runs the server, or as root",
+            )];
+        }
+    };
+    let mut findings = vec![look_at_mode(folder, &metadata, 0o700)];
+    for name in ["secrets.toml", "register.sqlite"] {
+        let path = folder.join(name);
+        if let Ok(metadata) = fs::metadata(&path) {
+            findings.push(look_at_mode(&path, &metadata, 0o600));
+        }
+    }
+    findings.push(look_at_owner(folder, &metadata));
+    findings.push(look_at_room(folder));
+    findings
+}
+
+/// The lower bits of a mode are for others than the owner.
+const OWNER_BITS: u32 = 6;
+
+/// Nobody but the owner may look at it.
+fn look_at_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode.trailing_zeros() >= OWNER_BITS {
+        return Finding::good(format!("{} is private", path.display()));
+    }
+    Finding::bad(
+        format!(
+            "others on this machine may look at {} (mode {mode:o})",
+            path.display()
+        ),
+        format!("chmod {wanted:o} {}", path.display()),
+    )
+}
+
+fn look_at_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
+    let strays = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let owner = entry.metadata().ok()?.uid();
+        (owner != metadata.uid()).then(|| entry.file_name().to_string_lossy().into_owned())
+    });
+    let strays: Vec<String> = strays.collect();
+    if strays.is_empty() {
+        return Finding::good("everything in the data folder belongs to its owner");
+    }
+    Finding::bad(
+        format!(
+            "{} in the data folder belong to another user than the folder",
+            strays.join(", ")
+        ),
+        format!("chown -R --reference={0} {0}", folder.display()),
+    )
+}
+
+fn look_at_room(folder: &Path) -> Finding {
+    let room = match rustix::fs::statvfs(folder) {
+        Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+        Err(error) => {
+            let what = format!(
+                "the room on the disk of {} cannot be found out: {error}",
+                folder.display()
+            );
+            return Finding::doubtful(what, "look with: df -h");
+        }
+    };
+    let megabytes = room >> 20;
+    let what = format!("{megabytes} MiB are free on the disk of the data folder");
+    match room {
+        0..LITTLE_ROOM => Finding::bad(what, "make room: writes are about to be refused"),
+        LITTLE_ROOM..SOME_ROOM => Finding::doubtful(what, "make room before it runs out"),
+        SOME_ROOM.. => Finding::good(what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Weight;
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_open_is_bad() {
+        let folder = std::env::temp_dir().join(format!("foxden-check-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mode_is = |mode| {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+            look_at_mode(&folder, &fs::metadata(&folder).unwrap(), 0o700)
+        };
+        assert_eq!(mode_is(0o700).weight, Weight::Good);
+        let bad = mode_is(0o750);
+        assert_eq!(bad.weight, Weight::Bad);
+        assert_eq!(bad.mend, Some(format!("chmod 700 {}", folder.display())));
+        fs::remove_dir(&folder).unwrap();
+        assert_eq!(
+            look(&folder).len(),
+            1,
+            "a folder that is not there is all there is to say"
+        );
+    }
+}

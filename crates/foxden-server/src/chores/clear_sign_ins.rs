@@ -1,0 +1,40 @@
+//! Removes sessions, tokens, codes and invitations that have expired.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Chore, Done};
+use crate::house::House;
+
+/// Rows of each kind removed in one go.
+const ROWS: u32 = 1_000;
+
+/// Removes what has expired from the register.
+pub struct ClearSignIns;
+
+#[async_trait]
+impl Chore for ClearSignIns {
+    fn name(&self) -> &'static str {
+        "clear-sign-ins"
+    }
+
+    fn about(&self) -> &'static str {
+        "removes expired sessions, tokens, codes and invitations"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(60 * 60)
+    }
+
+    async fn run(&self, house: &House) -> anyhow::Result<Done> {
+        let Some(accounts) = &house.accounts else {
+            return Ok(Done::default());
+        };
+        let count = accounts.purge(ROWS).await?;
+        Ok(Done {
+            count,
+            has_more: count >= u64::from(ROWS),
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! Removes expired objects and batches, and gives the room back.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foxden_storage::Budget;
+
+use super::{Chore, Done};
+use crate::house::House;
+
+/// Rows removed in one go; a write waits for no longer than that takes.
+const ROWS: u64 = 5_000;
+
+/// Removes what has expired from storage.
+pub struct PurgeExpired;
+
+#[async_trait]
+impl Chore for PurgeExpired {
+    fn name(&self) -> &'static str {
+        "purge-expired"
+    }
+
+    fn about(&self) -> &'static str {
+        "removes expired objects and abandoned uploads"
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(10 * 60)
+    }
+
+    async fn run(&self, house: &House) -> anyhow::Result<Done> {
+        let Some(storage) = &house.storage else {
+            return Ok(Done::default());
+        };
+        let purged = storage.purge(Budget { rows: ROWS }).await?;
+        Ok(Done {
+            count: purged.rows,
+            has_more: purged.has_more,
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line.
+//!
+//! - [`user`]: the commands about accounts
+//! - [`show`]: how answers look on a terminal
+
+mod show;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, Flags, document};
+use crate::control::order::Standing;
+use crate::control::{self, Order};
+use crate::say::{self, Look, paint};
+use crate::{check, log, serve, version};
+
+/// A Firefox Sync server: bookmarks, passwords, history and tabs of everyone in the house.
+#[derive(Debug, Parser)]
+#[command(name = "foxden", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop
+    Serve,
+    /// Find what usually goes wrong, and say how to mend it
+    Check,
+    /// Look after accounts
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Make a link with which somebody creates an account
+    Invite(Invite),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at background work, or do it now
+    #[command(subcommand)]
+    Chore(ChoreCommand),
+    /// Say which version this is
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct Invite {
+    /// The account becomes an administrator's
+    #[arg(long)]
+    admin: bool,
+    /// Make the link for the first account, which is an administrator's
+    #[arg(long, conflicts_with_all = ["admin", "note", "hours"])]
+    first: bool,
+    /// For whom it is meant
+    #[arg(long, default_value = "")]
+    note: String,
+    /// How many hours it holds [default: seven days]
+    #[arg(long)]
+    hours: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say what is wrong with it
+    Check,
+    /// Show each value and who set it
+    Print,
+    /// Write the text of docs/configuration.md
+    #[command(hide = true)]
+    Document,
+}
+
+#[derive(Debug, Subcommand)]
+enum ChoreCommand {
+    /// Show every chore and when it last succeeded
+    List,
+    /// Do a chore now
+    Run {
+        /// Its name
+        name: String,
+    },
+}
+
+impl Cli {
+    /// Does what the command line asks.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve => start(&self.flags),
+            Command::Check => check::check(&self.flags),
+            Command::User(command) => give(&self.flags, &command.into_order()?),
+            Command::Invite(invite) => give(&self.flags, &invite.into_order()),
+            Command::Config(command) => about_config(&command, &self.flags),
+            Command::Chore(ChoreCommand::List) => give(&self.flags, &Order::ListChores),
+            Command::Chore(ChoreCommand::Run { name }) => give(&self.flags, &Order::RunChore { name }),
+            Command::Version => {
+                say::line(version::line());
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+impl Invite {
+    fn into_order(self) -> Order {
+        if self.first {
+            return Order::InviteFirst;
+        }
+        Order::Invite {
+            standing: if self.admin {
+                Standing::Admin
+            } else {
+                Standing::Member
+            },
+            note: self.note,
+            seconds: self.hours.map(|hours| u64::from(hours) * 3600),
+        }
+    }
+}
+
+fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let config = Config::load(flags)?;
+    log::start(config.log.level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve::serve(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn give(flags: &Flags, order: &Order) -> anyhow::Result<ExitCode> {
+    let config = Config::load(flags)?;
+    show::answer(control::give(&config, order)?)
+}
+
+fn about_config(command: &ConfigCommand, flags: &Flags) -> anyhow::Result<ExitCode> {
+    match command {
+        ConfigCommand::Check => {
+            Config::load(flags)?;
+            say::line(paint("The configuration is fine.", Look::Good));
+        }
+        ConfigCommand::Print => print_config(flags)?,
+        ConfigCommand::Document => say::text(document::markdown()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_config(flags: &Flags) -> anyhow::Result<()> {
+    let values = config::source::gather(flags)?;
+    let entries = document::entries(&values);
+    let widest = entries.iter().map(|entry| entry.key.len()).max().unwrap_or(0);
+    for entry in entries {
+        let key = format!("{:widest$}", entry.key);
+        let value = if entry.value.is_empty() {
+            "–"
+        } else {
+            &entry.value
+        };
+        let origin = paint(format!("({})", entry.origin), Look::Dim);
+        say::line(format_args!("{}  {value}  {origin}", paint(key, Look::Bold)));
+    }
+    Config::read(&values)?;
+    Ok(())
+}

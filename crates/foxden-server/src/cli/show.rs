@@ -1,0 +1,120 @@
+//! How answers look on a terminal.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::control::Answer;
+use crate::control::order::{Chore, Standing, User, WaitingCode};
+use crate::log::Utc;
+use crate::say::{self, Look, paint};
+
+/// Shows what came of an order.
+pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
+    match answer {
+        Answer::Users { users } => show_users(&users),
+        Answer::User { user } => show_user(&user),
+        Answer::Link { url, about } => {
+            say::line(paint(url, Look::Accent));
+            say::line(paint(about, Look::Dim));
+        }
+        Answer::Codes { codes } => show_codes(&codes),
+        Answer::Chores { chores } => show_chores(&chores),
+        Answer::Probe { .. } => bail!("nobody asked for a probe"),
+        Answer::Done { text } => say::line(paint(text, Look::Good)),
+        Answer::Failed { text } => bail!(text),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_users(users: &[User]) {
+    if users.is_empty() {
+        say::line("Nobody has an account yet.");
+        return;
+    }
+    let widest = users
+        .iter()
+        .map(|user| user.address.chars().count())
+        .max()
+        .unwrap_or(0);
+    for user in users {
+        let address = format!("{:widest$}", user.address);
+        let devices = match user.devices {
+            1 => "1 device".to_owned(),
+            count => format!("{count} devices"),
+        };
+        let marks = paint(marks(user).join(", "), Look::Warning);
+        say::line(format_args!("{}  {devices}  {marks}", paint(address, Look::Bold)));
+    }
+}
+
+/// What is out of the ordinary about an account.
+fn marks(user: &User) -> Vec<&'static str> {
+    let all = [
+        (user.standing == Standing::Admin, "administrator"),
+        (user.is_disabled, "switched off"),
+        (!user.is_confirmed, "address not confirmed"),
+        (!user.has_password, "no password yet"),
+    ];
+    all.into_iter()
+        .filter_map(|(holds, mark)| holds.then_some(mark))
+        .collect()
+}
+
+fn show_user(user: &User) {
+    let stores: Vec<String> = user.stores.iter().map(ToString::to_string).collect();
+    let last_used = user.last_used.map_or_else(|| "never".to_owned(), date);
+    let marks = marks(user).join(", ");
+    for (name, value) in [
+        ("address", user.address.clone()),
+        ("id", user.id.clone()),
+        ("remarks", marks),
+        ("created", date(user.created_at)),
+        ("last used", last_used),
+        ("sessions", user.sessions.to_string()),
+        ("devices", user.devices.to_string()),
+        ("stores", stores.join(", ")),
+    ] {
+        if !value.is_empty() {
+            say::line(format_args!("{}  {value}", paint(format!("{name:9}"), Look::Dim)));
+        }
+    }
+}
+
+fn show_codes(codes: &[WaitingCode]) {
+    if codes.is_empty() {
+        say::line("No code waits.");
+    }
+    for code in codes {
+        let about = format!("{}, until {}", code.purpose, date(code.expires));
+        say::line(format_args!(
+            "{}  {}",
+            paint(&code.code, Look::Accent),
+            paint(about, Look::Dim)
+        ));
+    }
+}
+
+fn show_chores(chores: &[Chore]) {
+    let widest = chores.iter().map(|chore| chore.name.len()).max().unwrap_or(0);
+    for chore in chores {
+        let last = match chore.last_success {
+            Some(time) => format!("last done {}", date(time)),
+            None => "not done since the start".to_owned(),
+        };
+        let name = format!("{:widest$}", chore.name);
+        say::line(format_args!(
+            "{}  {}  {}",
+            paint(name, Look::Bold),
+            chore.about,
+            paint(last, Look::Dim)
+        ));
+    }
+}
+
+fn date(millis: i64) -> String {
+    let text = Utc(millis).to_string();
+    // Nobody at a terminal wants milliseconds.
+    text.get(..16)
+        .map_or(text.clone(), |date| date.replace('T', " ") + " UTC")
+}

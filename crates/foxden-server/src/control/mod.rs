@@ -1,0 +1,51 @@
+//! Commands that look at or change what the server keeps.
+//!
+//! A command is an [`Order`]. The process that serves the data folder takes orders on a socket there; where
+//! none serves, the command opens the files itself and carries the order out on the spot.
+//!
+//! - [`order`]: what can be asked, and the answers
+//! - [`carry_out`]: doing it
+//! - [`socket`]: asking the process that serves
+
+pub mod carry_out;
+pub mod order;
+pub mod socket;
+
+pub use carry_out::carry_out;
+pub use order::{Answer, Order};
+
+use std::sync::Arc;
+
+use foxden_model::Chance;
+
+use crate::chance::SystemChance;
+use crate::config::Config;
+use crate::data::{self, DataFolder};
+use crate::house::{House, Needs};
+use crate::serve;
+
+/// A command that only looks at accounts opens no storage, and the other way round.
+const fn needs(order: &Order) -> Needs {
+    let both = matches!(order, Order::RunChore { .. } | Order::RemoveUser { .. });
+    Needs {
+        storage: both,
+        accounts: true,
+    }
+}
+
+/// Has the order carried out, by the process that serves or right here.
+pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
+    if let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), order)? {
+        return Ok(answer);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let data = DataFolder::open(&config.server.data_dir)?;
+        let site = Arc::new(serve::configured_site(config)?);
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
+        let house = House::open(config, &data, site, chance, needs(order)).await?;
+        Ok(carry_out(&house, order.clone()).await)
+    })
+}

@@ -1,0 +1,211 @@
+//! What can be asked of the process that serves, and the answers.
+
+use foxden_accounts::AccountSummary;
+use serde::{Deserialize, Serialize};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Tell every account.
+    ListUsers,
+    /// Create an account; its owner sets the password by the link in the answer.
+    AddUser {
+        /// The address.
+        address: String,
+        /// What it may do.
+        standing: Standing,
+    },
+    /// Tell one account.
+    ShowUser {
+        /// Its address, another name of it, or its id.
+        name: String,
+    },
+    /// Remove an account and everything that hangs on it.
+    RemoveUser {
+        /// Its address, another name of it, or its id.
+        name: String,
+    },
+    /// Make a link with which an account's owner sets a password.
+    ResetPassword {
+        /// Its address, another name of it, or its id.
+        name: String,
+    },
+    /// Change what an account may do.
+    SetStanding {
+        /// Its address, another name of it, or its id.
+        name: String,
+        /// What it may do from now on.
+        standing: Standing,
+    },
+    /// Tell the codes that wait for an account's owner.
+    ShowCodes {
+        /// Its address, another name of it, or its id.
+        name: String,
+    },
+    /// Make an invitation.
+    Invite {
+        /// What the account may do.
+        standing: Standing,
+        /// For whom it is meant.
+        note: String,
+        /// How long it holds; without it as long as invitations do.
+        seconds: Option<u64>,
+    },
+    /// Make the invitation for the first account.
+    InviteFirst,
+    /// Announce a word that is then looked for at the public address.
+    Probe,
+    /// Tell every chore and when it last succeeded.
+    ListChores,
+    /// Do a chore now.
+    RunChore {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Use it.
+    Member,
+    /// Look after the server too.
+    Admin,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// Accounts.
+    Users {
+        /// In the order of their ids.
+        users: Vec<User>,
+    },
+    /// An account.
+    User {
+        /// The account.
+        user: User,
+    },
+    /// A link for somebody else.
+    Link {
+        /// The link.
+        url: String,
+        /// What it does.
+        about: String,
+    },
+    /// Codes that wait.
+    Codes {
+        /// Those that wait.
+        codes: Vec<WaitingCode>,
+    },
+    /// The word that was announced, and where to look for it.
+    Probe {
+        /// Where this server says it is found.
+        public_url: String,
+        /// The word.
+        word: String,
+    },
+    /// The chores.
+    Chores {
+        /// In the order of the timetable.
+        chores: Vec<Chore>,
+    },
+    /// It was done.
+    Done {
+        /// What was done.
+        text: String,
+    },
+    /// It was not done.
+    Failed {
+        /// Why.
+        text: String,
+    },
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its id.
+    pub id: String,
+    /// The address in use.
+    pub address: String,
+    /// Whether the address is confirmed.
+    pub is_confirmed: bool,
+    /// Whether a password was set.
+    pub has_password: bool,
+    /// What it may do.
+    pub standing: Standing,
+    /// Whether it is switched off.
+    pub is_disabled: bool,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub last_used: Option<i64>,
+    /// Sessions that exist.
+    pub sessions: u64,
+    /// Devices that exist.
+    pub devices: u64,
+    /// The uids of its stores.
+    pub stores: Vec<u64>,
+}
+
+/// A code that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingCode {
+    /// What it is for.
+    pub purpose: String,
+    /// The code.
+    pub code: String,
+    /// Milliseconds since 1970.
+    pub expires: i64,
+}
+
+/// A chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chore {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub about: String,
+    /// When it last succeeded in this process, in milliseconds since 1970.
+    pub last_success: Option<i64>,
+}
+
+impl From<AccountSummary> for User {
+    fn from(account: AccountSummary) -> Self {
+        Self {
+            id: account.account.to_string(),
+            address: account.address,
+            is_confirmed: account.address_verified,
+            has_password: account.has_password,
+            standing: account.role.into(),
+            is_disabled: account.is_disabled,
+            created_at: account.created_at,
+            last_used: account.last_used,
+            sessions: account.sessions,
+            devices: account.devices,
+            stores: account.stores.into_iter().map(|store| store.0).collect(),
+        }
+    }
+}
+
+impl From<foxden_accounts::Role> for Standing {
+    fn from(role: foxden_accounts::Role) -> Self {
+        match role {
+            foxden_accounts::Role::Member => Self::Member,
+            foxden_accounts::Role::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<Standing> for foxden_accounts::Role {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Member => Self::Member,
+            Standing::Admin => Self::Admin,
+        }
+    }
+}

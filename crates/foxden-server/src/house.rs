@@ -1,0 +1,215 @@
+//! All that surfaces, chores and commands are made of: opened once, for those that need it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use foxden_accounts::token::TokenSecrets;
+use foxden_accounts::{Accounts, Options, Parts};
+use foxden_http::wire::Site;
+use foxden_model::{Chance, Clock, SystemClock, UserId};
+use foxden_sql::Database;
+use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
+use ring::hmac;
+
+use crate::chores::Ledger;
+use crate::config::Config;
+use crate::config::listener::Surface;
+use crate::config::storage::Place;
+use crate::config::values::Secret;
+use crate::data::{self, DataFolder};
+use crate::node;
+use crate::probe::Probe;
+
+/// Everything that is open.
+pub struct House {
+    /// Where this server is found.
+    pub site: Arc<Site>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub chance: Arc<dyn Chance>,
+    /// What signs storage tokens.
+    pub secrets: Arc<TokenSecrets>,
+    /// What the operator set.
+    pub config: Config,
+    /// How many seconds a token holds.
+    pub token_seconds: u32,
+    /// Where objects are kept, if this process keeps them.
+    pub storage: Option<Storage>,
+    /// Who has an account, if this process knows.
+    pub accounts: Option<Accounts>,
+    /// Which engine keeps objects, if this process keeps them.
+    pub engine: Option<&'static str>,
+    /// When chores last succeeded.
+    pub ledger: Ledger,
+    /// The word by which this server is recognised from outside.
+    pub probe: Probe,
+}
+
+/// What has to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Users' objects.
+    pub storage: bool,
+    /// Accounts.
+    pub accounts: bool,
+}
+
+impl Needs {
+    /// What these surfaces need, and no more.
+    pub fn of(surfaces: &BTreeSet<Surface>) -> Self {
+        let has = |wanted: &[Surface]| wanted.iter().any(|surface| surfaces.contains(surface));
+        Self {
+            storage: has(&[Surface::Sync]),
+            accounts: has(&[Surface::Token, Surface::Fxa, Surface::Pages]),
+        }
+    }
+}
+
+impl House {
+    /// Opens what is needed, and nothing else.
+    pub async fn open(
+        config: &Config,
+        data: &DataFolder,
+        site: Arc<Site>,
+        chance: Arc<dyn Chance>,
+        needs: Needs,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let master = MasterSecrets::read(config, data, &*chance)?;
+        let mut house = Self {
+            secrets: Arc::new(master.token_secrets()),
+            token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
+            config: config.clone(),
+            storage: None,
+            accounts: None,
+            engine: None,
+            ledger: Ledger::default(),
+            probe: Probe::default(),
+            site,
+            clock,
+            chance,
+        };
+        if needs.storage {
+            house.open_storage(config, data)?;
+        }
+        if needs.accounts {
+            let file = config.accounts.file.clone();
+            let file = file.unwrap_or_else(|| data.register());
+            house.open_accounts(config, &file, &master).await?;
+        }
+        Ok(house)
+    }
+
+    fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {
+        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        let (name, engine): (_, Arc<dyn Engine>) = match &config.storage.place {
+            Place::Memory => ("memory", Arc::new(MemoryEngine::new(clock, chance))),
+            Place::Sqlite(folder) => {
+                let folder = folder.clone().unwrap_or_else(|| data.storage());
+                let options = SqliteOptions {
+                    files: config.storage.files,
+                    ..SqliteOptions::new(folder)
+                };
+                ("sqlite", Arc::new(SqliteEngine::open(options, clock, chance)?))
+            }
+        };
+        self.engine = Some(name);
+        self.storage = Some(Storage::new(engine, config.storage.limits, config.storage.quota));
+        Ok(())
+    }
+
+    async fn open_accounts(
+        &mut self,
+        config: &Config,
+        file: &Path,
+        master: &MasterSecrets,
+    ) -> anyhow::Result<()> {
+        let database = Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?;
+        let accounts = Accounts::open(Parts {
+            database,
+            clock: Arc::clone(&self.clock),
+            chance: Arc::clone(&self.chance),
+            node: config
+                .tokens
+                .node
+                .as_ref()
+                .unwrap_or(&self.site.public_url)
+                .base(),
+            options: Options {
+                sign_up: config.accounts.sign_up,
+                new_users: config.tokens.new_users,
+                reserved_names: config.accounts.reserved_names.clone(),
+                token_seconds: self.token_seconds,
+                metrics_secret: master.derive("metrics"),
+                ..Options::default()
+            },
+        })
+        .await?;
+        // A token of somebody who is gone may still be good: storage refuses it from the first request on.
+        if let Some(storage) = &self.storage {
+            for user in accounts.closed_stores().await? {
+                storage.close(user).await?;
+            }
+        }
+        self.accounts = Some(accounts);
+        Ok(())
+    }
+
+    /// Empties the store of a closed account: here at once and for good, on another node by an ordinary
+    /// request with a token of its own.
+    pub async fn empty_store(&self, user: UserId) -> anyhow::Result<()> {
+        match (&self.config.tokens.node, &self.storage) {
+            (None, Some(storage)) => Ok(storage.close(user).await?),
+            (node, _) => {
+                let node = node.clone().unwrap_or_else(|| self.site.public_url.clone());
+                node::empty_store(node, &self.secrets, user, &*self.clock, &*self.chance).await
+            }
+        }
+    }
+}
+
+/// The master secrets, the newest last: the operator's, else the one in the data folder.
+pub struct MasterSecrets(Vec<Secret>);
+
+impl MasterSecrets {
+    /// Those that this process uses; made now if this is the first start.
+    fn read(config: &Config, data: &DataFolder, chance: &dyn Chance) -> anyhow::Result<Self> {
+        match Self::given(config) {
+            Some(given) => Ok(given),
+            None => Ok(Self(vec![data.secrets(chance)?.master_secret.into()])),
+        }
+    }
+
+    /// Those that the process uses which serves the data folder; `None` where they cannot be read.
+    pub fn find(config: &Config) -> Option<Self> {
+        let made = || {
+            let secrets = data::existing_secrets(&config.server.data_dir).ok()??;
+            Some(Self(vec![secrets.master_secret.into()]))
+        };
+        Self::given(config).or_else(made)
+    }
+
+    fn given(config: &Config) -> Option<Self> {
+        let given = &config.server.master_secrets;
+        (!given.is_empty()).then(|| Self(given.clone()))
+    }
+
+    fn newest(&self) -> &str {
+        self.0.last().map_or("", Secret::reveal)
+    }
+
+    /// What signs tokens.
+    pub fn token_secrets(&self) -> TokenSecrets {
+        let earlier = &self.0[..self.0.len().saturating_sub(1)];
+        TokenSecrets::new(earlier.iter().map(Secret::reveal), self.newest())
+    }
+
+    /// A secret for another purpose, which says nothing of the master secret.
+    fn derive(&self, purpose: &str) -> Vec<u8> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.newest().as_bytes());
+        let tag = hmac::sign(&key, format!("foxden/{purpose}").as_bytes());
+        tag.as_ref().to_vec()
+    }
+}
