@@ -20,17 +20,22 @@ const TOGETHER: u64 = 5;
 /// For each user and each group of objects, the round in which it was last acknowledged.
 type Acknowledged = Mutex<BTreeMap<(u64, u64), u64>>;
 
-/// Twenty crashes where time is given, three otherwise.
-fn rounds() -> u64 {
-    if crate::is_long() { 20 } else { 3 }
+#[test]
+fn a_crash_loses_nothing_acknowledged_and_keeps_nothing_half() {
+    crash_over_and_over(3);
 }
 
 #[test]
-fn a_crash_loses_nothing_acknowledged_and_keeps_nothing_half() {
+#[ignore = "twenty crashes take a while; cargo xtask test runs it"]
+fn twenty_crashes_lose_nothing_acknowledged_and_keep_nothing_half() {
+    crash_over_and_over(20);
+}
+
+fn crash_over_and_over(rounds: u64) {
     let _turn = crate::turn();
     let folder = Folder::new();
     let acknowledged = Acknowledged::default();
-    for round in 0..rounds() {
+    for round in 0..rounds {
         let program = Start::on(&folder).with("--log").with("warn").serve();
         check(&program, &acknowledged);
         write_until_killed(program, round, &acknowledged, 100 + round * 37 % 100);

@@ -8,12 +8,13 @@ use serde_json::json;
 
 use crate::program::{Folder, Start, Store};
 
+const CONNECTIONS: u64 = 64;
+const REQUESTS: u64 = 10_000;
+
 /// Ten thousand requests from 64 connections over a hundred users, writes and reads mixed.
 #[test]
 fn ten_thousand_mixed_requests_find_a_server_that_serves() {
     let _turn = crate::turn();
-    const CONNECTIONS: u64 = 64;
-    const REQUESTS: u64 = 10_000;
     let folder = Folder::new();
     let program = Start::on(&folder).with("--log").with("warn").serve();
     let next = AtomicU64::new(0);

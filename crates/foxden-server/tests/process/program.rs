@@ -75,6 +75,12 @@ impl<'a> Start<'a> {
         start.set("FOXDEN__MASTER_SECRET", SECRET)
     }
 
+    /// A port that was free a moment ago, for a server whose address must be known before it starts.
+    pub fn free_port() -> u16 {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.local_addr().unwrap().port()
+    }
+
     /// With its data under another name in the folder.
     pub fn named(mut self, name: &'static str) -> Self {
         self.name = name;

@@ -136,7 +136,7 @@ fn a_public_path_is_served_with_and_without_a_proxy_that_cuts_it() {
         .with("http://127.0.0.1:80/sync")
         .serve();
     let address = program.log_address();
-    let signer = crate::token::mint(crate::program::SECRET, 5, "http://127.0.0.1/sync");
+    let token = crate::token::mint(crate::program::SECRET, 5, "http://127.0.0.1/sync");
     let signed = |target: &str| {
         crate::peer::hawk::Signed {
             method: "GET",
@@ -147,7 +147,7 @@ fn a_public_path_is_served_with_and_without_a_proxy_that_cuts_it() {
             ts: foxden_model::Clock::seconds(&foxden_model::SystemClock),
             nonce: "abc",
         }
-        .header(&signer)
+        .header(&token)
     };
     let ask = |path: &str, authorization: String| {
         let call = crate::peer::wire::Call::get(path).header("Authorization", authorization);

@@ -1,0 +1,128 @@
+//! What the operator does: with a server that serves, and with the files of one that does not.
+
+use std::process::Output;
+
+use serde_json::json;
+
+use crate::peer::browser::Session;
+use crate::peer::onepw::Stretched;
+use crate::peer::wire::{Call, Server};
+use crate::program::{Folder, Start};
+
+fn said(output: &Output) -> String {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{complaint}");
+    text
+}
+
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success(), "it should have failed");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Every command about accounts does the same through the socket and on the files.
+#[test]
+fn accounts_are_looked_after_while_serving_and_while_not() {
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    let mut program = Some(start.serve());
+    let first = Server::at(program.as_ref().unwrap().url());
+    Session::sign_up(&first, "ann@example.org", "ann's password");
+    for name in ["bea@example.org", "cai@example.org"] {
+        assert!(said(&start.run(&["user", "add", name])).contains("/reset_password#"));
+        let list = said(&start.run(&["user", "list"]));
+        assert!(list.contains("ann@example.org") && list.contains(name), "{list}");
+        assert!(refused(&start.run(&["user", "add", name])).contains("exists"));
+        said(&start.run(&["user", "admin", name]));
+        let shown = said(&start.run(&["user", "show", name]));
+        assert!(
+            shown.contains("administrator") && shown.contains("no password yet"),
+            "{shown}"
+        );
+        said(&start.run(&["user", "admin", name, "--revoke"]));
+        assert!(!said(&start.run(&["user", "show", name])).contains("administrator"));
+        assert!(said(&start.run(&["user", "password", name])).contains("/reset_password#"));
+        assert!(said(&start.run(&["user", "code", name])).contains("No code waits"));
+        assert!(refused(&start.run(&["user", "remove", name])).contains("--yes"));
+        said(&start.run(&["user", "remove", name, "--yes"]));
+        assert!(refused(&start.run(&["user", "show", name])).contains("nobody is called"));
+        for chore in ["purge-expired", "clear-sign-ins", "empty-closed-stores"] {
+            said(&start.run(&["chore", "run", chore]));
+        }
+        if let Some(program) = program.take() {
+            program.stop();
+        }
+    }
+}
+
+/// On a server that others can reach, the first account is made by invitation, and it is the administrator's.
+#[test]
+fn a_public_server_begins_with_an_invitation() {
+    let folder = Folder::new();
+    let start = Start::on(&folder)
+        .with("--public-url")
+        .with("https://sync.example.org")
+        .set("FOXDEN__OTHER_HOSTS", "127.0.0.1");
+    let program = start.serve();
+    assert!(
+        program.log().contains("foxden invite --first"),
+        "{}",
+        program.log()
+    );
+    let link = said(&start.run(&["invite", "--first"]));
+    let code = code_of(&link, "https://sync.example.org/invite#");
+    let server = Server::at(&format!("http://{}", program.log_address()));
+    create_invited(&server, "ann@example.org", &code);
+    assert!(said(&start.run(&["user", "list"])).contains("administrator"));
+    assert!(refused(&start.run(&["invite", "--first"])).contains("an account already"));
+
+    let second = said(&start.run(&["invite", "--note", "for Bea"]));
+    let code = code_of(&second, "https://sync.example.org/invite#");
+    create_invited(&server, "bea@example.org", &code);
+    let shown = said(&start.run(&["user", "show", "bea@example.org"]));
+    assert!(!shown.contains("administrator"), "{shown}");
+    assert!(!program.log().contains(&code), "no code stands in the log");
+    program.stop();
+}
+
+/// What the invitation's page sends.
+fn create_invited(server: &Server, email: &str, invite: &str) {
+    let auth_pw = Stretched::v1(email, "a password").auth_pw_hex();
+    let body = json!({ "email": email, "authPW": auth_pw, "invite": invite });
+    server.send(&Call::post("/v1/account/create", &body)).expect(200);
+}
+
+fn code_of(said: &str, before: &str) -> String {
+    let (_, rest) = said
+        .split_once(before)
+        .unwrap_or_else(|| panic!("no link in: {said}"));
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+/// `check` follows the public address, and says what to do where it leads elsewhere.
+#[test]
+fn check_finds_whether_the_public_address_leads_here() {
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    assert!(said(&start.run(&["check"])).contains("there is no data folder"));
+    let program = start.serve();
+    let text = said(&start.run(&["check"]));
+    assert!(
+        text.contains("leads here") && text.contains("storage takes requests signed"),
+        "{text}"
+    );
+    let stranger = Start::on(&folder)
+        .named("stranger")
+        .with("--public-url")
+        .with(program.url());
+    let other = stranger.serve();
+    let output = stranger.run(&["check"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !output.status.success() && text.contains("does not lead here"),
+        "{text}"
+    );
+    other.stop();
+    program.stop();
+}

@@ -1,0 +1,108 @@
+//! Two servers that share a secret, and a server that moves.
+
+use crate::peer::browser::Session;
+use crate::peer::wire::Server;
+use crate::program::{Folder, Start};
+
+/// One has accounts and tokens, the other has storage; the secret is all they share.
+#[test]
+fn two_servers_with_one_secret_work_as_one() {
+    let folder = Folder::new();
+    let node = Start::on(&folder)
+        .named("node")
+        .with("--surfaces")
+        .with("sync,ops")
+        .serve();
+    let registration = Start::on(&folder)
+        .named("registration")
+        .with("--surfaces")
+        .with("token,fxa,pages,ops");
+    let registration = registration.set("FOXDEN__TOKENS__NODE", node.url());
+    let accounts = registration.serve();
+    let server = Server::at(accounts.url());
+    let browser = Session::sign_up(&server, "ann@example.org", "ann's password").connect("first");
+    let store = browser.store();
+    assert!(
+        store.token["api_endpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with(node.url())
+    );
+    store.put("bookmarks", "a", "from the first").expect(200);
+    let other = Session::sign_in(&server, "ann@example.org", "ann's password").connect("second");
+    assert_eq!(other.store().payload("bookmarks", "a"), "from the first");
+    assert!(
+        !folder.path().join("registration/storage").exists(),
+        "no object is kept with the accounts"
+    );
+
+    // Registration has no channel to the node: it empties a closed store by an ordinary request.
+    let removed = registration.run(&["user", "remove", "ann@example.org", "--yes"]);
+    assert!(
+        removed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&removed.stderr)
+    );
+    let listed = node
+        .store(store.uid())
+        .send("GET", "/info/collections", None)
+        .expect(200);
+    assert_eq!(listed.text(), "{}");
+    accounts.stop();
+    node.stop();
+}
+
+/// Started without configuration, filled, stopped, and started under another address: the store stays the
+/// same, and so does what is in it.
+#[test]
+fn a_server_that_moves_keeps_its_stores() {
+    let folder = Folder::new();
+    let start = Start::on(&folder).unset("FOXDEN__MASTER_SECRET");
+    let program = start.serve();
+    let server = Server::at(program.url());
+    let store = Session::sign_up(&server, "ann@example.org", "ann's password")
+        .connect("first")
+        .store();
+    store.put("bookmarks", "a", "kept").expect(200);
+    let uid = store.uid();
+    program.stop();
+
+    let moved = start.serve();
+    assert_eq!(
+        moved.log().matches("listening on").count(),
+        2,
+        "it is the same folder"
+    );
+    let server = Server::at(moved.url());
+    let store = Session::sign_in(&server, "ann@example.org", "ann's password")
+        .connect("again")
+        .store();
+    assert!(
+        store.token["api_endpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with(moved.url())
+    );
+    assert_eq!(
+        (store.uid(), store.payload("bookmarks", "a")),
+        (uid, "kept".to_owned())
+    );
+    moved.stop();
+
+    let port = Start::free_port();
+    let named = Start::on(&folder).unset("FOXDEN__MASTER_SECRET").without_flags();
+    let named = named.with("--listen").with(format!("127.0.0.1:{port}"));
+    let named = named
+        .with("--public-url")
+        .with(format!("http://localhost:{port}/sync"));
+    let program = named.serve();
+    assert_eq!(program.url(), format!("http://localhost:{port}/sync"));
+    let server = Server::at(&format!("http://localhost:{port}"));
+    let session = Session::sign_in(&server, "ann@example.org", "ann's password");
+    let store = session.connect("by name").store();
+    assert_eq!(
+        (store.uid(), store.payload("bookmarks", "a")),
+        (uid, "kept".to_owned())
+    );
+    program.stop();
+}
