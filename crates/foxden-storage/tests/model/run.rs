@@ -78,7 +78,10 @@ impl Run {
                 guard,
                 quota,
                 change,
-            } => self.write(*user, guard.as_ref(), *quota, change).await,
+            } => {
+                self.write(*user, guard.as_ref(), *quota, change).await?;
+                self.look_after(*user, change).await
+            }
             Step::Stage(staging) => self.stage(staging).await,
             Step::Read {
                 user,
@@ -116,6 +119,15 @@ impl Run {
             (wanted, answer) => Err(TestCaseError::fail(format!(
                 "memory answers {wanted:?}, the engine {answer:?}"
             ))),
+        }
+    }
+
+    /// Reads what a write may have changed while the clock stands. Where the clock may slip back, a read
+    /// after every write would hide what happens without one.
+    async fn look_after(&mut self, user: u64, change: &Changing) -> Checked {
+        match (self.time, change.collection()) {
+            (Time::Forwards, Some(name)) => self.read(user, name, &Asked::by_id()).await,
+            _ => Ok(()),
         }
     }
 
