@@ -174,3 +174,18 @@ fn a_refusal_tells_the_log_why() {
         Some("signed for host sync.example.org:443, this node is other.example.org:443")
     );
 }
+
+#[test]
+fn a_user_may_own_a_hundred_collections() {
+    let sync = state();
+    let token = token();
+    let put = |name: &str| {
+        let path = format!("/1.5/42/storage/{name}/a");
+        send(&sync, request(&token, "PUT", &path, r#"{"payload":"x"}"#.into()))
+    };
+    for number in 0..100 {
+        assert_eq!(put(&format!("c{number}")).0, StatusCode::OK);
+    }
+    assert_eq!(put("one-more"), (StatusCode::BAD_REQUEST, "13".to_owned()));
+    assert_eq!(put("c7").0, StatusCode::OK);
+}
