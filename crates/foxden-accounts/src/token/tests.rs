@@ -69,6 +69,7 @@ fn derives_the_published_node_secret() {
     assert!(secrets(derived).verify(&token.id).is_ok());
 }
 
+/// T12.50: a secret is replaced on the nodes first.
 #[test]
 fn any_secret_verifies_and_the_last_one_signs() {
     let both = TokenSecrets::new(["old"], "new");
@@ -136,6 +137,7 @@ proptest! {
         prop_assert!(secrets(SECRET).verify(&id).is_err());
     }
 
+    /// T12.51: each character counts, the last one too.
     #[test]
     fn a_changed_character_is_refused(at in 0..ID.len(), new in "[A-Za-z0-9_-]") {
         let mut id = ID.to_owned();

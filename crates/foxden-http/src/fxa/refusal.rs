@@ -200,3 +200,29 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use foxden_accounts::AccountError;
+
+    use super::*;
+
+    /// A16.42: whoever cannot be served must not throw a good credential away. A database that is down
+    /// has the words of one that is busy.
+    #[test]
+    fn a_database_that_does_not_answer_is_no_reason_to_sign_in_again() {
+        for words in [auth::words, oauth::words, profile::words] {
+            let response = words(&AccountError::Busy.into()).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], "30");
+        }
+        assert_eq!(auth::words(&AccountError::Busy.into()).errno, 201);
+    }
+
+    #[test]
+    fn the_log_is_told_what_lies_beneath() {
+        let note = AccountError::ScopesRefused { scopes: "a b".into() };
+        assert_eq!(Refusal::from(note).why(), "scopes not allowed");
+        assert!(Refusal::Skewed(7).why().contains("a minute"));
+    }
+}

@@ -216,3 +216,41 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A16.42, E8, E21: only a credential that is bad is called so.
+    #[test]
+    fn what_is_our_fault_is_not_the_credential_s() {
+        let unavailable = TokenError::Unavailable(AccountError::Busy);
+        for (error, code, retry) in [
+            (unavailable, 503, true),
+            (TokenError::VerifierUnreachable, 503, true),
+            (TokenError::NoRoom, 503, true),
+            (TokenError::NoNode, 500, false),
+            (TokenError::Unavailable(AccountError::Damaged("a row")), 500, false),
+        ] {
+            let response = Refusal::from(error).into_response();
+            assert_eq!(response.status(), code);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), retry, "{code}");
+        }
+    }
+
+    /// E16 to E18: clients and tests read these texts.
+    #[test]
+    fn a_client_state_is_refused_in_the_protocol_s_words() {
+        for (fault, text) in [
+            (StateFault::Empty, "empty string"),
+            (StateFault::Stale, "stale value"),
+            (StateFault::NewWithoutGeneration, "new value with no generation change"),
+            (StateFault::NewWithoutKeyChange, "new value with no keys_changed_at change"),
+        ] {
+            let refusal = Refusal::from(TokenError::InvalidClientState(fault));
+            let words = refusal.words();
+            assert_eq!(words.description, format!("Unacceptable client-state value {text}"));
+            assert_eq!((words.location, words.name), ("header", "X-Client-State"));
+        }
+    }
+}
