@@ -34,8 +34,11 @@ function row(client, authorization, isBrowsers) {
   return item;
 }
 
-const nameOf = (client, isBrowsers) =>
-  client.name || (client.isCurrentSession && !isBrowsers ? "This sign-in" : "A sign-in without a device");
+// A sign-in that is no device is called by what it is, not by the program that did it.
+function nameOf({ deviceId, clientId, name, isCurrentSession }, isBrowsers) {
+  if (name && (deviceId || clientId)) return name;
+  return isCurrentSession && !isBrowsers ? "This sign-in" : "A sign-in without a device";
+}
 
 const isAsleep = ({ lastAccessTime }) => lastAccessTime && Date.now() - lastAccessTime > ASLEEP_DAYS * DAY_MS;
 

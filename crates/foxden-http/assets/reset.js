@@ -93,3 +93,6 @@ reset().catch((error) => {
   show("stopped");
   complain(error);
 });
+
+// A link opened where this page already is changes only what stands behind the #.
+addEventListener("hashchange", () => location.reload());
