@@ -1,5 +1,7 @@
 //! What each listener serves.
 
+mod doors;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,6 +24,14 @@ use crate::config::listener::Surface;
 use crate::house::House;
 use crate::probe;
 use crate::version::VERSION;
+pub use doors::Doors;
+
+/// The way to everything a listener with these surfaces answers.
+pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Doors {
+    let is_at_root = house.site.public_url.path().is_empty();
+    let storage = sync_state(house, surfaces).filter(|_| is_at_root);
+    Doors::new(storage, router(house, surfaces))
+}
 
 /// Everything a listener with these surfaces answers.
 pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
@@ -62,18 +72,7 @@ async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -
 /// Storage and tokens, found with and without the path of the public address: some proxies cut it off.
 fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
     let mut router = Router::new();
-    if let Some(storage) = house
-        .storage
-        .clone()
-        .filter(|_| surfaces.contains(&Surface::Sync))
-    {
-        let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
-        let mut state = SyncState::new(storage, secrets, site, Arc::clone(&house.clock));
-        let rules = &house.config.storage;
-        state.compresses = rules.compresses;
-        state.is_strict_about_nodes = rules.is_strict_about_nodes;
-        let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
-        state.max_skew_seconds = skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    if let Some(state) = sync_state(house, surfaces) {
         router = router.merge(sync::router(state));
     }
     if let Some(accounts) = house
@@ -94,6 +93,22 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
         async { request }
     }));
     Router::new().nest(path, router).merge(cut)
+}
+
+fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
+    let storage = house
+        .storage
+        .clone()
+        .filter(|_| surfaces.contains(&Surface::Sync))?;
+    let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
+    let rules = &house.config.storage;
+    let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
+    Some(SyncState {
+        compresses: rules.compresses,
+        is_strict_about_nodes: rules.is_strict_about_nodes,
+        max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
+        ..SyncState::new(storage, secrets, site, Arc::clone(&house.clock))
+    })
 }
 
 /// The page by which `foxden check` recognises this server.

@@ -48,8 +48,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone()));
     greeting::show(&config, &house, &sockets).await?;
     for (socket, surfaces) in sockets {
-        let router = assemble::router(&house, &surfaces);
-        let front = Front::new(router, config.server.trusted_proxies.clone(), Arc::clone(&ids));
+        let doors = assemble::doors(&house, &surfaces);
+        let front = Front::new(doors, config.server.trusted_proxies.clone(), Arc::clone(&ids));
         tasks.spawn(listen::serve(
             socket,
             Arc::new(front),

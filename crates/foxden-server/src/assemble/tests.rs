@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use axum::body::Body;
 use foxden_http::wire::Peer;
 use foxden_model::{Chance, SeededChance};
-use tower::ServiceExt;
 
 use super::*;
 use crate::config::Config;
@@ -61,7 +60,7 @@ impl Lot {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_direct: true,
         });
-        let answer = router(&self.house, &surfaces).oneshot(request).await.unwrap();
+        let answer = doors(&self.house, &surfaces).answer(request).await;
         let kind = answer.headers().get("content-type");
         let kind = kind.map_or("", |kind| kind.to_str().unwrap());
         (

@@ -18,16 +18,16 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use tower::Service;
 
 use super::body::{Arriving, Leaving};
 use super::room::Seat;
+use crate::assemble::Doors;
 use crate::config::server::Network;
 use crate::log::{self, RequestId};
 
 /// What a listener does with requests.
 pub struct Front {
-    router: axum::Router,
+    doors: Doors,
     trusted: Vec<Network>,
     ids: Arc<Ids>,
 }
@@ -81,9 +81,9 @@ impl Ids {
 }
 
 impl Front {
-    /// Answers with this router, believing these proxies.
-    pub const fn new(router: axum::Router, trusted: Vec<Network>, ids: Arc<Ids>) -> Self {
-        Self { router, trusted, ids }
+    /// Answers what is behind these doors, believing these proxies.
+    pub const fn new(doors: Doors, trusted: Vec<Network>, ids: Arc<Ids>) -> Self {
+        Self { doors, trusted, ids }
     }
 
     /// Answers one request.
@@ -107,16 +107,14 @@ impl Front {
         response.map(|body| Leaving::new(body, record))
     }
 
-    /// Asks the router. While it works, whatever is logged carries the request's id.
+    /// Asks the surface. While it works, whatever is logged carries the request's id.
     async fn call(&self, request: Request<Body>, id: RequestId) -> Response<Body> {
-        let mut router = self.router.clone();
-        let mut answer = pin!(router.call(request));
+        let mut answer = pin!(self.doors.answer(request));
         let outcome = poll_fn(|cx| {
             let poll = || log::within(id, || answer.as_mut().poll(cx));
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(Ok(response))) => Poll::Ready(Ok(response)),
-                Ok(Poll::Ready(Err(never))) => match never {},
+                Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
