@@ -21,6 +21,7 @@ pub mod code;
 pub mod device;
 pub mod directory;
 pub mod error;
+mod grant;
 pub mod id;
 pub mod invite;
 mod limits;
@@ -50,8 +51,8 @@ pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
 pub use oauth::{
-    Access, AccessType, Authorization, AuthorizationRequest, Grant, Granted, Introspection, RefreshAccess,
-    ScopedKey, TokenRequest,
+    Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
+    RefreshAccess, ScopedKey, TokenRequest,
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};

@@ -1,14 +1,12 @@
 //! OAuth: who may ask for what, codes, tokens.
 
 use data_encoding::BASE64URL_NOPAD;
-use foxden_sql::{Fetch, Tx};
-use ring::digest;
+use foxden_sql::Fetch;
 
-use crate::register::oauth::{AccessRow, CodeRow, RefreshRow};
-use crate::register::{account, device, oauth};
+use crate::register::oauth::{CodeRow, RefreshRow};
+use crate::register::{account, oauth};
 use crate::scope::{self, known_client};
 pub use crate::scope::{Client, OLDSYNC, client};
-use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
 
 const CODE_MILLIS: i64 = 15 * 60_000;
@@ -375,271 +373,11 @@ impl From<RefreshRow> for RefreshAccess {
     }
 }
 
-/// Where a browser's code comes from: which token rows hang on it.
-struct Source {
-    uid: AccountId,
-    client: &'static str,
-    session_id: Option<String>,
-    code_hash: Option<String>,
-}
-
-impl Accounts {
-    async fn grant_code(
-        &self,
-        session: Option<&Session>,
-        client: &'static str,
-        code: &str,
-        verifier: Option<&str>,
-        ttl: u64,
-        visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
-        let code = SecretToken::from_hex(code).ok_or(AccountError::UnknownGrant)?;
-        let tx = self.0.database.begin().await?;
-        let row = oauth::code(&tx, &secret::hash(&code.0))
-            .await?
-            .ok_or(AccountError::UnknownGrant)?;
-        if row.client_id != client {
-            return Err(AccountError::OtherClientsGrant);
-        }
-        if session.is_some_and(|session| session.account != row.uid) {
-            return Err(AccountError::UnknownGrant);
-        }
-        if row.used {
-            // Somebody has a copy of the code, so nobody keeps what it gave.
-            oauth::revoke_of_code(&tx, &row.id_hash).await?;
-            tx.commit().await?;
-            return Err(AccountError::UnknownGrant);
-        }
-        if row.expires <= self.millis() {
-            return Err(AccountError::ExpiredGrant);
-        }
-        let verifier = verifier.ok_or(AccountError::ChallengeMissing)?;
-        if !fits(verifier, &row.challenge) {
-            return Err(AccountError::WrongVerifier);
-        }
-        oauth::use_code(&tx, &row.id_hash).await?;
-        let source = Source {
-            uid: row.uid,
-            client,
-            session_id: session.map(|session| session.public_id.clone()),
-            code_hash: Some(row.id_hash),
-        };
-        let mut granted = self.issue(&tx, &source, &row.scope, row.offline, ttl).await?;
-        if scope::any_covers(&words(&row.scope), scope::SESSION) {
-            granted.session_token = Some(
-                self.insert_session(&tx, row.uid, row.auth_at, true, visitor)
-                    .await?,
-            );
-        }
-        tx.commit().await?;
-        granted.auth_at = Some(row.auth_at);
-        granted.keys_jwe = row.keys_jwe;
-        Ok(granted)
-    }
-
-    async fn grant_refresh(
-        &self,
-        client: Option<&'static str>,
-        token: &str,
-        scope: Option<&str>,
-        ttl: u64,
-    ) -> Result<Granted, AccountError> {
-        let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        let row = own_refresh(&tx, client, token).await?;
-        let scope = match scope {
-            Some(scope) => {
-                let wanted = scope::parse(scope)?;
-                scope::require(&words(&row.scope), &wanted)?;
-                wanted.join(" ")
-            }
-            None => row.scope.clone(),
-        };
-        oauth::touch_refresh(&tx, &row.id_hash, now).await?;
-        let access = NewAccess {
-            uid: row.uid,
-            client: row.client_id,
-            scope,
-            session_id: row.session_id,
-            refresh_id: Some(row.id_hash),
-            code_hash: row.code_hash,
-        };
-        let granted = self.insert_access(&tx, access, ttl).await?;
-        tx.commit().await?;
-        Ok(granted)
-    }
-
-    async fn grant_credentials(
-        &self,
-        session: &Session,
-        client: &'static str,
-        scope: &str,
-        access_type: AccessType,
-        ttl: u64,
-        visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
-        session.require_verified()?;
-        let wanted = scope::parse(scope)?;
-        scope::require(known_client(client)?.scopes, &wanted)?;
-        let source = Source {
-            uid: session.account,
-            client,
-            session_id: Some(session.public_id.clone()),
-            code_hash: None,
-        };
-        let tx = self.0.database.begin().await?;
-        let is_offline = access_type == AccessType::Offline;
-        let mut granted = self
-            .issue(&tx, &source, &wanted.join(" "), is_offline, ttl)
-            .await?;
-        if scope::any_covers(&wanted, scope::SESSION) {
-            let auth_at = session.auth_at;
-            granted.session_token = Some(
-                self.insert_session(&tx, session.account, auth_at, true, visitor)
-                    .await?,
-            );
-        }
-        tx.commit().await?;
-        granted.auth_at = Some(session.auth_at);
-        Ok(granted)
-    }
-
-    /// Replaces a refresh token by one with more scopes; its device stays.
-    async fn exchange(
-        &self,
-        client: Option<&'static str>,
-        token: &str,
-        scope: &str,
-        ttl: u64,
-        visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let old = own_refresh(&tx, client, token).await?;
-        let client = known_client(&old.client_id)?;
-        let mut scopes = scope::parse(&old.scope)?;
-        let wanted = scope::parse(scope)?;
-        scope::require(client.scopes, &wanted)?;
-        let wants_session = scope::any_covers(&wanted, scope::SESSION);
-        for scope in wanted {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
-        let source = Source {
-            uid: old.uid,
-            client: client.id,
-            session_id: old.session_id.clone(),
-            code_hash: old.code_hash.clone(),
-        };
-        let mut granted = self.issue(&tx, &source, &scopes.join(" "), true, ttl).await?;
-        if let Some(new) = &granted.refresh_token {
-            device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
-        }
-        oauth::delete_refresh(&tx, &old.id_hash).await?;
-        if wants_session {
-            let auth_at = old.created_at / 1000;
-            granted.session_token = Some(self.insert_session(&tx, old.uid, auth_at, true, visitor).await?);
-        }
-        tx.commit().await?;
-        Ok(granted)
-    }
-
-    /// An access token, and a refresh token behind it if it is to outlive that.
-    async fn issue(
-        &self,
-        tx: &Tx,
-        source: &Source,
-        scope: &str,
-        is_offline: bool,
-        ttl: u64,
-    ) -> Result<Granted, AccountError> {
-        let now = self.millis();
-        let mut refresh_token = None;
-        if is_offline {
-            let token = SecretToken(self.random());
-            let row = RefreshRow {
-                id_hash: secret::hash(&token.0),
-                uid: source.uid,
-                client_id: source.client.to_owned(),
-                scope: scope.to_owned(),
-                session_id: source.session_id.clone(),
-                code_hash: source.code_hash.clone(),
-                created_at: now,
-                last_used: now,
-            };
-            oauth::insert_refresh(tx, &row).await?;
-            refresh_token = Some(token);
-        }
-        let access = NewAccess {
-            uid: source.uid,
-            client: source.client.to_owned(),
-            scope: scope.to_owned(),
-            session_id: source.session_id.clone(),
-            // Desktop throws the refresh token away at once and goes on with the access token.
-            refresh_id: None,
-            code_hash: source.code_hash.clone(),
-        };
-        let mut granted = self.insert_access(tx, access, ttl).await?;
-        granted.refresh_token = refresh_token;
-        Ok(granted)
-    }
-
-    async fn insert_access(&self, tx: &Tx, new: NewAccess, ttl: u64) -> Result<Granted, AccountError> {
-        let now = self.millis();
-        let access_token = SecretToken(self.random());
-        let life = i64::try_from(ttl).unwrap_or(0) * 1000;
-        let row = AccessRow {
-            id_hash: secret::hash(&access_token.0),
-            uid: new.uid,
-            client_id: new.client,
-            scope: new.scope.clone(),
-            session_id: new.session_id,
-            refresh_id: new.refresh_id,
-            code_hash: new.code_hash,
-            created_at: now,
-            expires: now + life,
-        };
-        oauth::insert_access(tx, row).await?;
-        Ok(Granted {
-            access_token,
-            refresh_token: None,
-            session_token: None,
-            scope: new.scope,
-            expires_in: ttl,
-            auth_at: None,
-            keys_jwe: None,
-        })
-    }
-}
-
-/// An access token that is to be made.
-struct NewAccess {
-    uid: AccountId,
-    client: String,
-    scope: String,
-    session_id: Option<String>,
-    refresh_id: Option<String>,
-    code_hash: Option<String>,
-}
-
-async fn refresh(from: &impl Fetch, token: &str) -> Result<RefreshRow, AccountError> {
+pub(crate) async fn refresh(from: &impl Fetch, token: &str) -> Result<RefreshRow, AccountError> {
     let token = SecretToken::from_hex(token).ok_or(AccountError::UnknownToken)?;
     oauth::refresh(from, &secret::hash(&token.0))
         .await?
         .ok_or(AccountError::UnknownToken)
-}
-
-/// The refresh token, if it is that client's.
-async fn own_refresh(
-    from: &impl Fetch,
-    client: Option<&str>,
-    token: &str,
-) -> Result<RefreshRow, AccountError> {
-    let row = refresh(from, token).await?;
-    match client {
-        Some(client) if client != row.client_id => Err(AccountError::UnknownToken),
-        Some(_) | None => Ok(row),
-    }
 }
 
 fn redirect(client: &str, request: &AuthorizationRequest) -> Result<String, AccountError> {
@@ -655,16 +393,6 @@ fn is_challenge(text: &str) -> bool {
     text.len() == 43 && BASE64URL_NOPAD.decode(text.as_bytes()).is_ok()
 }
 
-fn fits(verifier: &str, challenge: &str) -> bool {
-    let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
-    let is_sized = (43..=128).contains(&verifier.len());
-    is_sized
-        && same(
-            BASE64URL_NOPAD.encode(hash.as_ref()).as_bytes(),
-            challenge.as_bytes(),
-        )
-}
-
-fn words(scope: &str) -> Vec<String> {
+pub(crate) fn words(scope: &str) -> Vec<String> {
     scope.split(' ').map(str::to_owned).collect()
 }

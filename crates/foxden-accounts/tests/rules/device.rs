@@ -1,1 +1,369 @@
-//! Rules of device.
+//! Devices, what is signed in, and commands.
+
+use std::collections::BTreeMap;
+
+use foxden_accounts::{
+    AccountError, Detach, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, Session,
+};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, session_id};
+
+const SEND_TAB: &str = "https://identity.mozilla.com/cmd/open-uri";
+
+fn named(name: &str) -> DevicePatch {
+    DevicePatch {
+        name: Some(name.to_owned()),
+        commands: Some(BTreeMap::from([(SEND_TAB.to_owned(), "bundle".to_owned())])),
+        ..DevicePatch::default()
+    }
+}
+
+impl Lab {
+    async fn device(&self, session: &Session, patch: DevicePatch) -> Result<Device, AccountError> {
+        self.accounts
+            .register_device(DeviceOwner::Session(session), patch)
+            .await
+    }
+
+    async fn send(&self, from: &Session, target: DeviceId, text: &str) -> Result<(), AccountError> {
+        let invocation = Invocation {
+            target,
+            command: SEND_TAB.to_owned(),
+            payload: format!("{{\"encrypted\":\"{text}\"}}"),
+            ttl: None,
+        };
+        self.accounts.invoke(DeviceOwner::Session(from), invocation).await
+    }
+
+    /// Two devices of one account.
+    async fn pair(&self) -> (Session, Session) {
+        let one = self.session(&self.create(ANN).await).await;
+        let other = self.session(&self.login(ANN, PASSWORD).await.unwrap()).await;
+        (one, other)
+    }
+}
+
+#[tokio::test]
+async fn a_session_has_one_device_however_often_it_registers() {
+    let lab = Lab::new().await;
+    let (session, _) = lab.pair().await;
+    let first = lab.device(&session, named("Ann’s Firefox 🦊")).await.unwrap();
+    let again = lab.device(&session, named("Another name")).await.unwrap();
+    assert_eq!(first.id, again.id);
+    let (one, other) = tokio::join!(lab.device(&session, named("x")), lab.device(&session, named("y")));
+    assert_eq!((one.unwrap().id, other.unwrap().id), (first.id, first.id));
+    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 1);
+}
+
+#[tokio::test]
+async fn two_first_registrations_at_once_make_one_device() {
+    let lab = Lab::new().await;
+    let (session, _) = lab.pair().await;
+    let (one, other) = tokio::join!(lab.device(&session, named("x")), lab.device(&session, named("x")));
+    assert_eq!(one.unwrap().id, other.unwrap().id);
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_nothing_else() {
+    let lab = Lab::new().await;
+    let (session, _) = lab.pair().await;
+    let first = lab.device(&session, named("Ann’s")).await.unwrap();
+    let patch = DevicePatch {
+        id: Some(first.id),
+        push_callback: Some("https://push.example/1".to_owned()),
+        ..DevicePatch::default()
+    };
+    let changed = lab.device(&session, patch.clone()).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.commands.len()), ("Ann’s", 1));
+    assert_eq!(changed.push_callback.as_deref(), Some("https://push.example/1"));
+    let cleared = DevicePatch {
+        push_callback: Some(String::new()),
+        ..patch
+    };
+    assert_eq!(lab.device(&session, cleared).await.unwrap().push_callback, None);
+}
+
+#[tokio::test]
+async fn ids_of_nobody_and_of_others_are_told_apart() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    let device = lab.device(&other, named("other")).await.unwrap();
+    let unknown = DevicePatch {
+        id: Some(DeviceId([9; 16])),
+        ..named("x")
+    };
+    assert!(matches!(
+        lab.device(&one, unknown).await,
+        Err(AccountError::UnknownDevice)
+    ));
+    let foreign = DevicePatch {
+        id: Some(device.id),
+        ..named("x")
+    };
+    assert!(
+        matches!(lab.device(&one, foreign).await, Err(AccountError::OtherDevice { device: id }) if id == device.id)
+    );
+}
+
+#[tokio::test]
+async fn names_kinds_and_commands_are_checked() {
+    let lab = Lab::new().await;
+    let (session, _) = lab.pair().await;
+    for name in ["", "a\nb", "a\u{2028}", "a\u{e000}", &"x".repeat(256)] {
+        assert!(matches!(
+            lab.device(&session, named(name)).await,
+            Err(AccountError::Invalid { what: "name" })
+        ));
+    }
+    let kind = DevicePatch {
+        kind: Some("toaster".to_owned()),
+        ..named("x")
+    };
+    assert!(matches!(
+        lab.device(&session, kind).await,
+        Err(AccountError::Invalid { what: "type" })
+    ));
+    for (name, value) in [("bad name", "x".to_owned()), ("good", "x".repeat(2049))] {
+        let commands = Some(BTreeMap::from([(name.to_owned(), value)]));
+        let refused = lab
+            .device(
+                &session,
+                DevicePatch {
+                    commands,
+                    ..named("x")
+                },
+            )
+            .await;
+        assert!(matches!(
+            refused,
+            Err(AccountError::Invalid {
+                what: "availableCommands"
+            })
+        ));
+    }
+    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
+    assert!(lab.device(&session, named(&"é".repeat(255))).await.is_ok());
+}
+
+#[tokio::test]
+async fn idle_devices_are_left_out_and_the_callers_own_never_is() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    lab.device(&one, named("one")).await.unwrap();
+    lab.device(&other, named("other")).await.unwrap();
+    let since = Some(crate::lab::START + 1);
+    let owner = DeviceOwner::Session(&one);
+    assert_eq!(lab.accounts.devices(owner, None).await.unwrap().len(), 2);
+    let fresh = lab.accounts.devices(owner, since).await.unwrap();
+    assert_eq!(
+        fresh
+            .iter()
+            .map(|device| (device.name.as_str(), device.is_current))
+            .collect::<Vec<_>>(),
+        [("one", true)]
+    );
+}
+
+#[tokio::test]
+async fn a_device_goes_with_its_session_and_a_session_with_its_device() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    lab.device(&one, named("one")).await.unwrap();
+    let device = lab.device(&other, named("other")).await.unwrap();
+    lab.accounts
+        .destroy_device(DeviceOwner::Session(&one), device.id)
+        .await
+        .unwrap();
+    assert!(matches!(
+        lab.accounts.end_session(&other).await,
+        Err(AccountError::UnknownToken)
+    ));
+    let gone = lab
+        .accounts
+        .destroy_device(DeviceOwner::Session(&one), device.id)
+        .await;
+    assert!(matches!(gone, Err(AccountError::UnknownDevice)));
+    lab.accounts.end_session(&one).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let one = lab.session(&created).await;
+    let signed_in = lab.login(ANN, PASSWORD).await.unwrap();
+    let other = lab.session(&signed_in).await;
+    let device = lab.device(&other, named("other")).await.unwrap();
+    let code = lab.code(&one).await;
+    let refresh = lab
+        .redeem(None, &code)
+        .await
+        .unwrap()
+        .refresh_token
+        .unwrap()
+        .to_hex();
+
+    let clients = lab.accounts.attached_clients(&one).await.unwrap();
+    assert_eq!(clients.len(), 3);
+    assert_eq!(clients.iter().filter(|client| client.is_current).count(), 1);
+    let phone = clients
+        .iter()
+        .find(|client| client.refresh_token.is_some())
+        .unwrap();
+    assert_eq!(phone.scope.as_ref().unwrap().len(), 2);
+    let public = clients
+        .iter()
+        .find(|client| client.device == Some(device.id))
+        .unwrap()
+        .session
+        .clone()
+        .unwrap();
+    assert_ne!(
+        public,
+        session_id(&signed_in).to_hex(),
+        "what is shown opens nothing"
+    );
+
+    let detach = Detach {
+        session: Some(public),
+        refresh_token: phone.refresh_token.clone(),
+        device: Some(device.id),
+    };
+    lab.accounts.detach(&one, &detach).await.unwrap();
+    lab.accounts.detach(&one, &detach).await.unwrap();
+
+    assert!(lab.accounts.refresh_access(&refresh).await.is_err());
+    assert!(lab.accounts.session(&session_id(&signed_in)).await.is_err());
+    assert_eq!(lab.accounts.attached_clients(&one).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_disconnects_another_accounts_devices() {
+    let lab = Lab::new().await;
+    let (one, _) = lab.pair().await;
+    let bea = lab.session(&lab.create(BEA).await).await;
+    let device = lab.device(&one, named("one")).await.unwrap();
+    let detach = Detach {
+        session: Some(one.public_id.clone()),
+        device: Some(device.id),
+        ..Detach::default()
+    };
+    lab.accounts.detach(&bea, &detach).await.unwrap();
+    assert_eq!(
+        lab.accounts
+            .devices(DeviceOwner::Session(&one), None)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(matches!(
+        lab.send(&bea, device.id, "x").await,
+        Err(AccountError::UnknownDevice)
+    ));
+}
+
+#[tokio::test]
+async fn commands_wait_in_order_from_the_index_on() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    let sender = lab.device(&one, named("one")).await.unwrap();
+    let target = lab.device(&other, named("other")).await.unwrap();
+    let owner = DeviceOwner::Session(&other);
+    let empty = lab.accounts.commands(owner, 0, None).await.unwrap();
+    assert_eq!((empty.index, empty.is_last, empty.messages.len()), (0, true, 0));
+
+    for text in ["a", "b", "c"] {
+        lab.send(&one, target.id, text).await.unwrap();
+    }
+
+    let all = lab.accounts.commands(owner, 0, None).await.unwrap();
+    assert_eq!(
+        all.messages
+            .iter()
+            .map(|message| message.index)
+            .collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+    assert_eq!(
+        (all.index, all.is_last, all.messages[0].sender),
+        (3, true, Some(sender.id))
+    );
+    let second = lab.accounts.commands(owner, 2, Some(1)).await.unwrap();
+    assert_eq!(
+        (second.index, second.is_last, second.messages.len()),
+        (2, false, 1)
+    );
+    assert_eq!(second.messages[0].payload, "{\"encrypted\":\"b\"}");
+    let beyond = lab.accounts.commands(owner, 4, None).await.unwrap();
+    assert_eq!(
+        (beyond.index, beyond.is_last, beyond.messages.len()),
+        (4, true, 0)
+    );
+}
+
+#[tokio::test]
+async fn commands_expire_and_their_numbers_are_not_used_again() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    let target = lab.device(&other, named("other")).await.unwrap();
+    lab.send(&one, target.id, "a").await.unwrap();
+    lab.clock.advance_millis(31 * 24 * 3_600_000);
+    let owner = DeviceOwner::Session(&other);
+    assert!(
+        lab.accounts
+            .commands(owner, 0, None)
+            .await
+            .unwrap()
+            .messages
+            .is_empty()
+    );
+    lab.accounts.purge(10).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 0);
+    lab.send(&one, target.id, "b").await.unwrap();
+    assert_eq!(
+        lab.accounts.commands(owner, 0, None).await.unwrap().messages[0].index,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_commands_are_kept_and_a_hundred_given_at_once() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    let target = lab.device(&other, named("other")).await.unwrap();
+    for _ in 0..1003 {
+        lab.send(&one, target.id, "x").await.unwrap();
+    }
+    assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 1000);
+    let page = lab
+        .accounts
+        .commands(DeviceOwner::Session(&other), 0, Some(5000))
+        .await
+        .unwrap();
+    assert_eq!(
+        (page.messages.len(), page.messages[0].index, page.is_last),
+        (100, 4, false)
+    );
+}
+
+#[tokio::test]
+async fn commands_are_refused_where_nobody_takes_them() {
+    let lab = Lab::new().await;
+    let (one, other) = lab.pair().await;
+    let deaf = lab.device(&other, DevicePatch::default()).await.unwrap();
+    assert!(matches!(
+        lab.send(&one, deaf.id, "x").await,
+        Err(AccountError::NoSuchCommand)
+    ));
+    assert!(matches!(
+        lab.send(&one, DeviceId([9; 16]), "x").await,
+        Err(AccountError::UnknownDevice)
+    ));
+    let able = lab.device(&other, named("other")).await.unwrap();
+    let refused = lab.send(&one, able.id, &"x".repeat(17_000)).await;
+    assert!(matches!(refused, Err(AccountError::Invalid { what: "payload" })));
+    let without = lab.accounts.commands(DeviceOwner::Session(&one), 0, None).await;
+    assert!(matches!(without, Err(AccountError::UnknownDevice)));
+}

@@ -1,1 +1,127 @@
-//! Rules of limits.
+//! How often things may be tried.
+
+use foxden_accounts::{AccountError, Role, SignUp};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, cheap, login, new_account, stranger};
+
+#[tokio::test]
+async fn after_ten_wrong_passwords_even_the_right_one_waits() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.create(BEA).await;
+    for _ in 0..10 {
+        assert!(matches!(
+            lab.login(ANN, "wrong").await,
+            Err(AccountError::WrongPassword { .. })
+        ));
+    }
+    let refused = lab.login(ANN, PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 900 })));
+    lab.login(BEA, PASSWORD).await.unwrap();
+    lab.accounts
+        .login(login(ANN, PASSWORD), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    lab.clock.advance_millis(15 * 60_000);
+    lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn right_passwords_are_not_counted() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    for _ in 0..30 {
+        lab.login(ANN, PASSWORD).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn unknown_addresses_count_for_the_network() {
+    let lab = Lab::new().await;
+    for number in 0..60 {
+        let refused = lab.login(&format!("nobody{number}@example.org"), "x").await;
+        assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    }
+    lab.create(ANN).await;
+    assert!(matches!(
+        lab.login(ANN, PASSWORD).await,
+        Err(AccountError::TooMany { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_network_creates_five_accounts_an_hour() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let visitor = stranger("192.0.2.1");
+    for number in 0..5 {
+        let new = new_account(&format!("ann{number}@example.org"));
+        lab.accounts.create(new, &visitor).await.unwrap();
+    }
+    let refused = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.77"))
+        .await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    lab.accounts
+        .create(new_account(BEA), &stranger("198.51.100.1"))
+        .await
+        .unwrap();
+    lab.clock.advance_millis(3_600_000);
+    lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
+}
+
+#[tokio::test]
+async fn guessing_codes_and_asking_for_addresses_ends() {
+    let lab = Lab::new().await;
+    let visitor = stranger("192.0.2.1");
+    for _ in 0..30 {
+        assert!(matches!(
+            lab.accounts.open_password_link("guess", &visitor).await,
+            Err(AccountError::ExpiredCode)
+        ));
+        lab.accounts.address_status(ANN, &visitor).await.unwrap();
+    }
+    let guessed = lab.accounts.open_password_link("guess", &visitor).await;
+    assert!(matches!(guessed, Err(AccountError::TooMany { .. })));
+    let asked = lab.accounts.address_status(ANN, &visitor).await;
+    assert!(matches!(asked, Err(AccountError::TooMany { .. })));
+    assert!(lab.accounts.invite(Role::Member, "", None).await.is_ok());
+}
+
+#[tokio::test]
+async fn five_resets_a_day_are_begun_for_an_address() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    for number in 0..5 {
+        lab.accounts
+            .forgot_password(ANN, &stranger(&format!("192.0.{number}.1")))
+            .await
+            .unwrap();
+    }
+    let refused = lab.accounts.forgot_password(ANN, &stranger("198.51.100.1")).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+}
+
+#[tokio::test]
+async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
+    let mut options = cheap();
+    options.parallel_hashes = Some(1);
+    let lab = Lab::with(options).await;
+    lab.create(ANN).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let (accounts, visitor) = (lab.accounts.clone(), stranger(&format!("198.51.{number}.1")));
+        waiting.spawn(async move { accounts.login(login(ANN, PASSWORD), &visitor).await.map(drop) });
+    }
+    let (mut served, mut busy) = (0, 0);
+    for outcome in waiting.join_all().await {
+        match outcome {
+            Ok(()) => served += 1,
+            Err(AccountError::Busy) => busy += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(served + busy, 60);
+    assert!(served >= 33, "those in the queue are served: {served}");
+    lab.login(ANN, PASSWORD).await.unwrap();
+}

@@ -1,5 +1,7 @@
 //! The rules of accounts, as the doors meet them: each test is a sentence about what one may rely on.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod account;
 mod device;
 mod invite;

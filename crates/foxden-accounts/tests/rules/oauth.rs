@@ -1,1 +1,474 @@
-//! Rules of oauth.
+//! Codes and tokens for browsers.
+
+use foxden_accounts::{
+    AccessType, AccountError, AuthorizationRequest, DeviceOwner, DevicePatch, Grant, Introspection, OLDSYNC,
+    SignUp, TokenRequest,
+};
+
+use crate::lab::{
+    ANN, BEA, DESKTOP, Lab, PASSWORD, VERIFIER, at_home, authorization, new_account, session_id, stranger,
+    token_request,
+};
+
+const ANDROID: &str = "a2270f727f45f648";
+
+fn by_code(code: &str, verifier: &str) -> TokenRequest {
+    token_request(Grant::Code {
+        code: code.to_owned(),
+        verifier: Some(verifier.to_owned()),
+    })
+}
+
+fn by_refresh(token: &str, scope: Option<&str>) -> TokenRequest {
+    token_request(Grant::Refresh {
+        token: token.to_owned(),
+        scope: scope.map(str::to_owned),
+    })
+}
+
+fn by_session(scope: &str) -> TokenRequest {
+    token_request(Grant::Credentials {
+        scope: scope.to_owned(),
+        access_type: AccessType::Online,
+    })
+}
+
+#[tokio::test]
+async fn a_code_gives_what_was_asked_for_and_the_keys_as_they_came() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+
+    let granted = lab.redeem(Some(&session), &code).await.unwrap();
+
+    assert_eq!(granted.scope, format!("{OLDSYNC} profile"));
+    assert_eq!(granted.keys_jwe.as_deref(), Some("header..iv.text.tag"));
+    assert_eq!(granted.expires_in, 3600);
+    assert_eq!(granted.auth_at, Some(session.auth_at));
+    assert!(granted.refresh_token.is_some() && granted.session_token.is_none());
+    let access = lab.accounts.access(&granted.access_token.to_hex()).await.unwrap();
+    assert_eq!(access.account, session.account);
+    access.require("profile:email").unwrap();
+    assert!(matches!(
+        access.require("profile:write"),
+        Err(AccountError::Forbidden)
+    ));
+}
+
+#[tokio::test]
+async fn a_code_needs_no_session() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+    lab.redeem(None, &code).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_that_comes_twice_gives_nothing_and_takes_back_what_it_gave() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+    let granted = lab.redeem(Some(&session), &code).await.unwrap();
+
+    assert!(matches!(
+        lab.redeem(Some(&session), &code).await,
+        Err(AccountError::UnknownGrant)
+    ));
+
+    let access = lab.accounts.access(&granted.access_token.to_hex()).await;
+    assert!(matches!(access, Err(AccountError::UnknownToken)));
+    let refresh = lab
+        .accounts
+        .refresh_access(&granted.refresh_token.unwrap().to_hex())
+        .await;
+    assert!(matches!(refresh, Err(AccountError::UnknownToken)));
+}
+
+#[tokio::test]
+async fn a_code_is_bound_to_client_verifier_account_and_time() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let stranger = lab.session(&lab.create(BEA).await).await;
+    let code = lab.code(&session).await.to_hex();
+
+    let other_client = TokenRequest {
+        client: Some(ANDROID.to_owned()),
+        ..by_code(&code, VERIFIER)
+    };
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, other_client).await,
+        Err(AccountError::OtherClientsGrant)
+    ));
+    let wrong = by_code(&code, &"b".repeat(48));
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, wrong).await,
+        Err(AccountError::WrongVerifier)
+    ));
+    let without = token_request(Grant::Code {
+        code: code.clone(),
+        verifier: None,
+    });
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, without).await,
+        Err(AccountError::ChallengeMissing)
+    ));
+    assert!(matches!(
+        lab_grant(&lab.accounts, Some(&stranger), by_code(&code, VERIFIER)).await,
+        Err(AccountError::UnknownGrant)
+    ));
+    for unknown in ["", "x", &"0".repeat(64)] {
+        assert!(matches!(
+            lab_grant(&lab.accounts, None, by_code(unknown, VERIFIER)).await,
+            Err(AccountError::UnknownGrant)
+        ));
+    }
+    lab.clock.advance_millis(15 * 60_000);
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, by_code(&code, VERIFIER)).await,
+        Err(AccountError::ExpiredGrant)
+    ));
+}
+
+async fn lab_grant(
+    accounts: &foxden_accounts::Accounts,
+    session: Option<&foxden_accounts::Session>,
+    request: TokenRequest,
+) -> Result<foxden_accounts::Granted, AccountError> {
+    accounts.grant(session, request, &at_home()).await
+}
+
+#[tokio::test]
+async fn codes_are_made_only_for_known_clients_allowed_scopes_and_challenges() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let relay = "https://identity.mozilla.com/apps/relay";
+    let refusal = async |request: AuthorizationRequest| {
+        lab.accounts
+            .authorize(&session, request)
+            .await
+            .expect_err("refused")
+            .to_string()
+    };
+    for (request, expected) in [
+        (
+            AuthorizationRequest {
+                client: "0".into(),
+                ..authorization()
+            },
+            "no such client",
+        ),
+        (
+            AuthorizationRequest {
+                scope: relay.into(),
+                ..authorization()
+            },
+            "scopes not allowed",
+        ),
+        (
+            AuthorizationRequest {
+                scope: format!("profile {relay}"),
+                ..authorization()
+            },
+            "scopes not allowed",
+        ),
+        (
+            AuthorizationRequest {
+                scope: String::new(),
+                ..authorization()
+            },
+            "invalid scope",
+        ),
+        (
+            AuthorizationRequest {
+                code_challenge: None,
+                ..authorization()
+            },
+            "the code challenge is missing or not S256",
+        ),
+        (
+            AuthorizationRequest {
+                code_challenge_method: Some("plain".into()),
+                ..authorization()
+            },
+            "the code challenge is missing or not S256",
+        ),
+        (
+            AuthorizationRequest {
+                redirect_uri: Some("https://elsewhere.example".into()),
+                ..authorization()
+            },
+            "wrong redirect",
+        ),
+        (
+            AuthorizationRequest {
+                keys_jwe: Some("x".repeat(4097)),
+                ..authorization()
+            },
+            "invalid keys_jwe",
+        ),
+    ] {
+        assert_eq!(refusal(request).await, expected);
+    }
+    lab.accounts.authorize(&session, authorization()).await.unwrap();
+}
+
+#[tokio::test]
+async fn unconfirmed_sessions_get_no_codes_and_no_keys() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let created = lab
+        .accounts
+        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    let session = lab.session(&created).await;
+    assert!(matches!(
+        lab.accounts.authorize(&session, authorization()).await,
+        Err(AccountError::AddressUnverified)
+    ));
+    assert!(
+        lab.accounts
+            .scoped_key_data(&session, DESKTOP, OLDSYNC)
+            .await
+            .is_err()
+    );
+    assert!(
+        lab_grant(&lab.accounts, Some(&session), by_session(OLDSYNC))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn only_scopes_with_keys_have_key_data() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let both = lab
+        .accounts
+        .scoped_key_data(&session, DESKTOP, &format!("profile {OLDSYNC}"))
+        .await
+        .unwrap();
+    assert_eq!(both.len(), 1);
+    assert_eq!(
+        (both[0].identifier, both[0].key_rotation_timestamp),
+        (OLDSYNC, crate::lab::START)
+    );
+    assert!(
+        lab.accounts
+            .scoped_key_data(&session, DESKTOP, "profile")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_session_gets_tokens_for_itself_and_they_end_with_it() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, by_session("profile")).await,
+        Err(AccountError::UnknownToken)
+    ));
+    let token = lab.access_token(&session).await;
+    lab.accounts.access(&token).await.unwrap();
+    lab.accounts.end_session(&session).await.unwrap();
+    assert!(matches!(
+        lab.accounts.access(&token).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
+
+#[tokio::test]
+async fn the_life_of_a_token_is_what_was_asked_for_within_a_day() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    for (asked, given) in [
+        (Some(21_600), 21_600),
+        (Some(1_000_000_000), 86_400),
+        (None, 3600),
+        (Some(0), 1),
+    ] {
+        let request = TokenRequest {
+            ttl: asked,
+            ..by_session("profile")
+        };
+        let granted = lab_grant(&lab.accounts, Some(&session), request).await.unwrap();
+        assert_eq!(granted.expires_in, given);
+    }
+    let token = lab.access_token(&session).await;
+    lab.clock.advance_millis(3_600_000);
+    assert!(matches!(
+        lab.accounts.access(&token).await,
+        Err(AccountError::UnknownToken)
+    ));
+}
+
+#[tokio::test]
+async fn a_refresh_token_gives_access_within_its_scopes_to_its_client() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+    let refresh = lab
+        .redeem(None, &code)
+        .await
+        .unwrap()
+        .refresh_token
+        .unwrap()
+        .to_hex();
+
+    let narrower = lab_grant(&lab.accounts, None, by_refresh(&refresh, Some("profile")))
+        .await
+        .unwrap();
+    assert_eq!(
+        (narrower.scope.as_str(), narrower.refresh_token, narrower.auth_at),
+        ("profile", None, None)
+    );
+    let wider = lab_grant(&lab.accounts, None, by_refresh(&refresh, Some("profile:write"))).await;
+    assert!(matches!(wider, Err(AccountError::ScopesRefused { scopes }) if scopes == "profile:write"));
+    let other = TokenRequest {
+        client: Some(ANDROID.to_owned()),
+        ..by_refresh(&refresh, None)
+    };
+    assert!(matches!(
+        lab_grant(&lab.accounts, None, other).await,
+        Err(AccountError::UnknownToken)
+    ));
+
+    assert!(lab.accounts.revoke(&refresh).await.unwrap());
+    assert!(
+        lab.accounts
+            .access(&narrower.access_token.to_hex())
+            .await
+            .is_err(),
+        "its access ends with it"
+    );
+    assert!(!lab.accounts.revoke(&refresh).await.unwrap());
+    assert!(!lab.accounts.revoke("nonsense").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_exchange_adds_scopes_and_keeps_the_device() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+    let old = lab
+        .redeem(None, &code)
+        .await
+        .unwrap()
+        .refresh_token
+        .unwrap()
+        .to_hex();
+    let phone = lab.accounts.refresh_access(&old).await.unwrap();
+    let device = lab
+        .accounts
+        .register_device(DeviceOwner::Refresh(&phone), DevicePatch::default())
+        .await
+        .unwrap();
+    assert_eq!(device.kind, "mobile");
+
+    let exchange = Grant::Exchange {
+        token: old.clone(),
+        scope: "profile:write".to_owned(),
+    };
+    let granted = lab_grant(&lab.accounts, None, token_request(exchange))
+        .await
+        .unwrap();
+
+    assert_eq!(granted.scope, format!("{OLDSYNC} profile profile:write"));
+    assert!(lab.accounts.refresh_access(&old).await.is_err());
+    let phone = lab
+        .accounts
+        .refresh_access(&granted.refresh_token.unwrap().to_hex())
+        .await
+        .unwrap();
+    let devices = lab
+        .accounts
+        .devices(DeviceOwner::Refresh(&phone), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (devices.len(), devices[0].id, devices[0].is_current),
+        (1, device.id, true)
+    );
+}
+
+#[tokio::test]
+async fn a_token_tells_what_it_is_and_others_are_inactive() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let code = lab.code(&session).await;
+    let granted = lab.redeem(None, &code).await.unwrap();
+    let access = lab
+        .accounts
+        .introspect(&granted.access_token.to_hex())
+        .await
+        .unwrap();
+    assert!(matches!(access, Introspection::Access(access) if access.account == session.account));
+    let refresh = lab
+        .accounts
+        .introspect(&granted.refresh_token.unwrap().to_hex())
+        .await
+        .unwrap();
+    assert!(matches!(refresh, Introspection::Refresh(refresh) if refresh.client == DESKTOP));
+    assert!(matches!(
+        lab.accounts.introspect("nonsense").await.unwrap(),
+        Introspection::Inactive
+    ));
+}
+
+#[tokio::test]
+async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let scope = format!("{OLDSYNC} https://identity.mozilla.com/tokens/session");
+    let refused = lab.accounts.authorize(
+        &session,
+        AuthorizationRequest {
+            scope: scope.clone(),
+            ..authorization()
+        },
+    );
+    assert!(matches!(refused.await, Err(AccountError::ScopesRefused { .. })));
+    let request = AuthorizationRequest {
+        client: ANDROID.to_owned(),
+        scope,
+        ..authorization()
+    };
+    let code = lab
+        .accounts
+        .authorize(&session, request)
+        .await
+        .unwrap()
+        .code
+        .to_hex();
+    let request = TokenRequest {
+        client: Some(ANDROID.to_owned()),
+        ..by_code(&code, VERIFIER)
+    };
+    let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
+    let signed_in = foxden_accounts::SignedIn {
+        session_token: granted.session_token,
+        ..created.clone()
+    };
+    assert_ne!(session_id(&signed_in), session_id(&created));
+    assert_eq!(lab.session(&signed_in).await.account, session.account);
+}
+
+#[tokio::test]
+async fn tokens_stand_in_the_register_as_hashes() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let token = lab.access_token(&session).await;
+    let id = session_id(&created).to_hex();
+    let found = lab
+        .number(
+            "SELECT (SELECT COUNT(*) FROM access_token WHERE id_hash = ?)
+             + (SELECT COUNT(*) FROM session WHERE id_hash IN (?, ?))",
+            foxden_sql::values![token, id, created.session_token.unwrap().to_hex()],
+        )
+        .await;
+    assert_eq!(found, 0);
+    assert!(lab.login(ANN, PASSWORD).await.is_ok());
+}

@@ -1,1 +1,515 @@
-//! Rules of tokenserver.
+//! The tokenserver's rules. Numbers in the tables are small: only their order matters.
+
+use foxden_accounts::{Assignment, Identity, KeyId, NewUsers, OLDSYNC, Options, StateFault, TokenError};
+use foxden_sql::values;
+
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, proof};
+
+const EMAIL: &str = "0123456789abcdef0123456789abcdef@issuer.example";
+const RETIRED: i64 = i64::MAX;
+
+/// What a request says: generation, time of the key change, client state in hex; 0 and empty: nothing.
+type Said<'a> = (i64, i64, &'a str);
+
+/// What is stored: the same, where the time may be absent.
+type Stored = (i64, Option<i64>, &'static str);
+
+fn identity(generation: i64) -> Identity {
+    Identity {
+        fxa_uid: "0123456789abcdef0123456789abcdef".to_owned(),
+        issuer: "issuer.example".to_owned(),
+        generation: Some(generation).filter(|&generation| generation != 0),
+        scope: vec![OLDSYNC.to_owned()],
+    }
+}
+
+impl Lab {
+    async fn ask(&self, (generation, keys_changed_at, state): Said<'_>) -> Result<Assignment, TokenError> {
+        let client_state = data_encoding::HEXLOWER.decode(state.as_bytes()).unwrap();
+        let key_id = KeyId {
+            keys_changed_at,
+            client_state,
+        };
+        self.accounts.assign(&identity(generation), &key_id).await
+    }
+
+    async fn uid(&self, said: Said<'_>) -> u64 {
+        self.ask(said)
+            .await
+            .unwrap_or_else(|error| panic!("{said:?}: {error}"))
+            .user
+            .0
+    }
+
+    async fn refusal(&self, said: Said<'_>) -> String {
+        match self.ask(said).await {
+            Ok(answer) => panic!("{said:?} was answered with {answer:?}"),
+            Err(TokenError::InvalidGeneration) => "E19".to_owned(),
+            Err(TokenError::InvalidKeysChangedAt) => "E15".to_owned(),
+            Err(TokenError::InvalidClientState(StateFault::Empty)) => "E16".to_owned(),
+            Err(TokenError::InvalidClientState(StateFault::Stale)) => "E17".to_owned(),
+            Err(TokenError::InvalidClientState(StateFault::NewWithoutGeneration)) => "E18a".to_owned(),
+            Err(TokenError::InvalidClientState(StateFault::NewWithoutKeyChange)) => "E18b".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// A store as another program may have left it; gives its uid.
+    async fn seed(&self, generation: i64, keys_changed_at: Option<i64>, state: &'static str) -> u64 {
+        self.seed_at(generation, keys_changed_at, state, START, None)
+            .await
+    }
+
+    async fn seed_at(
+        &self,
+        generation: i64,
+        keys_changed_at: Option<i64>,
+        state: &'static str,
+        created_at: i64,
+        replaced_at: Option<i64>,
+    ) -> u64 {
+        let tx = self.database.begin().await.unwrap();
+        let statement =
+            "INSERT INTO users (service, email, generation, client_state, created_at, replaced_at, nodeid,
+            keys_changed_at) VALUES (1, ?, ?, ?, ?, ?, 1, ?)";
+        let values = values![EMAIL, generation, state, created_at, replaced_at, keys_changed_at];
+        let uid = tx.insert(statement, values).await.unwrap();
+        tx.commit().await.unwrap();
+        uid.try_into().unwrap()
+    }
+
+    async fn generation(&self) -> i64 {
+        self.count("SELECT generation FROM users WHERE replaced_at IS NULL")
+            .await
+    }
+
+    async fn node(&self, node: &'static str, load: i64, capacity: i64, available: i64, marks: (bool, bool)) {
+        let statement =
+            "INSERT INTO nodes (service, node, available, current_load, capacity, downed, backoff)
+            VALUES (1, ?, ?, ?, ?, ?, ?)";
+        let (downed, backoff) = marks;
+        self.write(
+            statement,
+            values![node, available, load, capacity, downed, backoff],
+        )
+        .await;
+    }
+
+    async fn without_own_node(&self) {
+        self.write("UPDATE nodes SET downed = 1 WHERE is_own = 1", vec![])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_request_makes_a_store_and_the_second_finds_it() {
+    let lab = Lab::new().await;
+    let uid = lab.uid((1234, 1234, "aaaa")).await;
+    assert_eq!(lab.uid((1234, 1234, "aaaa")).await, uid);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 1);
+    assert_eq!(lab.count("SELECT current_load FROM nodes").await, 1);
+    assert_eq!(lab.count("SELECT capacity - available FROM nodes").await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_names_node_endpoint_and_key_id() {
+    let mut options = cheap();
+    options.metrics_secret = b"insecure".to_vec();
+    let lab = Lab::with(options).await;
+    let answer = lab.ask((2345, 2345, "bbbb")).await.unwrap();
+    assert_eq!(answer.node, NODE);
+    assert_eq!(answer.api_endpoint, format!("{NODE}/1.5/{}", answer.user));
+    assert_eq!(answer.fxa_kid, "0000000002345-u7s");
+    assert_eq!(answer.hashed_fxa_uid, "201ccaf0ab33822e02f1c9f211dab7f0");
+    assert_eq!(answer.hashed_device_id, "a8335c9b2d0742bd65b14eabfa04fcd6");
+}
+
+#[tokio::test]
+async fn closed_to_new_users_it_still_serves_those_it_has() {
+    let lab = Lab::new().await;
+    let uid = lab.uid((1234, 1234, "aaaa")).await;
+    let closed = lab
+        .reopened(
+            Options {
+                new_users: NewUsers::Refused,
+                ..cheap()
+            },
+            NODE,
+        )
+        .await;
+    assert_eq!(closed.uid((1235, 1234, "aaaa")).await, uid);
+    closed.write("DELETE FROM users", vec![]).await;
+    assert!(matches!(
+        closed.ask((1234, 1234, "aaaa")).await,
+        Err(TokenError::NewUsersDisabled)
+    ));
+}
+
+/// Each line: what is stored, what is said, and the refusal, or whether the store stays (`same`) or is new (`new`).
+#[tokio::test]
+async fn requests_are_held_to_what_was_said_before() {
+    let lines: [(Stored, Said, &str); 26] = [
+        ((1232, Some(1234), "aaaa"), (1235, 1236, "aaaa"), "E15"),
+        ((1232, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "same"),
+        ((1232, Some(1234), "aaaa"), (0, 1235, "aaaa"), "same"),
+        ((1234, Some(1234), "aaaa"), (1234, 1234, "bbbb"), "E18a"),
+        ((1234, Some(1234), "aaaa"), (0, 1235, "bbbb"), "new"),
+        ((1234, Some(1234), "aaaa"), (1235, 1234, "bbbb"), "E18b"),
+        ((1234, Some(1234), "aaaa"), (1235, 1235, "bbbb"), "new"),
+        ((1234, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "E19"),
+        ((1234, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"),
+        ((1234, Some(1234), "aaaa"), (1234, 1234, "aaaa"), "same"),
+        ((1234, Some(1234), "aaaa"), (1235, 1234, "aaaa"), "same"),
+        ((0, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"),
+        ((0, None, "aaaa"), (0, 1234, "aaaa"), "same"),
+        ((1234, None, "aaaa"), (1234, 0, "aaaa"), "same"),
+        ((1234, Some(1234), "aaaa"), (1234, 1233, "aaaa"), "E15"),
+        ((1234, Some(1234), "aaaa"), (1234, 0, "aaaa"), "E15"),
+        ((1234, Some(1234), "aaaa"), (1234, 2345, "bbbb"), "E15"),
+        ((1234, Some(1234), "aaaa"), (2345, 2345, "bbbb"), "new"),
+        ((1234, Some(1234), "aaaa"), (2345, 2345, ""), "E16"),
+        ((0, None, ""), (1234, 1234, "bbbb"), "new"),
+        ((0, None, ""), (0, 0, ""), "same"),
+        ((1234, None, "aaaa"), (1234, 1200, "aaaa"), "same"),
+        ((1999, Some(1000), "aaaa"), (1999, 1000, "aaaa"), "same"),
+        ((1999, Some(1000), "aaaa"), (1998, 1000, "aaaa"), "E19"),
+        ((1999, Some(1000), "aaaa"), (2000, 2000, "bbbb"), "new"),
+        ((RETIRED, Some(1234), "aaaa"), (1235, 1234, "aaaa"), "E19"),
+    ];
+    for (stored, said, expected) in lines {
+        let lab = Lab::new().await;
+        let uid = lab.seed(stored.0, stored.1, stored.2).await;
+        let context = format!("{stored:?} {said:?}");
+        match expected {
+            "same" => assert_eq!(lab.uid(said).await, uid, "{context}"),
+            "new" => {
+                assert_ne!(lab.uid(said).await, uid, "{context}");
+                assert_eq!(
+                    lab.count("SELECT COUNT(DISTINCT nodeid) FROM users").await,
+                    1,
+                    "{context}"
+                );
+                assert_eq!(
+                    lab.count("SELECT COUNT(*) FROM users WHERE replaced_at IS NULL")
+                        .await,
+                    1,
+                    "{context}"
+                );
+            }
+            refusal => {
+                assert_eq!(lab.refusal(said).await, refusal, "{context}");
+                assert_eq!(
+                    lab.count("SELECT COUNT(*) FROM users").await,
+                    1,
+                    "nothing is written: {context}"
+                );
+                assert_eq!(lab.generation().await, stored.0, "nothing is written: {context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn times_never_go_back() {
+    for (stored, said, (generation, keys)) in [
+        ((1234, Some(1234)), (0, 1234), (1234, 1234)),
+        ((0, Some(1234)), (0, 1234), (0, 1234)),
+        ((0, Some(1234)), (0, 1235), (1235, 1235)),
+        ((0, None), (0, 1234), (1234, 1234)),
+        ((1234, None), (1234, 0), (1234, -1)),
+        ((1234, None), (1234, 1200), (1234, 1200)),
+        ((1234, Some(1234)), (1300, 1234), (1300, 1234)),
+    ] {
+        let lab = Lab::new().await;
+        lab.seed(stored.0, stored.1, "aaaa").await;
+        lab.uid((said.0, said.1, "aaaa")).await;
+        assert_eq!(lab.generation().await, generation, "{stored:?} {said:?}");
+        let stored_keys = lab.count("SELECT COALESCE(keys_changed_at, -1) FROM users").await;
+        assert_eq!(stored_keys, keys, "{stored:?} {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_state_that_was_left_is_refused_for_good() {
+    let lab = Lab::new().await;
+    lab.seed_at(1000, Some(1000), "aaaa", START - 10, Some(START - 5))
+        .await;
+    let current = lab.seed(1233, Some(1233), "bbbb").await;
+    assert_eq!(lab.refusal((1234, 1234, "aaaa")).await, "E17");
+    assert_eq!(lab.uid((1234, 1234, "bbbb")).await, current);
+    assert_ne!(lab.uid((1235, 1235, "cccc")).await, current);
+    assert_eq!(lab.refusal((1236, 1236, "bbbb")).await, "E17");
+}
+
+#[tokio::test]
+async fn a_key_change_without_a_generation_sets_it() {
+    let lab = Lab::new().await;
+    lab.seed(1234, Some(1234), "aaaa").await;
+    lab.uid((0, 1235, "bbbb")).await;
+    assert_eq!(lab.generation().await, 1235);
+    lab.clock.tick();
+    assert_eq!(lab.refusal((1235, 1235, "cccc")).await, "E18a");
+    lab.uid((1236, 1236, "cccc")).await;
+}
+
+#[tokio::test]
+async fn the_highest_generation_is_the_current_one() {
+    let lab = Lab::new().await;
+    lab.seed_at(1234, Some(1234), "aaaa", 1234, None).await;
+    lab.seed_at(1235, Some(1234), "aaaa", 1234, None).await;
+    lab.seed_at(1234, Some(1234), "aaaa", 1235, None).await;
+    let current = lab.seed_at(1236, Some(1234), "aaaa", 1233, None).await;
+    assert_eq!(lab.uid((1236, 1234, "aaaa")).await, current);
+}
+
+#[tokio::test]
+async fn what_a_race_left_behind_is_put_right() {
+    let lab = Lab::new().await;
+    lab.seed_at(1234, Some(1234), "aaaa", 1238, None).await;
+    lab.seed_at(1235, Some(1235), "aaaa", 1239, None).await;
+    let current = lab.seed_at(1236, Some(1236), "aaaa", 1240, None).await;
+    assert_eq!(lab.uid((1236, 1236, "aaaa")).await, current);
+    assert_eq!(
+        lab.count("SELECT COUNT(*) FROM users WHERE replaced_at = 1240")
+            .await,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_replaced_store_makes_way_for_a_new_one_with_the_same_keys() {
+    let lab = Lab::new().await;
+    let old = lab
+        .seed_at(1236, Some(1236), "aaaa", START - 10, Some(START - 5))
+        .await;
+    let new = lab.uid((1237, 1237, "aaaa")).await;
+    assert_ne!(new, old);
+    assert_eq!(lab.uid((1237, 1237, "aaaa")).await, new);
+}
+
+#[tokio::test]
+async fn a_store_whose_node_is_gone_is_made_anew_elsewhere() {
+    let lab = Lab::new().await;
+    let old = lab.seed(1234, Some(1234), "aaaa").await;
+    lab.write("UPDATE users SET nodeid = 77", vec![]).await;
+    let answer = lab.ask((1234, 1234, "aaaa")).await.unwrap();
+    assert_ne!(answer.user.0, old);
+    assert_eq!(answer.node, NODE);
+}
+
+#[tokio::test]
+async fn a_retired_user_keeps_the_store_and_gets_no_other() {
+    let lab = Lab::new().await;
+    let uid = lab.seed_at(RETIRED, Some(1234), "aaaa", START, Some(START)).await;
+    assert_eq!(lab.uid((RETIRED, 1234, "aaaa")).await, uid);
+    lab.write("UPDATE users SET nodeid = 77", vec![]).await;
+    assert!(matches!(
+        lab.ask((RETIRED, 1234, "aaaa")).await,
+        Err(TokenError::NoNode)
+    ));
+}
+
+#[tokio::test]
+async fn the_least_loaded_node_that_is_up_takes_new_users() {
+    let lab = Lab::new().await;
+    lab.without_own_node().await;
+    lab.node("https://backoff", 0, 100, 100, (false, true)).await;
+    lab.node("https://down", 0, 100, 100, (true, false)).await;
+    lab.node("https://two", 2, 100, 98, (false, false)).await;
+    lab.node("https://one", 1, 100, 99, (false, false)).await;
+    lab.node("https://three", 3, 100, 97, (false, false)).await;
+    assert_eq!(lab.ask((1, 1, "aaaa")).await.unwrap().node, "https://one");
+}
+
+#[tokio::test]
+async fn slots_are_freed_when_all_that_were_given_out_are_taken() {
+    let lab = Lab::new().await;
+    lab.without_own_node().await;
+    lab.node("https://a", 99, 100, 0, (false, false)).await;
+    lab.node("https://b", 90, 100, 0, (false, false)).await;
+    lab.node("https://c", 80, 81, 0, (false, false)).await;
+    lab.node("https://d", 70, 71, 0, (false, true)).await;
+    lab.node("https://e", 60, 61, 0, (true, false)).await;
+    assert_eq!(lab.ask((1, 1, "aaaa")).await.unwrap().node, "https://b");
+    for (node, available) in [("a", 1), ("b", 9), ("c", 1), ("d", 1), ("e", 0)] {
+        let statement = "SELECT available FROM nodes WHERE node = ?";
+        assert_eq!(
+            lab.number(statement, values![format!("https://{node}")]).await,
+            available,
+            "{node}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn full_nodes_take_nobody() {
+    let lab = Lab::new().await;
+    lab.without_own_node().await;
+    lab.node("https://full", 100, 100, 0, (false, false)).await;
+    assert!(matches!(lab.ask((1, 1, "aaaa")).await, Err(TokenError::NoRoom)));
+}
+
+#[tokio::test]
+async fn two_first_requests_at_once_share_one_store() {
+    let lab = Lab::new().await;
+    let (one, other) = tokio::join!(lab.uid((1, 1, "aaaa")), lab.uid((1, 1, "aaaa")));
+    assert_eq!(one, other);
+    assert_eq!(
+        lab.count("SELECT COUNT(*) FROM users WHERE replaced_at IS NULL")
+            .await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn another_public_address_changes_the_node_and_no_store() {
+    let lab = Lab::new().await;
+    let uid = lab.uid((1, 1, "aaaa")).await;
+    let (server_id, issuer) = (
+        lab.accounts.server_id().to_owned(),
+        lab.accounts.issuer().to_owned(),
+    );
+
+    let moved = lab.reopened(cheap(), "https://sync.example.org").await;
+
+    let answer = moved.ask((1, 1, "aaaa")).await.unwrap();
+    assert_eq!(answer.user.0, uid);
+    assert_eq!(answer.api_endpoint, format!("https://sync.example.org/1.5/{uid}"));
+    assert_eq!(moved.accounts.server_id(), server_id);
+    assert_eq!(moved.accounts.issuer(), issuer);
+}
+
+#[tokio::test]
+async fn uids_are_never_given_out_again() {
+    let lab = Lab::new().await;
+    let uid = lab.uid((1, 1, "aaaa")).await;
+    lab.write("DELETE FROM users", vec![]).await;
+    assert!(lab.uid((1, 1, "aaaa")).await > uid);
+}
+
+#[tokio::test]
+async fn a_token_of_ours_stands_for_its_account() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let identity = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    assert_eq!(identity.fxa_uid, created.account.to_string());
+    assert_eq!(identity.issuer, lab.accounts.issuer());
+    assert_eq!(identity.generation, Some(START));
+}
+
+#[tokio::test]
+async fn bad_tokens_and_those_without_the_scope_are_refused() {
+    use foxden_accounts::{AccessType, Grant};
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let grant = Grant::Credentials {
+        scope: "profile".to_owned(),
+        access_type: AccessType::Online,
+    };
+    let granted = lab
+        .accounts
+        .grant(
+            Some(&session),
+            crate::lab::token_request(grant),
+            &crate::lab::at_home(),
+        )
+        .await;
+    let without_scope = granted.unwrap().access_token.to_hex();
+    for token in ["", "x", &"0".repeat(64), &without_scope] {
+        assert!(
+            matches!(
+                lab.accounts.verify_bearer(token).await,
+                Err(TokenError::InvalidCredentials)
+            ),
+            "{token}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn replaced_stores_are_struck_off_and_emptied_after_a_day() {
+    let lab = Lab::new().await;
+    let old = lab.uid((1, 1, "aaaa")).await;
+    let new = lab.uid((2, 2, "bbbb")).await;
+    lab.accounts.purge(10).await.unwrap();
+    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
+
+    lab.clock.advance_millis(25 * 3_600_000);
+    lab.accounts.purge(10).await.unwrap();
+
+    let due = lab.accounts.stores_to_empty(10).await.unwrap();
+    assert_eq!(due.iter().map(|user| user.0).collect::<Vec<_>>(), [old]);
+    lab.accounts.store_emptied(due[0]).await.unwrap();
+    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
+    assert!(
+        lab.accounts.closed_stores().await.unwrap().is_empty(),
+        "a replaced store is not refused"
+    );
+    assert_eq!(lab.uid((2, 2, "bbbb")).await, new);
+    assert_eq!(lab.count("SELECT current_load FROM nodes").await, 1);
+}
+
+#[tokio::test]
+async fn a_password_change_keeps_the_store_and_a_reset_gives_a_new_one() {
+    let lab = Lab::new().await;
+    let created = lab.create(BEA).await;
+    let session = lab.session(&created).await;
+    let keys = lab
+        .accounts
+        .scoped_key_data(&session, crate::lab::DESKTOP, OLDSYNC)
+        .await
+        .unwrap();
+    let first = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    let key_id = KeyId {
+        keys_changed_at: keys[0].key_rotation_timestamp,
+        client_state: vec![1; 16],
+    };
+    let uid = lab.accounts.assign(&first, &key_id).await.unwrap().user;
+
+    lab.clock.advance_millis(1000);
+    crate::password::change(&lab, BEA, PASSWORD, "another one").await;
+    let signed_in = lab.login(BEA, "another one").await.unwrap();
+    let session = lab.session(&signed_in).await;
+    let second = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    assert!(second.generation > first.generation);
+    assert_eq!(lab.accounts.assign(&second, &key_id).await.unwrap().user, uid);
+    assert!(matches!(
+        lab.accounts.assign(&first, &key_id).await,
+        Err(TokenError::InvalidGeneration)
+    ));
+
+    lab.clock.advance_millis(1000);
+    crate::password::reset(&lab, BEA, proof(BEA, "a third one")).await;
+    let session = lab.session(&lab.login(BEA, "a third one").await.unwrap()).await;
+    let keys = lab
+        .accounts
+        .scoped_key_data(&session, crate::lab::DESKTOP, OLDSYNC)
+        .await
+        .unwrap();
+    let third = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    let new_key_id = KeyId {
+        keys_changed_at: keys[0].key_rotation_timestamp,
+        client_state: vec![2; 16],
+    };
+    assert!(new_key_id.keys_changed_at > key_id.keys_changed_at);
+    assert!(new_key_id.keys_changed_at <= third.generation.unwrap());
+    assert_ne!(lab.accounts.assign(&third, &new_key_id).await.unwrap().user, uid);
+    assert!(lab.accounts.assign(&third, &key_id).await.is_err());
+}
