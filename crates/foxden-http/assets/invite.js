@@ -10,7 +10,7 @@ import { complain, done, form, show, wrong } from "./stage.js";
 
 async function welcome() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
-  const invite = decodeURIComponent(location.hash.slice(1)).trim();
+  const invite = location.hash.slice(1).trim();
   if (!invite) return halt("invite");
   const { email, answer } = await make(invite);
   // The code is used: nothing of it needs to stay in the browser's history.

@@ -10,7 +10,7 @@ const UNUSABLE = [105, 107, 183];
 
 async function reset() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
-  const code = decodeURIComponent(location.hash.slice(1)).trim();
+  const code = location.hash.slice(1).trim();
   const { email, token } = code ? await openLink(code) : await proveByCode();
   await setPassword(email, token);
   history.replaceState(null, "", location.pathname);

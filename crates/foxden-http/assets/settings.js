@@ -152,16 +152,23 @@ async function savePassword({ old, next, repeat }, element) {
   checkNewPassword(me.email, next, repeat, ["new", "new-repeat"]);
   const answer = await changePassword(me.session, me.email, old, next);
   me.session = answer.sessionToken;
-  if (me.isBrowsers) await handToBrowser(answer);
-  else await hold(me.session);
+  const isHanded = me.isBrowsers && (await handToBrowser(answer));
+  if (!isHanded) await hold(me.session);
   element.reset();
+  doneBelow({ words: me.isBrowsers && !isHanded ? "password-changed-apart" : "password-changed" });
+  me.isBrowsers = isHanded;
   await showDevices(await bearer(me.session), me.isBrowsers);
-  doneBelow({ words: "password-changed" });
 }
 
+// Gives the browser its new session. Should it not take it, it asks for the new password by itself.
 async function handToBrowser({ uid, sessionToken, verified }) {
   const data = { email: me.email, uid, sessionToken, verified };
-  await ask("fxaccounts:change_password", data, LOGIN_PATIENCE_MS);
+  try {
+    await ask("fxaccounts:change_password", data, LOGIN_PATIENCE_MS);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // --- ends ----------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ export function show(step, fills = {}) {
   heading.after(status);
   heading.tabIndex = -1;
   document.title = `${heading.textContent} · Foxden`;
-  const field = isFirst && stage.querySelector("form:has(#submit) input:not([readonly],[type=checkbox])");
+  const field = isFirst && stage.querySelector("#submit")?.form?.querySelector("input:not([readonly])");
   (field || heading).focus();
   return stage;
 }
