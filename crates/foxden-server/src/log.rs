@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use foxden_model::{Clock, SystemClock, UserId};
+use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -149,6 +150,19 @@ impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = self.0.as_micros() / 100;
         write!(f, "{}.{} ms", tenths / 10, tenths % 10)
+    }
+}
+
+/// The status of an answer, or a dash where there was none.
+#[derive(Clone, Copy, Debug)]
+pub struct Status(pub Option<StatusCode>);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(status) => f.write_str(status.as_str()),
+            None => f.write_str("-"),
+        }
     }
 }
 

@@ -36,7 +36,6 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let needs = Needs::of(&surfaces.collect());
     let house = House::open(&config, &data, site, Arc::clone(&chance), needs).await?;
     let house = Arc::new(house);
-    let orders = control::socket::open(&data.socket())?;
 
     let (tasks, stop) = Tasks::new();
     let room = Room::new(&config.http, seats(config.http.max_connections));
@@ -45,7 +44,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     if config.chores.is_enabled {
         chores::start(&house, &tasks);
     }
-    tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone()));
+    match control::socket::open(&data.socket()) {
+        Ok(orders) => tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone())),
+        // A path may be too long for a socket; the server is as good without.
+        Err(error) => tracing::warn!("commands cannot reach this server while it serves: {error:#}"),
+    }
     greeting::show(&config, &house, &sockets).await?;
     for (socket, surfaces) in sockets {
         let doors = assemble::doors(&house, &surfaces);
@@ -61,8 +64,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     signals.told_to_stop().await;
     tracing::info!("stopping: requests under way are finished first");
-    if !stop.stop(config.http.stop_timeout).await {
-        tracing::warn!("some requests were still under way when the time to stop was up");
+    tokio::select! {
+        all_ended = stop.stop(config.http.stop_timeout) => {
+            if !all_ended {
+                tracing::warn!("some requests were still under way when the time to stop was up");
+            }
+        }
+        // Whoever asks twice means it. What was acknowledged is safe either way.
+        () = signals.told_to_stop() => tracing::warn!("stopping at once"),
     }
     tracing::info!("stopped");
     Ok(())
@@ -144,6 +153,7 @@ fn seats(wanted: u32) -> u32 {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -152,6 +162,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -159,6 +170,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

@@ -36,6 +36,11 @@ pub const SECTION: Section = Section {
     ],
 };
 
+/// The shortest life of a token.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// The longest life of a token.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Where users are sent, and for how long.
 #[derive(Clone, Debug)]
 pub struct Tokens {
@@ -56,12 +61,21 @@ impl Tokens {
         });
         Ok(Self {
             node: node.transpose()?,
-            duration: values.time("tokens.duration")?,
+            duration: Self::read_duration(values)?,
             new_users: if values.switch("tokens.new_users")? {
                 NewUsers::Welcome
             } else {
                 NewUsers::Refused
             },
         })
+    }
+
+    /// Clients ask anew shortly before the end: a token must last longer than that, and no key for ever.
+    fn read_duration(values: &Values) -> Result<Duration, ConfigError> {
+        let duration = values.time("tokens.duration")?;
+        if (SHORTEST..=LONGEST).contains(&duration) {
+            return Ok(duration);
+        }
+        Err(values.wrong("tokens.duration", "between a minute and a day is needed"))
     }
 }

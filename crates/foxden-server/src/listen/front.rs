@@ -50,7 +50,8 @@ struct Line {
     uri: hyper::Uri,
     peer: Peer,
     began: Instant,
-    status: StatusCode,
+    /// Absent until there is an answer.
+    status: Option<StatusCode>,
     note: Note,
     bytes: u64,
     end: End,
@@ -181,7 +182,7 @@ impl Record {
                 uri: parts.uri.clone(),
                 peer,
                 began: Instant::now(),
-                status: StatusCode::OK,
+                status: None,
                 note: Note::default(),
                 bytes: 0,
                 end: End::Broken,
@@ -192,7 +193,7 @@ impl Record {
 
     fn note(&mut self, response: &mut Response<Body>) {
         if let Some(line) = &mut self.line {
-            line.status = response.status();
+            line.status = Some(response.status());
             line.note = response.extensions_mut().remove().unwrap_or_default();
             // Nobody reads the body of an answer to HEAD.
             if line.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
@@ -236,13 +237,14 @@ impl Line {
     fn write(self) {
         let method = &self.method;
         let path = log::Path(self.uri.path());
-        let status = self.status.as_u16();
+        let status = log::Status(self.status);
         let took = log::Took(self.began.elapsed());
         let details = log::Details {
             auth: self.note.auth,
             user: self.note.user,
             why: self.note.why.as_deref(),
             end: match &self.end {
+                End::Broken if self.status.is_none() => Some("the client left before the answer"),
                 End::Broken => Some("the answer was not taken whole"),
                 End::Failed(why) => Some(why),
                 End::Whole => None,

@@ -42,24 +42,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(socket: Socket, front: Arc<Front>, room: Arc<Room>, mut tasks: Tasks) {
     let spawner = tasks.clone();
     loop {
-        let seat = tokio::select! {
-            seat = room.seat() => seat,
-            () = tasks.stopped() => return,
-        };
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = tasks.stopped() => return,
         };
-        match accepted {
-            Ok((connection, address)) => {
-                let front = Arc::clone(&front);
-                spawner.spawn(converse(connection, address, seat, front, spawner.clone()));
-            }
+        let (connection, address) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!("cannot take a connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let seat = tokio::select! {
+            seat = room.seat() => seat,
+            () = tasks.stopped() => return,
+        };
+        let front = Arc::clone(&front);
+        spawner.spawn(converse(connection, address, seat, front, spawner.clone()));
     }
 }
 
@@ -96,6 +96,8 @@ where
     let mut is_stopping = false;
     loop {
         tokio::select! {
+            // The client first: what has arrived when the stop comes is a request under way.
+            biased;
             ended = conversation.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!("a connection broke off: {error}");
@@ -113,3 +115,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! How the program behaves towards proxies, curious clients and whoever reads its log.
 
 use std::io::{BufReader, Write};
+use std::os::unix::net::UnixStream;
 
 use crate::program::{Folder, Start};
 use crate::raw::{connect, read_reply};
@@ -28,6 +29,35 @@ fn the_log_has_one_line_a_request_and_no_query() {
         assert!(!log.contains(secret), "{secret} stands in the log");
     }
     program.stop();
+}
+
+/// A proxy on the same machine may come through a socket in the file system; what it names is believed.
+#[test]
+fn a_socket_in_the_file_system_serves_a_proxy() {
+    let folder = Folder::new();
+    let socket = folder.path().join("http.sock");
+    let start = Start::on(&folder)
+        .without_flags()
+        .with("--public-url")
+        .with("https://sync.example.org");
+    let start = start.with("--listen").with(format!("unix:{}", socket.display()));
+    for _ in 0..2 {
+        let program = start.serve();
+        assert_eq!(program.url(), "https://sync.example.org");
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        let request =
+            "GET /__lbheartbeat__ HTTP/1.1\r\nHost: sync.example.org\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let (reply, stays) = read_reply(&mut BufReader::new(stream)).unwrap();
+        assert_eq!((reply.status, reply.body.as_str(), stays), (200, "{}", true));
+        assert!(
+            program.log().contains("192.0.2.7 GET /__lbheartbeat__ 200"),
+            "{}",
+            program.log()
+        );
+        // What a crash leaves behind is no obstacle to the next start.
+        program.kill();
+    }
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! A conversation on one connection, without a socket.
+
+use axum::routing::{get, post};
+use foxden_model::SeededChance;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::front::Ids;
+use super::*;
+use crate::config::http::Http;
+
+/// The client's end of a connection to this router, and what ends the program.
+async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
+    let http = Http {
+        max_connections: 1,
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(60),
+        stall_timeout: Duration::from_secs(20),
+        min_rate: 1000,
+        request_timeout: Duration::from_secs(300),
+        stop_timeout: Duration::from_secs(1),
+    };
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (tasks, stop) = Tasks::new();
+    let ids = Arc::new(Ids::new(&SeededChance::new(1)));
+    let front = Arc::new(Front::new(router, Vec::new(), ids));
+    let seat = Room::new(&http, 1).seat().await;
+    let talker = tasks.clone();
+    tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });
+    (ours, stop)
+}
+
+/// Sends a request and reads one answer, which must have a length.
+async fn ask(stream: &mut DuplexStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        answer.push(stream.read_u8().await.unwrap());
+        if answer.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    let mut answer = String::from_utf8(answer).unwrap();
+    let length = answer.split("content-length: ").nth(1).unwrap();
+    let mut body = vec![0; length.split("\r\n").next().unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    answer.push_str(&String::from_utf8(body).unwrap());
+    answer
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_one_answer_and_no_more() {
+    let router = axum::Router::new()
+        .route("/fails", get(async || -> &'static str { panic!("on purpose") }))
+        .route("/works", get(async || "fine"));
+    let (mut stream, _stop) = connect(router).await;
+    for _ in 0..2 {
+        let failed = ask(&mut stream, "GET /fails HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(
+            failed.starts_with("HTTP/1.1 500 ") && failed.ends_with("\r\n\r\n0"),
+            "{failed}"
+        );
+        assert!(!failed.contains("on purpose"), "{failed}");
+        let fine = ask(&mut stream, "GET /works HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(
+            fine.starts_with("HTTP/1.1 200 ") && fine.ends_with("fine"),
+            "{fine}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let (mut stream, _stop) = connect(axum::Router::new()).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let answer = ask(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let (_, id) = answer.split_once("x-request-id: ").unwrap();
+        ids.push(id.split("\r\n").next().unwrap().to_owned());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    assert!(ids.iter().all(|id| id.len() == 12), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_request_end_and_then_the_connection() {
+    let router = axum::Router::new().route("/slow", post(async |body: String| body));
+    let (mut stream, stop) = connect(router).await;
+    let head = "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nha";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (all_ended, answer) = tokio::join!(stop.stop(Duration::from_secs(10)), async {
+        let answer = ask(&mut stream, "lf").await;
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
+        answer
+    });
+    assert!(all_ended);
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("half"),
+        "{answer}"
+    );
+}
