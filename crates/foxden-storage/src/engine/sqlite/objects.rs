@@ -28,6 +28,8 @@ pub(super) struct Objects<'c> {
     /// Objects that this very write gave a life of zero seconds. A further patch of the same write is
     /// laid over them as if they lived, because a write's patches for one object are one patch.
     stillborn: HashSet<Box<str>>,
+    /// Whether the last object was new.
+    expects_new: bool,
     pub(super) count: i64,
     pub(super) bytes: i64,
 }
@@ -57,7 +59,8 @@ impl<'c> Objects<'c> {
             insert: connection.prepare_cached(
                 "insert into object
                    (owner, id, modified, sortindex, expiry, parent_id, predecessor_id, payload)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 on conflict (owner, id) do nothing",
             )?,
             update: connection.prepare_cached(
                 "update object set modified = ?2, sortindex = ?3, expiry = ?4, parent_id = ?5,
@@ -65,6 +68,7 @@ impl<'c> Objects<'c> {
                  where row = ?1",
             )?,
             stillborn: HashSet::new(),
+            expects_new: false,
             count: 0,
             bytes: 0,
         })
@@ -78,15 +82,20 @@ impl<'c> Objects<'c> {
     }
 
     fn lay(&mut self, wish: &Wish<'_>) -> rusqlite::Result<()> {
-        let found = self.find(wish.id)?;
-        let was_stillborn = !self.stillborn.is_empty() && self.stillborn.remove(wish.id);
-        let now = self.moment.now.hundredths();
-        let is_live = |head: &Head| was_stillborn || head.expiry.is_none_or(|expiry| now < expiry);
-        match found {
-            None => self.make(wish),
-            Some(head) if is_live(&head) => self.change(wish, &head),
-            Some(head) => self.replace(wish, &head),
-        }?;
+        // An upload brings mostly new objects or mostly known ones; a new one need not be looked for.
+        let is_made = self.expects_new && self.make(wish)?;
+        let was_stillborn = !is_made && self.stillborn.remove(wish.id);
+        if !is_made {
+            let now = self.moment.now.hundredths();
+            let is_live = |head: &Head| was_stillborn || head.expiry.is_none_or(|expiry| now < expiry);
+            let found = self.find(wish.id)?;
+            self.expects_new = found.is_none();
+            match found {
+                None => self.make(wish).map(drop),
+                Some(head) if is_live(&head) => self.change(wish, &head),
+                Some(head) => self.replace(wish, &head),
+            }?;
+        }
         if wish.ttl == Ttl::In(0) || (was_stillborn && wish.ttl == Ttl::Keep) {
             self.stillborn.insert(wish.id.into());
         }
@@ -108,9 +117,10 @@ impl<'c> Objects<'c> {
         self.find.query_row((self.owner, id), head).optional()
     }
 
-    fn make(&mut self, wish: &Wish<'_>) -> rusqlite::Result<()> {
+    /// Adds an object; `false`: it is there already.
+    fn make(&mut self, wish: &Wish<'_>) -> rusqlite::Result<bool> {
         let payload = given(&wish.payload, "");
-        self.insert.execute((
+        let inserted = self.insert.execute((
             self.owner,
             wish.id,
             self.moment.next.hundredths(),
@@ -120,9 +130,12 @@ impl<'c> Objects<'c> {
             laid(&wish.predecessor_id, None),
             payload,
         ))?;
+        if inserted == 0 {
+            return Ok(false);
+        }
         self.count += 1;
         self.bytes += length(payload);
-        Ok(())
+        Ok(true)
     }
 
     /// Puts an object in the place of one that has expired; nothing of the old one shows.
