@@ -139,6 +139,8 @@ impl From<SqlError> for AccountError {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Busy => Self::Busy,
+            // Account, session or device ended while the request was on its way.
+            SqlError::Orphan => Self::UnknownToken,
             other => Self::Unavailable(other),
         }
     }

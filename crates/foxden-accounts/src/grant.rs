@@ -8,6 +8,7 @@ use crate::oauth::{refresh, words};
 use crate::register::oauth::{AccessRow, RefreshRow};
 use crate::register::{device, oauth};
 use crate::scope::{self, known_client};
+use crate::session::KEPT;
 use crate::verifier::same;
 use crate::{AccessType, AccountError, AccountId, Accounts, Granted, SecretToken, Session, Visitor, secret};
 
@@ -236,6 +237,7 @@ impl Accounts {
             expires: now + life,
         };
         oauth::insert_access(tx, row).await?;
+        oauth::trim_oldest(tx, new.uid, KEPT).await?;
         Ok(Granted {
             access_token,
             refresh_token: None,

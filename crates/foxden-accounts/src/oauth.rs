@@ -7,6 +7,7 @@ use crate::register::oauth::{CodeRow, RefreshRow};
 use crate::register::{account, oauth};
 use crate::scope::{self, known_client};
 pub use crate::scope::{Client, OLDSYNC, client};
+use crate::session::KEPT;
 use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
 
 const CODE_MILLIS: i64 = 15 * 60_000;
@@ -261,6 +262,7 @@ impl Accounts {
         };
         let tx = self.0.database.begin().await?;
         oauth::insert_code(&tx, row).await?;
+        oauth::trim_oldest(&tx, session.account, KEPT).await?;
         tx.commit().await?;
         Ok(Authorization { code, redirect_uri })
     }

@@ -18,6 +18,8 @@ use crate::{
 /// How stale the note of a session's last use may be: it spares a write with each request.
 const TOUCH_MILLIS: i64 = 5 * 60_000;
 const KEY_FETCH_MILLIS: i64 = 60 * 60_000;
+/// Sessions an account keeps, and credentials of other kinds; the oldest make room.
+pub(crate) const KEPT: u32 = 500;
 /// Characters kept of what a client calls itself.
 const USER_AGENT: usize = 200;
 
@@ -288,6 +290,7 @@ impl Accounts {
             user_agent: visitor.user_agent.chars().take(USER_AGENT).collect(),
         };
         session::insert(tx, &row).await?;
+        session::trim_oldest(tx, uid, KEPT).await?;
         Ok(token)
     }
 
@@ -310,7 +313,9 @@ impl Accounts {
             tries: 1,
             expires: self.millis() + KEY_FETCH_MILLIS,
         };
+        let uid = row.uid;
         token::insert(tx, row).await?;
+        token::trim_oldest(tx, uid, KEPT).await?;
         Ok(token)
     }
 

@@ -11,6 +11,9 @@ pub enum SqlError {
     /// Choose another value: a row with this one exists.
     #[error("a row with this value exists")]
     Conflict,
+    /// Begin anew: the row that this one refers to is gone.
+    #[error("the row that this one refers to is gone")]
+    Orphan,
     /// Run a newer program: a later one has changed the tables.
     #[error(
         "the database is newer than this program: its tables are at version {found}, this program knows {known}"

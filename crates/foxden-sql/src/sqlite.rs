@@ -250,20 +250,17 @@ fn flags(mode: OpenFlags) -> OpenFlags {
 }
 
 fn explain(error: rusqlite::Error) -> SqlError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SqlError::Busy,
-        Some(ErrorCode::ConstraintViolation) if is_taken(&error) => SqlError::Conflict,
-        _ => unavailable(error),
+    use rusqlite::ffi::{
+        SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+    };
+    if let Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) = error.sqlite_error_code() {
+        return SqlError::Busy;
     }
-}
-
-fn is_taken(error: &rusqlite::Error) -> bool {
-    use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    matches!(
-        code,
-        Some(SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE)
-    )
+    match error.sqlite_error().map(|error| error.extended_code) {
+        Some(SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE) => SqlError::Conflict,
+        Some(SQLITE_CONSTRAINT_FOREIGNKEY) => SqlError::Orphan,
+        Some(_) | None => unavailable(error),
+    }
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> SqlError {

@@ -167,7 +167,7 @@ async fn a_taken_value_is_a_conflict_and_references_hold() {
     let toy = "INSERT INTO toy (pet, picture) VALUES (?, ?)";
     assert!(matches!(
         tx.execute(toy, values![id + 1, vec![1_u8]]).await,
-        Err(SqlError::Unavailable(_))
+        Err(SqlError::Orphan)
     ));
     tx.execute(toy, values![id, vec![1_u8, 2]]).await.unwrap();
     tx.execute("DELETE FROM pet", vec![]).await.unwrap();

@@ -54,7 +54,7 @@ CREATE TABLE session (
     verified   INTEGER NOT NULL,
     user_agent TEXT    NOT NULL
 );
-CREATE INDEX session_uid ON session (uid);
+CREATE INDEX session_uid ON session (uid, last_used);
 CREATE INDEX session_last_used ON session (last_used);
 
 -- Credentials of one use, and those of a reset.
@@ -68,7 +68,7 @@ CREATE TABLE token (
     tries    INTEGER NOT NULL,
     expires  INTEGER NOT NULL
 );
-CREATE INDEX token_uid ON token (uid);
+CREATE INDEX token_uid ON token (uid, expires);
 CREATE INDEX token_expires ON token (expires);
 
 CREATE TABLE refresh_token (
@@ -81,7 +81,7 @@ CREATE TABLE refresh_token (
     created_at INTEGER NOT NULL,
     last_used  INTEGER NOT NULL
 );
-CREATE INDEX refresh_token_uid ON refresh_token (uid);
+CREATE INDEX refresh_token_uid ON refresh_token (uid, last_used);
 CREATE INDEX refresh_token_session ON refresh_token (session_id);
 CREATE INDEX refresh_token_code ON refresh_token (code_hash);
 
@@ -96,7 +96,7 @@ CREATE TABLE access_token (
     created_at INTEGER NOT NULL,
     expires    INTEGER NOT NULL
 );
-CREATE INDEX access_token_uid ON access_token (uid);
+CREATE INDEX access_token_uid ON access_token (uid, created_at);
 CREATE INDEX access_token_session ON access_token (session_id);
 CREATE INDEX access_token_refresh ON access_token (refresh_id);
 CREATE INDEX access_token_code ON access_token (code_hash);
@@ -118,7 +118,7 @@ CREATE TABLE oauth_code (
     -- A used code stays until it expires, so that a second use is noticed.
     used        INTEGER NOT NULL
 );
-CREATE INDEX oauth_code_uid ON oauth_code (uid);
+CREATE INDEX oauth_code_uid ON oauth_code (uid, expires);
 CREATE INDEX oauth_code_session ON oauth_code (session_id);
 CREATE INDEX oauth_code_expires ON oauth_code (expires);
 

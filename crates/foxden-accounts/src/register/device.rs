@@ -27,7 +27,7 @@ pub(crate) struct DeviceRow {
 const OF: &str = "SELECT d.id, d.uid, d.session_id, d.refresh_id, d.name, d.kind, d.commands, d.push_callback,
     d.push_public_key, d.push_auth_key, d.created_at, COALESCE(s.last_used, r.last_used, d.created_at)
     FROM device d LEFT JOIN session s ON s.id_hash = d.session_id LEFT JOIN refresh_token r ON r.id_hash = d.refresh_id
-    WHERE d.uid = ? ORDER BY d.created_at, d.id LIMIT 500";
+    WHERE d.uid = ? ORDER BY d.created_at, d.id LIMIT 1000";
 
 fn read(mut row: Row) -> Result<DeviceRow, SqlError> {
     Ok(DeviceRow {

@@ -67,3 +67,18 @@ async fn delete_found(
     }
     Ok(deleted)
 }
+
+/// Deletes what an account has too many of. The first statement finds, for an account, what stands beyond a number of
+/// rows, at most a hundred; the second deletes one by its key.
+async fn trim(
+    tx: &Tx,
+    find: &'static str,
+    delete: &'static str,
+    uid: AccountId,
+    keep: u32,
+) -> Result<(), SqlError> {
+    for mut row in tx.fetch_all(find, values![uid, keep]).await? {
+        tx.execute(delete, values![row.take::<String>(0)?]).await?;
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::delete_found;
+use super::{delete_found, trim};
 use crate::AccountId;
 
 /// An authorization code.
@@ -252,4 +252,17 @@ pub(crate) async fn purge_refresh(tx: &Tx, before: i64, budget: u32) -> Result<u
         budget,
     )
     .await
+}
+
+/// Ends the oldest codes, access tokens and refresh tokens, beyond those an account may keep of each.
+pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
+    let find =
+        "SELECT id_hash FROM oauth_code WHERE uid = ? ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM oauth_code WHERE id_hash = ?", uid, keep).await?;
+    let find =
+        "SELECT id_hash FROM access_token WHERE uid = ? ORDER BY created_at DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM access_token WHERE id_hash = ?", uid, keep).await?;
+    let find =
+        "SELECT id_hash FROM refresh_token WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM refresh_token WHERE id_hash = ?", uid, keep).await
 }

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::delete_found;
+use super::{delete_found, trim};
 use crate::AccountId;
 
 /// A session, with what its account says of it.
@@ -130,4 +130,11 @@ pub(crate) async fn purge(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlE
     let find = "SELECT s.id_hash FROM session s LEFT JOIN device d ON d.session_id = s.id_hash
         WHERE s.last_used < ? AND d.id IS NULL ORDER BY s.last_used LIMIT ?";
     delete_found(tx, find, "DELETE FROM session WHERE id_hash = ?", before, budget).await
+}
+
+/// Ends the sessions that were used the longest ago, beyond those an account may keep.
+pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
+    let find =
+        "SELECT id_hash FROM session WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM session WHERE id_hash = ?", uid, keep).await
 }

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::delete_found;
+use super::{delete_found, trim};
 use crate::{AccountId, Kind};
 
 /// A credential.
@@ -84,4 +84,10 @@ pub(crate) async fn spend_try(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
 pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
     let find = "SELECT id_hash FROM token WHERE expires <= ? ORDER BY expires LIMIT ?";
     delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
+}
+
+/// Ends those that would end first anyway, beyond what an account may have open.
+pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
+    let find = "SELECT id_hash FROM token WHERE uid = ? ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM token WHERE id_hash = ?", uid, keep).await
 }

@@ -2,7 +2,7 @@
 
 use foxden_accounts::{AccountError, Role, SignUp};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, cheap, login, new_account, stranger};
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
 
 #[tokio::test]
 async fn after_ten_wrong_passwords_even_the_right_one_waits() {
@@ -124,4 +124,30 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     assert_eq!(served + busy, 60);
     assert!(served >= 33, "those in the queue are served: {served}");
     lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    lab.clock.tick();
+    let current = lab.session(&lab.login(ANN, PASSWORD).await.unwrap()).await;
+    let first = lab.access_token(&current).await;
+    for _ in 0..505 {
+        lab.clock.tick();
+        lab.code(&current).await;
+        lab.access_token(&current).await;
+    }
+    assert_eq!(lab.count("SELECT COUNT(*) FROM oauth_code").await, 500);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM access_token").await, 500);
+    assert!(lab.accounts.access(&first).await.is_err());
+    for _ in 0..505 {
+        lab.clock.tick();
+        lab.accounts
+            .duplicate_session(&current, &at_home())
+            .await
+            .unwrap();
+    }
+    assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 500);
+    assert!(lab.accounts.session(&session_id(&created)).await.is_err());
 }

@@ -219,3 +219,40 @@ async fn any_other_id_is_unknown() {
         Err(AccountError::UnknownToken)
     ));
 }
+
+#[tokio::test]
+async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_the_register() {
+    use foxden_accounts::{AccessType, DeviceOwner, DevicePatch, Grant};
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    lab.accounts.end_session(&session).await.unwrap();
+
+    let code = lab
+        .accounts
+        .authorize(&session, crate::lab::authorization())
+        .await;
+    assert!(matches!(code, Err(AccountError::UnknownToken)));
+    let device = lab
+        .accounts
+        .register_device(DeviceOwner::Session(&session), DevicePatch::default())
+        .await;
+    assert!(matches!(device, Err(AccountError::UnknownToken)));
+    let grant = Grant::Credentials {
+        scope: "profile".to_owned(),
+        access_type: AccessType::Online,
+    };
+    let granted = lab
+        .accounts
+        .grant(Some(&session), crate::lab::token_request(grant), &at_home())
+        .await;
+    assert!(matches!(granted, Err(AccountError::UnknownToken)));
+
+    lab.accounts.remove_account(ANN).await.unwrap();
+    let copy = lab.accounts.duplicate_session(&session, &at_home()).await;
+    assert!(matches!(copy, Err(AccountError::UnknownToken)));
+    let picture = lab
+        .accounts
+        .set_avatar(session.account, b"\xff\xd8\xff".to_vec())
+        .await;
+    assert!(matches!(picture, Err(AccountError::UnknownToken)));
+}

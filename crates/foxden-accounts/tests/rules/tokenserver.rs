@@ -513,3 +513,44 @@ async fn a_password_change_keeps_the_store_and_a_reset_gives_a_new_one() {
     assert_ne!(lab.accounts.assign(&third, &new_key_id).await.unwrap().user, uid);
     assert!(lab.accounts.assign(&third, &key_id).await.is_err());
 }
+
+mod whatever_is_asked {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// However requests come, there is one current store, what is known of it never goes back, and a store that
+        /// was left is never given again.
+        #[test]
+        fn stores_only_go_forward(asked in prop::collection::vec((0..6_i64, 0..6_i64, 0..4_usize), 1..25)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                let lab = Lab::new().await;
+                let (mut last_uid, mut last_generation, mut last_keys) = (0, 0, 0);
+                for (generation, keys_changed_at, state) in asked {
+                    lab.clock.tick();
+                    let state = ["", "aaaa", "bbbb", "cccc"][state];
+                    let before = lab.count("SELECT COUNT(*) FROM users").await;
+                    match lab.ask((generation, keys_changed_at, state)).await {
+                        Ok(answer) => {
+                            assert!(answer.user.0 >= last_uid);
+                            last_uid = answer.user.0;
+                        }
+                        Err(_) => assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, before),
+                    }
+                    if lab.count("SELECT COUNT(*) FROM users").await == 0 {
+                        continue;
+                    }
+                    assert_eq!(lab.count("SELECT COUNT(*) FROM users WHERE replaced_at IS NULL").await, 1);
+                    let current = "SELECT COALESCE(keys_changed_at, 0) FROM users WHERE replaced_at IS NULL";
+                    let (now_generation, now_keys) = (lab.generation().await, lab.count(current).await);
+                    assert!(now_generation >= last_generation && now_keys >= last_keys);
+                    (last_generation, last_keys) = (now_generation, now_keys);
+                }
+            });
+        }
+    }
+}
