@@ -67,6 +67,9 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
             if is_made {
                 return Err(missing(folder, count, path));
             }
+            if number == 0 {
+                sync(folder)?;
+            }
             make_private(&path).map_err(|source| unavailable(&path, source))?;
         }
         let connection = connect_writer(&path, Duration::ZERO)
@@ -75,9 +78,7 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
         check_place(folder, &path, &connection, count, number)?;
         files.push((path, connection));
     }
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| unavailable(folder, source))?;
+    sync(folder)?;
     files.reverse();
     Ok(files)
 }
@@ -184,6 +185,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
+}
+
+/// Brings the folder's list of files to the disk.
+fn sync(folder: &Path) -> Result<(), OpenError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| unavailable(folder, source))
 }
 
 /// Makes an empty file for this user's eyes only; SQLite gives its companions the same rights.

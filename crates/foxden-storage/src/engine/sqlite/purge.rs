@@ -50,7 +50,7 @@ pub(super) fn bite(work: &mut Work<'_>, most: u64) -> Result<Bite, EngineError> 
 
 fn is_left(connection: &Connection, now: SyncTime) -> rusqlite::Result<bool> {
     let mut left = connection.prepare_cached(
-        "select exists (select 1 from object where expiry <= ?1)
+        "select exists (select 1 from object indexed by object_expiry where expiry <= ?1)
            or exists (select 1 from dropped)
            or exists (select 1 from batch where uid is null or opened <= ?2)",
     )?;
@@ -61,7 +61,7 @@ fn expired(work: &mut Work<'_>, most: u64) -> Result<u64, EngineError> {
     let connection = work.connection;
     let now = work.now().hundredths();
     let mut find = connection.prepare_cached(
-        "select row, owner, octet_length(payload) from object
+        "select row, owner, octet_length(payload) from object indexed by object_expiry
          where expiry <= ?1 order by expiry limit ?2",
     )?;
     let found = find.query_map((now, most.cast_signed()), |row| {
