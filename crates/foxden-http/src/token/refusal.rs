@@ -230,7 +230,11 @@ mod tests {
             (TokenError::VerifierUnreachable, 503, true),
             (TokenError::NoRoom, 503, true),
             (TokenError::NoNode, 500, false),
-            (TokenError::Unavailable(AccountError::Damaged("a row")), 500, false),
+            (
+                TokenError::Unavailable(AccountError::Damaged("a row")),
+                500,
+                false,
+            ),
         ] {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), code);
@@ -244,12 +248,21 @@ mod tests {
         for (fault, text) in [
             (StateFault::Empty, "empty string"),
             (StateFault::Stale, "stale value"),
-            (StateFault::NewWithoutGeneration, "new value with no generation change"),
-            (StateFault::NewWithoutKeyChange, "new value with no keys_changed_at change"),
+            (
+                StateFault::NewWithoutGeneration,
+                "new value with no generation change",
+            ),
+            (
+                StateFault::NewWithoutKeyChange,
+                "new value with no keys_changed_at change",
+            ),
         ] {
             let refusal = Refusal::from(TokenError::InvalidClientState(fault));
             let words = refusal.words();
-            assert_eq!(words.description, format!("Unacceptable client-state value {text}"));
+            assert_eq!(
+                words.description,
+                format!("Unacceptable client-state value {text}")
+            );
             assert_eq!((words.location, words.name), ("header", "X-Client-State"));
         }
     }

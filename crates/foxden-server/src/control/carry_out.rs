@@ -3,6 +3,7 @@
 use anyhow::{Context, anyhow};
 use foxden_accounts::{AccountError, Accounts, CodePurpose};
 use foxden_http::wire::PublicUrl;
+use foxden_model::UserId;
 
 use super::order::{Answer, Order, Standing, User, WaitingCode};
 use crate::chores;
@@ -68,11 +69,7 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
                 .remove_account(&name)
                 .await
                 .map_err(|error| named(error, &name))?;
-            // What cannot be emptied now is emptied by the chore, which asks until it succeeds.
-            for store in removed.stores {
-                house.empty_store(store).await?;
-            }
-            done(format!("{name} and everything that hung on it is gone"))
+            done(removal(house, &name, &removed.stores).await)
         }
         Order::ResetPassword { name } => {
             let code = accounts
@@ -125,6 +122,19 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             return Err(anyhow!("not about accounts"));
         }
     })
+}
+
+/// Empties what a removed account leaves, and says how far that went. The account is gone either way.
+async fn removal(house: &House, name: &str, stores: &[UserId]) -> String {
+    let mut text = format!("{name} and everything that hung on it is gone");
+    for store in stores {
+        if let Err(error) = house.empty_store(*store).await {
+            text = format!(
+                "{name} is gone; its store could not be emptied yet and will be tried again: {error:#}"
+            );
+        }
+    }
+    text
 }
 
 async fn list(accounts: &Accounts) -> anyhow::Result<Vec<User>> {

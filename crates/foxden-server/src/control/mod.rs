@@ -38,6 +38,13 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
     if let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), order)? {
         return Ok(answer);
     }
+    // A command in the wrong place must not found a second, empty server there.
+    let folder = &config.server.data_dir;
+    anyhow::ensure!(
+        folder.is_dir(),
+        "there is no data folder {}; name the one of your server with --data-dir, or start it first: foxden serve",
+        folder.display()
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -22,7 +22,7 @@ async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
-    let front = Arc::new(Front::new(router, Vec::new(), ids));
+    let front = Arc::new(Front::new(router.into(), Vec::new(), ids));
     let seat = Room::new(&http, 1).seat().await;
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });

@@ -106,6 +106,8 @@ fn check_finds_whether_the_public_address_leads_here() {
     let folder = Folder::new();
     let start = Start::on(&folder);
     assert!(said(&start.run(&["check"])).contains("there is no data folder"));
+    assert!(refused(&start.run(&["user", "list"])).contains("--data-dir"));
+    assert!(!folder.data().exists(), "looking makes nothing");
     let program = start.serve();
     let text = said(&start.run(&["check"]));
     assert!(
