@@ -1,11 +1,11 @@
 //! All of Foxden's automation, run as `cargo xtask <command>`.
 //!
-//! - [`test`]: sets up what the tests need and runs them all
+//! - [`mod@test`]: sets up what the tests need and runs them all
 //! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
 //! - [`golden`]: writes the answers of golden conversations anew
 //! - [`tidy`]: the rules of the house that a machine can check
 //! - [`packages`]: programs that only the tests need
-//! - [`bench`]: measures a release server
+//! - [`mod@bench`]: measures a release server
 //! - [`fuzz`]: fuzzes every parser that meets the network
 //! - [`cargo`]: how every command calls cargo
 

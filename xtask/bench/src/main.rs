@@ -1,6 +1,6 @@
 //! Measures a release server beside reference programs and writes `docs/performance.md`.
 //!
-//! - [`reference`]: the two programs everything is compared with
+//! - [`mod@reference`]: the two programs everything is compared with
 //! - [`load`]: a closed-loop load of prepared requests
 //! - [`request`]: requests signed before the run
 //! - [`process`]: servers started for the run, and what they cost

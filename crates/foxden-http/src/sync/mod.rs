@@ -6,7 +6,7 @@
 //! - [`body`]: reads request bodies
 //! - [`reply`], [`refusal`]: answers
 //! - [`gzip`]: compresses answers
-//! - [`print`], [`percent`]: the spelling of JSON and of URLs
+//! - [`mod@print`], [`percent`]: the spelling of JSON and of URLs
 //! - [`verifier`]: checks tokens, and remembers them for a while
 //! - [`backoff`]: asks clients to stay away
 

@@ -4,7 +4,7 @@
 //! none serves, the command opens the files itself and carries the order out on the spot.
 //!
 //! - [`order`]: what can be asked, and the answers
-//! - [`carry_out`]: doing it
+//! - [`mod@carry_out`]: doing it
 //! - [`socket`]: asking the process that serves
 
 pub mod carry_out;

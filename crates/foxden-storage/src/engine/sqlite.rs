@@ -1,7 +1,7 @@
 //! Objects in a few SQLite files of one folder: the default, for one machine and one process.
 //!
 //! A user lives in one of the files, by a hash of the uid. Each file has one thread that writes
-//! ([`writer`]) and as many reading connections as threads read ([`file`]). What most requests ask, the
+//! ([`writer`]) and as many reading connections as threads read ([`mod@file`]). What most requests ask, the
 //! times of a user's collections, is answered from memory ([`cache`]).
 
 mod batch;
