@@ -149,32 +149,32 @@ async fn closed_to_new_users_it_still_serves_those_it_has() {
 #[tokio::test]
 async fn requests_are_held_to_what_was_said_before() {
     let lines: [(Stored, Said, &str); 26] = [
-        ((1232, Some(1234), "aaaa"), (1235, 1236, "aaaa"), "E15"),
-        ((1232, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "same"),
-        ((1232, Some(1234), "aaaa"), (0, 1235, "aaaa"), "same"),
-        ((1234, Some(1234), "aaaa"), (1234, 1234, "bbbb"), "E18a"),
-        ((1234, Some(1234), "aaaa"), (0, 1235, "bbbb"), "new"),
-        ((1234, Some(1234), "aaaa"), (1235, 1234, "bbbb"), "E18b"),
-        ((1234, Some(1234), "aaaa"), (1235, 1235, "bbbb"), "new"),
-        ((1234, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "E19"),
-        ((1234, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"),
+        ((1232, Some(1234), "aaaa"), (1235, 1236, "aaaa"), "E15"), // T12.12
+        ((1232, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "same"), // T12.13
+        ((1232, Some(1234), "aaaa"), (0, 1235, "aaaa"), "same"),   // T12.14
+        ((1234, Some(1234), "aaaa"), (1234, 1234, "bbbb"), "E18a"), // T12.17
+        ((1234, Some(1234), "aaaa"), (0, 1235, "bbbb"), "new"),    // T12.18
+        ((1234, Some(1234), "aaaa"), (1235, 1234, "bbbb"), "E18b"), // T12.20
+        ((1234, Some(1234), "aaaa"), (1235, 1235, "bbbb"), "new"), // T12.20
+        ((1234, Some(1234), "aaaa"), (1233, 1234, "aaaa"), "E19"), // T12.21
+        ((1234, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"),   // T12.22
         ((1234, Some(1234), "aaaa"), (1234, 1234, "aaaa"), "same"),
         ((1234, Some(1234), "aaaa"), (1235, 1234, "aaaa"), "same"),
-        ((0, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"),
+        ((0, Some(1234), "aaaa"), (0, 1234, "aaaa"), "same"), // T12.23
         ((0, None, "aaaa"), (0, 1234, "aaaa"), "same"),
         ((1234, None, "aaaa"), (1234, 0, "aaaa"), "same"),
-        ((1234, Some(1234), "aaaa"), (1234, 1233, "aaaa"), "E15"),
+        ((1234, Some(1234), "aaaa"), (1234, 1233, "aaaa"), "E15"), // T12.27
         ((1234, Some(1234), "aaaa"), (1234, 0, "aaaa"), "E15"),
-        ((1234, Some(1234), "aaaa"), (1234, 2345, "bbbb"), "E15"),
-        ((1234, Some(1234), "aaaa"), (2345, 2345, "bbbb"), "new"),
+        ((1234, Some(1234), "aaaa"), (1234, 2345, "bbbb"), "E15"), // T12.28
+        ((1234, Some(1234), "aaaa"), (2345, 2345, "bbbb"), "new"), // T12.29
         ((1234, Some(1234), "aaaa"), (2345, 2345, ""), "E16"),
-        ((0, None, ""), (1234, 1234, "bbbb"), "new"),
+        ((0, None, ""), (1234, 1234, "bbbb"), "new"), // T12.30
         ((0, None, ""), (0, 0, ""), "same"),
-        ((1234, None, "aaaa"), (1234, 1200, "aaaa"), "same"),
-        ((1999, Some(1000), "aaaa"), (1999, 1000, "aaaa"), "same"),
+        ((1234, None, "aaaa"), (1234, 1200, "aaaa"), "same"), // T12.31
+        ((1999, Some(1000), "aaaa"), (1999, 1000, "aaaa"), "same"), // T12.52
         ((1999, Some(1000), "aaaa"), (1998, 1000, "aaaa"), "E19"),
         ((1999, Some(1000), "aaaa"), (2000, 2000, "bbbb"), "new"),
-        ((RETIRED, Some(1234), "aaaa"), (1235, 1234, "aaaa"), "E19"),
+        ((RETIRED, Some(1234), "aaaa"), (1235, 1234, "aaaa"), "E19"), // T12.36
     ];
     for (stored, said, expected) in lines {
         let lab = Lab::new().await;
@@ -212,11 +212,11 @@ async fn requests_are_held_to_what_was_said_before() {
 #[tokio::test]
 async fn times_never_go_back() {
     for (stored, said, (generation, keys)) in [
-        ((1234, Some(1234)), (0, 1234), (1234, 1234)),
+        ((1234, Some(1234)), (0, 1234), (1234, 1234)), // T12.26
         ((0, Some(1234)), (0, 1234), (0, 1234)),
-        ((0, Some(1234)), (0, 1235), (1235, 1235)),
-        ((0, None), (0, 1234), (1234, 1234)),
-        ((1234, None), (1234, 0), (1234, -1)),
+        ((0, Some(1234)), (0, 1235), (1235, 1235)), // T12.23
+        ((0, None), (0, 1234), (1234, 1234)),       // T12.24
+        ((1234, None), (1234, 0), (1234, -1)),      // T12.25
         ((1234, None), (1234, 1200), (1234, 1200)),
         ((1234, Some(1234)), (1300, 1234), (1300, 1234)),
     ] {
@@ -229,6 +229,7 @@ async fn times_never_go_back() {
     }
 }
 
+/// T12.15, T12.16.
 #[tokio::test]
 async fn a_client_state_that_was_left_is_refused_for_good() {
     let lab = Lab::new().await;
@@ -241,6 +242,7 @@ async fn a_client_state_that_was_left_is_refused_for_good() {
     assert_eq!(lab.refusal((1236, 1236, "bbbb")).await, "E17");
 }
 
+/// T12.18, T12.19.
 #[tokio::test]
 async fn a_key_change_without_a_generation_sets_it() {
     let lab = Lab::new().await;
@@ -252,6 +254,7 @@ async fn a_key_change_without_a_generation_sets_it() {
     lab.uid((1236, 1236, "cccc")).await;
 }
 
+/// T12.32.
 #[tokio::test]
 async fn the_highest_generation_is_the_current_one() {
     let lab = Lab::new().await;
@@ -262,6 +265,7 @@ async fn the_highest_generation_is_the_current_one() {
     assert_eq!(lab.uid((1236, 1234, "aaaa")).await, current);
 }
 
+/// T12.33.
 #[tokio::test]
 async fn what_a_race_left_behind_is_put_right() {
     let lab = Lab::new().await;
@@ -276,6 +280,7 @@ async fn what_a_race_left_behind_is_put_right() {
     );
 }
 
+/// T12.34.
 #[tokio::test]
 async fn a_replaced_store_makes_way_for_a_new_one_with_the_same_keys() {
     let lab = Lab::new().await;
@@ -287,6 +292,7 @@ async fn a_replaced_store_makes_way_for_a_new_one_with_the_same_keys() {
     assert_eq!(lab.uid((1237, 1237, "aaaa")).await, new);
 }
 
+/// T12.35.
 #[tokio::test]
 async fn a_store_whose_node_is_gone_is_made_anew_elsewhere() {
     let lab = Lab::new().await;
@@ -297,6 +303,7 @@ async fn a_store_whose_node_is_gone_is_made_anew_elsewhere() {
     assert_eq!(answer.node, NODE);
 }
 
+/// T12.36, T12.37.
 #[tokio::test]
 async fn a_retired_user_keeps_the_store_and_gets_no_other() {
     let lab = Lab::new().await;
@@ -309,6 +316,7 @@ async fn a_retired_user_keeps_the_store_and_gets_no_other() {
     ));
 }
 
+/// T12.39.
 #[tokio::test]
 async fn the_least_loaded_node_that_is_up_takes_new_users() {
     let lab = Lab::new().await;
@@ -321,6 +329,7 @@ async fn the_least_loaded_node_that_is_up_takes_new_users() {
     assert_eq!(lab.ask((1, 1, "aaaa")).await.unwrap().node, "https://one");
 }
 
+/// T12.40.
 #[tokio::test]
 async fn slots_are_freed_when_all_that_were_given_out_are_taken() {
     let lab = Lab::new().await;
@@ -341,6 +350,7 @@ async fn slots_are_freed_when_all_that_were_given_out_are_taken() {
     }
 }
 
+/// T12.41.
 #[tokio::test]
 async fn full_nodes_take_nobody() {
     let lab = Lab::new().await;
@@ -349,6 +359,7 @@ async fn full_nodes_take_nobody() {
     assert!(matches!(lab.ask((1, 1, "aaaa")).await, Err(TokenError::NoRoom)));
 }
 
+/// T12.49.
 #[tokio::test]
 async fn two_first_requests_at_once_share_one_store() {
     let lab = Lab::new().await;
