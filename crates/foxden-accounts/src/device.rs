@@ -219,7 +219,14 @@ impl Accounts {
                 clients.push(AttachedClient::of_refresh(row, own));
             }
         }
-        clients.sort_by_key(|client| std::cmp::Reverse(client.last_access));
+        // Of those last used at the same time the caller's own comes first, and then the order of their ids, so that
+        // a list asked for twice is the same twice.
+        clients.sort_by(|one, other| {
+            let rank = |client: &AttachedClient| (std::cmp::Reverse(client.last_access), !client.is_current);
+            rank(one)
+                .cmp(&rank(other))
+                .then_with(|| one.session.cmp(&other.session))
+        });
         Ok(clients)
     }
 

@@ -183,7 +183,7 @@ pub(crate) async fn insert_refresh(tx: &Tx, row: &RefreshRow) -> Result<(), SqlE
 const REFRESH: &str = "SELECT id_hash, uid, client_id, scope, session_id, code_hash, created_at, last_used
     FROM refresh_token WHERE id_hash = ?";
 const REFRESH_OF: &str = "SELECT id_hash, uid, client_id, scope, session_id, code_hash, created_at, last_used
-    FROM refresh_token WHERE uid = ? ORDER BY last_used DESC LIMIT 500";
+    FROM refresh_token WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 500";
 
 fn read_refresh(mut row: Row) -> Result<RefreshRow, SqlError> {
     Ok(RefreshRow {

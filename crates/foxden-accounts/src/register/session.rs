@@ -49,7 +49,7 @@ pub(crate) async fn of(from: &impl Fetch, uid: AccountId) -> Result<Vec<SessionR
     let rows = from
         .fetch_all(
             "SELECT id_hash, auth_key, uid, created_at, last_used, auth_at, verified, user_agent FROM session
-             WHERE uid = ? ORDER BY last_used DESC LIMIT 500",
+             WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 500",
             values![uid],
         )
         .await?;
