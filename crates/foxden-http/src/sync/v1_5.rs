@@ -4,6 +4,7 @@
 //! - [`caller`]: who asks
 //! - [`params`]: query strings and headers
 //! - [`patch`]: the objects clients send
+//! - [`receipt`]: what becomes of them
 //! - [`info`]: handlers of `info/…`
 //! - [`listing`]: prints lists
 //!
@@ -14,8 +15,7 @@ pub(super) mod info;
 mod listing;
 mod params;
 mod patch;
-
-use std::borrow::Cow;
+mod receipt;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -23,8 +23,8 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
 use foxden_storage::{
-    BatchId, BatchPart, Change, Excess, Limits, Order, Patch, Query, Selection, StorageError,
-    Target as Guarded, Write, Written,
+    BatchId, BatchPart, Change, Limits, Order, Patch, Query, Selection, StorageError, Target as Guarded,
+    Write, Written,
 };
 
 use super::body::{self, Coding};
@@ -36,6 +36,7 @@ use super::{SyncState, print};
 use crate::wire::hawk::HawkHeader;
 use params::Upload;
 use patch::Objects;
+use receipt::Receipt;
 
 /// A request whose caller may open the store and whose conditions make sense.
 pub(super) struct Call<'r> {
@@ -124,14 +125,10 @@ pub(super) async fn post_collection(
     let upload = params::upload(call.query(), call.limits())?;
     params::check_announced(&call.parts.headers, call.limits())?;
     let (format, body) = call.read(body, params::upload_format).await?;
-    let Objects { patches, failed } = match format {
-        Format::Json => patch::list(collection, &body, call.limits())?,
-        Format::Newlines => patch::lines(collection, &body, call.limits())?,
-    };
+    let Objects { patches, failed } = patch::all(collection, format, &body, call.limits())?;
     let receipt = Receipt::new(&patches, failed);
     let change = match upload {
-        Upload::Open => return stage(call, collection, None, patches, receipt).await,
-        Upload::Append(batch) => return stage(call, collection, Some(batch), patches, receipt).await,
+        Upload::Part(batch) => return stage(call, collection, batch, patches, receipt).await,
         Upload::Plain => Change::Upsert { collection, patches },
         Upload::Commit(batch) => Change::CommitBatch {
             collection,
@@ -248,53 +245,6 @@ async fn stage(
         status: StatusCode::ACCEPTED,
         ..Reply::read(staged.modified, Format::Json, body)
     })
-}
-
-/// What an answer says of each object of an upload.
-struct Receipt<'a> {
-    success: Vec<ObjectId>,
-    failed: Vec<(Cow<'a, str>, &'static str)>,
-}
-
-impl<'a> Receipt<'a> {
-    fn new(patches: &[Patch], failed: Vec<(Cow<'a, str>, &'static str)>) -> Self {
-        Self {
-            success: patches.iter().map(|patch| patch.id.clone()).collect(),
-            failed,
-        }
-    }
-
-    /// Nothing was taken after all.
-    fn fail(&mut self, excess: Excess) {
-        let reason = match excess {
-            Excess::Objects => patch::RETRY_OBJECT,
-            Excess::Bytes => patch::RETRY_BYTES,
-        };
-        let ids = self.success.drain(..);
-        self.failed
-            .extend(ids.map(|id| (Cow::Owned(id.to_string()), reason)));
-    }
-
-    /// The last two members of an object, and its end.
-    fn print(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"success\":[");
-        for (at, id) in self.success.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            print::string(out, id.as_str());
-        }
-        out.extend_from_slice(b"],\"failed\":{");
-        for (at, (id, reason)) in self.failed.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            print::string(out, id);
-            out.push(b':');
-            print::string(out, reason);
-        }
-        out.extend_from_slice(b"}}");
-    }
 }
 
 /// What becomes of a deletion that finds nothing.

@@ -22,10 +22,8 @@ const MAX_BATCH_ID: usize = 64;
 pub(super) enum Upload {
     /// Not at all: visible at once.
     Plain,
-    /// It opens a batch.
-    Open,
-    /// It is laid aside in a batch.
-    Append(BatchId),
+    /// It is laid aside in a batch; `None` opens one.
+    Part(Option<BatchId>),
     /// It ends a batch.
     Commit(BatchId),
 }
@@ -82,7 +80,11 @@ pub(super) fn upload(text: Option<&str>, limits: &Limits) -> Result<Upload, Refu
     };
     if batch.is_empty() || batch.eq_ignore_ascii_case("true") {
         let stays_whole = commits || !limits.batches;
-        return Ok(if stays_whole { Upload::Plain } else { Upload::Open });
+        return Ok(if stays_whole {
+            Upload::Plain
+        } else {
+            Upload::Part(None)
+        });
     }
     let is_name = batch.len() <= MAX_BATCH_ID
         && batch
@@ -95,7 +97,7 @@ pub(super) fn upload(text: Option<&str>, limits: &Limits) -> Result<Upload, Refu
     Ok(if commits {
         Upload::Commit(batch)
     } else {
-        Upload::Append(batch)
+        Upload::Part(Some(batch))
     })
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::sync::refusal::{Refusal, ResponseCode};
+use crate::sync::reply::Format;
 use crate::sync::target::is_printable;
 
 const MAX_SORTINDEX: i64 = 999_999_999;
@@ -44,12 +45,21 @@ pub(super) fn one(
     element.into_patch(id, limits).map_err(|_| bad_object())
 }
 
-/// Reads a JSON list of objects.
-pub(super) fn list<'a>(
+/// Reads an upload.
+pub(super) fn all<'a>(
     collection: CollectionName,
+    format: Format,
     body: &'a [u8],
     limits: &Limits,
 ) -> Result<Objects<'a>, Refusal> {
+    match format {
+        Format::Json => list(collection, body, limits),
+        Format::Newlines => lines(collection, body, limits),
+    }
+}
+
+/// Reads a JSON list of objects.
+fn list<'a>(collection: CollectionName, body: &'a [u8], limits: &Limits) -> Result<Objects<'a>, Refusal> {
     let mut reader = Reader::new(collection, limits);
     let mut json = serde_json::Deserializer::from_str(text(body)?);
     let read = (&mut reader).deserialize(&mut json).and_then(|()| json.end());
@@ -58,11 +68,7 @@ pub(super) fn list<'a>(
 }
 
 /// Reads objects of which each stands on a line of its own. After the last a line may be ended or not.
-pub(super) fn lines<'a>(
-    collection: CollectionName,
-    body: &'a [u8],
-    limits: &Limits,
-) -> Result<Objects<'a>, Refusal> {
+fn lines<'a>(collection: CollectionName, body: &'a [u8], limits: &Limits) -> Result<Objects<'a>, Refusal> {
     let mut reader = Reader::new(collection, limits);
     let text = text(body)?;
     if !text.is_empty() {

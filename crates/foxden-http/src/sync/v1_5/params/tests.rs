@@ -61,11 +61,11 @@ fn an_upload_says_how_it_is_part_of_a_batch() {
     let named = BatchId("abc-_9".into());
     for (query, meant) in [
         (None, Some(Upload::Plain)),
-        (Some("batch=TRUE"), Some(Upload::Open)),
-        (Some("batch"), Some(Upload::Open)),
-        (Some("batch=&other"), Some(Upload::Open)),
+        (Some("batch=TRUE"), Some(Upload::Part(None))),
+        (Some("batch"), Some(Upload::Part(None))),
+        (Some("batch=&other"), Some(Upload::Part(None))),
         (Some("batch=true&commit=true"), Some(Upload::Plain)),
-        (Some("batch=abc-_9"), Some(Upload::Append(named.clone()))),
+        (Some("batch=abc-_9"), Some(Upload::Part(Some(named.clone())))),
         (Some("commit=true&batch=abc-_9"), Some(Upload::Commit(named))),
         (Some("commit=true"), None),
         (Some("batch=abc&commit=false"), None),
