@@ -30,7 +30,9 @@ pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         );
         let mend =
             "start it with: foxden serve; then check again, so that the public address can be looked at";
-        return Ok(vec![Finding::doubtful(what, mend)]);
+        let scheme = config.server.public_url.as_ref().map(look_at_scheme);
+        let unseen = Finding::doubtful(what, mend);
+        return Ok(scheme.into_iter().chain([unseen]).collect());
     };
     let (url, word) = match answer {
         Answer::Probe { public_url, word } => (public_url.parse::<PublicUrl>()?, word),

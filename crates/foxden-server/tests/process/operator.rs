@@ -108,6 +108,12 @@ fn check_finds_whether_the_public_address_leads_here() {
     assert!(said(&start.run(&["check"])).contains("there is no data folder"));
     assert!(refused(&start.run(&["user", "list"])).contains("--data-dir"));
     assert!(!folder.data().exists(), "looking makes nothing");
+    let open = Start::on(&folder)
+        .with("--public-url")
+        .with("http://sync.example.org")
+        .run(&["check"]);
+    let text = String::from_utf8_lossy(&open.stdout);
+    assert!(!open.status.success() && text.contains("no TLS"), "{text}");
     let program = start.serve();
     let text = said(&start.run(&["check"]));
     assert!(
