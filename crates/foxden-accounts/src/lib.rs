@@ -10,7 +10,6 @@
 //! - [`directory`]: who somebody is and whether the secret is right
 //! - [`chore`]: clearing up
 //!
-
 //! Statements stand in `register/` and nowhere else.
 
 pub mod account;

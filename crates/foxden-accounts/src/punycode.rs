@@ -1,6 +1,5 @@
 //! Labels of names in ASCII, as RFC 3492 writes them. Old servers hashed addresses in this form.
 //!
-
 //! Only what those hashes need: lower case, and no folding of characters that merely look alike.
 
 const BASE: u32 = 36;

@@ -256,3 +256,29 @@ async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_th
         .await;
     assert!(matches!(picture, Err(AccountError::UnknownToken)));
 }
+
+/// A16.70: between a change of address and the next password, the address that was stretched is the one that signs
+/// in, and both are taken.
+#[tokio::test]
+async fn the_address_that_was_stretched_signs_in_after_another_came_into_use() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let uid = created.account.to_string();
+    lab.write("UPDATE account SET address = ?", foxden_sql::values![BEA])
+        .await;
+    lab.write(
+        "INSERT INTO login_name (name, uid) VALUES (?, ?)",
+        foxden_sql::values![BEA, uid],
+    )
+    .await;
+
+    let refused = lab.login(BEA, PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    assert_eq!(lab.login(ANN, PASSWORD).await.unwrap().account, created.account);
+    for address in [ANN, BEA] {
+        let taken = lab.accounts.create(new_account(address), &at_home()).await;
+        assert!(matches!(taken, Err(AccountError::Exists { .. })), "{address}");
+    }
+    crate::password::reset(&lab, BEA, crate::lab::proof(BEA, "another one")).await;
+    lab.login(BEA, "another one").await.unwrap();
+}

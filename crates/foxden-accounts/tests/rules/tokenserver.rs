@@ -372,6 +372,7 @@ async fn two_first_requests_at_once_share_one_store() {
     );
 }
 
+/// A16.72: a server that gets another name keeps everybody's store.
 #[tokio::test]
 async fn another_public_address_changes_the_node_and_no_store() {
     let lab = Lab::new().await;
