@@ -52,6 +52,54 @@ fn two_servers_with_one_secret_work_as_one() {
     node.stop();
 }
 
+/// A node that is away when an account is removed is asked again, and then holds nothing of it either.
+#[test]
+fn a_node_that_was_away_is_emptied_later() {
+    let folder = Folder::new();
+    let url = format!("127.0.0.1:{}", Start::free_port());
+    let node = Start::on(&folder).named("node").without_flags();
+    let node = node
+        .with("--surfaces")
+        .with("sync,ops")
+        .with("--listen")
+        .with(&url);
+    let away = node.serve();
+    let registration = Start::on(&folder)
+        .named("registration")
+        .with("--surfaces")
+        .with("token,fxa,pages,ops");
+    let registration = registration.set("FOXDEN__TOKENS__NODE", away.url());
+    let accounts = registration.serve();
+    let session = Session::sign_up(&Server::at(accounts.url()), "ann@example.org", "ann's password");
+    let store = session.connect("first").store();
+    store.put("bookmarks", "a", "x").expect(200);
+    away.stop();
+
+    let removed = registration.run(&["user", "remove", "ann@example.org", "--yes"]);
+    let text = String::from_utf8(removed.stdout).unwrap();
+    assert!(
+        removed.status.success() && text.contains("will be tried again"),
+        "{text}"
+    );
+    let chore = ["chore", "run", "empty-closed-stores"];
+    assert!(
+        !registration.run(&chore).status.success(),
+        "the node is still away"
+    );
+
+    let node = node.serve();
+    node.store(store.uid())
+        .send("GET", "/storage/bookmarks/a", None)
+        .expect(200);
+    let done = registration.run(&chore);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    node.store(store.uid())
+        .send("GET", "/storage/bookmarks/a", None)
+        .expect(404);
+    accounts.stop();
+    node.stop();
+}
+
 /// Started without configuration, filled, stopped, and started under another address: the store stays the
 /// same, and so does what is in it.
 #[test]
