@@ -20,13 +20,20 @@ const PAGES_WHEN_IDLE: i64 = 1000;
 const PAGES_WHEN_BUSY: i64 = 2000;
 /// The pages at which the writing thread itself sees to it that the log begins anew.
 const PAGES_AT_MOST: i64 = 4000;
+/// The pages after which that is tried again if a reader stood in the way.
+const PAGES_BETWEEN: i64 = 1000;
+/// How long the writing thread waits for readers then. Our own are done with a page long before; a
+/// backup by a foreign process may take minutes, and writers must not wait for it.
+const READER_PATIENCE: Duration = Duration::from_millis(500);
 /// The bytes the log's file keeps when it begins anew.
 pub(super) const LOG_BYTES: i64 = PAGES_AT_MOST * 8192;
 
-/// What the log needs.
-pub(super) enum Need {
-    Nothing,
-    Checkpoint,
+/// Watches the length of a file's log for its writing thread.
+pub(super) struct LogWatch {
+    /// The pages at which the log is to begin anew.
+    renews_at: i64,
+    /// How long the connection waits otherwise.
+    lock_patience: Duration,
 }
 
 /// The thread that makes checkpoints. Dropped once nobody can ask any more, it waits for the thread.
@@ -92,25 +99,33 @@ impl Checkpoints {
     }
 }
 
-/// Sees how long the log is, and begins it anew if it is too long.
-pub(super) fn tend(writer: &Connection, is_idle: bool) -> rusqlite::Result<Need> {
-    let log = state(writer, "noop")?;
-    if log.pages >= PAGES_AT_MOST {
-        // Most of it has been done by the thread. This does the rest, waits for readers of the old log
-        // to finish their page, and lets the next write begin at the front.
-        let log = state(writer, "restart")?;
-        if log.is_busy {
-            tracing::debug!(pages = log.pages, "readers keep the log from beginning anew");
+impl LogWatch {
+    pub(super) const fn new(lock_patience: Duration) -> Self {
+        Self {
+            renews_at: PAGES_AT_MOST,
+            lock_patience,
         }
-        return Ok(Need::Nothing);
     }
-    let open = log.pages - log.moved;
-    let enough = if is_idle { PAGES_WHEN_IDLE } else { PAGES_WHEN_BUSY };
-    Ok(if open >= enough {
-        Need::Checkpoint
-    } else {
-        Need::Nothing
-    })
+
+    /// Sees how long the log is, and begins it anew if it is too long. Whether it needs a checkpoint.
+    pub(super) fn tend(&mut self, writer: &Connection, is_idle: bool) -> rusqlite::Result<bool> {
+        let log = state(writer, "noop")?;
+        if log.pages >= self.renews_at {
+            // Most of it has been done by the thread. This does the rest, waits for readers of the old
+            // log to finish their page, and lets the next write begin at the front.
+            writer.busy_timeout(READER_PATIENCE)?;
+            let renewed = state(writer, "restart");
+            writer.busy_timeout(self.lock_patience)?;
+            self.renews_at = if renewed?.is_busy {
+                log.pages + PAGES_BETWEEN
+            } else {
+                PAGES_AT_MOST
+            };
+            return Ok(false);
+        }
+        let open = log.pages - log.moved;
+        Ok(open >= if is_idle { PAGES_WHEN_IDLE } else { PAGES_WHEN_BUSY })
+    }
 }
 
 /// The pages in the log, and how many of them are in the file already.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::checkpoint::{self, Checkpoints};
+use super::checkpoint::{Checkpoints, LogWatch};
 use super::fault::Trouble;
 use super::file::DataFile;
 use super::known::Draft;
@@ -20,6 +20,7 @@ pub(super) struct Hand {
     /// None after a failure, until it is opened again.
     connection: Option<Connection>,
     checkpoints: Checkpoints,
+    log: LogWatch,
     /// How long the lock of a foreign process is waited for.
     lock_patience: Duration,
     /// Whether the last transaction failed for want of disk or file.
@@ -61,6 +62,7 @@ impl Hand {
             file,
             connection: Some(connection),
             checkpoints,
+            log: LogWatch::new(lock_patience),
             lock_patience,
             is_troubled: false,
         })
@@ -149,9 +151,9 @@ impl Hand {
         let Some(connection) = &self.connection else {
             return;
         };
-        match checkpoint::tend(connection, is_idle) {
-            Ok(checkpoint::Need::Nothing) => {}
-            Ok(checkpoint::Need::Checkpoint) => self.checkpoints.request(&self.file),
+        match self.log.tend(connection, is_idle) {
+            Ok(false) => {}
+            Ok(true) => self.checkpoints.request(&self.file),
             Err(error) => tracing::warn!(%error, path = %self.file.path.display(), "cannot tend the log"),
         }
     }
