@@ -93,6 +93,8 @@ pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Resul
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    // What was deleted is gone, not only unlisted: free space is overwritten.
+    connection.pragma_update(None, "secure_delete", "on")?;
     Ok(connection)
 }
 
