@@ -33,6 +33,8 @@ async function walk() {
   if (wantsCode(person.answer)) await confirm(person.email, await bearer(session));
 
   show("wait");
+  const meanwhile = await someoneElse(uid);
+  if (meanwhile) return refuse("other", { email: meanwhile.email });
   if (!(await mayLink(person.email, uid))) return refuse("cancelled");
   const key = isOldDesktop ? undefined : await makeKey(person, session, browser);
   const choice = user ? {} : await choose(browser, session);
