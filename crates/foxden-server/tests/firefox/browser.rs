@@ -56,9 +56,12 @@ impl Browser {
         })
     }
 
-    /// Ends the browser as a person who logs out of the desktop does, and starts it on the same profile.
+    /// Quits the browser as a person does and starts it on the same profile.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        drop(self.process.take());
+        self.wire.quit()?;
+        if let Some(process) = self.process.take() {
+            process.wait(START_LIMIT)?;
+        }
         self.process = Some(run(&self.folder)?);
         self.wire = connect(self.port)?;
         Ok(())

@@ -67,10 +67,7 @@ pub(crate) fn scenario(name: &str, act: impl FnOnce(&mut Lab) -> Result<()>) -> 
 
 impl House {
     fn open() -> Result<Self> {
-        let folder = folder();
-        if folder.exists() {
-            fs::remove_dir_all(&folder).context("what an earlier run left")?;
-        }
+        sweep().context("what earlier runs left")?;
         Ok(Self {
             recorder: Recorder::start()?,
             browsers: None,
@@ -140,7 +137,23 @@ pub(crate) fn point_to(browser: &mut Browser, url: &str) -> Result<()> {
     browser.set_pref("identity.fxaccounts.autoconfig.uri", json!(url))
 }
 
-/// Where the browsers' profiles and the servers' data of a run are.
+/// Where the browsers' profiles and the servers' data of this run are.
 fn folder() -> PathBuf {
+    runs().join(std::process::id().to_string())
+}
+
+fn runs() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("firefox")
+}
+
+/// Removes the folders of runs that are over.
+fn sweep() -> Result<()> {
+    fs::create_dir_all(runs())?;
+    for entry in fs::read_dir(runs())? {
+        let entry = entry?;
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -53,6 +53,12 @@ impl Marionette {
         Ok(session)
     }
 
+    /// Asks the browser to quit; what it has not written yet, it writes then.
+    pub(crate) fn quit(&mut self) -> Result<()> {
+        self.command("Marionette:Quit", json!({"flags": ["eAttemptQuit"]}))?;
+        Ok(())
+    }
+
     /// Runs the body of an async function inside the browser itself, its arguments named `args`.
     #[expect(
         clippy::needless_pass_by_value,

@@ -80,6 +80,10 @@ pub(crate) fn sign_in(browser: &mut Browser, server: &str, person: &Person) -> R
     give_address(browser, person)?;
     wait_for_step(browser, "password")?;
     give_password(browser, person)?;
+    // What to sync is asked of the first device, and after a reset the next one is the first again.
+    if wait_for_step_of(browser, &["choose", "connected"])? == "choose" {
+        submit(browser)?;
+    }
     wait_until_connected(browser)
 }
 
@@ -123,16 +127,21 @@ pub(crate) fn wait_until_connected(browser: &mut Browser) -> Result<()> {
 
 /// Waits until the page shows this step of its walk.
 pub(crate) fn wait_for_step(browser: &mut Browser, step: &str) -> Result<()> {
-    let script = r#"return document.getElementById("stage")?.dataset.step ?? null;"#;
+    wait_for_step_of(browser, &[step]).map(drop)
+}
+
+/// Waits until the page shows one of these steps, and says which.
+pub(crate) fn wait_for_step_of(browser: &mut Browser, steps: &[&str]) -> Result<String> {
+    let script = "return document.getElementById('stage')?.dataset.step ?? '';";
     let mut last = Value::Null;
-    let outcome = wait_for(&format!("the step {step}"), STEP_LIMIT, || {
+    let outcome = wait_for(&format!("the step {}", steps.join(" or ")), STEP_LIMIT, || {
         // A page that is just being replaced cannot answer.
         last = browser.wire.content(script, json!(null)).unwrap_or_default();
-        let is_stuck = last == "stopped" && step != "stopped";
-        if is_stuck {
+        let step = last.as_str().unwrap_or_default();
+        if step == "stopped" {
             bail!("the page stopped: {}", status(browser)?);
         }
-        Ok((last == step).then_some(()))
+        Ok(steps.contains(&step).then(|| step.to_owned()))
     });
     outcome.with_context(|| format!("the page is at {last}"))
 }
@@ -174,12 +183,15 @@ pub(crate) fn submit(browser: &mut Browser) -> Result<()> {
     press(browser, "#submit")
 }
 
-/// Presses the first thing that fits and can be seen.
+/// Presses the first thing that fits and can be seen, once there is one.
 pub(crate) fn press(browser: &mut Browser, css: &str) -> Result<()> {
-    for element in browser.wire.find_all(css)? {
-        if browser.wire.is_shown(&element)? {
-            return browser.wire.click(&element);
+    let element = wait_for(&format!("{css}, to be pressed"), STEP_LIMIT, || {
+        for element in browser.wire.find_all(css)? {
+            if browser.wire.is_shown(&element)? {
+                return Ok(Some(element));
+            }
         }
-    }
-    bail!("nothing to press: {css}")
+        Ok(None)
+    })?;
+    browser.wire.click(&element)
 }

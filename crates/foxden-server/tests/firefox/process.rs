@@ -7,21 +7,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Starts the program, waits until this process lets go of the script's input (on purpose, by a panic, or by being
-/// killed), asks the program to end, and after 20 seconds makes it.
+/// Starts a program and ends when it does. Should this process let go of the script's input before (on purpose, by
+/// a panic, or by being killed), the program is asked to end, and after 20 seconds made to.
 const KEEPER: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
 program=$!
-read -r _ <&3
-kill -TERM "$program" 2>/dev/null
-rounds=0
-while kill -0 "$program" 2>/dev/null && [ "$rounds" -lt 200 ]; do
-  sleep 0.1
-  rounds=$((rounds + 1))
-done
-kill -KILL "$program" 2>/dev/null
+(
+  read -r _ <&3
+  kill -TERM "$program" 2>/dev/null
+  rounds=0
+  while kill -0 "$program" 2>/dev/null && [ "$rounds" -lt 200 ]; do
+    sleep 0.1
+    rounds=$((rounds + 1))
+  done
+  kill -KILL "$program" 2>/dev/null
+) &
+watcher=$!
 wait "$program"
+kill "$watcher" 2>/dev/null
 "#;
 
 /// A running program; dropping it ends it and waits for that.
@@ -46,6 +50,11 @@ impl Process {
         keeper.stdout(log.try_clone()?).stderr(log);
         let child = keeper.spawn().context("sh cannot be started")?;
         Ok(Self(child))
+    }
+
+    /// Waits until the program ends by itself.
+    pub(crate) fn wait(mut self, limit: Duration) -> Result<()> {
+        wait_for("a program to end", limit, || Ok(self.0.try_wait()?.map(drop)))
     }
 }
 

@@ -146,6 +146,9 @@ fn deletion_leaves_nothing() -> Result<()> {
             Ok((sync::state(&mut lab.b)?["status"] == "not_configured").then_some(()))
         })?;
         assert!(data::has_bookmark(&mut lab.b, url)?);
+        for chore in ["empty-closed-stores", "purge-expired"] {
+            lab.server.run(&["chore", "run", chore])?;
+        }
         lab.server.stop();
         assert_eq!(
             holding(&folder, &[&ann.email, &uid, &client])?,
@@ -174,9 +177,10 @@ fn name_reaches_the_browser() -> Result<()> {
     })
 }
 
-/// Syncs until the browser has noticed that its session is gone.
+/// Syncs until the browser has noticed that its session is gone, which it does when it needs a new storage token.
 pub(super) fn until_login_failed(browser: &mut Browser) -> Result<()> {
     wait_for("the browser to ask for the password", sync::SYNC_LIMIT, || {
+        sync::expire_storage_token(browser)?;
         sync::sync(browser)?;
         Ok((sync::state(browser)?["status"] == "login_failed").then_some(()))
     })

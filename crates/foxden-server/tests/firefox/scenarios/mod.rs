@@ -5,5 +5,6 @@ mod alone;
 mod connect;
 mod keys;
 mod lost;
+mod public;
 mod sight;
 mod traps;
