@@ -5,7 +5,7 @@ use std::io::Read;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 
 use super::refusal::{Refusal, ResponseCode};
@@ -73,7 +73,8 @@ pub(super) fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes
         Coding::Plain => Ok(bytes),
         Coding::Gzip => {
             let mut plain = Vec::new();
-            let mut decoder = GzDecoder::new(&bytes[..]).take(limit as u64 + 1);
+            // Of several members one after the other, each is part of the body.
+            let mut decoder = MultiGzDecoder::new(&bytes[..]).take(limit as u64 + 1);
             decoder
                 .read_to_end(&mut plain)
                 .map_err(|_| Refusal::BadRequest(ResponseCode::Unspecified))?;
@@ -82,5 +83,53 @@ pub(super) fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes
             }
             Ok(plain.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn decoded(bytes: Vec<u8>, limit: usize) -> Result<Bytes, Refusal> {
+        decode(bytes.into(), Coding::Gzip, limit)
+    }
+
+    #[test]
+    fn a_body_in_several_members_is_read_to_its_end() {
+        let both = [gzip("{\"id\":\"a\"}\n"), gzip("{\"id\":\"b\"}\n")].concat();
+        assert_eq!(
+            decoded(both.clone(), 100).unwrap(),
+            "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"
+        );
+        // The limit holds for all of them together.
+        assert!(matches!(decoded(both, 12), Err(Refusal::TooLarge)));
+    }
+
+    #[test]
+    fn what_is_cut_or_followed_by_something_else_is_refused() {
+        let whole = gzip("[]");
+        let cut = whole[..whole.len() - 1].to_vec();
+        let followed = [whole, b"[]".to_vec()].concat();
+        for bytes in [cut, followed] {
+            assert!(matches!(decoded(bytes, 100), Err(Refusal::BadRequest(_))));
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_not_unfolded() {
+        let bomb = gzip(&"x".repeat(10_000_000));
+        assert!(bomb.len() < 100_000);
+        assert!(matches!(decoded(bomb, 1000), Err(Refusal::TooLarge)));
     }
 }
