@@ -1,7 +1,6 @@
 //! Storage tokens: made by the tokenserver, checked by storage nodes that share a secret with it.
 //!
 //! A token is an id and a key. The id is a signed statement of who may use which node until when; the
-
 //! key signs that client's requests. Both follow from the secret, so a node needs no table of tokens.
 
 #[cfg(test)]
