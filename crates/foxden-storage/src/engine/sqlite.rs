@@ -161,7 +161,11 @@ impl Engine for SqliteEngine {
         let file = &self.served(user).file;
         match detail {
             Detail::Times => file.times(user),
-            Detail::Full => file.full(user),
+            // Looks at whatever has expired in this file and is not purged yet, which may be much.
+            Detail::Full => {
+                let file = Arc::clone(file);
+                self.scanners.run(move || file.full(user)).await
+            }
         }
     }
 

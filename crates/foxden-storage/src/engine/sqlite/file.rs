@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use super::cache::{Cache, Ticket};
 use super::known::{Draft, Known};
 use super::open;
+use super::purge;
 use super::read::{self, Begin};
 use crate::command::Query;
 use crate::engine::EngineError;
@@ -124,18 +125,7 @@ impl DataFile {
         self.with_reader(|reader| {
             let _snapshot = Snapshot::take(reader)?;
             let mut draft = Draft::load(reader, user)?;
-            let mut expired = reader.prepare_cached(
-                "select count(*), sum(octet_length(payload)) from object indexed by object_expiry
-                 where expiry <= ?2 and owner = ?1",
-            )?;
-            for entry in &mut draft.entries {
-                let (count, bytes): (i64, Option<i64>) = expired
-                    .query_row((entry.owner, now.hundredths()), |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })?;
-                entry.listed.count = entry.listed.count.saturating_sub_signed(count);
-                entry.listed.bytes = entry.listed.bytes.saturating_sub_signed(bytes.unwrap_or(0));
-            }
+            purge::discount(reader, user, &mut draft, now)?;
             let known = draft.freeze();
             Ok(known.summary(horizon.max(known.modified)))
         })

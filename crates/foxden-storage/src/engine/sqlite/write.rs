@@ -99,7 +99,7 @@ fn within_quota(
     let draft = work.draft(user)?;
     if draft.bytes() >= quota {
         // What has expired takes no space, though it may still lie there.
-        purge::clear_user(connection, draft, now)?;
+        purge::clear_user(connection, user, draft, now)?;
     }
     let bytes = draft.bytes();
     if bytes >= quota {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
 use crate::engine::Engine;
+use crate::engine::sqlite::purge::EXPIRED_OF_USER;
 use crate::engine::sqlite::select::{Leg, Place, Search, WHOLE};
 use crate::page::Budget;
 
@@ -173,6 +174,11 @@ fn walks_follow_their_index() {
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }
     }
+    let expired = plan(&file, &format!("select row {EXPIRED_OF_USER}"));
+    assert!(
+        expired.contains("SEARCH object USING INDEX object_expiry (expiry<?)"),
+        "{expired}"
+    );
     let one = plan(&file, "select row from object where owner = ?1 and id = ?2");
     assert!(one.contains("object_id (owner=? AND id=?)"), "{one}");
     drop(bench);
