@@ -12,9 +12,9 @@ pub(super) struct Damaged(pub(super) &'static str);
 /// Why a write cannot be served, or nobody can tell whether it happened.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Trouble {
-    #[error("the writing thread has ended")]
+    #[error("the writing thread has ended or failed")]
     NoWriter,
-    #[error("the reading threads have ended")]
+    #[error("the reading threads have ended or failed")]
     NoReader,
     #[error("the disk has not answered in time")]
     Silent,

@@ -1,6 +1,7 @@
 //! A few threads for long reads, so that they do not hold up the small ones.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,7 +34,10 @@ impl Scanners {
                 .name("sqlite-scan".into())
                 .spawn(move || {
                     while let Some(scan) = next(&scans) {
-                        scan();
+                        // It costs the one who asked; the thread goes on for all others.
+                        if catch_unwind(AssertUnwindSafe(scan)).is_err() {
+                            tracing::error!("a look panicked in a reading thread");
+                        }
                     }
                 })
         });

@@ -2,6 +2,7 @@
 //! once that is on the disk: many requests share one flush, and none waits for company.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -128,18 +129,26 @@ fn serve(mut hand: Hand, jobs: &Receiver<Job>, waiting_bytes: &AtomicUsize) {
             break;
         };
         match job {
-            Job::Alone(task) => task(&mut hand),
+            Job::Alone(task) => survive(|| task(&mut hand)),
             Job::Step(first) => {
                 let group = gather(first, jobs, &mut held);
                 let bytes = group.iter().map(|step| step.bytes()).sum();
                 waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                run(&mut hand, group);
+                survive(|| run(&mut hand, group));
             }
         }
         if held.is_none() {
             held = jobs.try_recv().ok();
         }
         hand.tend(held.is_none());
+    }
+}
+
+/// A panic costs those whose work it was, who are left without an answer, and the connection, whose closing
+/// undoes what was begun. The hand opens another, and everybody else is served.
+fn survive(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("a change panicked in the writing thread");
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Bench, Folder, START, name, patch, put};
 use crate::command::{Change, Detail, Guard, Target, Write};
 use crate::engine::sqlite::SqliteOptions;
 use crate::engine::sqlite::hand::Hand;
+use crate::engine::sqlite::work::Work;
 use crate::engine::{Engine, EngineError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,6 +102,26 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     assert_eq!(bench.ids(1).await, [""; 0]);
     bench.put(1, "b", "x").await.unwrap();
     assert_eq!(bench.ids(1).await, ["b"]);
+}
+
+/// What was begun is undone, whoever asked for it is told, and everybody else is served as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_the_writing_thread_harms_nobody_else() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "x").await.unwrap();
+    let half = |hand: &mut Hand| -> Result<(), EngineError> {
+        let halfway = |work: &mut Work<'_>| -> Result<(), EngineError> {
+            work.connection.execute("delete from object", ())?;
+            panic!("on purpose")
+        };
+        Ok(hand.transact(halfway)?)
+    };
+    let failed = bench.engine.files[0].writer.run(half).await;
+    assert!(matches!(failed, Err(EngineError::Unavailable(_))), "{failed:?}");
+    bench.put(1, "b", "y").await.unwrap();
+    assert_eq!(bench.ids(1).await, ["b", "a"]);
+    assert!(bench.engine.check().await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
