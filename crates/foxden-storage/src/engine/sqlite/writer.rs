@@ -63,7 +63,9 @@ impl Writer {
     /// Has a command carried out and waits until it is on the disk.
     pub(super) async fn ask<C: Command>(&self, user: UserId, command: C) -> Result<C::Answer, EngineError> {
         let bytes = command.bytes();
-        if self.waiting_bytes.load(Ordering::Relaxed) + bytes > QUEUE_BYTES {
+        let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed);
+        // Alone, a command may wait whatever it brings: refused, it would come again and again for nothing.
+        if waiting_bytes > 0 && waiting_bytes + bytes > QUEUE_BYTES {
             return Err(EngineError::Busy);
         }
         let (waiting, mut answer, claim) = Waiting::new(user, command);

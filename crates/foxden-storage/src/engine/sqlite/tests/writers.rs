@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use foxden_model::{ManualClock, SyncTime, UserId};
 
 use super::{Bench, Folder, START, name, patch, put};
-use crate::command::{Change, Detail, Guard, Target, Write};
+use crate::command::{Change, Detail, Guard, Patch, Target, Write};
 use crate::engine::sqlite::SqliteOptions;
 use crate::engine::sqlite::hand::Hand;
+use crate::engine::sqlite::step::Command;
 use crate::engine::sqlite::work::Work;
 use crate::engine::{Engine, EngineError};
 
@@ -122,6 +123,35 @@ async fn a_panic_in_the_writing_thread_harms_nobody_else() {
     bench.put(1, "b", "y").await.unwrap();
     assert_eq!(bench.ids(1).await, ["b", "a"]);
     assert!(bench.engine.check().await.is_ok());
+}
+
+/// A command that brings more than may wait is carried out when nothing else waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
+    struct Huge;
+
+    impl Command for Huge {
+        type Answer = ();
+
+        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        fn patches(&self) -> &[Patch] {
+            &[]
+        }
+
+        fn bytes(&self) -> usize {
+            1 << 30
+        }
+    }
+
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    for _ in 0..2 {
+        let answer = bench.engine.files[0].writer.ask(UserId(1), Huge).await;
+        assert!(answer.is_ok(), "{answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
