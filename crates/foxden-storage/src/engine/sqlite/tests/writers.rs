@@ -16,6 +16,9 @@ use crate::engine::sqlite::step::Command;
 use crate::engine::sqlite::work::Work;
 use crate::engine::{Engine, EngineError};
 
+/// Short enough to wait it out, and long enough for a commit on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_many_users_share_commits_and_all_succeed() {
     let folder = Folder::new();
@@ -91,7 +94,7 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     let folder = Folder::new();
     let options = SqliteOptions {
         files: 1,
-        patience: Duration::from_millis(10),
+        patience: PATIENCE,
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
