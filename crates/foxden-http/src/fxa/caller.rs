@@ -188,6 +188,15 @@ impl<P: Purpose> Caller for Holder<P> {
 }
 
 impl DeviceCaller {
+    /// The owner, if its session is confirmed: before that it may register a device and no more. A refresh
+    /// token was granted to one that was.
+    pub(super) fn confirmed(&self) -> Result<DeviceOwner<'_>, Refusal> {
+        if let Self::Session(session) = self {
+            session.require_verified()?;
+        }
+        Ok(self.owner())
+    }
+
     /// The owner of the device, as the accounts know it.
     pub(super) const fn owner(&self) -> DeviceOwner<'_> {
         match self {

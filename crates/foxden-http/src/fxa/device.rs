@@ -4,13 +4,13 @@ mod wire;
 
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
-use foxden_accounts::{Detach, DeviceId, Invocation, Session};
+use foxden_accounts::{Detach, DeviceId, Invocation};
 use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
 use super::ask::Ask;
-use super::caller::DeviceCaller;
+use super::caller::{DeviceCaller, Verified};
 use super::refusal::Refusal;
 use wire::{AttachedAnswer, CommandsAnswer, DeviceAnswer, ListedDevice, read_patch};
 
@@ -36,20 +36,21 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<ListedDevice>>, Refusal> {
     let since = ask.number("filterIdleDevicesTimestamp")?;
     let since = since.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
-    let devices = fxa.accounts.devices(ask.by.owner(), since).await?;
+    let devices = fxa.accounts.devices(ask.by.confirmed()?, since).await?;
     Ok(Json(devices.into_iter().map(ListedDevice::from).collect()))
 }
 
 /// `POST /v1/account/device/destroy`
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<DeviceCaller>) -> Result<Done, Refusal> {
     let device = DeviceId(ask.body.hex("id")?);
-    fxa.accounts.destroy_device(ask.by.owner(), device).await?;
+    fxa.accounts.destroy_device(ask.by.confirmed()?, device).await?;
     Ok(Done {})
 }
 
 /// `POST /v1/account/devices/notify`: taken and dropped, for nothing is pushed here. The payload's schema is
 /// not looked at: browsers send members that it does not name.
 pub(super) async fn notify(ask: Ask<DeviceCaller>) -> Result<Done, Refusal> {
+    ask.by.confirmed()?;
     match ask.body.get("to") {
         Some(Value::String(all)) if all == "all" => {}
         Some(Value::Array(_)) => {}
@@ -82,7 +83,7 @@ pub(super) async fn invoke(
         payload,
         ttl: ask.body.optional_number("ttl")?,
     };
-    fxa.accounts.invoke(ask.by.owner(), invocation).await?;
+    fxa.accounts.invoke(ask.by.confirmed()?, invocation).await?;
     Ok(Json(json!({ "enqueued": true, "notified": false })))
 }
 
@@ -94,7 +95,7 @@ pub(super) async fn commands(
     let (index, limit) = (ask.number("index")?, ask.number("limit")?);
     let page = fxa
         .accounts
-        .commands(ask.by.owner(), index.unwrap_or(0), limit)
+        .commands(ask.by.confirmed()?, index.unwrap_or(0), limit)
         .await?;
     Ok(Json(CommandsAnswer::new(page)?))
 }
@@ -102,16 +103,16 @@ pub(super) async fn commands(
 /// `GET /v1/account/attached_clients`, with the time to compare theirs with.
 pub(super) async fn attached(
     State(fxa): State<FxaState>,
-    ask: Ask<Session>,
+    ask: Ask<Verified>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<Vec<AttachedAnswer>>), Refusal> {
-    let clients = fxa.accounts.attached_clients(&ask.by).await?;
+    let clients = fxa.accounts.attached_clients(&ask.by.0).await?;
     let now = HeaderValue::from(fxa.clock.millis());
     let answers = clients.into_iter().map(AttachedAnswer::from).collect();
     Ok(([(HeaderName::from_static("x-timestamp"), now)], Json(answers)))
 }
 
 /// `POST /v1/account/attached_client/destroy`
-pub(super) async fn detach(State(fxa): State<FxaState>, ask: Ask<Session>) -> Result<Done, Refusal> {
+pub(super) async fn detach(State(fxa): State<FxaState>, ask: Ask<Verified>) -> Result<Done, Refusal> {
     let text = |name| Ok::<_, Refusal>(ask.body.optional_text(name)?.map(str::to_owned));
     let detach = Detach {
         session: text("sessionTokenId")?,
@@ -121,6 +122,6 @@ pub(super) async fn detach(State(fxa): State<FxaState>, ask: Ask<Session>) -> Re
     if detach.session.is_none() && detach.refresh_token.is_none() && detach.device.is_none() {
         return Err(Refusal::Missing("deviceId"));
     }
-    fxa.accounts.detach(&ask.by, &detach).await?;
+    fxa.accounts.detach(&ask.by.0, &detach).await?;
     Ok(Done {})
 }

@@ -8,6 +8,7 @@ use super::FxaState;
 use super::account::SignedInAnswer;
 use super::answer::{Done, Json};
 use super::ask::Ask;
+use super::caller::Verified;
 use super::refusal::Refusal;
 
 /// `POST /v1/session/reauth`
@@ -42,9 +43,9 @@ pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Session>) -> R
 /// `POST /v1/session/duplicate`
 pub(super) async fn duplicate(
     State(fxa): State<FxaState>,
-    ask: Ask<Session>,
+    ask: Ask<Verified>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
-    let signed_in = fxa.accounts.duplicate_session(&ask.by, &ask.visitor).await?;
+    let signed_in = fxa.accounts.duplicate_session(&ask.by.0, &ask.visitor).await?;
     Ok(Json(signed_in.into()))
 }
 
