@@ -218,3 +218,29 @@ fn a_password_may_be_any_text() {
     }
     program.stop();
 }
+
+/// A16.64, T12.49: a browser does several things at once when it is connected.
+#[test]
+fn what_happens_at_once_happens_once() {
+    let folder = Folder::new();
+    let program = Start::on(&folder).serve();
+    let server = Server::at(program.url());
+    let session = Session::sign_up(&server, ANN, "correct horse");
+    let at_once = |what: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(what))));
+    };
+    let device = json!({ "name": "laptop", "type": "desktop", "availableCommands": {} });
+    at_once(&|| {
+        let reply = session.send(Call::post("/v1/account/device", &device));
+        reply.expect(200);
+    });
+    let browser = session.connect("laptop");
+    assert_eq!(browser.devices().len(), 1);
+
+    let access = browser.access_token(OLDSYNC).expect(200).text_of("access_token");
+    at_once(&|| {
+        browser.ask_tokenserver_with(&access).expect(200);
+    });
+    assert_eq!(browser.store().uid(), browser.store().uid());
+    program.stop();
+}

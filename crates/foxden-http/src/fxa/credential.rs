@@ -64,6 +64,8 @@ impl<'a> Presented<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(value: &str) -> String {
@@ -105,5 +107,12 @@ mod tests {
     fn a_hawk_header_names_its_key() {
         let header = r#"Hawk id="abc", ts="1", nonce="n", mac="m""#;
         assert_eq!(read(header), "hawk abc");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(Bearer |bearer fxs_|Hawk )?[ -~]{0,200}") {
+            read(&text);
+        }
     }
 }

@@ -93,6 +93,8 @@ pub(super) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -118,6 +120,15 @@ mod tests {
         assert_eq!(parse_hex::<2>("aBcD"), Some([0xab, 0xcd]));
         for text in ["", "abc", "abcde", "abcdef", "ab d", "é0é"] {
             assert_eq!(parse_hex::<2>(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(members) = Members::parse(&body) {
+                prop_assert!(members.hex::<32>("authPW").is_err());
+            }
         }
     }
 }

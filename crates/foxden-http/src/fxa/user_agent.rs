@@ -56,6 +56,8 @@ impl Browser {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -74,6 +76,13 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Browser::read(text).describe().as_deref(), words, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(Firefox/|FxiOS/|Version/)?\\PC{0,40}") {
+            prop_assert!(Browser::read(&text).name.len() < 32);
         }
     }
 }

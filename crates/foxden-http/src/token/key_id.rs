@@ -60,6 +60,8 @@ fn parse(text: &str) -> Result<KeyId, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read_both(key_id: Option<&str>, client_state: Option<&str>) -> Result<KeyId, Refusal> {
@@ -114,6 +116,15 @@ mod tests {
         for bad in ["state!", &"a".repeat(33)] {
             let refused = read_both(good, Some(bad));
             assert!(matches!(refused, Err(Refusal::BadClientState)), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(key_id in "[ -~]{0,60}", client_state in "[ -~]{0,40}") {
+            if let Ok(read) = read_both(Some(&key_id), Some(&client_state)) {
+                prop_assert!((1..=LONGEST).contains(&read.client_state.len()));
+            }
         }
     }
 }
