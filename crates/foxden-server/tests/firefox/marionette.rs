@@ -169,6 +169,11 @@ impl Marionette {
         Ok(value.as_str().map(str::to_owned))
     }
 
+    /// What a person reads there.
+    pub(crate) fn text(&mut self, element: &Element) -> Result<String> {
+        text(&self.value("WebDriver:GetElementText", json!({"id": element.0}))?)
+    }
+
     pub(crate) fn is_shown(&mut self, element: &Element) -> Result<bool> {
         let params = json!({"id": element.0});
         let value = self.value("WebDriver:IsElementDisplayed", params)?;

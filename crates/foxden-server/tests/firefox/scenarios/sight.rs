@@ -1,9 +1,10 @@
 //! Every page, as different people see it: pictures are kept, faults are counted.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::browser::{Browser, PLAIN_HOST};
+use crate::evidence::{artefacts, picture};
 use crate::lab::scenario;
 use crate::looks::{clear_console, console_errors, look};
 use crate::page::{self, Person};
@@ -29,6 +30,9 @@ const STEPPED: [(&str, &str); 4] = [
     ("reset", "/reset_password"),
     ("invite", "/invite#no-such-code"),
 ];
+
+/// The preference that switches script off.
+const SCRIPT: &str = "javascript.enabled";
 
 /// What has no steps looks right in both schemes at every width, and breaks no rule of its policy.
 #[test]
@@ -118,6 +122,35 @@ fn foreign_name_is_explained() -> Result<()> {
         assert!(said.contains(PLAIN_HOST) || said.contains("public"), "{said}");
         no_faults(&look(&mut lab.a, "foreign-name")?)
     })
+}
+
+/// With script off the front page shows all its steps, and pages that make keys say why they need it.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn pages_help_without_script() -> Result<()> {
+    scenario("sight-no-script", |lab| {
+        lab.a.set_pref(SCRIPT, json!(false))?;
+        lab.a.wire.navigate(&lab.server.url)?;
+        let front = text(&mut lab.a, "main")?;
+        assert!(front.contains("identity.fxaccounts.autoconfig.uri"), "{front}");
+        assert!(front.contains(&lab.server.url), "{front}");
+        for (name, path) in STEPPED {
+            let url = format!("{}{path}", lab.server.url);
+            lab.a.wire.navigate(&url)?;
+            let said = text(&mut lab.a, "noscript")?;
+            assert!(said.contains("needs its script"), "{path}: {said}");
+            let file = format!("screenshots/no-script-{name}.png");
+            picture(&mut lab.a, &artefacts().join(file))?;
+        }
+        lab.a.set_pref(SCRIPT, Value::Null)
+    })
+}
+
+/// The words of what fits, read without the page's help.
+fn text(browser: &mut Browser, css: &str) -> Result<String> {
+    let element = browser.wire.find(css)?;
+    let element = element.with_context(|| format!("the page has no {css}"))?;
+    browser.wire.text(&element)
 }
 
 /// The steps of the page in front.
