@@ -114,7 +114,7 @@ fn code(said: &str) -> Option<&str> {
         .find(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Scenario 12. The account is deleted: both browsers are signed out and keep what they have, and no file of the
+/// Scenario 12, A16.59. The account is deleted: both browsers are signed out and keep what they have, and no file of the
 /// server holds anything of it any more.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]

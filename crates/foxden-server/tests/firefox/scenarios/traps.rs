@@ -59,7 +59,7 @@ fn typing_mistakes_are_said() -> Result<()> {
     })
 }
 
-/// Scenario 6. The flow in the address died, since the browser began another one: the page begins its own.
+/// Scenario 6, A16.57. The flow in the address died, since the browser began another one: the page begins its own.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn stale_flow_is_replaced() -> Result<()> {
@@ -103,7 +103,7 @@ fn merge_dialog_is_waited_for() -> Result<()> {
     })
 }
 
-/// Scenario 14. Somebody else signed in meanwhile: the page refuses, and the browser stays with this server.
+/// Scenario 14, A16.56. Somebody else signed in meanwhile: the page refuses, and the browser stays with this server.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn second_account_is_refused() -> Result<()> {
@@ -137,7 +137,7 @@ fn second_account_is_refused() -> Result<()> {
     })
 }
 
-/// Scenario 15. The push service cannot be reached, which takes Firefox ten seconds to find out: the page waits
+/// Scenario 15, A16.58. The push service cannot be reached, which takes Firefox ten seconds to find out: the page waits
 /// and says so.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
@@ -155,7 +155,7 @@ fn unreachable_push_service_is_waited_for() -> Result<()> {
     })
 }
 
-/// Scenario 17. A page opened by its address cannot talk to the browser and says what to do instead.
+/// Scenario 17, A16.55. A page opened by its address cannot talk to the browser and says what to do instead.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn typed_address_explains_itself() -> Result<()> {
@@ -189,7 +189,7 @@ fn plain_http_explains_itself() -> Result<()> {
     })
 }
 
-/// The server gets another port and another name: the browser, told so and signed in again, finds the same
+/// A16.72. The server gets another port and another name: the browser, told so and signed in again, finds the same
 /// store with all that was in it.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
@@ -212,5 +212,64 @@ fn moved_server_keeps_everything() -> Result<()> {
         }
 
         sync::sync_until(&mut lab.b, "the bookmark", |b| data::has_bookmark(b, url))
+    })
+}
+
+/// A16.60. The tab is closed after the browser got its session and before it got its key: signing in once more
+/// completes it.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn half_a_sign_in_is_completed() -> Result<()> {
+    scenario("half-way", |lab| {
+        let ann = Person::ann();
+        page::open_sign_in(&mut lab.a, &lab.server.url)?;
+        page::make_account(&mut lab.a, &ann)?;
+        page::wait_for_step(&mut lab.a, "choose")?;
+        let close = r#"
+            const tab = gBrowser.selectedTab;
+            gBrowser.addTrustedTab("about:blank", { inBackground: true });
+            const observer = { observe() {
+                Services.obs.removeObserver(observer, "fxaccounts:onlogin");
+                gBrowser.removeTab(tab);
+            } };
+            Services.obs.addObserver(observer, "fxaccounts:onlogin");"#;
+        lab.a.wire.chrome(close, json!(null))?;
+        page::submit(&mut lab.a)?;
+        wait_for("the browser to have its session", page::STEP_LIMIT, || {
+            let state = sync::state(&mut lab.a)?;
+            Ok((state["status"] != "not_configured").then_some(()))
+        })?;
+        let handles = lab.a.wire.handles()?;
+        lab.a.wire.switch_to(handles.first().context("a tab is left")?)?;
+        assert_ne!(sync::state(&mut lab.a)?["hasSyncKeys"], true);
+
+        page::open_sign_in(&mut lab.a, &lab.server.url)?;
+        page::wait_for_step(&mut lab.a, "already")?;
+        page::press(&mut lab.a, "#once-more")?;
+        page::wait_for_step(&mut lab.a, "again")?;
+        page::give_password(&mut lab.a, &ann)?;
+        page::wait_until_connected(&mut lab.a)?;
+        sync::wait_for_first_sync(&mut lab.a)
+    })
+}
+
+/// A16.61. Settings asked for one account while the browser belongs to another: nothing of the other is shown.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn settings_of_another_account_ask_who_it_is() -> Result<()> {
+    scenario("other-settings", |lab| {
+        let ann = Person::ann();
+        lab.sign_up_in_a(&ann)?;
+        let uid = "0f".repeat(16);
+        let address = format!("{}/settings?uid={uid}&email=bea@example.org", lab.server.url);
+
+        lab.a.wire.navigate(&address)?;
+
+        page::wait_for_step(&mut lab.a, "sign-in")?;
+        let shown = page::words(&mut lab.a, "main")?;
+        assert!(!shown.contains(&ann.email), "{shown}");
+        let script = "return document.getElementById('email').value;";
+        assert_eq!(lab.a.wire.content(script, json!(null))?, json!("bea@example.org"));
+        Ok(())
     })
 }
