@@ -13,8 +13,8 @@ use crate::engine::EngineError;
 
 /// The rows one bite removes at most.
 pub(super) const BITE: u64 = 1000;
-/// A part may hold megabytes, so fewer of them make a bite.
-const PARTS: u64 = 8;
+/// The bytes after which a bite ends: what is removed is overwritten, and goes through the log for that.
+const BITE_BYTES: i64 = 4 << 20;
 /// The pages one step of vacuuming frees at most.
 const VACUUM_PAGES: i64 = 128;
 /// Free pages that may stay, so that a busy file does not shrink and grow all the time: so many, and
@@ -64,14 +64,16 @@ fn expired(work: &mut Work<'_>, most: u64) -> Result<u64, EngineError> {
         "select row, owner, octet_length(payload) from object indexed by object_expiry
          where expiry <= ?1 order by expiry limit ?2",
     )?;
-    let found = find.query_map((now, most.cast_signed()), |row| {
-        Ok(Expired {
-            row: row.get(0)?,
-            owner: row.get(1)?,
-            bytes: row.get(2)?,
-        })
-    })?;
-    let found: Vec<Expired> = found.collect::<Result<_, _>>()?;
+    let mut rows = find.query((now, most.cast_signed()))?;
+    let (mut found, mut taken) = (Vec::new(), 0);
+    while taken < BITE_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let (row, owner, bytes) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        taken += bytes;
+        found.push(Expired { row, owner, bytes });
+    }
+    drop(rows);
     let mut lost: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut delete = connection.prepare_cached("delete from object where row = ?1")?;
     for expired in &found {
@@ -100,19 +102,18 @@ fn user_of(connection: &Connection, owner: i64) -> rusqlite::Result<Option<UserI
 
 fn dropped(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
     let mut find = connection.prepare_cached("select owner from dropped limit 1")?;
-    let mut removed = 0;
-    while removed < most {
+    let (mut removed, mut taken) = (0, 0);
+    while removed < most && taken < BITE_BYTES {
         let Some(owner) = find.query_row((), |row| row.get::<_, i64>(0)).optional()? else {
             break;
         };
-        let left = most - removed;
-        let rows = connection
-            .prepare_cached(
-                "delete from object where row in (select row from object where owner = ?1 limit ?2)",
-            )?
-            .execute((owner, left.cast_signed()))? as u64;
-        removed += rows;
-        if rows < left {
+        let objects = Belongings {
+            find: "select row, octet_length(payload) from object where owner = ?1 limit ?2",
+            delete: "delete from object where row = ?1",
+        };
+        let gone = objects.remove(connection, owner, most - removed, &mut taken)?;
+        removed += gone.rows;
+        if !gone.has_more {
             connection
                 .prepare_cached("delete from dropped where owner = ?1")?
                 .execute([owner])?;
@@ -132,20 +133,48 @@ fn dead_batch(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::Re
         .query_row([batch::newest_dead(now)], |row| row.get::<_, i64>(0))
         .optional()?;
     let Some(key) = dead else { return Ok(0) };
-    // The batch itself is a row as well, so that one of the rows is kept for it.
-    let most = most.min(PARTS);
-    let parts = connection
-        .prepare_cached(
-            "delete from part where number in (select number from part where batch = ?1 limit ?2)",
-        )?
-        .execute((key, most.cast_signed()))? as u64;
-    if parts < most {
-        connection
-            .prepare_cached("delete from batch where key = ?1")?
-            .execute([key])?;
-        return Ok(parts + 1);
+    let parts = Belongings {
+        find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",
+        delete: "delete from part where number = ?1",
+    };
+    let gone = parts.remove(connection, key, most, &mut 0)?;
+    if gone.has_more {
+        return Ok(gone.rows);
     }
-    Ok(parts)
+    connection
+        .prepare_cached("delete from batch where key = ?1")?
+        .execute([key])?;
+    // The batch itself is a row as well.
+    Ok(gone.rows + 1)
+}
+
+/// Statements by which what belongs to one owner or batch is found, with its bytes, and removed.
+struct Belongings {
+    find: &'static str,
+    delete: &'static str,
+}
+
+impl Belongings {
+    /// Removes some of what belongs together: so many rows, until so much is taken that a bite is full.
+    fn remove(&self, connection: &Connection, of: i64, most: u64, taken: &mut i64) -> rusqlite::Result<Bite> {
+        let mut find = connection.prepare_cached(self.find)?;
+        let mut rows = find.query((of, most.cast_signed()))?;
+        let mut found: Vec<i64> = Vec::new();
+        while *taken < BITE_BYTES
+            && let Some(row) = rows.next()?
+        {
+            found.push(row.get(0)?);
+            *taken += row.get::<_, i64>(1)?;
+        }
+        drop(rows);
+        let mut delete = connection.prepare_cached(self.delete)?;
+        for row in &found {
+            delete.execute([row])?;
+        }
+        let rows = found.len() as u64;
+        let has_more = rows == most || *taken >= BITE_BYTES;
+        Ok(Bite { rows, has_more })
+    }
 }
 
 /// Removes what has expired of one user, so that a write is not refused because of it.

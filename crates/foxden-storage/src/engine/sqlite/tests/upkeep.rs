@@ -149,6 +149,55 @@ async fn purging_removes_what_nobody_sees_from_the_file() {
     assert_eq!(count("select bytes from collection"), 1);
 }
 
+/// Writers wait for a bite, so it is bounded in bytes as well as in rows.
+#[tokio::test]
+async fn a_bite_of_large_objects_is_a_small_one() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let payload = "x".repeat(1_000_000);
+    let mut objects: Vec<_> = ["a", "b", "c", "d", "e", "f", "g"]
+        .map(|id| patch(id, &payload))
+        .into();
+    for (at, collection) in ["expired", "dropped"].into_iter().enumerate() {
+        for patch in &mut objects {
+            patch.ttl = if at == 0 { Ttl::In(1) } else { Ttl::Never };
+        }
+        let change = Change::Upsert {
+            collection: name(collection),
+            patches: objects.clone(),
+        };
+        bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
+    }
+    let delete = Change::DeleteCollection {
+        collection: name("dropped"),
+        keeps_name: false,
+    };
+    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
+    for _ in 0..2 {
+        let part = BatchPart {
+            collection: name("history"),
+            batch: None,
+            guard: None,
+            patches: objects.clone(),
+            max_objects: 10,
+            max_bytes: 10_000_000,
+        };
+        bench.engine.stage(UserId(1), part).await.unwrap();
+    }
+    bench.clock.advance_millis(3 * 60 * 60 * 1000);
+    let mut bites = Vec::new();
+    loop {
+        let bite = bench.engine.files[0].writer.run(|hand| hand.bite(1000)).await;
+        let bite = bite.unwrap();
+        bites.push(bite.rows);
+        if !bite.has_more {
+            break;
+        }
+    }
+    // Five objects of each kind and one part; then the rest, with the marks of collection and batch.
+    assert_eq!(bites, [5 + 5 + 1, 2 + 2 + 1 + 1, 1, 1]);
+}
+
 /// A statement that sorts or scans where an index has the order would be right and a thousand times
 /// slower, so that no other test sees it.
 #[test]
