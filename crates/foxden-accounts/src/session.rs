@@ -152,13 +152,16 @@ impl Accounts {
         self.delete_session(session, &secret::hash(&other.0)).await
     }
 
-    /// A new session like this one.
+    /// A new session like this one, which must not have ended meanwhile: what a new password ends would live on.
     pub async fn duplicate_session(
         &self,
         session: &Session,
         visitor: &Visitor,
     ) -> Result<SignedIn, AccountError> {
         let tx = self.0.database.begin().await?;
+        if session::get(&tx, &session.public_id).await?.is_none() {
+            return Err(AccountError::UnknownToken);
+        }
         let token = self
             .insert_session(
                 &tx,

@@ -247,9 +247,10 @@ async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_th
         .await;
     assert!(matches!(granted, Err(AccountError::UnknownToken)));
 
-    lab.accounts.remove_account(ANN).await.unwrap();
     let copy = lab.accounts.duplicate_session(&session, &at_home()).await;
     assert!(matches!(copy, Err(AccountError::UnknownToken)));
+
+    lab.accounts.remove_account(ANN).await.unwrap();
     let picture = lab
         .accounts
         .set_avatar(session.account, b"\xff\xd8\xff".to_vec())
