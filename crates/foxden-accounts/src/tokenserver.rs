@@ -8,9 +8,9 @@ use ring::hmac;
 
 use crate::register::node::NodeRow;
 use crate::register::store::StoreRow;
-use crate::register::{node, store};
+use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
-use crate::{AccountError, Accounts, NewUsers, StateFault, TokenError};
+use crate::{AccountError, AccountId, Accounts, NewUsers, StateFault, TokenError};
 
 /// The generation of an account that is gone for good.
 const RETIRED: i64 = i64::MAX;
@@ -95,7 +95,9 @@ impl Accounts {
         if key_id.client_state.len() > STATE || key_id.keys_changed_at < 0 {
             return Err(TokenError::InvalidCredentials);
         }
+        let is_own = identity.issuer == self.issuer();
         let request = Request {
+            own: AccountId::from_hex(&identity.fxa_uid).filter(|_| is_own),
             email: format!("{}@{}", identity.fxa_uid, identity.issuer),
             generation: identity.generation.unwrap_or(0),
             keys_changed_at: key_id.keys_changed_at,
@@ -183,6 +185,12 @@ impl Accounts {
         if self.0.options.new_users == NewUsers::Refused {
             return Err(TokenError::NewUsersDisabled);
         }
+        // An account of ours may have been removed since its token was verified; its stores went with it.
+        if let Some(own) = request.own
+            && account::by_id(tx, own).await?.is_none()
+        {
+            return Err(TokenError::InvalidCredentials);
+        }
         let row = StoreRow {
             uid: UserId(0),
             service: self.0.settings.service,
@@ -244,6 +252,8 @@ impl Accounts {
 
 /// What a client asks for; 0 and empty: not said.
 struct Request {
+    /// The account, if it is one of ours.
+    own: Option<AccountId>,
     email: String,
     generation: i64,
     keys_changed_at: i64,

@@ -415,6 +415,24 @@ async fn a_token_of_ours_stands_for_its_account() {
 }
 
 #[tokio::test]
+async fn an_account_removed_since_its_token_was_verified_gets_no_store() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let token = lab.access_token(&session).await;
+    let identity = lab.accounts.verify_bearer(&token).await.unwrap();
+    lab.accounts.remove_account(ANN).await.unwrap();
+
+    let key_id = KeyId {
+        keys_changed_at: START,
+        client_state: vec![1; 16],
+    };
+    let refused = lab.accounts.assign(&identity, &key_id).await;
+
+    assert!(matches!(refused, Err(TokenError::InvalidCredentials)));
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 0);
+}
+
+#[tokio::test]
 async fn bad_tokens_and_those_without_the_scope_are_refused() {
     use foxden_accounts::{AccessType, Grant};
     let lab = Lab::new().await;
