@@ -29,6 +29,8 @@ pub(crate) enum Counted {
     Code(u64),
     /// Resets begun, by address.
     Reset(u64),
+    /// Resets begun from a network, whatever the address: else anybody could push out all other counters.
+    ResetFrom(Network),
     /// Codes, links and invitations that were wrong.
     Guess(Network),
 }
@@ -72,7 +74,7 @@ impl Counted {
             Self::FailedLogin(..) => (10, QUARTER),
             Self::FailedFrom(_) => (60, QUARTER),
             Self::Creation(_) => (5, HOUR),
-            Self::Status(_) | Self::Guess(_) => (30, QUARTER),
+            Self::Status(_) | Self::Guess(_) | Self::ResetFrom(_) => (30, QUARTER),
             Self::Code(_) => (5, QUARTER),
             Self::Reset(_) => (5, DAY),
         }

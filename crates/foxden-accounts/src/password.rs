@@ -166,6 +166,8 @@ impl Accounts {
     ) -> Result<ResetStarted, AccountError> {
         let now = self.millis();
         let address = Address::new(address)?;
+        let network = Network::of(visitor.address);
+        self.0.limits.spend(Counted::ResetFrom(network), now)?;
         self.0.limits.spend(Counted::Reset(address.counted()), now)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let row = row.ok_or_else(|| AccountError::UnknownAccount {

@@ -102,6 +102,25 @@ async fn five_resets_a_day_are_begun_for_an_address() {
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
 }
 
+/// What is counted is bounded, so a counter for each address anybody names would make room for itself at the cost of
+/// those that count wrong passwords.
+#[tokio::test]
+async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let visitor = stranger("192.0.2.1");
+    for _ in 0..10 {
+        let wrong = lab.accounts.login(login(ANN, "wrong"), &visitor).await;
+        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    }
+    for number in 0..20_000 {
+        let address = format!("nobody{number}@example.org");
+        assert!(lab.accounts.forgot_password(&address, &visitor).await.is_err());
+    }
+    let refused = lab.accounts.login(login(ANN, PASSWORD), &visitor).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+}
+
 #[tokio::test]
 async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     let mut options = cheap();
