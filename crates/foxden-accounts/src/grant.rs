@@ -148,7 +148,6 @@ impl Accounts {
         token: &str,
         scope: &str,
         ttl: u64,
-        visitor: &Visitor,
     ) -> Result<Granted, AccountError> {
         let tx = self.0.database.begin().await?;
         let old = own_refresh(&tx, client, token).await?;
@@ -156,7 +155,12 @@ impl Accounts {
         let mut scopes = scope::parse(&old.scope)?;
         let wanted = scope::parse(scope)?;
         scope::require(client.scopes, &wanted)?;
-        let wants_session = scope::any_covers(&wanted, scope::SESSION);
+        // A session does more than a refresh token and would outlive it: it is had for a password, not for this.
+        if scope::any_covers(&wanted, scope::SESSION) {
+            return Err(AccountError::ScopesRefused {
+                scopes: scope::SESSION.to_owned(),
+            });
+        }
         for scope in wanted {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
@@ -168,15 +172,11 @@ impl Accounts {
             session_id: old.session_id.clone(),
             code_hash: old.code_hash.clone(),
         };
-        let mut granted = self.issue(&tx, &source, &scopes.join(" "), true, ttl).await?;
+        let granted = self.issue(&tx, &source, &scopes.join(" "), true, ttl).await?;
         if let Some(new) = &granted.refresh_token {
             device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
         }
         oauth::delete_refresh(&tx, &old.id_hash).await?;
-        if wants_session {
-            let auth_at = old.created_at / 1000;
-            granted.session_token = Some(self.insert_session(&tx, old.uid, auth_at, true, visitor).await?);
-        }
         tx.commit().await?;
         Ok(granted)
     }

@@ -292,7 +292,7 @@ impl Accounts {
                 self.grant_credentials(session, client, &scope, access_type, ttl, visitor)
                     .await
             }
-            Grant::Exchange { token, scope } => self.exchange(client, &token, &scope, ttl, visitor).await,
+            Grant::Exchange { token, scope } => self.exchange(client, &token, &scope, ttl).await,
         }
     }
 

@@ -455,6 +455,38 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
     assert_eq!(lab.session(&signed_in).await.account, session.account);
 }
 
+/// A refresh token that was stolen must not become a session, which does more and outlives it.
+#[tokio::test]
+async fn a_refresh_token_is_never_traded_for_a_session() {
+    let lab = Lab::new().await;
+    let session = lab.session(&lab.create(ANN).await).await;
+    let request = AuthorizationRequest {
+        client: ANDROID.to_owned(),
+        ..authorization()
+    };
+    let code = lab.accounts.authorize(&session, request).await.unwrap().code;
+    let request = TokenRequest {
+        client: Some(ANDROID.to_owned()),
+        ..by_code(&code.to_hex(), VERIFIER)
+    };
+    let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
+    let refresh = granted.refresh_token.unwrap().to_hex();
+    let exchange = TokenRequest {
+        client: None,
+        grant: Grant::Exchange {
+            token: refresh.clone(),
+            scope: "https://identity.mozilla.com/tokens/session".to_owned(),
+        },
+        ttl: None,
+    };
+
+    let refused = lab_grant(&lab.accounts, None, exchange).await;
+
+    assert!(matches!(refused, Err(AccountError::ScopesRefused { .. })));
+    assert!(lab.accounts.refresh_access(&refresh).await.is_ok());
+    assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 1);
+}
+
 #[tokio::test]
 async fn tokens_stand_in_the_register_as_hashes() {
     let lab = Lab::new().await;
