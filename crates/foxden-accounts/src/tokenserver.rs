@@ -139,6 +139,8 @@ impl Accounts {
         let Some(mut found) = Found::read(tx, service, &request.email).await? else {
             return self.take_in(tx, request, now).await;
         };
+        // The latest row is the current one, also where the clock was set back.
+        let now = now.max(found.current.created_at);
         let mut node = node::by_id(tx, found.current.nodeid).await?;
         let is_lost = found.current.replaced_at.is_some() || node.is_none();
         if is_lost && found.current.generation < RETIRED {

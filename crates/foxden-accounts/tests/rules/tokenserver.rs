@@ -293,6 +293,17 @@ async fn a_replaced_store_makes_way_for_a_new_one_with_the_same_keys() {
 }
 
 /// T12.35.
+/// Where the clock was set back, the row that a replaced one makes way for still counts as the later of the two.
+#[tokio::test]
+async fn a_clock_that_was_set_back_gives_one_new_store_and_not_one_for_each_request() {
+    let lab = Lab::new().await;
+    let later = START + 60_000;
+    let old = lab.seed_at(1234, Some(1234), "aaaa", later, Some(later)).await;
+    let new = lab.uid((1234, 1234, "aaaa")).await;
+    assert_ne!(new, old);
+    assert_eq!(lab.uid((1234, 1234, "aaaa")).await, new);
+}
+
 #[tokio::test]
 async fn a_store_whose_node_is_gone_is_made_anew_elsewhere() {
     let lab = Lab::new().await;
