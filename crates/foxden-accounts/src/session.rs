@@ -220,6 +220,13 @@ impl Accounts {
             if row.verifier.is_none() {
                 return Err(AccountError::NoPassword);
             }
+            // The password was changed between the two questions: what is proven must be what the row holds.
+            if person
+                .as_ref()
+                .is_some_and(|person| person.verifier != row.verifier)
+            {
+                return Err(AccountError::Busy);
+            }
         }
         // Counted before the slow part, so that many at once cannot slip past; taken back when it was right.
         for counter in counters {
