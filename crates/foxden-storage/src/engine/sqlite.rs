@@ -30,13 +30,14 @@ mod tests;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use foxden_model::{Chance, Clock, UserId};
 
 use self::checkpoint::{Checkpointer, Checkpoints};
+use self::fault::Trouble;
 use self::file::{DataFile, Outside, Recalled};
 use self::hand::Hand;
 pub use self::open::OpenError;
@@ -71,6 +72,22 @@ pub struct SqliteEngine {
     checkpoints: Checkpoints,
     _checkpointer: Checkpointer,
     next_to_purge: AtomicUsize,
+    health: Health,
+}
+
+/// The checks that were made. Anybody may ask for one without a token, and each asks every writing thread:
+/// so there is one at a time, and who waited for it shares the next.
+#[derive(Default)]
+struct Health {
+    begun: AtomicU64,
+    last: tokio::sync::Mutex<Checked>,
+}
+
+/// How a check ended.
+#[derive(Default)]
+struct Checked {
+    number: u64,
+    is_sound: bool,
 }
 
 /// A file and its writer.
@@ -128,11 +145,20 @@ impl SqliteEngine {
             checkpoints,
             _checkpointer: checkpointer,
             next_to_purge: AtomicUsize::new(0),
+            health: Health::default(),
         })
     }
 
     fn served(&self, user: UserId) -> &Served {
         &self.files[place_of(user, self.files.len())]
+    }
+
+    async fn check_files(&self) -> Result<(), EngineError> {
+        for served in &self.files {
+            served.file.check()?;
+            served.writer.run(Hand::check).await?;
+        }
+        Ok(())
     }
 
     /// Gives free pages of a file back, some steps' worth; says whether more should be.
@@ -219,11 +245,23 @@ impl Engine for SqliteEngine {
     }
 
     async fn check(&self) -> Result<(), EngineError> {
-        for served in &self.files {
-            served.file.check()?;
-            served.writer.run(Hand::check).await?;
+        let asked = self.health.begun.load(Ordering::SeqCst);
+        let mut last = self.health.last.lock().await;
+        // It began after this was asked, so it answers this as well.
+        if last.number > asked {
+            return if last.is_sound {
+                Ok(())
+            } else {
+                Err(Trouble::Unsound.into())
+            };
         }
-        Ok(())
+        let number = self.health.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let result = self.check_files().await;
+        *last = Checked {
+            number,
+            is_sound: result.is_ok(),
+        };
+        result
     }
 }
 

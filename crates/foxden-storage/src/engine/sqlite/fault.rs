@@ -22,6 +22,8 @@ pub(super) enum Trouble {
     NotCommitted(Option<ErrorCode>),
     #[error("the commit failed and its outcome is unknown")]
     Unknown,
+    #[error("the last check has failed")]
+    Unsound,
 }
 
 impl From<rusqlite::Error> for EngineError {

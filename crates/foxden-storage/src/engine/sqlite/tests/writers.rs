@@ -1,6 +1,7 @@
 //! Many writers at once, and writers that wait too long.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use foxden_model::{ManualClock, SyncTime, UserId};
 
 use super::{Bench, Folder, START, name, patch, put};
 use crate::command::{Change, Detail, Guard, Patch, Target, Write};
-use crate::engine::sqlite::SqliteOptions;
 use crate::engine::sqlite::hand::Hand;
 use crate::engine::sqlite::step::Command;
 use crate::engine::sqlite::work::Work;
+use crate::engine::sqlite::{Checked, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
 /// Short enough to wait it out, and long enough for a commit on a machine that has other work.
@@ -126,6 +127,37 @@ async fn a_panic_in_the_writing_thread_harms_nobody_else() {
     bench.put(1, "b", "y").await.unwrap();
     assert_eq!(bench.ids(1).await, ["b", "a"]);
     assert!(bench.engine.check().await.is_ok());
+}
+
+/// Anybody may ask for a check, so that many of them must not crowd out those who write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_checks_at_once_are_two() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let (first, second, third, fourth, ()) = tokio::join!(
+        biased;
+        bench.engine.check(),
+        bench.engine.check(),
+        bench.engine.check(),
+        bench.engine.check(),
+        async { release.send(()).unwrap() },
+    );
+    for answer in [first, second, third, fourth] {
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    // The one that was under way, and one for all who asked meanwhile.
+    assert_eq!(bench.engine.health.begun.load(Ordering::SeqCst), 2);
+    // One that failed answers those who waited for it; who asks later is not put off with it.
+    *bench.engine.health.last.lock().await = Checked {
+        number: 3,
+        is_sound: false,
+    };
+    let put_off = bench.engine.check().await;
+    assert!(matches!(put_off, Err(EngineError::Unavailable(_))), "{put_off:?}");
+    bench.engine.health.begun.store(3, Ordering::SeqCst);
+    assert!(bench.engine.check().await.is_ok());
+    held.join_all().await;
 }
 
 /// A command that brings more than may wait is carried out when nothing else waits.
