@@ -77,12 +77,21 @@ pub struct Network {
     bits: u8,
 }
 
+/// Under these, storage and tokens are found besides, so that what stands below either would be meant twice.
+const TAKEN_PATHS: [&str; 2] = ["/storage", "/token"];
+
 impl Server {
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let public_url = values.text("public_url")?.map(|text| {
-            text.parse()
-                .map_err(|error| values.wrong("public_url", format!("{error}")))
+            let url: PublicUrl = text
+                .parse()
+                .map_err(|error| values.wrong("public_url", format!("{error}")))?;
+            if TAKEN_PATHS.contains(&url.path()) {
+                let why = format!("its path may not be {}, which is served already", url.path());
+                return Err(values.wrong("public_url", why));
+            }
+            Ok(url)
         });
         let networks = values.list("trusted_proxies");
         let networks = networks.iter().map(|text| {

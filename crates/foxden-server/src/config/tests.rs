@@ -137,6 +137,10 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
             "public_url (foxden.toml): it must begin with",
         ),
         (
+            "public_url = \"https://sync.example.org/storage/\"",
+            "public_url (foxden.toml): its path may not be /storage",
+        ),
+        (
             "[storage]\nurl = \"oracle://x\"",
             "storage.url (foxden.toml): it must begin with",
         ),
