@@ -224,6 +224,17 @@ async fn a_step_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_database_whose_file_is_spoilt_does_not_check_out() {
+    let folder = Folder::new();
+    let database = folder.open().await;
+    database.check().await.unwrap();
+    insert(&database, "Rex").await.unwrap();
+    database.checkpoint().await.unwrap();
+    std::fs::write(folder.file(), vec![b'x'; 64 * 1024]).unwrap();
+    assert!(matches!(database.check().await, Err(SqlError::Unavailable(_))));
+}
+
+#[tokio::test]
 async fn the_files_are_their_owners_alone() {
     let folder = Folder::new();
     std::fs::write(folder.file(), b"").unwrap();
