@@ -39,6 +39,7 @@ pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
     if surfaces.contains(&Surface::Ops) {
         router = router.merge(ops::router(OpsState {
             storage: house.storage.clone(),
+            accounts: house.accounts.clone(),
             version: VERSION,
         }));
     }

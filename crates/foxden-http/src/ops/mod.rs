@@ -12,6 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ use crate::wire::Note;
 pub struct OpsState {
     /// The storage whose health is shown, where this process has any.
     pub storage: Option<Storage>,
+    /// The accounts, where this process keeps them: tokens need them as objects need storage.
+    pub accounts: Option<Accounts>,
     /// What this program is.
     pub version: Version,
 }
@@ -101,10 +104,7 @@ async fn allow_any_origin(headers: HeaderMap) -> Response {
 
 /// `GET /__heartbeat__`
 async fn show_health(State(ops): State<OpsState>) -> Response {
-    let checked = match &ops.storage {
-        Some(storage) => storage.check().await,
-        None => Ok(()),
-    };
+    let illness = ops.find_illness().await;
     let quota = ops.storage.as_ref().and_then(Storage::quota);
     let mut health = Health {
         version: ops.version.version,
@@ -116,17 +116,27 @@ async fn show_health(State(ops): State<OpsState>) -> Response {
         database_msg: None,
         status: "Ok",
     };
-    match checked {
-        Ok(()) => json(StatusCode::OK, &health),
-        Err(error) => {
-            health.database = "Unknown";
-            health.database_msg = Some("the storage engine cannot serve");
-            health.status = "Err";
-            let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
-            let note = Note::refused(chain(&error));
-            response.extensions_mut().insert(note);
-            response
+    let Some((words, why)) = illness else {
+        return json(StatusCode::OK, &health);
+    };
+    health.database = "Unknown";
+    health.database_msg = Some(words);
+    health.status = "Err";
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
+    response.extensions_mut().insert(Note::refused(why));
+    response
+}
+
+impl OpsState {
+    /// What does not answer, in words for outsiders, and why, for the log.
+    async fn find_illness(&self) -> Option<(&'static str, String)> {
+        if let Some(storage) = &self.storage
+            && let Err(error) = storage.check().await
+        {
+            return Some(("the storage engine cannot serve", chain(&error)));
         }
+        let error = self.accounts.as_ref()?.check().await.err()?;
+        Some(("the register cannot serve", chain(&error)))
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
-use foxden_model::UserId;
+use foxden_accounts::{Options, Parts};
+use foxden_model::{ManualClock, SeededChance, UserId};
+use foxden_sql::Database;
 use foxden_storage::{
     BatchPart, Budget, Detail, Engine, EngineError, Limits, Page, Purged, Query, Staged, Summary, Write,
     Written,
@@ -46,6 +48,15 @@ impl Engine for Broken {
 }
 
 async fn ask(storage: Option<Storage>, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
+    ask_of(storage, None, method, path).await
+}
+
+async fn ask_of(
+    storage: Option<Storage>,
+    accounts: Option<Accounts>,
+    method: &str,
+    path: &str,
+) -> (StatusCode, HeaderMap, String) {
     let version = Version {
         source: "https://example.org/foxden",
         version: "1.2.3",
@@ -58,10 +69,12 @@ async fn ask(storage: Option<Storage>, method: &str, path: &str) -> (StatusCode,
         .header(ORIGIN, "localhost")
         .body(Body::empty())
         .unwrap();
-    let response = router(OpsState { storage, version })
-        .oneshot(request)
-        .await
-        .unwrap();
+    let state = OpsState {
+        storage,
+        accounts,
+        version,
+    };
+    let response = router(state).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (
@@ -97,6 +110,40 @@ async fn a_server_whose_storage_is_gone_says_so_and_no_more() {
 
     let (status, _, body) = ask(Some(storage), "GET", "/__lbheartbeat__").await;
     assert_eq!((status.as_u16(), body.as_str()), (200, "{}"));
+}
+
+/// A server that gives tokens and keeps no objects is as healthy as its register.
+#[tokio::test]
+async fn a_server_whose_register_is_gone_says_so_and_no_more() {
+    let folder = std::env::temp_dir().join(format!("foxden-ops-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("register.sqlite");
+    let database = Database::open(file.to_str().unwrap(), foxden_accounts::MIGRATIONS)
+        .await
+        .unwrap();
+    let accounts = Accounts::open(Parts {
+        database: database.clone(),
+        clock: Arc::new(ManualClock::at_millis(1)),
+        chance: Arc::new(SeededChance::new(7)),
+        node: "http://127.0.0.1:5000".to_owned(),
+        options: Options::default(),
+    })
+    .await
+    .unwrap();
+    let (status, _, _) = ask_of(None, Some(accounts.clone()), "GET", "/__heartbeat__").await;
+    assert_eq!(status, 200);
+
+    database.checkpoint().await.unwrap();
+    std::fs::write(&file, vec![b'x'; 256 * 1024]).unwrap();
+    let (status, _, body) = ask_of(None, Some(accounts), "GET", "/__heartbeat__").await;
+
+    assert_eq!(status, 503);
+    assert!(body.contains("the register cannot serve"), "{body}");
+    assert!(
+        !body.contains("not a database"),
+        "outsiders hear nothing of what broke: {body}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[tokio::test]

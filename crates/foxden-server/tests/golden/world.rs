@@ -278,6 +278,7 @@ fn router(
     }
     let ops = ops::router(OpsState {
         storage: Some(state.storage.clone()),
+        accounts: Some(accounts.clone()),
         version: VERSION,
     });
     sync::router(state)
