@@ -93,11 +93,11 @@ async function beginFlow() {
 }
 
 // Desktop before 2025 fetches the key itself, with what the password made.
-export async function handToOldDesktop({ email, answer, proof }, choice) {
+export async function handToOldDesktop({ email, answer, proof }, sessionToken, choice) {
   const data = {
     email,
     uid: answer.uid,
-    sessionToken: answer.sessionToken,
+    sessionToken,
     keyFetchToken: answer.keyFetchToken,
     unwrapBKey: hex(proof.unwrapBKey),
     verified: true,

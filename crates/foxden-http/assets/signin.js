@@ -42,7 +42,7 @@ async function walk() {
   waiting({ words: "connecting" });
   const other = await someoneElse(uid);
   if (other) return refuse("other", { email: other.email });
-  if (isOldDesktop) await handToOldDesktop(person, choice);
+  if (isOldDesktop) await handToOldDesktop(person, session, choice);
   else {
     await handSession(person, session, choice);
     await handCode(session, key, person.isNew, choice);
