@@ -3,7 +3,9 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use foxden_accounts::{AccountId, AuthPw, Login, NewAccount, Removed, SecretToken, Session, SignedIn};
+use foxden_accounts::{
+    AccountError, AccountId, AuthPw, Login, NewAccount, Removed, SecretToken, Session, SignedIn,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -112,9 +114,11 @@ pub(super) async fn credentials_status(
     State(fxa): State<FxaState>,
     ask: Ask<Anyone>,
 ) -> Result<Json<Value>, Refusal> {
-    fxa.accounts
-        .address_status(ask.body.address()?, &ask.visitor)
-        .await?;
+    let address = ask.body.address()?;
+    if !fxa.accounts.address_status(address, &ask.visitor).await?.exists {
+        let address = address.to_owned();
+        return Err(AccountError::UnknownAccount { address }.into());
+    }
     Ok(Json(json!({ "upgradeNeeded": false, "currentVersion": "v1" })))
 }
 
