@@ -44,7 +44,7 @@ create table dropped (
     owner integer primary key
 ) strict;
 
--- Uploads in several requests. Without a uid: emptied with the store, waits to be removed.
+-- Uploads in several requests. Without a uid: ended, and waits to be removed.
 create table batch (
     key        integer primary key autoincrement,
     uid        integer,

@@ -148,13 +148,11 @@ pub(super) fn lay(
     Ok(())
 }
 
-/// Ends a batch and frees what it held.
+/// Ends a batch. What it held belongs to nobody from then on and waits for a purge: removing it here would
+/// send as much through the log once more, while all writers of the file wait.
 pub(super) fn end(connection: &Connection, batch: &Open) -> rusqlite::Result<()> {
-    for statement in [
-        "delete from part where batch = ?1",
-        "delete from batch where key = ?1",
-    ] {
-        connection.prepare_cached(statement)?.execute([batch.key])?;
-    }
+    connection
+        .prepare_cached("update batch set uid = null where key = ?1")?
+        .execute([batch.key])?;
     Ok(())
 }

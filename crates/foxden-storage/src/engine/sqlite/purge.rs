@@ -43,7 +43,7 @@ pub(super) fn bite(work: &mut Work<'_>, most: u64) -> Result<Bite, EngineError> 
     let most = most.min(BITE);
     let mut rows = expired(work, most)?;
     rows += dropped(work.connection, most - rows)?;
-    rows += dead_batch(work.connection, work.now(), most - rows)?;
+    rows += dead_batches(work.connection, work.now(), most - rows)?;
     let has_more = is_left(work.connection, work.now())?;
     Ok(Bite { rows, has_more })
 }
@@ -124,28 +124,28 @@ fn dropped(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
     Ok(removed)
 }
 
-fn dead_batch(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::Result<u64> {
-    if most == 0 {
-        return Ok(0);
+fn dead_batches(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::Result<u64> {
+    let mut find =
+        connection.prepare_cached("select key from batch where uid is null or opened <= ?1 limit 1")?;
+    let (mut removed, mut taken) = (0, 0);
+    while removed < most && taken < BITE_BYTES {
+        let dead = find.query_row([batch::newest_dead(now)], |row| row.get::<_, i64>(0));
+        let Some(key) = dead.optional()? else { break };
+        let parts = Belongings {
+            find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",
+            delete: "delete from part where number = ?1",
+        };
+        let gone = parts.remove(connection, key, most - removed, &mut taken)?;
+        removed += gone.rows;
+        if !gone.has_more {
+            connection
+                .prepare_cached("delete from batch where key = ?1")?
+                .execute([key])?;
+            // The batch itself is a row as well.
+            removed += 1;
+        }
     }
-    let dead = connection
-        .prepare_cached("select key from batch where uid is null or opened <= ?1 limit 1")?
-        .query_row([batch::newest_dead(now)], |row| row.get::<_, i64>(0))
-        .optional()?;
-    let Some(key) = dead else { return Ok(0) };
-    let parts = Belongings {
-        find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",
-        delete: "delete from part where number = ?1",
-    };
-    let gone = parts.remove(connection, key, most, &mut 0)?;
-    if gone.has_more {
-        return Ok(gone.rows);
-    }
-    connection
-        .prepare_cached("delete from batch where key = ?1")?
-        .execute([key])?;
-    // The batch itself is a row as well.
-    Ok(gone.rows + 1)
+    Ok(removed)
 }
 
 /// Statements by which what belongs to one owner or batch is found, with its bytes, and removed.

@@ -194,8 +194,48 @@ async fn a_bite_of_large_objects_is_a_small_one() {
             break;
         }
     }
-    // Five objects of each kind and one part; then the rest, with the marks of collection and batch.
-    assert_eq!(bites, [5 + 5 + 1, 2 + 2 + 1 + 1, 1, 1]);
+    // Five objects of each kind and one part; the rest, with the marks of collection and batch, and the
+    // other part; the mark of the other batch.
+    assert_eq!(bites, [5 + 5 + 1, 2 + 2 + 1 + 1 + 1, 1]);
+}
+
+/// What is removed goes through the log as zeros, so a commit leaves that to the purge, and all writers
+/// of the file wait for the objects alone.
+#[tokio::test]
+async fn a_commit_leaves_its_parts_to_the_purge() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let payload = "x".repeat(1_000_000);
+    for _ in 0..3 {
+        let mut part = BatchPart {
+            collection: name("history"),
+            batch: None,
+            guard: None,
+            patches: vec![patch("a", &payload)],
+            max_objects: 10,
+            max_bytes: 10_000_000,
+        };
+        let staged = bench.engine.stage(UserId(1), part.clone()).await.unwrap();
+        part.batch = Some(staged.batch.clone());
+        bench.engine.stage(UserId(1), part).await.unwrap();
+        let commit = Change::CommitBatch {
+            collection: name("history"),
+            batch: staged.batch,
+            patches: Vec::new(),
+        };
+        bench.engine.write(UserId(1), Write::new(commit)).await.unwrap();
+    }
+    let file = Connection::open(folder.file("0.sqlite")).unwrap();
+    let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("select count(*) from part"), 6);
+    let bite = bench.engine.files[0].writer.run(|hand| hand.bite(1000)).await;
+    // Two batches, and of the third the part that makes the bite a full one.
+    assert_eq!(bite.unwrap().rows, 3 + 3 + 1);
+    let purged = bench.engine.purge(Budget { rows: 1000 }).await.unwrap();
+    assert_eq!((purged.rows, purged.has_more), (1 + 1, false));
+    assert_eq!(count("select count(*) from part"), 0);
+    assert_eq!(count("select count(*) from batch"), 0);
+    assert_eq!(bench.payload(1, "a").await.unwrap(), Some(payload));
 }
 
 /// A statement that sorts or scans where an index has the order would be right and a thousand times
