@@ -31,8 +31,10 @@ pub struct Room {
 pub struct Seat {
     now: Arc<AtomicU64>,
     phase: AtomicU8,
+    rules: Rules,
     since: AtomicU64,
-    body_bytes: AtomicU64,
+    /// When the patience with a body ends, in microseconds.
+    body_until: AtomicU64,
     blocked_since: AtomicU64,
     blocked_bytes: AtomicU64,
     leave: Notify,
@@ -100,7 +102,7 @@ impl Room {
             free.acquire_owned().await.expect("the room is never closed")
         };
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::new(Seat::new(Arc::clone(&self.now)));
+        let seat = Arc::new(Seat::new(Arc::clone(&self.now), self.rules));
         self.seats().insert(number, Arc::clone(&seat));
         Taken {
             room: Arc::clone(self),
@@ -134,7 +136,7 @@ impl Room {
         let now = millis(self.started.elapsed()).max(1);
         self.now.store(now, Ordering::Relaxed);
         for seat in self.seats().values() {
-            if seat.is_too_slow(now, &self.rules) {
+            if seat.is_too_slow(now) {
                 seat.leave.notify_one();
             }
         }
@@ -172,13 +174,14 @@ impl Drop for Taken {
 }
 
 impl Seat {
-    fn new(now: Arc<AtomicU64>) -> Self {
+    fn new(now: Arc<AtomicU64>, rules: Rules) -> Self {
         let since = AtomicU64::new(now.load(Ordering::Relaxed));
         Self {
             now,
             phase: AtomicU8::new(Phase::Idle as u8),
+            rules,
             since,
-            body_bytes: AtomicU64::new(0),
+            body_until: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             blocked_bytes: AtomicU64::new(0),
             leave: Notify::new(),
@@ -199,7 +202,7 @@ impl Seat {
 
     /// A request's head is whole.
     pub fn request_began(&self) {
-        self.body_bytes.store(0, Ordering::Relaxed);
+        self.body_until.store(self.one_stall_ahead(), Ordering::Relaxed);
         self.enter(Phase::Working);
     }
 
@@ -213,9 +216,13 @@ impl Seat {
         self.phase.store(Phase::Body as u8, Ordering::Relaxed);
     }
 
-    /// So much of the body has come.
+    /// So much of the body has come. It buys the time that it may take at the least rate, but never more than
+    /// one stall ahead: else whoever sends much at once could then hold it here for as long as a request may last.
     pub fn body_came(&self, bytes: usize) {
-        self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let earned = (bytes as u64).saturating_mul(1_000_000) / self.rules.bytes_per_second.max(1);
+        let until = self.body_until.load(Ordering::Relaxed).saturating_add(earned);
+        let until = until.min(self.one_stall_ahead());
+        self.body_until.store(until, Ordering::Relaxed);
         self.phase.store(Phase::Working as u8, Ordering::Relaxed);
     }
 
@@ -240,6 +247,12 @@ impl Seat {
         self.blocked_since.store(0, Ordering::Relaxed);
     }
 
+    /// In microseconds, as the bytes of one piece may earn less than a millisecond.
+    fn one_stall_ahead(&self) -> u64 {
+        let now = self.now.load(Ordering::Relaxed);
+        now.saturating_add(self.rules.stall).saturating_mul(1000)
+    }
+
     fn enter(&self, phase: Phase) {
         self.since
             .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -250,14 +263,16 @@ impl Seat {
         self.phase.load(Ordering::Relaxed) == phase as u8
     }
 
-    fn is_too_slow(&self, now: u64, rules: &Rules) -> bool {
-        let stalls = |since: u64, bytes: u64| {
-            let earned = bytes.saturating_mul(1000) / rules.bytes_per_second.max(1);
-            now.saturating_sub(since) > rules.stall.saturating_add(earned)
-        };
+    fn is_too_slow(&self, now: u64) -> bool {
+        let rules = &self.rules;
         let blocked_since = self.blocked_since.load(Ordering::Relaxed);
-        if blocked_since != 0 && stalls(blocked_since, self.blocked_bytes.load(Ordering::Relaxed)) {
-            return true;
+        if blocked_since != 0 {
+            // The system hands over what lies in its buffers by large pieces, so these may buy more than a stall.
+            let taken = self.blocked_bytes.load(Ordering::Relaxed);
+            let earned = taken.saturating_mul(1000) / rules.bytes_per_second.max(1);
+            if now.saturating_sub(blocked_since) > rules.stall.saturating_add(earned) {
+                return true;
+            }
         }
         let since = self.since.load(Ordering::Relaxed);
         let lasted = now.saturating_sub(since);
@@ -267,7 +282,7 @@ impl Seat {
         } else if self.is_in(Phase::Head) {
             lasted > rules.head
         } else if self.is_in(Phase::Body) {
-            lasted > rules.request || stalls(since, self.body_bytes.load(Ordering::Relaxed))
+            lasted > rules.request || now.saturating_mul(1000) > self.body_until.load(Ordering::Relaxed)
         } else {
             lasted > rules.request
         }

@@ -13,12 +13,12 @@ const RULES: Rules = Rules {
 /// A seat, and the clock it reads.
 fn seat() -> (Seat, Arc<AtomicU64>) {
     let now = Arc::new(AtomicU64::new(1));
-    (Seat::new(Arc::clone(&now)), now)
+    (Seat::new(Arc::clone(&now), RULES), now)
 }
 
 /// The first moment, in seconds, at which the seat is given up.
 fn patience(seat: &Seat) -> Option<u64> {
-    (0..1000).find(|second| seat.is_too_slow(second * 1000, &RULES))
+    (0..1000).find(|second| seat.is_too_slow(second * 1000))
 }
 
 #[test]
@@ -39,14 +39,30 @@ fn dripping_does_not_buy_time_for_a_head() {
 
 #[test]
 fn a_body_buys_time_with_its_bytes_alone() {
-    let (seat, _) = seat();
+    let (seat, now) = seat();
     seat.request_began();
     seat.waits_for_body();
     assert_eq!(patience(&seat), Some(21));
-    seat.body_came(100_000);
+    now.store(15_000, Ordering::Relaxed);
+    seat.body_came(5_000);
     seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(121));
+    assert_eq!(patience(&seat), Some(26), "five seconds more");
+    now.store(20_000, Ordering::Relaxed);
     seat.body_came(10_000_000);
+    seat.waits_for_body();
+    assert_eq!(patience(&seat), Some(41), "never more than one stall ahead");
+}
+
+#[test]
+fn a_steady_body_is_taken_until_the_request_has_lasted_too_long() {
+    let (seat, now) = seat();
+    seat.request_began();
+    for second in (10..=300).step_by(10) {
+        seat.waits_for_body();
+        assert!(!seat.is_too_slow(second * 1000), "{second}");
+        now.store(second * 1000, Ordering::Relaxed);
+        seat.body_came(10_000);
+    }
     seat.waits_for_body();
     assert_eq!(patience(&seat), Some(301), "no request takes for ever");
 }
