@@ -20,7 +20,6 @@ const SIGNATURE: usize = 32;
 const KEY: usize = 44;
 const SIGNING: &[u8] = b"services.mozilla.com/tokenlib/v1/signing";
 const DERIVE: &[u8] = b"services.mozilla.com/tokenlib/v1/derive/";
-const NODE_SECRET: &[u8] = b"services.mozilla.com/mozsvc/v1/node_secret/";
 
 /// The secrets of a node, oldest first. The last one signs, all are tried when verifying, so a secret
 /// is replaced by appending the new one on the nodes first and on the tokenserver after them.
@@ -101,13 +100,6 @@ impl TokenSecrets {
             earlier: earlier.into_iter().map(secret).collect(),
             newest: secret(newest),
         }
-    }
-
-    /// Secrets of one node that follow from master secrets and its base address.
-    pub fn derived<S: AsRef<[u8]>>(earlier: impl IntoIterator<Item = S>, newest: S, node: &str) -> Self {
-        let derive = |master: S| node_secret(master.as_ref(), node);
-        let earlier: Vec<String> = earlier.into_iter().map(derive).collect();
-        Self::new(earlier, derive(newest))
     }
 
     /// Makes a token with the newest secret.
@@ -264,12 +256,6 @@ impl Presented<'_> {
             Err(BadToken::Malformed)
         }
     }
-}
-
-fn node_secret(master: &[u8], node: &str) -> String {
-    let mut secret = vec![0; master.len() / 2];
-    hkdf(master, &[], &[NODE_SECRET, node.as_bytes()], &mut secret);
-    HEXLOWER.encode(&secret)
 }
 
 /// How many bytes a derivation gives.

@@ -57,18 +57,6 @@ fn verifies_the_published_token() {
     assert_eq!(verified.key.as_str(), KEY_TEXT);
 }
 
-#[test]
-fn derives_the_published_node_secret() {
-    let master = "6d61737465722d736563726574206f6e65206f66206120667576f0f1f2f3f4f5";
-    let derived = "f8d776339e5bc720c4f7080cbfe4a5ba30661b5311e6ab66fbce0fe85687f7bf";
-    assert_eq!(
-        node_secret(master.as_bytes(), "https://sync.example.org"),
-        derived
-    );
-    let token = TokenSecrets::derived([], master, "https://sync.example.org").mint(&claims(), &Salt);
-    assert!(secrets(derived).verify(&token.id).is_ok());
-}
-
 /// T12.50: a secret is replaced on the nodes first.
 #[test]
 fn any_secret_verifies_and_the_last_one_signs() {
