@@ -278,6 +278,8 @@ fn commit(folder: &Path) {
             collection: collection(),
             batch: batch.expect("parts were staged"),
             patches: Vec::new(),
+            max_objects: 10_000,
+            max_bytes: 1 << 30,
         };
         engine
             .write(UserId(1), Write::new(change))

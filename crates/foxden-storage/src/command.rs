@@ -168,6 +168,10 @@ pub enum Change {
         batch: BatchId,
         /// The committing request's own patches, laid over last.
         patches: Vec<Patch>,
+        /// The objects a batch may hold, those patches among them.
+        max_objects: u64,
+        /// The bytes of payload a batch may hold, theirs among them.
+        max_bytes: u64,
     },
 }
 

@@ -158,6 +158,8 @@ async fn write_as_batch(engine: &SqliteEngine, user: u64, number: u64) -> Result
         collection: collection(),
         batch: batch.ok_or(EngineError::NoSuchBatch)?,
         patches: vec![patch("c", &format!("{number} "))],
+        max_objects: 10,
+        max_bytes: 10_000,
     };
     engine.write(UserId(user), Write::new(change)).await
 }

@@ -126,17 +126,15 @@ pub(super) async fn post_collection(
     params::check_announced(&call.parts.headers, call.limits())?;
     let (format, body) = call.read(body, params::upload_format).await?;
     let Objects { patches, failed } = patch::all(collection, format, &body, call.limits())?;
-    let receipt = Receipt::new(&patches, failed);
-    let change = match upload {
+    let mut receipt = Receipt::new(&patches, failed);
+    let written = match upload {
         Upload::Part(batch) => return stage(call, collection, batch, patches, receipt).await,
-        Upload::Plain => Change::Upsert { collection, patches },
-        Upload::Commit(batch) => Change::CommitBatch {
-            collection,
-            batch,
-            patches,
-        },
+        Upload::Plain => {
+            let change = Change::Upsert { collection, patches };
+            call.write(change, Guarded::Collection(collection)).await?
+        }
+        Upload::Commit(batch) => commit(call, collection, batch, patches, &mut receipt).await?,
     };
-    let written = call.write(change, Guarded::Collection(collection)).await?;
     let mut body = modified(written.modified);
     receipt.print(&mut body);
     Ok(call.written(written, body))
@@ -245,6 +243,32 @@ async fn stage(
         status: StatusCode::ACCEPTED,
         ..Reply::read(staged.modified, Format::Json, body)
     })
+}
+
+/// Commits a batch. Where the request's own objects would make it too large they fail one by one, and the
+/// batch is committed without them.
+async fn commit(
+    call: &Call<'_>,
+    collection: CollectionName,
+    batch: BatchId,
+    patches: Vec<Patch>,
+    receipt: &mut Receipt<'_>,
+) -> Result<Written, Refusal> {
+    let change = |patches| Change::CommitBatch {
+        collection,
+        batch: batch.clone(),
+        patches,
+        max_objects: call.limits().max_total_records,
+        max_bytes: call.limits().max_total_bytes,
+    };
+    let target = Guarded::Collection(collection);
+    match call.write(change(patches), target.clone()).await {
+        Err(Refusal::Storage(StorageError::TooLarge(excess))) => {
+            receipt.fail(excess);
+            call.write(change(Vec::new()), target).await
+        }
+        written => written,
+    }
 }
 
 /// What becomes of a deletion that finds nothing.

@@ -1,9 +1,11 @@
 //! Uploads in several requests: unseen until committed, then all there at one time.
 
-use super::lab::{commit, part};
-use super::{Lab, collection, id, payload};
-use crate::command::{BatchId, Change, Detail, Field, Guard, Patch, Selection, Target, Ttl, Write};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess, MAX_COLLECTIONS};
+use super::lab::{commit, commit_within, part};
+use super::{Lab, collection, id, payload, sorted};
+use crate::command::{
+    BatchId, BatchPart, Change, Detail, Field, Guard, Patch, Selection, Target, Ttl, Write,
+};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess, MAX_COLLECTIONS, OPEN_BATCHES};
 
 /// Nothing of a batch is read, listed or counted before its commit, and everything after it.
 pub async fn a_batch_is_unseen_until_committed(lab: &Lab) {
@@ -280,6 +282,75 @@ pub async fn a_full_batch_can_be_committed(lab: &Lab) {
     lab.commit("bookmarks", &batch).await;
     assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["a", "b"]);
     assert_eq!(lab.payload("bookmarks", "a").await, "45");
+}
+
+/// A commit whose own patches would pass the objects or bytes of the batch changes nothing, and the batch
+/// can be committed without them.
+pub async fn a_commit_too_large_is_refused_and_leaves_the_batch_open(lab: &Lab) {
+    let time = lab.put("bookmarks", "a", "old").await;
+    let batch = lab
+        .open("bookmarks", [payload("a", "123"), payload("b", "123")])
+        .await;
+    let own = [payload("c", "1"), payload("d", "2")];
+    for (most, excess) in [((3, 100), Excess::Objects), ((10, 7), Excess::Bytes)] {
+        let refused = lab
+            .try_write(Write::new(commit_within("bookmarks", &batch, own.clone(), most)))
+            .await;
+        assert!(
+            matches!(refused, Err(EngineError::TooLarge(found)) if found == excess),
+            "{refused:?}"
+        );
+        assert_eq!(lab.payload("bookmarks", "a").await, "old");
+        assert_eq!(lab.store_time().await, time);
+    }
+    lab.append("bookmarks", &batch, [payload("e", "1")]).await;
+    lab.write(commit_within("bookmarks", &batch, [], (3, 7))).await;
+    assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["a", "b", "e"]);
+}
+
+/// A user who has as many batches open as may be loses the one opened first by opening another; ended
+/// ones and those of other users do not count.
+pub async fn one_batch_too_many_ends_the_one_opened_first(lab: &Lab) {
+    let stranger = lab.of_user(43);
+    let theirs = stranger.open("bookmarks", [payload("a", "one")]).await;
+    let expired = lab.open("bookmarks", []).await;
+    lab.wait(BATCH_SECONDS);
+    let theirs_too = stranger.open("bookmarks", [payload("b", "two")]).await;
+    let committed = lab.open("bookmarks", []).await;
+    lab.commit("bookmarks", &committed).await;
+    let mut batches = Vec::new();
+    for number in 0..OPEN_BATCHES {
+        let name = if number % 2 == 0 { "bookmarks" } else { "tabs" };
+        batches.push((name, lab.open(name, [payload(&number.to_string(), "x")]).await));
+    }
+    for (name, batch) in &batches {
+        lab.append(name, batch, []).await;
+    }
+    let refused = lab.try_stage(BatchPart {
+        max_objects: 0,
+        ..part("bookmarks", None, [payload("a", "x")])
+    });
+    assert!(matches!(refused.await, Err(EngineError::TooLarge(_))));
+    lab.append("bookmarks", &batches[0].1, []).await;
+
+    let newest = lab.open("history", [payload("a", "x")]).await;
+    for gone in [&expired, &committed, &batches[0].1] {
+        let appended = lab.try_stage(part("bookmarks", Some(gone), [])).await;
+        assert!(matches!(appended, Err(EngineError::NoSuchBatch)));
+        let refused = lab.try_commit("bookmarks", gone).await;
+        assert!(matches!(refused, Err(EngineError::NoSuchBatch)));
+    }
+    for (name, batch) in &batches[1..] {
+        lab.commit(name, batch).await;
+    }
+    lab.commit("history", &newest).await;
+    let mut kept = sorted((2..OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
+    assert_eq!(lab.ids("bookmarks", Selection::default()).await, kept);
+    kept = sorted((1..OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
+    assert_eq!(lab.ids("tabs", Selection::default()).await, kept);
+    assert!(stranger.try_commit("bookmarks", &theirs).await.is_err());
+    stranger.commit("bookmarks", &theirs_too).await;
+    assert_eq!(stranger.ids("bookmarks", Selection::default()).await, ["b"]);
 }
 
 /// A guard that does not hold refuses a part; nothing of it is laid aside.

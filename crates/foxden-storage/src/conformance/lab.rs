@@ -367,11 +367,24 @@ pub(super) fn delete(name: &str, selection: Selection, or_refuse: bool) -> Chang
     }
 }
 
+/// A commit with room for all that tests stage.
 pub(super) fn commit(name: &str, batch: &BatchId, patches: impl Into<Vec<Patch>>) -> Change {
+    commit_within(name, batch, patches, (10_000, 262_144_000))
+}
+
+/// A commit of a batch that may hold so many objects and bytes.
+pub(super) fn commit_within(
+    name: &str,
+    batch: &BatchId,
+    patches: impl Into<Vec<Patch>>,
+    (max_objects, max_bytes): (u64, u64),
+) -> Change {
     Change::CommitBatch {
         collection: collection(name),
         batch: batch.clone(),
         patches: patches.into(),
+        max_objects,
+        max_bytes,
     }
 }
 

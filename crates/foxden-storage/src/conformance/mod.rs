@@ -47,6 +47,8 @@ macro_rules! conformance_tests {
                 a_batch_belongs_to_its_user_and_collection,
                 a_part_too_large_is_refused_as_a_whole,
                 a_full_batch_can_be_committed,
+                a_commit_too_large_is_refused_and_leaves_the_batch_open,
+                one_batch_too_many_ends_the_one_opened_first,
                 a_guard_holds_for_a_part,
                 a_batch_with_nothing_in_it_moves_the_collection,
                 emptying_the_store_ends_its_batches,

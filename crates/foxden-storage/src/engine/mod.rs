@@ -42,7 +42,10 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 ///    [`Written`] tells may still hold expired objects.
 /// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
 /// 10. A batch is unseen until committed, lives two hours from its opening, and ends with its commit
-///     or with the store. A refused commit leaves it open.
+///     or with the store. A refused commit leaves it open. A part or a commit that would pass the
+///     objects or bytes it carries as the greatest is refused, `TooLarge`, as a whole. A user has at
+///     most [`OPEN_BATCHES`] open: opening one more ends the one that was opened first. So what
+///     lies outside the quota is bounded.
 /// 11. Deleting a collection or a store costs the same whatever its size.
 /// 12. Several processes may serve one user at once, where the engine's documents say so.
 #[async_trait]
@@ -81,7 +84,7 @@ pub enum EngineError {
     /// No open batch of that name, user and collection.
     #[error("no such batch")]
     NoSuchBatch,
-    /// The part would pass what a batch may hold; the batch stays as it was.
+    /// The part or commit would pass what a batch may hold; the batch stays as it was.
     #[error("the batch would hold too many {0}")]
     TooLarge(Excess),
     /// The write would make more collections than a user may own.
@@ -124,5 +127,7 @@ pub const PAGE_OBJECTS: usize = 1000;
 pub const PAGE_BYTES: usize = 1 << 20;
 /// The objects one batch may hold.
 pub const BATCH_OBJECTS: u64 = 10_000;
+/// The batches one user may have open at once.
+pub const OPEN_BATCHES: u64 = 16;
 /// How long a batch lives, in seconds.
 pub const BATCH_SECONDS: i64 = 2 * 60 * 60;

@@ -348,6 +348,8 @@ fn change(effect: &Effect) -> Change {
             collection: collection(name),
             batch: batch.clone(),
             patches: Vec::new(),
+            max_objects: 10_000,
+            max_bytes: 1 << 30,
         },
         Effect::Put {
             collection: name,

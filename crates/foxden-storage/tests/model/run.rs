@@ -358,6 +358,8 @@ impl Run {
                 collection: name,
                 batch,
                 patches,
+                max_objects,
+                max_bytes,
             } => {
                 let opened = pick_last(&self.batches, *batch);
                 let name = name
@@ -367,6 +369,8 @@ impl Run {
                     collection: collection(name),
                     batch: batch.cloned().unwrap_or_else(nobodys),
                     patches: patches.clone(),
+                    max_objects: *max_objects,
+                    max_bytes: *max_bytes,
                 };
                 (
                     commit(opened.map(|opened| &opened.reference)),

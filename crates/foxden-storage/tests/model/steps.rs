@@ -63,6 +63,8 @@ pub(crate) enum Changing {
         collection: Option<&'static str>,
         batch: usize,
         patches: Vec<Patch>,
+        max_objects: u64,
+        max_bytes: u64,
     },
 }
 
@@ -199,22 +201,27 @@ fn change(time: Time) -> impl Strategy<Value = Changing> {
         2 => (collection(), any::<bool>())
             .prop_map(|(collection, keeps_name)| Changing::DeleteCollection { collection, keeps_name }),
         1 => Just(Changing::DeleteAll),
-        4 => (option::weighted(0.1, collection()), 0..6usize, patches(time)).prop_map(
-            |(collection, batch, patches)| Changing::CommitBatch { collection, batch, patches }
+        4 => (option::weighted(0.1, collection()), 0..6usize, patches(time), room(), room()).prop_map(
+            |(collection, batch, patches, max_objects, max_bytes)| Changing::CommitBatch {
+                collection,
+                batch,
+                patches,
+                max_objects,
+                max_bytes,
+            }
         ),
     ]
 }
 
 fn stage(time: Time) -> impl Strategy<Value = Staging> {
-    let room = prop_oneof![2 => Just(u64::from(u32::MAX)), 1 => 0..20u64];
     (
         user(time),
         option::weighted(0.3, collection()),
         option::weighted(0.7, 0..6usize),
         option::weighted(0.1, guard()),
         patches(time),
-        room.clone(),
-        room,
+        room(),
+        room(),
     )
         .prop_map(
             |(user, collection, batch, guard, patches, max_objects, max_bytes)| Staging {
@@ -227,6 +234,11 @@ fn stage(time: Time) -> impl Strategy<Value = Staging> {
                 max_bytes,
             },
         )
+}
+
+/// Objects or bytes that a batch may hold.
+fn room() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(u64::from(u32::MAX)), 1 => 0..20u64]
 }
 
 fn patches(time: Time) -> impl Strategy<Value = Vec<Patch>> {

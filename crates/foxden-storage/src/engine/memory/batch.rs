@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use foxden_model::{Chance, CollectionName, SyncTime};
 
-use super::store::Store;
+use super::store::{Dropped, Store};
 use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess, OPEN_BATCHES};
 use crate::page::Staged;
 
 pub(super) struct Batch {
+    pub(super) id: BatchId,
     collection: CollectionName,
     opened: SyncTime,
     pub(super) patches: Vec<Patch>,
@@ -22,16 +23,18 @@ impl Batch {
 }
 
 impl Store {
-    /// The open batch of that name and collection.
+    /// Where the open batch of that name and collection is.
     pub(super) fn batch(
         &self,
         id: &BatchId,
         collection: CollectionName,
         now: SyncTime,
-    ) -> Result<&Batch, EngineError> {
-        let found = self.batches.get(id);
-        found
-            .filter(|batch| batch.collection == collection && batch.is_open(now))
+    ) -> Result<usize, EngineError> {
+        let is_meant =
+            |batch: &Batch| batch.id == *id && batch.collection == collection && batch.is_open(now);
+        self.batches
+            .iter()
+            .position(is_meant)
             .ok_or(EngineError::NoSuchBatch)
     }
 
@@ -42,29 +45,54 @@ impl Store {
         chance: &dyn Chance,
     ) -> Result<Staged, EngineError> {
         self.compare(part.guard.as_ref(), now)?;
-        let held = match &part.batch {
-            Some(id) => self.batch(id, part.collection, now)?.patches.as_slice(),
-            None => &[],
+        let open = match &part.batch {
+            Some(id) => Some(self.batch(id, part.collection, now)?),
+            None => None,
         };
-        if held.len() as u64 + part.patches.len() as u64 > part.max_objects {
-            return Err(EngineError::TooLarge(Excess::Objects));
-        }
-        let bytes: u64 = held.iter().chain(&part.patches).map(Patch::bytes).sum();
-        if bytes > part.max_bytes {
-            return Err(EngineError::TooLarge(Excess::Bytes));
-        }
-        let id = part.batch.unwrap_or_else(|| fresh_id(chance));
-        let batch = self.batches.entry(id.clone()).or_insert_with(|| Batch {
-            collection: part.collection,
-            opened: now,
-            patches: Vec::new(),
-        });
+        let held = open.map_or(&[][..], |at| &self.batches[at].patches);
+        check_size(held, &part.patches, part.max_objects, part.max_bytes)?;
+        let at = open.unwrap_or_else(|| self.open(part.collection, now, chance));
+        let batch = &mut self.batches[at];
         batch.patches.extend(part.patches);
         Ok(Staged {
-            batch: id,
+            batch: batch.id.clone(),
             modified: self.modified(part.collection).unwrap_or_default(),
         })
     }
+
+    /// Opens a batch and says where it is. A user who has as many as may be loses the one opened first.
+    fn open(&mut self, collection: CollectionName, now: SyncTime, chance: &dyn Chance) -> usize {
+        while self.batches.iter().filter(|batch| batch.is_open(now)).count() as u64 >= OPEN_BATCHES
+            && let Some(first) = self.batches.iter().position(|batch| batch.is_open(now))
+        {
+            let first = self.batches.remove(first);
+            self.dropped.push(Dropped::Patches(first.patches));
+        }
+        self.batches.push(Batch {
+            id: fresh_id(chance),
+            collection,
+            opened: now,
+            patches: Vec::new(),
+        });
+        self.batches.len() - 1
+    }
+}
+
+/// Refuses what would make a batch too large.
+pub(super) fn check_size(
+    held: &[Patch],
+    more: &[Patch],
+    max_objects: u64,
+    max_bytes: u64,
+) -> Result<(), EngineError> {
+    if held.len() as u64 + more.len() as u64 > max_objects {
+        return Err(EngineError::TooLarge(Excess::Objects));
+    }
+    let bytes: u64 = held.iter().chain(more).map(Patch::bytes).sum();
+    if bytes > max_bytes {
+        return Err(EngineError::TooLarge(Excess::Bytes));
+    }
+    Ok(())
 }
 
 fn fresh_id(chance: &dyn Chance) -> BatchId {

@@ -1,12 +1,12 @@
 //! What one user keeps in memory, and how a write changes it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
 use super::{Moment, Seen};
-use crate::command::{BatchId, Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
+use crate::command::{Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::{CollectionSummary, Summary, Written};
 
@@ -15,8 +15,9 @@ use crate::page::{CollectionSummary, Summary, Written};
 pub(super) struct Store {
     highest: SyncTime,
     pub(super) collections: BTreeMap<CollectionName, Collection>,
-    pub(super) batches: HashMap<BatchId, Batch>,
-    dropped: Vec<Dropped>,
+    /// In the order they were opened.
+    pub(super) batches: Vec<Batch>,
+    pub(super) dropped: Vec<Dropped>,
 }
 
 pub(super) struct Collection {
@@ -25,7 +26,7 @@ pub(super) struct Collection {
 }
 
 /// What is out of sight and waits for `purge`.
-enum Dropped {
+pub(super) enum Dropped {
     Objects(BTreeMap<ObjectId, Bso>),
     Patches(Vec<Patch>),
 }
@@ -67,11 +68,14 @@ impl Store {
                 collection,
                 batch,
                 patches,
+                max_objects,
+                max_bytes,
             } => {
-                self.batch(&batch, collection, moment.now)?;
+                let at = self.batch(&batch, collection, moment.now)?;
+                batch::check_size(&self.batches[at].patches, &patches, max_objects, max_bytes)?;
                 within(bytes_before, write.quota)?;
                 self.make_room(collection)?;
-                let batch = self.batches.remove(&batch).ok_or(EngineError::NoSuchBatch)?;
+                let batch = self.batches.remove(at);
                 let patches = batch.patches.into_iter().chain(patches);
                 self.upsert(collection, patches, moment)?;
                 true
@@ -211,7 +215,7 @@ impl Store {
 
     fn empty(&mut self) {
         let collections = std::mem::take(&mut self.collections).into_values();
-        let batches = std::mem::take(&mut self.batches).into_values();
+        let batches = std::mem::take(&mut self.batches).into_iter();
         self.dropped
             .extend(collections.map(|old| Dropped::Objects(old.objects)));
         self.dropped
@@ -220,8 +224,8 @@ impl Store {
 
     /// Frees what nobody can see until `left` rows are spent; says whether anything remains.
     pub(super) fn purge(&mut self, now: SyncTime, left: &mut u64) -> bool {
-        let dead = self.batches.extract_if(|_, batch| !batch.is_open(now));
-        let dead: Vec<_> = dead.map(|(_, batch)| Dropped::Patches(batch.patches)).collect();
+        let dead = self.batches.extract_if(.., |batch| !batch.is_open(now));
+        let dead: Vec<_> = dead.map(|batch| Dropped::Patches(batch.patches)).collect();
         self.dropped.extend(dead);
         while let Some(mut last) = self.dropped.pop() {
             while *left > 0 && last.pop() {

@@ -9,7 +9,7 @@ use super::codec;
 use super::objects::Objects;
 use super::work::Work;
 use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess, OPEN_BATCHES};
 use crate::page::Staged;
 
 /// A batch that takes further parts.
@@ -17,6 +17,13 @@ pub(super) struct Open {
     key: i64,
     objects: u64,
     bytes: u64,
+}
+
+/// What a batch may hold.
+#[derive(Clone, Copy)]
+pub(super) struct Most {
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
 }
 
 /// Lays a part aside, or refuses it and leaves the batch as it was.
@@ -28,7 +35,11 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
         Some(batch) => Some(find(connection, user, part.collection, batch, now)?),
         None => None,
     };
-    let (objects, bytes) = grown(open.as_ref(), part)?;
+    let most = Most {
+        objects: part.max_objects,
+        bytes: part.max_bytes,
+    };
+    let (objects, bytes) = grown(open.as_ref(), &part.patches, most)?;
     let (key, batch) = match (open, &part.batch) {
         (Some(open), Some(batch)) => (open.key, batch.clone()),
         _ => make(work, user, part.collection, now)?,
@@ -50,40 +61,42 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
     })
 }
 
-/// What the batch would hold with this part.
-fn grown(open: Option<&Open>, part: &BatchPart) -> Result<(u64, u64), EngineError> {
+/// What the batch would hold with these patches.
+pub(super) fn grown(open: Option<&Open>, patches: &[Patch], most: Most) -> Result<(u64, u64), EngineError> {
     let (held_objects, held_bytes) = open.map_or((0, 0), |open| (open.objects, open.bytes));
-    let objects = held_objects.saturating_add(part.patches.len() as u64);
-    let bytes = part
-        .patches
+    let objects = held_objects.saturating_add(patches.len() as u64);
+    let bytes = patches
         .iter()
         .map(Patch::bytes)
         .fold(held_bytes, u64::saturating_add);
-    if objects > part.max_objects {
+    if objects > most.objects {
         return Err(EngineError::TooLarge(Excess::Objects));
     }
-    if bytes > part.max_bytes {
+    if bytes > most.bytes {
         return Err(EngineError::TooLarge(Excess::Bytes));
     }
     Ok((objects, bytes))
 }
 
+/// Opens a batch. A user who has as many as may be loses the one opened first.
 fn make(
     work: &Work<'_>,
     user: UserId,
     collection: CollectionName,
     now: SyncTime,
 ) -> Result<(i64, BatchId), EngineError> {
+    let uid = user.0.cast_signed();
+    let mut surplus = work.connection.prepare_cached(
+        "update batch set uid = null where key in (
+             select key from batch where uid = ?1 and opened > ?2
+             order by key desc limit -1 offset ?3)",
+    )?;
+    surplus.execute((uid, newest_dead(now), OPEN_BATCHES.cast_signed() - 1))?;
     let batch = fresh_id(work.chance());
     let mut insert = work.connection.prepare_cached(
         "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
     )?;
-    let key = insert.insert((
-        user.0.cast_signed(),
-        &*batch.0,
-        collection.as_str(),
-        now.hundredths(),
-    ))?;
+    let key = insert.insert((uid, &*batch.0, collection.as_str(), now.hundredths()))?;
     Ok((key, batch))
 }
 

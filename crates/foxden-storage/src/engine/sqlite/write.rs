@@ -5,7 +5,7 @@
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::batch::{self, Open};
+use super::batch::{self, Most, Open};
 use super::known::{Draft, Entry};
 use super::objects::{Moment, Objects};
 use super::patch::Wish;
@@ -22,14 +22,20 @@ pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<
     work.compare(user, write.guard.as_ref(), moment.now)?;
     let open = match &write.change {
         Change::CommitBatch {
-            collection, batch, ..
-        } => Some(batch::find(
-            work.connection,
-            user,
-            *collection,
+            collection,
             batch,
-            moment.now,
-        )?),
+            patches,
+            max_objects,
+            max_bytes,
+        } => {
+            let open = batch::find(work.connection, user, *collection, batch, moment.now)?;
+            let most = Most {
+                objects: *max_objects,
+                bytes: *max_bytes,
+            };
+            batch::grown(Some(&open), patches, most)?;
+            Some(open)
+        }
         _ => None,
     };
     if open.is_some() || matches!(write.change, Change::Upsert { .. }) {

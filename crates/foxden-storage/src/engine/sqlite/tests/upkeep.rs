@@ -222,6 +222,8 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
             collection: name("history"),
             batch: staged.batch,
             patches: Vec::new(),
+            max_objects: 10,
+            max_bytes: 10_000_000,
         };
         bench.engine.write(UserId(1), Write::new(commit)).await.unwrap();
     }
