@@ -27,13 +27,14 @@ mod user_agent;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::HeaderName;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, delete, get, post};
 use foxden_accounts::Accounts;
 use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
-use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
+use crate::wire::{HostCheck, Marks, Site, mark, refuse_foreign_hosts};
 use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.
@@ -53,9 +54,10 @@ pub struct FxaState {
 
 /// The routes of the account API, all at the root of the origin.
 pub fn router(state: FxaState) -> Router {
-    let marks = answer::Marks {
+    let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
+        time: HeaderName::from_static("timestamp"),
     };
     let hosts = HostCheck {
         site: Arc::clone(&state.site),
@@ -74,7 +76,7 @@ pub fn router(state: FxaState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
-        .layer(from_fn_with_state(marks, answer::mark))
+        .layer(from_fn_with_state(marks, mark))
 }
 
 fn discovery_routes() -> Router<FxaState> {

@@ -10,11 +10,12 @@ use foxden_accounts::{Access, AccountId, PictureKind, Profile};
 use serde_json::{Value, json};
 
 use super::FxaState;
-use super::answer::{Done, Json, print};
+use super::answer::{Done, Json};
 use super::ask::{Ask, Incoming};
 use super::caller::{Caller as _, ProfileCaller};
 use super::credential::Presented;
 use super::refusal::Refusal;
+use crate::wire::print_json;
 use wire::{DEFAULT_ID, DEFAULT_PICTURE, avatar_of, matches_tag, print_covered, tag_of};
 
 /// The largest picture.
@@ -50,7 +51,7 @@ pub(super) async fn whole(
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, format!("\"{tag}\""))]).into_response());
     }
-    Ok(([(ETAG, format!("\"{tag}\""))], print(StatusCode::OK, &shown)).into_response())
+    Ok(([(ETAG, format!("\"{tag}\""))], print_json(StatusCode::OK, &shown)).into_response())
 }
 
 /// `GET /v1/email`

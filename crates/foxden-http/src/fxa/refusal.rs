@@ -6,7 +6,6 @@ mod oauth;
 mod profile;
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -17,8 +16,7 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::AccountError;
 use serde_json::{Map, Value};
 
-use super::answer::print;
-use crate::wire::{Note, Site};
+use crate::wire::{Note, Site, chain, print_json};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug)]
@@ -121,7 +119,7 @@ impl Words {
         if let Some((name, value)) = self.extra {
             body.insert(name.into(), value);
         }
-        let mut response = print(self.status, &Value::Object(body));
+        let mut response = print_json(self.status, &Value::Object(body));
         if let Some(seconds) = wait {
             response
                 .headers_mut()
@@ -187,18 +185,6 @@ fn respeak(mut response: Response, words: fn(&Refusal) -> Words) -> Response {
     let mut said = words(&refusal).into_response();
     said.extensions_mut().insert(Note::refused(refusal.why()));
     said
-}
-
-/// An error and what lies beneath it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 use serde::Serialize;
 
-use crate::wire::Note;
+use crate::wire::{Note, chain};
 
 /// What the service pages need.
 #[derive(Clone)]
@@ -154,17 +154,6 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_string(body).expect("plain structs can always be written as JSON");
     let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (status, NO_STORE, json, body).into_response()
-}
-
-/// An error and what lies beneath it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

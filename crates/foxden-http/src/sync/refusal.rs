@@ -5,6 +5,7 @@ use foxden_model::SyncTime;
 use foxden_storage::StorageError;
 
 use super::reply::{Format, Reply};
+use crate::wire::chain;
 
 /// Seconds after which a client may try again when others were writing.
 const BUSY_SECONDS: u32 = 10;
@@ -61,7 +62,7 @@ impl Refusal {
         use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
         match self {
             Self::Unauthorized { why } => unauthorized(why),
-            Self::Storage(error @ StorageError::Closed) => unauthorized(with_causes(&error)),
+            Self::Storage(error @ StorageError::Closed) => unauthorized(chain(&error)),
             Self::BadRequest(code) => refused(StatusCode::BAD_REQUEST, code),
             Self::NotFound => refused(StatusCode::NOT_FOUND, Unspecified),
             Self::MethodNotAllowed => refused(StatusCode::METHOD_NOT_ALLOWED, Unspecified),
@@ -79,7 +80,7 @@ impl Refusal {
             },
             Self::Down { seconds } => later(seconds),
             Self::Storage(error @ StorageError::OverQuota { .. }) => Reply {
-                why: Some(with_causes(&error)),
+                why: Some(chain(&error)),
                 ..refused(StatusCode::FORBIDDEN, OverQuota)
             },
             // A part that is too large is answered object by object; only a committing one can end here.
@@ -92,7 +93,7 @@ impl Refusal {
             }
             Self::Storage(StorageError::Busy) => later(BUSY_SECONDS),
             Self::Storage(error @ StorageError::Unavailable(_)) => Reply {
-                why: Some(with_causes(&error)),
+                why: Some(chain(&error)),
                 ..later(UNAVAILABLE_SECONDS)
             },
         }
@@ -103,17 +104,6 @@ impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
         Self::Storage(error)
     }
-}
-
-/// An error and what caused it, for the log.
-pub(super) fn with_causes(error: &StorageError) -> String {
-    let mut chain = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        chain = format!("{chain}: {error}");
-        cause = error.source();
-    }
-    chain
 }
 
 fn unauthorized(why: String) -> Reply {

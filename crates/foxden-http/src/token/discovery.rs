@@ -5,8 +5,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::OLDSYNC;
-use super::answer::print;
-use crate::wire::Site;
+use crate::wire::{Site, print_json};
 use axum::http::StatusCode;
 
 /// Whether a request for the root is a tool's: it asks for JSON and not for a page.
@@ -29,7 +28,7 @@ pub fn document(site: &Site) -> Response {
             "server_url": format!("{}/v1", url.origin()),
         },
     });
-    print(StatusCode::OK, &document)
+    print_json(StatusCode::OK, &document)
 }
 
 #[cfg(test)]

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Chance, Clock};
 
-use crate::wire::Site;
-use answer::{Marks, TokenAnswer};
+use crate::wire::{Marks, Site, mark};
+use answer::TokenAnswer;
 use refusal::Refusal;
 
 /// The scope that a credential must have.
@@ -51,13 +51,14 @@ pub fn router(state: TokenState) -> Router {
     let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
+        time: HeaderName::from_static("x-timestamp"),
     };
     Router::new()
         .route("/1.0/{application}/{version}", get(issue))
         .route("/token/1.0/{application}/{version}", get(issue))
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
-        .layer(from_fn_with_state(marks, answer::mark))
+        .layer(from_fn_with_state(marks, mark))
 }
 
 /// `GET /1.0/sync/1.5`. The order of the checks is part of the protocol.

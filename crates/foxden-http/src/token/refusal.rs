@@ -4,7 +4,6 @@
 //! is of an unknown scheme.
 
 use std::borrow::Cow;
-use std::error::Error;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -12,8 +11,7 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::{AccountError, StateFault, TokenError};
 use serde_json::json;
 
-use super::answer::print;
-use crate::wire::Note;
+use crate::wire::{Note, chain, print_json};
 
 /// Seconds after which it is worth trying again.
 const SOON: u64 = 30;
@@ -192,7 +190,7 @@ impl IntoResponse for Refusal {
                 "location": words.location, "name": words.name, "description": words.description,
             }],
         });
-        let mut response = print(words.code, &body);
+        let mut response = print_json(words.code, &body);
         let headers = response.headers_mut();
         if matches!(self, Self::OtherScheme) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -203,18 +201,6 @@ impl IntoResponse for Refusal {
         response.extensions_mut().insert(Note::refused(self.why()));
         response
     }
-}
-
-/// An error and what lies beneath it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

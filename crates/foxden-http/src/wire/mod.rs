@@ -4,15 +4,18 @@
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`hawk`]: signed requests
+//! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
+mod answer;
 pub mod hawk;
 pub mod host;
 pub mod note;
 pub mod peer;
 pub mod site;
 
+pub(crate) use answer::{Marks, mark, print_json};
 pub use host::{HostCheck, refuse_foreign_hosts};
-pub use note::Note;
+pub use note::{Note, chain};
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};

@@ -1,6 +1,7 @@
 //! What the log's line for a request says beyond method, path, status and time.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use foxden_model::UserId;
 
@@ -34,4 +35,16 @@ impl Note {
             ..Self::default()
         }
     }
+}
+
+/// An error and what lies beneath it, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

@@ -12,8 +12,9 @@ use http_body::Frame;
 
 use super::{Call, params};
 use crate::sync::print;
-use crate::sync::refusal::{Refusal, with_causes};
+use crate::sync::refusal::Refusal;
 use crate::sync::reply::{Format, Reply};
+use crate::wire::chain;
 
 /// Bytes after which a piece of a long list is sent.
 const CHUNK: usize = 64 * 1024;
@@ -258,7 +259,7 @@ impl http_body::Body for ListBody {
             }
             Ok((None, _)) => None,
             Err(error) => {
-                tracing::error!("a list was broken off: {}", with_causes(&error));
+                tracing::error!("a list was broken off: {}", chain(&error));
                 Some(Err(error))
             }
         })
