@@ -105,6 +105,7 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
     let rules = &house.config.storage;
     let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
     Some(SyncState {
+        bodies: Arc::clone(&house.bodies),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),

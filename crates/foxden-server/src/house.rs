@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, Options, Parts};
+use foxden_http::sync::Bodies;
 use foxden_http::wire::Site;
 use foxden_model::{Chance, Clock, SystemClock, UserId};
 use foxden_sql::Database;
@@ -37,6 +38,8 @@ pub struct House {
     pub token_seconds: u32,
     /// Where objects are kept, if this process keeps them.
     pub storage: Option<Storage>,
+    /// Room for uploads, shared by all listeners.
+    pub bodies: Arc<Bodies>,
     /// Who has an account, if this process knows.
     pub accounts: Option<Accounts>,
     /// Which engine keeps objects, if this process keeps them.
@@ -83,6 +86,7 @@ impl House {
             token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
             config: config.clone(),
             storage: None,
+            bodies: Arc::new(Bodies::up_to(config.http.max_body_memory)),
             accounts: None,
             engine: None,
             ledger: Ledger::default(),

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 
+use super::bodies::{Bodies, Place};
 use super::refusal::{Refusal, ResponseCode};
 
 /// How a body came over the wire.
@@ -33,16 +34,27 @@ impl Coding {
     }
 }
 
-/// Refuses a body whose announced length is too large, before any of it is read.
-pub(super) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
+/// The most that a body can hold by what is announced. One that is too large is refused before any of it is read.
+pub(super) fn announced_length(headers: &HeaderMap, limit: usize) -> Result<usize, Refusal> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else {
-        return Ok(());
+        return Ok(limit);
     };
     let length: Option<usize> = length.to_str().ok().and_then(|text| text.parse().ok());
-    match length {
-        Some(length) if length <= limit => Ok(()),
-        _ => Err(Refusal::TooLarge),
-    }
+    length.filter(|&length| length <= limit).ok_or(Refusal::TooLarge)
+}
+
+/// Finds room for a body of that length, and for what comes out where it is compressed.
+pub(super) fn make_room(
+    bodies: &Bodies,
+    length: usize,
+    coding: Coding,
+    limit: usize,
+) -> Result<Place<'_>, Refusal> {
+    let bytes = match coding {
+        Coding::Plain => length,
+        Coding::Gzip => length.saturating_add(limit),
+    };
+    bodies.take(bytes as u64).ok_or(Refusal::NoRoom)
 }
 
 /// Reads the bytes as they came, up to a limit.

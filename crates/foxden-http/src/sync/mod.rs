@@ -3,7 +3,7 @@
 //! - [`v1_5`]: the dialect of today's Firefox
 //! - [`target`]: what a path names
 //! - [`conditions`]: what a client asks of a resource's time
-//! - [`body`]: reads request bodies
+//! - [`body`]: reads request bodies; [`bodies`]: how much of them is held at once
 //! - [`reply`], [`refusal`]: answers
 //! - [`gzip`]: compresses answers
 //! - [`mod@print`], [`percent`]: the spelling of JSON and of URLs
@@ -11,6 +11,7 @@
 //! - [`backoff`]: asks clients to stay away
 
 mod backoff;
+mod bodies;
 mod body;
 mod conditions;
 mod gzip;
@@ -39,6 +40,7 @@ use tower::service_fn;
 
 use crate::wire::{Note, Site};
 pub use backoff::Backoff;
+pub use bodies::Bodies;
 use refusal::Refusal;
 use reply::{Format, Reply};
 use target::{Place, Target};
@@ -60,6 +62,8 @@ pub struct SyncState {
     pub clock: Arc<dyn Clock>,
     /// Whether clients are asked to stay away.
     pub backoff: Arc<Backoff>,
+    /// Room for request bodies, shared with whoever else serves this surface.
+    pub bodies: Arc<Bodies>,
     /// How far a client's clock may be off; `None`: any distance, as clients correct theirs only roughly.
     pub max_skew_seconds: Option<u32>,
     /// Whether a token must have been made for this very node.
@@ -78,6 +82,7 @@ impl SyncState {
             site,
             clock,
             backoff: Arc::default(),
+            bodies: Arc::default(),
             max_skew_seconds: None,
             is_strict_about_nodes: false,
             compresses: false,

@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     UnsupportedMediaType,
     /// The body is larger than a request may be.
     TooLarge,
+    /// The bodies of other requests take all the room there is.
+    NoRoom,
     /// The client has it already.
     NotModified { modified: SyncTime },
     /// The client's precondition does not hold.
@@ -69,6 +71,10 @@ impl Refusal {
             Self::NotAcceptable => refused(StatusCode::NOT_ACCEPTABLE, Unspecified),
             Self::UnsupportedMediaType => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified),
             Self::TooLarge => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
+            Self::NoRoom => Reply {
+                why: Some("no room is left for another body".to_owned()),
+                ..later(BUSY_SECONDS)
+            },
             Self::NotModified { modified } => Reply {
                 status: StatusCode::NOT_MODIFIED,
                 modified: Some(modified),

@@ -189,3 +189,44 @@ fn a_user_may_own_a_hundred_collections() {
     assert_eq!(put("one-more"), (StatusCode::BAD_REQUEST, "13".to_owned()));
     assert_eq!(put("c7").0, StatusCode::OK);
 }
+
+/// A body finds room before any of it is read, and leaves it when its request is answered.
+#[test]
+fn bodies_share_one_room() {
+    let sync = SyncState {
+        bodies: Arc::new(Bodies::up_to(100)),
+        ..state()
+    };
+    let token = token();
+    let put = |length: Option<&str>, body: Body| {
+        let mut request = request(&token, "PUT", "/1.5/42/storage/c/a", body);
+        if let Some(length) = length {
+            request
+                .headers_mut()
+                .insert("content-length", length.parse().unwrap());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(serve(&sync, request))
+    };
+    let fits = || Body::from(r#"{"payload":"x"}"#);
+    let place = sync.bodies.take(90).unwrap();
+    // Reading this one would end in another refusal.
+    let broken = || {
+        Body::new(Pieces {
+            left: Vec::new(),
+            breaks_off: true,
+        })
+    };
+    for length in [Some("15"), None] {
+        let response = put(length, broken());
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{length:?}");
+        assert_eq!(response.headers()["retry-after"], "10");
+        assert_eq!(response.headers()["x-weave-timestamp"], "1763690000.00");
+    }
+    drop(place);
+    // Each of them alone would fill the room, as nothing is announced.
+    assert_eq!(put(None, broken()).status(), StatusCode::BAD_REQUEST);
+    assert_eq!(put(None, fits()).status(), StatusCode::OK);
+    assert_eq!(put(Some("15"), fits()).status(), StatusCode::OK);
+    assert!(sync.bodies.take(100).is_some(), "all places were given back");
+}

@@ -27,6 +27,7 @@ use foxden_storage::{
     Write, Written,
 };
 
+use super::bodies::Place;
 use super::body::{self, Coding};
 use super::conditions::Conditions;
 use super::refusal::Refusal;
@@ -71,19 +72,21 @@ impl<'r> Call<'r> {
         self.sync.storage.limits()
     }
 
-    /// Reads the body, which must be of a kind that `check_type` lets pass.
+    /// Reads the body, which must be of a kind that `check_type` lets pass. It is counted as held as long as
+    /// its place is kept.
     async fn read<T>(
         &self,
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
-    ) -> Result<(T, Bytes), Refusal> {
+    ) -> Result<(T, Bytes, Place<'r>), Refusal> {
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
-        body::check_length(&self.parts.headers, limit)?;
+        let length = body::announced_length(&self.parts.headers, limit)?;
         let coding = Coding::from_headers(&self.parts.headers)?;
         let kind = check_type(&self.parts.headers)?;
+        let place = body::make_room(&self.sync.bodies, length, coding, limit)?;
         let bytes = body::read(body, limit).await?;
         caller::check_body(&self.hawk, self.parts, &bytes)?;
-        Ok((kind, body::decode(bytes, coding, limit)?))
+        Ok((kind, body::decode(bytes, coding, limit)?, place))
     }
 
     async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
@@ -124,7 +127,7 @@ pub(super) async fn post_collection(
 ) -> Result<Reply, Refusal> {
     let upload = params::upload(call.query(), call.limits())?;
     params::check_announced(&call.parts.headers, call.limits())?;
-    let (format, body) = call.read(body, params::upload_format).await?;
+    let (format, body, _place) = call.read(body, params::upload_format).await?;
     let Objects { patches, failed } = patch::all(collection, format, &body, call.limits())?;
     let mut receipt = Receipt::new(&patches, failed);
     let written = match upload {
@@ -178,7 +181,7 @@ pub(super) async fn put_object(
     id: ObjectId,
     body: Body,
 ) -> Result<Reply, Refusal> {
-    let ((), body) = call.read(body, params::check_object_type).await?;
+    let ((), body, _place) = call.read(body, params::check_object_type).await?;
     let patch = patch::one(collection, id.clone(), &body, call.limits())?;
     let change = Change::Upsert {
         collection,

@@ -51,6 +51,14 @@ pub const SECTION: Section = Section {
                    steadily it moves.",
         },
         Setting {
+            key: "http.max_body_memory",
+            kind: Kind::Size,
+            default: "128 MB",
+            help: "Bytes of uploads to storage held in memory at once, all connections together. One that would \
+                   pass it is answered 503 with `Retry-After` before it is read; one that is alone is always taken. \
+                   The bodies of account requests are small and do not count.",
+        },
+        Setting {
             key: "http.stop_timeout",
             kind: Kind::Time,
             default: "30 s",
@@ -74,6 +82,8 @@ pub struct Http {
     pub min_rate: u64,
     /// For one request and its answer.
     pub request_timeout: Duration,
+    /// Bytes of uploads at once.
+    pub max_body_memory: u64,
     /// For what is under way when the server stops.
     pub stop_timeout: Duration,
 }
@@ -88,6 +98,7 @@ impl Http {
             stall_timeout: values.time("http.stall_timeout")?,
             min_rate: values.size("http.min_rate")?,
             request_timeout: values.time("http.request_timeout")?,
+            max_body_memory: values.size("http.max_body_memory")?,
             stop_timeout: values.time("http.stop_timeout")?,
         })
     }

@@ -17,6 +17,7 @@ async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
         stall_timeout: Duration::from_secs(20),
         min_rate: 1000,
         request_timeout: Duration::from_secs(300),
+        max_body_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

@@ -166,3 +166,48 @@ fn a_steady_client_is_not_cut_off() {
     stream.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty(), "a stop ends an idle connection without a word");
 }
+
+/// What one upload announces is kept free for it; whoever finds no room is asked to come back.
+#[test]
+fn uploads_share_the_memory_there_is_for_them() {
+    let folder = Folder::new();
+    let program = Start::on(&folder)
+        .set("FOXDEN__HTTP__MAX_BODY_MEMORY", "100 KB")
+        .serve();
+    let store = program.store(4);
+    let body = json!({ "payload": "z".repeat(60_000) }).to_string();
+    let mut stream = connect(program.address()).unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        store.path("/storage/tabs/first"),
+        program.address(),
+        store.authorization("PUT", "/storage/tabs/first"),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // The server asks for the body once it has room for it.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    let refused = store
+        .send("PUT", "/storage/tabs/second", Some(body.clone()))
+        .expect(503);
+    assert_eq!(refused.text(), "0");
+    assert_eq!(refused.header("retry-after"), Some("10"));
+    assert!(refused.header("x-weave-timestamp").is_some());
+    store
+        .send(
+            "PUT",
+            "/storage/tabs/small",
+            Some(json!({ "payload": "z" }).to_string()),
+        )
+        .expect(200);
+
+    stream.write_all(body.as_bytes()).unwrap();
+    let (reply, _) = read_reply(&mut BufReader::new(stream)).unwrap();
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    store.send("PUT", "/storage/tabs/second", Some(body)).expect(200);
+    program.stop();
+}

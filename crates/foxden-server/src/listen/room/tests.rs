@@ -101,6 +101,7 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
         stall_timeout: Duration::from_secs(20),
         min_rate: 1000,
         request_timeout: Duration::from_secs(300),
+        max_body_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
     let room = Room::new(&http, 3);
