@@ -1,5 +1,7 @@
 //! What is measured: the goals that concern SQLite, each beside its reference.
 
+mod size;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,6 +62,7 @@ pub async fn run(program: &Path, seconds: f64) -> Result<Vec<Figure>> {
     writes(program, length, Disk::AsItIs, &mut figures).await?;
     writes(program, length, Disk::Slow, &mut figures).await?;
     group(program, length, &mut figures).await?;
+    size::run(program, length, &mut figures).await?;
     Ok(figures)
 }
 

@@ -23,7 +23,7 @@ are after. Trust the ratios; absolute figures move with the machine.
 ";
 
 const TAIL: &str = "
-Not measured yet: a cold page cache, TLS, payloads of 2 MB, ten million objects, instruction counts, power cuts.
+Not measured yet: a cold page cache, TLS, payloads of 2 MB, counts of instructions, power cuts.
 ";
 
 /// Writes the page.
