@@ -137,10 +137,7 @@ impl Hand {
     /// Whether writes can be served. After a failure, only a write can tell.
     pub(super) fn check(&mut self) -> Result<(), EngineError> {
         if self.is_troubled {
-            self.transact(|work| {
-                work.connection.execute("update place set number = number", ())?;
-                Ok(())
-            })?;
+            self.transact(|work| Ok(touch(work.connection)?))?;
             return Ok(());
         }
         self.upkeep(|connection| connection.execute_batch("begin immediate; rollback"))
@@ -176,6 +173,8 @@ impl Hand {
     /// Whether a transaction with these traces is in the file; `None`: nobody can tell.
     fn has_happened(&mut self, traces: &[Trace]) -> Option<bool> {
         let connection = self.take().ok()?;
+        // First, so that a crash cannot bring back later what is not seen now.
+        seal(&connection).ok()?;
         let found = look_for(&connection, traces).ok()?;
         self.connection = Some(connection);
         found
@@ -201,6 +200,22 @@ fn attempt<T>(
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute(())?;
     Ok(())
+}
+
+/// Overwrites what a commit that failed may have left in the log: whole frames, beyond the end that the log's
+/// index tells, which are replayed if the index has to be made anew. A connection that does not see them
+/// writes in their place.
+pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "begin immediate")?;
+    touch(connection)?;
+    run(connection, "commit")
+}
+
+/// Writes a page and changes nothing. Not by an update of a row to what it is: SQLite leaves pages alone
+/// that would not change.
+fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
 }
 
 /// A transaction is one step, so its first trace speaks for all of it.

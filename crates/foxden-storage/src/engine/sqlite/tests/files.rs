@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::{Bench, Folder, START, put};
 use crate::command::{Change, Detail, Write};
-use crate::engine::sqlite::hand::look_for;
+use crate::engine::sqlite::hand::{look_for, seal};
 use crate::engine::sqlite::work::Trace;
 use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use crate::engine::{Engine, EngineError};
@@ -193,6 +193,45 @@ async fn a_foreign_lock_is_busy_and_reads_go_on() {
     foreign.execute_batch("rollback").unwrap();
     bench.put(1, "a", "three").await.unwrap();
     assert!(bench.engine.check().await.is_ok());
+}
+
+/// A commit that failed can leave whole frames in the log, beyond the end that the index knows. Once it is
+/// said that nothing of it happened, a crash, which costs the index, must not bring them back.
+#[test]
+fn a_failed_commit_does_not_come_back_with_a_crash() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let path = |name: &str| folder.file(&format!("{name}.sqlite"));
+    let log = |name: &str| folder.file(&format!("{name}.sqlite-wal"));
+    // Setting a connection up as a writer's writes to the file.
+    let open = |name: &str| Connection::open(path(name)).unwrap();
+    let copy = |from: &str, to: &str| {
+        fs::copy(path(from), path(to)).unwrap();
+        fs::copy(log(from), log(to)).unwrap();
+    };
+    let count = |file: &Connection| -> i64 {
+        file.query_row("select count(*) from object", (), |row| row.get(0))
+            .unwrap()
+    };
+    let whole = open("whole");
+    whole.execute_batch("pragma journal_mode = wal").unwrap();
+    let insert = "insert into object values (hex(zeroblob(50000)))";
+    whole.execute_batch("create table object (payload text)").unwrap();
+    whole.execute(insert, ()).unwrap();
+    copy("whole", "failed");
+    let failed = open("failed");
+    assert_eq!(count(&failed), 1);
+    whole.execute(insert, ()).unwrap();
+    // The same log with the frames of one more commit, of which the index of this file says nothing.
+    fs::copy(log("whole"), log("failed")).unwrap();
+    assert_eq!(count(&failed), 1);
+    copy("failed", "crashed");
+    assert_eq!(count(&open("crashed")), 2, "the frames are whole");
+
+    seal(&open("failed")).unwrap();
+    assert_eq!(count(&failed), 1);
+    copy("failed", "crashed later");
+    assert_eq!(count(&open("crashed later")), 1);
 }
 
 #[tokio::test]
