@@ -27,6 +27,8 @@ pub(super) struct Work<'a> {
 struct Opened {
     draft: Draft,
     began: SyncTime,
+    /// Whether readers had asked for the user lately.
+    was_remembered: bool,
 }
 
 /// What a transaction leaves in the file, by which one sees whether it happened.
@@ -40,7 +42,8 @@ pub(super) enum Trace {
 
 /// A transaction whose changes are made and that is about to be committed.
 pub(super) struct Outcome {
-    users: Vec<(UserId, Arc<Known>)>,
+    /// Those it touched; without a state, those whom nobody need remember for it.
+    users: Vec<(UserId, Option<Arc<Known>>)>,
     pub(super) traces: Vec<Trace>,
 }
 
@@ -53,7 +56,7 @@ impl Outcome {
     /// Lets readers know the new state.
     pub(super) fn tell(self, cache: &Cache) {
         for (user, known) in self.users {
-            cache.settle(user, Some(known));
+            cache.settle(user, known);
         }
     }
 
@@ -88,12 +91,18 @@ impl<'a> Work<'a> {
         match self.drafts.entry(user) {
             hash_map::Entry::Occupied(entry) => Ok(&mut entry.into_mut().draft),
             hash_map::Entry::Vacant(entry) => {
-                let draft = match self.file.cache.get(user) {
+                let known = self.file.cache.get(user);
+                let was_remembered = known.is_some();
+                let draft = match known {
                     Some(known) => known.draft(),
                     None => Draft::load(self.connection, user)?,
                 };
-                let began = draft.modified;
-                Ok(&mut entry.insert(Opened { draft, began }).draft)
+                let opened = Opened {
+                    began: draft.modified,
+                    draft,
+                    was_remembered,
+                };
+                Ok(&mut entry.insert(opened).draft)
             }
         }
     }
@@ -143,18 +152,28 @@ impl<'a> Work<'a> {
     /// What is to be told of this transaction once it is committed.
     pub(super) fn into_outcome(self) -> Outcome {
         let changed = |(user, opened): (&UserId, &Opened)| {
-            let time = opened.draft.modified;
-            (time != opened.began).then_some(Trace::Time(*user, time))
+            opened
+                .has_written()
+                .then_some(Trace::Time(*user, opened.draft.modified))
         };
         let traces = self.drafts.iter().filter_map(changed);
         let traces = traces.chain(self.part.map(Trace::Part)).collect();
-        let drafts = self.drafts.into_iter();
+        // A purge touches many who have not been here for long. They must not drive out those who are.
+        let users = self.drafts.into_iter().map(|(user, opened)| {
+            let is_here = opened.was_remembered || opened.has_written();
+            (user, is_here.then(|| Arc::new(opened.draft.freeze())))
+        });
         Outcome {
-            users: drafts
-                .map(|(user, opened)| (user, Arc::new(opened.draft.freeze())))
-                .collect(),
+            users: users.collect(),
             traces,
         }
+    }
+}
+
+impl Opened {
+    /// Whether the user was given a time.
+    fn has_written(&self) -> bool {
+        self.draft.modified != self.began
     }
 }
 

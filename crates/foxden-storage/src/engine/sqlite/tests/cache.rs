@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use foxden_model::{SyncTime, UserId};
 
-use super::{Bench, Folder, name};
-use crate::command::{Fields, Query};
+use super::{Bench, Folder, name, patch};
+use crate::command::{Change, Fields, Query, Ttl, Write};
 use crate::engine::Engine;
 use crate::engine::sqlite::cache::Cache;
 use crate::engine::sqlite::known::Known;
+use crate::page::Budget;
 
 const USER: UserId = UserId(5);
 
@@ -111,6 +112,38 @@ async fn polls_with_nothing_new_need_no_file() {
     assert_eq!(page.modified, Some(written.modified));
     query.selection.newer = Some(written.modified.before());
     assert!(bench.engine.read(UserId(1), &query).await.is_err());
+}
+
+/// A purge clears up after many who have not been here for long; they do not come to mind by that.
+#[tokio::test]
+async fn a_purge_reminds_of_nobody() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    for user in [1, 2] {
+        let mut mortal = patch("mortal", "x");
+        mortal.ttl = Ttl::In(1);
+        let change = Change::Upsert {
+            collection: name("history"),
+            patches: vec![mortal, patch("immortal", "x")],
+        };
+        bench
+            .engine
+            .write(UserId(user), Write::new(change))
+            .await
+            .unwrap();
+    }
+    drop(bench);
+    let bench = Bench::open(&folder, 1);
+    bench.clock.advance_millis(2000);
+    bench.modified(1).await;
+    let purged = bench.engine.purge(Budget { rows: 100 }).await.unwrap();
+    assert_eq!(purged.rows, 2);
+    let cache = &bench.engine.files[0].file.cache;
+    let here = cache.get(UserId(1)).unwrap();
+    assert_eq!((here.listed[0].count, here.listed[0].bytes), (1, 1));
+    assert_eq!(cache.get(UserId(2)), None);
+    bench.put(2, "a", "x").await.unwrap();
+    assert_eq!(cache.get(UserId(2)).unwrap().listed[0].count, 2);
 }
 
 #[tokio::test]
