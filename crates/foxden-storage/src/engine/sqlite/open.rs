@@ -57,7 +57,7 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
     if count == 0 || count > MAX_FILES {
         return Err(OpenError::FileCount(count));
     }
-    make_folder(folder).map_err(|source| unavailable(folder, source))?;
+    make_folder(folder)?;
     // The first file is made last: once it is there all are, and one that is missing has been lost.
     let is_made = path_of(folder, 0).exists();
     let mut files = Vec::new();
@@ -181,15 +181,25 @@ fn path_of(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("{number}.sqlite"))
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+/// Makes the folder and those it lies in, as far as they are missing, so that they are there after a crash.
+fn make_folder(folder: &Path) -> Result<(), OpenError> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    builder
+        .create(folder)
+        .map_err(|source| unavailable(folder, source))?;
+    for parent in missing.iter().filter_map(|made| made.parent()) {
+        // The parent of a bare name is written as nothing at all.
+        let is_here = parent.as_os_str().is_empty();
+        sync(if is_here { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
-/// Brings the folder's list of files to the disk.
+/// Brings a folder's list of what lies in it to the disk.
 fn sync(folder: &Path) -> Result<(), OpenError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
