@@ -13,9 +13,6 @@ use crate::command::{BatchPart, Change, Patch, Write};
 use crate::engine::EngineError;
 use crate::page::{Staged, Written};
 
-/// The objects that committing a batch is reckoned at; how many it holds is known only later.
-const BATCH_OBJECTS: usize = 400;
-
 /// What can be carried out within a transaction.
 pub(super) trait Command: Send + 'static {
     type Answer: Send + 'static;
@@ -23,8 +20,9 @@ pub(super) trait Command: Send + 'static {
     fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
     fn patches(&self) -> &[Patch];
 
-    fn objects(&self) -> usize {
-        self.patches().len()
+    /// Whether it commits a batch, which may hold far more than the command brings.
+    fn commits_batch(&self) -> bool {
+        false
     }
 
     /// The memory it holds while it waits.
@@ -36,7 +34,9 @@ pub(super) trait Command: Send + 'static {
 
 /// A command of any kind.
 pub(super) trait Step: Send {
+    /// The objects it brings.
     fn objects(&self) -> usize;
+    fn commits_batch(&self) -> bool;
     fn bytes(&self) -> usize;
     /// Whether it is still to be carried out. To be asked once.
     fn claim(&self) -> bool;
@@ -86,7 +86,11 @@ impl<C: Command> Waiting<C> {
 
 impl<C: Command> Step for Waiting<C> {
     fn objects(&self) -> usize {
-        self.command.objects()
+        self.command.patches().len()
+    }
+
+    fn commits_batch(&self) -> bool {
+        self.command.commits_batch()
     }
 
     fn bytes(&self) -> usize {
@@ -134,12 +138,8 @@ impl Command for Write {
         }
     }
 
-    fn objects(&self) -> usize {
-        let batch = match self.change {
-            Change::CommitBatch { .. } => BATCH_OBJECTS,
-            _ => 0,
-        };
-        batch + self.patches().len()
+    fn commits_batch(&self) -> bool {
+        matches!(self.change, Change::CommitBatch { .. })
     }
 }
 

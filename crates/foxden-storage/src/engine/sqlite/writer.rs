@@ -28,7 +28,7 @@ const QUEUE: usize = 1024;
 const QUEUE_BYTES: usize = 64 << 20;
 
 /// What the thread is asked to do.
-enum Job {
+pub(super) enum Job {
     /// A command, one of many in a transaction.
     Step(Box<dyn Step>),
     /// Upkeep, with the file for itself.
@@ -154,18 +154,25 @@ fn survive(work: impl FnOnce()) {
     }
 }
 
-/// All that waits, as far as one transaction takes it.
-fn gather(first: Box<dyn Step>, jobs: &Receiver<Job>, held: &mut Option<Job>) -> Vec<Box<dyn Step>> {
+/// All that waits, as far as one transaction takes it: at most one commit of a batch among it, as how much
+/// a batch holds is known only later.
+pub(super) fn gather(
+    first: Box<dyn Step>,
+    jobs: &Receiver<Job>,
+    held: &mut Option<Job>,
+) -> Vec<Box<dyn Step>> {
     let mut objects = first.objects();
+    let mut has_batch = first.commits_batch();
     let mut group = vec![first];
     while group.len() < GROUP && objects < GROUP_OBJECTS {
         match jobs.try_recv() {
-            Ok(Job::Step(step)) => {
+            Ok(Job::Step(step)) if !(has_batch && step.commits_batch()) => {
                 objects += step.objects();
+                has_batch |= step.commits_batch();
                 group.push(step);
             }
-            Ok(alone) => {
-                *held = Some(alone);
+            Ok(next) => {
+                *held = Some(next);
                 break;
             }
             Err(_) => break,
