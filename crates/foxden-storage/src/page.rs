@@ -164,3 +164,42 @@ pub struct Purged {
     /// Whether the budget ended it with work left.
     pub has_more: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_pushed() {
+        let nothing = Row {
+            id: "a",
+            payload: "",
+            modified: SyncTime::ZERO,
+            sortindex: None,
+            parent_id: None,
+            predecessor_id: None,
+        };
+        let all = [
+            nothing,
+            Row {
+                id: "\u{1f98a}",
+                payload: "two\0 words",
+                modified: SyncTime::from_hundredths(7),
+                sortindex: Some(-1),
+                parent_id: Some(""),
+                predecessor_id: Some("é"),
+            },
+            Row {
+                predecessor_id: Some("q"),
+                ..nothing
+            },
+        ];
+        let mut rows = Rows::default();
+        assert!(rows.is_empty());
+        for row in all {
+            rows.push(row);
+        }
+        assert_eq!(rows.iter().collect::<Vec<_>>(), all);
+        assert_eq!((rows.len(), rows.bytes()), (3, 1 + 4 + 10 + 2 + 1 + 1));
+    }
+}

@@ -246,8 +246,8 @@ fn patches(time: Time) -> impl Strategy<Value = Vec<Patch>> {
 }
 
 fn patch(time: Time) -> impl Strategy<Value = Patch> {
-    let payload = prop_oneof!["[a-zé]{0,12}", Just(String::new())];
-    let other = || prop_oneof![Just("p".to_owned()), Just("q".to_owned())];
+    let payload = prop_oneof!["[a-zé\\x00]{0,12}", Just(String::new())];
+    let other = || prop::sample::select(&["p", "q", ""]).prop_map(str::to_owned);
     (
         object(),
         field(payload),
@@ -301,7 +301,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn selected() -> impl Strategy<Value = Selected> {
     let rarely = 0.07;
-    let other = || prop_oneof![Just("p"), Just("q")];
+    let other = || prop::sample::select(&["p", "q", ""]);
     (
         option::weighted(0.4, vec(object(), 0..5)),
         option::weighted(rarely, when()),
