@@ -150,7 +150,8 @@ impl Accounts {
     }
 
     /// Removes the session's account and everything that hangs on it, once the password is proven.
-    /// `session` is left out by clients that have none; then the password alone decides.
+    /// `session` is left out by clients that have none; then the password alone decides. Close the stores in the answer,
+    /// then call [`Accounts::wipe_deleted`].
     pub async fn destroy(
         &self,
         session: Option<&Session>,
@@ -290,12 +291,15 @@ impl Accounts {
         account::delete(&tx, uid).await?;
         tx.commit().await?;
         tracing::info!(account = short(&uid.0), "account removed");
-        // The deleted rows still stand in the log until it is written back. That it is busy now is no failure: the
-        // chore does it again.
+        Ok(Removed { stores })
+    }
+
+    /// Wipes deleted rows off the disk, where they stand in the log until it is written back. It may take a while: close the
+    /// stores of a removed account first. That the log is busy now is no failure, a chore does it again.
+    pub async fn wipe_deleted(&self) {
         if let Err(error) = self.0.database.checkpoint().await {
             tracing::debug!(%error, "the register's log was not written back at once");
         }
-        Ok(Removed { stores })
     }
 }
 

@@ -122,7 +122,8 @@ impl Accounts {
         Ok(code)
     }
 
-    /// Removes the account and everything that hangs on it.
+    /// Removes the account and everything that hangs on it. Close the stores in the answer, then call
+    /// [`Accounts::wipe_deleted`].
     pub async fn remove_account(&self, name: &str) -> Result<Removed, AccountError> {
         let row = named(&self.0.database, name).await?;
         self.remove(row.uid).await

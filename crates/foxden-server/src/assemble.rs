@@ -23,18 +23,19 @@ use foxden_http::wire::Site;
 use crate::config::listener::Surface;
 use crate::house::House;
 use crate::probe;
+use crate::tasks::Tasks;
 use crate::version::VERSION;
 pub use doors::Doors;
 
 /// The way to everything a listener with these surfaces answers.
-pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Doors {
+pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
     let is_at_root = house.site.public_url.path().is_empty();
     let storage = sync_state(house, surfaces).filter(|_| is_at_root);
-    Doors::new(storage, router(house, surfaces))
+    Doors::new(storage, router(house, surfaces, tasks))
 }
 
 /// Everything a listener with these surfaces answers.
-pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
+pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
     let mut router = below_the_path(house, surfaces);
     if surfaces.contains(&Surface::Ops) {
         router = router.merge(ops::router(OpsState {
@@ -48,7 +49,7 @@ pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
         .as_ref()
         .filter(|_| surfaces.contains(&Surface::Fxa))
     {
-        router = router.merge(fxa::router(fxa_state(house, accounts)));
+        router = router.merge(fxa::router(fxa_state(house, accounts, tasks)));
     }
     let mut root = if surfaces.contains(&Surface::Pages) {
         pages::router(pages_state(house))
@@ -151,13 +152,15 @@ fn token_state(house: &House, accounts: &Accounts) -> TokenState {
     }
 }
 
-fn fxa_state(house: &House, accounts: &Accounts) -> FxaState {
+fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
+    let tasks = tasks.clone();
     FxaState {
         accounts: accounts.clone(),
         storage: house.storage.clone(),
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
         chance: Arc::clone(&house.chance),
+        to_the_end: Arc::new(move |work| tasks.spawn(work)),
     }
 }
 

@@ -51,7 +51,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     greeting::show(&config, &house, &sockets).await?;
     for (socket, surfaces) in sockets {
-        let doors = assemble::doors(&house, &surfaces);
+        let doors = assemble::doors(&house, &surfaces, &tasks);
         let front = Front::new(doors, config.server.trusted_proxies.clone(), Arc::clone(&ids));
         tasks.spawn(listen::serve(
             socket,

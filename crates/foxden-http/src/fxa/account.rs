@@ -1,5 +1,7 @@
 //! Accounts: whether there is one, made, signed in to, left; their keys.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use super::FxaState;
 use super::answer::{Done, Json};
 use super::ask::Ask;
+use super::background;
 use super::caller::{Anyone, Holder, KeyFetch};
 use super::members::Members;
 use super::refusal::Refusal;
@@ -153,14 +156,19 @@ pub(super) async fn login(
 
 /// `POST /v1/account/destroy`
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
-    let (address, auth_pw) = (ask.body.address()?, ask.body.auth_pw("authPW")?);
-    let session = ask.by.as_ref();
-    let removed = fxa
-        .accounts
-        .destroy(session, address, &auth_pw, &ask.visitor)
-        .await?;
-    close_stores(&fxa, removed).await;
-    Ok(Done {})
+    let (address, auth_pw) = (ask.body.address()?.to_owned(), ask.body.auth_pw("authPW")?);
+    let (by, visitor, accounts) = (ask.by, ask.visitor, fxa.accounts.clone());
+    let to_the_end = Arc::clone(&fxa.to_the_end);
+    // A client that hangs up once the account is gone must not keep its stores open.
+    let removal = async move {
+        let removed = accounts
+            .destroy(by.as_ref(), &address, &auth_pw, &visitor)
+            .await?;
+        close_stores(&fxa, removed).await;
+        accounts.wipe_deleted().await;
+        Ok(Done {})
+    };
+    background::finish(&to_the_end, removal).await?
 }
 
 /// The account is gone whether or not its stores could be emptied now; a chore empties what is left.
@@ -193,3 +201,6 @@ pub(super) async fn random_bytes(State(fxa): State<FxaState>) -> Response {
     fxa.chance.fill(&mut bytes);
     Json(json!({ "data": HEXLOWER.encode(&bytes) })).into_response()
 }
+
+#[cfg(test)]
+mod tests;

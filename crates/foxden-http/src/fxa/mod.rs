@@ -5,11 +5,13 @@
 //! - [`device`]: devices, their commands, what is attached
 //! - [`oauth`]: codes and tokens; [`profile`]: what an account shows; [`off`]: what is not offered
 //! - [`ask`]: how a request is read; [`caller`], [`credential`], [`members`]: its parts
+//! - [`background`]: what goes on when its client has gone
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
 mod account;
 mod answer;
 mod ask;
+mod background;
 mod caller;
 mod credential;
 mod device;
@@ -35,6 +37,7 @@ use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
 use crate::wire::{HostCheck, Marks, Site, mark, refuse_foreign_hosts};
+pub use background::{ToTheEnd, Work};
 use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.
@@ -50,6 +53,8 @@ pub struct FxaState {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from, for tools that ask for some.
     pub chance: Arc<dyn Chance>,
+    /// Carries out what must not stop halfway when its client hangs up.
+    pub to_the_end: ToTheEnd,
 }
 
 /// The routes of the account API, all at the root of the origin.

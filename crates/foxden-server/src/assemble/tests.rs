@@ -60,7 +60,9 @@ impl Lot {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_direct: true,
         });
-        let answer = doors(&self.house, &surfaces).answer(request).await;
+        let answer = doors(&self.house, &surfaces, &Tasks::new().0)
+            .answer(request)
+            .await;
         let kind = answer.headers().get("content-type");
         let kind = kind.map_or("", |kind| kind.to_str().unwrap());
         (
@@ -88,7 +90,7 @@ async fn no_method_and_path_have_two_owners() {
                 .enumerate()
                 .filter(is_chosen)
                 .map(|(_, surface)| surface);
-            let _ = router(&lot.house, &surfaces.collect());
+            let _ = router(&lot.house, &surfaces.collect(), &Tasks::new().0);
         }
     }
 }

@@ -69,7 +69,9 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
                 .remove_account(&name)
                 .await
                 .map_err(|error| named(error, &name))?;
-            done(removal(house, &name, &removed.stores).await)
+            let text = removal(house, &name, &removed.stores).await;
+            accounts.wipe_deleted().await;
+            done(text)
         }
         Order::ResetPassword { name } => {
             let code = accounts

@@ -23,6 +23,7 @@ use foxden_model::{Chance, Clock, ManualClock, SeededChance};
 use foxden_sql::Database;
 use foxden_storage::{Engine, Limits, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use crate::signer::SECRET;
@@ -256,6 +257,7 @@ fn router(
         site: Arc::clone(&site),
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
+        to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
     };
     let token = TokenState {
         accounts: accounts.clone(),
