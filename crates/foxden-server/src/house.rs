@@ -1,7 +1,7 @@
 //! All that surfaces, chores and commands are made of: opened once, for those that need it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use foxden_accounts::token::TokenSecrets;
@@ -99,11 +99,16 @@ impl House {
             house.open_storage(config, data)?;
         }
         if needs.accounts {
-            let file = config.accounts.file.clone();
-            let file = file.unwrap_or_else(|| data.register());
-            house.open_accounts(config, &file, &master).await?;
+            house
+                .open_accounts(config, &Self::register(config, data), &master)
+                .await?;
         }
         Ok(house)
+    }
+
+    /// The file that keeps accounts, whether or not there is one.
+    pub fn register(config: &Config, data: &DataFolder) -> PathBuf {
+        config.accounts.file.clone().unwrap_or_else(|| data.register())
     }
 
     fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {

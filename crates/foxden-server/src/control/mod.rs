@@ -14,6 +14,7 @@ pub mod socket;
 pub use carry_out::carry_out;
 pub use order::{Answer, Order};
 
+use std::path::Path;
 use std::sync::Arc;
 
 use foxden_model::Chance;
@@ -24,12 +25,30 @@ use crate::data::{self, DataFolder};
 use crate::house::{House, Needs};
 use crate::serve;
 
-/// A command that only looks at accounts opens no storage, and the other way round.
-const fn needs(order: &Order) -> Needs {
-    let both = matches!(order, Order::RunChore { .. } | Order::RemoveUser { .. });
-    Needs {
-        storage: both,
-        accounts: true,
+/// A command that only looks at accounts opens no storage. Accounts are opened where there is a register, and
+/// never made: that is for the server.
+fn needs(order: &Order, register: &Path) -> anyhow::Result<Needs> {
+    let has_register = register.is_file();
+    match order {
+        Order::RunChore { .. } => Ok(Needs {
+            storage: true,
+            accounts: has_register,
+        }),
+        Order::ListChores | Order::Probe => Ok(Needs {
+            storage: false,
+            accounts: false,
+        }),
+        about_accounts => {
+            anyhow::ensure!(
+                has_register,
+                "no accounts are kept here: there is no file {}; give the command where accounts are served",
+                register.display()
+            );
+            Ok(Needs {
+                storage: matches!(about_accounts, Order::RemoveUser { .. }),
+                accounts: true,
+            })
+        }
     }
 }
 
@@ -50,9 +69,10 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         .build()?;
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
+        let needs = needs(order, &House::register(config, &data))?;
         let site = Arc::new(serve::configured_site(config)?);
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
-        let house = House::open(config, &data, site, chance, needs(order)).await?;
+        let house = House::open(config, &data, site, chance, needs).await?;
         Ok(carry_out(&house, order.clone()).await)
     })
 }

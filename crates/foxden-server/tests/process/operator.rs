@@ -56,6 +56,22 @@ fn accounts_are_looked_after_while_serving_and_while_not() {
     }
 }
 
+/// A folder that holds objects alone stays one, whatever command strays there.
+#[test]
+fn where_no_accounts_are_kept_no_command_makes_a_register() {
+    let folder = Folder::new();
+    let start = Start::on(&folder).with("--surfaces").with("sync,ops");
+    start.serve().stop();
+    for command in [&["user", "list"][..], &["invite"], &["invite", "--first"]] {
+        let complaint = refused(&start.run(command));
+        assert!(complaint.contains("no accounts are kept here"), "{complaint}");
+    }
+    for command in [&["chore", "list"][..], &["chore", "run", "purge-expired"]] {
+        said(&start.run(command));
+    }
+    assert!(!folder.data().join("register.sqlite").exists());
+}
+
 /// On a server that others can reach, the first account is made by invitation, and it is the administrator's.
 #[test]
 fn a_public_server_begins_with_an_invitation() {
