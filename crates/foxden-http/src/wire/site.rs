@@ -109,11 +109,14 @@ impl FromStr for PublicUrl {
         {
             return Err(BadUrl("its host must be a name or an address, in ASCII"));
         }
-        let path = path.trim_matches('/');
-        let path = if path.is_empty() {
-            String::new()
-        } else {
-            format!("/{path}")
+        let path = match path.trim_matches('/') {
+            "" => String::new(),
+            path if path.split('/').all(is_plain) => format!("/{path}"),
+            _ => {
+                return Err(BadUrl(
+                    "its path may hold names of ASCII letters, digits and -._~ alone",
+                ));
+            }
         };
         let port = port.unwrap_or(if is_https { 443 } else { 80 });
         Ok(Self {
@@ -138,6 +141,12 @@ impl fmt::Display for BadUrl {
 }
 
 impl std::error::Error for BadUrl {}
+
+/// Whether a part of the path means itself, to routes as to browsers.
+fn is_plain(segment: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain)
+}
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), BadUrl> {
     // A colon inside brackets belongs to an IPv6 address.
@@ -179,6 +188,11 @@ mod tests {
             ),
             ("http://127.0.0.1:5000", "http://127.0.0.1:5000", "127.0.0.1:5000"),
             ("https://a.b:8443/sync/", "https://a.b:8443/sync", "a.b:8443"),
+            (
+                "https://a.b/~ann/sync-1.5_x//",
+                "https://a.b/~ann/sync-1.5_x",
+                "a.b",
+            ),
             ("http://[::1]:5000", "http://[::1]:5000", "[::1]:5000"),
         ] {
             let url: PublicUrl = text.parse().unwrap();
@@ -196,6 +210,14 @@ mod tests {
             "https://a:99999",
             "https://u@a",
             "https://a?b",
+            "https://a/{b}",
+            "https://a/b}/c",
+            "https://a/*b",
+            "https://a/:b",
+            "https://a/b%20c",
+            "https://a/bücher",
+            "https://a/b//c",
+            "https://a/b/../c",
         ] {
             assert!(text.parse::<PublicUrl>().is_err(), "{text}");
         }
