@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::HOST;
+use axum::http::HeaderValue;
+use axum::http::header::{HOST, ORIGIN};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -23,14 +24,17 @@ pub struct HostCheck {
 }
 
 impl Site {
-    /// Whether this request never left the machine: no proxy stands between, and it asks for a loopback name
-    /// of a server that nobody else can reach.
+    /// Whether this request never left the machine: no proxy stands between, it asks for a loopback name
+    /// of a server that nobody else can reach, and no page from elsewhere made a browser send it.
     pub fn is_private(&self, request: &Request) -> bool {
         let is_direct = request
             .extensions()
             .get::<Peer>()
             .is_some_and(|peer| peer.is_direct);
-        self.is_loopback && is_direct && asked_host(request).is_some_and(is_loopback_host)
+        self.is_loopback
+            && is_direct
+            && asked_host(request).is_some_and(is_loopback_host)
+            && !comes_from_elsewhere(request)
     }
 
     /// Whether the request asks for one of our names, on whatever port.
@@ -58,8 +62,24 @@ fn asked_host(request: &Request) -> Option<&str> {
         Some(authority) => authority.as_str(),
         None => request.headers().get(HOST)?.to_str().ok()?,
     };
-    let colon = named.rfind(':').filter(|&at| !named[at..].contains(']'));
-    Some(colon.map_or(named, |at| &named[..at]))
+    Some(without_port(named))
+}
+
+/// Whether the page that made a browser send this is not of this machine, or does not say (`null`).
+fn comes_from_elsewhere(request: &Request) -> bool {
+    let is_of_this_machine = |origin: &HeaderValue| {
+        let (_, host) = origin.to_str().ok()?.split_once("://")?;
+        Some(is_loopback_host(without_port(host)))
+    };
+    let origins = request.headers().get_all(ORIGIN).iter();
+    origins
+        .map(is_of_this_machine)
+        .any(|is_ours| is_ours != Some(true))
+}
+
+fn without_port(host: &str) -> &str {
+    let colon = host.rfind(':').filter(|&at| !host[at..].contains(']'));
+    colon.map_or(host, |at| &host[..at])
 }
 
 #[cfg(test)]
@@ -119,5 +139,29 @@ mod tests {
         assert!(!private.is_meant_by(&request("localhost", false)), "forwarded");
         let behind_proxy = site("https://sync.example.org", false);
         assert!(!behind_proxy.is_private(&request("127.0.0.1:5000", true)));
+    }
+
+    #[test]
+    fn what_a_foreign_page_makes_a_browser_send_is_not_private() {
+        let private = site("http://127.0.0.1:5000", true);
+        let sent_by = |origins: &[&str]| {
+            let mut request = request("127.0.0.1:5000", true);
+            for origin in origins {
+                request.headers_mut().append(ORIGIN, origin.parse().unwrap());
+            }
+            private.is_private(&request)
+        };
+        for origin in ["http://127.0.0.1:5000", "http://localhost", "http://[::1]:5000"] {
+            assert!(sent_by(&[origin]), "{origin}");
+        }
+        for origin in [
+            "https://example.org",
+            "http://localhost.example.org:5000",
+            "null",
+            "",
+        ] {
+            assert!(!sent_by(&[origin]), "{origin}");
+        }
+        assert!(!sent_by(&["http://127.0.0.1:5000", "https://example.org"]));
     }
 }
