@@ -68,9 +68,7 @@ impl DataFolder {
             path: path.to_owned(),
             source,
         };
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(PRIVATE_FOLDER);
-        builder.create(path).map_err(unusable)?;
+        make_folder(path).map_err(unusable)?;
         let path = fs::canonicalize(path).map_err(unusable)?;
         let lock = lock(&path)?;
         Ok(Self { path, _lock: lock })
@@ -159,6 +157,19 @@ fn lock(folder: &Path) -> Result<File, DataError> {
     };
     write(&mut file).map_err(unusable)?;
     Ok(file)
+}
+
+/// Makes a folder, and those it lies in, so that a power cut takes none of them: secrets that were made in it
+/// have signed tokens already.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(PRIVATE_FOLDER).create(&path)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Writes a file so that it is there wholly or not at all.
