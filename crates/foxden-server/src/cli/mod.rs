@@ -35,7 +35,7 @@ enum Command {
     /// Look after accounts
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Make a link with which somebody creates an account
+    /// Make a link with which somebody creates an account, or look after those made
     Invite(Invite),
     /// Look at the configuration
     #[command(subcommand)]
@@ -48,7 +48,10 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Invite {
+    #[command(subcommand)]
+    command: Option<InviteCommand>,
     /// The account becomes an administrator's
     #[arg(long)]
     admin: bool,
@@ -61,6 +64,17 @@ struct Invite {
     /// How many hours it holds [default: seven days]
     #[arg(long)]
     hours: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum InviteCommand {
+    /// Show every invitation
+    List,
+    /// Take an invitation back
+    Revoke {
+        /// Its number in the list
+        id: i64,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,8 +120,11 @@ impl Cli {
 
 impl Invite {
     fn into_order(self) -> Order {
-        if self.first {
-            return Order::InviteFirst;
+        match self.command {
+            Some(InviteCommand::List) => return Order::ListInvitations,
+            Some(InviteCommand::Revoke { id }) => return Order::RevokeInvitation { id },
+            None if self.first => return Order::InviteFirst,
+            None => {}
         }
         Order::Invite {
             standing: if self.admin {

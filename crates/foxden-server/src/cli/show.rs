@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::control::Answer;
-use crate::control::order::{Chore, Standing, User, WaitingCode};
+use crate::control::order::{Chore, Event, Invitation, Standing, User, WaitingCode};
 use crate::log::Utc;
 use crate::say::{self, Look, paint};
 
@@ -13,7 +13,11 @@ use crate::say::{self, Look, paint};
 pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
     match answer {
         Answer::Users { users } => show_users(&users),
-        Answer::User { user } => show_user(&user),
+        Answer::User { user, events } => {
+            show_user(&user);
+            show_events(&events);
+        }
+        Answer::Invitations { invitations } => show_invitations(&invitations),
         Answer::Link { url, about } => {
             say::line(paint(url, Look::Accent));
             say::line(paint(about, Look::Dim));
@@ -78,6 +82,36 @@ fn show_user(user: &User) {
         if !value.is_empty() {
             say::line(format_args!("{}  {value}", paint(format!("{name:9}"), Look::Dim)));
         }
+    }
+}
+
+fn show_events(events: &[Event]) {
+    for event in events {
+        let time = paint(date(event.time), Look::Dim);
+        say::line(format_args!("{time}  {} from {}", event.kind, event.address));
+    }
+}
+
+fn show_invitations(invitations: &[Invitation]) {
+    if invitations.is_empty() {
+        say::line("There is no invitation.");
+    }
+    for invitation in invitations {
+        let fate = match &invitation.used_by {
+            Some(account) => format!("became account {account}"),
+            None => format!("until {}", date(invitation.expires)),
+        };
+        let standing = match invitation.standing {
+            Standing::Admin => "  administrator",
+            Standing::Member => "",
+        };
+        say::line(format_args!(
+            "{}  {}{}  {}",
+            paint(invitation.id, Look::Bold),
+            paint(fate, Look::Dim),
+            paint(standing, Look::Warning),
+            invitation.note
+        ));
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Subcommand;
 
 use crate::control::Order;
-use crate::control::order::Standing;
+use crate::control::order::{Standing, Switch};
 use crate::say::{self, Look, paint};
 
 /// What can be done with accounts. A NAME is an address, another name of the account, or its id.
@@ -22,7 +22,7 @@ pub enum UserCommand {
         #[arg(long)]
         admin: bool,
     },
-    /// Show one account
+    /// Show one account, and what happened to it of late
     Show {
         /// Address or id
         name: String,
@@ -47,6 +47,21 @@ pub enum UserCommand {
         /// Take it back instead
         #[arg(long)]
         revoke: bool,
+    },
+    /// Switch an account off: it is signed out everywhere, and nobody signs in to it
+    Disable {
+        /// Address or id
+        name: String,
+    },
+    /// Switch an account on again
+    Enable {
+        /// Address or id
+        name: String,
+    },
+    /// Take the owner's address for confirmed, without its code
+    Confirm {
+        /// Address or id
+        name: String,
     },
     /// Show the codes that wait for the owner
     Code {
@@ -76,6 +91,15 @@ impl UserCommand {
                 name,
                 standing: if revoke { Standing::Member } else { Standing::Admin },
             },
+            Self::Disable { name } => Order::SwitchUser {
+                name,
+                switch: Switch::Off,
+            },
+            Self::Enable { name } => Order::SwitchUser {
+                name,
+                switch: Switch::On,
+            },
+            Self::Confirm { name } => Order::ConfirmUser { name },
             Self::Code { name } => Order::ShowCodes { name },
         })
     }

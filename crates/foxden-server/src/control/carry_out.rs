@@ -5,12 +5,14 @@ use foxden_accounts::{AccountError, Accounts, CodePurpose};
 use foxden_http::wire::PublicUrl;
 use foxden_model::UserId;
 
-use super::order::{Answer, Order, Standing, User, WaitingCode};
+use super::order::{Answer, Order, Standing, Switch, User, WaitingCode};
 use crate::chores;
 use crate::house::House;
 
 /// Accounts fetched at once.
 const PAGE: u32 = 200;
+/// How much is told of what happened to an account.
+const EVENTS: usize = 10;
 
 /// Does it, and tells what came of it.
 pub async fn carry_out(house: &House, order: Order) -> Answer {
@@ -60,19 +62,8 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
                 format!("{address} sets a password here, once, within a day"),
             )
         }
-        Order::ShowUser { name } => match accounts.show_account(&name).await? {
-            Some(account) => Answer::User { user: account.into() },
-            None => return Err(nobody(&name)),
-        },
-        Order::RemoveUser { name } => {
-            let removed = accounts
-                .remove_account(&name)
-                .await
-                .map_err(|error| named(error, &name))?;
-            let text = removal(house, &name, &removed.stores).await;
-            accounts.wipe_deleted().await;
-            done(text)
-        }
+        Order::ShowUser { name } => show(accounts, &name).await?,
+        Order::RemoveUser { name } => remove(house, accounts, &name).await?,
         Order::ResetPassword { name } => {
             let code = accounts
                 .password_link(&name)
@@ -94,15 +85,24 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
                 Standing::Member => format!("{name} is no administrator now"),
             })
         }
-        Order::ShowCodes { name } => {
-            let codes = accounts
-                .waiting_codes(&name)
+        Order::SwitchUser { name, switch } => {
+            accounts
+                .set_disabled(&name, switch == Switch::Off)
                 .await
                 .map_err(|error| named(error, &name))?;
-            Answer::Codes {
-                codes: codes.into_iter().map(WaitingCode::from).collect(),
-            }
+            done(match switch {
+                Switch::Off => format!("{name} is signed out everywhere and kept out"),
+                Switch::On => format!("{name} may sign in again"),
+            })
         }
+        Order::ConfirmUser { name } => {
+            accounts
+                .approve(&name)
+                .await
+                .map_err(|error| named(error, &name))?;
+            done(format!("the address of {name} counts as confirmed"))
+        }
+        Order::ShowCodes { name } => codes(accounts, &name).await?,
         Order::Invite {
             standing,
             note,
@@ -111,19 +111,52 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             let code = accounts.invite(standing.into(), &note, seconds).await?;
             invitation(url, &code, "makes one account, once".to_owned())
         }
-        Order::InviteFirst => {
-            let code = accounts.first_invitation().await?;
-            let code = code.context("there is an account already; invite others with: foxden invite")?;
-            invitation(
-                url,
-                &code,
-                "makes the first account, an administrator's, within an hour".to_owned(),
-            )
-        }
+        Order::InviteFirst => invite_first(accounts, url).await?,
+        Order::ListInvitations => Answer::Invitations {
+            invitations: accounts
+                .invitations()
+                .await?
+                .into_iter()
+                .map(Into::into)
+                .collect(),
+        },
+        Order::RevokeInvitation { id } => revoke(accounts, id).await?,
         Order::ListChores | Order::RunChore { .. } | Order::Probe => {
             return Err(anyhow!("not about accounts"));
         }
     })
+}
+
+async fn remove(house: &House, accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+    let removed = accounts.remove_account(name).await;
+    let removed = removed.map_err(|error| named(error, name))?;
+    let text = removal(house, name, &removed.stores).await;
+    accounts.wipe_deleted().await;
+    Ok(done(text))
+}
+
+async fn codes(accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+    let codes = accounts.waiting_codes(name).await;
+    let codes = codes.map_err(|error| named(error, name))?;
+    Ok(Answer::Codes {
+        codes: codes.into_iter().map(WaitingCode::from).collect(),
+    })
+}
+
+async fn invite_first(accounts: &Accounts, url: &PublicUrl) -> anyhow::Result<Answer> {
+    let code = accounts.first_invitation().await?;
+    let code = code.context("there is an account already; invite others with: foxden invite")?;
+    let about = "makes the first account, an administrator's, within an hour".to_owned();
+    Ok(invitation(url, &code, about))
+}
+
+async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
+    let was_there = accounts.revoke_invitation(id).await?;
+    anyhow::ensure!(
+        was_there,
+        "there is no invitation {id}; foxden invite list tells which there are"
+    );
+    Ok(done(format!("invitation {id} is taken back")))
 }
 
 /// Empties what a removed account leaves, and says how far that went. The account is gone either way.
@@ -137,6 +170,16 @@ async fn removal(house: &House, name: &str, stores: &[UserId]) -> String {
         }
     }
     text
+}
+
+async fn show(accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+    let account = accounts.show_account(name).await?;
+    let account = account.ok_or_else(|| nobody(name))?;
+    let events = accounts.security_events(account.account).await?;
+    Ok(Answer::User {
+        user: account.into(),
+        events: events.into_iter().take(EVENTS).map(Into::into).collect(),
+    })
 }
 
 async fn list(accounts: &Accounts) -> anyhow::Result<Vec<User>> {

@@ -38,6 +38,18 @@ pub enum Order {
         /// What it may do from now on.
         standing: Standing,
     },
+    /// Switch an account off, or on again.
+    SwitchUser {
+        /// Its address, another name of it, or its id.
+        name: String,
+        /// Which of the two.
+        switch: Switch,
+    },
+    /// Take an account's address for confirmed.
+    ConfirmUser {
+        /// Its address, another name of it, or its id.
+        name: String,
+    },
     /// Tell the codes that wait for an account's owner.
     ShowCodes {
         /// Its address, another name of it, or its id.
@@ -54,6 +66,13 @@ pub enum Order {
     },
     /// Make the invitation for the first account.
     InviteFirst,
+    /// Tell every invitation.
+    ListInvitations,
+    /// Take an invitation back.
+    RevokeInvitation {
+        /// Its number.
+        id: i64,
+    },
     /// Announce a word that is then looked for at the public address.
     Probe,
     /// Tell every chore and when it last succeeded.
@@ -75,6 +94,16 @@ pub enum Standing {
     Admin,
 }
 
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// It may.
+    On,
+    /// Nobody signs in to it.
+    Off,
+}
+
 /// What came of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -88,6 +117,14 @@ pub enum Answer {
     User {
         /// The account.
         user: User,
+        /// What happened to it of late, newest first.
+        #[serde(default)]
+        events: Vec<Event>,
+    },
+    /// Invitations.
+    Invitations {
+        /// Newest first.
+        invitations: Vec<Invitation>,
     },
     /// A link for somebody else.
     Link {
@@ -152,6 +189,32 @@ pub struct User {
     pub stores: Vec<u64>,
 }
 
+/// Something that happened to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since 1970.
+    pub time: i64,
+    /// What.
+    pub kind: String,
+    /// From where.
+    pub address: String,
+}
+
+/// An invitation; its code is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Its number.
+    pub id: i64,
+    /// What the account may do.
+    pub standing: Standing,
+    /// For whom it is meant.
+    pub note: String,
+    /// Milliseconds since 1970.
+    pub expires: i64,
+    /// The id of the account it became.
+    pub used_by: Option<String>,
+}
+
 /// A code that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingCode {
@@ -188,6 +251,28 @@ impl From<AccountSummary> for User {
             sessions: account.sessions,
             devices: account.devices,
             stores: account.stores.into_iter().map(|store| store.0).collect(),
+        }
+    }
+}
+
+impl From<foxden_accounts::SecurityEvent> for Event {
+    fn from(event: foxden_accounts::SecurityEvent) -> Self {
+        Self {
+            time: event.time,
+            kind: event.kind,
+            address: event.address,
+        }
+    }
+}
+
+impl From<foxden_accounts::Invitation> for Invitation {
+    fn from(invitation: foxden_accounts::Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            standing: invitation.role.into(),
+            note: invitation.note,
+            expires: invitation.expires,
+            used_by: invitation.used_by.map(|account| account.to_string()),
         }
     }
 }

@@ -56,6 +56,62 @@ fn accounts_are_looked_after_while_serving_and_while_not() {
     }
 }
 
+/// Whoever is switched off is told so (125), with the right password, until switched on again.
+#[test]
+fn an_account_is_switched_off_and_on_and_its_story_told() {
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    let program = start.serve();
+    let server = Server::at(program.url());
+    let ann = "ann@example.org";
+    Session::sign_up(&server, ann, "a password");
+    let auth_pw = Stretched::v1(ann, "a password").auth_pw_hex();
+    let login = Call::post("/v1/account/login", &json!({ "email": ann, "authPW": auth_pw }));
+
+    said(&start.run(&["user", "disable", ann]));
+    assert!(said(&start.run(&["user", "show", ann])).contains("switched off"));
+    let refusal = server.send(&login).expect(400);
+    assert_eq!(refusal.json()["errno"], 125);
+
+    said(&start.run(&["user", "enable", ann]));
+    said(&start.run(&["user", "confirm", ann]));
+    server.send(&login).expect(200);
+    let shown = said(&start.run(&["user", "show", ann]));
+    assert!(!shown.contains("switched off"), "{shown}");
+    assert!(
+        shown.contains("created from 127.0.0.1") && shown.contains("login from 127.0.0.1"),
+        "{shown}"
+    );
+    program.stop();
+    for command in ["disable", "enable", "confirm"] {
+        let complaint = refused(&start.run(&["user", command, "bea@example.org"]));
+        assert!(complaint.contains("nobody is called"), "{complaint}");
+    }
+}
+
+#[test]
+fn invitations_are_listed_and_taken_back() {
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    let program = start.serve();
+    assert!(said(&start.run(&["invite", "list"])).contains("There is no invitation"));
+    let link = said(&start.run(&["invite", "--note", "for Bea"]));
+    let invite = code_of(&link, "/invite#");
+    let list = said(&start.run(&["invite", "list"]));
+    assert!(list.contains("for Bea") && !list.contains(&invite), "{list}");
+    let id = list.split_whitespace().next().unwrap();
+
+    said(&start.run(&["invite", "revoke", id]));
+
+    assert!(refused(&start.run(&["invite", "revoke", id])).contains("there is no invitation"));
+    let auth_pw = Stretched::v1("bea@example.org", "a password").auth_pw_hex();
+    let body = json!({ "email": "bea@example.org", "authPW": auth_pw, "invite": invite });
+    Server::at(program.url())
+        .send(&Call::post("/v1/account/create", &body))
+        .expect(400);
+    program.stop();
+}
+
 /// A folder that holds objects alone stays one, whatever command strays there.
 #[test]
 fn where_no_accounts_are_kept_no_command_makes_a_register() {
