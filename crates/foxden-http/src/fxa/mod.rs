@@ -38,7 +38,7 @@ use foxden_storage::Storage;
 
 use crate::wire::{HostCheck, Marks, Site, mark, refuse_foreign_hosts};
 pub use background::{ToTheEnd, Work};
-use refusal::{Refusal, refuse_foreign_host, speak_oauth, speak_profile};
+use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.
 #[derive(Clone)]
@@ -59,6 +59,7 @@ pub struct FxaState {
 
 /// The routes of the account API, all at the root of the origin.
 pub fn router(state: FxaState) -> Router {
+    let site = Arc::clone(&state.site);
     let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
@@ -81,6 +82,7 @@ pub fn router(state: FxaState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
+        .layer(from_fn_with_state(site, explain))
         .layer(from_fn_with_state(marks, mark))
 }
 

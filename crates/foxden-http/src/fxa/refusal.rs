@@ -8,8 +8,8 @@ mod profile;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::header::RETRY_AFTER;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -107,7 +107,14 @@ impl Words {
     }
 
     fn into_response(self) -> Response {
+        self.print(None)
+    }
+
+    fn print(self, info: Option<String>) -> Response {
         let mut body = Map::new();
+        if let Some(info) = info {
+            body.insert("info".into(), info.into());
+        }
         body.insert("code".into(), self.status.as_u16().into());
         body.insert("errno".into(), self.errno.into());
         body.insert("error".into(), self.status.canonical_reason().into());
@@ -171,6 +178,18 @@ pub(super) async fn speak_oauth(request: Request, next: Next) -> Response {
 /// Says the refusals of the profile API in its own numbers.
 pub(super) async fn speak_profile(request: Request, next: Next) -> Response {
     respeak(next.run(request).await, profile::words)
+}
+
+/// Says in each refusal of the account API where its number is explained.
+pub(super) async fn explain(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else {
+        return response;
+    };
+    let info = format!("{}/docs/errors", site.public_url.origin());
+    *response.body_mut() = auth::words(&refusal).print(Some(info)).into_body();
+    response.headers_mut().remove(CONTENT_LENGTH);
+    response
 }
 
 /// What a request for a foreign name is told.
