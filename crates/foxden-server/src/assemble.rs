@@ -4,11 +4,12 @@ mod doors;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_request};
 use axum::response::Response;
 use axum::routing::get;
@@ -16,16 +17,19 @@ use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LookOut, Outlook, PagesState};
-use foxden_http::sync::{self, SyncState};
+use foxden_http::sync::{self, Backoff, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::wire::Site;
 
-use crate::config::listener::Surface;
+use crate::config::{self, listener::Surface};
 use crate::house::House;
 use crate::probe;
 use crate::tasks::Tasks;
 use crate::version::VERSION;
 pub use doors::Doors;
+
+/// Seconds for which a resting node sends clients away where nothing else is set.
+const REST_SECONDS: u32 = 1800;
 
 /// The way to everything a listener with these surfaces answers.
 pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
@@ -105,13 +109,32 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
     let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
     let rules = &house.config.storage;
     let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
+    let alert = rules
+        .alert
+        .as_deref()
+        .and_then(|text| HeaderValue::from_str(text).ok());
     Some(SyncState {
+        alert,
+        backoff: Arc::new(backoff(rules)),
         bodies: Arc::clone(&house.bodies),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..SyncState::new(storage, secrets, site, Arc::clone(&house.clock))
     })
+}
+
+/// Whether clients are sent away, and for how long.
+fn backoff(rules: &config::storage::Storage) -> Backoff {
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let wish = rules.backoff.map_or(0, seconds);
+    let backoff = Backoff::default();
+    match (rules.rests, wish) {
+        (false, _) => backoff.ask(wish),
+        (true, 0) => backoff.close(REST_SECONDS),
+        (true, _) => backoff.close(wish),
+    }
+    backoff
 }
 
 /// The page by which `foxden check` recognises this server.

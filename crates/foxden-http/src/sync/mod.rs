@@ -30,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{self, HeaderValue};
+use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response};
 use foxden_accounts::token::TokenSecrets;
@@ -48,6 +48,7 @@ pub use verifier::Verifier;
 
 /// Seconds for which a browser may keep the answer to a preflight.
 const PREFLIGHT_SECONDS: u32 = 1_728_000;
+const ALERT: HeaderName = HeaderName::from_static("x-weave-alert");
 
 /// What this surface needs.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub struct SyncState {
     pub backoff: Arc<Backoff>,
     /// Room for request bodies, shared with whoever else serves this surface.
     pub bodies: Arc<Bodies>,
+    /// A text for every client's log, on every answer.
+    pub alert: Option<HeaderValue>,
     /// How far a client's clock may be off; `None`: any distance, as clients correct theirs only roughly.
     pub max_skew_seconds: Option<u32>,
     /// Whether a token must have been made for this very node.
@@ -82,6 +85,7 @@ impl SyncState {
             site,
             clock,
             backoff: Arc::default(),
+            alert: None,
             bodies: Arc::default(),
             max_skew_seconds: None,
             is_strict_about_nodes: false,
@@ -123,6 +127,9 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     let backoff = sync.backoff.seconds(sync.clock.millis());
     let mut response = reply.into_response(sync.clock.now(), backoff);
     response.extensions_mut().insert(note);
+    if let Some(alert) = &sync.alert {
+        response.headers_mut().insert(ALERT, alert.clone());
+    }
     if sync.compresses && parts.method == Method::GET {
         return gzip::compress(response, &parts.headers);
     }

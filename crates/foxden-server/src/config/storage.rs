@@ -61,6 +61,26 @@ pub const SECTION: Section = Section {
             help: "Whether a token must have been made for exactly this `public_url`.",
         },
         Setting {
+            key: "storage.backoff",
+            kind: Kind::Time,
+            default: "none",
+            help: "How long browsers are asked, with every answer, not to sync again; `none` for no such wish. It \
+                   takes load off a server that is too busy.",
+        },
+        Setting {
+            key: "storage.rests",
+            kind: Kind::Switch,
+            default: "false",
+            help: "Whether every request is answered by 503, for as long as `storage.backoff` says or half an hour: \
+                   for works on a node while browsers wait and lose nothing.",
+        },
+        Setting {
+            key: "storage.alert",
+            kind: Kind::Text,
+            default: "",
+            help: "A text that goes with every answer as `X-Weave-Alert`; browsers write it into their log.",
+        },
+        Setting {
             key: "storage.max_request_bytes",
             kind: Kind::Size,
             default: "2625536",
@@ -116,6 +136,12 @@ pub struct Storage {
     pub max_clock_skew: Option<Duration>,
     /// Whether a token must name this very node.
     pub is_strict_about_nodes: bool,
+    /// How long clients are asked to stay away.
+    pub backoff: Option<Duration>,
+    /// Whether every request is refused for a while.
+    pub rests: bool,
+    /// A text for every client's log.
+    pub alert: Option<String>,
 }
 
 /// Which engine keeps objects, and where.
@@ -153,7 +179,21 @@ impl Storage {
             compresses: values.switch("storage.compress")?,
             max_clock_skew: values.time_or_none("storage.max_clock_skew")?,
             is_strict_about_nodes: values.switch("storage.strict_nodes")?,
+            backoff: values.time_or_none("storage.backoff")?,
+            rests: values.switch("storage.rests")?,
+            alert: read_alert(values)?,
         })
+    }
+}
+
+/// A text that may stand in a header.
+fn read_alert(values: &Values) -> Result<Option<String>, ConfigError> {
+    let alert = values.text("storage.alert")?.filter(|alert| !alert.is_empty());
+    match alert {
+        Some(alert) if !alert.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
+            Err(values.wrong("storage.alert", "it must be one line of ASCII"))
+        }
+        alert => Ok(alert),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use foxden_http::wire::{Note, Peer};
-use foxden_model::Chance;
+use foxden_model::{Chance, Clock as _, SystemClock};
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -169,7 +169,17 @@ fn excuse(id: RequestId, panic: &(dyn Any + Send)) -> Response<Body> {
     let mut response = Response::new(Body::from("0"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);
+    let headers = response.headers_mut();
+    headers.insert(hyper::header::CONTENT_TYPE, json);
+    headers.insert(hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        hyper::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // Storage tells the time on every answer; elsewhere it does no harm.
+    if let Ok(now) = HeaderValue::try_from(SystemClock.now().to_string()) {
+        headers.insert(HeaderName::from_static("x-weave-timestamp"), now);
+    }
     response
 }
 

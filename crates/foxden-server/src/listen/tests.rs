@@ -61,6 +61,9 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
             "{failed}"
         );
         assert!(!failed.contains("on purpose"), "{failed}");
+        for header in ["x-weave-timestamp: ", "cache-control: no-store", "x-content-type-options: nosniff"] {
+            assert!(failed.contains(header), "{failed}");
+        }
         let fine = ask(&mut stream, "GET /works HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(
             fine.starts_with("HTTP/1.1 200 ") && fine.ends_with("fine"),

@@ -62,6 +62,7 @@ pub struct Settings {
     max_skew_seconds: Option<u32>,
     is_strict_about_nodes: bool,
     backoff: u32,
+    alert: Option<String>,
     is_down: bool,
     secret: String,
     /// Whether nothing outside the machine can have sent the requests.
@@ -102,6 +103,7 @@ impl Settings {
             max_skew_seconds: None,
             is_strict_about_nodes: false,
             backoff: 0,
+            alert: None,
             is_down: false,
             secret: SECRET.to_owned(),
             is_private: false,
@@ -124,6 +126,7 @@ impl Settings {
                 ("secret", text) => self.secret = text.replace('_', " "),
                 ("nodes", "strict") => self.is_strict_about_nodes = true,
                 ("backoff", seconds) => self.backoff = seconds.parse()?,
+                ("alert", text) => self.alert = Some(text.replace('_', " ")),
                 ("down", seconds) => (self.backoff, self.is_down) = (seconds.parse()?, true),
                 ("reach", "private") => {
                     self.is_private = true;
@@ -269,6 +272,7 @@ fn router(
         node_type: Some("sqlite"),
     };
     let state = SyncState {
+        alert: settings.alert.as_deref().and_then(|text| text.parse().ok()),
         max_skew_seconds: settings.max_skew_seconds,
         is_strict_about_nodes: settings.is_strict_about_nodes,
         ..SyncState::new(storage, secrets, site, clock)
