@@ -61,7 +61,11 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
             "{failed}"
         );
         assert!(!failed.contains("on purpose"), "{failed}");
-        for header in ["x-weave-timestamp: ", "cache-control: no-store", "x-content-type-options: nosniff"] {
+        for header in [
+            "x-weave-timestamp: ",
+            "cache-control: no-store",
+            "x-content-type-options: nosniff",
+        ] {
             assert!(failed.contains(header), "{failed}");
         }
         let fine = ask(&mut stream, "GET /works HTTP/1.1\r\nHost: a\r\n\r\n").await;
