@@ -21,13 +21,17 @@ use foxden_model::{Clock, ManualClock, SeededChance};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tower::ServiceExt;
 
 const BEGINNING: i64 = 1_763_690_000_000;
 
 /// How hard passwords are hashed here: as little as possible, since many are.
-const CHEAP: Cost = Cost { memory: 8, passes: 1, lanes: 1 };
+const CHEAP: Cost = Cost {
+    memory: 8,
+    passes: 1,
+    lanes: 1,
+};
 
 /// A server with one account, renewed now and then so that it does not fill up.
 struct World {
@@ -48,9 +52,15 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let world = slot.as_mut().expect("made above");
         world.uses += 1;
-        let Some(request) = request(bytes, &world.bearer) else { return };
+        let Some(request) = request(bytes, &world.bearer) else {
+            return;
+        };
         let (status, is_json, body) = world.send(request);
-        assert!(status < 500 || status == 503, "{status} {}", String::from_utf8_lossy(&body));
+        assert!(
+            status < 500 || status == 503,
+            "{status} {}",
+            String::from_utf8_lossy(&body)
+        );
         if is_json && !body.is_empty() {
             serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("what says it is JSON is");
         }
@@ -109,13 +119,22 @@ fn request(bytes: &[u8], bearer: &str) -> Option<Request<Body>> {
     let body = lines.next().unwrap_or_default().to_vec();
     let mut request = plain(method, &format!("{path}{more}"), body)?;
     let headers = request.headers_mut();
-    headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {bearer}")).ok()?);
-    headers.insert(HeaderName::from_static(HEADERS[usize::from(header) % HEADERS.len()]), value);
+    headers.insert(
+        AUTHORIZATION,
+        HeaderValue::try_from(format!("Bearer {bearer}")).ok()?,
+    );
+    headers.insert(
+        HeaderName::from_static(HEADERS[usize::from(header) % HEADERS.len()]),
+        value,
+    );
     Some(request)
 }
 
 fn plain(method: &str, path: &str, body: Vec<u8>) -> Option<Request<Body>> {
-    let peer = Peer { address: Ipv4Addr::LOCALHOST.into(), is_direct: true };
+    let peer = Peer {
+        address: Ipv4Addr::LOCALHOST.into(),
+        is_direct: true,
+    };
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -127,7 +146,10 @@ fn plain(method: &str, path: &str, body: Vec<u8>) -> Option<Request<Body>> {
 
 impl World {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(BEGINNING));
         let chance = Arc::new(SeededChance::new(1));
         let site = Arc::new(Site {
@@ -137,11 +159,17 @@ impl World {
         });
         let accounts = runtime.block_on(async {
             let parts = Parts {
-                database: Database::in_memory(MIGRATIONS).await.expect("a database in memory"),
+                database: Database::in_memory(MIGRATIONS)
+                    .await
+                    .expect("a database in memory"),
                 clock: Arc::clone(&clock),
                 chance: Arc::clone(&chance) as _,
                 node: site.public_url.base(),
-                options: Options { sign_up: Some(SignUp::Open), cost: CHEAP, ..Options::default() },
+                options: Options {
+                    sign_up: Some(SignUp::Open),
+                    cost: CHEAP,
+                    ..Options::default()
+                },
             };
             Accounts::open(parts).await.expect("an empty register opens")
         });
@@ -154,9 +182,22 @@ impl World {
             duration: 3600,
             node_type: None,
         };
-        let router = fxa::router(FxaState { accounts, storage: None, site, clock, chance });
+        let state = FxaState {
+            accounts,
+            storage: None,
+            site,
+            clock,
+            chance,
+            to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        };
+        let router = fxa::router(state);
         let router = router.merge(token::router(tokens));
-        let mut world = Self { runtime, router, bearer: String::new(), uses: 0 };
+        let mut world = Self {
+            runtime,
+            router,
+            bearer: String::new(),
+            uses: 0,
+        };
         world.bearer = world.sign_up();
         world
     }
@@ -169,17 +210,35 @@ impl World {
         let (status, _, body) = self.send(request);
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         let answer: serde_json::Value = serde_json::from_slice(&body).expect("an answer");
-        let token = HEXLOWER.decode(answer["sessionToken"].as_str().expect("a token").as_bytes()).expect("hex");
+        let token = HEXLOWER
+            .decode(answer["sessionToken"].as_str().expect("a token").as_bytes())
+            .expect("hex");
         let token = SecretToken(token.try_into().expect("32 bytes"));
-        format!("fxs_{}", HEXLOWER.encode(&Secrets::derive(Kind::Session, &token).id.0))
+        format!(
+            "fxs_{}",
+            HEXLOWER.encode(&Secrets::derive(Kind::Session, &token).id.0)
+        )
     }
 
     fn send(&self, request: Request<Body>) -> (u16, bool, Vec<u8>) {
         self.runtime.block_on(async {
-            let response = self.router.clone().oneshot(request).await.expect("a router always answers");
+            let response = self
+                .router
+                .clone()
+                .oneshot(request)
+                .await
+                .expect("a router always answers");
             let status = response.status().as_u16();
-            let is_json = response.headers().get("content-type").is_some_and(|kind| kind == "application/json");
-            let body = response.into_body().collect().await.expect("memory does not break off").to_bytes();
+            let is_json = response
+                .headers()
+                .get("content-type")
+                .is_some_and(|kind| kind == "application/json");
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .expect("memory does not break off")
+                .to_bytes();
             (status, is_json, body.to_vec())
         })
     }
