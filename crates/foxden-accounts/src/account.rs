@@ -8,6 +8,7 @@ use crate::address::{Address, short};
 use crate::limits::{Counted, Network};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, invitation, store, token};
+use crate::security::{Event, What};
 use crate::verifier::Recipe;
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Invitation, Kind, Role, SecretToken, Session, SignUp, Visitor,
@@ -146,6 +147,8 @@ impl Accounts {
         let signed_in = self.sign_in(&tx, &row, &proof, new.wants_keys, visitor).await?;
         self.note(&tx, row.uid, "created", visitor).await?;
         tx.commit().await?;
+        let created = Event::by(visitor, What::AccountCreated);
+        self.tell(&created.about(&row.address).of(row.uid));
         Ok(signed_in)
     }
 

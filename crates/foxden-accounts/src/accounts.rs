@@ -9,6 +9,7 @@ use foxden_sql::Database;
 use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
 use crate::nonce::Nonces;
+use crate::security::{Door, Event, Witness};
 use crate::verifier::Verifiers;
 use crate::{AccessTokens, AccountError, Kind, SecretToken, Secrets, setting};
 
@@ -61,6 +62,8 @@ pub struct Options {
     pub cost: Cost,
     /// Memory-hungry hashes computed at once; `None`: one per core.
     pub parallel_hashes: Option<usize>,
+    /// Who hears of what a security officer asks about.
+    pub witness: Witness,
 }
 
 /// Who may create an account.
@@ -103,6 +106,8 @@ pub struct Visitor {
     pub is_private: bool,
     /// What the client calls itself; empty when it does not say.
     pub user_agent: String,
+    /// By which door the request came.
+    pub door: Door,
 }
 
 impl Default for Options {
@@ -116,6 +121,7 @@ impl Default for Options {
             outside: None,
             cost: Cost::default(),
             parallel_hashes: None,
+            witness: Witness::default(),
         }
     }
 }
@@ -189,6 +195,11 @@ impl Accounts {
     /// The word that stands for our own accounts in the tokenserver's records; never changes.
     pub fn issuer(&self) -> &str {
         &self.0.settings.issuer
+    }
+
+    /// Tells whoever hears of it what a security officer asks about.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        self.0.options.witness.tell(event);
     }
 
     pub(crate) fn millis(&self) -> i64 {

@@ -8,6 +8,7 @@
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
 //! - [`directory`]: who somebody is and whether the secret is right
+//! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`chore`]: clearing up
 //!
 //! Statements stand in `register/` and nowhere else.
@@ -33,6 +34,7 @@ mod punycode;
 mod register;
 mod scope;
 pub mod secret;
+pub mod security;
 pub mod session;
 mod setting;
 pub mod stretch;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use foxden_accounts::security::Door;
 use foxden_accounts::stretch::stretch;
 use foxden_accounts::{
     AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, Kind,
@@ -164,6 +165,7 @@ pub(crate) fn at_home() -> Visitor {
         address: "127.0.0.1".parse().unwrap(),
         is_private: true,
         user_agent: "Firefox".to_owned(),
+        door: Door::Accounts,
     }
 }
 
@@ -172,6 +174,7 @@ pub(crate) fn stranger(address: &str) -> Visitor {
         address: address.parse().unwrap(),
         is_private: false,
         user_agent: "Firefox".to_owned(),
+        door: Door::Accounts,
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, header};
 use bytes::Bytes;
 use foxden_accounts::Visitor;
+use foxden_accounts::security::Door;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::FxaState;
@@ -138,5 +139,6 @@ fn visitor(request: &Request, fxa: &FxaState) -> Visitor {
         address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
         is_private: fxa.site.is_private(request),
         user_agent: user_agent.map_or(String::new(), |text| text.chars().take(USER_AGENT).collect()),
+        door: Door::Accounts,
     }
 }

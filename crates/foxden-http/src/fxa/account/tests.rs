@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use axum::body::Body;
 use axum::http::Request;
+use foxden_accounts::security::Door;
 use foxden_accounts::{Accounts, Cost, Identity, KeyId, MIGRATIONS, Options, Parts, SignUp, Visitor};
 use foxden_model::{Chance, Clock, ManualClock, SeededChance, UserId};
 use foxden_sql::Database;
@@ -43,6 +44,7 @@ async fn with_store(accounts: &Accounts) -> UserId {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
+        door: Door::Accounts,
     };
     let new = NewAccount {
         address: ANN.to_owned(),
