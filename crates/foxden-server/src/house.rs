@@ -1,6 +1,5 @@
 //! All that surfaces, chores and commands are made of: opened once, for those that need it.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,12 +59,11 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// What these surfaces need, and no more.
-    pub fn of(surfaces: &BTreeSet<Surface>) -> Self {
-        let has = |wanted: &[Surface]| wanted.iter().any(|surface| surfaces.contains(surface));
+    /// What the surfaces need that are to be served, and no more.
+    pub fn of(config: &Config) -> Self {
         Self {
-            storage: has(&[Surface::Sync]),
-            accounts: has(&[Surface::Token, Surface::Fxa, Surface::Pages]),
+            storage: config.surfaces().contains(&Surface::Sync),
+            accounts: config.keeps_accounts() || config.serves_legacy(),
         }
     }
 }
@@ -142,8 +140,8 @@ impl House {
             chance: Arc::clone(&self.chance),
             node: config
                 .tokens
-                .node
-                .as_ref()
+                .nodes
+                .first()
                 .unwrap_or(&self.site.public_url)
                 .base(),
             options: Options {
@@ -169,10 +167,10 @@ impl House {
     /// Empties the store of a closed account: here at once and for good, on another node by an ordinary
     /// request with a token of its own.
     pub async fn empty_store(&self, user: UserId) -> anyhow::Result<()> {
-        match (&self.config.tokens.node, &self.storage) {
+        match (self.config.tokens.nodes.first(), &self.storage) {
             (None, Some(storage)) => Ok(storage.close(user).await?),
             (node, _) => {
-                let node = node.clone().unwrap_or_else(|| self.site.public_url.clone());
+                let node = node.cloned().unwrap_or_else(|| self.site.public_url.clone());
                 node::empty_store(node, &self.secrets, user, &*self.clock, &*self.chance).await
             }
         }

@@ -29,12 +29,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
     let site = Arc::new(site(&config, &sockets)?);
-    let surfaces = config
-        .listeners
-        .iter()
-        .flat_map(|listener| listener.surfaces.iter().copied());
-    let needs = Needs::of(&surfaces.collect());
-    let house = House::open(&config, &data, site, Arc::clone(&chance), needs).await?;
+    let house = House::open(&config, &data, site, Arc::clone(&chance), Needs::of(&config)).await?;
     let house = Arc::new(house);
 
     let (tasks, stop) = Tasks::new();

@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ),
 ];
 /// The surfaces; none may know another.
-const SURFACES: [&str; 5] = ["sync", "token", "fxa", "pages", "ops"];
+const SURFACES: [&str; 6] = ["sync", "token", "user", "fxa", "pages", "ops"];
 /// Words that betray a layer below the surfaces knowing what is above it, or a driver above the engines.
 const FOREIGN: [(&str, &[&str]); 4] = [
     (

@@ -13,9 +13,10 @@ use crate::config::values::{Origin, Values};
 use crate::data::DataFolder;
 use crate::house::Needs;
 
-const ALL: [Surface; 5] = [
+const ALL: [Surface; 6] = [
     Surface::Sync,
     Surface::Token,
+    Surface::User,
     Surface::Fxa,
     Surface::Pages,
     Surface::Ops,
@@ -42,8 +43,9 @@ impl Lot {
             is_loopback: true,
             other_hosts: Vec::new(),
         });
-        let needs = Needs::of(&ALL.into());
-        let house = House::open(&config, &data, site, chance, needs).await.unwrap();
+        let house = House::open(&config, &data, site, chance, Needs::of(&config))
+            .await
+            .unwrap();
         Self {
             house: Arc::new(house),
             folder,

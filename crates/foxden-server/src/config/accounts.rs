@@ -6,7 +6,7 @@ use foxden_accounts::SignUp;
 
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
-use super::values::Values;
+use super::values::{Secret, Values};
 
 /// The settings of accounts.
 pub const SECTION: Section = Section {
@@ -17,7 +17,8 @@ pub const SECTION: Section = Section {
             key: "accounts.url",
             kind: Kind::Text,
             default: "sqlite:",
-            help: "Where accounts are kept: `sqlite:` in the data folder, or `sqlite:/some/file`.",
+            help: "Where accounts are kept: `sqlite:` in the data folder, or `sqlite:/some/file`. A storage node that \
+                   serves Sync 1.1 names the file of the server that keeps the accounts.",
         },
         Setting {
             key: "accounts.sign_up",
@@ -32,6 +33,27 @@ pub const SECTION: Section = Section {
             kind: Kind::List,
             default: "",
             help: "Names nobody may take: whole addresses, or the part before the `@`.",
+        },
+        Setting {
+            key: "accounts.strict_names",
+            kind: Kind::Switch,
+            default: "false",
+            help: "Whether an account made through the User API must have an address as its name, as the programs that \
+                   speak Sync 1.1 make them; otherwise a plain name such as `ann` will do.",
+        },
+        Setting {
+            key: "accounts.captcha",
+            kind: Kind::Choice(&["none", "question"]),
+            default: "none",
+            help: "Whether programs and pages without script must answer a question before they make an account or \
+                   ask for a password reset: no (`none`), or a small one that is drawn here (`question`).",
+        },
+        Setting {
+            key: "accounts.admin_secret",
+            kind: Kind::Secret,
+            default: "",
+            help: "Whoever sends it as `X-Weave-Secret` makes accounts through the User API without a captcha and whatever \
+                   `accounts.sign_up` says. Not set: nobody does.",
         },
         Setting {
             key: "accounts.contact",
@@ -52,8 +74,23 @@ pub struct Accounts {
     pub sign_up: Option<SignUp>,
     /// Names nobody may take, lower case.
     pub reserved_names: Vec<String>,
+    /// Whether a name of the User API must be an address.
+    pub is_strict_about_names: bool,
+    /// What is asked of whoever makes an account without script.
+    pub captcha: CaptchaKind,
+    /// Lets its bearer make accounts through the User API.
+    pub admin_secret: Option<Secret>,
     /// How people reach whoever runs the server.
     pub contact: Option<String>,
+}
+
+/// What is asked of whoever makes an account without script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptchaKind {
+    /// Nothing.
+    None,
+    /// A question that is drawn here.
+    Question,
 }
 
 impl Accounts {
@@ -71,11 +108,26 @@ impl Accounts {
                 .iter()
                 .map(|name| name.to_lowercase())
                 .collect(),
+            is_strict_about_names: values.switch("accounts.strict_names")?,
+            captcha: values
+                .choice("accounts.captcha", &[CaptchaKind::None, CaptchaKind::Question])?
+                .unwrap_or(CaptchaKind::None),
+            admin_secret: read_admin_secret(values)?,
             contact: values.text("accounts.contact")?,
             sign_up: values.choice(
                 "accounts.sign_up",
                 &[SignUp::Open, SignUp::Invite, SignUp::Closed],
             )?,
         })
+    }
+}
+
+/// One secret, as clients send one.
+fn read_admin_secret(values: &Values) -> Result<Option<Secret>, ConfigError> {
+    let mut secrets = values.secrets("accounts.admin_secret")?.into_iter();
+    let secret = secrets.next();
+    match secrets.next() {
+        None => Ok(secret),
+        Some(_) => Err(values.wrong("accounts.admin_secret", "a single line is needed")),
     }
 }

@@ -24,9 +24,10 @@ pub const SECTION: Section = Section {
         Setting {
             key: "listener.N.surfaces",
             kind: Kind::List,
-            default: "sync, token, fxa, pages, ops",
-            help: "What is served there: `sync` (objects), `token` (tokens for storage), `fxa` (accounts), `pages` \
-                   (what people see), `ops` (health). Only what they need is opened.",
+            default: "sync, token, user, fxa, pages, ops",
+            help: "What is served there: `sync` (objects), `token` (tokens for storage), `user` (accounts and \
+                   devices of Sync 1.1), `fxa` (accounts of today's Firefox), `pages` (what people see), `ops` \
+                   (health). Only what they need is opened.",
         },
     ],
 };
@@ -56,6 +57,8 @@ pub enum Surface {
     Sync,
     /// Tokens for storage.
     Token,
+    /// Accounts and devices of Sync 1.1.
+    User,
     /// The account server.
     Fxa,
     /// What people see.
@@ -137,6 +140,7 @@ impl Surface {
         Some(match word {
             "sync" => Self::Sync,
             "token" => Self::Token,
+            "user" => Self::User,
             "fxa" => Self::Fxa,
             "pages" => Self::Pages,
             "ops" => Self::Ops,
@@ -150,6 +154,7 @@ impl fmt::Display for Surface {
         f.write_str(match self {
             Self::Sync => "sync",
             Self::Token => "token",
+            Self::User => "user",
             Self::Fxa => "fxa",
             Self::Pages => "pages",
             Self::Ops => "ops",

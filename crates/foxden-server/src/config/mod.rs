@@ -12,6 +12,7 @@ pub mod chores;
 pub mod document;
 pub mod environment;
 pub mod http;
+pub mod key_exchange;
 pub mod listener;
 pub mod log;
 pub mod measure;
@@ -23,9 +24,11 @@ pub mod storage;
 pub mod tokens;
 pub mod values;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
+use listener::Surface;
 pub use source::Flags;
 use values::{Origin, Values};
 
@@ -44,6 +47,8 @@ pub struct Config {
     pub tokens: tokens::Tokens,
     /// Who may have an account.
     pub accounts: accounts::Accounts,
+    /// Where two devices meet.
+    pub key_exchange: key_exchange::KeyExchange,
     /// Background work.
     pub chores: chores::Chores,
     /// How much is written down.
@@ -79,6 +84,25 @@ pub enum ConfigError {
         /// What was probably meant.
         meant: Option<&'static str>,
     },
+    /// A setting has another name now.
+    #[error("{origin}: the setting {key} is now called {now}; {how}")]
+    Renamed {
+        /// What was written.
+        key: String,
+        /// Where.
+        origin: Origin,
+        /// What it is called.
+        now: &'static str,
+        /// How it is written now.
+        how: &'static str,
+    },
+    /// A storage node lets people in by their password and does not know where those are kept.
+    #[error(
+        "storage.legacy needs the accounts, and this process serves objects alone; add this line below [accounts], with \
+         the file of the server that keeps them: url = \"sqlite:/var/lib/foxden-registration/register.sqlite\" (or below \
+         [storage], to serve today's Firefox alone: legacy = false)"
+    )]
+    NeedsAccounts,
     /// A setting has a value it cannot have.
     #[error("{key} ({origin}): {why}")]
     BadValue {
@@ -115,11 +139,42 @@ impl Config {
             storage: storage::Storage::read(values)?,
             tokens: tokens::Tokens::read(values)?,
             accounts: accounts::Accounts::read(values)?,
+            key_exchange: key_exchange::KeyExchange::read(values)?,
             chores: chores::Chores::read(values)?,
             log: log::Log::read(values)?,
         };
         config.check_public_url()?;
+        config.check_legacy()?;
         Ok(config)
+    }
+
+    /// Every surface that is served somewhere.
+    pub fn surfaces(&self) -> BTreeSet<Surface> {
+        let all = self.listeners.iter();
+        all.flat_map(|listener| listener.surfaces.iter().copied())
+            .collect()
+    }
+
+    /// Whether this process is the one that makes and changes accounts.
+    pub fn keeps_accounts(&self) -> bool {
+        let surfaces = self.surfaces();
+        [Surface::Token, Surface::User, Surface::Fxa, Surface::Pages]
+            .iter()
+            .any(|surface| surfaces.contains(surface))
+    }
+
+    /// Whether Sync 1.0 and 1.1 are served here.
+    pub fn serves_legacy(&self) -> bool {
+        let wished = self.storage.legacy.unwrap_or_else(|| self.keeps_accounts());
+        wished && self.surfaces().contains(&Surface::Sync)
+    }
+
+    /// A register of its own would be an empty one, and every password wrong.
+    fn check_legacy(&self) -> Result<(), ConfigError> {
+        if self.serves_legacy() && !self.keeps_accounts() && self.accounts.file.is_none() {
+            return Err(ConfigError::NeedsAccounts);
+        }
+        Ok(())
     }
 
     /// Without a public address the server must have a loopback address to be found at, and no other.
@@ -142,6 +197,14 @@ impl Config {
 
 impl ConfigError {
     fn unknown_key(key: &str, origin: &Origin) -> Self {
+        if let Some((_, now, how)) = setting::RENAMED.iter().find(|(old, ..)| *old == key) {
+            return Self::Renamed {
+                key: key.to_owned(),
+                origin: origin.clone(),
+                now,
+                how,
+            };
+        }
         let known = setting::all().map(|setting| setting.key);
         Self::UnknownKey {
             key: key.to_owned(),

@@ -1,6 +1,6 @@
 //! What can be set: one table that the reader, `config print` and the documents share.
 
-use super::{accounts, chores, http, listener, log, server, storage, tokens};
+use super::{accounts, chores, http, key_exchange, listener, log, server, storage, tokens};
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +55,17 @@ pub const SECTIONS: &[Section] = &[
     storage::SECTION,
     tokens::SECTION,
     accounts::SECTION,
+    key_exchange::SECTION,
     chores::SECTION,
     log::SECTION,
 ];
+
+/// Settings that had another name: the old one, the new one, and how that is written.
+pub const RENAMED: &[(&str, &str, &str)] = &[(
+    "tokens.node",
+    "tokens.nodes",
+    "it is a list, as there may be several: nodes = [\"https://node1.example.org\"]",
+)];
 
 /// Every setting, in the order in which it is shown.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

@@ -25,7 +25,7 @@ pub struct Flags {
     /// Keep data in this folder [default: foxden-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Serve only these surfaces: sync,token,fxa,pages,ops
+    /// Serve only these surfaces: sync,token,user,fxa,pages,ops
     #[arg(long, global = true, value_name = "LIST")]
     pub surfaces: Option<String>,
     /// Log this much: error, warn, info, debug

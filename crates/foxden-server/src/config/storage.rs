@@ -61,6 +61,14 @@ pub const SECTION: Section = Section {
             help: "Whether a token must have been made for exactly this `public_url`.",
         },
         Setting {
+            key: "storage.legacy",
+            kind: Kind::Switch,
+            default: "",
+            help: "Whether Sync 1.0 and 1.1 are served, as Pale Moon and old versions of Firefox speak them. They send the \
+                   password with every request, so the node must reach the accounts: a process that keeps only objects \
+                   needs `accounts.url`. Without it: `true` where this process has the accounts.",
+        },
+        Setting {
             key: "storage.backoff",
             kind: Kind::Time,
             default: "none",
@@ -136,6 +144,8 @@ pub struct Storage {
     pub max_clock_skew: Option<Duration>,
     /// Whether a token must name this very node.
     pub is_strict_about_nodes: bool,
+    /// Whether Sync 1.0 and 1.1 are served; `None`: where this process has the accounts.
+    pub legacy: Option<bool>,
     /// How long clients are asked to stay away.
     pub backoff: Option<Duration>,
     /// Whether every request is refused for a while.
@@ -179,6 +189,7 @@ impl Storage {
             compresses: values.switch("storage.compress")?,
             max_clock_skew: values.time_or_none("storage.max_clock_skew")?,
             is_strict_about_nodes: values.switch("storage.strict_nodes")?,
+            legacy: values.switch_if_set("storage.legacy")?,
             backoff: values.time_or_none("storage.backoff")?,
             rests: values.switch("storage.rests")?,
             alert: read_alert(values)?,

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use foxden_http::wire::PublicUrl;
+
 use super::*;
 
 fn from_file(text: &str) -> Result<Config, ConfigError> {
@@ -19,7 +21,7 @@ fn nothing_set_is_a_server_on_loopback() {
     let config = from_file("").unwrap();
     let binds: Vec<String> = config.listeners.iter().map(|l| l.bind.to_string()).collect();
     assert_eq!(binds, ["127.0.0.1:5000"]);
-    assert_eq!(config.listeners[0].surfaces.len(), 5);
+    assert_eq!(config.listeners[0].surfaces.len(), 6);
     assert_eq!(config.storage.limits, foxden_storage::Limits::default());
     assert_eq!(config.storage.quota, None);
 }
@@ -38,8 +40,8 @@ fn the_ready_made_files_are_right() {
     let node = read(include_str!("../../../../config/storage.toml"));
     let registration = read(include_str!("../../../../config/registration.toml"));
     let served = [&all, &node, &registration].map(|config| config.listeners[0].surfaces.len());
-    assert_eq!(served, [5, 2, 4]);
-    assert_eq!(registration.tokens.node, node.server.public_url);
+    assert_eq!(served, [6, 2, 5]);
+    assert_eq!(registration.tokens.nodes.first(), node.server.public_url.as_ref());
 }
 
 #[test]
@@ -129,6 +131,18 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
             "listener.0.bind (foxden.toml): an address and a port",
         ),
         (
+            "[key_exchange]\npath = \"/v1/x\"",
+            "key_exchange.path (foxden.toml): something else is served below /v1",
+        ),
+        (
+            "[key_exchange]\npath = \"/{a}\"",
+            "key_exchange.path (foxden.toml): a path of letters",
+        ),
+        (
+            "[tokens]\nnodes = [\"https://node1.example.org\", \"node2\"]",
+            "tokens.nodes (foxden.toml): node2: it must begin with",
+        ),
+        (
             "[[listener]]\nsurfaces = [\"mail\"]",
             "listener.0.surfaces (foxden.toml): mail is not a surface",
         ),
@@ -148,6 +162,38 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
         let message = message(from_file(text));
         assert!(message.starts_with(part), "{message}");
     }
+}
+
+/// A file of an earlier release is told what its setting is called now.
+#[test]
+fn a_setting_that_was_renamed_names_the_new_one() {
+    let refused = message(from_file("[tokens]\nnode = \"https://node1.example.org\"\n"));
+    assert_eq!(
+        refused,
+        "foxden.toml: the setting tokens.node is now called tokens.nodes; it is a list, as there may be several: nodes = \
+         [\"https://node1.example.org\"]"
+    );
+    let config =
+        from_file("[tokens]\nnodes = [\"https://node1.example.org\", \"http://node2/x\"]\n").unwrap();
+    let nodes: Vec<String> = config.tokens.nodes.iter().map(PublicUrl::base).collect();
+    assert_eq!(nodes, ["https://node1.example.org", "http://node2/x"]);
+}
+
+/// Passwords are checked against accounts: a node alone has none, and would call every password wrong.
+#[test]
+fn a_storage_node_that_serves_1_1_must_know_the_accounts() {
+    let node = "[[listener]]\nsurfaces = [\"sync\", \"ops\"]\n";
+    let with = |rest: &str| from_file(&format!("{node}{rest}"));
+    let refused = message(with("[storage]\nlegacy = true\n"));
+    assert!(
+        refused.contains("url = \"sqlite:/var/lib/foxden-registration/register.sqlite\""),
+        "{refused}"
+    );
+    let known = with("[storage]\nlegacy = true\n[accounts]\nurl = \"sqlite:/register.sqlite\"\n").unwrap();
+    assert!(known.serves_legacy() && !known.keeps_accounts());
+    assert!(!with("").unwrap().serves_legacy());
+    assert!(from_file("").unwrap().serves_legacy());
+    assert!(!from_file("[storage]\nlegacy = false\n").unwrap().serves_legacy());
 }
 
 #[test]

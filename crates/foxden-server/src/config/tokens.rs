@@ -12,14 +12,16 @@ use super::values::Values;
 /// The settings of tokens.
 pub const SECTION: Section = Section {
     title: "[tokens]",
-    about: "Which storage node users are sent to, and how long their tokens hold.",
+    about: "Which storage nodes users are sent to, and how long their tokens hold.",
     settings: &[
         Setting {
-            key: "tokens.node",
-            kind: Kind::Text,
+            key: "tokens.nodes",
+            kind: Kind::List,
             default: "",
-            help: "The address of the node that keeps the users' objects, where that is another server which shares \
-                   the master secret. Without it users are sent to `public_url`.",
+            help: "The addresses of the nodes that keep the users' objects, where those are other servers which share \
+                   the master secret. New users go to the one with the fewest. A node stays known when it is taken \
+                   out of this list: `foxden node` drains and removes it. Without nodes users are sent to \
+                   `public_url`.",
         },
         Setting {
             key: "tokens.duration",
@@ -44,8 +46,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where users are sent, and for how long.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// The node; `None`: this server.
-    pub node: Option<PublicUrl>,
+    /// The nodes; none: this server.
+    pub nodes: Vec<PublicUrl>,
     /// How long a token holds.
     pub duration: Duration,
     /// Whether users without a store get one.
@@ -55,12 +57,13 @@ pub struct Tokens {
 impl Tokens {
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
-        let node = values.text("tokens.node")?.map(|text| {
+        let nodes = values.list("tokens.nodes");
+        let nodes = nodes.iter().map(|text| {
             text.parse()
-                .map_err(|error| values.wrong("tokens.node", format!("{error}")))
+                .map_err(|error| values.wrong("tokens.nodes", format!("{text}: {error}")))
         });
         Ok(Self {
-            node: node.transpose()?,
+            nodes: nodes.collect::<Result<_, _>>()?,
             duration: Self::read_duration(values)?,
             new_users: if values.switch("tokens.new_users")? {
                 NewUsers::Welcome

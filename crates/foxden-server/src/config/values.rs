@@ -148,11 +148,12 @@ impl Values {
 
     /// Yes or no.
     pub fn switch(&self, key: &str) -> Result<bool, ConfigError> {
-        self.needed(key, |text| match text {
-            "true" | "yes" | "on" => Ok(true),
-            "false" | "no" | "off" => Ok(false),
-            _ => Err("true or false is needed"),
-        })
+        self.needed(key, yes_or_no)
+    }
+
+    /// Yes or no, where either was said.
+    pub fn switch_if_set(&self, key: &str) -> Result<Option<bool>, ConfigError> {
+        self.parsed(key, yes_or_no)
     }
 
     /// What the table says the words mean, in the words' order.
@@ -241,6 +242,14 @@ impl Values {
             },
         };
         parse(&text).map(Some).map_err(|why| self.wrong(key, why))
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" => Ok(false),
+        _ => Err("true or false is needed"),
     }
 }
 

@@ -16,8 +16,8 @@ fn two_servers_with_one_secret_work_as_one() {
     let registration = Start::on(&folder)
         .named("registration")
         .with("--surfaces")
-        .with("token,fxa,pages,ops");
-    let registration = registration.set("FOXDEN__TOKENS__NODE", node.url());
+        .with("token,user,fxa,pages,ops");
+    let registration = registration.set("FOXDEN__TOKENS__NODES", node.url());
     let accounts = registration.serve();
     let server = Server::at(accounts.url());
     let browser = Session::sign_up(&server, "ann@example.org", "ann's password").connect("first");
@@ -67,8 +67,8 @@ fn a_node_that_was_away_is_emptied_later() {
     let registration = Start::on(&folder)
         .named("registration")
         .with("--surfaces")
-        .with("token,fxa,pages,ops");
-    let registration = registration.set("FOXDEN__TOKENS__NODE", away.url());
+        .with("token,user,fxa,pages,ops");
+    let registration = registration.set("FOXDEN__TOKENS__NODES", away.url());
     let accounts = registration.serve();
     let session = Session::sign_up(&Server::at(accounts.url()), "ann@example.org", "ann's password");
     let store = session.connect("first").store();

@@ -1,0 +1,121 @@
+//! `[key_exchange]`: where a new device of Sync 1.1 meets one that has the key.
+
+use std::time::Duration;
+
+use super::ConfigError;
+use super::setting::{Kind, Section, Setting};
+use super::values::Values;
+
+/// The settings of the key exchange.
+pub const SECTION: Section = Section {
+    title: "[key_exchange]",
+    about: "Where a new device of Sync 1.1 meets one that has the key: both show or ask for twelve characters. It is \
+            part of the surface `user` and keeps nothing on disk.",
+    settings: &[
+        Setting {
+            key: "key_exchange.enabled",
+            kind: Kind::Switch,
+            default: "true",
+            help: "Whether it is served.",
+        },
+        Setting {
+            key: "key_exchange.path",
+            kind: Kind::Text,
+            default: "/jpake",
+            help: "Below which path. Devices are told with `services.sync.jpake.serverURL`: the address of the server, this \
+                   path, and a slash.",
+        },
+        Setting {
+            key: "key_exchange.channels",
+            kind: Kind::Count,
+            default: "4096",
+            help: "Meetings at once; further ones are asked to come back.",
+        },
+        Setting {
+            key: "key_exchange.life",
+            kind: Kind::Time,
+            default: "5 min",
+            help: "How long a meeting may take.",
+        },
+    ],
+};
+
+/// Where a new device meets one that has the key.
+#[derive(Clone, Debug)]
+pub struct KeyExchange {
+    /// Whether it is served.
+    pub is_enabled: bool,
+    /// Below which path; it begins with a slash and ends without.
+    pub path: String,
+    /// Meetings at once.
+    pub channels: u32,
+    /// How long one may take.
+    pub life: Duration,
+}
+
+impl KeyExchange {
+    /// Reads what was set.
+    pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            is_enabled: values.switch("key_exchange.enabled")?,
+            path: read_path(values)?,
+            channels: values.count("key_exchange.channels")?,
+            life: values.time("key_exchange.life")?,
+        })
+    }
+}
+
+/// A path that no other surface has. A router would take braces and stars for more than they are.
+fn read_path(values: &Values) -> Result<String, ConfigError> {
+    let path = values.text("key_exchange.path")?.unwrap_or_default();
+    let path = path.strip_suffix('/').unwrap_or(&path);
+    let is_plain = |part: &str| {
+        let mut bytes = part.bytes();
+        !part.is_empty() && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let parts = path.strip_prefix('/').unwrap_or_default();
+    if !parts.split('/').all(is_plain) {
+        let why = "a path of letters, digits, dots and hyphens is needed, as in /jpake";
+        return Err(values.wrong("key_exchange.path", why));
+    }
+    let first = parts.split('/').next().unwrap_or_default();
+    if TAKEN.contains(&first) || first.starts_with(['.', '_']) {
+        let why = format!("something else is served below /{first}");
+        return Err(values.wrong("key_exchange.path", why));
+    }
+    Ok(path.to_owned())
+}
+
+/// What paths of other surfaces begin with.
+const TAKEN: &[&str] = &[
+    "1",
+    "1.0",
+    "1.1",
+    "1.5",
+    "assets",
+    "authorization",
+    "avatar",
+    "connect_another_device",
+    "docs",
+    "favicon.ico",
+    "force_auth",
+    "invite",
+    "legal",
+    "media",
+    "metrics-flow",
+    "misc",
+    "oauth",
+    "pair",
+    "post_verify",
+    "reset_password",
+    "robots.txt",
+    "settings",
+    "signin",
+    "signup",
+    "storage",
+    "token",
+    "user",
+    "v1",
+    "weave-delete-account",
+    "weave-password-reset",
+];
