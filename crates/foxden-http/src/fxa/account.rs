@@ -1,23 +1,19 @@
 //! Accounts: whether there is one, made, signed in to, left; their keys.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use foxden_accounts::{
-    AccountError, AccountId, AuthPw, Login, NewAccount, Removed, SecretToken, Session, SignedIn,
-};
+use foxden_accounts::{AccountError, AccountId, AuthPw, Login, NewAccount, SecretToken, Session, SignedIn};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
 use super::ask::Ask;
-use super::background;
 use super::caller::{Anyone, Holder, KeyFetch};
 use super::members::Members;
 use super::refusal::Refusal;
+use crate::wire::remove_account;
 
 /// The longest address, in bytes.
 const ADDRESS: usize = 255;
@@ -158,27 +154,9 @@ pub(super) async fn login(
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
     let (address, auth_pw) = (ask.body.address()?.to_owned(), ask.body.auth_pw("authPW")?);
     let (by, visitor, accounts) = (ask.by, ask.visitor, fxa.accounts.clone());
-    let to_the_end = Arc::clone(&fxa.to_the_end);
-    // A client that hangs up once the account is gone must not keep its stores open.
-    let removal = async move {
-        let removed = accounts
-            .destroy(by.as_ref(), &address, &auth_pw, &visitor)
-            .await?;
-        close_stores(&fxa, removed).await;
-        accounts.wipe_deleted().await;
-        Ok(Done {})
-    };
-    background::finish(&to_the_end, removal).await?
-}
-
-/// The account is gone whether or not its stores could be emptied now; a chore empties what is left.
-async fn close_stores(fxa: &FxaState, removed: Removed) {
-    let Some(storage) = &fxa.storage else { return };
-    for user in removed.stores {
-        if let Err(error) = storage.close(user).await {
-            tracing::warn!(%user, error = &error as &dyn std::error::Error, "a closed store is not empty yet");
-        }
-    }
+    let removal = async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await };
+    remove_account(&fxa.to_the_end, fxa.accounts, fxa.storage, removal).await?;
+    Ok(Done {})
 }
 
 /// `GET /v1/account/keys`

@@ -1,7 +1,5 @@
 //! How a request is read: its body within bounds, who asks, what is asked.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use axum::body::Body;
 use axum::extract::{FromRequest, OriginalUri, Request};
 use axum::http::request::Parts;
@@ -16,14 +14,12 @@ use super::caller::Caller;
 use super::credential::Presented;
 use super::members::Members;
 use super::refusal::Refusal;
-use crate::wire::Peer;
+use crate::wire::visitor;
 
 /// The largest body, but for devices.
 const BODY: usize = 16 * 1024;
 /// The largest body where devices send their commands.
 const DEVICE_BODY: usize = 64 * 1024;
-/// The most of what a client calls itself that is kept.
-const USER_AGENT: usize = 255;
 
 /// A request, read and checked: a body that is no JSON object or a caller that is not `By` ends it.
 pub(super) struct Ask<By> {
@@ -90,7 +86,7 @@ impl<By> Ask<By> {
 impl Incoming {
     /// Reads a request whose body has at most so many bytes.
     pub(super) async fn read(request: Request, fxa: &FxaState, most: usize) -> Result<Self, Refusal> {
-        let visitor = visitor(&request, fxa);
+        let visitor = visitor(&request, &fxa.site, Door::Accounts);
         let (parts, body) = request.into_parts();
         let body = collect(body, most).await?;
         Ok(Self { parts, body, visitor })
@@ -127,18 +123,5 @@ async fn collect(body: Body, most: usize) -> Result<Bytes, Refusal> {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
         Err(_) => Err(Refusal::Broken),
-    }
-}
-
-fn visitor(request: &Request, fxa: &FxaState) -> Visitor {
-    let peer = request.extensions().get::<Peer>();
-    let user_agent = request.headers().get(header::USER_AGENT);
-    let user_agent = user_agent.and_then(|value| value.to_str().ok());
-    Visitor {
-        // Without a peer nothing can be told apart, so all share one limit.
-        address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
-        is_private: fxa.site.is_private(request),
-        user_agent: user_agent.map_or(String::new(), |text| text.chars().take(USER_AGENT).collect()),
-        door: Door::Accounts,
     }
 }

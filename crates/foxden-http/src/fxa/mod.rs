@@ -5,13 +5,11 @@
 //! - [`device`]: devices, their commands, what is attached
 //! - [`oauth`]: codes and tokens; [`profile`]: what an account shows; [`off`]: what is not offered
 //! - [`ask`]: how a request is read; [`caller`], [`credential`], [`members`]: its parts
-//! - [`background`]: what goes on when its client has gone
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
 mod account;
 mod answer;
 mod ask;
-mod background;
 mod caller;
 mod credential;
 mod device;
@@ -36,8 +34,7 @@ use foxden_accounts::Accounts;
 use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
-use crate::wire::{HostCheck, Marks, Site, mark, refuse_foreign_hosts};
-pub use background::{ToTheEnd, Work};
+use crate::wire::{HostCheck, Marks, Site, ToTheEnd, mark, refuse_foreign_hosts};
 use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.

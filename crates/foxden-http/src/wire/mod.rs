@@ -4,18 +4,25 @@
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`hawk`]: signed requests
+//! - [`visitor`]: who that is, as far as accounts care
+//! - [`background`]: what goes on when its client has gone
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 mod answer;
+mod background;
 pub mod hawk;
 pub mod host;
 pub mod note;
 pub mod peer;
 pub mod site;
+mod visitor;
 
 pub(crate) use answer::{Marks, mark, print_json};
+pub(crate) use background::remove_account;
+pub use background::{ToTheEnd, Work};
 pub use host::{HostCheck, refuse_foreign_hosts};
 pub use note::{Note, chain};
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};
+pub(crate) use visitor::visitor;

@@ -1,7 +1,7 @@
 //! What becomes of an account whose owner hangs up.
 
 use std::future::poll_fn;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use axum::body::Body;
@@ -14,8 +14,8 @@ use foxden_storage::{Detail, Limits, MemoryEngine, Storage, StorageError};
 use tower::ServiceExt;
 
 use super::*;
-use crate::fxa::{Work, router};
-use crate::wire::Site;
+use crate::fxa::router;
+use crate::wire::{Site, Work};
 
 const ANN: &str = "ann@example.org";
 
