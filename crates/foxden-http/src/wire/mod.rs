@@ -6,11 +6,13 @@
 //! - [`hawk`]: signed requests
 //! - [`visitor`]: who that is, as far as accounts care
 //! - [`background`]: what goes on when its client has gone
+//! - [`basic`]: requests with a name and a password
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 mod answer;
 mod background;
+pub mod basic;
 pub mod hawk;
 pub mod host;
 pub mod note;
@@ -21,6 +23,7 @@ mod visitor;
 pub(crate) use answer::{Marks, mark, print_json};
 pub(crate) use background::remove_account;
 pub use background::{ToTheEnd, Work};
+pub use basic::{Basic, NoBasic};
 pub use host::{HostCheck, refuse_foreign_hosts};
 pub use note::{Note, chain};
 pub use peer::Peer;
