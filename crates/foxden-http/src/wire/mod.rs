@@ -7,12 +7,14 @@
 //! - [`visitor`]: who that is, as far as accounts care
 //! - [`background`]: what goes on when its client has gone
 //! - [`basic`]: requests with a name and a password
+//! - [`captcha`]: a question that a person answers
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 mod answer;
 mod background;
 pub mod basic;
+pub mod captcha;
 pub mod hawk;
 pub mod host;
 pub mod note;

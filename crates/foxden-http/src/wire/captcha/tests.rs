@@ -1,0 +1,122 @@
+//! What the question promises whoever relies on it.
+
+use foxden_model::{ManualClock, SeededChance};
+
+use super::*;
+
+fn captcha() -> (Captcha, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+    let captcha = Captcha::new(b"a key", Arc::clone(&clock) as _, Arc::new(SeededChance::new(1)));
+    (captcha, clock)
+}
+
+/// Answers as a person does who reads the digits of both spellings and nothing else.
+fn solve(question: &Question) -> String {
+    let (first, _) = question.asked.split_once(' ').unwrap();
+    let (_, second) = question.again.rsplit_once(' ').unwrap();
+    let (first, second): (i32, i32) = (first.parse().unwrap(), second.parse().unwrap());
+    let result = if question.asked.contains('+') {
+        first + second
+    } else {
+        first - second
+    };
+    result.to_string()
+}
+
+#[test]
+fn both_spellings_together_can_be_solved_without_a_word_of_english() {
+    let (captcha, _) = captcha();
+    for _ in 0..200 {
+        let question = captcha.ask();
+        assert!(
+            captcha.check(&question.challenge, &solve(&question)).is_ok(),
+            "{question:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_that_the_question_shows_is_its_answer() {
+    let (captcha, _) = captcha();
+    for _ in 0..200 {
+        let question = captcha.ask();
+        let shown = format!("{} {} {}", question.asked, question.again, question.challenge);
+        let answer = solve(&question);
+        assert!(shown.split(' ').all(|piece| piece != answer), "{question:?}");
+    }
+}
+
+#[test]
+fn a_right_answer_counts_once() {
+    let (captcha, _) = captcha();
+    let question = captcha.ask();
+    let answer = solve(&question);
+    let pass = captcha.check(&question.challenge, &answer).unwrap();
+    let again = captcha.check(&question.challenge, &answer);
+    assert_eq!(again.unwrap_err(), WrongAnswer::UsedUp);
+    captcha.give_back(&pass);
+    assert!(captcha.check(&question.challenge, &answer).is_ok());
+}
+
+#[test]
+fn three_wrong_answers_use_a_question_up() {
+    let (captcha, _) = captcha();
+    let question = captcha.ask();
+    for wrong in ["0", "a", "300"] {
+        let refused = captcha.check(&question.challenge, wrong).unwrap_err();
+        assert_eq!(refused, WrongAnswer::Wrong);
+    }
+    let refused = captcha.check(&question.challenge, &solve(&question));
+    assert_eq!(refused.unwrap_err(), WrongAnswer::UsedUp);
+}
+
+#[test]
+fn only_our_own_challenges_count_and_not_for_ever() {
+    let (captcha, clock) = captcha();
+    let question = captcha.ask();
+    let answer = solve(&question);
+    let mut forged = question.challenge.clone().into_bytes();
+    forged[3] ^= 1;
+    let forged = String::from_utf8(forged).unwrap();
+    for foreign in [forged.as_str(), "x", "\u{e9}", &question.challenge[..20]] {
+        assert_eq!(
+            captcha.check(foreign, &answer).unwrap_err(),
+            WrongAnswer::Foreign,
+            "{foreign}"
+        );
+    }
+    for (challenge, answer) in [("", answer.as_str()), (question.challenge.as_str(), " ")] {
+        assert_eq!(
+            captcha.check(challenge, answer).unwrap_err(),
+            WrongAnswer::Missing
+        );
+    }
+    clock.advance_millis((LIFE + 1) * 1000);
+    assert_eq!(
+        captcha.check(&question.challenge, &answer).unwrap_err(),
+        WrongAnswer::TooOld
+    );
+}
+
+#[test]
+fn numbers_are_read_in_many_digits() {
+    for text in ["42", " 42 ", "٤٢", "۴۲", "४२", "৪২", "๔๒", "４２", "042"] {
+        assert_eq!(number(text), Some(42), "{text}");
+    }
+    for text in ["-1", "4 2", "4.2", "forty-two", "256", "99999999999999999999"] {
+        assert_eq!(number(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_is_remembered_is_bounded() {
+    let mut answered = Answered::default();
+    for at in 0..=REMEMBERED as u128 {
+        *answered.tries_of(at.to_be_bytes()) = TRIES;
+    }
+    assert_eq!(
+        (answered.tries.len(), answered.order.len()),
+        (REMEMBERED, REMEMBERED)
+    );
+    assert_eq!(*answered.tries_of(5_u128.to_be_bytes()), TRIES);
+}
