@@ -109,6 +109,14 @@ impl House {
         config.accounts.file.clone().unwrap_or_else(|| data.register())
     }
 
+    /// Whether there are files with objects.
+    pub fn keeps_objects(config: &Config, data: &DataFolder) -> bool {
+        match &config.storage.place {
+            Place::Memory => false,
+            Place::Sqlite(folder) => folder.clone().unwrap_or_else(|| data.storage()).is_dir(),
+        }
+    }
+
     fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {
         let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
         let (name, engine): (_, Arc<dyn Engine>) = match &config.storage.place {
@@ -170,8 +178,8 @@ impl House {
         match (self.config.tokens.nodes.first(), &self.storage) {
             (None, Some(storage)) => Ok(storage.close(user).await?),
             (node, _) => {
-                let node = node.cloned().unwrap_or_else(|| self.site.public_url.clone());
-                node::empty_store(node, &self.secrets, user, &*self.clock, &*self.chance).await
+                let node = node.unwrap_or(&self.site.public_url);
+                node::empty_store(self, node, user).await
             }
         }
     }

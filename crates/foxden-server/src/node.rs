@@ -1,16 +1,19 @@
 //! Speaks to a storage node as a client does: there is no private channel between servers.
 
-use std::sync::Arc;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use data_encoding::BASE64;
-use foxden_accounts::token::{Claims, Token, TokenSecrets};
+use foxden_accounts::token::{Claims, Token};
 use foxden_http::wire::PublicUrl;
-use foxden_model::{Chance, Clock, UserId};
+use foxden_model::UserId;
 use ring::hmac;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::chance;
+use crate::house::House;
 
 /// How long the token for one request holds, in seconds.
 const TOKEN_SECONDS: i64 = 300;
@@ -18,38 +21,26 @@ const TOKEN_SECONDS: i64 = 300;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Empties a user's store on that node.
-pub async fn empty_store(
-    node: PublicUrl,
-    secrets: &Arc<TokenSecrets>,
-    user: UserId,
-    clock: &dyn Clock,
-    chance: &dyn Chance,
-) -> anyhow::Result<()> {
+pub async fn empty_store(house: &House, node: &PublicUrl, user: UserId) -> anyhow::Result<()> {
     let base = node.base();
-    let token = secrets.mint(
-        &Claims {
-            user,
-            node: &base,
-            expires: clock.seconds() + TOKEN_SECONDS,
-            // Nobody in particular: the store's owner is gone.
-            fxa_uid: "00000000000000000000000000000000",
-            fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
-            hashed_fxa_uid: None,
-            hashed_device_id: None,
-        },
-        chance,
-    );
+    let claims = Claims {
+        user,
+        node: &base,
+        expires: house.clock.seconds() + TOKEN_SECONDS,
+        // Nobody in particular: the store's owner is gone.
+        fxa_uid: "00000000000000000000000000000000",
+        fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
+        hashed_fxa_uid: None,
+        hashed_device_id: None,
+    };
+    let token = house.secrets.mint(&claims, &*house.chance);
     let path = format!("{}/1.5/{user}", node.path());
-    let authorization = sign(
-        &token,
-        "DELETE",
-        &path,
-        &node,
-        clock.seconds(),
-        &chance::hex(chance, 6),
-    );
+    let nonce = chance::hex(&*house.chance, 6);
+    let authorization = sign(&token, "DELETE", &path, node, house.clock.seconds(), &nonce);
     let url = format!("{}{path}", node.origin());
-    let status = tokio::task::spawn_blocking(move || delete(&url, &authorization)).await??;
+    let ca = house.config.server.ca_file.clone();
+    let delete = move || delete(&agent(PATIENCE, ca.as_deref())?, &url, &authorization);
+    let status = tokio::task::spawn_blocking(delete).await??;
     // A store that is not there is as empty as it can be.
     ensure!(
         (200..300).contains(&status) || status == 404,
@@ -58,21 +49,42 @@ pub async fn empty_store(
     Ok(())
 }
 
-fn delete(url: &str, authorization: &str) -> anyhow::Result<u16> {
-    let agent = agent(PATIENCE);
+fn delete(agent: &ureq::Agent, url: &str, authorization: &str) -> anyhow::Result<u16> {
     let answer = agent.delete(url).header("Authorization", authorization).call();
     let answer = answer.with_context(|| format!("cannot reach {url}"))?;
     Ok(answer.status().as_u16())
 }
 
-/// What sends requests: it follows nobody elsewhere and waits no longer than this.
-pub fn agent(patience: Duration) -> ureq::Agent {
-    ureq::Agent::config_builder()
+/// What sends requests: it follows nobody elsewhere, waits no longer than this, and trusts the certificates in that
+/// file, or those that browsers trust.
+pub fn agent(patience: Duration, ca: Option<&Path>) -> anyhow::Result<ureq::Agent> {
+    let mut config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        .timeout_global(Some(patience))
-        .build()
-        .into()
+        .timeout_global(Some(patience));
+    if let Some(file) = ca {
+        let roots = RootCerts::new_with_certs(&read_certificates(file)?);
+        config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+    }
+    Ok(config.build().into())
+}
+
+fn read_certificates(file: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
+    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let items = parse_pem(&text).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    let certificates: Vec<_> = items
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{} is no PEM", file.display()))?;
+    ensure!(
+        !certificates.is_empty(),
+        "{} holds no certificate",
+        file.display()
+    );
+    Ok(certificates)
 }
 
 /// The header that signs a request without a body.

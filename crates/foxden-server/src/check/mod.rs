@@ -2,16 +2,35 @@
 //!
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
+//! - [`nodes`]: the storage nodes that users are sent to
+//! - [`date`], [`signed`]: clocks, and requests that a node must take
 
 mod address;
+mod date;
 mod files;
+mod nodes;
+mod signed;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use foxden_model::{Clock, SystemClock};
 
 use crate::config::{Config, Flags};
+use crate::node;
 use crate::say::{self, Look, paint};
+
+/// How long the way through a public address may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `foxden check` may be told.
+#[derive(Debug, clap::Args)]
+pub struct Wishes {
+    /// Trust the certificates that this file of PEM names, in place of those that browsers do
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +79,11 @@ impl Finding {
         }
     }
 
+    /// Whether it does not work.
+    pub fn is_bad(&self) -> bool {
+        self.weight == Weight::Bad
+    }
+
     fn show(&self) {
         let mark = match self.weight {
             Weight::Good => paint("ok  ", Look::Good),
@@ -74,18 +98,23 @@ impl Finding {
 }
 
 /// Looks at everything; fails if something is bad.
-pub fn check(flags: &Flags) -> anyhow::Result<ExitCode> {
+pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
+    let agent = node::agent(
+        PATIENCE,
+        wishes.ca.as_deref().or(config.server.ca_file.as_deref()),
+    )?;
     let mut findings = vec![
         Finding::good("the configuration is fine"),
         look_at_clock(&SystemClock),
     ];
     findings.extend(files::look(&config.server.data_dir));
-    findings.extend(address::look(&config)?);
+    findings.extend(address::look(&config, &agent)?);
+    findings.extend(nodes::look(&config, &agent));
     for finding in &findings {
         finding.show();
     }
-    let is_bad = findings.iter().any(|finding| finding.weight == Weight::Bad);
+    let is_bad = findings.iter().any(Finding::is_bad);
     Ok(if is_bad {
         ExitCode::FAILURE
     } else {

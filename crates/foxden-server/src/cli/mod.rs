@@ -31,7 +31,7 @@ enum Command {
     /// Serve until told to stop
     Serve,
     /// Find what usually goes wrong, and say how to mend it
-    Check,
+    Check(check::Wishes),
     /// Look after accounts
     #[command(subcommand)]
     User(user::UserCommand),
@@ -104,7 +104,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve => start(&self.flags),
-            Command::Check => check::check(&self.flags),
+            Command::Check(wishes) => check::check(&self.flags, &wishes),
             Command::User(command) => give(&self.flags, &command.into_order()?),
             Command::Invite(invite) => give(&self.flags, &invite.into_order()),
             Command::Config(command) => about_config(&command, &self.flags),

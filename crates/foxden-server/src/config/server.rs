@@ -39,6 +39,13 @@ pub const SECTION: Section = Section {
                    are accepted, the last one signs.",
         },
         Setting {
+            key: "ca_file",
+            kind: Kind::Text,
+            default: "",
+            help: "A file of PEM with the certificates that are trusted when this server speaks to a storage node, in \
+                   place of those that browsers trust: for nodes whose certificates come from an authority of your own.",
+        },
+        Setting {
             key: "other_hosts",
             kind: Kind::List,
             default: "",
@@ -64,6 +71,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// The secrets that sign tokens, the newest last; empty: the one in the data folder.
     pub master_secrets: Vec<Secret>,
+    /// Who vouches for storage nodes; `None`: those whom browsers trust.
+    pub ca_file: Option<PathBuf>,
     /// Further names of this server.
     pub other_hosts: Vec<String>,
     /// Who is believed about a client's address.
@@ -106,6 +115,7 @@ impl Server {
             public_url: public_url.transpose()?,
             data_dir: values.text("data_dir")?.unwrap_or_default().into(),
             master_secrets: values.secrets("master_secret")?,
+            ca_file: values.text("ca_file")?.map(PathBuf::from),
             other_hosts: values.list("other_hosts"),
             trusted_proxies: networks.collect::<Result<_, _>>()?,
         })

@@ -25,13 +25,13 @@ use crate::data::{self, DataFolder};
 use crate::house::{House, Needs};
 use crate::serve;
 
-/// A command that only looks at accounts opens no storage. Accounts are opened where there is a register, and
-/// never made: that is for the server.
-fn needs(order: &Order, register: &Path) -> anyhow::Result<Needs> {
+/// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
+/// the server.
+fn needs(order: &Order, register: &Path, keeps_objects: bool) -> anyhow::Result<Needs> {
     let has_register = register.is_file();
     match order {
         Order::RunChore { .. } => Ok(Needs {
-            storage: true,
+            storage: keeps_objects,
             accounts: has_register,
         }),
         Order::ListChores | Order::Probe => Ok(Needs {
@@ -45,7 +45,7 @@ fn needs(order: &Order, register: &Path) -> anyhow::Result<Needs> {
                 register.display()
             );
             Ok(Needs {
-                storage: matches!(about_accounts, Order::RemoveUser { .. }),
+                storage: matches!(about_accounts, Order::RemoveUser { .. }) && keeps_objects,
                 accounts: true,
             })
         }
@@ -69,7 +69,11 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         .build()?;
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
-        let needs = needs(order, &House::register(config, &data))?;
+        let needs = needs(
+            order,
+            &House::register(config, &data),
+            House::keeps_objects(config, &data),
+        )?;
         let site = Arc::new(serve::configured_site(config)?);
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
         let house = House::open(config, &data, site, chance, needs).await?;

@@ -48,8 +48,21 @@ fn two_servers_with_one_secret_work_as_one() {
         .send("GET", "/info/collections", None)
         .expect(200);
     assert_eq!(listed.text(), "{}");
+    let checked = registration.run(&["check"]);
+    let text = String::from_utf8_lossy(&checked.stdout);
+    let expected = format!("the node {} takes the tokens that are signed here", node.url());
+    assert!(checked.status.success() && text.contains(&expected), "{text}");
+    let stranger = registration.set("FOXDEN__MASTER_SECRET", "another secret entirely");
+    let text = stranger.run(&["check"]).stdout;
+    assert!(String::from_utf8_lossy(&text).contains("refuses the tokens that are signed here"));
     accounts.stop();
     node.stop();
+    // On the files alone, too.
+    assert!(stranger.run(&["chore", "run", "clear-sign-ins"]).status.success());
+    assert!(
+        !folder.path().join("registration/storage").exists(),
+        "a command makes no files for objects"
+    );
 }
 
 /// A node that is away when an account is removed is asked again, and then holds nothing of it either.

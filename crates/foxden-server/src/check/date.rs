@@ -1,0 +1,68 @@
+//! Whether two clocks agree, and dates as HTTP writes them.
+
+use foxden_http::wire::PublicUrl;
+
+use super::Finding;
+
+/// Further apart than this, two clocks cannot both be right.
+const APART: i64 = 30;
+
+/// Whether the clock there agrees with ours: another machine has one of its own.
+pub fn look(url: &PublicUrl, theirs: Option<i64>, ours: i64) -> Finding {
+    match theirs {
+        Some(theirs) if (theirs - ours).abs() > APART => Finding::bad(
+            format!(
+                "the clock behind {url} and this machine's are {} seconds apart",
+                (theirs - ours).abs()
+            ),
+            "keep both right with a time service such as systemd-timesyncd or chrony",
+        ),
+        _ => Finding::good(format!("{url} leads here")),
+    }
+}
+
+/// The seconds since 1970 of a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub fn seconds_of(date: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut parts = date.split(' ').skip(1);
+    let day: i64 = parts.next()?.parse().ok()?;
+    let month = i64::try_from(MONTHS.find(parts.next()?)? / 3 + 1).ok()?;
+    let year: i64 = parts.next()?.parse().ok()?;
+    let mut time = parts.next()?.split(':').map(str::parse::<i64>);
+    let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
+    // Years are counted from March, so that the day that leap years add comes last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Weight;
+    use super::*;
+
+    #[test]
+    fn dates_are_read() {
+        for (date, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
+            ("soon", None),
+            ("Sun, 06 Nvm 1994 08:49:37 GMT", None),
+        ] {
+            assert_eq!(seconds_of(date), seconds, "{date}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_disagree_are_bad() {
+        let url: PublicUrl = "https://sync.example.org".parse().unwrap();
+        assert_eq!(look(&url, Some(1000), 1010).weight, Weight::Good);
+        assert_eq!(look(&url, Some(1000), 1100).weight, Weight::Bad);
+        assert_eq!(look(&url, None, 1100).weight, Weight::Good);
+    }
+}

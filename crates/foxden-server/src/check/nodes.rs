@@ -1,0 +1,79 @@
+//! Whether the storage nodes that users are sent to can be reached, share the master secret and the time.
+
+use foxden_http::wire::PublicUrl;
+use foxden_model::{Clock, SystemClock};
+
+use super::signed::{self, Answer};
+use super::{Finding, date};
+use crate::config::Config;
+use crate::house::MasterSecrets;
+
+/// What there is to say about the nodes; nothing where users are sent to this very server.
+pub fn look(config: &Config, agent: &ureq::Agent) -> Vec<Finding> {
+    let nodes = &config.tokens.nodes;
+    if nodes.is_empty() || !config.keeps_accounts() {
+        return Vec::new();
+    }
+    let Some(secrets) = MasterSecrets::find(config) else {
+        return vec![signed::no_secret()];
+    };
+    let secrets = secrets.token_secrets();
+    let look_at = |node: &PublicUrl| match signed::ask(agent, node, &secrets) {
+        Ok(answer) => judge(node, &answer, SystemClock.seconds()),
+        Err(error) => vec![signed::cannot_reach(
+            node,
+            &error,
+            "start the node, open its port, or mend tokens.nodes; foxden node down keeps users away until then",
+        )],
+    };
+    nodes.iter().flat_map(look_at).collect()
+}
+
+fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
+    match answer.status {
+        200 => {
+            let taken = Finding::good(format!("the node {node} takes the tokens that are signed here"));
+            // Where the clocks agree there is nothing more to say.
+            let clock = date::look(node, answer.time, now);
+            std::iter::once(taken)
+                .chain(clock.is_bad().then_some(clock))
+                .collect()
+        }
+        401 => vec![Finding::bad(
+            format!("the node {node} refuses the tokens that are signed here"),
+            "both need the same master_secret, the node's public_url must be exactly what tokens.nodes says, and their \
+             clocks must be right",
+        )],
+        503 => vec![Finding::doubtful(
+            format!("the node {node} sends everybody away for a while"),
+            "if that is not meant (storage.rests), its log says why",
+        )],
+        status => vec![Finding::bad(
+            format!("at {node} something else than a storage node answered, with status {status}"),
+            "mend tokens.nodes, or the proxy in front of the node",
+        )],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Weight;
+    use super::*;
+
+    #[test]
+    fn a_node_is_good_only_with_the_same_secret_and_time() {
+        let node: PublicUrl = "https://node1.example.org".parse().unwrap();
+        for (status, time, weights) in [
+            (200, Some(1000), &[Weight::Good][..]),
+            (200, None, &[Weight::Good]),
+            (200, Some(5000), &[Weight::Good, Weight::Bad]),
+            (401, Some(1000), &[Weight::Bad]),
+            (503, Some(1000), &[Weight::Doubtful]),
+            (404, None, &[Weight::Bad]),
+        ] {
+            let found = judge(&node, &Answer { status, time }, 1000);
+            let found: Vec<Weight> = found.iter().map(|finding| finding.weight).collect();
+            assert_eq!(found, weights, "{status} {time:?}");
+        }
+    }
+}
