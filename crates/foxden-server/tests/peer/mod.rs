@@ -9,12 +9,14 @@
 //! - [`hawk`]: how requests are signed
 //! - [`wire`]: plain blocking HTTP against a base address
 //! - [`browser`]: all of it together: sign up, sign in, connect, sync
+//! - [`legacy`]: a client of the protocol before: Sync 1.1
 #![allow(dead_code, reason = "each test program uses its own part of this module")]
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
 pub mod browser;
 pub mod hawk;
 pub mod jwe;
+pub mod legacy;
 pub mod onepw;
 pub mod sync_key;
 pub mod wire;
