@@ -2,9 +2,9 @@
 //! writer waits for it.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -108,11 +108,18 @@ impl LogWatch {
     }
 
     /// Sees how long the log is, and begins it anew if it is too long. Whether it needs a checkpoint.
-    pub(super) fn tend(&mut self, writer: &Connection, is_idle: bool) -> rusqlite::Result<bool> {
+    pub(super) fn tend(
+        &mut self,
+        writer: &Connection,
+        file: &DataFile,
+        is_idle: bool,
+    ) -> rusqlite::Result<bool> {
         let log = state(writer, "noop")?;
         if log.pages >= self.renews_at {
-            // Most of it has been done by the thread. This does the rest, waits for readers of the old
-            // log to finish their page, and lets the next write begin at the front.
+            // Most of it has been done by the thread, which may be at it still: a disk that is slower than the
+            // writers makes them wait here. This does the rest, waits for readers of the old log to finish
+            // their page, and lets the next write begin at the front.
+            let _turn = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
             writer.busy_timeout(READER_PATIENCE)?;
             let renewed = state(writer, "restart");
             writer.busy_timeout(self.lock_patience)?;
@@ -165,6 +172,7 @@ fn serve(files: usize, requests: &Receiver<Request>) {
 }
 
 fn checkpoint(file: &DataFile, slot: &mut Option<Connection>) -> rusqlite::Result<()> {
+    let _turn = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
     let connection = match slot {
         Some(connection) => connection,
         None => slot.insert(open::connect_writer(&file.path, Duration::ZERO)?),

@@ -28,6 +28,8 @@ pub(super) struct DataFile {
     under_way: AtomicI64,
     /// Whether a checkpoint was asked for and has not begun.
     pub(super) awaits_checkpoint: AtomicBool,
+    /// Held by whoever makes a checkpoint. SQLite refuses a second one at once instead of letting it wait.
+    pub(super) checkpoint: Mutex<()>,
 }
 
 /// Where time and chance come from, and what was told of the time; the same for all files.
@@ -72,6 +74,7 @@ impl DataFile {
             readers: Mutex::default(),
             under_way: AtomicI64::new(i64::MAX),
             awaits_checkpoint: AtomicBool::new(false),
+            checkpoint: Mutex::default(),
         }
     }
 

@@ -148,7 +148,7 @@ impl Hand {
         let Some(connection) = &self.connection else {
             return;
         };
-        match self.log.tend(connection, is_idle) {
+        match self.log.tend(connection, &self.file, is_idle) {
             Ok(false) => {}
             Ok(true) => self.checkpoints.request(&self.file),
             Err(error) => tracing::warn!(%error, path = %self.file.path.display(), "cannot tend the log"),
