@@ -1,7 +1,6 @@
 //! What happens to every request before and after its surface: who sent it, its id, its line in the log,
 //! and an answer even where a handler panics.
 
-use std::any::Any;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +12,14 @@ use std::time::Instant;
 
 use axum::body::Body;
 use foxden_http::wire::{Note, Peer};
-use foxden_model::{Chance, Clock as _, SystemClock};
+use foxden_model::Chance;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use super::body::{Arriving, Leaving};
+use super::excuse::excuse;
 use super::room::Seat;
 use crate::assemble::Doors;
 use crate::config::server::Network;
@@ -110,6 +110,7 @@ impl Front {
 
     /// Asks the surface. While it works, whatever is logged carries the request's id.
     async fn call(&self, request: Request<Body>, id: RequestId) -> Response<Body> {
+        let uri = request.uri().clone();
         let mut answer = pin!(self.doors.answer(request));
         let outcome = poll_fn(|cx| {
             let poll = || log::within(id, || answer.as_mut().poll(cx));
@@ -119,7 +120,7 @@ impl Front {
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        outcome.await.unwrap_or_else(|panic| excuse(id, &*panic))
+        outcome.await.unwrap_or_else(|panic| excuse(id, &uri, &*panic))
     }
 
     /// Who sent a request: the last hop a believed proxy names, else whoever is connected.
@@ -155,32 +156,6 @@ fn last_hop(header: &HeaderValue) -> Option<IpAddr> {
         .parse()
         .or_else(|_| hop.parse().map(|socket: std::net::SocketAddr| socket.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// The answer in place of a handler that panicked.
-fn excuse(id: RequestId, panic: &(dyn Any + Send)) -> Response<Body> {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    log::within(id, || {
-        tracing::error!("a handler panicked: {}", text.unwrap_or("for no reason given"));
-    });
-    let mut response = Response::new(Body::from("0"));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    let json = HeaderValue::from_static("application/json");
-    let headers = response.headers_mut();
-    headers.insert(hyper::header::CONTENT_TYPE, json);
-    headers.insert(hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        hyper::header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    // Storage tells the time on every answer; elsewhere it does no harm.
-    if let Ok(now) = HeaderValue::try_from(SystemClock.now().to_string()) {
-        headers.insert(HeaderName::from_static("x-weave-timestamp"), now);
-    }
-    response
 }
 
 impl Record {

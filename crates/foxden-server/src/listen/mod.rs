@@ -5,8 +5,10 @@
 //! - [`stream`]: a connection that tells the room how it moves
 //! - [`front`]: what happens to every request before and after its surface
 //! - [`body`]: bodies that count what passes
+//! - [`mod@excuse`]: the answer where a handler panicked
 
 pub mod body;
+pub mod excuse;
 pub mod front;
 pub mod room;
 pub mod socket;
