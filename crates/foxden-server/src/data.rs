@@ -161,7 +161,7 @@ fn lock(folder: &Path) -> Result<File, DataError> {
 
 /// Makes a folder, and those it lies in, so that a power cut takes none of them: secrets that were made in it
 /// have signed tokens already.
-fn make_folder(path: &Path) -> io::Result<()> {
+pub fn make_folder(path: &Path) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let mut builder = DirBuilder::new();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, Options, Parts};
 use foxden_http::sync::Bodies;
@@ -141,6 +142,10 @@ impl House {
         file: &Path,
         master: &MasterSecrets,
     ) -> anyhow::Result<()> {
+        // Whichever of the processes that share the accounts starts first makes the file.
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            data::make_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
         let database = Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?;
         let accounts = Accounts::open(Parts {
             database,

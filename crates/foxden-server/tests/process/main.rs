@@ -16,6 +16,7 @@ mod crash;
 mod load;
 mod manners;
 mod operator;
+mod ready_made;
 mod setup;
 mod slow;
 mod split;

@@ -61,6 +61,7 @@ pub struct Start<'a> {
     name: &'static str,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    has_folder: bool,
 }
 
 impl<'a> Start<'a> {
@@ -71,6 +72,7 @@ impl<'a> Start<'a> {
             name: "data",
             arguments: vec!["--listen".into(), "127.0.0.1:0".into()],
             variables: Vec::new(),
+            has_folder: true,
         };
         start.set("FOXDEN__MASTER_SECRET", SECRET)
     }
@@ -111,13 +113,21 @@ impl<'a> Start<'a> {
         self
     }
 
+    /// With nothing but what is given from now on: not even a data folder.
+    pub fn bare(mut self) -> Self {
+        self.arguments.clear();
+        self.variables.clear();
+        self.has_folder = false;
+        self
+    }
+
     /// The command line of another command on the same data.
     pub fn command(&self, command: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_foxden"));
-        process
-            .args(command)
-            .arg("--data-dir")
-            .arg(self.folder.path().join(self.name));
+        process.args(command);
+        if self.has_folder {
+            process.arg("--data-dir").arg(self.folder.path().join(self.name));
+        }
         process.args(&self.arguments).env_clear();
         process.envs(self.variables.iter().map(|(name, value)| (name, value)));
         process
