@@ -123,6 +123,7 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
         auth: Some("hawk"),
         user,
         why: reply.why.take().map(Cow::Owned),
+        ..Note::default()
     };
     let backoff = sync.backoff.seconds(sync.clock.millis());
     let mut response = reply.into_response(sync.clock.now(), backoff);

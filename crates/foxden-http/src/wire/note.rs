@@ -16,6 +16,8 @@ pub struct Note {
     pub user: Option<UserId>,
     /// Why it was refused, or what went wrong beneath: an error with its sources.
     pub why: Option<Cow<'static, str>>,
+    /// Whether clients ask this every second: such a line is written only where much is.
+    pub is_routine: bool,
 }
 
 impl Note {
@@ -24,7 +26,15 @@ impl Note {
         Self {
             auth: Some(auth),
             user: Some(user),
-            why: None,
+            ..Self::default()
+        }
+    }
+
+    /// Nothing that anybody would look for.
+    pub fn routine() -> Self {
+        Self {
+            is_routine: true,
+            ..Self::default()
         }
     }
 

@@ -236,8 +236,13 @@ impl Line {
             },
         };
         let (peer, bytes) = (self.peer.address, self.bytes);
+        let text = format_args!("{peer} {method} {path} {status} {bytes} B {took}{details}");
         log::within(self.id, || {
-            tracing::info!(target: log::REQUESTS, "{peer} {method} {path} {status} {bytes} B {took}{details}");
+            if self.note.is_routine {
+                tracing::debug!(target: log::REQUESTS, "{text}");
+            } else {
+                tracing::info!(target: log::REQUESTS, "{text}");
+            }
         });
     }
 }
