@@ -4,6 +4,7 @@
 //! - [`token`]: passes to stores, for access tokens
 //! - [`fxa`]: sign-up and sign-in, sessions, devices, OAuth, profiles
 //! - [`pages`]: what people see: front page, sign-in, settings
+//! - [`user`]: what old clients ask about accounts, and where two of them meet
 //! - [`ops`]: health and version
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
@@ -12,4 +13,5 @@ pub mod ops;
 pub mod pages;
 pub mod sync;
 pub mod token;
+pub mod user;
 pub mod wire;

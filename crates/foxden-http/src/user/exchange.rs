@@ -1,0 +1,209 @@
+//! The key exchange of old clients: two devices that a person pairs with a short code meet in a channel here.
+//!
+//! What they write is sealed between themselves (J-PAKE); the server passes one message at a time and understands none.
+//! Channels live in memory for a few minutes, and everything about them is bounded. How it is spoken stands in
+//! `docs/protocol/key-exchange.md`.
+//!
+//! - [`channel`]: the channels
+//! - [`place`]: what a path means, and in which order a request is judged
+//! - [`client`]: ids of clients, and what a request demands of the message that is there
+//! - [`caller`]: who asks for too much
+//! - [`report`]: what clients say when a pairing failed
+//! - [`answer`]: how answers and refusals are printed
+
+mod answer;
+mod caller;
+mod channel;
+mod client;
+mod place;
+mod report;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use foxden_model::{Chance, Clock};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::wire::Peer;
+use answer::{Answer, Refusal};
+use caller::Callers;
+pub use caller::{Allowances, Vigilance};
+use channel::{Channels, Message, Room};
+use client::{ClientId, Condition};
+use place::Place;
+use report::Reports;
+
+/// What the operator may choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Below which path it is found: a slash, then at least one more character, no slash at the end.
+    pub path: String,
+    /// Channels that live at once.
+    pub channels: usize,
+    /// How long a channel lives.
+    pub life: Duration,
+    /// The largest message.
+    pub message_bytes: usize,
+    /// The most that all messages hold together, those on their way included.
+    pub total_bytes: usize,
+    /// What is done about addresses that ask for too much.
+    pub vigilance: Vigilance,
+    /// What an address may ask for.
+    pub allowances: Allowances,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: "/jpake".to_owned(),
+            channels: 4096,
+            life: Duration::from_secs(300),
+            message_bytes: 64 * 1024,
+            total_bytes: 32 * 1024 * 1024,
+            vigilance: Vigilance::default(),
+            allowances: Allowances::default(),
+        }
+    }
+}
+
+/// The meeting place: what it was set to, its channels, and who was seen.
+pub struct Exchange {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    channels: Channels,
+    room: Room,
+    callers: Callers,
+    reports: Reports,
+}
+
+/// The key exchange's routes: everything below its path.
+pub fn router(exchange: Arc<Exchange>) -> Router {
+    let path = exchange.settings.path.clone();
+    Router::new()
+        .route(&path, any(serve))
+        .route(&format!("{path}/"), any(serve))
+        .route(&format!("{path}/{{*rest}}"), any(serve))
+        .with_state(exchange)
+}
+
+async fn serve(State(exchange): State<Arc<Exchange>>, request: Request) -> Response {
+    exchange.serve(request).await
+}
+
+impl Exchange {
+    /// An exchange without channels.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+        Self {
+            channels: Channels::new(settings.channels, settings.life),
+            room: Room::new(settings.total_bytes),
+            callers: Callers::new(settings.vigilance, settings.allowances),
+            reports: Reports::default(),
+            settings,
+            clock,
+            chance,
+        }
+    }
+
+    /// Answers one request; its path begins with the exchange's own.
+    pub async fn serve(&self, request: Request) -> Response {
+        let peer = request.extensions().get::<Peer>();
+        // Without a peer nothing can be told apart, so all share one allowance.
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address);
+        let response = match self.answer(request, address).await {
+            Ok(answer) => answer.into_response(),
+            Err(refusal) => refusal.into_response(),
+        };
+        if response.status() == StatusCode::BAD_REQUEST {
+            self.callers.count_bad(address, self.clock.millis());
+        }
+        response
+    }
+
+    /// The order of the checks is part of the protocol.
+    async fn answer(&self, request: Request, address: IpAddr) -> Result<Answer, Refusal> {
+        self.callers.admit(address, self.clock.millis())?;
+        let (parts, body) = request.into_parts();
+        let below = parts.uri.path().strip_prefix(self.settings.path.as_str());
+        match (Place::of(below.unwrap_or_default())?, &parts.method) {
+            (Place::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Alive),
+            (Place::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
+            (Place::NewChannel, &Method::GET) => self.open(&parts.headers, address),
+            (Place::NewChannel, _) => Err(Refusal::WrongMethod("GET")),
+            (Place::Report, &Method::POST) => Ok(self.hear_report(&parts.headers, body).await),
+            (Place::Report, _) => Err(Refusal::WrongMethod("POST")),
+            (Place::Channel(name), _) => self.use_channel(name, &parts, body).await,
+        }
+    }
+
+    /// `GET new_channel`
+    fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
+        let client = ClientId::read(headers).ok_or(Refusal::BadId)?;
+        let now = self.clock.millis();
+        self.callers.count_channel(address, now)?;
+        let name = self.channels.open(client, &*self.chance, now)?;
+        Ok(Answer::Opened(name))
+    }
+
+    /// Whatever is done with a channel, if the client may use it; that is judged before the method.
+    async fn use_channel(&self, name: channel::Name, parts: &Parts, body: Body) -> Result<Answer, Refusal> {
+        let client = ClientId::read(&parts.headers);
+        let now = || self.clock.millis();
+        match parts.method {
+            Method::GET => {
+                let known = Condition::read(&parts.headers, &header::IF_NONE_MATCH);
+                self.channels.read(name, client, known, now())
+            }
+            Method::PUT => {
+                // Nothing is received for somebody who may not write. The channel may end meanwhile.
+                self.channels.enter(name, client, now())?;
+                let message = self.receive(&parts.headers, body).await?;
+                self.channels.write(name, client, &parts.headers, message, now())
+            }
+            Method::DELETE => self.channels.end(name, client, now()),
+            _ => {
+                self.channels.enter(name, client, now())?;
+                Err(Refusal::NoSuchPlace)
+            }
+        }
+    }
+
+    /// Takes a message in, once there is room for it.
+    async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Message, Refusal> {
+        let most = self.settings.message_bytes;
+        let announced = headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+        let length = announced.unwrap_or(most);
+        if length > most {
+            return Err(Refusal::TooLarge);
+        }
+        let taken = self.room.take(length).ok_or(Refusal::NoRoom)?;
+        match Limited::new(body, length).collect().await {
+            Ok(collected) => Ok(Message::new(&collected.to_bytes(), taken)),
+            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+            Err(_) => Err(Refusal::Broken),
+        }
+    }
+
+    /// `POST report`: whatever it says, the client hears that all is well.
+    async fn hear_report(&self, headers: &HeaderMap, body: Body) -> Answer {
+        let text = report::text(headers, body).await;
+        let now = self.clock.millis();
+        self.reports.log(&text, now);
+        if let (Some(client), Some(name)) = (ClientId::read(headers), report::channel(headers)) {
+            self.channels.end_if_known(name, client, now);
+        }
+        Answer::Done
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! How the exchange's answers and refusals are printed. Clients look at little more than the status.
+
+use axum::body::Body;
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::channel::Name;
+use crate::wire::Note;
+
+const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Seconds after which a channel or room may be free again.
+const SOON: u32 = 30;
+
+/// What a client gets.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The exchange works.
+    Alive,
+    /// A new channel.
+    Opened(Name),
+    /// The message, and its tag once there is one.
+    Message { bytes: Bytes, tag: Option<Box<str>> },
+    /// The message is the one that the client knows.
+    Unchanged { tag: Box<str> },
+    /// The message was taken.
+    Stored { tag: Box<str> },
+    /// It was done; there is nothing to tell.
+    Done,
+}
+
+/// Why a client gets nothing.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The address asked for too much.
+    Blocked,
+    /// No such path, or no such method on a channel.
+    NoSuchPlace,
+    /// The path takes these methods.
+    WrongMethod(&'static str),
+    /// The client's id is missing or no id.
+    BadId,
+    /// Two others meet in that channel; it has ended.
+    ThirdClient,
+    /// The channel never was, or has ended.
+    NoSuchChannel,
+    /// Another message is there than the client takes it for. The tag is that of the message it sent.
+    OtherMessage { tag: Box<str> },
+    /// The message is too large.
+    TooLarge,
+    /// The message did not arrive whole.
+    Broken,
+    /// Messages take up all the room there is.
+    NoRoom,
+    /// So many channels live that there is no other.
+    NoChannelFree,
+    /// The address opened too many channels.
+    ManyChannels { retry_after: u32 },
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let nothing = Bytes::from_static(b"\"\"");
+        match self {
+            Self::Alive => print(
+                StatusCode::OK,
+                TEXT,
+                Bytes::from_static(b"The key exchange works.\n"),
+            ),
+            Self::Opened(name) => {
+                let body = format!("\"{}\"", name.as_str());
+                let mut response = print(StatusCode::OK, JSON, body.into());
+                if let Ok(name) = HeaderValue::from_str(name.as_str()) {
+                    response.headers_mut().insert(CHANNEL, name);
+                }
+                response
+            }
+            Self::Message { bytes, tag } => tagged(print(StatusCode::OK, JSON, bytes), tag.as_deref()),
+            Self::Unchanged { tag } => {
+                let mut response = print(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
+                response.headers_mut().remove(CONTENT_TYPE);
+                // Two devices ask each second.
+                response.extensions_mut().insert(Note::routine());
+                tagged(response, Some(&tag))
+            }
+            Self::Stored { tag } => tagged(print(StatusCode::OK, JSON, nothing), Some(&tag)),
+            Self::Done => print(StatusCode::OK, JSON, nothing),
+        }
+    }
+}
+
+impl Refusal {
+    /// The status, and why, in words for the client and the log.
+    const fn words(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Blocked => (StatusCode::FORBIDDEN, "this address asked too often"),
+            Self::NoSuchPlace => (StatusCode::NOT_FOUND, "there is nothing here"),
+            Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
+            Self::BadId => (
+                StatusCode::BAD_REQUEST,
+                "the client id is missing or not 256 characters long",
+            ),
+            Self::ThirdClient => (StatusCode::BAD_REQUEST, "two other clients meet here"),
+            Self::NoSuchChannel => (StatusCode::NOT_FOUND, "there is no such channel"),
+            Self::OtherMessage { .. } => (StatusCode::PRECONDITION_FAILED, "another message is there"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the message is too large"),
+            Self::Broken => (StatusCode::BAD_REQUEST, "the message did not arrive whole"),
+            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
+            Self::NoChannelFree => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
+            Self::ManyChannels { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this address opened too many channels",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, why) = self.words();
+        let mut response = print(status, TEXT, Bytes::from_static(why.as_bytes()));
+        response.extensions_mut().insert(Note::refused(why));
+        let headers = response.headers_mut();
+        match self {
+            Self::WrongMethod(allowed) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            Self::NoRoom | Self::NoChannelFree => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(SOON));
+            }
+            Self::ManyChannels { retry_after } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
+            }
+            Self::OtherMessage { tag } => response = tagged(response, Some(&tag)),
+            Self::Blocked
+            | Self::NoSuchPlace
+            | Self::BadId
+            | Self::ThirdClient
+            | Self::NoSuchChannel
+            | Self::TooLarge
+            | Self::Broken => {}
+        }
+        response
+    }
+}
+
+/// An answer that nobody keeps and whose type nobody guesses.
+fn print(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn tagged(mut response: Response, tag: Option<&str>) -> Response {
+    let tag = tag.and_then(|tag| HeaderValue::try_from(format!("\"{tag}\"")).ok());
+    if let Some(tag) = tag {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}

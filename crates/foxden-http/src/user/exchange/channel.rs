@@ -1,0 +1,301 @@
+//! The channels: two clients at most, one message, six reads, a few minutes.
+//!
+//! Whatever is done to a channel is done under one lock and without waiting, so that of two clients that come at once
+//! one is first. What takes time, hashing and receiving, is done before.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use foxden_model::Chance;
+use ring::digest;
+
+use super::answer::{Answer, Refusal};
+use super::client::{ClientId, Condition};
+
+/// What names are made of: nothing that people take for something else.
+pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+/// How long a name is: clients cut their code into eight characters of secret and four of name.
+const NAME: usize = 4;
+/// How often a message is given out. A whole pairing reads six times.
+const READS: u8 = 6;
+/// How often a free name is looked for.
+const TRIES: usize = 100;
+/// How much of a hash tells messages apart.
+const TAG_BYTES: usize = 16;
+/// How long ended channels may lie about.
+const SWEEP_MILLIS: u64 = 1000;
+
+/// A channel's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; NAME]);
+
+/// What one client wrote for the other, with the room it takes.
+#[derive(Debug)]
+pub(super) struct Message {
+    bytes: Bytes,
+    tag: Box<str>,
+    _taken: Taken,
+}
+
+/// Every channel that lives.
+pub(super) struct Channels {
+    most: usize,
+    life: u64,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    channels: HashMap<Name, Channel>,
+    swept_at: i64,
+}
+
+struct Channel {
+    opened_at: i64,
+    first: ClientId,
+    second: Option<ClientId>,
+    reads_left: u8,
+    /// Empty until somebody has written.
+    message: Option<Message>,
+}
+
+/// How much all messages may hold together.
+#[derive(Debug)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+/// Room that is taken, and given back when this goes.
+#[derive(Debug)]
+pub(super) struct Taken {
+    room: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Name {
+    /// The name that a word of the alphabet's characters is. One of another length is nobody's.
+    pub(super) fn of(word: &str) -> Self {
+        Self(word.as_bytes().try_into().unwrap_or_default())
+    }
+
+    /// As clients read it.
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    fn random(chance: &dyn Chance) -> Self {
+        let mut bytes = [0; NAME];
+        chance.fill(&mut bytes);
+        Self(bytes.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]))
+    }
+}
+
+impl Message {
+    /// These bytes, copied out of the larger piece of memory that they came in.
+    pub(super) fn new(bytes: &[u8], mut taken: Taken) -> Self {
+        taken.shrink_to(bytes.len());
+        let hash = digest::digest(&digest::SHA256, bytes);
+        Self {
+            bytes: Bytes::copy_from_slice(bytes),
+            tag: HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into(),
+            _taken: taken,
+        }
+    }
+}
+
+impl Channels {
+    pub(super) fn new(most: usize, life: Duration) -> Self {
+        Self {
+            most,
+            life: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Opens a channel for its first client.
+    pub(super) fn open(&self, client: ClientId, chance: &dyn Chance, now: i64) -> Result<Name, Refusal> {
+        let mut open = self.lock(now);
+        if open.channels.len() >= self.most {
+            return Err(Refusal::NoChannelFree);
+        }
+        let mut names = (0..TRIES).map(|_| Name::random(chance));
+        let free = names.find(|name| !open.channels.contains_key(name));
+        let name = free.ok_or(Refusal::NoChannelFree)?;
+        open.channels.insert(
+            name,
+            Channel {
+                opened_at: now,
+                first: client,
+                second: None,
+                reads_left: READS,
+                message: None,
+            },
+        );
+        Ok(name)
+    }
+
+    /// Lets a client in who belongs there or is the second to come. Somebody without an id, or a third, ends the channel:
+    /// it is better lost than listened to.
+    pub(super) fn enter(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), Refusal> {
+        self.lock(now).admit(name, client, self.life, now).map(|_| ())
+    }
+
+    /// Gives out the message, unless the client has it.
+    pub(super) fn read(
+        &self,
+        name: Name,
+        client: Option<ClientId>,
+        known: Option<Condition<'_>>,
+        now: i64,
+    ) -> Result<Answer, Refusal> {
+        let mut open = self.lock(now);
+        let channel = open.admit(name, client, self.life, now)?;
+        let tag = channel.message.as_ref().map(|message| message.tag.clone());
+        if let (Some(tag), Some(known)) = (&tag, known)
+            && known.names(tag)
+        {
+            return Ok(Answer::Unchanged { tag: tag.clone() });
+        }
+        let bytes = channel.message.as_ref().map(|message| message.bytes.clone());
+        channel.reads_left -= 1;
+        if channel.reads_left == 0 {
+            open.channels.remove(&name);
+        }
+        let bytes = bytes.unwrap_or(Bytes::from_static(b"{}"));
+        Ok(Answer::Message { bytes, tag })
+    }
+
+    /// Puts a message in the place of the one that is there, if it is the one that the client takes it for.
+    pub(super) fn write(
+        &self,
+        name: Name,
+        client: Option<ClientId>,
+        headers: &HeaderMap,
+        message: Message,
+        now: i64,
+    ) -> Result<Answer, Refusal> {
+        let mut open = self.lock(now);
+        let channel = open.admit(name, client, self.life, now)?;
+        let tag = message.tag.clone();
+        if !channel.fulfils(headers) {
+            return Err(Refusal::OtherMessage { tag });
+        }
+        channel.message = Some(message);
+        Ok(Answer::Stored { tag })
+    }
+
+    /// Ends a channel for one of its clients.
+    pub(super) fn end(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<Answer, Refusal> {
+        let mut open = self.lock(now);
+        open.admit(name, client, self.life, now)?;
+        open.channels.remove(&name);
+        Ok(Answer::Done)
+    }
+
+    /// Ends a channel if the client is one of its two; else nothing happens.
+    pub(super) fn end_if_known(&self, name: Name, client: ClientId, now: i64) {
+        let mut open = self.lock(now);
+        let channel = open.channels.get(&name);
+        if channel.is_some_and(|channel| channel.knows(client)) {
+            open.channels.remove(&name);
+        }
+    }
+
+    /// The channels; now and then those that have ended are first cleared away.
+    fn lock(&self, now: i64) -> MutexGuard<'_, Open> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.swept_at.abs_diff(now) >= SWEEP_MILLIS {
+            open.swept_at = now;
+            open.channels
+                .retain(|_, channel| channel.is_alive(self.life, now));
+        }
+        open
+    }
+}
+
+impl Open {
+    /// The channel, for a client that may use it.
+    fn admit(
+        &mut self,
+        name: Name,
+        client: Option<ClientId>,
+        life: u64,
+        now: i64,
+    ) -> Result<&mut Channel, Refusal> {
+        let Some(client) = client else {
+            self.channels.remove(&name);
+            return Err(Refusal::BadId);
+        };
+        let channel = self.channels.get_mut(&name);
+        let channel = channel.filter(|channel| channel.is_alive(life, now));
+        if channel.ok_or(Refusal::NoSuchChannel)?.takes_in(client) {
+            return self.channels.get_mut(&name).ok_or(Refusal::NoSuchChannel);
+        }
+        self.channels.remove(&name);
+        Err(Refusal::ThirdClient)
+    }
+}
+
+impl Channel {
+    /// A clock that was set far back ends the channel rather than keep it for longer.
+    const fn is_alive(&self, life: u64, now: i64) -> bool {
+        self.opened_at.abs_diff(now) < life
+    }
+
+    fn knows(&self, client: ClientId) -> bool {
+        self.first == client || self.second == Some(client)
+    }
+
+    /// Whether the client belongs there: it is known, or becomes the second.
+    fn takes_in(&mut self, client: ClientId) -> bool {
+        if self.second.is_none() && self.first != client {
+            self.second = Some(client);
+        }
+        self.knows(client)
+    }
+
+    /// Whether the message that is there is what a client takes it for. `If-Match` decides where there are both.
+    fn fulfils(&self, headers: &HeaderMap) -> bool {
+        if let Some(wanted) = Condition::read(headers, &header::IF_MATCH) {
+            let tag = self.message.as_ref().map(|message| &*message.tag);
+            return wanted == Condition::Any || tag.is_some_and(|tag| wanted.names(tag));
+        }
+        Condition::read(headers, &header::IF_NONE_MATCH) != Some(Condition::Any) || self.message.is_none()
+    }
+}
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Takes so many bytes, if they are left.
+    pub(super) fn take(&self, bytes: usize) -> Option<Taken> {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .ok()?;
+        Some(Taken {
+            room: Arc::clone(&self.0),
+            bytes,
+        })
+    }
+}
+
+impl Taken {
+    /// Gives back what a shorter message than was announced leaves.
+    fn shrink_to(&mut self, bytes: usize) {
+        let spare = self.bytes.saturating_sub(bytes);
+        self.bytes -= spare;
+        self.room.fetch_add(spare, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,81 @@
+//! Who a client says it is, and what it demands of the message that is there.
+
+use axum::http::{HeaderMap, HeaderName};
+use ring::digest;
+
+const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
+/// How long an id is. Clients send 256 hex digits; what they are made of is theirs.
+const ID_BYTES: usize = 256;
+
+/// A client's id, hashed: the id is all that opens a channel, so it is not kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClientId([u8; 32]);
+
+/// What a client says of the message that it knows, from `If-Match` or `If-None-Match`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition<'a> {
+    /// Any.
+    Any,
+    /// One of these, as the header has them.
+    OneOf(&'a [u8]),
+}
+
+impl ClientId {
+    /// The one id of the right length that a request brings.
+    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(ID).iter();
+        let id = values.next().filter(|id| id.len() == ID_BYTES)?;
+        if values.next().is_some() {
+            return None;
+        }
+        let hash = digest::digest(&digest::SHA256, id.as_bytes());
+        hash.as_ref().try_into().ok().map(Self)
+    }
+}
+
+impl<'a> Condition<'a> {
+    /// What that header demands. One without a value demands nothing.
+    pub(super) fn read(headers: &'a HeaderMap, name: &HeaderName) -> Option<Self> {
+        let value = headers.get(name)?.as_bytes().trim_ascii();
+        match value {
+            b"" => None,
+            b"*" => Some(Self::Any),
+            tags => Some(Self::OneOf(tags)),
+        }
+    }
+
+    /// Whether this tag is named. Clients leave out the quotes or mark it as weak, and it is the same tag all the same.
+    pub(super) fn names(self, tag: &str) -> bool {
+        let Self::OneOf(tags) = self else { return false };
+        tags.split(|&byte| byte == b',').any(|named| {
+            let named = named.trim_ascii();
+            let named = named.strip_prefix(b"W/").unwrap_or(named);
+            let unquoted = named
+                .strip_prefix(b"\"")
+                .and_then(|named| named.strip_suffix(b"\""));
+            unquoted.unwrap_or(named) == tag.as_bytes()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::IF_MATCH;
+
+    use super::*;
+
+    /// A 412 that the client did not earn ends its pairing.
+    #[test]
+    fn a_tag_is_known_however_it_is_spelled() {
+        let names = |value: &'static str, tag| {
+            let headers = HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]);
+            Condition::read(&headers, &IF_MATCH).is_some_and(|condition| condition.names(tag))
+        };
+        for value in ["\"ab\"", "ab", "W/\"ab\"", " \"x\" , \"ab\"", "x,W/ab"] {
+            assert!(names(value, "ab"), "{value}");
+        }
+        for value in ["", " ", "*", "\"abc\"", "\"ab", "a,b", "W/"] {
+            assert!(!names(value, "ab"), "{value}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What clients say when a pairing failed. Anybody can say anything here, as often as they like.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName};
+use http_body_util::BodyExt;
+
+use super::channel::Name;
+use super::place::Place;
+
+const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
+const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-cid");
+const LOG: HeaderName = HeaderName::from_static("x-keyexchange-log");
+/// How much of a body is kept, and of a header.
+const KEPT: usize = 2000;
+/// How much of a body is listened to at all.
+const HEARD: usize = 64 * 1024;
+/// Reports that are logged within a minute; of the others only the number is.
+const LOGGED: u32 = 60;
+const MINUTE: i64 = 60_000;
+
+/// How many reports were logged of late.
+#[derive(Default)]
+pub(super) struct Reports(Mutex<Lately>);
+
+#[derive(Default)]
+struct Lately {
+    began: i64,
+    logged: u32,
+    left_out: u64,
+}
+
+/// The channel that a report is to end.
+pub(super) fn channel(headers: &HeaderMap) -> Option<Name> {
+    let name = headers.get(CHANNEL)?.to_str().ok()?;
+    match Place::of(&format!("/{name}")) {
+        Ok(Place::Channel(name)) => Some(name),
+        Ok(Place::Root | Place::NewChannel | Place::Report) | Err(_) => None,
+    }
+}
+
+/// The text of a report, fit for a log: one line of plain text, no longer than allowed, without the client's id.
+pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
+    let header = headers.get(LOG).map_or(&b""[..], |value| value.as_bytes());
+    let header = &header[..header.len().min(KEPT)];
+    let body = beginning(body).await;
+    let texts = [header, &body].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+    let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    let mut text = texts.join(": ");
+    for id in headers
+        .get_all(ID)
+        .iter()
+        .filter_map(|id| id.to_str().ok())
+        .filter(|id| !id.is_empty())
+    {
+        text = text.replace(id, "***");
+    }
+    text.chars().map(harmless).collect()
+}
+
+/// The first bytes of a body; what follows is let pass.
+async fn beginning(mut body: Body) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut heard = 0;
+    while heard < HEARD {
+        // A body that breaks off is no matter: what came before is the report.
+        let Some(Ok(frame)) = body.frame().await else {
+            break;
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        heard += data.len();
+        kept.extend_from_slice(&data[..data.len().min(KEPT - kept.len())]);
+    }
+    kept
+}
+
+/// A character that may stand in a log: what moves a cursor, ends a line or turns the direction of writing may not.
+fn harmless(character: char) -> char {
+    let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+    if character.is_control() || is_format {
+        '\u{fffd}'
+    } else {
+        character
+    }
+}
+
+impl Reports {
+    /// Logs a report that says something, within bounds.
+    pub(super) fn log(&self, text: &str, now: i64) {
+        if text.is_empty() {
+            return;
+        }
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(0..MINUTE).contains(&now.saturating_sub(lately.began)) {
+            if lately.left_out > 0 {
+                tracing::info!(
+                    "{} more reports of pairings that failed were not logged",
+                    lately.left_out
+                );
+            }
+            *lately = Lately {
+                began: now,
+                ..Lately::default()
+            };
+        }
+        if lately.logged < LOGGED {
+            lately.logged += 1;
+            tracing::info!("a client reports that pairing failed: {text}");
+        } else {
+            lately.left_out += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn text_of(headers: &[(HeaderName, &[u8])], body: impl Into<Body>) -> String {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_bytes(value).unwrap()));
+        let headers = headers.collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(text(&headers, body.into()))
+    }
+
+    /// K10.24: of a long body at most 2000 bytes.
+    #[test]
+    fn a_report_is_cut() {
+        assert_eq!(text_of(&[], "x".repeat(5000)).len(), 2000);
+        assert_eq!(text_of(&[(LOG, &[b'y'; 5000])], "x".repeat(5000)).len(), 4002);
+    }
+
+    #[test]
+    fn a_report_is_one_harmless_line() {
+        let hostile = "a\r\nb\u{1b}[31m\u{202e}c\0\u{2028}";
+        let text = text_of(&[(LOG, b"jpake.error.timeout\tx\xff")], hostile);
+        assert_eq!(
+            text,
+            "jpake.error.timeout\u{fffd}x\u{fffd}: a\u{fffd}\u{fffd}b\u{fffd}[31m\u{fffd}c\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn a_report_does_not_tell_the_id() {
+        let id = "ab".repeat(128);
+        let text = text_of(&[(ID, id.as_bytes())], format!("failed for {id}"));
+        assert_eq!(text, "failed for ***");
+    }
+
+    #[test]
+    fn so_many_reports_and_no_more_are_logged() {
+        let reports = Reports::default();
+        for _ in 0..100 {
+            reports.log("x", 1000);
+        }
+        reports.log("", 1000);
+        let lately = reports.0.lock().unwrap();
+        assert_eq!((lately.logged, lately.left_out), (60, 40));
+        drop(lately);
+        reports.log("x", 61_000);
+        assert_eq!(reports.0.lock().unwrap().left_out, 0);
+    }
+}

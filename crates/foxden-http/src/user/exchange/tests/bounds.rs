@@ -1,0 +1,124 @@
+//! Nothing grows without a bound.
+
+use super::*;
+
+/// Messages of 16 KiB are taken, those over 64 KiB are not, announced or not.
+#[tokio::test]
+async fn a_message_has_a_size() {
+    let lab = lab();
+    let k = lab.channel().await;
+    for (length, status) in [(16 * 1024, 200), (64 * 1024, 200), (64 * 1024 + 1, 413)] {
+        let body = "x".repeat(length);
+        assert_eq!(lab.put('a', &k, &body).await.status, status, "{length}");
+        let announced = [("content-length", length.to_string())];
+        let announced: Vec<_> = announced
+            .iter()
+            .map(|(name, length)| (*name, length.as_str()))
+            .collect();
+        assert_eq!(lab.by('a', "PUT", &k, &announced, &body).await.status, status);
+    }
+    // The channel and its message are still there.
+    assert_eq!(lab.get('b', &k).await.body.len(), 64 * 1024);
+}
+
+#[tokio::test]
+async fn all_messages_together_have_a_size() {
+    let lab = Lab::new(Settings {
+        message_bytes: 60,
+        total_bytes: 100,
+        ..Settings::default()
+    });
+    let (k, l) = (lab.channel().await, lab.channel().await);
+    let announced = [("content-length", "50")];
+    let message = "x".repeat(50);
+    assert_eq!(lab.by('a', "PUT", &k, &announced, &message).await.status, 200);
+    assert_eq!(lab.by('a', "PUT", &l, &announced, &message).await.status, 200);
+    let refused = lab.by('a', "PUT", &l, &announced, &message).await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (503, &"30".parse().unwrap())
+    );
+    // What ends gives its room back: by hand, by being replaced, by time.
+    lab.by('a', "DELETE", &k, &[], "").await;
+    assert_eq!(lab.by('a', "PUT", &l, &announced, &message).await.status, 200);
+    assert_eq!(lab.by('a', "PUT", &l, &announced, &message).await.status, 200);
+    lab.clock.advance_millis(300_000);
+    let k = lab.channel().await;
+    assert_eq!(lab.by('a', "PUT", &k, &announced, &message).await.status, 200);
+    // So does a message that was refused.
+    for _ in 0..5 {
+        let condition = [("content-length", "50"), ("if-none-match", "*")];
+        assert_eq!(lab.by('a', "PUT", &k, &condition, &message).await.status, 412);
+    }
+}
+
+#[tokio::test]
+async fn channels_have_a_number() {
+    let lab = Lab::new(Settings {
+        channels: 3,
+        ..Settings::default()
+    });
+    let first = lab.channel().await;
+    lab.channel().await;
+    lab.channel().await;
+    let refused = lab.get('a', "/new_channel").await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (503, &"30".parse().unwrap())
+    );
+    lab.by('a', "DELETE", &first, &[], "").await;
+    lab.channel().await;
+    lab.clock.advance_millis(300_000);
+    lab.channel().await;
+}
+
+#[tokio::test]
+async fn an_address_has_an_allowance() {
+    let allowances = Allowances {
+        requests: 20,
+        channels: 2,
+        bad: 3,
+        ..Allowances::default()
+    };
+    let strict = || {
+        Lab::new(Settings {
+            allowances,
+            ..Settings::default()
+        })
+    };
+    let lab = strict();
+    let k = lab.channel().await;
+    lab.channel().await;
+    let refused = lab.get('a', "/new_channel").await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (503, &"360".parse().unwrap())
+    );
+    lab.put('a', &k, "x").await;
+    for _ in 4..20 {
+        assert_eq!(lab.put('a', &k, "x").await.status, 200);
+    }
+    assert_eq!(lab.put('a', &k, "x").await.status, 403);
+    // Whatever the path.
+    assert_eq!(lab.ask("GET", "/", &[], "").await.status, 403);
+    lab.clock.advance_millis(600_000);
+    assert_eq!(lab.ask("GET", "/", &[], "").await.status, 200);
+
+    let lab = strict();
+    for _ in 0..4 {
+        assert_eq!(lab.ask("GET", "/new_channel", &[], "").await.status, 400);
+    }
+    assert_eq!(lab.ask("GET", "/new_channel", &[], "").await.status, 403);
+}
+
+/// A clock that jumps ends a channel at worst.
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_nothing_for_ever() {
+    let lab = lab();
+    let k = lab.channel().await;
+    lab.clock.advance_millis(-50);
+    assert_eq!(lab.put('a', &k, "x").await.status, 200);
+    lab.clock.advance_millis(-3_600_000);
+    assert_eq!(lab.put('a', &k, "x").await.status, 404);
+    lab.channel().await;
+}
