@@ -19,6 +19,7 @@ use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, Backoff, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
+use foxden_http::user::exchange;
 use foxden_http::wire::Site;
 
 use crate::config::{self, listener::Surface};
@@ -75,7 +76,7 @@ async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -
     next.run(request).await
 }
 
-/// Storage and tokens, found with and without the path of the public address: some proxies cut it off.
+/// Storage, tokens and all of Sync 1.1, found with and without the path of the public address: some proxies cut it off.
 fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
     let mut router = Router::new();
     if let Some(state) = sync_state(house, surfaces) {
@@ -87,6 +88,13 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
         .filter(|_| surfaces.contains(&Surface::Token))
     {
         router = router.merge(token::router(token_state(house, accounts)));
+    }
+    if let Some(exchange) = house
+        .exchange
+        .as_ref()
+        .filter(|_| surfaces.contains(&Surface::User))
+    {
+        router = router.merge(exchange::router(Arc::clone(exchange)));
     }
     router = router.merge(probe_page(house));
     let path = house.site.public_url.path();

@@ -7,6 +7,7 @@ use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, Options, Parts};
 use foxden_http::sync::Bodies;
+use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::wire::Site;
 use foxden_model::{Chance, Clock, SystemClock, UserId};
 use foxden_sql::Database;
@@ -44,6 +45,8 @@ pub struct House {
     pub accounts: Option<Accounts>,
     /// Which engine keeps objects, if this process keeps them.
     pub engine: Option<&'static str>,
+    /// Where devices of Sync 1.1 meet, if that is served.
+    pub exchange: Option<Arc<Exchange>>,
     /// When chores last succeeded.
     pub ledger: Ledger,
     /// The word by which this server is recognised from outside.
@@ -88,12 +91,14 @@ impl House {
             bodies: Arc::new(Bodies::up_to(config.http.max_body_memory)),
             accounts: None,
             engine: None,
+            exchange: None,
             ledger: Ledger::default(),
             probe: Probe::default(),
             site,
             clock,
             chance,
         };
+        house.exchange = house.exchange();
         if needs.storage {
             house.open_storage(config, data)?;
         }
@@ -116,6 +121,21 @@ impl House {
             Place::Memory => false,
             Place::Sqlite(folder) => folder.clone().unwrap_or_else(|| data.storage()).is_dir(),
         }
+    }
+
+    /// The channels are the same at every listener.
+    fn exchange(&self) -> Option<Arc<Exchange>> {
+        let wishes = &self.config.key_exchange;
+        let settings = exchange::Settings {
+            path: wishes.path.clone(),
+            channels: usize::try_from(wishes.channels).unwrap_or(usize::MAX),
+            life: wishes.life,
+            ..exchange::Settings::default()
+        };
+        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        wishes
+            .is_enabled
+            .then(|| Arc::new(Exchange::new(settings, clock, chance)))
     }
 
     fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {

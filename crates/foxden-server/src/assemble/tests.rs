@@ -105,6 +105,7 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
         (Surface::Sync, "GET", "/storage/1.5/42/info/collections", 401),
         (Surface::Token, "GET", "/1.0/sync/1.5", 401),
         (Surface::Token, "GET", "/token/1.0/sync/1.5", 401),
+        (Surface::User, "GET", "/jpake", 200),
         (Surface::Fxa, "GET", "/.well-known/fxa-client-configuration", 200),
         (Surface::Pages, "GET", "/settings", 200),
         (Surface::Ops, "GET", "/__heartbeat__", 200),
@@ -135,13 +136,15 @@ async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
 }
 
 #[tokio::test]
-async fn only_storage_and_tokens_live_below_the_public_path() {
+async fn only_what_clients_sync_with_lives_below_the_public_path() {
     let lot = Lot::open("path", "http://127.0.0.1:5000/sync").await;
     for (path, status) in [
         ("/sync/1.5/42/info/collections", 401),
         ("/1.5/42/info/collections", 401),
         ("/sync/1.0/sync/1.5", 401),
         ("/1.0/sync/1.5", 401),
+        ("/sync/jpake", 200),
+        ("/jpake", 200),
         ("/settings", 200),
         ("/sync/settings", 404),
         ("/sync/__heartbeat__", 404),
