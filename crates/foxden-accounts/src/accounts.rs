@@ -197,8 +197,9 @@ impl Accounts {
         &self.0.settings.issuer
     }
 
-    /// Tells whoever hears of it what a security officer asks about.
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    /// Tells whoever hears of it what a security officer asks about. What happens to accounts is told here already;
+    /// this is for what only a surface knows.
+    pub fn tell(&self, event: &Event<'_>) {
         self.0.options.witness.tell(event);
     }
 

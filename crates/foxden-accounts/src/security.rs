@@ -28,6 +28,17 @@ pub struct Event<'a> {
     pub account: Option<AccountId>,
     /// Why it was refused, or what exactly was done.
     pub why: Option<&'a str>,
+    /// The request that was refused, where that says more.
+    pub request: Option<Asked<'a>>,
+}
+
+/// A request, as far as a security officer asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// Its path, without the query.
+    pub path: &'a str,
 }
 
 /// What happened.
@@ -114,26 +125,25 @@ pub struct Witness(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 impl<'a> Event<'a> {
     /// Something that a visitor did or tried.
     pub const fn by(visitor: &Visitor, what: What) -> Self {
+        Self::new(what, visitor.door, Some(visitor.address))
+    }
+
+    /// Something that happened at a door, to whoever has that address.
+    pub const fn new(what: What, door: Door, from: Option<IpAddr>) -> Self {
         Self {
             what,
-            door: visitor.door,
-            from: Some(visitor.address),
+            door,
+            from,
             name: None,
             account: None,
             why: None,
+            request: None,
         }
     }
 
     /// Something that the operator did.
     pub const fn by_operator(act: Act) -> Self {
-        Self {
-            what: What::Operator(act),
-            door: Door::Operator,
-            from: None,
-            name: None,
-            account: None,
-            why: None,
-        }
+        Self::new(What::Operator(act), Door::Operator, None)
     }
 
     /// The same, concerning whoever is called that.
@@ -150,6 +160,15 @@ impl<'a> Event<'a> {
     pub const fn of(self, account: AccountId) -> Self {
         Self {
             account: Some(account),
+            ..self
+        }
+    }
+
+    /// The same, where that was asked for.
+    #[must_use]
+    pub const fn at(self, method: &'a str, path: &'a str) -> Self {
+        Self {
+            request: Some(Asked { method, path }),
             ..self
         }
     }
