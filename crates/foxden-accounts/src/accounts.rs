@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foxden_model::{Chance, Clock};
 use foxden_sql::Database;
+use tokio::sync::Notify;
 
 use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
@@ -27,6 +28,8 @@ pub(crate) struct Inside {
     pub(crate) nonces: Nonces,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
+    /// Told when a letter was written.
+    pub(crate) mail: Notify,
 }
 
 /// What the accounts are made of.
@@ -58,6 +61,8 @@ pub struct Options {
     pub metrics_secret: Vec<u8>,
     /// Who verifies access tokens that are not our own.
     pub outside: Option<Arc<dyn AccessTokens>>,
+    /// Whether letters are written; somebody must then send them.
+    pub sends_mail: bool,
     /// How hard passwords are hashed.
     pub cost: Cost,
     /// Memory-hungry hashes computed at once; `None`: one per core.
@@ -119,6 +124,7 @@ impl Default for Options {
             token_seconds: 3600,
             metrics_secret: b"insecure".to_vec(),
             outside: None,
+            sends_mail: false,
             cost: Cost::default(),
             parallel_hashes: None,
             witness: Witness::default(),
@@ -170,6 +176,7 @@ impl Accounts {
             verifiers,
             options,
             settings,
+            mail: Notify::default(),
         })))
     }
 

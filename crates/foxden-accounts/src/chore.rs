@@ -2,7 +2,7 @@
 
 use foxden_model::UserId;
 
-use crate::register::{code, device, invitation, node, oauth, session, store, token};
+use crate::register::{code, device, invitation, node, oauth, outbox, session, store, token};
 use crate::{AccountError, Accounts};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
@@ -27,7 +27,15 @@ impl Accounts {
         deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
         deleted += device::purge_commands(&tx, now, budget).await?;
         deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
+        let unsent = outbox::purge(&tx, now, budget).await?;
         tx.commit().await?;
+        if unsent > 0 {
+            tracing::warn!(
+                letters = unsent,
+                "letters could not be sent in time and were thrown away"
+            );
+        }
+        deleted += unsent;
         deleted += self.close_replaced(now, budget).await?;
         if let Err(error) = self.0.database.checkpoint().await {
             tracing::debug!(%error, "the register's log was not written back this time");

@@ -5,6 +5,8 @@ use foxden_sql::Tx;
 
 use crate::address::{Address, short};
 use crate::limits::Counted;
+use crate::outbox::{Envelope, Letter};
+use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
 use crate::verifier::same;
@@ -12,9 +14,6 @@ use crate::{AccountError, AccountId, Accounts, Session, Visitor};
 
 /// How long a code confirms an address.
 const LIFE_MILLIS: i64 = 30 * 60_000;
-/// A code dies when it was tried this often in vain.
-pub(crate) const TRIES: i64 = 5;
-
 impl Accounts {
     /// Confirms the session's address with its six digits.
     pub async fn verify_session(&self, session: &Session, code: &str) -> Result<(), AccountError> {
@@ -52,32 +51,45 @@ impl Accounts {
             .limits
             .spend(Counted::Code(address.counted()), self.millis())?;
         let tx = self.0.database.begin().await?;
-        self.make_codes(&tx, row.uid).await?;
+        self.make_codes(&tx, &row).await?;
         self.note(&tx, row.uid, "code asked for", visitor).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Makes codes wait that confirm the address; those that wait already stay, as somebody may have been told them.
-    pub(crate) async fn make_codes(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
-        let now = self.millis();
+    /// Makes codes wait that confirm the address, and writes its owner a letter. Codes that wait already stay, as
+    /// somebody may have been told them.
+    pub(crate) async fn make_codes(&self, tx: &Tx, account: &AccountRow) -> Result<(), AccountError> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
-        let fresh = [
-            (CodeKind::Address, format!("{digits:06}")),
-            (CodeKind::Link, HEXLOWER.encode(&self.random::<16>())),
-        ];
-        for (kind, code) in fresh {
-            if codes::get(tx, uid, kind, now).await?.is_none() {
-                let row = CodeRow {
-                    kind,
-                    code,
-                    tries: TRIES,
-                    expires: now + LIFE_MILLIS,
-                };
-                codes::put(tx, uid, &row).await?;
-            }
-        }
-        tracing::info!(account = short(&uid.0), "a code to confirm an address waits");
+        let expires = self.millis() + LIFE_MILLIS;
+        let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), expires);
+        let code = self.kept_or(tx, account.uid, code).await?;
+        let link = CodeRow::new(CodeKind::Link, HEXLOWER.encode(&self.random::<16>()), expires);
+        let link = self.kept_or(tx, account.uid, link).await?;
+        let envelope = Envelope::to(account.uid, &account.address).until(code.expires.min(link.expires));
+        let letter = Letter::ConfirmAddress {
+            code: code.code,
+            link_code: link.code,
+        };
+        self.post(tx, envelope, &letter).await?;
+        tracing::info!(
+            account = short(&account.uid.0),
+            "a code to confirm an address waits"
+        );
         Ok(())
+    }
+
+    /// The code of that kind which waits already; else the new one, which waits from now on.
+    pub(crate) async fn kept_or(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        new: CodeRow,
+    ) -> Result<CodeRow, AccountError> {
+        if let Some(waiting) = codes::get(tx, uid, new.kind, self.millis()).await? {
+            return Ok(waiting);
+        }
+        codes::put(tx, uid, &new).await?;
+        Ok(new)
     }
 
     /// Confirms the address if the code is right; a wrong one costs a try.

@@ -1,8 +1,11 @@
 //! Invitations: codes that let one person create an account.
 
 use data_encoding::BASE64URL_NOPAD;
+use foxden_sql::Tx;
 
+use crate::address::Address;
 use crate::limits::{Counted, Network};
+use crate::outbox::{Envelope, Letter};
 use crate::register::{account, invitation};
 use crate::{AccountError, AccountId, Accounts, secret};
 
@@ -60,9 +63,33 @@ impl Accounts {
     /// Makes an invitation and gives its code: single use, `seconds` long (`None`: seven days).
     pub async fn invite(&self, role: Role, note: &str, seconds: Option<u64>) -> Result<String, AccountError> {
         let tx = self.0.database.begin().await?;
-        let seconds = seconds.unwrap_or(WEEK_SECONDS);
-        let (code, invitation) = self.new_invitation(role, note, seconds, false);
-        invitation::insert(&tx, &code_hash(&code), &invitation).await?;
+        let (code, _) = self.add_invitation(&tx, role, note, seconds).await?;
+        tx.commit().await?;
+        Ok(code)
+    }
+
+    /// Makes an invitation, as [`Accounts::invite`] does, and writes a letter that brings it to that address.
+    pub async fn invite_by_mail(
+        &self,
+        role: Role,
+        note: &str,
+        seconds: Option<u64>,
+        address: &str,
+    ) -> Result<String, AccountError> {
+        if !self.0.options.sends_mail {
+            return Err(AccountError::Unable);
+        }
+        let address = Address::new(address)?;
+        let tx = self.0.database.begin().await?;
+        let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
+        let envelope = Envelope {
+            address: address.as_str(),
+            account: None,
+            invitation: Some(invitation.id),
+            expires: Some(invitation.expires),
+        };
+        let letter = Letter::Invitation { code: code.clone() };
+        self.post(&tx, envelope, &letter).await?;
         tx.commit().await?;
         Ok(code)
     }
@@ -113,6 +140,19 @@ impl Accounts {
             self.0.limits.count(Counted::Guess(from), now);
             AccountError::Invalid { what: "invite" }
         })
+    }
+
+    async fn add_invitation(
+        &self,
+        tx: &Tx,
+        role: Role,
+        note: &str,
+        seconds: Option<u64>,
+    ) -> Result<(String, Invitation), AccountError> {
+        let seconds = seconds.unwrap_or(WEEK_SECONDS);
+        let (code, mut invitation) = self.new_invitation(role, note, seconds, false);
+        invitation.id = invitation::insert(tx, &code_hash(&code), &invitation).await?;
+        Ok((code, invitation))
     }
 
     fn new_invitation(&self, role: Role, note: &str, seconds: u64, is_first: bool) -> (String, Invitation) {

@@ -9,6 +9,7 @@
 //! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
 //! - [`directory`]: who somebody is and whether the secret is right
 //! - [`security`]: what a security officer asks about, and who hears of it
+//! - [`outbox`]: letters that wait to be sent
 //! - [`chore`]: clearing up
 //!
 //! Statements stand in `register/` and nowhere else.
@@ -28,6 +29,7 @@ mod limits;
 mod nonce;
 pub mod oauth;
 pub mod operator;
+pub mod outbox;
 pub mod password;
 pub mod profile;
 mod punycode;
@@ -56,6 +58,7 @@ pub use oauth::{
     RefreshAccess, ScopedKey, TokenRequest,
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
+pub use outbox::{Fate, Letter, Posted};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use profile::{Picture, PictureKind, Profile};
 
@@ -64,7 +67,13 @@ pub use session::{Login, Session};
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
 
 /// The steps that make the register's tables.
-pub const MIGRATIONS: &[foxden_sql::Migration] = &[foxden_sql::Migration {
-    name: "0001_initial",
-    statements: include_str!("../migrations/sqlite/0001_initial.sql"),
-}];
+pub const MIGRATIONS: &[foxden_sql::Migration] = &[
+    foxden_sql::Migration {
+        name: "0001_initial",
+        statements: include_str!("../migrations/sqlite/0001_initial.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0003_outbox",
+        statements: include_str!("../migrations/sqlite/0003_outbox.sql"),
+    },
+];

@@ -4,9 +4,9 @@ use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
 use crate::address::{Address, normal, short};
-use crate::code::TRIES;
 use crate::invite::code_hash;
 use crate::limits::{Counted, Network};
+use crate::outbox::{Envelope, Letter};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::token::TokenRow;
@@ -153,6 +153,10 @@ impl Accounts {
         self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
             .await?;
         self.note(&tx, row.uid, "password changed", visitor).await?;
+        let from = visitor.address.to_string();
+        let envelope = Envelope::to(row.uid, &row.address);
+        self.post(&tx, envelope, &Letter::PasswordChanged { from })
+            .await?;
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
         Ok(signed_in)
@@ -178,7 +182,7 @@ impl Accounts {
             return Err(AccountError::OtherSpelling { address: row.address });
         }
         let tx = self.0.database.begin().await?;
-        self.make_reset_code(&tx, row.uid).await?;
+        self.make_reset_code(&tx, &row).await?;
         let password_forgot_token = self
             .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
             .await?;
@@ -206,7 +210,7 @@ impl Accounts {
             .limits
             .spend(Counted::Code(address.counted()), self.millis())?;
         let tx = self.0.database.begin().await?;
-        self.make_reset_code(&tx, row.uid).await?;
+        self.make_reset_code(&tx, &row).await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
         Ok(status)
@@ -260,6 +264,7 @@ impl Accounts {
 
         let tx = self.0.database.begin().await?;
         let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
+        let had_password = row.verifier.is_some();
         row.keys_changed_at = self
             .millis()
             .max(row.keys_changed_at + 1)
@@ -272,6 +277,11 @@ impl Accounts {
         self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
             .await?;
         self.note(&tx, row.uid, "password reset", visitor).await?;
+        if had_password {
+            let from = visitor.address.to_string();
+            let envelope = Envelope::to(row.uid, &row.address);
+            self.post(&tx, envelope, &Letter::PasswordReset { from }).await?;
+        }
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
         Ok(signed_in)
@@ -337,19 +347,27 @@ impl Accounts {
         }
     }
 
-    /// Makes a reset code wait; one that waits already stays, so that nobody can spoil it by asking again.
-    async fn make_reset_code(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
-        let now = self.millis();
-        if codes::get(tx, uid, CodeKind::Reset, now).await?.is_none() {
-            let row = CodeRow {
-                kind: CodeKind::Reset,
-                code: HEXLOWER.encode(&self.random::<16>()),
-                tries: TRIES,
-                expires: now + RESET_MILLIS,
+    /// Makes a reset code wait, and writes its owner a letter. One that waits already stays, so that nobody can spoil it
+    /// by asking again.
+    async fn make_reset_code(&self, tx: &Tx, account: &AccountRow) -> Result<(), AccountError> {
+        let expires = self.millis() + RESET_MILLIS;
+        let code = HEXLOWER.encode(&self.random::<16>());
+        let code = CodeRow::new(CodeKind::Reset, code, expires);
+        let code = self.kept_or(tx, account.uid, code).await?;
+        if self.0.options.sends_mail {
+            // The link in the letter opens a reset of its own: the page that asked may be on another device.
+            let token = self.new_step(tx, account.uid, Kind::PasswordForgot, RESET_MILLIS);
+            let letter = Letter::ResetCode {
+                code: code.code,
+                token: token.await?.to_hex(),
             };
-            codes::put(tx, uid, &row).await?;
+            let envelope = Envelope::to(account.uid, &account.address).until(code.expires);
+            self.post(tx, envelope, &letter).await?;
         }
-        tracing::info!(account = short(&uid.0), "a code to reset a password waits");
+        tracing::info!(
+            account = short(&account.uid.0),
+            "a code to reset a password waits"
+        );
         Ok(())
     }
 

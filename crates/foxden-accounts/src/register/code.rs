@@ -3,7 +3,8 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::delete_found;
-use crate::AccountId;
+use super::outbox::withdraw;
+use crate::{AccountId, outbox};
 
 /// A code that waits.
 pub(crate) struct CodeRow {
@@ -12,6 +13,9 @@ pub(crate) struct CodeRow {
     pub(crate) tries: i64,
     pub(crate) expires: i64,
 }
+
+/// A code dies when it was tried this often in vain.
+const TRIES: i64 = 5;
 
 /// What a code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +28,27 @@ pub(crate) enum CodeKind {
     Reset,
 }
 
+impl CodeRow {
+    /// A code that nobody has tried yet.
+    pub(crate) const fn new(kind: CodeKind, code: String, expires: i64) -> Self {
+        Self {
+            kind,
+            code,
+            tries: TRIES,
+            expires,
+        }
+    }
+}
+
 impl CodeKind {
+    /// The letters that carry such a code.
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Address | Self::Link => outbox::CONFIRM_ADDRESS,
+            Self::Reset => outbox::RESET_CODE,
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -82,14 +106,17 @@ pub(crate) async fn spend_try(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result
     let statement = "UPDATE verification_code SET tries = tries - 1 WHERE uid = ? AND kind = ?";
     tx.execute(statement, values![uid, kind.word()]).await?;
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ? AND tries <= 0";
-    tx.execute(statement, values![uid, kind.word()]).await?;
+    if tx.execute(statement, values![uid, kind.word()]).await? > 0 {
+        withdraw(tx, uid, kind.letter(), None).await?;
+    }
     Ok(())
 }
 
+/// Deletes the code, and the letter that was to bring it.
 pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<(), SqlError> {
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ?";
     tx.execute(statement, values![uid, kind.word()]).await?;
-    Ok(())
+    withdraw(tx, uid, kind.letter(), None).await
 }
 
 pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {

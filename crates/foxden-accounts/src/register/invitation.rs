@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::delete_found;
+use super::{delete_found, outbox};
 use crate::{AccountId, Invitation, Role};
 
 fn read(mut row: Row) -> Result<Invitation, SqlError> {
@@ -17,7 +17,8 @@ fn read(mut row: Row) -> Result<Invitation, SqlError> {
     })
 }
 
-pub(crate) async fn insert(tx: &Tx, code_hash: &str, invitation: &Invitation) -> Result<(), SqlError> {
+/// Inserts it and gives its number.
+pub(crate) async fn insert(tx: &Tx, code_hash: &str, invitation: &Invitation) -> Result<i64, SqlError> {
     tx.insert(
         "INSERT INTO invitation (code_hash, role, note, created_at, expires, is_first) VALUES (?, ?, ?, ?, ?, ?)",
         values![
@@ -29,8 +30,7 @@ pub(crate) async fn insert(tx: &Tx, code_hash: &str, invitation: &Invitation) ->
             invitation.is_first
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// An invitation that would still be taken.
@@ -54,7 +54,9 @@ pub(crate) async fn all(from: &impl Fetch) -> Result<Vec<Invitation>, SqlError> 
 
 pub(crate) async fn mark_used(tx: &Tx, id: i64, uid: AccountId, now: i64) -> Result<u64, SqlError> {
     let statement = "UPDATE invitation SET used_at = ?, used_by = ? WHERE id = ? AND used_at IS NULL";
-    tx.execute(statement, values![now, uid, id]).await
+    let marked = tx.execute(statement, values![now, uid, id]).await?;
+    outbox::withdraw_invitation(tx, id).await?;
+    Ok(marked)
 }
 
 pub(crate) async fn delete(tx: &Tx, id: i64) -> Result<u64, SqlError> {

@@ -9,6 +9,7 @@ pub(crate) mod event;
 pub(crate) mod invitation;
 pub(crate) mod node;
 pub(crate) mod oauth;
+pub(crate) mod outbox;
 pub(crate) mod session;
 pub(crate) mod setting;
 pub(crate) mod store;

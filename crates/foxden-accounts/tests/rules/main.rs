@@ -9,6 +9,7 @@ mod lab;
 mod limits;
 mod oauth;
 mod operator;
+mod outbox;
 mod password;
 mod session;
 mod tokenserver;

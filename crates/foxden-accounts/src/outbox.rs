@@ -1,0 +1,296 @@
+//! Letters to people: written down in the step that makes them needed, and kept until they are sent.
+//!
+//! What they say and how they travel is not known here. A letter that carries a code lives no longer than the code.
+
+use std::fmt;
+
+use foxden_sql::Tx;
+use serde::{Deserialize, Serialize};
+use tokio::sync::futures::Notified;
+
+use crate::register::outbox::{self, OutboxRow, Taken};
+use crate::{AccountError, AccountId, Accounts};
+
+/// Letters that may wait for one account.
+const EACH: u32 = 10;
+/// Letters that may wait altogether.
+const ALL: u32 = 10_000;
+/// How long a letter is kept from others while somebody sends it: longer than sending may take.
+const TAKEN_MILLIS: i64 = 5 * 60_000;
+/// The first pause after a failure; each further one is twice as long.
+const FIRST_PAUSE: i64 = 30_000;
+/// The longest pause.
+const LONGEST_PAUSE: i64 = 60 * 60_000;
+/// How long one tries to send what no code limits.
+const PATIENCE: i64 = 2 * 24 * 3_600_000;
+
+/// What has to be said to somebody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Letter {
+    /// Confirm the address.
+    ConfirmAddress {
+        /// Six digits to type.
+        code: String,
+        /// The same for a link: 32 hex digits.
+        link_code: String,
+    },
+    /// Reset the password.
+    ResetCode {
+        /// 32 hex digits.
+        code: String,
+        /// The reset that waits for the code, for a link: 64 hex digits.
+        token: String,
+    },
+    /// Reset the password on a page for old browsers.
+    PlainReset {
+        /// The name that was asked for.
+        name: String,
+        /// `XXXX-XXXX-XXXX-XXXX`.
+        code: String,
+    },
+    /// Make an account.
+    Invitation {
+        /// What the link ends with.
+        code: String,
+    },
+    /// The password was changed by somebody who knew the old one.
+    PasswordChanged {
+        /// The address of whoever did it.
+        from: String,
+    },
+    /// The password was reset with a code.
+    PasswordReset {
+        /// The address of whoever did it.
+        from: String,
+    },
+    /// The account has another address from now on; said to the one before.
+    AddressChanged {
+        /// The new one.
+        address: String,
+        /// The address of whoever did it.
+        from: String,
+    },
+}
+
+/// A letter that was taken to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Names it.
+    pub id: i64,
+    /// Whose account it is about.
+    pub account: Option<AccountId>,
+    /// Where it goes.
+    pub address: String,
+    /// What it says.
+    pub letter: Letter,
+    /// When it was written, in milliseconds.
+    pub posted_at: i64,
+    /// When it is of no use any more, in milliseconds.
+    pub expires: i64,
+    /// How often it was tried, this time included.
+    pub tries: u32,
+}
+
+/// What becomes of a letter that could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is tried again after so many milliseconds.
+    TriedAgain(i64),
+    /// It was thrown away: the next try would come too late.
+    GivenUp,
+}
+
+impl Letter {
+    /// What it is about, in a word for logs and rows.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::ConfirmAddress { .. } => CONFIRM_ADDRESS,
+            Self::ResetCode { .. } => RESET_CODE,
+            Self::PlainReset { .. } => PLAIN_RESET,
+            Self::Invitation { .. } => "invitation",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::PasswordReset { .. } => "password_reset",
+            Self::AddressChanged { .. } => "address_changed",
+        }
+    }
+
+    /// Whether it only tells what has happened: that must not fail because nobody can be told.
+    const fn is_notice(&self) -> bool {
+        match self {
+            Self::PasswordChanged { .. } | Self::PasswordReset { .. } | Self::AddressChanged { .. } => true,
+            Self::ConfirmAddress { .. }
+            | Self::ResetCode { .. }
+            | Self::PlainReset { .. }
+            | Self::Invitation { .. } => false,
+        }
+    }
+}
+
+/// Letters that die when their code was used.
+pub(crate) const CONFIRM_ADDRESS: &str = "confirm_address";
+pub(crate) const RESET_CODE: &str = "reset_code";
+pub(crate) const PLAIN_RESET: &str = "plain_reset";
+
+// A letter carries codes, and what is printed may end in a log.
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+/// Where a letter belongs, and how long it is of use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope<'a> {
+    /// Where it goes.
+    pub(crate) address: &'a str,
+    /// The account it goes with.
+    pub(crate) account: Option<AccountId>,
+    /// The invitation it goes with.
+    pub(crate) invitation: Option<i64>,
+    /// When the code in it ends.
+    pub(crate) expires: Option<i64>,
+}
+
+impl<'a> Envelope<'a> {
+    /// To the owner of an account.
+    pub(crate) const fn to(account: AccountId, address: &'a str) -> Self {
+        Self {
+            address,
+            account: Some(account),
+            invitation: None,
+            expires: None,
+        }
+    }
+
+    /// A letter that is of no use after that time.
+    pub(crate) const fn until(self, expires: i64) -> Self {
+        Self {
+            expires: Some(expires),
+            ..self
+        }
+    }
+}
+
+impl Accounts {
+    /// Writes a letter down in the caller's step, in the place of an earlier one of its kind; nothing where this server
+    /// sends no mail. A full outbox refuses it, unless it is a notice, which is then left out.
+    pub(crate) async fn post(
+        &self,
+        tx: &Tx,
+        envelope: Envelope<'_>,
+        letter: &Letter,
+    ) -> Result<(), AccountError> {
+        if !self.0.options.sends_mail {
+            return Ok(());
+        }
+        if let Some(uid) = envelope.account {
+            outbox::withdraw(tx, uid, letter.kind(), Some(envelope.address)).await?;
+        }
+        if self.is_outbox_full(tx, envelope.account).await? {
+            tracing::warn!(
+                letter = letter.kind(),
+                "the outbox is full: a letter was not written"
+            );
+            return if letter.is_notice() {
+                Ok(())
+            } else {
+                Err(AccountError::Busy)
+            };
+        }
+        let now = self.millis();
+        let row = OutboxRow {
+            uid: envelope.account,
+            invitation: envelope.invitation,
+            address: envelope.address,
+            kind: letter.kind(),
+            letter: serde_json::to_string(letter)
+                .map_err(|_| AccountError::Damaged("a letter that cannot be kept"))?,
+            now,
+            expires: envelope.expires.unwrap_or(i64::MAX).min(now + PATIENCE),
+        };
+        outbox::insert(tx, row).await?;
+        // Whoever is woken takes a letter in a step of its own, which begins when the caller's has ended.
+        self.0.mail.notify_one();
+        Ok(())
+    }
+
+    /// Comes back once a letter was written in this process.
+    pub fn mail_waiting(&self) -> Notified<'_> {
+        self.0.mail.notified()
+    }
+
+    /// In how many milliseconds the next letter is due; `None` when none waits.
+    pub async fn next_letter(&self) -> Result<Option<u64>, AccountError> {
+        let now = self.millis();
+        let due = outbox::next_due(&self.0.database, now).await?;
+        Ok(due.map(|due| u64::try_from(due - now).unwrap_or(0)))
+    }
+
+    /// Takes a letter that is due. Nobody else gets it in the next five minutes: send it within that time, then say
+    /// [`Accounts::letter_sent`] or [`Accounts::letter_failed`].
+    pub async fn take_letter(&self) -> Result<Option<Posted>, AccountError> {
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        let mut found = None;
+        while let Some(taken) = outbox::take(&tx, now, now + TAKEN_MILLIS).await? {
+            found = read(&taken);
+            if found.is_some() {
+                break;
+            }
+            // Another release may have written it. Nobody here can say what it says.
+            tracing::warn!("a letter that cannot be read was thrown away");
+            outbox::delete(&tx, taken.id).await?;
+        }
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    /// Forgets a letter that was sent, or that will never be.
+    pub async fn letter_sent(&self, id: i64) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        outbox::delete(&tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Puts a letter off that could not be sent, longer each time, or gives it up.
+    pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, AccountError> {
+        let now = self.millis();
+        let pause = pause_after(posted.tries);
+        let tx = self.0.database.begin().await?;
+        let fate = if now + pause < posted.expires {
+            outbox::put_off(&tx, posted.id, now + pause).await?;
+            Fate::TriedAgain(pause)
+        } else {
+            outbox::delete(&tx, posted.id).await?;
+            Fate::GivenUp
+        };
+        tx.commit().await?;
+        Ok(fate)
+    }
+
+    async fn is_outbox_full(&self, tx: &Tx, account: Option<AccountId>) -> Result<bool, AccountError> {
+        let is_full_for_it = match account {
+            Some(uid) => outbox::count_of(tx, uid).await? >= EACH,
+            None => false,
+        };
+        Ok(is_full_for_it || outbox::count(tx).await? >= ALL)
+    }
+}
+
+fn pause_after(tries: u32) -> i64 {
+    let doublings = tries.saturating_sub(1).min(10);
+    (FIRST_PAUSE << doublings).min(LONGEST_PAUSE)
+}
+
+fn read(taken: &Taken) -> Option<Posted> {
+    Some(Posted {
+        id: taken.id,
+        account: taken.uid,
+        address: taken.address.clone(),
+        letter: serde_json::from_str(&taken.letter).ok()?,
+        posted_at: taken.posted_at,
+        expires: taken.expires,
+        tries: taken.tries,
+    })
+}

@@ -1,0 +1,128 @@
+//! Letters that wait to be sent.
+
+use foxden_sql::{Fetch, Row, SqlError, Tx, values};
+
+use super::{delete_found, one};
+use crate::AccountId;
+
+/// A letter to be kept.
+pub(crate) struct OutboxRow<'a> {
+    pub(crate) uid: Option<AccountId>,
+    pub(crate) invitation: Option<i64>,
+    pub(crate) address: &'a str,
+    pub(crate) kind: &'static str,
+    pub(crate) letter: String,
+    pub(crate) now: i64,
+    pub(crate) expires: i64,
+}
+
+/// A letter that was taken to be sent.
+pub(crate) struct Taken {
+    pub(crate) id: i64,
+    pub(crate) uid: Option<AccountId>,
+    pub(crate) address: String,
+    pub(crate) letter: String,
+    pub(crate) posted_at: i64,
+    pub(crate) expires: i64,
+    pub(crate) tries: u32,
+}
+
+fn read(mut row: Row) -> Result<Taken, SqlError> {
+    Ok(Taken {
+        id: row.take(0)?,
+        uid: row.take(1)?,
+        address: row.take(2)?,
+        letter: row.take(3)?,
+        posted_at: row.take(4)?,
+        expires: row.take(5)?,
+        tries: row.take(6)?,
+    })
+}
+
+pub(crate) async fn insert(tx: &Tx, row: OutboxRow<'_>) -> Result<(), SqlError> {
+    tx.insert(
+        "INSERT INTO outbox (uid, invitation, address, kind, letter, posted_at, due, expires, tries)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+        values![
+            row.uid,
+            row.invitation,
+            row.address,
+            row.kind,
+            row.letter,
+            row.now,
+            row.now,
+            row.expires
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// How many wait altogether.
+pub(crate) async fn count(from: &impl Fetch) -> Result<u32, SqlError> {
+    one(from, "SELECT COUNT(*) FROM outbox", vec![]).await
+}
+
+/// How many wait for an account.
+pub(crate) async fn count_of(from: &impl Fetch, uid: AccountId) -> Result<u32, SqlError> {
+    one(from, "SELECT COUNT(*) FROM outbox WHERE uid = ?", values![uid]).await
+}
+
+/// When the next letter has to be tried, if any waits.
+pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>, SqlError> {
+    one(
+        from,
+        "SELECT MIN(due) FROM outbox WHERE expires > ?",
+        values![now],
+    )
+    .await
+}
+
+/// Takes the letter that has been due for longest, and keeps it from others until `until`.
+pub(crate) async fn take(tx: &Tx, now: i64, until: i64) -> Result<Option<Taken>, SqlError> {
+    let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1 FROM outbox
+        WHERE due <= ? AND expires > ? ORDER BY due, id LIMIT 1";
+    let row = tx.fetch_optional(statement, values![now, now]).await?;
+    let Some(taken) = row.map(read).transpose()? else {
+        return Ok(None);
+    };
+    let statement = "UPDATE outbox SET due = ?, tries = tries + 1 WHERE id = ?";
+    tx.execute(statement, values![until, taken.id]).await?;
+    Ok(Some(taken))
+}
+
+pub(crate) async fn put_off(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
+    tx.execute("UPDATE outbox SET due = ? WHERE id = ?", values![due, id])
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn delete(tx: &Tx, id: i64) -> Result<(), SqlError> {
+    tx.execute("DELETE FROM outbox WHERE id = ?", values![id]).await?;
+    Ok(())
+}
+
+/// Deletes an account's letters of one kind, to one address or to all.
+pub(crate) async fn withdraw(
+    tx: &Tx,
+    uid: AccountId,
+    kind: &'static str,
+    address: Option<&str>,
+) -> Result<(), SqlError> {
+    let statement = "DELETE FROM outbox WHERE uid = ? AND kind = ? AND (address = ? OR ? IS NULL)";
+    tx.execute(statement, values![uid, kind, address, address])
+        .await?;
+    Ok(())
+}
+
+/// Deletes the letter that carries an invitation.
+pub(crate) async fn withdraw_invitation(tx: &Tx, invitation: i64) -> Result<(), SqlError> {
+    let statement = "DELETE FROM outbox WHERE invitation = ?";
+    tx.execute(statement, values![invitation]).await?;
+    Ok(())
+}
+
+pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
+    let find = "SELECT id FROM outbox WHERE expires <= ? LIMIT ?";
+    delete_found(tx, find, "DELETE FROM outbox WHERE id = ?", now, budget).await
+}

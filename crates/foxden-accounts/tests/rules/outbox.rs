@@ -1,0 +1,342 @@
+//! Letters: when they are written, how long they wait, and what becomes of them.
+
+use foxden_accounts::{
+    AccountError, Accounts, CodePurpose, Fate, Kind, Letter, NewAccount, NewPassword, Options, Posted, Role,
+    SecretToken, SignUp, Then,
+};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
+
+const MINUTE: i64 = 60_000;
+
+async fn lab() -> Lab {
+    Lab::with(Options {
+        sign_up: Some(SignUp::Open),
+        sends_mail: true,
+        ..cheap()
+    })
+    .await
+}
+
+async fn take(accounts: &Accounts) -> Option<Posted> {
+    accounts.take_letter().await.unwrap()
+}
+
+/// The letter that waits; nothing else does.
+async fn only(lab: &Lab) -> Posted {
+    let letter = take(&lab.accounts).await.expect("a letter waits");
+    assert_eq!(take(&lab.accounts).await, None);
+    letter
+}
+
+fn codes_of(posted: &Posted) -> (String, String) {
+    match &posted.letter {
+        Letter::ConfirmAddress { code, link_code } => (code.clone(), link_code.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
+    let lab = lab().await;
+    let new = new_account(ANN);
+    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    assert!(!created.is_verified());
+
+    let posted = only(&lab).await;
+    assert_eq!(
+        (posted.address.as_str(), posted.account),
+        (ANN, Some(created.account))
+    );
+    let (code, link_code) = codes_of(&posted);
+    let waiting = lab.accounts.waiting_codes(ANN).await.unwrap();
+    assert_eq!(
+        (waiting[0].purpose, &waiting[0].code),
+        (CodePurpose::ConfirmAddress, &code)
+    );
+    assert_eq!(waiting[0].expires, posted.expires);
+    lab.accounts
+        .verify_address(created.account, &link_code)
+        .await
+        .unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+#[tokio::test]
+async fn without_mail_and_for_whoever_needs_no_code_nothing_is_written() {
+    let silent = Lab::with_policy(SignUp::Open).await;
+    let new = new_account(ANN);
+    silent.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    assert_eq!(silent.count("SELECT COUNT(*) FROM outbox").await, 0);
+    let refused = silent.accounts.invite_by_mail(Role::Member, "", None, BEA).await;
+    assert!(matches!(refused, Err(AccountError::Unable)));
+
+    let lab = lab().await;
+    lab.create(ANN).await;
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+#[tokio::test]
+async fn asking_again_replaces_the_letter_and_keeps_the_code() {
+    let lab = lab().await;
+    let new = new_account(ANN);
+    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let first = only(&lab).await;
+    let session = lab.session(&created).await;
+    for _ in 0..3 {
+        lab.accounts.resend_code(&session, &at_home()).await.unwrap();
+    }
+    let second = only(&lab).await;
+    assert_ne!(first.id, second.id);
+    assert_eq!(codes_of(&first), codes_of(&second));
+}
+
+#[tokio::test]
+async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
+    let lab = lab().await;
+    lab.create(ANN).await;
+    lab.accounts
+        .forgot_password(ANN, &stranger("192.0.2.1"))
+        .await
+        .unwrap();
+    let Letter::ResetCode { code, token } = only(&lab).await.letter else {
+        panic!("another letter waits");
+    };
+    let token = SecretToken::from_hex(&token).unwrap();
+    let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
+    let reset = lab.accounts.verify_reset_code(&ticket, &code).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+
+    let ticket = lab.ticket(Kind::AccountReset, &reset).await.unwrap();
+    let visitor = stranger("192.0.2.7");
+    lab.accounts
+        .reset_password(&ticket, new_password(), &visitor)
+        .await
+        .unwrap();
+    let from = "192.0.2.7".to_owned();
+    assert_eq!(only(&lab).await.letter, Letter::PasswordReset { from });
+}
+
+#[tokio::test]
+async fn a_changed_password_is_told_and_a_first_one_is_not() {
+    let lab = lab().await;
+    lab.create(ANN).await;
+    let old = proof(ANN, PASSWORD);
+    let started = lab
+        .accounts
+        .start_password_change(None, ANN, &old, &at_home())
+        .await
+        .unwrap();
+    let ticket = lab
+        .ticket(Kind::PasswordChange, &started.password_change_token)
+        .await
+        .unwrap();
+    lab.accounts
+        .finish_password_change(&ticket, new_password(), None, &at_home())
+        .await
+        .unwrap();
+    let from = "127.0.0.1".to_owned();
+    assert_eq!(only(&lab).await.letter, Letter::PasswordChanged { from });
+
+    let lab = self::lab().await;
+    let code = lab.accounts.add_account(BEA, Role::Member).await.unwrap();
+    let link = lab.accounts.open_password_link(&code, &at_home()).await.unwrap();
+    let ticket = lab
+        .ticket(Kind::AccountReset, &link.account_reset_token)
+        .await
+        .unwrap();
+    lab.accounts
+        .reset_password(&ticket, new_password(), &at_home())
+        .await
+        .unwrap();
+    assert_eq!(take(&lab.accounts).await, None);
+}
+
+fn new_password() -> NewPassword {
+    NewPassword {
+        auth_pw: proof(ANN, "another horse battery"),
+        wrap_kb: Some(foxden_accounts::WrapKb([7; 32])),
+        then: Then::Nothing,
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_travels_until_it_is_used_or_taken_back() {
+    let lab = lab().await;
+    let code = lab
+        .accounts
+        .invite_by_mail(Role::Member, "", None, BEA)
+        .await
+        .unwrap();
+    let posted = only(&lab).await;
+    assert_eq!(posted.letter, Letter::Invitation { code: code.clone() });
+    assert_eq!((posted.address.as_str(), posted.account), (BEA, None));
+    let new = NewAccount {
+        invite: Some(code),
+        ..new_account(BEA)
+    };
+    lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+
+    lab.accounts
+        .invite_by_mail(Role::Member, "", None, ANN)
+        .await
+        .unwrap();
+    let id = lab.accounts.invitations().await.unwrap()[0].id;
+    assert!(lab.accounts.revoke_invitation(id).await.unwrap());
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+
+    for bad in ["", "bea", "bea@example.org\r\nBcc: all@example.org"] {
+        let refused = lab.accounts.invite_by_mail(Role::Member, "", None, bad).await;
+        assert!(
+            matches!(refused, Err(AccountError::Invalid { what: "email" })),
+            "{bad}"
+        );
+    }
+}
+
+/// Two processes on one register do not both send a letter; one that died while sending is stood in for.
+#[tokio::test]
+async fn a_letter_that_was_taken_is_given_to_nobody_else_for_a_while() {
+    let lab = lab().await;
+    lab.accounts
+        .invite_by_mail(Role::Member, "", None, BEA)
+        .await
+        .unwrap();
+    let options = Options {
+        sends_mail: true,
+        ..cheap()
+    };
+    let other = lab.reopened(options, crate::lab::NODE).await;
+    let first = only(&lab).await;
+    assert_eq!(take(&other.accounts).await, None);
+    assert_eq!(other.accounts.next_letter().await.unwrap(), Some(5 * 60_000));
+
+    lab.clock.advance_millis(5 * MINUTE);
+    let second = only(&other).await;
+    assert_eq!((second.id, first.tries, second.tries), (first.id, 1, 2));
+    other.accounts.letter_sent(second.id).await.unwrap();
+    assert_eq!(other.accounts.next_letter().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
+    let lab = lab().await;
+    lab.accounts
+        .invite_by_mail(Role::Member, "", None, BEA)
+        .await
+        .unwrap();
+    let mut pauses = Vec::new();
+    loop {
+        let posted = only(&lab).await;
+        match lab.accounts.letter_failed(&posted).await.unwrap() {
+            Fate::TriedAgain(pause) => pauses.push(pause),
+            Fate::GivenUp => break,
+        }
+        assert_eq!(take(&lab.accounts).await, None);
+        lab.clock.advance_millis(*pauses.last().unwrap());
+    }
+    assert_eq!(pauses[..4], [MINUTE / 2, MINUTE, 2 * MINUTE, 4 * MINUTE]);
+    assert_eq!(pauses.last(), Some(&(60 * MINUTE)));
+    let days = pauses.iter().sum::<i64>() / (24 * 60 * MINUTE);
+    assert_eq!(days, 1, "given up before the second day is over");
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+#[tokio::test]
+async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
+    let lab = lab().await;
+    let new = new_account(ANN);
+    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    lab.clock.advance_millis(30 * MINUTE);
+    assert_eq!(lab.accounts.next_letter().await.unwrap(), None);
+    assert_eq!(take(&lab.accounts).await, None);
+    lab.accounts.purge(100).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+
+    let session = lab.session(&created).await;
+    lab.accounts.resend_code(&session, &at_home()).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
+    lab.accounts.remove_account(ANN).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+}
+
+#[tokio::test]
+async fn a_code_that_was_tried_too_often_is_not_sent_any_more() {
+    let lab = lab().await;
+    let new = new_account(ANN);
+    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let session = lab.session(&created).await;
+    for _ in 0..5 {
+        assert!(lab.accounts.verify_session(&session, "000000x").await.is_err());
+    }
+    assert_eq!(take(&lab.accounts).await, None);
+}
+
+#[tokio::test]
+async fn a_full_outbox_refuses_codes_and_lets_deeds_happen_untold() {
+    let lab = lab().await;
+    lab.create(ANN).await;
+    lab.write(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 10000)
+         INSERT INTO outbox (address, kind, letter, posted_at, due, expires, tries)
+         SELECT 'bea@example.org', 'invitation', '{}', 0, 9223372036854775807, 9223372036854775807, 0 FROM number",
+        vec![],
+    )
+    .await;
+    let refused = lab.accounts.forgot_password(ANN, &stranger("192.0.2.1")).await;
+    assert!(matches!(refused, Err(AccountError::Busy)));
+    let refused = lab
+        .accounts
+        .create(new_account(BEA), &stranger("192.0.2.1"))
+        .await;
+    assert!(matches!(refused, Err(AccountError::Busy)));
+    assert!(lab.accounts.show_account(BEA).await.unwrap().is_none());
+
+    let old = proof(ANN, PASSWORD);
+    let started = lab
+        .accounts
+        .start_password_change(None, ANN, &old, &at_home())
+        .await
+        .unwrap();
+    let ticket = lab
+        .ticket(Kind::PasswordChange, &started.password_change_token)
+        .await
+        .unwrap();
+    let changed = lab
+        .accounts
+        .finish_password_change(&ticket, new_password(), None, &at_home())
+        .await;
+    assert!(changed.is_ok());
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 10_000);
+}
+
+#[tokio::test]
+async fn a_letter_of_another_release_stops_no_other() {
+    let lab = lab().await;
+    lab.write(
+        "INSERT INTO outbox (address, kind, letter, posted_at, due, expires, tries)
+         VALUES ('bea@example.org', 'card', '{\"kind\":\"card\"}', 0, 0, 9223372036854775807, 0)",
+        vec![],
+    )
+    .await;
+    lab.accounts
+        .invite_by_mail(Role::Member, "", None, BEA)
+        .await
+        .unwrap();
+    assert_eq!(only(&lab).await.letter.kind(), "invitation");
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_is_woken_when_a_letter_was_written_and_codes_are_not_printed() {
+    let lab = lab().await;
+    let code = lab
+        .accounts
+        .invite_by_mail(Role::Member, "", None, BEA)
+        .await
+        .unwrap();
+    lab.accounts.mail_waiting().await;
+    let posted = only(&lab).await;
+    assert!(!format!("{posted:?}").contains(&code));
+}
