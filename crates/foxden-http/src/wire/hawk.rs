@@ -93,7 +93,8 @@ impl<'a> HawkHeader<'a> {
     /// The text that is signed.
     fn normalized(&self, request: &Signed<'_>) -> String {
         let mut text = String::with_capacity(512);
-        let port = request.port.to_string();
+        let mut port = [0; 5];
+        let port = decimal(request.port, &mut port);
         let [prefix, path] = request.path;
         let lines: [&[&str]; 9] = [
             &["hawk.1.header"],
@@ -102,7 +103,7 @@ impl<'a> HawkHeader<'a> {
             &[request.method],
             &[prefix, path],
             &[request.host],
-            &[&port],
+            &[port],
             &[self.hash.unwrap_or_default()],
             &[self.ext.unwrap_or_default()],
         ];
@@ -118,6 +119,19 @@ impl<'a> HawkHeader<'a> {
             line(&[self.dlg.unwrap_or_default()]);
         }
         text
+    }
+}
+
+/// A number in digits.
+fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        if number == 0 {
+            return std::str::from_utf8(&digits[at..]).unwrap_or_default();
+        }
     }
 }
 
@@ -190,7 +204,12 @@ fn next_member(list: &str) -> Result<Option<(&str, &str, &str)>, BadHawk> {
     if list.is_empty() {
         return Ok(None);
     }
-    let (name, rest) = list.split_once('=').ok_or(BadHawk::Malformed)?;
+    // Names are short: looking at byte after byte is done before a search has begun.
+    let end = list
+        .bytes()
+        .position(|byte| byte == b'=')
+        .ok_or(BadHawk::Malformed)?;
+    let (name, rest) = (&list[..end], &list[end + 1..]);
     let (value, rest) = match rest.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').ok_or(BadHawk::Malformed)?,
         None => rest.split_at(rest.find([',', ' ']).unwrap_or(rest.len())),
