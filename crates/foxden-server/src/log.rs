@@ -7,6 +7,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use foxden_model::{Clock, SystemClock, UserId};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
@@ -208,7 +210,9 @@ impl fmt::Display for RequestId {
 
 impl From<RequestId> for HeaderValue {
     fn from(id: RequestId) -> Self {
-        Self::try_from(id.to_string()).expect("hexadecimal digits are a header value")
+        // The same digits as above, without the machinery of formatting: every answer carries them.
+        let text = HEXLOWER.encode(&id.0.to_be_bytes()[2..]);
+        Self::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are a header value")
     }
 }
 
@@ -226,6 +230,13 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(Utc(millis).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_log_and_the_answer_name_a_request_alike() {
+        for id in [0, 1, 0xffff_ffff_ffff, 0x1234_5678_9abc_def0].map(RequestId::from) {
+            assert_eq!(HeaderValue::from(id), id.to_string());
         }
     }
 
