@@ -22,6 +22,7 @@ use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
 use crate::node;
 use crate::probe::Probe;
+use crate::security_log::SecurityLog;
 
 /// Everything that is open.
 pub struct House {
@@ -47,6 +48,8 @@ pub struct House {
     pub engine: Option<&'static str>,
     /// Where devices of Sync 1.1 meet, if that is served.
     pub exchange: Option<Arc<Exchange>>,
+    /// Where security events go.
+    pub security_log: SecurityLog,
     /// When chores last succeeded.
     pub ledger: Ledger,
     /// The word by which this server is recognised from outside.
@@ -92,6 +95,11 @@ impl House {
             accounts: None,
             engine: None,
             exchange: None,
+            security_log: SecurityLog::open(
+                &config.security_log.place,
+                site.public_url.host(),
+                Arc::clone(&clock),
+            )?,
             ledger: Ledger::default(),
             probe: Probe::default(),
             site,
@@ -183,6 +191,7 @@ impl House {
                 reserved_names: config.accounts.reserved_names.clone(),
                 token_seconds: self.token_seconds,
                 metrics_secret: master.derive("metrics"),
+                witness: self.security_log.witness(),
                 ..Options::default()
             },
         })

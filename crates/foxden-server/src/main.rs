@@ -10,6 +10,7 @@
 //! - [`node`]: speaks to a storage node as a client does
 //! - [`listen`]: sockets, connections, what happens to every request
 //! - [`check`], [`probe`]: finding what usually goes wrong
+//! - [`security_log`]: what a security officer is told
 //! - [`data`]: the data folder
 //! - [`tasks`], [`chance`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
 
@@ -28,6 +29,7 @@ mod log;
 mod node;
 mod probe;
 mod say;
+mod security_log;
 mod serve;
 mod tasks;
 mod version;

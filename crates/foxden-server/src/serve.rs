@@ -19,7 +19,7 @@ use crate::listen::front::{Front, Ids};
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
 use crate::tasks::Tasks;
-use crate::{assemble, chores, control, greeting, listen};
+use crate::{assemble, chores, control, greeting, listen, security_log};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -67,6 +67,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
         // Whoever asks twice means it. What was acknowledged is safe either way.
         () = signals.told_to_stop() => tracing::warn!("stopping at once"),
+    }
+    if !house.security_log.flush(security_log::PATIENCE) {
+        tracing::warn!("the security log could not be written to its end");
     }
     tracing::info!("stopped");
     Ok(())

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod log;
 pub mod measure;
 pub mod nearest;
+pub mod security_log;
 pub mod server;
 pub mod setting;
 pub mod source;
@@ -53,6 +54,8 @@ pub struct Config {
     pub chores: chores::Chores,
     /// How much is written down.
     pub log: log::Log,
+    /// What a security officer is told.
+    pub security_log: security_log::SecurityLog,
 }
 
 /// Why the configuration cannot be used.
@@ -142,6 +145,7 @@ impl Config {
             key_exchange: key_exchange::KeyExchange::read(values)?,
             chores: chores::Chores::read(values)?,
             log: log::Log::read(values)?,
+            security_log: security_log::SecurityLog::read(values)?,
         };
         config.check_public_url()?;
         config.check_legacy()?;

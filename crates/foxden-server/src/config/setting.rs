@@ -1,6 +1,6 @@
 //! What can be set: one table that the reader, `config print` and the documents share.
 
-use super::{accounts, chores, http, key_exchange, listener, log, server, storage, tokens};
+use super::{accounts, chores, http, key_exchange, listener, log, security_log, server, storage, tokens};
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,7 @@ pub const SECTIONS: &[Section] = &[
     key_exchange::SECTION,
     chores::SECTION,
     log::SECTION,
+    security_log::SECTION,
 ];
 
 /// Settings that had another name: the old one, the new one, and how that is written.

@@ -5,6 +5,7 @@ use foxden_accounts::{AccountError, Accounts, CodePurpose};
 use foxden_http::wire::PublicUrl;
 use foxden_model::UserId;
 
+use super::deed::Deed;
 use super::order::{Answer, Order, Standing, Switch, User, WaitingCode};
 use crate::chores;
 use crate::house::House;
@@ -16,8 +17,14 @@ const EVENTS: usize = 10;
 
 /// Does it, and tells what came of it.
 pub async fn carry_out(house: &House, order: Order) -> Answer {
+    let deed = Deed::of(&order);
     match attempt(house, order).await {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            if let Some(deed) = deed {
+                house.security_log.tell(&deed.event());
+            }
+            answer
+        }
         Err(error) => Answer::Failed {
             text: format!("{error:#}"),
         },

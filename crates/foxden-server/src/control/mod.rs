@@ -5,9 +5,11 @@
 //!
 //! - [`order`]: what can be asked, and the answers
 //! - [`mod@carry_out`]: doing it
+//! - [`deed`]: what a security officer is told of it
 //! - [`socket`]: asking the process that serves
 
 pub mod carry_out;
+mod deed;
 pub mod order;
 pub mod socket;
 
@@ -23,7 +25,7 @@ use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::house::{House, Needs};
-use crate::serve;
+use crate::{security_log, serve};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server.
@@ -77,6 +79,8 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         let site = Arc::new(serve::configured_site(config)?);
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
         let house = House::open(config, &data, site, chance, needs).await?;
-        Ok(carry_out(&house, order.clone()).await)
+        let answer = carry_out(&house, order.clone()).await;
+        house.security_log.flush(security_log::PATIENCE);
+        Ok(answer)
     })
 }

@@ -1,0 +1,84 @@
+//! What a security officer is told of an order that was carried out.
+
+use foxden_accounts::security::{Act, Event};
+
+use super::order::{Order, Standing, Switch};
+
+/// What the operator did, to whom, and what exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    act: Act,
+    name: Option<String>,
+    what: Option<String>,
+}
+
+impl Deed {
+    /// The deed that an order is; none where it only looks at what is no secret.
+    pub fn of(order: &Order) -> Option<Self> {
+        Some(match order {
+            Order::AddUser { address, standing } => Self::to(Act::AccountAdded, address).being(*standing),
+            Order::RemoveUser { name } => Self::to(Act::AccountRemoved, name),
+            Order::ResetPassword { name } => Self::to(Act::PasswordLinkMade, name),
+            Order::SetStanding { name, standing } => Self::to(Act::RoleChanged, name).being(*standing),
+            Order::SwitchUser { name, switch } => {
+                let act = match switch {
+                    Switch::Off => Act::AccountDisabled,
+                    Switch::On => Act::AccountEnabled,
+                };
+                Self::to(act, name)
+            }
+            Order::ConfirmUser { name } => Self::to(Act::AddressConfirmed, name),
+            Order::ShowCodes { name } => Self::to(Act::CodesShown, name),
+            Order::Invite { standing, note, .. } => {
+                Self::new(Act::InvitationMade, format!("{}, for: {note}", role(*standing)))
+            }
+            Order::InviteFirst => Self::new(Act::InvitationMade, "the first account's".to_owned()),
+            Order::RevokeInvitation { id } => Self::new(Act::InvitationRevoked, format!("invitation {id}")),
+            Order::ListUsers
+            | Order::ShowUser { .. }
+            | Order::ListInvitations
+            | Order::Probe
+            | Order::ListChores
+            | Order::RunChore { .. } => return None,
+        })
+    }
+
+    /// The event to tell of.
+    pub fn event(&self) -> Event<'_> {
+        Event {
+            name: self.name.as_deref(),
+            why: self.what.as_deref(),
+            ..Event::by_operator(self.act)
+        }
+    }
+
+    fn to(act: Act, name: &str) -> Self {
+        Self {
+            act,
+            name: Some(name.to_owned()),
+            what: None,
+        }
+    }
+
+    const fn new(act: Act, what: String) -> Self {
+        Self {
+            act,
+            name: None,
+            what: Some(what),
+        }
+    }
+
+    fn being(self, standing: Standing) -> Self {
+        Self {
+            what: Some(role(standing).to_owned()),
+            ..self
+        }
+    }
+}
+
+const fn role(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Member => "member",
+        Standing::Admin => "administrator",
+    }
+}

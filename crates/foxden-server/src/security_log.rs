@@ -1,0 +1,174 @@
+//! The security log: one line of CEF (Common Event Format) for each thing that a security officer asks about.
+//!
+//! A request never waits for it. What happens is put into a bounded queue; one thread takes it out and writes. What
+//! finds the queue full, or cannot be written, is counted, and a line says how much is missing.
+//!
+//! - [`signature`]: the table of what is written, which `docs/security-log.md` shows
+//! - [`cef`]: how a line is spelled
+//! - [`fold`]: equal refusals become one line with a count
+//! - [`writer`]: the thread
+//! - [`target`]: files, standard output, syslog
+
+mod cef;
+mod fold;
+mod signature;
+mod target;
+mod writer;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_model::Clock;
+
+use crate::config::security_log::Place;
+use cef::Line;
+use target::Target;
+use writer::Writer;
+
+/// How long whoever ends waits for what is not written yet.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// Events that wait to be written.
+const QUEUE: usize = 1024;
+/// How often the writer looks whether counts are to be told.
+const PULSE: Duration = Duration::from_secs(1);
+/// Characters of a name that are kept; no address is longer.
+const NAME: usize = 256;
+/// Characters of a reason or a path that are kept.
+const TEXT: usize = 500;
+
+/// Where security events go. Cheap to clone.
+#[derive(Clone)]
+pub struct SecurityLog(Option<Arc<Inside>>);
+
+struct Inside {
+    queue: SyncSender<Order>,
+    /// Events that found the queue full, until the writer says so.
+    missed: Arc<AtomicU64>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What the writer is asked.
+enum Order {
+    /// Write this, or count it.
+    Write(Box<Record>),
+    /// Write whatever waits, and say when it is done.
+    Flush(SyncSender<()>),
+}
+
+/// An event that outlives its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Record {
+    /// In milliseconds.
+    time: i64,
+    what: What,
+    door: Door,
+    from: Option<IpAddr>,
+    name: Option<String>,
+    account: Option<String>,
+    why: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+}
+
+impl SecurityLog {
+    /// A log that is written nowhere.
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Opens the log; `host` is the name that this server goes by. A file that cannot be written is an error. A syslog that
+    /// is away is not: it may come back.
+    pub fn open(place: &Place, host: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let Some(target) = Target::open(place, host)? else {
+            return Ok(Self::none());
+        };
+        let (queue, orders) = sync_channel(QUEUE);
+        let missed = Arc::default();
+        let writer = Writer::new(target, host, Arc::clone(&missed), Arc::clone(&clock));
+        // One more thread, and nothing that a request awaits: files and pipes have no other way that cannot block.
+        thread::Builder::new()
+            .name("security-log".to_owned())
+            .spawn(move || run(writer, &orders))?;
+        Ok(Self(Some(Arc::new(Inside { queue, missed, clock }))))
+    }
+
+    /// Whoever is to be told of events.
+    pub fn witness(&self) -> Witness {
+        match self.0.clone() {
+            Some(inside) => Witness::new(move |event| inside.take(event)),
+            None => Witness::default(),
+        }
+    }
+
+    /// Tells of an event.
+    pub fn tell(&self, event: &Event<'_>) {
+        if let Some(inside) = &self.0 {
+            inside.take(event);
+        }
+    }
+
+    /// Waits until what was told so far is written, but no longer than that. Whether it is.
+    pub fn flush(&self, patience: Duration) -> bool {
+        let Some(inside) = &self.0 else { return true };
+        let (done, is_done) = sync_channel(1);
+        // A full queue means a target that does not keep up: it is not waited for.
+        inside.queue.try_send(Order::Flush(done)).is_ok() && is_done.recv_timeout(patience).is_ok()
+    }
+}
+
+impl Inside {
+    fn take(&self, event: &Event<'_>) {
+        let record = Record::of(event, self.clock.millis());
+        if self.queue.try_send(Order::Write(Box::new(record))).is_err() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Record {
+    fn of(event: &Event<'_>, time: i64) -> Self {
+        let request = event.request;
+        Self {
+            time,
+            what: event.what,
+            door: event.door,
+            from: event.from.map(|address| address.to_canonical()),
+            name: event.name.map(|name| cut(name, NAME)),
+            account: event.account.map(|account| account.to_string()),
+            why: event.why.map(|why| cut(why, TEXT)),
+            method: request.map(|asked| cut(asked.method, NAME)),
+            path: request.map(|asked| cut(asked.path.split('?').next().unwrap_or_default(), TEXT)),
+        }
+    }
+}
+
+/// The beginning of a text; a mark says that there was more.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn run(mut writer: Writer, orders: &Receiver<Order>) {
+    loop {
+        match orders.recv_timeout(PULSE) {
+            Ok(Order::Write(record)) => writer.take(&record),
+            Ok(Order::Flush(done)) => {
+                writer.finish();
+                // Nobody waits any more: that is theirs to know.
+                let _ = done.try_send(());
+            }
+            Err(RecvTimeoutError::Timeout) => writer.tidy(),
+            Err(RecvTimeoutError::Disconnected) => return writer.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

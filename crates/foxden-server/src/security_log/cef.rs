@@ -1,0 +1,163 @@
+//! How a line is spelled: `CEF:0|Foxden|foxden|version|id|name|severity|key=value key=value`.
+//!
+//! Names, reasons and paths are what strangers wrote. A line break ends no line here, an equals sign begins no key, and
+//! what a terminal obeys or a reader does not see is written as `\u` and its number.
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use super::Record;
+use super::signature::{LINES_MISSING, Signature};
+use crate::version::VERSION;
+
+/// A line, without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// The line.
+    pub(super) text: String,
+    /// From 0 to 10.
+    pub(super) severity: u8,
+    /// In milliseconds.
+    pub(super) time: i64,
+}
+
+/// How often something happened beyond the first time, and between when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeats {
+    pub(super) count: u64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Line {
+    /// The line for something that happened, once or more often.
+    pub(super) fn of(record: &Record, repeats: Option<Repeats>, host: &str) -> Self {
+        let signature = Signature::of(record.what);
+        let time = repeats.map_or(record.time, |repeats| repeats.last);
+        let mut line = Self::begin(signature, host, time);
+        line.add("cs1Label", "door");
+        line.add("cs1", record.door);
+        match record.from {
+            Some(IpAddr::V4(address)) => line.add("src", address),
+            // The format's `src` is of IPv4 alone.
+            Some(IpAddr::V6(address)) => {
+                line.add("c6a2Label", "Source IPv6 Address");
+                line.add("c6a2", address);
+            }
+            None => {}
+        }
+        let (name, id) = match record.what {
+            foxden_accounts::security::What::Operator(_) => {
+                line.add("suser", "operator");
+                ("duser", "duid")
+            }
+            _ => ("suser", "suid"),
+        };
+        line.add_text(name, record.name.as_deref());
+        line.add_text(id, record.account.as_deref());
+        line.add_text("reason", record.why.as_deref());
+        line.add_text("requestMethod", record.method.as_deref());
+        line.add_text("request", record.path.as_deref());
+        if let Some(repeats) = repeats {
+            line.add("cnt", repeats.count);
+            line.add("start", repeats.first);
+            line.add("end", repeats.last);
+        }
+        line
+    }
+
+    /// The line that says how many are missing, and why.
+    pub(super) fn missing(count: u64, why: &str, host: &str, time: i64) -> Self {
+        let mut line = Self::begin(LINES_MISSING, host, time);
+        line.add("reason", why);
+        line.add("cnt", count);
+        line
+    }
+
+    fn begin(signature: Signature, host: &str, time: i64) -> Self {
+        let mut line = Self {
+            text: String::with_capacity(400),
+            severity: signature.severity,
+            time,
+        };
+        let _ = write!(
+            line.text,
+            "CEF:0|Foxden|foxden|{}|{}|{}|{}|rt={time}",
+            Header(VERSION.version),
+            signature.id,
+            Header(signature.name),
+            signature.severity
+        );
+        line.add("dvchost", host);
+        line.add("act", signature.act);
+        line.add("outcome", signature.outcome.word());
+        line
+    }
+
+    fn add_text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.add(key, value);
+        }
+    }
+
+    fn add(&mut self, key: &str, value: impl fmt::Display) {
+        let _ = write!(self.text, " {key}={}", Value(&value.to_string()));
+    }
+}
+
+/// A text as it stands between pipes.
+struct Header<'a>(&'a str);
+
+impl fmt::Display for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\\' | '|' => write!(f, "\\{character}")?,
+                // Nothing else is escaped there, and a header has one line.
+                character if is_odd(character) => f.write_char(' ')?,
+                character => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text as it stands after a key.
+struct Value<'a>(&'a str);
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\\' | '=' => write!(f, "\\{character}")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                character if is_odd(character) => write!(f, "\\\\u{:04x}", u32::from(character))?,
+                character => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Characters that a terminal obeys, that end a line for some programs, or that turn the direction of what follows.
+fn is_odd(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_escaped_where_they_stand() {
+        assert_eq!(Header("a|b\\c=d\ne").to_string(), "a\\|b\\\\c=d e");
+        assert_eq!(
+            Value("a|b\\c=d\ne\r\0\u{202e}f\u{2028}").to_string(),
+            "a|b\\\\c\\=d\\ne\\r\\\\u0000\\\\u202ef\\\\u2028"
+        );
+    }
+}

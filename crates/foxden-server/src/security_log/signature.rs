@@ -1,0 +1,124 @@
+//! The table of what is written: signature ids, names, how severe it is.
+
+use foxden_accounts::security::{Act, What};
+
+/// What a line says of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Signature {
+    /// Never changes and is never used again.
+    pub(super) id: u16,
+    /// In words.
+    pub(super) name: &'static str,
+    /// From 0, of no weight, to 10.
+    pub(super) severity: u8,
+    /// The word for programs, in `act`.
+    pub(super) act: &'static str,
+    /// What became of it, in `outcome`.
+    pub(super) outcome: Outcome,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    Failure,
+}
+
+/// What says that lines are missing.
+pub(super) const LINES_MISSING: Signature = failure(901, "Lines of this log are missing", 7, "lines-missing");
+
+const fn success(id: u16, name: &'static str, severity: u8, act: &'static str) -> Signature {
+    Signature {
+        id,
+        name,
+        severity,
+        act,
+        outcome: Outcome::Success,
+    }
+}
+
+const fn failure(id: u16, name: &'static str, severity: u8, act: &'static str) -> Signature {
+    Signature {
+        id,
+        name,
+        severity,
+        act,
+        outcome: Outcome::Failure,
+    }
+}
+
+impl Signature {
+    /// What a line about this says of its kind.
+    pub(super) const fn of(what: What) -> Self {
+        match what {
+            What::LoginFailed => failure(101, "Log-in failed", 4, "login"),
+            What::LoginLocked => failure(102, "Log-in locked after too many failures", 6, "login-locked"),
+            What::AccountCreated => success(201, "Account created", 3, "account-create"),
+            What::AccountDeleted => success(202, "Account deleted", 5, "account-delete"),
+            What::PasswordChanged => success(203, "Password changed", 4, "password-change"),
+            What::PasswordReset => success(204, "Password reset", 5, "password-reset"),
+            What::ResetAsked => success(205, "Password reset asked for", 3, "password-reset-ask"),
+            What::AddressChanged => success(206, "Address changed", 5, "address-change"),
+            What::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
+            What::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),
+            What::StorageRefused => failure(402, "Token refused by storage", 3, "storage"),
+            What::Operator(act) => Self::of_operator(act),
+        }
+    }
+
+    const fn of_operator(act: Act) -> Self {
+        match act {
+            Act::AccountAdded => success(501, "Operator added an account", 4, "operator-account-add"),
+            Act::AccountRemoved => success(502, "Operator removed an account", 6, "operator-account-remove"),
+            Act::AccountDisabled => success(
+                503,
+                "Operator switched an account off",
+                5,
+                "operator-account-disable",
+            ),
+            Act::AccountEnabled => success(
+                504,
+                "Operator switched an account on",
+                4,
+                "operator-account-enable",
+            ),
+            Act::RoleChanged => success(505, "Operator changed a role", 7, "operator-role-change"),
+            Act::AddressConfirmed => success(
+                506,
+                "Operator confirmed an address",
+                4,
+                "operator-address-confirm",
+            ),
+            Act::PasswordLinkMade => success(
+                507,
+                "Operator made a set-password link",
+                6,
+                "operator-password-link",
+            ),
+            Act::CodesShown => success(508, "Operator looked at waiting codes", 6, "operator-codes-show"),
+            Act::InvitationMade => success(509, "Operator made an invitation", 4, "operator-invite"),
+            Act::InvitationRevoked => success(
+                510,
+                "Operator took an invitation back",
+                3,
+                "operator-invite-revoke",
+            ),
+            Act::NodeChanged => success(511, "Operator changed a node", 5, "operator-node-change"),
+            Act::UserMoved => success(512, "Operator moved a user", 5, "operator-user-move"),
+        }
+    }
+
+    /// Whether equal ones become one line: those that a device left alone repeats for ever.
+    pub(super) fn is_folded(&self) -> bool {
+        self.outcome == Outcome::Failure || self.id == 205
+    }
+}
+
+impl Outcome {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Where lines go: a file, standard output, or a syslog, here or elsewhere.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{ToSocketAddrs, UdpSocket};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::cef::Line;
+use crate::config::security_log::Place;
+use crate::log::Utc;
+
+/// For the user who runs the server alone: the lines name people.
+const PRIVATE: u32 = 0o600;
+/// How long a syslog of this machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the address of a syslog elsewhere is believed.
+const BELIEVED: Duration = Duration::from_secs(300);
+/// What syslog calls messages about who may do what, `authpriv`.
+const FACILITY: u8 = 10;
+
+/// Where lines go.
+pub(super) enum Target {
+    Stdout,
+    File(Appended),
+    Local(Local),
+    Udp(Udp),
+}
+
+/// A file that lines are added to. It may be moved away and is then made anew.
+pub(super) struct Appended {
+    path: PathBuf,
+    file: File,
+}
+
+/// The syslog of this machine.
+pub(super) struct Local {
+    path: PathBuf,
+    socket: Option<UnixDatagram>,
+}
+
+/// A syslog elsewhere.
+pub(super) struct Udp {
+    /// Host and port.
+    to: String,
+    host: String,
+    socket: Option<(UdpSocket, Instant)>,
+}
+
+impl Target {
+    /// Opens it; `None` where nothing is to be written.
+    pub(super) fn open(place: &Place, host: &str) -> anyhow::Result<Option<Self>> {
+        Ok(Some(match place {
+            Place::Nowhere => return Ok(None),
+            Place::Stdout => Self::Stdout,
+            Place::File(path) => {
+                let file = open(path).with_context(|| format!("cannot write {}", path.display()))?;
+                let path = path.clone();
+                Self::File(Appended { path, file })
+            }
+            Place::Local(path) => Self::Local(Local {
+                path: path.clone(),
+                socket: None,
+            }),
+            Place::Udp(to) => Self::Udp(Udp {
+                to: to.clone(),
+                host: host.to_owned(),
+                socket: None,
+            }),
+        }))
+    }
+
+    /// Writes one line.
+    pub(super) fn write(&mut self, line: &Line) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                // In one piece, so that it stands alone beside what else is written there.
+                stdout.write_all(format!("{}\n", line.text).as_bytes())?;
+                stdout.flush()
+            }
+            Self::File(file) => file.write(line),
+            Self::Local(syslog) => syslog.write(line),
+            Self::Udp(syslog) => syslog.write(line),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(PRIVATE)
+        .open(path)
+}
+
+impl Appended {
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        if !self.is_in_place()? {
+            self.file = open(&self.path)?;
+        }
+        self.file.write_all(format!("{}\n", line.text).as_bytes())
+    }
+
+    /// Whether the path still leads to the file that is open.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let open = self.file.metadata()?;
+        let there = fs::metadata(&self.path);
+        Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
+    }
+}
+
+impl Local {
+    /// Spelled as the C library does, which is what the socket's readers expect.
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let text = format!(
+            "<{}>{} foxden[{}]: {}",
+            priority(line.severity),
+            Old(line.time),
+            std::process::id(),
+            line.text
+        );
+        // A syslog that was started anew has another socket.
+        if let Some(socket) = &self.socket
+            && socket.send(text.as_bytes()).is_ok()
+        {
+            return Ok(());
+        }
+        self.socket = None;
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(&self.path)?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.send(text.as_bytes())?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+}
+
+impl Udp {
+    /// Spelled as RFC 5424 has it.
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let text = format!(
+            "<{}>1 {} {} foxden {} - - {}",
+            priority(line.severity),
+            Utc(line.time),
+            if self.host.is_empty() { "-" } else { &self.host },
+            std::process::id(),
+            line.text
+        );
+        let sent = self.socket().and_then(|socket| socket.send(text.as_bytes()));
+        if sent.is_err() {
+            self.socket = None;
+        }
+        sent.map(|_| ())
+    }
+
+    fn socket(&mut self) -> io::Result<&UdpSocket> {
+        let known = self.socket.take();
+        let known = known.filter(|(_, since)| since.elapsed() < BELIEVED);
+        let found = match known {
+            Some(found) => found,
+            None => (connect(&self.to)?, Instant::now()),
+        };
+        Ok(&self.socket.insert(found).0)
+    }
+}
+
+fn connect(to: &str) -> io::Result<UdpSocket> {
+    let address = to.to_socket_addrs()?.next();
+    let address = address.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such host"))?;
+    let socket = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+/// Facility and severity in one number, as syslog has them.
+fn priority(severity: u8) -> u8 {
+    let level = match severity {
+        0..=3 => 6,
+        4 | 5 => 5,
+        6 | 7 => 4,
+        _ => 3,
+    };
+    FACILITY * 8 + level
+}
+
+/// A time as the old syslog format has it.
+struct Old(i64);
+
+impl std::fmt::Display for Old {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let utc = Utc(self.0).to_string();
+        let number = |range| {
+            utc.get(range)
+                .and_then(|digits: &str| digits.parse::<usize>().ok())
+        };
+        let month = number(5..7).and_then(|month| MONTHS.get(month - 1));
+        write!(
+            f,
+            "{} {:2} {}",
+            month.unwrap_or(&"Jan"),
+            number(8..10).unwrap_or(1),
+            utc.get(11..19).unwrap_or("00:00:00")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_weights_are_spelled_as_syslog_has_them() {
+        assert_eq!(Old(1_763_690_000_000).to_string(), "Nov 21 01:53:20");
+        assert_eq!(Old(1_762_000_000_000).to_string(), "Nov  1 12:26:40");
+        assert_eq!([0, 4, 7, 10].map(priority), [86, 85, 84, 83]);
+    }
+}

@@ -1,0 +1,221 @@
+//! What stands in the log, read by a parser that knows nothing of the writer.
+
+mod parser;
+mod places;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+
+use foxden_accounts::AccountId;
+use foxden_accounts::security::Act;
+use foxden_model::ManualClock;
+use proptest::prelude::*;
+
+use super::*;
+use parser::{Parsed, parse};
+
+const NOW: i64 = 1_763_690_000_000;
+
+/// A log in a file of its own, in a folder that goes with it.
+struct Lab {
+    folder: PathBuf,
+    clock: Arc<ManualClock>,
+    log: SecurityLog,
+}
+
+impl Lab {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("foxden-security-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let clock = Arc::new(ManualClock::at_millis(NOW));
+        let place = Place::File(folder.join("log"));
+        let log = SecurityLog::open(&place, "sync.example.org", Arc::clone(&clock) as _).unwrap();
+        Self { folder, clock, log }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// All that stands in the file once everything is written.
+    fn text(&self) -> String {
+        assert!(self.log.flush(Duration::from_secs(30)));
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Parsed> {
+        self.text().lines().map(|line| parse(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn failure(name: &str) -> Event<'_> {
+    let from = Some("192.0.2.1".parse().unwrap());
+    Event::new(What::LoginFailed, Door::Basic, from).about(name)
+}
+
+#[test]
+fn a_line_says_who_from_where_by_which_door_and_why() {
+    let lab = Lab::new();
+    let event = failure("ann@example.org")
+        .of(AccountId([0xab; 16]))
+        .at("GET", "/1.1/ann/info/collections?x=y")
+        .because("the password is wrong");
+    lab.log.witness().tell(&event);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        lab.text(),
+        format!(
+            "CEF:0|Foxden|foxden|{version}|101|Log-in failed|4|rt=1763690000000 dvchost=sync.example.org act=login \
+             outcome=failure cs1Label=door cs1=basic src=192.0.2.1 suser=ann@example.org \
+             suid=abababababababababababababababab reason=the password is wrong requestMethod=GET \
+             request=/1.1/ann/info/collections\n"
+        )
+    );
+}
+
+#[test]
+fn an_operator_acts_upon_somebody() {
+    let lab = Lab::new();
+    lab.log.tell(
+        &Event::by_operator(Act::RoleChanged)
+            .about("ann")
+            .because("administrator"),
+    );
+    let lines = lab.lines();
+    assert_eq!(lines[0].id, "505");
+    assert_eq!(lines[0].get("suser"), Some("operator"));
+    assert_eq!(lines[0].get("duser"), Some("ann"));
+    assert_eq!(lines[0].get("reason"), Some("administrator"));
+    assert_eq!(lines[0].get("src"), None);
+}
+
+#[test]
+fn an_address_of_ipv6_has_a_key_of_its_own() {
+    let lab = Lab::new();
+    for address in ["2001:db8::1", "::ffff:192.0.2.7"] {
+        let from = Some(address.parse().unwrap());
+        lab.log
+            .tell(&Event::new(What::AccountCreated, Door::Accounts, from));
+    }
+    let lines = lab.lines();
+    assert_eq!(lines[0].get("c6a2"), Some("2001:db8::1"));
+    assert_eq!(lines[0].get("c6a2Label"), Some("Source IPv6 Address"));
+    assert_eq!(lines[1].get("src"), Some("192.0.2.7"));
+}
+
+#[test]
+fn equal_refusals_become_one_line() {
+    let lab = Lab::new();
+    for second in 0..100 {
+        lab.clock.set_millis(NOW + second * 1000);
+        lab.log.tell(&failure("ann"));
+        lab.log
+            .tell(&Event::new(What::PasswordChanged, Door::Accounts, None).about("ann"));
+    }
+    let lines = lab.lines();
+    let (changes, failures): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.id == "203");
+    assert_eq!((changes.len(), failures.len()), (100, 2));
+    assert_eq!(failures[0].get("cnt"), None);
+    assert_eq!(failures[1].get("cnt"), Some("99"));
+    assert_eq!(failures[1].get("start"), Some("1763690001000"));
+    assert_eq!(failures[1].get("end"), Some("1763690099000"));
+    assert_eq!(failures[1].get("rt"), failures[1].get("end"));
+}
+
+/// Whoever makes each refusal differ fills the disk no faster.
+#[test]
+fn refusals_that_differ_have_a_bound() {
+    let lab = Lab::new();
+    for number in 0..2000 {
+        lab.log.tell(&failure(&number.to_string()));
+        // The queue holds half of these.
+        if number % 500 == 0 {
+            assert!(lab.log.flush(Duration::from_secs(30)));
+        }
+    }
+    let lines = lab.lines();
+    assert_eq!(lines.iter().filter(|line| line.id == "101").count(), 600);
+    let missing = lines
+        .iter()
+        .filter(|line| line.get("reason") == Some("too many refusals in a minute"));
+    let missing: u32 = missing
+        .map(|line| line.get("cnt").unwrap().parse::<u32>().unwrap())
+        .sum();
+    assert_eq!(missing, 1400);
+}
+
+/// Characters that break lines, keys, terminals or reading.
+fn hostile() -> impl Strategy<Value = String> {
+    let odd = prop_oneof![
+        Just('\n'),
+        Just('\r'),
+        Just('|'),
+        Just('\\'),
+        Just('='),
+        Just('\0'),
+        Just('\t'),
+        Just(' '),
+        Just('"'),
+        Just('\u{1b}'),
+        Just('\u{7f}'),
+        Just('\u{85}'),
+        Just('\u{200f}'),
+        Just('\u{202e}'),
+        Just('\u{2028}'),
+        Just('\u{feff}'),
+        Just('é'),
+        Just('n'),
+        Just('r'),
+        Just('u'),
+        any::<char>(),
+    ];
+    prop::collection::vec(odd, 0..400).prop_map(|characters| characters.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever strangers write: one line, the same keys, and each value reads as it was, but for what nobody may see.
+    #[test]
+    fn hostile_texts_stay_where_they_are(name in hostile(), why in hostile(), path in hostile()) {
+        let event = failure(&name).because(&why).at("GET", &path);
+        let record = Record::of(&event, NOW);
+        let line = Line::of(&record, None, "sync.example.org").text;
+        let is_plain = |c: char| !c.is_control() && !"\u{200f}\u{202e}\u{2028}\u{feff}".contains(c);
+        prop_assert!(line.chars().all(is_plain), "{line:?}");
+        prop_assert!(line.chars().count() < 12_000);
+
+        let parsed = parse(&line).unwrap();
+        let keys: Vec<&str> = parsed.fields.iter().map(|(key, _)| key.as_str()).collect();
+        let mut expected = vec!["rt", "dvchost", "act", "outcome", "cs1Label", "cs1", "src"];
+        let path = path.split('?').next().unwrap();
+        for (key, text) in [("suser", name.as_str()), ("reason", &why), ("requestMethod", "GET"), ("request", path)] {
+            if text.is_empty() {
+                continue;
+            }
+            expected.push(key);
+            let most = if key == "suser" { 256 } else { 500 };
+            prop_assert_eq!(parsed.get(key).unwrap(), parser::seen(text, most), "{}", key);
+        }
+        prop_assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn a_hostile_host_stays_where_it_is(host in hostile()) {
+        let line = Line::missing(7, "x", &host, NOW).text;
+        let parsed = parse(&line).unwrap();
+        prop_assert_eq!(parsed.get("dvchost").unwrap_or_default(), parser::seen(&host, 500));
+        prop_assert_eq!(parsed.get("cnt"), Some("7"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Where lines go: files that are moved away, a syslog of this machine, one elsewhere, and targets that are away.
+
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn created(name: &str) -> Event<'_> {
+    Event::new(What::AccountCreated, Door::UserApi, None).about(name)
+}
+
+/// Tells of it and waits until it is written.
+fn tell(log: &SecurityLog, event: &Event<'_>) {
+    log.tell(event);
+    assert!(log.flush(PATIENCE));
+}
+
+#[test]
+fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
+    let lab = Lab::new();
+    tell(&lab.log, &created("ann"));
+    let mode = fs::metadata(lab.file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let moved = lab.folder.join("log.1");
+    fs::rename(lab.file(), &moved).unwrap();
+    tell(&lab.log, &created("bea"));
+    assert!(fs::read_to_string(&moved).unwrap().contains("suser=ann"));
+    let text = fs::read_to_string(lab.file()).unwrap();
+    assert!(text.contains("suser=bea") && !text.contains("suser=ann"));
+    // Somebody else's lines stay.
+    fs::write(lab.file(), "before\n").unwrap();
+    tell(&lab.log, &created("cid"));
+    assert!(
+        fs::read_to_string(lab.file())
+            .unwrap()
+            .starts_with("before\nCEF:0|")
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_at_once() {
+    let lab = Lab::new();
+    let place = Place::File(lab.folder.join("no/folder/log"));
+    let clock = Arc::new(ManualClock::at_millis(NOW));
+    let opened = SecurityLog::open(&place, "", clock);
+    assert!(opened.is_err_and(|error| error.to_string().contains("no/folder/log")));
+}
+
+#[test]
+fn a_folder_that_goes_away_costs_lines_and_they_are_counted() {
+    let lab = Lab::new();
+    tell(&lab.log, &created("ann"));
+    fs::remove_dir_all(&lab.folder).unwrap();
+    for name in ["bea", "cid", "dan"] {
+        tell(&lab.log, &created(name));
+    }
+    fs::create_dir_all(&lab.folder).unwrap();
+    tell(&lab.log, &created("eve"));
+    let lines = lab.lines();
+    assert!(lines.iter().any(|line| line.id == "901"));
+    let missing = lines.iter().filter(|line| line.id == "901");
+    let missing: usize = missing
+        .map(|line| line.get("cnt").unwrap().parse::<usize>().unwrap())
+        .sum();
+    let told = lines.iter().filter(|line| line.id == "201").count();
+    assert_eq!(missing + told, 4);
+}
+
+#[test]
+fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
+    let lab = Lab::new();
+    let path = lab.folder.join("syslog");
+    let clock = Arc::new(ManualClock::at_millis(NOW));
+    // It need not be there when the server starts.
+    let log = SecurityLog::open(&Place::Local(path.clone()), "sync.example.org", clock).unwrap();
+    tell(&log, &created("ann"));
+    for name in ["bea", "cid"] {
+        let _ = fs::remove_file(&path);
+        let syslog = UnixDatagram::bind(&path).unwrap();
+        syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+        tell(&log, &created(name));
+        let text = heard(|buffer| syslog.recv(buffer).unwrap());
+        if name == "bea" {
+            // What was lost before is said first.
+            assert_eq!(parse(after_header(&text)).unwrap().id, "901");
+            tell(&log, &created(name));
+        }
+        let text = if name == "bea" {
+            heard(|buffer| syslog.recv(buffer).unwrap())
+        } else {
+            text
+        };
+        let header = format!("<86>Nov 21 01:53:20 foxden[{}]: ", std::process::id());
+        let line = text.strip_prefix(&header).unwrap();
+        assert_eq!(parse(line).unwrap().get("suser"), Some(name));
+    }
+}
+
+/// A target that does not keep up makes nobody wait; lines say how much is missing.
+#[test]
+fn what_is_lost_is_counted() {
+    const TOLD: u64 = 20_000;
+    let lab = Lab::new();
+    let path = lab.folder.join("syslog");
+    let syslog = UnixDatagram::bind(&path).unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    let clock = Arc::clone(&lab.clock) as _;
+    let log = SecurityLog::open(&Place::Local(path), "sync.example.org", clock).unwrap();
+    // Nobody reads meanwhile, so the socket is full after a few.
+    for number in 0..TOLD {
+        log.tell(&created(&number.to_string()));
+    }
+    let (mut written, mut missing) = (0, 0);
+    while written + missing < TOLD {
+        let text = heard(|buffer| syslog.recv(buffer).unwrap());
+        let line = parse(after_header(&text)).unwrap();
+        match line.id.as_str() {
+            "901" => missing += line.get("cnt").unwrap().parse::<u64>().unwrap(),
+            _ => written += 1,
+        }
+    }
+    assert_eq!(written + missing, TOLD);
+    assert!(missing > 0, "the queue is shorter than that");
+}
+
+#[test]
+fn a_syslog_elsewhere_hears() {
+    let syslog = UdpSocket::bind("127.0.0.1:0").unwrap();
+    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    let place = Place::Udp(syslog.local_addr().unwrap().to_string());
+    let clock = Arc::new(ManualClock::at_millis(NOW));
+    let log = SecurityLog::open(&place, "sync.example.org", clock).unwrap();
+    tell(&log, &Event::by_operator(Act::AccountRemoved).about("a\nb"));
+    let text = heard(|buffer| syslog.recv(buffer).unwrap());
+    let header = format!(
+        "<84>1 2025-11-21T01:53:20.000Z sync.example.org foxden {} - - ",
+        std::process::id()
+    );
+    let line = text.strip_prefix(&header).unwrap();
+    assert_eq!(parse(line).unwrap().get("duser"), Some("a\nb"));
+    assert!(!text.contains('\n'));
+}
+
+#[test]
+fn no_target_is_silent() {
+    let clock = Arc::new(ManualClock::at_millis(NOW));
+    let log = SecurityLog::open(&Place::Nowhere, "", clock).unwrap();
+    log.witness().tell(&created("ann"));
+    assert!(log.flush(Duration::ZERO));
+}
+
+fn heard(receive: impl FnOnce(&mut [u8]) -> usize) -> String {
+    let mut buffer = [0; 9000];
+    let length = receive(&mut buffer);
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+fn after_header(text: &str) -> &str {
+    &text[text.find("CEF:0").unwrap()..]
+}

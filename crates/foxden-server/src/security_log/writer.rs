@@ -1,0 +1,128 @@
+//! The thread that writes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use foxden_model::Clock;
+
+use super::cef::Repeats;
+use super::fold::{Fold, Verdict};
+use super::signature::Signature;
+use super::{Line, Record, Target};
+
+/// How long a target that is away is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Takes what happened, and writes it.
+pub(super) struct Writer {
+    target: Target,
+    host: String,
+    clock: Arc<dyn Clock>,
+    fold: Fold,
+    /// Events that found the queue full.
+    missed: Arc<AtomicU64>,
+    /// Refusals that were too many.
+    too_many: u64,
+    /// Lines that the target did not take.
+    unwritten: u64,
+    /// When the target was last tried in vain.
+    failed_at: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(target: Target, host: &str, missed: Arc<AtomicU64>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            target,
+            host: host.to_owned(),
+            clock,
+            fold: Fold::default(),
+            missed,
+            too_many: 0,
+            unwritten: 0,
+            failed_at: None,
+        }
+    }
+
+    /// Writes an event, or counts it.
+    pub(super) fn take(&mut self, record: &Record) {
+        self.tidy();
+        if Signature::of(record.what).is_folded() {
+            match self.fold.take(record) {
+                Verdict::Write => {}
+                Verdict::Counted => return,
+                Verdict::TooMany => {
+                    self.too_many += 1;
+                    return;
+                }
+            }
+        }
+        let line = Line::of(record, None, &self.host);
+        self.write(&line);
+    }
+
+    /// Closes windows, and says what is missing. Refusals that were too many are told when their minute is over, so that a
+    /// flood does not bring one such line with each of its own.
+    pub(super) fn tidy(&mut self) {
+        let now = self.clock.millis();
+        while let Some((record, repeats)) = self.fold.close(now) {
+            self.tell_repeats(&record, repeats);
+        }
+        let is_calm = self.fold.is_calm(now);
+        self.tell_missing(now, is_calm);
+    }
+
+    /// Writes all that is counted but not told.
+    pub(super) fn finish(&mut self) {
+        while let Some((record, repeats)) = self.fold.close_oldest() {
+            self.tell_repeats(&record, repeats);
+        }
+        self.failed_at = None;
+        self.tell_missing(self.clock.millis(), true);
+    }
+
+    fn tell_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
+        if repeats.is_some() {
+            let line = Line::of(record, repeats, &self.host);
+            self.write(&line);
+        }
+    }
+
+    fn tell_missing(&mut self, now: i64, with_too_many: bool) {
+        let may_try = self.failed_at.is_none_or(|since| since.elapsed() >= RETRY);
+        if self.unwritten > 0 && may_try {
+            let line = Line::missing(self.unwritten, "the target did not take them", &self.host, now);
+            match self.target.write(&line) {
+                Ok(()) => {
+                    let missing = std::mem::take(&mut self.unwritten);
+                    tracing::info!("the security log is written again; {missing} lines are missing");
+                }
+                Err(_) => self.failed_at = Some(Instant::now()),
+            }
+        }
+        let missed = self.missed.swap(0, Ordering::Relaxed);
+        if missed > 0 {
+            tracing::warn!("{missed} security events found the queue full");
+            let line = Line::missing(missed, "the queue was full", &self.host, now);
+            self.write(&line);
+        }
+        if with_too_many && self.too_many > 0 {
+            let too_many = std::mem::take(&mut self.too_many);
+            let line = Line::missing(too_many, "too many refusals in a minute", &self.host, now);
+            self.write(&line);
+        }
+    }
+
+    /// While the target is away, lines are only counted, but for one attempt a second: the queue must not fill meanwhile.
+    fn write(&mut self, line: &Line) {
+        if self.unwritten > 0 {
+            self.unwritten += 1;
+            return;
+        }
+        if let Err(error) = self.target.write(line) {
+            tracing::warn!("the security log cannot be written: {error}");
+            self.unwritten = 1;
+            self.failed_at = Some(Instant::now());
+        }
+    }
+}
