@@ -164,7 +164,7 @@ impl World {
                     .expect("a database in memory"),
                 clock: Arc::clone(&clock),
                 chance: Arc::clone(&chance) as _,
-                node: site.public_url.base(),
+                nodes: foxden_accounts::Nodes::Own(site.public_url.base()),
                 options: Options {
                     sign_up: Some(SignUp::Open),
                     cost: CHEAP,

@@ -7,6 +7,7 @@ use foxden_sql::{SqlError, Tx};
 use crate::address::{Address, short};
 use crate::limits::{Counted, Network};
 use crate::register::account::{AccountRow, Verifier};
+use crate::register::store::Closing;
 use crate::register::{account, invitation, store, token};
 use crate::security::{Event, What};
 use crate::verifier::Recipe;
@@ -146,6 +147,7 @@ impl Accounts {
         }
         let signed_in = self.sign_in(&tx, &row, &proof, new.wants_keys, visitor).await?;
         self.note(&tx, row.uid, "created", visitor).await?;
+        let _changed = self.credentials_change(&tx, row.uid).await?;
         tx.commit().await?;
         let created = Event::by(visitor, What::AccountCreated);
         self.tell(&created.about(&row.address).of(row.uid));
@@ -273,24 +275,38 @@ impl Accounts {
         }
     }
 
+    /// What an account's stores are filed under.
+    pub(crate) fn store_name(&self, uid: AccountId) -> String {
+        format!("{uid}@{}", self.issuer())
+    }
+
     /// Removes the account, all its rows and its stores' rows in one step, and writes the stores down to be emptied.
     pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, AccountError> {
         let now = self.millis();
         let last_expiry = now + i64::from(self.0.options.token_seconds) * 1000 + LATE_MILLIS;
-        let email = format!("{uid}@{}", self.issuer());
+        let email = self.store_name(uid);
         let mut stores = Vec::new();
         let tx = self.0.database.begin().await?;
-        loop {
-            let page = store::of(&tx, self.0.settings.service, &email).await?;
-            if page.is_empty() {
-                break;
-            }
-            for row in page {
-                store::delete(&tx, &row).await?;
-                store::close(&tx, row.uid, true, now, last_expiry).await?;
-                stores.push(row.uid);
+        for service in [self.0.settings.service, self.0.settings.legacy] {
+            loop {
+                let page = store::of(&tx, service, &email).await?;
+                if page.is_empty() {
+                    break;
+                }
+                for row in page {
+                    store::delete(&tx, &row).await?;
+                    let closing = Closing {
+                        uid: row.uid,
+                        nodeid: row.nodeid,
+                        is_removed: true,
+                        last_expiry,
+                    };
+                    store::close(&tx, &closing, now).await?;
+                    stores.push(row.uid);
+                }
             }
         }
+        let _changed = self.credentials_change(&tx, uid).await?;
         account::delete(&tx, uid).await?;
         tx.commit().await?;
         tracing::info!(account = short(&uid.0), "account removed");

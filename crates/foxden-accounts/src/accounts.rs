@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 
 use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
+use crate::memo::Memo;
 use crate::nonce::Nonces;
 use crate::security::{Door, Event, Witness};
 use crate::verifier::Verifiers;
-use crate::{AccessTokens, AccountError, Kind, SecretToken, Secrets, setting};
+use crate::{AccessTokens, AccountError, Kind, Nodes, SecretToken, Secrets, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub(crate) struct Inside {
     pub(crate) verifiers: Verifiers,
     pub(crate) limits: Limits,
     pub(crate) nonces: Nonces,
+    pub(crate) memo: Memo,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -40,8 +42,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub chance: Arc<dyn Chance>,
-    /// The base address of the server's own node, without a slash at the end.
-    pub node: String,
+    /// Where stores are kept.
+    pub nodes: Nodes,
     /// What the operator may choose.
     pub options: Options,
 }
@@ -150,16 +152,16 @@ impl Cost {
 }
 
 impl Accounts {
-    /// Opens the accounts: makes the fixed settings at the first start and puts the own node's address right.
+    /// Opens the accounts: makes the fixed settings at the first start and puts the list of nodes right.
     pub async fn open(parts: Parts) -> Result<Self, AccountError> {
         let Parts {
             database,
             clock,
             chance,
-            node,
+            nodes,
             options,
         } = parts;
-        let settings = setting::prepare(&database, &*chance, &node).await?;
+        let settings = setting::prepare(&database, &*chance, &nodes).await?;
         let verifiers = Verifiers::new(options.parallel_hashes);
         let directory = Arc::new(SqlDirectory::new(
             database.clone(),
@@ -169,6 +171,7 @@ impl Accounts {
         Ok(Self(Arc::new(Inside {
             limits: Limits::default(),
             nonces: Nonces::default(),
+            memo: Memo::default(),
             database,
             clock,
             chance,
@@ -208,6 +211,11 @@ impl Accounts {
     /// this is for what only a surface knows.
     pub fn tell(&self, event: &Event<'_>) {
         self.0.options.witness.tell(event);
+    }
+
+    /// How many slow password hashes were begun since the start, for whoever watches the load.
+    pub fn hashes(&self) -> u64 {
+        self.0.verifiers.hashed()
     }
 
     pub(crate) fn millis(&self) -> i64 {

@@ -42,9 +42,7 @@ impl Address {
 
     /// A number for the counters.
     pub(crate) fn counted(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.normal().hash(&mut hasher);
-        hasher.finish()
+        counted(&self.0)
     }
 
     /// Every name that means the owner of this address: the address, and the hashed names that old clients make of it,
@@ -77,6 +75,13 @@ impl Address {
 /// The form in which names are compared.
 pub(crate) fn normal(name: &str) -> String {
     name.trim().to_lowercase()
+}
+
+/// A number for the counters, for every way to write the name the same.
+pub(crate) fn counted(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    normal(name).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What is shown of an id in a log: enough to tell two apart.

@@ -2,7 +2,8 @@
 
 use foxden_model::UserId;
 
-use crate::register::{code, device, invitation, node, oauth, outbox, session, store, token};
+use crate::register::store::Closing;
+use crate::register::{change, code, device, invitation, node, oauth, outbox, session, store, token};
 use crate::{AccountError, Accounts};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
@@ -12,6 +13,18 @@ const IDLE_MILLIS: i64 = 90 * DAY_MILLIS;
 const KEPT_MILLIS: i64 = DAY_MILLIS;
 /// A replaced store is kept at least so long: longer than any token for it lives.
 const GRACE_MILLIS: i64 = DAY_MILLIS;
+
+/// How long to leave a node alone that did not empty a store.
+const AGAIN_MILLIS: i64 = 10 * 60_000;
+
+/// A store that nobody may use any more and that is to be emptied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedStore {
+    /// The store.
+    pub user: UserId,
+    /// The base address of the node it lies on, without a slash at the end.
+    pub node: String,
+}
 
 impl Accounts {
     /// Deletes expired rows, at most `budget` of each kind; says how many went.
@@ -27,6 +40,7 @@ impl Accounts {
         deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
         deleted += device::purge_commands(&tx, now, budget).await?;
         deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
+        deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
         let unsent = outbox::purge(&tx, now, budget).await?;
         tx.commit().await?;
         if unsent > 0 {
@@ -43,9 +57,20 @@ impl Accounts {
         Ok(deleted)
     }
 
-    /// Closed stores that are due to be emptied now, at most `limit`. Empty each, then call [`Accounts::store_emptied`].
-    pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<UserId>, AccountError> {
-        Ok(store::due(&self.0.database, self.millis(), limit).await?)
+    /// Closed stores that are due to be emptied now, at most `limit`. Empty each, then call [`Accounts::store_emptied`],
+    /// or [`Accounts::store_stayed`] where that failed.
+    pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<ClosedStore>, AccountError> {
+        let due = store::due(&self.0.database, self.millis(), limit).await?;
+        Ok(due
+            .into_iter()
+            .map(|(user, node)| ClosedStore { user, node })
+            .collect())
+    }
+
+    /// A store that is still to be emptied, due or not; `None` where it is not, or its node is out of service.
+    pub async fn store_to_empty(&self, store: UserId) -> Result<Option<ClosedStore>, AccountError> {
+        let node = store::node_of_closed(&self.0.database, store).await?;
+        Ok(node.map(|node| ClosedStore { user: store, node }))
     }
 
     /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.
@@ -55,26 +80,36 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
+    /// Notes that a closed store could not be emptied. It comes up again in a while, behind those of other nodes.
+    pub async fn store_stayed(&self, store: UserId) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        store::put_off(&tx, store, self.millis() + AGAIN_MILLIS).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Every store of a removed account that a live token may still ask for: the storage part of the same process
     /// refuses them from the start on.
     pub async fn closed_stores(&self) -> Result<Vec<UserId>, AccountError> {
         Ok(store::removed(&self.0.database).await?)
     }
 
-    /// Strikes off stores that were replaced long ago and writes those on the own node down to be emptied. Stores on
-    /// other nodes wait for whoever can reach those.
+    /// Strikes off stores that were replaced long ago and writes them down to be emptied where they lie.
     async fn close_replaced(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
         let tx = self.0.database.begin().await?;
-        let own = node::own(&tx, self.0.settings.service).await?;
-        let own = own.ok_or(AccountError::Damaged("the own node is missing"))?;
-        let replaced = store::replaced_before(&tx, own.id, now - GRACE_MILLIS, budget).await?;
+        store::forget_lost(&tx).await?;
+        let replaced = store::replaced_before(&tx, now - GRACE_MILLIS, budget).await?;
         let mut closed = 0;
-        for (uid, replaced_at, is_own) in replaced {
+        for (uid, replaced_at, nodeid) in replaced {
             store::delete_uid(&tx, uid).await?;
-            if is_own {
-                node::give_slot(&tx, own.id).await?;
-                let last_expiry = replaced_at + i64::from(self.0.options.token_seconds) * 1000;
-                store::close(&tx, uid, false, now, last_expiry).await?;
+            if let Some(nodeid) = nodeid {
+                node::give_slot(&tx, nodeid).await?;
+                let closing = Closing {
+                    uid,
+                    nodeid,
+                    is_removed: false,
+                    last_expiry: replaced_at + i64::from(self.0.options.token_seconds) * 1000,
+                };
+                store::close(&tx, &closing, now).await?;
             }
             closed += 1;
         }

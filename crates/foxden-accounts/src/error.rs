@@ -121,6 +121,18 @@ pub enum AccountError {
     /// The access token lacks the scope that this needs.
     #[error("the access token does not cover this")]
     Forbidden,
+    /// The account has no address to write to.
+    #[error("the account has no address")]
+    NoAddress,
+    /// Ask first: what browsers of today stored would become unreadable.
+    #[error("nobody agreed that what newer browsers stored becomes unreadable")]
+    ConsentMissing,
+    /// Try again later: no node has room for another store.
+    #[error("no node has room")]
+    NoRoom,
+    /// No node has that address.
+    #[error("no such node")]
+    UnknownNode,
     /// The directory cannot do this.
     #[error("the directory cannot do this")]
     Unable,

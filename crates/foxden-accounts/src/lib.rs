@@ -6,7 +6,9 @@
 //! - [`password`]: changing and resetting
 //! - [`device`]: devices and their commands
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
-//! - [`tokenserver`], [`token`]: stores, nodes, and the tokens that open them
+//! - [`plain`]: doors that see the plain password, and the stores of old clients
+//! - [`tokenserver`], [`token`]: stores, and the tokens that open them
+//! - [`nodes`]: where stores are kept
 //! - [`directory`]: who somebody is and whether the secret is right
 //! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`outbox`]: letters that wait to be sent
@@ -26,11 +28,14 @@ mod grant;
 pub mod id;
 pub mod invite;
 mod limits;
+mod memo;
+pub mod nodes;
 mod nonce;
 pub mod oauth;
 pub mod operator;
 pub mod outbox;
 pub mod password;
+pub mod plain;
 pub mod profile;
 mod punycode;
 mod register;
@@ -46,6 +51,7 @@ mod verifier;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
+pub use chore::ClosedStore;
 pub use device::{
     AttachedClient, CommandPage, Detach, Device, DeviceOwner, DevicePatch, Invocation, QueuedCommand,
 };
@@ -53,6 +59,7 @@ pub use directory::{Abilities, Directory, SqlDirectory};
 pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
+pub use nodes::{Node, NodeState, Nodes};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
     RefreshAccess, ScopedKey, TokenRequest,
@@ -60,6 +67,7 @@ pub use oauth::{
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
 pub use outbox::{Fate, Letter, Posted};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
+pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};
 pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{Kind, Secrets};
@@ -71,6 +79,10 @@ pub const MIGRATIONS: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0001_initial",
         statements: include_str!("../migrations/sqlite/0001_initial.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0002_plain_doors",
+        statements: include_str!("../migrations/sqlite/0002_plain_doors.sql"),
     },
     foxden_sql::Migration {
         name: "0003_outbox",

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use crate::AccountError;
+use crate::address::counted;
 
 /// Counters kept at once.
 const COUNTERS: usize = 20_000;
@@ -68,6 +69,11 @@ impl Network {
 }
 
 impl Counted {
+    /// Wrong passwords for whoever is called that, whatever the letters' case.
+    pub(crate) fn failed_login(name: &str, from: Network) -> Self {
+        Self::FailedLogin(counted(name), from)
+    }
+
     /// How many are allowed within how many milliseconds.
     const fn allowance(self) -> (u32, i64) {
         match self {

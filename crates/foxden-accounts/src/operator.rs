@@ -61,6 +61,8 @@ pub enum CodePurpose {
     ConfirmAddress,
     /// Resets the password: 32 hex digits.
     ResetPassword,
+    /// Resets it by the User API or a page without script: four groups of four.
+    ResetPlain,
 }
 
 /// Something that happened to an account.
@@ -108,6 +110,7 @@ impl Accounts {
         row.address_verified = true;
         let tx = self.0.database.begin().await?;
         insert_with_names(&tx, &row, &address).await?;
+        let _changed = self.credentials_change(&tx, row.uid).await?;
         let code = self.make_link(&tx, row.uid).await?;
         tx.commit().await?;
         Ok(code)
@@ -145,6 +148,7 @@ impl Accounts {
         if is_disabled {
             session::delete_all(&tx, row.uid).await?;
         }
+        let _changed = self.credentials_change(&tx, row.uid).await?;
         Ok(tx.commit().await?)
     }
 
@@ -166,6 +170,7 @@ impl Accounts {
             let purpose = match row.kind {
                 CodeKind::Address => CodePurpose::ConfirmAddress,
                 CodeKind::Reset => CodePurpose::ResetPassword,
+                CodeKind::PlainReset => CodePurpose::ResetPlain,
                 CodeKind::Link => return None,
             };
             Some(WaitingCode {
@@ -195,8 +200,9 @@ impl Accounts {
 
     async fn summarise(&self, row: AccountRow) -> Result<AccountSummary, AccountError> {
         let (sessions, devices, last_used) = device::usage(&self.0.database, row.uid).await?;
-        let email = format!("{}@{}", row.uid, self.issuer());
-        let stores = store::of(&self.0.database, self.0.settings.service, &email).await?;
+        let email = self.store_name(row.uid);
+        let mut stores = store::of(&self.0.database, self.0.settings.service, &email).await?;
+        stores.extend(store::of(&self.0.database, self.0.settings.legacy, &email).await?);
         Ok(AccountSummary {
             account: row.uid,
             address: row.address,
@@ -228,7 +234,7 @@ async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, Accou
     }
 }
 
-async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, AccountError> {
+pub(crate) async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, AccountError> {
     let row = find(from, name).await?;
     row.ok_or_else(|| AccountError::UnknownAccount {
         address: name.to_owned(),

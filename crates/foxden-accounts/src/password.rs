@@ -152,6 +152,7 @@ impl Accounts {
         row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
         self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
             .await?;
+        let _changed = self.mark_changed_later();
         self.note(&tx, row.uid, "password changed", visitor).await?;
         let from = visitor.address.to_string();
         let envelope = Envelope::to(row.uid, &row.address);
@@ -265,17 +266,11 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
         let had_password = row.verifier.is_some();
-        row.keys_changed_at = self
-            .millis()
-            .max(row.keys_changed_at + 1)
-            .max(row.verifier_set_at + 1);
-        row.verifier_set_at = row.keys_changed_at;
-        row.stretched_address.clone_from(&row.address);
-        // Whoever holds the code was reached by it.
-        row.address_verified = true;
+        self.renew_keys(&mut row);
         account::set_verified(&tx, row.uid).await?;
         self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
             .await?;
+        let _changed = self.mark_changed_later();
         self.note(&tx, row.uid, "password reset", visitor).await?;
         if had_password {
             let from = visitor.address.to_string();
@@ -371,8 +366,20 @@ impl Accounts {
         Ok(())
     }
 
+    /// The key is to be a new one: later times, the address in use to stretch with, and confirmed, since whoever holds a
+    /// code was reached by it.
+    pub(crate) fn renew_keys(&self, row: &mut AccountRow) {
+        row.keys_changed_at = self
+            .millis()
+            .max(row.keys_changed_at + 1)
+            .max(row.verifier_set_at + 1);
+        row.verifier_set_at = row.keys_changed_at;
+        row.stretched_address.clone_from(&row.address);
+        row.address_verified = true;
+    }
+
     /// Stores the new verifier and the keys wrapped with it, and ends everything that the old one had opened.
-    async fn replace_password(
+    pub(crate) async fn replace_password(
         &self,
         tx: &Tx,
         row: &mut AccountRow,
@@ -391,7 +398,8 @@ impl Accounts {
         account::set_hash(tx, row.uid, &verifier).await?;
         account::set_password_times(tx, row).await?;
         row.verifier = Some(verifier);
-        Ok(session::delete_all(tx, row.uid).await?)
+        session::delete_all(tx, row.uid).await?;
+        self.write_change(tx, row.uid).await
     }
 
     async fn then(

@@ -199,18 +199,14 @@ impl Accounts {
         let address = Address::new(address)?;
         let network = Network::of(visitor.address);
         let counters = [
-            Counted::FailedLogin(address.counted(), network),
+            Counted::failed_login(address.as_str(), network),
             Counted::FailedFrom(network),
         ];
         let now = self.millis();
         for counter in counters {
             self.0.limits.check(counter, now)?;
         }
-        let person = self.0.directory.find(address.as_str()).await?;
-        let row = match &person {
-            Some(person) => account::by_id(&self.0.database, person.account).await?,
-            None => None,
-        };
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
         if let Some(row) = &row {
             if row.stretched_address != address.as_str() {
                 return Err(AccountError::OtherSpelling {
@@ -220,15 +216,29 @@ impl Accounts {
             if row.verifier.is_none() {
                 return Err(AccountError::NoPassword);
             }
-            // The password was changed between the two questions: what is proven must be what the row holds.
-            if person
-                .as_ref()
-                .is_some_and(|person| person.verifier != row.verifier)
-            {
-                return Err(AccountError::Busy);
-            }
+        }
+        self.weigh(counters, row, auth_pw, address.as_str()).await
+    }
+
+    /// Checks the password of whoever was found by that name, or does as much for nobody, and counts failures.
+    pub(crate) async fn weigh(
+        &self,
+        counters: [Counted; 2],
+        row: Option<AccountRow>,
+        auth_pw: &AuthPw,
+        name: &str,
+    ) -> Result<Proven, AccountError> {
+        let person = match &row {
+            Some(row) => self.0.directory.find(&row.stretched_address).await?,
+            None => None,
+        };
+        // The password was changed between the two questions: what is proven must be what the row holds.
+        let known = person.as_ref().map(|person| (person.account, &person.verifier));
+        if known != row.as_ref().map(|row| (row.uid, &row.verifier)) {
+            return Err(AccountError::Busy);
         }
         // Counted before the slow part, so that many at once cannot slip past; taken back when it was right.
+        let now = self.millis();
         for counter in counters {
             self.0.limits.count(counter, now);
         }
@@ -238,7 +248,7 @@ impl Accounts {
                 self.0.limits.refund(counter);
             }
         }
-        let address = address.as_str().to_owned();
+        let address = name.to_owned();
         match (row, checked?) {
             (None, _) => Err(AccountError::UnknownAccount { address }),
             (Some(_), Checked::Wrong) => Err(AccountError::WrongPassword { address }),
@@ -360,6 +370,17 @@ impl Accounts {
             verify_hash: proof.verify_hash(),
             wrap_wrap_kb: proof.wrap(&proven.proof.unwrap(&verifier.wrap_wrap_kb).0),
         }))
+    }
+
+    /// Stores a harder hash of a password that was proven, where the present cost asks for one.
+    pub(crate) async fn harden(&self, proven: &Proven, auth_pw: &AuthPw) -> Result<(), AccountError> {
+        let Some(verifier) = self.harder(proven, auth_pw).await? else {
+            return Ok(());
+        };
+        let tx = self.0.database.begin().await?;
+        let row = unchanged(&tx, proven).await?;
+        account::set_hash(&tx, row.uid, &verifier).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn delete_session(&self, session: &Session, id_hash: &str) -> Result<(), AccountError> {

@@ -4,8 +4,8 @@ use data_encoding::HEXLOWER;
 use foxden_model::Chance;
 use foxden_sql::{Database, Tx};
 
-use crate::AccountError;
 use crate::register::{node, setting};
+use crate::{AccountError, Nodes};
 
 /// The fixed settings.
 pub(crate) struct Settings {
@@ -13,31 +13,32 @@ pub(crate) struct Settings {
     /// Stands for our own accounts in the tokenserver's records. Were it made from the public address, a server that
     /// gets a new name would give everybody a new, empty store.
     pub(crate) issuer: String,
+    /// The stores of browsers of today.
     pub(crate) service: i64,
     pub(crate) pattern: String,
+    /// The stores of old clients.
+    pub(crate) legacy: i64,
 }
 
-/// Makes the settings at the first start, reads them at later ones, and puts the own node's address right.
+/// Makes the settings at the first start, reads them at later ones, and puts the list of nodes right.
 pub(crate) async fn prepare(
     database: &Database,
     chance: &dyn Chance,
-    address: &str,
+    nodes: &Nodes,
 ) -> Result<Settings, AccountError> {
     let tx = database.begin().await?;
     let server_id = fixed(&tx, chance, "server_id", "").await?;
     let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
-    let service = node::service(&tx).await?;
-    match node::own(&tx, service.id).await? {
-        None => node::insert_own(&tx, service.id, address).await?,
-        Some(own) if own.node != address => node::set_address(&tx, own.id, address).await?,
-        Some(_) => {}
-    }
+    let sync = node::service(&tx, node::SYNC).await?;
+    let legacy = node::service(&tx, node::LEGACY).await?;
+    nodes.write_down(&tx, [sync.id, legacy.id]).await?;
     tx.commit().await?;
     Ok(Settings {
         server_id,
         issuer,
-        service: service.id,
-        pattern: service.pattern,
+        service: sync.id,
+        pattern: sync.pattern,
+        legacy: legacy.id,
     })
 }
 

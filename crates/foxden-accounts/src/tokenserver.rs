@@ -6,6 +6,7 @@ use foxden_model::UserId;
 use foxden_sql::{Fetch, Tx};
 use ring::hmac;
 
+use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
 use crate::register::store::StoreRow;
 use crate::register::{account, node, store};
@@ -16,8 +17,6 @@ use crate::{AccountError, AccountId, Accounts, NewUsers, StateFault, TokenError}
 const RETIRED: i64 = i64::MAX;
 /// The longest client state, in bytes.
 const STATE: usize = 16;
-/// How often slots are freed before it is said that no node has room.
-const ROUNDS: usize = 5;
 
 /// Verifies access tokens: our own, or another account server's.
 #[async_trait]
@@ -216,15 +215,9 @@ impl Accounts {
     ) -> Result<(StoreRow, NodeRow), TokenError> {
         let node = match on {
             Some(node) => node,
-            None => choose_node(tx, row.service).await?,
+            None => choose(tx, row.service, None).await?.ok_or(TokenError::NoRoom)?,
         };
-        node::take_slot(tx, node.id).await?;
-        let mut row = StoreRow {
-            nodeid: node.id,
-            replaced_at: None,
-            ..row
-        };
-        row.uid = store::insert(tx, &row).await?;
+        let row = insert_store(tx, row, &node).await?;
         Ok((row, node))
     }
 
@@ -324,19 +317,6 @@ impl Request {
         };
         (generation, keys_changed_at)
     }
-}
-
-/// The node with the smallest load; slots are freed when all that were given out are taken.
-async fn choose_node(tx: &Tx, service: i64) -> Result<NodeRow, TokenError> {
-    for _ in 0..ROUNDS {
-        if let Some(node) = node::best(tx, service).await? {
-            return Ok(node);
-        }
-        if node::release(tx, service).await? == 0 {
-            break;
-        }
-    }
-    Err(TokenError::NoRoom)
 }
 
 /// The key id as tokens carry it: the time padded to 13 digits, and the client state.

@@ -3,12 +3,13 @@
 //! number waits, and further ones are told to come back: each takes megabytes and a core for a while.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
 use crate::secret::{derive, xor};
+use crate::stretch::{Stretched, stretch};
 use crate::{AccountError, AuthPw, Cost, WrapKb};
 
 /// Hashes that may wait for each one that is computed.
@@ -23,6 +24,7 @@ struct Bounds {
     /// Those that run and those that wait.
     inside: AtomicUsize,
     places: usize,
+    hashed: AtomicU64,
 }
 
 /// How a password was hashed.
@@ -44,16 +46,36 @@ impl Verifiers {
             running: Semaphore::new(parallel),
             inside: AtomicUsize::new(0),
             places: parallel * (QUEUE + 1),
+            hashed: AtomicU64::new(0),
         }))
     }
 
     /// Hashes a proof of the password, on a thread that may be kept busy.
     pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+        let auth_pw = auth_pw.clone();
+        self.0.hashed.fetch_add(1, Ordering::Relaxed);
+        self.run(move || hash(&auth_pw, recipe)).await?
+    }
+
+    /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
+    pub(crate) async fn stretch(&self, address: &str, password: &str) -> Result<Stretched, AccountError> {
+        let (address, password) = (address.to_owned(), password.to_owned());
+        self.run(move || stretch(&address, &password)).await
+    }
+
+    /// How many hashes were begun.
+    pub(crate) fn hashed(&self) -> u64 {
+        self.0.hashed.load(Ordering::Relaxed)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        slow: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AccountError> {
         let _place = Place::take(&self.0)?;
         let _turn = self.0.running.acquire().await.map_err(|_| AccountError::Busy)?;
-        let auth_pw = auth_pw.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(&auth_pw, recipe)).await;
-        hashed.map_err(|_| AccountError::Damaged("a password hash was not finished"))?
+        let done = tokio::task::spawn_blocking(slow).await;
+        done.map_err(|_| AccountError::Damaged("a password hash was not finished"))
     }
 }
 

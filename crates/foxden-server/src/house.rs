@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, Options, Parts};
+use foxden_accounts::{Accounts, ClosedStore, Nodes, Options, Parts};
 use foxden_http::sync::Bodies;
 use foxden_http::user::exchange::{self, Exchange};
-use foxden_http::wire::Site;
-use foxden_model::{Chance, Clock, SystemClock, UserId};
+use foxden_http::wire::{PublicUrl, Site};
+use foxden_model::{Chance, Clock, SystemClock};
 use foxden_sql::Database;
 use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 use ring::hmac;
@@ -179,12 +179,7 @@ impl House {
             database,
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
-            node: config
-                .tokens
-                .nodes
-                .first()
-                .unwrap_or(&self.site.public_url)
-                .base(),
+            nodes: self.nodes(config),
             options: Options {
                 sign_up: config.accounts.sign_up,
                 new_users: config.tokens.new_users,
@@ -206,14 +201,24 @@ impl House {
         Ok(())
     }
 
-    /// Empties the store of a closed account: here at once and for good, on another node by an ordinary
-    /// request with a token of its own.
-    pub async fn empty_store(&self, user: UserId) -> anyhow::Result<()> {
-        match (self.config.tokens.nodes.first(), &self.storage) {
-            (None, Some(storage)) => Ok(storage.close(user).await?),
-            (node, _) => {
-                let node = node.unwrap_or(&self.site.public_url);
-                node::empty_store(self, node, user).await
+    /// Where stores are kept, as the configuration says.
+    fn nodes(&self, config: &Config) -> Nodes {
+        if config.tokens.nodes.is_empty() {
+            return Nodes::Own(self.site.public_url.base());
+        }
+        Nodes::Listed(config.tokens.nodes.iter().map(PublicUrl::base).collect())
+    }
+
+    /// Empties a closed store: here at once and for good, on another node by an ordinary request with a token of
+    /// its own.
+    pub async fn empty_store(&self, closed: &ClosedStore) -> anyhow::Result<()> {
+        match &self.storage {
+            Some(storage) if closed.node == self.site.public_url.base() => {
+                Ok(storage.close(closed.user).await?)
+            }
+            _ => {
+                let node: PublicUrl = closed.node.parse()?;
+                node::empty_store(self, &node, closed.user).await
             }
         }
     }

@@ -144,6 +144,22 @@ pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), 
     Ok(())
 }
 
+pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
+    super::one(
+        from,
+        "SELECT COUNT(*) FROM login_name WHERE uid = ?",
+        values![uid],
+    )
+    .await
+}
+
+/// Sets the address in use; the one that was stretched stays.
+pub(crate) async fn set_address(tx: &Tx, uid: AccountId, address: &str, now: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE account SET address = ?, profile_changed_at = ? WHERE uid = ?";
+    tx.execute(statement, values![address, now, uid]).await?;
+    Ok(())
+}
+
 /// Stores a hash of the same password under other parameters.
 pub(crate) async fn set_hash(tx: &Tx, uid: AccountId, verifier: &Verifier) -> Result<(), SqlError> {
     let recipe = verifier.recipe;

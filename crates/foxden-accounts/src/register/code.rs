@@ -26,6 +26,8 @@ pub(crate) enum CodeKind {
     Link,
     /// 32 hex digits that reset the password.
     Reset,
+    /// Four groups of four that reset it where the plain password is sent.
+    PlainReset,
 }
 
 impl CodeRow {
@@ -46,6 +48,7 @@ impl CodeKind {
         match self {
             Self::Address | Self::Link => outbox::CONFIRM_ADDRESS,
             Self::Reset => outbox::RESET_CODE,
+            Self::PlainReset => outbox::PLAIN_RESET,
         }
     }
 
@@ -54,11 +57,12 @@ impl CodeKind {
             Self::Address => "address",
             Self::Link => "link",
             Self::Reset => "reset",
+            Self::PlainReset => "plain-reset",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Address, Self::Link, Self::Reset]
+        [Self::Address, Self::Link, Self::Reset, Self::PlainReset]
             .into_iter()
             .find(|kind| kind.word() == word)
     }

@@ -3,6 +3,7 @@
 //! all understand once their placeholders are numbered.
 
 pub(crate) mod account;
+pub(crate) mod change;
 pub(crate) mod code;
 pub(crate) mod device;
 pub(crate) mod event;

@@ -2,6 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
+use super::code::{self, CodeKind};
 use super::{delete_found, trim};
 use crate::AccountId;
 
@@ -117,12 +118,8 @@ pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> 
         .await?;
     tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])
         .await?;
-    tx.execute(
-        "DELETE FROM verification_code WHERE uid = ? AND kind = 'reset'",
-        values![uid],
-    )
-    .await?;
-    Ok(())
+    code::delete(tx, uid, CodeKind::Reset).await?;
+    code::delete(tx, uid, CodeKind::PlainReset).await
 }
 
 /// Deletes sessions without a device that were last used before then.

@@ -107,25 +107,17 @@ pub(crate) async fn delete(tx: &Tx, store: &StoreRow) -> Result<(), SqlError> {
     node::give_slot(tx, store.nodeid).await
 }
 
-/// Stores that were replaced before then and lie on that node or on none: uid, when, and whether they lie on the node.
+/// Stores that were replaced before then, but those on nodes that are out of service: uid, when, and the node, if it
+/// is still there.
 pub(crate) async fn replaced_before(
     from: &impl Fetch,
-    own_node: i64,
     before: i64,
     limit: u32,
-) -> Result<Vec<(UserId, i64, bool)>, SqlError> {
-    let statement = "SELECT uid, replaced_at, nodeid FROM users WHERE replaced_at < ?
-        AND (nodeid = ? OR nodeid NOT IN (SELECT id FROM nodes)) ORDER BY replaced_at LIMIT ?";
-    let rows = from
-        .fetch_all(statement, values![before, own_node, limit])
-        .await?;
-    let read = |mut row: Row| {
-        Ok((
-            row.take::<Uid>(0)?.0,
-            row.take(1)?,
-            row.take::<i64>(2)? == own_node,
-        ))
-    };
+) -> Result<Vec<(UserId, i64, Option<i64>)>, SqlError> {
+    let statement = "SELECT u.uid, u.replaced_at, n.id FROM users u LEFT JOIN nodes n ON n.id = u.nodeid
+        WHERE u.replaced_at < ? AND (n.downed = 0 OR n.id IS NULL) ORDER BY u.replaced_at LIMIT ?";
+    let rows = from.fetch_all(statement, values![before, limit]).await?;
+    let read = |mut row: Row| Ok((row.take::<Uid>(0)?.0, row.take(1)?, row.take(2)?));
     rows.into_iter().map(read).collect()
 }
 
@@ -135,25 +127,81 @@ pub(crate) async fn delete_uid(tx: &Tx, uid: UserId) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// A store that is to be emptied.
+pub(crate) struct Closing {
+    pub(crate) uid: UserId,
+    pub(crate) nodeid: i64,
+    /// Whether its account is gone.
+    pub(crate) is_removed: bool,
+    /// When the last token for it expires.
+    pub(crate) last_expiry: i64,
+}
+
 /// Writes a store down to be emptied, at once and when its last token has expired.
-pub(crate) async fn close(
-    tx: &Tx,
-    uid: UserId,
-    is_removed: bool,
-    now: i64,
-    last_expiry: i64,
-) -> Result<(), SqlError> {
-    tx.execute("DELETE FROM closed_store WHERE uid = ?", values![Uid(uid)])
+pub(crate) async fn close(tx: &Tx, closing: &Closing, now: i64) -> Result<(), SqlError> {
+    let uid = Uid(closing.uid);
+    tx.execute("DELETE FROM closed_store WHERE uid = ?", values![uid])
         .await?;
-    let statement = "INSERT INTO closed_store (uid, is_removed, due, last_expiry) VALUES (?, ?, ?, ?)";
-    tx.execute(statement, values![Uid(uid), is_removed, now, last_expiry])
-        .await?;
+    let statement =
+        "INSERT INTO closed_store (uid, is_removed, due, last_expiry, nodeid) VALUES (?, ?, ?, ?, ?)";
+    tx.execute(
+        statement,
+        values![
+            Uid(closing.uid),
+            closing.is_removed,
+            now,
+            closing.last_expiry,
+            closing.nodeid
+        ],
+    )
+    .await?;
     Ok(())
 }
 
-pub(crate) async fn due(from: &impl Fetch, now: i64, limit: u32) -> Result<Vec<UserId>, SqlError> {
-    let statement = "SELECT uid FROM closed_store WHERE due <= ? ORDER BY due, uid LIMIT ?";
-    uids(from.fetch_all(statement, values![now, limit]).await?)
+/// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
+pub(crate) async fn due(from: &impl Fetch, now: i64, limit: u32) -> Result<Vec<(UserId, String)>, SqlError> {
+    let statement = "SELECT c.uid, n.node FROM closed_store c JOIN nodes n ON n.id = c.nodeid
+        WHERE c.due <= ? AND n.downed = 0 ORDER BY c.due, c.uid LIMIT ?";
+    let rows = from.fetch_all(statement, values![now, limit]).await?;
+    rows.into_iter()
+        .map(|mut row| Ok((row.take::<Uid>(0)?.0, row.take(1)?)))
+        .collect()
+}
+
+/// The address of the node on which a closed store lies, unless that is out of service.
+pub(crate) async fn node_of_closed(from: &impl Fetch, uid: UserId) -> Result<Option<String>, SqlError> {
+    let statement = "SELECT n.node FROM closed_store c JOIN nodes n ON n.id = c.nodeid
+        WHERE c.uid = ? AND n.downed = 0";
+    let row = from.fetch_optional(statement, values![Uid(uid)]).await?;
+    row.map(|mut row| row.take(0)).transpose()
+}
+
+/// Puts a store off that could not be emptied.
+pub(crate) async fn put_off(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE closed_store SET due = ? WHERE uid = ?";
+    tx.execute(statement, values![until, Uid(uid)]).await?;
+    Ok(())
+}
+
+/// Strikes off what nobody can empty any more, since its node is gone.
+pub(crate) async fn forget_lost(tx: &Tx) -> Result<u64, SqlError> {
+    let statement = "DELETE FROM closed_store WHERE nodeid IS NULL OR nodeid NOT IN (SELECT id FROM nodes)";
+    tx.execute(statement, vec![]).await
+}
+
+/// Marks every store on that node as replaced.
+pub(crate) async fn replace_on(tx: &Tx, nodeid: i64, at: i64) -> Result<u64, SqlError> {
+    let statement = "UPDATE users SET replaced_at = ? WHERE nodeid = ? AND replaced_at IS NULL";
+    tx.execute(statement, values![at, nodeid]).await
+}
+
+/// Whether that name has, or ever had, a store of the service.
+pub(crate) async fn exists(from: &impl Fetch, service: i64, email: &str) -> Result<bool, SqlError> {
+    let statement = "SELECT 1 FROM users WHERE service = ? AND email = ? LIMIT 1";
+    Ok(from
+        .fetch_optional(statement, values![service, email])
+        .await?
+        .is_some())
 }
 
 /// Stores of removed accounts that are still written down.

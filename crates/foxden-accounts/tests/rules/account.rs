@@ -237,7 +237,7 @@ async fn a_closed_store_is_emptied_at_once_and_again_when_its_last_token_has_exp
     let store = lab.accounts.assign(&identity, &key_id).await.unwrap().user;
     lab.accounts.remove_account(ANN).await.unwrap();
 
-    assert_eq!(lab.accounts.stores_to_empty(10).await.unwrap(), [store]);
+    assert_eq!(lab.due().await, [store]);
     lab.accounts.store_emptied(store).await.unwrap();
     assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
     lab.clock.advance_millis(3_600_001);
@@ -246,7 +246,7 @@ async fn a_closed_store_is_emptied_at_once_and_again_when_its_last_token_has_exp
         "the clock of its node may be behind, and a token on its way is signed later"
     );
     lab.clock.advance_millis(5 * 60_000);
-    assert_eq!(lab.accounts.stores_to_empty(10).await.unwrap(), [store]);
+    assert_eq!(lab.due().await, [store]);
     lab.accounts.store_emptied(store).await.unwrap();
     lab.clock.advance_millis(1_000_000);
     assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());

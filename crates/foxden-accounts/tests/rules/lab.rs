@@ -6,10 +6,10 @@ use foxden_accounts::security::Door;
 use foxden_accounts::stretch::stretch;
 use foxden_accounts::{
     AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, Kind,
-    Login, MIGRATIONS, NewAccount, OLDSYNC, Options, Parts, SecretToken, Secrets, Session, SignUp, SignedIn,
-    Ticket, TokenId, TokenRequest, Visitor,
+    Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session, SignUp,
+    SignedIn, Ticket, TokenId, TokenRequest, Visitor,
 };
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededChance, UserId};
 use foxden_sql::{Database, Fetch, Value};
 
 pub(crate) const ANN: &str = "ann@example.org";
@@ -133,6 +133,12 @@ impl Lab {
         granted.access_token.to_hex()
     }
 
+    /// The stores that are to be emptied now.
+    pub(crate) async fn due(&self) -> Vec<UserId> {
+        let due = self.accounts.stores_to_empty(10).await.unwrap();
+        due.into_iter().map(|store| store.user).collect()
+    }
+
     pub(crate) async fn count(&self, statement: &'static str) -> i64 {
         self.number(statement, vec![]).await
     }
@@ -154,7 +160,7 @@ async fn open(database: &Database, clock: &Arc<ManualClock>, options: Options, n
         database: database.clone(),
         clock: Arc::clone(clock) as Arc<_>,
         chance: Arc::new(SeededChance::new(7)),
-        node: node.to_owned(),
+        nodes: Nodes::Own(node.to_owned()),
         options,
     };
     Accounts::open(parts).await.unwrap()

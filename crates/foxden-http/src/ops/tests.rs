@@ -125,7 +125,7 @@ async fn a_server_whose_register_is_gone_says_so_and_no_more() {
         database: database.clone(),
         clock: Arc::new(ManualClock::at_millis(1)),
         chance: Arc::new(SeededChance::new(7)),
-        node: "http://127.0.0.1:5000".to_owned(),
+        nodes: foxden_accounts::Nodes::Own("http://127.0.0.1:5000".to_owned()),
         options: Options::default(),
     })
     .await

@@ -35,12 +35,15 @@ impl Chore for EmptyClosedStores {
         let (mut count, mut failure) = (0, None);
         for store in &stores {
             // A node that does not answer keeps nobody else waiting.
-            match house.empty_store(*store).await {
+            match house.empty_store(store).await {
                 Ok(()) => {
-                    accounts.store_emptied(*store).await?;
+                    accounts.store_emptied(store.user).await?;
                     count += 1;
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    accounts.store_stayed(store.user).await?;
+                    failure = Some(error);
+                }
             }
         }
         if let Some(error) = failure {

@@ -170,13 +170,24 @@ async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
 async fn removal(house: &House, name: &str, stores: &[UserId]) -> String {
     let mut text = format!("{name} and everything that hung on it is gone");
     for store in stores {
-        if let Err(error) = house.empty_store(*store).await {
+        if let Err(error) = empty(house, *store).await {
             text = format!(
                 "{name} is gone; its store could not be emptied yet and will be tried again: {error:#}"
             );
         }
     }
     text
+}
+
+async fn empty(house: &House, store: UserId) -> anyhow::Result<()> {
+    let closed = match &house.accounts {
+        Some(accounts) => accounts.store_to_empty(store).await?,
+        None => None,
+    };
+    match closed {
+        Some(closed) => house.empty_store(&closed).await,
+        None => Ok(()),
+    }
 }
 
 async fn show(accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
@@ -233,6 +244,7 @@ impl From<foxden_accounts::WaitingCode> for WaitingCode {
         let purpose = match waiting.purpose {
             CodePurpose::ConfirmAddress => "confirms the address",
             CodePurpose::ResetPassword => "resets the password",
+            CodePurpose::ResetPlain => "resets the password in an old client or on its page",
         };
         Self {
             purpose: purpose.to_owned(),

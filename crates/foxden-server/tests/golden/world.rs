@@ -153,7 +153,7 @@ impl World {
             database: runtime.block_on(Database::in_memory(MIGRATIONS))?,
             clock: Arc::clone(&clock) as _,
             chance: Arc::new(SeededChance::new(2)),
-            node: settings.public_url.base(),
+            nodes: foxden_accounts::Nodes::Own(settings.public_url.base()),
             options: Options {
                 sign_up: settings.sign_up,
                 new_users: settings.new_users,

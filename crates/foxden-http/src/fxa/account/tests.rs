@@ -24,7 +24,7 @@ async fn accounts(clock: &Arc<ManualClock>) -> Accounts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
         clock: Arc::clone(clock) as _,
         chance: Arc::new(SeededChance::new(1)),
-        node: "https://sync.example.org".to_owned(),
+        nodes: foxden_accounts::Nodes::Own("https://sync.example.org".to_owned()),
         options: Options {
             sign_up: Some(SignUp::Open),
             cost: Cost {

@@ -78,12 +78,15 @@ fn words_of(error: &AccountError) -> Words {
         E::WrongVerifier => Words::bad(175, "Incorrect code_verifier"),
         E::StaleSession { auth_at } => Words::bad(164, "Stale auth timestamp").with("authAt", *auth_at),
         E::Forbidden => Words::new(StatusCode::FORBIDDEN, 163, "The token does not cover this"),
+        E::NoAddress | E::ConsentMissing | E::UnknownNode => {
+            Words::bad(107, "Invalid parameter in request body")
+        }
         E::Unable => Words::new(
             StatusCode::SERVICE_UNAVAILABLE,
             202,
             "This server does not offer that",
         ),
-        E::Busy | E::Unavailable(_) => {
+        E::Busy | E::NoRoom | E::Unavailable(_) => {
             Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").with("retryAfter", SOON)
         }
         E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),

@@ -56,6 +56,9 @@ fn words_of(error: &AccountError) -> Words {
         | E::AddressUnverified
         | E::SessionUnverified
         | E::WrongCode
+        | E::NoAddress
+        | E::ConsentMissing
+        | E::UnknownNode
         | E::ExpiredCode
         | E::SignUpClosed
         | E::UnknownDevice
@@ -64,7 +67,7 @@ fn words_of(error: &AccountError) -> Words {
         | E::Forbidden => Words::new(StatusCode::FORBIDDEN, 112, "Forbidden"),
         E::TooMany { retry_after } => Words::new(StatusCode::TOO_MANY_REQUESTS, 201, "Too many attempts")
             .with("retryAfter", *retry_after),
-        E::Unable | E::Busy | E::Unavailable(_) => {
+        E::Unable | E::Busy | E::NoRoom | E::Unavailable(_) => {
             Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").with("retryAfter", SOON)
         }
         E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),

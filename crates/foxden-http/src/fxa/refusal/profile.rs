@@ -44,6 +44,9 @@ fn words_of(error: &AccountError) -> Words {
         | E::OtherSpelling { .. }
         | E::NoPassword
         | E::WrongCode
+        | E::NoAddress
+        | E::ConsentMissing
+        | E::UnknownNode
         | E::ExpiredCode
         | E::Invalid { .. }
         | E::SignUpClosed
@@ -61,7 +64,7 @@ fn words_of(error: &AccountError) -> Words {
         | E::StaleSession { .. } => Words::bad(101, "Bad request"),
         E::TooMany { retry_after } => Words::new(StatusCode::TOO_MANY_REQUESTS, 999, "Too many attempts")
             .with("retryAfter", *retry_after),
-        E::Unable | E::Busy | E::Unavailable(_) => {
+        E::Unable | E::Busy | E::NoRoom | E::Unavailable(_) => {
             Words::new(StatusCode::SERVICE_UNAVAILABLE, 999, "Service unavailable").with("retryAfter", SOON)
         }
         E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),

@@ -1,0 +1,349 @@
+//! Which plain passwords were proven a while ago, and which were wrong, so that not every request pays for a slow hash.
+//!
+//! Nothing here can be turned back into a password: the key of an entry is a keyed hash of name and password, and the
+//! key of that dies with the process. Whoever changes credentials writes it down in the register; every process reads
+//! what is new there before it answers from memory, at most once a second, and forgets the accounts concerned.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use foxden_model::Chance;
+use ring::hmac;
+
+use crate::address::normal;
+use crate::{AccountError, AccountId, LegacyStore};
+
+/// How long what was read of the register's changes counts as news.
+const FRESH_MILLIS: i64 = 1000;
+/// A proven password is remembered for so long at least, and twice as long at most.
+const GOOD_MILLIS: i64 = 5 * 60_000;
+/// A wrong one for as long as failures are counted, so that a device which repeats it counts once.
+const BAD_MILLIS: i64 = 15 * 60_000;
+/// Entries of a generation.
+const GOOD: usize = 16_384;
+const BAD: usize = 4096;
+/// Log-ins that may wait for others.
+const WAITING: usize = 2048;
+
+/// What a name and a password are remembered by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key([u8; 32]);
+
+/// Whose password was proven.
+pub(crate) struct Known {
+    pub(crate) account: AccountId,
+    /// Their store for old clients, once it was asked for.
+    pub(crate) store: Option<Arc<LegacyStore>>,
+}
+
+/// Why a name and a password were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// Nobody is called that.
+    Name,
+    /// It is not that account's password.
+    Password(AccountId),
+    /// The account is switched off.
+    Disabled(AccountId),
+}
+
+/// What is remembered of a name and a password.
+#[derive(Clone)]
+pub(crate) enum Remembered {
+    Good(Arc<Known>),
+    Bad(Wrong),
+}
+
+/// Where reading the register's changes stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    /// The last change that was read; `None` before the first reading.
+    pub(crate) seq: Option<i64>,
+    marks: u64,
+}
+
+/// The moment at which a proof began. What follows from it is remembered only if nothing was forgotten since.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(u64);
+
+/// What is remembered.
+pub(crate) struct Memo {
+    key: OnceLock<hmac::Key>,
+    state: RwLock<State>,
+    /// Whoever holds it reads the register's changes.
+    pub(crate) reading: tokio::sync::Mutex<()>,
+    flights: Flights,
+}
+
+struct State {
+    good: Generations<Arc<Known>>,
+    bad: Generations<Wrong>,
+    seq: Option<i64>,
+    /// When the changes were last read; `None` when they must be read again.
+    read_at: Option<i64>,
+    /// Counts changes made by this very process.
+    marks: u64,
+    /// Counts how often something was forgotten.
+    epoch: u64,
+}
+
+/// Entries that are forgotten by age and number: those of this generation and those of the one before.
+struct Generations<V> {
+    young: HashMap<Key, V>,
+    old: HashMap<Key, V>,
+    turned_at: i64,
+    life: i64,
+    bound: usize,
+}
+
+/// Log-ins under way, so that those with the same name and password wait for the first.
+struct Flights {
+    under_way: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
+    inside: AtomicUsize,
+}
+
+/// A place among those with the same name and password.
+pub(crate) struct Flight<'a> {
+    flights: &'a Flights,
+    key: Key,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Default for Memo {
+    fn default() -> Self {
+        Self {
+            key: OnceLock::new(),
+            state: RwLock::new(State {
+                good: Generations::new(GOOD_MILLIS, GOOD),
+                bad: Generations::new(BAD_MILLIS, BAD),
+                seq: None,
+                read_at: None,
+                marks: 0,
+                epoch: 0,
+            }),
+            reading: tokio::sync::Mutex::new(()),
+            flights: Flights {
+                under_way: Mutex::default(),
+                inside: AtomicUsize::new(0),
+            },
+        }
+    }
+}
+
+impl Memo {
+    /// What that name and password are remembered by. The name is taken in the form in which names are compared.
+    pub(crate) fn key(&self, chance: &dyn Chance, name: &str, password: &str) -> Key {
+        let key = self.key.get_or_init(|| {
+            let mut bytes = [0; 32];
+            chance.fill(&mut bytes);
+            hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+        });
+        let name = normal(name);
+        let mut context = hmac::Context::with_key(key);
+        // The length first, so that no other name and password run together to the same text.
+        context.update(&name.len().to_le_bytes());
+        context.update(name.as_bytes());
+        context.update(password.as_bytes());
+        let tag = context.sign();
+        let mut out = [0; 32];
+        out.copy_from_slice(tag.as_ref());
+        Key(out)
+    }
+
+    /// What is remembered; `None` also where the register must be asked for changes first.
+    pub(crate) fn recall(&self, key: &Key, now: i64) -> Option<Remembered> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if !state.is_fresh(now) {
+            return None;
+        }
+        let good = state.good.get(key, now).cloned().map(Remembered::Good);
+        good.or_else(|| state.bad.get(key, now).copied().map(Remembered::Bad))
+    }
+
+    /// Whether the register's changes were read a moment ago.
+    pub(crate) fn is_fresh(&self, now: i64) -> bool {
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_fresh(now)
+    }
+
+    /// Where reading stands.
+    pub(crate) fn position(&self) -> Position {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Position {
+            seq: state.seq,
+            marks: state.marks,
+        }
+    }
+
+    /// Takes in what the register says has changed since that position, up to `seq`.
+    pub(crate) fn take_in(&self, from: Position, seq: i64, changes: &[(i64, AccountId)], now: i64) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let next = from.seq.map_or(seq + 1, |seq| seq + 1);
+        let is_whole = changes
+            .iter()
+            .zip(next..)
+            .all(|((found, _), expected)| *found == expected);
+        if !is_whole {
+            // Something is missing, so nobody knows whom it concerned.
+            state.forget_all();
+        } else if !changes.is_empty() {
+            let accounts = changes.iter().map(|(_, account)| *account).collect();
+            state.forget(&accounts);
+        }
+        state.seq = Some(seq);
+        // A change that this process made meanwhile may not have been read.
+        state.read_at = (state.marks == from.marks).then_some(now);
+    }
+
+    /// Makes the next request ask the register first.
+    pub(crate) fn mark_changed(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.marks += 1;
+        state.read_at = None;
+    }
+
+    /// The moment at which a proof begins.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.state.read().unwrap_or_else(PoisonError::into_inner).epoch)
+    }
+
+    /// Remembers what came of a proof that began then.
+    pub(crate) fn remember(&self, key: Key, since: Moment, outcome: Remembered, now: i64) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.epoch != since.0 {
+            return;
+        }
+        match outcome {
+            Remembered::Good(known) => state.good.put(key, known, now),
+            Remembered::Bad(wrong) => state.bad.put(key, wrong, now),
+        }
+    }
+
+    /// A place among those who bring the same name and password; [`AccountError::Busy`] when too many wait.
+    pub(crate) fn board(&self, key: Key) -> Result<Flight<'_>, AccountError> {
+        let flights = &self.flights;
+        let mut under_way = flights.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if flights.inside.load(Ordering::Relaxed) >= WAITING {
+            return Err(AccountError::Busy);
+        }
+        flights.inside.fetch_add(1, Ordering::Relaxed);
+        let turn = Arc::clone(under_way.entry(key).or_default());
+        drop(under_way);
+        Ok(Flight { flights, key, turn })
+    }
+}
+
+impl State {
+    /// A clock that was set back makes everything old news.
+    fn is_fresh(&self, now: i64) -> bool {
+        self.read_at
+            .is_some_and(|read_at| (0..FRESH_MILLIS).contains(&(now - read_at)))
+    }
+
+    fn forget(&mut self, accounts: &HashSet<AccountId>) {
+        self.epoch += 1;
+        self.good.retain(|known| !accounts.contains(&known.account));
+        // A change may have given somebody the name that nobody had.
+        self.bad.retain(|wrong| {
+            wrong
+                .account()
+                .is_some_and(|account| !accounts.contains(&account))
+        });
+    }
+
+    fn forget_all(&mut self) {
+        self.epoch += 1;
+        self.good.retain(|_| false);
+        self.bad.retain(|_| false);
+    }
+}
+
+impl Wrong {
+    const fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Name => None,
+            Self::Password(account) | Self::Disabled(account) => Some(account),
+        }
+    }
+
+    /// The refusal, for whoever asked by that name.
+    pub(crate) fn refusal(self, name: &str) -> AccountError {
+        let address = name.to_owned();
+        match self {
+            Self::Name => AccountError::UnknownAccount { address },
+            Self::Password(_) => AccountError::WrongPassword { address },
+            Self::Disabled(_) => AccountError::Disabled,
+        }
+    }
+}
+
+impl<V> Generations<V> {
+    fn new(life: i64, bound: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            turned_at: 0,
+            life,
+            bound,
+        }
+    }
+
+    fn get(&self, key: &Key, now: i64) -> Option<&V> {
+        let age = now - self.turned_at;
+        if (0..self.life).contains(&age) {
+            self.young.get(key).or_else(|| self.old.get(key))
+        } else if (0..2 * self.life).contains(&age) {
+            self.young.get(key)
+        } else {
+            None
+        }
+    }
+
+    fn put(&mut self, key: Key, value: V, now: i64) {
+        let age = now - self.turned_at;
+        if !(0..2 * self.life).contains(&age) {
+            (self.young, self.old) = (HashMap::new(), HashMap::new());
+            self.turned_at = now;
+        } else if age >= self.life {
+            self.old = std::mem::take(&mut self.young);
+            self.turned_at += self.life;
+        } else if self.young.len() >= self.bound {
+            self.old = std::mem::take(&mut self.young);
+            self.turned_at = now;
+        }
+        self.young.insert(key, value);
+    }
+
+    fn retain(&mut self, keep: impl Fn(&V) -> bool) {
+        self.young.retain(|_, value| keep(value));
+        self.old.retain(|_, value| keep(value));
+    }
+}
+
+impl Flight<'_> {
+    /// Waits for those before; the turn ends when the guard is dropped.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self
+            .flights
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.flights.inside.fetch_sub(1, Ordering::Relaxed);
+        // The map's own and this one: nobody else waits.
+        if Arc::strong_count(&self.turn) == 2 {
+            under_way.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

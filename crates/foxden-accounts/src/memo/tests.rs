@@ -1,0 +1,1 @@
+//! What the memo forgets, and when.

@@ -1,0 +1,240 @@
+//! Where stores are kept: the list of nodes, what the operator may do with it, and moving users between them.
+
+use std::collections::BTreeMap;
+
+use foxden_sql::{SqlError, Tx};
+
+use crate::operator::named;
+use crate::register::change;
+use crate::register::node::{self, NodeRow};
+use crate::register::store::{self, StoreRow};
+use crate::{AccountError, AccountId, Accounts};
+
+/// How often slots are freed before it is said that no node has room.
+const ROUNDS: usize = 5;
+
+/// Where stores are kept, as the configuration says. Addresses are base URLs without a slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// On one node, known by a mark: another address here is the same node under another name.
+    Own(String),
+    /// On these. A single one is known by the mark; of several each is known by its address. One that is no longer
+    /// named keeps its users and takes no new ones.
+    Listed(Vec<String>),
+    /// Wherever the register says: this process only asks, and rewrites nothing.
+    AsTheyAre,
+}
+
+/// A node as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its base URL, without a slash at the end.
+    pub url: String,
+    /// Whether it takes users.
+    pub state: NodeState,
+    /// Whether the configuration names it.
+    pub is_listed: bool,
+    /// Stores of browsers of today that are in use there.
+    pub users: u64,
+    /// Stores of old clients that are in use there.
+    pub legacy_users: u64,
+}
+
+/// Whether a node takes users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It takes new ones.
+    Accepting,
+    /// It keeps those it has.
+    Draining,
+    /// It is out of service: it gets nobody, and nothing is emptied there.
+    Down,
+}
+
+impl Nodes {
+    /// Puts the register's list of nodes right, for each of the services.
+    pub(crate) async fn write_down(&self, tx: &Tx, services: [i64; 2]) -> Result<(), SqlError> {
+        let urls = match self {
+            Self::Own(url) => std::slice::from_ref(url),
+            Self::Listed(urls) => urls,
+            Self::AsTheyAre => return Ok(()),
+        };
+        for service in services {
+            match urls {
+                [url] => keep_own(tx, service, url).await?,
+                several => {
+                    for url in several {
+                        if node::by_url(tx, service, url).await?.is_none() {
+                            node::insert(tx, service, url, false).await?;
+                        }
+                    }
+                }
+            }
+            node::unlist_all(tx, service).await?;
+            for url in urls {
+                node::list(tx, service, url).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Accounts {
+    /// Every node, and how many users it has.
+    pub async fn list_nodes(&self) -> Result<Vec<Node>, AccountError> {
+        let mut nodes = BTreeMap::new();
+        for row in node::all(&self.0.database).await? {
+            let node = nodes.entry(row.node.clone()).or_insert_with(|| Node {
+                state: NodeState::of(row.downed, row.backoff),
+                is_listed: row.is_listed,
+                users: 0,
+                legacy_users: 0,
+                url: row.node,
+            });
+            if row.service == self.0.settings.legacy {
+                node.legacy_users += row.users;
+            } else {
+                node.users += row.users;
+            }
+        }
+        Ok(nodes.into_values().collect())
+    }
+
+    /// Changes whether a node takes users.
+    pub async fn set_node_state(&self, url: &str, state: NodeState) -> Result<(), AccountError> {
+        let (downed, backoff) = match state {
+            NodeState::Accepting => (false, false),
+            NodeState::Draining => (false, true),
+            NodeState::Down => (true, true),
+        };
+        let tx = self.0.database.begin().await?;
+        if node::set_state(&tx, plain_url(url), downed, backoff).await? == 0 {
+            return Err(AccountError::UnknownNode);
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Strikes a node off. Whoever was there gets an empty store on another node when they next come, and clients fill
+    /// it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores were there.
+    pub async fn remove_node(&self, url: &str) -> Result<u64, AccountError> {
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        let mut rows = 0;
+        let mut users = 0;
+        for service in [self.0.settings.service, self.0.settings.legacy] {
+            let Some(row) = node::by_url(&tx, service, plain_url(url)).await? else {
+                continue;
+            };
+            rows += 1;
+            users += store::replace_on(&tx, row.id, now).await?;
+            node::delete(&tx, row.id).await?;
+        }
+        if rows == 0 {
+            return Err(AccountError::UnknownNode);
+        }
+        change::insert_for_all(&tx, now).await?;
+        let _changed = self.mark_changed_later();
+        tx.commit().await?;
+        Ok(users)
+    }
+
+    /// Moves an account's stores to that node, or to the best other one: it gets empty ones there, which clients fill,
+    /// and those it had are emptied once no token for them lives. Says how many were moved.
+    pub async fn move_user(&self, name: &str, to: Option<&str>) -> Result<u64, AccountError> {
+        let tx = self.0.database.begin().await?;
+        let uid = named(&tx, name).await?.uid;
+        let mut moved = 0;
+        for service in [self.0.settings.service, self.0.settings.legacy] {
+            moved += self.move_store(&tx, service, uid, to).await?;
+        }
+        let _changed = self.credentials_change(&tx, uid).await?;
+        tx.commit().await?;
+        Ok(moved)
+    }
+
+    async fn move_store(
+        &self,
+        tx: &Tx,
+        service: i64,
+        uid: AccountId,
+        to: Option<&str>,
+    ) -> Result<u64, AccountError> {
+        let rows = store::of(tx, service, &self.store_name(uid)).await?;
+        // The order of the tokenserver: whatever it would take for the current store is what is moved.
+        let current = rows
+            .into_iter()
+            .filter(|row| row.replaced_at.is_none())
+            .max_by_key(|row| (row.generation, row.created_at, row.uid));
+        let Some(current) = current else { return Ok(0) };
+        let target = match to {
+            Some(url) => node::by_url(tx, service, plain_url(url))
+                .await?
+                .ok_or(AccountError::UnknownNode)?,
+            None => choose(tx, service, Some(current.nodeid))
+                .await?
+                .ok_or(AccountError::NoRoom)?,
+        };
+        if target.id == current.nodeid {
+            return Ok(0);
+        }
+        let now = self.millis().max(current.created_at);
+        let row = StoreRow {
+            created_at: now,
+            ..current
+        };
+        let row = insert_store(tx, row, &target).await?;
+        store::replace_others(tx, &row, now).await?;
+        Ok(1)
+    }
+}
+
+impl NodeState {
+    const fn of(downed: bool, backoff: bool) -> Self {
+        match (downed, backoff) {
+            (true, _) => Self::Down,
+            (false, true) => Self::Draining,
+            (false, false) => Self::Accepting,
+        }
+    }
+}
+
+/// The node with the smallest load, and not the one that is left out; slots are freed when all that were given out are
+/// taken. `None`: no node has room.
+pub(crate) async fn choose(tx: &Tx, service: i64, but: Option<i64>) -> Result<Option<NodeRow>, SqlError> {
+    for _ in 0..ROUNDS {
+        if let Some(node) = node::best(tx, service, but).await? {
+            return Ok(Some(node));
+        }
+        if node::release(tx, service).await? == 0 {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Makes a store on that node: a new uid, whatever the row says.
+pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Result<StoreRow, SqlError> {
+    node::take_slot(tx, node.id).await?;
+    let mut row = StoreRow {
+        nodeid: node.id,
+        replaced_at: None,
+        ..row
+    };
+    row.uid = store::insert(tx, &row).await?;
+    Ok(row)
+}
+
+/// The one node: it keeps its mark and its users when its address changes.
+async fn keep_own(tx: &Tx, service: i64, url: &str) -> Result<(), SqlError> {
+    let known = node::by_url(tx, service, url).await?;
+    match (known, node::own(tx, service).await?) {
+        (Some(known), own) if own.as_ref() != Some(&known) => node::mark_own(tx, service, known.id).await,
+        (Some(_), _) => Ok(()),
+        (None, Some(own)) => node::set_address(tx, own.id, url).await,
+        (None, None) => node::insert(tx, service, url, true).await,
+    }
+}
+
+fn plain_url(url: &str) -> &str {
+    url.trim_end_matches('/')
+}

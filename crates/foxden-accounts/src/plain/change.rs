@@ -1,0 +1,229 @@
+//! Making an account by a door that sees the password, another password, another address, and the end.
+
+use foxden_sql::{SqlError, Tx};
+
+use super::open::PlainProven;
+use super::rules::{belongs, is_address, is_hashed_name, is_name, is_weak};
+use super::{Consent, NewPlain};
+use crate::account::insert_with_names;
+use crate::address::{Address, normal};
+use crate::limits::{Counted, Network};
+use crate::outbox::{Envelope, Letter};
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::{account, invitation};
+use crate::secret::xor;
+use crate::security::{Event, What};
+use crate::session::unchanged;
+use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
+
+/// Names an account may have: each address it had leaves some.
+const NAMES: u64 = 64;
+
+impl Accounts {
+    /// Creates an account, by the sign-up policy or the operator's secret. Browsers of today sign in to it with the same
+    /// address and password.
+    pub async fn create_plain(
+        &self,
+        new: NewPlain<'_>,
+        visitor: &Visitor,
+    ) -> Result<AccountId, AccountError> {
+        let name = new.name.to_ascii_lowercase();
+        let address = self.may_create_plain(&name, &new, visitor).await?;
+        let recipe = self.new_recipe();
+        let stretched = self.0.verifiers.stretch(address.as_str(), new.password).await?;
+        let proof = self.0.verifiers.hash(&stretched.auth_pw, recipe).await?;
+
+        let now = self.millis().max(1);
+        let mut row = self.new_row(&address, Role::Member, now);
+        row.address_verified = visitor.is_private || new.is_authorised;
+        row.verifier = Some(Verifier {
+            recipe,
+            verify_hash: proof.verify_hash(),
+            wrap_wrap_kb: self.random(),
+        });
+        let tx = self.0.database.begin().await?;
+        insert_with_names(&tx, &row, &address).await?;
+        if !address.names().contains(&name) {
+            add_name(&tx, &name, row.uid, address.as_str()).await?;
+        }
+        invitation::delete_first(&tx).await?;
+        if !row.address_verified {
+            self.make_codes(&tx, &row).await?;
+        }
+        self.note(&tx, row.uid, "created", visitor).await?;
+        let _changed = self.credentials_change(&tx, row.uid).await?;
+        tx.commit().await?;
+        let created = Event::by(visitor, What::AccountCreated);
+        self.tell(&created.about(&row.address).of(row.uid));
+        Ok(row.uid)
+    }
+
+    /// Sets another password for whoever knows the old one. The key stays, so nothing stored becomes unreadable;
+    /// everything signed in ends.
+    pub async fn change_password_plain(
+        &self,
+        name: &str,
+        old: &str,
+        new: &str,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        if is_weak(name, new) {
+            return Err(AccountError::Invalid { what: "password" });
+        }
+        let PlainProven { proven, stretched } = self.prove_whole(name, old, visitor).await?;
+        let verifier = proven.row.verifier.as_ref().ok_or(AccountError::NoPassword)?;
+        let kb = xor(
+            &proven.proof.unwrap(&verifier.wrap_wrap_kb).0,
+            &stretched.unwrap_b_key,
+        );
+        // From now on the address in use is the one that is stretched with.
+        let address = proven.row.address.clone();
+        let fresh = self.0.verifiers.stretch(&address, new).await?;
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
+        let wrap_kb = WrapKb(xor(&kb, &fresh.unwrap_b_key));
+
+        let tx = self.0.database.begin().await?;
+        let mut row = unchanged(&tx, &proven).await?;
+        row.stretched_address = address;
+        row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
+        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
+            .await?;
+        let _changed = self.mark_changed_later();
+        self.note(&tx, row.uid, "password changed", visitor).await?;
+        let from = visitor.address.to_string();
+        let envelope = Envelope::to(row.uid, &row.address);
+        self.post(&tx, envelope, &Letter::PasswordChanged { from })
+            .await?;
+        tx.commit().await?;
+        let changed = Event::by(visitor, What::PasswordChanged);
+        self.tell(&changed.about(&row.address).of(row.uid));
+        Ok(())
+    }
+
+    /// Gives the account another address. Every name it had stays its own, so that nobody else can take one that its
+    /// password was stretched with or that its devices use.
+    pub async fn change_address(
+        &self,
+        name: &str,
+        password: &str,
+        address: &str,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        let wrong = || AccountError::Invalid { what: "email" };
+        let address = Address::new(address).ok().filter(|_| is_address(address));
+        let address = address
+            .filter(|address| !address.is_among(&self.0.options.reserved_names))
+            .ok_or_else(wrong)?;
+        let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
+
+        let tx = self.0.database.begin().await?;
+        let row = unchanged(&tx, &proven).await?;
+        for name in address.names() {
+            match account::by_name(&tx, &name).await? {
+                Some(owner) if owner.uid == row.uid => {}
+                Some(_) => {
+                    return Err(AccountError::Exists {
+                        address: address.as_str().to_owned(),
+                    });
+                }
+                None => add_name(&tx, &name, row.uid, address.as_str()).await?,
+            }
+        }
+        if account::count_names(&tx, row.uid).await? > NAMES {
+            return Err(wrong());
+        }
+        let now = self.millis().max(row.profile_changed_at + 1);
+        account::set_address(&tx, row.uid, address.as_str(), now).await?;
+        self.note(&tx, row.uid, "address changed", visitor).await?;
+        let letter = Letter::AddressChanged {
+            address: address.as_str().to_owned(),
+            from: visitor.address.to_string(),
+        };
+        self.post(&tx, Envelope::to(row.uid, &row.address), &letter)
+            .await?;
+        let _changed = self.credentials_change(&tx, row.uid).await?;
+        tx.commit().await?;
+        let changed = Event::by(visitor, What::AddressChanged);
+        self.tell(&changed.about(address.as_str()).of(row.uid));
+        Ok(())
+    }
+
+    /// Removes the account with everything that hangs on it, the stores of browsers of today too. Close the stores in
+    /// the answer, then call [`Accounts::wipe_deleted`].
+    pub async fn destroy_plain(
+        &self,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<Removed, AccountError> {
+        let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
+        let removed = self.remove(proven.row.uid).await?;
+        let deleted = Event::by(visitor, What::AccountDeleted);
+        self.tell(&deleted.about(&proven.row.address).of(proven.row.uid));
+        Ok(removed)
+    }
+
+    /// Whether this account may be created at all; gives its address.
+    async fn may_create_plain(
+        &self,
+        name: &str,
+        new: &NewPlain<'_>,
+        visitor: &Visitor,
+    ) -> Result<Address, AccountError> {
+        if !self.0.directory.abilities().creates_people {
+            return Err(AccountError::Unable);
+        }
+        if !new.is_authorised && self.sign_up_policy(visitor) != SignUp::Open {
+            return Err(AccountError::SignUpClosed);
+        }
+        if self.name_exists(name).await? {
+            return Err(AccountError::Exists {
+                address: name.to_owned(),
+            });
+        }
+        let reserved = &self.0.options.reserved_names;
+        let address = Address::new(new.address)
+            .ok()
+            .filter(|address| is_address(new.address) && !address.is_among(reserved))
+            .ok_or(AccountError::Invalid { what: "email" })?;
+        let is_fit = is_name(name)
+            && !reserved.iter().any(|kept| kept == name)
+            && (!is_hashed_name(name) || belongs(name, new.address));
+        if !is_fit {
+            return Err(AccountError::Invalid { what: "name" });
+        }
+        if is_weak(name, new.password) {
+            return Err(AccountError::Invalid { what: "password" });
+        }
+        if !visitor.is_private && !new.is_authorised {
+            let network = Network::of(visitor.address);
+            self.0.limits.spend(Counted::Creation(network), self.millis())?;
+        }
+        Ok(address)
+    }
+
+    /// Whether a new key would make something unreadable that is stored.
+    pub(super) async fn loses_modern_data(&self, row: &AccountRow) -> Result<bool, AccountError> {
+        let email = self.store_name(row.uid);
+        Ok(crate::register::store::exists(&self.0.database, self.0.settings.service, &email).await?)
+    }
+}
+
+impl Consent {
+    pub(super) const fn covers(self, loses_data: bool) -> bool {
+        !loses_data || matches!(self, Self::Given)
+    }
+}
+
+/// Adds a name; one that somebody has makes it an account that exists.
+async fn add_name(tx: &Tx, name: &str, uid: AccountId, address: &str) -> Result<(), AccountError> {
+    account::add_name(tx, &normal(name), uid)
+        .await
+        .map_err(|error| match error {
+            SqlError::Conflict => AccountError::Exists {
+                address: address.to_owned(),
+            },
+            other => other.into(),
+        })
+}

@@ -1,0 +1,328 @@
+//! Proving a plain password, and the store of old clients.
+
+use std::sync::Arc;
+
+use foxden_model::UserId;
+use foxden_sql::{Fetch, Tx};
+
+use super::{LegacyStore, NodeOf};
+use crate::address::normal;
+use crate::limits::{Counted, Network};
+use crate::memo::{Key, Known, Remembered, Wrong};
+use crate::nodes::{choose, insert_store};
+use crate::register::store::{self, StoreRow};
+use crate::register::{account, change, node};
+use crate::security::{Event, What};
+use crate::session::Proven;
+use crate::stretch::Stretched;
+use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor};
+
+/// A plain password that was proven just now, and what a client keeps of it.
+pub(super) struct PlainProven {
+    pub(super) proven: Proven,
+    pub(super) stretched: Stretched,
+}
+
+impl Accounts {
+    /// The store, if name and password were proven a while ago. It asks nobody and hashes nothing slowly; `None` says
+    /// that [`Accounts::open_store`] knows more.
+    pub fn recall(&self, name: &str, password: &str) -> Option<Arc<LegacyStore>> {
+        let key = self.memo_key(name, password);
+        match self.0.memo.recall(&key, self.millis())? {
+            Remembered::Good(known) => known.store.clone(),
+            Remembered::Bad(_) => None,
+        }
+    }
+
+    /// Proves the password and gives the store of old clients, made if there is none.
+    pub async fn open_store(
+        &self,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<Arc<LegacyStore>, AccountError> {
+        let known = self.known(name, password, visitor).await?;
+        if let Some(store) = &known.store {
+            return Ok(Arc::clone(store));
+        }
+        let since = self.0.memo.moment();
+        let store = self.legacy_store(known.account).await?;
+        let known = Arc::new(Known {
+            account: known.account,
+            store: Some(Arc::clone(&store)),
+        });
+        let key = self.memo_key(name, password);
+        self.0
+            .memo
+            .remember(key, since, Remembered::Good(known), self.millis());
+        Ok(store)
+    }
+
+    /// Proves the password and says whose it is.
+    pub async fn prove_plain(
+        &self,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<AccountId, AccountError> {
+        Ok(self.known(name, password, visitor).await?.account)
+    }
+
+    /// Whether somebody is called that; who is switched off counts.
+    pub async fn name_exists(&self, name: &str) -> Result<bool, AccountError> {
+        Ok(account::by_name(&self.0.database, &normal(name)).await?.is_some())
+    }
+
+    /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.
+    pub async fn is_name_taken(&self, name: &str, visitor: &Visitor) -> Result<bool, AccountError> {
+        let network = Network::of(visitor.address);
+        self.0.limits.spend(Counted::Status(network), self.millis())?;
+        if self.sign_up_policy(visitor) != SignUp::Open {
+            return Ok(true);
+        }
+        self.name_exists(name).await
+    }
+
+    /// Where the store of old clients is that belongs to whoever is called that, made if there is none.
+    pub async fn node_of(&self, name: &str) -> Result<NodeOf, AccountError> {
+        let Some(row) = account::by_name(&self.0.database, &normal(name)).await? else {
+            return Ok(NodeOf::Unknown);
+        };
+        if row.disabled {
+            let found = self.find_legacy(&self.0.database, row.uid).await?;
+            return Ok(found.map_or(NodeOf::NoRoom, |store| NodeOf::At(store.node)));
+        }
+        match self.legacy_store(row.uid).await {
+            Ok(store) => Ok(NodeOf::At(Arc::clone(&store.node))),
+            Err(AccountError::NoRoom) => Ok(NodeOf::NoRoom),
+            // Removed since it was looked up.
+            Err(AccountError::UnknownAccount { .. }) => Ok(NodeOf::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Proves the password with all that follows from it, whatever is remembered. A password that was proven a while
+    /// ago passes although failures are counted.
+    pub(super) async fn prove_whole(
+        &self,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<PlainProven, AccountError> {
+        let key = self.memo_key(name, password);
+        self.read_changes().await?;
+        let is_known = match self.0.memo.recall(&key, self.millis()) {
+            Some(Remembered::Bad(wrong)) => return Err(wrong.refusal(name)),
+            Some(Remembered::Good(_)) => true,
+            None => false,
+        };
+        let flight = self.0.memo.board(key)?;
+        let _turn = flight.turn().await;
+        self.check_plain(key, name, password, visitor, is_known).await
+    }
+
+    /// Writes down, in the transaction that does it, that credentials or stores of the account change. Keep what it gives
+    /// until that transaction has ended: then what this process remembers is told.
+    pub(crate) async fn credentials_change(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+    ) -> Result<Changed<'_>, AccountError> {
+        self.write_change(tx, uid).await?;
+        Ok(self.mark_changed_later())
+    }
+
+    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
+        Ok(change::insert(tx, uid, self.millis()).await?)
+    }
+
+    pub(crate) const fn mark_changed_later(&self) -> Changed<'_> {
+        Changed(self)
+    }
+
+    /// Whose name and password these are, out of memory where that is possible. Those who bring the same at once wait
+    /// for the first.
+    async fn known(&self, name: &str, password: &str, visitor: &Visitor) -> Result<Arc<Known>, AccountError> {
+        let key = self.memo_key(name, password);
+        if let Some(remembered) = self.remembered(&key).await? {
+            return remembered.into_outcome(name);
+        }
+        let flight = self.0.memo.board(key)?;
+        let _turn = flight.turn().await;
+        if let Some(remembered) = self.remembered(&key).await? {
+            return remembered.into_outcome(name);
+        }
+        let since = self.0.memo.moment();
+        let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor, false).await?;
+        self.harden(&proven, &stretched.auth_pw).await?;
+        let known = Arc::new(Known {
+            account: proven.row.uid,
+            store: None,
+        });
+        let good = Remembered::Good(Arc::clone(&known));
+        self.0.memo.remember(key, since, good, self.millis());
+        Ok(known)
+    }
+
+    async fn remembered(&self, key: &Key) -> Result<Option<Remembered>, AccountError> {
+        self.read_changes().await?;
+        Ok(self.0.memo.recall(key, self.millis()))
+    }
+
+    /// Reads what changed in the register, unless that was done a moment ago.
+    async fn read_changes(&self) -> Result<(), AccountError> {
+        let memo = &self.0.memo;
+        if memo.is_fresh(self.millis()) {
+            return Ok(());
+        }
+        let _reading = memo.reading.lock().await;
+        while !memo.is_fresh(self.millis()) {
+            // Taken before the question, so that what changes meanwhile counts as unread.
+            let (position, now) = (memo.position(), self.millis());
+            let Some(seq) = position.seq else {
+                let last = change::last(&self.0.database).await?;
+                memo.take_in(position, last, &[], now);
+                continue;
+            };
+            let changes = change::after(&self.0.database, seq).await?;
+            let last = changes.last().map_or(seq, |(last, _)| *last);
+            memo.take_in(position, last, &changes, now);
+            if changes.len() < change::PAGE {
+                break;
+            }
+            memo.mark_changed();
+        }
+        Ok(())
+    }
+
+    /// Checks a plain password: limits, then the account, then the password. What is wrong is remembered.
+    async fn check_plain(
+        &self,
+        key: Key,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+        is_known: bool,
+    ) -> Result<PlainProven, AccountError> {
+        let since = self.0.memo.moment();
+        let row = account::by_name(&self.0.database, &normal(name)).await?;
+        let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
+        let network = Network::of(visitor.address);
+        let counters = [Counted::failed_login(salt, network), Counted::FailedFrom(network)];
+        if !is_known {
+            for counter in counters {
+                self.0
+                    .limits
+                    .check(counter, self.millis())
+                    .inspect_err(|_| self.tell(&Event::by(visitor, What::LoginLocked).about(name)))?;
+            }
+        }
+        let stretched = self.0.verifiers.stretch(salt, password).await?;
+        let uid = row.as_ref().map(|row| row.uid);
+        let outcome = self.weigh(counters, row, &stretched.auth_pw, name).await;
+        let wrong = match (&outcome, uid) {
+            (Err(AccountError::UnknownAccount { .. }), _) => Wrong::Name,
+            (Err(AccountError::WrongPassword { .. }), Some(uid)) => Wrong::Password(uid),
+            (Err(AccountError::Disabled), Some(uid)) => Wrong::Disabled(uid),
+            (Ok(_) | Err(_), _) => return outcome.map(|proven| PlainProven { proven, stretched }),
+        };
+        self.0
+            .memo
+            .remember(key, since, Remembered::Bad(wrong), self.millis());
+        self.tell(&wrong.event(visitor, name));
+        Err(wrong.refusal(name))
+    }
+
+    /// The account's store for old clients, made if there is none.
+    async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, AccountError> {
+        if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
+            return Ok(Arc::new(store));
+        }
+        let tx = self.0.database.begin().await?;
+        if let Some(store) = self.find_legacy(&tx, uid).await? {
+            return Ok(Arc::new(store));
+        }
+        if account::by_id(&tx, uid).await?.is_none() {
+            return Err(AccountError::UnknownAccount {
+                address: uid.to_string(),
+            });
+        }
+        if self.0.options.new_users == NewUsers::Refused {
+            return Err(AccountError::NoRoom);
+        }
+        let service = self.0.settings.legacy;
+        let node = choose(&tx, service, None).await?.ok_or(AccountError::NoRoom)?;
+        let row = StoreRow {
+            uid: UserId(0),
+            service,
+            email: self.store_name(uid),
+            generation: 0,
+            client_state: String::new(),
+            created_at: self.millis(),
+            replaced_at: None,
+            nodeid: node.id,
+            keys_changed_at: None,
+        };
+        let row = insert_store(&tx, row, &node).await?;
+        store::replace_others(&tx, &row, row.created_at).await?;
+        tx.commit().await?;
+        Ok(Arc::new(LegacyStore {
+            account: uid,
+            user: row.uid,
+            node: node.node.into(),
+        }))
+    }
+
+    /// The store in use, on a node that is still there.
+    async fn find_legacy(
+        &self,
+        from: &impl Fetch,
+        uid: AccountId,
+    ) -> Result<Option<LegacyStore>, AccountError> {
+        let rows = store::of(from, self.0.settings.legacy, &self.store_name(uid)).await?;
+        let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
+            return Ok(None);
+        };
+        let node = node::by_id(from, row.nodeid).await?;
+        Ok(node.map(|node| LegacyStore {
+            account: uid,
+            user: row.uid,
+            node: node.node.into(),
+        }))
+    }
+
+    fn memo_key(&self, name: &str, password: &str) -> Key {
+        self.0.memo.key(&*self.0.chance, name, password)
+    }
+}
+
+/// Credentials are being changed. When this is dropped, after the transaction, this process reads what changed before
+/// it answers out of memory again.
+#[must_use = "what is remembered must be told once the transaction has ended"]
+pub(crate) struct Changed<'a>(&'a Accounts);
+
+impl Drop for Changed<'_> {
+    fn drop(&mut self) {
+        self.0.0.memo.mark_changed();
+    }
+}
+
+impl Remembered {
+    fn into_outcome(self, name: &str) -> Result<Arc<Known>, AccountError> {
+        match self {
+            Self::Good(known) => Ok(known),
+            Self::Bad(wrong) => Err(wrong.refusal(name)),
+        }
+    }
+}
+
+impl Wrong {
+    const fn event<'a>(self, visitor: &Visitor, name: &'a str) -> Event<'a> {
+        let event = Event::by(visitor, What::LoginFailed).about(name);
+        match self {
+            Self::Name => event.because("unknown name"),
+            Self::Password(account) => event.of(account).because("wrong password"),
+            Self::Disabled(account) => event.of(account).because("switched off"),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Another password with a code, for doors that see the plain one.
+
+use super::Consent;
+use super::rules::is_weak;
+use crate::address::{counted, normal, short};
+use crate::limits::{Counted, Network};
+use crate::outbox::{Envelope, Letter};
+use crate::register::account::AccountRow;
+use crate::register::code::{CodeKind, CodeRow};
+use crate::register::{account, code as codes};
+use crate::security::{Event, What};
+use crate::verifier::same;
+use crate::{AccountError, AccountId, Accounts, Visitor, WrapKb};
+
+/// How long a code waits.
+const LIFE_MILLIS: i64 = 6 * 3_600_000;
+const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const GROUPS: usize = 4;
+const GROUP: usize = 4;
+
+impl Accounts {
+    /// Makes a code wait that resets the password: for whoever delivers letters, or for the operator. One that waits
+    /// already stays, and its end is not put off.
+    pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
+        let now = self.millis();
+        let network = Network::of(visitor.address);
+        self.0.limits.spend(Counted::ResetFrom(network), now)?;
+        let row = self.named_plain(name).await?;
+        if row.address.is_empty() {
+            return Err(AccountError::NoAddress);
+        }
+        self.0.limits.spend(Counted::Reset(counted(&row.address)), now)?;
+        let tx = self.0.database.begin().await?;
+        let code = CodeRow::new(CodeKind::PlainReset, self.new_reset_code(), now + LIFE_MILLIS);
+        let code = self.kept_or(&tx, row.uid, code).await?;
+        let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
+        let letter = Letter::PlainReset {
+            name: normal(name),
+            code: code.code,
+        };
+        self.post(&tx, envelope, &letter).await?;
+        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        tx.commit().await?;
+        tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
+        let asked = Event::by(visitor, What::ResetAsked);
+        self.tell(&asked.about(name).of(row.uid));
+        Ok(())
+    }
+
+    /// Drops the code that waits, if one does.
+    pub async fn drop_plain_reset(&self, account: AccountId) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        codes::delete(&tx, account, CodeKind::PlainReset).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Checks a code without using it up; says whether what browsers of today stored would become unreadable.
+    pub async fn check_plain_reset(
+        &self,
+        name: &str,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<bool, AccountError> {
+        let row = self.holds_code(name, code, visitor).await?;
+        self.loses_modern_data(&row).await
+    }
+
+    /// Uses the code up and sets another password, and with it a new key. Everything signed in ends.
+    pub async fn reset_plain(
+        &self,
+        name: &str,
+        code: &str,
+        new: &str,
+        consent: Consent,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        if is_weak(name, new) {
+            return Err(AccountError::Invalid { what: "password" });
+        }
+        let row = self.holds_code(name, code, visitor).await?;
+        if row.disabled {
+            return Err(AccountError::Disabled);
+        }
+        if !consent.covers(self.loses_modern_data(&row).await?) {
+            return Err(AccountError::ConsentMissing);
+        }
+        let address = row.address;
+        let fresh = self.0.verifiers.stretch(&address, new).await?;
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
+
+        let tx = self.0.database.begin().await?;
+        let waiting = codes::get(&tx, row.uid, CodeKind::PlainReset, self.millis()).await?;
+        let found = account::by_id(&tx, row.uid).await?;
+        // Used, dropped or replaced since it was looked at.
+        let is_same = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
+        let mut row = found
+            .filter(|found| is_same && !found.disabled && found.address == address)
+            .ok_or(AccountError::WrongCode)?;
+        let had_password = row.verifier.is_some();
+        self.renew_keys(&mut row);
+        account::set_verified(&tx, row.uid).await?;
+        self.replace_password(&tx, &mut row, recipe, &proof, &WrapKb(self.random()))
+            .await?;
+        let _changed = self.mark_changed_later();
+        self.note(&tx, row.uid, "password reset", visitor).await?;
+        if had_password {
+            let from = visitor.address.to_string();
+            let envelope = Envelope::to(row.uid, &row.address);
+            self.post(&tx, envelope, &Letter::PasswordReset { from }).await?;
+        }
+        tx.commit().await?;
+        let reset = Event::by(visitor, What::PasswordReset);
+        self.tell(&reset.about(&row.address).of(row.uid));
+        Ok(())
+    }
+
+    async fn named_plain(&self, name: &str) -> Result<AccountRow, AccountError> {
+        let row = account::by_name(&self.0.database, &normal(name)).await?;
+        row.ok_or_else(|| AccountError::UnknownAccount {
+            address: name.to_owned(),
+        })
+    }
+
+    /// The account, if the code is the one that waits for it. Wrong ones are counted against whoever guesses.
+    async fn holds_code(
+        &self,
+        name: &str,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<AccountRow, AccountError> {
+        let now = self.millis();
+        let guess = Counted::Guess(Network::of(visitor.address));
+        self.0.limits.check(guess, now)?;
+        let row = self.named_plain(name).await?;
+        if !is_code(code) {
+            return Err(AccountError::WrongCode);
+        }
+        let waiting = codes::get(&self.0.database, row.uid, CodeKind::PlainReset, now).await?;
+        if waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes())) {
+            return Ok(row);
+        }
+        self.0.limits.count(guess, now);
+        Err(AccountError::WrongCode)
+    }
+
+    fn new_reset_code(&self) -> String {
+        let group = || (0..GROUP).map(|_| self.random_letter()).collect::<String>();
+        let groups: Vec<String> = (0..GROUPS).map(|_| group()).collect();
+        groups.join("-")
+    }
+
+    /// One of the letters, each as likely as any other.
+    fn random_letter(&self) -> char {
+        loop {
+            let [byte] = self.random::<1>();
+            // 252 is the last multiple of 36 in a byte.
+            if byte < 252 {
+                return char::from(LETTERS[usize::from(byte) % LETTERS.len()]);
+            }
+        }
+    }
+}
+
+/// Whether it looks like a code; nothing is looked up for what does not.
+fn is_code(code: &str) -> bool {
+    let mut groups = code.split('-');
+    let is_group = |group: &str| group.len() == GROUP && group.bytes().all(|byte| LETTERS.contains(&byte));
+    groups
+        .by_ref()
+        .take(GROUPS)
+        .filter(|group| is_group(group))
+        .count()
+        == GROUPS
+        && groups.next().is_none()
+}

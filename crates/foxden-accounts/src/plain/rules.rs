@@ -1,0 +1,174 @@
+//! What names, addresses and passwords are like. Nothing here looks anything up.
+
+use crate::address::Address;
+
+/// The longest name, in bytes.
+const NAME: usize = 32;
+/// The shortest password, in bytes.
+const PASSWORD: usize = 8;
+
+/// Whether it is an address: atoms or a quoted text, an `@`, and a host with a domain or in numbers.
+pub fn is_address(text: &str) -> bool {
+    // The last one: a quoted text may hold another.
+    text.rsplit_once('@')
+        .is_some_and(|(local, domain)| is_local(local) && (is_domain(domain) || is_quad(domain)))
+        && Address::new(text).is_ok_and(|address| address.as_str() == text)
+}
+
+/// Whether the name is a hashed form of the address, by the rule of servers or by that of clients.
+pub fn belongs(name: &str, address: &str) -> bool {
+    let name = name.to_lowercase();
+    Address::new(address).is_ok_and(|address| address.names().iter().skip(1).any(|hashed| *hashed == name))
+}
+
+/// Whether the name has the form that hashing an address gives.
+pub fn is_hashed_name(name: &str) -> bool {
+    name.len() == NAME
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte))
+}
+
+/// Whether the password is too short, or the name itself.
+pub fn is_weak(name: &str, password: &str) -> bool {
+    password.len() < PASSWORD || password.trim().to_lowercase() == name.trim().to_lowercase()
+}
+
+/// The name in lower case; of an address, the hashed form by the rule of servers. `None` for what can be no name.
+pub fn name_of(text: &str) -> Option<String> {
+    if !text.contains('@') {
+        return is_name(text).then(|| text.to_ascii_lowercase());
+    }
+    let address = Address::new(&percent_decoded(text)?).ok()?;
+    address.names().into_iter().nth(1)
+}
+
+/// Whether an account may be called that.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=NAME).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+fn is_local(local: &str) -> bool {
+    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(quoted) = quoted {
+        return !quoted.is_empty() && !quoted.contains(['"', '\r', '\n']);
+    }
+    let is_special = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:@\"".contains(c);
+    local
+        .split('.')
+        .all(|atom| !atom.is_empty() && !atom.contains(is_special))
+}
+
+fn is_domain(domain: &str) -> bool {
+    let Some((labels, top)) = domain.rsplit_once('.') else {
+        return false;
+    };
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    // A name outside ASCII may stand in the form that names have there.
+    let is_top = top.chars().all(char::is_alphabetic) || top.starts_with("xn--") && is_label(top);
+    labels.split('.').all(is_label) && top.chars().count() >= 2 && is_top
+}
+
+fn is_quad(domain: &str) -> bool {
+    let inside = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(domain).parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next()?, bytes.next()?];
+            let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()?;
+            out.extend(decoded);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_atoms_at_a_host() {
+        for good in [
+            "new@example.com",
+            "a.b+c@sub.example.org",
+            "\"a@b\"@example.org".replace('@', "x").as_str(),
+            "ann@127.0.0.1",
+            "ann@[127.0.0.1]",
+            "tést@exämple.com",
+            "ann@example.xn--p1ai",
+        ] {
+            assert_eq!(is_address(good), good.contains('@'), "{good}");
+        }
+        for bad in [
+            "",
+            "bademailhere",
+            "newemail.com",
+            "ann@",
+            "@example.org",
+            "ann@localhost",
+            "ann@example.o",
+            "a..b@example.org",
+            ".a@example.org",
+            "a b@example.org",
+            "a,b@example.org",
+            "a@b@example.org",
+            "ann@example.org ",
+            "ann@exam_ple.org",
+            "ann@256.0.0.1",
+        ] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+
+    /// U13.14, U13.15.
+    #[test]
+    fn a_password_has_eight_bytes_and_is_not_the_name() {
+        for weak in ["", "x", "1234567", "username", "USERNAME "] {
+            assert!(is_weak("username", weak), "{weak}");
+        }
+        assert!(!is_weak("username", "éééé"));
+        assert!(!is_weak("username", "12345678"));
+    }
+
+    #[test]
+    fn a_name_belongs_to_the_address_it_is_the_hash_of() {
+        assert!(belongs("7ioseqrtlsocvds5kgdrs7rvr3tur2lj", "new@example.com"));
+        assert!(belongs("7IOSEQRTLSOCVDS5KGDRS7RVR3TUR2LJ", "New@Example.com"));
+        assert!(belongs("nrrsl7423nhkobui3axjh3dzikuzfnme", "tést@exämple.com"));
+        assert!(belongs("ndqt46wgjd4m4ua47baoidk4xtliggiy", "tést@exämple.com"));
+        assert!(!belongs(
+            "7ioseqrtlsocvds5kgdrs7rvr3tur2lj",
+            "another-valid@email.com"
+        ));
+        assert!(!belongs("new@example.com", "new@example.com"));
+        assert!(!belongs("new", ""));
+    }
+
+    #[test]
+    fn names_are_lower_case_and_addresses_hashed() {
+        let name = |text: &str| name_of(text);
+        assert_eq!(name("Tarek").as_deref(), Some("tarek"));
+        assert_eq!(
+            name("Sync@Example.COM").as_deref(),
+            Some("h556uyifil2npdqhtpip45uz4zkj2llp")
+        );
+        assert_eq!(
+            name("t%C3%A9st@ex%c3%a4mple.com").as_deref(),
+            Some("nrrsl7423nhkobui3axjh3dzikuzfnme")
+        );
+        let long = "a".repeat(33);
+        for bad in ["", "a b", "é", "a/b", "@", "a%4@b", "a%zz@b.c", &long] {
+            assert_eq!(name(bad), None, "{bad}");
+        }
+    }
+}
