@@ -6,13 +6,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::site::is_loopback_host;
 use super::{Peer, Site};
+
+/// Where browsers say what made them send a request.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a layer of [`refuse_foreign_hosts`] needs.
 #[derive(Clone)]
@@ -42,8 +45,32 @@ impl Site {
         let Some(host) = asked_host(request) else {
             return false;
         };
-        let ours = std::iter::once(self.public_url.host()).chain(self.other_hosts.iter().map(String::as_str));
-        ours.into_iter().any(|name| name.eq_ignore_ascii_case(host)) || self.is_private(request)
+        self.is_named(host) || self.is_private(request)
+    }
+
+    /// Whether a page that is not ours made a browser send this. Whoever asks for other reasons sends no `Origin`, or
+    /// `null`, which a browser says for itself but also for pages that hide where they are from: newer ones tell the two
+    /// apart in another header.
+    pub(crate) fn is_sent_by_foreign_page(&self, request: &Request) -> bool {
+        let is_foreign = |origin: &HeaderValue| match origin.to_str().map(|text| text.split_once("://")) {
+            Ok(Some((_, host))) => {
+                let host = without_port(host);
+                !(self.is_named(host) || self.is_loopback && is_loopback_host(host))
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        let is_from_elsewhere = |site: &HeaderValue| !matches!(site.as_bytes(), b"none" | b"same-origin");
+        let headers = request.headers();
+        headers.get_all(ORIGIN).iter().any(is_foreign)
+            || headers.get_all(FETCH_SITE).iter().any(is_from_elsewhere)
+    }
+
+    /// Whether the name is the public address's, or another one that was set.
+    fn is_named(&self, host: &str) -> bool {
+        let mut ours =
+            std::iter::once(self.public_url.host()).chain(self.other_hosts.iter().map(String::as_str));
+        ours.any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
@@ -163,5 +190,42 @@ mod tests {
             assert!(!sent_by(&[origin]), "{origin}");
         }
         assert!(!sent_by(&["http://127.0.0.1:5000", "https://example.org"]));
+    }
+
+    #[test]
+    fn a_page_from_elsewhere_gives_itself_away() {
+        let public = site("https://sync.example.org", false);
+        let is_foreign = |site: &Site, headers: &[(HeaderName, &str)]| {
+            let mut request = request("sync.example.org", false);
+            for (name, value) in headers {
+                request.headers_mut().append(name, value.parse().unwrap());
+            }
+            site.is_sent_by_foreign_page(&request)
+        };
+        for headers in [
+            &[][..],
+            &[(ORIGIN, "https://sync.example.org")],
+            &[(ORIGIN, "https://old.example.org:8443")],
+            &[(ORIGIN, "null")],
+            &[(FETCH_SITE, "none"), (ORIGIN, "null")],
+            &[(FETCH_SITE, "same-origin")],
+        ] {
+            assert!(!is_foreign(&public, headers), "{headers:?}");
+        }
+        for headers in [
+            &[(ORIGIN, "https://example.org")][..],
+            &[(ORIGIN, "http://localhost:5000")],
+            &[
+                (ORIGIN, "https://sync.example.org"),
+                (ORIGIN, "https://example.org"),
+            ],
+            &[(FETCH_SITE, "cross-site"), (ORIGIN, "null")],
+            &[(FETCH_SITE, "same-site")],
+        ] {
+            assert!(is_foreign(&public, headers), "{headers:?}");
+        }
+        let private = site("http://127.0.0.1:5000", true);
+        assert!(!is_foreign(&private, &[(ORIGIN, "http://localhost:5000")]));
+        assert!(is_foreign(&private, &[(ORIGIN, "https://example.org")]));
     }
 }
