@@ -1,0 +1,31 @@
+//! Answers that are not refusals.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::wire::{Note, print_json};
+
+/// A text. Clients compare some byte for byte, so nothing stands around it.
+pub(super) fn text(text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
+    let plain = HeaderValue::from_static("text/plain; charset=UTF-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// A text for whoever showed the password.
+pub(super) fn known(text: impl Into<Body>) -> Response {
+    let mut response = self::text(text);
+    response.extensions_mut().insert(Note {
+        auth: Some("basic"),
+        ..Note::default()
+    });
+    response
+}
+
+/// Nothing now: the client asks again later.
+pub(super) fn null() -> Response {
+    print_json(StatusCode::OK, &())
+}

@@ -1,0 +1,83 @@
+//! Passwords: changed by whoever knows the old one or holds a code; codes asked for and dropped.
+
+use axum::response::Response;
+use foxden_accounts::AccountError;
+use foxden_accounts::plain::{Consent, is_weak};
+
+use super::UserState;
+use super::answer;
+use super::ask::Ask;
+use super::guard;
+use super::refusal::{Refusal, ResponseCode};
+
+/// What a client is told when it worked.
+const SUCCESS: &str = "success";
+
+/// `POST /user/1.0/{name}/password`: the body is the new password. Whether it is weak is checked before anything that
+/// takes time.
+pub(super) async fn change(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
+    if ask.body.is_empty() {
+        return Err(ResponseCode::NoPassword.into());
+    }
+    if is_weak(&ask.name, &ask.body) {
+        return Err(ResponseCode::WeakPassword.into());
+    }
+    if let Some(code) = ask.header("x-weave-password-reset") {
+        return reset(user, ask, code).await;
+    }
+    let old = ask.password()?;
+    user.accounts
+        .change_password_plain(&ask.name, &old, &ask.body, &ask.visitor)
+        .await?;
+    Ok(answer::known(SUCCESS))
+}
+
+/// The same with a code that was mailed. It cannot ask whether modern data may be lost, so such a reset is refused.
+async fn reset(user: &UserState, ask: &Ask, code: &[u8]) -> Result<Response, Refusal> {
+    // What no header of ours could hold is no code.
+    let code = std::str::from_utf8(code).unwrap_or_default();
+    let outcome = user
+        .accounts
+        .reset_plain(&ask.name, code, &ask.body, Consent::NotAsked, &ask.visitor)
+        .await;
+    match outcome {
+        Ok(()) => Ok(answer::text(SUCCESS)),
+        Err(AccountError::UnknownAccount { .. }) if user.hides_names(&ask.visitor) => {
+            Err(ResponseCode::BadCode.into())
+        }
+        Err(AccountError::UnknownAccount { .. }) => Err(Refusal::UnknownName),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /user/1.0/{name}/password_reset`
+pub(super) async fn request_reset(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
+    let hides_names = user.hides_names(&ask.visitor);
+    if !hides_names && !user.accounts.name_exists(&ask.name).await? {
+        return Err(ResponseCode::BadName.into());
+    }
+    let pass = guard::check(user, ask, &ask.response())?;
+    match user.accounts.request_plain_reset(&ask.name, &ask.visitor).await {
+        Ok(()) => Ok(answer::text(SUCCESS)),
+        Err(AccountError::UnknownAccount { .. }) if hides_names => Ok(answer::text(SUCCESS)),
+        Err(error) => {
+            guard::give_back(user, pass);
+            Err(Refusal::of_reset(error))
+        }
+    }
+}
+
+/// `DELETE /user/1.0/{name}/password_reset`: succeeds whether or not a code waits.
+pub(super) async fn drop_reset(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
+    let password = ask.password()?;
+    let account = user
+        .accounts
+        .prove_plain(&ask.name, &password, &ask.visitor)
+        .await?;
+    guard::check(user, ask, &ask.response())?;
+    user.accounts
+        .drop_plain_reset(account)
+        .await
+        .map_err(Refusal::of_reset)?;
+    Ok(answer::known(SUCCESS))
+}

@@ -1,0 +1,138 @@
+//! What the User API has accounts do that no answer shows: letters that are written, events that are told.
+
+use std::net::Ipv4Addr;
+use std::sync::Mutex;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::HOST;
+use foxden_accounts::security::Witness;
+use foxden_accounts::{Cost, Letter, MIGRATIONS, Nodes, Options, Parts, SignUp};
+use foxden_model::{ManualClock, SeededChance};
+use foxden_sql::Database;
+use tower::ServiceExt;
+
+use super::*;
+use crate::wire::Peer;
+
+/// A server, the letters and the events that it brings forth.
+struct Lab {
+    state: UserState,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lab {
+    /// A server that sends mail and asks people a question, with an account called ann.
+    async fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+        let chance = Arc::new(SeededChance::new(1));
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let parts = Parts {
+            database: Database::in_memory(MIGRATIONS).await.unwrap(),
+            clock: Arc::clone(&clock),
+            chance: Arc::clone(&chance) as _,
+            nodes: Nodes::Own("https://sync.example.org".to_owned()),
+            options: Options {
+                sign_up: Some(SignUp::Open),
+                cost: Cost {
+                    memory: 8,
+                    passes: 1,
+                    lanes: 1,
+                },
+                sends_mail: true,
+                witness: Witness::new(move |event| heard.lock().unwrap().push(format!("{event:?}"))),
+                ..Options::default()
+            },
+        };
+        let site = Site {
+            public_url: "https://sync.example.org".parse().unwrap(),
+            is_loopback: false,
+            other_hosts: Vec::new(),
+        };
+        let state = UserState {
+            accounts: Accounts::open(parts).await.unwrap(),
+            storage: None,
+            site: Arc::new(site),
+            clock: Arc::clone(&clock),
+            to_the_end: Arc::new(|work| drop(tokio::runtime::Handle::current().spawn(work))),
+            captcha: None,
+            admin_secret: None,
+            is_strict_about_names: false,
+        };
+        let lab = Self { state, told };
+        let ann = r#"{"email":"ann@example.org","password":"correct horse"}"#;
+        assert_eq!(lab.send("PUT", "/user/1.0/ann", ann).await, StatusCode::OK);
+        lab.take_letters().await;
+        lab
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &str) -> StatusCode {
+        let peer = Peer {
+            address: Ipv4Addr::LOCALHOST.into(),
+            is_direct: false,
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(peer)
+            .header(HOST, "sync.example.org")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let response = router(self.state.clone()).oneshot(request).await;
+        response.unwrap().status()
+    }
+
+    /// The letters that wait, as if they were sent now.
+    async fn take_letters(&self) -> Vec<(String, Letter)> {
+        let mut letters = Vec::new();
+        while let Some(posted) = self.state.accounts.take_letter().await.unwrap() {
+            self.state.accounts.letter_sent(posted.id).await.unwrap();
+            letters.push((posted.address, posted.letter));
+        }
+        letters
+    }
+}
+
+/// U13.33, U13.34: one letter for each request, and the same code in both.
+#[tokio::test]
+async fn a_code_is_mailed_each_time_it_is_asked_for() {
+    let lab = Lab::new().await;
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        let status = lab.send("GET", "/user/1.0/ann/password_reset", "").await;
+        assert_eq!(status, StatusCode::OK);
+        let letters = lab.take_letters().await;
+        let [(address, Letter::PlainReset { name, code })] = letters.as_slice() else {
+            panic!("one letter with a code, not {}", letters.len());
+        };
+        assert_eq!((address.as_str(), name.as_str()), ("ann@example.org", "ann"));
+        codes.push(code.clone());
+    }
+    assert_eq!(codes[0], codes[1]);
+}
+
+/// Nothing is mailed for a name that nobody has.
+#[tokio::test]
+async fn nobody_gets_no_letter() {
+    let lab = Lab::new().await;
+    let status = lab.send("GET", "/user/1.0/nobody/password_reset", "").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(lab.take_letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_no_person_gave_is_told() {
+    let mut lab = Lab::new().await;
+    let chance = Arc::new(SeededChance::new(2));
+    let captcha = Captcha::new(b"a key", Arc::clone(&lab.state.clock), chance);
+    lab.state.captcha = Some(Arc::new(captcha));
+    let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
+    let status = lab.send("PUT", "/user/1.0/bea", bea).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let told = lab.told.lock().unwrap();
+    let event = told.last().unwrap();
+    for word in ["CaptchaFailed", "UserApi", "bea", "127.0.0.1", "not answered"] {
+        assert!(event.contains(word), "{event}");
+    }
+}
