@@ -37,7 +37,8 @@
 //! - `keep name authpw ann@example.org a password` keeps what a client makes of a password; `keep name id
 //!   sessionToken {token}` a token's id; `keep name challenge {verifier}` the challenge of a verifier; `keep name
 //!   invitation` the code of a new invitation; `keep name code ann@example.org` the code that waits for somebody;
-//!   `keep name link ann@example.org` that of a set-password link.
+//!   `keep name link ann@example.org` that of a set-password link; `keep name sum 23 + 4` the result.
+//! - `basic ann a password` sends what follows with that name and password.
 //! - `authorization Bearer {token}` sends what follows with this header as it stands.
 //! - `anonymous` sends no credentials, as at the beginning.
 //!

@@ -211,5 +211,7 @@ fn header(text: &str) -> Option<Header> {
         return Some((name.to_owned(), None));
     }
     let (name, value) = text.split_once(':')?;
-    is_name(name).then(|| (name.to_owned(), Some(value.trim().to_owned())))
+    // Without a space after the colon it is a body: an address, for instance.
+    let is_value = value.is_empty() || value.starts_with(' ');
+    (is_name(name) && is_value).then(|| (name.to_owned(), Some(value.trim().to_owned())))
 }

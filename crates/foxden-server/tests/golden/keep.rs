@@ -22,9 +22,24 @@ pub fn text(words: &str, world: &World) -> Result<String> {
             let verifier = rest.to_owned();
             Ok(ProofKey { verifier }.challenge())
         }
+        "sum" => sum(rest),
         "invitation" => world.invitation(),
         "code" => world.waiting_code(rest),
         "link" => world.password_link(rest),
         _ => bail!("nothing is kept by {verb}"),
+    }
+}
+
+/// The answer to the question that a person is asked.
+fn sum(text: &str) -> Result<String> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let [first, sign, second] = words[..] else {
+        bail!("a sum has two numbers and a sign between them");
+    };
+    let (first, second): (i64, i64) = (first.parse()?, second.parse()?);
+    match sign {
+        "+" => Ok((first + second).to_string()),
+        "−" => Ok((first - second).to_string()),
+        _ => bail!("no sum is made with {sign}"),
     }
 }

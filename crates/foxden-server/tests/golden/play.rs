@@ -237,6 +237,9 @@ fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
 fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     match surface {
         "sync" => broken_sync_promise(exchange, response),
+        "user" if exchange.path.starts_with("/user") || exchange.path.starts_with("/misc") => {
+            broken_user_promise(response)
+        }
         // These conversations go from one surface to the next, as clients do.
         "fxa" | "token" if exchange.path.starts_with("/1.5/") => broken_sync_promise(exchange, response),
         "fxa" | "token" if exchange.path.contains("/1.0/") => broken_token_promise(response),
@@ -272,6 +275,30 @@ fn broken_account_promise(exchange: &Exchange, response: &Response<Bytes>) -> Op
             Some("that is a refusal repeats its status as code")
         }
         Ok(_) => None,
+    }
+}
+
+/// User API, section 1.4: a wrong request is told so with a number, and no other page may read an answer.
+fn broken_user_promise(response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    let is_time = |text: &str| {
+        text.split_once('.')
+            .is_some_and(|(_, after)| after.len() == 2 && is_whole(after))
+    };
+    if !get("x-weave-timestamp").is_some_and(|time| is_time(&time)) {
+        return Some("has an X-Weave-Timestamp with two decimals");
+    }
+    if get("x-content-type-options").as_deref() != Some("nosniff") {
+        return Some("forbids to guess its type");
+    }
+    if get("cache-control").is_none() || get("access-control-allow-origin").is_some() {
+        return Some("says who may keep it, and lets no other page read it");
+    }
+    match response.status().as_u16() {
+        401 if get("www-authenticate").is_none() => Some("that is 401 names the scheme"),
+        503 if get("retry-after").is_none() => Some("that is 503 says when to come again"),
+        400 if serde_json::from_slice::<u8>(response.body()).is_err() => Some("that is 400 is a number"),
+        _ => None,
     }
 }
 

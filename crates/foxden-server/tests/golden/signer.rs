@@ -1,7 +1,7 @@
 //! Credentials, made from the protocol's documents alone: nothing here comes from the server's own code.
 
 use anyhow::{Context, Result, bail};
-use data_encoding::BASE64URL;
+use data_encoding::{BASE64, BASE64URL};
 use ring::hmac;
 
 use crate::peer::hawk::{Credentials, Signed};
@@ -47,6 +47,13 @@ impl Signer {
         Some(match word {
             "anonymous" => Self::Anonymous,
             "authorization" => Self::Plain(rest.to_owned()),
+            "basic" => {
+                let (name, password) = rest.split_once(' ').unwrap_or((rest, ""));
+                Self::Plain(format!(
+                    "Basic {}",
+                    BASE64.encode(format!("{name}:{password}").as_bytes())
+                ))
+            }
             "account" => {
                 let (words, plain): (Vec<&str>, Vec<&str>) =
                     rest.split_whitespace().partition(|word| word.contains('='));

@@ -13,11 +13,13 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, Cost, MIGRATIONS, NewUsers, Options, Parts, Role, SignUp};
+use foxden_accounts::{Accounts, Cost, MIGRATIONS, NewUsers, NodeState, Nodes, Options, Parts, Role, SignUp};
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState, Version};
 use foxden_http::sync::{self, SyncState};
 use foxden_http::token::{self, TokenState};
+use foxden_http::user::{self, AdminSecret, UserState};
+use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Peer, PublicUrl, Site};
 use foxden_model::{Chance, Clock, ManualClock, SeededChance};
 use foxden_sql::Database;
@@ -69,6 +71,13 @@ pub struct Settings {
     is_private: bool,
     sign_up: Option<SignUp>,
     new_users: NewUsers,
+    /// Where stores are kept, if not here.
+    node: Option<String>,
+    /// Whether that node takes users.
+    is_draining: bool,
+    asks_people: bool,
+    admin_secret: Option<String>,
+    is_strict_about_names: bool,
 }
 
 /// A server, and the clock it goes by.
@@ -109,6 +118,11 @@ impl Settings {
             is_private: false,
             sign_up: None,
             new_users: NewUsers::Welcome,
+            node: None,
+            is_draining: false,
+            asks_people: false,
+            admin_secret: None,
+            is_strict_about_names: false,
         }
     }
 
@@ -135,6 +149,11 @@ impl Settings {
                 ("sign-up", "open") => self.sign_up = Some(SignUp::Open),
                 ("sign-up", "invite") => self.sign_up = Some(SignUp::Invite),
                 ("sign-up", "closed") => self.sign_up = Some(SignUp::Closed),
+                ("node", url) => self.node = Some(url.to_owned()),
+                ("nodes", "draining") => self.is_draining = true,
+                ("captcha", "question") => self.asks_people = true,
+                ("admin-secret", word) => self.admin_secret = Some(word.replace('_', " ")),
+                ("names", "strict") => self.is_strict_about_names = true,
                 ("new-users", "refused") => self.new_users = NewUsers::Refused,
                 _ => bail!("there is no setting {word}"),
             }
@@ -153,7 +172,10 @@ impl World {
             database: runtime.block_on(Database::in_memory(MIGRATIONS))?,
             clock: Arc::clone(&clock) as _,
             chance: Arc::new(SeededChance::new(2)),
-            nodes: foxden_accounts::Nodes::Own(settings.public_url.base()),
+            nodes: match &settings.node {
+                Some(url) => Nodes::Listed(vec![url.clone()]),
+                None => Nodes::Own(settings.public_url.base()),
+            },
             options: Options {
                 sign_up: settings.sign_up,
                 new_users: settings.new_users,
@@ -162,6 +184,10 @@ impl World {
             },
         };
         let accounts = runtime.block_on(Accounts::open(parts))?;
+        if settings.is_draining {
+            let url = settings.public_url.base();
+            runtime.block_on(accounts.set_node_state(&url, NodeState::Draining))?;
+        }
         let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
         let (engine, folder) = engine(settings.place, &clock, &chance)?;
         let storage = Storage::new(engine, settings.limits, settings.quota);
@@ -262,6 +288,7 @@ fn router(
         chance: Arc::clone(&chance),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
     };
+    let user = user_state(settings, &fxa);
     let token = TokenState {
         accounts: accounts.clone(),
         secrets: Arc::clone(&secrets),
@@ -291,4 +318,19 @@ fn router(
         .merge(ops)
         .merge(fxa::router(fxa))
         .merge(token::router(token))
+        .merge(user::router(user))
+}
+
+fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {
+    let captcha = || Captcha::new(b"a key", Arc::clone(&fxa.clock), Arc::clone(&fxa.chance));
+    UserState {
+        accounts: fxa.accounts.clone(),
+        storage: fxa.storage.clone(),
+        site: Arc::clone(&fxa.site),
+        clock: Arc::clone(&fxa.clock),
+        to_the_end: Arc::clone(&fxa.to_the_end),
+        captcha: settings.asks_people.then(|| Arc::new(captcha())),
+        admin_secret: settings.admin_secret.as_deref().and_then(AdminSecret::new),
+        is_strict_about_names: settings.is_strict_about_names,
+    }
 }
