@@ -127,6 +127,7 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
         bodies: Arc::clone(&house.bodies),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
+        witness: house.security_log.witness(),
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..SyncState::new(storage, secrets, site, Arc::clone(&house.clock))
     })

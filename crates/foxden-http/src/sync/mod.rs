@@ -33,6 +33,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response};
+use foxden_accounts::security::Witness;
 use foxden_accounts::token::TokenSecrets;
 use foxden_model::Clock;
 use foxden_storage::Storage;
@@ -74,6 +75,8 @@ pub struct SyncState {
     /// Whether long answers are compressed for clients that take it. Payloads are encrypted and shrink by
     /// a quarter only, at several times the work of the answer itself.
     pub compresses: bool,
+    /// Who hears of tokens that are refused.
+    pub witness: Witness,
 }
 
 impl SyncState {
@@ -90,6 +93,7 @@ impl SyncState {
             max_skew_seconds: None,
             is_strict_about_nodes: false,
             compresses: false,
+            witness: Witness::default(),
         }
     }
 }

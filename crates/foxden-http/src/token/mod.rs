@@ -11,16 +11,17 @@ mod refusal;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use axum::{Extension, Router};
+use foxden_accounts::security::{Door, Event, What};
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Chance, Clock};
 
-use crate::wire::{Marks, Site, mark};
+use crate::wire::{Marks, Peer, Site, mark};
 use answer::TokenAnswer;
 use refusal::Refusal;
 
@@ -66,18 +67,19 @@ async fn issue(
     State(tokens): State<TokenState>,
     Path((application, version)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Result<TokenAnswer, Refusal> {
     refuse_other_services(&application, version)?;
-    let client_state = key_id::client_state_header(&headers)?;
-    let credential = bearer(&headers)?;
-    let identity = tokens.accounts.verify_bearer(credential).await?;
-    let key_id = key_id::read(&headers, client_state)?;
-    let assignment = tokens.accounts.assign(&identity, &key_id).await?;
-
-    let seconds = wanted_duration(query.as_deref(), tokens.duration);
-    let token = tokens.mint(&assignment, seconds);
-    Ok(TokenAnswer::new(assignment, &token, seconds, tokens.node_type))
+    let issued = tokens.issue(&headers, query.as_deref()).await;
+    if let Err(refusal) = &issued
+        && refusal.is_of_a_credential()
+    {
+        let from = peer.map(|Extension(peer)| peer.address);
+        let event = Event::new(What::TokenRefused, Door::Token, from);
+        tokens.accounts.tell(&event.because(&refusal.why()));
+    }
+    issued
 }
 
 async fn wrong_method() -> Refusal {
@@ -85,6 +87,18 @@ async fn wrong_method() -> Refusal {
 }
 
 impl TokenState {
+    async fn issue(&self, headers: &HeaderMap, query: Option<&str>) -> Result<TokenAnswer, Refusal> {
+        let client_state = key_id::client_state_header(headers)?;
+        let credential = bearer(headers)?;
+        let identity = self.accounts.verify_bearer(credential).await?;
+        let key_id = key_id::read(headers, client_state)?;
+        let assignment = self.accounts.assign(&identity, &key_id).await?;
+
+        let seconds = wanted_duration(query, self.duration);
+        let token = self.mint(&assignment, seconds);
+        Ok(TokenAnswer::new(assignment, &token, seconds, self.node_type))
+    }
+
     fn mint(&self, assignment: &Assignment, seconds: u32) -> Token {
         let claims = Claims {
             user: assignment.user,

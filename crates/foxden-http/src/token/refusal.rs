@@ -123,8 +123,21 @@ impl Refusal {
         }
     }
 
+    /// Whether a credential was presented and is not good.
+    pub(super) const fn is_of_a_credential(&self) -> bool {
+        matches!(
+            self,
+            Self::Service(
+                TokenError::InvalidCredentials
+                    | TokenError::InvalidGeneration
+                    | TokenError::InvalidKeysChangedAt
+                    | TokenError::InvalidClientState(_)
+            )
+        )
+    }
+
     /// Why, for the log.
-    fn why(&self) -> Cow<'static, str> {
+    pub(super) fn why(&self) -> Cow<'static, str> {
         match self {
             Self::OtherApplication | Self::OtherVersion(_) => "only sync 1.5 is served".into(),
             Self::BadClientState => "the client state is malformed".into(),

@@ -5,6 +5,7 @@ use std::fmt;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, header};
+use foxden_accounts::security::{Door, Event, What};
 use foxden_accounts::token::BadToken;
 use foxden_model::SyncTime;
 use ring::hmac;
@@ -12,6 +13,7 @@ use ring::hmac;
 use crate::sync::SyncState;
 use crate::sync::refusal::Refusal;
 use crate::sync::target::{Place, Target};
+use crate::wire::Peer;
 use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
 
 /// Seconds for which an expired token still reads `info/collections`.
@@ -38,7 +40,10 @@ pub(super) fn authenticate<'r>(
     parts: &'r Parts,
     target: &Target,
 ) -> Result<HawkHeader<'r>, Refusal> {
-    check(sync, parts, target).map_err(|denial| refuse(&denial))
+    check(sync, parts, target).map_err(|denial| {
+        tell(sync, parts, target, &denial);
+        refuse(&denial)
+    })
 }
 
 /// Checks the hash of the body, if the caller gave one.
@@ -52,6 +57,18 @@ pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> R
     } else {
         Err(refuse(&Denial::WrongHash))
     }
+}
+
+/// Whoever watches over the server hears of credentials that are not good; a request without any is no more than a knock.
+fn tell(sync: &SyncState, parts: &Parts, target: &Target, denial: &Denial) {
+    if *denial == Denial::Anonymous {
+        return;
+    }
+    let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+    let (user, why) = (target.user.to_string(), denial.to_string());
+    let event = Event::new(What::StorageRefused, Door::Storage, from);
+    let event = event.at(parts.method.as_str(), parts.uri.path());
+    sync.witness.tell(&event.about(&user).because(&why));
 }
 
 fn refuse(denial: &Denial) -> Refusal {
