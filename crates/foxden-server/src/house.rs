@@ -8,6 +8,7 @@ use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Nodes, Options, Parts};
 use foxden_http::sync::Bodies;
 use foxden_http::user::exchange::{self, Exchange};
+use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{PublicUrl, Site};
 use foxden_model::{Chance, Clock, SystemClock};
 use foxden_sql::Database;
@@ -16,6 +17,7 @@ use ring::hmac;
 
 use crate::chores::Ledger;
 use crate::config::Config;
+use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
 use crate::config::storage::Place;
 use crate::config::values::Secret;
@@ -42,14 +44,19 @@ pub struct House {
     pub storage: Option<Storage>,
     /// Room for uploads, shared by all listeners.
     pub bodies: Arc<Bodies>,
-    /// Who has an account, if this process knows.
+    /// Who has an account, if this process makes and changes them.
     pub accounts: Option<Accounts>,
+    /// What the passwords of Sync 1.1 are checked against, if that is spoken here. A storage node may do so with accounts
+    /// that another process keeps.
+    pub passwords: Option<Accounts>,
     /// Which engine keeps objects, if this process keeps them.
     pub engine: Option<&'static str>,
     /// Where devices of Sync 1.1 meet, if that is served.
     pub exchange: Option<Arc<Exchange>>,
     /// Where security events go.
     pub security_log: SecurityLog,
+    /// The question that a person answers, where one is asked: what was answered at one surface is used up at all.
+    pub captcha: Option<Arc<Captcha>>,
     /// When chores last succeeded.
     pub ledger: Ledger,
     /// The word by which this server is recognised from outside.
@@ -93,6 +100,7 @@ impl House {
             storage: None,
             bodies: Arc::new(Bodies::up_to(config.http.max_body_memory)),
             accounts: None,
+            passwords: None,
             engine: None,
             exchange: None,
             security_log: SecurityLog::open(
@@ -100,6 +108,7 @@ impl House {
                 site.public_url.host(),
                 Arc::clone(&clock),
             )?,
+            captcha: None,
             ledger: Ledger::default(),
             probe: Probe::default(),
             site,
@@ -107,13 +116,15 @@ impl House {
             chance,
         };
         house.exchange = house.exchange();
+        house.captcha = house.captcha(&master);
         if needs.storage {
             house.open_storage(config, data)?;
         }
         if needs.accounts {
-            house
-                .open_accounts(config, &Self::register(config, data), &master)
-                .await?;
+            let file = Self::register(config, data);
+            let accounts = house.open_accounts(&file, &master).await?;
+            house.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
+            house.accounts = Some(accounts).filter(|_| config.keeps_accounts());
         }
         Ok(house)
     }
@@ -121,6 +132,15 @@ impl House {
     /// The file that keeps accounts, whether or not there is one.
     pub fn register(config: &Config, data: &DataFolder) -> PathBuf {
         config.accounts.file.clone().unwrap_or_else(|| data.register())
+    }
+
+    /// Processes that share the master secret take each other's questions.
+    fn captcha(&self, master: &MasterSecrets) -> Option<Arc<Captcha>> {
+        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        match self.config.accounts.captcha {
+            CaptchaKind::None => None,
+            CaptchaKind::Question => Some(Arc::new(Captcha::new(&master.derive("captcha"), clock, chance))),
+        }
     }
 
     /// Whether there are files with objects.
@@ -164,12 +184,8 @@ impl House {
         Ok(())
     }
 
-    async fn open_accounts(
-        &mut self,
-        config: &Config,
-        file: &Path,
-        master: &MasterSecrets,
-    ) -> anyhow::Result<()> {
+    async fn open_accounts(&self, file: &Path, master: &MasterSecrets) -> anyhow::Result<Accounts> {
+        let config = &self.config;
         // Whichever of the processes that share the accounts starts first makes the file.
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             data::make_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -179,7 +195,7 @@ impl House {
             database,
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
-            nodes: self.nodes(config),
+            nodes: self.nodes(),
             options: Options {
                 sign_up: config.accounts.sign_up,
                 new_users: config.tokens.new_users,
@@ -197,16 +213,19 @@ impl House {
                 storage.close(user).await?;
             }
         }
-        self.accounts = Some(accounts);
-        Ok(())
+        Ok(accounts)
     }
 
-    /// Where stores are kept, as the configuration says.
-    fn nodes(&self, config: &Config) -> Nodes {
-        if config.tokens.nodes.is_empty() {
-            return Nodes::Own(self.site.public_url.base());
+    /// Where stores are kept. A process that only checks passwords changes nothing about that.
+    fn nodes(&self) -> Nodes {
+        let listed = &self.config.tokens.nodes;
+        if !self.config.keeps_accounts() {
+            Nodes::AsTheyAre
+        } else if listed.is_empty() {
+            Nodes::Own(self.site.public_url.base())
+        } else {
+            Nodes::Listed(listed.iter().map(PublicUrl::base).collect())
         }
-        Nodes::Listed(config.tokens.nodes.iter().map(PublicUrl::base).collect())
     }
 
     /// Empties a closed store: here at once and for good, on another node by an ordinary request with a token of
@@ -216,10 +235,7 @@ impl House {
             Some(storage) if closed.node == self.site.public_url.base() => {
                 Ok(storage.close(closed.user).await?)
             }
-            _ => {
-                let node: PublicUrl = closed.node.parse()?;
-                node::empty_store(self, &node, closed.user).await
-            }
+            _ => node::empty_store(self, &closed.node.parse()?, closed.user).await,
         }
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
-//! - [`nodes`]: the storage nodes that users are sent to
+//! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
 
 mod address;
 mod date;
 mod files;
 mod nodes;
+mod register;
 mod signed;
 
 use std::path::PathBuf;
@@ -111,6 +112,7 @@ pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
     findings.extend(files::look(&config.server.data_dir));
     findings.extend(address::look(&config, &agent)?);
     findings.extend(nodes::look(&config, &agent));
+    findings.extend(register::look(&config)?);
     for finding in &findings {
         finding.show();
     }

@@ -1,13 +1,16 @@
 //! The command line.
 //!
-//! - [`user`]: the commands about accounts
+//! - [`user`], [`node`]: the commands about accounts and about storage nodes
 //! - [`show`]: how answers look on a terminal
 
+mod node;
 mod show;
 mod user;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, Flags, document};
@@ -35,6 +38,9 @@ enum Command {
     /// Look after accounts
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Look after storage nodes
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Make a link with which somebody creates an account, or look after those made
     Invite(Invite),
     /// Look at the configuration
@@ -106,6 +112,7 @@ impl Cli {
             Command::Serve => start(&self.flags),
             Command::Check(wishes) => check::check(&self.flags, &wishes),
             Command::User(command) => give(&self.flags, &command.into_order()?),
+            Command::Node(command) => give(&self.flags, &command.into_order()?),
             Command::Invite(invite) => give(&self.flags, &invite.into_order()),
             Command::Config(command) => about_config(&command, &self.flags),
             Command::Chore(ChoreCommand::List) => give(&self.flags, &Order::ListChores),
@@ -149,6 +156,21 @@ fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
 fn give(flags: &Flags, order: &Order) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
     show::answer(control::give(&config, order)?)
+}
+
+/// Has the person agree to what cannot be undone, by typing the name of what it is done to.
+fn agree(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("{what} cannot be undone; add --yes to do it without being asked");
+    }
+    say::line(harm);
+    say::line("Type the name again to go on:");
+    let mut typed = String::new();
+    io::stdin().read_line(&mut typed)?;
+    if typed.trim() != name {
+        bail!("nothing was removed");
+    }
+    Ok(())
 }
 
 fn about_config(command: &ConfigCommand, flags: &Flags) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::control::Answer;
-use crate::control::order::{Chore, Event, Invitation, Standing, User, WaitingCode};
+use crate::control::order::{Chore, Event, Invitation, Node, NodeState, Standing, User, WaitingCode};
 use crate::log::Utc;
 use crate::say::{self, Look, paint};
 
@@ -22,6 +22,7 @@ pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
             say::line(paint(url, Look::Accent));
             say::line(paint(about, Look::Dim));
         }
+        Answer::Nodes { nodes } => show_nodes(&nodes),
         Answer::Codes { codes } => show_codes(&codes),
         Answer::Chores { chores } => show_chores(&chores),
         Answer::Probe { .. } => bail!("nobody asked for a probe"),
@@ -43,10 +44,7 @@ fn show_users(users: &[User]) {
         .unwrap_or(0);
     for user in users {
         let address = format!("{:widest$}", user.address);
-        let devices = match user.devices {
-            1 => "1 device".to_owned(),
-            count => format!("{count} devices"),
-        };
+        let devices = counted(user.devices, "device");
         let marks = paint(marks(user).join(", "), Look::Warning);
         say::line(format_args!("{}  {devices}  {marks}", paint(address, Look::Bold)));
     }
@@ -112,6 +110,36 @@ fn show_invitations(invitations: &[Invitation]) {
             paint(standing, Look::Warning),
             invitation.note
         ));
+    }
+}
+
+fn show_nodes(nodes: &[Node]) {
+    if nodes.is_empty() {
+        say::line("No node is known yet: the server that makes accounts writes them down when it starts.");
+    }
+    let widest = nodes.iter().map(|node| node.url.len()).max().unwrap_or(0);
+    for node in nodes {
+        let url = format!("{:widest$}", node.url);
+        let (state, look) = match node.state {
+            NodeState::Accepting if node.is_listed => ("takes users", Look::Good),
+            NodeState::Accepting => ("not in tokens.nodes: takes no new users", Look::Warning),
+            NodeState::Draining => ("draining: takes no new users", Look::Warning),
+            NodeState::Down => ("down", Look::Bad),
+        };
+        say::line(format_args!(
+            "{}  {}, {} of Sync 1.1  {}",
+            paint(url, Look::Bold),
+            counted(node.users, "user"),
+            node.legacy_users,
+            paint(state, look)
+        ));
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     }
 }
 

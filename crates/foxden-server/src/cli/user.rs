@@ -1,13 +1,11 @@
 //! `foxden user …`
 
-use std::io::{self, IsTerminal};
-
-use anyhow::bail;
 use clap::Subcommand;
 
+use super::agree;
 use crate::control::Order;
 use crate::control::order::{Standing, Switch};
-use crate::say::{self, Look, paint};
+use crate::say::{Look, paint};
 
 /// What can be done with accounts. A NAME is an address, another name of the account, or its id.
 #[derive(Debug, Subcommand)]
@@ -63,6 +61,14 @@ pub enum UserCommand {
         /// Address or id
         name: String,
     },
+    /// Move an account's stores to another node; its browsers fill them anew
+    Move {
+        /// Address or id
+        name: String,
+        /// The node's address [default: the one with the fewest users]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
     /// Show the codes that wait for the owner
     Code {
         /// Address or id
@@ -82,7 +88,11 @@ impl UserCommand {
             Self::Show { name } => Order::ShowUser { name },
             Self::Remove { name, yes } => {
                 if !yes {
-                    ask_before_removing(&name)?;
+                    let harm = format!(
+                        "This removes {} and all that is stored for it, for good.",
+                        paint(&name, Look::Bold)
+                    );
+                    agree(&harm, &name, "removing an account")?;
                 }
                 Order::RemoveUser { name }
             }
@@ -100,24 +110,8 @@ impl UserCommand {
                 switch: Switch::On,
             },
             Self::Confirm { name } => Order::ConfirmUser { name },
+            Self::Move { name, to } => Order::MoveUser { name, to },
             Self::Code { name } => Order::ShowCodes { name },
         })
     }
-}
-
-fn ask_before_removing(name: &str) -> anyhow::Result<()> {
-    if !io::stdin().is_terminal() {
-        bail!("removing an account cannot be undone; add --yes to do it without being asked");
-    }
-    say::line(format_args!(
-        "This removes {} and all that is stored for it, for good.",
-        paint(name, Look::Bold)
-    ));
-    say::line("Type the name again to go on:");
-    let mut typed = String::new();
-    io::stdin().read_line(&mut typed)?;
-    if typed.trim() != name {
-        bail!("nothing was removed");
-    }
-    Ok(())
 }

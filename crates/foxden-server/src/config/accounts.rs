@@ -38,8 +38,9 @@ pub const SECTION: Section = Section {
             key: "accounts.strict_names",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether an account made through the User API must have an address as its name, as the programs that \
-                   speak Sync 1.1 make them; otherwise a plain name such as `ann` will do.",
+            help: "Whether the name of an account made through the User API must be the hash of its address, as programs \
+                   that speak Sync 1.1 make it. Otherwise a plain name such as `ann` will do, and only what looks like \
+                   such a hash must be the right one.",
         },
         Setting {
             key: "accounts.captcha",

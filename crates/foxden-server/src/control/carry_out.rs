@@ -6,6 +6,7 @@ use foxden_http::wire::PublicUrl;
 use foxden_model::UserId;
 
 use super::deed::Deed;
+use super::nodes;
 use super::order::{Answer, Order, Standing, Switch, User, WaitingCode};
 use crate::chores;
 use crate::house::House;
@@ -110,6 +111,10 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             done(format!("the address of {name} counts as confirmed"))
         }
         Order::ShowCodes { name } => codes(accounts, &name).await?,
+        Order::MoveUser { name, to } => move_user(accounts, &name, to.as_deref()).await?,
+        order @ (Order::ListNodes | Order::SetNode { .. } | Order::RemoveNode { .. }) => {
+            nodes::carry_out(accounts, order).await?
+        }
         Order::Invite {
             standing,
             note,
@@ -132,6 +137,15 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             return Err(anyhow!("not about accounts"));
         }
     })
+}
+
+async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow::Result<Answer> {
+    let moved = accounts.move_user(name, to).await;
+    let moved = moved.map_err(|error| named(error, name))?;
+    Ok(done(match moved {
+        0 => format!("{name} has no store that could be moved"),
+        _ => format!("{name} has an empty store elsewhere now; browsers fill it when they sync next"),
+    }))
 }
 
 async fn remove(house: &House, accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {

@@ -2,7 +2,7 @@
 
 use foxden_accounts::security::{Act, Event};
 
-use super::order::{Order, Standing, Switch};
+use super::order::{NodeState, Order, Standing, Switch};
 
 /// What the operator did, to whom, and what exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,19 @@ impl Deed {
             }
             Order::InviteFirst => Self::new(Act::InvitationMade, "the first account's".to_owned()),
             Order::RevokeInvitation { id } => Self::new(Act::InvitationRevoked, format!("invitation {id}")),
+            Order::MoveUser { name, to } => {
+                let to = to.as_deref().unwrap_or("the best other node");
+                Self {
+                    what: Some(format!("to {to}")),
+                    ..Self::to(Act::UserMoved, name)
+                }
+            }
+            Order::SetNode { url, state } => {
+                Self::new(Act::NodeChanged, format!("{url} {}", state_of(*state)))
+            }
+            Order::RemoveNode { url } => Self::new(Act::NodeChanged, format!("{url} removed")),
             Order::ListUsers
+            | Order::ListNodes
             | Order::ShowUser { .. }
             | Order::ListInvitations
             | Order::Probe
@@ -73,6 +85,14 @@ impl Deed {
             what: Some(role(standing).to_owned()),
             ..self
         }
+    }
+}
+
+const fn state_of(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Accepting => "accepting",
+        NodeState::Draining => "draining",
+        NodeState::Down => "down",
     }
 }
 

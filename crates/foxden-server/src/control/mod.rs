@@ -4,19 +4,19 @@
 //! none serves, the command opens the files itself and carries the order out on the spot.
 //!
 //! - [`order`]: what can be asked, and the answers
-//! - [`mod@carry_out`]: doing it
+//! - [`mod@carry_out`], [`nodes`]: doing it
 //! - [`deed`]: what a security officer is told of it
 //! - [`socket`]: asking the process that serves
 
 pub mod carry_out;
 mod deed;
+pub mod nodes;
 pub mod order;
 pub mod socket;
 
 pub use carry_out::carry_out;
 pub use order::{Answer, Order};
 
-use std::path::Path;
 use std::sync::Arc;
 
 use foxden_model::Chance;
@@ -29,8 +29,10 @@ use crate::{security_log, serve};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server.
-fn needs(order: &Order, register: &Path, keeps_objects: bool) -> anyhow::Result<Needs> {
-    let has_register = register.is_file();
+fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Needs> {
+    let register = House::register(config, data);
+    let has_register = config.keeps_accounts() && register.is_file();
+    let keeps_objects = House::keeps_objects(config, data);
     match order {
         Order::RunChore { .. } => Ok(Needs {
             storage: keeps_objects,
@@ -43,8 +45,8 @@ fn needs(order: &Order, register: &Path, keeps_objects: bool) -> anyhow::Result<
         about_accounts => {
             anyhow::ensure!(
                 has_register,
-                "no accounts are kept here: there is no file {}; give the command where accounts are served",
-                register.display()
+                "no accounts are kept here, in {}; give the command where accounts are served",
+                config.server.data_dir.display()
             );
             Ok(Needs {
                 storage: matches!(about_accounts, Order::RemoveUser { .. }) && keeps_objects,
@@ -71,11 +73,7 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         .build()?;
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
-        let needs = needs(
-            order,
-            &House::register(config, &data),
-            House::keeps_objects(config, &data),
-        )?;
+        let needs = needs(order, config, &data)?;
         let site = Arc::new(serve::configured_site(config)?);
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
         let house = House::open(config, &data, site, chance, needs).await?;

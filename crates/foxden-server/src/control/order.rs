@@ -73,6 +73,27 @@ pub enum Order {
         /// Its number.
         id: i64,
     },
+    /// Give a user's stores to another node.
+    MoveUser {
+        /// Its address, another name of it, or its id.
+        name: String,
+        /// The node's address; without it the best other one.
+        to: Option<String>,
+    },
+    /// Tell every storage node.
+    ListNodes,
+    /// Say whether a node takes users.
+    SetNode {
+        /// Its address.
+        url: String,
+        /// Whether it does from now on.
+        state: NodeState,
+    },
+    /// Strike a node off, and send its users elsewhere.
+    RemoveNode {
+        /// Its address.
+        url: String,
+    },
     /// Announce a word that is then looked for at the public address.
     Probe,
     /// Tell every chore and when it last succeeded.
@@ -104,6 +125,18 @@ pub enum Switch {
     Off,
 }
 
+/// Whether a node takes users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// It takes new ones.
+    Accepting,
+    /// It keeps those it has.
+    Draining,
+    /// It is out of service.
+    Down,
+}
+
 /// What came of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -132,6 +165,11 @@ pub enum Answer {
         url: String,
         /// What it does.
         about: String,
+    },
+    /// Storage nodes.
+    Nodes {
+        /// In the order of their addresses.
+        nodes: Vec<Node>,
     },
     /// Codes that wait.
     Codes {
@@ -215,6 +253,21 @@ pub struct Invitation {
     pub used_by: Option<String>,
 }
 
+/// A storage node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its address.
+    pub url: String,
+    /// Whether it takes users.
+    pub state: NodeState,
+    /// Whether the configuration names it.
+    pub is_listed: bool,
+    /// Stores of today's browsers there.
+    pub users: u64,
+    /// Stores of Sync 1.1 there.
+    pub legacy_users: u64,
+}
+
 /// A code that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingCode {
@@ -291,6 +344,32 @@ impl From<Standing> for foxden_accounts::Role {
         match standing {
             Standing::Member => Self::Member,
             Standing::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<foxden_accounts::Node> for Node {
+    fn from(node: foxden_accounts::Node) -> Self {
+        Self {
+            url: node.url,
+            state: match node.state {
+                foxden_accounts::NodeState::Accepting => NodeState::Accepting,
+                foxden_accounts::NodeState::Draining => NodeState::Draining,
+                foxden_accounts::NodeState::Down => NodeState::Down,
+            },
+            is_listed: node.is_listed,
+            users: node.users,
+            legacy_users: node.legacy_users,
+        }
+    }
+}
+
+impl From<NodeState> for foxden_accounts::NodeState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Accepting => Self::Accepting,
+            NodeState::Draining => Self::Draining,
+            NodeState::Down => Self::Down,
         }
     }
 }

@@ -95,22 +95,30 @@ fn a_node_that_was_away_is_emptied_later() {
         "{text}"
     );
     let chore = ["chore", "run", "empty-closed-stores"];
-    assert!(
-        !registration.run(&chore).status.success(),
-        "the node is still away"
-    );
-
-    let node = node.serve();
-    node.store(store.uid())
+    let back = node.serve();
+    back.store(store.uid())
         .send("GET", "/storage/bookmarks/a", None)
         .expect(200);
     let done = registration.run(&chore);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    node.store(store.uid())
+    back.store(store.uid())
         .send("GET", "/storage/bookmarks/a", None)
         .expect(404);
+
+    let session = Session::sign_up(&Server::at(accounts.url()), "bea@example.org", "bea's password");
+    session
+        .connect("first")
+        .store()
+        .put("bookmarks", "a", "x")
+        .expect(200);
+    back.stop();
+    let removed = registration.run(&["user", "remove", "bea@example.org", "--yes"]);
+    assert!(removed.status.success());
+    assert!(
+        !registration.run(&chore).status.success(),
+        "the node is away again"
+    );
     accounts.stop();
-    node.stop();
 }
 
 /// Started without configuration, filled, stopped, and started under another address: the store stays the

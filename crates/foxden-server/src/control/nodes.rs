@@ -1,0 +1,46 @@
+//! Orders about storage nodes.
+
+use anyhow::anyhow;
+use foxden_accounts::{AccountError, Accounts};
+
+use super::order::{Answer, Node, NodeState, Order};
+
+/// Does it, and tells what came of it.
+pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answer> {
+    let text = match order {
+        Order::ListNodes => {
+            let nodes = accounts.list_nodes().await?;
+            let nodes = nodes.into_iter().map(Node::from).collect();
+            return Ok(Answer::Nodes { nodes });
+        }
+        Order::SetNode { url, state } => {
+            accounts
+                .set_node_state(&url, state.into())
+                .await
+                .map_err(|error| named(error, &url))?;
+            match state {
+                NodeState::Accepting => format!("{url} takes users"),
+                NodeState::Draining => format!("{url} takes no new users"),
+                NodeState::Down => format!("{url} is out of service"),
+            }
+        }
+        Order::RemoveNode { url } => {
+            let users = accounts.remove_node(&url).await;
+            let users = users.map_err(|error| named(error, &url))?;
+            format!(
+                "{url} is struck off; {users} stores begin anew elsewhere. Take it out of tokens.nodes, too"
+            )
+        }
+        other => return Err(anyhow!("not about nodes: {other:?}")),
+    };
+    Ok(Answer::Done { text })
+}
+
+fn named(error: AccountError, url: &str) -> anyhow::Error {
+    match error {
+        AccountError::UnknownNode => {
+            anyhow!("there is no node {url}; foxden node list tells which there are")
+        }
+        other => other.into(),
+    }
+}
