@@ -16,7 +16,7 @@ use axum::routing::get;
 use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
-use foxden_http::pages::{self, LookOut, Outlook, PagesState};
+use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, Backoff, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::exchange;
@@ -57,7 +57,7 @@ pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -
         router = router.merge(fxa::router(fxa_state(house, accounts, tasks)));
     }
     let mut root = if surfaces.contains(&Surface::Pages) {
-        pages::router(pages_state(house))
+        pages::router(pages_state(house, tasks))
     } else {
         Router::new().route("/", ops::root())
     };
@@ -196,15 +196,31 @@ fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
     }
 }
 
-fn pages_state(house: &Arc<House>) -> PagesState {
+fn pages_state(house: &Arc<House>, tasks: &Tasks) -> PagesState {
     let asked = Arc::clone(house);
     PagesState {
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
         sign_up: house.config.accounts.sign_up,
         contact: house.config.accounts.contact.clone(),
+        sends_mail: false,
+        legacy: legacy_pages(house, tasks),
         outlook: Arc::new(move || look_out(Arc::clone(&asked))),
     }
+}
+
+/// The forms that old clients open, where such clients are served and their accounts kept.
+fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
+    let accounts = house.accounts.clone().filter(|_| house.config.serves_legacy())?;
+    let (origin, tasks) = (house.site.public_url.origin(), tasks.clone());
+    let path = &house.config.key_exchange.path;
+    Some(LegacyPages {
+        accounts,
+        storage: house.storage.clone(),
+        captcha: None,
+        to_the_end: Arc::new(move |work| tasks.spawn(work)),
+        meeting_place: house.exchange.is_some().then(|| format!("{origin}{path}/")),
+    })
 }
 
 fn look_out(house: Arc<House>) -> LookOut {

@@ -51,6 +51,7 @@ const SOURCES: &[Source] = &[
     file!("devices.js", SCRIPT),
     file!("identify.js", SCRIPT),
     file!("handover.js", SCRIPT),
+    file!("confirm.js", SCRIPT),
     file!("front.js", SCRIPT),
     file!("invite.js", SCRIPT),
     file!("reset.js", SCRIPT),
@@ -101,6 +102,15 @@ impl Assets {
     /// The paths of all modules that a module needs, near or far.
     pub(super) fn imports(&self, name: &str) -> &[String] {
         self.imports.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The file under the name it has in the source, which stays when its content changes.
+    pub(super) fn answer_by_name(&self, name: &str, asked: &HeaderMap) -> Option<Response> {
+        let hashed = self.paths.get(name)?.trim_start_matches("/assets/");
+        let mut answer = self.answer(hashed, asked)?;
+        let hour = HeaderValue::from_static("public, max-age=3600");
+        answer.headers_mut().insert(CACHE_CONTROL, hour);
+        Some(answer)
     }
 
     /// The file under `/assets/<hashed>`, if there is one.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The last Firefox that speaks Sync 1.1.
+const LAST_OLD: u32 = 28;
+
 /// A browser, as its `User-Agent` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Browser {
@@ -16,6 +19,8 @@ pub(super) enum Browser {
     Android,
     /// Firefox on an iPhone or iPad.
     Ios,
+    /// One that speaks Sync 1.1.
+    Old(&'static str),
     /// Anything else.
     Other,
 }
@@ -26,15 +31,19 @@ impl Browser {
         if text.contains("FxiOS/") {
             return Self::Ios;
         }
-        // Pale Moon, Basilisk and SeaMonkey call themselves Firefox as well.
-        let is_other = ["Goanna/", "SeaMonkey/", "PaleMoon/"]
-            .iter()
-            .any(|name| text.contains(name));
+        // These call themselves Firefox as well.
+        let old = [("PaleMoon/", "Pale Moon"), ("Basilisk/", "Basilisk")];
+        if let Some((_, name)) = old.iter().find(|(sign, _)| text.contains(sign)) {
+            return Self::Old(name);
+        }
         let version = text
             .split_once("Firefox/")
             .and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
         match version {
-            Some(version) if !is_other => Self::firefox(version, text),
+            Some(version) if version <= LAST_OLD => Self::Old("an old Firefox"),
+            Some(version) if !text.contains("Goanna/") && !text.contains("SeaMonkey/") => {
+                Self::firefox(version, text)
+            }
             _ => Self::Other,
         }
     }
@@ -69,6 +78,10 @@ impl Browser {
         matches!(self, Self::Ios)
     }
 
+    pub(super) const fn is_old(&self) -> bool {
+        matches!(self, Self::Old(_))
+    }
+
     pub(super) const fn is_other(&self) -> bool {
         matches!(self, Self::Other)
     }
@@ -80,6 +93,7 @@ impl fmt::Display for Browser {
             Self::Desktop { version, system } => write!(f, "Firefox {version} on {system}"),
             Self::Android => f.write_str("Firefox on Android"),
             Self::Ios => f.write_str("Firefox on an iPhone or iPad"),
+            Self::Old(name) => f.write_str(name),
             Self::Other => f.write_str("a browser other than Firefox"),
         }
     }
@@ -110,6 +124,18 @@ mod tests {
             ),
             (
                 "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Goanna/6.7 Firefox/128.0 PaleMoon/33.3",
+                "Pale Moon",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:102.0) Goanna/20250101 Basilisk/20250101",
+                "Basilisk",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 6.1; rv:28.0) Gecko/20100101 Firefox/28.0",
+                "an old Firefox",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Goanna/6.7 Firefox/128.0",
                 "a browser other than Firefox",
             ),
             (

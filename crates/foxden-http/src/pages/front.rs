@@ -52,6 +52,12 @@ struct InvitePage {
     page: Page,
 }
 
+#[derive(Template)]
+#[template(path = "pages/confirm.html")]
+struct ConfirmPage {
+    page: Page,
+}
+
 /// `/`: where browsers begin a sign-in, and what people see who type the address.
 pub(super) async fn root(State(house): State<House>, request: Request) -> Response {
     if has_query(&request, &["context", "client_id"]) {
@@ -91,6 +97,12 @@ pub(super) async fn reset(State(house): State<House>, request: Request) -> Respo
 pub(super) async fn invite(State(house): State<House>, request: Request) -> Response {
     let page = house.page(&request);
     show(StatusCode::OK, &InvitePage { page })
+}
+
+/// `/confirm_address`; account and code stand in the fragment and never come here.
+pub(super) async fn confirm_address(State(house): State<House>, request: Request) -> Response {
+    let page = house.page(&request);
+    show(StatusCode::OK, &ConfirmPage { page })
 }
 
 fn has_query(request: &Request, names: &[&str]) -> bool {

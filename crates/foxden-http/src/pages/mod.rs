@@ -1,17 +1,19 @@
 //! The pages for people: front page, sign-up and sign-in, settings, invitations, help.
 //!
-//! Pages are rendered here and then talk to the account API by themselves, with the script of `assets/`: no
-//! page posts anything to this surface, sets a cookie or learns a password.
+//! Pages are rendered here and then talk to the account API by themselves, with the script of `assets/`: but for
+//! the forms of [`legacy`], no page posts anything to this surface or learns a password. None sets a cookie.
 //!
 //! - [`page`]: what every page knows of the server
 //! - [`front`]: the front page, and where the browser's own links lead
 //! - [`plain`]: pages of words alone
+//! - [`legacy`]: forms that old clients open
 //! - [`assets`]: style sheet, mark and script, named by their content
 //! - [`browser`], [`qr`]: which browser asks; addresses as QR codes
 
 mod assets;
 mod browser;
 mod front;
+mod legacy;
 mod page;
 mod plain;
 mod qr;
@@ -36,6 +38,7 @@ use foxden_model::Clock;
 
 use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
 pub use foxden_accounts::SignUp;
+pub use legacy::LegacyPages;
 use page::House;
 pub use page::Outlook;
 
@@ -55,6 +58,10 @@ pub struct PagesState {
     pub sign_up: Option<SignUp>,
     /// How to reach the operator: the address of a page, or `mailto:` and an address.
     pub contact: Option<String>,
+    /// Whether codes and links go out by mail. Else they wait for the operator to hand them over.
+    pub sends_mail: bool,
+    /// What the pages for old clients need, where such clients are served.
+    pub legacy: Option<LegacyPages>,
     /// How the server fares, asked each time the front page is shown.
     pub outlook: Arc<dyn Fn() -> LookOut + Send + Sync>,
 }
@@ -69,9 +76,13 @@ pub fn router(state: PagesState) -> Router {
         site: site.clone(),
         refuse: plain::misdirected,
     };
-    routes()
-        .fallback(plain::not_found)
-        .with_state(House::new(state))
+    let legacy = state.legacy.clone();
+    let house = House::new(state);
+    let mut router = routes().fallback(plain::not_found).with_state(house.clone());
+    if let Some(legacy) = legacy {
+        router = router.merge(legacy::router(&house, legacy));
+    }
+    router
         .layer(from_fn_with_state(check, refuse_foreign_hosts))
         .layer(map_response_with_state(site, add_headers))
 }
@@ -84,6 +95,7 @@ fn routes() -> Router<House> {
         .route("/metrics-flow", get(plain::metrics_flow))
         .route("/connect_another_device", get(plain::connect_another_device))
         .route("/invite", get(front::invite))
+        .route("/confirm_address", get(front::confirm_address))
         .route("/legal/terms", get(plain::terms))
         .route("/legal/privacy", get(plain::privacy))
         .route("/docs/errors", get(plain::errors))
@@ -138,8 +150,9 @@ async fn favicon(State(house): State<House>, headers: HeaderMap) -> Response {
 
 async fn add_headers(State(site): State<Arc<Site>>, mut answer: Response) -> Response {
     let headers = answer.headers_mut();
+    // Pages that need less have said so.
     let mut set = |name: HeaderName, value| {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(CONTENT_SECURITY_POLICY, POLICY);
     // The address of a sign-in carries its state.

@@ -53,6 +53,14 @@ impl House {
         (self.0.state.outlook)().await
     }
 
+    /// The clock time so many seconds from now, rounded up to the minute: a page without script cannot know the
+    /// reader's zone.
+    pub(super) fn clock_time_in(&self, seconds: u64) -> String {
+        let now = u64::try_from(self.0.state.clock.seconds()).unwrap_or(0);
+        let minutes = now.saturating_add(seconds).div_ceil(60) % (24 * 60);
+        format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
+    }
+
     /// What a page that answers this request may say.
     pub(super) fn page(&self, request: &Request) -> Page {
         self.page_for(self.site().is_private(request))
@@ -97,7 +105,12 @@ impl Page {
     /// The same with places where a narrow page may break it; markup. A public address holds nothing that
     /// would need escaping.
     pub(super) fn origin_with_breaks(&self) -> String {
-        self.origin().replace("//", "//<wbr>").replace('.', ".<wbr>")
+        with_breaks(&self.origin())
+    }
+
+    /// What old clients are told to use, the same way.
+    pub(super) fn old_server_with_breaks(&self) -> String {
+        with_breaks(&self.old_server())
     }
 
     /// The origin as a QR code.
@@ -112,6 +125,26 @@ impl Page {
 
     pub(super) fn contact(&self) -> Option<&str> {
         self.house.0.state.contact.as_deref()
+    }
+
+    /// Whether codes are sent by mail; else the operator has them.
+    pub(super) fn sends_mail(&self) -> bool {
+        self.house.0.state.sends_mail
+    }
+
+    /// Whether old clients are served, which send their password.
+    pub(super) fn serves_old_clients(&self) -> bool {
+        self.house.0.state.legacy.is_some()
+    }
+
+    /// What old clients are told to use.
+    pub(super) fn old_server(&self) -> String {
+        self.house.site().public_url.base() + "/"
+    }
+
+    /// Where two old browsers meet to hand over their key, if this server has such a place.
+    pub(super) fn meeting_place(&self) -> Option<&str> {
+        self.house.0.state.legacy.as_ref()?.meeting_place.as_deref()
     }
 
     /// Who may make an account, for whoever sent this request.
@@ -157,6 +190,10 @@ impl Page {
     pub(super) fn now(&self) -> i64 {
         self.house.0.state.clock.millis()
     }
+}
+
+fn with_breaks(address: &str) -> String {
+    address.replace("//", "//<wbr>").replace('.', ".<wbr>")
 }
 
 /// Renders a page with a status.

@@ -1,18 +1,22 @@
 //! Every page, as a browser gets it.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::http::header::{HOST, USER_AGENT};
 use axum::http::{Request, StatusCode};
-use foxden_model::ManualClock;
+use foxden_accounts::{Accounts, MIGRATIONS, Nodes, Options, Parts};
+use foxden_model::{ManualClock, SeededChance};
+use foxden_sql::Database;
 use http_body_util::BodyExt;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
 use super::*;
 use crate::wire::Peer;
+use crate::wire::captcha::Captcha;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
 const FLOW: &str = "/?context=oauth_webchannel_v1&service=sync&client_id=5882386c6d801776&state=abc";
@@ -29,7 +33,16 @@ const PAGES: &[&str] = &[
     "/legal/privacy",
     "/docs/errors",
     "/docs/https",
+    "/confirm_address",
     "/nothing/here",
+];
+/// The same of the forms for old clients, which have no script.
+const LEGACY_PAGES: &[&str] = &[
+    "/weave-password-reset",
+    "/weave-password-reset?key=",
+    "/weave-password-reset?error=what",
+    "/weave-password-reset?username=ann%40example.org&key=ABCD-EFGH-JKLM-NPQR",
+    "/weave-delete-account",
 ];
 
 struct Served {
@@ -44,8 +57,11 @@ struct Lab {
     is_direct: bool,
     sign_up: Option<SignUp>,
     outlook: Outlook,
+    sends_mail: bool,
+    serves_old_clients: bool,
+    user_agent: &'static str,
     /// Made at the first request: naming the assets takes longer than answering.
-    router: OnceLock<Router>,
+    router: OnceCell<Router>,
 }
 
 impl Default for Lab {
@@ -58,7 +74,10 @@ impl Default for Lab {
                 storage_answers: Some(true),
                 is_inhabited: Some(true),
             },
-            router: OnceLock::new(),
+            sends_mail: false,
+            serves_old_clients: true,
+            user_agent: FIREFOX,
+            router: OnceCell::new(),
         }
     }
 }
@@ -66,13 +85,17 @@ impl Default for Lab {
 impl Lab {
     async fn get(&self, path: &str) -> Served {
         let host = self.public_url.split("//").nth(1).unwrap();
-        self.ask(Request::get(path).header(HOST, host).header(USER_AGENT, FIREFOX))
-            .await
+        self.ask(
+            Request::get(path)
+                .header(HOST, host)
+                .header(USER_AGENT, self.user_agent),
+        )
+        .await
     }
 
     async fn ask(&self, request: axum::http::request::Builder) -> Served {
         let request = request.body(Body::empty()).unwrap();
-        let router = self.router.get_or_init(|| self.open()).clone();
+        let router = self.router.get_or_init(|| self.open()).await.clone();
         let answer = router.oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -85,7 +108,7 @@ impl Lab {
 }
 
 impl Lab {
-    fn open(&self) -> Router {
+    async fn open(&self) -> Router {
         let site = Site {
             public_url: self.public_url.parse().unwrap(),
             is_loopback: self.public_url.contains("127.0.0.1"),
@@ -94,9 +117,15 @@ impl Lab {
         let outlook = self.outlook;
         let state = PagesState {
             site: Arc::new(site),
-            clock: Arc::new(ManualClock::at_millis(1_795_224_914_000)),
+            clock: clock(),
             sign_up: self.sign_up,
             contact: Some("mailto:ann@example.org".into()),
+            sends_mail: self.sends_mail,
+            legacy: if self.serves_old_clients {
+                Some(legacy_pages().await)
+            } else {
+                None
+            },
             outlook: Arc::new(move || Box::pin(async move { outlook })),
         };
         let peer = Peer {
@@ -104,6 +133,32 @@ impl Lab {
             is_direct: self.is_direct,
         };
         router(state).layer(Extension(peer))
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at_millis(1_795_224_914_000))
+}
+
+/// Forms of a server without accounts.
+async fn legacy_pages() -> LegacyPages {
+    let parts = Parts {
+        database: Database::in_memory(MIGRATIONS).await.unwrap(),
+        clock: clock(),
+        chance: Arc::new(SeededChance::new(1)),
+        nodes: Nodes::Own("https://sync.example.org".to_owned()),
+        options: Options::default(),
+    };
+    LegacyPages {
+        accounts: Accounts::open(parts).await.unwrap(),
+        storage: None,
+        captcha: Some(Arc::new(Captcha::new(
+            b"a key",
+            clock(),
+            Arc::new(SeededChance::new(2)),
+        ))),
+        to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        meeting_place: Some("https://sync.example.org/jpake/".to_owned()),
     }
 }
 
@@ -155,13 +210,18 @@ fn views(text: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_page_is_guarded_and_complete() {
     let lab = Lab::default();
-    for path in PAGES {
+    for path in PAGES.iter().chain(LEGACY_PAGES) {
         let page = lab.get(path).await;
-        let is_found = *path != "/nothing/here";
+        let (is_found, is_legacy) = (*path != "/nothing/here", LEGACY_PAGES.contains(path));
         assert_eq!(page.status.is_success(), is_found, "{path}: {}", page.status);
+        let (policy, referrer) = if is_legacy {
+            (legacy::POLICY, "no-referrer, strict-origin")
+        } else {
+            (POLICY, "no-referrer")
+        };
         for (name, value) in [
-            ("content-security-policy", POLICY),
-            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", policy),
+            ("referrer-policy", referrer),
             ("x-frame-options", "DENY"),
             ("x-content-type-options", "nosniff"),
             ("strict-transport-security", "max-age=31536000"),
@@ -185,7 +245,7 @@ async fn every_page_is_guarded_and_complete() {
 #[tokio::test]
 async fn no_page_carries_inline_script_or_style() {
     let lab = Lab::default();
-    for path in PAGES {
+    for path in PAGES.iter().chain(LEGACY_PAGES) {
         let page = lab.get(path).await.text;
         for word in [
             "<style",
@@ -202,6 +262,9 @@ async fn no_page_carries_inline_script_or_style() {
             assert!(script.contains("src=\"/assets/"), "{path}: {script}");
         }
     }
+    for path in LEGACY_PAGES {
+        assert!(!lab.get(path).await.text.contains("<script"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -210,7 +273,7 @@ async fn each_step_has_one_heading_and_names_its_fields() {
         sign_up: Some(SignUp::Open),
         ..Lab::default()
     };
-    for path in PAGES {
+    for path in PAGES.iter().chain(LEGACY_PAGES) {
         let page = lab.get(path).await.text;
         for view in views(&page) {
             assert_eq!(view.matches("<h1").count(), 1, "{path}: {view}");
@@ -229,8 +292,10 @@ async fn each_step_has_one_heading_and_names_its_fields() {
             for input in tags(&view, "input") {
                 let tag = format!(" {input}");
                 let id = attributes(&tag, "id").first().copied().unwrap_or_default();
-                let is_labelled =
-                    labels.contains(id) || input.contains("aria-label=") || input.contains("name=\"engine\"");
+                let is_labelled = input.contains("type=\"hidden\"")
+                    || labels.contains(id)
+                    || input.contains("aria-label=")
+                    || input.contains("name=\"engine\"");
                 assert!(is_labelled, "{path}: {input}");
                 let wants_autocomplete =
                     input.contains("type=\"password\"") || input.contains("type=\"email\"");
@@ -253,6 +318,7 @@ async fn every_step_and_word_that_script_asks_for_is_there() {
         ("/settings", include_str!("../../assets/settings.js")),
         ("/reset_password", include_str!("../../assets/reset.js")),
         ("/invite", include_str!("../../assets/invite.js")),
+        ("/confirm_address", include_str!("../../assets/confirm.js")),
     ] {
         let page = lab.get(path).await.text;
         let has = |id: &str| page.contains(&format!("<template id=\"{id}\">"));
@@ -282,7 +348,7 @@ async fn every_step_and_word_that_script_asks_for_is_there() {
 #[tokio::test]
 async fn assets_are_found_by_the_names_that_pages_give() {
     let lab = Lab::default();
-    for path in PAGES {
+    for path in PAGES.iter().chain(LEGACY_PAGES) {
         let page = lab.get(path).await.text;
         let links = ["src", "href"].iter().flat_map(|name| attributes(&page, name));
         for link in links.filter(|link| link.starts_with("/assets/")) {
@@ -304,7 +370,7 @@ async fn assets_are_found_by_the_names_that_pages_give() {
 #[tokio::test]
 async fn links_within_the_house_lead_somewhere() {
     let lab = Lab::default();
-    for path in PAGES {
+    for path in PAGES.iter().chain(LEGACY_PAGES) {
         let page = lab.get(path).await.text;
         for link in attributes(&page, "href")
             .into_iter()
@@ -459,4 +525,76 @@ async fn another_name_is_refused_and_told_the_right_one() {
     assert_eq!(page.status, StatusCode::MISDIRECTED_REQUEST);
     assert!(page.text.contains("https://sync.example.org") && page.text.contains("public_url"));
     assert_eq!(page.headers["content-security-policy"], POLICY);
+}
+
+#[tokio::test]
+async fn the_front_page_helps_old_browsers_where_they_are_served() {
+    const PALE_MOON: &str =
+        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Goanna/6.7 Firefox/128.0 PaleMoon/33.3";
+    let old = Lab {
+        user_agent: PALE_MOON,
+        public_url: "https://sync.example.org/den",
+        ..Lab::default()
+    };
+    let request = |lab: &Lab| {
+        Request::get("/")
+            .header(HOST, "sync.example.org")
+            .header(USER_AGENT, lab.user_agent)
+    };
+    let front = old.ask(request(&old)).await.text;
+    for words in [
+        "Pale Moon and Basilisk send their password to this server to sign in. Their data have a key of their own.",
+        "data-copy=\"https://sync.example.org/den/\"",
+        "data-copy=\"https://sync.example.org/jpake/\"",
+        "href=\"#old-browsers\">Connect this browser",
+        "using <strong>Pale Moon</strong>",
+    ] {
+        assert!(front.contains(words), "{words}: {front}");
+    }
+    let today = Lab::default().get("/").await.text;
+    assert!(
+        today.contains("id=\"old-browsers\"") && today.contains("href=\"#connect\">Connect this browser")
+    );
+
+    let without = Lab {
+        user_agent: PALE_MOON,
+        serves_old_clients: false,
+        ..Lab::default()
+    };
+    let front = without.get("/").await.text;
+    assert!(front.contains("This server does not serve it.") && !front.contains("weave-password-reset"));
+    for path in LEGACY_PAGES.iter().chain(&["/media/foxden.css"]) {
+        assert_eq!(without.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_say_who_has_the_code() {
+    let operator = Lab::default();
+    let mail = Lab {
+        sends_mail: true,
+        ..Lab::default()
+    };
+    for (path, with_mail, without) in [
+        (
+            FLOW,
+            "We sent you a code. Six digits, to ",
+            "<code>foxden user code ",
+        ),
+        (
+            "/reset_password",
+            "We send a code to the address of your account.",
+            "<code>foxden user code ",
+        ),
+        (
+            "/weave-password-reset",
+            "Send me a link",
+            "The operator of this server then has a code for you",
+        ),
+    ] {
+        let page = mail.get(path).await.text;
+        assert!(page.contains(with_mail) && !page.contains(without), "{path}");
+        let page = operator.get(path).await.text;
+        assert!(page.contains(without) && !page.contains(with_mail), "{path}");
+    }
 }

@@ -1,0 +1,250 @@
+//! What can be wrong with a form. Clients and their tests look for some of the words, letter for letter.
+
+use std::borrow::Cow;
+
+use axum::response::Response;
+use foxden_accounts::AccountError;
+
+use super::noted;
+use crate::wire::chain;
+
+/// What is wrong with what somebody sent. The form is shown again, and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No name of an account.
+    NameMissing,
+    /// No account of that name.
+    Unknown,
+    /// The account has no address that mail could be sent to.
+    NoAddress,
+    /// The answer to the question is not right.
+    Question,
+    /// No password.
+    PasswordMissing,
+    /// The two passwords differ.
+    Differs,
+    /// The password has too few characters.
+    Short {
+        /// How many it has.
+        count: usize,
+    },
+    /// The password is the name or the address.
+    OwnName,
+    /// The code is not the one that waits for that account.
+    WrongKey,
+    /// Nobody said yet that stored data may become unreadable.
+    NotUnderstood,
+    /// The new password could not be kept.
+    ChangeFailed,
+    /// To delete, both name and password are needed.
+    DataMissing {
+        /// Whether the name is.
+        name: bool,
+        /// Whether the password is.
+        password: bool,
+    },
+    /// Name and password do not belong together.
+    BadCredentials,
+    /// The account could not be deleted.
+    DeletionFailed,
+}
+
+/// Why a form did not do what it is for.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    /// Something can be mended.
+    Fault(Fault),
+    /// No form would help; and the reason, for the log.
+    Trouble(Trouble, String),
+}
+
+/// Why there is no form to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// What was sent is not what the forms send.
+    NotOurForm,
+    /// Too many tries.
+    Wait {
+        /// Seconds until the next one is heard.
+        seconds: u64,
+    },
+    /// Too much at once.
+    Busy,
+    /// Accounts are kept elsewhere.
+    NoFacility,
+    /// The register does not answer.
+    Down,
+}
+
+impl Trouble {
+    /// Seconds after which it is worth trying again.
+    pub(super) const fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::Wait { seconds } => Some(seconds),
+            Self::Busy => Some(30),
+            Self::Down => Some(300),
+            Self::NotOurForm | Self::NoFacility => None,
+        }
+    }
+}
+
+impl From<Fault> for Wrong {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<AccountError> for Wrong {
+    fn from(error: AccountError) -> Self {
+        use AccountError as E;
+        let trouble = match error {
+            // That an account is switched off is nobody's business but its owner's, whom the operator tells.
+            E::UnknownAccount { .. } | E::Disabled => return Fault::Unknown.into(),
+            E::WrongPassword { .. } | E::NoPassword => return Fault::BadCredentials.into(),
+            E::NoAddress => return Fault::NoAddress.into(),
+            E::WrongCode | E::ExpiredCode => return Fault::WrongKey.into(),
+            E::ConsentMissing => return Fault::NotUnderstood.into(),
+            E::Invalid { .. } => return Fault::OwnName.into(),
+            E::TooMany { retry_after } => Trouble::Wait { seconds: retry_after },
+            E::Busy => Trouble::Busy,
+            E::Unable => Trouble::NoFacility,
+            // No form here does what could meet one of the others.
+            E::Unavailable(_)
+            | E::Damaged(_)
+            | E::Exists { .. }
+            | E::OtherSpelling { .. }
+            | E::AddressUnverified
+            | E::SessionUnverified
+            | E::UnknownToken
+            | E::Replayed
+            | E::SignUpClosed
+            | E::UnknownDevice
+            | E::OtherDevice { .. }
+            | E::NoSuchCommand
+            | E::UnknownClient { .. }
+            | E::ScopesRefused { .. }
+            | E::WrongRedirect
+            | E::ChallengeMissing
+            | E::UnknownGrant
+            | E::OtherClientsGrant
+            | E::ExpiredGrant
+            | E::WrongVerifier
+            | E::StaleSession { .. }
+            | E::Forbidden
+            | E::NoRoom
+            | E::UnknownNode => Trouble::Down,
+        };
+        Self::Trouble(trouble, chain(&error))
+    }
+}
+
+/// What a form says of the last try.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Complaint(pub(super) Option<Fault>);
+
+impl Complaint {
+    /// What is to be said beside a field.
+    pub(super) fn at(self, field: &str) -> Option<&'static str> {
+        let fields = self.0.map_or_else(Vec::new, Fault::fields);
+        fields
+            .into_iter()
+            .find(|(id, _)| *id == field)
+            .map(|(_, words)| words)
+    }
+
+    /// The answer, with the fault for the log.
+    pub(super) fn note(self, answer: Response) -> Response {
+        match self.0 {
+            Some(fault) => noted(answer, fault.words()),
+            None => answer,
+        }
+    }
+}
+
+/// A field of a form by its id, and what to say beside it.
+pub(super) type Marked = (&'static str, &'static str);
+
+impl Fault {
+    /// The sentence above the form.
+    pub(super) fn words(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NameMissing => {
+                "Username not provided. Type your e-mail address, or the name of the account."
+            }
+            Self::Unknown => "This server is unable to locate your account. Look for a typing mistake.",
+            Self::NoAddress => "This account has no address that mail could be sent to. Ask the operator.",
+            Self::Question => "That is not the answer to the question. Here is another one.",
+            Self::PasswordMissing => "Password not provided. Nothing was changed.",
+            Self::Differs => "The two passwords do not match. Nothing was changed.",
+            Self::Short { count } => return short(count).into(),
+            Self::OwnName => {
+                "Do not use your address or name as a password. Use at least 8 characters that nobody guesses."
+            }
+            Self::WrongKey => {
+                "Key does not match with username. The link is old, was used, or was copied in part. Ask for a new one."
+            }
+            Self::NotUnderstood => {
+                "Tick that you understand what becomes unreadable, or leave the page. Nothing was changed."
+            }
+            Self::ChangeFailed => {
+                "Password change failed. Nothing was changed. Try again in a few minutes; if it fails again, tell the operator."
+            }
+            Self::DataMissing { .. } => "Missing data. Nothing was deleted.",
+            Self::BadCredentials => {
+                "Bad credentials: there is no account with this name and this password. Nothing was deleted."
+            }
+            Self::DeletionFailed => {
+                "Deletion failed. Nothing was deleted. Try again in a few minutes; if it fails again, tell the operator."
+            }
+        })
+    }
+
+    /// The fields that are to be mended.
+    pub(super) fn fields(self) -> Vec<Marked> {
+        const NAME_EMPTY: Marked = ("username", "This is empty.");
+        const PASSWORD_EMPTY: Marked = ("password", "This was empty.");
+        match self {
+            Self::NameMissing => vec![NAME_EMPTY],
+            Self::Unknown => vec![("username", "Nobody here has this name.")],
+            Self::NoAddress => vec![("username", "No mail can be sent here.")],
+            Self::Question => vec![("answer", "This was not the answer.")],
+            Self::PasswordMissing => vec![PASSWORD_EMPTY],
+            Self::Differs => vec![("confirm", "This did not match.")],
+            Self::Short { .. } => vec![("password", "This was too short.")],
+            Self::OwnName => vec![("password", "This was your name.")],
+            Self::WrongKey => vec![("key", "This is not the code.")],
+            Self::NotUnderstood => vec![("understood", "This was not ticked.")],
+            Self::DataMissing { name, password } => {
+                let empty = [(name, NAME_EMPTY), (password, PASSWORD_EMPTY)];
+                let empty = empty.into_iter().filter(|(is_empty, _)| *is_empty);
+                empty.map(|(_, field)| field).collect()
+            }
+            Self::BadCredentials => vec![("password", "This does not fit the name.")],
+            Self::ChangeFailed | Self::DeletionFailed => Vec::new(),
+        }
+    }
+
+    /// The bare phrase of the deletion page, for tools that read no pages.
+    pub(super) const fn phrase(self) -> &'static str {
+        match self {
+            Self::DataMissing { .. } => "Missing data",
+            Self::BadCredentials => "Bad credentials",
+            Self::NameMissing
+            | Self::Unknown
+            | Self::NoAddress
+            | Self::Question
+            | Self::PasswordMissing
+            | Self::Differs
+            | Self::Short { .. }
+            | Self::OwnName
+            | Self::WrongKey
+            | Self::NotUnderstood
+            | Self::ChangeFailed
+            | Self::DeletionFailed => "Deletion failed.",
+        }
+    }
+}
+
+fn short(count: usize) -> String {
+    format!("Use at least 8 characters. This one has {count}. Nothing was changed.")
+}

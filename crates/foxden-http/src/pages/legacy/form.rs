@@ -1,0 +1,201 @@
+//! What somebody sent: the fields of a form, and who they are.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::Method;
+use axum::http::header::ACCEPT;
+use axum::response::Response;
+use foxden_accounts::Visitor;
+use foxden_accounts::security::Door;
+use http_body_util::{BodyExt, Limited};
+
+use super::fault::Trouble;
+use super::{Legacy, Page};
+use crate::wire::visitor;
+
+/// The largest form; far more than anybody types.
+const FORM: usize = 16 * 1024;
+
+/// A request, read: the query of a `GET`, the body of a `POST`.
+pub(super) struct Sent {
+    fields: Vec<(String, String)>,
+    /// From where it came.
+    pub(super) visitor: Visitor,
+    /// What the answering page may say.
+    pub(super) page: Page,
+    /// Whether a page is wanted rather than a line of plain text.
+    pub(super) wants_page: bool,
+}
+
+impl FromRequest<Legacy> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, legacy: &Legacy) -> Result<Self, Response> {
+        let visitor = visitor(&request, legacy.house.site(), Door::Pages);
+        let page = legacy.house.page(&request);
+        let wants_page = wants_page(&request);
+        let fields = if request.method() == Method::POST {
+            collect(request.into_body()).await
+        } else {
+            read(request.uri().query().unwrap_or_default())
+        };
+        match fields {
+            Ok(fields) => Ok(Self {
+                fields,
+                visitor,
+                page,
+                wants_page,
+            }),
+            Err(why) => Err(legacy.trouble(page, Trouble::NotOurForm, why)),
+        }
+    }
+}
+
+impl Sent {
+    /// A field as it was typed; empty when it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        let mut fields = self.fields.iter();
+        fields
+            .find(|(given, _)| given == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(given, _)| given == name)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Whether there is any field but these.
+    pub(super) fn has_other_than(&self, names: &[&str]) -> bool {
+        self.fields
+            .iter()
+            .any(|(given, _)| !names.contains(&given.as_str()))
+    }
+}
+
+async fn collect(body: Body) -> Result<Vec<(String, String)>, &'static str> {
+    let body = Limited::new(body, FORM).collect().await;
+    let body = body.map_err(|_| "the form is too large, or broke off")?;
+    let text = std::str::from_utf8(&body.to_bytes()).map(str::to_owned);
+    read(&text.map_err(|_| "the form is not text")?)
+}
+
+/// Reads fields as forms write them. Bytes that are no text are refused: a password read differently from how it was
+/// meant would lock its owner out.
+fn read(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        decoded(&text).map(Cow::into_owned).ok_or("a field is not text")
+    };
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+/// Replaces `%41` and the like; a `%` that begins nothing stands for itself.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(text.into());
+    }
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = (byte == b'%')
+            .then(|| bytes.get(at + 1..at + 3).and_then(hex))
+            .flatten();
+        plain.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(plain).ok().map(Cow::Owned)
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let (high, low) = (digit(*digits.first()?)?, digit(*digits.get(1)?)?);
+    u8::try_from(high * 16 + low).ok()
+}
+
+/// Browsers name HTML; tools take anything, or say nothing.
+fn wants_page(request: &Request) -> bool {
+    let accepted = request.headers().get_all(ACCEPT).iter();
+    let mut types = accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    types.any(|media| {
+        let mut parts = media.split(';').map(str::trim);
+        let is_html = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("text/html"));
+        let is_refused = |part: &str| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
+        is_html && !parts.any(is_refused)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_read_as_browsers_write_them() {
+        let fields = |text: &str| {
+            let fields = read(text).ok()?;
+            Some(
+                fields
+                    .iter()
+                    .map(|(name, value)| format!("{name}:{value}"))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        let is = |text, wanted: &[&str]| {
+            let wanted = wanted.iter().map(|&field| field.to_owned()).collect();
+            assert_eq!(fields(text), Some(wanted), "{text}");
+        };
+        is("", &[]);
+        is("a=1&b=2&&a=3", &["a:1", "b:2", "a:3"]);
+        is(
+            "username=ann%40example.org&password=a+b%2Bc",
+            &["username:ann@example.org", "password:a b+c"],
+        );
+        is("p=%C3%A9&q=100%&r=%4&s=%zz", &["p:é", "q:100%", "r:%4", "s:%zz"]);
+        is("a&=b&c==d", &["a:", ":b", "c:=d"]);
+        assert_eq!(fields("p=%E9"), None, "a byte that is no text");
+    }
+
+    #[test]
+    fn pages_are_for_those_who_ask_for_them() {
+        let wants = |accept: &str| {
+            let request = Request::post("/")
+                .header(ACCEPT, accept)
+                .body(Body::empty())
+                .unwrap();
+            wants_page(&request)
+        };
+        for accept in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "application/xml, TEXT/HTML;q=0.5",
+            "text/html; level=1; q=0.7",
+        ] {
+            assert!(wants(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/plain",
+            "text/html;q=0",
+            "text/html; q=0.000, */*",
+            "text/*",
+        ] {
+            assert!(!wants(accept), "{accept}");
+        }
+    }
+}
