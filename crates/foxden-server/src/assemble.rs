@@ -19,8 +19,8 @@ use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, Backoff, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
-use foxden_http::user::exchange;
-use foxden_http::wire::Site;
+use foxden_http::user::{self, AdminSecret, UserState, exchange};
+use foxden_http::wire::{Site, ToTheEnd};
 
 use crate::config::{self, listener::Surface};
 use crate::house::House;
@@ -41,7 +41,7 @@ pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) ->
 
 /// Everything a listener with these surfaces answers.
 pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
-    let mut router = below_the_path(house, surfaces);
+    let mut router = below_the_path(house, surfaces, tasks);
     if surfaces.contains(&Surface::Ops) {
         router = router.merge(ops::router(OpsState {
             storage: house.storage.clone(),
@@ -77,7 +77,7 @@ async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -
 }
 
 /// Storage, tokens and all of Sync 1.1, found with and without the path of the public address: some proxies cut it off.
-fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
+fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
     let mut router = Router::new();
     if let Some(state) = sync_state(house, surfaces) {
         router = router.merge(sync::router(state));
@@ -89,12 +89,8 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
     {
         router = router.merge(token::router(token_state(house, accounts)));
     }
-    if let Some(exchange) = house
-        .exchange
-        .as_ref()
-        .filter(|_| surfaces.contains(&Surface::User))
-    {
-        router = router.merge(exchange::router(Arc::clone(exchange)));
+    if surfaces.contains(&Surface::User) {
+        router = router.merge(for_old_devices(house, tasks));
     }
     router = router.merge(probe_page(house));
     let path = house.site.public_url.path();
@@ -107,6 +103,41 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>) -> Router {
         async { request }
     }));
     Router::new().nest(path, router).merge(cut)
+}
+
+/// The User API, and where two devices of Sync 1.1 meet.
+fn for_old_devices(house: &House, tasks: &Tasks) -> Router {
+    let mut router = Router::new();
+    if let Some(accounts) = &house.accounts {
+        router = router.merge(user::router(user_state(house, accounts, tasks)));
+    }
+    if let Some(exchange) = &house.exchange {
+        router = router.merge(exchange::router(Arc::clone(exchange)));
+    }
+    router
+}
+
+fn user_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> UserState {
+    let rules = &house.config.accounts;
+    UserState {
+        accounts: accounts.clone(),
+        storage: house.storage.clone(),
+        site: Arc::clone(&house.site),
+        clock: Arc::clone(&house.clock),
+        to_the_end: to_the_end(tasks),
+        captcha: house.captcha.clone(),
+        admin_secret: rules
+            .admin_secret
+            .as_ref()
+            .and_then(|secret| AdminSecret::new(secret.reveal())),
+        is_strict_about_names: rules.is_strict_about_names,
+    }
+}
+
+/// Has work carried out that must not stop halfway when its client hangs up.
+fn to_the_end(tasks: &Tasks) -> ToTheEnd {
+    let tasks = tasks.clone();
+    Arc::new(move |work| tasks.spawn(work))
 }
 
 fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
@@ -185,14 +216,13 @@ fn token_state(house: &House, accounts: &Accounts) -> TokenState {
 }
 
 fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
-    let tasks = tasks.clone();
     FxaState {
         accounts: accounts.clone(),
         storage: house.storage.clone(),
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
         chance: Arc::clone(&house.chance),
-        to_the_end: Arc::new(move |work| tasks.spawn(work)),
+        to_the_end: to_the_end(tasks),
     }
 }
 
