@@ -173,7 +173,10 @@ impl Accounts {
                 address: address.to_owned(),
             });
         }
-        self.remove(proven.row.uid).await
+        let removed = self.remove(proven.row.uid).await?;
+        let deleted = Event::by(visitor, What::AccountDeleted);
+        self.tell(&deleted.about(&proven.row.address).of(proven.row.uid));
+        Ok(removed)
     }
 
     /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.

@@ -11,6 +11,7 @@ use crate::register::account::{AccountRow, Verifier};
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
+use crate::security::{Event, What};
 use crate::session::unchanged;
 use crate::verifier::{Proof, Recipe, same};
 use crate::{
@@ -160,6 +161,8 @@ impl Accounts {
             .await?;
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
+        let changed = Event::by(visitor, What::PasswordChanged);
+        self.tell(&changed.about(&row.address).of(row.uid));
         Ok(signed_in)
     }
 
@@ -189,6 +192,8 @@ impl Accounts {
             .await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
+        let asked = Event::by(visitor, What::ResetAsked);
+        self.tell(&asked.about(&row.address).of(row.uid));
         Ok(ResetStarted {
             password_forgot_token,
             ttl: 3600,
@@ -214,6 +219,8 @@ impl Accounts {
         self.make_reset_code(&tx, &row).await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
+        let asked = Event::by(visitor, What::ResetAsked);
+        self.tell(&asked.about(&row.address).of(row.uid));
         Ok(status)
     }
 
@@ -279,6 +286,8 @@ impl Accounts {
         }
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
+        let reset = Event::by(visitor, What::PasswordReset);
+        self.tell(&reset.about(&row.address).of(row.uid));
         Ok(signed_in)
     }
 

@@ -9,6 +9,7 @@ use crate::register::account::{AccountRow, Verifier};
 use crate::register::session::SessionRow;
 use crate::register::token::TokenRow;
 use crate::register::{account, event, session, token};
+use crate::security::{Event, What};
 use crate::verifier::Proof;
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, SecurityEvent, SignedIn, TokenId, Visitor,
@@ -203,10 +204,16 @@ impl Accounts {
             Counted::FailedFrom(network),
         ];
         let now = self.millis();
+        let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
         for counter in counters {
-            self.0.limits.check(counter, now)?;
+            let checked = self.0.limits.check(counter, now);
+            checked.inspect_err(|_| self.tell(&locked))?;
         }
         let row = account::by_name(&self.0.database, &address.normal()).await?;
+        let failed = Event {
+            account: row.as_ref().map(|row| row.uid),
+            ..Event::by(visitor, What::LoginFailed).about(address.as_str())
+        };
         if let Some(row) = &row {
             if row.stretched_address != address.as_str() {
                 return Err(AccountError::OtherSpelling {
@@ -214,10 +221,19 @@ impl Accounts {
                 });
             }
             if row.verifier.is_none() {
+                self.tell(&failed.because("no password set yet"));
                 return Err(AccountError::NoPassword);
             }
         }
-        self.weigh(counters, row, auth_pw, address.as_str()).await
+        let outcome = self.weigh(counters, row, auth_pw, address.as_str()).await;
+        let why = match &outcome {
+            Err(AccountError::UnknownAccount { .. }) => "unknown name",
+            Err(AccountError::WrongPassword { .. }) => "wrong password",
+            Err(AccountError::Disabled) => "switched off",
+            Ok(_) | Err(_) => return outcome,
+        };
+        self.tell(&failed.because(why));
+        outcome
     }
 
     /// Checks the password of whoever was found by that name, or does as much for nobody, and counts failures.

@@ -11,5 +11,6 @@ mod oauth;
 mod operator;
 mod outbox;
 mod password;
+mod security;
 mod session;
 mod tokenserver;

@@ -1,0 +1,198 @@
+//! What a security officer hears: every door tells, and tells the truth.
+
+use std::sync::{Arc, Mutex};
+
+use foxden_accounts::plain::{Consent, NewPlain, name_of};
+use foxden_accounts::security::{Door, Witness};
+use foxden_accounts::{AccountError, Options, SignUp, Visitor};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, proof, stranger};
+use crate::password::{change, reset};
+
+/// What was told: the event, whom it concerns, by which door, from where, why.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    fn witness(&self) -> Witness {
+        let heard = self.clone();
+        Witness::new(move |event| {
+            let line = format!(
+                "{:?} {} by {} from {} {} {}",
+                event.what,
+                event.name.unwrap_or("-"),
+                event.door,
+                event.from.unwrap(),
+                if event.account.is_some() {
+                    "known"
+                } else {
+                    "unknown"
+                },
+                event.why.unwrap_or("-"),
+            );
+            heard.0.lock().unwrap().push(line);
+        })
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+async fn lab() -> (Lab, Heard) {
+    let heard = Heard::default();
+    let options = Options {
+        sign_up: Some(SignUp::Open),
+        witness: heard.witness(),
+        ..cheap()
+    };
+    (Lab::with(options).await, heard)
+}
+
+fn by_user_api() -> Visitor {
+    Visitor {
+        door: Door::UserApi,
+        ..stranger("192.0.2.1")
+    }
+}
+
+#[tokio::test]
+async fn log_ins_of_today_that_fail_are_told() {
+    let (lab, heard) = lab().await;
+    lab.create(ANN).await;
+    lab.login(ANN, PASSWORD).await.unwrap();
+    assert_eq!(
+        heard.take(),
+        ["AccountCreated ann@example.org by accounts from 127.0.0.1 known -"]
+    );
+
+    lab.login(ANN, "wrong").await.unwrap_err();
+    lab.login(BEA, PASSWORD).await.unwrap_err();
+    lab.accounts.set_disabled(ANN, true).await.unwrap();
+    lab.login(ANN, PASSWORD).await.unwrap_err();
+    lab.accounts
+        .add_account("cid@example.org", foxden_accounts::Role::Member)
+        .await
+        .unwrap();
+    lab.login("cid@example.org", PASSWORD).await.unwrap_err();
+    assert_eq!(
+        heard.take(),
+        [
+            "LoginFailed ann@example.org by accounts from 127.0.0.1 known wrong password",
+            "LoginFailed bea@example.org by accounts from 127.0.0.1 unknown unknown name",
+            "LoginFailed ann@example.org by accounts from 127.0.0.1 known switched off",
+            "LoginFailed cid@example.org by accounts from 127.0.0.1 known no password set yet",
+        ]
+    );
+    for _ in 0..9 {
+        lab.login(BEA, PASSWORD).await.unwrap_err();
+    }
+    heard.take();
+    let locked = lab.login(BEA, PASSWORD).await;
+    assert!(matches!(locked, Err(AccountError::TooMany { .. })));
+    assert_eq!(
+        heard.take(),
+        ["LoginLocked bea@example.org by accounts from 127.0.0.1 unknown -"]
+    );
+}
+
+#[tokio::test]
+async fn what_happens_to_an_account_of_today_is_told() {
+    let (lab, heard) = lab().await;
+    lab.create(ANN).await;
+    heard.take();
+    change(&lab, ANN, PASSWORD, "another").await;
+    assert_eq!(
+        heard.take(),
+        ["PasswordChanged ann@example.org by accounts from 127.0.0.1 known -"]
+    );
+    reset(&lab, ANN, proof(ANN, PASSWORD)).await;
+    assert_eq!(
+        heard.take(),
+        [
+            "ResetAsked ann@example.org by accounts from 127.0.0.1 known -",
+            "PasswordReset ann@example.org by accounts from 127.0.0.1 known -",
+        ]
+    );
+    lab.accounts
+        .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
+        .await
+        .unwrap();
+    assert_eq!(
+        heard.take(),
+        ["AccountDeleted ann@example.org by accounts from 127.0.0.1 known -"]
+    );
+}
+
+#[tokio::test]
+async fn what_happens_at_the_doors_of_old_clients_is_told() {
+    let (lab, heard) = lab().await;
+    let (accounts, visitor) = (&lab.accounts, by_user_api());
+    let name = name_of(ANN).unwrap();
+    let new = NewPlain {
+        name: &name,
+        address: ANN,
+        password: PASSWORD,
+        is_authorised: false,
+    };
+    accounts.create_plain(new, &visitor).await.unwrap();
+    accounts
+        .prove_plain(ANN, "wrong password", &visitor)
+        .await
+        .unwrap_err();
+    accounts
+        .prove_plain("nobody", PASSWORD, &visitor)
+        .await
+        .unwrap_err();
+    accounts
+        .change_password_plain(ANN, PASSWORD, "another one", &visitor)
+        .await
+        .unwrap();
+    accounts
+        .change_address(ANN, "another one", BEA, &visitor)
+        .await
+        .unwrap();
+    accounts.request_plain_reset(BEA, &visitor).await.unwrap();
+    let waiting = accounts.waiting_codes(BEA).await.unwrap();
+    // The other confirms the address.
+    let code = waiting
+        .into_iter()
+        .find(|waiting| waiting.code.contains('-'))
+        .unwrap()
+        .code;
+    accounts
+        .reset_plain(BEA, &code, "a third one", Consent::Given, &visitor)
+        .await
+        .unwrap();
+    accounts
+        .destroy_plain(BEA, "a third one", &visitor)
+        .await
+        .unwrap();
+    let heard: Vec<String> = heard.take();
+    let expected = [
+        "AccountCreated ann@example.org",
+        "LoginFailed ann@example.org",
+        "LoginFailed nobody",
+        "PasswordChanged ann@example.org",
+        "AddressChanged bea@example.org",
+        "ResetAsked bea@example.org",
+        "PasswordReset bea@example.org",
+        "AccountDeleted bea@example.org",
+    ];
+    assert_eq!(heard.len(), expected.len(), "{heard:?}");
+    for (line, beginning) in heard.iter().zip(expected) {
+        let end = match beginning {
+            "LoginFailed nobody" => " unknown unknown name",
+            _ if beginning.starts_with("LoginFailed") => " known wrong password",
+            _ => " known -",
+        };
+        assert_eq!(*line, format!("{beginning} by user-api from 192.0.2.1{end}"));
+    }
+    // Whatever is told holds no secret.
+    let text = heard.concat();
+    assert!(
+        [PASSWORD, "another one", "a third one", &code]
+            .iter()
+            .all(|secret| !text.contains(secret))
+    );
+}
