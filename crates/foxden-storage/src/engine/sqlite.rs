@@ -2,7 +2,8 @@
 //!
 //! A user lives in one of the files, by a hash of the uid. Each file has one thread that writes
 //! ([`writer`]) and as many reading connections as threads read ([`mod@file`]). What most requests ask, the
-//! times of a user's collections, is answered from memory ([`cache`]).
+//! times of a user's collections, is answered from memory ([`cache`]), and so are objects that were asked for
+//! by their id a moment ago ([`lately`]).
 
 mod batch;
 mod cache;
@@ -12,6 +13,7 @@ mod fault;
 mod file;
 mod hand;
 mod known;
+mod lately;
 mod objects;
 mod open;
 mod patch;

@@ -9,9 +9,10 @@ use rusqlite::Connection;
 
 use super::cache::{Cache, Ticket};
 use super::known::{Draft, Known};
+use super::lately::{self, Lately};
 use super::open;
 use super::purge;
-use super::read::{self, Begin};
+use super::read::{self, Begin, Found};
 use crate::command::Query;
 use crate::engine::EngineError;
 use crate::page::{Page, Rows, Summary};
@@ -21,6 +22,7 @@ pub(super) struct DataFile {
     pub(super) number: usize,
     pub(super) path: PathBuf,
     pub(super) cache: Cache,
+    lately: Lately,
     pub(super) outside: Arc<Outside>,
     /// Reading connections that nobody uses at the moment; never more than threads that read.
     readers: Mutex<Vec<Connection>>,
@@ -70,6 +72,7 @@ impl DataFile {
             number,
             path,
             cache: Cache::new(cached_users),
+            lately: Lately::new(),
             outside,
             readers: Mutex::default(),
             under_way: AtomicI64::new(i64::MAX),
@@ -136,31 +139,30 @@ impl DataFile {
 
     /// What memory knows about a page: the page itself, if nothing of the file is needed.
     pub(super) fn recall(&self, user: UserId, query: &Query) -> Recalled {
-        let horizon = self.horizon(self.outside.now());
+        let now = self.outside.now();
+        let horizon = self.horizon(now);
         let Some(known) = self.cache.get(user) else {
             return Recalled::Nothing;
         };
-        let empty = |modified| {
+        let page = |rows, modified| {
             Recalled::Page(Page {
-                rows: Rows::default(),
+                rows,
                 modified,
                 as_of: horizon.max(known.modified),
                 next: None,
             })
         };
-        match known.find(query.collection) {
-            None => empty(None),
-            Some((_, listed)) => {
-                let nothing_newer = query
-                    .selection
-                    .newer
-                    .is_some_and(|newer| listed.modified <= newer);
-                if nothing_newer || listed.count == 0 {
-                    empty(Some(listed.modified))
-                } else {
-                    Recalled::User(known)
-                }
-            }
+        let Some((owner, listed)) = known.find(query.collection) else {
+            return page(Rows::default(), None);
+        };
+        let newer = query.selection.newer;
+        if listed.count == 0 || newer.is_some_and(|newer| listed.modified <= newer) {
+            return page(Rows::default(), Some(listed.modified));
+        }
+        let single = lately::single(query);
+        match single.and_then(|id| self.lately.get(&known, owner, id, now)) {
+            Some(rows) => page(rows, Some(listed.modified)),
+            None => Recalled::User(known),
         }
     }
 
@@ -182,12 +184,15 @@ impl DataFile {
                 .get(user)
                 .is_some_and(|current| Arc::ptr_eq(&current, known))
             {
-                let (rows, next) = read?;
+                let found = read?;
+                if lately::single(query).is_some() {
+                    self.lately.keep(known, owner, &found.rows, found.expiry);
+                }
                 return Ok(Page {
-                    rows,
+                    rows: found.rows,
                     modified: Some(listed.modified),
                     as_of: horizon.max(known.modified),
-                    next,
+                    next: found.next,
                 });
             }
         }
@@ -208,16 +213,16 @@ impl DataFile {
             let ticket = self.cache.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
             let known = self.load(reader, user, ticket)?;
-            let found = known.find(query.collection);
-            let (rows, next) = match found {
+            let collection = known.find(query.collection);
+            let found = match collection {
                 Some((owner, _)) => read::page(reader, owner, query, begin, now)?,
-                None => (Rows::default(), None),
+                None => Found::default(),
             };
             Ok(Page {
-                rows,
-                modified: found.map(|(_, listed)| listed.modified),
+                rows: found.rows,
+                modified: collection.map(|(_, listed)| listed.modified),
                 as_of: horizon.max(known.modified),
-                next,
+                next: found.next,
             })
         })
     }

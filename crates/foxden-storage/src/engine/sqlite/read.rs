@@ -17,6 +17,17 @@ struct Page {
     bytes: usize,
     last: Option<Place>,
     has_more: bool,
+    expiry: Option<SyncTime>,
+}
+
+/// What a query found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) rows: Rows,
+    /// Where to go on.
+    pub(super) next: Option<PageToken>,
+    /// When the object ends, if one was asked for by its id.
+    pub(super) expiry: Option<SyncTime>,
 }
 
 /// Where a query begins: objects to leave out, and the place to begin after.
@@ -36,14 +47,14 @@ impl Begin {
     }
 }
 
-/// The objects of a page, and where to go on.
+/// The objects of a page.
 pub(super) fn page(
     connection: &Connection,
     owner: i64,
     query: &Query,
     begin: &Begin,
     now: SyncTime,
-) -> Result<(Rows, Option<PageToken>), EngineError> {
+) -> Result<Found, EngineError> {
     let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut page = Page {
         order: query.order,
@@ -52,6 +63,7 @@ pub(super) fn page(
         bytes: 0,
         last: None,
         has_more: false,
+        expiry: None,
     };
     let search = Search {
         owner,
@@ -76,7 +88,11 @@ pub(super) fn page(
         }
     }
     let next = page.last.filter(|_| page.has_more).map(Place::token);
-    Ok((page.rows, next))
+    Ok(Found {
+        rows: page.rows,
+        next,
+        expiry: page.expiry,
+    })
 }
 
 impl Page {
@@ -110,13 +126,15 @@ impl Page {
         id: &ObjectId,
     ) -> Result<(), EngineError> {
         let mut statement = connection.prepare_cached(
-            "select row, modified, sortindex, id, parent_id, predecessor_id, payload from object
+            "select row, modified, sortindex, id, parent_id, predecessor_id, payload, expiry from object
              where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
         )?;
         let mut rows = statement.query((search.owner, id.as_str(), search.now.hundredths()))?;
         if let Some(row) = rows.next()?
             && search.matches(row)?
         {
+            let expiry: Option<i64> = row.get(7)?;
+            self.expiry = expiry.map(SyncTime::from_hundredths);
             self.push(row, fields)?;
         }
         Ok(())

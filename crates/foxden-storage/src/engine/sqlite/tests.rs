@@ -2,6 +2,7 @@
 
 mod cache;
 mod files;
+mod lately;
 mod upkeep;
 mod writers;
 
