@@ -55,6 +55,7 @@ pub enum Place {
 }
 
 /// What `server` directives may change.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Clone, Debug)]
 pub struct Settings {
     place: Place,
