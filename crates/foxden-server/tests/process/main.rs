@@ -17,6 +17,7 @@ mod load;
 mod manners;
 mod operator;
 mod ready_made;
+mod security;
 mod setup;
 mod slow;
 mod split;

@@ -1,0 +1,189 @@
+//! The security log, as whoever looks after the server reads it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::peer::browser::Session;
+use crate::peer::legacy::account;
+use crate::peer::onepw::Stretched;
+use crate::peer::wire::{Call, Server};
+use crate::program::{Folder, Program, Start, Store};
+
+const ANN: &str = "ann@example.org";
+const BEA: &str = "bea@example.org";
+const TARGET: &str = "FOXDEN__SECURITY_LOG__TARGET";
+
+/// The lines, each as id, door, who, upon whom, and how many.
+fn lines(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().map(digest).collect()
+}
+
+fn digest(line: &str) -> String {
+    let parts: Vec<&str> = line.splitn(8, '|').collect();
+    let [_, "Foxden", "foxden", _, id, _, _, extension] = parts[..] else {
+        panic!("{line}")
+    };
+    let field = |key: &str| {
+        let (_, after) = extension.split_once(&format!(" {key}="))?;
+        // None of the values here holds a space but reasons.
+        after.split(' ').next().map(|value| format!(" {value}"))
+    };
+    let fields = ["cs1", "suser", "duser", "src", "cnt"].map(field);
+    format!("{id}{}", fields.into_iter().flatten().collect::<String>())
+}
+
+/// What a browser of today, an old one and a stranger do.
+fn live(program: &Program) -> String {
+    let server = Server::at(program.url());
+    let ann = Session::sign_up(&server, ANN, "ann's password");
+    for _ in 0..3 {
+        Session::try_sign_in(&server, ANN, "a wrong one").expect(400);
+    }
+    let ann = ann.change_password("ann's password", "another password");
+    let browser = ann.connect("a browser");
+    browser.ask_tokenserver_with(&"ab".repeat(32)).expect(401);
+    let forged = crate::token::mint("a secret that nobody shares", 7, program.url());
+    server
+        .send(&Call::get("/1.5/7/info/collections").signed(&forged))
+        .expect(401);
+    // Without any credential: no event.
+    server.send(&Call::get("/1.5/7/info/collections")).expect(401);
+
+    let name = account::register(&server, BEA, "bea's password");
+    account::change_password(&server, &name, "a wrong one", "b password").expect(401);
+    account::change_password(&server, &name, "bea's password", "b password").expect(200);
+    account::remove(&server, &name, "b password").expect(200);
+
+    let auth_pw = Stretched::v1(ANN, "another password").auth_pw_hex();
+    let destroy = Call::post("/v1/account/destroy", &json!({ "email": ANN, "authPW": auth_pw }));
+    browser.session.send(destroy).expect(200);
+    name
+}
+
+#[test]
+fn what_happens_to_accounts_is_written() {
+    let folder = Folder::new();
+    let file = folder.path().join("security.log");
+    let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
+    let program = start.serve();
+    let name = live(&program);
+    program.stop();
+
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(
+        lines(&file),
+        [
+            format!("201 accounts {ANN} 127.0.0.1"),
+            format!("101 accounts {ANN} 127.0.0.1"),
+            format!("203 accounts {ANN} 127.0.0.1"),
+            "401 token 127.0.0.1".to_owned(),
+            "402 storage 7 127.0.0.1".to_owned(),
+            format!("201 user-api {BEA} 127.0.0.1"),
+            format!("101 user-api {name} 127.0.0.1"),
+            format!("203 user-api {BEA} 127.0.0.1"),
+            format!("202 user-api {BEA} 127.0.0.1"),
+            format!("202 accounts {ANN} 127.0.0.1"),
+            // What was folded is told when the server stops.
+            format!("101 accounts {ANN} 127.0.0.1 2"),
+        ]
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    for secret in [
+        "password=",
+        "ann's",
+        "bea's",
+        "another password",
+        "a wrong one",
+        &"ab".repeat(32),
+    ] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+/// Through the server's socket, and by the command itself where nothing serves.
+#[test]
+fn what_the_operator_does_is_written() {
+    let folder = Folder::new();
+    let file = folder.path().join("security.log");
+    let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
+    let mut program = Some(start.serve());
+    let run = |words: &[&str]| assert!(start.run(words).status.success(), "{words:?}");
+    let mut expected = Vec::new();
+    for _ in 0..2 {
+        run(&["user", "add", BEA]);
+        run(&["user", "admin", BEA]);
+        run(&["user", "disable", BEA]);
+        run(&["user", "enable", BEA]);
+        run(&["user", "confirm", BEA]);
+        run(&["user", "password", BEA]);
+        run(&["user", "code", BEA]);
+        run(&["user", "list"]);
+        run(&["user", "show", BEA]);
+        run(&["invite", "--note", "cai | 100% = sure"]);
+        run(&["user", "remove", BEA, "--yes"]);
+        // What was not done is not told.
+        assert!(!start.run(&["user", "disable", BEA]).status.success());
+        for id in [501, 505, 503, 504, 506, 507, 508] {
+            expected.push(format!("{id} operator operator {BEA}"));
+        }
+        expected.push("509 operator operator".to_owned());
+        expected.push(format!("502 operator operator {BEA}"));
+        if let Some(program) = program.take() {
+            program.stop();
+        }
+    }
+    run(&["invite", "revoke", "1"]);
+    expected.push("510 operator operator".to_owned());
+    assert_eq!(lines(&file), expected);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains(" reason=member, for: cai | 100% \\= sure"),
+        "{text}"
+    );
+    assert!(text.contains(" reason=administrator"));
+}
+
+/// A syslog that is not read makes no request wait, and standard error holds none of it.
+#[test]
+fn a_syslog_that_does_not_listen_stops_nobody() {
+    let folder = Folder::new();
+    let path = folder.path().join("syslog");
+    let syslog = UnixDatagram::bind(&path).unwrap();
+    let start = Start::on(&folder).set(TARGET, format!("syslog:{}", path.display()));
+    let program = start.serve();
+    let store = Store::at(program.url(), 7);
+    for number in 0..200 {
+        let forged = crate::token::mint("a secret that nobody shares", number, program.url());
+        let call = Call::get(format!("/1.5/{number}/info/collections")).signed(&forged);
+        Server::at(program.url()).send(&call).expect(401);
+    }
+    store.send("GET", "/info/collections", None).expect(200);
+    syslog.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut buffer = [0; 4096];
+    let length = syslog.recv(&mut buffer).unwrap();
+    let first = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let header = format!(" foxden[{}]: CEF:0|Foxden|foxden|", program.id());
+    assert!(first.starts_with("<86>") && first.contains(&header), "{first}");
+    assert!(!program.log().contains("CEF:0"));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_no_secret() {
+    let folder = Folder::new();
+    let file = folder.path().join("no/folder/security.log");
+    let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
+    let output = start.run(&["serve"]);
+    assert!(!output.status.success());
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("no/folder/security.log"), "{complaint}");
+    let output = start.set(TARGET, "file:security.log").run(&["config", "check"]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("security_log.target"), "{complaint}");
+}
