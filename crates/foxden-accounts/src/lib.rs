@@ -64,7 +64,7 @@ pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
     RefreshAccess, ScopedKey, TokenRequest,
 };
-pub use operator::{AccountSummary, CodePurpose, SecurityEvent, WaitingCode};
+pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, WaitingCode};
 pub use outbox::{Fate, Letter, Posted};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};

@@ -7,9 +7,10 @@ use foxden_sql::{Fetch, Tx};
 use crate::account::insert_with_names;
 use crate::address::{Address, normal};
 use crate::invite::code_hash;
+use crate::plain::is_hashed_name;
 use crate::register::account::AccountRow;
 use crate::register::code::CodeKind;
-use crate::register::{account, code, device, event, session, store};
+use crate::register::{account, code, device, event, node, session, store};
 use crate::{AccountError, AccountId, Accounts, Removed, Role};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
@@ -39,8 +40,21 @@ pub struct AccountSummary {
     pub sessions: u64,
     /// Devices that exist.
     pub devices: u64,
+    /// Further names it is known by: what its owner chose, and addresses of before.
+    pub names: Vec<String>,
     /// Its stores that are in use.
-    pub stores: Vec<UserId>,
+    pub stores: Vec<StoreSummary>,
+}
+
+/// A store, as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSummary {
+    /// The store.
+    pub user: UserId,
+    /// The base URL of its node, without a slash at the end; `None` where the node was struck off.
+    pub node: Option<String>,
+    /// Whether it is for old clients.
+    pub is_legacy: bool,
 }
 
 /// A code that waits to be delivered.
@@ -200,9 +214,8 @@ impl Accounts {
 
     async fn summarise(&self, row: AccountRow) -> Result<AccountSummary, AccountError> {
         let (sessions, devices, last_used) = device::usage(&self.0.database, row.uid).await?;
-        let email = self.store_name(row.uid);
-        let mut stores = store::of(&self.0.database, self.0.settings.service, &email).await?;
-        stores.extend(store::of(&self.0.database, self.0.settings.legacy, &email).await?);
+        let mut names = account::names(&self.0.database, row.uid).await?;
+        names.retain(|name| *name != normal(&row.address) && !is_hashed_name(name));
         Ok(AccountSummary {
             account: row.uid,
             address: row.address,
@@ -214,12 +227,25 @@ impl Accounts {
             last_used,
             sessions,
             devices,
-            stores: stores
-                .into_iter()
-                .filter(|row| row.replaced_at.is_none())
-                .map(|row| row.uid)
-                .collect(),
+            names,
+            stores: self.stores_of(row.uid).await?,
         })
+    }
+
+    async fn stores_of(&self, uid: AccountId) -> Result<Vec<StoreSummary>, AccountError> {
+        let (database, email) = (&self.0.database, self.store_name(uid));
+        let mut stores = Vec::new();
+        for service in [self.0.settings.service, self.0.settings.legacy] {
+            let rows = store::of(database, service, &email).await?;
+            for row in rows.into_iter().filter(|row| row.replaced_at.is_none()) {
+                stores.push(StoreSummary {
+                    user: row.uid,
+                    node: node::by_id(database, row.nodeid).await?.map(|node| node.node),
+                    is_legacy: service == self.0.settings.legacy,
+                });
+            }
+        }
+        Ok(stores)
     }
 }
 

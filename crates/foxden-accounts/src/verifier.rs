@@ -54,6 +54,7 @@ impl Verifiers {
     pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!("a password is hashed");
         self.run(move || hash(&auth_pw, recipe)).await?
     }
 

@@ -144,6 +144,13 @@ pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), 
     Ok(())
 }
 
+/// All the names of an account, in their order.
+pub(crate) async fn names(from: &impl Fetch, uid: AccountId) -> Result<Vec<String>, SqlError> {
+    let statement = "SELECT name FROM login_name WHERE uid = ? ORDER BY name";
+    let rows = from.fetch_all(statement, values![uid]).await?;
+    rows.into_iter().map(|mut row| row.take(0)).collect()
+}
+
 pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
     super::one(
         from,

@@ -45,8 +45,15 @@ fn show_users(users: &[User]) {
     for user in users {
         let address = format!("{:widest$}", user.address);
         let devices = counted(user.devices, "device");
+        let names = match user.names.as_slice() {
+            [] => String::new(),
+            names => format!("  also {}", names.join(", ")),
+        };
         let marks = paint(marks(user).join(", "), Look::Warning);
-        say::line(format_args!("{}  {devices}  {marks}", paint(address, Look::Bold)));
+        say::line(format_args!(
+            "{}  {devices}{names}  {marks}",
+            paint(address, Look::Bold)
+        ));
     }
 }
 
@@ -64,22 +71,33 @@ fn marks(user: &User) -> Vec<&'static str> {
 }
 
 fn show_user(user: &User) {
-    let stores: Vec<String> = user.stores.iter().map(ToString::to_string).collect();
     let last_used = user.last_used.map_or_else(|| "never".to_owned(), date);
     let marks = marks(user).join(", ");
     for (name, value) in [
         ("address", user.address.clone()),
+        ("names", user.names.join(", ")),
         ("id", user.id.clone()),
         ("remarks", marks),
         ("created", date(user.created_at)),
         ("last used", last_used),
         ("sessions", user.sessions.to_string()),
         ("devices", user.devices.to_string()),
-        ("stores", stores.join(", ")),
     ] {
         if !value.is_empty() {
             say::line(format_args!("{}  {value}", paint(format!("{name:9}"), Look::Dim)));
         }
+    }
+    for store in &user.stores {
+        let protocol = if store.is_legacy { "Sync 1.1" } else { "Firefox" };
+        let node = store
+            .node
+            .as_deref()
+            .unwrap_or("no node: the next sync finds one");
+        say::line(format_args!(
+            "{}  {} for {protocol}, at {node}",
+            paint("store    ", Look::Dim),
+            store.uid
+        ));
     }
 }
 

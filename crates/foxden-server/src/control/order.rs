@@ -223,8 +223,21 @@ pub struct User {
     pub sessions: u64,
     /// Devices that exist.
     pub devices: u64,
-    /// The uids of its stores.
-    pub stores: Vec<u64>,
+    /// Further names it is known by.
+    pub names: Vec<String>,
+    /// Its stores.
+    pub stores: Vec<Store>,
+}
+
+/// A user's store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// Its uid.
+    pub uid: u64,
+    /// Its node's address, if the node is known.
+    pub node: Option<String>,
+    /// Whether it is one of Sync 1.1.
+    pub is_legacy: bool,
 }
 
 /// Something that happened to an account.
@@ -303,7 +316,18 @@ impl From<AccountSummary> for User {
             last_used: account.last_used,
             sessions: account.sessions,
             devices: account.devices,
-            stores: account.stores.into_iter().map(|store| store.0).collect(),
+            names: account.names,
+            stores: account.stores.into_iter().map(Store::from).collect(),
+        }
+    }
+}
+
+impl From<foxden_accounts::StoreSummary> for Store {
+    fn from(store: foxden_accounts::StoreSummary) -> Self {
+        Self {
+            uid: store.user.0,
+            node: store.node,
+            is_legacy: store.is_legacy,
         }
     }
 }
