@@ -9,64 +9,89 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 
 use super::bodies::{Bodies, Place};
-use super::refusal::{Refusal, ResponseCode};
+
+/// Why a body cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadBody {
+    /// Larger than a request may be.
+    TooLarge,
+    /// The bodies of other requests take all the room there is.
+    NoRoom,
+    /// Of a coding that is not understood.
+    UnknownCoding,
+    /// It broke off, or is not what its coding says.
+    Broken,
+}
 
 /// How a body came over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+enum Coding {
     Plain,
     Gzip,
 }
 
 impl Coding {
-    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+    fn from_headers(headers: &HeaderMap) -> Result<Self, BadBody> {
         let Some(value) = headers.get(header::CONTENT_ENCODING) else {
             return Ok(Self::Plain);
         };
-        let coding = value.to_str().map_err(|_| Refusal::UnsupportedMediaType)?.trim();
+        let coding = value.to_str().map_err(|_| BadBody::UnknownCoding)?.trim();
         if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
             Ok(Self::Plain)
         } else if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
             Ok(Self::Gzip)
         } else {
-            Err(Refusal::UnsupportedMediaType)
+            Err(BadBody::UnknownCoding)
         }
     }
 }
 
 /// The most that a body can hold by what is announced. One that is too large is refused before any of it is read.
-pub(super) fn announced_length(headers: &HeaderMap, limit: usize) -> Result<usize, Refusal> {
+fn announced_length(headers: &HeaderMap, limit: usize) -> Result<usize, BadBody> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else {
         return Ok(limit);
     };
     let length: Option<usize> = length.to_str().ok().and_then(|text| text.parse().ok());
-    length.filter(|&length| length <= limit).ok_or(Refusal::TooLarge)
+    length.filter(|&length| length <= limit).ok_or(BadBody::TooLarge)
 }
 
 /// Finds room for a body of that length, and for what comes out where it is compressed.
-pub(super) fn make_room(
-    bodies: &Bodies,
-    length: usize,
-    coding: Coding,
-    limit: usize,
-) -> Result<Place<'_>, Refusal> {
+fn make_room(bodies: &Bodies, length: usize, coding: Coding, limit: usize) -> Result<Place<'_>, BadBody> {
     let bytes = match coding {
         Coding::Plain => length,
         Coding::Gzip => length.saturating_add(limit),
     };
-    bodies.take(bytes as u64).ok_or(Refusal::NoRoom)
+    bodies.take(bytes as u64).ok_or(BadBody::NoRoom)
+}
+
+/// Reads a whole body and undoes its coding. It is counted as held as long as its place is kept.
+///
+/// `check` sees the bytes as they came over the wire.
+pub(super) async fn take<'b, E: From<BadBody>>(
+    bodies: &'b Bodies,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    check: impl FnOnce(&[u8]) -> Result<(), E>,
+) -> Result<(Bytes, Place<'b>), E> {
+    let length = announced_length(headers, limit)?;
+    let coding = Coding::from_headers(headers)?;
+    let place = make_room(bodies, length, coding, limit)?;
+    let bytes = read(body, limit).await?;
+    check(&bytes)?;
+    Ok((decode(bytes, coding, limit)?, place))
 }
 
 /// Reads the bytes as they came, up to a limit.
-pub(super) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, BadBody> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         // The client went away or broke the framing; nobody is there to read the answer.
-        let frame = frame.map_err(|_| Refusal::BadRequest(ResponseCode::Unspecified))?;
+        let frame = frame.map_err(|_| BadBody::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + all.len() + data.len() > limit {
-            return Err(Refusal::TooLarge);
+            return Err(BadBody::TooLarge);
         }
         if first.is_empty() && all.is_empty() {
             first = data;
@@ -80,18 +105,16 @@ pub(super) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Refusal>
 }
 
 /// Undoes the coding; the limit holds for what comes out, too.
-pub(super) fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, Refusal> {
+fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, BadBody> {
     match coding {
         Coding::Plain => Ok(bytes),
         Coding::Gzip => {
             let mut plain = Vec::new();
             // Of several members one after the other, each is part of the body.
             let mut decoder = MultiGzDecoder::new(&bytes[..]).take(limit as u64 + 1);
-            decoder
-                .read_to_end(&mut plain)
-                .map_err(|_| Refusal::BadRequest(ResponseCode::Unspecified))?;
+            decoder.read_to_end(&mut plain).map_err(|_| BadBody::Broken)?;
             if plain.len() > limit {
-                return Err(Refusal::TooLarge);
+                return Err(BadBody::TooLarge);
             }
             Ok(plain.into())
         }
@@ -113,7 +136,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn decoded(bytes: Vec<u8>, limit: usize) -> Result<Bytes, Refusal> {
+    fn decoded(bytes: Vec<u8>, limit: usize) -> Result<Bytes, BadBody> {
         decode(bytes.into(), Coding::Gzip, limit)
     }
 
@@ -125,7 +148,7 @@ mod tests {
             "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"
         );
         // The limit holds for all of them together.
-        assert!(matches!(decoded(both, 12), Err(Refusal::TooLarge)));
+        assert!(matches!(decoded(both, 12), Err(BadBody::TooLarge)));
     }
 
     #[test]
@@ -134,7 +157,7 @@ mod tests {
         let cut = whole[..whole.len() - 1].to_vec();
         let followed = [whole, b"[]".to_vec()].concat();
         for bytes in [cut, followed] {
-            assert!(matches!(decoded(bytes, 100), Err(Refusal::BadRequest(_))));
+            assert!(matches!(decoded(bytes, 100), Err(BadBody::Broken)));
         }
     }
 
@@ -142,6 +165,6 @@ mod tests {
     fn a_bomb_is_not_unfolded() {
         let bomb = gzip(&"x".repeat(10_000_000));
         assert!(bomb.len() < 100_000);
-        assert!(matches!(decoded(bomb, 1000), Err(Refusal::TooLarge)));
+        assert!(matches!(decoded(bomb, 1000), Err(BadBody::TooLarge)));
     }
 }

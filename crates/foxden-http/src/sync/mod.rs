@@ -1,25 +1,24 @@
 //! The `sync` surface: users' objects, by the Sync storage protocol.
 //!
 //! - [`v1_5`]: the dialect of today's Firefox
-//! - [`target`]: what a path names
-//! - [`conditions`]: what a client asks of a resource's time
 //! - [`body`]: reads request bodies; [`bodies`]: how much of them is held at once
-//! - [`reply`], [`refusal`]: answers
+//! - [`reply`]: answers; [`accept`]: in which format
+//! - [`listing`], [`summary`]: prints lists, and what a store holds
 //! - [`gzip`]: compresses answers
 //! - [`mod@print`], [`percent`]: the spelling of JSON and of URLs
 //! - [`verifier`]: checks tokens, and remembers them for a while
 //! - [`backoff`]: asks clients to stay away
 
+mod accept;
 mod backoff;
 mod bodies;
 mod body;
-mod conditions;
 mod gzip;
+mod listing;
 mod percent;
 mod print;
-mod refusal;
 mod reply;
-mod target;
+mod summary;
 mod v1_5;
 mod verifier;
 
@@ -42,9 +41,9 @@ use tower::service_fn;
 use crate::wire::{Note, Site};
 pub use backoff::Backoff;
 pub use bodies::Bodies;
-use refusal::Refusal;
 use reply::{Format, Reply};
-use target::{Place, Target};
+use v1_5::refusal::Refusal;
+use v1_5::target::{Place, Target};
 pub use verifier::Verifier;
 
 /// Seconds for which a browser may keep the answer to a preflight.

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The name and the value of a parameter.
+pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// What a plus sign stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plus {
@@ -27,6 +30,19 @@ pub(super) fn decode(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
         });
     }
     String::from_utf8(plain).ok().map(Cow::Owned)
+}
+
+/// The parameters of a query string, decoded; `None` for one that never was encoded. Of two with one name, the
+/// later counts.
+pub(super) fn parameters(text: Option<&str>) -> impl Iterator<Item = Option<Parameter<'_>>> {
+    let pairs = text
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decode(name, Plus::Space)?, decode(value, Plus::Space)?))
+    })
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -16,8 +16,10 @@ const QUOTA_REMAINING: HeaderName = HeaderName::from_static("x-weave-quota-remai
 const WEAVE_BACKOFF: HeaderName = HeaderName::from_static("x-weave-backoff");
 const BACKOFF: HeaderName = HeaderName::from_static("x-backoff");
 
-/// The bytes that are left to a user below which an answer to a write says so.
-const QUOTA_NOTICE: u64 = 1 << 20;
+/// Seconds after which a client may try again when others were writing.
+pub(super) const BUSY_SECONDS: u32 = 10;
+/// Seconds after which a client may try again when the engine could not be reached.
+pub(super) const UNAVAILABLE_SECONDS: u32 = 60;
 
 /// How a list is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,38 @@ pub(super) enum Format {
     Json,
     /// One JSON value in each line.
     Newlines,
+    /// JSON values, each after its length in four bytes.
+    Whoisi,
+}
+
+/// The small number in an error's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResponseCode {
+    /// Nothing better fits.
+    Unspecified = 0,
+    /// Something would be overwritten that must not be.
+    Overwrites = 4,
+    /// Not JSON.
+    BadJson = 6,
+    /// Not an object that can be stored.
+    BadObject = 8,
+    /// Not a collection that can be made.
+    BadCollection = 13,
+    /// The user's space is full.
+    OverQuota = 14,
+    /// More than a request may bring.
+    TooMuch = 17,
+}
+
+impl Format {
+    /// What the client is told of it, and asks for it by.
+    pub(super) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Newlines => "application/newlines",
+            Self::Whoisi => "application/whoisi",
+        }
+    }
 }
 
 /// An answer: what differs from one to the next.
@@ -33,18 +67,20 @@ pub(super) enum Format {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) format: Format,
-    /// The time of what was read or written.
+    /// The time of what was read or written, where the dialect tells it in a header.
     pub(super) modified: Option<SyncTime>,
-    /// Whether the answer's own time is that of the write it tells of.
-    pub(super) is_change: bool,
+    /// The answer's own time, where it is not that of the day: the time of the write it tells of, or the
+    /// one as of which it speaks.
+    pub(super) time: Option<SyncTime>,
     /// Elements in the body.
     pub(super) records: Option<usize>,
     /// Where the next page begins.
     pub(super) next_offset: Option<String>,
-    /// Bytes the user may still store.
-    pub(super) quota_left: Option<u64>,
+    /// What the user may still store, as the dialect prints it.
+    pub(super) quota_remaining: Option<String>,
     pub(super) retry_after: Option<u32>,
-    pub(super) asks_for_hawk: bool,
+    /// How a caller has to show who it is.
+    pub(super) challenge: Option<&'static str>,
     /// What the log is told beyond the status.
     pub(super) why: Option<String>,
     pub(super) body: Body,
@@ -57,12 +93,12 @@ impl Reply {
             status: StatusCode::OK,
             format,
             modified: None,
-            is_change: false,
+            time: None,
             records: None,
             next_offset: None,
-            quota_left: None,
+            quota_remaining: None,
             retry_after: None,
-            asks_for_hawk: false,
+            challenge: None,
             why: None,
             body: body.into(),
         }
@@ -81,21 +117,20 @@ impl Reply {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        let content_type = match self.format {
-            Format::Json => "application/json",
-            Format::Newlines => "application/newlines",
-        };
         headers.reserve(10);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.format.media_type()),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        let timestamp = match self.modified {
-            Some(modified) if self.is_change => modified,
-            Some(modified) => modified.max(now),
-            None => now,
+        let timestamp = match (self.time, self.modified) {
+            (Some(time), _) => time,
+            (None, Some(modified)) => modified.max(now),
+            (None, None) => now,
         };
         headers.insert(TIMESTAMP, time(timestamp));
         if let Some(modified) = self.modified {
@@ -107,8 +142,8 @@ impl Reply {
         if let Some(offset) = self.next_offset.and_then(|offset| offset.try_into().ok()) {
             headers.insert(NEXT_OFFSET, offset);
         }
-        if let Some(left) = self.quota_left.filter(|&left| left < QUOTA_NOTICE) {
-            headers.insert(QUOTA_REMAINING, kilobytes(left));
+        if let Some(left) = self.quota_remaining.and_then(|left| left.try_into().ok()) {
+            headers.insert(QUOTA_REMAINING, left);
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
@@ -117,8 +152,8 @@ impl Reply {
             headers.insert(WEAVE_BACKOFF, seconds.into());
             headers.insert(BACKOFF, seconds.into());
         }
-        if self.asks_for_hawk {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Hawk"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }
@@ -127,35 +162,5 @@ impl Reply {
 fn time(time: SyncTime) -> HeaderValue {
     let mut text = Vec::with_capacity(16);
     print::time(&mut text, time);
-    from_ascii(text)
-}
-
-/// Units of 1024 bytes, rounded to hundredths, without zeros at the end but for the first decimal.
-fn kilobytes(bytes: u64) -> HeaderValue {
-    let hundredths = (bytes * 100 + 512) / 1024;
-    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    let text = text.strip_suffix('0').unwrap_or(&text).to_owned();
-    from_ascii(text.into_bytes())
-}
-
-fn from_ascii(text: Vec<u8>) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits may stand in a header")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kilobytes_are_rounded_as_the_public_suite_rounds_them() {
-        for (bytes, text) in [
-            (200, "0.2"),
-            (1024, "1.0"),
-            (0, "0.0"),
-            (1536, "1.5"),
-            (1300, "1.27"),
-        ] {
-            assert_eq!(kilobytes(bytes), text, "{bytes}");
-        }
-    }
 }

@@ -6,16 +6,20 @@
 //! - [`patch`]: the objects clients send
 //! - [`receipt`]: what becomes of them
 //! - [`info`]: handlers of `info/…`
-//! - [`listing`]: prints lists
+//! - [`target`]: what a path names
+//! - [`conditions`]: what a client asks of a resource's time
+//! - [`refusal`]: why a request is not served
 //!
 //! [`Storage`]: foxden_storage::Storage
 
 mod caller;
+mod conditions;
 pub(super) mod info;
-mod listing;
 mod params;
 mod patch;
 mod receipt;
+pub(super) mod refusal;
+pub(super) mod target;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -23,21 +27,24 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
 use foxden_storage::{
-    BatchId, BatchPart, Change, Limits, Order, Patch, Query, Selection, StorageError, Target as Guarded,
+    BatchId, BatchPart, Change, Limits, Order, Patch, Query, Row, Selection, StorageError, Target as Guarded,
     Write, Written,
 };
 
 use super::bodies::Place;
-use super::body::{self, Coding};
-use super::conditions::Conditions;
-use super::refusal::Refusal;
+use super::listing::List;
 use super::reply::{Format, Reply};
-use super::target::Target;
-use super::{SyncState, print};
+use super::{SyncState, body, print};
 use crate::wire::hawk::HawkHeader;
+use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
 use receipt::Receipt;
+use refusal::Refusal;
+use target::Target;
+
+/// The bytes that are left to a user below which an answer to a write says so.
+const QUOTA_NOTICE: u64 = 1 << 20;
 
 /// A request whose caller may open the store and whose conditions make sense.
 pub(super) struct Call<'r> {
@@ -80,13 +87,10 @@ impl<'r> Call<'r> {
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
     ) -> Result<(T, Bytes, Place<'r>), Refusal> {
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
-        let length = body::announced_length(&self.parts.headers, limit)?;
-        let coding = Coding::from_headers(&self.parts.headers)?;
-        let kind = check_type(&self.parts.headers)?;
-        let place = body::make_room(&self.sync.bodies, length, coding, limit)?;
-        let bytes = body::read(body, limit).await?;
-        caller::check_body(&self.hawk, self.parts, &bytes)?;
-        Ok((kind, body::decode(bytes, coding, limit)?, place))
+        let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
+        let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);
+        let (bytes, place) = body::take(&self.sync.bodies, headers, body, limit, check).await?;
+        Ok((kind, bytes, place))
     }
 
     async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
@@ -97,9 +101,10 @@ impl<'r> Call<'r> {
     /// The answer to a write that gave `written`.
     fn written(&self, written: Written, body: Vec<u8>) -> Reply {
         let quota = self.sync.storage.quota();
+        let left = quota.map(|quota| quota.saturating_sub(written.bytes_after));
         Reply {
-            is_change: written.changed,
-            quota_left: quota.map(|quota| quota.saturating_sub(written.bytes_after)),
+            time: written.changed.then_some(written.modified),
+            quota_remaining: left.filter(|&left| left < QUOTA_NOTICE).map(kilobytes),
             ..Reply::read(written.modified, Format::Json, body)
         }
     }
@@ -116,7 +121,15 @@ impl<'r> Call<'r> {
 pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
     let query = params::listing(name, call.query())?;
     let format = params::list_format(&call.parts.headers)?;
-    listing::list(call, query, format).await
+    let list = List::open(&call.sync.storage, call.user(), query).await?;
+    let modified = list.modified();
+    call.conditions.check_read(modified)?;
+    let list = list.print(format, print_object).await?;
+    Ok(Reply {
+        records: list.records,
+        next_offset: list.next.as_ref().map(params::print_page_token),
+        ..Reply::read(modified, format, list.body)
+    })
 }
 
 /// `POST /1.5/{uid}/storage/{collection}`
@@ -127,8 +140,8 @@ pub(super) async fn post_collection(
 ) -> Result<Reply, Refusal> {
     let upload = params::upload(call.query(), call.limits())?;
     params::check_announced(&call.parts.headers, call.limits())?;
-    let (format, body, _place) = call.read(body, params::upload_format).await?;
-    let Objects { patches, failed } = patch::all(collection, format, &body, call.limits())?;
+    let (layout, body, _place) = call.read(body, params::upload_layout).await?;
+    let Objects { patches, failed } = patch::all(collection, layout, &body, call.limits())?;
     let mut receipt = Receipt::new(&patches, failed);
     let written = match upload {
         Upload::Part(batch) => return stage(call, collection, batch, patches, receipt).await,
@@ -170,7 +183,7 @@ pub(super) async fn get_object(
     call.conditions.check_read(modified)?;
     let row = row.ok_or(Refusal::NotFound)?;
     let mut body = Vec::with_capacity(row.payload.len() + row.payload.len() / 16 + 256);
-    listing::object(&mut body, &row);
+    print_object(&mut body, &row);
     Ok(Reply::read(modified, Format::Json, body))
 }
 
@@ -299,4 +312,44 @@ fn modified(time: SyncTime) -> Vec<u8> {
     let mut out = b"{\"modified\":".to_vec();
     print::time(&mut out, time);
     out
+}
+
+/// One object.
+fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
+    out.extend_from_slice(b"{\"id\":");
+    print::string(out, row.id);
+    out.extend_from_slice(b",\"modified\":");
+    print::time(out, row.modified);
+    out.extend_from_slice(b",\"payload\":");
+    print::string(out, row.payload);
+    if let Some(sortindex) = row.sortindex {
+        out.extend_from_slice(b",\"sortindex\":");
+        print::integer(out, sortindex);
+    }
+    out.push(b'}');
+}
+
+/// Units of 1024 bytes, rounded to hundredths, without zeros at the end but for the first decimal.
+fn kilobytes(bytes: u64) -> String {
+    let hundredths = (bytes * 100 + 512) / 1024;
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    text.strip_suffix('0').unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kilobytes_are_rounded_as_the_public_suite_rounds_them() {
+        for (bytes, text) in [
+            (200, "0.2"),
+            (1024, "1.0"),
+            (0, "0.0"),
+            (1536, "1.5"),
+            (1300, "1.27"),
+        ] {
+            assert_eq!(kilobytes(bytes), text, "{bytes}");
+        }
+    }
 }

@@ -11,8 +11,8 @@ use foxden_model::SyncTime;
 use ring::hmac;
 
 use crate::sync::SyncState;
-use crate::sync::refusal::Refusal;
-use crate::sync::target::{Place, Target};
+use crate::sync::v1_5::refusal::Refusal;
+use crate::sync::v1_5::target::{Place, Target};
 use crate::wire::Peer;
 use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
 

@@ -1,16 +1,16 @@
 //! The query strings and headers of 1.5 requests.
 
-use std::borrow::Cow;
-
 use axum::http::{HeaderMap, header};
 use data_encoding::BASE64URL_NOPAD;
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 use foxden_storage::{BatchId, Cursor, Fields, Limits, Order, PageToken, Query};
 
-use crate::sync::percent::{self, Plus};
-use crate::sync::refusal::{Refusal, ResponseCode};
-use crate::sync::reply::Format;
-use crate::sync::target::is_printable;
+use super::patch::Layout;
+use super::refusal::Refusal;
+use super::target::is_printable;
+use crate::sync::accept::{self, Liking};
+use crate::sync::percent::{self, Parameter};
+use crate::sync::reply::{Format, ResponseCode};
 
 /// The ids that one request may name.
 const MAX_IDS: usize = 100;
@@ -129,19 +129,19 @@ pub(super) fn list_format(headers: &HeaderMap) -> Result<Format, Refusal> {
 }
 
 /// The layout of an upload's body.
-pub(super) fn upload_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+pub(super) fn upload_layout(headers: &HeaderMap) -> Result<Layout, Refusal> {
     match media_type(headers)?.as_str() {
-        "" | "application/json" | "text/plain" => Ok(Format::Json),
-        "application/newlines" => Ok(Format::Newlines),
+        "" | "application/json" | "text/plain" => Ok(Layout::List),
+        "application/newlines" => Ok(Layout::Lines),
         _ => Err(Refusal::UnsupportedMediaType),
     }
 }
 
 /// Refuses a body that says it is no JSON object.
 pub(super) fn check_object_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    match upload_format(headers)? {
-        Format::Json => Ok(()),
-        Format::Newlines => Err(Refusal::UnsupportedMediaType),
+    match upload_layout(headers)? {
+        Layout::List => Ok(()),
+        Layout::Lines => Err(Refusal::UnsupportedMediaType),
     }
 }
 
@@ -164,19 +164,9 @@ fn page_token(text: &str) -> Result<PageToken, Refusal> {
     Ok(PageToken { key, tie: tie.into() })
 }
 
-type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
-
-/// The parameters of a query string, decoded. Of two with one name, the later counts.
+/// The parameters of a query string.
 fn parameters(text: Option<&str>) -> impl Iterator<Item = Result<Parameter<'_>, Refusal>> {
-    let pairs = text
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decode = |text| percent::decode(text, Plus::Space).ok_or_else(bad_request);
-        Ok((decode(name)?, decode(value)?))
-    })
+    percent::parameters(text).map(|parameter| parameter.ok_or_else(bad_request))
 }
 
 fn ids(list: &str) -> Result<Vec<ObjectId>, Refusal> {
@@ -234,58 +224,19 @@ fn media_type(headers: &HeaderMap) -> Result<String, Refusal> {
 
 /// The best of what is offered, the first of equals.
 fn acceptable(headers: &HeaderMap, offered: &[Format]) -> Result<Format, Refusal> {
-    let Some(accept) = headers.get(header::ACCEPT) else {
+    let Some(accept) = accept::header(headers) else {
         return Ok(Format::Json);
     };
-    let accept = accept.to_str().unwrap_or_default();
-    let mut best = (0, 0, Format::Json);
+    let mut best = (Liking::default(), Format::Json);
     for &format in offered {
-        let (quality, precision) = liking(accept, format);
-        if (quality, precision) > (best.0, best.1) {
-            best = (quality, precision, format);
+        let liking = accept::liking(accept, format);
+        if liking > best.0 {
+            best = (liking, format);
         }
     }
     match best {
-        _ if accept.trim().is_empty() => Ok(Format::Json),
-        (0, ..) => Err(Refusal::NotAcceptable),
-        (.., format) => Ok(format),
-    }
-}
-
-/// How much, in thousandths, a client likes a format, and how precisely it names it. The most precise
-/// range that fits decides.
-fn liking(accept: &str, format: Format) -> (u32, u8) {
-    let name = match format {
-        Format::Json => "application/json",
-        Format::Newlines => "application/newlines",
-    };
-    let mut liking = (0, 0);
-    for range in accept.split(',') {
-        let mut pieces = range.split(';').map(str::trim);
-        let precision = match pieces.next().unwrap_or_default() {
-            media if media.eq_ignore_ascii_case(name) => 3,
-            media if media.eq_ignore_ascii_case("application/*") => 2,
-            "*/*" | "*" => 1,
-            _ => continue,
-        };
-        let quality = pieces
-            .find_map(|piece| piece.strip_prefix("q="))
-            .map_or(1000, quality);
-        if precision > liking.1 {
-            liking = (quality, precision);
-        }
-    }
-    liking
-}
-
-/// A quality such as `0.9`, in thousandths; zero if it is none.
-fn quality(text: &str) -> u32 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
-    match (whole, thousandths.parse::<u32>()) {
-        ("1", Ok(_)) => 1000,
-        ("0" | "", Ok(thousandths)) => thousandths,
-        _ => 0,
+        (Liking { quality: 0, .. }, _) => Err(Refusal::NotAcceptable),
+        (_, format) => Ok(format),
     }
 }
 

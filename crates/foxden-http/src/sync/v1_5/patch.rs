@@ -12,9 +12,9 @@ use foxden_storage::{Field, Limits, Patch, Ttl};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::sync::refusal::{Refusal, ResponseCode};
-use crate::sync::reply::Format;
-use crate::sync::target::is_printable;
+use super::refusal::Refusal;
+use super::target::is_printable;
+use crate::sync::reply::ResponseCode;
 
 const MAX_SORTINDEX: i64 = 999_999_999;
 const MAX_TTL: i64 = 999_999_999;
@@ -23,6 +23,15 @@ const MAX_TTL: i64 = 999_999_999;
 pub(super) const RETRY_OBJECT: &str = "retry bso";
 /// More bytes of payload than one request may bring.
 pub(super) const RETRY_BYTES: &str = "retry bytes";
+
+/// How the objects of an upload stand in its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// In one JSON list.
+    List,
+    /// Each on a line of its own.
+    Lines,
+}
 
 /// What an upload brought: objects to be stored, and those that cannot be, with the reason.
 #[derive(Debug, Default)]
@@ -48,13 +57,13 @@ pub(super) fn one(
 /// Reads an upload.
 pub(super) fn all<'a>(
     collection: CollectionName,
-    format: Format,
+    layout: Layout,
     body: &'a [u8],
     limits: &Limits,
 ) -> Result<Objects<'a>, Refusal> {
-    match format {
-        Format::Json => list(collection, body, limits),
-        Format::Newlines => lines(collection, body, limits),
+    match layout {
+        Layout::List => list(collection, body, limits),
+        Layout::Lines => lines(collection, body, limits),
     }
 }
 

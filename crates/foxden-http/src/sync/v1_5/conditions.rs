@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, HeaderName};
 use foxden_model::SyncTime;
 use foxden_storage::{Guard, Target};
 
-use super::refusal::{Refusal, ResponseCode};
+use super::refusal::Refusal;
+use crate::sync::reply::ResponseCode;
 
 const MODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-modified-since");
 const UNMODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-unmodified-since");

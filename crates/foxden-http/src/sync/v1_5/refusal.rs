@@ -4,17 +4,13 @@ use axum::http::StatusCode;
 use foxden_model::SyncTime;
 use foxden_storage::StorageError;
 
-use super::reply::{Format, Reply};
+use crate::sync::body::BadBody;
+use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
 use crate::wire::chain;
-
-/// Seconds after which a client may try again when others were writing.
-const BUSY_SECONDS: u32 = 10;
-/// Seconds after which a client may try again when the engine could not be reached.
-const UNAVAILABLE_SECONDS: u32 = 60;
 
 /// Why a request is not served.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(in crate::sync) enum Refusal {
     /// The credentials do not open this store. The reason goes to the log alone.
     Unauthorized { why: String },
     /// The request is wrong; the response code says in which way.
@@ -25,12 +21,10 @@ pub(super) enum Refusal {
     MethodNotAllowed,
     /// The client takes nothing that can be given.
     NotAcceptable,
-    /// The body is of a kind or coding that is not understood.
+    /// The body is of a kind that is not understood.
     UnsupportedMediaType,
-    /// The body is larger than a request may be.
-    TooLarge,
-    /// The bodies of other requests take all the room there is.
-    NoRoom,
+    /// The body cannot be taken.
+    Body(BadBody),
     /// The client has it already.
     NotModified { modified: SyncTime },
     /// The client's precondition does not hold.
@@ -41,26 +35,9 @@ pub(super) enum Refusal {
     Storage(StorageError),
 }
 
-/// The small number in an error's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResponseCode {
-    /// Nothing better fits.
-    Unspecified = 0,
-    /// Not JSON.
-    BadJson = 6,
-    /// Not an object that can be stored.
-    BadObject = 8,
-    /// Not a collection that can be made.
-    BadCollection = 13,
-    /// The user's space is full.
-    OverQuota = 14,
-    /// More than a request may bring.
-    TooMuch = 17,
-}
-
 impl Refusal {
     /// The answer that says so.
-    pub(super) fn into_reply(self) -> Reply {
+    pub(in crate::sync) fn into_reply(self) -> Reply {
         use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
         match self {
             Self::Unauthorized { why } => unauthorized(why),
@@ -69,9 +46,12 @@ impl Refusal {
             Self::NotFound => refused(StatusCode::NOT_FOUND, Unspecified),
             Self::MethodNotAllowed => refused(StatusCode::METHOD_NOT_ALLOWED, Unspecified),
             Self::NotAcceptable => refused(StatusCode::NOT_ACCEPTABLE, Unspecified),
-            Self::UnsupportedMediaType => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified),
-            Self::TooLarge => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
-            Self::NoRoom => Reply {
+            Self::UnsupportedMediaType | Self::Body(BadBody::UnknownCoding) => {
+                refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified)
+            }
+            Self::Body(BadBody::TooLarge) => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
+            Self::Body(BadBody::Broken) => refused(StatusCode::BAD_REQUEST, Unspecified),
+            Self::Body(BadBody::NoRoom) => Reply {
                 why: Some("no room is left for another body".to_owned()),
                 ..later(BUSY_SECONDS)
             },
@@ -112,9 +92,15 @@ impl From<StorageError> for Refusal {
     }
 }
 
+impl From<BadBody> for Refusal {
+    fn from(error: BadBody) -> Self {
+        Self::Body(error)
+    }
+}
+
 fn unauthorized(why: String) -> Reply {
     Reply {
-        asks_for_hawk: true,
+        challenge: Some("Hawk"),
         why: Some(why),
         ..refused(StatusCode::UNAUTHORIZED, ResponseCode::Unspecified)
     }

@@ -2,23 +2,24 @@
 
 use foxden_model::{CollectionName, ObjectId, UserId};
 
-use super::percent::{self, Plus};
-use super::refusal::{Refusal, ResponseCode};
+use super::refusal::Refusal;
+use crate::sync::percent::{self, Plus};
+use crate::sync::reply::ResponseCode;
 
 /// The digits a uid may have.
 const UID_DIGITS: usize = 10;
 
 /// A path below `/1.5/`, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::sync) struct Target {
     /// The store in the path. Whether the caller may open it is another question.
-    pub(super) user: UserId,
-    pub(super) place: Place,
+    pub(in crate::sync) user: UserId,
+    pub(in crate::sync) place: Place,
 }
 
 /// Which part of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::sync) enum Place {
     /// All of it.
     Store,
     InfoCollections {
@@ -35,7 +36,7 @@ pub(super) enum Place {
 
 impl Target {
     /// Reads a path such as `/1.5/42/storage/tabs/a` or `/storage/1.5/42/info/quota`.
-    pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
+    pub(in crate::sync) fn parse(path: &str) -> Result<Self, Refusal> {
         let below = path.strip_prefix("/storage").unwrap_or(path);
         let below = below.strip_prefix("/1.5/").ok_or(Refusal::NotFound)?;
         let (uid, place) = below.split_once('/').unwrap_or((below, ""));

@@ -10,10 +10,8 @@ use foxden_model::{SyncTime, UserId};
 use foxden_storage::{Cursor, Fields, Page, PageToken, Query, Row, Rows, Storage, StorageError};
 use http_body::Frame;
 
-use super::{Call, params};
-use crate::sync::print;
-use crate::sync::refusal::Refusal;
-use crate::sync::reply::{Format, Reply};
+use super::print;
+use super::reply::Format;
 use crate::wire::chain;
 
 /// Bytes after which a piece of a long list is sent.
@@ -21,39 +19,70 @@ const CHUNK: usize = 64 * 1024;
 /// Bytes that an object takes in print besides its payload and id.
 const FRAME: usize = 80;
 
-/// Answers with all that the query asks for, never with less because it is much.
-pub(super) async fn list(call: &Call<'_>, query: Query, format: Format) -> Result<Reply, Refusal> {
-    let storage = &call.sync.storage;
-    let mut page = storage.read(call.user(), &query).await?;
-    let modified = page.modified.unwrap_or(SyncTime::ZERO);
-    call.conditions.check_read(modified)?;
+/// Prints one object in a dialect's words.
+pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
-    let wanted = query.limit.unwrap_or(u64::MAX);
-    let printer = Printer::new(format, query.fields);
-    let is_whole = page.next.is_none() || page.rows.len() as u64 >= wanted;
-    if is_whole {
-        return Ok(Reply {
-            records: Some(page.rows.len()),
-            next_offset: page.next.as_ref().map(params::print_page_token),
-            ..Reply::read(modified, format, printer.whole(&page.rows))
-        });
+/// A list of which the first page is read.
+pub(super) struct List {
+    rest: Rest,
+    page: Page,
+}
+
+/// A list as it is sent.
+pub(super) struct Printed {
+    /// How many elements it has; `None`: too many to be counted before they are sent.
+    pub(super) records: Option<usize>,
+    /// Where to go on.
+    pub(super) next: Option<PageToken>,
+    pub(super) body: Body,
+}
+
+impl List {
+    pub(super) async fn open(storage: &Storage, user: UserId, query: Query) -> Result<Self, StorageError> {
+        let page = storage.read(user, &query).await?;
+        let rest = Rest {
+            storage: storage.clone(),
+            user,
+            query,
+        };
+        Ok(Self { rest, page })
     }
-    let mut rest = Rest {
-        storage: storage.clone(),
-        user: call.user(),
-        query,
-    };
-    rest.query.selection.until = Some(modified);
-    let mut reply = Reply::read(modified, format, Body::empty());
-    if rest.query.limit.is_some() {
-        let range = rest.range(&page).await?;
-        reply.records = Some(range.records);
-        reply.next_offset = range.next.as_ref().map(params::print_page_token);
-        rest.query.limit = Some(range.records as u64);
+
+    /// When the collection last changed; zero if there is none.
+    pub(super) fn modified(&self) -> SyncTime {
+        self.page.modified.unwrap_or(SyncTime::ZERO)
     }
-    rest.advance(&mut page);
-    reply.body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows)));
-    Ok(reply)
+
+    /// Every write of the user that is not in the list has a later time.
+    pub(super) const fn as_of(&self) -> SyncTime {
+        self.page.as_of
+    }
+
+    /// Prints all that the query asks for, never less because it is much.
+    pub(super) async fn print(self, format: Format, object: PrintObject) -> Result<Printed, StorageError> {
+        let modified = self.modified();
+        let Self { mut rest, mut page } = self;
+        let wanted = rest.query.limit.unwrap_or(u64::MAX);
+        let printer = Printer::new(format, rest.query.fields, object);
+        let is_whole = page.next.is_none() || page.rows.len() as u64 >= wanted;
+        if is_whole {
+            return Ok(Printed {
+                records: Some(page.rows.len()),
+                next: page.next,
+                body: printer.whole(&page.rows).into(),
+            });
+        }
+        rest.query.selection.until = Some(modified);
+        let (mut records, mut next) = (None, None);
+        if rest.query.limit.is_some() {
+            let range = rest.range(&page).await?;
+            rest.query.limit = Some(range.records as u64);
+            (records, next) = (Some(range.records), range.next);
+        }
+        rest.advance(&mut page);
+        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows)));
+        Ok(Printed { records, next, body })
+    }
 }
 
 /// What of a list has not been read yet.
@@ -116,14 +145,16 @@ impl Rest {
 struct Printer {
     format: Format,
     fields: Fields,
+    object: PrintObject,
     is_first: bool,
 }
 
 impl Printer {
-    const fn new(format: Format, fields: Fields) -> Self {
+    const fn new(format: Format, fields: Fields, object: PrintObject) -> Self {
         Self {
             format,
             fields,
+            object,
             is_first: true,
         }
     }
@@ -138,16 +169,31 @@ impl Printer {
     }
 
     fn row(&mut self, out: &mut Vec<u8>, row: &Row<'_>) {
-        if self.format == Format::Json {
-            out.push(if self.is_first { b'[' } else { b',' });
+        match self.format {
+            Format::Json => {
+                out.push(if self.is_first { b'[' } else { b',' });
+                self.element(out, row);
+            }
+            Format::Newlines => {
+                self.element(out, row);
+                out.push(b'\n');
+            }
+            Format::Whoisi => {
+                let start = out.len() + 4;
+                out.extend_from_slice(&[0; 4]);
+                self.element(out, row);
+                // Of an object in print no more than a few megabytes.
+                let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
+                out[start - 4..start].copy_from_slice(&length.to_be_bytes());
+            }
         }
         self.is_first = false;
+    }
+
+    fn element(&self, out: &mut Vec<u8>, row: &Row<'_>) {
         match self.fields {
             Fields::Ids => print::string(out, row.id),
-            Fields::Whole => object(out, row),
-        }
-        if self.format == Format::Newlines {
-            out.push(b'\n');
+            Fields::Whole => (self.object)(out, row),
         }
     }
 
@@ -156,21 +202,6 @@ impl Printer {
             out.extend_from_slice(if self.is_first { b"[]" } else { b"]" });
         }
     }
-}
-
-/// One object.
-pub(super) fn object(out: &mut Vec<u8>, row: &Row<'_>) {
-    out.extend_from_slice(b"{\"id\":");
-    print::string(out, row.id);
-    out.extend_from_slice(b",\"modified\":");
-    print::time(out, row.modified);
-    out.extend_from_slice(b",\"payload\":");
-    print::string(out, row.payload);
-    if let Some(sortindex) = row.sortindex {
-        out.extend_from_slice(b",\"sortindex\":");
-        print::integer(out, sortindex);
-    }
-    out.push(b'}');
 }
 
 /// A long list on its way to the client. It holds one page at a time.

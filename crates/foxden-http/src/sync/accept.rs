@@ -1,0 +1,51 @@
+//! What a client takes.
+
+use axum::http::{HeaderMap, header};
+
+use super::reply::Format;
+
+/// How much a client likes a format, and how precisely it names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Liking {
+    /// In thousandths; zero: not at all.
+    pub(super) quality: u32,
+    pub(super) precision: u8,
+}
+
+/// What the client says it takes; `None` if it does not say.
+pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
+    let accept = headers.get(header::ACCEPT)?.to_str().unwrap_or_default();
+    (!accept.trim().is_empty()).then_some(accept)
+}
+
+/// How much it likes a format. The most precise range that fits decides.
+pub(super) fn liking(accept: &str, format: Format) -> Liking {
+    let mut liking = Liking::default();
+    for range in accept.split(',') {
+        let mut pieces = range.split(';').map(str::trim);
+        let precision = match pieces.next().unwrap_or_default() {
+            media if media.eq_ignore_ascii_case(format.media_type()) => 3,
+            media if media.eq_ignore_ascii_case("application/*") => 2,
+            "*/*" | "*" => 1,
+            _ => continue,
+        };
+        let quality = pieces
+            .find_map(|piece| piece.strip_prefix("q="))
+            .map_or(1000, quality);
+        if precision > liking.precision {
+            liking = Liking { quality, precision };
+        }
+    }
+    liking
+}
+
+/// A quality such as `0.9`, in thousandths; zero if it is none.
+fn quality(text: &str) -> u32 {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
+    match (whole, thousandths.parse::<u32>()) {
+        ("1", Ok(_)) => 1000,
+        ("0" | "", Ok(thousandths)) => thousandths,
+        _ => 0,
+    }
+}

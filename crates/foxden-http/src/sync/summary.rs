@@ -1,0 +1,78 @@
+//! What a store holds, as JSON: the same in all dialects.
+
+use foxden_storage::{CollectionSummary, Summary};
+
+use super::print;
+
+/// A JSON object with one member for each collection.
+pub(super) struct Map {
+    pub(super) body: Vec<u8>,
+    /// How many members it has.
+    pub(super) records: usize,
+}
+
+/// When each collection last changed.
+pub(super) fn times(summary: &Summary) -> Map {
+    let time = |out: &mut Vec<u8>, collection: &CollectionSummary| print::time(out, collection.modified);
+    map(summary.collections.iter(), time)
+}
+
+/// How many objects each collection holds that holds any.
+pub(super) fn counts(summary: &Summary) -> Map {
+    let count = |out: &mut Vec<u8>, collection: &CollectionSummary| print::unsigned(out, collection.count);
+    map(filled(summary), count)
+}
+
+/// How much each collection takes that holds any object.
+pub(super) fn usage(summary: &Summary) -> Map {
+    let bytes = |out: &mut Vec<u8>, collection: &CollectionSummary| print::kilobytes(out, collection.bytes);
+    map(filled(summary), bytes)
+}
+
+/// How much the store takes, and how much it may.
+pub(super) fn quota(summary: &Summary, quota: Option<u64>) -> Vec<u8> {
+    let collections = summary.collections.iter();
+    let used = collections.map(|collection| collection.bytes).sum();
+    let mut body = vec![b'['];
+    print::kilobytes(&mut body, used);
+    body.push(b',');
+    match quota {
+        Some(quota) => print::kilobytes(&mut body, quota),
+        None => body.extend_from_slice(b"null"),
+    }
+    body.push(b']');
+    body
+}
+
+/// The next member's name, which needs no escapes.
+pub(super) fn name(out: &mut Vec<u8>, name: &str) {
+    out.push(if out.is_empty() { b'{' } else { b',' });
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// The end of an object whose members are printed.
+pub(super) fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
+}
+
+fn filled(summary: &Summary) -> impl Iterator<Item = &CollectionSummary> {
+    let collections = summary.collections.iter();
+    collections.filter(|collection| collection.count > 0)
+}
+
+fn map<'a>(
+    collections: impl Iterator<Item = &'a CollectionSummary>,
+    value: impl Fn(&mut Vec<u8>, &CollectionSummary),
+) -> Map {
+    let mut body = Vec::with_capacity(512);
+    let mut records = 0;
+    for collection in collections {
+        name(&mut body, collection.name.as_str());
+        value(&mut body, collection);
+        records += 1;
+    }
+    end(&mut body);
+    Map { body, records }
+}
