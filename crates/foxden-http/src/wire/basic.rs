@@ -7,6 +7,7 @@ use std::fmt;
 
 use axum::http::{HeaderMap, header};
 use data_encoding::{BASE32_NOPAD, BASE64};
+use foxden_accounts::plain;
 use ring::digest;
 
 use super::hawk::MAX_HEADER;
@@ -74,7 +75,7 @@ impl Basic {
         let colon = pair.iter().position(|&byte| byte == b':');
         let password = pair.split_off(colon.ok_or(NoBasic::Malformed)? + 1);
         pair.pop();
-        let (name, other_name) = names(text(pair))?;
+        let (name, other_name) = names(&text(pair))?;
         Ok(Self {
             name,
             password: text(password),
@@ -99,19 +100,14 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 /// The name meant, and the other one that may be meant.
-fn names(mut text: String) -> Result<(String, Option<String>), NoBasic> {
-    if text.contains('@') {
-        return Ok((hashed(&text.to_lowercase()), None));
-    }
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if text.is_empty() || !text.bytes().all(is_plain) {
-        return Err(NoBasic::BadName);
-    }
-    text.make_ascii_lowercase();
-    Ok((text, None))
+fn names(text: &str) -> Result<(String, Option<String>), NoBasic> {
+    let name = plain::name_of(text).ok_or(NoBasic::BadName)?;
+    let other_name = text.contains('@').then(|| hashed(&text.to_lowercase()));
+    let other_name = other_name.filter(|other| *other != name);
+    Ok((name, other_name))
 }
 
-/// The name that stands for an address.
+/// The name that clients make of an address: its hash, as it is typed.
 fn hashed(address: &str) -> String {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, address.as_bytes());
     BASE32_NOPAD.encode(hash.as_ref()).to_ascii_lowercase()
