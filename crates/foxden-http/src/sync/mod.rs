@@ -1,6 +1,7 @@
 //! The `sync` surface: users' objects, by the Sync storage protocol.
 //!
 //! - [`v1_5`]: the dialect of today's Firefox
+//! - [`legacy`]: the dialect of old ones, 1.0 and 1.1
 //! - [`body`]: reads request bodies; [`bodies`]: how much of them is held at once
 //! - [`reply`]: answers; [`accept`]: in which format
 //! - [`listing`], [`summary`]: prints lists, and what a store holds
@@ -14,6 +15,7 @@ mod backoff;
 mod bodies;
 mod body;
 mod gzip;
+mod legacy;
 mod listing;
 mod percent;
 mod print;
@@ -34,16 +36,15 @@ use axum::http::request::Parts;
 use axum::http::{Method, Response};
 use foxden_accounts::security::Witness;
 use foxden_accounts::token::TokenSecrets;
-use foxden_model::Clock;
+use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
 use tower::service_fn;
 
 use crate::wire::{Note, Site};
 pub use backoff::Backoff;
 pub use bodies::Bodies;
+pub use legacy::LegacyState;
 use reply::{Format, Reply};
-use v1_5::refusal::Refusal;
-use v1_5::target::{Place, Target};
 pub use verifier::Verifier;
 
 /// Seconds for which a browser may keep the answer to a preflight.
@@ -76,6 +77,8 @@ pub struct SyncState {
     pub compresses: bool,
     /// Who hears of tokens that are refused.
     pub witness: Witness,
+    /// What the old dialects need; `None`: they are not spoken.
+    pub legacy: Option<LegacyState>,
 }
 
 impl SyncState {
@@ -93,20 +96,42 @@ impl SyncState {
             is_strict_about_nodes: false,
             compresses: false,
             witness: Witness::default(),
+            legacy: None,
         }
     }
 }
 
-/// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`.
+/// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`, and where the old dialects are spoken,
+/// below `/1.1/`, `/1/` and, with exceptions, `/1.0/`.
 pub fn router(state: SyncState) -> Router {
+    const ALWAYS: [&str; 4] = ["/1.5/", "/1.5/{*path}", "/storage/1.5/", "/storage/1.5/{*path}"];
+    // Two further segments below `/1.0/` are the tokenserver's; whatever is spelled out goes before these.
+    const LEGACY: [&str; 9] = [
+        "/1.1/",
+        "/1.1/{*path}",
+        "/1/",
+        "/1/{*path}",
+        "/1.0/{name}",
+        "/1.0/{name}/",
+        "/1.0/{name}/storage",
+        "/1.0/{name}/storage/",
+        "/1.0/{name}/{place}/{*path}",
+    ];
+    let legacy: &[&str] = if state.legacy.is_some() { &LEGACY } else { &[] };
     let state = Arc::new(state);
     let service = service_fn(move |request: Request| {
         let state = Arc::clone(&state);
         async move { Ok::<_, Infallible>(serve(&state, request).await) }
     });
-    let prefixes = ["/1.5/", "/1.5/{*path}", "/storage/1.5/", "/storage/1.5/{*path}"];
-    let add = |router: Router, path| router.route_service(path, service.clone());
-    prefixes.into_iter().fold(Router::new(), add)
+    let add = |router: Router, path: &&str| router.route_service(path, service.clone());
+    ALWAYS.iter().chain(legacy).fold(Router::new(), add)
+}
+
+impl SyncState {
+    /// Whether a path, as it is at the root, leads here. What has a router of its own may ask this.
+    pub fn owns(&self, path: &str) -> bool {
+        path.starts_with("/1.5/") || (self.legacy.is_some() && legacy::target::owns(path))
+    }
 }
 
 /// Answers one request. What has a router of its own may call this directly.
@@ -115,21 +140,24 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     if parts.method == Method::OPTIONS {
         return preflight(sync, &parts);
     }
-    let target = Target::parse(parts.uri.path());
-    let user = target.as_ref().ok().map(|target| target.user);
-    let reply = match target {
-        Ok(target) => answer(sync, &parts, &target, body).await,
-        Err(refusal) => Err(refusal),
+    let mut user = None;
+    let (mut reply, auth) = match &sync.legacy {
+        Some(legacy) if legacy::target::owns(parts.uri.path()) => {
+            let reply = answer_legacy(sync, legacy, &parts, body, &mut user).await;
+            (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
+        }
+        Some(_) | None => {
+            let reply = answer(sync, &parts, body, &mut user).await;
+            (reply.unwrap_or_else(v1_5::Refusal::into_reply), "hawk")
+        }
     };
-    let mut reply = reply.unwrap_or_else(Refusal::into_reply);
     let note = Note {
-        auth: Some("hawk"),
+        auth: Some(auth),
         user,
         why: reply.why.take().map(Cow::Owned),
         ..Note::default()
     };
-    let backoff = sync.backoff.seconds(sync.clock.millis());
-    let mut response = reply.into_response(sync.clock.now(), backoff);
+    let mut response = reply.into_response(sync.clock.now(), sync.backoff.seconds(sync.clock.millis()));
     response.extensions_mut().insert(note);
     if let Some(alert) = &sync.alert {
         response.headers_mut().insert(ALERT, alert.clone());
@@ -149,22 +177,21 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     response
 }
 
-/// The routing table: one line for each method and path.
-async fn answer(sync: &SyncState, parts: &Parts, target: &Target, body: Body) -> Result<Reply, Refusal> {
-    if let Some(seconds) = sync
-        .backoff
-        .seconds(sync.clock.millis())
-        .filter(|_| sync.backoff.is_down())
-    {
+/// The routing table of Sync 1.5: one line for each method and path. `user` takes the store that is meant.
+async fn answer(
+    sync: &SyncState,
+    parts: &Parts,
+    body: Body,
+    user: &mut Option<UserId>,
+) -> Result<Reply, v1_5::Refusal> {
+    use v1_5::{Place, Refusal};
+    let target = v1_5::Target::parse(parts.uri.path())?;
+    *user = Some(target.user);
+    if let Some(seconds) = rest_of(sync) {
         return Err(Refusal::Down { seconds });
     }
-    let call = v1_5::Call::open(sync, parts, target)?;
-    let method = if parts.method == Method::HEAD {
-        &Method::GET
-    } else {
-        &parts.method
-    };
-    match (method.as_str(), target.place.clone()) {
+    let call = v1_5::Call::open(sync, parts, &target)?;
+    match (method(parts), target.place.clone()) {
         ("GET", Place::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
         ("GET", Place::InfoCounts) => v1_5::info::get_counts(&call).await,
         ("GET", Place::InfoUsage) => v1_5::info::get_usage(&call).await,
@@ -179,6 +206,54 @@ async fn answer(sync: &SyncState, parts: &Parts, target: &Target, body: Body) ->
         ("DELETE", Place::Store) => v1_5::delete_store(&call).await,
         _ => Err(Refusal::MethodNotAllowed),
     }
+}
+
+/// The routing table of Sync 1.0 and 1.1. `user` takes the store once it is known whose it is.
+async fn answer_legacy(
+    sync: &SyncState,
+    state: &LegacyState,
+    parts: &Parts,
+    body: Body,
+    user: &mut Option<UserId>,
+) -> Result<Reply, legacy::Refusal> {
+    use legacy::{Place, Refusal};
+    let target = legacy::Target::parse(parts.uri.path())?;
+    if let Some(seconds) = rest_of(sync) {
+        return Err(Refusal::Down { seconds });
+    }
+    let call = legacy::Call::open(sync, state, parts, &target.name).await?;
+    *user = Some(call.user());
+    match (method(parts), target.place) {
+        ("GET", Place::InfoCollections) => legacy::info::get_collections(&call).await,
+        ("GET", Place::InfoCounts) => legacy::info::get_counts(&call).await,
+        ("GET", Place::InfoUsage) => legacy::info::get_usage(&call).await,
+        ("GET", Place::InfoQuota) => legacy::info::get_quota(&call).await,
+        ("GET", Place::Collection(name)) => legacy::get_collection(&call, name).await,
+        ("POST" | "PUT", Place::Collection(name)) => legacy::post_collection(&call, name, body).await,
+        ("DELETE", Place::Collection(name)) => legacy::delete_collection(&call, name).await,
+        ("GET", Place::Object(name, id)) => legacy::get_object(&call, name, id).await,
+        ("PUT", Place::Object(name, id)) => legacy::put_object(&call, name, id, body).await,
+        ("DELETE", Place::Object(name, id)) => legacy::delete_object(&call, name, id).await,
+        ("DELETE", Place::Store { .. }) => legacy::delete_store(&call).await,
+        // A collection without a name.
+        (_, Place::Store { is_open_ended: true }) => Err(Refusal::NotFound),
+        _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
+/// The method that is meant: a `HEAD` is a `GET` of which the body is not sent.
+fn method(parts: &Parts) -> &str {
+    if parts.method == Method::HEAD {
+        "GET"
+    } else {
+        parts.method.as_str()
+    }
+}
+
+/// The seconds for which this node serves nobody.
+fn rest_of(sync: &SyncState) -> Option<u32> {
+    let seconds = sync.backoff.seconds(sync.clock.millis());
+    seconds.filter(|_| sync.backoff.is_down())
 }
 
 /// Lets a page of whichever origin ask; credentials are signatures, which no page gets by itself.

@@ -18,8 +18,8 @@ pub(super) mod info;
 mod params;
 mod patch;
 mod receipt;
-pub(super) mod refusal;
-pub(super) mod target;
+mod refusal;
+mod target;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -31,7 +31,7 @@ use foxden_storage::{
     Write, Written,
 };
 
-use super::bodies::Place;
+use super::bodies::Place as Room;
 use super::listing::List;
 use super::reply::{Format, Reply};
 use super::{SyncState, body, print};
@@ -40,8 +40,8 @@ use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
 use receipt::Receipt;
-use refusal::Refusal;
-use target::Target;
+pub(super) use refusal::Refusal;
+pub(super) use target::{Place, Target};
 
 /// The bytes that are left to a user below which an answer to a write says so.
 const QUOTA_NOTICE: u64 = 1 << 20;
@@ -85,7 +85,7 @@ impl<'r> Call<'r> {
         &self,
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
-    ) -> Result<(T, Bytes, Place<'r>), Refusal> {
+    ) -> Result<(T, Bytes, Room<'r>), Refusal> {
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
         let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
         let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);

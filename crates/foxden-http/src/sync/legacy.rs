@@ -1,0 +1,307 @@
+//! Sync 1.0 and 1.1: names and passwords, WBOs, and whole lists. Each handler reads its wire form, makes one call to
+//! [`Storage`] and prints the answer.
+//!
+//! - [`caller`]: who asks
+//! - [`target`]: what a path names
+//! - [`params`]: query strings and headers
+//! - [`wbo`]: the objects clients send; [`receipt`]: what becomes of them
+//! - [`info`]: handlers of `info/…`
+//! - [`refusal`]: why a request is not served
+//!
+//! A client of this dialect takes the time that stands on an answer for the one up to which it has seen everything.
+//! So a read tells as of when it speaks, and what wrote nothing asks for that time.
+//!
+//! [`Storage`]: foxden_storage::Storage
+
+mod caller;
+pub(super) mod info;
+mod params;
+mod receipt;
+mod refusal;
+pub(super) mod target;
+mod wbo;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use foxden_accounts::{Accounts, LegacyStore};
+use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
+use foxden_storage::{
+    Change, Detail, Guard, Order, Patch, Query, Row, Selection, Target as Guarded, Write, Written,
+};
+
+use super::bodies::Place as Room;
+use super::listing::List;
+use super::reply::{Format, Reply, ResponseCode};
+use super::{SyncState, body, print};
+use crate::wire::Site;
+use receipt::Receipt;
+pub(super) use refusal::Refusal;
+pub(super) use target::{Place, Target};
+use wbo::{Objects, Upload};
+
+/// The least that the body of a request may have, whatever the newer dialect allows: an upload with every
+/// character of its payloads escaped, and what stands around them.
+const LEAST_BODY: u64 = (2 << 20) + (64 << 10);
+/// The bytes that are left to a user up to which an answer to a write says so.
+const QUOTA_NOTICE: u64 = 1 << 20;
+
+/// What this dialect needs besides.
+#[derive(Clone)]
+pub struct LegacyState {
+    accounts: Accounts,
+    /// This node, as the accounts name it.
+    node: Arc<str>,
+}
+
+impl LegacyState {
+    /// Opens the stores of these accounts that are kept at this site.
+    pub fn new(accounts: Accounts, site: &Site) -> Self {
+        Self {
+            accounts,
+            node: site.public_url.base().into(),
+        }
+    }
+}
+
+/// A request whose caller may open the store.
+pub(super) struct Call<'r> {
+    sync: &'r SyncState,
+    parts: &'r Parts,
+    store: Arc<LegacyStore>,
+}
+
+impl<'r> Call<'r> {
+    pub(super) async fn open(
+        sync: &'r SyncState,
+        legacy: &LegacyState,
+        parts: &'r Parts,
+        name: &str,
+    ) -> Result<Self, Refusal> {
+        let store = caller::authenticate(sync, legacy, parts, name).await?;
+        Ok(Self { sync, parts, store })
+    }
+
+    pub(super) fn user(&self) -> UserId {
+        self.store.user
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.parts.uri.query()
+    }
+
+    /// Reads the body. It is counted as held as long as its place is kept.
+    async fn read(&self, body: Body) -> Result<(Bytes, Room<'r>), Refusal> {
+        let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        body::take(&self.sync.bodies, &self.parts.headers, body, limit, |_| Ok(())).await
+    }
+
+    /// The client's precondition.
+    fn guard(&self, target: Guarded) -> Result<Option<Guard>, Refusal> {
+        let since = params::unmodified_since(&self.parts.headers)?;
+        Ok(since.map(|unmodified_since| Guard {
+            target,
+            unmodified_since,
+        }))
+    }
+
+    async fn write(&self, change: Change, guard: Option<Guard>) -> Result<Written, Refusal> {
+        let write = Write::new(change).guarded_by(guard);
+        Ok(self.sync.storage.write(self.user(), write).await?)
+    }
+
+    /// Stores objects of one collection.
+    async fn upsert(
+        &self,
+        collection: CollectionName,
+        patches: Vec<Patch>,
+        guard: Option<Guard>,
+    ) -> Result<Written, Refusal> {
+        let change = Change::Upsert { collection, patches };
+        self.write(change, guard).await
+    }
+
+    /// The answer to objects that were stored.
+    fn stored(&self, written: Written, body: Vec<u8>) -> Reply {
+        let left = self.sync.storage.quota();
+        let left = left.map(|quota| quota.saturating_sub(written.bytes_before));
+        Reply {
+            quota_remaining: left.filter(|&left| left <= QUOTA_NOTICE).map(kilobytes),
+            ..read(written.modified, Format::Json, body)
+        }
+    }
+
+    /// Deletes, and tells when: where there was nothing, as of when that is so.
+    async fn delete(&self, change: Change, guard: Option<Guard>) -> Result<Reply, Refusal> {
+        let written = self.write(change, guard).await?;
+        let time = if written.changed {
+            written.modified
+        } else {
+            let summary = self.sync.storage.summary(self.user(), Detail::Times).await?;
+            summary.as_of
+        };
+        Ok(read(time, Format::Json, printed(time)))
+    }
+
+    /// What an upload gives that has nothing to store: the client's precondition holds, and no time moves.
+    async fn check(&self, collection: CollectionName, guard: Option<Guard>) -> Result<SyncTime, Refusal> {
+        let summary = self.sync.storage.summary(self.user(), Detail::Times).await?;
+        let known = summary.collections.iter().find(|known| known.name == collection);
+        match (known, guard) {
+            (Some(known), Some(guard)) if known.modified > guard.unmodified_since => Err(Refusal::Stale),
+            _ => Ok(summary.as_of),
+        }
+    }
+}
+
+/// `GET /1.1/{name}/storage/{collection}`
+pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
+    let query = params::listing(name, call.query())?;
+    let format = params::list_format(&call.parts.headers);
+    let list = List::open(&call.sync.storage, call.user(), query).await?;
+    let as_of = list.as_of();
+    let list = list.print(format, print_object).await?;
+    Ok(Reply {
+        records: list.records,
+        ..read(as_of, format, list.body)
+    })
+}
+
+/// `POST` and `PUT /1.1/{name}/storage/{collection}`
+pub(super) async fn post_collection(
+    call: &Call<'_>,
+    collection: CollectionName,
+    body: Body,
+) -> Result<Reply, Refusal> {
+    let guard = call.guard(Guarded::Collection(collection))?;
+    let (body, _place) = call.read(body).await?;
+    let Objects { patches, failed } = match wbo::upload(&body)? {
+        Upload::Many(objects) => objects,
+        Upload::One(patch) => {
+            let written = call.upsert(collection, vec![patch], guard).await?;
+            return Ok(call.stored(written, printed(written.modified)));
+        }
+    };
+    let receipt = Receipt::new(&patches, failed);
+    if patches.is_empty() {
+        let as_of = call.check(collection, guard).await?;
+        return Ok(read(as_of, Format::Json, receipt.print(as_of)));
+    }
+    let written = call.upsert(collection, patches, guard).await?;
+    Ok(call.stored(written, receipt.print(written.modified)))
+}
+
+/// `DELETE /1.1/{name}/storage/{collection}`
+pub(super) async fn delete_collection(call: &Call<'_>, collection: CollectionName) -> Result<Reply, Refusal> {
+    let guard = call.guard(Guarded::Collection(collection))?;
+    let change = params::deletion(collection, call.query())?;
+    call.delete(change, guard).await
+}
+
+/// `GET /1.1/{name}/storage/{collection}/{id}`
+pub(super) async fn get_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+) -> Result<Reply, Refusal> {
+    let query = Query::one(collection, id);
+    let page = call.sync.storage.read(call.user(), &query).await?;
+    let as_of = page.as_of;
+    let row = page.rows.iter().next();
+    let row = row.ok_or(Refusal::NoObject { as_of })?;
+    let mut body = Vec::with_capacity(row.payload.len() + row.payload.len() / 16 + 256);
+    print_object(&mut body, &row);
+    Ok(read(as_of, Format::Json, body))
+}
+
+/// `PUT /1.1/{name}/storage/{collection}/{id}`
+pub(super) async fn put_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+    body: Body,
+) -> Result<Reply, Refusal> {
+    let guard = call.guard(Guarded::Collection(collection))?;
+    let (body, _place) = call.read(body).await?;
+    let patch = wbo::one(id, &body)?;
+    let written = call.upsert(collection, vec![patch], guard).await?;
+    Ok(call.stored(written, printed(written.modified)))
+}
+
+/// `DELETE /1.1/{name}/storage/{collection}/{id}`
+pub(super) async fn delete_object(
+    call: &Call<'_>,
+    collection: CollectionName,
+    id: ObjectId,
+) -> Result<Reply, Refusal> {
+    let guard = call.guard(Guarded::Collection(collection))?;
+    let change = Change::DeleteObjects {
+        collection,
+        selection: Selection {
+            ids: Some(vec![id]),
+            ..Selection::default()
+        },
+        order: Order::default(),
+        limit: None,
+        or_refuse: false,
+    };
+    call.delete(change, guard).await
+}
+
+/// `DELETE /1.1/{name}/storage` and `DELETE /1.1/{name}`
+pub(super) async fn delete_store(call: &Call<'_>) -> Result<Reply, Refusal> {
+    let guard = call.guard(Guarded::Store)?;
+    if !call.parts.headers.contains_key("x-confirm-delete") {
+        return Err(Refusal::Refused(ResponseCode::Overwrites));
+    }
+    call.delete(Change::DeleteAll, guard).await
+}
+
+/// An answer whose own time is this one.
+fn read(time: SyncTime, format: Format, body: impl Into<Body>) -> Reply {
+    Reply {
+        time: Some(time),
+        ..Reply::new(format, body)
+    }
+}
+
+/// A time as a whole body.
+fn printed(time: SyncTime) -> Vec<u8> {
+    let mut body = Vec::with_capacity(16);
+    print::time(&mut body, time);
+    body
+}
+
+/// One object.
+fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
+    out.extend_from_slice(b"{\"id\":");
+    print::string(out, row.id);
+    out.extend_from_slice(b",\"modified\":");
+    print::time(out, row.modified);
+    out.extend_from_slice(b",\"payload\":");
+    print::string(out, row.payload);
+    if let Some(sortindex) = row.sortindex {
+        out.extend_from_slice(b",\"sortindex\":");
+        print::integer(out, sortindex);
+    }
+    for (name, id) in [
+        (&b",\"parentid\":"[..], row.parent_id),
+        (b",\"predecessorid\":", row.predecessor_id),
+    ] {
+        if let Some(id) = id {
+            out.extend_from_slice(name);
+            print::string(out, id);
+        }
+    }
+    out.push(b'}');
+}
+
+/// Units of 1024 bytes, with all their digits.
+fn kilobytes(bytes: u64) -> String {
+    let mut out = Vec::with_capacity(16);
+    print::kilobytes(&mut out, bytes);
+    String::from_utf8(out).unwrap_or_default()
+}

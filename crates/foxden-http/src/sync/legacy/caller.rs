@@ -1,0 +1,62 @@
+//! Who sends a 1.x request: a name and a password. Whoever showed them lately is remembered.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use foxden_accounts::LegacyStore;
+use foxden_accounts::security::Door;
+
+use super::LegacyState;
+use super::refusal::Refusal;
+use crate::sync::SyncState;
+use crate::wire::{Basic, NoBasic, visitor};
+
+/// Checks that the caller may open the store of that name, and that it is kept here.
+pub(super) async fn authenticate(
+    sync: &SyncState,
+    legacy: &LegacyState,
+    parts: &Parts,
+    name: &str,
+) -> Result<Arc<LegacyStore>, Refusal> {
+    let basic = Basic::read(&parts.headers)?;
+    if !basic.is_for(name) {
+        return Err(Refusal::Unauthorized {
+            why: "the credentials are not those of the user in the path".into(),
+        });
+    }
+    let store = match legacy.accounts.recall(name, &basic.password) {
+        Some(store) => store,
+        // In a box, so that a request that is recognised is not as large as one that is not.
+        None => Box::pin(open(sync, legacy, parts, name, &basic.password)).await?,
+    };
+    if *store.node != *legacy.node {
+        let why = format!(
+            "the store is at node {}, this node is {}",
+            store.node, legacy.node
+        );
+        return Err(Refusal::Unauthorized { why: why.into() });
+    }
+    Ok(store)
+}
+
+async fn open(
+    sync: &SyncState,
+    legacy: &LegacyState,
+    parts: &Parts,
+    name: &str,
+    password: &str,
+) -> Result<Arc<LegacyStore>, Refusal> {
+    let request = Request::from_parts(parts.clone(), Body::empty());
+    let visitor = visitor(&request, &sync.site, Door::Basic);
+    Ok(legacy.accounts.open_store(name, password, &visitor).await?)
+}
+
+impl From<NoBasic> for Refusal {
+    fn from(error: NoBasic) -> Self {
+        Self::Unauthorized {
+            why: error.to_string().into(),
+        }
+    }
+}

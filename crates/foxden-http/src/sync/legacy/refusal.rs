@@ -1,0 +1,205 @@
+//! Why a request is not served, in the words of Sync 1.x: a bare number where the protocol has one, else a text.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use foxden_accounts::AccountError;
+use foxden_model::SyncTime;
+use foxden_storage::StorageError;
+
+use crate::sync::body::BadBody;
+use crate::sync::print;
+use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
+use crate::wire::chain;
+
+/// Why a request is not served.
+#[derive(Debug)]
+pub(in crate::sync) enum Refusal {
+    /// The credentials do not open this store here. The reason goes to the log alone.
+    Unauthorized { why: Cow<'static, str> },
+    /// The accounts refused.
+    Account(AccountError),
+    /// The request is wrong; the response code says in which way.
+    Refused(ResponseCode),
+    /// The request is wrong in a way that has no number.
+    BadRequest(&'static str),
+    /// No such path.
+    NotFound,
+    /// No such object, as of that time.
+    NoObject { as_of: SyncTime },
+    /// The path does not know the method.
+    MethodNotAllowed,
+    /// The body cannot be taken.
+    Body(BadBody),
+    /// The client's precondition does not hold.
+    Stale,
+    /// The node takes a rest.
+    Down { seconds: u32 },
+    /// Storage did not do it.
+    Storage(StorageError),
+}
+
+impl Refusal {
+    /// The answer that says so.
+    pub(in crate::sync) fn into_reply(self) -> Reply {
+        match self {
+            Self::Unauthorized { why } => unauthorized(why.into_owned()),
+            Self::Account(error) => account(&error),
+            Self::Refused(code) => refused(StatusCode::BAD_REQUEST, code),
+            Self::BadRequest(text) => said(StatusCode::BAD_REQUEST, text),
+            Self::NotFound => said(StatusCode::NOT_FOUND, "no such address"),
+            Self::NoObject { as_of } => Reply {
+                time: Some(as_of),
+                ..said(StatusCode::NOT_FOUND, "no such object")
+            },
+            Self::MethodNotAllowed => said(StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
+            Self::Body(error) => body(error),
+            Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
+            Self::Down { seconds } => later(seconds, "the node takes a rest"),
+            Self::Storage(error) => storage(&error),
+        }
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        Self::Account(error)
+    }
+}
+
+impl From<BadBody> for Refusal {
+    fn from(error: BadBody) -> Self {
+        Self::Body(error)
+    }
+}
+
+fn storage(error: &StorageError) -> Reply {
+    let reply = match error {
+        StorageError::Stale { .. } => return Refusal::Stale.into_reply(),
+        StorageError::Closed => return unauthorized(chain(error)),
+        StorageError::TooManyCollections => {
+            return refused(StatusCode::BAD_REQUEST, ResponseCode::BadCollection);
+        }
+        StorageError::Busy => return later(BUSY_SECONDS, "server issue: too many writers"),
+        StorageError::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
+        StorageError::Unavailable(_) => {
+            later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached")
+        }
+        // What this dialect never asks for cannot be refused to it.
+        StorageError::NoSuchBatch | StorageError::TooLarge(_) | StorageError::BadCursor => broken(),
+    };
+    Reply {
+        why: Some(chain(error)),
+        ..reply
+    }
+}
+
+/// A client that hears 401 takes its password for wrong, so nothing else is said so.
+fn account(error: &AccountError) -> Reply {
+    use AccountError as E;
+    let reply = match error {
+        E::UnknownAccount { .. } | E::WrongPassword { .. } | E::NoPassword | E::Disabled => {
+            return unauthorized(chain(error));
+        }
+        E::TooMany { retry_after } => {
+            let seconds = u32::try_from(*retry_after).unwrap_or(u32::MAX);
+            later(seconds, "server issue: too many attempts")
+        }
+        E::Busy => later(BUSY_SECONDS, "server issue: too much at once"),
+        E::Unavailable(_) => later(
+            UNAVAILABLE_SECONDS,
+            "server issue: the accounts cannot be reached",
+        ),
+        E::NoRoom => later(UNAVAILABLE_SECONDS, "server issue: no node has room"),
+        // What is asked here cannot be refused for these reasons.
+        E::Exists { .. }
+        | E::OtherSpelling { .. }
+        | E::AddressUnverified
+        | E::SessionUnverified
+        | E::WrongCode
+        | E::ExpiredCode
+        | E::Invalid { .. }
+        | E::UnknownToken
+        | E::Replayed
+        | E::SignUpClosed
+        | E::UnknownDevice
+        | E::OtherDevice { .. }
+        | E::NoSuchCommand
+        | E::UnknownClient { .. }
+        | E::ScopesRefused { .. }
+        | E::WrongRedirect
+        | E::ChallengeMissing
+        | E::UnknownGrant
+        | E::OtherClientsGrant
+        | E::ExpiredGrant
+        | E::WrongVerifier
+        | E::StaleSession { .. }
+        | E::Forbidden
+        | E::Unable
+        | E::NoAddress
+        | E::ConsentMissing
+        | E::UnknownNode
+        | E::Damaged(_) => broken(),
+    };
+    Reply {
+        why: Some(chain(error)),
+        ..reply
+    }
+}
+
+fn body(error: BadBody) -> Reply {
+    match error {
+        BadBody::TooLarge => said(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+        BadBody::UnknownCoding => said(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the coding of the body is not known",
+        ),
+        BadBody::Broken => said(StatusCode::BAD_REQUEST, "the body breaks off"),
+        BadBody::NoRoom => Reply {
+            why: Some("no room is left for another body".to_owned()),
+            ..later(BUSY_SECONDS, "server issue: too much at once")
+        },
+    }
+}
+
+fn unauthorized(why: String) -> Reply {
+    Reply {
+        challenge: Some("Basic realm=\"Sync\""),
+        why: Some(why),
+        ..said(StatusCode::UNAUTHORIZED, "authorization required")
+    }
+}
+
+fn broken() -> Reply {
+    said(StatusCode::INTERNAL_SERVER_ERROR, "application error")
+}
+
+fn refused(status: StatusCode, code: ResponseCode) -> Reply {
+    let body = (code as u8).to_string().into_bytes();
+    Reply {
+        status,
+        ..Reply::new(Format::Json, body)
+    }
+}
+
+fn said(status: StatusCode, text: &str) -> Reply {
+    let mut body = Vec::with_capacity(text.len() + 2);
+    print::string(&mut body, text);
+    Reply {
+        status,
+        ..Reply::new(Format::Json, body)
+    }
+}
+
+fn later(seconds: u32, text: &str) -> Reply {
+    Reply {
+        retry_after: Some(seconds),
+        ..said(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+}

@@ -1,0 +1,235 @@
+//! What the path of a 1.x request names, and which paths are this dialect's.
+
+use std::borrow::Cow;
+
+use foxden_model::{CollectionName, ObjectId};
+
+use super::refusal::Refusal;
+use crate::sync::percent::{self, Plus};
+use crate::sync::reply::ResponseCode;
+
+/// The three names under which one API is served.
+const VERSIONS: [&str; 3] = ["/1.1/", "/1.0/", "/1/"];
+
+/// A path below `/1.0/`, `/1/` or `/1.1/`, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sync) struct Target<'p> {
+    /// Whose store it is, in lower case. Whether the caller may open it is another question.
+    pub(in crate::sync) name: Cow<'p, str>,
+    pub(in crate::sync) place: Place,
+}
+
+/// Which part of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sync) enum Place {
+    /// All of it.
+    Store {
+        /// Whether the path ends where the name of a collection could begin.
+        is_open_ended: bool,
+    },
+    InfoCollections,
+    InfoCounts,
+    InfoUsage,
+    InfoQuota,
+    Collection(CollectionName),
+    Object(CollectionName, ObjectId),
+}
+
+/// Whether a path is one of this dialect's. Below `/1.0/` those of two segments are the tokenserver's, but for the
+/// storage of a user, and so is the one at which it hears of events.
+pub(in crate::sync) fn owns(path: &str) -> bool {
+    if path.starts_with("/1.1/") || path.starts_with("/1/") {
+        return true;
+    }
+    let Some(below) = path.strip_prefix("/1.0/") else {
+        return false;
+    };
+    let below = below.trim_end_matches('/');
+    match below.split_once('/') {
+        None => !below.is_empty(),
+        Some((_, place)) => place == "storage" || (place.contains('/') && below != "webhooks/fxa/events"),
+    }
+}
+
+impl<'p> Target<'p> {
+    /// Reads a path such as `/1.1/ann/storage/tabs/a`. Slashes at its end mean nothing.
+    pub(in crate::sync) fn parse(path: &'p str) -> Result<Self, Refusal> {
+        let below = VERSIONS.iter().find_map(|version| path.strip_prefix(version));
+        let below = below.ok_or(Refusal::NotFound)?;
+        let bare = below.trim_end_matches('/');
+        let (name, place) = bare.split_once('/').unwrap_or((bare, ""));
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_plain) {
+            return Err(Refusal::NotFound);
+        }
+        let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
+        let is_open_ended = bare.len() < below.len() && place == "storage";
+        let place = Place::parse(place, is_open_ended)?;
+        Ok(Self { name, place })
+    }
+}
+
+impl Place {
+    fn parse(path: &str, is_open_ended: bool) -> Result<Self, Refusal> {
+        match path {
+            "" | "storage" => return Ok(Self::Store { is_open_ended }),
+            "info/collections" => return Ok(Self::InfoCollections),
+            "info/collection_counts" => return Ok(Self::InfoCounts),
+            "info/collection_usage" => return Ok(Self::InfoUsage),
+            "info/quota" => return Ok(Self::InfoQuota),
+            _ => {}
+        }
+        let names = path.strip_prefix("storage/").ok_or(Refusal::NotFound)?;
+        match names.split_once('/') {
+            None => collection(names).map(Self::Collection),
+            Some((name, id)) => Ok(Self::Object(collection(name)?, object(id)?)),
+        }
+    }
+}
+
+fn collection(name: &str) -> Result<CollectionName, Refusal> {
+    let name = percent::decode(name, Plus::Plus).ok_or(Refusal::NotFound)?;
+    CollectionName::new(&name).map_err(|_| Refusal::NotFound)
+}
+
+fn object(id: &str) -> Result<ObjectId, Refusal> {
+    let id = percent::decode(id, Plus::Plus).ok_or(Refusal::NotFound)?;
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._?#~{}\\-".contains(&byte);
+    if id.is_empty() || !id.bytes().all(is_known) {
+        return Err(Refusal::NotFound);
+    }
+    ObjectId::new(id).map_err(|_| Refusal::Refused(ResponseCode::BadObject))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(name: &str) -> CollectionName {
+        CollectionName::new(name).unwrap()
+    }
+
+    fn place(path: &str) -> Option<Place> {
+        let target = Target::parse(path).ok()?;
+        assert_eq!(target.name, "ann");
+        Some(target.place)
+    }
+
+    #[test]
+    fn every_path_of_the_protocol_is_known() {
+        let store = |is_open_ended| Place::Store { is_open_ended };
+        let object = |id: &str| Place::Object(name("c"), ObjectId::new(id).unwrap());
+        for (below, meant) in [
+            ("", store(false)),
+            ("/", store(false)),
+            ("/storage", store(false)),
+            ("/storage/", store(true)),
+            ("/storage//", store(true)),
+            ("/info/collections", Place::InfoCollections),
+            ("/info/collections/", Place::InfoCollections),
+            ("/info/collection_counts", Place::InfoCounts),
+            ("/info/collection_usage", Place::InfoUsage),
+            ("/info/quota", Place::InfoQuota),
+            ("/storage/c", Place::Collection(name("c"))),
+            ("/storage/c/", Place::Collection(name("c"))),
+            ("/storage/storage", Place::Collection(name("storage"))),
+            ("/storage/c/a", object("a")),
+            ("/storage/c/a/", object("a")),
+            ("/storage/c/{A-1}", object("{A-1}")),
+            ("/storage/c/%7BA-1%7d", object("{A-1}")),
+            ("/storage/c/a._%3F%23~%5C-Z9", object("a._?#~\\-Z9")),
+        ] {
+            for version in ["/1.0/", "/1/", "/1.1/"] {
+                let path = format!("{version}ann{below}");
+                assert_eq!(place(&path), Some(meant.clone()), "{path}");
+                let spelled = format!("{version}ANN{below}");
+                assert_eq!(place(&spelled), Some(meant.clone()), "{spelled}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_else_is() {
+        for path in [
+            "/",
+            "/1.1",
+            "/1.1/",
+            "/1.1//",
+            "/1.2/ann/info/collections",
+            "/1.5/42/info/collections",
+            "/1.1/a%6Eb/storage",
+            "/1.1/ann@example.org/storage",
+            "/1.1/ännchen/storage",
+            "/1.1//storage",
+            "/1.1/ann/info",
+            "/1.1/ann/foo",
+            "/1.1/ann/info/configuration",
+            "/1.1/ann/info/collections/x",
+            "/1.1/ann/storage//a",
+            "/1.1/ann/storage/c//a",
+            "/1.1/ann/storage/c/a/b",
+            "/1.1/ann/storage/c%20d",
+            "/1.1/ann/storage/c%2Fd",
+            "/1.1/ann/storage/c/a%2Fb",
+            "/1.1/ann/storage/c/a,b",
+            "/1.1/ann/storage/c/a+b",
+            "/1.1/ann/storage/c/%00",
+            "/1.1/ann/storage/c/%C3%A9",
+            "/1.1/ann/storage/c/%zz",
+            "/1.1/ann/storage/ccccccccccccccccccccccccccccccccc",
+        ] {
+            assert!(matches!(Target::parse(path), Err(Refusal::NotFound)), "{path}");
+        }
+        let id = "a".repeat(65);
+        let refused = Target::parse(&format!("/1.1/ann/storage/c/{id}")).map(drop);
+        assert!(matches!(refused, Err(Refusal::Refused(ResponseCode::BadObject))));
+    }
+
+    #[test]
+    fn paths_of_the_tokenserver_are_not_ours() {
+        for path in [
+            "/1.0/sync/1.5",
+            "/1.0/sync/1.5/",
+            "/1.0/ann/info",
+            "/1.0/webhooks/fxa/events",
+            "/1.0/webhooks/fxa/events/",
+            "/1.0/",
+            "/1.0",
+            "/1.5/42/storage",
+            "/1.2/ann/info/collections",
+            "/user/1.0/ann",
+            "/",
+            "",
+        ] {
+            assert!(!owns(path), "{path}");
+        }
+        for path in [
+            "/1.0/ann",
+            "/1.0/ann/",
+            "/1.0/ann/storage",
+            "/1.0/ann/storage/",
+            "/1.0/sync/storage",
+            "/1.0/ann/info/collections",
+            "/1.0/webhooks/fxa",
+            "/1.0/webhooks/fxa/events/1",
+            "/1/ann/info",
+            "/1.1/ann",
+        ] {
+            assert_eq!(owns(path), path != "/1.0/webhooks/fxa", "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_it_panic(path in "/1(.1|.0)?/ann/(storage/)?[%/a-z0-9\\PC]{0,80}") {
+            let _ = Target::parse(&path);
+            let _ = owns(&path);
+        }
+    }
+}
