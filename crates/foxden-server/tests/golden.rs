@@ -1,6 +1,6 @@
 //! Golden conversations: what goes over the wire, byte by byte, in files that people read.
 //!
-//! Each `tests/golden/<surface>/*.http` is one test; those of `sync` are two, as objects are kept in memory or in
+//! Each `tests/golden/<surface>/*.http` is one test; those of `sync` and `legacy` are two, as objects are kept in memory or in
 //! SQLite files. It begins with comments that say what it promises,
 //! and then tells requests and their answers in order, in a server of its own with an empty store:
 //!
@@ -24,7 +24,8 @@
 //!
 //! **Texts** may hold `{name}`: in an answer, it takes whatever stands there and keeps it under that name, or must
 //! equal what is kept; in a request, it is what was kept. `{*}` in an answer is anything. `<<each 1..3 T>>` is
-//! `T` three times, with commas between and `#` counting; `<<fill 9 T>>` is `T` nine times.
+//! `T` three times, with commas between and `#` counting; `<<fill 9 T>>` is `T` nine times;
+//! `<<hex 0d0a>>` are the characters of these numbers.
 //!
 //! **Directives**:
 //! - `clock 1763690000.00` sets the clock, `clock +0.5` moves it. It stands still otherwise.
@@ -38,6 +39,7 @@
 //!   sessionToken {token}` a token's id; `keep name challenge {verifier}` the challenge of a verifier; `keep name
 //!   invitation` the code of a new invitation; `keep name code ann@example.org` the code that waits for somebody;
 //!   `keep name link ann@example.org` that of a set-password link; `keep name sum 23 + 4` the result.
+//! - `person ann a password` makes an account: `ann@example.org`, or the address itself, with that password.
 //! - `basic ann a password` sends what follows with that name and password.
 //! - `authorization Bearer {token}` sends what follows with this header as it stands.
 //! - `anonymous` sends no credentials, as at the beginning.
@@ -166,7 +168,7 @@ fn tests() -> Result<Vec<Test>> {
                 place,
             };
             tests.push(test(Place::Memory, ""));
-            if surface == "sync" {
+            if ["sync", "legacy"].contains(&surface.as_str()) {
                 tests.push(test(Place::Sqlite, "::sqlite"));
             }
         }

@@ -82,6 +82,12 @@ impl Stage {
                 self.kept.insert(name.to_owned(), text);
                 Ok(())
             }
+            "person" => {
+                let (name, password) = rest
+                    .split_once(' ')
+                    .context("a person has a name and a password")?;
+                self.world()?.welcome(name, password)
+            }
             "server" => {
                 ensure!(
                     self.world.is_none(),
@@ -241,7 +247,17 @@ fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>
             broken_user_promise(response)
         }
         // These conversations go from one surface to the next, as clients do.
-        "fxa" | "token" if exchange.path.starts_with("/1.5/") => broken_sync_promise(exchange, response),
+        "fxa" | "token" | "legacy" if exchange.path.starts_with("/1.5/") => {
+            broken_sync_promise(exchange, response)
+        }
+        "legacy" if exchange.path == "/1.0/sync/1.5" => broken_token_promise(response),
+        "legacy"
+            if ["/1.1/", "/1.0/", "/1/"]
+                .iter()
+                .any(|name| exchange.path.starts_with(name)) =>
+        {
+            broken_legacy_promise(exchange, response)
+        }
         "fxa" | "token" if exchange.path.contains("/1.0/") => broken_token_promise(response),
         "fxa" | "token" => broken_account_promise(exchange, response),
         _ => None,
@@ -321,13 +337,46 @@ fn is_whole(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// D1.15 of the storage API: the time stands on every answer, with two decimals. And how 1.x refuses.
+fn broken_legacy_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    let time = get("x-weave-timestamp").filter(|time| is_time(time));
+    let Some(time) = time else {
+        return Some("has X-Weave-Timestamp with two decimals");
+    };
+    if get("x-last-modified").is_some() {
+        return Some("knows no X-Last-Modified");
+    }
+    if get("cache-control").as_deref() != Some("no-store") {
+        return Some("forbids to be kept by others");
+    }
+    let body = response.body();
+    let is_json = get("content-type").as_deref() == Some("application/json");
+    let has_body = !matches!(exchange.method.as_str(), "HEAD" | "OPTIONS");
+    if is_json && has_body && serde_json::from_slice::<serde_json::Value>(body).is_err() {
+        return Some("that says it is JSON is JSON");
+    }
+    let is_time_alone = std::str::from_utf8(body).is_ok_and(is_time);
+    match response.status().as_u16() {
+        200 if is_time_alone && body != &time => Some("that is a time is that of X-Weave-Timestamp"),
+        401 if get("www-authenticate").as_deref() != Some("Basic realm=\"Sync\"") => {
+            Some("that is 401 asks for Basic")
+        }
+        503 if get("retry-after").is_none() => Some("that is 503 says when to come again"),
+        409 | 500 => Some("is none of those that this dialect never gives"),
+        _ => None,
+    }
+}
+
+/// A time on the wire.
+fn is_time(text: &str) -> bool {
+    let decimals = text.split_once('.').map(|(_, decimals)| decimals.len());
+    decimals == Some(2) && text.parse::<SyncTime>().is_ok()
+}
+
 /// D1.15 of the storage API: the time stands on every answer, with two decimals. And its other headers.
 fn broken_sync_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
-    let is_time = |text: &String| {
-        let decimals = text.split_once('.').map(|(_, decimals)| decimals.len());
-        decimals == Some(2) && text.parse::<SyncTime>().is_ok()
-    };
     if !get("x-weave-timestamp").is_some_and(|time| is_time(&time)) {
         return Some("has X-Weave-Timestamp with two decimals");
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
+use data_encoding::HEXLOWER;
 
 /// What a conversation has kept, by name.
 pub type Kept = BTreeMap<String, String>;
 
-/// Writes out every `<<each …>>` and `<<fill …>>`.
+/// Writes out every `<<each …>>`, `<<fill …>>` and `<<hex …>>`.
 pub fn expand(text: &str) -> Result<String> {
     let mut out = String::new();
     let mut rest = text;
@@ -36,7 +37,11 @@ fn repeated(inside: &str) -> Result<String> {
             Ok(all.join(","))
         }
         (Some("fill"), Some(count), Some(text)) => Ok(text.repeat(count.parse()?)),
-        _ => bail!("<<{inside}>> is neither <<each FIRST..LAST TEXT>> nor <<fill COUNT TEXT>>"),
+        (Some("hex"), Some(digits), None) => {
+            let bytes = HEXLOWER.decode(digits.as_bytes())?;
+            Ok(bytes.into_iter().map(char::from).collect())
+        }
+        _ => bail!("<<{inside}>> is not <<each FIRST..LAST TEXT>>, <<fill COUNT TEXT>> or <<hex DIGITS>>"),
     }
 }
 

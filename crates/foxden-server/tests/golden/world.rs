@@ -12,11 +12,15 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
+use foxden_accounts::plain::{self, NewPlain};
+use foxden_accounts::security::Door;
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, Cost, MIGRATIONS, NewUsers, NodeState, Nodes, Options, Parts, Role, SignUp};
+use foxden_accounts::{
+    Accounts, Cost, MIGRATIONS, NewUsers, NodeState, Nodes, Options, Parts, Role, SignUp, Visitor,
+};
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState, Version};
-use foxden_http::sync::{self, SyncState};
+use foxden_http::sync::{self, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState};
 use foxden_http::user::{self, AdminSecret, UserState};
 use foxden_http::wire::captcha::Captcha;
@@ -79,6 +83,7 @@ pub struct Settings {
     asks_people: bool,
     admin_secret: Option<String>,
     is_strict_about_names: bool,
+    speaks_legacy: bool,
 }
 
 /// A server, and the clock it goes by.
@@ -124,6 +129,7 @@ impl Settings {
             asks_people: false,
             admin_secret: None,
             is_strict_about_names: false,
+            speaks_legacy: true,
         }
     }
 
@@ -155,6 +161,7 @@ impl Settings {
                 ("captcha", "question") => self.asks_people = true,
                 ("admin-secret", word) => self.admin_secret = Some(word.replace('_', " ")),
                 ("names", "strict") => self.is_strict_about_names = true,
+                ("legacy", "off") => self.speaks_legacy = false,
                 ("new-users", "refused") => self.new_users = NewUsers::Refused,
                 _ => bail!("there is no setting {word}"),
             }
@@ -221,6 +228,25 @@ impl World {
         Ok(self.runtime.block_on(self.accounts.password_link(name))?)
     }
 
+    /// Makes an account for somebody, known by a name or an address.
+    pub fn welcome(&self, name: &str, password: &str) -> Result<()> {
+        let address = if name.contains('@') {
+            name.to_owned()
+        } else {
+            format!("{name}@example.org")
+        };
+        let known = plain::name_of(name).context("no name")?;
+        let new = NewPlain {
+            name: &known,
+            address: &address,
+            password,
+            is_authorised: true,
+        };
+        self.runtime
+            .block_on(self.accounts.create_plain(new, &operator()))?;
+        Ok(())
+    }
+
     /// Sends a request and takes the whole answer.
     pub fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>> {
         let is_forwarded = request.headers().contains_key("x-forwarded-for");
@@ -237,6 +263,16 @@ impl World {
                 .map_err(|error| anyhow::anyhow!("the body broke off: {error}"))?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         })
+    }
+}
+
+/// Who makes accounts before a conversation begins.
+fn operator() -> Visitor {
+    Visitor {
+        address: Ipv4Addr::LOCALHOST.into(),
+        is_private: true,
+        user_agent: String::new(),
+        door: Door::Operator,
     }
 }
 
@@ -303,6 +339,9 @@ fn router(
         alert: settings.alert.as_deref().and_then(|text| text.parse().ok()),
         max_skew_seconds: settings.max_skew_seconds,
         is_strict_about_nodes: settings.is_strict_about_nodes,
+        legacy: settings
+            .speaks_legacy
+            .then(|| LegacyState::new(accounts.clone(), &site)),
         ..SyncState::new(storage, secrets, site, clock)
     };
     if settings.is_down {
