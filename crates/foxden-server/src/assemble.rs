@@ -17,7 +17,7 @@ use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
-use foxden_http::sync::{self, Backoff, SyncState};
+use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
 use foxden_http::wire::{Site, ToTheEnd};
@@ -146,6 +146,7 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
         .clone()
         .filter(|_| surfaces.contains(&Surface::Sync))?;
     let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
+    let passwords = house.passwords.as_ref();
     let rules = &house.config.storage;
     let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
     let alert = rules
@@ -158,6 +159,7 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
         bodies: Arc::clone(&house.bodies),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
+        legacy: passwords.map(|accounts| LegacyState::new(accounts.clone(), &site)),
         witness: house.security_log.witness(),
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..SyncState::new(storage, secrets, site, Arc::clone(&house.clock))

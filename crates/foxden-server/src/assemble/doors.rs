@@ -26,7 +26,7 @@ impl Doors {
     pub async fn answer(&self, request: Request) -> Response {
         match &self.storage {
             // In a box, so that a connection that waits is not as large as one that works.
-            Some(storage) if request.uri().path().starts_with("/1.5/") => {
+            Some(storage) if storage.owns(request.uri().path()) => {
                 Box::pin(sync::serve(storage, request)).await
             }
             _ => match self.router.clone().call(request).await {
