@@ -161,7 +161,7 @@ impl Accounts {
             nodes,
             options,
         } = parts;
-        let settings = setting::prepare(&database, &*chance, &nodes).await?;
+        let settings = setting::prepare(&database, &*chance, &nodes, clock.millis()).await?;
         let verifiers = Verifiers::new(options.parallel_hashes);
         let directory = Arc::new(SqlDirectory::new(
             database.clone(),

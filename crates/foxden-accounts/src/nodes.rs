@@ -53,7 +53,7 @@ pub enum NodeState {
 
 impl Nodes {
     /// Puts the register's list of nodes right, for each of the services.
-    pub(crate) async fn write_down(&self, tx: &Tx, services: [i64; 2]) -> Result<(), SqlError> {
+    pub(crate) async fn write_down(&self, tx: &Tx, services: [i64; 2], now: i64) -> Result<(), SqlError> {
         let urls = match self {
             Self::Own(url) => std::slice::from_ref(url),
             Self::Listed(urls) => urls,
@@ -61,7 +61,7 @@ impl Nodes {
         };
         for service in services {
             match urls {
-                [url] => keep_own(tx, service, url).await?,
+                [url] => keep_own(tx, service, url, now).await?,
                 several => {
                     for url in several {
                         if node::by_url(tx, service, url).await?.is_none() {
@@ -225,12 +225,16 @@ pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Resu
 }
 
 /// The one node: it keeps its mark and its users when its address changes.
-async fn keep_own(tx: &Tx, service: i64, url: &str) -> Result<(), SqlError> {
+async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<(), SqlError> {
     let known = node::by_url(tx, service, url).await?;
     match (known, node::own(tx, service).await?) {
         (Some(known), own) if own.as_ref() != Some(&known) => node::mark_own(tx, service, known.id).await,
         (Some(_), _) => Ok(()),
-        (None, Some(own)) => node::set_address(tx, own.id, url).await,
+        (None, Some(own)) => {
+            node::set_address(tx, own.id, url).await?;
+            // Other processes remember where stores were.
+            change::insert_for_all(tx, now).await
+        }
         (None, None) => node::insert(tx, service, url, true).await,
     }
 }

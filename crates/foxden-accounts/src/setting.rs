@@ -25,13 +25,14 @@ pub(crate) async fn prepare(
     database: &Database,
     chance: &dyn Chance,
     nodes: &Nodes,
+    now: i64,
 ) -> Result<Settings, AccountError> {
     let tx = database.begin().await?;
     let server_id = fixed(&tx, chance, "server_id", "").await?;
     let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
     let sync = node::service(&tx, node::SYNC).await?;
     let legacy = node::service(&tx, node::LEGACY).await?;
-    nodes.write_down(&tx, [sync.id, legacy.id]).await?;
+    nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
     tx.commit().await?;
     Ok(Settings {
         server_id,

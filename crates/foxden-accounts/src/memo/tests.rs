@@ -1,1 +1,177 @@
 //! What the memo forgets, and when.
+
+use foxden_model::SeededChance;
+
+use super::*;
+
+const NOW: i64 = 1_763_690_000_000;
+
+fn key(memo: &Memo, name: &str, password: &str) -> Key {
+    memo.key(&SeededChance::new(1), name, password)
+}
+
+/// A memo that read the register's changes up to number 10 just now.
+fn fresh() -> Memo {
+    let memo = Memo::default();
+    memo.take_in(memo.position(), 10, &[], NOW);
+    memo
+}
+
+fn good(account: u8) -> Remembered {
+    Remembered::Good(Arc::new(Known {
+        account: AccountId([account; 16]),
+        store: None,
+    }))
+}
+
+fn put(memo: &Memo, name: &str, outcome: Remembered) {
+    memo.remember(key(memo, name, "password"), memo.moment(), outcome, NOW);
+}
+
+fn has(memo: &Memo, name: &str, now: i64) -> bool {
+    memo.recall(&key(memo, name, "password"), now).is_some()
+}
+
+fn account(number: u8) -> AccountId {
+    AccountId([number; 16])
+}
+
+#[test]
+fn names_and_passwords_do_not_run_together() {
+    let memo = fresh();
+    let keys = [
+        key(&memo, "ann", "secret"),
+        key(&memo, "anns", "ecret"),
+        key(&memo, "", "annsecret"),
+    ];
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+    assert!(key(&memo, " ANN ", "secret") == keys[0] && key(&memo, "ann", "Secret") != keys[0]);
+    let other = Memo::default();
+    assert!(other.key(&SeededChance::new(2), "ann", "secret") != keys[0]);
+}
+
+#[test]
+fn nothing_is_recalled_until_the_changes_are_read_again() {
+    let memo = fresh();
+    put(&memo, "ann", good(1));
+    assert!(has(&memo, "ann", NOW + 999));
+    assert!(!has(&memo, "ann", NOW + 1000) && !has(&memo, "ann", NOW - 1));
+    memo.mark_changed();
+    assert!(!has(&memo, "ann", NOW));
+}
+
+#[test]
+fn a_change_forgets_its_account_and_every_name_that_nobody_had() {
+    let memo = fresh();
+    put(&memo, "ann", good(1));
+    put(&memo, "bea", good(2));
+    put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
+    put(&memo, "other", Remembered::Bad(Wrong::Password(account(2))));
+    put(&memo, "nobody", Remembered::Bad(Wrong::Name));
+    memo.take_in(memo.position(), 11, &[(11, account(1))], NOW);
+    let left = ["ann", "bea", "wrong", "other", "nobody"].map(|name| has(&memo, name, NOW));
+    assert_eq!(left, [false, true, false, true, false]);
+}
+
+#[test]
+fn a_gap_forgets_everything() {
+    for changes in [&[(12, account(9))][..], &[(11, account(9)), (13, account(9))]] {
+        let memo = fresh();
+        put(&memo, "ann", good(1));
+        put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
+        memo.take_in(memo.position(), 13, changes, NOW);
+        assert!(!has(&memo, "ann", NOW) && !has(&memo, "wrong", NOW));
+    }
+}
+
+/// The proof began before the change and ended after it was read: what it proved may be the old password.
+#[test]
+fn what_was_proven_before_a_change_is_not_remembered_after_it() {
+    let memo = fresh();
+    let since = memo.moment();
+    memo.take_in(memo.position(), 11, &[(11, account(1))], NOW);
+    memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
+    assert!(!has(&memo, "ann", NOW));
+}
+
+/// This process changed something while the register was being asked: the answer may not have it.
+#[test]
+fn a_change_made_while_reading_makes_the_next_request_read_again() {
+    let memo = fresh();
+    let position = memo.position();
+    memo.mark_changed();
+    memo.take_in(position, 10, &[], NOW);
+    assert!(!memo.is_fresh(NOW));
+    memo.take_in(memo.position(), 10, &[], NOW);
+    assert!(memo.is_fresh(NOW));
+}
+
+#[test]
+fn entries_live_between_one_and_two_spans() {
+    let mut generations = Generations::new(100, 10);
+    let memo = Memo::default();
+    let [early, late] = ["early", "late"].map(|name| key(&memo, name, ""));
+    generations.put(early, 1, 1000);
+    generations.put(late, 2, 1099);
+    assert_eq!(
+        (generations.get(&early, 1099), generations.get(&late, 1198)),
+        (Some(&1), Some(&2))
+    );
+    generations.put(key(&memo, "later", ""), 3, 1150);
+    assert_eq!(
+        (generations.get(&early, 1199), generations.get(&late, 1199)),
+        (Some(&1), Some(&2))
+    );
+    assert_eq!(
+        (generations.get(&early, 1200), generations.get(&late, 1200)),
+        (None, None)
+    );
+    assert_eq!(generations.get(&key(&memo, "later", ""), 1299), Some(&3));
+    assert_eq!(generations.get(&late, 900), None, "a clock that was set back");
+}
+
+#[test]
+fn entries_are_bounded_and_the_oldest_go() {
+    let mut generations = Generations::new(1_000_000, 100);
+    let memo = Memo::default();
+    for number in 0..1000_i64 {
+        generations.put(key(&memo, &number.to_string(), ""), number, 1000 + number);
+        assert!(generations.young.len() <= 100 && generations.old.len() <= 100);
+    }
+    assert!(generations.get(&key(&memo, "999", ""), 2000).is_some());
+    assert!(generations.get(&key(&memo, "900", ""), 2000).is_some());
+    assert!(generations.get(&key(&memo, "100", ""), 2000).is_none());
+}
+
+#[tokio::test]
+async fn those_with_one_password_take_turns_and_leave_nothing_behind() {
+    let memo = fresh();
+    let key = key(&memo, "ann", "password");
+    let first = memo.board(key).unwrap();
+    let turn = first.turn().await;
+    let second = memo.board(key).unwrap();
+    {
+        let mut waiting = std::pin::pin!(second.turn());
+        let poll = std::future::poll_fn(|context| std::task::Poll::Ready(waiting.as_mut().poll(context)));
+        assert!(poll.await.is_pending());
+        drop(turn);
+        drop(first);
+        drop(waiting.await);
+    }
+    // One that gives up waiting leaves its place, too.
+    let third = memo.board(key).unwrap();
+    drop(second);
+    drop(third);
+    assert!(memo.flights.under_way.lock().unwrap().is_empty());
+    assert_eq!(memo.flights.inside.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_bounded_number_waits() {
+    let memo = fresh();
+    let key = key(&memo, "ann", "password");
+    let places: Vec<_> = (0..WAITING).map(|_| memo.board(key).unwrap()).collect();
+    assert!(matches!(memo.board(key), Err(AccountError::Busy)));
+    drop(places);
+    assert!(memo.board(key).is_ok());
+}

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use foxden_accounts::security::Door;
 use foxden_accounts::stretch::stretch;
 use foxden_accounts::{
-    AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, Kind,
-    Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session, SignUp,
-    SignedIn, Ticket, TokenId, TokenRequest, Visitor,
+    AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, KeyId,
+    Kind, Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session,
+    SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
 };
 use foxden_model::{ManualClock, SeededChance, UserId};
 use foxden_sql::{Database, Fetch, Value};
@@ -20,6 +20,15 @@ pub(crate) const NODE: &str = "http://127.0.0.1:5000";
 pub(crate) const START: i64 = 1_763_690_000_000;
 pub(crate) const VERIFIER: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(crate) const CHALLENGE: &str = "l9qsDumZjfytbJwJcNpcpBHIYjOpRMJbR1ZvanvB3dU";
+
+/// What a signed-in Firefox knows in the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Firefox {
+    pub(crate) kb: [u8; 32],
+    pub(crate) kid: String,
+    pub(crate) store: UserId,
+    pub(crate) node: String,
+}
 
 pub(crate) struct Lab {
     pub(crate) accounts: Accounts,
@@ -80,6 +89,34 @@ impl Lab {
 
     pub(crate) async fn login(&self, address: &str, password: &str) -> Result<SignedIn, AccountError> {
         self.accounts.login(login(address, password), &at_home()).await
+    }
+
+    /// Signs in as Firefox does, up to the store.
+    pub(crate) async fn firefox(&self, address: &str, password: &str) -> Firefox {
+        let signed_in = self.login(address, password).await.unwrap();
+        let kb = self.kb(&signed_in, address, password).await;
+        let session = self.session(&signed_in).await;
+        let keys = self
+            .accounts
+            .scoped_key_data(&session, DESKTOP, OLDSYNC)
+            .await
+            .unwrap();
+        let identity = self
+            .accounts
+            .verify_bearer(&self.access_token(&session).await)
+            .await
+            .unwrap();
+        let key_id = KeyId {
+            keys_changed_at: keys[0].key_rotation_timestamp,
+            client_state: kb[..16].to_vec(),
+        };
+        let assignment = self.accounts.assign(&identity, &key_id).await.unwrap();
+        Firefox {
+            kb,
+            kid: assignment.fxa_kid,
+            store: assignment.user,
+            node: assignment.node,
+        }
     }
 
     pub(crate) async fn session(&self, signed_in: &SignedIn) -> Session {
@@ -156,11 +193,20 @@ impl Lab {
 }
 
 async fn open(database: &Database, clock: &Arc<ManualClock>, options: Options, node: &str) -> Accounts {
+    open_with(database, clock, options, Nodes::Own(node.to_owned())).await
+}
+
+pub(crate) async fn open_with(
+    database: &Database,
+    clock: &Arc<ManualClock>,
+    options: Options,
+    nodes: Nodes,
+) -> Accounts {
     let parts = Parts {
         database: database.clone(),
         clock: Arc::clone(clock) as Arc<_>,
         chance: Arc::new(SeededChance::new(7)),
-        nodes: Nodes::Own(node.to_owned()),
+        nodes,
         options,
     };
     Accounts::open(parts).await.unwrap()

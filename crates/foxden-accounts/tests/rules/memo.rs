@@ -1,0 +1,319 @@
+//! What is remembered of passwords, and for how long. Slow hashes are counted, not timed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use foxden_accounts::{AccountError, MIGRATIONS, Nodes};
+use foxden_model::ManualClock;
+use foxden_sql::Database;
+
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, login, open_with, stranger};
+use crate::plain::{ANN_HASHED, old_client};
+
+const MINUTE: i64 = 60_000;
+
+/// A folder of its own for each test, removed when the test has passed.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("foxden-accounts-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// A process of its own that serves the register in this folder.
+    pub(crate) async fn process(&self, clock: &Arc<ManualClock>, nodes: Nodes) -> Lab {
+        let file = self.0.join("register.sqlite");
+        let database = Database::open(file.to_str().unwrap(), MIGRATIONS).await.unwrap();
+        Lab {
+            accounts: open_with(&database, clock, cheap(), nodes).await,
+            database,
+            clock: Arc::clone(clock),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+}
+
+impl Lab {
+    /// Hashes made since the last time this was asked.
+    fn hashes_since(&self, last: &mut u64) -> u64 {
+        let now = self.accounts.hashes();
+        now - std::mem::replace(last, now)
+    }
+}
+
+#[tokio::test]
+async fn a_proven_password_is_hashed_once_in_five_minutes() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_eq!(lab.hashes_since(&mut last), 1);
+    let recalled = lab.accounts.recall(ANN_HASHED, PASSWORD).unwrap();
+    assert_eq!(recalled.user.0, store);
+    assert!(lab.accounts.recall(ANN_HASHED, "wrong").is_none());
+    assert!(
+        lab.accounts.recall(ANN, PASSWORD).is_none(),
+        "each name is proven by itself"
+    );
+    lab.clock.advance_millis(4 * MINUTE);
+    assert!(
+        lab.accounts.recall(ANN_HASHED, PASSWORD).is_none(),
+        "the register is asked first"
+    );
+    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_some());
+    assert_eq!(lab.hashes_since(&mut last), 0);
+    lab.clock.advance_millis(6 * MINUTE);
+    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_eq!(lab.hashes_since(&mut last), 1);
+}
+
+#[tokio::test]
+async fn those_who_come_at_once_wait_for_one_hash() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    for (password, is_right) in [(PASSWORD, true), ("wrong", false)] {
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let accounts = lab.accounts.clone();
+            asking.spawn(async move { accounts.open_store(ANN, password, &old_client()).await.is_ok() });
+        }
+        assert!(
+            asking
+                .join_all()
+                .await
+                .into_iter()
+                .all(|outcome| outcome == is_right)
+        );
+        assert_eq!(lab.hashes_since(&mut last), 1, "{password}");
+    }
+}
+
+/// A device that repeats an old password for ever pays once, counts once, and locks nobody out.
+#[tokio::test]
+async fn the_same_wrong_password_counts_once() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    for minute in 0..60 {
+        for _ in 0..5 {
+            let refused = lab.open(ANN_HASHED, "an old password").await;
+            assert!(
+                matches!(refused, Err(AccountError::WrongPassword { .. })),
+                "{minute}"
+            );
+        }
+        lab.clock.advance_millis(MINUTE);
+    }
+    assert!(lab.hashes_since(&mut last) <= 4);
+    lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+/// A16.53: failures by Basic and by the modern door are counted together, and a password that was proven passes.
+#[tokio::test]
+async fn a_remembered_password_passes_while_others_are_locked_out() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.create(BEA).await;
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    for number in 0..5 {
+        let wrong = lab.open(ANN_HASHED, &format!("wrong {number}")).await;
+        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+        let wrong = lab.login(ANN, &format!("wrong {number}")).await;
+        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    }
+    let mut last = lab.accounts.hashes();
+    assert!(matches!(
+        lab.open(ANN_HASHED, "wrong 11").await,
+        Err(AccountError::TooMany { .. })
+    ));
+    assert!(matches!(
+        lab.login(ANN, PASSWORD).await,
+        Err(AccountError::TooMany { .. })
+    ));
+    assert!(
+        matches!(lab.open(ANN, PASSWORD).await, Err(AccountError::TooMany { .. }),),
+        "by another name it was not proven yet"
+    );
+    assert_eq!(lab.hashes_since(&mut last), 0);
+    lab.clock.advance_millis(MINUTE);
+    assert_eq!(lab.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
+    assert!(
+        matches!(
+            lab.open(ANN_HASHED, "wrong 1").await,
+            Err(AccountError::WrongPassword { .. }),
+        ),
+        "what is known to be wrong is"
+    );
+    lab.open(BEA, PASSWORD).await.unwrap();
+    let elsewhere = lab
+        .accounts
+        .open_store(ANN, PASSWORD, &stranger("192.0.2.1"))
+        .await;
+    assert_eq!(elsewhere.unwrap().user.0, store);
+    lab.accounts
+        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+}
+
+/// An unknown name costs as much as a known one, the first time and later, and is locked alike.
+#[tokio::test]
+async fn an_unknown_name_is_treated_as_a_known_one() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    for name in [ANN_HASHED, "nobody"] {
+        for number in 0..10 {
+            assert!(lab.open(name, &format!("wrong {number}")).await.is_err());
+            assert!(lab.open(name, &format!("wrong {number}")).await.is_err());
+        }
+        assert_eq!(lab.hashes_since(&mut last), 10, "{name}");
+        assert!(matches!(
+            lab.open(name, "wrong 11").await,
+            Err(AccountError::TooMany { .. })
+        ));
+        assert_eq!(lab.hashes_since(&mut last), 0, "{name}");
+    }
+}
+
+/// Whoever was refused as nobody and then signs up is let in.
+#[tokio::test]
+async fn a_name_that_nobody_had_is_not_remembered_against_its_owner() {
+    let lab = Lab::new().await;
+    assert!(lab.open(ANN_HASHED, PASSWORD).await.is_err());
+    lab.create(ANN).await;
+    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert!(lab.open("new@example.com", PASSWORD).await.is_err());
+    lab.accounts
+        .change_address(ANN, PASSWORD, "new@example.com", &old_client())
+        .await
+        .unwrap();
+    lab.open("new@example.com", PASSWORD).await.unwrap();
+}
+
+/// Two processes, one register: what one changes the other notices within a second.
+#[tokio::test]
+async fn another_process_notices_a_change_within_a_second() {
+    let folder = Folder::new();
+    let clock = Arc::new(ManualClock::at_millis(START));
+    let one = folder.process(&clock, Nodes::Own(NODE.to_owned())).await;
+    let other = folder.process(&clock, Nodes::AsTheyAre).await;
+    one.create(ANN).await;
+    one.create(BEA).await;
+    let store = other.open(ANN, PASSWORD).await.unwrap();
+    other.open(BEA, PASSWORD).await.unwrap();
+
+    one.accounts
+        .change_password_plain(ANN, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+    assert!(
+        one.open(ANN, PASSWORD).await.is_err(),
+        "at once where it was changed"
+    );
+    clock.advance_millis(1000);
+    assert!(other.accounts.recall(ANN, PASSWORD).is_none());
+    assert!(matches!(
+        other.open(ANN, PASSWORD).await,
+        Err(AccountError::WrongPassword { .. })
+    ));
+    let mut last = other.accounts.hashes();
+    assert_eq!(other.open(ANN, "newpasswordhere").await.unwrap(), store);
+    other.open(BEA, PASSWORD).await.unwrap();
+    assert_eq!(other.hashes_since(&mut last), 1, "others are not forgotten");
+
+    one.accounts.set_disabled(ANN, true).await.unwrap();
+    one.accounts.remove_account(BEA).await.unwrap();
+    clock.advance_millis(1000);
+    assert!(matches!(
+        other.open(ANN, "newpasswordhere").await,
+        Err(AccountError::Disabled)
+    ));
+    assert!(matches!(
+        other.open(BEA, PASSWORD).await,
+        Err(AccountError::UnknownAccount { .. })
+    ));
+}
+
+/// Who missed a change, since it was cleared up meanwhile, forgets everything.
+#[tokio::test]
+async fn a_gap_among_the_changes_forgets_everything() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    let mut last = lab.accounts.hashes();
+    lab.write(
+        "INSERT INTO credential_change (seq, uid, at) SELECT MAX(seq) + 2, 'ffffffffffffffffffffffffffffffff', 0
+         FROM credential_change",
+        vec![],
+    )
+    .await;
+    lab.clock.advance_millis(1000);
+    lab.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(lab.hashes_since(&mut last), 1);
+}
+
+/// More changes than are read at once.
+#[tokio::test]
+async fn many_changes_are_read_to_the_end() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    let tx = lab.database.begin().await.unwrap();
+    for _ in 0..600 {
+        let statement =
+            "INSERT INTO credential_change (uid, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
+        tx.execute(statement, vec![]).await.unwrap();
+    }
+    let last_change = "INSERT INTO credential_change (uid, at) SELECT uid, 0 FROM account";
+    tx.execute(last_change, vec![]).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut last = lab.accounts.hashes();
+    lab.clock.advance_millis(1000);
+    lab.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(lab.hashes_since(&mut last), 1);
+    lab.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(lab.hashes_since(&mut last), 0);
+}
+
+/// Changes are cleared up when nobody can need them any more.
+#[tokio::test]
+async fn changes_are_cleared_up_after_a_day() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.clock.advance_millis(25 * 60 * MINUTE);
+    lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.set_disabled(ANN, false).await.unwrap();
+    lab.accounts.purge(100).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM credential_change").await, 1);
+    lab.accounts
+        .login(login(ANN, PASSWORD), &old_client())
+        .await
+        .unwrap();
+}
+
+/// A clock that was set back makes the register be asked, and nobody wait.
+#[tokio::test]
+async fn a_clock_that_is_set_back_harms_nobody() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let store = lab.open(ANN, PASSWORD).await.unwrap();
+    lab.clock.advance_millis(-24 * 60 * MINUTE);
+    assert!(lab.accounts.recall(ANN, PASSWORD).is_none());
+    assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
+    assert!(lab.accounts.recall(ANN, PASSWORD).is_some());
+}

@@ -1,0 +1,325 @@
+//! Several nodes: who is sent where, and what the operator may do.
+
+use std::sync::Arc;
+
+use foxden_accounts::{AccountError, Node, NodeOf, NodeState, Nodes};
+use foxden_model::ManualClock;
+
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, open_with};
+use crate::memo::Folder;
+use crate::plain::ANN_HASHED;
+
+const ONE: &str = "https://one.example.org";
+const TWO: &str = "https://two.example.org";
+const DAY: i64 = 24 * 3_600_000;
+
+impl Lab {
+    async fn listed(nodes: &[&str]) -> Self {
+        Self::new().await.relisted(nodes).await
+    }
+
+    /// The same register, opened by a start with that list.
+    async fn relisted(&self, nodes: &[&str]) -> Self {
+        let nodes = Nodes::Listed(nodes.iter().map(|&url| url.to_owned()).collect());
+        Self {
+            accounts: open_with(&self.database, &self.clock, cheap(), nodes).await,
+            database: self.database.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    async fn shown_node(&self, url: &str) -> Node {
+        let nodes = self.accounts.list_nodes().await.unwrap();
+        nodes
+            .into_iter()
+            .find(|node| node.url == url)
+            .expect("it is there")
+    }
+
+    async fn legacy_node(&self, name: &str) -> String {
+        match self.accounts.node_of(name).await.unwrap() {
+            NodeOf::At(node) => node.to_string(),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn users_of_both_kinds_are_spread_over_the_nodes() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    let mut met = Vec::new();
+    for number in 0..4 {
+        let address = format!("ann{number}@example.org");
+        lab.create(&address).await;
+        met.push(lab.firefox(&address, PASSWORD).await.node);
+        let node = lab.legacy_node(&address).await;
+        let store = lab
+            .accounts
+            .open_store(&address, PASSWORD, &crate::lab::at_home())
+            .await;
+        assert_eq!(
+            *store.unwrap().node,
+            *node,
+            "where one was sent, there the store is"
+        );
+    }
+    assert_eq!(met.iter().filter(|node| *node == ONE).count(), 2);
+    for url in [ONE, TWO] {
+        let node = lab.shown_node(url).await;
+        assert_eq!((node.users, node.legacy_users), (2, 2));
+        assert!(node.is_listed && node.state == NodeState::Accepting);
+    }
+}
+
+/// A node that is no longer named keeps those it has.
+#[tokio::test]
+async fn a_node_taken_off_the_list_keeps_its_users_and_gets_no_new_ones() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    let others: Vec<String> = (0..4).map(|number| format!("bea{number}@example.org")).collect();
+    for address in &others {
+        lab.create(address).await;
+    }
+    let ann = lab.legacy_node(ANN).await;
+    let (left, stays) = if ann == ONE { (ONE, TWO) } else { (TWO, ONE) };
+    let third = "https://three.example.org";
+
+    let lab = lab.relisted(&[stays, third]).await;
+
+    assert_eq!(lab.legacy_node(ANN).await, left);
+    for address in &others {
+        assert_ne!(lab.legacy_node(address).await, left);
+    }
+    assert!(!lab.shown_node(left).await.is_listed);
+}
+
+/// One node is one node, whatever it is called, by which setting ever.
+#[tokio::test]
+async fn a_single_node_keeps_its_users_under_another_address() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let store = lab.open(ANN, PASSWORD).await.unwrap();
+    let lab = lab.relisted(&[ONE]).await;
+    assert_eq!(lab.legacy_node(ANN).await, ONE);
+    assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
+    let lab = lab.reopened(cheap(), NODE).await;
+    assert_eq!(lab.legacy_node(ANN).await, NODE);
+    let lab = lab.relisted(&[NODE, TWO]).await;
+    assert_eq!(lab.legacy_node(ANN).await, NODE);
+    let lab = lab.relisted(&[TWO]).await;
+    assert_eq!(lab.legacy_node(ANN).await, NODE, "the other one is another one");
+    lab.create(BEA).await;
+    assert_eq!(lab.legacy_node(BEA).await, TWO);
+}
+
+/// A storage node opens the register to check passwords; the list is not its business.
+#[tokio::test]
+async fn a_process_that_only_asks_rewrites_nothing() {
+    let folder = Folder::new();
+    let clock = Arc::new(ManualClock::at_millis(START));
+    let one = folder
+        .process(&clock, Nodes::Listed(vec![ONE.to_owned(), TWO.to_owned()]))
+        .await;
+    let before = one.accounts.list_nodes().await.unwrap();
+    let changes = one.count("SELECT COUNT(*) FROM setting").await;
+    let other = folder.process(&clock, Nodes::AsTheyAre).await;
+    assert_eq!(other.accounts.list_nodes().await.unwrap(), before);
+    assert_eq!(other.accounts.issuer(), one.accounts.issuer());
+    assert_eq!(other.count("SELECT COUNT(*) FROM setting").await, changes);
+}
+
+/// Whichever of several processes comes first makes the register.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_open_a_new_register_at_once() {
+    for _ in 0..5 {
+        let folder = Arc::new(Folder::new());
+        let clock = Arc::new(ManualClock::at_millis(START));
+        let mut opening = tokio::task::JoinSet::new();
+        for number in 0..6 {
+            let (folder, clock) = (Arc::clone(&folder), Arc::clone(&clock));
+            opening.spawn(async move {
+                let nodes = if number == 0 {
+                    Nodes::Own(NODE.to_owned())
+                } else {
+                    Nodes::AsTheyAre
+                };
+                folder.process(&clock, nodes).await
+            });
+        }
+        let labs = opening.join_all().await;
+        let issuer = labs[0].accounts.issuer();
+        assert!(labs.iter().all(|lab| lab.accounts.issuer() == issuer));
+        labs[0].create(ANN).await;
+        let mut stores = Vec::new();
+        for lab in &labs {
+            stores.push(lab.open(ANN, PASSWORD).await.unwrap());
+        }
+        stores.dedup();
+        assert_eq!(stores.len(), 1);
+        drop(labs);
+    }
+}
+
+/// U13.30: no node has room.
+#[tokio::test]
+async fn without_room_there_is_no_node_and_no_store() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.accounts
+        .set_node_state(NODE, NodeState::Draining)
+        .await
+        .unwrap();
+    assert_eq!(lab.accounts.node_of(ANN).await.unwrap(), NodeOf::NoRoom);
+    assert!(matches!(lab.open(ANN, PASSWORD).await, Err(AccountError::NoRoom)));
+    lab.accounts
+        .set_node_state(&format!("{NODE}/"), NodeState::Accepting)
+        .await
+        .unwrap();
+    lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.set_node_state(NODE, NodeState::Down).await.unwrap();
+    assert_eq!(lab.legacy_node(ANN).await, NODE, "whoever is there stays there");
+    assert_eq!(lab.shown_node(NODE).await.state, NodeState::Down);
+    assert!(matches!(
+        lab.accounts.set_node_state(ONE, NodeState::Down).await,
+        Err(AccountError::UnknownNode)
+    ));
+}
+
+/// Both stores are new on the other node, the key is the same, and the old ones are emptied where they lie.
+#[tokio::test]
+async fn a_user_is_moved_with_both_stores() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    let before = lab.firefox(ANN, PASSWORD).await;
+    let old = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    lab.accounts.move_user(ANN, Some(ONE)).await.unwrap();
+    lab.clock.advance_millis(1000);
+    let on_one = lab.firefox(ANN, PASSWORD).await;
+    assert_eq!((on_one.node.as_str(), &on_one.kid), (ONE, &before.kid));
+
+    assert_eq!(lab.accounts.move_user(ANN, Some(TWO)).await.unwrap(), 2);
+    assert_eq!(
+        lab.accounts.move_user(ANN, Some(TWO)).await.unwrap(),
+        0,
+        "it is there"
+    );
+
+    assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_none());
+    let after = lab.firefox(ANN, PASSWORD).await;
+    assert_eq!(
+        (after.node.as_str(), after.kb, &after.kid),
+        (TWO, before.kb, &before.kid)
+    );
+    assert_ne!(after.store, on_one.store);
+    assert_eq!(lab.legacy_node(ANN).await, TWO);
+    let new = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_ne!(new, old);
+    assert_eq!(lab.firefox(ANN, PASSWORD).await, after, "and there it stays");
+
+    assert!(lab.due().await.is_empty(), "tokens for them still live");
+    lab.clock.advance_millis(2 * DAY);
+    lab.accounts.purge(100).await.unwrap();
+    let due = lab.accounts.stores_to_empty(10).await.unwrap();
+    assert!(
+        due.iter()
+            .any(|store| store.user == on_one.store && store.node == ONE)
+    );
+    assert!(
+        due.iter()
+            .all(|store| store.user != after.store && store.user.0 != new)
+    );
+    assert_eq!(lab.firefox(ANN, PASSWORD).await.store, after.store);
+}
+
+#[tokio::test]
+async fn without_a_target_a_user_goes_to_another_node() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    let before = lab.legacy_node(ANN).await;
+    assert_eq!(lab.accounts.move_user(ANN, None).await.unwrap(), 1);
+    assert_ne!(lab.legacy_node(ANN).await, before);
+    assert!(matches!(
+        lab.accounts
+            .move_user(ANN, Some("https://nowhere.example.org"))
+            .await,
+        Err(AccountError::UnknownNode)
+    ));
+    lab.accounts
+        .set_node_state(&before, NodeState::Draining)
+        .await
+        .unwrap();
+    assert!(matches!(
+        lab.accounts.move_user(ANN, None).await,
+        Err(AccountError::NoRoom)
+    ));
+}
+
+/// Whoever was on a node that is gone gets an empty store on another.
+#[tokio::test]
+async fn a_removed_node_sends_its_users_elsewhere() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    let before = lab.firefox(ANN, PASSWORD).await;
+    lab.accounts.move_user(ANN, Some(ONE)).await.unwrap();
+    let old = lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.move_user(ANN, Some(ONE)).await.unwrap();
+    let on_one = lab.firefox(ANN, PASSWORD).await;
+
+    lab.accounts.remove_node(ONE).await.unwrap();
+
+    assert!(lab.accounts.recall(ANN, PASSWORD).is_none());
+    lab.clock.advance_millis(1000);
+    let after = lab.firefox(ANN, PASSWORD).await;
+    assert_eq!((after.node.as_str(), &after.kid), (TWO, &before.kid));
+    assert_ne!(after.store, on_one.store);
+    assert_eq!(lab.legacy_node(ANN).await, TWO);
+    assert!(lab.open(ANN, PASSWORD).await.unwrap() >= old);
+    assert!(
+        lab.accounts
+            .list_nodes()
+            .await
+            .unwrap()
+            .iter()
+            .all(|node| node.url != ONE)
+    );
+    lab.clock.advance_millis(2 * DAY);
+    lab.accounts.purge(100).await.unwrap();
+    assert!(
+        lab.accounts
+            .stores_to_empty(10)
+            .await
+            .unwrap()
+            .iter()
+            .all(|store| store.node != ONE)
+    );
+    assert!(matches!(
+        lab.accounts.remove_node(ONE).await,
+        Err(AccountError::UnknownNode)
+    ));
+}
+
+/// A removed account's stores are emptied each on its own node; one that is away holds up nobody.
+#[tokio::test]
+async fn closed_stores_are_emptied_where_they_lie() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    lab.firefox(ANN, PASSWORD).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.move_user(ANN, Some(TWO)).await.unwrap();
+    lab.create(BEA).await;
+    lab.open(BEA, PASSWORD).await.unwrap();
+    lab.accounts.move_user(BEA, Some(ONE)).await.unwrap();
+    lab.accounts.remove_account(ANN).await.unwrap();
+    lab.accounts.remove_account(BEA).await.unwrap();
+
+    let due = lab.accounts.stores_to_empty(10).await.unwrap();
+    assert!(due.iter().any(|store| store.node == ONE) && due.iter().any(|store| store.node == TWO));
+    lab.accounts.store_stayed(due[0].user).await.unwrap();
+    let rest = lab.accounts.stores_to_empty(10).await.unwrap();
+    assert!(rest.len() == due.len() - 1 && !rest.contains(&due[0]));
+    lab.clock.advance_millis(10 * 60_000);
+    assert!(lab.accounts.stores_to_empty(10).await.unwrap().contains(&due[0]));
+    lab.accounts.set_node_state(TWO, NodeState::Down).await.unwrap();
+    let due = lab.accounts.stores_to_empty(10).await.unwrap();
+    assert!(!due.is_empty() && due.iter().all(|store| store.node == ONE));
+}

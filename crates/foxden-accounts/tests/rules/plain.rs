@@ -1,0 +1,443 @@
+//! Doors that see the plain password, and what they share with those that do not.
+
+use foxden_accounts::security::Door;
+use foxden_accounts::{AccountError, AccountId, NewPlain, NodeOf, SignUp, Visitor};
+
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, stranger};
+
+/// The hashed forms of some addresses.
+pub(crate) const ANN_HASHED: &str = "urau3y6od535eyk3sdb3ufrbtm4bsphn";
+const NEW: &str = "new@example.com";
+const NEW_HASHED: &str = "7ioseqrtlsocvds5kgdrs7rvr3tur2lj";
+
+/// An old client's visit.
+pub(crate) fn old_client() -> Visitor {
+    Visitor {
+        door: Door::Basic,
+        ..at_home()
+    }
+}
+
+const fn new_plain<'a>(name: &'a str, address: &'a str) -> NewPlain<'a> {
+    NewPlain {
+        name,
+        address,
+        password: PASSWORD,
+        is_authorised: false,
+    }
+}
+
+impl Lab {
+    pub(crate) async fn create_plain(&self, name: &str, address: &str) -> Result<AccountId, AccountError> {
+        self.accounts
+            .create_plain(new_plain(name, address), &old_client())
+            .await
+    }
+
+    /// The uid of the store that name and password open.
+    pub(crate) async fn open(&self, name: &str, password: &str) -> Result<u64, AccountError> {
+        let store = self.accounts.open_store(name, password, &old_client()).await?;
+        Ok(store.user.0)
+    }
+}
+
+/// U13.19: what the User API created can be used at once, and Firefox signs in to it with the same address and
+/// password.
+#[tokio::test]
+async fn an_account_made_by_an_old_client_serves_both_worlds() {
+    let lab = Lab::new().await;
+    assert!(!lab.accounts.name_exists(NEW_HASHED).await.unwrap());
+    let account = lab.create_plain(NEW_HASHED, NEW).await.unwrap();
+    assert!(lab.accounts.is_name_taken(NEW_HASHED, &at_home()).await.unwrap());
+    assert!(matches!(
+        lab.create_plain(NEW_HASHED, NEW).await,
+        Err(AccountError::Exists { .. })
+    ));
+
+    let store = lab
+        .accounts
+        .open_store(NEW_HASHED, PASSWORD, &old_client())
+        .await
+        .unwrap();
+    assert_eq!((store.account, &*store.node), (account, NODE));
+    let firefox = lab.firefox(NEW, PASSWORD).await;
+    assert_ne!(firefox.store, store.user, "the two have stores of their own");
+    assert_eq!(lab.firefox(NEW, PASSWORD).await, firefox);
+    let shown = lab.accounts.show_account(NEW).await.unwrap().unwrap();
+    assert_eq!(shown.stores, [firefox.store, store.user]);
+}
+
+#[tokio::test]
+async fn an_account_made_by_firefox_serves_old_clients_by_every_name() {
+    let lab = Lab::new().await;
+    let created = lab.create(NEW).await;
+    let store = lab.open(NEW_HASHED, PASSWORD).await.unwrap();
+    for name in [NEW, "New@Example.com", "7IOSEQRTLSOCVDS5KGDRS7RVR3TUR2LJ"] {
+        assert_eq!(lab.open(name, PASSWORD).await.unwrap(), store, "{name}");
+        let proven = lab.accounts.prove_plain(name, PASSWORD, &old_client()).await;
+        assert_eq!(proven.unwrap(), created.account, "{name}");
+    }
+    assert!(matches!(
+        lab.open(NEW_HASHED, "wrong").await,
+        Err(AccountError::WrongPassword { .. })
+    ));
+    assert!(matches!(
+        lab.open("nobody", PASSWORD).await,
+        Err(AccountError::UnknownAccount { .. })
+    ));
+}
+
+/// Many at once find no store and make one.
+#[tokio::test]
+async fn first_requests_at_once_make_one_store() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let accounts = lab.accounts.clone();
+        asking.spawn(async move {
+            let name = if number % 2 == 0 { ANN } else { ANN_HASHED };
+            accounts
+                .open_store(name, PASSWORD, &old_client())
+                .await
+                .unwrap()
+                .user
+        });
+    }
+    let mut stores = asking.join_all().await;
+    stores.dedup();
+    assert_eq!(stores.len(), 1);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 1);
+}
+
+#[tokio::test]
+async fn a_name_address_or_password_that_does_not_fit_is_refused() {
+    let lab = Lab::new().await;
+    let what = |outcome: Result<AccountId, AccountError>| match outcome {
+        Err(AccountError::Invalid { what }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(what(lab.create_plain("new", "bademailhere").await), "email");
+    assert_eq!(what(lab.create_plain("new", "").await), "email");
+    assert_eq!(
+        what(lab.create_plain(NEW_HASHED, "another-valid@email.com").await),
+        "name"
+    );
+    assert_eq!(what(lab.create_plain("a b", NEW).await), "name");
+    let weak = NewPlain {
+        password: "1234567",
+        ..new_plain("new", NEW)
+    };
+    assert_eq!(
+        what(lab.accounts.create_plain(weak, &at_home()).await),
+        "password"
+    );
+    assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 0);
+}
+
+/// Every name is one row: a chosen name, an address and their hashed forms keep one another out.
+#[tokio::test]
+async fn nobody_takes_a_name_that_leads_to_somebody_else() {
+    let lab = Lab::new().await;
+    lab.create_plain("tarek", "tarek@mozilla.com").await.unwrap();
+    let taken =
+        |outcome: Result<AccountId, AccountError>| matches!(outcome, Err(AccountError::Exists { .. }));
+    assert!(taken(lab.create_plain("TAREK", BEA).await));
+    assert!(taken(lab.create_plain("other", "Tarek@mozilla.com").await));
+    assert!(taken(
+        lab.create_plain("4bkawybiacr7h7sslleintbmrimswa5z", "tarek@mozilla.com")
+            .await
+    ));
+    assert!(
+        lab.accounts
+            .create(crate::lab::new_account("tarek@mozilla.com"), &at_home())
+            .await
+            .is_err()
+    );
+    assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 1);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM login_name").await, 3);
+}
+
+/// Two at once want one name: one gets it.
+#[tokio::test]
+async fn of_two_who_want_a_name_at_once_one_gets_it() {
+    let lab = Lab::new().await;
+    let (one, other) = tokio::join!(lab.create_plain("tarek", ANN), lab.create_plain("tarek", BEA));
+    assert!(one.is_ok() != other.is_ok());
+    let refused = one.err().or(other.err());
+    assert!(matches!(refused, Some(AccountError::Exists { .. })));
+}
+
+/// U13.52: the operator's secret opens what is closed, and strangers learn no name there.
+#[tokio::test]
+async fn a_closed_server_takes_whoever_brings_the_operators_secret() {
+    for policy in [SignUp::Closed, SignUp::Invite] {
+        let lab = Lab::with_policy(policy).await;
+        let visitor = stranger("192.0.2.1");
+        let refused = lab.accounts.create_plain(new_plain("tarek", ANN), &visitor).await;
+        assert!(matches!(refused, Err(AccountError::SignUpClosed)));
+        assert!(lab.accounts.is_name_taken("tarek", &visitor).await.unwrap());
+        let authorised = NewPlain {
+            is_authorised: true,
+            ..new_plain("tarek", ANN)
+        };
+        lab.accounts.create_plain(authorised, &visitor).await.unwrap();
+        assert!(lab.accounts.name_exists("tarek").await.unwrap());
+    }
+}
+
+/// A16.69, U13.36: the key, its id and the store stay; the old password opens nothing any more.
+#[tokio::test]
+async fn a_password_changed_by_an_old_client_keeps_key_and_store() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let before = lab.firefox(ANN, PASSWORD).await;
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    lab.clock.advance_millis(1000);
+
+    lab.accounts
+        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+
+    assert!(matches!(
+        lab.open(ANN_HASHED, PASSWORD).await,
+        Err(AccountError::WrongPassword { .. })
+    ));
+    assert!(matches!(
+        lab.login(ANN, PASSWORD).await,
+        Err(AccountError::WrongPassword { .. })
+    ));
+    assert!(
+        lab.accounts
+            .session(&crate::lab::session_id(&created))
+            .await
+            .is_err(),
+        "what was signed in has ended"
+    );
+    assert_eq!(lab.firefox(ANN, "newpasswordhere").await, before);
+    assert_eq!(lab.open(ANN_HASHED, "newpasswordhere").await.unwrap(), store);
+}
+
+/// The reverse: a password changed by Firefox is the one that old clients use.
+#[tokio::test]
+async fn a_password_changed_by_firefox_counts_for_old_clients_at_once() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    crate::password::change(&lab, ANN, PASSWORD, "newpasswordhere").await;
+    assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_none());
+    assert!(lab.open(ANN_HASHED, PASSWORD).await.is_err());
+    assert_eq!(lab.open(ANN_HASHED, "newpasswordhere").await.unwrap(), store);
+}
+
+/// U13.37: a weak password is refused before the old one is asked for.
+#[tokio::test]
+async fn a_weak_new_password_is_refused_first() {
+    let lab = Lab::new().await;
+    for (name, new) in [(ANN, "short"), ("longenough", "LongEnough ")] {
+        let refused = lab
+            .accounts
+            .change_password_plain(name, "wrong", new, &old_client())
+            .await;
+        assert!(matches!(refused, Err(AccountError::Invalid { what: "password" })));
+    }
+}
+
+/// A16.70: with the new address Firefox is told the old one, with which it signs in; nobody can register either.
+#[tokio::test]
+async fn a_new_address_adds_names_and_takes_none_away() {
+    let lab = Lab::new().await;
+    lab.create_plain("tarek", ANN).await.unwrap();
+    let before = lab.firefox(ANN, PASSWORD).await;
+    let store = lab.open("tarek", PASSWORD).await.unwrap();
+
+    lab.accounts
+        .change_address("tarek", PASSWORD, NEW, &old_client())
+        .await
+        .unwrap();
+
+    let told = lab.login(NEW, PASSWORD).await;
+    assert!(matches!(told, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    assert_eq!(lab.firefox(ANN, PASSWORD).await, before);
+    for name in ["tarek", ANN, ANN_HASHED, NEW, NEW_HASHED] {
+        assert_eq!(lab.open(name, PASSWORD).await.unwrap(), store, "{name}");
+        let refused = lab.create_plain(name, BEA).await;
+        assert!(refused.is_err(), "{name}");
+    }
+    for address in [ANN, NEW] {
+        let refused = lab
+            .accounts
+            .create(crate::lab::new_account(address), &at_home())
+            .await;
+        assert!(matches!(refused, Err(AccountError::Exists { .. })), "{address}");
+    }
+    let shown = lab.accounts.show_account("tarek").await.unwrap().unwrap();
+    assert_eq!(shown.address, NEW);
+}
+
+/// From the next password on the address in use is the one that is stretched with.
+#[tokio::test]
+async fn after_a_new_address_the_next_password_is_stretched_with_it() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let before = lab.firefox(ANN, PASSWORD).await;
+    lab.accounts
+        .change_address(ANN, PASSWORD, NEW, &old_client())
+        .await
+        .unwrap();
+    lab.clock.advance_millis(1000);
+    lab.accounts
+        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+    assert_eq!(lab.firefox(NEW, "newpasswordhere").await, before);
+    let told = lab.login(ANN, "newpasswordhere").await;
+    assert!(matches!(told, Err(AccountError::OtherSpelling { address }) if address == NEW));
+}
+
+/// U13.41: and an address that is somebody else's is not given away, nor one that was theirs.
+#[tokio::test]
+async fn an_address_that_is_none_or_somebody_elses_is_refused() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.create(BEA).await;
+    let change = |name: &'static str, address: &'static str| {
+        let accounts = lab.accounts.clone();
+        async move {
+            accounts
+                .change_address(name, PASSWORD, address, &old_client())
+                .await
+        }
+    };
+    assert!(matches!(
+        change(ANN, "newemail.com").await,
+        Err(AccountError::Invalid { what: "email" })
+    ));
+    assert!(matches!(change(ANN, BEA).await, Err(AccountError::Exists { .. })));
+    change(BEA, NEW).await.unwrap();
+    assert!(matches!(change(ANN, BEA).await, Err(AccountError::Exists { .. })));
+    change(BEA, BEA).await.unwrap();
+    let wrong = lab
+        .accounts
+        .change_address(ANN, "wrong", "x@example.com", &old_client())
+        .await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+}
+
+/// Each address leaves names behind, so there is an end to it.
+#[tokio::test]
+async fn one_account_does_not_collect_names_without_end() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut refused = None;
+    for number in 0..64 {
+        let address = format!("ann{number}@example.org");
+        if let Err(error) = lab
+            .accounts
+            .change_address(ANN, PASSWORD, &address, &old_client())
+            .await
+        {
+            refused = Some(error);
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(AccountError::Invalid { what: "email" })));
+    assert!(lab.count("SELECT COUNT(*) FROM login_name").await <= 64);
+}
+
+/// U13.24: both stores go, and every door is shut.
+#[tokio::test]
+async fn an_old_client_removes_the_whole_account() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let firefox = lab.firefox(ANN, PASSWORD).await;
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    let wrong = lab
+        .accounts
+        .destroy_plain(ANN_HASHED, "wrong", &old_client())
+        .await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+
+    let removed = lab
+        .accounts
+        .destroy_plain(ANN_HASHED, PASSWORD, &old_client())
+        .await
+        .unwrap();
+
+    assert_eq!(removed.stores, [firefox.store, foxden_model::UserId(store)]);
+    assert_eq!(lab.due().await, removed.stores);
+    assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_none());
+    assert!(matches!(
+        lab.open(ANN_HASHED, PASSWORD).await,
+        Err(AccountError::UnknownAccount { .. })
+    ));
+    assert!(!lab.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
+    assert_eq!(lab.accounts.node_of(ANN_HASHED).await.unwrap(), NodeOf::Unknown);
+}
+
+/// U13.26, U13.27: whoever is known is told a node, and it is the one where the store then is.
+#[tokio::test]
+async fn a_known_name_has_a_node() {
+    let lab = Lab::new().await;
+    assert_eq!(lab.accounts.node_of(ANN_HASHED).await.unwrap(), NodeOf::Unknown);
+    lab.create(ANN).await;
+    assert_eq!(
+        lab.accounts.node_of(ANN_HASHED).await.unwrap(),
+        NodeOf::At(NODE.into())
+    );
+    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 1);
+}
+
+/// A disabled account counts as taken, and is nobody's to use.
+#[tokio::test]
+async fn a_disabled_account_is_taken_and_shut() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.set_disabled(ANN, true).await.unwrap();
+    assert!(lab.accounts.recall(ANN, PASSWORD).is_none());
+    assert!(matches!(
+        lab.open(ANN, PASSWORD).await,
+        Err(AccountError::Disabled)
+    ));
+    assert!(lab.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
+    lab.accounts.set_disabled(ANN, false).await.unwrap();
+    lab.open(ANN, PASSWORD).await.unwrap();
+}
+
+/// Somebody the operator added has no password: to an old client that is a wrong one.
+#[tokio::test]
+async fn without_a_password_every_password_is_wrong() {
+    let lab = Lab::new().await;
+    lab.accounts
+        .add_account(ANN, foxden_accounts::Role::Member)
+        .await
+        .unwrap();
+    assert!(matches!(
+        lab.open(ANN, PASSWORD).await,
+        Err(AccountError::WrongPassword { .. })
+    ));
+    assert_eq!(lab.accounts.hashes(), 1, "and takes as long");
+}
+
+/// U13.21, U13.53: any text is a password.
+#[tokio::test]
+async fn a_password_may_hold_anything() {
+    let lab = Lab::new().await;
+    for (name, password) in [
+        ("one", "ééééééééé"),
+        ("two", "a:b:c:d:e"),
+        ("three", "  spaces  "),
+    ] {
+        let address = format!("{name}@example.org");
+        let new = NewPlain {
+            password,
+            ..new_plain(name, &address)
+        };
+        lab.accounts.create_plain(new, &at_home()).await.unwrap();
+        lab.open(name, password).await.unwrap();
+        assert!(lab.open(name, password.trim_end_matches('d')).await.is_ok() || name != "one");
+    }
+}
