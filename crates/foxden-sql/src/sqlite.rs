@@ -16,6 +16,10 @@ const QUEUE: usize = 256;
 /// How long to wait for another program that holds the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often, and after which pause, turning on the log is tried again.
+const LOG_TRIES: u32 = 250;
+const LOG_PAUSE: Duration = Duration::from_millis(20);
+
 /// Where a database is, and how it is opened.
 #[derive(Clone)]
 pub(crate) enum Place {
@@ -108,7 +112,8 @@ impl Sqlite {
         connection.busy_timeout(PATIENCE).map_err(explain)?;
         connection.set_prepared_statement_cache_capacity(64);
         // Small caches: the register is small, and the whole server has to fit into a few megabytes.
-        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+        keep_a_log(&connection)?;
+        let settings = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
             PRAGMA secure_delete = ON; PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
             PRAGMA journal_size_limit = 4194304;";
         connection.execute_batch(settings).map_err(explain)?;
@@ -242,6 +247,24 @@ fn keep_to_owner(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))
+}
+
+/// Has changes written to a log beside the file. Where several programs make a new file at once SQLite does not wait for
+/// the one that turns the log on, so it is tried again.
+fn keep_a_log(connection: &Connection) -> Result<(), SqlError> {
+    let mut tries_left = LOG_TRIES;
+    loop {
+        match connection
+            .execute_batch("PRAGMA journal_mode = WAL")
+            .map_err(explain)
+        {
+            Err(SqlError::Busy) if tries_left > 0 => {
+                tries_left -= 1;
+                std::thread::sleep(LOG_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// One thread has the connection, so SQLite need not lock it.

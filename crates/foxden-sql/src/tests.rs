@@ -270,3 +270,20 @@ async fn a_database_needs_a_place_and_an_engine() {
     let nowhere = Database::open("/nowhere/at/all/register.sqlite", ONE).await;
     assert!(matches!(nowhere.map(drop), Err(SqlError::Unavailable(_))));
 }
+
+/// The processes of a group start together, and the first start makes the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_open_a_new_file_at_once() {
+    for _ in 0..20 {
+        let folder = Folder::new();
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let file = folder.file();
+            opening.spawn(async move { Database::open(&file, ONE).await.map(drop) });
+        }
+        for opened in opening.join_all().await {
+            opened.unwrap();
+        }
+        assert_eq!(count(&folder.open().await).await, 0);
+    }
+}
