@@ -158,6 +158,7 @@ impl House {
             path: wishes.path.clone(),
             channels: usize::try_from(wishes.channels).unwrap_or(usize::MAX),
             life: wishes.life,
+            vigilance: wishes.vigilance,
             ..exchange::Settings::default()
         };
         let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use foxden_http::user::exchange::Vigilance;
+
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
 use super::values::Values;
@@ -37,6 +39,13 @@ pub const SECTION: Section = Section {
             default: "5 min",
             help: "How long a meeting may take.",
         },
+        Setting {
+            key: "key_exchange.limits",
+            kind: Kind::Choice(&["refuse", "observe", "off"]),
+            default: "refuse",
+            help: "What is done about an address that asks far more often than devices do: it is refused for a while, only \
+                   the log says so, or nobody counts. Private addresses are never counted.",
+        },
     ],
 };
 
@@ -51,7 +60,12 @@ pub struct KeyExchange {
     pub channels: u32,
     /// How long one may take.
     pub life: Duration,
+    /// What is done about addresses that ask for too much.
+    pub vigilance: Vigilance,
 }
+
+/// In the order of the words.
+const VIGILANCE: [Vigilance; 3] = [Vigilance::Refuse, Vigilance::Observe, Vigilance::Off];
 
 impl KeyExchange {
     /// Reads what was set.
@@ -61,6 +75,9 @@ impl KeyExchange {
             path: read_path(values)?,
             channels: values.count("key_exchange.channels")?,
             life: values.time("key_exchange.life")?,
+            vigilance: values
+                .choice("key_exchange.limits", &VIGILANCE)?
+                .unwrap_or_default(),
         })
     }
 }

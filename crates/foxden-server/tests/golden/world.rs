@@ -22,6 +22,7 @@ use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState, Version};
 use foxden_http::sync::{self, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState};
+use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::user::{self, AdminSecret, UserState};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Peer, PublicUrl, Site};
@@ -326,6 +327,8 @@ fn router(
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
     };
     let user = user_state(settings, &fxa);
+    let meeting = exchange::Settings::default();
+    let meeting = Exchange::new(meeting, Arc::clone(&fxa.clock), Arc::clone(&fxa.chance));
     let token = TokenState {
         accounts: accounts.clone(),
         secrets: Arc::clone(&secrets),
@@ -359,6 +362,7 @@ fn router(
         .merge(fxa::router(fxa))
         .merge(token::router(token))
         .merge(user::router(user))
+        .merge(exchange::router(Arc::new(meeting)))
 }
 
 fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {

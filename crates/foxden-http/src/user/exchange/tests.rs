@@ -437,3 +437,18 @@ async fn a_restart_forgets_every_channel() {
     assert_eq!(after.get('a', &k).await.status, 404);
     after.channel().await;
 }
+
+/// Below the path of a public address that no proxy cuts off.
+#[tokio::test]
+async fn it_is_found_below_another_path() {
+    let nested = Router::new().nest("/sync", router(lab().exchange));
+    let request = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
+    for (path, status) in [
+        ("/sync/jpake", 200),
+        ("/sync/jpake/new_channel", 400),
+        ("/jpake", 404),
+    ] {
+        let answer = nested.clone().oneshot(request(path)).await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+    }
+}
