@@ -202,6 +202,7 @@ impl House {
                 new_users: config.tokens.new_users,
                 reserved_names: config.accounts.reserved_names.clone(),
                 token_seconds: self.token_seconds,
+                sends_mail: config.mail.is_some(),
                 metrics_secret: master.derive("metrics"),
                 witness: self.security_log.witness(),
                 ..Options::default()

@@ -7,6 +7,7 @@
 //! - [`assemble`]: what each listener serves
 //! - [`chores`]: background work
 //! - [`control`]: commands that look at or change what the server keeps
+//! - [`mail`]: letters to people
 //! - [`node`]: speaks to a storage node as a client does
 //! - [`listen`]: sockets, connections, what happens to every request
 //! - [`check`], [`probe`]: finding what usually goes wrong
@@ -26,6 +27,7 @@ mod greeting;
 mod house;
 mod listen;
 mod log;
+mod mail;
 mod node;
 mod probe;
 mod say;

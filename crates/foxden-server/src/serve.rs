@@ -19,7 +19,7 @@ use crate::listen::front::{Front, Ids};
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
 use crate::tasks::Tasks;
-use crate::{assemble, chores, control, greeting, listen, security_log};
+use crate::{assemble, chores, control, greeting, listen, mail, security_log};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -39,6 +39,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     if config.chores.is_enabled {
         chores::start(&house, &tasks);
     }
+    mail::deliver::start(&house, &tasks)?;
     match control::socket::open(&data.socket()) {
         Ok(orders) => tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone())),
         // A path may be too long for a socket; the server is as good without.

@@ -3,11 +3,13 @@
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
+//! - [`mail`]: whether letters get on their way
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
 
 mod address;
 mod date;
 mod files;
+mod mail;
 mod nodes;
 mod register;
 mod signed;
@@ -31,6 +33,9 @@ pub struct Wishes {
     /// Trust the certificates that this file of PEM names, in place of those that browsers do
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Send a letter to this address, to see whether it arrives
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<String>,
 }
 
 /// What one look found.
@@ -113,6 +118,7 @@ pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
     findings.extend(address::look(&config, &agent)?);
     findings.extend(nodes::look(&config, &agent));
     findings.extend(register::look(&config)?);
+    findings.extend(mail::look(&config, wishes.mail.as_deref())?);
     for finding in &findings {
         finding.show();
     }

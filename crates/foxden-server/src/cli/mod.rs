@@ -62,7 +62,7 @@ struct Invite {
     #[arg(long)]
     admin: bool,
     /// Make the link for the first account, which is an administrator's
-    #[arg(long, conflicts_with_all = ["admin", "note", "hours"])]
+    #[arg(long, conflicts_with_all = ["admin", "note", "hours", "mail"])]
     first: bool,
     /// For whom it is meant
     #[arg(long, default_value = "")]
@@ -70,6 +70,9 @@ struct Invite {
     /// How many hours it holds [default: seven days]
     #[arg(long)]
     hours: Option<u32>,
+    /// Send it to this address
+    #[arg(long, value_name = "ADDRESS")]
+    mail: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,6 +144,7 @@ impl Invite {
             },
             note: self.note,
             seconds: self.hours.map(|hours| u64::from(hours) * 3600),
+            mail: self.mail,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod key_exchange;
 pub mod listener;
 pub mod log;
+pub mod mail;
 pub mod measure;
 pub mod nearest;
 pub mod security_log;
@@ -50,6 +51,8 @@ pub struct Config {
     pub accounts: accounts::Accounts,
     /// Where two devices meet.
     pub key_exchange: key_exchange::KeyExchange,
+    /// Who takes letters to people, if anybody does.
+    pub mail: Option<mail::Mail>,
     /// Background work.
     pub chores: chores::Chores,
     /// How much is written down.
@@ -143,6 +146,7 @@ impl Config {
             tokens: tokens::Tokens::read(values)?,
             accounts: accounts::Accounts::read(values)?,
             key_exchange: key_exchange::KeyExchange::read(values)?,
+            mail: mail::Mail::read(values)?,
             chores: chores::Chores::read(values)?,
             log: log::Log::read(values)?,
             security_log: security_log::SecurityLog::read(values)?,

@@ -1,6 +1,8 @@
 //! What can be set: one table that the reader, `config print` and the documents share.
 
-use super::{accounts, chores, http, key_exchange, listener, log, security_log, server, storage, tokens};
+use super::{
+    accounts, chores, http, key_exchange, listener, log, mail, security_log, server, storage, tokens,
+};
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,7 @@ pub const SECTIONS: &[Section] = &[
     tokens::SECTION,
     accounts::SECTION,
     key_exchange::SECTION,
+    mail::SECTION,
     chores::SECTION,
     log::SECTION,
     security_log::SECTION,

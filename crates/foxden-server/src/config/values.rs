@@ -203,6 +203,20 @@ impl Values {
         Ok(lines.into_iter().map(Secret).collect())
     }
 
+    /// A password that somebody else chose, whatever it looks like; spaces and line ends around it are not part of it.
+    pub fn password(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
+        let text = match (self.get(key), self.get(&format!("{key}_file"))) {
+            (Some(value), _) => value.texts.concat(),
+            (None, Some(value)) => read_secret(Path::new(&value.texts.concat()))?,
+            (None, None) => return Ok(None),
+        };
+        let text = text.trim();
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err(self.wrong(key, "a password on one line is needed"));
+        }
+        Ok(Some(Secret(text.to_owned())))
+    }
+
     /// An error about what was set under this name.
     pub fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
         let origin = self

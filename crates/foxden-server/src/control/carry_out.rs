@@ -119,10 +119,17 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             standing,
             note,
             seconds,
+            mail: None,
         } => {
             let code = accounts.invite(standing.into(), &note, seconds).await?;
             invitation(url, &code, "makes one account, once".to_owned())
         }
+        Order::Invite {
+            standing,
+            note,
+            seconds,
+            mail: Some(address),
+        } => invite_by_mail(house, standing, &note, seconds, &address).await?,
         Order::InviteFirst => invite_first(accounts, url).await?,
         Order::ListInvitations => Answer::Invitations {
             invitations: accounts
@@ -169,6 +176,35 @@ async fn invite_first(accounts: &Accounts, url: &PublicUrl) -> anyhow::Result<An
     let code = code.context("there is an account already; invite others with: foxden invite")?;
     let about = "makes the first account, an administrator's, within an hour".to_owned();
     Ok(invitation(url, &code, about))
+}
+
+/// The link is told as well: mail may be slow, and it is the operator's to give.
+async fn invite_by_mail(
+    house: &House,
+    standing: Standing,
+    note: &str,
+    seconds: Option<u64>,
+    address: &str,
+) -> anyhow::Result<Answer> {
+    anyhow::ensure!(
+        house.config.mail.is_some(),
+        "this server has no mail server; set mail.host, or leave out --mail and pass the link on yourself"
+    );
+    let accounts = house
+        .accounts
+        .as_ref()
+        .context("this process keeps no accounts")?;
+    let note = if note.is_empty() { address } else { note };
+    let sent = accounts
+        .invite_by_mail(standing.into(), note, seconds, address)
+        .await;
+    let code = sent.map_err(|error| match error {
+        AccountError::Invalid { .. } => anyhow!("{address} is not an address"),
+        AccountError::Busy => anyhow!("too many letters wait already; foxden check says why"),
+        other => other.into(),
+    })?;
+    let about = format!("makes one account, once; a letter takes it to {address}");
+    Ok(invitation(&house.site.public_url, &code, about))
 }
 
 async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {

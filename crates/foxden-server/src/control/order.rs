@@ -63,6 +63,9 @@ pub enum Order {
         note: String,
         /// How long it holds; without it as long as invitations do.
         seconds: Option<u64>,
+        /// Where it is sent, if it is to be sent.
+        #[serde(default)]
+        mail: Option<String>,
     },
     /// Make the invitation for the first account.
     InviteFirst,

@@ -1,0 +1,175 @@
+//! A letter as a message: plain text and HTML that say the same.
+
+use std::time::{Duration, SystemTime};
+
+use askama::Template;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message};
+
+use super::wording::{Key, Wording};
+
+/// The longest line of the plain text, but for what cannot be broken.
+const COLUMNS: usize = 76;
+
+/// What a letter's HTML looks like, where it is repeated.
+const TEXT: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
+                    font-size: 16px; line-height: 1.6;";
+const SMALL: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
+                     font-size: 14px; line-height: 1.6;";
+
+/// Who writes, to whom.
+pub struct Heads<'a> {
+    /// Who writes.
+    pub from: &'a Mailbox,
+    /// Where answers go.
+    pub reply_to: Option<&'a Mailbox>,
+    /// Where the letter goes.
+    pub to: &'a str,
+    /// The host of the server that sends it.
+    pub host: &'a str,
+    /// How to reach whoever runs it.
+    pub contact: Option<&'a str>,
+    /// The part of the message's id before the `@`: the same whenever the same letter is sent.
+    pub id: String,
+    /// Now, in milliseconds.
+    pub now: i64,
+}
+
+/// Why a letter cannot be made into a message. No later try will do better.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritable {
+    /// Mail has no way to say that address.
+    #[error("mail cannot be sent to such an address")]
+    Address,
+    /// A template failed.
+    #[error("the letter could not be written")]
+    Template(#[from] askama::Error),
+    /// The parts make no message.
+    #[error("the letter could not be put together")]
+    Message(#[from] lettre::error::Error),
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct Plain<'a> {
+    heading: &'a str,
+    lead: &'a str,
+    key: &'a str,
+    paragraphs: Vec<String>,
+    footer: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    words: &'a Wording,
+    host: &'a str,
+    footer: &'a str,
+}
+
+/// Makes the message.
+pub fn compose(words: &Wording, heads: &Heads<'_>) -> Result<Message, Unwritable> {
+    let to = recipient(heads.to)?;
+    let mut message = Message::builder()
+        .from(heads.from.clone())
+        .to(Mailbox::new(None, to))
+        .subject(words.subject.as_str())
+        .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(heads.now).unwrap_or(0)))
+        .message_id(Some(format!(
+            "<{}@{}>",
+            heads.id,
+            ascii_domain(heads.from.email.domain())
+        )))
+        // Nobody's absence note shall answer it.
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ));
+    if let Some(reply_to) = heads.reply_to {
+        message = message.reply_to(reply_to.clone());
+    }
+    let (plain, html) = (plain(words, heads)?, html(words, heads)?);
+    Ok(message.multipart(MultiPart::alternative_plain_html(plain, html))?)
+}
+
+/// The address as mail says it: a host's name in letters of its own has a form that every mail server takes.
+fn recipient(address: &str) -> Result<Address, Unwritable> {
+    let (local, domain) = address.rsplit_once('@').ok_or(Unwritable::Address)?;
+    Address::new(local, ascii_domain(domain)).map_err(|_| Unwritable::Address)
+}
+
+fn ascii_domain(domain: &str) -> String {
+    idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
+}
+
+fn plain(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
+    let mut paragraphs = Vec::new();
+    let key = match &words.key {
+        Key::Digits { code, link } => {
+            paragraphs.push(format!("Or confirm it on this page:\n{link}"));
+            code.as_str()
+        }
+        Key::Link { link, code, .. } => {
+            if let Some(code) = code {
+                paragraphs.push(format!(
+                    "Or copy this code into the page that asks for it:\n{code}"
+                ));
+            }
+            link.as_str()
+        }
+        Key::Nothing => "",
+    };
+    paragraphs.extend(words.more.iter().map(|paragraph| wrapped(paragraph)));
+    paragraphs.push(wrapped(&words.otherwise));
+    let text = Plain {
+        heading: words.heading,
+        lead: &words.lead,
+        key,
+        paragraphs,
+        footer: wrapped(&footer(words, heads)),
+    };
+    text.render()
+}
+
+fn html(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
+    let html = Html {
+        words,
+        host: heads.host,
+        footer: &footer(words, heads),
+    };
+    html.render()
+}
+
+fn footer(words: &Wording, heads: &Heads<'_>) -> String {
+    let (host, to, why) = (heads.host, heads.to, words.why);
+    let mut footer = format!("The Foxden server at {host} sent this to {to} {why}.");
+    if let Some(contact) = heads.contact {
+        let contact = contact.strip_prefix("mailto:").unwrap_or(contact);
+        footer.push_str(" Its operator: ");
+        footer.push_str(contact);
+    }
+    footer
+}
+
+/// The text in lines; a word that is longer than a line has one to itself.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len() + text.len() / COLUMNS);
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! What letters look like on the wire.
+
+use foxden_accounts::{AccountId, Letter, Posted};
+
+use super::*;
+use crate::mail::wording::Sender;
+
+const NOW: i64 = 1_763_733_600_000;
+
+fn posted(address: &str, letter: Letter) -> Posted {
+    Posted {
+        id: 7,
+        account: Some(AccountId([0xab; 16])),
+        address: address.to_owned(),
+        letter,
+        posted_at: NOW,
+        expires: NOW + 30 * 60_000,
+        tries: 1,
+    }
+}
+
+fn words(address: &str, letter: Letter) -> Wording {
+    let sender = Sender {
+        origin: "https://sync.example.org",
+        host: "sync.example.org",
+    };
+    Wording::of(&posted(address, letter), &sender)
+}
+
+fn letters() -> Vec<Letter> {
+    let from = || "2001:db8:1111:2222:3333:4444:5555:6666".to_owned();
+    vec![
+        Letter::ConfirmAddress {
+            code: "048291".to_owned(),
+            link_code: "0123456789abcdef0123456789abcdef".to_owned(),
+        },
+        Letter::ResetCode {
+            code: "c0de".repeat(8),
+            token: "70ce".repeat(16),
+        },
+        Letter::PlainReset {
+            name: "ann@example.org".to_owned(),
+            code: "ABCD-EFGH-2345-6789".to_owned(),
+        },
+        Letter::Invitation {
+            code: "AbCdEfGhIjKlMnOpQrStUv".to_owned(),
+        },
+        Letter::PasswordChanged { from: from() },
+        Letter::PasswordReset { from: from() },
+        Letter::AddressChanged {
+            address: "bea@example.org".to_owned(),
+            from: from(),
+        },
+    ]
+}
+
+struct Names {
+    from: Mailbox,
+}
+
+impl Names {
+    fn new() -> Self {
+        Self {
+            from: "Foxden <foxden@example.org>".parse().unwrap(),
+        }
+    }
+
+    fn heads<'a>(&'a self, to: &'a str) -> Heads<'a> {
+        Heads {
+            from: &self.from,
+            reply_to: None,
+            to,
+            host: "sync.example.org",
+            contact: Some("mailto:operator@example.org"),
+            id: "1.7.server".to_owned(),
+            now: NOW,
+        }
+    }
+}
+
+fn message(to: &str, letter: Letter) -> String {
+    let names = Names::new();
+    let message = compose(&words(to, letter), &names.heads(to)).unwrap();
+    String::from_utf8(message.formatted()).unwrap()
+}
+
+#[test]
+fn plain_text_keeps_to_its_columns_and_says_who_and_why() {
+    let names = Names::new();
+    for letter in letters() {
+        let text = plain(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+        for line in text.lines() {
+            let cannot_break = line.starts_with("https://");
+            assert!(cannot_break || line.chars().count() <= COLUMNS, "{line}");
+            assert!(line == "-- " || line == line.trim_end(), "{line:?}");
+        }
+        assert!(
+            text.contains("sync.example.org sent this to ann@example.org"),
+            "{text}"
+        );
+        assert!(
+            text.contains("operator@example.org") && !text.contains("\n\n\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_third_line_of_a_plain_reset_is_its_link() {
+    let names = Names::new();
+    for (name, encoded) in [
+        (
+            "h556uyifil2npdqhtpip45uz4zkj2llp",
+            "h556uyifil2npdqhtpip45uz4zkj2llp",
+        ),
+        ("ann@example.org", "ann%40example.org"),
+        ("a&key=X\r\n<b>é", "a%26key%3DX%0D%0A%3Cb%3E%C3%A9"),
+    ] {
+        let letter = Letter::PlainReset {
+            name: name.to_owned(),
+            code: "ABCD-EFGH-2345-6789".to_owned(),
+        };
+        let text = plain(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+        let link = format!(
+            "https://sync.example.org/weave-password-reset?username={encoded}&key=ABCD-EFGH-2345-6789"
+        );
+        assert_eq!(text.lines().nth(2), Some(link.as_str()));
+    }
+}
+
+#[test]
+fn the_third_line_of_any_letter_is_what_it_brings() {
+    let names = Names::new();
+    let third = |letter: &Letter| {
+        let text = plain(
+            &words("ann@example.org", letter.clone()),
+            &names.heads("ann@example.org"),
+        )
+        .unwrap();
+        text.lines().nth(2).unwrap_or_default().to_owned()
+    };
+    let letters = letters();
+    assert_eq!(third(&letters[0]), "048291");
+    let (token, code) = ("70ce".repeat(16), "c0de".repeat(8));
+    assert_eq!(
+        third(&letters[1]),
+        format!("https://sync.example.org/reset_password#{token}.{code}.ann%40example.org")
+    );
+    assert_eq!(
+        third(&letters[3]),
+        "https://sync.example.org/invite#AbCdEfGhIjKlMnOpQrStUv"
+    );
+    assert_eq!(third(&letters[4]), "");
+    let page = format!(
+        "https://sync.example.org/confirm_address#{}.0123456789abcdef0123456789abcdef",
+        "ab".repeat(16)
+    );
+    let text = plain(
+        &words("ann@example.org", letters[0].clone()),
+        &names.heads("ann@example.org"),
+    );
+    assert!(text.unwrap().lines().any(|line| line == page));
+}
+
+#[test]
+fn html_says_the_same_and_asks_for_nothing_outside() {
+    let names = Names::new();
+    for letter in letters() {
+        let words = words("ann@example.org", letter);
+        let text = html(&words, &names.heads("ann@example.org")).unwrap();
+        for outside in ["<img", "<script", "url(", "@import", "<link", "src="] {
+            assert!(!text.contains(outside), "{outside}");
+        }
+        assert!(text.contains(words.heading) && text.contains("ann@example.org"));
+        match &words.key {
+            Key::Digits { code, .. } => assert!(text.contains(code.as_str())),
+            Key::Link { link, label, .. } => {
+                let link = link.replace('&', "&#38;");
+                assert!(text.contains(&link) && text.contains(label));
+            }
+            Key::Nothing => {}
+        }
+        assert!(text.lines().all(|line| line.len() < 998));
+    }
+}
+
+#[test]
+fn hostile_names_end_in_no_header_and_in_no_markup() {
+    let letter = Letter::AddressChanged {
+        address: "<script>@x".to_owned(),
+        from: "\"><img src=x>".to_owned(),
+    };
+    let names = Names::new();
+    let text = html(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+    assert!(!text.contains("<script") && !text.contains("<img"));
+
+    for bad in [
+        "ann@example.org\r\nBcc: all@example.org",
+        "ann\r\n@example.org",
+        "ann@exam\nple.org",
+        "ann@example.org, bea@example.org",
+        "ann@example.org> SIZE=1",
+        "<ann@example.org>",
+        "ann",
+        "@example.org",
+        "ann@",
+        "\0@example.org",
+    ] {
+        let letter = Letter::Invitation { code: "x".to_owned() };
+        let made = compose(&words(bad, letter), &names.heads(bad));
+        assert!(matches!(made, Err(Unwritable::Address)), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_message_has_the_heads_that_mail_wants_and_no_more() {
+    let text = message("ann@example.org", letters().remove(0));
+    let (heads, _) = text.split_once("\r\n\r\n").unwrap();
+    let mut names: Vec<&str> = heads
+        .lines()
+        .filter(|line| !line.starts_with([' ', '\t']))
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    names.sort_unstable();
+    let wanted = [
+        "Auto-Submitted",
+        "Content-Type",
+        "Date",
+        "From",
+        "MIME-Version",
+        "Message-ID",
+        "Subject",
+        "To",
+    ];
+    assert_eq!(names, wanted);
+    assert!(heads.contains("Message-ID: <1.7.server@example.org>"), "{heads}");
+    assert!(heads.contains("Auto-Submitted: auto-generated"));
+    assert!(heads.contains("Date: Fri, 21 Nov 2025 14:00:00 +0000"), "{heads}");
+}
+
+#[test]
+fn an_address_in_other_letters_is_said_as_mail_says_it() {
+    let names = Names::new();
+    let made = |to: &str| compose(&words(to, letters().remove(3)), &names.heads(to)).unwrap();
+    let envelope = made("ann@exämple.org").envelope().clone();
+    assert_eq!(envelope.to()[0].to_string(), "ann@xn--exmple-cua.org");
+    assert_eq!(
+        made("tést@example.org").envelope().to()[0].to_string(),
+        "tést@example.org"
+    );
+    assert_eq!(made("ann@home").envelope().to()[0].to_string(), "ann@home");
+}

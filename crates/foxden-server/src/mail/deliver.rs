@@ -1,0 +1,183 @@
+//! When letters are tried, and tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foxden_accounts::{AccountError, Accounts, Fate, Posted};
+use lettre::Message;
+
+use super::carrier::{Carrier, NotTaken};
+use super::compose::{Heads, Unwritable, compose};
+use super::wording::{Sender, Wording};
+use crate::config::mail::Mail;
+use crate::house::House;
+use crate::tasks::Tasks;
+
+/// The longest rest: another process may have written a letter.
+const LONGEST_REST: Duration = Duration::from_secs(15);
+/// How long nothing is tried after the mail server was away.
+const PAUSE: Duration = Duration::from_secs(15);
+/// How long a letter is put aside that a full register did not let go of.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Starts to send letters, where there is a mail server and this process keeps accounts.
+pub fn start(house: &Arc<House>, tasks: &Tasks) -> anyhow::Result<()> {
+    let (Some(mail), Some(accounts)) = (&house.config.mail, &house.accounts) else {
+        return Ok(());
+    };
+    let deliverer = Deliverer {
+        carrier: Carrier::new(mail, house.site.public_url.host())?,
+        mail: mail.clone(),
+        accounts: accounts.clone(),
+        house: Arc::clone(house),
+    };
+    tasks.spawn(deliverer.run(tasks.clone()));
+    Ok(())
+}
+
+struct Deliverer {
+    carrier: Carrier,
+    mail: Mail,
+    accounts: Accounts,
+    house: Arc<House>,
+}
+
+/// How one letter fared.
+enum Outcome {
+    Sent,
+    /// It waits for another try, or is gone.
+    Failed,
+    /// So will every other one.
+    Away,
+}
+
+impl Deliverer {
+    /// Sends what waits until the program stops; a letter under way is finished first.
+    async fn run(self, mut tasks: Tasks) {
+        loop {
+            let rest = match self.next().await {
+                Ok(Some(Outcome::Sent | Outcome::Failed)) => Duration::ZERO,
+                Ok(Some(Outcome::Away)) => PAUSE,
+                Ok(None) => match self.wait(&mut tasks).await {
+                    Some(()) => Duration::ZERO,
+                    None => return,
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox does not answer");
+                    BUSY
+                }
+            };
+            tokio::select! {
+                biased;
+                () = tasks.stopped() => return,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// Comes back when there may be something to send; `None` when the program stops.
+    async fn wait(&self, tasks: &mut Tasks) -> Option<()> {
+        let due = self.accounts.next_letter().await.ok().flatten();
+        let rest = due.map_or(LONGEST_REST, Duration::from_millis).min(LONGEST_REST);
+        tokio::select! {
+            () = tasks.stopped() => None,
+            () = self.accounts.mail_waiting() => Some(()),
+            () = tokio::time::sleep(rest) => Some(()),
+        }
+    }
+
+    /// Takes one letter and sends it.
+    async fn next(&self) -> Result<Option<Outcome>, AccountError> {
+        let Some(posted) = self.accounts.take_letter().await? else {
+            return Ok(None);
+        };
+        let message = match self.message(&posted) {
+            Ok(message) => message,
+            Err(error) => {
+                self.throw_away(&posted, &error).await?;
+                return Ok(Some(Outcome::Failed));
+            }
+        };
+        match self.carrier.carry(&message).await {
+            Ok(answer) => {
+                self.accounts.letter_sent(posted.id).await?;
+                let (letter, number) = (posted.letter.kind(), posted.id);
+                tracing::info!(letter, number, "a letter was sent: {answer}");
+                Ok(Some(Outcome::Sent))
+            }
+            Err(error @ NotTaken::Refused(_)) => {
+                self.throw_away(&posted, &error).await?;
+                Ok(Some(Outcome::Failed))
+            }
+            Err(error @ NotTaken::Later(_)) => {
+                self.put_off(&posted, &error).await?;
+                Ok(Some(Outcome::Failed))
+            }
+            Err(error @ NotTaken::Away { .. }) => {
+                self.put_off(&posted, &error).await?;
+                Ok(Some(Outcome::Away))
+            }
+        }
+    }
+
+    fn message(&self, posted: &Posted) -> Result<Message, Unwritable> {
+        let url = &self.house.site.public_url;
+        let sender = Sender {
+            origin: &url.origin(),
+            host: url.host(),
+        };
+        let words = Wording::of(posted, &sender);
+        let heads = Heads {
+            from: &self.mail.from,
+            reply_to: self.mail.reply_to.as_ref(),
+            to: &posted.address,
+            host: url.host(),
+            contact: self.house.config.accounts.contact.as_deref(),
+            id: format!("{}.{}.{}", posted.posted_at, posted.id, self.accounts.server_id()),
+            now: self.house.clock.millis(),
+        };
+        compose(&words, &heads)
+    }
+
+    async fn throw_away(
+        &self,
+        posted: &Posted,
+        error: &(dyn std::error::Error + Sync),
+    ) -> Result<(), AccountError> {
+        let (letter, number) = (posted.letter.kind(), posted.id);
+        tracing::warn!(letter, number, "a letter was thrown away: {}", Chain(error));
+        self.accounts.letter_sent(posted.id).await
+    }
+
+    async fn put_off(&self, posted: &Posted, error: &NotTaken) -> Result<(), AccountError> {
+        let (letter, number) = (posted.letter.kind(), posted.id);
+        let cause = Chain(error);
+        match self.accounts.letter_failed(posted).await? {
+            Fate::TriedAgain(pause) => {
+                let seconds = pause / 1000;
+                tracing::warn!(
+                    letter,
+                    number,
+                    "a letter waits {seconds} s for its next try: {cause}"
+                );
+            }
+            Fate::GivenUp => tracing::warn!(letter, number, "a letter was given up: {cause}"),
+        }
+        Ok(())
+    }
+}
+
+/// An error and what lies beneath it, in one line.
+struct Chain<'a>(&'a (dyn std::error::Error + Sync));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut below = self.0.source();
+        while let Some(error) = below {
+            write!(f, ": {error}")?;
+            below = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! What each kind of letter says. Only the words stand here; [`super::compose`] gives them their form.
+
+use std::fmt::Write as _;
+
+use foxden_accounts::{Letter, Posted};
+
+use super::Minute;
+
+/// The words of one letter.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wording {
+    /// What it is about.
+    pub subject: String,
+    /// The same in its first line.
+    pub heading: &'static str,
+    /// What to do, in one short line.
+    pub lead: String,
+    /// What to do it with.
+    pub key: Key,
+    /// More about it.
+    pub more: Vec<String>,
+    /// What to do if it was somebody else.
+    pub otherwise: String,
+    /// Why it was sent.
+    pub why: &'static str,
+}
+
+/// What a letter brings.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// A few digits to type, and an address that does the same.
+    Digits {
+        /// The digits.
+        code: String,
+        /// The address.
+        link: String,
+    },
+    /// An address to open.
+    Link {
+        /// The address.
+        link: String,
+        /// What its button says.
+        label: &'static str,
+        /// A code that does the same, to be copied.
+        code: Option<String>,
+    },
+    /// Nothing: it only tells.
+    Nothing,
+}
+
+/// What every letter may speak of.
+pub struct Sender<'a> {
+    /// The public address without its path, where the pages are.
+    pub origin: &'a str,
+    /// The host of the same.
+    pub host: &'a str,
+}
+
+const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and nobody can use this \
+                       letter without reading your mail.";
+
+impl Wording {
+    /// The words of a letter that was taken out of the outbox.
+    pub fn of(posted: &Posted, from: &Sender<'_>) -> Self {
+        let host = from.host;
+        match &posted.letter {
+            Letter::ConfirmAddress { code, link_code } => confirm(posted, code, link_code, from),
+            Letter::ResetCode { code, token } => reset(posted, code, token, from),
+            Letter::PlainReset { name, code } => plain_reset(posted, name, code, from),
+            Letter::Invitation { code } => invitation(posted, code, from),
+            Letter::PasswordChanged { from: network } => Self::notice(
+                format!("Your password at {host} was changed"),
+                "Your password was changed",
+                posted,
+                network,
+                "Your other devices ask for the new one. Nothing is lost, and nothing is uploaded again."
+                    .to_owned(),
+                from,
+            ),
+            Letter::PasswordReset { from: network } => Self::notice(
+                format!("Your password at {host} was set anew"),
+                "Your password was set anew",
+                posted,
+                network,
+                "All devices were signed out. Sign in again on those you use; they upload what they have."
+                    .to_owned(),
+                from,
+            ),
+            Letter::AddressChanged {
+                address,
+                from: network,
+            } => Self::notice(
+                format!("Your account at {host} has another address"),
+                "Your account has another address",
+                posted,
+                network,
+                format!("It is {address} now. Sign in with that one; letters go there from now on."),
+                from,
+            ),
+        }
+    }
+
+    /// A letter that only shows that letters arrive.
+    pub fn trial(host: &str) -> Self {
+        Self {
+            subject: format!("A letter from {host}, to try the way"),
+            heading: "Mail from this server arrives",
+            lead: "Nothing needs to be done.".to_owned(),
+            key: Key::Nothing,
+            more: vec!["Whoever runs the server sent this with: foxden check --mail".to_owned()],
+            otherwise:
+                "If you do not know that server, somebody mistyped an address. Nothing else is sent to you."
+                    .to_owned(),
+            why: "because its operator asked for it",
+        }
+    }
+
+    fn notice(
+        subject: String,
+        heading: &'static str,
+        posted: &Posted,
+        network: &str,
+        what: String,
+        from: &Sender<'_>,
+    ) -> Self {
+        let origin = from.origin;
+        Self {
+            subject,
+            heading,
+            lead: format!("At {}, from {network}.", Minute(posted.posted_at)),
+            key: Key::Nothing,
+            more: vec![what],
+            otherwise: format!(
+                "If it was not you, somebody else has your password or reads your mail. Set a new one at once at \
+                 {origin}/reset_password and tell the operator of this server."
+            ),
+            why: "because you have an account there",
+        }
+    }
+}
+
+fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> Wording {
+    let (origin, host) = (from.origin, from.host);
+    let account = posted
+        .account
+        .map(|account| account.to_string())
+        .unwrap_or_default();
+    Wording {
+        subject: format!("Your code for {host}"),
+        heading: "Confirm your address",
+        lead: format!(
+            "Type this code where you signed up, before {}:",
+            Minute(posted.expires)
+        ),
+        key: Key::Digits {
+            code: code.to_owned(),
+            link: format!("{origin}/confirm_address#{account}.{link_code}"),
+        },
+        more: Vec::new(),
+        otherwise:
+            "If you did not sign up there, somebody mistyped an address. Do nothing: without the code nobody \
+                    can use that account."
+                .to_owned(),
+        why: "because somebody signed up there with this address",
+    }
+}
+
+fn reset(posted: &Posted, code: &str, token: &str, from: &Sender<'_>) -> Wording {
+    let (origin, host) = (from.origin, from.host);
+    let address = Encoded(&posted.address);
+    Wording {
+        subject: format!("A new password for {host}"),
+        heading: "Choose a new password",
+        lead: format!("Open this page before {}:", Minute(posted.expires)),
+        key: Key::Link {
+            link: format!("{origin}/reset_password#{token}.{code}.{address}"),
+            label: "Choose a new password",
+            code: Some(code.to_owned()),
+        },
+        more: vec![
+            "What is stored on the server cannot be opened with the new password. Browsers that still have your \
+             bookmarks and passwords upload them again."
+                .to_owned(),
+        ],
+        otherwise: UNASKED.to_owned(),
+        why: "because somebody asked for it there",
+    }
+}
+
+fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> Wording {
+    let (origin, host) = (from.origin, from.host);
+    let name = Encoded(name);
+    Wording {
+        subject: format!("A new password for {host}"),
+        heading: "Choose a new password",
+        lead: format!("Open this page before {}:", Minute(posted.expires)),
+        key: Key::Link {
+            link: format!("{origin}/weave-password-reset?username={name}&key={code}"),
+            label: "Choose a new password",
+            code: None,
+        },
+        more: vec![
+            "The page says what becomes of the data that are stored there. The link works once.".to_owned(),
+        ],
+        otherwise: UNASKED.to_owned(),
+        why: "because somebody asked for it there",
+    }
+}
+
+fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> Wording {
+    let (origin, host) = (from.origin, from.host);
+    Wording {
+        subject: format!("You are invited to {host}"),
+        heading: "You are invited",
+        lead: format!(
+            "Open this page to make your account, before {}:",
+            Minute(posted.expires)
+        ),
+        key: Key::Link {
+            link: format!("{origin}/invite#{code}"),
+            label: "Make an account",
+            code: None,
+        },
+        more: vec![format!(
+            "{host} keeps bookmarks, passwords, history and tabs in step between your browsers. Firefox encrypts them \
+             with your password before they leave it. The link works once."
+        )],
+        otherwise: "If you do not know who invites you, do nothing.".to_owned(),
+        why: "because its operator invited this address",
+    }
+}
+
+/// A text as it stands in a part of an address.
+struct Encoded<'a>(&'a str);
+
+impl std::fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for byte in self.0.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                f.write_char(char::from(byte))?;
+            } else {
+                write!(f, "%{byte:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
