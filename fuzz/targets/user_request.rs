@@ -46,7 +46,7 @@ thread_local! {
 
 fuzz_target!(|bytes: &[u8]| {
     WORLD.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|world| world.uses > 2000) {
+        if slot.as_ref().is_none_or(|world| world.uses > 500) {
             *slot = Some(World::new());
         }
         let world = slot.as_mut().expect("made above");

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::HOST;
-use foxden_accounts::security::Witness;
-use foxden_accounts::{Cost, Letter, MIGRATIONS, Nodes, Options, Parts, SignUp};
+use foxden_accounts::security::{Door, Witness};
+use foxden_accounts::{Cost, Letter, MIGRATIONS, Nodes, Options, Parts, SignUp, Visitor};
 use foxden_model::{ManualClock, SeededChance};
 use foxden_sql::Database;
 use tower::ServiceExt;
@@ -67,18 +67,25 @@ impl Lab {
         lab
     }
 
-    async fn send(&self, method: &str, path: &str, body: &str) -> StatusCode {
+    async fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> StatusCode {
+        self.answer(Self::request(method, path, body)).await
+    }
+
+    fn request(method: &str, path: &str, body: impl Into<Body>) -> Request {
         let peer = Peer {
             address: Ipv4Addr::LOCALHOST.into(),
             is_direct: false,
         };
-        let request = Request::builder()
+        Request::builder()
             .method(method)
             .uri(path)
             .extension(peer)
             .header(HOST, "sync.example.org")
-            .body(Body::from(body.to_owned()))
-            .unwrap();
+            .body(body.into())
+            .unwrap()
+    }
+
+    async fn answer(&self, request: Request) -> StatusCode {
         let response = router(self.state.clone()).oneshot(request).await;
         response.unwrap().status()
     }
@@ -135,4 +142,46 @@ async fn an_answer_that_no_person_gave_is_told() {
     for word in ["CaptchaFailed", "UserApi", "bea", "127.0.0.1", "not answered"] {
         assert!(event.contains(word), "{event}");
     }
+}
+
+/// Clients mean both encodings: U13.21 and U13.22 have the same for credentials.
+#[tokio::test]
+async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
+    let lab = Lab::new().await;
+    let body = |password: &[u8]| {
+        let before = br#"{"email":"bea@example.org","password":""#;
+        [before.as_slice(), password, br#""}"#].concat()
+    };
+    let status = lab.send("PUT", "/user/1.0/bea", body(&[0xe9; 8])).await;
+    assert_eq!(status, StatusCode::OK);
+    let visitor = Visitor {
+        address: Ipv4Addr::LOCALHOST.into(),
+        is_private: false,
+        user_agent: String::new(),
+        door: Door::Basic,
+    };
+    let accounts = &lab.state.accounts;
+    accounts.prove_plain("bea", "éééééééé", &visitor).await.unwrap();
+
+    lab.send("GET", "/user/1.0/bea/password_reset", "").await;
+    let letters = lab.take_letters().await;
+    let Some((_, Letter::PlainReset { code, .. })) = letters.last() else {
+        panic!("a letter with a code");
+    };
+    let mut request = Lab::request("POST", "/user/1.0/bea/password", vec![0xe8; 8]);
+    let headers = request.headers_mut();
+    headers.insert("x-weave-password-reset", code.parse().unwrap());
+    assert_eq!(lab.answer(request).await, StatusCode::OK);
+    accounts.prove_plain("bea", "èèèèèèèè", &visitor).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_who_take_a_name_at_once_one_gets_it() {
+    let lab = Lab::new().await;
+    let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
+    let take = || lab.send("PUT", "/user/1.0/bea", bea);
+    let (one, other) = tokio::join!(take(), take());
+    let mut statuses = [one.as_u16(), other.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400]);
 }
