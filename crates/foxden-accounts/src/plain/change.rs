@@ -9,7 +9,8 @@ use crate::account::insert_with_names;
 use crate::address::{Address, normal};
 use crate::limits::{Counted, Network};
 use crate::outbox::{Envelope, Letter};
-use crate::register::account::{AccountRow, Verifier};
+use crate::register::account::Verifier;
+use crate::register::code::{self, CodeKind};
 use crate::register::{account, invitation};
 use crate::secret::xor;
 use crate::security::{Event, What};
@@ -118,7 +119,7 @@ impl Accounts {
         let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
 
         let tx = self.0.database.begin().await?;
-        let row = unchanged(&tx, &proven).await?;
+        let mut row = unchanged(&tx, &proven).await?;
         for name in address.names() {
             match account::by_name(&tx, &name).await? {
                 Some(owner) if owner.uid == row.uid => {}
@@ -142,6 +143,13 @@ impl Accounts {
         };
         self.post(&tx, Envelope::to(row.uid, &row.address), &letter)
             .await?;
+        if !row.address_verified {
+            // Whoever reads the letters to the old address must not confirm the new one.
+            code::delete(&tx, row.uid, CodeKind::Address).await?;
+            code::delete(&tx, row.uid, CodeKind::Link).await?;
+            address.as_str().clone_into(&mut row.address);
+            self.make_codes(&tx, &row).await?;
+        }
         let _changed = self.credentials_change(&tx, row.uid).await?;
         tx.commit().await?;
         let changed = Event::by(visitor, What::AddressChanged);
@@ -201,12 +209,6 @@ impl Accounts {
             self.0.limits.spend(Counted::Creation(network), self.millis())?;
         }
         Ok(address)
-    }
-
-    /// Whether a new key would make something unreadable that is stored.
-    pub(super) async fn loses_modern_data(&self, row: &AccountRow) -> Result<bool, AccountError> {
-        let email = self.store_name(row.uid);
-        Ok(crate::register::store::exists(&self.0.database, self.0.settings.service, &email).await?)
     }
 }
 

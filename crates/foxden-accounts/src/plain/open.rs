@@ -8,7 +8,7 @@ use foxden_sql::{Fetch, Tx};
 use super::{LegacyStore, NodeOf};
 use crate::address::normal;
 use crate::limits::{Counted, Network};
-use crate::memo::{Key, Known, Remembered, Wrong};
+use crate::memo::{Key, Known, Moment, Remembered, Wrong};
 use crate::nodes::{choose, insert_store};
 use crate::register::store::{self, StoreRow};
 use crate::register::{account, change, node};
@@ -41,11 +41,10 @@ impl Accounts {
         password: &str,
         visitor: &Visitor,
     ) -> Result<Arc<LegacyStore>, AccountError> {
-        let known = self.known(name, password, visitor).await?;
+        let (known, since) = self.known(name, password, visitor).await?;
         if let Some(store) = &known.store {
             return Ok(Arc::clone(store));
         }
-        let since = self.0.memo.moment();
         let store = self.legacy_store(known.account).await?;
         let known = Arc::new(Known {
             account: known.account,
@@ -65,7 +64,8 @@ impl Accounts {
         password: &str,
         visitor: &Visitor,
     ) -> Result<AccountId, AccountError> {
-        Ok(self.known(name, password, visitor).await?.account)
+        let (known, _) = self.known(name, password, visitor).await?;
+        Ok(known.account)
     }
 
     /// Whether somebody is called that; who is switched off counts.
@@ -140,19 +140,24 @@ impl Accounts {
         Changed(self)
     }
 
-    /// Whose name and password these are, out of memory where that is possible. Those who bring the same at once wait
-    /// for the first.
-    async fn known(&self, name: &str, password: &str, visitor: &Visitor) -> Result<Arc<Known>, AccountError> {
+    /// Whose name and password these are, out of memory where that is possible, and since when nothing may have been
+    /// forgotten for that to hold. Those who bring the same at once wait for the first.
+    async fn known(
+        &self,
+        name: &str,
+        password: &str,
+        visitor: &Visitor,
+    ) -> Result<(Arc<Known>, Moment), AccountError> {
         let key = self.memo_key(name, password);
-        if let Some(remembered) = self.remembered(&key).await? {
-            return remembered.into_outcome(name);
+        if let (Some(remembered), since) = self.remembered(&key).await? {
+            return Ok((remembered.into_outcome(name)?, since));
         }
         let flight = self.0.memo.board(key)?;
         let _turn = flight.turn().await;
-        if let Some(remembered) = self.remembered(&key).await? {
-            return remembered.into_outcome(name);
+        let (remembered, since) = self.remembered(&key).await?;
+        if let Some(remembered) = remembered {
+            return Ok((remembered.into_outcome(name)?, since));
         }
-        let since = self.0.memo.moment();
         let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor, false).await?;
         self.harden(&proven, &stretched.auth_pw).await?;
         let known = Arc::new(Known {
@@ -161,12 +166,14 @@ impl Accounts {
         });
         let good = Remembered::Good(Arc::clone(&known));
         self.0.memo.remember(key, since, good, self.millis());
-        Ok(known)
+        Ok((known, since))
     }
 
-    async fn remembered(&self, key: &Key) -> Result<Option<Remembered>, AccountError> {
+    /// What is remembered, once the register's changes are known; and the moment before it was recalled.
+    async fn remembered(&self, key: &Key) -> Result<(Option<Remembered>, Moment), AccountError> {
         self.read_changes().await?;
-        Ok(self.0.memo.recall(key, self.millis()))
+        let since = self.0.memo.moment();
+        Ok((self.0.memo.recall(key, self.millis()), since))
     }
 
     /// Reads what changed in the register, unless that was done a moment ago.

@@ -7,7 +7,7 @@ use crate::limits::{Counted, Network};
 use crate::outbox::{Envelope, Letter};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
-use crate::register::{account, code as codes};
+use crate::register::{account, code as codes, store};
 use crate::security::{Event, What};
 use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Visitor, WrapKb};
@@ -113,6 +113,13 @@ impl Accounts {
         let reset = Event::by(visitor, What::PasswordReset);
         self.tell(&reset.about(&row.address).of(row.uid));
         Ok(())
+    }
+
+    /// Whether a new key would make something unreadable: a browser of today asked for its store with the present one.
+    async fn loses_modern_data(&self, row: &AccountRow) -> Result<bool, AccountError> {
+        let email = self.store_name(row.uid);
+        let service = self.0.settings.service;
+        Ok(store::was_keyed(&self.0.database, service, &email, row.keys_changed_at).await?)
     }
 
     async fn named_plain(&self, name: &str) -> Result<AccountRow, AccountError> {

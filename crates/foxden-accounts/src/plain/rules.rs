@@ -171,4 +171,26 @@ mod tests {
             assert_eq!(name(bad), None, "{bad}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever is sent, a name is one that a path can carry, and rules answer.
+        #[test]
+        fn any_text_is_judged(text in "\\PC{0,80}", name in "[a-zA-Z2-7._-]{0,40}") {
+            if let Some(name) = name_of(&text) {
+                proptest::prop_assert!(is_name(&name), "{name}");
+            }
+            if is_address(&text) {
+                let hashed = name_of(&text.replace('%', "%25")).unwrap();
+                proptest::prop_assert!(is_hashed_name(&hashed) && belongs(&hashed, &text));
+            }
+            proptest::prop_assert!(!belongs(&name, &text) || is_hashed_name(&name));
+            proptest::prop_assert!(is_weak(&name, &name));
+        }
+
+        #[test]
+        fn an_address_has_a_hashed_name(address in "[a-z.é+]{1,12}@[a-zé-]{1,12}\\.[a-z]{2,5}") {
+            let hashed = name_of(&address).unwrap();
+            proptest::prop_assert!(is_hashed_name(&hashed) && belongs(&hashed, &address));
+        }
+    }
 }

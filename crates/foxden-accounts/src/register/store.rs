@@ -195,13 +195,19 @@ pub(crate) async fn replace_on(tx: &Tx, nodeid: i64, at: i64) -> Result<u64, Sql
     tx.execute(statement, values![at, nodeid]).await
 }
 
-/// Whether that name has, or ever had, a store of the service.
-pub(crate) async fn exists(from: &impl Fetch, service: i64, email: &str) -> Result<bool, SqlError> {
-    let statement = "SELECT 1 FROM users WHERE service = ? AND email = ? LIMIT 1";
-    Ok(from
-        .fetch_optional(statement, values![service, email])
-        .await?
-        .is_some())
+/// Whether that name has a store of the service for a key of then or later, or for one of which nobody said when.
+pub(crate) async fn was_keyed(
+    from: &impl Fetch,
+    service: i64,
+    email: &str,
+    since: i64,
+) -> Result<bool, SqlError> {
+    let statement = "SELECT 1 FROM users WHERE service = ? AND email = ?
+        AND (keys_changed_at IS NULL OR keys_changed_at >= ?) LIMIT 1";
+    let row = from
+        .fetch_optional(statement, values![service, email, since])
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Stores of removed accounts that are still written down.

@@ -205,6 +205,41 @@ async fn a_name_that_nobody_had_is_not_remembered_against_its_owner() {
     lab.open("new@example.com", PASSWORD).await.unwrap();
 }
 
+/// However requests and changes of the password interleave, an old password is worth nothing once the change is
+/// answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_password_is_never_remembered_past_its_change() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut old = PASSWORD.to_owned();
+    for number in 0..20 {
+        let new = format!("another password {number}");
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let (accounts, old) = (lab.accounts.clone(), old.clone());
+            asking.spawn(async move {
+                for _ in 0..5 {
+                    // Right before the change, wrong after it.
+                    drop(accounts.open_store(ANN, &old, &old_client()).await);
+                }
+            });
+        }
+        let change = lab
+            .accounts
+            .change_password_plain(ANN, &old, &new, &old_client())
+            .await;
+        change.unwrap();
+        assert!(lab.open(ANN, &old).await.is_err(), "{number}");
+        asking.join_all().await;
+        assert!(lab.accounts.recall(ANN, &old).is_none());
+        assert!(lab.open(ANN, &old).await.is_err(), "{number}");
+        lab.open(ANN, &new).await.unwrap();
+        // Wrong ones are counted, and the window closes.
+        lab.clock.advance_millis(16 * MINUTE);
+        old = new;
+    }
+}
+
 /// Two processes, one register: what one changes the other notices within a second.
 #[tokio::test]
 async fn another_process_notices_a_change_within_a_second() {

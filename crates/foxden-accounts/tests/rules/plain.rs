@@ -64,7 +64,12 @@ async fn an_account_made_by_an_old_client_serves_both_worlds() {
     assert_ne!(firefox.store, store.user, "the two have stores of their own");
     assert_eq!(lab.firefox(NEW, PASSWORD).await, firefox);
     let shown = lab.accounts.show_account(NEW).await.unwrap().unwrap();
-    assert_eq!(shown.stores, [firefox.store, store.user]);
+    let stores: Vec<_> = shown
+        .stores
+        .iter()
+        .map(|store| (store.user, store.is_legacy))
+        .collect();
+    assert_eq!(stores, [(firefox.store, false), (store.user, true)]);
 }
 
 #[tokio::test]
@@ -323,6 +328,26 @@ async fn an_address_that_is_none_or_somebody_elses_is_refused() {
         .change_address(ANN, "wrong", "x@example.com", &old_client())
         .await;
     assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+}
+
+/// Codes that went to the old address confirm nothing any more.
+#[tokio::test]
+async fn a_new_address_of_somebody_unconfirmed_gets_codes_of_its_own() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let visitor = stranger("192.0.2.1");
+    lab.accounts
+        .create_plain(new_plain("tarek", ANN), &visitor)
+        .await
+        .unwrap();
+    let before = lab.accounts.waiting_codes("tarek").await.unwrap().remove(0);
+    lab.accounts
+        .change_address("tarek", PASSWORD, NEW, &visitor)
+        .await
+        .unwrap();
+    let after = lab.accounts.waiting_codes("tarek").await.unwrap().remove(0);
+    assert_ne!(after.code, before.code);
+    let shown = lab.accounts.show_account("tarek").await.unwrap().unwrap();
+    assert!(!shown.address_verified);
 }
 
 /// Each address leaves names behind, so there is an end to it.

@@ -134,6 +134,27 @@ async fn modern_data_is_given_up_only_with_consent() {
     lab.reset_plain(ANN, &code, Consent::Given).await.unwrap();
     let after = lab.firefox(ANN, NEW).await;
     assert!(after.kb != before.kb && after.kid > before.kid && after.store != before.store);
+    let code = lab.plain_code(ANN).await;
+    assert!(
+        lab.accounts
+            .check_plain_reset(ANN, &code, &old_client())
+            .await
+            .unwrap(),
+        "Firefox stored something with the new key"
+    );
+}
+
+/// What an earlier reset made unreadable cannot be lost once more.
+#[tokio::test]
+async fn nobody_is_asked_twice_about_the_same_loss() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.firefox(ANN, PASSWORD).await;
+    let code = lab.plain_code(ANN).await;
+    lab.clock.advance_millis(1000);
+    lab.reset_plain(ANN, &code, Consent::Given).await.unwrap();
+    let code = lab.plain_code(ANN).await;
+    lab.reset_plain(ANN, &code, Consent::NotAsked).await.unwrap();
 }
 
 /// U13.35: dropping a code works with and without one; a password change drops it, too.
