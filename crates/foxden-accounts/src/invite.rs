@@ -108,12 +108,6 @@ impl Accounts {
         Ok(Some(code))
     }
 
-    /// Whether an invitation's code would be taken.
-    pub async fn is_invited(&self, code: &str) -> Result<bool, AccountError> {
-        let found = invitation::open(&self.0.database, &code_hash(code), self.millis()).await?;
-        Ok(found.is_some())
-    }
-
     /// All invitations, newest first.
     pub async fn invitations(&self) -> Result<Vec<Invitation>, AccountError> {
         Ok(invitation::all(&self.0.database).await?)

@@ -9,8 +9,9 @@ use foxden_accounts::{
     Kind, Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session,
     SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
 };
-use foxden_model::{ManualClock, SeededChance, UserId};
-use foxden_sql::{Database, Fetch, Value};
+use foxden_model::{Clock, ManualClock, SeededChance, UserId};
+use foxden_sql::{Database, Fetch, Value, values};
+use ring::digest;
 
 pub(crate) const ANN: &str = "ann@example.org";
 pub(crate) const BEA: &str = "bea@example.org";
@@ -174,6 +175,15 @@ impl Lab {
     pub(crate) async fn due(&self) -> Vec<UserId> {
         let due = self.accounts.stores_to_empty(10).await.unwrap();
         due.into_iter().map(|store| store.user).collect()
+    }
+
+    /// Whether an invitation's code would be taken.
+    pub(crate) async fn is_invited(&self, code: &str) -> bool {
+        let hash = digest::digest(&digest::SHA256, code.as_bytes());
+        let hash = data_encoding::HEXLOWER.encode(hash.as_ref());
+        let statement =
+            "SELECT COUNT(*) FROM invitation WHERE code_hash = ? AND used_at IS NULL AND expires > ?";
+        self.number(statement, values![hash, self.clock.millis()]).await == 1
     }
 
     pub(crate) async fn count(&self, statement: &'static str) -> i64 {
