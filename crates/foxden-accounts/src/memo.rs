@@ -4,7 +4,7 @@
 //! key of that dies with the process. Whoever changes credentials writes it down in the register; every process reads
 //! what is new there before it answers from memory, at most once a second, and forgets the accounts concerned.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -23,6 +23,8 @@ const BAD_MILLIS: i64 = 15 * 60_000;
 /// Entries of a generation.
 const GOOD: usize = 16_384;
 const BAD: usize = 4096;
+/// Changes whose account is kept in mind.
+const LATELY: usize = 1024;
 /// Log-ins that may wait for others.
 const WAITING: usize = 2048;
 
@@ -63,7 +65,7 @@ pub(crate) struct Position {
     marks: u64,
 }
 
-/// The moment at which a proof began. What follows from it is remembered only if nothing was forgotten since.
+/// The moment at which a proof began. What follows from it is remembered only if it was not to be forgotten since.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(u64);
 
@@ -86,6 +88,10 @@ struct State {
     marks: u64,
     /// Counts how often something was forgotten.
     epoch: u64,
+    /// Whose was forgotten lately, and when by that count.
+    lately: VecDeque<(u64, AccountId)>,
+    /// Of what was forgotten up to this count, nobody knows any more whose it was.
+    floor: u64,
 }
 
 /// Entries that are forgotten by age and number: those of this generation and those of the one before.
@@ -121,6 +127,8 @@ impl Default for Memo {
                 read_at: None,
                 marks: 0,
                 epoch: 0,
+                lately: VecDeque::new(),
+                floor: 0,
             }),
             reading: tokio::sync::Mutex::new(()),
             flights: Flights {
@@ -213,7 +221,7 @@ impl Memo {
     /// Remembers what came of a proof that began then.
     pub(crate) fn remember(&self, key: Key, since: Moment, outcome: Remembered, now: i64) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.epoch != since.0 {
+        if state.is_outdated(&outcome, since) {
             return;
         }
         match outcome {
@@ -243,8 +251,20 @@ impl State {
             .is_some_and(|read_at| (0..FRESH_MILLIS).contains(&(now - read_at)))
     }
 
+    /// Whether that would have been forgotten, had it been remembered at once.
+    fn is_outdated(&self, outcome: &Remembered, since: Moment) -> bool {
+        let account = outcome.account();
+        let mut missed = self.lately.iter().rev().take_while(|(epoch, _)| *epoch > since.0);
+        since.0 < self.floor || missed.any(|(_, changed)| account.is_none_or(|account| account == *changed))
+    }
+
     fn forget(&mut self, accounts: &HashSet<AccountId>) {
         self.epoch += 1;
+        self.lately
+            .extend(accounts.iter().map(|account| (self.epoch, *account)));
+        while self.lately.len() > LATELY {
+            self.floor = self.lately.pop_front().map_or(self.floor, |(epoch, _)| epoch);
+        }
         self.good.retain(|known| !accounts.contains(&known.account));
         // A change may have given somebody the name that nobody had.
         self.bad.retain(|wrong| {
@@ -256,8 +276,19 @@ impl State {
 
     fn forget_all(&mut self) {
         self.epoch += 1;
+        self.floor = self.epoch;
+        self.lately.clear();
         self.good.retain(|_| false);
         self.bad.retain(|_| false);
+    }
+}
+
+impl Remembered {
+    fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Good(known) => Some(known.account),
+            Self::Bad(wrong) => wrong.account(),
+        }
     }
 }
 

@@ -84,14 +84,44 @@ fn a_gap_forgets_everything() {
     }
 }
 
-/// The proof began before the change and ended after it was read: what it proved may be the old password.
+/// The proof began before the change and ended after it was read: what it proved may be the old password. Other
+/// people's changes do not matter, but for a name that nobody had.
 #[test]
 fn what_was_proven_before_a_change_is_not_remembered_after_it() {
     let memo = fresh();
     let since = memo.moment();
     memo.take_in(memo.position(), 11, &[(11, account(1))], NOW);
+    let outcomes = [
+        ("ann", good(1)),
+        ("wrong", Remembered::Bad(Wrong::Password(account(1)))),
+        ("nobody", Remembered::Bad(Wrong::Name)),
+        ("bea", good(2)),
+    ];
+    for (name, outcome) in outcomes {
+        memo.remember(key(&memo, name, "password"), since, outcome, NOW);
+    }
+    let kept = ["ann", "wrong", "nobody", "bea"].map(|name| has(&memo, name, NOW));
+    assert_eq!(kept, [false, false, false, true]);
+    put(&memo, "ann", good(1));
+    assert!(has(&memo, "ann", NOW));
+}
+
+/// Nor is anything remembered of which it is not known any more whether it should have been forgotten.
+#[test]
+fn what_was_proven_long_before_is_not_remembered() {
+    let memo = fresh();
+    let since = memo.moment();
+    for number in 0..=i64::try_from(LATELY).unwrap() {
+        memo.take_in(memo.position(), 11 + number, &[(11 + number, account(9))], NOW);
+    }
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW));
+    let since = memo.moment();
+    memo.take_in(memo.position(), 5000, &[(5000, account(9))], NOW);
+    memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
+    assert!(!has(&memo, "ann", NOW), "a gap hides whose it was");
+    put(&memo, "ann", good(1));
+    assert!(has(&memo, "ann", NOW));
 }
 
 /// This process changed something while the register was being asked: the answer may not have it.
