@@ -110,8 +110,7 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<PlainProven, AccountError> {
         let key = self.memo_key(name, password);
-        self.read_changes().await?;
-        let is_known = match self.0.memo.recall(&key, self.millis()) {
+        let is_known = match self.remembered(&key).await?.0 {
             Some(Remembered::Bad(wrong)) => return Err(wrong.refusal(name)),
             Some(Remembered::Good(_)) => true,
             None => false,
@@ -169,9 +168,18 @@ impl Accounts {
         Ok((known, since))
     }
 
-    /// What is remembered, once the register's changes are known; and the moment before it was recalled.
+    /// What is remembered, and the moment before it was recalled. A refusal rests on the register as it is now: what was
+    /// wrong a moment ago may be the name or the password that another process has given somebody since, and a client that
+    /// is refused asks its person.
     async fn remembered(&self, key: &Key) -> Result<(Option<Remembered>, Moment), AccountError> {
         self.read_changes().await?;
+        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.millis()));
+        if !matches!(remembered, Some(Remembered::Bad(_))) {
+            return Ok((remembered, since));
+        }
+        let reading = self.0.memo.reading.lock().await;
+        while self.read_some_changes().await? {}
+        drop(reading);
         let since = self.0.memo.moment();
         Ok((self.0.memo.recall(key, self.millis()), since))
     }
@@ -183,23 +191,28 @@ impl Accounts {
             return Ok(());
         }
         let _reading = memo.reading.lock().await;
-        while !memo.is_fresh(self.millis()) {
-            // Taken before the question, so that what changes meanwhile counts as unread.
-            let (position, now) = (memo.position(), self.millis());
-            let Some(seq) = position.seq else {
-                let last = change::last(&self.0.database).await?;
-                memo.take_in(position, last, &[], now);
-                continue;
-            };
-            let changes = change::after(&self.0.database, seq).await?;
-            let last = changes.last().map_or(seq, |(last, _)| *last);
-            memo.take_in(position, last, &changes, now);
-            if changes.len() < change::PAGE {
-                break;
-            }
+        while !memo.is_fresh(self.millis()) && self.read_some_changes().await? {}
+        Ok(())
+    }
+
+    /// Reads a page of changes. Whether there may be more.
+    async fn read_some_changes(&self) -> Result<bool, AccountError> {
+        let memo = &self.0.memo;
+        // Taken before the question, so that what changes meanwhile counts as unread.
+        let (position, now) = (memo.position(), self.millis());
+        let Some(seq) = position.seq else {
+            let last = change::last(&self.0.database).await?;
+            memo.take_in(position, last, &[], now);
+            return Ok(false);
+        };
+        let changes = change::after(&self.0.database, seq).await?;
+        let last = changes.last().map_or(seq, |(last, _)| *last);
+        memo.take_in(position, last, &changes, now);
+        let is_whole = changes.len() < change::PAGE;
+        if !is_whole {
             memo.mark_changed();
         }
-        Ok(())
+        Ok(!is_whole)
     }
 
     /// Checks a plain password: limits, then the account, then the password. What is wrong is remembered.

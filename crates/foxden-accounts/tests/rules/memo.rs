@@ -284,6 +284,24 @@ async fn another_process_notices_a_change_within_a_second() {
     ));
 }
 
+/// U13.19: what was refused a moment ago in one process and made in another is let in at once.
+#[tokio::test]
+async fn another_process_lets_in_at_once_whom_it_refused_before() {
+    let folder = Folder::new();
+    let clock = Arc::new(ManualClock::at_millis(START));
+    let one = folder.process(&clock, Nodes::Own(NODE.to_owned())).await;
+    let other = folder.process(&clock, Nodes::AsTheyAre).await;
+    assert!(other.open(ANN_HASHED, PASSWORD).await.is_err());
+    one.create(ANN).await;
+    other.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert!(other.open(ANN_HASHED, "newpasswordhere").await.is_err());
+    one.accounts
+        .change_password_plain(ANN, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+    other.open(ANN_HASHED, "newpasswordhere").await.unwrap();
+}
+
 /// Who missed a change, since it was cleared up meanwhile, forgets everything.
 #[tokio::test]
 async fn a_gap_among_the_changes_forgets_everything() {
