@@ -140,6 +140,20 @@ impl Device {
         all.flat_map(of).collect()
     }
 
+    /// Fails the test unless another device has the very same.
+    #[track_caller]
+    pub fn is_alike(&self, other: &Self) {
+        let (ours, theirs) = (self.everything(), other.everything());
+        let differs = |key: &&(&str, String)| ours.get(*key) != theirs.get(*key);
+        let different: Vec<_> = ours.keys().chain(theirs.keys()).filter(differs).take(5).collect();
+        assert!(
+            different.is_empty(),
+            "{} here, {} there; not the same: {different:?}",
+            ours.len(),
+            theirs.len()
+        );
+    }
+
     /// Lets time pass on it.
     pub fn pass(&mut self, seconds: u64) {
         self.clock += seconds;

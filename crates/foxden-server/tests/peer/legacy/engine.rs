@@ -100,7 +100,8 @@ impl Engine {
     }
 
     /// The person adds or changes something.
-    pub fn put(&mut self, id: &str, item: Value) {
+    pub fn put(&mut self, id: &str, mut item: Value) {
+        item["id"] = id.into();
         self.items.insert(id.to_owned(), item);
         self.changed.insert(id.to_owned());
     }
@@ -247,11 +248,8 @@ impl Engine {
     }
 
     fn seal(&self, id: &str, keys: &KeyPair) -> Value {
-        let mut clear = match self.items.get(id) {
-            Some(item) => item.clone(),
-            None => json!({ "deleted": true }),
-        };
-        clear["id"] = id.into();
+        let gone = || json!({ "id": id, "deleted": true });
+        let clear = self.items.get(id).cloned().unwrap_or_else(gone);
         let payload = envelope::seal(keys, &clear.to_string()).to_string();
         let mut record = json!({ "id": id, "payload": payload });
         if self.kind.has_order {

@@ -42,13 +42,13 @@ pub enum Poll {
 }
 
 impl End {
-    /// An end whose channel is below this path of the server.
-    pub fn new(server: &Server, root: &str) -> Self {
+    /// An end of a channel below this path of the server; without a name it takes one later.
+    pub fn new(server: &Server, root: &str, channel: &str) -> Self {
         Self {
             server: server.clone(),
             root: root.to_owned(),
             id: hex(&random_bytes(128)),
-            channel: String::new(),
+            channel: channel.to_owned(),
             my_tag: None,
             their_tag: None,
         }
@@ -149,7 +149,7 @@ pub struct Sender {
 impl Receiver {
     /// Takes a channel, writes the first message.
     pub fn begin(server: &Server, root: &str) -> Self {
-        let mut end = End::new(server, root);
+        let mut end = End::new(server, root, "");
         end.open();
         let letters = random_bytes(SECRET).into_iter();
         let secret = letters
@@ -216,9 +216,8 @@ impl Receiver {
 impl Sender {
     /// Reads the receiver's first message, answers with its own.
     pub fn begin(server: &Server, root: &str, pin: &str) -> Self {
-        let mut end = End::new(server, root);
         let (secret, channel) = pin.split_at(SECRET);
-        channel.clone_into(&mut end.channel);
+        let mut end = End::new(server, root, channel);
         let (party, first) = Party::begin("sender");
         let theirs = end.read("receiver1");
         end.write("sender1", &first);
