@@ -103,6 +103,9 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
     for (surface, method, path, status) in [
         (Surface::Sync, "GET", "/1.5/42/info/collections", 401),
         (Surface::Sync, "GET", "/storage/1.5/42/info/collections", 401),
+        (Surface::Sync, "GET", "/1.1/ann/info/collections", 401),
+        (Surface::Sync, "GET", "/1/ann/info/collections", 401),
+        (Surface::Sync, "GET", "/1.0/ann/info/collections", 401),
         (Surface::Token, "GET", "/1.0/sync/1.5", 401),
         (Surface::Token, "GET", "/token/1.0/sync/1.5", 401),
         (Surface::User, "GET", "/jpake", 200),
@@ -118,6 +121,26 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
         assert_eq!(lot.ask(&[surface], method, path, "*/*").await.0, status, "{path}");
         let others: Vec<Surface> = ALL.into_iter().filter(|other| *other != surface).collect();
         assert_eq!(lot.ask(&others, method, path, "*/*").await.0, 404, "{path}");
+    }
+}
+
+/// Below `/1.0/` two segments are the tokenserver's, but for a whole store.
+#[tokio::test]
+async fn old_storage_and_the_tokenserver_share_a_prefix() {
+    let lot = Lot::open("prefix", "http://127.0.0.1:5000").await;
+    for (method, path, status, kind) in [
+        ("DELETE", "/1.0/ann/storage", 401, ""),
+        ("GET", "/1.0/ann/info/collections", 401, ""),
+        ("GET", "/1.0/sync/1.5", 401, "application/json"),
+        ("GET", "/1.0/sync/1.1", 404, "application/json"),
+    ] {
+        let answer = lot.ask(&ALL, method, path, "*/*").await;
+        assert_eq!(answer.0, status, "{method} {path}");
+        assert!(
+            kind.is_empty() || answer.1 == kind,
+            "{method} {path}: {}",
+            answer.1
+        );
     }
 }
 
@@ -146,6 +169,8 @@ async fn only_what_clients_sync_with_lives_below_the_public_path() {
         ("/1.5/42/info/collections", 401),
         ("/sync/1.0/sync/1.5", 401),
         ("/1.0/sync/1.5", 401),
+        ("/sync/1.1/ann/info/collections", 401),
+        ("/1.1/ann/info/collections", 401),
         ("/sync/jpake", 200),
         ("/sync/user/1.0/ann", 200),
         ("/user/1.0/ann", 200),

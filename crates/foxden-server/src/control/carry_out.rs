@@ -148,7 +148,10 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
 
 async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow::Result<Answer> {
     let moved = accounts.move_user(name, to).await;
-    let moved = moved.map_err(|error| named(error, name))?;
+    let moved = moved.map_err(|error| match to {
+        Some(url) if matches!(error, AccountError::UnknownNode) => nodes::named(error, url),
+        _ => named(error, name),
+    })?;
     Ok(done(match moved {
         0 => format!("{name} has no store that could be moved"),
         _ => format!("{name} has an empty store elsewhere now; browsers fill it when they sync next"),

@@ -36,7 +36,8 @@ pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answ
     Ok(Answer::Done { text })
 }
 
-fn named(error: AccountError, url: &str) -> anyhow::Error {
+/// An error about a node, in words for whoever gave its address.
+pub fn named(error: AccountError, url: &str) -> anyhow::Error {
     match error {
         AccountError::UnknownNode => {
             anyhow!("there is no node {url}; foxden node list tells which there are")

@@ -56,6 +56,7 @@ pub struct Program {
 }
 
 /// How to start it.
+#[derive(Clone)]
 pub struct Start<'a> {
     folder: &'a Folder,
     name: &'static str,
@@ -258,6 +259,14 @@ impl Store {
             server: Server::at(url),
             base: format!("/1.5/{user}"),
             signer: token::mint(SECRET, user, url),
+        }
+    }
+
+    /// The same with a token that was made for another node.
+    pub fn between(url: &str, node: &str, user: u64) -> Self {
+        Self {
+            signer: token::mint(SECRET, user, node),
+            ..Self::at(url, user)
         }
     }
 

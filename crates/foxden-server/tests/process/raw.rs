@@ -9,10 +9,18 @@ use foxden_model::{Clock, SystemClock};
 use crate::peer::hawk::{Credentials, Signed};
 use crate::peer::{hex, random_bytes};
 
-/// A signed client that opens one connection and stays on it.
+/// How a client shows who it is.
+pub enum Proof {
+    /// It signs each request.
+    Signature(Credentials),
+    /// It sends this header, which holds a name and a password.
+    Basic(String),
+}
+
+/// A client that opens one connection and stays on it.
 pub struct Client {
     address: String,
-    signer: Credentials,
+    proof: Proof,
     stream: Option<BufReader<TcpStream>>,
 }
 
@@ -27,31 +35,21 @@ pub struct Reply {
 
 impl Client {
     /// A client of the server at this address and port.
-    pub fn new(address: &str, signer: Credentials) -> Self {
+    pub fn new(address: &str, proof: Proof) -> Self {
         Self {
             address: address.to_owned(),
-            signer,
+            proof,
             stream: None,
         }
     }
 
     /// Sends a request and waits for the answer.
     pub fn send(&mut self, method: &str, target: &str, body: &str) -> io::Result<Reply> {
-        let (host, port) = self.address.rsplit_once(':').unwrap();
-        let signed = Signed {
-            method,
-            target,
-            host,
-            port: port.parse().unwrap(),
-            payload: None,
-            ts: SystemClock.seconds(),
-            nonce: &hex(&random_bytes(6)),
-        };
         let head = format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
             self.address,
-            signed.header(&self.signer),
+            self.authorization(method, target),
             body.len()
         );
         if self.stream.is_none() {
@@ -64,6 +62,24 @@ impl Client {
             self.stream = None;
         }
         Ok(reply)
+    }
+
+    fn authorization(&self, method: &str, target: &str) -> String {
+        let signer = match &self.proof {
+            Proof::Signature(signer) => signer,
+            Proof::Basic(header) => return header.clone(),
+        };
+        let (host, port) = self.address.rsplit_once(':').unwrap();
+        let request = Signed {
+            method,
+            target,
+            host,
+            port: port.parse().unwrap(),
+            payload: None,
+            ts: SystemClock.seconds(),
+            nonce: &hex(&random_bytes(6)),
+        };
+        request.header(signer)
     }
 }
 

@@ -1,0 +1,185 @@
+//! Several storage nodes: users are spread over them, and each serves its own alone.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::{Cluster, server};
+use crate::peer::browser::Session;
+use crate::peer::legacy::account::{self, Place, basic};
+use crate::peer::legacy::name;
+use crate::peer::wire::{Call, Reply, Server};
+use crate::program::{Folder, Program};
+
+const PASSWORD: &str = "ann's password";
+
+/// One person's request to a node.
+fn ask(url: &str, name: &str, password: &str, method: &str, target: &str) -> Reply {
+    let call = Call::new(method, format!("/1.1/{name}{target}"));
+    let call = call.header("Authorization", basic(name, password));
+    Server::at(url).send(&match method {
+        "PUT" => call.body("text/plain", r#"{"payload":"x"}"#),
+        _ => call,
+    })
+}
+
+/// The node that `node/weave` names, without the slash at its end.
+fn node_of(registration: &Program, name: &str) -> String {
+    match account::place(&server(registration), name) {
+        Place::At(url) => url.strip_suffix('/').unwrap().to_owned(),
+        other => panic!("{name} has no node: {other:?}"),
+    }
+}
+
+/// Those who begin with an old client, and those who begin with Firefox, come to lie on both nodes alike.
+#[test]
+fn users_are_spread_and_each_node_serves_its_own_alone() {
+    let folder = Folder::new();
+    let cluster = Cluster::new(&folder, 2);
+    let (registration, nodes) = cluster.serve();
+    let mut old = Vec::new();
+    for number in 0..4 {
+        let address = format!("user{number}@example.org");
+        let name = account::register(&server(&registration), &address, PASSWORD);
+        let node = node_of(&registration, &name);
+        let other = cluster.urls.iter().find(|url| **url != node).unwrap();
+        ask(&node, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+        ask(&node, &name, PASSWORD, "GET", "/storage/tabs/a").expect(200);
+        ask(other, &name, PASSWORD, "GET", "/storage/tabs/a").expect(401);
+        ask(other, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(401);
+        old.push(node);
+    }
+    let counted = |nodes: &[String]| {
+        let on = |url: &String| nodes.iter().filter(|node| *node == url).count();
+        cluster.urls.iter().map(on).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(&old), [2, 2]);
+
+    let mut new = Vec::new();
+    for name in ["ann@example.org", "bea@example.org"] {
+        let session = Session::sign_up(&server(&registration), name, PASSWORD);
+        let store = session.connect("first").store();
+        store.put("tabs", "a", "x").expect(200);
+        let endpoint = store.token["api_endpoint"].as_str().unwrap();
+        let at = cluster
+            .urls
+            .iter()
+            .find(|url| endpoint.starts_with(*url))
+            .unwrap();
+        let other = nodes.iter().find(|node| node.url() != at).unwrap();
+        // A token for the node that is theirs, brought to the other one.
+        let foreign = crate::program::Store::between(other.url(), at, store.uid());
+        foreign.send("GET", "/info/collections", None).expect(401);
+        new.push(at.clone());
+    }
+    assert_eq!(counted(&new), [1, 1]);
+    for node in &nodes {
+        let log = node.log();
+        assert!(
+            log.contains(": the store is at node ") && log.contains(": the token is for node "),
+            "{log}"
+        );
+    }
+    let listed = cluster.registration.run(&["node", "list"]);
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(
+        text.matches("1 user, 2 of Sync 1.1  takes users").count(),
+        2,
+        "{text}"
+    );
+}
+
+/// Both stores of a user go to another node, where they begin empty; the node they were on lets nobody in any more.
+#[test]
+fn a_user_is_moved_with_both_stores() {
+    let folder = Folder::new();
+    let cluster = Cluster::new(&folder, 2);
+    let (registration, _nodes) = cluster.serve();
+    let address = "ann@example.org";
+    let browser = Session::sign_up(&server(&registration), address, PASSWORD).connect("first");
+    browser.store().put("tabs", "a", "x").expect(200);
+    let name = name::of_account(address);
+    let before = node_of(&registration, &name);
+    ask(&before, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+
+    let after = cluster.urls.iter().find(|url| **url != before).unwrap();
+    let moved = cluster
+        .registration
+        .run(&["user", "move", address, "--to", after]);
+    assert!(
+        moved.status.success(),
+        "{}",
+        String::from_utf8_lossy(&moved.stderr)
+    );
+    assert_eq!(node_of(&registration, &name), *after);
+    within_two_seconds(|| ask(&before, &name, PASSWORD, "GET", "/storage/tabs/a").status == 401);
+    ask(after, &name, PASSWORD, "GET", "/storage/tabs/a").expect(404);
+    ask(after, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+    let store = browser.store();
+    assert!(
+        store.token["api_endpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with(after.as_str())
+    );
+    store.put("tabs", "b", "y").expect(200);
+
+    let shown = cluster.registration.run(&["user", "show", address]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(text.matches(after.as_str()).count(), 2, "{text}");
+    let nobody = cluster
+        .registration
+        .run(&["user", "move", address, "--to", "http://nowhere"]);
+    let text = String::from_utf8(nobody.stderr).unwrap();
+    assert!(
+        !nobody.status.success() && text.contains("there is no node http://nowhere"),
+        "{text}"
+    );
+}
+
+/// A node that is drained keeps its users and gets no new one; one that is struck off loses them to others.
+#[test]
+fn a_node_is_drained_and_struck_off() {
+    let folder = Folder::new();
+    let cluster = Cluster::new(&folder, 2);
+    let (registration, _nodes) = cluster.serve();
+    let [first, second] = [0, 1].map(|at| cluster.urls[at].clone());
+    let register = |address: &str| {
+        let name = account::register(&server(&registration), address, PASSWORD);
+        (node_of(&registration, &name), name)
+    };
+    let command = |arguments: &[&str]| {
+        let output = cluster.registration.run(arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let homes = [register("ann@example.org"), register("bea@example.org")];
+    let (_, there) = homes.iter().find(|(node, _)| *node == second).unwrap();
+    command(&["node", "drain", &second]);
+    for number in 0..2 {
+        assert_eq!(register(&format!("drained{number}@example.org")).0, first);
+    }
+    assert_eq!(node_of(&registration, there), second);
+    ask(&second, there, PASSWORD, "GET", "/info/collections").expect(200);
+    command(&["node", "resume", &second]);
+    assert_eq!(register("cai@example.org").0, second);
+    command(&["node", "down", &second]);
+    assert_eq!(register("dan@example.org").0, first);
+
+    command(&["node", "remove", &second, "--yes"]);
+    within_two_seconds(|| ask(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
+    assert_eq!(node_of(&registration, there), first);
+    ask(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
+}
+
+/// Waits for what other processes learn of within a second, and fails after two.
+pub fn within_two_seconds(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "it is not so after two seconds"
+        );
+    }
+}
