@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+mod cluster;
 #[path = "../peer/mod.rs"]
 mod peer;
 mod program;
@@ -13,8 +14,10 @@ mod raw;
 mod token;
 
 mod crash;
+mod legacy;
 mod load;
 mod manners;
+mod nodes;
 mod operator;
 mod ready_made;
 mod security;
