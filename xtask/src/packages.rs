@@ -17,6 +17,11 @@ pub const FIREFOX: Program = Program {
     name: "firefox-esr",
     package: "firefox-esr",
 };
+/// The mail server that letters are sent through.
+pub const MAIL_SERVER: Program = Program {
+    name: "aiosmtpd",
+    package: "python3-aiosmtpd",
+};
 /// The compiler that libFuzzer is built with.
 pub const CPP: Program = Program {
     name: "c++",

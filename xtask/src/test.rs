@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
-use crate::packages::{CPP, FIREFOX};
+use crate::packages::{CPP, FIREFOX, MAIL_SERVER};
 use crate::{fuzz, tidy};
 use tally::Tally;
 
@@ -26,11 +26,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
             "all that needs nothing but this checkout",
             &mut tests(&["--workspace"], &[]),
         )?;
-        let long = tests(
-            &["--package", "foxden-server", "--test", "process"],
-            &["--ignored"],
-        );
-        stage(&mut tally, "repeated kills", &mut { long })?;
+        whole_program(&mut tally)?;
         fuzz_briefly(&mut tally)?;
         firefox(&mut tally)?;
     } else {
@@ -42,6 +38,18 @@ pub fn run(filters: &[&str]) -> Result<bool> {
     }
     tally.print();
     Ok(tally.is_good())
+}
+
+/// Kills the program many times over, and lets it send mail.
+fn whole_program(tally: &mut Tally) -> Result<()> {
+    let mut to_tests = vec!["--ignored"];
+    if let Err(what_to_do) = MAIL_SERVER.ensure()? {
+        tally.check(&format!("a real mail server: {what_to_do}"), false);
+        to_tests.extend(["--skip", "mail::"]);
+    }
+    let program = ["--package", "foxden-server", "--test", "process"];
+    let name = "repeated kills, and letters through a real mail server";
+    stage(tally, name, &mut tests(&program, &to_tests))
 }
 
 /// Gives every parser a few seconds.

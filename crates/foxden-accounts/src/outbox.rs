@@ -18,7 +18,7 @@ const ALL: u32 = 10_000;
 /// How long a letter is kept from others while somebody sends it: longer than sending may take.
 const TAKEN_MILLIS: i64 = 5 * 60_000;
 /// The first pause after a failure; each further one is twice as long.
-const FIRST_PAUSE: i64 = 30_000;
+const FIRST_PAUSE: i64 = 10_000;
 /// The longest pause.
 const LONGEST_PAUSE: i64 = 60 * 60_000;
 /// How long one tries to send what no code limits.

@@ -236,7 +236,10 @@ async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
         assert_eq!(take(&lab.accounts).await, None);
         lab.clock.advance_millis(*pauses.last().unwrap());
     }
-    assert_eq!(pauses[..4], [MINUTE / 2, MINUTE, 2 * MINUTE, 4 * MINUTE]);
+    assert_eq!(
+        pauses[..4],
+        [MINUTE / 6, MINUTE / 3, 2 * MINUTE / 3, 4 * MINUTE / 3]
+    );
     assert_eq!(pauses.last(), Some(&(60 * MINUTE)));
     let days = pauses.iter().sum::<i64>() / (24 * 60 * MINUTE);
     assert_eq!(days, 1, "given up before the second day is over");

@@ -16,7 +16,7 @@ use crate::tasks::Tasks;
 /// The longest rest: another process may have written a letter.
 const LONGEST_REST: Duration = Duration::from_secs(15);
 /// How long nothing is tried after the mail server was away.
-const PAUSE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(10);
 /// How long a letter is put aside that a full register did not let go of.
 const BUSY: Duration = Duration::from_secs(5);
 

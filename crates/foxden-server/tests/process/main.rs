@@ -16,6 +16,7 @@ mod token;
 mod crash;
 mod legacy;
 mod load;
+mod mail;
 mod manners;
 mod nodes;
 mod operator;

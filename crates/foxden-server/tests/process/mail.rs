@@ -1,0 +1,418 @@
+//! Letters on their way through a real mail server, and the codes in them put to use.
+
+mod post;
+
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::peer::browser::{Session, signer};
+use crate::peer::legacy::account;
+use crate::peer::onepw::Stretched;
+use crate::peer::wire::{Call, Reply, Server};
+use crate::program::{Folder, Program, Start};
+use post::{Certificates, Post, at_port};
+
+const ANN: &str = "ann@example.org";
+const BEA: &str = "bea@example.org";
+const PASSWORD: &str = "a password";
+
+/// Signs up from outside, which needs a code.
+fn sign_up(server: &Server, address: &str) -> Reply {
+    let auth_pw = Stretched::v1(address, PASSWORD).auth_pw_hex();
+    let body = json!({ "email": address, "authPW": auth_pw });
+    let call = Call::post("/v1/account/create", &body).header("X-Forwarded-For", "192.0.2.1");
+    server.send(&call).expect(200)
+}
+
+fn is_verified(server: &Server, created: &Reply) -> bool {
+    let by = signer(&created.text_of("sessionToken"), "sessionToken");
+    let status = server.send(&Call::get("/v1/recovery_email/status").signed(&by));
+    status.expect(200).json()["verified"] == true
+}
+
+/// Waits until the log has a line with all of these.
+fn logged(program: &Program, parts: &[&str]) -> String {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(60) {
+        let log = program.log();
+        if let Some(line) = log
+            .lines()
+            .find(|line| parts.iter().all(|part| line.contains(part)))
+        {
+            return line.to_owned();
+        }
+        std::thread::yield_now();
+    }
+    panic!("never logged: {parts:?}");
+}
+
+fn said(output: &Output) -> String {
+    let (text, complaint) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(text),
+        String::from_utf8_lossy(complaint)
+    )
+}
+
+/// Whoever signs up from outside confirms the address with the digits of the letter, or with its link.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn the_code_that_was_mailed_confirms_the_address() {
+    let (folder, mut post) = (Folder::new(), Post::plain());
+    let program = post.used_by(Start::on(&folder)).serve();
+    let server = Server::at(program.url());
+    let created = sign_up(&server, ANN);
+    assert!(!is_verified(&server, &created));
+    let letter = post.letter();
+    let code = letter.key().to_owned();
+    assert!(
+        code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+        "{code}"
+    );
+    assert!(letter.html().contains(&code) && letter.head("To") == ANN);
+    assert_eq!(letter.head("Auto-Submitted"), "auto-generated");
+    assert_eq!(letter.told("sender"), "foxden@example.org");
+    let by = signer(&created.text_of("sessionToken"), "sessionToken");
+    // Asked for again while it is valid, it is the same one.
+    let again = Call::post("/v1/session/resend_code", &json!({})).signed(&by);
+    server.send(&again).expect(200);
+    assert_eq!(post.letter().key(), code);
+    let verify = Call::post("/v1/session/verify_code", &json!({ "code": code })).signed(&by);
+    server.send(&verify).expect(200);
+    assert!(is_verified(&server, &created));
+
+    let created = sign_up(&server, BEA);
+    let letter = post.letter();
+    let link = letter.link("/confirm_address#");
+    assert!(link.starts_with(program.url()), "{link}");
+    let (uid, link_code) = link.split_once('#').unwrap().1.split_once('.').unwrap();
+    let body = json!({ "uid": uid, "code": link_code });
+    server
+        .send(&Call::post("/v1/recovery_email/verify_code", &body))
+        .expect(200);
+    assert!(is_verified(&server, &created));
+    let log = program.log();
+    for secret in [&code, link_code, uid, ANN, BEA] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
+}
+
+/// The letter's link is a reset of its own; a password that changed is told.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
+    let (folder, mut post) = (Folder::new(), Post::plain());
+    let program = post.used_by(Start::on(&folder)).serve();
+    let server = Server::at(program.url());
+    let ann = Session::sign_up(&server, ANN, PASSWORD);
+    ann.change_password(PASSWORD, "another password");
+    let notice = post.letter();
+    assert_eq!(notice.head("Subject"), "Your password at 127.0.0.1 was changed");
+    assert!(
+        notice.lines()[1].contains("from 127.0.0.1"),
+        "{:?}",
+        notice.lines()
+    );
+
+    let asked = Call::post("/v1/password/forgot/send_code", &json!({ "email": ANN }));
+    server.send(&asked).expect(200);
+    let letter = post.letter();
+    let fragment = letter.key().split_once("/reset_password#").unwrap().1;
+    let [token, code, address]: [&str; 3] = fragment.splitn(3, '.').collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(address, "ann%40example.org");
+    assert!(letter.lines().contains(&code));
+    let by = signer(token, "passwordForgotToken");
+    let verify = Call::post("/v1/password/forgot/verify_code", &json!({ "code": code })).signed(&by);
+    let verified = server.send(&verify).expect(200);
+    let by = signer(&verified.text_of("accountResetToken"), "accountResetToken");
+    let auth_pw = Stretched::v1(ANN, "a third password").auth_pw_hex();
+    let reset = Call::post("/v1/account/reset", &json!({ "authPW": auth_pw })).signed(&by);
+    server.send(&reset).expect(200);
+    assert_eq!(
+        post.letter().head("Subject"),
+        "Your password at 127.0.0.1 was set anew"
+    );
+    Session::sign_in(&server, ANN, "a third password");
+    assert!(!program.log().contains(code) && !program.log().contains(token));
+}
+
+/// U13.33, U13.34: a reset for old browsers is mailed, the same code whenever it is asked for; the link opens its page.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_plain_reset_is_mailed_twice_with_one_code_that_works_once() {
+    let (folder, mut post) = (Folder::new(), Post::plain());
+    let program = post.used_by(Start::on(&folder)).serve();
+    let server = Server::at(program.url());
+    let name = account::register(&server, ANN, PASSWORD);
+    let asked = Call::get(format!("/user/1.0/{name}/password_reset"));
+    let links: [String; 2] = std::array::from_fn(|_| {
+        assert_eq!(server.send(&asked).expect(200).text(), "success");
+        post.letter().key().to_owned()
+    });
+    assert_eq!(links[0], links[1]);
+    let target = links[0].strip_prefix(program.url()).unwrap();
+    let (_, query) = target.split_once("/weave-password-reset?").unwrap();
+    let (user, code) = query.split_once("&key=").unwrap();
+    assert_eq!((user, code.len()), (format!("username={name}").as_str(), 19));
+    server.send(&Call::get(target)).expect(200);
+
+    let reset = Call::new("POST", format!("/user/1.0/{name}/password"))
+        .header("X-Weave-Password-Reset", code)
+        .body("text/plain", "another password");
+    server.send(&reset).expect(200);
+    assert_eq!(
+        post.letter().head("Subject"),
+        "Your password at 127.0.0.1 was set anew"
+    );
+    assert!(server.send(&reset).status >= 400);
+    assert!(account::change_password(&server, &name, "another password", "a third password").status == 200);
+    assert_eq!(
+        post.letter().head("Subject"),
+        "Your password at 127.0.0.1 was changed"
+    );
+    let changed = account::change_address(&server, &name, "a third password", BEA);
+    changed.expect(200);
+    let notice = post.letter();
+    assert_eq!((notice.head("To"), notice.told("to")), (ANN, &json!([ANN])));
+    assert!(notice.html().contains(BEA));
+    assert!(post.is_silent() && !program.log().contains(code));
+}
+
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn an_invitation_is_mailed_and_makes_an_account() {
+    let (folder, mut post) = (Folder::new(), Post::plain());
+    let start = post.used_by(Start::on(&folder));
+    let program = start.serve();
+    let told = said(&start.run(&["invite", "--mail", BEA]));
+    let letter = post.letter();
+    assert!(told.contains(letter.key()) && told.contains(BEA), "{told}");
+    assert_eq!(letter.head("To"), BEA);
+    let code = letter.link("/invite#").split_once('#').unwrap().1.to_owned();
+    let server = Server::at(program.url());
+    Session::sign_up_invited(&server, BEA, PASSWORD, &code);
+    for bad in ["bea", "bea@example.org\r\nBcc: all@example.org"] {
+        assert!(said(&start.run(&["invite", "--mail", bad])).contains("is not an address"));
+    }
+    assert!(post.is_silent() && !program.log().contains(&code));
+    program.stop();
+    let without = Start::on(&folder);
+    assert!(said(&without.run(&["invite", "--mail", BEA])).contains("mail.host"));
+}
+
+/// `foxden check` goes the whole way: encryption by a private authority, sign-in, a letter.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
+    let folder = Folder::new();
+    let certificates = Certificates::make(&folder);
+    for tls in ["starttls", "tls"] {
+        let mut post = Post::start(&json!({
+            "tls": tls, "cert": certificates.cert, "key": certificates.key, "login": ["foxden", "short"],
+        }));
+        let start = || {
+            let start = post.used_by(Start::on(&folder));
+            start
+                .set("FOXDEN__MAIL__TLS", tls)
+                .set("FOXDEN__MAIL__USERNAME", "foxden")
+        };
+        let stranger = start().set("FOXDEN__MAIL__PASSWORD", "short");
+        let refused = said(&stranger.run(&["check"]));
+        assert!(
+            refused.contains("BAD") && refused.contains("ertificate"),
+            "{refused}"
+        );
+        let trusting = || start().set("FOXDEN__MAIL__CA_FILE", certificates.ca.display().to_string());
+        let wrong = trusting().set("FOXDEN__MAIL__PASSWORD", "wrong");
+        let (wrong, right) = (wrong, trusting().set("FOXDEN__MAIL__PASSWORD", "short"));
+
+        let refused = said(&wrong.run(&["check"]));
+        assert!(
+            refused.contains("no sign-in at localhost") && refused.contains("535"),
+            "{refused}"
+        );
+        assert_eq!(
+            post.hear(),
+            json!({ "tried": "PLAIN", "tls": true, "right": false })
+        );
+        let output = right.run(&["check", "--mail", ANN]);
+        assert!(output.status.success(), "{}", said(&output));
+        for _ in ["the way", "the letter"] {
+            assert_eq!(post.hear()["right"], true);
+        }
+        let letter = post.letter();
+        assert_eq!((letter.told("tls"), letter.head("To")), (&json!(true), ANN));
+        assert_eq!(letter.told("hello"), "[127.0.0.1]");
+    }
+}
+
+/// STARTTLS that is asked for is not left out, whatever the mail server offers.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_mail_server_without_encryption_gets_nothing_where_encryption_is_wanted() {
+    let (folder, post) = (Folder::new(), Post::plain());
+    let start = post
+        .used_by(Start::on(&folder))
+        .set("FOXDEN__MAIL__TLS", "starttls");
+    let refused = said(&start.run(&["check", "--mail", ANN]));
+    assert!(refused.contains("no encryption with localhost"), "{refused}");
+    assert!(post.is_silent());
+}
+
+/// Nobody waits for a mail server that is away, and no letter is lost with it, nor with this server's end.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
+    let folder = Folder::new();
+    let place = Start::free_port();
+    let start = at_port(Start::on(&folder), place);
+    let program = start.serve();
+    let created = sign_up(&Server::at(program.url()), ANN);
+    let line = logged(&program, &["a letter waits 10 s", "no connection to localhost"]);
+    assert!(line.contains("confirm_address"), "{line}");
+    program.kill();
+
+    let mut post = Post::start(&json!({ "port": place }));
+    let program = start.serve();
+    let code = post.letter().key().to_owned();
+    let by = signer(&created.text_of("sessionToken"), "sessionToken");
+    let verify = Call::post("/v1/session/verify_code", &json!({ "code": code })).signed(&by);
+    Server::at(program.url()).send(&verify).expect(200);
+    program.stop();
+    assert!(post.is_silent());
+}
+
+/// A wrong password for the mail server is told in the log, and tried again: the operator may mend it over there.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_sign_in_that_fails_is_logged_and_tried_again() {
+    let folder = Folder::new();
+    let certificates = Certificates::make(&folder);
+    let mut post = Post::start(&json!({
+        "tls": "starttls", "cert": certificates.cert, "key": certificates.key, "login": ["foxden", "right"],
+    }));
+    let start = post
+        .used_by(Start::on(&folder))
+        .set("FOXDEN__MAIL__TLS", "starttls");
+    let start = start.set("FOXDEN__MAIL__CA_FILE", certificates.ca.display().to_string());
+    let start = start.set("FOXDEN__MAIL__USERNAME", "foxden");
+    let program = start.set("FOXDEN__MAIL__PASSWORD", "quite wrong").serve();
+    sign_up(&Server::at(program.url()), ANN);
+    for _ in 0..2 {
+        assert_eq!(post.hear()["right"], false);
+    }
+    let line = logged(
+        &program,
+        &["a letter waits 20 s", "no sign-in at localhost", "535"],
+    );
+    assert!(!line.contains("quite wrong"));
+}
+
+/// "Later" is taken at its word, "never" too.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_letter_put_off_is_tried_again_and_a_refused_one_is_not() {
+    let folder = Folder::new();
+    let never = "550 5.1.1 nobody of that name here";
+    let mut post = Post::start(&json!({ "answers": [never, "451 4.7.1 come back later"] }));
+    let program = post.used_by(Start::on(&folder)).serve();
+    let server = Server::at(program.url());
+    sign_up(&server, ANN);
+    assert_eq!(post.hear()["refused"], never);
+    logged(
+        &program,
+        &["a letter was thrown away", "550", "nobody of that name here"],
+    );
+    sign_up(&server, BEA);
+    assert_eq!(post.hear()["refused"], "451 4.7.1 come back later");
+    assert_eq!(post.letter().head("To"), BEA);
+    assert!(post.is_silent());
+    // What could not be mailed is still to be had from the operator.
+    let start = Start::on(&folder);
+    assert!(said(&start.run(&["user", "code", ANN])).contains("confirms the address"));
+}
+
+/// However long a mail server takes, requests are answered; a stop waits for the letter under way, which is sent once.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_slow_mail_server_slows_no_request_and_a_stop_waits_for_it() {
+    let folder = Folder::new();
+    let mut post = Post::start(&json!({ "hold": true }));
+    let start = post.used_by(Start::on(&folder));
+    let program = start.serve();
+    let server = Server::at(program.url());
+    let created = sign_up(&server, ANN);
+    assert_eq!(post.hear()["holding"], true);
+    assert!(!is_verified(&server, &created));
+    let by = signer(&created.text_of("sessionToken"), "sessionToken");
+    server
+        .send(&Call::post("/v1/session/resend_code", &json!({})).signed(&by))
+        .expect(200);
+    program.ask_to_stop();
+    logged(&program, &["stopping"]);
+    post.release();
+    let first = post.letter();
+    program.stop();
+    assert!(post.is_silent(), "the second letter waits for the next start");
+
+    let program = start.serve();
+    assert_eq!(post.hear()["holding"], true);
+    let second = post.letter();
+    assert_eq!(first.key(), second.key());
+    assert_ne!(first.head("Message-ID"), second.head("Message-ID"));
+    program.stop();
+    assert!(post.is_silent());
+}
+
+/// Two programs on one register send each letter once.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn two_programs_on_one_register_send_each_letter_once() {
+    let (folder, mut post) = (Folder::new(), Post::plain());
+    let register = format!("sqlite:{}", folder.path().join("register.sqlite").display());
+    let start = |name| {
+        let start = post.used_by(Start::on(&folder).named(name));
+        start.set("FOXDEN__ACCOUNTS__URL", register.clone())
+    };
+    let (one, other) = (start("one"), start("other"));
+    let _programs = [one.serve(), other.serve()];
+    let mut wanted: Vec<String> = (0..6)
+        .map(|number| format!("person{number}@example.org"))
+        .collect();
+    for (number, address) in wanted.iter().enumerate() {
+        let by = if number % 2 == 0 { &one } else { &other };
+        let output = by.run(&["invite", "--mail", address]);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let mut reached: Vec<String> = wanted
+        .iter()
+        .map(|_| post.letter().head("To").to_owned())
+        .collect();
+    wanted.sort();
+    reached.sort();
+    assert_eq!(reached, wanted);
+    assert!(post.is_silent());
+}
+
+/// An address that this mail server has no way to take fails with a reason; another mail server takes it.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn addresses_in_other_letters_are_sent_where_the_mail_server_can() {
+    let folder = Folder::new();
+    let mut post = Post::plain();
+    let program = post.used_by(Start::on(&folder)).serve();
+    let server = Server::at(program.url());
+    sign_up(&server, "ann@exämple.org");
+    assert_eq!(post.letter().told("to"), &json!(["ann@xn--exmple-cua.org"]));
+    sign_up(&server, "tést@example.org");
+    logged(&program, &["a letter was thrown away", "SMTPUTF8"]);
+    program.stop();
+
+    let mut post = Post::start(&json!({ "utf8": true }));
+    let program = post.used_by(Start::on(&folder)).serve();
+    sign_up(&Server::at(program.url()), "zoë@example.org");
+    assert_eq!(post.letter().told("to"), &json!(["zoë@example.org"]));
+}
