@@ -225,7 +225,7 @@ impl Accounts {
         let network = Network::of(visitor.address);
         let policy = self.sign_up_policy(visitor);
         let invitation = match &new.invite {
-            Some(code) => Some(self.open_invitation(code, network).await?),
+            Some(code) => Some(self.open_invitation(code, visitor).await?),
             None if policy == SignUp::Open => None,
             None => return Err(AccountError::SignUpClosed),
         };

@@ -7,7 +7,8 @@ use crate::address::Address;
 use crate::limits::{Counted, Network};
 use crate::outbox::{Envelope, Letter};
 use crate::register::{account, invitation};
-use crate::{AccountError, AccountId, Accounts, secret};
+use crate::security::{Event, What};
+use crate::{AccountError, AccountId, Accounts, Visitor, secret};
 
 const WEEK_SECONDS: u64 = 7 * 24 * 3600;
 const HOUR_SECONDS: u64 = 3600;
@@ -125,13 +126,15 @@ impl Accounts {
     pub(crate) async fn open_invitation(
         &self,
         code: &str,
-        from: Network,
+        visitor: &Visitor,
     ) -> Result<Invitation, AccountError> {
         let now = self.millis();
-        self.0.limits.check(Counted::Guess(from), now)?;
+        let guess = Counted::Guess(Network::of(visitor.address));
+        self.0.limits.check(guess, now)?;
         let found = invitation::open(&self.0.database, &code_hash(code), now).await?;
         found.ok_or_else(|| {
-            self.0.limits.count(Counted::Guess(from), now);
+            self.0.limits.count(guess, now);
+            self.tell(&Event::by(visitor, What::CodeRefused).because("no such invitation"));
             AccountError::Invalid { what: "invite" }
         })
     }

@@ -236,7 +236,12 @@ impl Accounts {
     }
 
     /// Trades the code for the token that resets the password.
-    pub async fn verify_reset_code(&self, ticket: &Ticket, code: &str) -> Result<SecretToken, AccountError> {
+    pub async fn verify_reset_code(
+        &self,
+        ticket: &Ticket,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<SecretToken, AccountError> {
         let now = self.millis();
         let tx = self.0.database.begin().await?;
         let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
@@ -247,6 +252,8 @@ impl Accounts {
             token::spend_try(&tx, &row.id_hash).await?;
             codes::spend_try(&tx, row.uid, CodeKind::Reset).await?;
             tx.commit().await?;
+            let wrong = Event::by(visitor, What::CodeRefused).of(ticket.account);
+            self.tell(&wrong.because("wrong reset code"));
             return Err(AccountError::WrongCode);
         }
         token::delete(&tx, &row.id_hash).await?;
@@ -303,6 +310,7 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let Some(uid) = codes::take_link(&tx, &code_hash(code), now).await? else {
             self.0.limits.count(guess, now);
+            self.tell(&Event::by(visitor, What::CodeRefused).because("no such set-password link"));
             return Err(AccountError::ExpiredCode);
         };
         let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;

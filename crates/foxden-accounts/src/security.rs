@@ -48,6 +48,8 @@ pub enum What {
     LoginFailed,
     /// A log-in was not even tried: too many had failed.
     LoginLocked,
+    /// A code, a link or an invitation was wrong, too old or used before.
+    CodeRefused,
     /// An account was created by its owner.
     AccountCreated,
     /// An account was deleted by its owner.
@@ -185,9 +187,10 @@ impl<'a> Event<'a> {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::LoginFailed,
         Self::LoginLocked,
+        Self::CodeRefused,
         Self::AccountCreated,
         Self::AccountDeleted,
         Self::PasswordChanged,

@@ -148,6 +148,8 @@ impl Accounts {
             return Ok(row);
         }
         self.0.limits.count(guess, now);
+        let wrong = Event::by(visitor, What::CodeRefused).about(name).of(row.uid);
+        self.tell(&wrong.because("wrong reset code"));
         Err(AccountError::WrongCode)
     }
 

@@ -104,7 +104,11 @@ async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
     };
     let token = SecretToken::from_hex(&token).unwrap();
     let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
-    let reset = lab.accounts.verify_reset_code(&ticket, &code).await.unwrap();
+    let reset = lab
+        .accounts
+        .verify_reset_code(&ticket, &code, &at_home())
+        .await
+        .unwrap();
     assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
 
     let ticket = lab.ticket(Kind::AccountReset, &reset).await.unwrap();

@@ -61,7 +61,11 @@ pub(crate) async fn reset(lab: &Lab, address: &str, auth_pw: AuthPw) -> Option<S
         .await
         .unwrap();
     let code = waiting_code(lab, address).await;
-    let token = lab.accounts.verify_reset_code(&ticket, &code).await.unwrap();
+    let token = lab
+        .accounts
+        .verify_reset_code(&ticket, &code, &at_home())
+        .await
+        .unwrap();
     let ticket = lab.ticket(Kind::AccountReset, &token).await.unwrap();
     let new = NewPassword {
         auth_pw,
@@ -224,14 +228,17 @@ async fn a_reset_ends_after_three_wrong_codes() {
         .unwrap();
     let code = waiting_code(&lab, ANN).await;
     for left in (0..3).rev() {
-        let wrong = lab.accounts.verify_reset_code(&ticket, &"0".repeat(32)).await;
+        let wrong = lab
+            .accounts
+            .verify_reset_code(&ticket, &"0".repeat(32), &at_home())
+            .await;
         assert!(matches!(wrong, Err(AccountError::WrongCode)));
         match lab.accounts.forgot_status(&ticket).await {
             Ok(status) => assert_eq!(status.tries, left),
             Err(error) => assert!(left == 0 && matches!(error, AccountError::UnknownToken)),
         }
     }
-    let late = lab.accounts.verify_reset_code(&ticket, &code).await;
+    let late = lab.accounts.verify_reset_code(&ticket, &code, &at_home()).await;
     assert!(matches!(late, Err(AccountError::UnknownToken)));
 }
 
@@ -247,9 +254,15 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
         .await
         .unwrap();
     lab.accounts.forgot_again(&ticket, &at_home()).await.unwrap();
-    lab.accounts.verify_reset_code(&ticket, &code).await.unwrap();
+    lab.accounts
+        .verify_reset_code(&ticket, &code, &at_home())
+        .await
+        .unwrap();
     assert!(
-        lab.accounts.verify_reset_code(&ticket, &code).await.is_err(),
+        lab.accounts
+            .verify_reset_code(&ticket, &code, &at_home())
+            .await
+            .is_err(),
         "and it serves once"
     );
 }

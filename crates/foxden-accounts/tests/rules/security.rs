@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use foxden_accounts::plain::{Consent, NewPlain, name_of};
 use foxden_accounts::security::{Door, Witness};
-use foxden_accounts::{AccountError, Options, SignUp, Visitor};
+use foxden_accounts::{AccountError, Kind, NewAccount, Options, SignUp, Visitor};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, proof, stranger};
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
 use crate::password::{change, reset};
 
 /// What was told: the event, whom it concerns, by which door, from where, why.
@@ -194,5 +194,48 @@ async fn what_happens_at_the_doors_of_old_clients_is_told() {
         [PASSWORD, "another one", "a third one", &code]
             .iter()
             .all(|secret| !text.contains(secret))
+    );
+}
+
+/// Whoever guesses codes is heard, whatever the code is for.
+#[tokio::test]
+async fn codes_that_are_wrong_are_told() {
+    let (lab, heard) = lab().await;
+    let (accounts, visitor) = (&lab.accounts, by_user_api());
+    lab.create(ANN).await;
+    accounts.request_plain_reset(ANN, &visitor).await.unwrap();
+    heard.take();
+    let wrong = "AAAA-BBBB-CCCC-DDDD";
+    accounts
+        .check_plain_reset(ANN, wrong, &visitor)
+        .await
+        .unwrap_err();
+    accounts
+        .open_password_link("nothing", &visitor)
+        .await
+        .unwrap_err();
+    let invited = NewAccount {
+        invite: Some("nothing".to_owned()),
+        ..new_account(BEA)
+    };
+    accounts.create(invited, &visitor).await.unwrap_err();
+    let started = accounts.forgot_password(ANN, &visitor).await.unwrap();
+    let ticket = lab
+        .ticket(Kind::PasswordForgot, &started.password_forgot_token)
+        .await
+        .unwrap();
+    accounts
+        .verify_reset_code(&ticket, "nothing", &visitor)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        heard.take(),
+        [
+            "CodeRefused ann@example.org by user-api from 192.0.2.1 known wrong reset code",
+            "CodeRefused - by user-api from 192.0.2.1 unknown no such set-password link",
+            "CodeRefused - by user-api from 192.0.2.1 unknown no such invitation",
+            "ResetAsked ann@example.org by user-api from 192.0.2.1 known -",
+            "CodeRefused - by user-api from 192.0.2.1 known wrong reset code",
+        ]
     );
 }

@@ -106,7 +106,10 @@ pub(super) async fn verify_code(
 ) -> Result<Json<Value>, Refusal> {
     ask.body.hex::<CODE>("code")?;
     let code = ask.body.text("code")?.to_ascii_lowercase();
-    let token = fxa.accounts.verify_reset_code(&ask.by.ticket, &code).await?;
+    let token = fxa
+        .accounts
+        .verify_reset_code(&ask.by.ticket, &code, &ask.visitor)
+        .await?;
     Ok(Json(json!({ "accountResetToken": token.to_hex() })))
 }
 
