@@ -249,7 +249,7 @@ fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
     Some(LegacyPages {
         accounts,
         storage: house.storage.clone(),
-        captcha: None,
+        captcha: house.captcha.clone(),
         to_the_end: Arc::new(move |work| tasks.spawn(work)),
         meeting_place: house.exchange.is_some().then(|| format!("{origin}{path}/")),
     })

@@ -260,6 +260,12 @@ fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>
         }
         "fxa" | "token" if exchange.path.contains("/1.0/") => broken_token_promise(response),
         "fxa" | "token" => broken_account_promise(exchange, response),
+        // What asks for another name, or finds no form, is another page.
+        "pages"
+            if exchange.path.starts_with("/weave-") && !matches!(response.status().as_u16(), 404 | 421) =>
+        {
+            broken_page_promise(response)
+        }
         _ => None,
     }
 }
@@ -316,6 +322,26 @@ fn broken_user_promise(response: &Response<Bytes>) -> Option<&'static str> {
         400 if serde_json::from_slice::<u8>(response.body()).is_err() => Some("that is 400 is a number"),
         _ => None,
     }
+}
+
+/// Forms for old clients: nothing runs in them, nothing is kept of them, nobody frames them.
+fn broken_page_promise(response: &Response<Bytes>) -> Option<&'static str> {
+    let get = |name| header(response.headers(), name);
+    if !get("content-security-policy").is_some_and(|policy| {
+        policy.starts_with("default-src 'none'; style-src") && policy.contains("frame-ancestors 'none'")
+    }) {
+        return Some("forbids script and frames");
+    }
+    if get("x-frame-options").as_deref() != Some("DENY") {
+        return Some("forbids frames to old browsers");
+    }
+    if get("cache-control").as_deref() != Some("no-store") || get("set-cookie").is_some() {
+        return Some("leaves nothing in the browser");
+    }
+    if response.status() == 503 && get("retry-after").is_none() {
+        return Some("that sends away says for how long");
+    }
+    None
 }
 
 /// Tokenserver, section 4.

@@ -20,6 +20,7 @@ use foxden_accounts::{
 };
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState, Version};
+use foxden_http::pages::{self, LegacyPages, Outlook, PagesState};
 use foxden_http::sync::{self, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState};
 use foxden_http::user::exchange::{self, Exchange};
@@ -82,6 +83,8 @@ pub struct Settings {
     /// Whether that node takes users.
     is_draining: bool,
     asks_people: bool,
+    /// Whether pages speak of mail. None is sent here.
+    speaks_of_mail: bool,
     admin_secret: Option<String>,
     is_strict_about_names: bool,
     speaks_legacy: bool,
@@ -128,6 +131,7 @@ impl Settings {
             node: None,
             is_draining: false,
             asks_people: false,
+            speaks_of_mail: false,
             admin_secret: None,
             is_strict_about_names: false,
             speaks_legacy: true,
@@ -160,6 +164,7 @@ impl Settings {
                 ("node", url) => self.node = Some(url.to_owned()),
                 ("nodes", "draining") => self.is_draining = true,
                 ("captcha", "question") => self.asks_people = true,
+                ("mail", "on") => self.speaks_of_mail = true,
                 ("admin-secret", word) => self.admin_secret = Some(word.replace('_', " ")),
                 ("names", "strict") => self.is_strict_about_names = true,
                 ("legacy", "off") => self.speaks_legacy = false,
@@ -329,6 +334,7 @@ fn router(
     let user = user_state(settings, &fxa);
     let meeting = exchange::Settings::default();
     let meeting = Exchange::new(meeting, Arc::clone(&fxa.clock), Arc::clone(&fxa.chance));
+    let pages = pages_state(settings, &user);
     let token = TokenState {
         accounts: accounts.clone(),
         secrets: Arc::clone(&secrets),
@@ -363,6 +369,29 @@ fn router(
         .merge(token::router(token))
         .merge(user::router(user))
         .merge(exchange::router(Arc::new(meeting)))
+        .merge(pages::router(pages))
+}
+
+fn pages_state(settings: &Settings, user: &UserState) -> PagesState {
+    let outlook = Outlook {
+        storage_answers: None,
+        is_inhabited: None,
+    };
+    PagesState {
+        site: Arc::clone(&user.site),
+        clock: Arc::clone(&user.clock),
+        sign_up: settings.sign_up,
+        contact: None,
+        sends_mail: settings.speaks_of_mail,
+        legacy: settings.speaks_legacy.then(|| LegacyPages {
+            accounts: user.accounts.clone(),
+            storage: user.storage.clone(),
+            captcha: user.captcha.clone(),
+            to_the_end: Arc::clone(&user.to_the_end),
+            meeting_place: None,
+        }),
+        outlook: Arc::new(move || Box::pin(async move { outlook })),
+    }
 }
 
 fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {

@@ -148,8 +148,8 @@ impl Complaint {
         let fields = self.0.map_or_else(Vec::new, Fault::fields);
         fields
             .into_iter()
-            .find(|(id, _)| *id == field)
-            .map(|(_, words)| words)
+            .find(|marked| marked.id == field)
+            .map(|marked| marked.words)
     }
 
     /// The answer, with the fault for the log.
@@ -161,8 +161,16 @@ impl Complaint {
     }
 }
 
-/// A field of a form by its id, and what to say beside it.
-pub(super) type Marked = (&'static str, &'static str);
+/// A field that is to be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// Its id.
+    pub(super) id: &'static str,
+    /// Its label, or what stands for it.
+    pub(super) label: &'static str,
+    /// What to say beside it.
+    pub(super) words: &'static str,
+}
 
 impl Fault {
     /// The sentence above the form.
@@ -181,7 +189,7 @@ impl Fault {
                 "Do not use your address or name as a password. Use at least 8 characters that nobody guesses."
             }
             Self::WrongKey => {
-                "Key does not match with username. The link is old, was used, or was copied in part. Ask for a new one."
+                "Key does not match with username. The link is old, was used, or was copied in part."
             }
             Self::NotUnderstood => {
                 "Tick that you understand what becomes unreadable, or leave the page. Nothing was changed."
@@ -201,27 +209,40 @@ impl Fault {
 
     /// The fields that are to be mended.
     pub(super) fn fields(self) -> Vec<Marked> {
-        const NAME_EMPTY: Marked = ("username", "This is empty.");
-        const PASSWORD_EMPTY: Marked = ("password", "This was empty.");
-        match self {
-            Self::NameMissing => vec![NAME_EMPTY],
-            Self::Unknown => vec![("username", "Nobody here has this name.")],
-            Self::NoAddress => vec![("username", "No mail can be sent here.")],
-            Self::Question => vec![("answer", "This was not the answer.")],
-            Self::PasswordMissing => vec![PASSWORD_EMPTY],
-            Self::Differs => vec![("confirm", "This did not match.")],
-            Self::Short { .. } => vec![("password", "This was too short.")],
-            Self::OwnName => vec![("password", "This was your name.")],
-            Self::WrongKey => vec![("key", "This is not the code.")],
-            Self::NotUnderstood => vec![("understood", "This was not ticked.")],
-            Self::DataMissing { name, password } => {
-                let empty = [(name, NAME_EMPTY), (password, PASSWORD_EMPTY)];
+        let mark = |id, label, words| Marked { id, label, words };
+        let name = |words| mark("username", "Account", words);
+        let password = |words| mark("password", "Password", words);
+        let fields = match self {
+            Self::NameMissing => [name("This is empty.")],
+            Self::Unknown => [name("Nobody here has this name.")],
+            Self::NoAddress => [name("No mail can be sent here.")],
+            Self::Question => [mark("answer", "Question", "This was not the answer.")],
+            Self::PasswordMissing => [password("This was empty.")],
+            Self::Differs => [mark("confirm", "The same password again", "This did not match.")],
+            Self::Short { .. } => [password("This was too short.")],
+            Self::OwnName => [password("This was your name.")],
+            Self::WrongKey => [mark("key", "Code", "This is not the code.")],
+            Self::NotUnderstood => [mark("understood", "Tick", "This was not ticked.")],
+            Self::BadCredentials => [password("This does not fit the name.")],
+            Self::DataMissing {
+                name: is_nameless,
+                password: is_open,
+            } => {
+                let empty = [
+                    (is_nameless, name("This is empty.")),
+                    (is_open, password("This was empty.")),
+                ];
                 let empty = empty.into_iter().filter(|(is_empty, _)| *is_empty);
-                empty.map(|(_, field)| field).collect()
+                return empty.map(|(_, field)| field).collect();
             }
-            Self::BadCredentials => vec![("password", "This does not fit the name.")],
-            Self::ChangeFailed | Self::DeletionFailed => Vec::new(),
-        }
+            Self::ChangeFailed | Self::DeletionFailed => return Vec::new(),
+        };
+        fields.into()
+    }
+
+    /// Whether another code would mend it.
+    pub(super) const fn wants_code(self) -> bool {
+        matches!(self, Self::WrongKey)
     }
 
     /// The bare phrase of the deletion page, for tools that read no pages.
