@@ -124,7 +124,7 @@ fn plain(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
     paragraphs.push(wrapped(&words.otherwise));
     let text = Plain {
         heading: words.heading,
-        lead: &words.lead,
+        lead: &wrapped(&words.lead),
         key,
         paragraphs,
         footer: wrapped(&footer(words, heads)),

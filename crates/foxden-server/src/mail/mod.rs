@@ -14,12 +14,45 @@ pub mod wording;
 
 use crate::log::Utc;
 
-/// A time as people read it: to the minute, since a letter is not read to the second.
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// A time as people read it: `14:20 UTC on 3 November 2026`. Nobody knows the reader's zone here.
 struct Minute(i64);
 
 impl std::fmt::Display for Minute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = Utc(self.0).to_string();
-        write!(f, "{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
+        let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+        let number = |range| part(range).parse::<usize>().unwrap_or(1);
+        let month = MONTHS[(number(5..7) - 1) % MONTHS.len()];
+        let (time, day, year) = (part(11..16), number(8..10), part(0..4));
+        write!(f, "{time} UTC on {day} {month} {year}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Minute;
+
+    #[test]
+    fn a_time_is_read_as_people_say_it() {
+        assert_eq!(Minute(0).to_string(), "00:00 UTC on 1 January 1970");
+        assert_eq!(
+            Minute(1_798_761_599_999).to_string(),
+            "23:59 UTC on 31 December 2026"
+        );
     }
 }

