@@ -123,6 +123,7 @@ impl House {
         if needs.accounts {
             let file = Self::register(config, data);
             let accounts = house.open_accounts(&file, &master).await?;
+            house.look_for_itself(&accounts).await?;
             house.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
             house.accounts = Some(accounts).filter(|_| config.keeps_accounts());
         }
@@ -216,6 +217,20 @@ impl House {
             }
         }
         Ok(accounts)
+    }
+
+    /// A node that the accounts do not know, by a slip in an address or because their server has not started yet, refuses
+    /// every password: better said at the start.
+    async fn look_for_itself(&self, accounts: &Accounts) -> anyhow::Result<()> {
+        let own = self.site.public_url.base();
+        if self.config.keeps_accounts() || accounts.list_nodes().await?.iter().any(|node| node.url == own) {
+            return Ok(());
+        }
+        tracing::warn!(
+            "the accounts do not know this node {own}: until tokens.nodes of their server names it, whoever comes with a \
+             password gets 401"
+        );
+        Ok(())
     }
 
     /// Where stores are kept. A process that only checks passwords changes nothing about that.

@@ -173,6 +173,33 @@ fn a_node_is_drained_and_struck_off() {
     ask(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
 }
 
+/// A node that the accounts do not know, or cannot be asked about, is found before anybody calls a password wrong.
+#[test]
+fn a_node_says_whether_the_accounts_know_it() {
+    let folder = Folder::new();
+    let cluster = Cluster::new(&folder, 1);
+    let node = &cluster.nodes[0];
+    let check = || String::from_utf8(node.run(&["check"]).stdout).unwrap();
+    let unknown = format!("the accounts do not know the node {}", cluster.urls[0]);
+    let early = node.serve();
+    let warned = format!("the accounts do not know this node {}", cluster.urls[0]);
+    assert!(early.log().contains(&warned), "{}", early.log());
+    assert!(check().contains(&unknown), "{}", check());
+
+    let registration = cluster.registration.serve();
+    let known = format!("the accounts can be read and send users to {}", cluster.urls[0]);
+    assert!(check().contains(&known), "{}", check());
+    let refused = node.run(&["user", "list"]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && text.contains("keeps no accounts"),
+        "{text}"
+    );
+    account::register(&server(&registration), "ann@example.org", PASSWORD);
+    let name = name::of_account("ann@example.org");
+    ask(&cluster.urls[0], &name, PASSWORD, "GET", "/info/collections").expect(200);
+}
+
 /// Waits for what other processes learn of within a second, and fails after two.
 pub fn within_two_seconds(mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
