@@ -1,5 +1,6 @@
 //! What is measured: the goals that concern SQLite, each beside its reference.
 
+mod legacy;
 mod size;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ pub async fn run(program: &Path, seconds: f64) -> Result<Vec<Figure>> {
     writes(program, length, Disk::AsItIs, &mut figures).await?;
     writes(program, length, Disk::Slow, &mut figures).await?;
     group(program, length, &mut figures).await?;
+    legacy::run(program, length, &mut figures).await?;
     size::run(program, length, &mut figures).await?;
     Ok(figures)
 }

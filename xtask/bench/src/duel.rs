@@ -12,6 +12,9 @@ const ROUNDS: usize = 5;
 /// A round whose reference moved by more than this from the median is thrown away.
 const DRIFT: f64 = 0.15;
 
+/// A port, and what is sent there.
+pub type Side<'a> = (u16, &'a [Script]);
+
 /// How ours stands beside the reference.
 pub struct Ratio {
     /// Ratio of the medians.
@@ -33,13 +36,18 @@ pub async fn fight(
     scripts: &[Script],
     length: Duration,
 ) -> Result<Ratio> {
+    compare((ours.port, scripts), (reference.port, scripts), length).await
+}
+
+/// Runs scripts against the port they are for, and others against theirs, alternating.
+pub async fn compare(ours: Side<'_>, reference: Side<'_>, length: Duration) -> Result<Ratio> {
     // A first short round warms both: caches fill and connections settle.
-    load::run(ours.port, scripts, length / 4).await?;
-    load::run(reference.port, scripts, length / 4).await?;
+    load::run(ours.0, ours.1, length / 4).await?;
+    load::run(reference.0, reference.1, length / 4).await?;
     let mut pairs = Vec::new();
     for _ in 0..ROUNDS {
-        let theirs = load::run(reference.port, scripts, length).await?.rate;
-        let rate = load::run(ours.port, scripts, length).await?.rate;
+        let theirs = load::run(reference.0, reference.1, length).await?.rate;
+        let rate = load::run(ours.0, ours.1, length).await?.rate;
         pairs.push((rate, theirs));
     }
     let steady = median(pairs.iter().map(|pair| pair.1));

@@ -1,8 +1,9 @@
 //! A closed-loop load: each connection sends its next request when the last was answered.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 pub type Script = Vec<Vec<u8>>;
 
 /// What a round gave.
+#[derive(Default)]
 pub struct Round {
     /// Answers a second.
     pub rate: f64,
@@ -65,6 +67,61 @@ pub async fn once(port: u16, script: &Script) -> Result<()> {
     Ok(())
 }
 
+/// What the first requests of many cost.
+pub struct First {
+    /// Until all were answered.
+    pub all: Duration,
+    /// How often somebody was asked to come back.
+    pub refused: usize,
+}
+
+/// Sends each request once, so many at a time; who is answered 503 asks again a moment later.
+pub async fn first(port: u16, requests: Vec<Vec<u8>>, at_once: usize) -> Result<First> {
+    let start = Instant::now();
+    let waiting = Arc::new(Mutex::new(requests));
+    let mut connections = JoinSet::new();
+    for _ in 0..at_once {
+        let waiting = Arc::clone(&waiting);
+        connections.spawn(async move { some_first(port, &waiting).await });
+    }
+    let mut refused = 0;
+    while let Some(done) = connections.join_next().await {
+        refused += done??;
+    }
+    Ok(First {
+        all: start.elapsed(),
+        refused,
+    })
+}
+
+async fn some_first(port: u16, waiting: &Mutex<Vec<Vec<u8>>>) -> Result<usize> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut buffer = Vec::new();
+    let mut refused = 0;
+    loop {
+        let next = waiting
+            .lock()
+            .map_err(|_| anyhow!("another connection failed"))?
+            .pop();
+        let Some(request) = next else {
+            return Ok(refused);
+        };
+        loop {
+            stream.write_all(&request).await?;
+            if read_any(&mut stream, &mut buffer)
+                .await?
+                .starts_with("http/1.1 503")
+            {
+                refused += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            } else {
+                check(&buffer)?;
+                break;
+            }
+        }
+    }
+}
+
 async fn connection(port: u16, script: &Script, end: Instant) -> Result<Vec<Duration>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
@@ -84,8 +141,21 @@ async fn connection(port: u16, script: &Script, end: Instant) -> Result<Vec<Dura
     Ok(times)
 }
 
-/// Reads one answer, leaving the buffer empty.
+/// Reads one answer, which must be a good one.
 async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+    read_any(stream, buffer).await?;
+    check(buffer)
+}
+
+fn check(answer: &[u8]) -> Result<()> {
+    if !answer.starts_with(b"HTTP/1.1 2") {
+        bail!("answered {}", String::from_utf8_lossy(answer));
+    }
+    Ok(())
+}
+
+/// Reads one answer, whatever it is, and gives its head in lower case.
+async fn read_any(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<String> {
     buffer.clear();
     let head = loop {
         if stream.read_buf(buffer).await? == 0 {
@@ -96,10 +166,6 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()>
         }
     };
     let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
-    if !text.starts_with("http/1.1 2") {
-        let line = text.lines().next().unwrap_or_default();
-        bail!("answered {line}: {}", String::from_utf8_lossy(&buffer[head..]));
-    }
     let length = text
         .split("content-length: ")
         .nth(1)
@@ -111,14 +177,14 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()>
                 bail!("the server closed the connection in the middle of an answer");
             }
         }
-        return Ok(());
+        return Ok(text);
     }
     while !buffer.ends_with(b"\r\n0\r\n\r\n") {
         if stream.read_buf(buffer).await? == 0 {
             bail!("the server closed the connection in the middle of a chunk");
         }
     }
-    Ok(())
+    Ok(text)
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {

@@ -30,15 +30,14 @@ impl Process {
     /// A fresh Foxden.
     pub async fn foxden(program: &Path, disk: Disk) -> Result<Self> {
         let (port, folder) = place("foxden")?;
-        let mut command = Command::new(program);
-        command
-            .arg("serve")
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .arg("--data-dir")
-            .arg(folder.join("data"))
-            .args(["--log", "error"])
-            .env("FOXDEN__MASTER_SECRET", SECRET);
-        Self::start(command, port, folder, disk).await
+        Self::start(serve(program, port, &folder), port, folder, disk).await
+    }
+
+    /// The same Foxden, stopped and started again: what it remembered is gone, what it stored is there.
+    pub async fn restart(mut self, program: &Path) -> Result<Self> {
+        self.end()?;
+        let (port, folder) = (self.port, std::mem::take(&mut self.folder));
+        Self::start(serve(program, port, &folder), port, folder, Disk::AsItIs).await
     }
 
     /// A fresh reference program of that kind.
@@ -97,12 +96,17 @@ impl Process {
 
     /// Stops it as an operator does, and gives the bytes that its folder takes on disk then.
     pub fn stop(mut self) -> Result<u64> {
+        self.end()?;
+        self.disk()
+    }
+
+    fn end(&mut self) -> Result<()> {
         let id = self.child.id().to_string();
         if !Command::new("kill").args(["-TERM", &id]).status()?.success() {
             bail!("process {id} cannot be stopped");
         }
         self.child.wait()?;
-        self.disk()
+        Ok(())
     }
 
     /// Bytes its folder takes on disk.
@@ -116,8 +120,23 @@ impl Drop for Process {
         // It may have ended by itself, and its folder may be gone: both are what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
+        // A restarted one has left its folder to its successor.
+        if !self.folder.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
+}
+
+fn serve(program: &Path, port: u16, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg("serve")
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .args(["--log", "error"])
+        .env("FOXDEN__MASTER_SECRET", SECRET);
+    command
 }
 
 fn size_of(folder: &Path) -> Result<u64> {

@@ -1,4 +1,4 @@
-//! Requests signed before the run, as a browser signs them.
+//! Requests signed before the run, as a browser signs them, and those that carry a password, as old ones do.
 
 use data_encoding::{BASE64, BASE64URL};
 use ring::{hkdf, hmac};
@@ -63,20 +63,76 @@ impl Signer {
         let normal = format!("hawk.1.header\n1763690000\nabcdef\n{method}\n{path}\n127.0.0.1\n{port}\n\n\n");
         let mac = BASE64.encode(hmac::sign(&self.key, normal.as_bytes()).as_ref());
         let id = &self.id;
-        let length = body.len();
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: Firefox/153.0\r\n\
              accept: application/json;q=0.9,*/*;q=0.2\r\n\
              authorization: Hawk id=\"{id}\", ts=\"1763690000\", nonce=\"abcdef\", mac=\"{mac}\"\r\n"
         );
-        if method != "GET" {
-            request += "content-type: text/plain\r\n";
-            request += &["content-length: ", &length.to_string(), "\r\n"].concat();
+        if method == "GET" {
+            request += "\r\n";
+            return request.into_bytes();
         }
-        request += "\r\n";
-        request += body;
-        request.into_bytes()
+        with_body(&request, body)
     }
+}
+
+/// Writes requests for one user of Sync 1.1, as Pale Moon does.
+pub struct Basic {
+    name: String,
+    authorization: String,
+    port: u16,
+}
+
+impl Basic {
+    /// The person with that number.
+    pub fn new(number: u64, port: u16) -> Self {
+        let name = format!("user{number}");
+        let authorization = BASE64.encode(format!("{name}:{}", password(number)).as_bytes());
+        Self {
+            name,
+            authorization,
+            port,
+        }
+    }
+
+    /// The request that makes the account.
+    pub fn registration(number: u64, port: u16) -> Vec<u8> {
+        let body = format!(
+            r#"{{"email":"user{number}@example.org","password":"{}"}}"#,
+            password(number)
+        );
+        let head = format!("PUT /user/1.0/user{number} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
+        with_body(&head, &body)
+    }
+
+    /// The bytes of a request; `path` goes on after the user's root.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
+        let Self {
+            name,
+            authorization,
+            port,
+        } = self;
+        let mut head = format!(
+            "{method} /1.1/{name}{path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\
+             user-agent: PaleMoon/33.9.1 FxSync/1.65.0.20250101000000.desktop\r\n\
+             accept: application/json;q=0.9,*/*;q=0.2\r\nauthorization: Basic {authorization}\r\n"
+        );
+        if method == "GET" {
+            head += "\r\n";
+            return head.into_bytes();
+        }
+        with_body(&head, body)
+    }
+}
+
+fn password(number: u64) -> String {
+    format!("the password of number {number}")
+}
+
+fn with_body(head: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let text = format!("{head}content-type: text/plain\r\ncontent-length: {length}\r\n\r\n{body}");
+    text.into_bytes()
 }
 
 /// A body of so many objects of 300 bytes, their ids beginning at a number.
