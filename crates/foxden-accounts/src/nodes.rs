@@ -114,10 +114,10 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Strikes a node off. Whoever was there gets an empty store on another node when they next come, and clients fill
-    /// it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores were there.
+    /// Strikes a node off. Whoever was there gets an empty store on another node when they next come, however late, and
+    /// clients fill it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores
+    /// were there.
     pub async fn remove_node(&self, url: &str) -> Result<u64, AccountError> {
-        let now = self.millis();
         let tx = self.0.database.begin().await?;
         let mut rows = 0;
         let mut users = 0;
@@ -126,13 +126,13 @@ impl Accounts {
                 continue;
             };
             rows += 1;
-            users += store::replace_on(&tx, row.id, now).await?;
+            users += store::count_on(&tx, row.id).await?;
             node::delete(&tx, row.id).await?;
         }
         if rows == 0 {
             return Err(AccountError::UnknownNode);
         }
-        change::insert_for_all(&tx, now).await?;
+        change::insert_for_all(&tx, self.millis()).await?;
         let _changed = self.mark_changed_later();
         tx.commit().await?;
         Ok(users)

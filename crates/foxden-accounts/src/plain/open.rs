@@ -267,10 +267,11 @@ impl Accounts {
                 address: uid.to_string(),
             });
         }
-        if self.0.options.new_users == NewUsers::Refused {
+        let service = self.0.settings.legacy;
+        let is_new = store::of(&tx, service, &self.store_name(uid)).await?.is_empty();
+        if is_new && self.0.options.new_users == NewUsers::Refused {
             return Err(AccountError::NoRoom);
         }
-        let service = self.0.settings.legacy;
         let node = choose(&tx, service, None).await?.ok_or(AccountError::NoRoom)?;
         let row = StoreRow {
             uid: UserId(0),

@@ -189,10 +189,10 @@ pub(crate) async fn forget_lost(tx: &Tx) -> Result<u64, SqlError> {
     tx.execute(statement, vec![]).await
 }
 
-/// Marks every store on that node as replaced.
-pub(crate) async fn replace_on(tx: &Tx, nodeid: i64, at: i64) -> Result<u64, SqlError> {
-    let statement = "UPDATE users SET replaced_at = ? WHERE nodeid = ? AND replaced_at IS NULL";
-    tx.execute(statement, values![at, nodeid]).await
+/// How many stores in use lie on that node.
+pub(crate) async fn count_on(from: &impl Fetch, nodeid: i64) -> Result<u64, SqlError> {
+    let statement = "SELECT COUNT(*) FROM users WHERE nodeid = ? AND replaced_at IS NULL";
+    super::one(from, statement, values![nodeid]).await
 }
 
 /// Whether that name has a store of the service for a key of then or later, or for one of which nobody said when.

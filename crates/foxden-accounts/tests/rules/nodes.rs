@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foxden_accounts::{AccountError, Node, NodeOf, NodeState, Nodes};
+use foxden_accounts::{AccountError, NewUsers, Node, NodeOf, NodeState, Nodes, Options};
 use foxden_model::ManualClock;
 
 use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, open_with};
@@ -160,6 +160,23 @@ async fn many_processes_open_a_new_register_at_once() {
     }
 }
 
+/// Where new users are not taken in, whoever has a store keeps it and nobody gets one.
+#[tokio::test]
+async fn closed_to_new_users_those_with_a_store_are_served() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.create(BEA).await;
+    let store = lab.open(ANN, PASSWORD).await.unwrap();
+    let closed = Options {
+        new_users: NewUsers::Refused,
+        ..cheap()
+    };
+    let lab = lab.reopened(closed, NODE).await;
+    assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
+    assert!(matches!(lab.open(BEA, PASSWORD).await, Err(AccountError::NoRoom)));
+    assert_eq!(lab.accounts.node_of(BEA).await.unwrap(), NodeOf::NoRoom);
+}
+
 /// U13.30: no node has room.
 #[tokio::test]
 async fn without_room_there_is_no_node_and_no_store() {
@@ -296,6 +313,29 @@ async fn a_removed_node_sends_its_users_elsewhere() {
         lab.accounts.remove_node(ONE).await,
         Err(AccountError::UnknownNode)
     ));
+}
+
+/// Who stays away for long is still known when they come back.
+#[tokio::test]
+async fn a_user_of_a_removed_node_is_not_forgotten() {
+    let lab = Lab::listed(&[ONE, TWO]).await;
+    lab.create(ANN).await;
+    let before = lab.firefox(ANN, PASSWORD).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    for url in [ONE, TWO] {
+        lab.accounts.remove_node(url).await.unwrap();
+    }
+    lab.clock.advance_millis(30 * DAY);
+    lab.accounts.purge(100).await.unwrap();
+    let closed = Options {
+        new_users: NewUsers::Refused,
+        ..cheap()
+    };
+    let lab = lab.reopened(closed, NODE).await;
+    let after = lab.firefox(ANN, PASSWORD).await;
+    assert_eq!((after.node.as_str(), &after.kid), (NODE, &before.kid));
+    assert!(after.store > before.store);
+    lab.open(ANN, PASSWORD).await.unwrap();
 }
 
 /// A removed account's stores are emptied each on its own node; one that is away holds up nobody.
