@@ -42,10 +42,42 @@ pub(super) fn liking(accept: &str, format: Format) -> Liking {
 /// A quality such as `0.9`, in thousandths; zero if it is none.
 fn quality(text: &str) -> u32 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
-    match (whole, thousandths.parse::<u32>()) {
-        ("1", Ok(_)) => 1000,
-        ("0" | "", Ok(thousandths)) => thousandths,
+    let mut thousandths = 0;
+    for at in 0..3 {
+        let digit = fraction.as_bytes().get(at).copied().unwrap_or(b'0');
+        if !digit.is_ascii_digit() {
+            return 0;
+        }
+        thousandths = thousandths * 10 + u32::from(digit - b'0');
+    }
+    match whole {
+        "1" => 1000,
+        "0" | "" => thousandths,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quality_is_read_in_thousandths() {
+        for (text, thousandths) in [
+            ("1", 1000),
+            ("1.000", 1000),
+            ("0.9", 900),
+            ("0.25", 250),
+            ("0.0019", 1),
+            (".5", 500),
+            ("0", 0),
+            ("", 0),
+            ("2", 0),
+            ("0.x", 0),
+            ("1.x", 0),
+            ("high", 0),
+        ] {
+            assert_eq!(quality(text), thousandths, "{text:?}");
+        }
     }
 }
