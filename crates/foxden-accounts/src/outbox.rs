@@ -253,6 +253,14 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
+    /// Gives a letter back that was not even tried, for whoever takes the next one.
+    pub async fn letter_untried(&self, id: i64) -> Result<(), AccountError> {
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        outbox::give_back(&tx, id, now).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Puts a letter off that could not be sent, longer each time, or gives it up.
     pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, AccountError> {
         let now = self.millis();

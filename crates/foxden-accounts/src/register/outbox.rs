@@ -97,6 +97,13 @@ pub(crate) async fn put_off(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> 
     Ok(())
 }
 
+/// Undoes a taking.
+pub(crate) async fn give_back(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE outbox SET due = ?, tries = tries - 1 WHERE id = ?";
+    tx.execute(statement, values![due, id]).await?;
+    Ok(())
+}
+
 pub(crate) async fn delete(tx: &Tx, id: i64) -> Result<(), SqlError> {
     tx.execute("DELETE FROM outbox WHERE id = ?", values![id]).await?;
     Ok(())

@@ -217,6 +217,8 @@ async fn a_letter_that_was_taken_is_given_to_nobody_else_for_a_while() {
     assert_eq!(other.accounts.next_letter().await.unwrap(), Some(5 * 60_000));
 
     lab.clock.advance_millis(5 * MINUTE);
+    let untried = only(&lab).await;
+    lab.accounts.letter_untried(untried.id).await.unwrap();
     let second = only(&other).await;
     assert_eq!((second.id, first.tries, second.tries), (first.id, 1, 2));
     other.accounts.letter_sent(second.id).await.unwrap();

@@ -63,7 +63,11 @@ async fn send(
         now: SystemClock.millis(),
     };
     let message = compose(&Wording::trial(host), &heads).with_context(|| format!("cannot write to {to}"))?;
-    Ok(match carrier.carry(&message).await {
+    let sent = match carrier.connect().await {
+        Ok(connection) => carrier.carry(connection, &message).await,
+        Err(error) => Err(error),
+    };
+    Ok(match sent {
         Ok(answer) => Finding::good(format!("the mail server took a letter to {to}: {answer}")),
         Err(error) => bad(error),
     })

@@ -80,9 +80,12 @@ impl Carrier {
         })
     }
 
-    /// Sends one letter and says what the mail server answered.
-    pub async fn carry(&self, message: &Message) -> Result<String, NotTaken> {
-        let mut connection = self.connect().await?;
+    /// Sends one letter over an open connection, closes it, and says what the mail server answered.
+    pub async fn carry(
+        &self,
+        mut connection: AsyncSmtpConnection,
+        message: &Message,
+    ) -> Result<String, NotTaken> {
         let bytes = message.formatted();
         let sent = tokio::time::timeout(self.timeout, connection.send(message.envelope(), &bytes)).await;
         let sent = sent.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))?;
@@ -107,7 +110,8 @@ impl Carrier {
         Ok(format!("the mail server {host}:{port} answers, {cover}{login}"))
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, NotTaken> {
+    /// Goes the way up to the first letter. Nothing is lost by giving up on it.
+    pub async fn connect(&self) -> Result<AsyncSmtpConnection, NotTaken> {
         let connecting = tokio::time::timeout(self.timeout, self.greet_and_sign_in()).await;
         connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Late(self.timeout))))
     }

@@ -49,15 +49,19 @@ enum Outcome {
     Failed,
     /// So will every other one.
     Away,
+    /// The program stops; it waits for the next start.
+    Stopped,
 }
 
 impl Deliverer {
-    /// Sends what waits until the program stops; a letter under way is finished first.
+    /// Sends what waits until the program stops. A letter that is being handed over is finished first; a mail server
+    /// that does not even answer holds up no stop.
     async fn run(self, mut tasks: Tasks) {
         loop {
-            let rest = match self.next().await {
+            let rest = match self.next(&mut tasks).await {
                 Ok(Some(Outcome::Sent | Outcome::Failed)) => Duration::ZERO,
                 Ok(Some(Outcome::Away)) => PAUSE,
+                Ok(Some(Outcome::Stopped)) => return,
                 Ok(None) => match self.wait(&mut tasks).await {
                     Some(()) => Duration::ZERO,
                     None => return,
@@ -87,7 +91,7 @@ impl Deliverer {
     }
 
     /// Takes one letter and sends it.
-    async fn next(&self) -> Result<Option<Outcome>, AccountError> {
+    async fn next(&self, tasks: &mut Tasks) -> Result<Option<Outcome>, AccountError> {
         let Some(posted) = self.accounts.take_letter().await? else {
             return Ok(None);
         };
@@ -98,24 +102,41 @@ impl Deliverer {
                 return Ok(Some(Outcome::Failed));
             }
         };
-        match self.carrier.carry(&message).await {
+        let connected = tokio::select! {
+            biased;
+            () = tasks.stopped() => {
+                self.accounts.letter_untried(posted.id).await?;
+                return Ok(Some(Outcome::Stopped));
+            }
+            connected = self.carrier.connect() => connected,
+        };
+        let sent = match connected {
+            Ok(connection) => self.carrier.carry(connection, &message).await,
+            Err(error) => Err(error),
+        };
+        self.note(&posted, sent).await.map(Some)
+    }
+
+    /// Writes down how it went.
+    async fn note(&self, posted: &Posted, sent: Result<String, NotTaken>) -> Result<Outcome, AccountError> {
+        match sent {
             Ok(answer) => {
                 self.accounts.letter_sent(posted.id).await?;
                 let (letter, number) = (posted.letter.kind(), posted.id);
                 tracing::info!(letter, number, "a letter was sent: {answer}");
-                Ok(Some(Outcome::Sent))
+                Ok(Outcome::Sent)
             }
             Err(error @ NotTaken::Refused(_)) => {
-                self.throw_away(&posted, &error).await?;
-                Ok(Some(Outcome::Failed))
+                self.throw_away(posted, &error).await?;
+                Ok(Outcome::Failed)
             }
             Err(error @ NotTaken::Later(_)) => {
-                self.put_off(&posted, &error).await?;
-                Ok(Some(Outcome::Failed))
+                self.put_off(posted, &error).await?;
+                Ok(Outcome::Failed)
             }
             Err(error @ NotTaken::Away { .. }) => {
-                self.put_off(&posted, &error).await?;
-                Ok(Some(Outcome::Away))
+                self.put_off(posted, &error).await?;
+                Ok(Outcome::Away)
             }
         }
     }

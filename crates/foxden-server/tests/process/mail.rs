@@ -2,6 +2,7 @@
 
 mod post;
 
+use std::net::TcpListener;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
@@ -365,6 +366,26 @@ fn a_slow_mail_server_slows_no_request_and_a_stop_waits_for_it() {
     assert_ne!(first.head("Message-ID"), second.head("Message-ID"));
     program.stop();
     assert!(post.is_silent());
+}
+
+/// A mail server that takes the connection and never says a word holds up no stop, and no letter is lost to it.
+#[test]
+#[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
+fn a_stop_does_not_wait_for_a_mail_server_that_is_silent() {
+    let folder = Folder::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap().port();
+    let start = at_port(Start::on(&folder), place);
+    let mut program = start.serve();
+    sign_up(&Server::at(program.url()), ANN);
+    let connection = silent.accept().unwrap();
+    program.ask_to_stop();
+    assert!(program.wait(Duration::from_secs(15)), "{}", program.log());
+    drop((connection, silent));
+
+    let mut post = Post::start(&json!({ "port": place }));
+    let _program = start.serve();
+    assert_eq!(post.letter().head("To"), ANN);
 }
 
 /// Two programs on one register send each letter once.
