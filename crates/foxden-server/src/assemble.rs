@@ -235,7 +235,7 @@ fn pages_state(house: &Arc<House>, tasks: &Tasks) -> PagesState {
         clock: Arc::clone(&house.clock),
         sign_up: house.config.accounts.sign_up,
         contact: house.config.accounts.contact.clone(),
-        sends_mail: false,
+        sends_mail: house.config.mail.is_some(),
         legacy: legacy_pages(house, tasks),
         outlook: Arc::new(move || look_out(Arc::clone(&asked))),
     }
