@@ -5,6 +5,7 @@ mod alone;
 mod connect;
 mod keys;
 mod lost;
+mod old_forms;
 mod public;
 mod sight;
 mod traps;

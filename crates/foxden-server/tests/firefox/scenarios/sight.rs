@@ -24,11 +24,12 @@ const PLAIN: [(&str, &str); 9] = [
 ];
 
 /// Pages that show one step after another; the first of each is what opens.
-const STEPPED: [(&str, &str); 4] = [
+const STEPPED: [(&str, &str); 5] = [
     ("sign-in", "/signin"),
     ("settings", "/settings"),
     ("reset", "/reset_password"),
     ("invite", "/invite#no-such-code"),
+    ("confirm", "/confirm_address#no-such-code"),
 ];
 
 /// The preference that switches script off.

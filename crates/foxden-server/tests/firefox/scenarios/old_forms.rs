@@ -1,0 +1,293 @@
+//! The forms that old clients open, in a browser: with script and without, in every state, and what they do.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use anyhow::{Context, Result, ensure};
+use data_encoding::BASE64;
+use foxden_accounts::plain;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::evidence::{artefacts, picture};
+use crate::lab::scenario;
+use crate::looks::{clear_console, console_errors, look};
+use crate::page::{self, Person, STEP_LIMIT};
+use crate::process::wait_for;
+use crate::server::Server;
+
+const RESET: &str = "/weave-password-reset";
+const DELETE: &str = "/weave-delete-account";
+/// The preference that switches script off.
+const SCRIPT: &str = "javascript.enabled";
+
+/// U13.45, U13.46, U13.47 and U13.51 as a person meets them, in a browser that runs no script.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn forms_work_without_script() -> Result<()> {
+    scenario("old-forms-no-script", |lab| {
+        let mut ann = Person::new("ann@example.org");
+        make_account(&lab.server, &ann)?;
+        let (a, server) = (&mut lab.a, &lab.server);
+        a.set_pref(SCRIPT, json!(false))?;
+
+        open(a, server, RESET)?;
+        send(
+            a,
+            &[("username", "bea@example.org")],
+            "unable to locate your account",
+        )?;
+        send(a, &[("username", &ann.email)], "next 6 hours")?;
+        keep_picture(a, "no-script-asked")?;
+        let code = reset_code(server, &ann.email)?;
+
+        page::press(a, "form button")?;
+        expect(a, "Set a new password")?;
+        let new = "five quite unrelated words";
+        send(
+            a,
+            &[
+                ("key", &code),
+                ("password", new),
+                ("confirm", "five other unrelated words"),
+            ],
+            "do not match",
+        )?;
+        send(
+            a,
+            &[("password", new), ("confirm", new)],
+            "Password successfully changed",
+        )?;
+        keep_picture(a, "no-script-reset-done")?;
+        ann.password = new.to_owned();
+
+        open(
+            a,
+            server,
+            &format!("{RESET}?username=ann%40example.org&key={code}"),
+        )?;
+        expect(a, "Key does not match with username")?;
+
+        open(a, server, DELETE)?;
+        send(
+            a,
+            &[("username", &ann.email), ("password", "not this one")],
+            "Bad credentials",
+        )?;
+        send(a, &[("password", &ann.password)], "Account removed.")?;
+        a.set_pref(SCRIPT, Value::Null)?;
+        let status = basic_status(&lab.server, &ann)?;
+        ensure!(status == 401, "the account answers {status}");
+        Ok(())
+    })
+}
+
+/// One person, both worlds: the form says what Firefox loses, and asks; afterwards both doors take the new password.
+/// Every state on the way looks right, and so does the end of the account.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
+    scenario("old-forms", |lab| {
+        let mut ann = Person::ann();
+        lab.sign_up_in_a(&ann)?;
+        let mut faults = Vec::new();
+        clear_console(&mut lab.b)?;
+        let (b, server) = (&mut lab.b, &lab.server);
+
+        open(b, server, RESET)?;
+        faults.extend(look(b, "old-1-ask")?);
+        send(
+            b,
+            &[("username", "bea@example.org")],
+            "unable to locate your account",
+        )?;
+        faults.extend(look(b, "old-2-ask-error")?);
+        send(b, &[("username", &ann.email)], "next 6 hours")?;
+        faults.extend(look(b, "old-3-asked")?);
+        let code = reset_code(server, &ann.email)?;
+
+        open(b, server, &format!("{RESET}?username=ann%40example.org&key="))?;
+        faults.extend(look(b, "old-4-reset-by-hand")?);
+        open(
+            b,
+            server,
+            &format!("{RESET}?username=ann%40example.org&key=ABCD-EFGH-JKLM-NPQR"),
+        )?;
+        expect(b, "Key does not match with username")?;
+        faults.extend(look(b, "old-5-reset-old-link")?);
+
+        open(
+            b,
+            server,
+            &format!("{RESET}?username=ann%40example.org&key={code}"),
+        )?;
+        expect(b, "What Firefox stored here becomes unreadable")?;
+        faults.extend(look(b, "old-6-reset")?);
+        let new = "five quite unrelated words";
+        send(
+            b,
+            &[("password", new), ("confirm", new)],
+            "Tick that you understand",
+        )?;
+        faults.extend(look(b, "old-7-reset-error")?);
+        page::press(b, "#understood")?;
+        send(
+            b,
+            &[("password", new), ("confirm", new)],
+            "Password successfully changed",
+        )?;
+        faults.extend(look(b, "old-8-reset-done")?);
+        ann.password = new.to_owned();
+
+        open(b, server, &format!("{RESET}?foo=1"))?;
+        faults.extend(look(b, "old-9-not-ours")?);
+        let status = basic_status(&lab.server, &ann)?;
+        ensure!(status == 200, "the old door answers {status}");
+
+        open(b, server, DELETE)?;
+        faults.extend(look(b, "old-delete-1")?);
+        b.wire
+            .content("document.forms[0].noValidate = true;", json!(null))?;
+        send(b, &[], "Missing data")?;
+        faults.extend(look(b, "old-delete-2-error")?);
+        let password = ann.password.clone();
+        send(
+            b,
+            &[("username", &ann.email), ("password", &password)],
+            "Account removed.",
+        )?;
+        faults.extend(look(b, "old-delete-3-gone")?);
+        faults.extend(console_errors(b, &server.url)?);
+        ensure!(
+            faults.is_empty(),
+            "{} faults:\n{}",
+            faults.len(),
+            faults.join("\n")
+        );
+        Ok(())
+    })
+}
+
+/// Where the operator wants it, a question stands before a code is made: a wrong answer gets another one.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn question_is_asked_first() -> Result<()> {
+    scenario("old-forms-question", |lab| {
+        let ann = Person::ann();
+        make_account(&lab.server, &ann)?;
+        lab.server.stop();
+        lab.server.set("FOXDEN__ACCOUNTS__CAPTCHA", "question");
+        lab.server.resume()?;
+        let (a, server) = (&mut lab.a, &lab.server);
+        clear_console(a)?;
+
+        open(a, server, RESET)?;
+        let mut faults = look(a, "old-question-1")?;
+        send(
+            a,
+            &[("username", &ann.email), ("answer", "1000")],
+            "not the answer to the question",
+        )?;
+        faults.extend(look(a, "old-question-2-error")?);
+        let sum = answer(a)?.to_string();
+        send(a, &[("answer", &sum)], "next 6 hours")?;
+
+        faults.extend(console_errors(a, &server.url)?);
+        ensure!(faults.is_empty(), "{}", faults.join("\n"));
+        Ok(())
+    })
+}
+
+/// An account as an old client makes it.
+fn make_account(server: &Server, person: &Person) -> Result<()> {
+    let body = json!({"email": person.email, "password": person.password}).to_string();
+    let status = ask(
+        server,
+        "PUT",
+        &format!("/user/1.0/{}", name(person)?),
+        None,
+        &body,
+    )?;
+    ensure!(status == 200, "no account was made: {status}");
+    Ok(())
+}
+
+/// How the storage of old clients answers to name and password.
+fn basic_status(server: &Server, person: &Person) -> Result<u16> {
+    let path = format!("/1.1/{}/info/collections", name(person)?);
+    ask(server, "GET", &path, Some(person), "")
+}
+
+fn name(person: &Person) -> Result<String> {
+    plain::name_of(&person.email).context("a name")
+}
+
+/// One request as an old client sends it; the status of the answer.
+fn ask(server: &Server, method: &str, path: &str, by: Option<&Person>, body: &str) -> Result<u16> {
+    let host = server.url.trim_start_matches("http://");
+    let authorization = by.map_or_else(String::new, |person| {
+        let pair = format!("{}:{}", person.email, person.password);
+        format!("Authorization: Basic {}\r\n", BASE64.encode(pair.as_bytes()))
+    });
+    let mut stream = TcpStream::connect(host)?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).context("a status")?;
+    Ok(status.parse()?)
+}
+
+fn open(browser: &mut Browser, server: &Server, path: &str) -> Result<()> {
+    browser.wire.navigate(&format!("{}{path}", server.url))
+}
+
+/// Fills in the form, sends it, and waits until the page that comes says this.
+fn send(browser: &mut Browser, fields: &[(&str, &str)], words: &str) -> Result<()> {
+    page::fill(browser, fields)?;
+    page::submit(browser)?;
+    expect(browser, words)
+}
+
+fn expect(browser: &mut Browser, words: &str) -> Result<()> {
+    let mut said = String::new();
+    let outcome = wait_for(&format!("the words {words}"), STEP_LIMIT, || {
+        // A page that is just being replaced cannot answer.
+        if let Ok(Some(main)) = browser.wire.find("main") {
+            said = browser.wire.text(&main).unwrap_or_default();
+        }
+        Ok(said.contains(words).then_some(()))
+    });
+    outcome.with_context(|| format!("the page says: {said}"))
+}
+
+/// The code that the operator sees.
+fn reset_code(server: &Server, name: &str) -> Result<String> {
+    let said = server.run(&["user", "code", name])?;
+    let is_code = |word: &&str| word.len() == 19 && word.split('-').all(|group| group.len() == 4);
+    let code = said.split_whitespace().find(is_code);
+    Ok(code.with_context(|| format!("no code in: {said}"))?.to_owned())
+}
+
+/// What the sum on the page makes, from its digits: each number stands in digits once.
+fn answer(browser: &mut Browser) -> Result<i64> {
+    let asked = page::words(browser, "label[for=answer]")?;
+    let again = page::words(browser, "#answer-hint")?;
+    let number = |text: &str| {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<i64>()
+    };
+    let (first, second) = (number(&asked)?, number(&again)?);
+    Ok(if asked.contains('+') {
+        first + second
+    } else {
+        first - second
+    })
+}
+
+fn keep_picture(browser: &mut Browser, name: &str) -> Result<()> {
+    picture(browser, &artefacts().join(format!("screenshots/{name}.png")))
+}
