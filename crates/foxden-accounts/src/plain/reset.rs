@@ -139,7 +139,12 @@ impl Accounts {
         let now = self.millis();
         let guess = Counted::Guess(Network::of(visitor.address));
         self.0.limits.check(guess, now)?;
-        let row = self.named_plain(name).await?;
+        let found = self.named_plain(name).await;
+        // What is answered tells who has an account here, whatever the code is.
+        if !is_code(code) || matches!(found, Err(AccountError::UnknownAccount { .. })) {
+            self.0.limits.count(guess, now);
+        }
+        let row = found?;
         if !is_code(code) {
             return Err(AccountError::WrongCode);
         }
