@@ -182,7 +182,8 @@ pub fn small_devices_fetch_in_parts(world: &World) {
     }
 }
 
-/// A registration tells the password as UTF-8. Some browsers prove it so later, others as ISO-8859-1.
+/// U13.53: a registration tells the password as UTF-8. Some browsers prove it so later, others as ISO-8859-1; and it
+/// may hold colons.
 pub fn any_password_works(world: &World) {
     let server = world.server();
     for (number, password) in ["pässwörd", "with: colon:s", "💻💻💻💻", " spaces around "]
