@@ -98,6 +98,21 @@ pub async fn skipping_counts_from_the_same_order(lab: &Lab) {
     }
 }
 
+/// What is skipped is skipped once: the pages after the first go on behind it.
+pub async fn a_long_read_skips_once(lab: &Lab) {
+    let patches: Vec<_> = (0..2500).map(|n| payload(&format!("object{n}"), "x")).collect();
+    for part in patches.chunks(500) {
+        lab.upsert("history", part).await;
+    }
+    for order in ORDERS {
+        let whole = lab.ids_in("history", order).await;
+        let mut query = Query::all(collection("history"), Fields::Ids);
+        (query.order, query.cursor) = (order, Cursor::Skip(300));
+        let rest = lab.all(&query).await.into_iter().map(|object| object.id);
+        assert_eq!(rest.collect::<Vec<_>>(), whole[300..], "{order:?}");
+    }
+}
+
 /// However much is asked for, a page holds at most a thousand objects and goes on.
 pub async fn a_long_read_comes_in_bounded_pages(lab: &Lab) {
     let patches: Vec<_> = (0..2500).map(|n| payload(&format!("object{n}"), "x")).collect();

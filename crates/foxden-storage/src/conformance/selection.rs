@@ -2,8 +2,8 @@
 
 use foxden_model::SyncTime;
 
-use super::{Lab, collection, id, payload};
-use crate::command::{Field, Fields, Patch, Query, Selection};
+use super::{Lab, collection, id, payload, sorted};
+use crate::command::{Field, Fields, Order, Patch, Query, Selection};
 
 /// `newer` and `older` are strict.
 pub async fn newer_and_older_leave_out_the_time_itself(lab: &Lab) {
@@ -70,6 +70,28 @@ pub async fn ids_select_each_object_once(lab: &Lab) {
         .map(|object| (object.id.as_str(), object.payload.as_str()))
         .collect();
     assert_eq!(texts, [("a", "a"), ("c", "c")]);
+}
+
+/// A list of thousands of ids is read in pages like any other selection, and deletes what it names.
+pub async fn thousands_of_ids_select_as_few_do(lab: &Lab) {
+    let patches: Vec<_> = (0..2500).map(|n| payload(&format!("object{n}"), "x")).collect();
+    for part in patches.chunks(500) {
+        lab.upsert("history", part).await;
+    }
+    let named = Selection {
+        ids: Some((1..5000).step_by(2).map(|n| id(&format!("object{n}"))).collect()),
+        ..Selection::default()
+    };
+    let odd = sorted((1..2500).step_by(2).map(|n| format!("object{n}")));
+    for order in [Order::Oldest, Order::Newest, Order::Index] {
+        let mut query = Query::all(collection("history"), Fields::Whole);
+        (query.selection, query.order) = (named.clone(), order);
+        let read = lab.all(&query).await.into_iter().map(|object| object.id);
+        assert_eq!(sorted(read), odd, "{order:?}");
+    }
+    lab.delete("history", named).await;
+    let even = sorted((0..2500).step_by(2).map(|n| format!("object{n}")));
+    assert_eq!(lab.ids("history", Selection::default()).await, even);
 }
 
 /// An empty list of ids selects nothing, for reading and for deleting.
