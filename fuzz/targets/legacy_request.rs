@@ -1,0 +1,169 @@
+//! A whole request of Sync 1.1 for storage: the end of its path, its query, a header and its body are hostile, or the
+//! header that says who asks. The first two bytes choose where it goes and which header; two lines and the rest
+//! follow.
+#![no_main]
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::header::{AUTHORIZATION, HeaderValue};
+use data_encoding::BASE64;
+use foxden_accounts::plain::NewPlain;
+use foxden_accounts::security::Door;
+use foxden_accounts::token::TokenSecrets;
+use foxden_accounts::{Accounts, Cost, MIGRATIONS, Nodes, Options, Parts, Visitor};
+use foxden_http::sync::{LegacyState, SyncState, serve};
+use foxden_http::wire::Site;
+use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_sql::Database;
+use foxden_storage::{Limits, MemoryEngine, Storage};
+use http_body_util::BodyExt;
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::Runtime;
+
+const BEGINNING: i64 = 1_763_690_000_000;
+const BASE: &str = "https://sync.example.org";
+const PASSWORD: &str = "correct horse";
+
+/// What outlives a request: an account, for which no input can do anything but be recognised.
+struct House {
+    runtime: Runtime,
+    accounts: Accounts,
+    clock: Arc<dyn Clock>,
+    site: Arc<Site>,
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    static HOUSE: OnceLock<House> = OnceLock::new();
+    let Some((request, is_known)) = request(bytes) else { return };
+    let house = HOUSE.get_or_init(House::open);
+    let state = house.state();
+    house.runtime.block_on(async {
+        let response = serve(&state, request).await;
+        let status = response.status().as_u16();
+        // Whoever tries hostile passwords is made to wait in the end.
+        assert!(status < 500 || (status == 503 && !is_known), "{status}");
+        assert!(status != 401 || !is_known, "{status}");
+        assert!(response.headers().contains_key("x-weave-timestamp"));
+        let is_json = response.headers()["content-type"] == "application/json";
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("memory does not break off");
+        let body = body.to_bytes();
+        if is_json && !body.is_empty() {
+            serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("what says it is JSON is");
+        }
+    });
+});
+
+const PLACES: [(&str, &str); 9] = [
+    ("GET", "/1.1/ann/info/"),
+    ("GET", "/1.1/ann/storage/tabs?"),
+    ("GET", "/1.0/ann/storage/tabs/"),
+    ("PUT", "/1.1/ann/storage/tabs/a"),
+    ("POST", "/1/ann/storage/tabs"),
+    ("PUT", "/1.1/ann/storage/"),
+    ("DELETE", "/1.1/ann/storage/tabs?"),
+    ("DELETE", "/1.1/ann/"),
+    ("GET", "/1.1/ann"),
+];
+const HEADERS: [&str; 6] = [
+    "accept",
+    "content-encoding",
+    "x-if-unmodified-since",
+    "x-confirm-delete",
+    "x-other",
+    "authorization",
+];
+
+/// The request, and whether it shows who asks.
+fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
+    let (&[place, header], rest) = bytes.split_first_chunk()?;
+    let (method, path) = PLACES[usize::from(place) % PLACES.len()];
+    let mut lines = rest.splitn(3, |&byte| byte == b'\n');
+    let more = std::str::from_utf8(lines.next()?).ok()?;
+    let value = HeaderValue::from_bytes(lines.next().unwrap_or_default()).ok()?;
+    let body = lines.next().unwrap_or_default().to_vec();
+    let name = HEADERS[usize::from(header) % HEADERS.len()];
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{path}{more}"))
+        .header(name, value);
+    let mut request = request.body(Body::from(body)).ok()?;
+    // A hostile end may make it another user's path, or none at all.
+    let is_known = name != "authorization" && request.uri().path().split('/').nth(2) == Some("ann");
+    if is_known {
+        let header = format!("Basic {}", BASE64.encode(format!("ann:{PASSWORD}").as_bytes()));
+        let header = HeaderValue::try_from(header).expect("letters and digits");
+        request.headers_mut().insert(AUTHORIZATION, header);
+    }
+    Some((request, is_known))
+}
+
+impl House {
+    fn open() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(BEGINNING));
+        let accounts = runtime.block_on(accounts(&clock));
+        let site = Site {
+            public_url: BASE.parse().expect("an address"),
+            is_loopback: false,
+            other_hosts: Vec::new(),
+        };
+        Self {
+            runtime,
+            accounts,
+            clock,
+            site: Arc::new(site),
+        }
+    }
+
+    /// A surface over an empty store.
+    fn state(&self) -> SyncState {
+        let engine = MemoryEngine::new(Arc::clone(&self.clock), Arc::new(SeededChance::new(1)));
+        let storage = Storage::new(Arc::new(engine), Limits::default(), None);
+        let secrets = Arc::new(TokenSecrets::new([], "a secret"));
+        SyncState {
+            legacy: Some(LegacyState::new(self.accounts.clone(), &self.site)),
+            ..SyncState::new(storage, secrets, Arc::clone(&self.site), Arc::clone(&self.clock))
+        }
+    }
+}
+
+async fn accounts(clock: &Arc<dyn Clock>) -> Accounts {
+    let parts = Parts {
+        database: Database::in_memory(MIGRATIONS).await.expect("memory"),
+        clock: Arc::clone(clock),
+        chance: Arc::new(SeededChance::new(1)),
+        nodes: Nodes::Own(BASE.to_owned()),
+        options: Options {
+            cost: Cost {
+                memory: 8,
+                passes: 1,
+                lanes: 1,
+            },
+            ..Options::default()
+        },
+    };
+    let accounts = Accounts::open(parts).await.expect("an empty register");
+    let new = NewPlain {
+        name: "ann",
+        address: "ann@example.org",
+        password: PASSWORD,
+        is_authorised: true,
+    };
+    let operator = Visitor {
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        is_private: true,
+        user_agent: String::new(),
+        door: Door::Operator,
+    };
+    accounts.create_plain(new, &operator).await.expect("a new account");
+    accounts
+}
