@@ -305,3 +305,6 @@ fn kilobytes(bytes: u64) -> String {
     print::kilobytes(&mut out, bytes);
     String::from_utf8(out).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

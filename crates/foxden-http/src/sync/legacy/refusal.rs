@@ -55,7 +55,10 @@ impl Refusal {
             Self::MethodNotAllowed => said(StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
             Self::Body(error) => body(error),
             Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
-            Self::Down { seconds } => later(seconds, "the node takes a rest"),
+            Self::Down { seconds } => Reply {
+                why: Some("the node takes a rest".to_owned()),
+                ..later(seconds, "the node takes a rest")
+            },
             Self::Storage(error) => storage(&error),
         }
     }
@@ -86,7 +89,7 @@ fn storage(error: &StorageError) -> Reply {
         StorageError::TooManyCollections => {
             return refused(StatusCode::BAD_REQUEST, ResponseCode::BadCollection);
         }
-        StorageError::Busy => return later(BUSY_SECONDS, "server issue: too many writers"),
+        StorageError::Busy => later(BUSY_SECONDS, "server issue: too many writers"),
         StorageError::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
         StorageError::Unavailable(_) => {
             later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached")

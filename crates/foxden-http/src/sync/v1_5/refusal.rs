@@ -64,7 +64,10 @@ impl Refusal {
                 modified: Some(modified),
                 ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
             },
-            Self::Down { seconds } => later(seconds),
+            Self::Down { seconds } => Reply {
+                why: Some("the node takes a rest".to_owned()),
+                ..later(seconds)
+            },
             Self::Storage(error @ StorageError::OverQuota { .. }) => Reply {
                 why: Some(chain(&error)),
                 ..refused(StatusCode::FORBIDDEN, OverQuota)
@@ -77,7 +80,10 @@ impl Refusal {
             Self::Storage(StorageError::TooManyCollections) => {
                 refused(StatusCode::BAD_REQUEST, BadCollection)
             }
-            Self::Storage(StorageError::Busy) => later(BUSY_SECONDS),
+            Self::Storage(error @ StorageError::Busy) => Reply {
+                why: Some(chain(&error)),
+                ..later(BUSY_SECONDS)
+            },
             Self::Storage(error @ StorageError::Unavailable(_)) => Reply {
                 why: Some(chain(&error)),
                 ..later(UNAVAILABLE_SECONDS)

@@ -1,0 +1,312 @@
+//! What one conversation cannot show: what the log is told, bodies in pieces, and many requests at once.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::extract::Request;
+use axum::http::{Response, StatusCode};
+use data_encoding::BASE64;
+use foxden_accounts::plain::NewPlain;
+use foxden_accounts::security::Door;
+use foxden_accounts::token::TokenSecrets;
+use foxden_accounts::{Cost, MIGRATIONS, Nodes, Options, Parts as AccountParts, Visitor};
+use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_sql::Database;
+use foxden_storage::{Limits, MemoryEngine, Storage};
+use http_body::Frame;
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::sync::{Bodies, serve};
+use crate::wire::Note;
+
+const HERE: &str = "https://sync.example.org";
+/// Hashes that cost nothing.
+const CHEAP: Cost = Cost {
+    memory: 8,
+    passes: 1,
+    lanes: 1,
+};
+
+/// A surface whose one user is Ann, her store at that node.
+async fn surface(node: &str) -> SyncState {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+    let parts = AccountParts {
+        database: Database::in_memory(MIGRATIONS).await.unwrap(),
+        clock: Arc::clone(&clock),
+        chance: Arc::new(SeededChance::new(1)),
+        nodes: Nodes::Own(node.to_owned()),
+        options: Options {
+            cost: CHEAP,
+            ..Options::default()
+        },
+    };
+    let accounts = Accounts::open(parts).await.unwrap();
+    let ann = NewPlain {
+        name: "ann",
+        address: "ann@example.org",
+        password: "correct horse",
+        is_authorised: true,
+    };
+    let operator = Visitor {
+        address: Ipv4Addr::LOCALHOST.into(),
+        is_private: true,
+        user_agent: String::new(),
+        door: Door::Operator,
+    };
+    accounts.create_plain(ann, &operator).await.unwrap();
+    let site = Arc::new(Site {
+        public_url: HERE.parse().unwrap(),
+        is_loopback: false,
+        other_hosts: Vec::new(),
+    });
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(2)));
+    let storage = Storage::new(Arc::new(engine), Limits::default(), None);
+    let secrets = Arc::new(TokenSecrets::new([], "secret"));
+    SyncState {
+        legacy: Some(LegacyState::new(accounts, &site)),
+        ..SyncState::new(storage, secrets, site, clock)
+    }
+}
+
+fn credentials(name: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{name}:{password}").as_bytes()))
+}
+
+/// A request of Ann's.
+fn request(method: &str, path: &str, body: Body) -> Request {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("authorization", credentials("ann", "correct horse"));
+    request.body(body).unwrap()
+}
+
+async fn text(response: Response<Body>) -> String {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+/// A body that comes byte by byte and then breaks off or ends.
+struct Pieces {
+    left: Vec<u8>,
+    breaks_off: bool,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(match self.left.pop() {
+            Some(byte) => Some(Ok(Frame::data(Bytes::from(vec![byte])))),
+            None if self.breaks_off => Some(Err(std::io::Error::other("nonsense between the chunks"))),
+            None => None,
+        })
+    }
+}
+
+/// A body that must not be read.
+struct Untouchable;
+
+impl http_body::Body for Untouchable {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        panic!("it is read before it is known whose it is");
+    }
+}
+
+async fn why(sync: &SyncState, request: Request) -> (u16, String) {
+    let response = serve(sync, request).await;
+    let note = response.extensions().get::<Note>().cloned().unwrap();
+    assert_eq!(note.auth, Some("basic"));
+    (
+        response.status().as_u16(),
+        note.why.unwrap_or_default().into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_refusal_tells_the_log_why() {
+    let sync = surface(HERE).await;
+    let asking = |header: &str| {
+        let request = Request::builder().uri("/1.1/ann/info/collections");
+        request
+            .header("authorization", header)
+            .body(Body::empty())
+            .unwrap()
+    };
+    let anonymous = Request::builder().uri("/1.1/ann/info/collections");
+    let anonymous = anonymous.body(Body::empty()).unwrap();
+    assert_eq!(why(&sync, anonymous).await, (401, "no credentials".to_owned()));
+    for (header, reason) in [
+        ("Hawk id=\"x\"", "the credentials are not of the scheme Basic"),
+        ("Basic ???", "the basic header is malformed"),
+        (
+            &credentials("an n", "x"),
+            "the basic header holds no name that an account can have",
+        ),
+        (
+            &credentials("bea", "x"),
+            "the credentials are not those of the user in the path",
+        ),
+        (&credentials("ann", "wrong horse"), "the password is wrong"),
+    ] {
+        assert_eq!(
+            why(&sync, asking(header)).await,
+            (401, reason.to_owned()),
+            "{header}"
+        );
+    }
+    let mut doubled = asking(&credentials("ann", "correct horse"));
+    let second = doubled.headers()["authorization"].clone();
+    doubled.headers_mut().append("authorization", second);
+    assert_eq!(
+        why(&sync, doubled).await,
+        (401, "two sets of credentials".to_owned())
+    );
+
+    for guess in 0..20 {
+        let _ = serve(&sync, asking(&credentials("ann", &format!("guess {guess}")))).await;
+    }
+    let late = why(&sync, asking(&credentials("ann", "one more"))).await;
+    assert_eq!(late, (503, "too many attempts".to_owned()));
+
+    sync.backoff.close(60);
+    let resting = why(&sync, asking("")).await;
+    assert_eq!(resting, (503, "the node takes a rest".to_owned()));
+}
+
+#[tokio::test]
+async fn a_store_that_is_elsewhere_is_named_in_the_log_alone() {
+    let sync = surface("https://two.example.org").await;
+    let reason = "the store is at node https://two.example.org, this node is https://sync.example.org";
+    let asked = request("GET", "/1.1/ann/info/collections", Body::empty());
+    assert_eq!(why(&sync, asked).await, (401, reason.to_owned()));
+    let asked = request("GET", "/1.1/ann/info/collections", Body::empty());
+    assert!(!text(serve(&sync, asked).await).await.contains("two.example.org"));
+}
+
+#[tokio::test]
+async fn the_log_is_told_whose_store_it_was() {
+    let sync = surface(HERE).await;
+    let mut users = BTreeSet::new();
+    for method in ["GET", "PATCH"] {
+        let response = serve(&sync, request(method, "/1.1/ann/storage/c", Body::empty())).await;
+        users.insert(response.extensions().get::<Note>().unwrap().user);
+    }
+    assert!(users.len() == 1 && !users.contains(&None), "{users:?}");
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
+    let sync = surface(HERE).await;
+    for path in ["/1.1/ann/storage/c/a", "/1.1/ann/storage/c"] {
+        let send = async |breaks_off| {
+            let left = br#"{"id":"a","payload":"x"}"#.iter().rev().copied().collect();
+            let body = Body::new(Pieces { left, breaks_off });
+            serve(&sync, request("PUT", path, body)).await.status()
+        };
+        let count = async || {
+            let asked = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
+            text(serve(&sync, asked).await).await
+        };
+        assert_eq!(send(true).await, StatusCode::BAD_REQUEST);
+        assert_eq!(count().await, "{}");
+        assert_eq!(send(false).await, StatusCode::OK);
+        assert_eq!(count().await, r#"{"c":1}"#);
+        let _ = serve(&sync, request("DELETE", "/1.1/ann/storage/c", Body::empty())).await;
+    }
+}
+
+#[tokio::test]
+async fn no_body_is_read_before_it_is_known_whose_it_is() {
+    let sync = surface(HERE).await;
+    for header in [
+        String::new(),
+        credentials("bea", "x"),
+        credentials("ann", "wrong horse"),
+    ] {
+        let put = Request::builder().method("PUT").uri("/1.1/ann/storage/c/a");
+        let put = put.header("authorization", header).body(Body::new(Untouchable));
+        assert_eq!(
+            serve(&sync, put.unwrap()).await.status(),
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    // Nor is one that is too large, or for which there is no room, or for which no path is.
+    let announced = |length: &str| {
+        let mut put = request("PUT", "/1.1/ann/storage/c/a", Body::new(Untouchable));
+        let length = length.parse().unwrap();
+        put.headers_mut().insert("content-length", length);
+        put
+    };
+    let large = serve(&sync, announced("3000000")).await;
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let nowhere = request("PUT", "/1.1/ann/other", Body::new(Untouchable));
+    assert_eq!(serve(&sync, nowhere).await.status(), StatusCode::NOT_FOUND);
+    let full = SyncState {
+        bodies: Arc::new(Bodies::up_to(100)),
+        ..sync
+    };
+    let _place = full.bodies.take(90).unwrap();
+    let response = serve(&full, announced("20")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "10");
+}
+
+/// D1.1 of the storage API, for many at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_uploads_get_different_times() {
+    let sync = Arc::new(surface(HERE).await);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let sync = Arc::clone(&sync);
+        writers.spawn(async move {
+            let mut times = Vec::new();
+            for id in 0..25 {
+                let body = format!(r#"[{{"id":"{writer}-{id}","payload":"x"}}]"#);
+                let posted = request("POST", "/1.1/ann/storage/c", body.into());
+                let response = serve(&sync, posted).await;
+                let time = response.headers()["x-weave-timestamp"]
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                assert!(
+                    text(response)
+                        .await
+                        .starts_with(&format!("{{\"modified\":{time},"))
+                );
+                times.push(time);
+            }
+            times
+        });
+    }
+    let times = writers.join_all().await.concat();
+    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), 200);
+    let asked = request("GET", "/1.1/ann/info/collection_counts", Body::empty());
+    assert_eq!(text(serve(&sync, asked).await).await, r#"{"c":200}"#);
+}
+
+#[tokio::test]
+async fn a_user_may_own_a_hundred_collections() {
+    let sync = surface(HERE).await;
+    let put = async |name: &str| {
+        let path = format!("/1.1/ann/storage/{name}/a");
+        let response = serve(&sync, request("PUT", &path, r#"{"payload":"x"}"#.into())).await;
+        (response.status(), text(response).await)
+    };
+    for number in 0..100 {
+        assert_eq!(put(&format!("c{number}")).await.0, StatusCode::OK);
+    }
+    assert_eq!(put("one-more").await, (StatusCode::BAD_REQUEST, "13".to_owned()));
+    assert_eq!(put("c7").await.0, StatusCode::OK);
+}
