@@ -23,8 +23,10 @@ const FRAME: usize = 80;
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
 /// A list of which the first page is read.
-pub(super) struct List {
-    rest: Rest,
+pub(super) struct List<'s> {
+    storage: &'s Storage,
+    user: UserId,
+    query: Query,
     page: Page,
 }
 
@@ -37,15 +39,15 @@ pub(super) struct Printed {
     pub(super) body: Body,
 }
 
-impl List {
-    pub(super) async fn open(storage: &Storage, user: UserId, query: Query) -> Result<Self, StorageError> {
+impl<'s> List<'s> {
+    pub(super) async fn open(storage: &'s Storage, user: UserId, query: Query) -> Result<Self, StorageError> {
         let page = storage.read(user, &query).await?;
-        let rest = Rest {
-            storage: storage.clone(),
+        Ok(Self {
+            storage,
             user,
             query,
-        };
-        Ok(Self { rest, page })
+            page,
+        })
     }
 
     /// When the collection last changed; zero if there is none.
@@ -60,18 +62,23 @@ impl List {
 
     /// Prints all that the query asks for, never less because it is much.
     pub(super) async fn print(self, format: Format, object: PrintObject) -> Result<Printed, StorageError> {
-        let modified = self.modified();
-        let Self { mut rest, mut page } = self;
-        let wanted = rest.query.limit.unwrap_or(u64::MAX);
-        let printer = Printer::new(format, rest.query.fields, object);
-        let is_whole = page.next.is_none() || page.rows.len() as u64 >= wanted;
+        let wanted = self.query.limit.unwrap_or(u64::MAX);
+        let printer = Printer::new(format, self.query.fields, object);
+        let is_whole = self.page.next.is_none() || self.page.rows.len() as u64 >= wanted;
         if is_whole {
             return Ok(Printed {
-                records: Some(page.rows.len()),
-                next: page.next,
-                body: printer.whole(&page.rows).into(),
+                records: Some(self.page.rows.len()),
+                next: self.page.next,
+                body: printer.whole(&self.page.rows).into(),
             });
         }
+        let modified = self.modified();
+        let mut page = self.page;
+        let mut rest = Rest {
+            storage: self.storage.clone(),
+            user: self.user,
+            query: self.query,
+        };
         rest.query.selection.until = Some(modified);
         let (mut records, mut next) = (None, None);
         if rest.query.limit.is_some() {
