@@ -66,7 +66,7 @@ pub enum What {
     CaptchaFailed,
     /// The tokenserver refused a credential.
     TokenRefused,
-    /// A storage node refused a token or its signature.
+    /// A storage node refused a token, its signature, or the credentials of another user.
     StorageRefused,
     /// The operator did something.
     Operator(Act),

@@ -62,7 +62,7 @@ impl Signature {
             What::AddressChanged => success(206, "Address changed", 5, "address-change"),
             What::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
             What::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),
-            What::StorageRefused => failure(402, "Token refused by storage", 3, "storage"),
+            What::StorageRefused => failure(402, "Credential refused by storage", 3, "storage"),
             What::Operator(act) => Self::of_operator(act),
         }
     }

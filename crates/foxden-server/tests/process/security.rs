@@ -56,6 +56,10 @@ fn live(program: &Program) -> String {
     server.send(&Call::get("/1.5/7/info/collections")).expect(401);
 
     let name = account::register(&server, BEA, "bea's password");
+    // At the door of somebody else.
+    let other = Call::get("/1.1/somebody/info/collections");
+    let other = other.header("Authorization", account::basic(&name, "bea's password"));
+    server.send(&other).expect(401);
     account::change_password(&server, &name, "a wrong one", "b password").expect(401);
     account::change_password(&server, &name, "bea's password", "b password").expect(200);
     account::remove(&server, &name, "b password").expect(200);
@@ -86,6 +90,7 @@ fn what_happens_to_accounts_is_written() {
             "401 token 127.0.0.1".to_owned(),
             "402 storage 7 127.0.0.1".to_owned(),
             format!("201 user-api {BEA} 127.0.0.1"),
+            format!("402 basic {name} 127.0.0.1"),
             format!("101 user-api {name} 127.0.0.1"),
             format!("203 user-api {BEA} 127.0.0.1"),
             format!("202 user-api {BEA} 127.0.0.1"),

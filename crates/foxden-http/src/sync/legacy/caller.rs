@@ -6,12 +6,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use foxden_accounts::LegacyStore;
-use foxden_accounts::security::Door;
+use foxden_accounts::security::{Door, Event, What};
 
 use super::LegacyState;
 use super::refusal::Refusal;
 use crate::sync::SyncState;
-use crate::wire::{Basic, NoBasic, visitor};
+use crate::wire::{Basic, NoBasic, Peer, visitor};
 
 /// Checks that the caller may open the store of that name, and that it is kept here.
 pub(super) async fn authenticate(
@@ -22,9 +22,12 @@ pub(super) async fn authenticate(
 ) -> Result<Arc<LegacyStore>, Refusal> {
     let basic = Basic::read(&parts.headers)?;
     if !basic.is_for(name) {
-        return Err(Refusal::Unauthorized {
-            why: "the credentials are not those of the user in the path".into(),
-        });
+        let why = "the credentials are not those of the user in the path";
+        let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+        let event = Event::new(What::StorageRefused, Door::Basic, from).about(&basic.name);
+        let event = event.at(parts.method.as_str(), parts.uri.path());
+        sync.witness.tell(&event.because(why));
+        return Err(Refusal::Unauthorized { why: why.into() });
     }
     let store = match legacy.accounts.recall(name, &basic.password) {
         Some(store) => store,
