@@ -26,11 +26,17 @@ struct List {
     between: &'static [&'static str],
 }
 
-const LISTS: [List; 4] = [
+const LISTS: [List; 7] = [
     List {
         name: "D1",
         about: "Sync storage, all versions",
         last: 15,
+        between: &[],
+    },
+    List {
+        name: "D2",
+        about: "Sync storage 1.0 and 1.1",
+        last: 46,
         between: &[],
     },
     List {
@@ -52,6 +58,18 @@ const LISTS: [List; 4] = [
         name: "A16",
         about: "accounts",
         last: 72,
+        between: &[],
+    },
+    List {
+        name: "U13",
+        about: "User API 1.0",
+        last: 53,
+        between: &[],
+    },
+    List {
+        name: "K10",
+        about: "key exchange",
+        last: 33,
         between: &[],
     },
 ];
@@ -194,6 +212,6 @@ mod tests {
 
     #[test]
     fn knows_all_cases() {
-        assert_eq!(all().count(), 15 + 70 + 15 + 52 + 72);
+        assert_eq!(all().count(), 15 + 46 + 70 + 15 + 52 + 72 + 53 + 33);
     }
 }
