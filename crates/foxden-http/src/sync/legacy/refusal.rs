@@ -17,6 +17,8 @@ use crate::wire::chain;
 pub(in crate::sync) enum Refusal {
     /// The credentials do not open this store here. The reason goes to the log alone.
     Unauthorized { why: Cow<'static, str> },
+    /// A page of somebody else made a browser send it.
+    ForeignPage,
     /// The accounts refused.
     Account(AccountError),
     /// The request is wrong; the response code says in which way.
@@ -44,6 +46,10 @@ impl Refusal {
     pub(in crate::sync) fn into_reply(self) -> Reply {
         match self {
             Self::Unauthorized { why } => unauthorized(why.into_owned()),
+            Self::ForeignPage => Reply {
+                why: Some("a page of another site sent it".to_owned()),
+                ..said(StatusCode::FORBIDDEN, "not from a page of another site")
+            },
             Self::Account(error) => account(&error),
             Self::Refused(code) => refused(StatusCode::BAD_REQUEST, code),
             Self::BadRequest(text) => said(StatusCode::BAD_REQUEST, text),
