@@ -241,9 +241,12 @@ fn pages_state(house: &Arc<House>, tasks: &Tasks) -> PagesState {
     }
 }
 
-/// The forms that old clients open, where such clients are served and their accounts kept.
+/// The forms that old clients open, where their accounts are kept.
 fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
-    let accounts = house.accounts.clone().filter(|_| house.config.serves_legacy())?;
+    let accounts = house
+        .accounts
+        .clone()
+        .filter(|_| house.config.welcomes_old_clients())?;
     let (origin, tasks) = (house.site.public_url.origin(), tasks.clone());
     let path = &house.config.key_exchange.path;
     Some(LegacyPages {

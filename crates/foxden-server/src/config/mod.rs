@@ -177,6 +177,11 @@ impl Config {
         wished && self.surfaces().contains(&Surface::Sync)
     }
 
+    /// Whether people with old clients find their pages here: a node that serves their objects may be elsewhere.
+    pub fn welcomes_old_clients(&self) -> bool {
+        self.keeps_accounts() && self.storage.legacy != Some(false)
+    }
+
     /// A register of its own would be an empty one, and every password wrong.
     fn check_legacy(&self) -> Result<(), ConfigError> {
         if self.serves_legacy() && !self.keeps_accounts() && self.accounts.file.is_none() {

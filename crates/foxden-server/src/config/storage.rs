@@ -66,7 +66,8 @@ pub const SECTION: Section = Section {
             default: "",
             help: "Whether Sync 1.0 and 1.1 are served, as Pale Moon and old versions of Firefox speak them. They send the \
                    password with every request, so the node must reach the accounts: a process that keeps only objects \
-                   needs `accounts.url`. Without it: `true` where this process has the accounts.",
+                   needs `accounts.url`. Without it: `true` where this process has the accounts. A process that has the \
+                   accounts and keeps no objects shows the pages for such clients unless this is `false`.",
         },
         Setting {
             key: "storage.backoff",

@@ -190,10 +190,14 @@ fn a_storage_node_that_serves_1_1_must_know_the_accounts() {
         "{refused}"
     );
     let known = with("[storage]\nlegacy = true\n[accounts]\nurl = \"sqlite:/register.sqlite\"\n").unwrap();
-    assert!(known.serves_legacy() && !known.keeps_accounts());
+    assert!(known.serves_legacy() && !known.keeps_accounts() && !known.welcomes_old_clients());
     assert!(!with("").unwrap().serves_legacy());
     assert!(from_file("").unwrap().serves_legacy());
-    assert!(!from_file("[storage]\nlegacy = false\n").unwrap().serves_legacy());
+    let without = from_file("[storage]\nlegacy = false\n").unwrap();
+    assert!(!without.serves_legacy() && !without.welcomes_old_clients());
+    // Their pages belong where the accounts are, wherever the objects may be.
+    let registration = from_file("[[listener]]\nsurfaces = [\"user\", \"pages\"]\n").unwrap();
+    assert!(!registration.serves_legacy() && registration.welcomes_old_clients());
 }
 
 #[test]

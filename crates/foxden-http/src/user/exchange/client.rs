@@ -5,7 +5,7 @@ use ring::digest;
 
 const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
 /// How long an id is. Clients send 256 hex digits; what they are made of is theirs.
-const ID_BYTES: usize = 256;
+pub(super) const ID_BYTES: usize = 256;
 
 /// A client's id, hashed: the id is all that opens a channel, so it is not kept.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt;
 
 use super::channel::Name;
+use super::client::ID_BYTES;
 use super::place::Place;
 
 const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
@@ -43,23 +44,39 @@ pub(super) fn channel(headers: &HeaderMap) -> Option<Name> {
 /// The text of a report, fit for a log: one line of plain text, no longer than allowed, without the client's id.
 pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
     let header = headers.get(LOG).map_or(&b""[..], |value| value.as_bytes());
-    let header = &header[..header.len().min(KEPT)];
+    let header = &header[..header.len().min(KEPT + ID_BYTES)];
     let body = beginning(body).await;
-    let texts = [header, &body].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
-    let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-    let mut text = texts.join(": ");
-    for id in headers
-        .get_all(ID)
+    let id = id(headers);
+    let texts = [header, &body].map(|bytes| without(id, bytes));
+    let texts: Vec<&str> = texts
         .iter()
-        .filter_map(|id| id.to_str().ok())
-        .filter(|id| !id.is_empty())
-    {
-        text = text.replace(id, "***");
-    }
-    text.chars().map(harmless).collect()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .collect();
+    texts.join(": ").chars().map(harmless).collect()
 }
 
-/// The first bytes of a body; what follows is let pass.
+/// The id by which channels know this client. Anything else is no secret, and may be as short as a star.
+fn id(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(ID).iter();
+    let id = values.next().filter(|id| id.len() == ID_BYTES)?;
+    id.to_str().ok().filter(|_| values.next().is_none())
+}
+
+/// A text without that id, and no longer than is kept.
+fn without(id: Option<&str>, bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    if let Some(id) = id {
+        text = text.replace(id, "***");
+    }
+    let end = (0..=KEPT.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
+/// The first bytes of a body; what follows is let pass. An id that begins in what is kept is there whole.
 async fn beginning(mut body: Body) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut heard = 0;
@@ -70,7 +87,7 @@ async fn beginning(mut body: Body) -> Vec<u8> {
         };
         let Ok(data) = frame.into_data() else { continue };
         heard += data.len();
-        kept.extend_from_slice(&data[..data.len().min(KEPT - kept.len())]);
+        kept.extend_from_slice(&data[..data.len().min(KEPT + ID_BYTES - kept.len())]);
     }
     kept
 }
@@ -151,6 +168,16 @@ mod tests {
         let id = "ab".repeat(128);
         let text = text_of(&[(ID, id.as_bytes())], format!("failed for {id}"));
         assert_eq!(text, "failed for ***");
+        let text = text_of(&[(ID, id.as_bytes())], format!("{}{id}", "-".repeat(1990)));
+        assert_eq!(text, format!("{}***", "-".repeat(1990)));
+    }
+
+    #[test]
+    fn no_id_makes_a_report_longer() {
+        let stars = vec![(ID, &b"*"[..]); 30];
+        assert_eq!(text_of(&stars, "*".repeat(5000)), "*".repeat(2000));
+        let text = text_of(&[(ID, &[b'*'; 256]), (ID, b"*")], "*".repeat(600));
+        assert_eq!(text, "*".repeat(600));
     }
 
     #[test]
