@@ -161,7 +161,8 @@ impl Accounts {
             nodes,
             options,
         } = parts;
-        let settings = setting::prepare(&database, &*chance, &nodes, clock.millis()).await?;
+        let settings =
+            setting::prepare(&database, &*chance, &nodes, options.new_users, clock.millis()).await?;
         let verifiers = Verifiers::new(options.parallel_hashes);
         let directory = Arc::new(SqlDirectory::new(
             database.clone(),

@@ -24,6 +24,8 @@ pub struct ClosedStore {
     pub user: UserId,
     /// The base address of the node it lies on, without a slash at the end.
     pub node: String,
+    /// Whether that is the one node of this server, whatever address this process takes for its own.
+    pub is_own: bool,
 }
 
 impl Accounts {
@@ -63,14 +65,18 @@ impl Accounts {
         let due = store::due(&self.0.database, self.millis(), limit).await?;
         Ok(due
             .into_iter()
-            .map(|(user, node)| ClosedStore { user, node })
+            .map(|(user, node, is_own)| ClosedStore { user, node, is_own })
             .collect())
     }
 
     /// A store that is still to be emptied, due or not; `None` where it is not, or its node is out of service.
     pub async fn store_to_empty(&self, store: UserId) -> Result<Option<ClosedStore>, AccountError> {
         let node = store::node_of_closed(&self.0.database, store).await?;
-        Ok(node.map(|node| ClosedStore { user: store, node }))
+        Ok(node.map(|(node, is_own)| ClosedStore {
+            user: store,
+            node,
+            is_own,
+        }))
     }
 
     /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.

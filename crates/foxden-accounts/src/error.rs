@@ -133,6 +133,9 @@ pub enum AccountError {
     /// No node has that address.
     #[error("no such node")]
     UnknownNode,
+    /// Take the node off the list first: it is in use.
+    #[error("the node is listed")]
+    NodeListed,
     /// The directory cannot do this.
     #[error("the directory cannot do this")]
     Unable,

@@ -18,10 +18,10 @@ const ROUNDS: usize = 5;
 pub enum Nodes {
     /// On one node, known by a mark: another address here is the same node under another name.
     Own(String),
-    /// On these. A single one is known by the mark; of several each is known by its address. One that is no longer
-    /// named keeps its users and takes no new ones.
+    /// On these, each known by its address. One that is no longer named keeps its users and takes no new ones. Only
+    /// where a single one is named and a single other one is known is that the same node under another name.
     Listed(Vec<String>),
-    /// Wherever the register says: this process only asks, and rewrites nothing.
+    /// Wherever the register says: this process only asks, or carries out a command, and rewrites no list.
     AsTheyAre,
 }
 
@@ -60,15 +60,10 @@ impl Nodes {
             Self::AsTheyAre => return Ok(()),
         };
         for service in services {
-            match urls {
-                [url] => keep_own(tx, service, url, now).await?,
-                several => {
-                    for url in several {
-                        if node::by_url(tx, service, url).await?.is_none() {
-                            node::insert(tx, service, url, false).await?;
-                        }
-                    }
-                }
+            if let Self::Own(url) = self {
+                keep_own(tx, service, url, now).await?;
+            } else {
+                keep_listed(tx, service, urls, now).await?;
             }
             node::unlist_all(tx, service).await?;
             for url in urls {
@@ -114,7 +109,7 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Strikes a node off. Whoever was there gets an empty store on another node when they next come, however late, and
+    /// Strikes a node off that is no longer listed. Whoever was there gets an empty store on another node when they next come, however late, and
     /// clients fill it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores
     /// were there.
     pub async fn remove_node(&self, url: &str) -> Result<u64, AccountError> {
@@ -125,6 +120,9 @@ impl Accounts {
             let Some(row) = node::by_url(&tx, service, plain_url(url)).await? else {
                 continue;
             };
+            if row.is_listed {
+                return Err(AccountError::NodeListed);
+            }
             rows += 1;
             users += store::count_on(&tx, row.id).await?;
             node::delete(&tx, row.id).await?;
@@ -226,17 +224,43 @@ pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Resu
 
 /// The one node: it keeps its mark and its users when its address changes.
 async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<(), SqlError> {
-    let known = node::by_url(tx, service, url).await?;
-    match (known, node::own(tx, service).await?) {
-        (Some(known), own) if own.as_ref() != Some(&known) => node::mark_own(tx, service, known.id).await,
-        (Some(_), _) => Ok(()),
-        (None, Some(own)) => {
-            node::set_address(tx, own.id, url).await?;
-            // Other processes remember where stores were.
-            change::insert_for_all(tx, now).await
+    let marked = match node::own(tx, service).await? {
+        Some(marked) => Some(marked),
+        None => node::only(tx, service).await?,
+    };
+    match (node::by_url(tx, service, url).await?, marked) {
+        (Some(known), _) => node::mark_own(tx, service, known.id).await,
+        (None, Some(marked)) => {
+            rename(tx, &marked, url, now).await?;
+            node::mark_own(tx, service, marked.id).await
         }
         (None, None) => node::insert(tx, service, url, true).await,
     }
+}
+
+/// Nodes that were named: none of them has a mark, so that no address that comes later can take the place of one.
+async fn keep_listed(tx: &Tx, service: i64, urls: &[String], now: i64) -> Result<(), SqlError> {
+    for url in urls {
+        if node::by_url(tx, service, url).await?.is_some() {
+            continue;
+        }
+        match node::only(tx, service).await? {
+            Some(only) if urls.len() == 1 => rename(tx, &only, url, now).await?,
+            Some(_) | None => node::insert(tx, service, url, false).await?,
+        }
+    }
+    node::unmark(tx, service).await
+}
+
+/// The same node is reached at another address.
+async fn rename(tx: &Tx, row: &NodeRow, url: &str, now: i64) -> Result<(), SqlError> {
+    tracing::warn!(
+        "the node {} is taken for the same one under another address: it is {url} from now on, and keeps its users",
+        row.node
+    );
+    node::set_address(tx, row.id, url).await?;
+    // Other processes remember where stores were.
+    change::insert_for_all(tx, now).await
 }
 
 fn plain_url(url: &str) -> &str {

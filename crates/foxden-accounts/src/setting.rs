@@ -1,11 +1,15 @@
-//! What is fixed at the first start and must never follow from the configuration.
+//! What is fixed at the first start and must never follow from the configuration, and what the process that keeps the
+//! accounts tells those that only ask.
 
 use data_encoding::HEXLOWER;
 use foxden_model::Chance;
-use foxden_sql::{Database, Tx};
+use foxden_sql::{Database, Fetch, SqlError, Tx};
 
 use crate::register::{node, setting};
-use crate::{AccountError, Nodes};
+use crate::{AccountError, NewUsers, Nodes};
+
+/// What the setting is called that says whether those without a store get one.
+const NEW_USERS: &str = "new_users";
 
 /// The fixed settings.
 pub(crate) struct Settings {
@@ -25,6 +29,7 @@ pub(crate) async fn prepare(
     database: &Database,
     chance: &dyn Chance,
     nodes: &Nodes,
+    new_users: NewUsers,
     now: i64,
 ) -> Result<Settings, AccountError> {
     let tx = database.begin().await?;
@@ -33,6 +38,9 @@ pub(crate) async fn prepare(
     let sync = node::service(&tx, node::SYNC).await?;
     let legacy = node::service(&tx, node::LEGACY).await?;
     nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
+    if *nodes != Nodes::AsTheyAre {
+        setting::set(&tx, NEW_USERS, new_users.word()).await?;
+    }
     tx.commit().await?;
     Ok(Settings {
         server_id,
@@ -41,6 +49,24 @@ pub(crate) async fn prepare(
         pattern: sync.pattern,
         legacy: legacy.id,
     })
+}
+
+/// Whether those without a store get one, as the process that keeps the accounts has it: nodes hold to that, too.
+pub(crate) async fn new_users(from: &impl Fetch) -> Result<NewUsers, SqlError> {
+    let word = setting::get(from, NEW_USERS).await?;
+    Ok(match word {
+        Some(word) if word == NewUsers::Refused.word() => NewUsers::Refused,
+        Some(_) | None => NewUsers::Welcome,
+    })
+}
+
+impl NewUsers {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Welcome => "welcome",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 async fn fixed(tx: &Tx, chance: &dyn Chance, name: &str, prefix: &str) -> Result<String, AccountError> {

@@ -70,6 +70,17 @@ pub struct Needs {
     pub storage: bool,
     /// Accounts.
     pub accounts: bool,
+    /// What to do about the list of nodes.
+    pub nodes: NodeList,
+}
+
+/// What to do about the list of nodes in the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeList {
+    /// Write it down as this process is configured, if it keeps the accounts.
+    Written,
+    /// Leave it: whoever gives a command may have named the data folder alone, and not the nodes.
+    Left,
 }
 
 impl Needs {
@@ -78,6 +89,7 @@ impl Needs {
         Self {
             storage: config.surfaces().contains(&Surface::Sync),
             accounts: config.keeps_accounts() || config.serves_legacy(),
+            nodes: NodeList::Written,
         }
     }
 }
@@ -122,7 +134,7 @@ impl House {
         }
         if needs.accounts {
             let file = Self::register(config, data);
-            let accounts = house.open_accounts(&file, &master).await?;
+            let accounts = house.open_accounts(&file, &master, needs.nodes).await?;
             house.look_for_itself(&accounts).await?;
             house.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
             house.accounts = Some(accounts).filter(|_| config.keeps_accounts());
@@ -186,7 +198,12 @@ impl House {
         Ok(())
     }
 
-    async fn open_accounts(&self, file: &Path, master: &MasterSecrets) -> anyhow::Result<Accounts> {
+    async fn open_accounts(
+        &self,
+        file: &Path,
+        master: &MasterSecrets,
+        list: NodeList,
+    ) -> anyhow::Result<Accounts> {
         let config = &self.config;
         // Whichever of the processes that share the accounts starts first makes the file.
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -197,7 +214,7 @@ impl House {
             database,
             clock: Arc::clone(&self.clock),
             chance: Arc::clone(&self.chance),
-            nodes: self.nodes(),
+            nodes: self.nodes(list),
             options: Options {
                 sign_up: config.accounts.sign_up,
                 new_users: config.tokens.new_users,
@@ -234,9 +251,9 @@ impl House {
     }
 
     /// Where stores are kept. A process that only checks passwords changes nothing about that.
-    fn nodes(&self) -> Nodes {
+    fn nodes(&self, list: NodeList) -> Nodes {
         let listed = &self.config.tokens.nodes;
-        if !self.config.keeps_accounts() {
+        if !self.config.keeps_accounts() || list == NodeList::Left {
             Nodes::AsTheyAre
         } else if listed.is_empty() {
             Nodes::Own(self.site.public_url.base())
@@ -249,7 +266,7 @@ impl House {
     /// its own.
     pub async fn empty_store(&self, closed: &ClosedStore) -> anyhow::Result<()> {
         match &self.storage {
-            Some(storage) if closed.node == self.site.public_url.base() => {
+            Some(storage) if closed.is_own || closed.node == self.site.public_url.base() => {
                 Ok(storage.close(closed.user).await?)
             }
             _ => node::empty_store(self, &closed.node.parse()?, closed.user).await,

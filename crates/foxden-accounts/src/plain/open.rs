@@ -15,7 +15,7 @@ use crate::register::{account, change, node};
 use crate::security::{Event, What};
 use crate::session::Proven;
 use crate::stretch::Stretched;
-use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor};
+use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor, setting};
 
 /// A plain password that was proven just now, and what a client keeps of it.
 pub(super) struct PlainProven {
@@ -269,7 +269,7 @@ impl Accounts {
         }
         let service = self.0.settings.legacy;
         let is_new = store::of(&tx, service, &self.store_name(uid)).await?.is_empty();
-        if is_new && self.0.options.new_users == NewUsers::Refused {
+        if is_new && setting::new_users(&tx).await? == NewUsers::Refused {
             return Err(AccountError::NoRoom);
         }
         let node = choose(&tx, service, None).await?.ok_or(AccountError::NoRoom)?;

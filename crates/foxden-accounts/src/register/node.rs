@@ -20,6 +20,7 @@ pub(crate) struct ServiceRow {
 pub(crate) struct NodeRow {
     pub(crate) id: i64,
     pub(crate) node: String,
+    pub(crate) is_listed: bool,
 }
 
 /// A node as the operator sees it, for one service.
@@ -37,6 +38,7 @@ impl NodeRow {
         Ok(Self {
             id: row.take(0)?,
             node: row.take(1)?,
+            is_listed: row.take(2)?,
         })
     }
 }
@@ -57,20 +59,30 @@ pub(crate) async fn service(from: &impl Fetch, name: &str) -> Result<ServiceRow,
 
 /// The node that is known by its mark.
 pub(crate) async fn own(from: &impl Fetch, service: i64) -> Result<Option<NodeRow>, SqlError> {
-    let statement = "SELECT id, node FROM nodes WHERE service = ? AND is_own = 1";
+    let statement = "SELECT id, node, is_listed FROM nodes WHERE service = ? AND is_own = 1";
     let row = from.fetch_optional(statement, values![service]).await?;
     row.map(NodeRow::read).transpose()
 }
 
+/// The one node of the service, where there is but one.
+pub(crate) async fn only(from: &impl Fetch, service: i64) -> Result<Option<NodeRow>, SqlError> {
+    let statement = "SELECT id, node, is_listed FROM nodes WHERE service = ? LIMIT 2";
+    let rows = from.fetch_all(statement, values![service]).await?;
+    match <[Row; 1]>::try_from(rows) {
+        Ok([row]) => NodeRow::read(row).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
 pub(crate) async fn by_url(from: &impl Fetch, service: i64, node: &str) -> Result<Option<NodeRow>, SqlError> {
-    let statement = "SELECT id, node FROM nodes WHERE service = ? AND node = ?";
+    let statement = "SELECT id, node, is_listed FROM nodes WHERE service = ? AND node = ?";
     let row = from.fetch_optional(statement, values![service, node]).await?;
     row.map(NodeRow::read).transpose()
 }
 
 pub(crate) async fn by_id(from: &impl Fetch, id: i64) -> Result<Option<NodeRow>, SqlError> {
     let row = from
-        .fetch_optional("SELECT id, node FROM nodes WHERE id = ?", values![id])
+        .fetch_optional("SELECT id, node, is_listed FROM nodes WHERE id = ?", values![id])
         .await?;
     row.map(NodeRow::read).transpose()
 }
@@ -116,6 +128,13 @@ pub(crate) async fn mark_own(tx: &Tx, service: i64, id: i64) -> Result<(), SqlEr
     Ok(())
 }
 
+/// Takes the mark away.
+pub(crate) async fn unmark(tx: &Tx, service: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE nodes SET is_own = 0 WHERE service = ?";
+    tx.execute(statement, values![service]).await?;
+    Ok(())
+}
+
 /// Takes every node of the service off the list.
 pub(crate) async fn unlist_all(tx: &Tx, service: i64) -> Result<(), SqlError> {
     let statement = "UPDATE nodes SET is_listed = 0 WHERE service = ?";
@@ -148,7 +167,7 @@ pub(crate) async fn best(
     but: Option<i64>,
 ) -> Result<Option<NodeRow>, SqlError> {
     let statement =
-        "SELECT id, node FROM nodes WHERE service = ? AND id <> ? AND available > 0 AND capacity > current_load
+        "SELECT id, node, is_listed FROM nodes WHERE service = ? AND id <> ? AND available > 0 AND capacity > current_load
         AND downed = 0 AND backoff = 0 AND is_listed = 1 ORDER BY current_load * 1.0 / capacity, id LIMIT 1";
     // Ids begin with 1.
     let row = from

@@ -159,21 +159,29 @@ pub(crate) async fn close(tx: &Tx, closing: &Closing, now: i64) -> Result<(), Sq
 }
 
 /// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
-pub(crate) async fn due(from: &impl Fetch, now: i64, limit: u32) -> Result<Vec<(UserId, String)>, SqlError> {
-    let statement = "SELECT c.uid, n.node FROM closed_store c JOIN nodes n ON n.id = c.nodeid
+pub(crate) async fn due(
+    from: &impl Fetch,
+    now: i64,
+    limit: u32,
+) -> Result<Vec<(UserId, String, bool)>, SqlError> {
+    let statement = "SELECT c.uid, n.node, n.is_own FROM closed_store c JOIN nodes n ON n.id = c.nodeid
         WHERE c.due <= ? AND n.downed = 0 ORDER BY c.due, c.uid LIMIT ?";
     let rows = from.fetch_all(statement, values![now, limit]).await?;
     rows.into_iter()
-        .map(|mut row| Ok((row.take::<Uid>(0)?.0, row.take(1)?)))
+        .map(|mut row| Ok((row.take::<Uid>(0)?.0, row.take(1)?, row.take(2)?)))
         .collect()
 }
 
-/// The address of the node on which a closed store lies, unless that is out of service.
-pub(crate) async fn node_of_closed(from: &impl Fetch, uid: UserId) -> Result<Option<String>, SqlError> {
-    let statement = "SELECT n.node FROM closed_store c JOIN nodes n ON n.id = c.nodeid
+/// The address of the node on which a closed store lies, and whether that is the one node; `None` where it is out of
+/// service.
+pub(crate) async fn node_of_closed(
+    from: &impl Fetch,
+    uid: UserId,
+) -> Result<Option<(String, bool)>, SqlError> {
+    let statement = "SELECT n.node, n.is_own FROM closed_store c JOIN nodes n ON n.id = c.nodeid
         WHERE c.uid = ? AND n.downed = 0";
     let row = from.fetch_optional(statement, values![Uid(uid)]).await?;
-    row.map(|mut row| row.take(0)).transpose()
+    row.map(|mut row| Ok((row.take(0)?, row.take(1)?))).transpose()
 }
 
 /// Puts a store off that could not be emptied.

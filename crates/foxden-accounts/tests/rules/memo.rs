@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use foxden_accounts::{AccountError, MIGRATIONS, Nodes};
+use foxden_accounts::{AccountError, MIGRATIONS, Nodes, Options};
 use foxden_model::ManualClock;
 use foxden_sql::Database;
 
@@ -27,10 +27,15 @@ impl Folder {
 
     /// A process of its own that serves the register in this folder.
     pub(crate) async fn process(&self, clock: &Arc<ManualClock>, nodes: Nodes) -> Lab {
+        self.opened(clock, cheap(), nodes).await
+    }
+
+    /// The same with options of its own.
+    pub(crate) async fn opened(&self, clock: &Arc<ManualClock>, options: Options, nodes: Nodes) -> Lab {
         let file = self.0.join("register.sqlite");
         let database = Database::open(file.to_str().unwrap(), MIGRATIONS).await.unwrap();
         Lab {
-            accounts: open_with(&database, clock, cheap(), nodes).await,
+            accounts: open_with(&database, clock, options, nodes).await,
             database,
             clock: Arc::clone(clock),
         }

@@ -112,6 +112,63 @@ async fn a_single_node_keeps_its_users_under_another_address() {
     assert_eq!(lab.legacy_node(BEA).await, TWO);
 }
 
+/// A list that names none of the nodes there were takes nobody's place, and neither does a server that becomes the only
+/// node.
+#[tokio::test]
+async fn of_several_nodes_none_is_taken_for_another_one() {
+    const THREE: &str = "https://three.example.org";
+    for (first, rest) in [(NODE, TWO), (ONE, TWO)] {
+        let lab = Lab::new().await;
+        let lab = if first == NODE {
+            lab
+        } else {
+            lab.relisted(&[first]).await
+        };
+        lab.create(ANN).await;
+        let store = lab.open(ANN, PASSWORD).await.unwrap();
+        let lab = lab.relisted(&[first, rest]).await;
+        let lab = lab.relisted(&[THREE]).await;
+        assert_eq!(lab.legacy_node(ANN).await, first);
+        let lab = lab.reopened(cheap(), "http://127.0.0.1:5005").await;
+        assert_eq!(lab.legacy_node(ANN).await, first);
+        let lab = lab.relisted(&[first, rest]).await;
+        assert_eq!(lab.legacy_node(ANN).await, first);
+        assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
+        assert_eq!(lab.accounts.list_nodes().await.unwrap().len(), 4);
+    }
+}
+
+/// Its users would get empty stores on the same node, and what they had there would never be emptied.
+#[tokio::test]
+async fn a_node_that_is_in_use_is_not_struck_off() {
+    let lab = Lab::new().await;
+    let own = lab.accounts.remove_node(NODE).await;
+    assert!(matches!(own, Err(AccountError::NodeListed)));
+    let lab = lab.relisted(&[ONE, TWO]).await;
+    let listed = lab.accounts.remove_node(ONE).await;
+    assert!(matches!(listed, Err(AccountError::NodeListed)));
+    assert!(lab.shown_node(ONE).await.is_listed);
+    lab.accounts.remove_node(NODE).await.unwrap();
+}
+
+/// Nodes have no such setting of their own: they hold to that of the server that keeps the accounts.
+#[tokio::test]
+async fn a_node_makes_no_store_where_new_users_are_not_taken_in() {
+    let folder = Folder::new();
+    let clock = Arc::new(ManualClock::at_millis(START));
+    let own = || Nodes::Own(NODE.to_owned());
+    let keeper = |new_users| Options { new_users, ..cheap() };
+    let closed = folder.opened(&clock, keeper(NewUsers::Refused), own()).await;
+    closed.create(ANN).await;
+    let node = folder.process(&clock, Nodes::AsTheyAre).await;
+    assert!(matches!(
+        node.open(ANN, PASSWORD).await,
+        Err(AccountError::NoRoom)
+    ));
+    let _open = folder.opened(&clock, keeper(NewUsers::Welcome), own()).await;
+    node.open(ANN, PASSWORD).await.unwrap();
+}
+
 /// A storage node opens the register to check passwords; the list is not its business.
 #[tokio::test]
 async fn a_process_that_only_asks_rewrites_nothing() {
@@ -282,6 +339,8 @@ async fn a_removed_node_sends_its_users_elsewhere() {
     lab.accounts.move_user(ANN, Some(ONE)).await.unwrap();
     let on_one = lab.firefox(ANN, PASSWORD).await;
 
+    let lab = lab.relisted(&[TWO]).await;
+    assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), old, "remembered");
     lab.accounts.remove_node(ONE).await.unwrap();
 
     assert!(lab.accounts.recall(ANN, PASSWORD).is_none());
@@ -322,6 +381,7 @@ async fn a_user_of_a_removed_node_is_not_forgotten() {
     lab.create(ANN).await;
     let before = lab.firefox(ANN, PASSWORD).await;
     lab.open(ANN, PASSWORD).await.unwrap();
+    let lab = lab.reopened(cheap(), NODE).await;
     for url in [ONE, TWO] {
         lab.accounts.remove_node(url).await.unwrap();
     }

@@ -199,6 +199,7 @@ fn print_error(error: &AccountError) -> Response {
         | E::StaleSession { .. }
         | E::Forbidden
         | E::UnknownNode
+        | E::NodeListed
         | E::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

@@ -20,8 +20,9 @@ pub const SECTION: Section = Section {
             default: "",
             help: "The addresses of the nodes that keep the users' objects, where those are other servers which share \
                    the master secret. New users go to the one with the fewest. A node stays known when it is taken \
-                   out of this list: `foxden node` drains and removes it. Without nodes users are sent to \
-                   `public_url`.",
+                   out of this list: `foxden node` drains and removes it. Only where one node is known and a single \
+                   other one is listed, that is the same node under another address. Without nodes users are sent \
+                   to `public_url`.",
         },
         Setting {
             key: "tokens.duration",

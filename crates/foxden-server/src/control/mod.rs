@@ -24,11 +24,11 @@ use foxden_model::Chance;
 use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
-use crate::house::{House, Needs};
+use crate::house::{House, Needs, NodeList};
 use crate::{security_log, serve};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
-/// the server.
+/// the server, as is the list of nodes.
 fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Needs> {
     let register = House::register(config, data);
     let has_register = config.keeps_accounts() && register.is_file();
@@ -37,10 +37,12 @@ fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Ne
         Order::RunChore { .. } => Ok(Needs {
             storage: keeps_objects,
             accounts: has_register,
+            nodes: NodeList::Left,
         }),
         Order::ListChores | Order::Probe => Ok(Needs {
             storage: false,
             accounts: false,
+            nodes: NodeList::Left,
         }),
         about_accounts => {
             anyhow::ensure!(
@@ -51,6 +53,7 @@ fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Ne
             Ok(Needs {
                 storage: matches!(about_accounts, Order::RemoveUser { .. }) && keeps_objects,
                 accounts: true,
+                nodes: NodeList::Left,
             })
         }
     }

@@ -27,9 +27,7 @@ pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answ
         Order::RemoveNode { url } => {
             let users = accounts.remove_node(&url).await;
             let users = users.map_err(|error| named(error, &url))?;
-            format!(
-                "{url} is struck off; {users} stores begin anew elsewhere. Take it out of tokens.nodes, too"
-            )
+            format!("{url} is struck off; {users} stores begin anew elsewhere")
         }
         other => return Err(anyhow!("not about nodes: {other:?}")),
     };
@@ -42,6 +40,10 @@ pub fn named(error: AccountError, url: &str) -> anyhow::Error {
         AccountError::UnknownNode => {
             anyhow!("there is no node {url}; foxden node list tells which there are")
         }
+        AccountError::NodeListed => anyhow!(
+            "{url} is where users are sent to; take it out of tokens.nodes of the server that keeps the accounts, restart \
+             that, then remove the node"
+        ),
         other => other.into(),
     }
 }

@@ -12,6 +12,8 @@ pub struct Cluster<'a> {
     pub nodes: Vec<Start<'a>>,
     /// Where the nodes are reached, in the same order.
     pub urls: Vec<String>,
+    /// What configures the server of accounts.
+    file: PathBuf,
 }
 
 impl<'a> Cluster<'a> {
@@ -51,7 +53,21 @@ impl<'a> Cluster<'a> {
             registration: start(folder, "registration", &file),
             nodes: (0..nodes).map(node).collect(),
             urls,
+            file,
         }
+    }
+
+    /// Names these nodes from the next start of the server of accounts on.
+    pub fn list(&self, urls: &[&str]) {
+        let text = fs::read_to_string(&self.file).unwrap();
+        let quoted = |urls: &mut dyn Iterator<Item = &str>| {
+            let quoted: Vec<String> = urls.map(|url| format!("\"{url}\"")).collect();
+            quoted.join(", ")
+        };
+        let before = quoted(&mut self.urls.iter().map(String::as_str));
+        assert!(text.contains(&before), "{text}");
+        let after = quoted(&mut urls.iter().copied());
+        fs::write(&self.file, text.replace(&before, &after)).unwrap();
     }
 
     /// Starts all of it, the nodes last.

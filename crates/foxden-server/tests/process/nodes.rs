@@ -7,7 +7,7 @@ use crate::peer::browser::Session;
 use crate::peer::legacy::account::{self, Place, basic};
 use crate::peer::legacy::name;
 use crate::peer::wire::{Call, Reply, Server};
-use crate::program::{Folder, Program};
+use crate::program::{Folder, Program, Start};
 
 const PASSWORD: &str = "ann's password";
 
@@ -167,6 +167,26 @@ fn a_node_is_drained_and_struck_off() {
     command(&["node", "down", &second]);
     assert_eq!(register("dan@example.org").0, first);
 
+    let early = cluster.registration.run(&["node", "remove", &second, "--yes"]);
+    let text = String::from_utf8(early.stderr).unwrap();
+    assert!(
+        !early.status.success() && text.contains("out of tokens.nodes"),
+        "{text}"
+    );
+    registration.stop();
+    // Whoever names the data folder alone looks at the accounts, and renames nothing.
+    let data = folder.path().join("foxden-registration");
+    let looked = Start::on(&folder)
+        .bare()
+        .run(&["user", "list", "--data-dir", data.to_str().unwrap()]);
+    assert!(
+        looked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&looked.stderr)
+    );
+    cluster.list(&[&first]);
+    let registration = cluster.registration.serve();
+    assert_eq!(node_of(&registration, there), second);
     command(&["node", "remove", &second, "--yes"]);
     within_two_seconds(|| ask(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
     assert_eq!(node_of(&registration, there), first);

@@ -78,7 +78,7 @@ fn words_of(error: &AccountError) -> Words {
         E::WrongVerifier => Words::bad(175, "Incorrect code_verifier"),
         E::StaleSession { auth_at } => Words::bad(164, "Stale auth timestamp").with("authAt", *auth_at),
         E::Forbidden => Words::new(StatusCode::FORBIDDEN, 163, "The token does not cover this"),
-        E::NoAddress | E::ConsentMissing | E::UnknownNode => {
+        E::NoAddress | E::ConsentMissing | E::UnknownNode | E::NodeListed => {
             Words::bad(107, "Invalid parameter in request body")
         }
         E::Unable => Words::new(

@@ -59,6 +59,7 @@ fn words_of(error: &AccountError) -> Words {
         | E::NoAddress
         | E::ConsentMissing
         | E::UnknownNode
+        | E::NodeListed
         | E::ExpiredCode
         | E::SignUpClosed
         | E::UnknownDevice

@@ -47,6 +47,7 @@ fn words_of(error: &AccountError) -> Words {
         | E::NoAddress
         | E::ConsentMissing
         | E::UnknownNode
+        | E::NodeListed
         | E::ExpiredCode
         | E::Invalid { .. }
         | E::SignUpClosed

@@ -132,7 +132,8 @@ impl From<AccountError> for Wrong {
             | E::StaleSession { .. }
             | E::Forbidden
             | E::NoRoom
-            | E::UnknownNode => Trouble::Down,
+            | E::UnknownNode
+            | E::NodeListed => Trouble::Down,
         };
         Self::Trouble(trouble, chain(&error))
     }

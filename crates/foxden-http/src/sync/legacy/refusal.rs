@@ -154,6 +154,7 @@ fn account(error: &AccountError) -> Reply {
         | E::NoAddress
         | E::ConsentMissing
         | E::UnknownNode
+        | E::NodeListed
         | E::Damaged(_) => broken(),
     };
     Reply {
