@@ -15,12 +15,14 @@ use crate::{AccountError, AccountId, Accounts};
 const EACH: u32 = 10;
 /// Letters that may wait altogether.
 const ALL: u32 = 10_000;
-/// How long a letter is kept from others while somebody sends it: longer than sending may take.
-const TAKEN_MILLIS: i64 = 5 * 60_000;
+/// How long a letter is kept from others while somebody sends it: longer than the slowest mail server may take.
+const TAKEN_MILLIS: i64 = 15 * 60_000;
 /// The first pause after a failure; each further one is twice as long.
 const FIRST_PAUSE: i64 = 10_000;
 /// The longest pause.
 const LONGEST_PAUSE: i64 = 60 * 60_000;
+/// The longest pause of a letter that somebody waits for in front of a screen.
+const LONGEST_WAIT: i64 = 5 * 60_000;
 /// How long one tries to send what no code limits.
 const PATIENCE: i64 = 2 * 24 * 3_600_000;
 
@@ -95,9 +97,14 @@ pub struct Posted {
 /// What becomes of a letter that could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is tried again after so many milliseconds.
-    TriedAgain(i64),
-    /// It was thrown away: the next try would come too late.
+    /// It is tried again.
+    TriedAgain {
+        /// After so many milliseconds.
+        pause: i64,
+        /// Which is then, in milliseconds.
+        due: i64,
+    },
+    /// It was thrown away: it is of no use any more.
     GivenUp,
 }
 
@@ -123,6 +130,17 @@ impl Letter {
             | Self::ResetCode { .. }
             | Self::PlainReset { .. }
             | Self::Invitation { .. } => false,
+        }
+    }
+
+    /// The longest pause between two tries.
+    const fn longest_pause(&self) -> i64 {
+        match self {
+            Self::ConfirmAddress { .. } | Self::ResetCode { .. } | Self::PlainReset { .. } => LONGEST_WAIT,
+            Self::Invitation { .. }
+            | Self::PasswordChanged { .. }
+            | Self::PasswordReset { .. }
+            | Self::AddressChanged { .. } => LONGEST_PAUSE,
         }
     }
 }
@@ -227,7 +245,7 @@ impl Accounts {
         Ok(due.map(|due| u64::try_from(due - now).unwrap_or(0)))
     }
 
-    /// Takes a letter that is due. Nobody else gets it in the next five minutes: send it within that time, then say
+    /// Takes a letter that is due. Nobody else gets it in the next fifteen minutes: send it within that time, then say
     /// [`Accounts::letter_sent`] or [`Accounts::letter_failed`].
     pub async fn take_letter(&self) -> Result<Option<Posted>, AccountError> {
         let now = self.millis();
@@ -261,20 +279,31 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Puts a letter off that could not be sent, longer each time, or gives it up.
+    /// Puts a letter off that could not be sent, longer each time, or gives it up when its time is nearly over.
     pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, AccountError> {
         let now = self.millis();
-        let pause = pause_after(posted.tries);
+        let pause = pause_after(posted, now);
         let tx = self.0.database.begin().await?;
-        let fate = if now + pause < posted.expires {
-            outbox::put_off(&tx, posted.id, now + pause).await?;
-            Fate::TriedAgain(pause)
-        } else {
+        let fate = if pause < FIRST_PAUSE {
             outbox::delete(&tx, posted.id).await?;
             Fate::GivenUp
+        } else {
+            let due = now + pause;
+            outbox::put_off(&tx, posted.id, due).await?;
+            Fate::TriedAgain { pause, due }
         };
         tx.commit().await?;
         Ok(fate)
+    }
+
+    /// Lets letters be tried at once that were put off until then; one that was taken since stays where it is.
+    pub async fn letters_due_now(&self, put_off: &[(i64, i64)]) -> Result<(), AccountError> {
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        for (id, due) in put_off {
+            outbox::bring_forward(&tx, *id, *due, now).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     async fn is_outbox_full(&self, tx: &Tx, account: Option<AccountId>) -> Result<bool, AccountError> {
@@ -286,9 +315,11 @@ impl Accounts {
     }
 }
 
-fn pause_after(tries: u32) -> i64 {
-    let doublings = tries.saturating_sub(1).min(10);
-    (FIRST_PAUSE << doublings).min(LONGEST_PAUSE)
+/// Twice as long each time, but never past the half of the time that is left: a letter is tried until its end.
+fn pause_after(posted: &Posted, now: i64) -> i64 {
+    let doublings = posted.tries.saturating_sub(1).min(10);
+    let pause = (FIRST_PAUSE << doublings).min(posted.letter.longest_pause());
+    pause.min((posted.expires - now) / 2)
 }
 
 fn read(taken: &Taken) -> Option<Posted> {

@@ -69,7 +69,8 @@ pub fn agent(patience: Duration, ca: Option<&Path>) -> anyhow::Result<ureq::Agen
     Ok(config.build().into())
 }
 
-fn read_certificates(file: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
+/// The certificates in a file of PEM, of which there must be one.
+pub fn read_certificates(file: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
     let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let items = parse_pem(&text).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),

@@ -97,6 +97,13 @@ pub(crate) async fn put_off(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> 
     Ok(())
 }
 
+/// Brings a letter forward that was put off until `due`, and not touched since.
+pub(crate) async fn bring_forward(tx: &Tx, id: i64, due: i64, now: i64) -> Result<(), SqlError> {
+    let statement = "UPDATE outbox SET due = ? WHERE id = ? AND due = ? AND due > ?";
+    tx.execute(statement, values![now, id, due, now]).await?;
+    Ok(())
+}
+
 /// Undoes a taking.
 pub(crate) async fn give_back(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
     let statement = "UPDATE outbox SET due = ?, tries = tries - 1 WHERE id = ?";

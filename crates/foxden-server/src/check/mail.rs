@@ -1,6 +1,5 @@
 //! Whether letters get on their way.
 
-use anyhow::Context;
 use foxden_model::{Chance, Clock, SystemClock};
 
 use super::Finding;
@@ -30,7 +29,7 @@ pub fn look(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> {
         Err(error) => bad(error),
     }];
     if let Some(to) = to.filter(|_| !findings.iter().any(Finding::is_bad)) {
-        findings.push(runtime.block_on(send(&carrier, mail, config, &host, to))?);
+        findings.push(runtime.block_on(send(&carrier, mail, config, &host, to)));
     }
     Ok(findings)
 }
@@ -44,13 +43,7 @@ fn without(to: Option<&str>) -> Option<Finding> {
     })
 }
 
-async fn send(
-    carrier: &Carrier,
-    mail: &Mail,
-    config: &Config,
-    host: &str,
-    to: &str,
-) -> anyhow::Result<Finding> {
+async fn send(carrier: &Carrier, mail: &Mail, config: &Config, host: &str, to: &str) -> Finding {
     let mut bytes = [0; 16];
     SystemChance::new().fill(&mut bytes);
     let heads = Heads {
@@ -62,21 +55,32 @@ async fn send(
         id: format!("{}.trial", data_encoding::HEXLOWER.encode(&bytes)),
         now: SystemClock.millis(),
     };
-    let message = compose(&Wording::trial(host), &heads).with_context(|| format!("cannot write to {to}"))?;
+    let message = match compose(&Wording::trial(host), &heads) {
+        Ok(message) => message,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            let what = format!("cannot write to {to}: {error:#}");
+            return Finding::bad(what, "give --mail an address, as in ann@example.org");
+        }
+    };
     let sent = match carrier.connect().await {
-        Ok(connection) => carrier.carry(connection, &message).await,
+        Ok(mut connection) => {
+            let taken = carrier.hand_over(&mut connection, &message).await;
+            carrier.part(connection).await;
+            taken
+        }
         Err(error) => Err(error),
     };
-    Ok(match sent {
+    match sent {
         Ok(answer) => Finding::good(format!("the mail server took a letter to {to}: {answer}")),
         Err(error) => bad(error),
-    })
+    }
 }
 
 fn bad(error: NotTaken) -> Finding {
     let mend = match &error {
         NotTaken::Away { .. } => {
-            "look at mail.host, mail.port, mail.tls, mail.username and mail.ca_file; until then letters wait, and codes \
+            "look at mail.host, mail.port, mail.tls, mail.username, mail.from and mail.ca_file; until then letters wait, and codes \
              are shown by: foxden user code"
         }
         NotTaken::Later(_) | NotTaken::Refused(_) => "look at mail.from, and at what the mail server says",

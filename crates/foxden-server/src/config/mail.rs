@@ -77,12 +77,13 @@ pub const SECTION: Section = Section {
             key: "mail.timeout",
             kind: Kind::Time,
             default: "30 s",
-            help: "How long the mail server may take to connect and greet, and again to take a letter.",
+            help: "How long the mail server may take to connect and greet, and again to hear from whom and to whom a letter \
+                   is. To take its text it has ten minutes.",
         },
     ],
 };
 
-/// The longest timeout: a letter must be sent before others take it for forgotten.
+/// The longest timeout: with the ten minutes for its text, a letter must be sent before others take it for forgotten.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// Who takes letters to people.

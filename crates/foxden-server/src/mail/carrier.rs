@@ -1,16 +1,23 @@
 //! The mail server, as far as one letter needs it.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use lettre::Message;
+use lettre::address::Envelope;
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{Error, response::Response};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::{Category, Code, Response};
+use lettre::{Address, Message};
 
 use crate::config::mail::{Mail, Tls};
+use crate::node;
+
+/// How long a mail server may look at a letter before it takes it (RFC 5321, 4.5.3.2.6): whoever gives up earlier sends
+/// what was taken once more.
+const TAKING: Duration = Duration::from_secs(600);
 
 /// How to reach the mail server.
 pub struct Carrier {
@@ -20,6 +27,7 @@ pub struct Carrier {
     parameters: TlsParameters,
     login: Option<Credentials>,
     hello: ClientId,
+    from: Address,
     timeout: Duration,
 }
 
@@ -61,11 +69,11 @@ impl Carrier {
     pub fn new(mail: &Mail, greeting_host: &str) -> anyhow::Result<Self> {
         let mut parameters = TlsParameters::builder(mail.host.clone());
         if let Some(file) = &mail.ca_file {
-            let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let certificate = Certificate::from_pem(&pem);
-            let certificate =
-                certificate.with_context(|| format!("{} holds no certificate", file.display()))?;
-            parameters = parameters.add_root_certificate(certificate);
+            for certificate in node::read_certificates(file)? {
+                let certificate = Certificate::from_der(certificate.der().to_vec());
+                let certificate = certificate.with_context(|| format!("{}", file.display()))?;
+                parameters = parameters.add_root_certificate(certificate);
+            }
         }
         let login = mail.login.as_ref();
         let name = mail.hello_name.as_deref().unwrap_or(greeting_host);
@@ -76,23 +84,60 @@ impl Carrier {
             parameters: parameters.build_rustls().context("the TLS of mail.host")?,
             login: login.map(|(name, password)| Credentials::new(name.clone(), password.reveal().to_owned())),
             hello: client_id(name),
+            from: mail.from.email.clone(),
             timeout: mail.timeout,
         })
     }
 
-    /// Sends one letter over an open connection, closes it, and says what the mail server answered.
-    pub async fn carry(
+    /// Hands one letter over, and says what the mail server answered: it is theirs from then on.
+    pub async fn hand_over(
         &self,
-        mut connection: AsyncSmtpConnection,
+        connection: &mut AsyncSmtpConnection,
         message: &Message,
     ) -> Result<String, NotTaken> {
         let bytes = message.formatted();
-        let sent = tokio::time::timeout(self.timeout, connection.send(message.envelope(), &bytes)).await;
-        let sent = sent.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))?;
-        let answer = sent.map_err(|error| NotTaken::of_a_letter(&error))?;
-        // The letter is theirs now, however the farewell goes.
-        let _ = tokio::time::timeout(self.timeout, connection.quit()).await;
+        let announced = self.announce(connection, message.envelope(), bytes.is_ascii());
+        let announced = tokio::time::timeout(self.timeout, announced).await;
+        announced.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
+        let taken = tokio::time::timeout(TAKING, connection.message(&bytes)).await;
+        let taken = taken.map_err(|_| NotTaken::Later(Cause::Late(TAKING)))?;
+        let answer = taken.map_err(|error| NotTaken::of_a_letter(&error))?;
         Ok(words(&answer))
+    }
+
+    /// Says from whom and to whom a letter is, up to its text.
+    async fn announce(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        envelope: &Envelope,
+        is_ascii: bool,
+    ) -> Result<(), NotTaken> {
+        let ways = ways(connection, envelope, is_ascii)?;
+        self.sign(connection, envelope.from(), ways).await?;
+        for to in envelope.to() {
+            let named = connection.command(Rcpt::new(to.clone(), vec![])).await;
+            named.map_err(|error| NotTaken::of_a_letter(&error))?;
+        }
+        let may_begin = connection.command(Data).await;
+        may_begin.map_err(|error| NotTaken::of_a_letter(&error))?;
+        Ok(())
+    }
+
+    /// Says in whose name a letter comes. Whoever is refused here gets no letter through.
+    async fn sign(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        from: Option<&Address>,
+        ways: Vec<MailParameter>,
+    ) -> Result<(), NotTaken> {
+        let signed = connection.command(MailFrom::new(from.cloned(), ways)).await;
+        signed.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
+        Ok(())
+    }
+
+    /// Ends a connection politely, which nothing depends on.
+    pub async fn part(&self, mut connection: AsyncSmtpConnection) {
+        let _ = tokio::time::timeout(self.timeout, connection.quit()).await;
     }
 
     /// Goes the way up to the first letter, and says how.
@@ -105,9 +150,17 @@ impl Carrier {
             Tls::None => "not encrypted",
         };
         let login = if self.login.is_some() { ", signed in" } else { "" };
-        // All that was to be seen was seen, however the farewell goes.
-        let _ = tokio::time::timeout(self.timeout, connection.quit()).await;
+        let signed = tokio::time::timeout(self.timeout, self.try_the_name(&mut connection)).await;
+        signed.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
+        self.part(connection).await;
         Ok(format!("the mail server {host}:{port} answers, {cover}{login}"))
+    }
+
+    async fn try_the_name(&self, connection: &mut AsyncSmtpConnection) -> Result<(), NotTaken> {
+        self.sign(connection, Some(&self.from), Vec::new()).await?;
+        let taken_back = connection.command(Rset).await;
+        taken_back.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
+        Ok(())
     }
 
     /// Goes the way up to the first letter. Nothing is lost by giving up on it.
@@ -152,13 +205,49 @@ impl Carrier {
 
 impl NotTaken {
     fn of_a_letter(error: &Error) -> Self {
-        // A client's error is about the letter: an address that this mail server has no way to take.
-        if error.is_permanent() || error.is_client() {
-            Self::Refused(said(error))
-        } else {
-            Self::Later(said(error))
+        match error.status() {
+            Some(code) if error.is_permanent() => {
+                let remark = std::error::Error::source(error).map(ToString::to_string);
+                if ends_a_letter(code, &remark.unwrap_or_default()) {
+                    Self::Refused(said(error))
+                } else {
+                    Self::Later(said(error))
+                }
+            }
+            _ => Self::Later(said(error)),
         }
     }
+}
+
+/// Whether a final answer is about a letter or whoever gets it. One about this server, its name, its rights or its way of
+/// speaking holds only until the operator has mended that.
+fn ends_a_letter(code: Code, remark: &str) -> bool {
+    let about_us = ["5.7.", "5.1.7", "5.1.8"];
+    code.category == Category::MailSystem && !about_us.iter().any(|class| remark.starts_with(class))
+}
+
+/// What the mail server must be told of a letter beforehand.
+fn ways(
+    connection: &AsyncSmtpConnection,
+    envelope: &Envelope,
+    is_ascii: bool,
+) -> Result<Vec<MailParameter>, NotTaken> {
+    let can = |way, name: &str| {
+        let can = connection.server_info().supports_feature(way);
+        let lacks = || NotTaken::Refused(Cause::Said(format!("it needs a mail server with {name}")));
+        can.then_some(()).ok_or_else(lacks)
+    };
+    let mut ways = Vec::new();
+    let mut addresses = envelope.from().into_iter().chain(envelope.to());
+    if !addresses.all(|address| address.to_string().is_ascii()) {
+        can(Extension::SmtpUtfEight, "SMTPUTF8")?;
+        ways.push(MailParameter::SmtpUtfEight);
+    }
+    if !is_ascii {
+        can(Extension::EightBitMime, "8BITMIME")?;
+        ways.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    Ok(ways)
 }
 
 /// A host's address stands in brackets in a greeting.

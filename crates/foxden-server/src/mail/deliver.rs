@@ -1,5 +1,6 @@
 //! When letters are tried, and tried again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const LONGEST_REST: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long a letter is put aside that a full register did not let go of.
 const BUSY: Duration = Duration::from_secs(5);
+/// How many letters are remembered that an outage put off.
+const REMEMBERED: usize = 10_000;
 
 /// Starts to send letters, where there is a mail server and this process keeps accounts.
 pub fn start(house: &Arc<House>, tasks: &Tasks) -> anyhow::Result<()> {
@@ -30,6 +33,8 @@ pub fn start(house: &Arc<House>, tasks: &Tasks) -> anyhow::Result<()> {
         mail: mail.clone(),
         accounts: accounts.clone(),
         house: Arc::clone(house),
+        finished: None,
+        put_off: HashMap::new(),
     };
     tasks.spawn(deliverer.run(tasks.clone()));
     Ok(())
@@ -40,6 +45,10 @@ struct Deliverer {
     mail: Mail,
     accounts: Accounts,
     house: Arc<House>,
+    /// A letter that is over and must not be sent again.
+    finished: Option<i64>,
+    /// Letters that wait only because the mail server was away, and until when.
+    put_off: HashMap<i64, i64>,
 }
 
 /// How one letter fared.
@@ -56,13 +65,20 @@ enum Outcome {
 impl Deliverer {
     /// Sends what waits until the program stops. A letter that is being handed over is finished first; a mail server
     /// that does not even answer holds up no stop.
-    async fn run(self, mut tasks: Tasks) {
+    async fn run(mut self, mut tasks: Tasks) {
+        self.deliver(&mut tasks).await;
+        if self.let_go().await.is_err() {
+            tracing::warn!("a letter that was sent stays in the outbox, and will be sent again");
+        }
+    }
+
+    async fn deliver(&mut self, tasks: &mut Tasks) {
         loop {
-            let rest = match self.next(&mut tasks).await {
+            let rest = match self.next(tasks).await {
                 Ok(Some(Outcome::Sent | Outcome::Failed)) => Duration::ZERO,
                 Ok(Some(Outcome::Away)) => PAUSE,
                 Ok(Some(Outcome::Stopped)) => return,
-                Ok(None) => match self.wait(&mut tasks).await {
+                Ok(None) => match self.wait(tasks).await {
                     Some(()) => Duration::ZERO,
                     None => return,
                 },
@@ -91,7 +107,8 @@ impl Deliverer {
     }
 
     /// Takes one letter and sends it.
-    async fn next(&self, tasks: &mut Tasks) -> Result<Option<Outcome>, AccountError> {
+    async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Outcome>, AccountError> {
+        self.let_go().await?;
         let Some(posted) = self.accounts.take_letter().await? else {
             return Ok(None);
         };
@@ -110,20 +127,36 @@ impl Deliverer {
             }
             connected = self.carrier.connect() => connected,
         };
-        let sent = match connected {
-            Ok(connection) => self.carrier.carry(connection, &message).await,
-            Err(error) => Err(error),
+        let mut connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.put_off(&posted, &error).await?;
+                return Ok(Some(Outcome::Away));
+            }
         };
-        self.note(&posted, sent).await.map(Some)
+        let sent = self.carrier.hand_over(&mut connection, &message).await;
+        let noted = self.note(&posted, sent).await;
+        tokio::select! {
+            biased;
+            () = tasks.stopped() => {}
+            () = self.carrier.part(connection) => {}
+        }
+        noted.map(Some)
     }
 
     /// Writes down how it went.
-    async fn note(&self, posted: &Posted, sent: Result<String, NotTaken>) -> Result<Outcome, AccountError> {
+    async fn note(
+        &mut self,
+        posted: &Posted,
+        sent: Result<String, NotTaken>,
+    ) -> Result<Outcome, AccountError> {
         match sent {
             Ok(answer) => {
-                self.accounts.letter_sent(posted.id).await?;
+                self.finished = Some(posted.id);
                 let (letter, number) = (posted.letter.kind(), posted.id);
                 tracing::info!(letter, number, "a letter was sent: {answer}");
+                self.let_go().await?;
+                self.catch_up().await?;
                 Ok(Outcome::Sent)
             }
             Err(error @ NotTaken::Refused(_)) => {
@@ -139,6 +172,25 @@ impl Deliverer {
                 Ok(Outcome::Away)
             }
         }
+    }
+
+    /// Forgets a letter that is over. While the register does not answer, it is remembered: no other is taken before.
+    async fn let_go(&mut self) -> Result<(), AccountError> {
+        if let Some(id) = self.finished {
+            self.accounts.letter_sent(id).await?;
+            self.finished = None;
+        }
+        Ok(())
+    }
+
+    /// The mail server is back: nothing waits any longer because it was away.
+    async fn catch_up(&mut self) -> Result<(), AccountError> {
+        if !self.put_off.is_empty() {
+            let put_off: Vec<(i64, i64)> = self.put_off.iter().map(|(id, due)| (*id, *due)).collect();
+            self.accounts.letters_due_now(&put_off).await?;
+            self.put_off.clear();
+        }
+        Ok(())
     }
 
     fn message(&self, posted: &Posted) -> Result<Message, Unwritable> {
@@ -161,20 +213,24 @@ impl Deliverer {
     }
 
     async fn throw_away(
-        &self,
+        &mut self,
         posted: &Posted,
         error: &(dyn std::error::Error + Sync),
     ) -> Result<(), AccountError> {
         let (letter, number) = (posted.letter.kind(), posted.id);
         tracing::warn!(letter, number, "a letter was thrown away: {}", Chain(error));
-        self.accounts.letter_sent(posted.id).await
+        self.finished = Some(posted.id);
+        self.let_go().await
     }
 
-    async fn put_off(&self, posted: &Posted, error: &NotTaken) -> Result<(), AccountError> {
+    async fn put_off(&mut self, posted: &Posted, error: &NotTaken) -> Result<(), AccountError> {
         let (letter, number) = (posted.letter.kind(), posted.id);
         let cause = Chain(error);
         match self.accounts.letter_failed(posted).await? {
-            Fate::TriedAgain(pause) => {
+            Fate::TriedAgain { pause, due } => {
+                if matches!(error, NotTaken::Away { .. }) && self.put_off.len() < REMEMBERED {
+                    self.put_off.insert(posted.id, due);
+                }
                 let seconds = pause / 1000;
                 tracing::warn!(
                     letter,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::program::{Folder, Start};
+use crate::program::{Folder, Program, Start};
 
 /// Longer than anything here takes, the pauses before a second try included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,9 +82,17 @@ impl Post {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// Whether it has told nothing more.
-    pub fn is_silent(&self) -> bool {
-        self.told.try_recv().is_err()
+    /// Stops the program, which finishes what it has begun, and sees that nothing more is told.
+    pub fn ends_silent(self, program: Program) {
+        program.stop();
+        self.ends();
+    }
+
+    /// Ends the mail server once it has told all; that is nothing more.
+    pub fn ends(mut self) {
+        drop(self.child.stdin.take());
+        let told: Vec<Value> = self.told.iter().collect();
+        assert!(told.is_empty(), "{told:?}");
     }
 }
 

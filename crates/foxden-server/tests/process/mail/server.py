@@ -1,8 +1,9 @@
 """A mail server that tells on standard output, a line of JSON each, where it listens and what it was given.
 
 Its one argument is a JSON object: `port` (0: any), `tls` ("none", "starttls", "tls") with `cert` and `key`, `login`
-([name, password]), `answers` (to recipients, in turn; afterwards all are welcome), `utf8`, and `hold`: letters are
-taken only after a line came in on standard input.
+([name, password]), `answers` (to recipients, in turn; afterwards all are welcome), `senders` and `texts` (the same to
+senders and to whole letters), `utf8`, `hold`: letters are taken only after a line came in on standard input, `scan`: so
+many seconds until a letter is taken, and `mute`: nobody's farewell is answered.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 wishes = json.loads(sys.argv[1])
 answers = list(wishes.get("answers", []))
+senders = list(wishes.get("senders", []))
+texts = list(wishes.get("texts", []))
 released = asyncio.Event()
 
 
@@ -32,6 +35,20 @@ def check(server, session, envelope, mechanism, data):
 
 
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        answer = senders.pop(0) if senders else "250 welcome"
+        if answer.startswith("250"):
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+        else:
+            tell(refused=answer)
+        return answer
+
+    async def handle_QUIT(self, server, session, envelope):
+        if wishes.get("mute"):
+            await asyncio.Event().wait()
+        return "221 bye"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         answer = answers.pop(0) if answers else "250 welcome"
         if answer.startswith("250"):
@@ -44,6 +61,10 @@ class Handler:
         if wishes.get("hold"):
             tell(holding=True)
             await released.wait()
+        if texts:
+            tell(refused=texts[0])
+            return texts.pop(0)
+        await asyncio.sleep(wishes.get("scan", 0))
         letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
         body = {part.get_content_type(): part.get_content() for part in letter.walk() if not part.is_multipart()}
         tell(
