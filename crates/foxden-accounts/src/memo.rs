@@ -12,6 +12,7 @@ use foxden_model::Chance;
 use ring::hmac;
 
 use crate::address::normal;
+use crate::register::change::Alias;
 use crate::{AccountError, AccountId, LegacyStore};
 
 /// How long what was read of the register's changes counts as news.
@@ -79,8 +80,8 @@ pub(crate) struct Memo {
 }
 
 struct State {
-    good: Generations<Arc<Known>>,
-    bad: Generations<Wrong>,
+    good: Generations<(Alias, Arc<Known>)>,
+    bad: Generations<(Option<Alias>, Wrong)>,
     seq: Option<i64>,
     /// When the changes were last read; `None` when they must be read again.
     read_at: Option<i64>,
@@ -89,7 +90,7 @@ struct State {
     /// Counts how often something was forgotten.
     epoch: u64,
     /// Whose was forgotten lately, and when by that count.
-    lately: VecDeque<(u64, AccountId)>,
+    lately: VecDeque<(u64, Alias)>,
     /// Of what was forgotten up to this count, nobody knows any more whose it was.
     floor: u64,
 }
@@ -165,8 +166,10 @@ impl Memo {
         if !state.is_fresh(now) {
             return None;
         }
-        let good = state.good.get(key, now).cloned().map(Remembered::Good);
-        good.or_else(|| state.bad.get(key, now).copied().map(Remembered::Bad))
+        if let Some((_, known)) = state.good.get(key, now) {
+            return Some(Remembered::Good(Arc::clone(known)));
+        }
+        state.bad.get(key, now).map(|(_, wrong)| Remembered::Bad(*wrong))
     }
 
     /// Whether the register's changes were read a moment ago.
@@ -187,7 +190,7 @@ impl Memo {
     }
 
     /// Takes in what the register says has changed since that position, up to `seq`.
-    pub(crate) fn take_in(&self, from: Position, seq: i64, changes: &[(i64, AccountId)], now: i64) {
+    pub(crate) fn take_in(&self, from: Position, seq: i64, changes: &[(i64, Alias)], now: i64) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = from.seq.map_or(seq + 1, |seq| seq + 1);
         let is_whole = changes
@@ -198,8 +201,8 @@ impl Memo {
             // Something is missing, so nobody knows whom it concerned.
             state.forget_all();
         } else if !changes.is_empty() {
-            let accounts = changes.iter().map(|(_, account)| *account).collect();
-            state.forget(&accounts);
+            let aliases = changes.iter().map(|(_, alias)| *alias).collect();
+            state.forget(&aliases);
         }
         state.seq = Some(seq);
         // A change that this process made meanwhile may not have been read.
@@ -220,13 +223,16 @@ impl Memo {
 
     /// Remembers what came of a proof that began then.
     pub(crate) fn remember(&self, key: Key, since: Moment, outcome: Remembered, now: i64) {
+        let alias = outcome.account().map(Alias::of);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.is_outdated(&outcome, since) {
+        if state.is_outdated(alias, since) {
             return;
         }
-        match outcome {
-            Remembered::Good(known) => state.good.put(key, known, now),
-            Remembered::Bad(wrong) => state.bad.put(key, wrong, now),
+        match (outcome, alias) {
+            (Remembered::Good(known), Some(alias)) => state.good.put(key, (alias, known), now),
+            (Remembered::Bad(wrong), alias) => state.bad.put(key, (alias, wrong), now),
+            // Whoever is known has an account.
+            (Remembered::Good(_), None) => {}
         }
     }
 
@@ -252,26 +258,22 @@ impl State {
     }
 
     /// Whether that would have been forgotten, had it been remembered at once.
-    fn is_outdated(&self, outcome: &Remembered, since: Moment) -> bool {
-        let account = outcome.account();
+    fn is_outdated(&self, alias: Option<Alias>, since: Moment) -> bool {
         let mut missed = self.lately.iter().rev().take_while(|(epoch, _)| *epoch > since.0);
-        since.0 < self.floor || missed.any(|(_, changed)| account.is_none_or(|account| account == *changed))
+        since.0 < self.floor || missed.any(|(_, changed)| alias.is_none_or(|alias| alias == *changed))
     }
 
-    fn forget(&mut self, accounts: &HashSet<AccountId>) {
+    fn forget(&mut self, changed: &HashSet<Alias>) {
         self.epoch += 1;
         self.lately
-            .extend(accounts.iter().map(|account| (self.epoch, *account)));
+            .extend(changed.iter().map(|alias| (self.epoch, *alias)));
         while self.lately.len() > LATELY {
             self.floor = self.lately.pop_front().map_or(self.floor, |(epoch, _)| epoch);
         }
-        self.good.retain(|known| !accounts.contains(&known.account));
+        self.good.retain(|(alias, _)| !changed.contains(alias));
         // A change may have given somebody the name that nobody had.
-        self.bad.retain(|wrong| {
-            wrong
-                .account()
-                .is_some_and(|account| !accounts.contains(&account))
-        });
+        self.bad
+            .retain(|(alias, _)| alias.is_some_and(|alias| !changed.contains(&alias)));
     }
 
     fn forget_all(&mut self) {

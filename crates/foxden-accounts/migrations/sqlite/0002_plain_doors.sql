@@ -3,9 +3,10 @@
 -- Whoever remembers proven passwords reads here which accounts to forget: another password, switched off or on,
 -- removed, another name, another store. Rows are only added, and cleared up when nobody can need them any more.
 CREATE TABLE credential_change (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    uid TEXT    NOT NULL,
-    at  INTEGER NOT NULL
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- A hash of the account's id: the account may be gone, and then nothing of it stays.
+    alias TEXT    NOT NULL,
+    at    INTEGER NOT NULL
 );
 CREATE INDEX credential_change_at ON credential_change (at);
 

@@ -36,6 +36,10 @@ fn account(number: u8) -> AccountId {
     AccountId([number; 16])
 }
 
+fn alias(number: u8) -> Alias {
+    Alias::of(account(number))
+}
+
 #[test]
 fn names_and_passwords_do_not_run_together() {
     let memo = fresh();
@@ -68,14 +72,14 @@ fn a_change_forgets_its_account_and_every_name_that_nobody_had() {
     put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
     put(&memo, "other", Remembered::Bad(Wrong::Password(account(2))));
     put(&memo, "nobody", Remembered::Bad(Wrong::Name));
-    memo.take_in(memo.position(), 11, &[(11, account(1))], NOW);
+    memo.take_in(memo.position(), 11, &[(11, alias(1))], NOW);
     let left = ["ann", "bea", "wrong", "other", "nobody"].map(|name| has(&memo, name, NOW));
     assert_eq!(left, [false, true, false, true, false]);
 }
 
 #[test]
 fn a_gap_forgets_everything() {
-    for changes in [&[(12, account(9))][..], &[(11, account(9)), (13, account(9))]] {
+    for changes in [&[(12, alias(9))][..], &[(11, alias(9)), (13, alias(9))]] {
         let memo = fresh();
         put(&memo, "ann", good(1));
         put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
@@ -90,7 +94,7 @@ fn a_gap_forgets_everything() {
 fn what_was_proven_before_a_change_is_not_remembered_after_it() {
     let memo = fresh();
     let since = memo.moment();
-    memo.take_in(memo.position(), 11, &[(11, account(1))], NOW);
+    memo.take_in(memo.position(), 11, &[(11, alias(1))], NOW);
     let outcomes = [
         ("ann", good(1)),
         ("wrong", Remembered::Bad(Wrong::Password(account(1)))),
@@ -112,12 +116,12 @@ fn what_was_proven_long_before_is_not_remembered() {
     let memo = fresh();
     let since = memo.moment();
     for number in 0..=i64::try_from(LATELY).unwrap() {
-        memo.take_in(memo.position(), 11 + number, &[(11 + number, account(9))], NOW);
+        memo.take_in(memo.position(), 11 + number, &[(11 + number, alias(9))], NOW);
     }
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW));
     let since = memo.moment();
-    memo.take_in(memo.position(), 5000, &[(5000, account(9))], NOW);
+    memo.take_in(memo.position(), 5000, &[(5000, alias(9))], NOW);
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW), "a gap hides whose it was");
     put(&memo, "ann", good(1));

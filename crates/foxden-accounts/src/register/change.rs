@@ -1,9 +1,40 @@
 //! Changes that make a remembered password worthless, in the order in which they were made.
 
-use foxden_sql::{Fetch, SqlError, Tx, values};
+use data_encoding::HEXLOWER;
+use foxden_sql::{Fetch, FromValue, SqlError, Tx, Value, values};
+use ring::digest;
 
 use super::delete_found;
 use crate::AccountId;
+
+/// What an account is called in the list of changes. It follows from its id and not the reverse, so that nothing of a
+/// removed account stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Alias([u8; 16]);
+
+impl Alias {
+    pub(crate) fn of(uid: AccountId) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"credential change of ");
+        context.update(&uid.0);
+        let mut out = [0; 16];
+        out.copy_from_slice(&context.finish().as_ref()[..16]);
+        Self(out)
+    }
+}
+
+impl From<Alias> for Value {
+    fn from(Alias(bytes): Alias) -> Self {
+        Self::Text(HEXLOWER.encode(&bytes))
+    }
+}
+
+impl FromValue for Alias {
+    fn from_value(value: Value) -> Option<Self> {
+        let text = String::from_value(value)?;
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+}
 
 /// Changes read at once.
 pub(crate) const PAGE: usize = 256;
@@ -11,8 +42,8 @@ pub(crate) const PAGE: usize = 256;
 /// Writes down that the account's credentials or stores changed, in the transaction that changes them.
 pub(crate) async fn insert(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
     tx.insert(
-        "INSERT INTO credential_change (uid, at) VALUES (?, ?)",
-        values![uid, now],
+        "INSERT INTO credential_change (alias, at) VALUES (?, ?)",
+        values![Alias::of(uid), now],
     )
     .await?;
     Ok(())
@@ -20,8 +51,8 @@ pub(crate) async fn insert(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlE
 
 /// Writes down that everybody's changed: a number is left out, and whoever misses one forgets everything.
 pub(crate) async fn insert_for_all(tx: &Tx, now: i64) -> Result<(), SqlError> {
-    let statement = "INSERT INTO credential_change (uid, at) VALUES (?, ?)";
-    let nobody = AccountId([0; 16]);
+    let statement = "INSERT INTO credential_change (alias, at) VALUES (?, ?)";
+    let nobody = Alias([0; 16]);
     let left_out = tx.insert(statement, values![nobody, now]).await?;
     tx.insert(statement, values![nobody, now]).await?;
     tx.execute("DELETE FROM credential_change WHERE seq = ?", values![left_out])
@@ -40,8 +71,8 @@ pub(crate) async fn last(from: &impl Fetch) -> Result<i64, SqlError> {
 }
 
 /// The changes after that number, in their order: number and account.
-pub(crate) async fn after(from: &impl Fetch, seq: i64) -> Result<Vec<(i64, AccountId)>, SqlError> {
-    let statement = "SELECT seq, uid FROM credential_change WHERE seq > ? ORDER BY seq LIMIT ?";
+pub(crate) async fn after(from: &impl Fetch, seq: i64) -> Result<Vec<(i64, Alias)>, SqlError> {
+    let statement = "SELECT seq, alias FROM credential_change WHERE seq > ? ORDER BY seq LIMIT ?";
     let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
     let rows = from.fetch_all(statement, values![seq, limit]).await?;
     rows.into_iter()

@@ -315,7 +315,7 @@ async fn a_gap_among_the_changes_forgets_everything() {
     lab.open(ANN, PASSWORD).await.unwrap();
     let mut last = lab.accounts.hashes();
     lab.write(
-        "INSERT INTO credential_change (seq, uid, at) SELECT MAX(seq) + 2, 'ffffffffffffffffffffffffffffffff', 0
+        "INSERT INTO credential_change (seq, alias, at) SELECT MAX(seq) + 2, 'ffffffffffffffffffffffffffffffff', 0
          FROM credential_change",
         vec![],
     )
@@ -334,10 +334,11 @@ async fn many_changes_are_read_to_the_end() {
     let tx = lab.database.begin().await.unwrap();
     for _ in 0..600 {
         let statement =
-            "INSERT INTO credential_change (uid, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
+            "INSERT INTO credential_change (alias, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
         tx.execute(statement, vec![]).await.unwrap();
     }
-    let last_change = "INSERT INTO credential_change (uid, at) SELECT uid, 0 FROM account";
+    let last_change = "INSERT INTO credential_change (alias, at)
+        SELECT alias, 0 FROM credential_change ORDER BY seq LIMIT 1";
     tx.execute(last_change, vec![]).await.unwrap();
     tx.commit().await.unwrap();
     let mut last = lab.accounts.hashes();
@@ -346,6 +347,18 @@ async fn many_changes_are_read_to_the_end() {
     assert_eq!(lab.hashes_since(&mut last), 1);
     lab.open(ANN, PASSWORD).await.unwrap();
     assert_eq!(lab.hashes_since(&mut last), 0);
+}
+
+/// What is written down of a change does not tell whose it was: the account may be gone.
+#[tokio::test]
+async fn changes_do_not_name_accounts() {
+    let lab = Lab::new().await;
+    let ann = lab.create(ANN).await.account;
+    lab.accounts.set_disabled(ANN, true).await.unwrap();
+    let written = lab.count("SELECT COUNT(*) FROM credential_change").await;
+    let named = "SELECT COUNT(*) FROM credential_change WHERE alias = ?";
+    let named = lab.number(named, vec![ann.to_string().into()]).await;
+    assert!(written > 0 && named == 0, "{written} {named}");
 }
 
 /// Changes are cleared up when nobody can need them any more.
