@@ -6,7 +6,7 @@ use foxden_sql::Database;
 use crate::address::normal;
 use crate::register::account::{self, Verifier};
 use crate::verifier::{Proof, Recipe, Verifiers};
-use crate::{AccountError, AccountId, AuthPw, Cost};
+use crate::{AccountError, AccountId, Attempt, AuthPw, Cost};
 
 /// Where people and their passwords are kept.
 #[async_trait]
@@ -17,8 +17,14 @@ pub trait Directory: Send + Sync + 'static {
     /// The person with that name.
     async fn find(&self, name: &str) -> Result<Option<Person>, AccountError>;
 
-    /// Whether the proof is that person's. It takes as long for nobody as for somebody.
-    async fn check(&self, person: Option<&Person>, auth_pw: &AuthPw) -> Result<Checked, AccountError>;
+    /// Whether the proof is that person's. It takes as long for nobody as for somebody. The attempt is settled with the
+    /// outcome, whether or not the caller waits for it.
+    async fn check(
+        &self,
+        person: Option<&Person>,
+        auth_pw: &AuthPw,
+        attempt: Attempt,
+    ) -> Result<Checked, AccountError>;
 }
 
 /// What a directory lets us do.
@@ -85,20 +91,28 @@ impl Directory for SqlDirectory {
         }))
     }
 
-    async fn check(&self, person: Option<&Person>, auth_pw: &AuthPw) -> Result<Checked, AccountError> {
-        let Some(verifier) = person.and_then(|person| person.verifier.as_ref()) else {
-            let decoy = Recipe {
-                salt: [0; 16],
-                cost: self.cost,
-            };
-            self.verifiers.hash(auth_pw, decoy).await?;
-            return Ok(Checked::Wrong);
+    async fn check(
+        &self,
+        person: Option<&Person>,
+        auth_pw: &AuthPw,
+        attempt: Attempt,
+    ) -> Result<Checked, AccountError> {
+        let verifier = person.and_then(|person| person.verifier.as_ref());
+        let decoy = Recipe {
+            salt: [0; 16],
+            cost: self.cost,
         };
-        let proof = self.verifiers.hash(auth_pw, verifier.recipe).await?;
-        Ok(if proof.matches(&verifier.verify_hash) {
-            Checked::Right(Unlocked(proof))
-        } else {
-            Checked::Wrong
-        })
+        let recipe = verifier.map_or(decoy, |verifier| verifier.recipe);
+        let stored = verifier.map(|verifier| verifier.verify_hash);
+        let compare = move |proof: Proof| {
+            let is_right = stored.is_some_and(|stored| proof.matches(&stored));
+            attempt.settle(is_right);
+            if is_right {
+                Checked::Right(Unlocked(proof))
+            } else {
+                Checked::Wrong
+            }
+        };
+        self.verifiers.hash_then(auth_pw, recipe, compare).await
     }
 }

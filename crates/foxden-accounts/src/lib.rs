@@ -9,7 +9,7 @@
 //! - [`plain`]: doors that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
 //! - [`nodes`]: where stores are kept
-//! - [`directory`]: who somebody is and whether the secret is right
+//! - [`directory`]: who somebody is and whether the secret is right; [`attempt`]: what a try leaves behind
 //! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`outbox`]: letters that wait to be sent
 //! - [`chore`]: clearing up
@@ -19,6 +19,7 @@
 pub mod account;
 pub mod accounts;
 mod address;
+pub mod attempt;
 pub mod chore;
 pub mod code;
 pub mod device;
@@ -51,6 +52,7 @@ mod verifier;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
+pub use attempt::Attempt;
 pub use chore::ClosedStore;
 pub use device::{
     AttachedClient, CommandPage, Detach, Device, DeviceOwner, DevicePatch, Invocation, QueuedCommand,

@@ -12,8 +12,8 @@ use crate::register::{account, event, session, token};
 use crate::security::{Event, What};
 use crate::verifier::Proof;
 use crate::{
-    AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, SecurityEvent, SignedIn, TokenId, Visitor,
-    secret,
+    AccountError, AccountId, Accounts, Attempt, AuthPw, Kind, SecretToken, SecurityEvent, SignedIn, TokenId,
+    Visitor, secret,
 };
 
 /// How stale the note of a session's last use may be: it spares a write with each request.
@@ -203,12 +203,8 @@ impl Accounts {
             Counted::failed_login(address.as_str(), network),
             Counted::FailedFrom(network),
         ];
-        let now = self.millis();
         let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
-        for counter in counters {
-            let checked = self.0.limits.check(counter, now);
-            checked.inspect_err(|_| self.tell(&locked))?;
-        }
+        self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let failed = Event {
             account: row.as_ref().map(|row| row.uid),
@@ -225,7 +221,8 @@ impl Accounts {
                 return Err(AccountError::NoPassword);
             }
         }
-        let outcome = self.weigh(counters, row, auth_pw, address.as_str()).await;
+        let attempt = self.attempt(counters);
+        let outcome = self.weigh(attempt, row, auth_pw, address.as_str()).await;
         let why = match &outcome {
             Err(AccountError::UnknownAccount { .. }) => "unknown name",
             Err(AccountError::WrongPassword { .. }) => "wrong password",
@@ -236,10 +233,10 @@ impl Accounts {
         outcome
     }
 
-    /// Checks the password of whoever was found by that name, or does as much for nobody, and counts failures.
+    /// Checks the password of whoever was found by that name, or does as much for nobody.
     pub(crate) async fn weigh(
         &self,
-        counters: [Counted; 2],
+        attempt: Attempt,
         row: Option<AccountRow>,
         auth_pw: &AuthPw,
         name: &str,
@@ -253,19 +250,9 @@ impl Accounts {
         if known != row.as_ref().map(|row| (row.uid, &row.verifier)) {
             return Err(AccountError::Busy);
         }
-        // Counted before the slow part, so that many at once cannot slip past; taken back when it was right.
-        let now = self.millis();
-        for counter in counters {
-            self.0.limits.count(counter, now);
-        }
-        let checked = self.0.directory.check(person.as_ref(), auth_pw).await;
-        if matches!(checked, Err(_) | Ok(Checked::Right(_))) {
-            for counter in counters {
-                self.0.limits.refund(counter);
-            }
-        }
+        let checked = self.0.directory.check(person.as_ref(), auth_pw, attempt).await?;
         let address = name.to_owned();
-        match (row, checked?) {
+        match (row, checked) {
             (None, _) => Err(AccountError::UnknownAccount { address }),
             (Some(_), Checked::Wrong) => Err(AccountError::WrongPassword { address }),
             (Some(row), Checked::Right(_)) if row.disabled => Err(AccountError::Disabled),

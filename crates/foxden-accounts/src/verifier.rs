@@ -20,7 +20,7 @@ const QUEUE: usize = 32;
 pub(crate) struct Verifiers(Arc<Bounds>);
 
 struct Bounds {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Those that run and those that wait.
     inside: AtomicUsize,
     places: usize,
@@ -43,7 +43,7 @@ impl Verifiers {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = parallel.unwrap_or_else(cores).max(1);
         Self(Arc::new(Bounds {
-            running: Semaphore::new(parallel),
+            running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
             places: parallel * (QUEUE + 1),
             hashed: AtomicU64::new(0),
@@ -52,10 +52,20 @@ impl Verifiers {
 
     /// Hashes a proof of the password, on a thread that may be kept busy.
     pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+        self.hash_then(auth_pw, recipe, |proof| proof).await
+    }
+
+    /// Hashes a proof of the password and does at once what follows from it, even if nobody waits for it any more.
+    pub(crate) async fn hash_then<T: Send + 'static>(
+        &self,
+        auth_pw: &AuthPw,
+        recipe: Recipe,
+        then: impl FnOnce(Proof) -> T + Send + 'static,
+    ) -> Result<T, AccountError> {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
-        self.run(move || hash(&auth_pw, recipe)).await?
+        self.run(move || hash(&auth_pw, recipe).map(then)).await?
     }
 
     /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
@@ -69,13 +79,19 @@ impl Verifiers {
         self.0.hashed.load(Ordering::Relaxed)
     }
 
+    /// What is begun runs to its end and keeps its turn until then, whether or not its caller still waits.
     async fn run<T: Send + 'static>(
         &self,
         slow: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AccountError> {
-        let _place = Place::take(&self.0)?;
-        let _turn = self.0.running.acquire().await.map_err(|_| AccountError::Busy)?;
-        let done = tokio::task::spawn_blocking(slow).await;
+        let place = Place::take(Arc::clone(&self.0))?;
+        let turn = Arc::clone(&self.0.running).acquire_owned().await;
+        let turn = turn.map_err(|_| AccountError::Busy)?;
+        let begun = move || {
+            let _held = (turn, place);
+            slow()
+        };
+        let done = tokio::task::spawn_blocking(begun).await;
         done.map_err(|_| AccountError::Damaged("a password hash was not finished"))
     }
 }
@@ -126,12 +142,13 @@ fn hash(auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
     }
 }
 
-struct Place<'a>(&'a Bounds);
+struct Place(Arc<Bounds>);
 
-impl<'a> Place<'a> {
-    fn take(bounds: &'a Bounds) -> Result<Self, AccountError> {
+impl Place {
+    fn take(bounds: Arc<Bounds>) -> Result<Self, AccountError> {
+        let (before, places) = (bounds.inside.fetch_add(1, Ordering::Relaxed), bounds.places);
         let place = Self(bounds);
-        if bounds.inside.fetch_add(1, Ordering::Relaxed) < bounds.places {
+        if before < places {
             Ok(place)
         } else {
             Err(AccountError::Busy)
@@ -139,8 +156,11 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.inside.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

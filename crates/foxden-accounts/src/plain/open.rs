@@ -163,8 +163,6 @@ impl Accounts {
             account: proven.row.uid,
             store: None,
         });
-        let good = Remembered::Good(Arc::clone(&known));
-        self.0.memo.remember(key, since, good, self.millis());
         Ok((known, since))
     }
 
@@ -215,7 +213,7 @@ impl Accounts {
         Ok(!is_whole)
     }
 
-    /// Checks a plain password: limits, then the account, then the password. What is wrong is remembered.
+    /// Checks a plain password: limits, then the account, then the password. What comes of it is remembered.
     async fn check_plain(
         &self,
         key: Key,
@@ -230,25 +228,25 @@ impl Accounts {
         let network = Network::of(visitor.address);
         let counters = [Counted::failed_login(salt, network), Counted::FailedFrom(network)];
         if !is_known {
-            for counter in counters {
-                self.0
-                    .limits
-                    .check(counter, self.millis())
-                    .inspect_err(|_| self.tell(&Event::by(visitor, What::LoginLocked).about(name)))?;
-            }
+            let locked = Event::by(visitor, What::LoginLocked).about(name);
+            self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
         }
         let stretched = self.0.verifiers.stretch(salt, password).await?;
-        let uid = row.as_ref().map(|row| row.uid);
-        let outcome = self.weigh(counters, row, &stretched.auth_pw, name).await;
+        let who = row.as_ref().map(|row| (row.uid, row.disabled));
+        let accounts = self.clone();
+        // Remembered where it is found out: a client that hung up asks again.
+        let attempt = self.attempt(counters).then(move |is_right| {
+            let outcome = Remembered::from_attempt(who, is_right);
+            accounts.0.memo.remember(key, since, outcome, accounts.millis());
+        });
+        let outcome = self.weigh(attempt, row, &stretched.auth_pw, name).await;
+        let uid = who.map(|(uid, _)| uid);
         let wrong = match (&outcome, uid) {
             (Err(AccountError::UnknownAccount { .. }), _) => Wrong::Name,
             (Err(AccountError::WrongPassword { .. }), Some(uid)) => Wrong::Password(uid),
             (Err(AccountError::Disabled), Some(uid)) => Wrong::Disabled(uid),
             (Ok(_) | Err(_), _) => return outcome.map(|proven| PlainProven { proven, stretched }),
         };
-        self.0
-            .memo
-            .remember(key, since, Remembered::Bad(wrong), self.millis());
         self.tell(&wrong.event(visitor, name));
         Err(wrong.refusal(name))
     }
@@ -329,6 +327,16 @@ impl Drop for Changed<'_> {
 }
 
 impl Remembered {
+    /// What becomes of a proof for whoever has that name; they may be switched off.
+    fn from_attempt(who: Option<(AccountId, bool)>, is_right: bool) -> Self {
+        match who {
+            None => Self::Bad(Wrong::Name),
+            Some((account, _)) if !is_right => Self::Bad(Wrong::Password(account)),
+            Some((account, true)) => Self::Bad(Wrong::Disabled(account)),
+            Some((account, false)) => Self::Good(Arc::new(Known { account, store: None })),
+        }
+    }
+
     fn into_outcome(self, name: &str) -> Result<Arc<Known>, AccountError> {
         match self {
             Self::Good(known) => Ok(known),

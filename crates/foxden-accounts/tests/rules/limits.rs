@@ -1,5 +1,8 @@
 //! How often things may be tried.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use foxden_accounts::{AccountError, Role, SignUp};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
@@ -143,6 +146,66 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     assert_eq!(served + busy, 60);
     assert!(served >= 33, "those in the queue are served: {served}");
     lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+impl Lab {
+    /// Brings a password and hangs up as soon as it is hashed; comes back when that hash is done.
+    async fn hang_up<T>(&self, asking: impl Future<Output = T>) {
+        let before = self.accounts.hashes();
+        let mut asking = Box::pin(asking);
+        let until_hashed = poll_fn(|context| {
+            let is_over = asking.as_mut().poll(context).is_ready();
+            if is_over || self.accounts.hashes() > before {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        until_hashed.await;
+        drop(asking);
+        // There is one turn, and whoever has it next waits for the hash under way.
+        self.login(BEA, PASSWORD).await.unwrap();
+    }
+
+    /// One hash at once, and long enough to hang up in it.
+    async fn one_turn() -> Self {
+        let mut options = cheap();
+        options.parallel_hashes = Some(1);
+        options.cost.memory = 256;
+        let lab = Self::with(options).await;
+        lab.create(ANN).await;
+        lab.create(BEA).await;
+        lab
+    }
+}
+
+/// Clients give up waiting when the server is slow; that makes their passwords no worse, and no better.
+#[tokio::test]
+async fn who_hangs_up_is_counted_by_what_the_password_was() {
+    let lab = Lab::one_turn().await;
+    for _ in 0..10 {
+        lab.hang_up(lab.login(ANN, PASSWORD)).await;
+    }
+    lab.login(ANN, PASSWORD).await.unwrap();
+    for _ in 0..10 {
+        lab.hang_up(lab.login(ANN, "wrong")).await;
+    }
+    let refused = lab.login(ANN, PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+}
+
+/// A slow server that is asked again and again by those who gave up waiting must come forward nevertheless.
+#[tokio::test]
+async fn a_plain_password_is_remembered_for_a_client_that_hung_up() {
+    let lab = Lab::one_turn().await;
+    for password in [PASSWORD, "wrong"] {
+        lab.hang_up(lab.accounts.open_store(ANN, password, &at_home()))
+            .await;
+        let before = lab.accounts.hashes();
+        let opened = lab.accounts.open_store(ANN, password, &at_home()).await;
+        assert_eq!(opened.is_ok(), password == PASSWORD);
+        assert_eq!(lab.accounts.hashes(), before, "{password}");
+    }
 }
 
 #[tokio::test]
