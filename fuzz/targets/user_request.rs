@@ -203,5 +203,6 @@ async fn state() -> UserState {
         captcha: Some(Arc::new(captcha)),
         admin_secret: AdminSecret::new("word"),
         is_strict_about_names: false,
+        offers_resets: true,
     }
 }

@@ -131,6 +131,7 @@ fn user_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> UserState {
             .as_ref()
             .and_then(|secret| AdminSecret::new(secret.reveal())),
         is_strict_about_names: rules.is_strict_about_names,
+        offers_resets: house.config.welcomes_old_clients(),
     }
 }
 

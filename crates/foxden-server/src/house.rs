@@ -175,9 +175,8 @@ impl House {
             ..exchange::Settings::default()
         };
         let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
-        wishes
-            .is_enabled
-            .then(|| Arc::new(Exchange::new(settings, clock, chance)))
+        let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
+        is_served.then(|| Arc::new(Exchange::new(settings, clock, chance)))
     }
 
     fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {

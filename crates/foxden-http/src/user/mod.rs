@@ -63,6 +63,8 @@ pub struct UserState {
     pub admin_secret: Option<AdminSecret>,
     /// Whether every name must be the hash of its address; names that look like one must be in any case.
     pub is_strict_about_names: bool,
+    /// Whether there is a page that takes the codes which reset passwords.
+    pub offers_resets: bool,
 }
 
 /// The routes of the User API: everything below `/user/` and `/misc/`.

@@ -52,6 +52,7 @@ async fn reset(user: &UserState, ask: &Ask, code: &[u8]) -> Result<Response, Ref
 
 /// `GET /user/1.0/{name}/password_reset`
 pub(super) async fn request_reset(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
+    user.needs_resets()?;
     let hides_names = user.hides_names(&ask.visitor);
     if !hides_names && !user.accounts.name_exists(&ask.name).await? {
         return Err(ResponseCode::BadName.into());
@@ -69,6 +70,7 @@ pub(super) async fn request_reset(user: &UserState, ask: &Ask) -> Result<Respons
 
 /// `DELETE /user/1.0/{name}/password_reset`: succeeds whether or not a code waits.
 pub(super) async fn drop_reset(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
+    user.needs_resets()?;
     let password = ask.password()?;
     let account = user
         .accounts
@@ -80,4 +82,11 @@ pub(super) async fn drop_reset(user: &UserState, ask: &Ask) -> Result<Response, 
         .await
         .map_err(Refusal::of_reset)?;
     Ok(answer::known(SUCCESS))
+}
+
+impl UserState {
+    /// A code is of no use where no page takes it.
+    fn needs_resets(&self) -> Result<(), Refusal> {
+        self.offers_resets.then_some(()).ok_or(Refusal::NoCodes)
+    }
 }

@@ -59,6 +59,7 @@ impl Lab {
             captcha: None,
             admin_secret: None,
             is_strict_about_names: false,
+            offers_resets: true,
         };
         let lab = Self { state, told };
         let ann = r#"{"email":"ann@example.org","password":"correct horse"}"#;

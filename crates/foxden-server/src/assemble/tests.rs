@@ -30,10 +30,17 @@ struct Lot {
 
 impl Lot {
     async fn open(name: &str, public_url: &str) -> Self {
+        Self::set_up(name, public_url, &[]).await
+    }
+
+    /// With further settings.
+    async fn set_up(name: &str, public_url: &str, settings: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("foxden-{name}-{}", std::process::id()));
         let mut values = Values::default();
-        for (key, value) in [("public_url", public_url), ("storage.url", "memory:")] {
-            values.set(key, vec![value.to_owned()], Origin::Default).unwrap();
+        let always = [("public_url", public_url), ("storage.url", "memory:")];
+        for (key, value) in always.iter().chain(settings) {
+            let value = value.split(',').map(str::to_owned).collect();
+            values.set(key, value, Origin::Default).unwrap();
         }
         let config = Config::read(&values).unwrap();
         let data = DataFolder::open(&folder).unwrap();
@@ -55,6 +62,25 @@ impl Lot {
     /// The status and type of the answer where these surfaces are served.
     async fn ask(&self, surfaces: &[Surface], method: &str, path: &str, accept: &str) -> (u16, String) {
         let surfaces = surfaces.iter().copied().collect();
+        let answer = self.answer(&surfaces, method, path, accept).await;
+        let kind = answer.headers().get("content-type");
+        let kind = kind.map_or("", |kind| kind.to_str().unwrap());
+        (
+            answer.status().as_u16(),
+            kind.split(';').next().unwrap_or_default().to_owned(),
+        )
+    }
+
+    /// The page that a browser is shown by the listeners as they were set.
+    async fn page(&self, path: &str) -> (u16, String) {
+        let surfaces = self.house.config.surfaces();
+        let answer = self.answer(&surfaces, "GET", path, "text/html").await;
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn answer(&self, surfaces: &BTreeSet<Surface>, method: &str, path: &str, accept: &str) -> Response {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("accept", accept).header("host", "127.0.0.1:5000");
         let mut request = request.body(Body::empty()).unwrap();
@@ -62,15 +88,9 @@ impl Lot {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_direct: true,
         });
-        let answer = doors(&self.house, &surfaces, &Tasks::new().0)
+        doors(&self.house, surfaces, &Tasks::new().0)
             .answer(request)
-            .await;
-        let kind = answer.headers().get("content-type");
-        let kind = kind.map_or("", |kind| kind.to_str().unwrap());
-        (
-            answer.status().as_u16(),
-            kind.split(';').next().unwrap_or_default().to_owned(),
-        )
+            .await
     }
 }
 
@@ -206,5 +226,45 @@ async fn only_what_clients_sync_with_lives_below_the_public_path() {
         ("/sync/__heartbeat__", 404),
     ] {
         assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");
+    }
+}
+
+/// Old clients are spoken of where their accounts are made and removed, and nowhere else.
+#[tokio::test]
+async fn pages_welcome_old_clients_only_where_their_accounts_are() {
+    for (name, surfaces, legacy, is_welcome) in [
+        ("all", "sync,token,user,fxa,pages,ops", "", true),
+        ("registration", "token,user,fxa,pages,ops", "", true),
+        // As files said before there was a surface `user`.
+        ("old-all", "sync,token,fxa,pages,ops", "", false),
+        ("old-registration", "token,fxa,pages,ops", "", false),
+        ("switched-off", "sync,token,user,fxa,pages,ops", "false", false),
+    ] {
+        let mut settings = vec![("listener.0.surfaces", surfaces)];
+        settings.extend((!legacy.is_empty()).then_some(("storage.legacy", legacy)));
+        let lot = Lot::set_up(name, "http://127.0.0.1:5000", &settings).await;
+        for path in ["/", "/docs/errors", "/legal/privacy", "/settings"] {
+            let (status, page) = lot.page(path).await;
+            let speaks = page.contains("Pale Moon") || page.contains("jpake");
+            assert_eq!((status, speaks), (200, is_welcome), "{name} {path}");
+        }
+        for path in [
+            "/weave-password-reset",
+            "/weave-delete-account",
+            "/media/mark.svg",
+        ] {
+            assert_eq!(lot.page(path).await.0 == 200, is_welcome, "{name} {path}");
+        }
+        let asked = lot.page("/user/1.0/ann/password_reset").await.0;
+        let status = match (surfaces.contains("user"), is_welcome) {
+            (false, _) => 404,
+            // No code is mailed that no page would take.
+            (true, false) => 503,
+            (true, true) => 400,
+        };
+        assert_eq!(asked, status, "{name}");
+        let meets = lot.page("/jpake").await.0 == 200;
+        assert_eq!(meets, surfaces.contains("user"), "{name}");
+        assert_eq!(lot.house.exchange.is_some(), meets, "{name}");
     }
 }

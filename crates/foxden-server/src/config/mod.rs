@@ -179,7 +179,7 @@ impl Config {
 
     /// Whether people with old clients find their pages here: a node that serves their objects may be elsewhere.
     pub fn welcomes_old_clients(&self) -> bool {
-        self.keeps_accounts() && self.storage.legacy != Some(false)
+        self.surfaces().contains(&Surface::User) && self.storage.legacy != Some(false)
     }
 
     /// A register of its own would be an empty one, and every password wrong.

@@ -405,5 +405,6 @@ fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {
         captcha: settings.asks_people.then(|| Arc::new(captcha())),
         admin_secret: settings.admin_secret.as_deref().and_then(AdminSecret::new),
         is_strict_about_names: settings.is_strict_about_names,
+        offers_resets: settings.speaks_legacy,
     }
 }
