@@ -56,8 +56,8 @@ struct Inside {
 enum Order {
     /// Write this, or count it.
     Write(Box<Record>),
-    /// Write whatever waits, and say when it is done.
-    Flush(SyncSender<()>),
+    /// Write whatever waits, and say whether the target took it all.
+    Flush(SyncSender<bool>),
 }
 
 /// An event that outlives its request.
@@ -117,7 +117,7 @@ impl SecurityLog {
         let Some(inside) = &self.0 else { return true };
         let (done, is_done) = sync_channel(1);
         // A full queue means a target that does not keep up: it is not waited for.
-        inside.queue.try_send(Order::Flush(done)).is_ok() && is_done.recv_timeout(patience).is_ok()
+        inside.queue.try_send(Order::Flush(done)).is_ok() && is_done.recv_timeout(patience) == Ok(true)
     }
 }
 
@@ -162,7 +162,7 @@ fn run(mut writer: Writer, orders: &Receiver<Order>) {
             Ok(Order::Flush(done)) => {
                 writer.finish();
                 // Nobody waits any more: that is theirs to know.
-                let _ = done.try_send(());
+                let _ = done.try_send(writer.owes_nothing());
             }
             Err(RecvTimeoutError::Timeout) => writer.tidy(),
             Err(RecvTimeoutError::Disconnected) => return writer.finish(),

@@ -29,9 +29,12 @@ impl Deed {
             }
             Order::ConfirmUser { name } => Self::to(Act::AddressConfirmed, name),
             Order::ShowCodes { name } => Self::to(Act::CodesShown, name),
-            Order::Invite { standing, note, .. } => {
-                Self::new(Act::InvitationMade, format!("{}, for: {note}", role(*standing)))
-            }
+            Order::Invite {
+                standing, note, mail, ..
+            } => Self {
+                name: mail.clone(),
+                ..Self::new(Act::InvitationMade, invited(*standing, note))
+            },
             Order::InviteFirst => Self::new(Act::InvitationMade, "the first account's".to_owned()),
             Order::RevokeInvitation { id } => Self::new(Act::InvitationRevoked, format!("invitation {id}")),
             Order::MoveUser { name, to } => {
@@ -85,6 +88,15 @@ impl Deed {
             what: Some(role(standing).to_owned()),
             ..self
         }
+    }
+}
+
+fn invited(standing: Standing, note: &str) -> String {
+    let role = role(standing);
+    if note.is_empty() {
+        role.to_owned()
+    } else {
+        format!("{role}, for: {note}")
     }
 }
 

@@ -25,7 +25,7 @@ use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::house::{House, Needs, NodeList};
-use crate::{security_log, serve};
+use crate::{say, security_log, serve};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server, as is the list of nodes.
@@ -81,7 +81,11 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
         let house = House::open(config, &data, site, chance, needs).await?;
         let answer = carry_out(&house, order.clone()).await;
-        house.security_log.flush(security_log::PATIENCE);
+        if !house.security_log.flush(security_log::PATIENCE) {
+            say::remark(
+                "foxden: the security log could not be written; what this command did is missing there",
+            );
+        }
         Ok(answer)
     })
 }

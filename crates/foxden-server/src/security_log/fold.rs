@@ -1,7 +1,8 @@
 //! Equal refusals become one line with a count: an old device repeats a bad credential for ever.
 //!
 //! The first is written at once. Those that follow within the window are counted, and when it closes one line says how
-//! many there were. Whoever makes each refusal differ from the last finds that only so many a minute are written.
+//! many there were. Whoever makes each refusal differ from the last finds that only so many a minute are written: of one
+//! network first, so that it drowns nobody else's, then altogether.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use super::cef::Repeats;
 pub(super) const WINDOW: i64 = 5 * 60_000;
 /// Refusals counted apart; the oldest window closes early to make room.
 const OPEN: usize = 4096;
+/// Refusals of one network that are written within a minute.
+const EACH: u32 = 60;
 /// Refusals that are written within a minute.
 const MOST: u32 = 600;
 const MINUTE: i64 = 60_000;
@@ -27,6 +30,13 @@ struct Key {
     from: Option<IpAddr>,
     name: Option<String>,
     why: Option<String>,
+}
+
+/// Where refusals come from: the first 24 bits of an IPv4 address, the first 64 of an IPv6 address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Network {
+    V4(u32),
+    V6(u128),
 }
 
 struct Window {
@@ -55,7 +65,9 @@ pub(super) struct Fold {
     /// In the order in which they opened.
     order: VecDeque<Key>,
     minute: i64,
+    /// Within the minute; no more networks than lines.
     written: u32,
+    by_network: HashMap<Option<Network>, u32>,
 }
 
 impl Fold {
@@ -76,7 +88,7 @@ impl Fold {
             window.last = record.time;
             return Verdict::Counted;
         }
-        if !self.may_write(record.time) {
+        if !self.may_write(record.from.map(Network::of), record.time) {
             return Verdict::TooMany;
         }
         let window = Window {
@@ -118,12 +130,30 @@ impl Fold {
         !(0..MINUTE).contains(&now.saturating_sub(self.minute))
     }
 
-    fn may_write(&mut self, now: i64) -> bool {
+    fn may_write(&mut self, network: Option<Network>, now: i64) -> bool {
         if !(0..MINUTE).contains(&now.saturating_sub(self.minute)) {
             (self.minute, self.written) = (now, 0);
+            self.by_network.clear();
         }
-        self.written = self.written.saturating_add(1);
-        self.written <= MOST
+        if self.written >= MOST {
+            return false;
+        }
+        let of_it = self.by_network.entry(network).or_default();
+        if *of_it >= EACH {
+            return false;
+        }
+        *of_it += 1;
+        self.written += 1;
+        true
+    }
+}
+
+impl Network {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.to_bits() >> 8),
+            IpAddr::V6(v6) => Self::V6(v6.to_bits() >> 64),
+        }
     }
 }
 
@@ -181,12 +211,37 @@ mod tests {
         let mut written = 0;
         for number in 0..100_000_i64 {
             let now = NOW + number;
-            if fold.take(&refusal(&number.to_string(), now)) == Verdict::Write {
+            let network = u32::try_from(number % 11).unwrap() << 8;
+            let record = Record {
+                from: Some(IpAddr::from(network.to_be_bytes())),
+                ..refusal(&number.to_string(), now)
+            };
+            if fold.take(&record) == Verdict::Write {
                 written += 1;
             }
             while fold.close(now).is_some() {}
             assert!(fold.windows.len() <= OPEN && fold.order.len() == fold.windows.len());
         }
         assert_eq!(written, 2 * MOST);
+    }
+
+    /// Whoever floods the log does not drown what others do.
+    #[test]
+    fn a_noisy_network_leaves_room_for_all_others() {
+        let mut fold = Fold::default();
+        let mut written = 0;
+        for number in 0..5000 {
+            if fold.take(&refusal(&number.to_string(), NOW)) == Verdict::Write {
+                written += 1;
+            }
+        }
+        assert_eq!(written, EACH);
+        for other in ["192.0.3.1", "2001:db8::1"] {
+            let record = Record {
+                from: Some(other.parse().unwrap()),
+                ..refusal("ann", NOW)
+            };
+            assert_eq!(fold.take(&record), Verdict::Write, "{other}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Where lines go: a file, standard output, or a syslog, here or elsewhere.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
@@ -35,6 +35,8 @@ pub(super) enum Target {
 pub(super) struct Appended {
     path: PathBuf,
     file: File,
+    /// Whether the last line in it may lack its end: the next one must not be glued to it.
+    may_be_torn: bool,
 }
 
 /// The syslog of this machine.
@@ -60,7 +62,11 @@ impl Target {
             Place::File(path) => {
                 let file = open(path).with_context(|| format!("cannot write {}", path.display()))?;
                 let path = path.clone();
-                Self::File(Appended { path, file })
+                Self::File(Appended {
+                    path,
+                    file,
+                    may_be_torn: true,
+                })
             }
             Place::Local(path) => Self::Local(Local {
                 path: path.clone(),
@@ -102,8 +108,18 @@ impl Appended {
     fn write(&mut self, line: &Line) -> io::Result<()> {
         if !self.is_in_place()? {
             self.file = open(&self.path)?;
+            self.may_be_torn = true;
         }
-        self.file.write_all(format!("{}\n", line.text).as_bytes())
+        let end = if self.may_be_torn && ends_amid_a_line(&self.path) {
+            "\n"
+        } else {
+            ""
+        };
+        // A full disk takes half a line.
+        self.may_be_torn = true;
+        self.file.write_all(format!("{end}{}\n", line.text).as_bytes())?;
+        self.may_be_torn = false;
+        Ok(())
     }
 
     /// Whether the path still leads to the file that is open.
@@ -112,6 +128,21 @@ impl Appended {
         let there = fs::metadata(&self.path);
         Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (open.dev(), open.ino())))
     }
+}
+
+/// Whether the last line of a file lacks its end. What is no file, or cannot be read, has none.
+fn ends_amid_a_line(path: &Path) -> bool {
+    let last = || {
+        if !fs::metadata(path)?.is_file() {
+            return Ok(b'\n');
+        }
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        io::Result::Ok(last[0])
+    };
+    last().is_ok_and(|last| last != b'\n')
 }
 
 impl Local {

@@ -145,14 +145,14 @@ fn refusals_that_differ_have_a_bound() {
         }
     }
     let lines = lab.lines();
-    assert_eq!(lines.iter().filter(|line| line.id == "101").count(), 600);
+    assert_eq!(lines.iter().filter(|line| line.id == "101").count(), 60);
     let missing = lines
         .iter()
         .filter(|line| line.get("reason") == Some("too many refusals in a minute"));
     let missing: u32 = missing
         .map(|line| line.get("cnt").unwrap().parse::<u32>().unwrap())
         .sum();
-    assert_eq!(missing, 1400);
+    assert_eq!(missing, 1940);
 }
 
 /// Characters that break lines, keys, terminals or reading.

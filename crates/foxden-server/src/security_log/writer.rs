@@ -81,6 +81,11 @@ impl Writer {
         self.tell_missing(self.clock.millis(), true);
     }
 
+    /// Whether the target took every line so far.
+    pub(super) const fn owes_nothing(&self) -> bool {
+        self.unwritten == 0
+    }
+
     fn tell_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
         if repeats.is_some() {
             let line = Line::of(record, repeats, &self.host);

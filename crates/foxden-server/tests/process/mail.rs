@@ -2,6 +2,7 @@
 
 mod post;
 
+use std::fs;
 use std::net::TcpListener;
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -187,7 +188,12 @@ fn a_plain_reset_is_mailed_twice_with_one_code_that_works_once() {
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn an_invitation_is_mailed_and_makes_an_account() {
     let (folder, mut post) = (Folder::new(), Post::plain());
+    let security = folder.path().join("security.log");
     let start = post.used_by(Start::on(&folder));
+    let start = start.set(
+        "FOXDEN__SECURITY_LOG__TARGET",
+        format!("file:{}", security.display()),
+    );
     let program = start.serve();
     let told = said(&start.run(&["invite", "--mail", BEA]));
     let letter = post.letter();
@@ -200,6 +206,9 @@ fn an_invitation_is_mailed_and_makes_an_account() {
         assert!(said(&start.run(&["invite", "--mail", bad])).contains("is not an address"));
     }
     assert!(!program.log().contains(&code));
+    let deeds = fs::read_to_string(security).unwrap();
+    let invited = format!(" duser={BEA} reason=member\n");
+    assert!(deeds.contains(&invited) && !deeds.contains(&code), "{deeds}");
     let without = Start::on(&folder);
     post.ends_silent(program);
     assert!(said(&without.run(&["invite", "--mail", BEA])).contains("mail.host"));

@@ -155,6 +155,22 @@ fn what_the_operator_does_is_written() {
     assert!(text.contains(" reason=administrator"));
 }
 
+/// A command that nobody writes for says so when it could not write, either.
+#[test]
+fn a_command_whose_deed_cannot_be_written_says_so() {
+    let folder = Folder::new();
+    let start = Start::on(&folder);
+    start.serve().stop();
+    let nowhere = format!("syslog:{}", folder.path().join("no syslog").display());
+    let output = start.set(TARGET, nowhere).run(&["user", "add", BEA]);
+    assert!(output.status.success());
+    let remark = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        remark.contains("the security log could not be written"),
+        "{remark}"
+    );
+}
+
 /// A syslog that is not read makes no request wait, and standard error holds none of it.
 #[test]
 fn a_syslog_that_does_not_listen_stops_nobody() {

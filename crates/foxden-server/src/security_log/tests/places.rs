@@ -18,6 +18,12 @@ fn tell(log: &SecurityLog, event: &Event<'_>) {
     assert!(log.flush(PATIENCE));
 }
 
+/// Tells of it while the target is away, and hears that it was not written.
+fn tell_in_vain(log: &SecurityLog, event: &Event<'_>) {
+    log.tell(event);
+    assert!(!log.flush(PATIENCE));
+}
+
 #[test]
 fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
     let lab = Lab::new();
@@ -40,6 +46,19 @@ fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
     );
 }
 
+/// A full disk or a crash leaves half a line, which takes no other with it.
+#[test]
+fn half_a_line_ends_before_the_next() {
+    let lab = Lab::new();
+    fs::write(lab.file(), "CEF:0|half a li").unwrap();
+    tell(&lab.log, &created("ann"));
+    tell(&lab.log, &created("bea"));
+    let text = fs::read_to_string(lab.file()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("CEF:0|half a li", 3));
+    assert!(lines[1].ends_with("suser=ann") && lines[2].ends_with("suser=bea"));
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_told_at_once() {
     let lab = Lab::new();
@@ -55,7 +74,7 @@ fn a_folder_that_goes_away_costs_lines_and_they_are_counted() {
     tell(&lab.log, &created("ann"));
     fs::remove_dir_all(&lab.folder).unwrap();
     for name in ["bea", "cid", "dan"] {
-        tell(&lab.log, &created(name));
+        tell_in_vain(&lab.log, &created(name));
     }
     fs::create_dir_all(&lab.folder).unwrap();
     tell(&lab.log, &created("eve"));
@@ -76,7 +95,7 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
     let clock = Arc::new(ManualClock::at_millis(NOW));
     // It need not be there when the server starts.
     let log = SecurityLog::open(&Place::Local(path.clone()), "sync.example.org", clock).unwrap();
-    tell(&log, &created("ann"));
+    tell_in_vain(&log, &created("ann"));
     for name in ["bea", "cid"] {
         let _ = fs::remove_file(&path);
         let syslog = UnixDatagram::bind(&path).unwrap();
