@@ -249,15 +249,15 @@ impl Accounts {
     }
 }
 
-/// By any of its names, or by its id.
+/// By its id, which goes before what somebody chose to be called, or by any of its names.
 async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, AccountError> {
-    if let Some(row) = account::by_name(from, &normal(name)).await? {
+    let name = normal(name);
+    if let Some(id) = AccountId::from_hex(&name)
+        && let Some(row) = account::by_id(from, id).await?
+    {
         return Ok(Some(row));
     }
-    match AccountId::from_hex(&normal(name)) {
-        Some(id) => Ok(account::by_id(from, id).await?),
-        None => Ok(None),
-    }
+    Ok(account::by_name(from, &name).await?)
 }
 
 pub(crate) async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, AccountError> {

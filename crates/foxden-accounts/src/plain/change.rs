@@ -3,15 +3,14 @@
 use foxden_sql::{SqlError, Tx};
 
 use super::open::PlainProven;
-use super::rules::{belongs, is_address, is_hashed_name, is_name, is_weak};
+use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, is_weak};
 use super::{Consent, NewPlain};
 use crate::account::insert_with_names;
-use crate::address::{Address, normal};
+use crate::address::{Address, counted, normal};
 use crate::limits::{Counted, Network};
 use crate::outbox::{Envelope, Letter};
-use crate::register::account::Verifier;
-use crate::register::code::{self, CodeKind};
-use crate::register::{account, invitation};
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Event, What};
 use crate::session::unchanged;
@@ -102,8 +101,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Gives the account another address. Every name it had stays its own, so that nobody else can take one that its
-    /// password was stretched with or that its devices use.
+    /// Gives the account another address. Names of an address that was confirmed, or that its password was stretched
+    /// with, stay its own: its devices use them. What waits for whoever reads letters to the address before is void.
+    ///
+    /// A new address is to be confirmed where one that signs up is, so that nobody gets a foreign one by changing to it.
     pub async fn change_address(
         &self,
         name: &str,
@@ -118,8 +119,14 @@ impl Accounts {
             .ok_or_else(wrong)?;
         let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
 
+        self.may_write_to(&address, &proven.row, visitor)?;
+
         let tx = self.0.database.begin().await?;
         let mut row = unchanged(&tx, &proven).await?;
+        let before = std::mem::replace(&mut row.address, address.as_str().to_owned());
+        if !row.address_verified {
+            give_names_back(&tx, &row, &before).await?;
+        }
         for name in address.names() {
             match account::by_name(&tx, &name).await? {
                 Some(owner) if owner.uid == row.uid => {}
@@ -137,17 +144,21 @@ impl Accounts {
         let now = self.millis().max(row.profile_changed_at + 1);
         account::set_address(&tx, row.uid, address.as_str(), now).await?;
         self.note(&tx, row.uid, "address changed", visitor).await?;
-        let letter = Letter::AddressChanged {
-            address: address.as_str().to_owned(),
-            from: visitor.address.to_string(),
-        };
-        self.post(&tx, Envelope::to(row.uid, &row.address), &letter)
-            .await?;
+        // Whoever reads the letters to the old address must neither confirm the new one nor set a password, and a password
+        // that is set in a reset begun before would be stretched with the old one.
+        code::delete_all(&tx, row.uid).await?;
+        token::delete_resets(&tx, row.uid).await?;
+        let is_same = normal(&before) == address.normal();
+        if row.address_verified && !is_same {
+            let letter = Letter::AddressChanged {
+                address: address.as_str().to_owned(),
+                from: visitor.address.to_string(),
+            };
+            self.post(&tx, Envelope::to(row.uid, &before), &letter).await?;
+            row.address_verified = !self.asks_for_codes(visitor);
+            account::set_address_verified(&tx, row.uid, row.address_verified).await?;
+        }
         if !row.address_verified {
-            // Whoever reads the letters to the old address must not confirm the new one.
-            code::delete(&tx, row.uid, CodeKind::Address).await?;
-            code::delete(&tx, row.uid, CodeKind::Link).await?;
-            address.as_str().clone_into(&mut row.address);
             self.make_codes(&tx, &row).await?;
         }
         let _changed = self.credentials_change(&tx, row.uid).await?;
@@ -170,6 +181,24 @@ impl Accounts {
         let deleted = Event::by(visitor, What::AccountDeleted);
         self.tell(&deleted.about(&proven.row.address).of(proven.row.uid));
         Ok(removed)
+    }
+
+    /// Whether this visitor's new address must be confirmed: where letters are sent, and where strangers come in without
+    /// an invitation.
+    fn asks_for_codes(&self, visitor: &Visitor) -> bool {
+        let takes_strangers = self.sign_up_policy(visitor) == SignUp::Open;
+        !visitor.is_private && (self.0.options.sends_mail || takes_strangers)
+    }
+
+    /// Whether another change of address may write letters: to the new one, and about it to the old one.
+    fn may_write_to(&self, new: &Address, row: &AccountRow, visitor: &Visitor) -> Result<(), AccountError> {
+        if visitor.is_private {
+            return Ok(());
+        }
+        let now = self.millis();
+        let of = Counted::AddressChange(counted(&row.uid.to_string()));
+        self.0.limits.spend(of, now)?;
+        self.0.limits.spend(Counted::Code(new.counted()), now)
     }
 
     /// Whether this account may be created at all; gives its address.
@@ -196,6 +225,7 @@ impl Accounts {
             .filter(|address| is_address(new.address) && !address.is_among(reserved))
             .ok_or(AccountError::Invalid { what: "email" })?;
         let is_fit = is_name(name)
+            && !is_like_an_id(name)
             && !reserved.iter().any(|kept| kept == name)
             && (!is_hashed_name(name) || belongs(name, new.address));
         if !is_fit {
@@ -216,6 +246,16 @@ impl Consent {
     pub(super) const fn covers(self, loses_data: bool) -> bool {
         !loses_data || matches!(self, Self::Given)
     }
+}
+
+/// Gives back the names that follow from an address alone which was never confirmed: it may be somebody else's.
+async fn give_names_back(tx: &Tx, row: &AccountRow, address: &str) -> Result<(), AccountError> {
+    let kept = Address::new(&row.stretched_address)?.names();
+    let names = Address::new(address)?.names();
+    for name in names.iter().filter(|name| !kept.contains(name)) {
+        account::delete_name(tx, name, row.uid).await?;
+    }
+    Ok(())
 }
 
 /// Adds a name; one that somebody has makes it an account that exists.

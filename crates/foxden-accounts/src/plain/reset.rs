@@ -1,5 +1,7 @@
 //! Another password with a code, for doors that see the plain one.
 
+use foxden_sql::Fetch;
+
 use super::Consent;
 use super::rules::is_weak;
 use crate::address::{counted, normal, short};
@@ -62,7 +64,7 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<bool, AccountError> {
         let row = self.holds_code(name, code, visitor).await?;
-        self.loses_modern_data(&row).await
+        self.loses_modern_data(&self.0.database, &row).await
     }
 
     /// Uses the code up and sets another password, and with it a new key. Everything signed in ends.
@@ -81,7 +83,7 @@ impl Accounts {
         if row.disabled {
             return Err(AccountError::Disabled);
         }
-        if !consent.covers(self.loses_modern_data(&row).await?) {
+        if !consent.covers(self.loses_modern_data(&self.0.database, &row).await?) {
             return Err(AccountError::ConsentMissing);
         }
         let address = row.address;
@@ -97,6 +99,10 @@ impl Accounts {
         let mut row = found
             .filter(|found| is_same && !found.disabled && found.address == address)
             .ok_or(AccountError::WrongCode)?;
+        // A browser may have got its first store since.
+        if !consent.covers(self.loses_modern_data(&tx, &row).await?) {
+            return Err(AccountError::ConsentMissing);
+        }
         let had_password = row.verifier.is_some();
         self.renew_keys(&mut row);
         account::set_verified(&tx, row.uid).await?;
@@ -116,10 +122,10 @@ impl Accounts {
     }
 
     /// Whether a new key would make something unreadable: a browser of today asked for its store with the present one.
-    async fn loses_modern_data(&self, row: &AccountRow) -> Result<bool, AccountError> {
+    async fn loses_modern_data(&self, from: &impl Fetch, row: &AccountRow) -> Result<bool, AccountError> {
         let email = self.store_name(row.uid);
         let service = self.0.settings.service;
-        Ok(store::was_keyed(&self.0.database, service, &email, row.keys_changed_at).await?)
+        Ok(store::was_keyed(from, service, &email, row.keys_changed_at).await?)
     }
 
     async fn named_plain(&self, name: &str) -> Result<AccountRow, AccountError> {

@@ -1,5 +1,6 @@
 //! What names, addresses and passwords are like. Nothing here looks anything up.
 
+use crate::AccountId;
 use crate::address::Address;
 
 /// The longest name, in bytes.
@@ -49,6 +50,11 @@ pub(super) fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// Whether it looks like an account's id, by which the operator calls accounts too. Hashed names may: nobody chooses them.
+pub(super) fn is_like_an_id(text: &str) -> bool {
+    AccountId::from_hex(text).is_some() && !is_hashed_name(text)
 }
 
 fn is_local(local: &str) -> bool {

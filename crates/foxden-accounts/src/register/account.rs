@@ -151,6 +151,12 @@ pub(crate) async fn names(from: &impl Fetch, uid: AccountId) -> Result<Vec<Strin
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
+pub(crate) async fn delete_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+    let statement = "DELETE FROM login_name WHERE name = ? AND uid = ?";
+    tx.execute(statement, values![name, uid]).await?;
+    Ok(())
+}
+
 pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
     super::one(
         from,
@@ -210,6 +216,13 @@ pub(crate) async fn set_verified(tx: &Tx, uid: AccountId) -> Result<(), SqlError
     .await?;
     tx.execute("UPDATE session SET verified = 1 WHERE uid = ?", values![uid])
         .await?;
+    Ok(())
+}
+
+/// Sets whether the address in use is confirmed; what is signed in stays so.
+pub(crate) async fn set_address_verified(tx: &Tx, uid: AccountId, is_verified: bool) -> Result<(), SqlError> {
+    let statement = "UPDATE account SET address_verified = ? WHERE uid = ?";
+    tx.execute(statement, values![is_verified, uid]).await?;
     Ok(())
 }
 

@@ -123,6 +123,21 @@ pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<()
     withdraw(tx, uid, kind.letter(), None).await
 }
 
+/// Deletes every code and link of the account, and the letters that were to bring them.
+pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
+    for kind in [
+        CodeKind::Address,
+        CodeKind::Link,
+        CodeKind::Reset,
+        CodeKind::PlainReset,
+    ] {
+        delete(tx, uid, kind).await?;
+    }
+    tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])
+        .await?;
+    Ok(())
+}
+
 pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
     let find = "SELECT DISTINCT uid FROM verification_code WHERE expires <= ? LIMIT ?";
     let mut deleted = 0;

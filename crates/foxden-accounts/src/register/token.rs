@@ -66,6 +66,18 @@ pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<u64, SqlError> {
         .await
 }
 
+/// Ends every reset that has begun.
+pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
+    for kind in [Kind::PasswordForgot, Kind::AccountReset] {
+        tx.execute(
+            "DELETE FROM token WHERE uid = ? AND kind = ?",
+            values![uid, kind.name()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 /// Takes one try; the last one ends the credential.
 pub(crate) async fn spend_try(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
     tx.execute(

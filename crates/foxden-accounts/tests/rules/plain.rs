@@ -1,9 +1,11 @@
 //! Doors that see the plain password, and what they share with those that do not.
 
 use foxden_accounts::security::Door;
-use foxden_accounts::{AccountError, AccountId, NewPlain, NodeOf, SignUp, Visitor};
+use foxden_accounts::{
+    AccountError, AccountId, CodePurpose, Consent, Kind, NewPlain, NodeOf, Options, SignUp, Visitor,
+};
 
-use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, stranger};
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, cheap, stranger};
 
 /// The hashed forms of some addresses.
 pub(crate) const ANN_HASHED: &str = "urau3y6od535eyk3sdb3ufrbtm4bsphn";
@@ -348,6 +350,142 @@ async fn a_new_address_of_somebody_unconfirmed_gets_codes_of_its_own() {
     assert_ne!(after.code, before.code);
     let shown = lab.accounts.show_account("tarek").await.unwrap().unwrap();
     assert!(!shown.address_verified);
+}
+
+/// Neither whoever reads the old mailbox nor a page that stretched with the old address goes on after the change.
+#[tokio::test]
+async fn a_new_address_ends_every_reset_that_has_begun() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.accounts
+        .request_plain_reset(ANN, &old_client())
+        .await
+        .unwrap();
+    let begun = lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    let code = |purpose| {
+        let accounts = lab.accounts.clone();
+        async move {
+            let waiting = accounts.waiting_codes(ANN).await.unwrap();
+            waiting.into_iter().find(|code| code.purpose == purpose)
+        }
+    };
+    let plain = code(CodePurpose::ResetPlain).await.expect("it waits").code;
+    let modern = code(CodePurpose::ResetPassword).await.expect("it waits").code;
+    let link = lab.accounts.password_link(ANN).await.unwrap();
+    let forgot = begun.password_forgot_token;
+    let ticket = lab.ticket(Kind::PasswordForgot, &forgot).await.unwrap();
+    let second = lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    let other = lab
+        .ticket(Kind::PasswordForgot, &second.password_forgot_token)
+        .await;
+    let reset = lab
+        .accounts
+        .verify_reset_code(&other.unwrap(), &modern, &at_home())
+        .await
+        .unwrap();
+
+    lab.accounts
+        .change_address(ANN, PASSWORD, NEW, &old_client())
+        .await
+        .unwrap();
+
+    let late = lab
+        .accounts
+        .reset_plain(ANN, &plain, "newpasswordhere", Consent::Given, &old_client())
+        .await;
+    assert!(matches!(late, Err(AccountError::WrongCode)));
+    assert!(lab.accounts.forgot_status(&ticket).await.is_err());
+    assert!(lab.ticket(Kind::AccountReset, &reset).await.is_err());
+    assert!(lab.accounts.open_password_link(&link, &at_home()).await.is_err());
+    lab.accounts
+        .request_plain_reset(ANN, &old_client())
+        .await
+        .unwrap();
+    let fresh = code(CodePurpose::ResetPlain).await.expect("another one waits");
+    assert_ne!(fresh.code, plain);
+}
+
+/// Each change writes letters, which strangers may get.
+#[tokio::test]
+async fn an_account_changes_its_address_five_times_a_day() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let visitor = stranger("192.0.2.1");
+    lab.create(ANN).await;
+    for number in 0..5 {
+        let address = format!("ann{number}@example.org");
+        lab.accounts
+            .change_address(ANN, PASSWORD, &address, &visitor)
+            .await
+            .unwrap();
+    }
+    let refused = lab.accounts.change_address(ANN, PASSWORD, ANN, &visitor).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    lab.accounts
+        .change_address(ANN, PASSWORD, ANN, &old_client())
+        .await
+        .unwrap();
+}
+
+/// Else whoever proved one address could take another one that is somebody else's, and keep them out.
+#[tokio::test]
+async fn a_new_address_is_confirmed_anew_and_given_back_if_it_was_not() {
+    let mailed = Options {
+        sends_mail: true,
+        ..cheap()
+    };
+    let lab = Lab::with(mailed).await;
+    let visitor = stranger("192.0.2.1");
+    lab.create(ANN).await;
+    let verified = |name: &'static str| {
+        let accounts = lab.accounts.clone();
+        async move {
+            let shown = accounts.show_account(name).await.unwrap().unwrap();
+            (shown.address, shown.address_verified)
+        }
+    };
+    lab.accounts
+        .change_address(ANN, PASSWORD, "ANN@example.org", &visitor)
+        .await
+        .unwrap();
+    assert!(verified(ANN).await.1, "it is the same one");
+    lab.accounts
+        .change_address(ANN, PASSWORD, BEA, &visitor)
+        .await
+        .unwrap();
+    assert_eq!(verified(ANN).await, (BEA.to_owned(), false));
+    lab.accounts
+        .change_address(ANN, PASSWORD, NEW, &visitor)
+        .await
+        .unwrap();
+    lab.create(BEA).await;
+    assert_eq!(verified(BEA).await, (BEA.to_owned(), true));
+    lab.accounts.approve(ANN).await.unwrap();
+    lab.accounts
+        .change_address(NEW_HASHED, PASSWORD, "cid@example.org", &visitor)
+        .await
+        .unwrap();
+    assert_eq!(verified(NEW).await, ("cid@example.org".to_owned(), false));
+    assert_eq!(verified(ANN).await.0, "cid@example.org");
+}
+
+/// The operator's commands take either.
+#[tokio::test]
+async fn nobody_is_called_what_may_be_an_accounts_id() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let id = created.account.to_string();
+    for name in [id.as_str(), "0123456789abcdef0123456789abcdef"] {
+        let refused = lab.create_plain(name, BEA).await;
+        assert!(
+            matches!(refused, Err(AccountError::Invalid { what: "name" })),
+            "{name}: {refused:?}"
+        );
+    }
+    lab.create(BEA).await;
+    let squat = "INSERT INTO login_name (name, uid) SELECT ?, uid FROM account WHERE address = ?";
+    lab.write(squat, foxden_sql::values![&id, BEA]).await;
+    let shown = lab.accounts.show_account(&id).await.unwrap().unwrap();
+    assert_eq!(shown.address, ANN);
 }
 
 /// Each address leaves names behind, so there is an end to it.
