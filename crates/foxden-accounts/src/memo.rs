@@ -4,11 +4,14 @@
 //! key of that dies with the process. Whoever changes credentials writes it down in the register; every process reads
 //! what is new there before it answers from memory, at most once a second, and forgets the accounts concerned.
 
+mod generations;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use foxden_model::Chance;
+use generations::Generations;
 use ring::hmac;
 
 use crate::address::normal;
@@ -19,6 +22,9 @@ use crate::{AccountError, AccountId, LegacyStore};
 const FRESH_MILLIS: i64 = 1000;
 /// A proven password is remembered for so long at least, and twice as long at most.
 const GOOD_MILLIS: i64 = 5 * 60_000;
+/// That it was proven once is remembered for longer: it may be proven anew while guesses are counted. A device that
+/// syncs now and then comes back in that time; changes are kept for as long as that lasts at most.
+const PROVEN_MILLIS: i64 = 12 * 60 * 60_000;
 /// A wrong one for as long as failures are counted, so that a device which repeats it counts once.
 const BAD_MILLIS: i64 = 15 * 60_000;
 /// Entries of a generation.
@@ -66,6 +72,16 @@ pub(crate) struct Position {
     marks: u64,
 }
 
+/// Changes that were read of the register.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// The number of the last one.
+    pub(crate) seq: i64,
+    pub(crate) changes: &'a [(i64, Alias)],
+    /// Whether there were no more.
+    pub(crate) is_last: bool,
+}
+
 /// The moment at which a proof began. What follows from it is remembered only if it was not to be forgotten since.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(u64);
@@ -81,6 +97,8 @@ pub(crate) struct Memo {
 
 struct State {
     good: Generations<(Alias, Arc<Known>)>,
+    /// Whose was proven, whether or not that is still good.
+    proven: Generations<Alias>,
     bad: Generations<(Option<Alias>, Wrong)>,
     seq: Option<i64>,
     /// When the changes were last read; `None` when they must be read again.
@@ -93,15 +111,6 @@ struct State {
     lately: VecDeque<(u64, Alias)>,
     /// Of what was forgotten up to this count, nobody knows any more whose it was.
     floor: u64,
-}
-
-/// Entries that are forgotten by age and number: those of this generation and those of the one before.
-struct Generations<V> {
-    young: HashMap<Key, V>,
-    old: HashMap<Key, V>,
-    turned_at: i64,
-    life: i64,
-    bound: usize,
 }
 
 /// Log-ins under way, so that those with the same name and password wait for the first.
@@ -123,6 +132,7 @@ impl Default for Memo {
             key: OnceLock::new(),
             state: RwLock::new(State {
                 good: Generations::new(GOOD_MILLIS, GOOD),
+                proven: Generations::new(PROVEN_MILLIS, GOOD),
                 bad: Generations::new(BAD_MILLIS, BAD),
                 seq: None,
                 read_at: None,
@@ -172,6 +182,13 @@ impl Memo {
         state.bad.get(key, now).map(|(_, wrong)| Remembered::Bad(*wrong))
     }
 
+    /// Whether it was proven in the last half day, and nothing that is known has changed since. It opens nothing: it says
+    /// that this is no guess.
+    pub(crate) fn was_proven(&self, key: &Key, now: i64) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.proven.get(key, now).is_some() || state.good.get(key, now).is_some()
+    }
+
     /// Whether the register's changes were read a moment ago.
     pub(crate) fn is_fresh(&self, now: i64) -> bool {
         self.state
@@ -189,8 +206,14 @@ impl Memo {
         }
     }
 
-    /// Takes in what the register says has changed since that position, up to `seq`.
-    pub(crate) fn take_in(&self, from: Position, seq: i64, changes: &[(i64, Alias)], now: i64) {
+    /// Takes in what the register says has changed since that position, up to `seq`. Until a reading was the last,
+    /// nothing is answered out of memory.
+    pub(crate) fn take_in(&self, from: Position, read: Reading<'_>, now: i64) {
+        let Reading {
+            seq,
+            changes,
+            is_last,
+        } = read;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let next = from.seq.map_or(seq + 1, |seq| seq + 1);
         let is_whole = changes
@@ -206,7 +229,7 @@ impl Memo {
         }
         state.seq = Some(seq);
         // A change that this process made meanwhile may not have been read.
-        state.read_at = (state.marks == from.marks).then_some(now);
+        state.read_at = (is_last && state.marks == from.marks).then_some(now);
     }
 
     /// Makes the next request ask the register first.
@@ -229,8 +252,14 @@ impl Memo {
             return;
         }
         match (outcome, alias) {
-            (Remembered::Good(known), Some(alias)) => state.good.put(key, (alias, known), now),
-            (Remembered::Bad(wrong), alias) => state.bad.put(key, (alias, wrong), now),
+            (Remembered::Good(known), Some(alias)) => {
+                state.proven.put(key, alias, now);
+                state.good.put(key, (alias, known), now);
+            }
+            (Remembered::Bad(wrong), alias) => {
+                state.proven.remove(&key);
+                state.bad.put(key, (alias, wrong), now);
+            }
             // Whoever is known has an account.
             (Remembered::Good(_), None) => {}
         }
@@ -260,7 +289,7 @@ impl State {
     /// Whether that would have been forgotten, had it been remembered at once.
     fn is_outdated(&self, alias: Option<Alias>, since: Moment) -> bool {
         let mut missed = self.lately.iter().rev().take_while(|(epoch, _)| *epoch > since.0);
-        since.0 < self.floor || missed.any(|(_, changed)| alias.is_none_or(|alias| alias == *changed))
+        since.0 < self.floor || missed.any(|(_, changed)| alias == Some(*changed))
     }
 
     fn forget(&mut self, changed: &HashSet<Alias>) {
@@ -271,9 +300,9 @@ impl State {
             self.floor = self.lately.pop_front().map_or(self.floor, |(epoch, _)| epoch);
         }
         self.good.retain(|(alias, _)| !changed.contains(alias));
-        // A change may have given somebody the name that nobody had.
+        self.proven.retain(|alias| !changed.contains(alias));
         self.bad
-            .retain(|(alias, _)| alias.is_some_and(|alias| !changed.contains(&alias)));
+            .retain(|(alias, _)| alias.is_none_or(|alias| !changed.contains(&alias)));
     }
 
     fn forget_all(&mut self) {
@@ -281,6 +310,7 @@ impl State {
         self.floor = self.epoch;
         self.lately.clear();
         self.good.retain(|_| false);
+        self.proven.retain(|_| false);
         self.bad.retain(|_| false);
     }
 }
@@ -295,7 +325,8 @@ impl Remembered {
 }
 
 impl Wrong {
-    const fn account(self) -> Option<AccountId> {
+    /// Whose name it was.
+    pub(crate) const fn account(self) -> Option<AccountId> {
         match self {
             Self::Name => None,
             Self::Password(account) | Self::Disabled(account) => Some(account),
@@ -310,49 +341,6 @@ impl Wrong {
             Self::Password(_) => AccountError::WrongPassword { address },
             Self::Disabled(_) => AccountError::Disabled,
         }
-    }
-}
-
-impl<V> Generations<V> {
-    fn new(life: i64, bound: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            turned_at: 0,
-            life,
-            bound,
-        }
-    }
-
-    fn get(&self, key: &Key, now: i64) -> Option<&V> {
-        let age = now - self.turned_at;
-        if (0..self.life).contains(&age) {
-            self.young.get(key).or_else(|| self.old.get(key))
-        } else if (0..2 * self.life).contains(&age) {
-            self.young.get(key)
-        } else {
-            None
-        }
-    }
-
-    fn put(&mut self, key: Key, value: V, now: i64) {
-        let age = now - self.turned_at;
-        if !(0..2 * self.life).contains(&age) {
-            (self.young, self.old) = (HashMap::new(), HashMap::new());
-            self.turned_at = now;
-        } else if age >= self.life {
-            self.old = std::mem::take(&mut self.young);
-            self.turned_at += self.life;
-        } else if self.young.len() >= self.bound {
-            self.old = std::mem::take(&mut self.young);
-            self.turned_at = now;
-        }
-        self.young.insert(key, value);
-    }
-
-    fn retain(&mut self, keep: impl Fn(&V) -> bool) {
-        self.young.retain(|_, value| keep(value));
-        self.old.retain(|_, value| keep(value));
     }
 }
 

@@ -10,10 +10,18 @@ fn key(memo: &Memo, name: &str, password: &str) -> Key {
     memo.key(&SeededChance::new(1), name, password)
 }
 
+const fn read(seq: i64, changes: &[(i64, Alias)]) -> Reading<'_> {
+    Reading {
+        seq,
+        changes,
+        is_last: true,
+    }
+}
+
 /// A memo that read the register's changes up to number 10 just now.
 fn fresh() -> Memo {
     let memo = Memo::default();
-    memo.take_in(memo.position(), 10, &[], NOW);
+    memo.take_in(memo.position(), read(10, &[]), NOW);
     memo
 }
 
@@ -65,16 +73,16 @@ fn nothing_is_recalled_until_the_changes_are_read_again() {
 }
 
 #[test]
-fn a_change_forgets_its_account_and_every_name_that_nobody_had() {
+fn a_change_forgets_its_account_and_nobody_else() {
     let memo = fresh();
     put(&memo, "ann", good(1));
     put(&memo, "bea", good(2));
     put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
     put(&memo, "other", Remembered::Bad(Wrong::Password(account(2))));
     put(&memo, "nobody", Remembered::Bad(Wrong::Name));
-    memo.take_in(memo.position(), 11, &[(11, alias(1))], NOW);
+    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
     let left = ["ann", "bea", "wrong", "other", "nobody"].map(|name| has(&memo, name, NOW));
-    assert_eq!(left, [false, true, false, true, false]);
+    assert_eq!(left, [false, true, false, true, true]);
 }
 
 #[test]
@@ -83,18 +91,18 @@ fn a_gap_forgets_everything() {
         let memo = fresh();
         put(&memo, "ann", good(1));
         put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
-        memo.take_in(memo.position(), 13, changes, NOW);
+        memo.take_in(memo.position(), read(13, changes), NOW);
         assert!(!has(&memo, "ann", NOW) && !has(&memo, "wrong", NOW));
     }
 }
 
 /// The proof began before the change and ended after it was read: what it proved may be the old password. Other
-/// people's changes do not matter, but for a name that nobody had.
+/// people's changes do not matter.
 #[test]
 fn what_was_proven_before_a_change_is_not_remembered_after_it() {
     let memo = fresh();
     let since = memo.moment();
-    memo.take_in(memo.position(), 11, &[(11, alias(1))], NOW);
+    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
     let outcomes = [
         ("ann", good(1)),
         ("wrong", Remembered::Bad(Wrong::Password(account(1)))),
@@ -105,7 +113,7 @@ fn what_was_proven_before_a_change_is_not_remembered_after_it() {
         memo.remember(key(&memo, name, "password"), since, outcome, NOW);
     }
     let kept = ["ann", "wrong", "nobody", "bea"].map(|name| has(&memo, name, NOW));
-    assert_eq!(kept, [false, false, false, true]);
+    assert_eq!(kept, [false, false, true, true]);
     put(&memo, "ann", good(1));
     assert!(has(&memo, "ann", NOW));
 }
@@ -116,12 +124,16 @@ fn what_was_proven_long_before_is_not_remembered() {
     let memo = fresh();
     let since = memo.moment();
     for number in 0..=i64::try_from(LATELY).unwrap() {
-        memo.take_in(memo.position(), 11 + number, &[(11 + number, alias(9))], NOW);
+        memo.take_in(
+            memo.position(),
+            read(11 + number, &[(11 + number, alias(9))]),
+            NOW,
+        );
     }
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW));
     let since = memo.moment();
-    memo.take_in(memo.position(), 5000, &[(5000, alias(9))], NOW);
+    memo.take_in(memo.position(), read(5000, &[(5000, alias(9))]), NOW);
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW), "a gap hides whose it was");
     put(&memo, "ann", good(1));
@@ -134,47 +146,45 @@ fn a_change_made_while_reading_makes_the_next_request_read_again() {
     let memo = fresh();
     let position = memo.position();
     memo.mark_changed();
-    memo.take_in(position, 10, &[], NOW);
+    memo.take_in(position, read(10, &[]), NOW);
     assert!(!memo.is_fresh(NOW));
-    memo.take_in(memo.position(), 10, &[], NOW);
+    memo.take_in(memo.position(), read(10, &[]), NOW);
     assert!(memo.is_fresh(NOW));
 }
 
+/// Between two pages of changes nobody is let in by what the second may undo.
 #[test]
-fn entries_live_between_one_and_two_spans() {
-    let mut generations = Generations::new(100, 10);
-    let memo = Memo::default();
-    let [early, late] = ["early", "late"].map(|name| key(&memo, name, ""));
-    generations.put(early, 1, 1000);
-    generations.put(late, 2, 1099);
-    assert_eq!(
-        (generations.get(&early, 1099), generations.get(&late, 1198)),
-        (Some(&1), Some(&2))
-    );
-    generations.put(key(&memo, "later", ""), 3, 1150);
-    assert_eq!(
-        (generations.get(&early, 1199), generations.get(&late, 1199)),
-        (Some(&1), Some(&2))
-    );
-    assert_eq!(
-        (generations.get(&early, 1200), generations.get(&late, 1200)),
-        (None, None)
-    );
-    assert_eq!(generations.get(&key(&memo, "later", ""), 1299), Some(&3));
-    assert_eq!(generations.get(&late, 900), None, "a clock that was set back");
+fn a_page_of_changes_that_is_not_the_last_lets_nothing_be_recalled() {
+    let memo = fresh();
+    put(&memo, "ann", good(1));
+    let page = Reading {
+        seq: 11,
+        changes: &[(11, alias(9))],
+        is_last: false,
+    };
+    memo.take_in(memo.position(), page, NOW);
+    assert!(!memo.is_fresh(NOW) && !has(&memo, "ann", NOW));
+    memo.take_in(memo.position(), read(12, &[(12, alias(1))]), NOW);
+    assert!(memo.is_fresh(NOW) && !has(&memo, "ann", NOW));
 }
 
+/// What was proven is known for longer than it is good; a change or a refusal ends that, too.
 #[test]
-fn entries_are_bounded_and_the_oldest_go() {
-    let mut generations = Generations::new(1_000_000, 100);
-    let memo = Memo::default();
-    for number in 0..1000_i64 {
-        generations.put(key(&memo, &number.to_string(), ""), number, 1000 + number);
-        assert!(generations.young.len() <= 100 && generations.old.len() <= 100);
-    }
-    assert!(generations.get(&key(&memo, "999", ""), 2000).is_some());
-    assert!(generations.get(&key(&memo, "900", ""), 2000).is_some());
-    assert!(generations.get(&key(&memo, "100", ""), 2000).is_none());
+fn that_it_was_proven_is_known_until_it_may_be_wrong() {
+    let memo = fresh();
+    let ann = key(&memo, "ann", "password");
+    put(&memo, "ann", good(1));
+    assert!(memo.was_proven(&ann, NOW + PROVEN_MILLIS) && !memo.was_proven(&ann, NOW + 2 * PROVEN_MILLIS));
+    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
+    assert!(!memo.was_proven(&ann, NOW));
+    put(&memo, "ann", good(1));
+    memo.take_in(memo.position(), read(13, &[(13, alias(9))]), NOW);
+    assert!(!memo.was_proven(&ann, NOW), "a gap hides whose it was");
+    put(&memo, "ann", good(1));
+    let later = NOW + 2 * GOOD_MILLIS;
+    let wrong = Remembered::Bad(Wrong::Password(account(1)));
+    memo.remember(ann, memo.moment(), wrong, later);
+    assert!(!memo.was_proven(&ann, later));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use foxden_sql::{Fetch, Tx};
 use super::{LegacyStore, NodeOf};
 use crate::address::normal;
 use crate::limits::{Counted, Network};
-use crate::memo::{Key, Known, Moment, Remembered, Wrong};
+use crate::memo::{Key, Known, Moment, Reading, Remembered, Wrong};
 use crate::nodes::{choose, insert_store};
 use crate::register::store::{self, StoreRow};
 use crate::register::{account, change, node};
@@ -110,14 +110,15 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<PlainProven, AccountError> {
         let key = self.memo_key(name, password);
-        let is_known = match self.remembered(&key).await?.0 {
-            Some(Remembered::Bad(wrong)) => return Err(wrong.refusal(name)),
-            Some(Remembered::Good(_)) => true,
-            None => false,
-        };
+        if let Some(Remembered::Bad(wrong)) = self.remembered(&key, name).await?.0 {
+            return Err(wrong.refusal(name));
+        }
         let flight = self.0.memo.board(key)?;
         let _turn = flight.turn().await;
-        self.check_plain(key, name, password, visitor, is_known).await
+        if let Some(Remembered::Bad(wrong)) = self.remembered(&key, name).await?.0 {
+            return Err(wrong.refusal(name));
+        }
+        self.check_plain(key, name, password, visitor).await
     }
 
     /// Writes down, in the transaction that does it, that credentials or stores of the account change. Keep what it gives
@@ -148,16 +149,16 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<(Arc<Known>, Moment), AccountError> {
         let key = self.memo_key(name, password);
-        if let (Some(remembered), since) = self.remembered(&key).await? {
+        if let (Some(remembered), since) = self.remembered(&key, name).await? {
             return Ok((remembered.into_outcome(name)?, since));
         }
         let flight = self.0.memo.board(key)?;
         let _turn = flight.turn().await;
-        let (remembered, since) = self.remembered(&key).await?;
+        let (remembered, since) = self.remembered(&key, name).await?;
         if let Some(remembered) = remembered {
             return Ok((remembered.into_outcome(name)?, since));
         }
-        let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor, false).await?;
+        let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor).await?;
         self.harden(&proven, &stretched.auth_pw).await?;
         let known = Arc::new(Known {
             account: proven.row.uid,
@@ -168,8 +169,8 @@ impl Accounts {
 
     /// What is remembered, and the moment before it was recalled. A refusal rests on the register as it is now: what was
     /// wrong a moment ago may be the name or the password that another process has given somebody since, and a client that
-    /// is refused asks its person.
-    async fn remembered(&self, key: &Key) -> Result<(Option<Remembered>, Moment), AccountError> {
+    /// is refused asks its person. So all changes are read, and the name must still be whose it was, or nobody's.
+    async fn remembered(&self, key: &Key, name: &str) -> Result<(Option<Remembered>, Moment), AccountError> {
         self.read_changes().await?;
         let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.millis()));
         if !matches!(remembered, Some(Remembered::Bad(_))) {
@@ -178,8 +179,13 @@ impl Accounts {
         let reading = self.0.memo.reading.lock().await;
         while self.read_some_changes().await? {}
         drop(reading);
-        let since = self.0.memo.moment();
-        Ok((self.0.memo.recall(key, self.millis()), since))
+        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.millis()));
+        let Some(Remembered::Bad(wrong)) = remembered else {
+            return Ok((remembered, since));
+        };
+        let owner = account::by_name(&self.0.database, &normal(name)).await?;
+        let is_theirs = owner.map(|row| row.uid) == wrong.account();
+        Ok((is_theirs.then_some(Remembered::Bad(wrong)), since))
     }
 
     /// Reads what changed in the register, unless that was done a moment ago.
@@ -200,34 +206,40 @@ impl Accounts {
         let (position, now) = (memo.position(), self.millis());
         let Some(seq) = position.seq else {
             let last = change::last(&self.0.database).await?;
-            memo.take_in(position, last, &[], now);
+            let none = Reading {
+                seq: last,
+                changes: &[],
+                is_last: true,
+            };
+            memo.take_in(position, none, now);
             return Ok(false);
         };
         let changes = change::after(&self.0.database, seq).await?;
-        let last = changes.last().map_or(seq, |(last, _)| *last);
-        memo.take_in(position, last, &changes, now);
-        let is_whole = changes.len() < change::PAGE;
-        if !is_whole {
-            memo.mark_changed();
-        }
-        Ok(!is_whole)
+        let is_last = changes.len() < change::PAGE;
+        let read = Reading {
+            seq: changes.last().map_or(seq, |(last, _)| *last),
+            changes: &changes,
+            is_last,
+        };
+        memo.take_in(position, read, now);
+        Ok(!is_last)
     }
 
-    /// Checks a plain password: limits, then the account, then the password. What comes of it is remembered.
+    /// Checks a plain password: limits, then the account, then the password. What comes of it is remembered. A password
+    /// that was proven lately is no guess: it passes by the limits, else whoever guesses would lock the owner's devices out.
     async fn check_plain(
         &self,
         key: Key,
         name: &str,
         password: &str,
         visitor: &Visitor,
-        is_known: bool,
     ) -> Result<PlainProven, AccountError> {
         let since = self.0.memo.moment();
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
         let network = Network::of(visitor.address);
         let counters = [Counted::failed_login(salt, network), Counted::FailedFrom(network)];
-        if !is_known {
+        if !self.0.memo.was_proven(&key, self.millis()) {
             let locked = Event::by(visitor, What::LoginLocked).about(name);
             self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
         }

@@ -175,6 +175,83 @@ async fn a_remembered_password_passes_while_others_are_locked_out() {
         .unwrap();
 }
 
+/// Somebody else's guesses from the same network must not put a device off for as long as they go on, however often
+/// it must be proven anew meanwhile.
+#[tokio::test]
+async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    for quarter in 0..4 {
+        for number in 0..10 {
+            let wrong = lab.open(ANN, &format!("wrong {quarter} {number}")).await;
+            assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+        }
+        lab.clock.advance_millis(11 * MINUTE);
+        let refused = lab.open(ANN, PASSWORD).await;
+        assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+        let mut last = lab.accounts.hashes();
+        assert_eq!(lab.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
+        assert_eq!(lab.hashes_since(&mut last), 1);
+        lab.clock.advance_millis(5 * MINUTE);
+    }
+    lab.accounts
+        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+        .await
+        .unwrap();
+    for number in 0..10 {
+        assert!(lab.open(ANN, &format!("wrong {number}")).await.is_err());
+    }
+    let refused = lab.open(ANN_HASHED, PASSWORD).await;
+    assert!(
+        matches!(refused, Err(AccountError::TooMany { .. })),
+        "a password that was changed is a guess like others"
+    );
+}
+
+#[tokio::test]
+async fn a_password_that_was_proven_days_ago_waits_like_others() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    lab.clock.advance_millis(25 * 60 * MINUTE);
+    for number in 0..10 {
+        assert!(lab.open(ANN, &format!("wrong {number}")).await.is_err());
+    }
+    let refused = lab.open(ANN_HASHED, PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+}
+
+/// U13.19: doors that never answer from memory count a repeated wrong password once, too.
+#[tokio::test]
+async fn those_who_come_at_once_with_a_wrong_password_count_once_at_every_door() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let accounts = lab.accounts.clone();
+        asking.spawn(async move {
+            let refused = accounts.destroy_plain(ANN, "wrong", &old_client()).await;
+            matches!(refused, Err(AccountError::WrongPassword { .. }))
+        });
+    }
+    assert!(asking.join_all().await.into_iter().all(|is_wrong| is_wrong));
+    assert_eq!(lab.hashes_since(&mut last), 1);
+}
+
+/// A device of somebody who is gone asks for years; other people's changes must not make it pay each time.
+#[tokio::test]
+async fn a_name_that_nobody_has_is_remembered_past_the_changes_of_others() {
+    let lab = Lab::new().await;
+    assert!(lab.open("gone", PASSWORD).await.is_err());
+    lab.create(ANN).await;
+    let mut last = lab.accounts.hashes();
+    let refused = lab.open("gone", PASSWORD).await;
+    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    assert_eq!(lab.hashes_since(&mut last), 0);
+}
+
 /// An unknown name costs as much as a known one, the first time and later, and is locked alike.
 #[tokio::test]
 async fn an_unknown_name_is_treated_as_a_known_one() {
