@@ -29,7 +29,7 @@ use bytes::Bytes;
 use foxden_accounts::{Accounts, LegacyStore};
 use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
 use foxden_storage::{
-    Change, Detail, Guard, Order, Patch, Query, Row, Selection, Target as Guarded, Write, Written,
+    Change, Detail, Guard, Order, Patch, Query, Row, Selection, Summary, Target as Guarded, Write, Written,
 };
 
 use super::bodies::Place as Room;
@@ -146,13 +146,39 @@ impl<'r> Call<'r> {
         Ok(read(time, Format::Json, printed(time)))
     }
 
-    /// What an upload gives that has nothing to store: the client's precondition holds, and no time moves.
-    async fn check(&self, collection: CollectionName, guard: Option<Guard>) -> Result<SyncTime, Refusal> {
-        let summary = self.sync.storage.summary(self.user(), Detail::Times).await?;
+    /// What an upload gives that has nothing to store: the client's precondition holds, there is room, and no time moves.
+    async fn store_nothing(
+        &self,
+        collection: CollectionName,
+        guard: Option<Guard>,
+    ) -> Result<Written, Refusal> {
+        let quota = self.sync.storage.quota();
+        let detail = quota.map_or(Detail::Times, |_| Detail::Full);
+        let summary = self.current(collection, guard, detail).await?;
+        let bytes_before = summary.collections.iter().map(|known| known.bytes).sum();
+        if quota.is_some_and(|quota| bytes_before >= quota) {
+            return Err(Refusal::Refused(ResponseCode::OverQuota));
+        }
+        Ok(Written {
+            modified: summary.as_of,
+            bytes_before,
+            bytes_after: bytes_before,
+            changed: false,
+        })
+    }
+
+    /// What is stored, if the client's precondition holds.
+    async fn current(
+        &self,
+        collection: CollectionName,
+        guard: Option<Guard>,
+        detail: Detail,
+    ) -> Result<Summary, Refusal> {
+        let summary = self.sync.storage.summary(self.user(), detail).await?;
         let known = summary.collections.iter().find(|known| known.name == collection);
         match (known, guard) {
             (Some(known), Some(guard)) if known.modified > guard.unmodified_since => Err(Refusal::Stale),
-            _ => Ok(summary.as_of),
+            _ => Ok(summary),
         }
     }
 }
@@ -178,19 +204,24 @@ pub(super) async fn post_collection(
 ) -> Result<Reply, Refusal> {
     let guard = call.guard(Guarded::Collection(collection))?;
     let (body, _place) = call.read(body).await?;
-    let Objects { patches, failed } = match wbo::upload(&body)? {
-        Upload::Many(objects) => objects,
-        Upload::One(patch) => {
+    let Objects { patches, failed } = match wbo::upload(&body) {
+        Ok(Upload::Many(objects)) => objects,
+        Ok(Upload::One(patch)) => {
             let written = call.upsert(collection, vec![patch], guard).await?;
             return Ok(call.stored(written, printed(written.modified)));
         }
+        // That the client must look again comes before all that is wrong with what it sent.
+        Err(refusal) => {
+            call.current(collection, guard, Detail::Times).await?;
+            return Err(refusal);
+        }
     };
     let receipt = Receipt::new(&patches, failed);
-    if patches.is_empty() {
-        let as_of = call.check(collection, guard).await?;
-        return Ok(read(as_of, Format::Json, receipt.print(as_of)));
-    }
-    let written = call.upsert(collection, patches, guard).await?;
+    let written = if patches.is_empty() {
+        call.store_nothing(collection, guard).await?
+    } else {
+        call.upsert(collection, patches, guard).await?
+    };
     Ok(call.stored(written, receipt.print(written.modified)))
 }
 

@@ -260,7 +260,8 @@ fn rest_of(sync: &SyncState) -> Option<u32> {
     seconds.filter(|_| sync.backoff.is_down())
 }
 
-/// Lets a page of whichever origin ask; credentials are signatures, which no page gets by itself.
+/// Lets a page of whichever origin ask what it may do: it may read no answer, and neither the header of a signature nor
+/// that of a name and password is let through. What a browser sends along by itself is refused where it would write.
 fn preflight(sync: &SyncState, parts: &Parts) -> Response<Body> {
     let mut response = Reply::new(Format::Json, Vec::new()).into_response(sync.clock.now(), None);
     let headers = response.headers_mut();
