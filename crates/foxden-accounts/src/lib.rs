@@ -61,7 +61,7 @@ pub use directory::{Abilities, Directory, SqlDirectory};
 pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
-pub use nodes::{Node, NodeState, Nodes};
+pub use nodes::{Node, NodeState, Nodes, nodes_of};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
     RefreshAccess, ScopedKey, TokenRequest,

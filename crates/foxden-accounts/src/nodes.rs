@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foxden_sql::{SqlError, Tx};
+use foxden_sql::{Database, SqlError, Tx};
 
 use crate::operator::named;
 use crate::register::change;
@@ -47,7 +47,7 @@ pub enum NodeState {
     Accepting,
     /// It keeps those it has.
     Draining,
-    /// It is out of service: it gets nobody, and nothing is emptied there.
+    /// It is out of service: it gets nobody new, and nothing is emptied there.
     Down,
 }
 
@@ -74,25 +74,35 @@ impl Nodes {
     }
 }
 
+/// Every node that a register knows which somebody else keeps.
+pub async fn nodes_of(register: &Database) -> Result<Vec<Node>, AccountError> {
+    let legacy = node::service(register, node::LEGACY).await?;
+    list(register, legacy.id).await
+}
+
+async fn list(register: &Database, legacy: i64) -> Result<Vec<Node>, AccountError> {
+    let mut nodes = BTreeMap::new();
+    for row in node::all(register).await? {
+        let node = nodes.entry(row.node.clone()).or_insert_with(|| Node {
+            state: NodeState::of(row.downed, row.backoff),
+            is_listed: row.is_listed,
+            users: 0,
+            legacy_users: 0,
+            url: row.node,
+        });
+        if row.service == legacy {
+            node.legacy_users += row.users;
+        } else {
+            node.users += row.users;
+        }
+    }
+    Ok(nodes.into_values().collect())
+}
+
 impl Accounts {
     /// Every node, and how many users it has.
     pub async fn list_nodes(&self) -> Result<Vec<Node>, AccountError> {
-        let mut nodes = BTreeMap::new();
-        for row in node::all(&self.0.database).await? {
-            let node = nodes.entry(row.node.clone()).or_insert_with(|| Node {
-                state: NodeState::of(row.downed, row.backoff),
-                is_listed: row.is_listed,
-                users: 0,
-                legacy_users: 0,
-                url: row.node,
-            });
-            if row.service == self.0.settings.legacy {
-                node.legacy_users += row.users;
-            } else {
-                node.users += row.users;
-            }
-        }
-        Ok(nodes.into_values().collect())
+        list(&self.0.database, self.0.settings.legacy).await
     }
 
     /// Changes whether a node takes users.

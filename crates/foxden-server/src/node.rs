@@ -1,6 +1,7 @@
 //! Speaks to a storage node as a client does: there is no private channel between servers.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub async fn empty_store(house: &House, node: &PublicUrl, user: UserId) -> anyho
     let authorization = sign(&token, "DELETE", &path, node, house.clock.seconds(), &nonce);
     let url = format!("{}{path}", node.origin());
     let ca = house.config.server.ca_file.clone();
-    let delete = move || delete(&agent(PATIENCE, ca.as_deref())?, &url, &authorization);
+    let delete = move || delete(&Asker::new(PATIENCE, ca.as_deref())?, &url, &authorization);
     let status = tokio::task::spawn_blocking(delete).await??;
     // A store that is not there is as empty as it can be.
     ensure!(
@@ -49,24 +50,59 @@ pub async fn empty_store(house: &House, node: &PublicUrl, user: UserId) -> anyho
     Ok(())
 }
 
-fn delete(agent: &ureq::Agent, url: &str, authorization: &str) -> anyhow::Result<u16> {
-    let answer = agent.delete(url).header("Authorization", authorization).call();
+fn delete(asker: &Asker, url: &str, authorization: &str) -> anyhow::Result<u16> {
+    let answer = asker.ask(|agent| agent.delete(url).header("Authorization", authorization).call());
     let answer = answer.with_context(|| format!("cannot reach {url}"))?;
     Ok(answer.status().as_u16())
 }
 
-/// What sends requests: it follows nobody elsewhere, waits no longer than this, and trusts the certificates in that
-/// file, or those that browsers trust.
-pub fn agent(patience: Duration, ca: Option<&Path>) -> anyhow::Result<ureq::Agent> {
-    let mut config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(patience));
-    if let Some(file) = ca {
-        let roots = RootCerts::new_with_certs(&read_certificates(file)?);
-        config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+/// What sends requests: it follows nobody elsewhere, waits no longer than it is told, and trusts the authorities that
+/// browsers trust, and others beside them.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    usual: ureq::Agent,
+    /// Trusts the others alone.
+    own: Option<ureq::Agent>,
+}
+
+impl Asker {
+    /// One that trusts the certificates in that file, too.
+    pub fn new(patience: Duration, ca: Option<&Path>) -> anyhow::Result<Self> {
+        let config = || {
+            ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .timeout_global(Some(patience))
+        };
+        let trusting = |file: &Path| {
+            let roots = RootCerts::new_with_certs(&read_certificates(file)?);
+            let tls = TlsConfig::builder().root_certs(roots).build();
+            anyhow::Ok(config().tls_config(tls).build().into())
+        };
+        Ok(Self {
+            usual: config().build().into(),
+            own: ca.map(trusting).transpose()?,
+        })
     }
-    Ok(config.build().into())
+
+    /// Has it asked. Whoever shows a certificate that the usual authorities have not signed has heard nothing yet, and is
+    /// asked once more with one's own.
+    pub fn ask<T>(&self, request: impl Fn(&ureq::Agent) -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+        match (request(&self.usual), &self.own) {
+            (Err(error), Some(own)) if is_about_a_certificate(&error) => request(own),
+            (answer, _) => answer,
+        }
+    }
+}
+
+/// Whether a connection failed because of whoever is at its other end.
+pub fn is_about_a_certificate(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+        // What TLS says while it greets comes as an error of the connection.
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
 }
 
 /// The certificates in a file of PEM, of which there must be one.
@@ -108,4 +144,35 @@ pub fn sign(
         "Hawk id=\"{}\", ts=\"{seconds}\", nonce=\"{nonce}\", mac=\"{mac}\"",
         token.id
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A server with a public certificate may have nodes of a private authority.
+    #[test]
+    fn own_authorities_are_trusted_beside_the_usual_ones() {
+        let agent = || ureq::Agent::config_builder().build().into();
+        let stranger = || Err(io::Error::new(io::ErrorKind::InvalidData, "unknown issuer").into());
+        let away = || Err(io::Error::new(io::ErrorKind::ConnectionRefused, "away").into());
+        for (own, first, asked) in [
+            (None, stranger(), 1),
+            (Some(agent()), stranger(), 2),
+            (Some(agent()), away(), 1),
+            (Some(agent()), Ok(()), 1),
+        ] {
+            let usual = agent();
+            let asker = Asker { usual, own };
+            let (first, count) = (Cell::new(Some(first)), Cell::new(0));
+            let answer = asker.ask(|_| {
+                count.set(count.get() + 1);
+                first.take().unwrap_or(Ok(()))
+            });
+            assert_eq!(count.get(), asked);
+            assert!(answer.is_ok() || asked == 1);
+        }
+    }
 }

@@ -73,6 +73,16 @@ impl Database {
         Ok(Self::new(writer, Some(reader)))
     }
 
+    /// Opens a database that another program keeps, only to look at it: nothing in it can be changed, and its tables must
+    /// be the ones that this program knows.
+    pub async fn look(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
+        let looking = Worker::open(Place::ReadOnly(path.to_owned()), "register").await?;
+        looking
+            .call(move |sqlite| sqlite.is_up_to_date(migrations))
+            .await?;
+        Ok(Self::new(looking, None))
+    }
+
     /// An empty database that lives as long as its last clone.
     pub async fn in_memory(migrations: &'static [Migration]) -> Result<Self, SqlError> {
         let writer = Worker::open(Place::Memory, "register").await?;

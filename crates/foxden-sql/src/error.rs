@@ -24,6 +24,16 @@ pub enum SqlError {
         /// The last version that this program knows.
         known: i64,
     },
+    /// Let the program that keeps it bring its tables up to date: this one only looks.
+    #[error(
+        "the database is older than this program: its tables are at version {found}, this program knows {known}"
+    )]
+    Older {
+        /// The version of the tables.
+        found: i64,
+        /// The version that this program reads.
+        known: i64,
+    },
     /// Nothing the caller can do: a row does not hold what the program expects.
     #[error("a column does not hold what was expected")]
     Mismatch,

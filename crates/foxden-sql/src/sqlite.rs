@@ -140,12 +140,26 @@ impl Sqlite {
         }
     }
 
-    /// Takes one step; says whether there was one to take.
-    fn migrate_once(&self, migrations: &[Migration], known: i64) -> Result<bool, SqlError> {
+    /// Whether the tables are those that this program knows; an error if not.
+    pub(crate) fn is_up_to_date(&self, migrations: &[Migration]) -> Result<(), SqlError> {
+        let known = i64::try_from(migrations.len()).map_err(unavailable)?;
+        match self.version()? {
+            found if found > known => Err(SqlError::Newer { found, known }),
+            found if found < known => Err(SqlError::Older { found, known }),
+            _ => Ok(()),
+        }
+    }
+
+    fn version(&self) -> Result<i64, SqlError> {
         let version = self
             .0
             .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-        let found = version.map_err(explain)?;
+        version.map_err(explain)
+    }
+
+    /// Takes one step; says whether there was one to take.
+    fn migrate_once(&self, migrations: &[Migration], known: i64) -> Result<bool, SqlError> {
+        let found = self.version()?;
         if found > known {
             return Err(SqlError::Newer { found, known });
         }

@@ -215,6 +215,34 @@ async fn tables_are_brought_up_to_date_step_by_step() {
     ));
 }
 
+/// Whoever only looks changes nothing, least of all the tables of a program that runs.
+#[tokio::test]
+async fn a_look_changes_nothing() {
+    let folder = Folder::new();
+    let path = std::path::PathBuf::from(folder.file());
+    assert!(Database::look(&path, ONE).await.is_err());
+    assert!(!path.exists());
+    drop(folder.open().await);
+    let older = Database::look(&path, TWO).await;
+    assert!(matches!(
+        older.map(drop),
+        Err(SqlError::Older { found: 1, known: 2 })
+    ));
+    drop(Database::open(&folder.file(), TWO).await.unwrap());
+    let newer = Database::look(&path, ONE).await;
+    assert!(matches!(newer.map(drop), Err(SqlError::Newer { .. })));
+
+    let looking = Database::look(&path, TWO).await.unwrap();
+    assert_eq!(count(&looking).await, 1);
+    if let Ok(tx) = looking.begin().await {
+        assert!(
+            tx.execute("CREATE TABLE another (id INTEGER)", vec![])
+                .await
+                .is_err()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_step_that_fails_changes_nothing() {
     let folder = Folder::new();

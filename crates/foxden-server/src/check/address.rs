@@ -8,10 +8,11 @@ use crate::config::Config;
 use crate::config::listener::Surface;
 use crate::control::{Answer, Order, socket};
 use crate::house::MasterSecrets;
+use crate::node::Asker;
 use crate::{data, probe};
 
 /// What there is to say about the public address.
-pub fn look(config: &Config, agent: &ureq::Agent) -> anyhow::Result<Vec<Finding>> {
+pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
     let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), &Order::Probe)? else {
         let what = format!(
             "nothing serves the data folder {}",
@@ -33,7 +34,7 @@ pub fn look(config: &Config, agent: &ureq::Agent) -> anyhow::Result<Vec<Finding>
         other => anyhow::bail!("the serving process answered {other:?} to a probe"),
     };
     let mut findings = vec![look_at_scheme(&url, config)];
-    let way = Way::new(config, url, agent.clone());
+    let way = Way::new(config, url, asker.clone());
     match way.find_word(&word) {
         Ok(finding) => findings.push(finding),
         Err(bad) => {
@@ -82,16 +83,16 @@ struct Way {
     url: PublicUrl,
     /// Where the server's own pages are: below the path where only storage is served.
     base: String,
-    agent: ureq::Agent,
+    asker: Asker,
 }
 
 impl Way {
-    fn new(config: &Config, url: PublicUrl, agent: ureq::Agent) -> Self {
+    fn new(config: &Config, url: PublicUrl, asker: Asker) -> Self {
         let mut surfaces = config.listeners.iter().flat_map(|listener| &listener.surfaces);
         let has_root = surfaces.any(|surface| matches!(surface, Surface::Fxa | Surface::Pages));
         Self {
             base: if has_root { url.origin() } else { url.base() },
-            agent,
+            asker,
             url,
         }
     }
@@ -101,9 +102,8 @@ impl Way {
         let page = format!("{}{}{word}", self.base, probe::PATH);
         let url = &self.url;
         let mut answer = self
-            .agent
-            .get(&page)
-            .call()
+            .asker
+            .ask(|agent| agent.get(&page).call())
             .map_err(|error| self.cannot_reach(&error))?;
         let status = answer.status().as_u16();
         let date = answer
@@ -139,7 +139,7 @@ impl Way {
         let Some(secrets) = MasterSecrets::find(config) else {
             return Ok(signed::no_secret());
         };
-        let answer = signed::ask(&self.agent, &self.url, &secrets.token_secrets())?;
+        let answer = signed::ask(&self.asker, &self.url, &secrets.token_secrets())?;
         Ok(match answer.status {
             200 => Finding::good("storage takes requests signed for the public address"),
             401 => Finding::bad(

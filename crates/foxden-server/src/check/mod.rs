@@ -21,7 +21,7 @@ use std::time::Duration;
 use foxden_model::{Clock, SystemClock};
 
 use crate::config::{Config, Flags};
-use crate::node;
+use crate::node::Asker;
 use crate::say::{self, Look, paint};
 
 /// How long the way through a public address may take.
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What `foxden check` may be told.
 #[derive(Debug, clap::Args)]
 pub struct Wishes {
-    /// Trust the certificates that this file of PEM names, in place of those that browsers do
+    /// Trust the certificates in this file of PEM besides those that browsers do
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Send a letter to this address, to see whether it arrives
@@ -106,7 +106,7 @@ impl Finding {
 /// Looks at everything; fails if something is bad.
 pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
-    let agent = node::agent(
+    let asker = Asker::new(
         PATIENCE,
         wishes.ca.as_deref().or(config.server.ca_file.as_deref()),
     )?;
@@ -115,8 +115,8 @@ pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
         look_at_clock(&SystemClock),
     ];
     findings.extend(files::look(&config.server.data_dir));
-    findings.extend(address::look(&config, &agent)?);
-    findings.extend(nodes::look(&config, &agent));
+    findings.extend(address::look(&config, &asker)?);
+    findings.extend(nodes::look(&config, &asker));
     findings.extend(register::look(&config)?);
     findings.extend(mail::look(&config, wishes.mail.as_deref())?);
     for finding in &findings {

@@ -7,9 +7,10 @@ use super::signed::{self, Answer};
 use super::{Finding, date};
 use crate::config::Config;
 use crate::house::MasterSecrets;
+use crate::node::Asker;
 
 /// What there is to say about the nodes; nothing where users are sent to this very server.
-pub fn look(config: &Config, agent: &ureq::Agent) -> Vec<Finding> {
+pub fn look(config: &Config, asker: &Asker) -> Vec<Finding> {
     let nodes = &config.tokens.nodes;
     if nodes.is_empty() || !config.keeps_accounts() {
         return Vec::new();
@@ -18,7 +19,7 @@ pub fn look(config: &Config, agent: &ureq::Agent) -> Vec<Finding> {
         return vec![signed::no_secret()];
     };
     let secrets = secrets.token_secrets();
-    let look_at = |node: &PublicUrl| match signed::ask(agent, node, &secrets) {
+    let look_at = |node: &PublicUrl| match signed::ask(asker, node, &secrets) {
         Ok(answer) => judge(node, &answer, SystemClock.seconds()),
         Err(error) => vec![signed::cannot_reach(
             node,

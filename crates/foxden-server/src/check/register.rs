@@ -1,14 +1,11 @@
 //! Whether a storage node that serves Sync 1.1 can read the accounts, and whether those know the node.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use foxden_accounts::{Accounts, Node, NodeState, Nodes, Options, Parts};
-use foxden_model::SystemClock;
-use foxden_sql::Database;
+use foxden_accounts::{Node, NodeState};
+use foxden_sql::{Database, SqlError};
 
 use super::Finding;
-use crate::chance::SystemChance;
 use crate::config::Config;
 
 /// What there is to say about the accounts that another server keeps; nothing where this one does or needs none.
@@ -30,6 +27,13 @@ pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         .build()?;
     Ok(vec![match runtime.block_on(read(file)) {
         Ok(nodes) => judge(config, &nodes),
+        Err(error) if matches!(error.downcast_ref(), Some(SqlError::Older { .. })) => Finding::doubtful(
+            format!(
+                "the accounts in {} are kept by an older program: {error:#}",
+                file.display()
+            ),
+            "stop all servers that share them, replace the program everywhere, and start the one that keeps them first",
+        ),
         Err(error) => Finding::bad(
             format!("the accounts in {} cannot be read: {error:#}", file.display()),
             "run the node on the same machine and as the same user as the server that keeps the accounts",
@@ -38,15 +42,8 @@ pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
 }
 
 async fn read(file: &Path) -> anyhow::Result<Vec<Node>> {
-    let accounts = Accounts::open(Parts {
-        database: Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?,
-        clock: Arc::new(SystemClock),
-        chance: Arc::new(SystemChance::new()),
-        nodes: Nodes::AsTheyAre,
-        options: Options::default(),
-    })
-    .await?;
-    Ok(accounts.list_nodes().await?)
+    let register = Database::look(file, foxden_accounts::MIGRATIONS).await?;
+    Ok(foxden_accounts::nodes_of(&register).await?)
 }
 
 fn judge(config: &Config, nodes: &[Node]) -> Finding {
@@ -56,7 +53,7 @@ fn judge(config: &Config, nodes: &[Node]) -> Finding {
     let own = url.base();
     match nodes.iter().find(|node| node.url == own) {
         Some(node) if node.state == NodeState::Down => Finding::doubtful(
-            format!("the accounts call this node down: nobody is sent to {own}"),
+            format!("the accounts call this node down: nobody new is sent to {own}"),
             format!("when it is back: foxden node resume {own}, given where accounts are served"),
         ),
         Some(_) => Finding::good(format!("the accounts can be read and send users to {own}")),

@@ -6,7 +6,7 @@ use foxden_model::{Clock, SystemClock, UserId};
 
 use super::{Finding, date};
 use crate::chance::{self, SystemChance};
-use crate::node;
+use crate::node::{self, Asker};
 
 /// A store that no account ever has: uids are given out from one upwards.
 const NOBODY: UserId = UserId(9_999_999_999);
@@ -20,7 +20,7 @@ pub struct Answer {
 }
 
 /// Asks the node what nobody has stored there.
-pub fn ask(agent: &ureq::Agent, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
+pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
     let chance = SystemChance::new();
     let base = node.base();
     let claims = Claims {
@@ -37,7 +37,7 @@ pub fn ask(agent: &ureq::Agent, node: &PublicUrl, secrets: &TokenSecrets) -> Res
     let nonce = chance::hex(&chance, 6);
     let authorization = node::sign(&token, "GET", &target, node, SystemClock.seconds(), &nonce);
     let url = format!("{}{target}", node.origin());
-    let answer = agent.get(&url).header("Authorization", authorization).call()?;
+    let answer = asker.ask(|agent| agent.get(&url).header("Authorization", &authorization).call())?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
     Ok(Answer {
         status: answer.status().as_u16(),
@@ -57,7 +57,7 @@ pub fn no_secret() -> Finding {
 pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> Finding {
     let mend = match error {
         ureq::Error::HostNotFound => "the name has no address: add it to the DNS or to /etc/hosts",
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+        error if node::is_about_a_certificate(error) => {
             "the certificate is not one that browsers trust, or is another name's: renew it, or have the proxy get one; \
              where it comes from an authority of your own, name that with --ca"
         }

@@ -23,7 +23,7 @@ pub enum NodeCommand {
         /// Its address
         url: String,
     },
-    /// Take a node out of service: nobody is sent there, and nothing is emptied there
+    /// Take a node out of service: nobody new is sent there, those it has stay, and nothing is emptied there
     Down {
         /// Its address
         url: String,

@@ -42,8 +42,8 @@ pub const SECTION: Section = Section {
             key: "ca_file",
             kind: Kind::Text,
             default: "",
-            help: "A file of PEM with the certificates that are trusted when this server speaks to a storage node, in \
-                   place of those that browsers trust: for nodes whose certificates come from an authority of your own.",
+            help: "A file of PEM with the certificates that are trusted when this server speaks to a storage node, besides \
+                   those that browsers trust: for nodes whose certificates come from an authority of your own.",
         },
         Setting {
             key: "other_hosts",

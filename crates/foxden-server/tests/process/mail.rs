@@ -237,6 +237,8 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
             "{refused}"
         );
         let trusting = || start().set("FOXDEN__MAIL__CA_FILE", certificates.ca.display().to_string());
+        let keys = start().set("FOXDEN__MAIL__CA_FILE", certificates.key.display().to_string());
+        let keys = keys.set("FOXDEN__MAIL__PASSWORD", "short");
         let wrong = trusting().set("FOXDEN__MAIL__PASSWORD", "wrong");
         let (wrong, right) = (wrong, trusting().set("FOXDEN__MAIL__PASSWORD", "short"));
 
@@ -249,6 +251,16 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
             post.hear(),
             json!({ "tried": "PLAIN", "tls": true, "right": false })
         );
+        // What holds no certificate is refused, not passed over.
+        let refused = said(&keys.run(&["check"]));
+        assert!(refused.contains("holds no certificate"), "{refused}");
+        // An address that is none is one finding among the others.
+        let odd = said(&right.run(&["check", "--mail", "bea"]));
+        assert!(
+            odd.contains("BAD") && odd.contains("cannot write to bea") && odd.contains(", signed in"),
+            "{odd}"
+        );
+        assert_eq!(post.hear()["right"], true);
         let output = right.run(&["check", "--mail", ANN]);
         assert!(output.status.success(), "{}", said(&output));
         for _ in ["the way", "the letter"] {
