@@ -222,7 +222,7 @@ async fn answer_legacy(
         return Err(Refusal::Down { seconds });
     }
     // Browsers send a password that they were asked for along with whatever another page makes them send.
-    if method(parts) != "GET" && sync.site.is_sent_by_foreign_page(&parts.headers) {
+    if method(parts) != "GET" && sync.site.is_sent_by_page(&parts.headers) {
         return Err(Refusal::ForeignPage);
     }
     let call = legacy::Call::open(sync, state, parts, &target.name).await?;

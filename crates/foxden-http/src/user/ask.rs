@@ -40,7 +40,7 @@ impl Ask {
     pub(super) async fn read(request: Request, user: &UserState, name: String) -> Result<Self, Refusal> {
         // A browser may know the password from a prompt of its own, and send it along unasked.
         let is_change = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
-        if is_change && user.site.is_sent_by_foreign_page(request.headers()) {
+        if is_change && user.site.is_sent_by_page(request.headers()) {
             return Err(Refusal::ForeignPage);
         }
         let visitor = visitor(&request, &user.site, Door::UserApi);

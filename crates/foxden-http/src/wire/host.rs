@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{ACCEPT, HOST, ORIGIN, REFERER, UPGRADE_INSECURE_REQUESTS as UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -63,6 +63,18 @@ impl Site {
         let is_from_elsewhere = |site: &HeaderValue| !matches!(site.as_bytes(), b"none" | b"same-origin");
         headers.get_all(ORIGIN).iter().any(is_foreign)
             || headers.get_all(FETCH_SITE).iter().any(is_from_elsewhere)
+    }
+
+    /// Whether a page made a browser send this to something that only programs use. A page that hides where it is from
+    /// says `null`, as programs do; but browsers show what they navigate to and so ask for HTML.
+    pub(crate) fn is_sent_by_page(&self, headers: &HeaderMap) -> bool {
+        let hides = headers.get_all(ORIGIN).iter().any(|origin| origin == "null");
+        let asks_for_html = || {
+            let mut accepted = headers.get_all(ACCEPT).iter();
+            accepted.any(|types| types.to_str().is_ok_and(|types| types.contains("text/html")))
+        };
+        self.is_sent_by_foreign_page(headers)
+            || hides && (headers.contains_key(REFERER) || headers.contains_key(UPGRADE) || asks_for_html())
     }
 
     /// Whether the name is the public address's, or another one that was set.
@@ -222,6 +234,24 @@ mod tests {
             &[(FETCH_SITE, "same-site")],
         ] {
             assert!(is_foreign(&public, headers), "{headers:?}");
+        }
+        let is_by_page = |headers: &[(HeaderName, &str)]| {
+            let mut request = request("sync.example.org", false);
+            for (name, value) in headers {
+                request.headers_mut().append(name, value.parse().unwrap());
+            }
+            public.is_sent_by_page(request.headers())
+        };
+        let html = (ACCEPT, "text/html,*/*;q=0.8");
+        for (headers, by_page) in [
+            (&[(ORIGIN, "null"), html.clone()][..], true),
+            (&[(ORIGIN, "null"), (REFERER, "https://example.org/")], true),
+            (&[(ORIGIN, "null"), (UPGRADE, "1")], true),
+            (&[(ORIGIN, "https://example.org")], true),
+            (&[(ORIGIN, "null"), (ACCEPT, "*/*")], false),
+            (&[html], false),
+        ] {
+            assert_eq!(is_by_page(headers), by_page, "{headers:?}");
         }
         let private = site("http://127.0.0.1:5000", true);
         assert!(!is_foreign(&private, &[(ORIGIN, "http://localhost:5000")]));
