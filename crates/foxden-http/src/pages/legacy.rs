@@ -35,6 +35,7 @@ use super::plain;
 use crate::wire::captcha::Captcha;
 use crate::wire::{Note, ToTheEnd};
 use fault::Trouble;
+use form::Form;
 
 /// As strict as that of other pages, and no script.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
@@ -69,6 +70,7 @@ struct Legacy {
 #[template(path = "pages/legacy/trouble.html")]
 struct TroublePage {
     page: Page,
+    form: Form,
     trouble: Trouble,
     /// When the next try is heard.
     until: Option<String>,
@@ -116,12 +118,28 @@ async fn add_headers(mut answer: Response) -> Response {
 
 impl Legacy {
     /// The page that says why there is no form.
-    fn trouble(&self, page: Page, trouble: Trouble, why: impl Into<Cow<'static, str>>) -> Response {
+    fn trouble(
+        &self,
+        page: Page,
+        form: Form,
+        trouble: Trouble,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Response {
         let until = match trouble {
             Trouble::Wait { seconds } => Some(self.house.clock_time_in(seconds)),
-            Trouble::NotOurForm | Trouble::Busy | Trouble::NoFacility | Trouble::Down => None,
+            Trouble::NotOurForm
+            | Trouble::ForeignPage
+            | Trouble::Busy
+            | Trouble::NoFacility
+            | Trouble::Down => None,
         };
-        let answer = show(StatusCode::OK, &TroublePage { page, trouble, until });
+        let shown = TroublePage {
+            page,
+            form,
+            trouble,
+            until,
+        };
+        let answer = show(StatusCode::OK, &shown);
         refused(answer, trouble, why)
     }
 }
@@ -130,6 +148,7 @@ impl Legacy {
 fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, str>>) -> Response {
     *answer.status_mut() = match trouble {
         Trouble::NotOurForm => StatusCode::BAD_REQUEST,
+        Trouble::ForeignPage => StatusCode::FORBIDDEN,
         Trouble::Wait { .. } | Trouble::Busy | Trouble::NoFacility | Trouble::Down => {
             StatusCode::SERVICE_UNAVAILABLE
         }

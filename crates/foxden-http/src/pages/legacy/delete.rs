@@ -46,7 +46,9 @@ pub(super) async fn form(sent: Sent) -> Response {
 pub(super) async fn answer(State(legacy): State<Legacy>, sent: Sent) -> Response {
     let outcome = delete(&legacy, &sent).await;
     let mut answer = match outcome {
-        Err(Wrong::Trouble(trouble, why)) if sent.wants_page => legacy.trouble(sent.page, trouble, why),
+        Err(Wrong::Trouble(trouble, why)) if sent.wants_page => {
+            legacy.trouble(sent.page, sent.form, trouble, why)
+        }
         Err(Wrong::Trouble(trouble, why)) => refused(in_words(Fault::DeletionFailed.phrase()), trouble, why),
         Ok(()) if sent.wants_page => show(StatusCode::OK, &DeletedPage { page: sent.page }),
         Ok(()) => in_words(REMOVED),

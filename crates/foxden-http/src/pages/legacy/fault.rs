@@ -63,6 +63,8 @@ pub(super) enum Wrong {
 pub(super) enum Trouble {
     /// What was sent is not what the forms send.
     NotOurForm,
+    /// A page from elsewhere made a browser send it.
+    ForeignPage,
     /// Too many tries.
     Wait {
         /// Seconds until the next one is heard.
@@ -83,7 +85,19 @@ impl Trouble {
             Self::Wait { seconds } => Some(seconds),
             Self::Busy => Some(30),
             Self::Down => Some(300),
-            Self::NotOurForm | Self::NoFacility => None,
+            Self::NotOurForm | Self::ForeignPage | Self::NoFacility => None,
+        }
+    }
+
+    /// What happened, above everything else.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::NotOurForm => "This is not complete",
+            Self::ForeignPage => "Another page sent this",
+            Self::Wait { .. } => "Too many tries",
+            Self::Busy => "This server is busy",
+            Self::NoFacility => "Passwords are kept elsewhere",
+            Self::Down => "This server does not answer",
         }
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::Method;
 use axum::http::header::ACCEPT;
+use axum::http::{HeaderName, Method};
 use axum::response::Response;
 use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
@@ -18,9 +18,43 @@ use crate::wire::visitor;
 /// The largest form; far more than anybody types.
 const FORM: usize = 16 * 1024;
 
+/// Where a browser says what it wants an answer for; old ones do not.
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// One of the forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// For a new password.
+    Reset,
+    /// For the end of an account.
+    Delete,
+}
+
+impl Form {
+    /// Where it is found.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Reset => "/weave-password-reset",
+            Self::Delete => "/weave-delete-account",
+        }
+    }
+
+    fn of(path: &str) -> Self {
+        if path.trim_end_matches('/').ends_with(Self::Delete.path()) {
+            Self::Delete
+        } else {
+            Self::Reset
+        }
+    }
+}
+
 /// A request, read: the query of a `GET`, the body of a `POST`.
 pub(super) struct Sent {
     fields: Vec<(String, String)>,
+    /// Which form it was sent to.
+    pub(super) form: Form,
+    /// Whether somebody opens the page, as far as that is told: no other page shows it as an image or the like.
+    pub(super) is_navigation: bool,
     /// From where it came.
     pub(super) visitor: Visitor,
     /// What the answering page may say.
@@ -36,7 +70,15 @@ impl FromRequest<Legacy> for Sent {
         let visitor = visitor(&request, legacy.house.site(), Door::Pages);
         let page = legacy.house.page(&request);
         let wants_page = wants_page(&request);
-        let fields = if request.method() == Method::POST {
+        let form = Form::of(request.uri().path());
+        let dest = request.headers().get(FETCH_DEST);
+        let is_navigation = dest.is_none_or(|dest| dest == "document");
+        let is_post = request.method() == Method::POST;
+        // Else whatever page somebody opens could use up the tries of the whole network.
+        if is_post && legacy.house.site().is_sent_by_foreign_page(request.headers()) {
+            return Err(legacy.trouble(page, form, Trouble::ForeignPage, "sent by a page from elsewhere"));
+        }
+        let fields = if is_post {
             collect(request.into_body()).await
         } else {
             read(request.uri().query().unwrap_or_default())
@@ -44,11 +86,13 @@ impl FromRequest<Legacy> for Sent {
         match fields {
             Ok(fields) => Ok(Self {
                 fields,
+                form,
+                is_navigation,
                 visitor,
                 page,
                 wants_page,
             }),
-            Err(why) => Err(legacy.trouble(page, Trouble::NotOurForm, why)),
+            Err(why) => Err(legacy.trouble(page, form, Trouble::NotOurForm, why)),
         }
     }
 }

@@ -56,9 +56,15 @@ pub(super) async fn form(State(legacy): State<Legacy>, sent: Sent) -> Response {
         return ask_form(&legacy, sent, None);
     }
     if !sent.has("key") && !sent.has("error") {
-        return legacy.trouble(sent.page, Trouble::NotOurForm, "neither a key nor an error");
+        return legacy.trouble(
+            sent.page,
+            sent.form,
+            Trouble::NotOurForm,
+            "neither a key nor an error",
+        );
     }
-    if key(&sent).is_empty() || typed(&sent).is_empty() {
+    // An image on another page has the address of a link as well, and would use up tries.
+    if key(&sent).is_empty() || typed(&sent).is_empty() || !sent.is_navigation {
         return reset_form(sent, None, None);
     }
     // Opening the link does not use it up, and what is wrong with it need not wait for a password.
@@ -89,7 +95,12 @@ pub(super) async fn answer(State(legacy): State<Legacy>, sent: Sent) -> Response
 
 async fn ask(legacy: &Legacy, sent: Sent) -> Response {
     if sent.has_other_than(&["username", "captcha-challenge", "captcha-response"]) {
-        return legacy.trouble(sent.page, Trouble::NotOurForm, "neither a name alone nor a key");
+        return legacy.trouble(
+            sent.page,
+            sent.form,
+            Trouble::NotOurForm,
+            "neither a name alone nor a key",
+        );
     }
     match request(legacy, &sent).await {
         Ok(()) => {
@@ -103,7 +114,7 @@ async fn ask(legacy: &Legacy, sent: Sent) -> Response {
             )
         }
         Err(Wrong::Fault(fault)) => ask_form(legacy, sent, Some(fault)),
-        Err(Wrong::Trouble(trouble, why)) => legacy.trouble(sent.page, trouble, why),
+        Err(Wrong::Trouble(trouble, why)) => legacy.trouble(sent.page, sent.form, trouble, why),
     }
 }
 
@@ -231,7 +242,7 @@ impl Legacy {
             // Only who must tick can have failed to.
             Wrong::Fault(fault @ Fault::NotUnderstood) => reset_form(sent, Some(fault), Some(true)),
             Wrong::Fault(fault) => reset_form(sent, Some(fault), loses),
-            Wrong::Trouble(trouble, why) => self.trouble(sent.page, trouble, why),
+            Wrong::Trouble(trouble, why) => self.trouble(sent.page, sent.form, trouble, why),
         }
     }
 }
