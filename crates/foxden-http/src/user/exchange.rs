@@ -26,11 +26,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use foxden_model::{Chance, Clock};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 
 use crate::wire::Peer;
 use answer::{Answer, Refusal};
@@ -40,6 +40,9 @@ use channel::{Channels, Message, Room};
 use client::{ClientId, Condition};
 use place::Place;
 use report::Reports;
+
+/// Where browsers say what made them send a request.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the operator may choose.
 #[derive(Clone, Debug)]
@@ -54,6 +57,8 @@ pub struct Settings {
     pub message_bytes: usize,
     /// The most that all messages hold together, those on their way included.
     pub total_bytes: usize,
+    /// The most that one address's messages hold together, those on their way included.
+    pub address_bytes: usize,
     /// What is done about addresses that ask for too much.
     pub vigilance: Vigilance,
     /// What an address may ask for.
@@ -68,6 +73,7 @@ impl Default for Settings {
             life: Duration::from_secs(300),
             message_bytes: 64 * 1024,
             total_bytes: 32 * 1024 * 1024,
+            address_bytes: 2 * 1024 * 1024,
             vigilance: Vigilance::default(),
             allowances: Allowances::default(),
         }
@@ -104,7 +110,7 @@ impl Exchange {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
         Self {
             channels: Channels::new(settings.channels, settings.life),
-            room: Room::new(settings.total_bytes),
+            room: Room::new(settings.total_bytes, settings.address_bytes),
             callers: Callers::new(settings.vigilance, settings.allowances),
             reports: Reports::default(),
             settings,
@@ -118,6 +124,10 @@ impl Exchange {
         let peer = request.extensions().get::<Peer>();
         // Without a peer nothing can be told apart, so all share one allowance.
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address);
+        // Neither a channel nor anybody's allowance is touched by what other pages make browsers send.
+        if is_sent_by_page(request.headers()) {
+            return Refusal::ForeignPage.into_response();
+        }
         let response = match self.answer(request, address).await {
             Ok(answer) => answer.into_response(),
             Err(refusal) => refusal.into_response(),
@@ -140,7 +150,7 @@ impl Exchange {
             (Place::NewChannel, _) => Err(Refusal::WrongMethod("GET")),
             (Place::Report, &Method::POST) => Ok(self.hear_report(&parts.headers, body).await),
             (Place::Report, _) => Err(Refusal::WrongMethod("POST")),
-            (Place::Channel(name), _) => self.use_channel(name, &parts, body).await,
+            (Place::Channel(name), _) => self.use_channel(name, &parts, body, address).await,
         }
     }
 
@@ -154,7 +164,13 @@ impl Exchange {
     }
 
     /// Whatever is done with a channel, if the client may use it; that is judged before the method.
-    async fn use_channel(&self, name: channel::Name, parts: &Parts, body: Body) -> Result<Answer, Refusal> {
+    async fn use_channel(
+        &self,
+        name: channel::Name,
+        parts: &Parts,
+        body: Body,
+        address: IpAddr,
+    ) -> Result<Answer, Refusal> {
         let client = ClientId::read(&parts.headers);
         let now = || self.clock.millis();
         match parts.method {
@@ -164,8 +180,8 @@ impl Exchange {
             }
             Method::PUT => {
                 // Nothing is received for somebody who may not write. The channel may end meanwhile.
-                self.channels.enter(name, client, now())?;
-                let message = self.receive(&parts.headers, body).await?;
+                let _upload = self.channels.begin_upload(name, client, now())?;
+                let message = self.receive(&parts.headers, body, address).await?;
                 self.channels.write(name, client, &parts.headers, message, now())
             }
             Method::DELETE => self.channels.end(name, client, now()),
@@ -176,21 +192,32 @@ impl Exchange {
         }
     }
 
-    /// Takes a message in, once there is room for it.
-    async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Message, Refusal> {
+    /// Takes a message in; room is taken as it arrives, so that nobody keeps it by sending nothing.
+    async fn receive(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        address: IpAddr,
+    ) -> Result<Message, Refusal> {
         let most = self.settings.message_bytes;
         let announced = headers.get(header::CONTENT_LENGTH);
-        let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
-        let length = announced.unwrap_or(most);
-        if length > most {
+        let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > most) {
             return Err(Refusal::TooLarge);
         }
-        let taken = self.room.take(length).ok_or(Refusal::NoRoom)?;
-        match Limited::new(body, length).collect().await {
-            Ok(collected) => Ok(Message::new(&collected.to_bytes(), taken)),
-            Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-            Err(_) => Err(Refusal::Broken),
+        let mut taken = self.room.enter(self.callers.counted(address));
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
+                continue;
+            };
+            if bytes.len() + piece.len() > most {
+                return Err(Refusal::TooLarge);
+            }
+            taken.grow(piece.len())?;
+            bytes.extend_from_slice(&piece);
         }
+        Ok(Message::new(&bytes, taken))
     }
 
     /// `POST report`: whatever it says, the client hears that all is well.
@@ -203,6 +230,14 @@ impl Exchange {
         }
         Answer::Done
     }
+}
+
+/// Whether a page in a browser made it send this. Clients are no pages: they name no site, and no relation to one.
+fn is_sent_by_page(headers: &HeaderMap) -> bool {
+    let is_site = |origin: &HeaderValue| origin.as_bytes().starts_with(b"http");
+    let is_elsewhere = |site: &HeaderValue| matches!(site.as_bytes(), b"cross-site" | b"same-site");
+    headers.get_all(header::ORIGIN).iter().any(is_site)
+        || headers.get_all(FETCH_SITE).iter().any(is_elsewhere)
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(super) enum Answer {
 pub(super) enum Refusal {
     /// The address asked for too much.
     Blocked,
+    /// A page in a browser made it send this.
+    ForeignPage,
     /// No such path, or no such method on a channel.
     NoSuchPlace,
     /// The path takes these methods.
@@ -53,6 +55,10 @@ pub(super) enum Refusal {
     TooLarge,
     /// The message did not arrive whole.
     Broken,
+    /// The client is sending a message to that channel already.
+    UnderWay,
+    /// The address's messages take up its share of the room.
+    NoShare,
     /// Messages take up all the room there is.
     NoRoom,
     /// So many channels live that there is no other.
@@ -97,6 +103,7 @@ impl Refusal {
     const fn words(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Blocked => (StatusCode::FORBIDDEN, "this address asked too often"),
+            Self::ForeignPage => (StatusCode::FORBIDDEN, "pages may not send this"),
             Self::NoSuchPlace => (StatusCode::NOT_FOUND, "there is nothing here"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
             Self::BadId => (
@@ -108,6 +115,14 @@ impl Refusal {
             Self::OtherMessage { .. } => (StatusCode::PRECONDITION_FAILED, "another message is there"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the message is too large"),
             Self::Broken => (StatusCode::BAD_REQUEST, "the message did not arrive whole"),
+            Self::UnderWay => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "another message of this client is on its way",
+            ),
+            Self::NoShare => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this address has no room left for messages",
+            ),
             Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
             Self::NoChannelFree => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
             Self::ManyChannels { .. } => (
@@ -128,7 +143,7 @@ impl IntoResponse for Refusal {
             Self::WrongMethod(allowed) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
-            Self::NoRoom | Self::NoChannelFree => {
+            Self::UnderWay | Self::NoShare | Self::NoRoom | Self::NoChannelFree => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(SOON));
             }
             Self::ManyChannels { retry_after } => {
@@ -136,6 +151,7 @@ impl IntoResponse for Refusal {
             }
             Self::OtherMessage { tag } => response = tagged(response, Some(&tag)),
             Self::Blocked
+            | Self::ForeignPage
             | Self::NoSuchPlace
             | Self::BadId
             | Self::ThirdClient

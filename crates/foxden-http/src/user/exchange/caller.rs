@@ -143,6 +143,12 @@ impl Callers {
         Some(act(seen.caller(network(address))))
     }
 
+    /// What counts as the one who asks; `None` for those who are not held to a share.
+    pub(super) fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+        let address = address.to_canonical();
+        (self.vigilance == Vigilance::Refuse && !is_spared(address)).then(|| network(address))
+    }
+
     fn judge(&self, verdict: Option<Result<(), Refusal>>) -> Result<(), Refusal> {
         match (self.vigilance, verdict) {
             (Vigilance::Refuse, Some(verdict)) => verdict,

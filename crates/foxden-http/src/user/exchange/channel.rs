@@ -4,7 +4,7 @@
 //! one is first. What takes time, hashing and receiving, is done before.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,16 +62,34 @@ struct Channel {
     reads_left: u8,
     /// Empty until somebody has written.
     message: Option<Message>,
+    /// What each of the two holds while it sends a message.
+    uploads: [Arc<()>; 2],
 }
 
-/// How much all messages may hold together.
+/// A message on its way, until this goes.
 #[derive(Debug)]
-pub(super) struct Room(Arc<AtomicUsize>);
+pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
+
+/// How much all messages may hold together, and those of one address.
+#[derive(Debug)]
+pub(super) struct Room {
+    share: usize,
+    stock: Arc<Mutex<Stock>>,
+}
+
+#[derive(Debug)]
+struct Stock {
+    left: usize,
+    /// What the messages of each address hold; none that hold nothing.
+    held: HashMap<IpAddr, usize>,
+}
 
 /// Room that is taken, and given back when this goes.
 #[derive(Debug)]
 pub(super) struct Taken {
-    room: Arc<AtomicUsize>,
+    stock: Arc<Mutex<Stock>>,
+    share: usize,
+    owner: Option<IpAddr>,
     bytes: usize,
 }
 
@@ -95,8 +113,7 @@ impl Name {
 
 impl Message {
     /// These bytes, copied out of the larger piece of memory that they came in.
-    pub(super) fn new(bytes: &[u8], mut taken: Taken) -> Self {
-        taken.shrink_to(bytes.len());
+    pub(super) fn new(bytes: &[u8], taken: Taken) -> Self {
         let hash = digest::digest(&digest::SHA256, bytes);
         Self {
             bytes: Bytes::copy_from_slice(bytes),
@@ -132,6 +149,7 @@ impl Channels {
                 second: None,
                 reads_left: READS,
                 message: None,
+                uploads: Default::default(),
             },
         );
         Ok(name)
@@ -141,6 +159,22 @@ impl Channels {
     /// it is better lost than listened to.
     pub(super) fn enter(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), Refusal> {
         self.lock(now).admit(name, client, self.life, now).map(|_| ())
+    }
+
+    /// Lets a client in to send a message, one at a time.
+    pub(super) fn begin_upload(
+        &self,
+        name: Name,
+        client: Option<ClientId>,
+        now: i64,
+    ) -> Result<Upload, Refusal> {
+        let mut open = self.lock(now);
+        let channel = open.admit(name, client, self.life, now)?;
+        let hand = &channel.uploads[usize::from(client != Some(channel.first))];
+        if Arc::strong_count(hand) > 1 {
+            return Err(Refusal::UnderWay);
+        }
+        Ok(Upload(Arc::clone(hand)))
     }
 
     /// Gives out the message, unless the client has it.
@@ -268,34 +302,55 @@ impl Channel {
 }
 
 impl Room {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
+    pub(super) fn new(bytes: usize, share: usize) -> Self {
+        let stock = Stock {
+            left: bytes,
+            held: HashMap::new(),
+        };
+        Self {
+            share,
+            stock: Arc::new(Mutex::new(stock)),
+        }
     }
 
-    /// Takes so many bytes, if they are left.
-    pub(super) fn take(&self, bytes: usize) -> Option<Taken> {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .ok()?;
-        Some(Taken {
-            room: Arc::clone(&self.0),
-            bytes,
-        })
+    /// Nothing yet, for a message of that address. Without one there is no share to keep to.
+    pub(super) fn enter(&self, owner: Option<IpAddr>) -> Taken {
+        Taken {
+            stock: Arc::clone(&self.stock),
+            share: self.share,
+            owner,
+            bytes: 0,
+        }
     }
 }
 
 impl Taken {
-    /// Gives back what a shorter message than was announced leaves.
-    fn shrink_to(&mut self, bytes: usize) {
-        let spare = self.bytes.saturating_sub(bytes);
-        self.bytes -= spare;
-        self.room.fetch_add(spare, Ordering::Relaxed);
+    /// Takes so many bytes more, if they are left.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = stock.left.checked_sub(bytes).ok_or(Refusal::NoRoom)?;
+        if let Some(owner) = self.owner.filter(|_| bytes > 0) {
+            let held = stock.held.get(&owner).copied().unwrap_or(0) + bytes;
+            if held > self.share {
+                return Err(Refusal::NoShare);
+            }
+            stock.held.insert(owner, held);
+        }
+        stock.left = left;
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.fetch_add(self.bytes, Ordering::Relaxed);
+        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        stock.left += self.bytes;
+        let Some(owner) = self.owner else { return };
+        let held = stock.held.get(&owner).copied().unwrap_or(0);
+        match held.saturating_sub(self.bytes) {
+            0 => stock.held.remove(&owner),
+            rest => stock.held.insert(owner, rest),
+        };
     }
 }

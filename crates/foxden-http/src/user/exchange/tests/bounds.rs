@@ -122,3 +122,90 @@ async fn a_clock_that_was_set_back_keeps_nothing_for_ever() {
     assert_eq!(lab.put('a', &k, "x").await.status, 404);
     lab.channel().await;
 }
+
+/// Whoever sends slowly keeps nobody else from writing, and takes no room for what has not come.
+#[tokio::test]
+async fn a_client_sends_one_message_at_a_time() {
+    let lab = Lab::new(Settings {
+        message_bytes: 60,
+        total_bytes: 100,
+        ..Settings::default()
+    });
+    let (k, l) = (lab.channel().await, lab.channel().await);
+    let mut headers = HeaderMap::new();
+    headers.insert("x-keyexchange-id", id('a').parse().unwrap());
+    let (name, client) = (channel::Name::of(&k[1..]), ClientId::read(&headers));
+    let upload = lab.exchange.channels.begin_upload(name, client, START).unwrap();
+    let refused = lab.put('a', &k, "x").await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (503, &"30".parse().unwrap())
+    );
+    assert_eq!(lab.put('b', &k, &"x".repeat(50)).await.status, 200);
+    assert_eq!(lab.put('a', &l, "x").await.status, 200);
+    drop(upload);
+    assert_eq!(lab.put('a', &k, &"x".repeat(40)).await.status, 200);
+    let announced = [("content-length", "60")];
+    let stored = lab.by('a', "PUT", &l, &announced, &"x".repeat(50)).await;
+    assert_eq!(stored.status, 200);
+}
+
+/// Nobody takes all the room; networks at home are not counted.
+#[tokio::test]
+async fn an_address_has_a_share_of_the_room() {
+    let settings = || Settings {
+        address_bytes: 100,
+        ..Settings::default()
+    };
+    let lab = Lab::new(settings());
+    let (k, l) = (lab.channel().await, lab.channel().await);
+    assert_eq!(lab.put('a', &k, &"x".repeat(70)).await.status, 200);
+    let refused = lab.put('a', &l, &"x".repeat(40)).await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (503, &"30".parse().unwrap())
+    );
+    assert_eq!(lab.put('a', &l, &"x".repeat(30)).await.status, 200);
+    lab.by('a', "DELETE", &k, &[], "").await;
+    assert_eq!(lab.put('a', &l, &"x".repeat(70)).await.status, 200);
+    let lab = Lab::new(Settings {
+        vigilance: Vigilance::Observe,
+        ..settings()
+    });
+    let k = lab.channel().await;
+    assert_eq!(lab.put('a', &k, &"x".repeat(200)).await.status, 200);
+}
+
+/// What another page makes a browser send ends no channel and is counted for nobody.
+#[tokio::test]
+async fn pages_get_nothing_done() {
+    let lab = Lab::new(Settings {
+        allowances: Allowances {
+            requests: 5,
+            bad: 1,
+            ..Allowances::default()
+        },
+        ..Settings::default()
+    });
+    let k = lab.channel().await;
+    for header in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://example.net"),
+    ] {
+        for (method, path) in [
+            ("GET", "/new_channel"),
+            ("GET", &k),
+            ("DELETE", &k),
+            ("POST", "/report"),
+        ] {
+            let refused = lab.ask(method, path, &[header], "").await;
+            assert_eq!(refused.status, 403, "{method} {path} {header:?}");
+        }
+    }
+    // A browser says as much of itself.
+    for header in [("sec-fetch-site", "none"), ("origin", "null")] {
+        assert_eq!(lab.by('a', "PUT", &k, &[header], "x").await.status, 200);
+    }
+    assert_eq!(lab.get('b', &k).await.status, 200);
+}
