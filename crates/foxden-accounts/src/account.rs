@@ -5,7 +5,7 @@ use foxden_model::UserId;
 use foxden_sql::{SqlError, Tx};
 
 use crate::address::{Address, short};
-use crate::limits::{Counted, Network};
+use crate::limits::Counted;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::store::Closing;
 use crate::register::{account, invitation, store, token};
@@ -93,14 +93,13 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<AddressStatus, AccountError> {
         let address = Address::new(address)?;
-        let network = Network::of(visitor.address);
-        self.0.limits.spend(Counted::Status(network), self.millis())?;
         if self.sign_up_policy(visitor) != SignUp::Open {
             return Ok(AddressStatus {
                 exists: true,
                 has_password: true,
             });
         }
+        self.spend_visitor(Counted::Status, visitor)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         Ok(AddressStatus {
             exists: row.is_some(),
@@ -222,7 +221,6 @@ impl Accounts {
         if !self.0.directory.abilities().creates_people {
             return Err(AccountError::Unable);
         }
-        let network = Network::of(visitor.address);
         let policy = self.sign_up_policy(visitor);
         let invitation = match &new.invite {
             Some(code) => Some(self.open_invitation(code, visitor).await?),
@@ -244,10 +242,7 @@ impl Accounts {
                 address: address.as_str().to_owned(),
             });
         }
-        // Whoever sits at the machine itself may fill it as they like.
-        if !visitor.is_private {
-            self.0.limits.spend(Counted::Creation(network), self.millis())?;
-        }
+        self.spend_visitor(Counted::Creation, visitor)?;
         Ok(invitation)
     }
 

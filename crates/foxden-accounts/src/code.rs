@@ -9,6 +9,7 @@ use crate::outbox::{Envelope, Letter};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
+use crate::security::{Event, What};
 use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Session, Visitor};
 
@@ -16,11 +17,17 @@ use crate::{AccountError, AccountId, Accounts, Session, Visitor};
 const LIFE_MILLIS: i64 = 30 * 60_000;
 impl Accounts {
     /// Confirms the session's address with its six digits.
-    pub async fn verify_session(&self, session: &Session, code: &str) -> Result<(), AccountError> {
+    pub async fn verify_session(
+        &self,
+        session: &Session,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
         if session.address_verified && session.session_verified {
             return Ok(());
         }
         let is_right = self.confirm(session.account, CodeKind::Address, code).await?;
+        self.tell_of_confirming(is_right, session.account, visitor);
         if is_right {
             Ok(())
         } else {
@@ -29,12 +36,25 @@ impl Accounts {
     }
 
     /// Confirms an address with the 32 hex digits of a link.
-    pub async fn verify_address(&self, account: AccountId, code: &str) -> Result<(), AccountError> {
+    pub async fn verify_address(
+        &self,
+        account: AccountId,
+        code: &str,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
         let is_right = self.confirm(account, CodeKind::Link, code).await?;
+        self.tell_of_confirming(is_right, account, visitor);
         if is_right {
             Ok(())
         } else {
             Err(AccountError::WrongCode)
+        }
+    }
+
+    fn tell_of_confirming(&self, is_right: bool, account: AccountId, visitor: &Visitor) {
+        if !is_right {
+            let wrong = Event::by(visitor, What::CodeRefused).of(account);
+            self.tell(&wrong.because("wrong code to confirm an address"));
         }
     }
 

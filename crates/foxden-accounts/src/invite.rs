@@ -4,7 +4,6 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::Tx;
 
 use crate::address::Address;
-use crate::limits::{Counted, Network};
 use crate::outbox::{Envelope, Letter};
 use crate::register::{account, invitation};
 use crate::security::{Event, What};
@@ -129,12 +128,11 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Invitation, AccountError> {
         let now = self.millis();
-        let guess = Counted::Guess(Network::of(visitor.address));
-        self.0.limits.check(guess, now)?;
+        self.check_guesses(visitor)?;
         let found = invitation::open(&self.0.database, &code_hash(code), now).await?;
         found.ok_or_else(|| {
-            self.0.limits.count(guess, now);
-            self.tell(&Event::by(visitor, What::CodeRefused).because("no such invitation"));
+            let wrong = Event::by(visitor, What::CodeRefused).because("no such invitation");
+            self.count_guess(visitor, &wrong);
             AccountError::Invalid { what: "invite" }
         })
     }

@@ -6,8 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use crate::AccountError;
 use crate::address::counted;
+use crate::security::{Event, What};
+use crate::{AccountError, Accounts, Visitor};
 
 /// Counters kept at once.
 const COUNTERS: usize = 20_000;
@@ -24,7 +25,7 @@ pub(crate) enum Counted {
     FailedFrom(Network),
     /// Accounts created from a network.
     Creation(Network),
-    /// Questions whether an address is known.
+    /// Questions whether an address or a name is known.
     Status(Network),
     /// Codes asked for, by address.
     Code(u64),
@@ -128,6 +129,55 @@ impl Limits {
         if let Some(window) = counters.windows.get_mut(&what) {
             window.count = window.count.saturating_sub(1);
         }
+    }
+}
+
+impl Accounts {
+    /// Refuses this visitor's network when its allowance is spent. Whoever sits at the machine itself may do as they like:
+    /// so here and below.
+    pub(crate) fn check_visitor(
+        &self,
+        what: fn(Network) -> Counted,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        if visitor.is_private {
+            return Ok(());
+        }
+        let what = what(Network::of(visitor.address));
+        self.0.limits.check(what, self.millis())
+    }
+
+    /// Counts one against this visitor's network.
+    pub(crate) fn count_visitor(&self, what: fn(Network) -> Counted, visitor: &Visitor) {
+        if !visitor.is_private {
+            self.0
+                .limits
+                .count(what(Network::of(visitor.address)), self.millis());
+        }
+    }
+
+    /// Refuses this visitor's network when its allowance is spent, else counts one.
+    pub(crate) fn spend_visitor(
+        &self,
+        what: fn(Network) -> Counted,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        self.check_visitor(what, visitor)?;
+        self.count_visitor(what, visitor);
+        Ok(())
+    }
+
+    /// Refuses whoever guessed too many codes.
+    pub(crate) fn check_guesses(&self, visitor: &Visitor) -> Result<(), AccountError> {
+        self.check_visitor(Counted::Guess, visitor).inspect_err(|_| {
+            self.tell(&Event::by(visitor, What::LoginLocked).because("too many wrong codes"));
+        })
+    }
+
+    /// Counts a wrong code, and tells of it.
+    pub(crate) fn count_guess(&self, visitor: &Visitor, wrong: &Event<'_>) {
+        self.count_visitor(Counted::Guess, visitor);
+        self.tell(wrong);
     }
 }
 

@@ -5,7 +5,7 @@ use foxden_sql::Tx;
 
 use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
-use crate::limits::{Counted, Network};
+use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::code::{CodeKind, CodeRow};
@@ -174,8 +174,7 @@ impl Accounts {
     ) -> Result<ResetStarted, AccountError> {
         let now = self.millis();
         let address = Address::new(address)?;
-        let network = Network::of(visitor.address);
-        self.0.limits.spend(Counted::ResetFrom(network), now)?;
+        self.spend_visitor(Counted::ResetFrom, visitor)?;
         self.0.limits.spend(Counted::Reset(address.counted()), now)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let row = row.ok_or_else(|| AccountError::UnknownAccount {
@@ -305,12 +304,11 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<PasswordLink, AccountError> {
         let now = self.millis();
-        let guess = Counted::Guess(Network::of(visitor.address));
-        self.0.limits.check(guess, now)?;
+        self.check_guesses(visitor)?;
         let tx = self.0.database.begin().await?;
         let Some(uid) = codes::take_link(&tx, &code_hash(code), now).await? else {
-            self.0.limits.count(guess, now);
-            self.tell(&Event::by(visitor, What::CodeRefused).because("no such set-password link"));
+            let wrong = Event::by(visitor, What::CodeRefused).because("no such set-password link");
+            self.count_guess(visitor, &wrong);
             return Err(AccountError::ExpiredCode);
         };
         let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;

@@ -7,12 +7,12 @@ use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, 
 use super::{Consent, NewPlain};
 use crate::account::insert_with_names;
 use crate::address::{Address, counted, normal};
-use crate::limits::{Counted, Network};
+use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
-use crate::security::{Event, What};
+use crate::security::{Act, Event, What};
 use crate::session::unchanged;
 use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
 
@@ -53,9 +53,23 @@ impl Accounts {
         self.note(&tx, row.uid, "created", visitor).await?;
         let _changed = self.credentials_change(&tx, row.uid).await?;
         tx.commit().await?;
-        let created = Event::by(visitor, What::AccountCreated);
+        let created = if new.is_authorised {
+            Event::by(visitor, What::Operator(Act::AccountAdded)).because("admin secret")
+        } else {
+            Event::by(visitor, What::AccountCreated)
+        };
         self.tell(&created.about(&row.address).of(row.uid));
         Ok(row.uid)
+    }
+
+    /// Whether the operator's word came with a request: wrong ones are counted against whoever guesses.
+    pub fn take_admin_secret(&self, is_right: bool, visitor: &Visitor) -> Result<bool, AccountError> {
+        self.check_guesses(visitor)?;
+        if !is_right {
+            let wrong = Event::by(visitor, What::CodeRefused).because("wrong admin secret");
+            self.count_guess(visitor, &wrong);
+        }
+        Ok(is_right)
     }
 
     /// Sets another password for whoever knows the old one. The key stays, so nothing stored becomes unreadable;
@@ -234,9 +248,8 @@ impl Accounts {
         if is_weak(name, new.password) {
             return Err(AccountError::Invalid { what: "password" });
         }
-        if !visitor.is_private && !new.is_authorised {
-            let network = Network::of(visitor.address);
-            self.0.limits.spend(Counted::Creation(network), self.millis())?;
+        if !new.is_authorised {
+            self.spend_visitor(Counted::Creation, visitor)?;
         }
         Ok(address)
     }

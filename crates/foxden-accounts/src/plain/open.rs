@@ -10,8 +10,9 @@ use crate::address::normal;
 use crate::limits::{Counted, Network};
 use crate::memo::{Key, Known, Moment, Reading, Remembered, Wrong};
 use crate::nodes::{choose, insert_store};
+use crate::register::account::{self, AccountRow};
 use crate::register::store::{self, StoreRow};
-use crate::register::{account, change, node};
+use crate::register::{change, node};
 use crate::security::{Event, What};
 use crate::session::Proven;
 use crate::stretch::Stretched;
@@ -75,18 +76,18 @@ impl Accounts {
 
     /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.
     pub async fn is_name_taken(&self, name: &str, visitor: &Visitor) -> Result<bool, AccountError> {
-        let network = Network::of(visitor.address);
-        self.0.limits.spend(Counted::Status(network), self.millis())?;
         if self.sign_up_policy(visitor) != SignUp::Open {
             return Ok(true);
         }
+        self.spend_visitor(Counted::Status, visitor)?;
         self.name_exists(name).await
     }
 
     /// Where the store of old clients is that belongs to whoever is called that, made if there is none.
-    pub async fn node_of(&self, name: &str) -> Result<NodeOf, AccountError> {
-        let Some(row) = account::by_name(&self.0.database, &normal(name)).await? else {
-            return Ok(NodeOf::Unknown);
+    pub async fn node_of(&self, name: &str, visitor: &Visitor) -> Result<NodeOf, AccountError> {
+        let row = match self.named_plain(name, visitor).await {
+            Err(AccountError::UnknownAccount { .. }) => return Ok(NodeOf::Unknown),
+            row => row?,
         };
         if row.disabled {
             let found = self.find_legacy(&self.0.database, row.uid).await?;
@@ -101,6 +102,22 @@ impl Accounts {
         }
     }
 
+    /// Whoever is called that. Names that nobody has are counted: what is answered tells who is here.
+    pub(super) async fn named_plain(
+        &self,
+        name: &str,
+        visitor: &Visitor,
+    ) -> Result<AccountRow, AccountError> {
+        self.check_visitor(Counted::Status, visitor)?;
+        let row = account::by_name(&self.0.database, &normal(name)).await?;
+        row.ok_or_else(|| {
+            self.count_visitor(Counted::Status, visitor);
+            AccountError::UnknownAccount {
+                address: name.to_owned(),
+            }
+        })
+    }
+
     /// Proves the password with all that follows from it, whatever is remembered. A password that was proven a while
     /// ago passes although failures are counted.
     pub(super) async fn prove_whole(
@@ -111,12 +128,12 @@ impl Accounts {
     ) -> Result<PlainProven, AccountError> {
         let key = self.memo_key(name, password);
         if let Some(Remembered::Bad(wrong)) = self.remembered(&key, name).await?.0 {
-            return Err(wrong.refusal(name));
+            return Err(self.refuse(wrong, name, visitor));
         }
         let flight = self.0.memo.board(key)?;
         let _turn = flight.turn().await;
         if let Some(Remembered::Bad(wrong)) = self.remembered(&key, name).await?.0 {
-            return Err(wrong.refusal(name));
+            return Err(self.refuse(wrong, name, visitor));
         }
         self.check_plain(key, name, password, visitor).await
     }
@@ -150,13 +167,13 @@ impl Accounts {
     ) -> Result<(Arc<Known>, Moment), AccountError> {
         let key = self.memo_key(name, password);
         if let (Some(remembered), since) = self.remembered(&key, name).await? {
-            return Ok((remembered.into_outcome(name)?, since));
+            return Ok((self.outcome(remembered, name, visitor)?, since));
         }
         let flight = self.0.memo.board(key)?;
         let _turn = flight.turn().await;
         let (remembered, since) = self.remembered(&key, name).await?;
         if let Some(remembered) = remembered {
-            return Ok((remembered.into_outcome(name)?, since));
+            return Ok((self.outcome(remembered, name, visitor)?, since));
         }
         let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor).await?;
         self.harden(&proven, &stretched.auth_pw).await?;
@@ -263,6 +280,24 @@ impl Accounts {
         Err(wrong.refusal(name))
     }
 
+    fn outcome(
+        &self,
+        remembered: Remembered,
+        name: &str,
+        visitor: &Visitor,
+    ) -> Result<Arc<Known>, AccountError> {
+        match remembered {
+            Remembered::Good(known) => Ok(known),
+            Remembered::Bad(wrong) => Err(self.refuse(wrong, name, visitor)),
+        }
+    }
+
+    /// Says no, to the security log as well.
+    fn refuse(&self, wrong: Wrong, name: &str, visitor: &Visitor) -> AccountError {
+        self.tell(&wrong.event(visitor, name));
+        wrong.refusal(name)
+    }
+
     /// The account's store for old clients, made if there is none.
     async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, AccountError> {
         if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
@@ -346,13 +381,6 @@ impl Remembered {
             Some((account, _)) if !is_right => Self::Bad(Wrong::Password(account)),
             Some((account, true)) => Self::Bad(Wrong::Disabled(account)),
             Some((account, false)) => Self::Good(Arc::new(Known { account, store: None })),
-        }
-    }
-
-    fn into_outcome(self, name: &str) -> Result<Arc<Known>, AccountError> {
-        match self {
-            Self::Good(known) => Ok(known),
-            Self::Bad(wrong) => Err(wrong.refusal(name)),
         }
     }
 }

@@ -5,7 +5,7 @@ use foxden_sql::Fetch;
 use super::Consent;
 use super::rules::is_weak;
 use crate::address::{counted, normal, short};
-use crate::limits::{Counted, Network};
+use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
@@ -21,26 +21,33 @@ const GROUPS: usize = 4;
 const GROUP: usize = 4;
 
 impl Accounts {
+    /// Whether a code could be made for whoever is called that: refuses as [`Accounts::request_plain_reset`] does.
+    pub async fn may_request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
+        self.with_address(name, visitor).await.map(drop)
+    }
+
     /// Makes a code wait that resets the password: for whoever delivers letters, or for the operator. One that waits
     /// already stays, and its end is not put off.
+    ///
+    /// Strangers may ask for it: whatever they ask, the code is the same and does, so that nobody is kept from it. Only the
+    /// letters that bring it once more have an end, of which nothing is said.
     pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
+        self.spend_visitor(Counted::ResetFrom, visitor)?;
+        let row = self.with_address(name, visitor).await?;
         let now = self.millis();
-        let network = Network::of(visitor.address);
-        self.0.limits.spend(Counted::ResetFrom(network), now)?;
-        let row = self.named_plain(name).await?;
-        if row.address.is_empty() {
-            return Err(AccountError::NoAddress);
-        }
-        self.0.limits.spend(Counted::Reset(counted(&row.address)), now)?;
+        let again = self.0.limits.spend(Counted::Reset(counted(&row.address)), now);
         let tx = self.0.database.begin().await?;
-        let code = CodeRow::new(CodeKind::PlainReset, self.new_reset_code(), now + LIFE_MILLIS);
+        let new = self.new_reset_code();
+        let code = CodeRow::new(CodeKind::PlainReset, new.clone(), now + LIFE_MILLIS);
         let code = self.kept_or(&tx, row.uid, code).await?;
-        let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
-        let letter = Letter::PlainReset {
-            name: normal(name),
-            code: code.code,
-        };
-        self.post(&tx, envelope, &letter).await?;
+        if again.is_ok() || code.code == new {
+            let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
+            let letter = Letter::PlainReset {
+                name: normal(name),
+                code: code.code,
+            };
+            self.post(&tx, envelope, &letter).await?;
+        }
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
@@ -128,11 +135,13 @@ impl Accounts {
         Ok(store::was_keyed(from, service, &email, row.keys_changed_at).await?)
     }
 
-    async fn named_plain(&self, name: &str) -> Result<AccountRow, AccountError> {
-        let row = account::by_name(&self.0.database, &normal(name)).await?;
-        row.ok_or_else(|| AccountError::UnknownAccount {
-            address: name.to_owned(),
-        })
+    async fn with_address(&self, name: &str, visitor: &Visitor) -> Result<AccountRow, AccountError> {
+        let row = self.named_plain(name, visitor).await?;
+        if row.address.is_empty() {
+            Err(AccountError::NoAddress)
+        } else {
+            Ok(row)
+        }
     }
 
     /// The account, if the code is the one that waits for it. Wrong ones are counted against whoever guesses.
@@ -142,25 +151,19 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<AccountRow, AccountError> {
-        let now = self.millis();
-        let guess = Counted::Guess(Network::of(visitor.address));
-        self.0.limits.check(guess, now)?;
-        let found = self.named_plain(name).await;
-        // What is answered tells who has an account here, whatever the code is.
-        if !is_code(code) || matches!(found, Err(AccountError::UnknownAccount { .. })) {
-            self.0.limits.count(guess, now);
+        self.check_guesses(visitor)?;
+        let wrong = Event::by(visitor, What::CodeRefused).about(name);
+        let row = self.named_plain(name, visitor).await.inspect_err(|_| {
+            self.tell(&wrong.because("a reset code for an unknown name"));
+        })?;
+        if is_code(code) {
+            let now = self.millis();
+            let waiting = codes::get(&self.0.database, row.uid, CodeKind::PlainReset, now).await?;
+            if waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes())) {
+                return Ok(row);
+            }
         }
-        let row = found?;
-        if !is_code(code) {
-            return Err(AccountError::WrongCode);
-        }
-        let waiting = codes::get(&self.0.database, row.uid, CodeKind::PlainReset, now).await?;
-        if waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes())) {
-            return Ok(row);
-        }
-        self.0.limits.count(guess, now);
-        let wrong = Event::by(visitor, What::CodeRefused).about(name).of(row.uid);
-        self.tell(&wrong.because("wrong reset code"));
+        self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
         Err(AccountError::WrongCode)
     }
 

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use foxden_accounts::{AccountError, Role, SignUp};
+use foxden_accounts::{AccountError, NodeOf, Role, SignUp};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
 
@@ -75,7 +75,7 @@ async fn a_network_creates_five_accounts_an_hour() {
 
 #[tokio::test]
 async fn guessing_codes_and_asking_for_addresses_ends() {
-    let lab = Lab::new().await;
+    let lab = Lab::with_policy(SignUp::Open).await;
     let visitor = stranger("192.0.2.1");
     for _ in 0..30 {
         assert!(matches!(
@@ -89,6 +89,77 @@ async fn guessing_codes_and_asking_for_addresses_ends() {
     let asked = lab.accounts.address_status(ANN, &visitor).await;
     assert!(matches!(asked, Err(AccountError::TooMany { .. })));
     assert!(lab.accounts.invite(Role::Member, "", None).await.is_ok());
+}
+
+/// Whoever asks for names that nobody has is soon told nothing at all, by whichever door.
+#[tokio::test]
+async fn names_are_not_looked_for_without_end() {
+    const CODE: &str = "AAAA-BBBB-CCCC-DDDD";
+    let lab = Lab::with_policy(SignUp::Closed).await;
+    lab.accounts.add_account(ANN, Role::Member).await.unwrap();
+    let visitor = stranger("192.0.2.1");
+    for number in 0..10 {
+        let name = format!("nobody{number}");
+        let node = lab.accounts.node_of(&name, &visitor).await.unwrap();
+        assert_eq!(node, NodeOf::Unknown);
+        let asked = lab.accounts.request_plain_reset(&name, &visitor).await;
+        assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+        let tried = lab.accounts.check_plain_reset(&name, CODE, &visitor).await;
+        assert!(matches!(tried, Err(AccountError::UnknownAccount { .. })));
+    }
+    for name in [ANN, "nobody"] {
+        let node = lab.accounts.node_of(name, &visitor).await;
+        assert!(matches!(node, Err(AccountError::TooMany { .. })), "{name}");
+        let asked = lab.accounts.request_plain_reset(name, &visitor).await;
+        assert!(matches!(asked, Err(AccountError::TooMany { .. })), "{name}");
+        let tried = lab.accounts.check_plain_reset(name, CODE, &visitor).await;
+        assert!(matches!(tried, Err(AccountError::TooMany { .. })), "{name}");
+    }
+    assert!(
+        lab.accounts.is_name_taken("nobody", &visitor).await.unwrap(),
+        "where each name is taken, nothing is learned and nothing counted"
+    );
+    let elsewhere = stranger("198.51.100.1");
+    lab.accounts.node_of(ANN, &elsewhere).await.unwrap();
+}
+
+/// They may do as they like: set up a server, or test one.
+#[tokio::test]
+async fn whoever_sits_at_the_machine_itself_asks_as_often_as_they_like() {
+    let lab = Lab::new().await;
+    for number in 0..40 {
+        let name = format!("nobody{number}@example.org");
+        assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
+        assert!(
+            !lab.accounts
+                .address_status(&name, &at_home())
+                .await
+                .unwrap()
+                .exists
+        );
+        lab.accounts.node_of(&name, &at_home()).await.unwrap();
+        let forgot = lab.accounts.forgot_password(&name, &at_home()).await;
+        assert!(matches!(forgot, Err(AccountError::UnknownAccount { .. })));
+        let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
+        assert!(matches!(guessed, Err(AccountError::ExpiredCode)));
+        assert!(!lab.accounts.take_admin_secret(false, &at_home()).unwrap());
+        lab.create(&name).await;
+    }
+}
+
+/// Guesses at the operator's word have an end, as those at codes have; then the right one is not heard either.
+#[tokio::test]
+async fn the_operators_word_is_not_guessed_without_end() {
+    let lab = Lab::new().await;
+    let visitor = stranger("192.0.2.1");
+    assert!(lab.accounts.take_admin_secret(true, &visitor).unwrap());
+    for _ in 0..30 {
+        assert!(!lab.accounts.take_admin_secret(false, &visitor).unwrap());
+    }
+    for is_right in [false, true] {
+        let late = lab.accounts.take_admin_secret(is_right, &visitor);
+        assert!(matches!(late, Err(AccountError::TooMany { .. })));
+    }
 }
 
 #[tokio::test]

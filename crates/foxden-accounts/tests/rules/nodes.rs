@@ -37,7 +37,7 @@ impl Lab {
     }
 
     async fn legacy_node(&self, name: &str) -> String {
-        match self.accounts.node_of(name).await.unwrap() {
+        match self.accounts.node_of(name, &crate::lab::at_home()).await.unwrap() {
             NodeOf::At(node) => node.to_string(),
             other => panic!("{name}: {other:?}"),
         }
@@ -231,7 +231,10 @@ async fn closed_to_new_users_those_with_a_store_are_served() {
     let lab = lab.reopened(closed, NODE).await;
     assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
     assert!(matches!(lab.open(BEA, PASSWORD).await, Err(AccountError::NoRoom)));
-    assert_eq!(lab.accounts.node_of(BEA).await.unwrap(), NodeOf::NoRoom);
+    assert_eq!(
+        lab.accounts.node_of(BEA, &crate::lab::at_home()).await.unwrap(),
+        NodeOf::NoRoom
+    );
 }
 
 /// U13.30: no node has room.
@@ -243,7 +246,10 @@ async fn without_room_there_is_no_node_and_no_store() {
         .set_node_state(NODE, NodeState::Draining)
         .await
         .unwrap();
-    assert_eq!(lab.accounts.node_of(ANN).await.unwrap(), NodeOf::NoRoom);
+    assert_eq!(
+        lab.accounts.node_of(ANN, &crate::lab::at_home()).await.unwrap(),
+        NodeOf::NoRoom
+    );
     assert!(matches!(lab.open(ANN, PASSWORD).await, Err(AccountError::NoRoom)));
     lab.accounts
         .set_node_state(&format!("{NODE}/"), NodeState::Accepting)

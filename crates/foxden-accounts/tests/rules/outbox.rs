@@ -56,7 +56,7 @@ async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
     );
     assert_eq!(waiting[0].expires, posted.expires);
     lab.accounts
-        .verify_address(created.account, &link_code)
+        .verify_address(created.account, &link_code, &at_home())
         .await
         .unwrap();
     assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
@@ -331,7 +331,12 @@ async fn a_code_that_was_tried_too_often_is_not_sent_any_more() {
     let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
     let session = lab.session(&created).await;
     for _ in 0..5 {
-        assert!(lab.accounts.verify_session(&session, "000000x").await.is_err());
+        assert!(
+            lab.accounts
+                .verify_session(&session, "000000x", &at_home())
+                .await
+                .is_err()
+        );
     }
     assert_eq!(take(&lab.accounts).await, None);
 }

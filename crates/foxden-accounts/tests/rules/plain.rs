@@ -536,17 +536,23 @@ async fn an_old_client_removes_the_whole_account() {
         Err(AccountError::UnknownAccount { .. })
     ));
     assert!(!lab.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
-    assert_eq!(lab.accounts.node_of(ANN_HASHED).await.unwrap(), NodeOf::Unknown);
+    assert_eq!(
+        lab.accounts.node_of(ANN_HASHED, &old_client()).await.unwrap(),
+        NodeOf::Unknown
+    );
 }
 
 /// U13.26, U13.27: whoever is known is told a node, and it is the one where the store then is.
 #[tokio::test]
 async fn a_known_name_has_a_node() {
     let lab = Lab::new().await;
-    assert_eq!(lab.accounts.node_of(ANN_HASHED).await.unwrap(), NodeOf::Unknown);
+    assert_eq!(
+        lab.accounts.node_of(ANN_HASHED, &old_client()).await.unwrap(),
+        NodeOf::Unknown
+    );
     lab.create(ANN).await;
     assert_eq!(
-        lab.accounts.node_of(ANN_HASHED).await.unwrap(),
+        lab.accounts.node_of(ANN_HASHED, &old_client()).await.unwrap(),
         NodeOf::At(NODE.into())
     );
     lab.open(ANN_HASHED, PASSWORD).await.unwrap();

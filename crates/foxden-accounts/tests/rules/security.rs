@@ -197,6 +197,48 @@ async fn what_happens_at_the_doors_of_old_clients_is_told() {
     );
 }
 
+/// A device that repeats a wrong password costs nothing, and is heard each time, from wherever it asks.
+#[tokio::test]
+async fn a_wrong_password_that_is_repeated_is_told_again() {
+    let (lab, heard) = lab().await;
+    lab.create(ANN).await;
+    heard.take();
+    let before = lab.accounts.hashes();
+    for address in ["192.0.2.1", "192.0.2.1", "198.51.100.1"] {
+        let visitor = Visitor {
+            door: Door::Basic,
+            ..stranger(address)
+        };
+        let opened = lab.accounts.open_store(ANN, "wrong", &visitor).await;
+        opened.unwrap_err();
+        let removed = lab.accounts.destroy_plain(ANN, "wrong", &visitor).await;
+        removed.unwrap_err();
+    }
+    let line = |from| format!("LoginFailed ann@example.org by basic from {from} known wrong password");
+    let lines = [line("192.0.2.1"), line("198.51.100.1")];
+    let [one, other] = lines.each_ref().map(String::as_str);
+    assert_eq!(heard.take(), [one, one, one, one, other, other]);
+    assert_eq!(lab.accounts.hashes(), before + 1);
+}
+
+/// What is done with the operator's word is the operator's act.
+#[tokio::test]
+async fn an_account_made_with_the_admin_secret_is_told_as_the_operators() {
+    let (lab, heard) = lab().await;
+    let name = name_of(ANN).unwrap();
+    let new = NewPlain {
+        name: &name,
+        address: ANN,
+        password: PASSWORD,
+        is_authorised: true,
+    };
+    lab.accounts.create_plain(new, &by_user_api()).await.unwrap();
+    assert_eq!(
+        heard.take(),
+        ["Operator(AccountAdded) ann@example.org by user-api from 192.0.2.1 known admin secret"]
+    );
+}
+
 /// Whoever guesses codes is heard, whatever the code is for.
 #[tokio::test]
 async fn codes_that_are_wrong_are_told() {
@@ -237,5 +279,39 @@ async fn codes_that_are_wrong_are_told() {
             "ResetAsked ann@example.org by user-api from 192.0.2.1 known -",
             "CodeRefused - by user-api from 192.0.2.1 known wrong reset code",
         ]
+    );
+    for (name, code) in [(ANN, "nonsense"), ("nobody", wrong)] {
+        let refused = accounts.check_plain_reset(name, code, &visitor).await;
+        refused.unwrap_err();
+    }
+    accounts.take_admin_secret(false, &visitor).unwrap();
+    let stranger = accounts.create(new_account(BEA), &visitor).await.unwrap();
+    heard
+        .0
+        .lock()
+        .unwrap()
+        .retain(|line| !line.contains("AccountCreated"));
+    let session = lab.session(&stranger).await;
+    let typed = accounts.verify_session(&session, "nothing", &visitor).await;
+    typed.unwrap_err();
+    let opened = accounts
+        .verify_address(stranger.account, "nothing", &visitor)
+        .await;
+    opened.unwrap_err();
+    assert_eq!(
+        heard.take(),
+        [
+            "CodeRefused ann@example.org by user-api from 192.0.2.1 known wrong reset code",
+            "CodeRefused nobody by user-api from 192.0.2.1 unknown a reset code for an unknown name",
+            "CodeRefused - by user-api from 192.0.2.1 unknown wrong admin secret",
+            "CodeRefused - by user-api from 192.0.2.1 known wrong code to confirm an address",
+            "CodeRefused - by user-api from 192.0.2.1 known wrong code to confirm an address",
+        ]
+    );
+    while accounts.take_admin_secret(false, &visitor).is_ok() {}
+    let last = heard.take().pop();
+    assert_eq!(
+        last.as_deref(),
+        Some("LoginLocked - by user-api from 192.0.2.1 unknown too many wrong codes")
     );
 }

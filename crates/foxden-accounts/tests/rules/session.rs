@@ -151,9 +151,12 @@ async fn an_unverified_session_becomes_verified_by_its_code() {
     lab.accounts.resend_code(&session, &at_home()).await.unwrap();
 
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    let refused = lab.accounts.verify_session(&session, wrong).await;
+    let refused = lab.accounts.verify_session(&session, wrong, &at_home()).await;
     assert!(matches!(refused, Err(AccountError::ExpiredCode)));
-    lab.accounts.verify_session(&session, &code).await.unwrap();
+    lab.accounts
+        .verify_session(&session, &code, &at_home())
+        .await
+        .unwrap();
 
     assert!(lab.session(&created).await.is_verified());
     assert!(lab.accounts.waiting_codes(ANN).await.unwrap().is_empty());
@@ -170,14 +173,29 @@ async fn a_code_dies_after_five_wrong_tries_and_after_half_an_hour() {
     let session = lab.session(&created).await;
     let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
     for _ in 0..5 {
-        assert!(lab.accounts.verify_session(&session, "x").await.is_err());
+        assert!(
+            lab.accounts
+                .verify_session(&session, "x", &at_home())
+                .await
+                .is_err()
+        );
     }
-    assert!(lab.accounts.verify_session(&session, &code).await.is_err());
+    assert!(
+        lab.accounts
+            .verify_session(&session, &code, &at_home())
+            .await
+            .is_err()
+    );
 
     lab.accounts.resend_code(&session, &at_home()).await.unwrap();
     let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
     lab.clock.advance_millis(30 * 60_000);
-    assert!(lab.accounts.verify_session(&session, &code).await.is_err());
+    assert!(
+        lab.accounts
+            .verify_session(&session, &code, &at_home())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

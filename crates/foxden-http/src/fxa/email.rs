@@ -37,7 +37,9 @@ pub(super) async fn resend(State(fxa): State<FxaState>, ask: Ask<Session>) -> Re
 /// `POST /v1/session/verify_code`: the digits, typed.
 pub(super) async fn verify_session(State(fxa): State<FxaState>, ask: Ask<Session>) -> Result<Done, Refusal> {
     let code = ask.body.text_within("code", 32)?;
-    fxa.accounts.verify_session(&ask.by, code.trim()).await?;
+    fxa.accounts
+        .verify_session(&ask.by, code.trim(), &ask.visitor)
+        .await?;
     Ok(Done {})
 }
 
@@ -46,6 +48,6 @@ pub(super) async fn verify_address(State(fxa): State<FxaState>, ask: Ask<Anyone>
     let account = AccountId(ask.body.hex("uid")?);
     ask.body.hex::<16>("code")?;
     let code = ask.body.text("code")?.to_ascii_lowercase();
-    fxa.accounts.verify_address(account, &code).await?;
+    fxa.accounts.verify_address(account, &code, &ask.visitor).await?;
     Ok(Done {})
 }

@@ -23,11 +23,16 @@ pub(super) async fn is_taken(user: &UserState, ask: &Ask) -> Result<Response, Re
 
 /// `PUT /user/1.0/{name}`. The order of the checks is part of the protocol.
 pub(super) async fn create(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
-    let is_authorised = user.is_authorised(ask);
-    if !is_authorised && user.hides_names(&ask.visitor) {
+    let is_authorised = user.is_authorised(ask)?;
+    if !is_authorised && !user.takes_strangers(&ask.visitor) {
         return Err(ResponseCode::NotSupported.into());
     }
-    if user.accounts.name_exists(&ask.name).await? {
+    let is_taken = if is_authorised {
+        user.accounts.name_exists(&ask.name).await?
+    } else {
+        user.accounts.is_name_taken(&ask.name, &ask.visitor).await?
+    };
+    if is_taken {
         return Err(ResponseCode::Overwrites.into());
     }
     let wish = Wish::parse(&ask.body)?;
@@ -64,13 +69,9 @@ pub(super) async fn remove(user: &UserState, ask: Ask) -> Result<Response, Refus
 
 /// `GET /user/1.0/{name}/node/weave`: credentials, if any came, are not looked at.
 pub(super) async fn node(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
-    match user.accounts.node_of(&ask.name).await? {
+    match user.accounts.node_of(&ask.name, &ask.visitor).await? {
         NodeOf::At(base) => Ok(answer::text(node_address(&base))),
         NodeOf::NoRoom => Ok(answer::null()),
-        // To clients this is the same as that no such name is known: they try the server itself.
-        NodeOf::Unknown if user.hides_names(&ask.visitor) => {
-            Ok(answer::text(node_address(&user.site.public_url.base())))
-        }
         NodeOf::Unknown => Err(Refusal::UnknownName),
     }
 }
@@ -83,17 +84,21 @@ fn node_address(base: &str) -> String {
 }
 
 impl UserState {
-    /// Whether the operator sent this.
-    fn is_authorised(&self, ask: &Ask) -> bool {
+    /// Whether the operator sent this. Whoever guesses the word is counted, and in the end not heard.
+    fn is_authorised(&self, ask: &Ask) -> Result<bool, Refusal> {
         let secret = self.admin_secret.as_ref();
-        let shown = ask.header("x-weave-secret");
-        secret.zip(shown).is_some_and(|(secret, shown)| secret.is(shown))
+        match secret.zip(ask.header("x-weave-secret")) {
+            Some((secret, shown)) => {
+                let is_right = secret.is(shown);
+                Ok(self.accounts.take_admin_secret(is_right, &ask.visitor)?)
+            }
+            None => Ok(false),
+        }
     }
 
-    /// Whether this visitor may not learn which names there are: names follow from addresses, and where not everybody
-    /// may sign up nobody needs to know.
-    pub(super) fn hides_names(&self, visitor: &Visitor) -> bool {
-        self.accounts.sign_up_policy(visitor) != SignUp::Open
+    /// Whether this visitor may sign up without the operator's word.
+    fn takes_strangers(&self, visitor: &Visitor) -> bool {
+        self.accounts.sign_up_policy(visitor) == SignUp::Open
     }
 }
 

@@ -42,9 +42,6 @@ async fn reset(user: &UserState, ask: &Ask, code: &[u8]) -> Result<Response, Ref
         .await;
     match outcome {
         Ok(()) => Ok(answer::text(SUCCESS)),
-        Err(AccountError::UnknownAccount { .. }) if user.hides_names(&ask.visitor) => {
-            Err(ResponseCode::BadCode.into())
-        }
         Err(AccountError::UnknownAccount { .. }) => Err(Refusal::UnknownName),
         Err(error) => Err(error.into()),
     }
@@ -53,14 +50,13 @@ async fn reset(user: &UserState, ask: &Ask, code: &[u8]) -> Result<Response, Ref
 /// `GET /user/1.0/{name}/password_reset`
 pub(super) async fn request_reset(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
     user.needs_resets()?;
-    let hides_names = user.hides_names(&ask.visitor);
-    if !hides_names && !user.accounts.name_exists(&ask.name).await? {
-        return Err(ResponseCode::BadName.into());
-    }
+    user.accounts
+        .may_request_plain_reset(&ask.name, &ask.visitor)
+        .await
+        .map_err(Refusal::of_reset)?;
     let pass = guard::check(user, ask, &ask.response())?;
     match user.accounts.request_plain_reset(&ask.name, &ask.visitor).await {
         Ok(()) => Ok(answer::text(SUCCESS)),
-        Err(AccountError::UnknownAccount { .. }) if hides_names => Ok(answer::text(SUCCESS)),
         Err(error) => {
             guard::give_back(user, pass);
             Err(Refusal::of_reset(error))
