@@ -112,6 +112,7 @@ const TAKEN: &[&str] = &[
     "assets",
     "authorization",
     "avatar",
+    "confirm_address",
     "connect_another_device",
     "docs",
     "favicon.ico",

@@ -251,3 +251,38 @@ fn print_hides_secrets() {
     );
     assert!(!format!("{entries:?}").contains("0123456789abcdef"));
 }
+
+/// The router panics where two have the same path, so no page may be where devices meet.
+#[test]
+fn devices_meet_where_there_is_no_page() {
+    const PAGES: &str = concat!(
+        include_str!("../../../foxden-http/src/pages/mod.rs"),
+        include_str!("../../../foxden-http/src/pages/legacy.rs"),
+    );
+    let paths = PAGES.split('"').filter_map(|text| {
+        let path = text.strip_prefix('/').or_else(|| text.strip_prefix("{base}/"))?;
+        let first = path.split(['/', '{']).next()?;
+        (!first.is_empty() && !first.contains(char::is_whitespace)).then_some(first)
+    });
+    let paths: BTreeSet<&str> = paths.collect();
+    assert!(
+        paths.len() > 15 && paths.contains("media") && paths.contains("signin"),
+        "{paths:?}"
+    );
+    for path in paths {
+        let refused = message(from_file(&format!("[key_exchange]\npath = \"/{path}\"\n")));
+        assert!(refused.contains("something else is served below"), "{refused}");
+    }
+}
+
+/// Whoever guesses it makes accounts.
+#[test]
+fn the_operators_word_is_long() {
+    let with = |word: &str| from_file(&format!("[accounts]\nadmin_secret = \"{word}\"\n"));
+    let refused = message(with("fifteen letters"));
+    assert!(
+        refused.starts_with("accounts.admin_secret") && refused.contains("at least 16 characters"),
+        "{refused}"
+    );
+    assert!(with("sixteen letters!").unwrap().accounts.admin_secret.is_some());
+}
