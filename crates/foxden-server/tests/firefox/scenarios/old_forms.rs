@@ -21,7 +21,8 @@ const DELETE: &str = "/weave-delete-account";
 /// The preference that switches script off.
 const SCRIPT: &str = "javascript.enabled";
 
-/// U13.45, U13.46, U13.47 and U13.51 as a person meets them, in a browser that runs no script.
+/// Asking for a code, setting the password with it (U13.46) and deleting the account, in a browser that runs no script. The
+/// order of complaints is held by the golden conversations.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn forms_work_without_script() -> Result<()> {
@@ -101,6 +102,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
             &[("username", "bea@example.org")],
             "unable to locate your account",
         )?;
+        expect_focus(b, "username")?;
         faults.extend(look(b, "old-2-ask-error")?);
         send(b, &[("username", &ann.email)], "next 6 hours")?;
         faults.extend(look(b, "old-3-asked")?);
@@ -114,6 +116,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
             &format!("{RESET}?username=ann%40example.org&key=ABCD-EFGH-JKLM-NPQR"),
         )?;
         expect(b, "Key does not match with username")?;
+        expect_focus(b, "key")?;
         faults.extend(look(b, "old-5-reset-old-link")?);
 
         open(
@@ -129,6 +132,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
             &[("password", new), ("confirm", new)],
             "Tick that you understand",
         )?;
+        expect_focus(b, "understood")?;
         faults.extend(look(b, "old-7-reset-error")?);
         page::press(b, "#understood")?;
         send(
@@ -262,6 +266,14 @@ fn expect(browser: &mut Browser, words: &str) -> Result<()> {
         Ok(said.contains(words).then_some(()))
     });
     outcome.with_context(|| format!("the page says: {said}"))
+}
+
+/// After an error one goes on where it is to be mended.
+fn expect_focus(browser: &mut Browser, id: &str) -> Result<()> {
+    let field = format!("#{id}:focus");
+    wait_for(&format!("the focus on {id}"), STEP_LIMIT, || {
+        Ok(browser.wire.find(&field)?.map(drop))
+    })
 }
 
 /// The code that the operator sees.
