@@ -89,6 +89,15 @@ pub struct PasswordLink {
     pub account_reset_token: SecretToken,
 }
 
+/// How often a code is mailed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mailed {
+    /// When it is made, and never again.
+    Once,
+    /// Again now, too.
+    Again,
+}
+
 impl Accounts {
     /// Proves the old password and opens the change. With a session, the address must be its account's.
     pub async fn start_password_change(
@@ -175,7 +184,6 @@ impl Accounts {
         let now = self.millis();
         let address = Address::new(address)?;
         self.spend_visitor(Counted::ResetFrom, visitor)?;
-        self.0.limits.spend(Counted::Reset(address.counted()), now)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let row = row.ok_or_else(|| AccountError::UnknownAccount {
             address: address.as_str().to_owned(),
@@ -184,8 +192,11 @@ impl Accounts {
         if row.address != address.as_str() {
             return Err(AccountError::OtherSpelling { address: row.address });
         }
+        // Beyond that a code that waits is mailed no more, and does all the same: else strangers could keep somebody from it.
+        let again = self.0.limits.spend(Counted::Reset(address.counted()), now);
         let tx = self.0.database.begin().await?;
-        self.make_reset_code(&tx, &row).await?;
+        self.make_reset_code(&tx, &row, again.map_or(Mailed::Once, |()| Mailed::Again))
+            .await?;
         let password_forgot_token = self
             .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
             .await?;
@@ -215,7 +226,7 @@ impl Accounts {
             .limits
             .spend(Counted::Code(address.counted()), self.millis())?;
         let tx = self.0.database.begin().await?;
-        self.make_reset_code(&tx, &row).await?;
+        self.make_reset_code(&tx, &row, Mailed::Again).await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
@@ -358,13 +369,18 @@ impl Accounts {
     }
 
     /// Makes a reset code wait, and writes its owner a letter. One that waits already stays, so that nobody can spoil it
-    /// by asking again.
-    async fn make_reset_code(&self, tx: &Tx, account: &AccountRow) -> Result<(), AccountError> {
+    /// by asking again; whether that is mailed once more is the caller's to say.
+    async fn make_reset_code(
+        &self,
+        tx: &Tx,
+        account: &AccountRow,
+        mailed: Mailed,
+    ) -> Result<(), AccountError> {
         let expires = self.millis() + RESET_MILLIS;
-        let code = HEXLOWER.encode(&self.random::<16>());
-        let code = CodeRow::new(CodeKind::Reset, code, expires);
+        let new = HEXLOWER.encode(&self.random::<16>());
+        let code = CodeRow::new(CodeKind::Reset, new.clone(), expires);
         let code = self.kept_or(tx, account.uid, code).await?;
-        if self.0.options.sends_mail {
+        if self.0.options.sends_mail && (mailed == Mailed::Again || code.code == new) {
             // The link in the letter opens a reset of its own: the page that asked may be on another device.
             let token = self.new_step(tx, account.uid, Kind::PasswordForgot, RESET_MILLIS);
             let letter = Letter::ResetCode {
