@@ -18,3 +18,4 @@ mod plain_reset;
 mod security;
 mod session;
 mod tokenserver;
+mod upgrade;

@@ -25,6 +25,11 @@ impl Folder {
         Self(path)
     }
 
+    /// The file of the register.
+    pub(crate) fn file(&self) -> String {
+        self.0.join("register.sqlite").display().to_string()
+    }
+
     /// A process of its own that serves the register in this folder.
     pub(crate) async fn process(&self, clock: &Arc<ManualClock>, nodes: Nodes) -> Lab {
         self.opened(clock, cheap(), nodes).await
@@ -32,8 +37,7 @@ impl Folder {
 
     /// The same with options of its own.
     pub(crate) async fn opened(&self, clock: &Arc<ManualClock>, options: Options, nodes: Nodes) -> Lab {
-        let file = self.0.join("register.sqlite");
-        let database = Database::open(file.to_str().unwrap(), MIGRATIONS).await.unwrap();
+        let database = Database::open(&self.file(), MIGRATIONS).await.unwrap();
         Lab {
             accounts: open_with(&database, clock, options, nodes).await,
             database,
