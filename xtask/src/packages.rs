@@ -22,6 +22,11 @@ pub const MAIL_SERVER: Program = Program {
     name: "aiosmtpd",
     package: "python3-aiosmtpd",
 };
+/// What makes the certificates of that mail server.
+pub const OPENSSL: Program = Program {
+    name: "openssl",
+    package: "openssl",
+};
 /// The compiler that libFuzzer is built with.
 pub const CPP: Program = Program {
     name: "c++",

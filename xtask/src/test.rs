@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
-use crate::packages::{CPP, FIREFOX, MAIL_SERVER};
+use crate::packages::{CPP, FIREFOX, MAIL_SERVER, OPENSSL};
 use crate::{fuzz, tidy};
 use tally::Tally;
 
@@ -43,9 +43,11 @@ pub fn run(filters: &[&str]) -> Result<bool> {
 /// Kills the program many times over, and lets it send mail.
 fn whole_program(tally: &mut Tally) -> Result<()> {
     let mut to_tests = vec!["--ignored"];
-    if let Err(what_to_do) = MAIL_SERVER.ensure()? {
-        tally.check(&format!("a real mail server: {what_to_do}"), false);
-        to_tests.extend(["--skip", "mail::"]);
+    for program in [MAIL_SERVER, OPENSSL] {
+        if let Err(what_to_do) = program.ensure()? {
+            tally.check(&format!("a real mail server: {what_to_do}"), false);
+            to_tests.extend(["--skip", "mail::"]);
+        }
     }
     let program = ["--package", "foxden-server", "--test", "process"];
     let name = "repeated kills, and letters through a real mail server";
