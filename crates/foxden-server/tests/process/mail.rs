@@ -1,6 +1,7 @@
 //! Letters on their way through a real mail server, and the codes in them put to use.
 
 mod post;
+mod split;
 
 use std::fs;
 use std::net::TcpListener;

@@ -110,7 +110,7 @@ fn a_user_is_moved_with_both_stores() {
         String::from_utf8_lossy(&moved.stderr)
     );
     assert_eq!(node_of(&registration, &name), *after);
-    within_two_seconds(|| ask(&before, &name, PASSWORD, "GET", "/storage/tabs/a").status == 401);
+    eventually(|| ask(&before, &name, PASSWORD, "GET", "/storage/tabs/a").status == 401);
     ask(after, &name, PASSWORD, "GET", "/storage/tabs/a").expect(404);
     ask(after, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
     let store = browser.store();
@@ -188,7 +188,7 @@ fn a_node_is_drained_and_struck_off() {
     let registration = cluster.registration.serve();
     assert_eq!(node_of(&registration, there), second);
     command(&["node", "remove", &second, "--yes"]);
-    within_two_seconds(|| ask(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
+    eventually(|| ask(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
     assert_eq!(node_of(&registration, there), first);
     ask(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
 }
@@ -220,13 +220,15 @@ fn a_node_says_whether_the_accounts_know_it() {
     ask(&cluster.urls[0], &name, PASSWORD, "GET", "/info/collections").expect(200);
 }
 
-/// Waits for what other processes learn of within a second, and fails after two.
-pub fn within_two_seconds(mut is_so: impl FnMut() -> bool) {
+/// Waits for what other processes learn of within a second. How soon they do is a matter of rules, which have a clock of
+/// their own; here it takes as long as the machine is busy.
+pub fn eventually(mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         assert!(
-            begin.elapsed() < Duration::from_secs(2),
-            "it is not so after two seconds"
+            begin.elapsed() < Duration::from_secs(10),
+            "it is not so after ten seconds"
         );
+        std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -78,10 +78,20 @@ impl<'a> Start<'a> {
         start.set("FOXDEN__MASTER_SECRET", SECRET)
     }
 
-    /// A port that was free a moment ago, for a server whose address must be known before it starts.
+    /// A port that was free a moment ago, for a server whose address must be known before it starts. It is below those
+    /// that a system gives to clients, of which the tests beside this one have many.
     pub fn free_port() -> u16 {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        socket.local_addr().unwrap().port()
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let range = 20_000..30_000_u32;
+        loop {
+            // Another run at the same time begins elsewhere.
+            let number = std::process::id() * 97 + COUNT.fetch_add(1, Ordering::Relaxed);
+            let port = range.start + number % (range.end - range.start);
+            let port = u16::try_from(port).unwrap();
+            if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
     }
 
     /// With its data under another name in the folder.

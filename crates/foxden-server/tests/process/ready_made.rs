@@ -1,8 +1,12 @@
 //! The files of `config/`: each starts as it is written, and they work together.
 
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+
 use crate::cluster::{file, start};
+use crate::peer::browser::Session;
 use crate::peer::wire::{Call, Server};
-use crate::program::Folder;
+use crate::program::{Folder, SECRET};
 
 #[test]
 fn each_file_starts_on_its_own() {
@@ -25,4 +29,34 @@ fn each_file_starts_on_its_own() {
             .expect(if has_forms { 200 } else { 404 });
         program.stop();
     }
+}
+
+/// A file and a register of the time before old clients go on as they were: browsers of today work, and nobody is told of
+/// doors that are not open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_set_up_before_old_clients_goes_on() {
+    let folder = Folder::new();
+    let data = folder.path().join("before");
+    DirBuilder::new().mode(0o700).create(&data).unwrap();
+    let register = data.join("register.sqlite").display().to_string();
+    let first = &foxden_accounts::MIGRATIONS[..1];
+    drop(foxden_sql::Database::open(&register, first).await.unwrap());
+    let (surfaces, place) = (r#"["sync", "token", "fxa", "pages", "ops"]"#, data.display());
+    let text = format!(
+        "master_secret = \"{SECRET}\"\ndata_dir = \"{place}\"\n[accounts]\nsign_up = \"open\"\n\
+         [[listener]]\nbind = \"127.0.0.1:0\"\nsurfaces = {surfaces}\n"
+    );
+    let path = folder.path().join("before.toml");
+    fs::write(&path, text).unwrap();
+
+    let program = start(&folder, "before", &path).serve();
+    let server = Server::at(program.url());
+    let store = Session::sign_up(&server, "ann@example.org", "a password")
+        .connect("first")
+        .store();
+    store.put("tabs", "a", "x").expect(200);
+    let page = server.send(&Call::get("/")).expect(200).text();
+    assert!(page.contains("Firefox") && !page.contains("Pale Moon"), "{page}");
+    server.send(&Call::get("/user/1.0/ann")).expect(404);
+    program.stop();
 }
