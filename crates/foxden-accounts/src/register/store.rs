@@ -191,8 +191,12 @@ pub(crate) async fn put_off(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlE
     Ok(())
 }
 
-/// Strikes off what nobody can empty any more, since its node is gone.
+/// Strikes off what nobody can empty any more, since its node is gone. What names no node was closed by a release that
+/// knew but one: it lies there.
 pub(crate) async fn forget_lost(tx: &Tx) -> Result<u64, SqlError> {
+    let adopt =
+        "UPDATE closed_store SET nodeid = (SELECT MIN(id) FROM nodes WHERE is_own = 1) WHERE nodeid IS NULL";
+    tx.execute(adopt, vec![]).await?;
     let statement = "DELETE FROM closed_store WHERE nodeid IS NULL OR nodeid NOT IN (SELECT id FROM nodes)";
     tx.execute(statement, vec![]).await
 }

@@ -404,6 +404,20 @@ async fn a_user_of_a_removed_node_is_not_forgotten() {
     lab.open(ANN, PASSWORD).await.unwrap();
 }
 
+/// The release before, on the same register, knew but one node and named none.
+#[tokio::test]
+async fn a_store_closed_without_a_node_lies_on_the_one_there_is() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.open(ANN, PASSWORD).await.unwrap();
+    lab.accounts.remove_account(ANN).await.unwrap();
+    let closed = lab.due().await;
+    assert!(!closed.is_empty());
+    lab.write("UPDATE closed_store SET nodeid = NULL", vec![]).await;
+    lab.accounts.purge(100).await.unwrap();
+    assert_eq!(lab.due().await, closed);
+}
+
 /// A removed account's stores are emptied each on its own node; one that is away holds up nobody.
 #[tokio::test]
 async fn closed_stores_are_emptied_where_they_lie() {
