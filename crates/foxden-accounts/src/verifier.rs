@@ -88,7 +88,8 @@ impl Verifiers {
         let turn = Arc::clone(&self.0.running).acquire_owned().await;
         let turn = turn.map_err(|_| AccountError::Busy)?;
         let begun = move || {
-            let _held = (turn, place);
+            // Given back in this order: whoever has the next turn finds the place free.
+            let _held = (place, turn);
             slow()
         };
         let done = tokio::task::spawn_blocking(begun).await;
