@@ -64,6 +64,9 @@ impl fmt::Display for SyncTime {
     }
 }
 
+/// The last hundredth that is read: fifteen digits of seconds.
+const LARGEST: i64 = 99_999_999_999_999_999;
+
 impl FromStr for SyncTime {
     type Err = BadTime;
 
@@ -92,6 +95,10 @@ impl FromStr for SyncTime {
         let digit = |at: usize| i64::from(fraction.as_bytes().get(at).map_or(0, |b| b - b'0'));
         let rounded = digit(0) * 10 + digit(1) + i64::from(digit(2) >= 5);
         let hundredths = seconds * 100 + rounded;
+        // What is rounded up may have one digit more than can be read back.
+        if hundredths > LARGEST {
+            return Err(BadTime);
+        }
         Ok(Self(if negative { -hundredths } else { hundredths }))
     }
 }
@@ -152,6 +159,8 @@ mod tests {
             " 1",
             "+1",
             "1234567890123456",
+            "999999999999999.995",
+            "-999999999999999.999",
             "--1",
         ] {
             assert_eq!(text.parse::<SyncTime>(), Err(BadTime), "{text}");
