@@ -5,7 +5,7 @@
 //! - [`account`]: whether a name is taken, accounts made and removed, their node
 //! - [`password`], [`address`]: changing and resetting the one, changing the other
 //! - [`guard`]: the question that a person answers; [`secret`]: the operator's own word
-//! - [`answer`], [`refusal`]: how answers and refusals are printed
+//! - [`mod@answer`], [`refusal`]: how answers and refusals are printed
 //! - [`exchange`]: the key exchange, with routes of its own
 
 mod account;

@@ -4,7 +4,7 @@
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`hawk`]: signed requests
-//! - [`visitor`]: who that is, as far as accounts care
+//! - [`mod@visitor`]: who that is, as far as accounts care
 //! - [`background`]: what goes on when its client has gone
 //! - [`basic`]: requests with a name and a password
 //! - [`captcha`]: a question that a person answers
