@@ -5,6 +5,7 @@
 //! - [`body`]: reads request bodies; [`bodies`]: how much of them is held at once
 //! - [`reply`]: answers; [`accept`]: in which format
 //! - [`listing`], [`summary`]: prints lists, and what a store holds
+//! - [`value`]: reads what clients send as the value of a member
 //! - [`gzip`]: compresses answers
 //! - [`mod@print`], [`percent`]: the spelling of JSON and of URLs
 //! - [`verifier`]: checks tokens, and remembers them for a while
@@ -22,6 +23,7 @@ mod print;
 mod reply;
 mod summary;
 mod v1_5;
+mod value;
 mod verifier;
 
 use std::borrow::Cow;

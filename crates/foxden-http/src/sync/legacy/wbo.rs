@@ -13,7 +13,8 @@ use foxden_storage::{Field, Patch, Ttl};
 
 use super::refusal::Refusal;
 use crate::sync::reply::ResponseCode;
-use json::{Body, Element, Item, Value};
+use crate::sync::value::Value;
+use json::{Body, Element, Item};
 
 /// The bytes that a payload may have.
 const MAX_PAYLOAD: usize = 262_144;

@@ -15,9 +15,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use super::refusal::Refusal;
 use super::target::is_printable;
 use crate::sync::reply::ResponseCode;
+use crate::sync::value::Value;
 
 const MAX_SORTINDEX: i64 = 999_999_999;
-const MAX_TTL: i64 = 999_999_999;
+const MAX_TTL: i128 = 999_999_999;
 
 /// More valid objects than one request may bring.
 pub(super) const RETRY_OBJECT: &str = "retry bso";
@@ -225,7 +226,9 @@ impl Element<'_> {
                 Field::Set(text.into_owned())
             }
             Some(Value::Text(_)) => return Err("payload too large"),
-            Some(Value::Number(_) | Value::Other) => return Err("invalid payload"),
+            Some(Value::Whole(_) | Value::Real(_) | Value::Truth | Value::Nested) => {
+                return Err("invalid payload");
+            }
         };
         let sortindex = sortindex(self.sortindex)?;
         Ok(Patch {
@@ -246,9 +249,9 @@ fn sortindex(value: Option<Value<'_>>) -> Result<Field<i64>, &'static str> {
     let number = match value {
         None => return Ok(Field::Keep),
         Some(Value::Null) => return Ok(Field::Clear),
-        Some(Value::Number(number)) => Some(number),
+        Some(Value::Whole(number)) => i64::try_from(number).ok(),
         Some(Value::Text(text)) => text.parse().ok(),
-        Some(Value::Other) => None,
+        Some(Value::Real(_) | Value::Truth | Value::Nested) => None,
     };
     number
         .filter(|number| (-MAX_SORTINDEX..=MAX_SORTINDEX).contains(number))
@@ -260,10 +263,12 @@ fn ttl(value: Option<&Value<'_>>) -> Result<Ttl, &'static str> {
     match value {
         None => Ok(Ttl::Keep),
         Some(Value::Null) => Ok(Ttl::Never),
-        Some(&Value::Number(seconds)) if seconds <= MAX_TTL => {
+        Some(&Value::Whole(seconds)) if seconds <= MAX_TTL => {
             u32::try_from(seconds).map(Ttl::In).map_err(|_| "invalid ttl")
         }
-        Some(Value::Number(_) | Value::Text(_) | Value::Other) => Err("invalid ttl"),
+        Some(Value::Whole(_) | Value::Real(_) | Value::Text(_) | Value::Truth | Value::Nested) => {
+            Err("invalid ttl")
+        }
     }
 }
 
@@ -317,69 +322,6 @@ enum Name {
     Collection,
     #[serde(other)]
     Unknown,
-}
-
-/// The value of a member, as far as it can matter.
-enum Value<'a> {
-    Null,
-    Text(Cow<'a, str>),
-    Number(i64),
-    /// Of a kind that no member has.
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Value<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Number(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
-        Ok(i64::try_from(number).map_or(Value::Other, Value::Number))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value<'de>, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
-    }
 }
 
 #[cfg(test)]

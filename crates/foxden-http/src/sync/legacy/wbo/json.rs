@@ -1,6 +1,5 @@
 //! Takes JSON apart, as far as objects are concerned.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::{Objects, Reader};
 use crate::sync::legacy::refusal::Refusal;
 use crate::sync::reply::ResponseCode;
+use crate::sync::value::Value;
 
 /// A whole body.
 pub(super) enum Body<'a> {
@@ -30,18 +30,6 @@ pub(super) struct Element<'a> {
     pub(super) payload: Option<Value<'a>>,
     /// Whether a member that counts for nothing holds what no member may.
     pub(super) has_odd_member: bool,
-}
-
-/// The value of a member, as far as it can matter.
-pub(super) enum Value<'a> {
-    Null,
-    Text(Cow<'a, str>),
-    Whole(i128),
-    Real(f64),
-    /// True or false.
-    Truth,
-    /// A list or an object.
-    Nested,
 }
 
 /// Reads a body. What is JSON of another shape is no object.
@@ -179,57 +167,5 @@ impl<'de> Visitor<'de> for AnyItem {
 
     fn visit_unit<E>(self) -> Result<Item<'de>, E> {
         Ok(Item(None))
-    }
-}
-
-impl<'de> Deserialize<'de> for Value<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
-        Ok(Value::Whole(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
-        Ok(Value::Whole(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Real(number))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value<'de>, E> {
-        Ok(Value::Truth)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Value<'de>, A::Error> {
-        IgnoredAny.visit_seq(list).map(|_| Value::Nested)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value<'de>, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Value::Nested)
     }
 }
