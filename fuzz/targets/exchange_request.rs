@@ -27,13 +27,17 @@ fuzz_target!(|bytes: &[u8]| {
         .build()
         .expect("a runtime without anything");
     runtime.block_on(async {
-        let opening = Request::builder().uri("/jpake/new_channel").header(ID, "a".repeat(256));
+        let opening = Request::builder()
+            .uri("/jpake/new_channel")
+            .header(ID, "a".repeat(256));
         let opening = opening.body(Body::empty()).expect("a request");
         let opened = exchange.serve(opening).await;
         let name = opened.headers()["x-keyexchange-channel"].clone();
         let name = name.to_str().expect("letters and digits");
         for line in bytes.split(|&byte| byte == b'\n').take(MOST) {
-            let Some(request) = request(line, name) else { continue };
+            let Some(request) = request(line, name) else {
+                continue;
+            };
             check(exchange.serve(request).await).await;
         }
     });

@@ -12,17 +12,15 @@ use data_encoding::BASE64;
 use foxden_accounts::plain::NewPlain;
 use foxden_accounts::security::Door;
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, Cost, MIGRATIONS, Nodes, Options, Parts, Visitor};
+use foxden_accounts::{Accounts, Visitor};
+use foxden_fuzz::{Aimed, answer, clock, runtime, site};
 use foxden_http::sync::{LegacyState, SyncState, serve};
 use foxden_http::wire::Site;
-use foxden_model::{Clock, ManualClock, SeededChance};
-use foxden_sql::Database;
+use foxden_model::{Clock, SeededChance};
 use foxden_storage::{Limits, MemoryEngine, Storage};
-use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
 
-const BEGINNING: i64 = 1_763_690_000_000;
 const BASE: &str = "https://sync.example.org";
 const PASSWORD: &str = "correct horse";
 
@@ -36,7 +34,9 @@ struct House {
 
 fuzz_target!(|bytes: &[u8]| {
     static HOUSE: OnceLock<House> = OnceLock::new();
-    let Some((request, is_known)) = request(bytes) else { return };
+    let Some((request, is_known)) = request(bytes) else {
+        return;
+    };
     let house = HOUSE.get_or_init(House::open);
     let state = house.state();
     house.runtime.block_on(async {
@@ -46,16 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(status < 500 || (status == 503 && !is_known), "{status}");
         assert!(status != 401 || !is_known, "{status}");
         assert!(response.headers().contains_key("x-weave-timestamp"));
-        let is_json = response.headers()["content-type"] == "application/json";
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .expect("memory does not break off");
-        let body = body.to_bytes();
-        if is_json && !body.is_empty() {
-            serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("what says it is JSON is");
-        }
+        answer(response).await.check_json();
     });
 });
 
@@ -81,18 +72,9 @@ const HEADERS: [&str; 6] = [
 
 /// The request, and whether it shows who asks.
 fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
-    let (&[place, header], rest) = bytes.split_first_chunk()?;
-    let (method, path) = PLACES[usize::from(place) % PLACES.len()];
-    let mut lines = rest.splitn(3, |&byte| byte == b'\n');
-    let more = std::str::from_utf8(lines.next()?).ok()?;
-    let value = HeaderValue::from_bytes(lines.next().unwrap_or_default()).ok()?;
-    let body = lines.next().unwrap_or_default().to_vec();
-    let name = HEADERS[usize::from(header) % HEADERS.len()];
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("{path}{more}"))
-        .header(name, value);
-    let mut request = request.body(Body::from(body)).ok()?;
+    let aimed = Aimed::read(bytes, &PLACES, &HEADERS)?;
+    let name = aimed.name;
+    let mut request = aimed.bare()?;
     // A hostile end may make it another user's path, or none at all.
     let is_known = name != "authorization" && request.uri().path().split('/').nth(2) == Some("ann");
     if is_known {
@@ -105,22 +87,13 @@ fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
 
 impl House {
     fn open() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(BEGINNING));
-        let accounts = runtime.block_on(accounts(&clock));
-        let site = Site {
-            public_url: BASE.parse().expect("an address"),
-            is_loopback: false,
-            other_hosts: Vec::new(),
-        };
+        let (runtime, clock, site) = (runtime(), clock(), site(BASE, false));
+        let accounts = runtime.block_on(with_ann(&clock, &site));
         Self {
             runtime,
             accounts,
             clock,
-            site: Arc::new(site),
+            site,
         }
     }
 
@@ -136,22 +109,8 @@ impl House {
     }
 }
 
-async fn accounts(clock: &Arc<dyn Clock>) -> Accounts {
-    let parts = Parts {
-        database: Database::in_memory(MIGRATIONS).await.expect("memory"),
-        clock: Arc::clone(clock),
-        chance: Arc::new(SeededChance::new(1)),
-        nodes: Nodes::Own(BASE.to_owned()),
-        options: Options {
-            cost: Cost {
-                memory: 8,
-                passes: 1,
-                lanes: 1,
-            },
-            ..Options::default()
-        },
-    };
-    let accounts = Accounts::open(parts).await.expect("an empty register");
+async fn with_ann(clock: &Arc<dyn Clock>, site: &Site) -> Accounts {
+    let accounts = foxden_fuzz::accounts(clock, site).await;
     let new = NewPlain {
         name: "ann",
         address: "ann@example.org",
@@ -164,6 +123,9 @@ async fn accounts(clock: &Arc<dyn Clock>) -> Accounts {
         user_agent: String::new(),
         door: Door::Operator,
     };
-    accounts.create_plain(new, &operator).await.expect("a new account");
+    accounts
+        .create_plain(new, &operator)
+        .await
+        .expect("a new account");
     accounts
 }

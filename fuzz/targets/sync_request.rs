@@ -9,47 +9,35 @@ use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
+use foxden_fuzz::{Aimed, BEGINNING, answer, clock, runtime, site};
 use foxden_http::sync::{SyncState, serve};
-use foxden_http::wire::Site;
-use foxden_model::{Clock, ManualClock, SeededChance, UserId};
+use foxden_model::{SeededChance, UserId};
 use foxden_storage::{Limits, MemoryEngine, Storage};
-use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 
-const BEGINNING: i64 = 1_763_690_000_000;
-
 fuzz_target!(|bytes: &[u8]| {
-    let Some(mut request) = request(bytes) else { return };
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(BEGINNING));
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(1)));
-    let site = Site {
-        public_url: "https://sync.example.org".parse().expect("an address"),
-        is_loopback: false,
-        other_hosts: Vec::new(),
+    let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
+    let Some(mut request) = aimed.and_then(Aimed::bare) else {
+        return;
     };
+    let clock = clock();
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(1)));
     let secrets = TokenSecrets::new([], "a secret");
     sign(&mut request, &token(&secrets));
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
-    let state = SyncState::new(storage, Arc::new(secrets), Arc::new(site), clock);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime without anything");
-    runtime.block_on(async {
+    let state = SyncState::new(
+        storage,
+        Arc::new(secrets),
+        site("https://sync.example.org", false),
+        clock,
+    );
+    runtime().block_on(async {
         let response = serve(&state, request).await;
         let status = response.status().as_u16();
         assert!(status < 500 && status != 401, "{status}");
         assert!(response.headers().contains_key("x-weave-timestamp"));
-        let is_json = response.headers()["content-type"] == "application/json";
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .expect("memory does not break off");
-        let body = body.to_bytes();
-        if is_json && !body.is_empty() {
-            serde_json::from_slice::<serde::de::IgnoredAny>(&body).expect("what says it is JSON is");
-        }
+        answer(response).await.check_json();
     });
 });
 
@@ -75,20 +63,6 @@ const HEADERS: [&str; 8] = [
     "x-weave-total-bytes",
     "x-other",
 ];
-
-fn request(bytes: &[u8]) -> Option<Request<Body>> {
-    let (&[place, header], rest) = bytes.split_first_chunk()?;
-    let (method, path) = PLACES[usize::from(place) % PLACES.len()];
-    let mut lines = rest.splitn(3, |&byte| byte == b'\n');
-    let more = std::str::from_utf8(lines.next()?).ok()?;
-    let value = HeaderValue::from_bytes(lines.next().unwrap_or_default()).ok()?;
-    let body = lines.next().unwrap_or_default().to_vec();
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("{path}{more}"))
-        .header(HEADERS[usize::from(header) % HEADERS.len()], value);
-    request.body(Body::from(body)).ok()
-}
 
 fn token(secrets: &TokenSecrets) -> Token {
     let claims = Claims {
