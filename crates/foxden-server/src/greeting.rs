@@ -31,6 +31,12 @@ pub async fn show(
     {
         show_preferences(url);
     }
+    if config.welcomes_old_clients() {
+        let server = paint(format!("{}/", url.base()), Look::Accent);
+        say::line(format_args!(
+            "\n  In Pale Moon and Basilisk choose Tools, Set Up Sync, and this custom server:\n    {server}"
+        ));
+    }
     if let Some(link) = first {
         let link = paint(link, Look::Accent);
         say::line(format_args!(
