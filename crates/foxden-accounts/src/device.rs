@@ -1,8 +1,6 @@
-//! Devices, and the commands they send each other.
+//! Devices, and what else is signed in.
 
 use std::collections::BTreeMap;
-
-use foxden_sql::Fetch;
 
 use crate::register::device::DeviceRow;
 use crate::register::session::SessionRow;
@@ -10,14 +8,6 @@ use crate::register::{device, oauth as grants, session};
 use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
 
 const KINDS: [&str; 5] = ["desktop", "mobile", "tablet", "vr", "tv"];
-/// The greatest payload of a command, in bytes.
-const PAYLOAD: usize = 16 * 1024;
-/// Commands kept for a device, given at once, and how long, in seconds.
-const KEPT: i64 = 1000;
-const PAGE: u32 = 100;
-const TTL: u64 = 30 * 24 * 3600;
-const TTL_MAX: u64 = 10_000_000;
-
 /// Whoever may speak for a device: a session, or a refresh token with the sync scope.
 #[derive(Clone, Copy)]
 pub enum DeviceOwner<'a> {
@@ -107,43 +97,6 @@ pub struct Detach {
     pub refresh_token: Option<String>,
     /// A device.
     pub device: Option<DeviceId>,
-}
-
-/// A command from one device to another.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// The device it is for.
-    pub target: DeviceId,
-    /// The command's name.
-    pub command: String,
-    /// Its content: the text of a JSON object, opaque.
-    pub payload: String,
-    /// Seconds it is worth keeping.
-    pub ttl: Option<u64>,
-}
-
-/// A command that waits for its device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueuedCommand {
-    /// Its number; rises by one with each command to the device.
-    pub index: u64,
-    /// The command's name.
-    pub command: String,
-    /// The text of a JSON object.
-    pub payload: String,
-    /// The device it comes from, if that still has a record.
-    pub sender: Option<DeviceId>,
-}
-
-/// A page of waiting commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandPage {
-    /// The highest index given; without any the one asked for.
-    pub index: u64,
-    /// Whether nothing follows.
-    pub is_last: bool,
-    /// In order.
-    pub messages: Vec<QueuedCommand>,
 }
 
 impl Accounts {
@@ -252,53 +205,6 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Queues a command for another device of the account.
-    pub async fn invoke(&self, owner: DeviceOwner<'_>, invocation: Invocation) -> Result<(), AccountError> {
-        if invocation.payload.len() > PAYLOAD {
-            return Err(AccountError::Invalid { what: "payload" });
-        }
-        let tx = self.0.database.begin().await?;
-        let known = device::of(&tx, owner.account()).await?;
-        let target = known
-            .iter()
-            .find(|row| row.id == invocation.target)
-            .ok_or(AccountError::UnknownDevice)?;
-        let takes = target.clone().open(owner)?.commands;
-        if !takes.contains_key(&invocation.command) {
-            return Err(AccountError::NoSuchCommand);
-        }
-        let ttl = i64::try_from(invocation.ttl.unwrap_or(TTL).min(TTL_MAX)).unwrap_or(0);
-        let queued = QueuedCommand {
-            index: 0,
-            command: invocation.command,
-            payload: invocation.payload,
-            sender: known.iter().find(|row| owner.owns(row)).map(|row| row.id),
-        };
-        device::enqueue(&tx, invocation.target, &queued, self.millis() + ttl * 1000, KEPT).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// The caller's waiting commands from `index` on; at most `limit`, at most 100.
-    pub async fn commands(
-        &self,
-        owner: DeviceOwner<'_>,
-        index: u64,
-        limit: Option<u64>,
-    ) -> Result<CommandPage, AccountError> {
-        let database = &self.0.database;
-        let own = own_device(database, owner).await?;
-        let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
-        let from = i64::try_from(index).unwrap_or(i64::MAX);
-        let mut messages = device::commands(database, own, from, self.millis(), limit + 1).await?;
-        let is_last = messages.len() <= limit as usize;
-        messages.truncate(limit as usize);
-        Ok(CommandPage {
-            index: messages.last().map_or(index, |message| message.index),
-            is_last,
-            messages,
-        })
-    }
-
     /// Ends the session or refresh token behind a device, and the device with it.
     async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), AccountError> {
         let tx = self.0.database.begin().await?;
@@ -319,14 +225,14 @@ impl Accounts {
 }
 
 impl DeviceOwner<'_> {
-    const fn account(&self) -> AccountId {
+    pub(crate) const fn account(&self) -> AccountId {
         match self {
             Self::Session(session) => session.account,
             Self::Refresh(refresh) => refresh.account,
         }
     }
 
-    fn owns(&self, row: &DeviceRow) -> bool {
+    pub(crate) fn owns(&self, row: &DeviceRow) -> bool {
         match self {
             Self::Session(session) => row.session_id.as_ref() == Some(&session.public_id),
             Self::Refresh(refresh) => row.refresh_id.as_ref() == Some(&refresh.public_id),
@@ -422,7 +328,7 @@ impl DevicePatch {
 }
 
 impl DeviceRow {
-    fn open(self, caller: DeviceOwner<'_>) -> Result<Device, AccountError> {
+    pub(crate) fn open(self, caller: DeviceOwner<'_>) -> Result<Device, AccountError> {
         let commands = serde_json::from_str(&self.commands);
         Ok(Device {
             is_current: caller.owns(&self),
@@ -473,12 +379,6 @@ impl AttachedClient {
             user_agent: String::new(),
         }
     }
-}
-
-async fn own_device(from: &impl Fetch, owner: DeviceOwner<'_>) -> Result<DeviceId, AccountError> {
-    let known = device::of(from, owner.account()).await?;
-    let own = known.iter().find(|row| owner.owns(row));
-    own.map(|row| row.id).ok_or(AccountError::UnknownDevice)
 }
 
 /// 1 to 255 characters, none of which a list of devices could not show.

@@ -4,7 +4,7 @@
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
 //! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
 //! - [`password`]: changing and resetting
-//! - [`device`]: devices and their commands
+//! - [`device`]: devices; [`command`]: what they send each other
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`plain`]: doors that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
@@ -22,6 +22,7 @@ mod address;
 pub mod attempt;
 pub mod chore;
 pub mod code;
+pub mod command;
 pub mod device;
 pub mod directory;
 pub mod error;
@@ -54,9 +55,8 @@ pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
 pub use attempt::Attempt;
 pub use chore::ClosedStore;
-pub use device::{
-    AttachedClient, CommandPage, Detach, Device, DeviceOwner, DevicePatch, Invocation, QueuedCommand,
-};
+pub use command::{CommandPage, Invocation, QueuedCommand};
+pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
 pub use directory::{Abilities, Directory, SqlDirectory};
 pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
