@@ -7,7 +7,10 @@ use crate::register::session::SessionRow;
 use crate::register::{device, oauth as grants, session};
 use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
 
-const KINDS: [&str; 5] = ["desktop", "mobile", "tablet", "vr", "tv"];
+/// The type of a device whose client names none: that of a session, and that of a refresh token.
+const DESKTOP: &str = "desktop";
+const MOBILE: &str = "mobile";
+
 /// Whoever may speak for a device: a session, or a refresh token with the sync scope.
 #[derive(Clone, Copy)]
 pub enum DeviceOwner<'a> {
@@ -24,7 +27,7 @@ pub struct DevicePatch {
     pub id: Option<DeviceId>,
     /// What its owner calls it.
     pub name: Option<String>,
-    /// `desktop`, `mobile`, `tablet`, `vr` or `tv`.
+    /// The client's own word for its type, such as `desktop`, `mobile`, `tablet` or `cli`.
     pub kind: Option<String>,
     /// The commands it takes.
     pub commands: Option<BTreeMap<String, String>>,
@@ -43,7 +46,7 @@ pub struct Device {
     pub id: DeviceId,
     /// What its owner calls it.
     pub name: String,
-    /// `desktop`, `mobile`, `tablet`, `vr` or `tv`.
+    /// The client's own word for its type.
     pub kind: String,
     /// The commands it takes.
     pub commands: BTreeMap<String, String>,
@@ -259,8 +262,8 @@ impl DeviceOwner<'_> {
 
     fn new_device(&self, id: DeviceId, now: i64) -> DeviceRow {
         let (session_id, refresh_id, kind) = match self {
-            Self::Session(session) => (Some(session.public_id.clone()), None, KINDS[0]),
-            Self::Refresh(refresh) => (None, Some(refresh.public_id.clone()), KINDS[1]),
+            Self::Session(session) => (Some(session.public_id.clone()), None, DESKTOP),
+            Self::Refresh(refresh) => (None, Some(refresh.public_id.clone()), MOBILE),
         };
         DeviceRow {
             id,
@@ -285,10 +288,7 @@ impl DevicePatch {
             |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.len() <= most);
         let rules = [
             ("name", self.name.as_deref().is_none_or(is_device_name)),
-            (
-                "type",
-                self.kind.as_deref().is_none_or(|kind| KINDS.contains(&kind)),
-            ),
+            ("type", self.kind.as_deref().is_none_or(is_device_kind)),
             (
                 "availableCommands",
                 self.commands.as_ref().is_none_or(are_commands),
@@ -388,6 +388,11 @@ fn is_device_name(name: &str) -> bool {
             | '\u{fff9}'..='\u{fffc}' | '\u{fffe}'..='\u{ffff}')
     };
     (1..=255).contains(&name.chars().count()) && !name.contains(is_odd)
+}
+
+/// 1 to 16 characters, whatever they say: clients have words of their own.
+fn is_device_kind(kind: &str) -> bool {
+    (1..=16).contains(&kind.chars().count()) && !kind.contains(char::is_control)
 }
 
 fn are_commands(commands: &BTreeMap<String, String>) -> bool {

@@ -18,6 +18,13 @@ fn named(name: &str) -> DevicePatch {
     }
 }
 
+fn of_kind(kind: &str) -> DevicePatch {
+    DevicePatch {
+        kind: Some(kind.to_owned()),
+        ..named("x")
+    }
+}
+
 impl Lab {
     async fn device(&self, session: &Session, patch: DevicePatch) -> Result<Device, AccountError> {
         self.accounts
@@ -106,6 +113,30 @@ async fn ids_of_nobody_and_of_others_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_type_is_the_clients_own_word() {
+    let lab = Lab::new().await;
+    let (session, _) = lab.pair().await;
+    let kinds = [
+        "desktop",
+        "mobile",
+        "tablet",
+        "vr",
+        "tv",
+        "cli",
+        "CLI",
+        "Küchenradio",
+        "a b",
+        "📱",
+    ];
+    for kind in kinds.into_iter().chain(["sixteen letters!"]) {
+        let device = lab.device(&session, of_kind(kind)).await.unwrap();
+        assert_eq!(device.kind, kind);
+        let clients = lab.accounts.attached_clients(&session).await.unwrap();
+        assert!(clients.iter().any(|client| client.kind.as_deref() == Some(kind)));
+    }
+}
+
+#[tokio::test]
 async fn names_kinds_and_commands_are_checked() {
     let lab = Lab::new().await;
     let (session, _) = lab.pair().await;
@@ -115,14 +146,12 @@ async fn names_kinds_and_commands_are_checked() {
             Err(AccountError::Invalid { what: "name" })
         ));
     }
-    let kind = DevicePatch {
-        kind: Some("toaster".to_owned()),
-        ..named("x")
-    };
-    assert!(matches!(
-        lab.device(&session, kind).await,
-        Err(AccountError::Invalid { what: "type" })
-    ));
+    for kind in ["", "a\nb", "\0", "seventeen letters"] {
+        assert!(matches!(
+            lab.device(&session, of_kind(kind)).await,
+            Err(AccountError::Invalid { what: "type" })
+        ));
+    }
     for (name, value) in [("bad name", "x".to_owned()), ("good", "x".repeat(2049))] {
         let commands = Some(BTreeMap::from([(name.to_owned(), value)]));
         let refused = lab
