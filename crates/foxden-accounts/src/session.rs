@@ -100,9 +100,9 @@ impl Accounts {
                 address: login.address,
             });
         }
-        let auth_at = self.0.clock.seconds();
         let tx = self.0.database.begin().await?;
         let row = unchanged(&tx, &proven).await?;
+        let auth_at = self.proven_at(&row);
         if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
             return Err(AccountError::UnknownToken);
         }
@@ -272,7 +272,7 @@ impl Accounts {
         wants_keys: bool,
         visitor: &Visitor,
     ) -> Result<SignedIn, AccountError> {
-        let auth_at = self.0.clock.seconds();
+        let auth_at = self.proven_at(row);
         let verified = row.address_verified;
         let session_token = self
             .insert_session(tx, row.uid, auth_at, verified, visitor)
@@ -290,6 +290,12 @@ impl Accounts {
             address_verified: verified,
             session_verified: verified,
         })
+    }
+
+    /// When a password that was proven just now was proven, in seconds: never before the key changed. The clock may have
+    /// been ahead when the key changed, and a session that is older than the key gets none.
+    fn proven_at(&self, row: &AccountRow) -> i64 {
+        self.0.clock.seconds().max(row.keys_changed_at / 1000)
     }
 
     pub(crate) async fn insert_session(
