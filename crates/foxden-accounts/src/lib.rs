@@ -35,6 +35,7 @@ pub mod nodes;
 mod nonce;
 pub mod oauth;
 pub mod operator;
+pub mod otp;
 pub mod outbox;
 pub mod password;
 pub mod plain;
@@ -67,6 +68,7 @@ pub use oauth::{
     RefreshAccess, ScopedKey, TokenRequest,
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, WaitingCode};
+pub use otp::OtpVerified;
 pub use outbox::{Fate, Letter, Posted};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};

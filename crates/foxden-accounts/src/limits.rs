@@ -33,6 +33,8 @@ pub(crate) enum Counted {
     Reset(u64),
     /// Resets begun from a network, whatever the address: else anybody could push out all other counters.
     ResetFrom(Network),
+    /// Wrong digits that were to open a reset, by address.
+    Otp(u64),
     /// Changes of an account's address.
     AddressChange(u64),
     /// Codes, links and invitations that were wrong.
@@ -85,6 +87,7 @@ impl Counted {
             Self::Creation(_) => (5, HOUR),
             Self::Status(_) | Self::Guess(_) | Self::ResetFrom(_) => (30, QUARTER),
             Self::Code(_) => (5, QUARTER),
+            Self::Otp(_) => (50, DAY),
             Self::Reset(_) | Self::AddressChange(_) => (5, DAY),
         }
     }

@@ -75,6 +75,8 @@ pub enum CodePurpose {
     ConfirmAddress,
     /// Resets the password: 32 hex digits.
     ResetPassword,
+    /// Resets it by a program that asks for eight digits.
+    ResetOtp,
     /// Resets it by the User API or a page without script: four groups of four.
     ResetPlain,
 }
@@ -184,6 +186,7 @@ impl Accounts {
             let purpose = match row.kind {
                 CodeKind::Address => CodePurpose::ConfirmAddress,
                 CodeKind::Reset => CodePurpose::ResetPassword,
+                CodeKind::ResetOtp => CodePurpose::ResetOtp,
                 CodeKind::PlainReset => CodePurpose::ResetPlain,
                 CodeKind::Link => return None,
             };

@@ -44,6 +44,11 @@ pub enum Letter {
         /// The reset that waits for the code, for a link: 64 hex digits.
         token: String,
     },
+    /// Reset the password in a program that asks for digits.
+    ResetOtp {
+        /// Eight digits.
+        code: String,
+    },
     /// Reset the password on a page for old browsers.
     PlainReset {
         /// The name that was asked for.
@@ -114,6 +119,7 @@ impl Letter {
         match self {
             Self::ConfirmAddress { .. } => CONFIRM_ADDRESS,
             Self::ResetCode { .. } => RESET_CODE,
+            Self::ResetOtp { .. } => RESET_OTP,
             Self::PlainReset { .. } => PLAIN_RESET,
             Self::Invitation { .. } => "invitation",
             Self::PasswordChanged { .. } => "password_changed",
@@ -128,6 +134,7 @@ impl Letter {
             Self::PasswordChanged { .. } | Self::PasswordReset { .. } | Self::AddressChanged { .. } => true,
             Self::ConfirmAddress { .. }
             | Self::ResetCode { .. }
+            | Self::ResetOtp { .. }
             | Self::PlainReset { .. }
             | Self::Invitation { .. } => false,
         }
@@ -136,7 +143,10 @@ impl Letter {
     /// The longest pause between two tries.
     const fn longest_pause(&self) -> i64 {
         match self {
-            Self::ConfirmAddress { .. } | Self::ResetCode { .. } | Self::PlainReset { .. } => LONGEST_WAIT,
+            Self::ConfirmAddress { .. }
+            | Self::ResetCode { .. }
+            | Self::ResetOtp { .. }
+            | Self::PlainReset { .. } => LONGEST_WAIT,
             Self::Invitation { .. }
             | Self::PasswordChanged { .. }
             | Self::PasswordReset { .. }
@@ -148,6 +158,7 @@ impl Letter {
 /// Letters that die when their code was used.
 pub(crate) const CONFIRM_ADDRESS: &str = "confirm_address";
 pub(crate) const RESET_CODE: &str = "reset_code";
+pub(crate) const RESET_OTP: &str = "reset_otp";
 pub(crate) const PLAIN_RESET: &str = "plain_reset";
 
 // A letter carries codes, and what is printed may end in a log.

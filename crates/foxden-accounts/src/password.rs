@@ -22,7 +22,7 @@ use crate::{
 /// How long whoever proved the old password, or a code, has for the new one.
 const STEP_MILLIS: i64 = 15 * 60_000;
 /// How long a reset waits for its code.
-const RESET_MILLIS: i64 = 3_600_000;
+pub(crate) const RESET_MILLIS: i64 = 3_600_000;
 /// How often a code may be tried within one reset.
 const RESET_TRIES: u64 = 3;
 
@@ -195,6 +195,7 @@ impl Accounts {
         // Beyond that a code that waits is mailed no more, and does all the same: else strangers could keep somebody from it.
         let again = self.0.limits.spend(Counted::Reset(address.counted()), now);
         let tx = self.0.database.begin().await?;
+        same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, again.map_or(Mailed::Once, |()| Mailed::Again))
             .await?;
         let password_forgot_token = self
@@ -226,6 +227,7 @@ impl Accounts {
             .limits
             .spend(Counted::Code(address.counted()), self.millis())?;
         let tx = self.0.database.begin().await?;
+        same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, Mailed::Again).await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
@@ -257,10 +259,16 @@ impl Accounts {
         let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
         let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
-        let is_right = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()));
+        let own = row.data.as_ref();
+        let is_right = match own {
+            Some(own) => same(own, code.trim().as_bytes()),
+            None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes())),
+        };
         if !is_right {
             token::spend_try(&tx, &row.id_hash).await?;
-            codes::spend_try(&tx, row.uid, CodeKind::Reset).await?;
+            if own.is_none() {
+                codes::spend_try(&tx, row.uid, CodeKind::Reset).await?;
+            }
             tx.commit().await?;
             let wrong = Event::by(visitor, What::CodeRefused).of(ticket.account);
             self.tell(&wrong.because("wrong reset code"));
@@ -339,13 +347,25 @@ impl Accounts {
         kind: Kind,
         life: i64,
     ) -> Result<SecretToken, AccountError> {
+        self.new_step_with(tx, uid, kind, life, None).await
+    }
+
+    /// The same, with something that it keeps.
+    pub(crate) async fn new_step_with(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        kind: Kind,
+        life: i64,
+        data: Option<Vec<u8>>,
+    ) -> Result<SecretToken, AccountError> {
         let (token, secrets) = self.new_secrets(kind);
         let row = TokenRow {
             id_hash: secret::hash(&secrets.id.0),
             kind,
             auth_key: secrets.auth_key,
             uid,
-            data: None,
+            data,
             tries: RESET_TRIES,
             expires: self.millis() + life,
         };
@@ -445,5 +465,15 @@ impl Accounts {
             Then::Nothing => Ok(None),
             Then::SignIn { wants_keys } => self.sign_in(tx, row, proof, wants_keys, visitor).await.map(Some),
         }
+    }
+}
+
+/// Refuses where the account has got another address since it was looked up: a code would go to the one before.
+pub(crate) async fn same_address(tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+    let found = account::by_id(tx, row.uid).await?;
+    if found.is_some_and(|found| found.address == row.address) {
+        Ok(())
+    } else {
+        Err(AccountError::Busy)
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum CodeKind {
     Link,
     /// 32 hex digits that reset the password.
     Reset,
+    /// Eight digits that open such a reset.
+    ResetOtp,
     /// Four groups of four that reset it where the plain password is sent.
     PlainReset,
 }
@@ -43,11 +45,20 @@ impl CodeRow {
 }
 
 impl CodeKind {
+    const ALL: [Self; 5] = [
+        Self::Address,
+        Self::Link,
+        Self::Reset,
+        Self::ResetOtp,
+        Self::PlainReset,
+    ];
+
     /// The letters that carry such a code.
     const fn letter(self) -> &'static str {
         match self {
             Self::Address | Self::Link => outbox::CONFIRM_ADDRESS,
             Self::Reset => outbox::RESET_CODE,
+            Self::ResetOtp => outbox::RESET_OTP,
             Self::PlainReset => outbox::PLAIN_RESET,
         }
     }
@@ -57,14 +68,13 @@ impl CodeKind {
             Self::Address => "address",
             Self::Link => "link",
             Self::Reset => "reset",
+            Self::ResetOtp => "reset-otp",
             Self::PlainReset => "plain-reset",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Address, Self::Link, Self::Reset, Self::PlainReset]
-            .into_iter()
-            .find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
 
@@ -125,12 +135,7 @@ pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<()
 
 /// Deletes every code and link of the account, and the letters that were to bring them.
 pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
-    for kind in [
-        CodeKind::Address,
-        CodeKind::Link,
-        CodeKind::Reset,
-        CodeKind::PlainReset,
-    ] {
+    for kind in CodeKind::ALL {
         delete(tx, uid, kind).await?;
     }
     tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])

@@ -119,6 +119,7 @@ pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> 
     tx.execute("DELETE FROM password_link WHERE uid = ?", values![uid])
         .await?;
     code::delete(tx, uid, CodeKind::Reset).await?;
+    code::delete(tx, uid, CodeKind::ResetOtp).await?;
     code::delete(tx, uid, CodeKind::PlainReset).await
 }
 

@@ -12,6 +12,7 @@ mod memo;
 mod nodes;
 mod oauth;
 mod operator;
+mod otp;
 mod outbox;
 mod password;
 mod plain;

@@ -130,6 +130,8 @@ fn password_routes() -> Router<FxaState> {
         .route("/v1/password/forgot/resend_code", post(password::forgot_again))
         .route("/v1/password/forgot/status", get(password::forgot_status))
         .route("/v1/password/forgot/verify_code", post(password::verify_code))
+        .route("/v1/password/forgot/send_otp", post(password::send_otp))
+        .route("/v1/password/forgot/verify_otp", post(password::verify_otp))
         .route("/v1/password/link", post(password::open_link))
         .route("/v1/account/reset", post(password::reset))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::FxaState;
 use super::account::SignedInAnswer;
-use super::answer::Json;
+use super::answer::{Done, Json};
 use super::ask::Ask;
 use super::caller::{AccountReset, Anyone, Holder, PasswordChange, PasswordForgot};
 use super::members::Members;
@@ -16,6 +16,8 @@ use super::refusal::Refusal;
 const LINK: usize = 128;
 /// Bytes of a reset code.
 const CODE: usize = 16;
+/// The longest code that is looked at where eight digits are meant.
+const OTP: usize = 64;
 
 impl Members {
     fn new_password(&self, then: Then) -> Result<NewPassword, Refusal> {
@@ -111,6 +113,30 @@ pub(super) async fn verify_code(
         .verify_reset_code(&ask.by.ticket, &code, &ask.visitor)
         .await?;
     Ok(Json(json!({ "accountResetToken": token.to_hex() })))
+}
+
+/// `POST /v1/password/forgot/send_otp`
+pub(super) async fn send_otp(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Done, Refusal> {
+    fxa.accounts.send_otp(ask.body.address()?, &ask.visitor).await?;
+    Ok(Done {})
+}
+
+/// `POST /v1/password/forgot/verify_otp`
+pub(super) async fn verify_otp(
+    State(fxa): State<FxaState>,
+    ask: Ask<Anyone>,
+) -> Result<Json<Value>, Refusal> {
+    let (address, code) = (ask.body.address()?, ask.body.text_within("code", OTP)?);
+    let verified = fxa
+        .accounts
+        .verify_otp(address, code.trim(), &ask.visitor)
+        .await?;
+    Ok(Json(json!({
+        "code": verified.code,
+        "token": verified.password_forgot_token.to_hex(),
+        "uid": verified.account.to_string(),
+        "emailToHashWith": verified.address,
+    })))
 }
 
 /// `POST /v1/account/reset`

@@ -297,6 +297,7 @@ impl From<foxden_accounts::WaitingCode> for WaitingCode {
         let purpose = match waiting.purpose {
             CodePurpose::ConfirmAddress => "confirms the address",
             CodePurpose::ResetPassword => "resets the password",
+            CodePurpose::ResetOtp => "resets the password in a program that asks for it",
             CodePurpose::ResetPlain => "resets the password in an old client or on its page",
         };
         Self {

@@ -107,7 +107,9 @@ fn plain(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
     let mut paragraphs = Vec::new();
     let key = match &words.key {
         Key::Digits { code, link } => {
-            paragraphs.push(format!("Or confirm it on this page:\n{link}"));
+            if let Some(link) = link {
+                paragraphs.push(format!("Or confirm it on this page:\n{link}"));
+            }
             code.as_str()
         }
         Key::Link { link, code, .. } => {

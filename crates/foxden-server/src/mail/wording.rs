@@ -28,12 +28,12 @@ pub struct Wording {
 /// What a letter brings.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
-    /// A few digits to type, and an address that does the same.
+    /// A few digits to type, and perhaps an address that does the same.
     Digits {
         /// The digits.
         code: String,
         /// The address.
-        link: String,
+        link: Option<String>,
     },
     /// An address to open.
     Link {
@@ -59,6 +59,10 @@ pub struct Sender<'a> {
 const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and nobody can use this \
                        letter without reading your mail.";
 
+/// What becomes of the data.
+const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
+                    bookmarks and passwords upload them again.";
+
 impl Wording {
     /// The words of a letter that was taken out of the outbox.
     pub fn of(posted: &Posted, from: &Sender<'_>) -> Self {
@@ -66,6 +70,7 @@ impl Wording {
         match &posted.letter {
             Letter::ConfirmAddress { code, link_code } => confirm(posted, code, link_code, from),
             Letter::ResetCode { code, token } => reset(posted, code, token, from),
+            Letter::ResetOtp { code } => reset_otp(posted, code, from.host),
             Letter::PlainReset { name, code } => plain_reset(posted, name, code, from),
             Letter::Invitation { code } => invitation(posted, code, from),
             Letter::PasswordChanged { from: network } => Self::notice(
@@ -154,7 +159,7 @@ fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> W
         ),
         key: Key::Digits {
             code: code.to_owned(),
-            link: format!("{origin}/confirm_address#{account}.{link_code}"),
+            link: Some(format!("{origin}/confirm_address#{account}.{link_code}")),
         },
         more: Vec::new(),
         otherwise:
@@ -177,10 +182,24 @@ fn reset(posted: &Posted, code: &str, token: &str, from: &Sender<'_>) -> Wording
             label: "Choose a new password",
             code: Some(code.to_owned()),
         },
+        more: vec![LOST.to_owned()],
+        otherwise: UNASKED.to_owned(),
+        why: "because somebody asked for it there",
+    }
+}
+
+fn reset_otp(posted: &Posted, code: &str, host: &str) -> Wording {
+    Wording {
+        subject: format!("Your code for a new password at {host}"),
+        heading: "Choose a new password",
+        lead: format!("Type this code before {}:", Minute(posted.expires)),
+        key: Key::Digits {
+            code: code.to_owned(),
+            link: None,
+        },
         more: vec![
-            "What is stored on the server cannot be opened with the new password. Browsers that still have your \
-             bookmarks and passwords upload them again."
-                .to_owned(),
+            "Type it into the program that asked for it. It works once.".to_owned(),
+            LOST.to_owned(),
         ],
         otherwise: UNASKED.to_owned(),
         why: "because somebody asked for it there",

@@ -52,6 +52,9 @@ fn letters() -> Vec<Letter> {
             address: "bea@example.org".to_owned(),
             from: from(),
         },
+        Letter::ResetOtp {
+            code: "04829117".to_owned(),
+        },
     ]
 }
 
@@ -151,6 +154,7 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
         third(&letters[3]),
         "https://sync.example.org/invite#AbCdEfGhIjKlMnOpQrStUv"
     );
+    assert_eq!(third(&letters[7]), "04829117");
     let page = format!(
         "https://sync.example.org/confirm_address#{}.0123456789abcdef0123456789abcdef",
         "ab".repeat(16)
@@ -160,6 +164,14 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
         &names.heads("ann@example.org"),
     );
     assert!(text.unwrap().lines().any(|line| line == page));
+    let text = html(
+        &words("ann@example.org", letters[7].clone()),
+        &names.heads("ann@example.org"),
+    );
+    assert!(
+        !text.unwrap().contains("<a class"),
+        "digits without a page link to none"
+    );
 }
 
 #[test]

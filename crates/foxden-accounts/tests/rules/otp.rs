@@ -1,0 +1,223 @@
+//! Eight digits that open a reset.
+
+use foxden_accounts::{
+    AccountError, CodePurpose, Kind, Letter, NewPassword, Options, OtpVerified, SecretToken, SignUp, Then,
+    Visitor,
+};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
+
+const NEW: &str = "another horse";
+
+impl Lab {
+    async fn digits(&self, address: &str) -> Option<String> {
+        let waiting = self.accounts.waiting_codes(address).await.unwrap();
+        let found = waiting
+            .into_iter()
+            .find(|code| code.purpose == CodePurpose::ResetOtp);
+        found.map(|code| code.code)
+    }
+
+    async fn send_otp(&self, address: &str) -> String {
+        self.accounts.send_otp(address, &at_home()).await.unwrap();
+        self.digits(ANN).await.expect("digits wait")
+    }
+
+    async fn code_for(&self, token: &SecretToken, code: &str) -> Result<SecretToken, AccountError> {
+        let ticket = self.ticket(Kind::PasswordForgot, token).await?;
+        self.accounts.verify_reset_code(&ticket, code, &at_home()).await
+    }
+
+    async fn try_digits(&self, digits: &str, by: &Visitor) -> Result<OtpVerified, AccountError> {
+        self.accounts.verify_otp(ANN, digits, by).await
+    }
+}
+
+fn wrong(digits: &str) -> &'static str {
+    if digits == "00000000" {
+        "00000001"
+    } else {
+        "00000000"
+    }
+}
+
+fn new_password() -> NewPassword {
+    NewPassword {
+        auth_pw: proof(ANN, NEW),
+        wrap_kb: None,
+        then: Then::Nothing,
+    }
+}
+
+async fn with_mail() -> Lab {
+    Lab::with(Options {
+        sign_up: Some(SignUp::Open),
+        sends_mail: true,
+        ..cheap()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn digits_open_a_reset_that_ends_with_a_new_password() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    assert!(digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+
+    let verified = lab.try_digits(&digits, &at_home()).await.unwrap();
+    assert_eq!(
+        (verified.account, verified.address.as_str()),
+        (created.account, ANN)
+    );
+    let reset = lab
+        .code_for(&verified.password_forgot_token, &verified.code)
+        .await;
+    let ticket = lab.ticket(Kind::AccountReset, &reset.unwrap()).await.unwrap();
+    lab.accounts
+        .reset_password(&ticket, new_password(), &at_home())
+        .await
+        .unwrap();
+
+    lab.login(ANN, NEW).await.unwrap();
+}
+
+#[tokio::test]
+async fn digits_serve_once_and_asking_again_keeps_them() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    assert_eq!(lab.send_otp(ANN).await, digits);
+    lab.try_digits(&digits, &at_home()).await.unwrap();
+    let again = lab.try_digits(&digits, &at_home()).await;
+    assert!(matches!(again, Err(AccountError::WrongCode)));
+    let fresh = lab.send_otp(ANN).await;
+    assert_ne!(fresh, digits);
+}
+
+#[tokio::test]
+async fn digits_end_with_their_hour_and_with_another_password() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    lab.clock.advance_millis(3_600_000);
+    let late = lab.try_digits(&digits, &at_home()).await;
+    assert!(matches!(late, Err(AccountError::WrongCode)));
+
+    lab.send_otp(ANN).await;
+    crate::password::reset(&lab, ANN, proof(ANN, NEW)).await;
+    assert_eq!(lab.digits(ANN).await, None);
+}
+
+#[tokio::test]
+async fn five_wrong_tries_end_the_digits() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    for _ in 0..5 {
+        let refused = lab.try_digits(wrong(&digits), &at_home()).await;
+        assert!(matches!(refused, Err(AccountError::WrongCode)));
+    }
+    let late = lab.try_digits(&digits, &at_home()).await;
+    assert!(matches!(late, Err(AccountError::WrongCode)));
+    let fresh = lab.send_otp(ANN).await;
+    lab.try_digits(&fresh, &at_home()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_guesses_digits_is_stopped_and_so_are_many_networks_together() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let guesser = stranger("192.0.2.1");
+    for _ in 0..30 {
+        let refused = lab.try_digits("00000000", &guesser).await;
+        assert!(matches!(refused, Err(AccountError::WrongCode)));
+    }
+    let refused = lab.try_digits("00000000", &guesser).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+
+    for network in 0..20 {
+        let other = stranger(&format!("198.51.{network}.1"));
+        let refused = lab.try_digits("00000000", &other).await;
+        assert!(matches!(refused, Err(AccountError::WrongCode)));
+    }
+    let digits = lab.send_otp(ANN).await;
+    let refused = lab.try_digits(&digits, &at_home()).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    lab.clock.advance_millis(24 * 3_600_000);
+    let digits = lab.send_otp(ANN).await;
+    lab.try_digits(&digits, &at_home()).await.unwrap();
+}
+
+/// A reset that digits opened has a code of its own: wrong codes for other resets end neither.
+#[tokio::test]
+async fn other_resets_do_not_end_the_one_that_digits_opened() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    let verified = lab.try_digits(&digits, &at_home()).await.unwrap();
+    let zeros = "0".repeat(32);
+    for _ in 0..2 {
+        let started = lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        let token = &started.password_forgot_token;
+        let foreign = lab.code_for(token, &verified.code).await;
+        assert!(foreign.is_err(), "it is good for its own reset alone");
+        for _ in 0..2 {
+            assert!(lab.code_for(token, &zeros).await.is_err());
+        }
+    }
+    let token = &verified.password_forgot_token;
+    let refused = lab.code_for(token, &zeros).await;
+    assert!(matches!(refused, Err(AccountError::WrongCode)));
+    lab.code_for(token, &verified.code).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_and_who_never_confirmed_are_equally_unknown() {
+    let lab = with_mail().await;
+    let visitor = stranger("192.0.2.1");
+    lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
+    for address in [ANN, BEA] {
+        let refused = lab.accounts.send_otp(address, &visitor).await;
+        assert!(matches!(refused, Err(AccountError::UnknownAccount { address: said }) if said == address));
+        let refused = lab.accounts.verify_otp(address, "12345678", &visitor).await;
+        assert!(matches!(refused, Err(AccountError::WrongCode)));
+    }
+}
+
+#[tokio::test]
+async fn any_spelling_and_any_address_of_before_lead_to_the_one_in_use() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    lab.accounts
+        .change_address(ANN, PASSWORD, BEA, &at_home())
+        .await
+        .unwrap();
+    let digits = lab.send_otp(" Ann@Example.ORG ").await;
+    let home = at_home();
+    let verified = lab.accounts.verify_otp("BEA@example.org", &digits, &home).await;
+    assert_eq!(verified.unwrap().address, BEA);
+}
+
+#[tokio::test]
+async fn digits_are_mailed_each_time_but_five_and_the_letter_dies_with_them() {
+    let lab = with_mail().await;
+    lab.create(ANN).await;
+    let mut mailed = Vec::new();
+    for _ in 0..7 {
+        lab.accounts.send_otp(ANN, &at_home()).await.unwrap();
+        while let Some(posted) = lab.accounts.take_letter().await.unwrap() {
+            lab.accounts.letter_sent(posted.id).await.unwrap();
+            assert_eq!(posted.address, ANN);
+            mailed.push(posted.letter);
+        }
+    }
+    let code = lab.digits(ANN).await.unwrap();
+    assert_eq!(mailed, vec![Letter::ResetOtp { code }; 5]);
+
+    lab.clock.advance_millis(24 * 3_600_000);
+    let digits = lab.send_otp(ANN).await;
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
+    lab.try_digits(&digits, &at_home()).await.unwrap();
+    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+}
