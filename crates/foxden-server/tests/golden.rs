@@ -34,7 +34,8 @@
 //!   now, else 3600), `secret=text`, `ts=-7200` (the client's clock is off), `node=url`, `host=name`,
 //!   `path=/prefix` (signed before the path), `hash` or `hash=bad`, `mac=bad`, `id=bad`, `key=bad`.
 //! - `account {token}` signs what follows with an account's session token of 64 hex digits; `account keyFetchToken
-//!   {token}` with another kind of token. Further words: `ts=-300`, `mac=bad`, `hash=bad`, `hash=none`, `nonce=text`.
+//!   {token}` with another kind of token. Further words: `ts=-300`, `mac=bad`, `hash=bad`, `hash=none`, `nonce=text`,
+//!   `host=name`.
 //! - `keep name authpw ann@example.org a password` keeps what a client makes of a password; `keep name id
 //!   sessionToken {token}` a token's id; `keep name challenge {verifier}` the challenge of a verifier; `keep name
 //!   invitation` the code of a new invitation; `keep name code ann@example.org` the code that waits for somebody;

@@ -255,7 +255,16 @@ fn check_signature(
         port: url.port(),
     };
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    if !header.is_signed_with(&key, &request) {
+    let holds = |host: &str, port| {
+        let request = Signed {
+            host,
+            port,
+            ..request
+        };
+        header.is_signed_with(&key, &request)
+    };
+    let parts = &incoming.parts;
+    if !fxa.site.is_signed_for(&parts.uri, &parts.headers, holds) {
         return Err(Refusal::BadSignature(
             "signed with another key, or for another host, port or path",
         ));

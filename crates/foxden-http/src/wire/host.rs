@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, HOST, ORIGIN, REFERER, UPGRADE_INSECURE_REQUESTS as UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -36,16 +36,44 @@ impl Site {
             .is_some_and(|peer| peer.is_direct);
         self.is_loopback
             && is_direct
-            && asked_host(request).is_some_and(is_loopback_host)
+            && asked_host(request.uri(), request.headers()).is_some_and(is_loopback_host)
             && !comes_from_elsewhere(request)
     }
 
     /// Whether the request asks for one of our names, on whatever port.
     pub fn is_meant_by(&self, request: &Request) -> bool {
-        let Some(host) = asked_host(request) else {
+        let Some(host) = asked_host(request.uri(), request.headers()) else {
             return false;
         };
         self.is_named(host) || self.is_private(request)
+    }
+
+    /// Whether a signature `holds` for an address of this server: the public one or, where the request asks for another of
+    /// our names, that one. Clients sign for the address that they connect to.
+    pub(crate) fn is_signed_for(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        holds: impl Fn(&str, u16) -> bool,
+    ) -> bool {
+        let url = &self.public_url;
+        // Some clients sign for an IPv6 address with its brackets, some without.
+        let holds = |host: &str, port| {
+            let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            holds(host, port) || bare.is_some_and(|bare| holds(bare, port))
+        };
+        if holds(url.host(), url.port()) {
+            return true;
+        }
+        let Some(authority) = asked_authority(uri, headers) else {
+            return false;
+        };
+        let host = without_port(authority).to_ascii_lowercase();
+        let port = authority[host.len()..].strip_prefix(':');
+        // A proxy may have taken the port off.
+        let port = port.map_or(Some(url.default_port()), |port| port.parse().ok());
+        let ports = [port, Some(url.port())];
+        self.answers_to(&host) && ports.into_iter().flatten().any(|port| holds(&host, port))
     }
 
     /// Whether a page that is not ours made a browser send this. Whoever asks for other reasons sends no `Origin`, or
@@ -53,10 +81,7 @@ impl Site {
     /// apart in another header.
     pub(crate) fn is_sent_by_foreign_page(&self, headers: &HeaderMap) -> bool {
         let is_foreign = |origin: &HeaderValue| match origin.to_str().map(|text| text.split_once("://")) {
-            Ok(Some((_, host))) => {
-                let host = without_port(host);
-                !(self.is_named(host) || self.is_loopback && is_loopback_host(host))
-            }
+            Ok(Some((_, host))) => !self.answers_to(without_port(host)),
             Ok(None) => false,
             Err(_) => true,
         };
@@ -77,6 +102,11 @@ impl Site {
             || hides && (headers.contains_key(REFERER) || headers.contains_key(UPGRADE) || asks_for_html())
     }
 
+    /// Whether the name is ours, or that of a machine which nobody else can reach.
+    fn answers_to(&self, host: &str) -> bool {
+        self.is_named(host) || self.is_loopback && is_loopback_host(host)
+    }
+
     /// Whether the name is the public address's, or another one that was set.
     fn is_named(&self, host: &str) -> bool {
         let mut ours =
@@ -95,12 +125,16 @@ pub async fn refuse_foreign_hosts(State(check): State<HostCheck>, request: Reque
 }
 
 /// The host that the client asked for, without the port.
-fn asked_host(request: &Request) -> Option<&str> {
-    let named = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers().get(HOST)?.to_str().ok()?,
-    };
-    Some(without_port(named))
+fn asked_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    asked_authority(uri, headers).map(without_port)
+}
+
+/// The host that the client asked for, with the port if it named one.
+fn asked_authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => headers.get(HOST)?.to_str().ok(),
+    }
 }
 
 /// Whether the page that made a browser send this is not of this machine, or does not say (`null`).
@@ -154,6 +188,61 @@ mod tests {
         for host in ["", "example.org", "127.0.0.1:5000", "sync.example.org.evil.test"] {
             assert!(!public.is_meant_by(&request(host, true)), "{host}");
         }
+    }
+
+    /// A client signs for the address that it connects to, by whichever of our names that is.
+    #[test]
+    fn a_signature_holds_for_each_of_our_names() {
+        let is_signed = |site: &Site, asked: &str, signed: (&str, u16)| {
+            let request = request(asked, true);
+            site.is_signed_for(request.uri(), request.headers(), |host, port| {
+                (host, port) == signed
+            })
+        };
+        let public = site("https://sync.example.org", false);
+        for (asked, signed) in [
+            // A proxy may ask for whatever it likes.
+            ("127.0.0.1:5000", ("sync.example.org", 443)),
+            ("", ("sync.example.org", 443)),
+            ("SYNC.example.org:443", ("sync.example.org", 443)),
+            ("sync.example.org:8443", ("sync.example.org", 8443)),
+            ("old.example.org", ("old.example.org", 443)),
+            ("OLD.example.org:443", ("old.example.org", 443)),
+            ("old.example.org:8443", ("old.example.org", 8443)),
+            ("old.example.org:8443", ("old.example.org", 443)),
+        ] {
+            assert!(is_signed(&public, asked, signed), "{asked} {signed:?}");
+        }
+        for (asked, signed) in [
+            ("example.org", ("example.org", 443)),
+            ("sync.example.org", ("old.example.org", 443)),
+            ("old.example.org", ("old.example.org", 80)),
+            ("old.example.org", ("old.example.org", 8443)),
+            ("127.0.0.1:5000", ("127.0.0.1", 5000)),
+            ("localhost:5000", ("localhost", 5000)),
+            ("old.example.org.evil.test", ("old.example.org.evil.test", 443)),
+        ] {
+            assert!(!is_signed(&public, asked, signed), "{asked} {signed:?}");
+        }
+
+        let private = site("http://127.0.0.1:5000", true);
+        for (asked, signed) in [
+            ("127.0.0.1:5000", ("127.0.0.1", 5000)),
+            ("localhost:5000", ("localhost", 5000)),
+            ("LOCALHOST:5000", ("localhost", 5000)),
+            ("localhost", ("localhost", 80)),
+            ("[::1]:5000", ("[::1]", 5000)),
+            ("[::1]:5000", ("::1", 5000)),
+            ("[::1]", ("::1", 80)),
+        ] {
+            assert!(is_signed(&private, asked, signed), "{asked} {signed:?}");
+        }
+        assert!(!is_signed(&private, "example.org:5000", ("example.org", 5000)));
+        assert!(!is_signed(&private, "localhost:5000x", ("localhost", 80)));
+        let alone = site("http://[::1]:5000", true);
+        assert!(is_signed(&alone, "[::1]:5000", ("::1", 5000)));
+        let reached = site("http://127.0.0.1:5000", false);
+        assert!(!is_signed(&reached, "localhost:5000", ("localhost", 5000)));
     }
 
     #[test]

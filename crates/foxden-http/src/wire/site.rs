@@ -79,7 +79,8 @@ impl PublicUrl {
         is_loopback_host(&self.host)
     }
 
-    const fn default_port(&self) -> u16 {
+    /// The port of the scheme.
+    pub(super) const fn default_port(&self) -> u16 {
         if self.is_https { 443 } else { 80 }
     }
 }

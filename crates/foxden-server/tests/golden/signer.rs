@@ -99,10 +99,11 @@ fn account(kind: &str, token: &str, words: &[(String, String)], request: &Reques
     };
     let mut nonce = format!("nonce{}", request.number);
     let mut payload = (!request.body.is_empty()).then_some((request.content_type, request.body));
-    let mut ts = 0;
+    let (mut ts, mut host) = (0, request.host);
     for (name, value) in words {
         match (name.as_str(), value.as_str()) {
             ("ts", seconds) => ts = seconds.parse()?,
+            ("host", other) => host = other,
             ("nonce", text) => text.clone_into(&mut nonce),
             ("mac", "bad") => credentials.key.reverse(),
             ("hash", "bad") => payload = Some((request.content_type, b"another body")),
@@ -110,7 +111,7 @@ fn account(kind: &str, token: &str, words: &[(String, String)], request: &Reques
             _ => bail!("account knows no {name}={value}"),
         }
     }
-    let signed = signed(request, request.host, request.now + ts, &nonce, payload);
+    let signed = signed(request, host, request.now + ts, &nonce, payload);
     Ok(signed.header(&credentials))
 }
 

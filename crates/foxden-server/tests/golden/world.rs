@@ -88,6 +88,8 @@ pub struct Settings {
     admin_secret: Option<String>,
     is_strict_about_names: bool,
     speaks_legacy: bool,
+    /// Further names under which accounts are served.
+    other_hosts: Vec<String>,
 }
 
 /// A server, and the clock it goes by.
@@ -135,6 +137,7 @@ impl Settings {
             admin_secret: None,
             is_strict_about_names: false,
             speaks_legacy: true,
+            other_hosts: Vec::new(),
         }
     }
 
@@ -168,6 +171,7 @@ impl Settings {
                 ("admin-secret", word) => self.admin_secret = Some(word.replace('_', " ")),
                 ("names", "strict") => self.is_strict_about_names = true,
                 ("legacy", "off") => self.speaks_legacy = false,
+                ("other-host", name) => self.other_hosts.push(name.to_owned()),
                 ("new-users", "refused") => self.new_users = NewUsers::Refused,
                 _ => bail!("there is no setting {word}"),
             }
@@ -319,7 +323,7 @@ fn router(
     let site = Arc::new(Site {
         public_url: settings.public_url.clone(),
         is_loopback: settings.is_private,
-        other_hosts: Vec::new(),
+        other_hosts: settings.other_hosts.clone(),
     });
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
     let secrets = Arc::new(TokenSecrets::new([], settings.secret.as_str()));
