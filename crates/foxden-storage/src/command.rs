@@ -69,7 +69,7 @@ pub enum Cursor {
     /// At the first object.
     #[default]
     Start,
-    /// After so many objects: the plain offsets of the old dialects.
+    /// After so many objects.
     Skip(u64),
     /// After the object that an earlier page ended with.
     After(PageToken),

@@ -118,10 +118,13 @@ impl Reply {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.reserve(10);
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.format.media_type()),
-        );
+        // Without a body there is nothing that has a type; a cache would take it for that of what it holds.
+        if self.status != StatusCode::NOT_MODIFIED {
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(self.format.media_type()),
+            );
+        }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,

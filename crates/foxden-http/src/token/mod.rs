@@ -47,16 +47,24 @@ pub struct TokenState {
     pub node_type: Option<&'static str>,
 }
 
-/// The tokenserver's routes: at the root, and below `/token` where older set-ups have them.
+/// The tokenserver's routes: at the root, and below `/token` where older set-ups have them. Clients are given the whole
+/// address by hand, and not all of them take a slash off its end.
 pub fn router(state: TokenState) -> Router {
     let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
         time: HeaderName::from_static("x-timestamp"),
     };
-    Router::new()
-        .route("/1.0/{application}/{version}", get(issue))
-        .route("/token/1.0/{application}/{version}", get(issue))
+    let paths = [
+        "/1.0/{application}/{version}",
+        "/1.0/{application}/{version}/",
+        "/token/1.0/{application}/{version}",
+        "/token/1.0/{application}/{version}/",
+    ];
+    let add = |router: Router<TokenState>, path| router.route(path, get(issue));
+    paths
+        .into_iter()
+        .fold(Router::new(), add)
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .layer(from_fn_with_state(marks, mark))

@@ -410,6 +410,11 @@ fn broken_sync_promise(exchange: &Exchange, response: &Response<Bytes>) -> Optio
     if is_success && !get("x-last-modified").is_some_and(|time| is_time(&time)) {
         return Some("that is a success has X-Last-Modified");
     }
+    if response.status() == 304 {
+        let has_type = get("content-type").is_some();
+        return (has_type || !response.body().is_empty())
+            .then_some("that is 304 has no body and no type of one");
+    }
     let is_json = get("content-type").as_deref() == Some("application/json");
     if !is_json && get("content-type").as_deref() != Some("application/newlines") {
         return Some("is JSON or newlines");

@@ -94,6 +94,14 @@ pub async fn skipping_counts_from_the_same_order(lab: &Lab) {
                 whole[from..(from + 2).min(10)],
                 "{order:?} two after {skipped}"
             );
+            let Some(token) = page.next else {
+                assert!(from + 2 >= 10, "{order:?} ends after {skipped}");
+                continue;
+            };
+            (query.cursor, query.limit) = (Cursor::After(token), None);
+            let beyond = lab.all(&query).await.into_iter().map(|object| object.id);
+            let beyond: Vec<_> = beyond.collect();
+            assert_eq!(beyond, whole[from + 2..], "{order:?} on after {skipped}");
         }
     }
 }

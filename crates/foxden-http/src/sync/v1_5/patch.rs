@@ -196,7 +196,8 @@ struct Element<'a> {
 impl Element<'_> {
     fn has_sound_id_or_none(&self) -> bool {
         match &self.id {
-            None => true,
+            // Some clients write a member that they do not give.
+            None | Some(Value::Null) => true,
             Some(Value::Text(id)) => sound_id(id).is_some(),
             Some(_) => false,
         }

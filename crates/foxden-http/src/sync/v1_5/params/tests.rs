@@ -52,6 +52,31 @@ fn a_page_token_reads_back_as_it_was() {
 }
 
 #[test]
+fn an_offset_of_digits_alone_counts_objects() {
+    let cursor_of = |text: &str| listing(tabs(), Some(text)).map(|query| query.cursor).ok();
+    for (text, skipped) in [
+        ("limit=2&offset=1", 1),
+        ("offset=0", 0),
+        ("offset=007", 7),
+        ("offset=%31%30", 10),
+        ("offset=99999999999999999999999", u64::MAX),
+    ] {
+        assert_eq!(cursor_of(text), Some(Cursor::Skip(skipped)), "{text}");
+    }
+    for text in [
+        "offset=",
+        "offset=-1",
+        "offset=+1",
+        "offset=1.0",
+        "offset=1e3",
+        "offset=\u{661}",
+        "offset=1%20",
+    ] {
+        assert_eq!(cursor_of(text), None, "{text}");
+    }
+}
+
+#[test]
 fn an_upload_says_how_it_is_part_of_a_batch() {
     let with = Limits::default();
     let without = Limits {
@@ -84,6 +109,15 @@ fn of_two_parameters_the_later_counts() {
 }
 
 proptest! {
+    /// Else it would be taken for a number of objects. This holds for all tokens that were ever given out, too.
+    #[test]
+    fn a_page_token_begins_with_a_letter(key in any::<Option<i64>>(), tie in ".{0,20}") {
+        let token = PageToken { key, tie: tie.into() };
+        let text = print_page_token(&token);
+        prop_assert!(text.as_bytes()[0].is_ascii_alphabetic(), "{text}");
+        prop_assert_eq!(cursor(&text).ok(), Some(Cursor::After(token)));
+    }
+
     #[test]
     fn no_query_makes_it_panic(text in "((ids|newer|older|full|limit|offset|sort|batch|commit)?[=&%,+.0-9a-zé-]{0,12}&?){0,6}") {
         let _ = listing(tabs(), Some(&text));

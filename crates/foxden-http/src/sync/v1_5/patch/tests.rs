@@ -57,6 +57,39 @@ fn code(refusal: Refusal) -> ResponseCode {
     }
 }
 
+/// A member of null is not the same for each: an id that is null is not given, the others go back to what they are by
+/// themselves. In a list each element needs an id.
+#[test]
+fn null_means_by_itself_or_not_given() {
+    let given = |body| put(body).unwrap();
+    let with_id = given(r#"{"id":null,"payload":"x"}"#);
+    assert_eq!(with_id.id.as_str(), "a");
+    assert_eq!(with_id, given(r#"{"payload":"x"}"#));
+    assert_eq!(given(r#"{"id":null}"#), given("{}"));
+    assert_eq!(
+        given(r#"{"id":null,"id":"b","payload":"x"}"#),
+        given(r#"{"payload":"x"}"#)
+    );
+    let cleared = given(r#"{"id":null,"payload":null,"sortindex":null,"ttl":null,"modified":null}"#);
+    assert_eq!(
+        (&cleared.payload, &cleared.sortindex),
+        (&Field::Clear, &Field::Clear)
+    );
+    assert_eq!((cleared.ttl, cleared.renews), (Ttl::Never, true));
+    assert_eq!(put(r#"{"id":null,"foo":null}"#), Err(ResponseCode::BadObject));
+
+    let cleared = r#"[{"id":"a","payload":null,"sortindex":null,"ttl":null,"collection":null}]"#;
+    assert_eq!(post(cleared), Ok((vec!["a".to_owned()], Vec::new())));
+    let unknown = vec![("a".to_owned(), "unknown field")];
+    assert_eq!(post(r#"[{"id":"a","foo":null}]"#), Ok((Vec::new(), unknown)));
+    for id in ["null", "1", "true", "[]"] {
+        let body = format!(r#"{{"id":{id},"payload":"x"}}"#);
+        assert_eq!(post(&format!("[{body}]")), Err(ResponseCode::BadObject), "{body}");
+        assert_eq!(post_lines(&body), Err(ResponseCode::BadObject), "{body}");
+        assert_eq!(put(&body).is_ok(), id == "null", "{body}");
+    }
+}
+
 #[test]
 fn one_object_is_read() {
     let patch = put(r#"{"id":"b","payload":"x\n","sortindex":-42,"ttl":10,"modified":1,"collection":[]}"#);
