@@ -338,4 +338,4 @@ fn kilobytes(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

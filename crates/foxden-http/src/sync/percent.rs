@@ -5,6 +5,9 @@ use std::borrow::Cow;
 /// The name and the value of a parameter.
 pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
+/// The parameters whose values are ids, or lists of them.
+const IDS: [&str; 3] = ["ids", "parentid", "predecessorid"];
+
 /// What a plus sign stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plus {
@@ -41,8 +44,26 @@ pub(super) fn parameters(text: Option<&str>) -> impl Iterator<Item = Option<Para
         .filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Some((decode(name, Plus::Space)?, decode(value, Plus::Space)?))
+        let name = decode(name, Plus::Space)?;
+        let plus = if IDS.contains(&&*name) {
+            plus_of_ids(value)
+        } else {
+            Plus::Space
+        };
+        Some((name, decode(value, plus)?))
     })
+}
+
+/// What a plus sign in ids stands for. Browsers append ids to a query as they are, and ids of form history hold plus
+/// signs. Encoders of forms write a space as a plus sign, and give themselves away by escaping plus signs and the commas
+/// of a list, which browsers never do.
+fn plus_of_ids(value: &str) -> Plus {
+    let mut escapes = value.split('%').skip(1).filter_map(|escape| escape.get(..2));
+    if escapes.any(|digits| ["2B", "2C"].iter().any(|form| digits.eq_ignore_ascii_case(form))) {
+        Plus::Space
+    } else {
+        Plus::Plus
+    }
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -68,10 +89,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_plus_sign_in_ids_is_one_unless_a_form_was_encoded() {
+        let value = |text| {
+            let mut parameters = parameters(Some(text));
+            let (_, value) = parameters.next().unwrap().unwrap();
+            value.into_owned()
+        };
+        for (text, meant) in [
+            // As browsers write them.
+            ("ids=Qk3/aB7x+Zr9LmWd", "Qk3/aB7x+Zr9LmWd"),
+            ("ids=a+b/c==,{d}", "a+b/c==,{d}"),
+            ("ids=a+b,c%20d,%22e%22", "a+b,c d,\"e\""),
+            // Escaped here and there, but no plus sign.
+            ("ids=Qk3%2FaB7x+Zr9LmWd", "Qk3/aB7x+Zr9LmWd"),
+            ("parentid=a+b", "a+b"),
+            ("predecessorid=a+b", "a+b"),
+            // As forms are encoded, with hexadecimal digits of either case.
+            ("ids=Qk3%2FaB7x%2BZr9LmWd", "Qk3/aB7x+Zr9LmWd"),
+            ("ids=a%2Bb%2fc%3D%3D%2C%7Bd%7D", "a+b/c==,{d}"),
+            ("ids=a+b%2Cc%2Bd", "a b,c+d"),
+            ("ids=a+b%2Cc", "a b,c"),
+            ("ids=a+b%2bc", "a b+c"),
+            // Other parameters are no ids.
+            ("newer=a+b", "a b"),
+        ] {
+            assert_eq!(value(text), meant, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[%+0-9a-f\\PC]{0,30}") {
             let _ = decode(&text, Plus::Space);
+            let _ = parameters(Some(&format!("ids={text}"))).count();
         }
     }
 }

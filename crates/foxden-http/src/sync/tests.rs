@@ -1,4 +1,6 @@
-//! What one conversation cannot show: many requests at once, and bodies in pieces.
+//! What one conversation cannot show: many requests at once, bodies in pieces, and every character of ids.
+
+mod ids;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;

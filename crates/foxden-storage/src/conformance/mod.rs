@@ -132,6 +132,7 @@ macro_rules! conformance_tests {
                 fields_can_be_cleared,
                 a_patch_of_nothing_makes_an_empty_object,
                 modified_moves_only_if_the_patch_renews,
+                modified_moves_with_a_parent_alone,
                 a_later_patch_is_laid_over_an_earlier,
                 a_later_patch_keeps_the_life_of_an_earlier,
                 objects_of_one_write_have_one_time,

@@ -124,6 +124,40 @@ pub async fn modified_moves_only_if_the_patch_renews(lab: &Lab) {
     assert_eq!(lab.ids("bookmarks", newer).await, ["a"]);
 }
 
+/// A patch that gives another parent and no payload may move the time all the same, and touches nothing else.
+pub async fn modified_moves_with_a_parent_alone(lab: &Lab) {
+    let whole = Patch {
+        sortindex: Field::Set(1),
+        predecessor_id: Field::Set("q".to_owned()),
+        ttl: Ttl::In(10),
+        ..payload("a", "one")
+    };
+    lab.upsert("bookmarks", [whole]).await;
+    let mut wanted = lab.get("bookmarks", "a").await.expect("it was stored");
+    lab.wait(1);
+    let parent = Patch {
+        parent_id: Field::Set("p/+=".to_owned()),
+        renews: true,
+        ..Patch::empty(id("a"))
+    };
+    let modified = lab.upsert("bookmarks", [parent]).await;
+    wanted = Stored {
+        modified,
+        parent_id: Some("p/+=".to_owned()),
+        ..wanted
+    };
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted.clone()));
+    let predecessor = Patch {
+        predecessor_id: Field::Set("r".to_owned()),
+        ..Patch::empty(id("a"))
+    };
+    lab.upsert("bookmarks", [predecessor]).await;
+    wanted.predecessor_id = Some("r".to_owned());
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted));
+    lab.wait(10);
+    assert_eq!(lab.get("bookmarks", "a").await, None, "its life stays");
+}
+
 /// Within one write, a later patch of an object is laid over an earlier one.
 pub async fn a_later_patch_is_laid_over_an_earlier(lab: &Lab) {
     let index = Patch {
@@ -196,6 +230,10 @@ pub async fn ids_differ_by_case_and_by_any_byte(lab: &Lab) {
         "%22",
         "\" {x}",
         "a/b",
+        "a//b",
+        "Qk3/aB7x+Zr9LmWd",
+        "Qk3/aB7x Zr9LmWd",
+        "a,b;c=",
         "collections",
         "'; drop",
         "_",

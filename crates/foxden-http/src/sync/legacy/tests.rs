@@ -22,7 +22,7 @@ use super::*;
 use crate::sync::{Bodies, serve};
 use crate::wire::Note;
 
-const HERE: &str = "https://sync.example.org";
+pub(in crate::sync) const HERE: &str = "https://sync.example.org";
 /// Hashes that cost nothing.
 const CHEAP: Cost = Cost {
     memory: 8,
@@ -31,7 +31,7 @@ const CHEAP: Cost = Cost {
 };
 
 /// A surface whose one user is Ann, her store at that node.
-async fn surface(node: &str) -> SyncState {
+pub(in crate::sync) async fn surface(node: &str) -> SyncState {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
     let parts = AccountParts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
@@ -76,7 +76,7 @@ fn credentials(name: &str, password: &str) -> String {
 }
 
 /// A request of Ann's.
-fn request(method: &str, path: &str, body: Body) -> Request {
+pub(in crate::sync) fn request(method: &str, path: &str, body: Body) -> Request {
     let request = Request::builder().method(method).uri(path);
     let request = request.header("authorization", credentials("ann", "correct horse"));
     request.body(body).unwrap()

@@ -57,7 +57,7 @@ pub(super) fn upload(body: &[u8]) -> Result<Upload<'_>, Refusal> {
     match json::read(body)? {
         Body::Many(objects) => Ok(Upload::Many(objects)),
         Body::One(mut element) => {
-            let id = element.take_id().ok().and_then(|id| sound_id(&id));
+            let id = element.take_id().ok().and_then(|id| ObjectId::new(&*id).ok());
             let patch = id.ok_or(()).and_then(|id| element.into_patch(id).map_err(drop));
             patch.map(Upload::One).map_err(|()| bad_object())
         }
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     fn judge(&mut self, position: usize, id: &str, element: Element<'a>) -> Result<Patch, &'static str> {
-        let id = sound_id(id).ok_or("invalid id")?;
+        let id = ObjectId::new(id).map_err(|_| "invalid id")?;
         let patch = element.into_patch(id)?;
         if position >= MAX_OBJECTS {
             return Err("retry wbo");
@@ -145,11 +145,12 @@ impl<'a> Element<'a> {
         if self.has_odd_member {
             return Err("invalid wbo");
         }
-        let renews = payload.is_given();
+        let has_payload = payload.is_given();
         Ok(Patch {
             // What is written anew lives for ever unless it says otherwise; what is only described lives on.
-            ttl: wish.unwrap_or(if renews { Ttl::Never } else { Ttl::Keep }),
-            renews,
+            ttl: wish.unwrap_or(if has_payload { Ttl::Never } else { Ttl::Keep }),
+            // An object with another parent is another one to clients; ordering and life are no news.
+            renews: has_payload || parent_id.is_given(),
             payload,
             sortindex,
             parent_id,
@@ -162,10 +163,6 @@ impl<'a> Element<'a> {
     fn is_nested(&self) -> bool {
         matches!(self.id, Some(Value::Nested))
     }
-}
-
-fn sound_id(id: &str) -> Option<ObjectId> {
-    ObjectId::new(id).ok().filter(|_| !id.contains('/'))
 }
 
 /// A text, or a number as one.

@@ -51,6 +51,37 @@ fn a_payload_makes_an_object_new_and_immortal() {
     assert_eq!(patch(r#"{"ttl":5}"#).unwrap().ttl, Ttl::In(5));
 }
 
+/// A payload or a parent given moves the time of an object, everything else leaves it.
+#[test]
+fn a_payload_or_a_parent_makes_an_object_news() {
+    for (members, renews) in [
+        (r#""payload":"x""#, true),
+        (r#""payload":"""#, true),
+        (r#""parentid":"p""#, true),
+        (r#""parentid":"""#, true),
+        (r#""parentid":7"#, true),
+        (
+            r#""parentid":"p","sortindex":1,"predecessorid":"q","ttl":9"#,
+            true,
+        ),
+        (r#""payload":null,"parentid":null"#, false),
+        (r#""sortindex":1,"predecessorid":"q","ttl":9"#, false),
+        (r#""sortindex":1"#, false),
+        (r#""predecessorid":"q""#, false),
+        (r#""ttl":9"#, false),
+        (r#""modified":1"#, false),
+    ] {
+        let single = patch(&format!("{{{members}}}")).unwrap();
+        let list = format!(r#"[{{"id":"a",{members}}}]"#);
+        let Ok(Upload::Many(Objects { patches, .. })) = upload(list.as_bytes()) else {
+            panic!("{list}");
+        };
+        assert_eq!((single.renews, patches[0].renews), (renews, renews), "{members}");
+    }
+    // Another parent is no new payload: the object lives as long as it would have.
+    assert_eq!(patch(r#"{"parentid":"p"}"#).unwrap().ttl, Ttl::Keep);
+}
+
 #[test]
 fn what_is_null_or_unknown_is_not_given() {
     let empty = Patch::empty(ObjectId::new("a").unwrap());
@@ -167,7 +198,6 @@ fn what_is_no_object_is_refused_by_what_it_is() {
         "null",
         "{\"foo\":1}",
         "{\"id\":[]}",
-        "{\"id\":\"a/b\"}",
         "{\"id\":\"a\",\"ttl\":-1}",
     ] {
         assert_eq!(uploaded(body), Err(ResponseCode::BadObject), "{body}");
@@ -228,7 +258,6 @@ fn each_element_fails_for_its_own_reason() {
         (r#"{"id":true}"#, "", "invalid id"),
         (r#"{"id":["a"]}"#, "", "invalid id"),
         (r#"{"id":""}"#, "", "invalid id"),
-        (r#"{"id":"a/b"}"#, "a/b", "invalid id"),
         (r#"{"id":"a\nb"}"#, "a\nb", "invalid id"),
         (&format!(r#"{{"id":"{long}"}}"#), &long, "invalid id"),
         (r#"{"id":"a","ttl":-1}"#, "a", "invalid ttl"),
@@ -252,6 +281,24 @@ fn each_element_fails_for_its_own_reason() {
             [(id.to_owned(), reason)],
             "{element:.80}"
         );
+    }
+}
+
+/// Whatever an id of form history holds, and more, is taken.
+#[test]
+fn an_id_may_hold_any_character_but_controls() {
+    for id in [
+        "Qk3/aB7x+Zr9LmWd",
+        "a+b/c==",
+        "//",
+        " a ",
+        "{a-b}",
+        "a,b;c!d%e~",
+        "é",
+        "\u{1f98a}",
+    ] {
+        let body = format!(r#"[{{"id":"{id}","payload":"x"}}]"#);
+        assert_eq!(uploaded(&body), Ok((vec![id.to_owned()], Vec::new())));
     }
 }
 
