@@ -8,6 +8,7 @@
 //! - [`background`]: what goes on when its client has gone
 //! - [`basic`]: requests with a name and a password
 //! - [`captcha`]: a question that a person answers
+//! - [`entity_tag`]: tags of answers, however they come back
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
@@ -15,6 +16,7 @@ mod answer;
 mod background;
 pub mod basic;
 pub mod captcha;
+pub(crate) mod entity_tag;
 pub mod hawk;
 pub mod host;
 pub mod note;
