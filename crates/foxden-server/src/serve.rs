@@ -16,6 +16,7 @@ use crate::config::listener::{Bind, Surface};
 use crate::data::DataFolder;
 use crate::house::{House, Needs};
 use crate::listen::front::{Front, Ids};
+use crate::listen::rest::Bounds;
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
 use crate::tasks::Tasks;
@@ -48,7 +49,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     greeting::show(&config, &house, &sockets).await?;
     for (socket, surfaces) in sockets {
         let doors = assemble::doors(&house, &surfaces, &tasks);
-        let front = Front::new(doors, config.server.trusted_proxies.clone(), Arc::clone(&ids));
+        let bounds = Bounds::for_uploads_of(config.storage.limits.max_request_bytes);
+        let trusted = config.server.trusted_proxies.clone();
+        let front = Front::new(doors, trusted, Arc::clone(&ids), bounds);
         tasks.spawn(listen::serve(
             socket,
             Arc::new(front),

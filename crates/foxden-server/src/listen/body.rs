@@ -8,19 +8,31 @@ use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::front::Record;
+use super::rest::Left;
 use super::room::Seat;
 
-/// A request's body that tells the seat when it is waited for.
+/// A request's body that tells the seat when it is waited for. One that is dropped before its end is kept in `left`.
 #[derive(Debug)]
 pub struct Arriving {
-    body: Incoming,
+    /// Absent once the body has ended.
+    body: Option<Incoming>,
     seat: Arc<Seat>,
+    left: Option<Arc<Left>>,
 }
 
 impl Arriving {
     /// Watches a body.
-    pub const fn new(body: Incoming, seat: Arc<Seat>) -> Self {
-        Self { body, seat }
+    pub const fn new(body: Incoming, seat: Arc<Seat>, left: Option<Arc<Left>>) -> Self {
+        let body = Some(body);
+        Self { body, seat, left }
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let (Some(left), Some(body)) = (&self.left, self.body.take()) {
+            left.keep(body);
+        }
     }
 }
 
@@ -33,23 +45,33 @@ impl Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if let Some(left) = &this.left {
+            left.is_asked_for();
+        }
+        let polled = Pin::new(body).poll_frame(cx);
         match &polled {
             Poll::Pending => this.seat.waits_for_body(),
             Poll::Ready(Some(Ok(frame))) => {
                 this.seat.body_came(frame.data_ref().map_or(0, Buf::remaining));
             }
-            Poll::Ready(_) => this.seat.body_came(0),
+            Poll::Ready(_) => {
+                this.seat.body_came(0);
+                this.body = None;
+            }
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let ended = SizeHint::with_exact(0);
+        self.body.as_ref().map_or(ended, Incoming::size_hint)
     }
 }
 

@@ -14,13 +14,15 @@ use axum::body::Body;
 use foxden_http::wire::{Note, Peer};
 use foxden_model::Chance;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use super::body::{Arriving, Leaving};
 use super::excuse::excuse;
+use super::rest::{Bounds, Left};
 use super::room::Seat;
+use super::stranger::Strangers;
 use crate::assemble::Doors;
 use crate::config::server::Network;
 use crate::log::{self, RequestId};
@@ -30,6 +32,10 @@ pub struct Front {
     doors: Doors,
     trusted: Vec<Network>,
     ids: Arc<Ids>,
+    /// What is read off around an early answer.
+    pub bounds: Bounds,
+    /// Connections that do not speak HTTP/1.
+    pub strangers: Strangers,
 }
 
 /// Gives out request ids: a random start and a count, so that ids of two runs do not meet.
@@ -82,9 +88,16 @@ impl Ids {
 }
 
 impl Front {
-    /// Answers what is behind these doors, believing these proxies.
-    pub const fn new(doors: Doors, trusted: Vec<Network>, ids: Arc<Ids>) -> Self {
-        Self { doors, trusted, ids }
+    /// Answers what is behind these doors, believing these proxies. Where an answer is made before the request's body
+    /// has come, its rest is read off within `bounds`.
+    pub fn new(doors: Doors, trusted: Vec<Network>, ids: Arc<Ids>, bounds: Bounds) -> Self {
+        Self {
+            doors,
+            trusted,
+            ids,
+            bounds,
+            strangers: Strangers::new(),
+        }
     }
 
     /// Answers one request.
@@ -100,12 +113,27 @@ impl Front {
         let peer = self.peer(address, &parts.headers);
         parts.extensions.insert(peer);
         let mut record = Record::new(Arc::clone(&seat), id, peer, &parts);
-        let request = Request::from_parts(parts, Body::new(Arriving::new(body, seat)));
+        let left = Left::of(&parts, &body);
+        let body = Arriving::new(body, Arc::clone(&seat), left.clone());
+        let request = Request::from_parts(parts, Body::new(body));
         let mut response = self.call(request, id).await;
         let headers = response.headers_mut();
         headers.insert(HeaderName::from_static("x-request-id"), id.into());
         record.note(&mut response);
+        if let Some(left) = left {
+            self.read_off(&left, &seat, &mut response).await;
+        }
         response.map(|body| Leaving::new(body, record))
+    }
+
+    /// Reads off what is left of the request's body. Where it does not end, the connection ends with the answer.
+    async fn read_off(&self, left: &Left, seat: &Arc<Seat>, response: &mut Response<Body>) {
+        // In a box, so that a connection without such a rest is not as large as one with it.
+        if !Box::pin(left.read_off(seat, self.bounds)).await {
+            seat.has_unread_body();
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     /// Asks the surface. While it works, whatever is logged carries the request's id.

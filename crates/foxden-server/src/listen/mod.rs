@@ -3,15 +3,19 @@
 //! - [`socket`]: opening a socket, taking connections from it
 //! - [`room`]: how many connections there are, and who is too slow
 //! - [`stream`]: a connection that tells the room how it moves
+//! - [`stranger`]: clients that speak something else
 //! - [`front`]: what happens to every request before and after its surface
 //! - [`body`]: bodies that count what passes
+//! - [`rest`]: what is left of a request's body when its answer is made
 //! - [`mod@excuse`]: the answer where a handler panicked
 
 pub mod body;
 pub mod excuse;
 pub mod front;
+pub mod rest;
 pub mod room;
 pub mod socket;
+pub mod stranger;
 pub mod stream;
 
 use std::convert::Infallible;
@@ -87,7 +91,7 @@ where
         let (front, seat) = (Arc::clone(&front), Arc::clone(&seat));
         async move { Ok::<_, Infallible>(front.answer(request, address, seat).await) }
     });
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat)));
+    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat), front.bounds));
     let mut builder = http1::Builder::new();
     // Time is kept by the room, which needs no timer for each request.
     builder
@@ -101,7 +105,9 @@ where
             // The client first: what has arrived when the stop comes is a request under way.
             biased;
             ended = conversation.as_mut() => {
-                if let Err(error) = ended {
+                if let Some(stranger) = seat.stranger() {
+                    front.strangers.tell(stranger, address);
+                } else if let Err(error) = ended {
                     tracing::debug!("a connection broke off: {error}");
                 }
                 return;
@@ -111,7 +117,11 @@ where
                 return;
             }
             () = tasks.stopped(), if !is_stopping => {
+                if seat.is_lingering() {
+                    return;
+                }
                 is_stopping = true;
+                seat.will_not_linger();
                 conversation.as_mut().graceful_shutdown();
             }
         }

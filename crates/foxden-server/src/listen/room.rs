@@ -5,12 +5,13 @@
 //! one glance each.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::stranger::Stranger;
 use crate::config::http::Http;
 use crate::tasks::Tasks;
 
@@ -37,7 +38,23 @@ pub struct Seat {
     body_until: AtomicU64,
     blocked_since: AtomicU64,
     blocked_bytes: AtomicU64,
+    /// Whether the last answer was made before its request's body had come.
+    is_unread: AtomicBool,
+    linger: AtomicU8,
+    /// The number of a [`Stranger`].
+    stranger: AtomicU8,
     leave: Notify,
+}
+
+/// Whether a connection waits for its client after the last answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Linger {
+    /// It would where the client may still send.
+    Possible = 0,
+    /// It does.
+    Now = 1,
+    /// It does not: the program stops.
+    Never = 2,
 }
 
 /// A seat and the right to sit on it, given back when dropped.
@@ -184,6 +201,9 @@ impl Seat {
             body_until: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             blocked_bytes: AtomicU64::new(0),
+            is_unread: AtomicBool::new(false),
+            linger: AtomicU8::new(Linger::Possible as u8),
+            stranger: AtomicU8::new(0),
             leave: Notify::new(),
         }
     }
@@ -245,6 +265,45 @@ impl Seat {
     /// The client has taken all there was.
     pub fn client_took_all(&self) {
         self.blocked_since.store(0, Ordering::Relaxed);
+    }
+
+    /// The answer is the last one, and part of its request's body is not read.
+    pub fn has_unread_body(&self) {
+        self.is_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// The last answer is written. Returns whether the client may still send: part of a body, or what is no request.
+    /// Such a client may be as slow as one that sends a body, and makes room as that one does.
+    pub fn lingers(&self) -> bool {
+        let is_http = self.stranger().is_none();
+        let may_send = self.is_unread.load(Ordering::Relaxed) || (is_http && self.is_in(Phase::Head));
+        let is_possible = self.linger.load(Ordering::Relaxed) == Linger::Possible as u8;
+        if may_send && is_possible {
+            self.linger.store(Linger::Now as u8, Ordering::Relaxed);
+            self.body_until.store(self.one_stall_ahead(), Ordering::Relaxed);
+            self.enter(Phase::Body);
+        }
+        may_send && is_possible
+    }
+
+    /// Whether the connection waits for its client after the last answer.
+    pub fn is_lingering(&self) -> bool {
+        self.linger.load(Ordering::Relaxed) == Linger::Now as u8
+    }
+
+    /// The program stops.
+    pub fn will_not_linger(&self) {
+        self.linger.store(Linger::Never as u8, Ordering::Relaxed);
+    }
+
+    /// The first bytes were no HTTP/1.
+    pub fn is_strange(&self, stranger: Stranger) {
+        self.stranger.store(stranger as u8, Ordering::Relaxed);
+    }
+
+    /// What the first bytes looked like, if not like HTTP/1.
+    pub fn stranger(&self) -> Option<Stranger> {
+        Stranger::numbered(self.stranger.load(Ordering::Relaxed))
     }
 
     /// In microseconds, as the bytes of one piece may earn less than a millisecond.

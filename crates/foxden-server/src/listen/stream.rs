@@ -1,4 +1,4 @@
-//! A connection that tells its seat how it moves.
+//! A connection that tells its seat how it moves, and ends so that its client sees the last answer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,20 +6,51 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 
+use super::rest::Bounds;
 use super::room::Seat;
+use super::stranger::Stranger;
+
+/// Read at once from a connection that lingers. It stands on the stack, so a connection is no larger for it.
+const PIECE: usize = 16 * 1024;
+
+/// Pieces read before others get their turn.
+const PIECES: usize = 16;
 
 /// A connection under watch.
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
     seat: Arc<Seat>,
+    has_begun: bool,
+    /// Set once the last answer has gone out while the client may still send.
+    linger: Option<Box<Linger>>,
+    bounds: Bounds,
+}
+
+/// A connection whose own half is closed: what still comes is thrown away.
+///
+/// A connection that is closed while bytes are unread is reset, and the client's system then drops an answer that its
+/// program has not read yet.
+#[derive(Debug)]
+struct Linger {
+    alarm: Pin<Box<Sleep>>,
+    until: Instant,
+    /// How many more bytes are thrown away.
+    bytes: u64,
 }
 
 impl<S> Watched<S> {
-    /// Watches a connection.
-    pub const fn new(stream: S, seat: Arc<Seat>) -> Self {
-        Self { stream, seat }
+    /// Watches a connection. What comes after its last answer is thrown away within `bounds`.
+    pub const fn new(stream: S, seat: Arc<Seat>, bounds: Bounds) -> Self {
+        Self {
+            stream,
+            seat,
+            has_begun: false,
+            linger: None,
+            bounds,
+        }
     }
 
     fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -32,6 +63,33 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Throws away what comes until the client ends, is silent, or was given enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(linger) = &mut self.linger else {
+            return Poll::Ready(());
+        };
+        let mut piece = [std::mem::MaybeUninit::uninit(); PIECE];
+        for _ in 0..PIECES {
+            let mut buffer = ReadBuf::uninit(&mut piece);
+            let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) else {
+                self.seat.waits_for_body();
+                return linger.alarm.as_mut().poll(cx);
+            };
+            let bytes = buffer.filled().len();
+            self.seat.body_came(bytes);
+            linger.bytes = linger.bytes.saturating_sub(bytes as u64);
+            if read.is_err() || bytes == 0 || linger.bytes == 0 {
+                return Poll::Ready(());
+            }
+            let silence = Instant::now() + self.bounds.linger_silence;
+            linger.alarm.as_mut().reset(silence.min(linger.until));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -41,14 +99,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
+        let came = &buffer.filled()[before..];
+        if !came.is_empty() {
             this.seat.bytes_came();
+            if !this.has_begun {
+                this.has_begun = true;
+                if let Some(stranger) = Stranger::of(came) {
+                    this.seat.is_strange(stranger);
+                }
+            }
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -77,7 +142,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Asked for once everything was written. Closes the own half, then waits for the client where it may still send.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.seat.lingers() {
+                return Poll::Ready(Ok(()));
+            }
+            let now = Instant::now();
+            this.linger = Some(Box::new(Linger {
+                alarm: Box::pin(tokio::time::sleep_until(now + this.bounds.linger_silence)),
+                until: now + this.bounds.linger,
+                bytes: this.bounds.bytes,
+            }));
+        }
+        this.poll_linger(cx).map(Ok)
     }
 }

@@ -5,11 +5,19 @@ use foxden_model::SeededChance;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::front::Ids;
+use super::rest::Bounds;
 use super::*;
 use crate::config::http::Http;
 
+mod early;
+
 /// The client's end of a connection to this router, and what ends the program.
 async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
+    connect_within(router, Bounds::for_uploads_of(0)).await
+}
+
+/// The same where this much of a body is read off.
+async fn connect_within(router: axum::Router, bounds: Bounds) -> (DuplexStream, crate::tasks::Stop) {
     let http = Http {
         max_connections: 1,
         header_timeout: Duration::from_secs(10),
@@ -23,7 +31,7 @@ async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
-    let front = Arc::new(Front::new(router.into(), Vec::new(), ids));
+    let front = Arc::new(Front::new(router.into(), Vec::new(), ids, bounds));
     let seat = Room::new(&http, 1).seat().await;
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });

@@ -1,8 +1,9 @@
 //! How the program behaves towards proxies, curious clients and whoever reads its log.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::nodes::eventually;
 use crate::program::{Folder, Start};
 use crate::raw::{connect, read_reply};
 
@@ -60,6 +61,53 @@ fn a_socket_in_the_file_system_serves_a_proxy() {
     }
 }
 
+/// A proxy that is set up wrongly is named in the log: once, however often it tries.
+#[test]
+fn what_speaks_another_protocol_is_named_in_the_log() {
+    let folder = Folder::new();
+    let program = Start::on(&folder).serve();
+    let hello = [
+        &[0x16, 3, 1, 0, 61, 1, 0, 0, 57, 3, 3][..],
+        &[7; 32],
+        &[0, 0, 2, 0x13, 1, 1, 0, 0, 14, 0, 0x2b, 0, 3, 2, 3, 4],
+    ]
+    .concat();
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let second = [
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\0\x09\0\x09",
+        get.as_bytes(),
+    ]
+    .concat();
+    let first = format!("PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n{get}");
+    for (bytes, expected) in [
+        (
+            hello.as_slice(),
+            "127.0.0.1 speaks TLS, but this listener takes plain HTTP",
+        ),
+        (
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+            "127.0.0.1 speaks HTTP/2, but",
+        ),
+        (first.as_bytes(), "127.0.0.1 speaks the PROXY protocol, which"),
+        (&second, "127.0.0.1 speaks the PROXY protocol, which"),
+    ] {
+        for _ in 0..3 {
+            let mut stream = connect(program.address()).unwrap();
+            stream.write_all(bytes).unwrap();
+            let mut answer = Vec::new();
+            // An end of either kind will do.
+            let _ = stream.read_to_end(&mut answer);
+            assert!(!answer.starts_with(b"HTTP/1.1 2"), "it was taken for a request");
+        }
+        eventually(|| program.log().contains(expected));
+        assert_eq!(program.log().matches(expected).count(), 1, "{}", program.log());
+    }
+    crate::peer::wire::Server::at(program.url())
+        .send(&crate::peer::wire::Call::get("/__lbheartbeat__"))
+        .expect(200);
+    program.stop();
+}
+
 #[test]
 fn what_is_not_http_gets_an_error_and_an_end() {
     let folder = Folder::new();
@@ -76,12 +124,10 @@ fn what_is_not_http_gets_an_error_and_an_end() {
         ),
     ] {
         let mut stream = connect(program.address()).unwrap();
-        let answer = stream.write_all(text.as_bytes());
-        match answer.and_then(|()| read_reply(&mut BufReader::new(stream))) {
-            Ok((reply, stays)) => assert_eq!((reply.status, stays), (status, false), "{}", &text[..20]),
-            // A client that is still sending may learn of the end before it learns of the reason.
-            Err(error) => assert!(text.len() > 64 * 1024, "{}: {error}", &text[..20]),
-        }
+        // A client that is still sending learns of the reason, too.
+        stream.write_all(text.as_bytes()).unwrap();
+        let (reply, stays) = read_reply(&mut BufReader::new(stream)).unwrap();
+        assert_eq!((reply.status, stays), (status, false), "{}", &text[..20]);
     }
     program.stop();
 }

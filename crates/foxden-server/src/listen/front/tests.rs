@@ -7,7 +7,12 @@ use super::*;
 fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
     let trusted = vec![Network::parse("10.0.0.0/8").unwrap()];
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
-    let front = Front::new(axum::Router::new().into(), trusted, ids);
+    let front = Front::new(
+        axum::Router::new().into(),
+        trusted,
+        ids,
+        Bounds::for_uploads_of(0),
+    );
     let mut headers = HeaderMap::new();
     for value in forwarded {
         headers.append("x-forwarded-for", value.parse().unwrap());

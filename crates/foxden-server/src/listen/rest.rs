@@ -1,0 +1,110 @@
+//! What is left of a request's body when its answer is made.
+//!
+//! An answer may be known before the body has come: 401, 404, 413, 503 and others. A client that sends its whole body
+//! before it reads, as many proxies do, never sees such an answer if the connection ends meanwhile. So the rest of the
+//! body is read and thrown away first, within bounds. Decision record 0020 gives the reasons.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::Version;
+use hyper::body::{Body, Incoming};
+use hyper::header::{EXPECT, HeaderMap};
+use hyper::http::request::Parts;
+use tokio::time::{Instant, timeout_at};
+
+use super::body::Arriving;
+use super::room::Seat;
+
+/// How much of what a client still sends is read and thrown away around an answer that was made early.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes before the answer is sent, and as many after it.
+    pub bytes: u64,
+    /// How long the rest of a body may take before the answer is sent.
+    pub answer: Duration,
+    /// How long the client may be silent before that: it may be waiting for the answer.
+    pub silence: Duration,
+    /// How long a connection lingers after its last answer.
+    pub linger: Duration,
+    /// How long it lingers while the client is silent.
+    pub linger_silence: Duration,
+}
+
+impl Bounds {
+    /// The bounds where an upload may be so large: a client that sends some times as much learns of it.
+    pub fn for_uploads_of(max_request_bytes: u64) -> Self {
+        const LEAST: u64 = 16_000_000;
+        Self {
+            bytes: max_request_bytes.saturating_mul(4).max(LEAST),
+            answer: Duration::from_secs(10),
+            silence: Duration::from_secs(2),
+            linger: Duration::from_secs(30),
+            linger_silence: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A request's body that its surface dropped before the end.
+#[derive(Debug, Default)]
+pub struct Left {
+    body: Mutex<Option<Incoming>>,
+    was_asked_for: AtomicBool,
+    /// Whether the client sends the body only when it is asked for.
+    waits_to_be_asked: bool,
+}
+
+impl Left {
+    /// A place for what may be left of this request's body; none if there is no body.
+    pub fn of(parts: &Parts, body: &Incoming) -> Option<Arc<Self>> {
+        let left = || Self {
+            waits_to_be_asked: parts.version > Version::HTTP_10 && expects_continue(&parts.headers),
+            ..Self::default()
+        };
+        (!body.is_end_stream()).then(|| Arc::new(left()))
+    }
+
+    /// Part of the body is waited for; from then on the client sends it.
+    pub fn is_asked_for(&self) {
+        self.was_asked_for.store(true, Ordering::Relaxed);
+    }
+
+    /// Keeps a body: the connection is read on for as long as it exists.
+    pub fn keep(&self, body: Incoming) {
+        if !body.is_end_stream() {
+            *self.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+
+    /// Reads the rest within these bounds. Returns whether the body is at its end, so that the connection can go on.
+    pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds) -> bool {
+        let kept = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = kept else { return true };
+        // Waiting for it would ask for it.
+        let never_comes = self.waits_to_be_asked && !self.was_asked_for.load(Ordering::Relaxed);
+        if never_comes || body.size_hint().lower() > bounds.bytes {
+            return false;
+        }
+        let mut body = Arriving::new(body, Arc::clone(seat), None);
+        let until = Instant::now() + bounds.answer;
+        let mut came = 0;
+        while came <= bounds.bytes {
+            let silence = Instant::now() + bounds.silence;
+            match timeout_at(silence.min(until), body.frame()).await {
+                // Nothing is kept: a frame is gone before the next one is asked for.
+                Ok(Some(Ok(frame))) => came += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Ok(None) => return true,
+                // It broke off, or does not come in time.
+                Ok(Some(Err(_))) | Err(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    let expected = headers.get(EXPECT);
+    expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}

@@ -1,0 +1,155 @@
+//! Clients that speak something else than HTTP/1 to a listener, as a proxy does that is set up wrongly.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the first bytes of a connection look like, if not like HTTP/1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// TLS: a `ClientHello`.
+    Tls = 1,
+    /// HTTP/2 without TLS: its connection preface.
+    Http2 = 2,
+    /// The PROXY protocol, of either version.
+    Proxy = 3,
+}
+
+/// All kinds.
+const KINDS: [Stranger; 3] = [Stranger::Tls, Stranger::Http2, Stranger::Proxy];
+
+/// How long the log says nothing more of a kind that it has named: anybody can send such bytes.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Which kinds the log has named, and when.
+#[derive(Debug)]
+pub struct Strangers {
+    started: Instant,
+    kinds: [Told; KINDS.len()],
+}
+
+/// What the log was told of one kind.
+#[derive(Debug, Default)]
+struct Told {
+    /// When the next line may be written, in milliseconds since the start.
+    next: AtomicU64,
+    /// Connections since the last line.
+    unsaid: AtomicU64,
+}
+
+impl Stranger {
+    /// Recognises the first bytes of a connection.
+    pub fn of(first: &[u8]) -> Option<Self> {
+        match first {
+            // A handshake record, of any version up to TLS 1.3, that begins with a ClientHello.
+            [0x16, 0x03, 0x00..=0x04, _, _, 0x01, ..] => Some(Self::Tls),
+            _ if first.starts_with(b"PRI * HTTP/2.0\r\n") => Some(Self::Http2),
+            _ if first.starts_with(b"\r\n\r\n\0\r\nQUIT\n") => Some(Self::Proxy),
+            _ if first.starts_with(b"PROXY TCP") || first.starts_with(b"PROXY UNKNOWN") => Some(Self::Proxy),
+            _ => None,
+        }
+    }
+
+    /// The same from its number.
+    pub fn numbered(number: u8) -> Option<Self> {
+        KINDS.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls => {
+                "TLS, but this listener takes plain HTTP: end TLS in the proxy, and let it pass requests on to http://"
+            }
+            Self::Http2 => {
+                "HTTP/2, but this listener takes HTTP/1.1: set the proxy to HTTP/1.1 towards this server (HAProxy: no \
+                 proto h2)"
+            }
+            Self::Proxy => {
+                "the PROXY protocol, which this listener does not take: switch it off in the proxy (HAProxy: send-proxy; \
+                 nginx: proxy_protocol), and let it set X-Forwarded-For"
+            }
+        })
+    }
+}
+
+impl Strangers {
+    /// None named yet.
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            kinds: Default::default(),
+        }
+    }
+
+    /// Writes one line for a connection, unless one was written for its kind a moment ago.
+    pub fn tell(&self, stranger: Stranger, address: Option<IpAddr>) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let Some(unsaid) = self.may_tell(stranger, now) else {
+            return;
+        };
+        let client = address.map_or_else(
+            || "a client on this machine".to_owned(),
+            |address| address.to_string(),
+        );
+        let before = match unsaid {
+            0 => String::new(),
+            count => format!(" ({count} more connections did so since the last line)"),
+        };
+        tracing::warn!("{client} speaks {stranger}{before}");
+    }
+
+    /// Returns how many connections of this kind went without a line, if it is time for one.
+    fn may_tell(&self, stranger: Stranger, now: u64) -> Option<u64> {
+        let told = &self.kinds[stranger as usize - 1];
+        let pause = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
+        let next = |next| (next <= now).then_some(now.saturating_add(pause));
+        let is_time = told
+            .next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .is_ok();
+        if is_time {
+            return Some(told.unsaid.swap(0, Ordering::Relaxed));
+        }
+        told.unsaid.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_http_is_recognised() {
+        let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+        for (first, expected) in [
+            (&hello[..], Some(Stranger::Tls)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Stranger::Http2)),
+            (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", Some(Stranger::Proxy)),
+            (b"PROXY TCP6 ::1 ::1 1 2\r\n", Some(Stranger::Proxy)),
+            (b"PROXY UNKNOWN\r\n", Some(Stranger::Proxy)),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Some(Stranger::Proxy)),
+            (b"PROXY /a HTTP/1.1\r\n", None),
+            (b"GET / HTTP/1.1\r\n", None),
+            (b"\r\n\r\nGET / HTTP/1.1\r\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(Stranger::of(first), expected, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_log() {
+        let strangers = Strangers::new();
+        assert_eq!(strangers.may_tell(Stranger::Tls, 5), Some(0));
+        for moment in 6..1000 {
+            assert_eq!(strangers.may_tell(Stranger::Tls, moment), None);
+        }
+        assert_eq!(strangers.may_tell(Stranger::Proxy, 1000), Some(0), "another kind");
+        assert_eq!(strangers.may_tell(Stranger::Tls, 60_005), Some(994));
+        assert_eq!(strangers.may_tell(Stranger::Tls, 60_006), None);
+    }
+}
