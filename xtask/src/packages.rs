@@ -1,5 +1,8 @@
 //! Programs that only the tests need: found, or installed where that is allowed.
 
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -10,28 +13,53 @@ use crate::cargo::{passes, variable};
 pub struct Program {
     name: &'static str,
     package: &'static str,
+    /// The service that comes with the package, which the tests do not want.
+    service: Option<&'static str>,
 }
 
 /// The browser that the tests drive.
 pub const FIREFOX: Program = Program {
     name: "firefox-esr",
     package: "firefox-esr",
+    service: None,
 };
 /// The mail server that letters are sent through.
 pub const MAIL_SERVER: Program = Program {
     name: "aiosmtpd",
     package: "python3-aiosmtpd",
+    service: None,
 };
 /// What makes the certificates of that mail server.
 pub const OPENSSL: Program = Program {
     name: "openssl",
     package: "openssl",
+    service: None,
 };
 /// The compiler that libFuzzer is built with.
 pub const CPP: Program = Program {
     name: "c++",
     package: "g++",
+    service: None,
 };
+/// The proxies that the tests put before the program.
+pub const PROXIES: [Program; 3] = [
+    Program {
+        name: "nginx",
+        package: "nginx",
+        service: Some("nginx"),
+    },
+    Program {
+        name: "apache2",
+        // Without `apache2` itself, which is the service.
+        package: "apache2-bin",
+        service: None,
+    },
+    Program {
+        name: "haproxy",
+        package: "haproxy",
+        service: Some("haproxy"),
+    },
+];
 
 impl Program {
     /// Makes sure that the program is there. `Err(text)` inside says what a person has to do.
@@ -48,6 +76,8 @@ impl Program {
                         .stdin(Stdio::null()),
                 )
             };
+            // Until the end of this block.
+            let _unstarted = self.service.map(|_| Unstarted::begin()).transpose()?;
             quiet(Command::new("apt-get").args(["-q", "update"]))?;
             quiet(Command::new("apt-get").args([
                 "-q",
@@ -56,6 +86,10 @@ impl Program {
                 "--no-install-recommends",
                 self.package,
             ]))?;
+            if let Some(service) = self.service.filter(|_| has("systemctl")) {
+                // Nor does it start with the machine: nobody asked for a service here.
+                passes(Command::new("systemctl").args(["-q", "disable", service]))?;
+            }
         }
         if self.is_there() {
             return Ok(Ok(()));
@@ -71,10 +105,45 @@ impl Program {
     }
 }
 
-/// Whether a program is on the path.
+/// Keeps packages from starting their services: what Debian asks before each start says no.
+struct Unstarted {
+    is_ours: bool,
+}
+
+impl Unstarted {
+    const FILE: &str = "/usr/sbin/policy-rc.d";
+
+    /// Where there is a policy already, it stays in force.
+    fn begin() -> Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(Self::FILE);
+        match file {
+            Ok(mut file) => {
+                file.write_all(b"#!/bin/sh\nexit 101\n")?;
+                Ok(Self { is_ours: true })
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self { is_ours: false }),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if self.is_ours && fs::remove_file(Self::FILE).is_err() {
+            println!("{} is left behind: please remove it", Self::FILE);
+        }
+    }
+}
+
+/// Whether a program is on the path, or where servers are.
 fn has(name: &str) -> bool {
     let path = variable("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.any(|folder| folder.join(name).is_file())
 }
 
 fn is_root() -> bool {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
-use crate::packages::{CPP, FIREFOX, MAIL_SERVER, OPENSSL};
+use crate::packages::{CPP, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, tidy};
 use tally::Tally;
 
@@ -27,6 +27,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
             &mut tests(&["--workspace"], &[]),
         )?;
         whole_program(&mut tally)?;
+        proxies(&mut tally)?;
         fuzz_briefly(&mut tally)?;
         firefox(&mut tally)?;
     } else {
@@ -52,6 +53,38 @@ fn whole_program(tally: &mut Tally) -> Result<()> {
     let program = ["--package", "foxden-server", "--test", "process"];
     let name = "repeated kills, and letters through a real mail server";
     stage(tally, name, &mut tests(&program, &to_tests))
+}
+
+/// Puts the program behind real proxies, and runs there what scripted clients do.
+fn proxies(tally: &mut Tally) -> Result<()> {
+    for program in PROXIES {
+        if let Err(what_to_do) = program.ensure()? {
+            tally.check(&format!("real proxies: {what_to_do}"), false);
+            return Ok(());
+        }
+    }
+    let behind = ["--package", "foxden-server", "--test", "proxies"];
+    let to_tests = ["--ignored", "--test-threads=3"];
+    stage(
+        tally,
+        "behind nginx, Apache and HAProxy",
+        &mut tests(&behind, &to_tests),
+    )?;
+    let flows = [
+        "--package",
+        "foxden-server",
+        "--test",
+        "legacy_flow",
+        "--test",
+        "account_flow",
+    ];
+    for proxy in ["nginx", "apache"] {
+        let name = format!("what clients of Sync 1.1 and 1.5 do, behind {proxy}");
+        // More people sign up there than one address may bring, and behind a proxy that counts.
+        let mut flows = tests(&flows, &["--skip", "people_are_spread"]);
+        stage(tally, &name, flows.env("FOXDEN_TEST_PROXY", proxy))?;
+    }
+    Ok(())
 }
 
 /// Gives every parser a few seconds.

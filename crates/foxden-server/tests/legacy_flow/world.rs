@@ -88,7 +88,8 @@ fn with<'a>(start: Start<'a>, settings: &[(&str, &str)]) -> Start<'a> {
 
 fn split(folder: &Folder, settings: &[(&str, &str)]) -> (Program, Vec<Program>) {
     let ports = [Start::free_port(), Start::free_port()];
-    let urls = ports.map(|port| format!("http://127.0.0.1:{port}"));
+    let nodes = [(ports[0], "node1"), (ports[1], "node2")];
+    let urls = nodes.map(|(port, name)| format!("http://127.0.0.1:{port}{}", Start::public_path(name)));
     let front = Start::on(folder)
         .named("front")
         .with("--surfaces")
@@ -109,6 +110,5 @@ fn split(folder: &Folder, settings: &[(&str, &str)]) -> (Program, Vec<Program>) 
             .set("FOXDEN__ACCOUNTS__URL", register.clone());
         with(node, settings).serve()
     };
-    let nodes = ports.into_iter().zip(["node1", "node2"]).map(node).collect();
-    (front, nodes)
+    (front, nodes.into_iter().map(node).collect())
 }

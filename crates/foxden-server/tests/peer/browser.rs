@@ -100,6 +100,9 @@ impl Session {
     }
 
     fn from_login(server: &Server, email: &str, stretched: &Stretched, reply: &Reply) -> Self {
+        if reply.json()["verified"] == false {
+            server.confirm(email);
+        }
         let keys = fetch_keys(server, &reply.text_of("keyFetchToken"));
         let token = reply.text_of("sessionToken");
         Self {

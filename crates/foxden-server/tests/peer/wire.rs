@@ -1,5 +1,6 @@
 //! Plain blocking HTTP against a base address.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use foxden_model::{Clock as _, SystemClock};
@@ -8,6 +9,20 @@ use ureq::http;
 
 use super::hawk::{Credentials, Signed};
 use super::{hex, random_bytes};
+
+/// What confirms the address of an account for its owner.
+type Operator = Box<dyn Fn(&str) + Send>;
+
+/// The operators of servers that want addresses confirmed, each with the base of the server.
+static OPERATORS: Mutex<Vec<(String, Operator)>> = Mutex::new(Vec::new());
+
+/// Names the operator of the server at this address. Who signs up there waits for its confirmation.
+pub fn operated_by(base: &str, operator: impl Fn(&str) + Send + 'static) {
+    OPERATORS
+        .lock()
+        .unwrap()
+        .push((base.to_owned(), Box::new(operator)));
+}
 
 /// A server, as a client reaches it.
 #[derive(Clone, Debug)]
@@ -58,6 +73,15 @@ impl Server {
         &self.base
     }
 
+    /// Has the operator confirm an account's address, where the server has one.
+    pub fn confirm(&self, email: &str) {
+        let operators = OPERATORS.lock().unwrap();
+        // A port may have been another server's before.
+        if let Some((_, operator)) = operators.iter().rev().find(|(base, _)| *base == self.base) {
+            operator(email);
+        }
+    }
+
     /// Sends a request and takes the answer, whatever its status.
     pub fn send(&self, call: &Call) -> Reply {
         let asked = format!("{} {}{}", call.method, self.base, call.target);
@@ -66,6 +90,14 @@ impl Server {
             .uri(format!("{}{}", self.base, call.target));
         for (name, value) in &call.headers {
             request = request.header(name, value);
+        }
+        // Every browser takes compressed answers, so whatever is on the way may compress.
+        if !call
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("accept-encoding"))
+        {
+            request = request.header("Accept-Encoding", "gzip, deflate");
         }
         if let Some(signer) = &call.signer {
             request = request.header("Authorization", self.sign(call, signer));
@@ -82,10 +114,18 @@ impl Server {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             (name.as_str().to_owned(), value)
         });
+        let headers: Vec<(String, String)> = headers.collect();
+        let is_compressed = headers.contains(&("content-encoding".into(), "gzip".into()));
+        let mut body = answer.body_mut().read_to_vec().unwrap();
+        if is_compressed && !body.is_empty() {
+            let compressed = std::mem::take(&mut body);
+            let mut decoder = flate2::read::MultiGzDecoder::new(compressed.as_slice());
+            std::io::Read::read_to_end(&mut decoder, &mut body).unwrap();
+        }
         Reply {
             status: answer.status().as_u16(),
-            headers: headers.collect(),
-            body: answer.body_mut().read_to_vec().unwrap(),
+            headers,
+            body,
             asked,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 mod cluster;
 #[path = "../peer/mod.rs"]
 mod peer;
+#[allow(dead_code, reason = "it serves other test programs, too")]
 mod program;
 mod raw;
 mod token;

@@ -11,6 +11,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::peer::wire::{Call, Server};
 use crate::token;
+use proxy::{Kind, Proxy, Setup};
+
+#[path = "proxy.rs"]
+pub mod proxy;
 
 /// The secret that every program here signs tokens with.
 pub const SECRET: &str = "a secret that the tests share";
@@ -53,6 +57,8 @@ pub struct Program {
     child: Child,
     url: String,
     log: PathBuf,
+    /// What stands in front of it, if anything does.
+    proxy: Option<Proxy>,
 }
 
 /// How to start it.
@@ -149,8 +155,64 @@ impl<'a> Start<'a> {
         self.command(command).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// Starts to serve and waits until it does.
+    /// The path that a program of this name has at its public address: none but where a storage node is behind a proxy.
+    pub fn public_path(name: &str) -> &'static str {
+        match (proxy::wanted(), name) {
+            (Some(_), "node1") => "/node1",
+            (Some(_), "node2") => "/node2",
+            _ => "",
+        }
+    }
+
+    /// Starts to serve, behind a proxy where the environment asks for one, and waits until it does.
     pub fn serve(&self) -> Program {
+        let listens = self.arguments.iter().position(|argument| argument == "--listen");
+        match (proxy::wanted(), listens) {
+            (Some(kind), Some(at)) if !self.arguments.iter().any(|argument| argument == "--public-url") => {
+                self.serve_behind(kind, at + 1)
+            }
+            _ => self.serve_directly(),
+        }
+    }
+
+    /// Serves where a proxy of this kind passes on what comes to the address that this argument names.
+    fn serve_behind(&self, kind: Kind, listens: usize) -> Program {
+        let named = self.arguments[listens].rsplit_once(':').unwrap().1;
+        let port = match named.parse().unwrap() {
+            0 => Self::free_port(),
+            port => port,
+        };
+        let backend = format!("127.0.0.1:{}", Self::free_port());
+        let path = Self::public_path(self.name);
+        let mut start = self.clone().with("--public-url");
+        start = start.with(format!("http://127.0.0.1:{port}{path}"));
+        start.arguments[listens].clone_from(&backend);
+        // A server that has a public address needs invitations otherwise.
+        if !self
+            .variables
+            .iter()
+            .any(|(name, _)| name == "FOXDEN__ACCOUNTS__SIGN_UP")
+        {
+            start = start.set("FOXDEN__ACCOUNTS__SIGN_UP", "open");
+        }
+        let mut setup = Setup::of_the_book(kind, &backend);
+        // One node is sent the whole path, the other what is left of it.
+        if self.name == "node2" {
+            setup = setup.cutting("node2");
+        }
+        let mut program = start.serve_directly();
+        let data = self.folder.path().join(self.name);
+        // It seems to be a public server, so its operator vouches for addresses.
+        crate::peer::wire::operated_by(&program.url, move |email| {
+            let mut confirm = Command::new(env!("CARGO_BIN_EXE_foxden"));
+            confirm.args(["user", "confirm", email, "--data-dir"]).arg(&data);
+            assert!(confirm.output().unwrap().status.success());
+        });
+        program.proxy = Some(setup.start(port));
+        program
+    }
+
+    fn serve_directly(&self) -> Program {
         let log = self.folder.path().join(format!("{}.log", self.name));
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut process = self.command(&["serve"]);
@@ -169,7 +231,12 @@ impl<'a> Start<'a> {
                 fs::read_to_string(&log).unwrap()
             );
         };
-        Program { child, url, log }
+        Program {
+            child,
+            url,
+            log,
+            proxy: None,
+        }
     }
 }
 
@@ -287,6 +354,12 @@ impl Store {
             Some(body) => call.body("application/json", body),
             None => call,
         })
+    }
+
+    /// Sends a signed request with a body of this type.
+    pub fn send_as(&self, method: &str, target: &str, kind: &str, body: &[u8]) -> crate::peer::wire::Reply {
+        let call = Call::new(method, format!("{}{target}", self.base)).body(kind, body);
+        self.server.send(&call.signed(&self.signer))
     }
 
     /// The header that signs a request whose body is not signed.
