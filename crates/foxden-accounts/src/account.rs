@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use foxden_model::UserId;
 use foxden_sql::{SqlError, Tx};
 
-use crate::address::{Address, short};
+use crate::address::{Address, normal, short};
 use crate::limits::Counted;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::store::Closing;
@@ -163,8 +163,9 @@ impl Accounts {
         auth_pw: &AuthPw,
         visitor: &Visitor,
     ) -> Result<Removed, AccountError> {
-        if let Some(session) = session {
-            session.require_verified()?;
+        // An address need not be confirmed to be given up.
+        if session.is_some_and(|session| session.address_verified && !session.session_verified) {
+            return Err(AccountError::SessionUnverified);
         }
         let proven = self.prove(address, auth_pw, visitor).await?;
         if session.is_some_and(|session| session.account != proven.row.uid) {
@@ -234,13 +235,8 @@ impl Accounts {
         if address.is_among(&self.0.options.reserved_names) {
             return Err(AccountError::Invalid { what: "email" });
         }
-        if account::by_name(&self.0.database, &address.normal())
-            .await?
-            .is_some()
-        {
-            return Err(AccountError::Exists {
-                address: address.as_str().to_owned(),
-            });
+        if let Some(row) = account::by_name(&self.0.database, &address.normal()).await? {
+            return Err(row.exists(address));
         }
         self.spend_visitor(Counted::Creation, visitor)?;
         Ok(invitation)
@@ -320,6 +316,16 @@ impl Accounts {
     }
 }
 
+impl AccountRow {
+    /// The refusal for whoever asks for an address that is this account's: with its spelling, never with another address.
+    fn exists(self, asked: &Address) -> AccountError {
+        let own = [self.address, self.stretched_address];
+        AccountError::Exists {
+            address: own.into_iter().find(|own| normal(own) == asked.normal()),
+        }
+    }
+}
+
 /// Inserts an account and every name that means it; a name that somebody has makes it an account that exists.
 pub(crate) async fn insert_with_names(
     tx: &Tx,
@@ -331,9 +337,7 @@ pub(crate) async fn insert_with_names(
         account::add_name(tx, &name, row.uid)
             .await
             .map_err(|error| match error {
-                SqlError::Conflict => AccountError::Exists {
-                    address: address.as_str().to_owned(),
-                },
+                SqlError::Conflict => AccountError::Exists { address: None },
                 other => other.into(),
             })?;
     }

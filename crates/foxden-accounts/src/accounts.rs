@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use crate::memo::Memo;
 use crate::nonce::Nonces;
 use crate::security::{Door, Event, Witness};
+use crate::spelling::Spellings;
 use crate::verifier::Verifiers;
 use crate::{AccessTokens, AccountError, Kind, Nodes, SecretToken, Secrets, setting};
 
@@ -28,6 +29,7 @@ pub(crate) struct Inside {
     pub(crate) limits: Limits,
     pub(crate) nonces: Nonces,
     pub(crate) memo: Memo,
+    pub(crate) spellings: Spellings,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -173,6 +175,7 @@ impl Accounts {
             limits: Limits::default(),
             nonces: Nonces::default(),
             memo: Memo::default(),
+            spellings: Spellings::default(),
             database,
             clock,
             chance,

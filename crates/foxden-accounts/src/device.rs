@@ -100,6 +100,8 @@ pub struct Detach {
     pub refresh_token: Option<String>,
     /// A device.
     pub device: Option<DeviceId>,
+    /// All refresh tokens of an OAuth client.
+    pub client: Option<String>,
 }
 
 impl Accounts {
@@ -150,9 +152,17 @@ impl Accounts {
             .collect())
     }
 
-    /// Removes a device with its session or refresh token.
-    pub async fn destroy_device(&self, owner: DeviceOwner<'_>, device: DeviceId) -> Result<(), AccountError> {
-        self.end_device(owner.account(), device).await
+    /// Removes a device with its session or refresh token. A session that is not confirmed removes its own alone.
+    pub async fn destroy_device(&self, owner: DeviceOwner<'_>, id: DeviceId) -> Result<(), AccountError> {
+        if let DeviceOwner::Session(session) = owner
+            && !session.is_verified()
+        {
+            let known = device::of(&self.0.database, owner.account()).await?;
+            if !known.iter().any(|row| row.id == id && owner.owns(row)) {
+                session.require_verified()?;
+            }
+        }
+        self.end_device(owner.account(), id).await
     }
 
     /// Sessions, refresh tokens and devices, merged; newest use first.
@@ -204,6 +214,13 @@ impl Accounts {
                 .is_some_and(|row| row.uid == session.account)
         {
             grants::delete_refresh(&tx, id).await?;
+        }
+        if let Some(client) = &detach.client {
+            for row in grants::refresh_of(&tx, session.account).await? {
+                if row.client_id == *client {
+                    grants::delete_refresh(&tx, &row.id_hash).await?;
+                }
+            }
         }
         Ok(tx.commit().await?)
     }

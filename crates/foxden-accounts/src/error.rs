@@ -10,8 +10,8 @@ pub enum AccountError {
     /// Sign in instead: the address, or a name that follows from it, is taken.
     #[error("the account exists")]
     Exists {
-        /// The address as asked for.
-        address: String,
+        /// The same address as its owner spells it, where that is known.
+        address: Option<String>,
     },
     /// Nobody has that address.
     #[error("no such account")]

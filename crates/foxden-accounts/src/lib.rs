@@ -47,6 +47,7 @@ pub mod secret;
 pub mod security;
 pub mod session;
 mod setting;
+mod spelling;
 pub mod stretch;
 pub mod token;
 pub mod tokenserver;

@@ -12,7 +12,7 @@ use crate::{AccountError, Accounts, Visitor};
 
 /// Counters kept at once.
 const COUNTERS: usize = 20_000;
-const QUARTER: i64 = 15 * 60_000;
+pub(crate) const QUARTER: i64 = 15 * 60_000;
 const HOUR: i64 = 60 * 60_000;
 const DAY: i64 = 24 * HOUR;
 

@@ -109,13 +109,8 @@ impl Accounts {
     ) -> Result<ChangeStarted, AccountError> {
         if let Some(session) = session {
             session.require_verified()?;
-            let row = account::by_id(&self.0.database, session.account)
-                .await?
-                .ok_or(AccountError::UnknownToken)?;
-            let is_own = [&row.address, &row.stretched_address]
-                .iter()
-                .any(|own| normal(own) == normal(address));
-            if !is_own {
+            let named = account::by_name(&self.0.database, &normal(address)).await?;
+            if named.is_none_or(|row| row.uid != session.account) {
                 return Err(AccountError::UnknownAccount {
                     address: address.to_owned(),
                 });

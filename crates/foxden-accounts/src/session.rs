@@ -69,7 +69,7 @@ impl Session {
 }
 
 impl Accounts {
-    /// Signs in: limits, then the account, then the spelling of the address, then the password.
+    /// Signs in: limits, then the account, then the password, then the spelling of the address.
     pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, AccountError> {
         let proven = self.prove(&login.address, &login.auth_pw, visitor).await?;
         let harder = self.harder(&proven, &login.auth_pw).await?;
@@ -189,8 +189,9 @@ impl Accounts {
         self.0.nonces.accept(id, nonce, self.millis())
     }
 
-    /// Checks a password: limits, then the account, then the spelling of the address, then the password itself. Every
-    /// door that takes a password comes through here.
+    /// Checks a password: limits, then the account, then the password, and only then the spelling of the address. A
+    /// right proof passes under any name of the account; a wrong one that was made with another spelling than the one
+    /// that was stretched is told that one. Every door that takes a proof comes through here.
     pub(crate) async fn prove(
         &self,
         address: &str,
@@ -199,38 +200,55 @@ impl Accounts {
     ) -> Result<Proven, AccountError> {
         let address = Address::new(address)?;
         let network = Network::of(visitor.address);
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        // All names of an account count as one: else each would give more tries.
+        let stretched = row.as_ref().map(|row| row.stretched_address.clone());
+        let counted = stretched.as_deref().unwrap_or(address.as_str());
         let counters = [
-            Counted::failed_login(address.as_str(), network),
+            Counted::failed_login(counted, network),
             Counted::FailedFrom(network),
         ];
         let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
         self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
-        let row = account::by_name(&self.0.database, &address.normal()).await?;
         let failed = Event {
             account: row.as_ref().map(|row| row.uid),
             ..Event::by(visitor, What::LoginFailed).about(address.as_str())
         };
-        if let Some(row) = &row {
-            if row.stretched_address != address.as_str() {
-                return Err(AccountError::OtherSpelling {
-                    address: row.stretched_address.clone(),
-                });
-            }
-            if row.verifier.is_none() {
-                self.tell(&failed.because("no password set yet"));
-                return Err(AccountError::NoPassword);
-            }
+        if row.as_ref().is_some_and(|row| row.verifier.is_none()) {
+            self.tell(&failed.because("no password set yet"));
+            return Err(AccountError::NoPassword);
         }
-        let attempt = self.attempt(counters);
-        let outcome = self.weigh(attempt, row, auth_pw, address.as_str()).await;
+        let misspelt = row
+            .as_ref()
+            .and_then(|row| self.misspelt(row, address.as_str(), auth_pw, network, counters));
+        let outcome = if misspelt.is_some_and(|misspelt| self.0.spellings.is_known(&misspelt)) {
+            let address = address.as_str().to_owned();
+            Err(AccountError::WrongPassword { address })
+        } else {
+            let (accounts, account) = (self.clone(), row.as_ref().map(|row| row.uid));
+            let attempt = self.attempt(counters).then(move |is_right| {
+                if let Some(account) = account {
+                    accounts.settle_spelling(account, network, misspelt, is_right);
+                }
+            });
+            self.weigh(attempt, row, auth_pw, address.as_str()).await
+        };
         let why = match &outcome {
             Err(AccountError::UnknownAccount { .. }) => "unknown name",
+            Err(AccountError::WrongPassword { .. }) if misspelt.is_some() => {
+                "wrong password, another spelling"
+            }
             Err(AccountError::WrongPassword { .. }) => "wrong password",
             Err(AccountError::Disabled) => "switched off",
             Ok(_) | Err(_) => return outcome,
         };
         self.tell(&failed.because(why));
-        outcome
+        match (outcome, misspelt, stretched) {
+            (Err(AccountError::WrongPassword { .. }), Some(_), Some(address)) => {
+                Err(AccountError::OtherSpelling { address })
+            }
+            (outcome, _, _) => outcome,
+        }
     }
 
     /// Checks the password of whoever was found by that name, or does as much for nobody.

@@ -44,7 +44,7 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         insert_with_names(&tx, &row, &address).await?;
         if !address.names().contains(&name) {
-            add_name(&tx, &name, row.uid, address.as_str()).await?;
+            add_name(&tx, &name, row.uid).await?;
         }
         invitation::delete_first(&tx).await?;
         if !row.address_verified {
@@ -145,11 +145,9 @@ impl Accounts {
             match account::by_name(&tx, &name).await? {
                 Some(owner) if owner.uid == row.uid => {}
                 Some(_) => {
-                    return Err(AccountError::Exists {
-                        address: address.as_str().to_owned(),
-                    });
+                    return Err(AccountError::Exists { address: None });
                 }
-                None => add_name(&tx, &name, row.uid, address.as_str()).await?,
+                None => add_name(&tx, &name, row.uid).await?,
             }
         }
         if account::count_names(&tx, row.uid).await? > NAMES {
@@ -229,9 +227,7 @@ impl Accounts {
             return Err(AccountError::SignUpClosed);
         }
         if self.name_exists(name).await? {
-            return Err(AccountError::Exists {
-                address: name.to_owned(),
-            });
+            return Err(AccountError::Exists { address: None });
         }
         let reserved = &self.0.options.reserved_names;
         let address = Address::new(new.address)
@@ -272,13 +268,11 @@ async fn give_names_back(tx: &Tx, row: &AccountRow, address: &str) -> Result<(),
 }
 
 /// Adds a name; one that somebody has makes it an account that exists.
-async fn add_name(tx: &Tx, name: &str, uid: AccountId, address: &str) -> Result<(), AccountError> {
+async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), AccountError> {
     account::add_name(tx, &normal(name), uid)
         .await
         .map_err(|error| match error {
-            SqlError::Conflict => AccountError::Exists {
-                address: address.to_owned(),
-            },
+            SqlError::Conflict => AccountError::Exists { address: None },
             other => other.into(),
         })
 }

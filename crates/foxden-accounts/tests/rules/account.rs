@@ -1,6 +1,6 @@
 //! Making accounts and removing them.
 
-use foxden_accounts::{AccountError, Kind, NewAccount, SignUp};
+use foxden_accounts::{AccountError, DeviceOwner, DevicePatch, Kind, NewAccount, SignUp};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, proof, session_id, stranger};
 
@@ -27,7 +27,36 @@ async fn an_address_is_taken_in_every_spelling() {
     let lab = Lab::new().await;
     lab.create("Ann@Example.org").await;
     let taken = lab.accounts.create(new_account(ANN), &at_home()).await;
-    assert!(matches!(taken, Err(AccountError::Exists { address }) if address == ANN));
+    let spelling = Some("Ann@Example.org".to_owned());
+    assert!(matches!(taken, Err(AccountError::Exists { address }) if address == spelling));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is() {
+    let lab = Lab::new().await;
+    let told = |asked: &'static str| {
+        let accounts = lab.accounts.clone();
+        async move {
+            match accounts.create(new_account(asked), &at_home()).await {
+                Err(AccountError::Exists { address }) => address,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    lab.create("First.Last@example.org").await;
+    let spelt = Some("First.Last@example.org".to_owned());
+    assert_eq!(told("first.last@example.org").await, spelt);
+    assert_eq!(told("First.Last@example.org").await, spelt);
+    // An address of before tells nothing of the one in use.
+    for (new, old) in [("Bea@example.org", &spelt), ("Cat@example.org", &spelt)] {
+        lab.accounts
+            .change_address("first.last@example.org", PASSWORD, new, &at_home())
+            .await
+            .unwrap();
+        assert_eq!(&told("first.LAST@example.org").await, old);
+    }
+    assert_eq!(told("bea@example.org").await, None);
+    assert_eq!(told("cat@example.org").await, Some("Cat@example.org".to_owned()));
 }
 
 #[tokio::test]
@@ -95,6 +124,37 @@ async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
             .unwrap()
             .exists
     );
+}
+
+#[tokio::test]
+async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let visitor = stranger("192.0.2.1");
+    let accounts = &lab.accounts;
+    let created = accounts.create(new_account(ANN), &visitor).await.unwrap();
+    let session = lab.session(&created).await;
+    let (right, wrong) = (proof(ANN, PASSWORD), proof(ANN, "wrong"));
+    let wrong = accounts.destroy(Some(&session), ANN, &wrong, &visitor).await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    let owner = DeviceOwner::Session(&session);
+    let device = accounts
+        .register_device(owner, DevicePatch::default())
+        .await
+        .unwrap();
+    let other = accounts
+        .login(crate::lab::login(ANN, PASSWORD), &visitor)
+        .await
+        .unwrap();
+    let other = lab.session(&other).await;
+    let foreign = accounts
+        .destroy_device(DeviceOwner::Session(&other), device.id)
+        .await;
+    assert!(matches!(foreign, Err(AccountError::AddressUnverified)));
+    accounts.destroy_device(owner, device.id).await.unwrap();
+
+    let own = accounts.destroy(Some(&other), ANN, &right, &visitor).await;
+    own.unwrap();
+    assert_eq!(accounts.count_accounts().await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -258,6 +258,7 @@ async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
         session: Some(public),
         refresh_token: phone.refresh_token.clone(),
         device: Some(device.id),
+        client: None,
     };
     lab.accounts.detach(&one, &detach).await.unwrap();
     lab.accounts.detach(&one, &detach).await.unwrap();
@@ -265,6 +266,23 @@ async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
     assert!(lab.accounts.refresh_access(&refresh).await.is_err());
     assert!(lab.accounts.session(&session_id(&signed_in)).await.is_err());
     assert_eq!(lab.accounts.attached_clients(&one).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_is_disconnected_by_its_id_and_no_other_is() {
+    let lab = Lab::new().await;
+    let (one, _) = lab.pair().await;
+    let code = lab.code(&one).await;
+    let granted = lab.redeem(None, &code).await.unwrap();
+    let refresh = granted.refresh_token.unwrap().to_hex();
+    let of = |client: &str| Detach {
+        client: Some(client.to_owned()),
+        ..Detach::default()
+    };
+    lab.accounts.detach(&one, &of("e7ce535d93522896")).await.unwrap();
+    assert!(lab.accounts.refresh_access(&refresh).await.is_ok());
+    lab.accounts.detach(&one, &of(crate::lab::DESKTOP)).await.unwrap();
+    assert!(lab.accounts.refresh_access(&refresh).await.is_err());
 }
 
 #[tokio::test]

@@ -1,19 +1,134 @@
 //! Signing in, and sessions.
 
-use foxden_accounts::{AccountError, Cost, Kind, SignUp, TokenId};
+use foxden_accounts::{AccountError, AuthPw, Cost, Kind, Login, SignUp, SignedIn, TokenId};
 use foxden_model::{Chance, SeededChance};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
 
+const TYPED: &str = "Ann@Example.org";
+
+impl Lab {
+    /// A log-in with one spelling, and a proof stretched with another.
+    async fn login_as(
+        &self,
+        address: &str,
+        stretched: &str,
+        password: &str,
+    ) -> Result<SignedIn, AccountError> {
+        let login = Login {
+            address: address.to_owned(),
+            ..login(stretched, password)
+        };
+        self.accounts.login(login, &at_home()).await
+    }
+}
+
+fn is_told(refused: &Result<SignedIn, AccountError>, spelling: &str) -> bool {
+    matches!(refused, Err(AccountError::OtherSpelling { address }) if address == spelling)
+}
+
+/// A16.2
 #[tokio::test]
-async fn the_spelling_is_checked_before_the_password_and_costs_no_attempt() {
+async fn a_right_proof_passes_however_the_address_is_typed() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let key = lab.kb(&created, ANN, PASSWORD).await;
+    for typed in [ANN, TYPED, "ANN@EXAMPLE.ORG", " ann@example.org\n"] {
+        let signed_in = lab.login_as(typed, ANN, PASSWORD).await.unwrap();
+        assert_eq!(signed_in.account, created.account);
+        assert_eq!(lab.kb(&signed_in, ANN, PASSWORD).await, key, "{typed:?}");
+    }
+    assert!(is_told(&lab.login(TYPED, PASSWORD).await, ANN));
+    assert!(is_told(&lab.login_as(TYPED, ANN, "wrong").await, ANN));
+    let wrong = lab.login_as(ANN, TYPED, PASSWORD).await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+}
+
+/// A16.2: a device that stretches what was typed sends the same each time.
+#[tokio::test]
+async fn honest_tries_with_another_spelling_lock_nobody_out() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     for _ in 0..30 {
-        let refused = lab.login("Ann@Example.org", "anything").await;
-        assert!(matches!(refused, Err(AccountError::OtherSpelling { address }) if address == ANN));
+        assert!(is_told(&lab.login(TYPED, PASSWORD).await, ANN));
     }
     lab.login(ANN, PASSWORD).await.unwrap();
+    // Many spellings, each followed by the right one.
+    for at in 0..13 {
+        let mut typed = ANN.to_owned();
+        typed[at..=at].make_ascii_uppercase();
+        if typed != ANN {
+            assert!(is_told(&lab.login(&typed, PASSWORD).await, ANN), "{typed}");
+            lab.login_as(&typed, ANN, PASSWORD).await.unwrap();
+        }
+    }
+    for n in 0..9 {
+        assert!(lab.login(ANN, &n.to_string()).await.is_err());
+    }
+    lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn another_spelling_is_no_way_to_guess() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    for n in 0..10 {
+        let typed = if n % 2 == 0 { TYPED } else { "ANN@example.org" };
+        assert!(is_told(&lab.login_as(typed, ANN, &n.to_string()).await, ANN));
+    }
+    for typed in [TYPED, ANN] {
+        let refused = lab.login_as(typed, ANN, PASSWORD).await;
+        assert!(matches!(refused, Err(AccountError::TooMany { .. })), "{typed}");
+    }
+    lab.clock.advance_millis(15 * 60_000);
+    lab.login(ANN, PASSWORD).await.unwrap();
+}
+
+/// What was wrong may be right after the password was changed.
+#[tokio::test]
+async fn a_proof_that_was_wrong_is_tried_again_with_another_password() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    assert!(is_told(&lab.login_as(TYPED, ANN, "another one").await, ANN));
+    crate::password::change(&lab, ANN, PASSWORD, "another one").await;
+    lab.login_as(TYPED, ANN, "another one").await.unwrap();
+}
+
+/// The same rule holds wherever a password is proven.
+#[tokio::test]
+async fn every_door_takes_a_right_proof_under_any_spelling() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let (right, typed) = (proof(ANN, PASSWORD), proof(TYPED, PASSWORD));
+    let login = |auth_pw: &AuthPw| Login {
+        address: TYPED.to_owned(),
+        auth_pw: auth_pw.clone(),
+        wants_keys: false,
+    };
+    let accounts = &lab.accounts;
+    let told = accounts.reauth(&session, login(&typed), &at_home()).await;
+    assert!(is_told(&told, ANN));
+    accounts
+        .reauth(&session, login(&right), &at_home())
+        .await
+        .unwrap();
+    for by in [None, Some(&session)] {
+        let told = accounts
+            .start_password_change(by, TYPED, &typed, &at_home())
+            .await;
+        assert!(matches!(told, Err(AccountError::OtherSpelling { .. })));
+        let started = accounts
+            .start_password_change(by, TYPED, &right, &at_home())
+            .await;
+        started.unwrap();
+    }
+    let told = accounts.destroy(Some(&session), TYPED, &typed, &at_home()).await;
+    assert!(matches!(told, Err(AccountError::OtherSpelling { .. })));
+    accounts
+        .destroy(Some(&session), TYPED, &right, &at_home())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -291,8 +406,8 @@ async fn the_address_that_was_stretched_signs_in_after_another_came_into_use() {
     )
     .await;
 
-    let refused = lab.login(BEA, PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    assert!(is_told(&lab.login(BEA, PASSWORD).await, ANN));
+    assert!(lab.login_as(BEA, ANN, PASSWORD).await.is_ok());
     assert_eq!(lab.login(ANN, PASSWORD).await.unwrap().account, created.account);
     for address in [ANN, BEA] {
         let taken = lab.accounts.create(new_account(address), &at_home()).await;

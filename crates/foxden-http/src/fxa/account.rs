@@ -11,7 +11,7 @@ use super::FxaState;
 use super::answer::{Done, Json};
 use super::ask::Ask;
 use super::caller::{Anyone, Holder, KeyFetch};
-use super::members::Members;
+use super::members::{Members, parse_hex};
 use super::refusal::Refusal;
 use crate::wire::remove_account;
 
@@ -19,6 +19,9 @@ use crate::wire::remove_account;
 const ADDRESS: usize = 255;
 /// The longest code of an invitation.
 const INVITE: usize = 128;
+
+/// Members that only key-stretching version 2 has.
+const SECOND_STRETCHING: [&str; 3] = ["authPWVersion2", "wrapKbVersion2", "clientSalt"];
 
 /// What a client gets when it signed in.
 #[expect(clippy::struct_excessive_bools, reason = "the protocol has so many")]
@@ -76,6 +79,15 @@ impl Members {
         self.hex(name).map(AuthPw)
     }
 
+    /// Refuses the members with which a client would stretch the password in the second way as well: taken in silence,
+    /// they would leave it with keys that nobody gives back.
+    pub(super) fn refuse_second_stretching(&self) -> Result<(), Refusal> {
+        let found = SECOND_STRETCHING
+            .into_iter()
+            .find(|name| self.get(name).is_some());
+        found.map_or(Ok(()), |name| Err(Refusal::SecondStretching(name)))
+    }
+
     /// What signs in.
     pub(super) fn login(&self, wants_keys: bool) -> Result<Login, Refusal> {
         Ok(Login {
@@ -89,7 +101,7 @@ impl Members {
 /// `GET /v1/account/status?uid=`
 pub(super) async fn exists(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
     let uid = ask.parameter("uid").ok_or(Refusal::Missing("uid"))?;
-    let account = AccountId::from_hex(uid).ok_or(Refusal::Invalid("uid"))?;
+    let account = parse_hex(uid).map(AccountId).ok_or(Refusal::Invalid("uid"))?;
     let exists = fxa.accounts.account_exists(account).await?;
     Ok(Json(json!({ "exists": exists })))
 }
@@ -126,6 +138,11 @@ pub(super) async fn create(
     State(fxa): State<FxaState>,
     ask: Ask<Anyone>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
+    ask.body.refuse_second_stretching()?;
+    if ask.body.get("wrapKb").is_some() {
+        // In the first way the keys begin here.
+        return Err(Refusal::SecondStretching("wrapKb"));
+    }
     let invite = ask.body.optional_text("invite")?;
     if invite.is_some_and(|invite| invite.len() > INVITE) {
         return Err(Refusal::Invalid("invite"));

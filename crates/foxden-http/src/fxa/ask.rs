@@ -79,7 +79,8 @@ impl<By> Ask<By> {
 
     /// Whether the client asked for a key-fetch token.
     pub(super) fn wants_keys(&self) -> bool {
-        self.parameter("keys") == Some("true")
+        self.parameter("keys")
+            .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
     }
 }
 

@@ -188,7 +188,7 @@ impl<P: Purpose> Caller for Holder<P> {
 }
 
 impl DeviceCaller {
-    /// The owner, if its session is confirmed: before that it may register a device and no more. A refresh
+    /// The owner, if its session is confirmed: before that it may register a device, remove it, and no more. A refresh
     /// token was granted to one that was.
     pub(super) fn confirmed(&self) -> Result<DeviceOwner<'_>, Refusal> {
         if let Self::Session(session) = self {

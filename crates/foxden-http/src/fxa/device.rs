@@ -43,7 +43,7 @@ pub(super) async fn list(
 /// `POST /v1/account/device/destroy`
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<DeviceCaller>) -> Result<Done, Refusal> {
     let device = DeviceId(ask.body.hex("id")?);
-    fxa.accounts.destroy_device(ask.by.confirmed()?, device).await?;
+    fxa.accounts.destroy_device(ask.by.owner(), device).await?;
     Ok(Done {})
 }
 
@@ -114,13 +114,17 @@ pub(super) async fn attached(
 /// `POST /v1/account/attached_client/destroy`
 pub(super) async fn detach(State(fxa): State<FxaState>, ask: Ask<Verified>) -> Result<Done, Refusal> {
     let text = |name| Ok::<_, Refusal>(ask.body.optional_text(name)?.map(str::to_owned));
-    let detach = Detach {
+    let mut detach = Detach {
         session: text("sessionTokenId")?,
         refresh_token: text("refreshTokenId")?,
         device: ask.body.optional_hex("deviceId")?.map(DeviceId),
+        client: None,
     };
     if detach.session.is_none() && detach.refresh_token.is_none() && detach.device.is_none() {
-        return Err(Refusal::Missing("deviceId"));
+        detach.client = text("clientId")?;
+        if detach.client.is_none() {
+            return Err(Refusal::Missing("deviceId"));
+        }
     }
     fxa.accounts.detach(&ask.by.0, &detach).await?;
     Ok(Done {})

@@ -50,12 +50,13 @@ impl Members {
         }
     }
 
-    /// A whole number, not negative, that may be absent.
+    /// A whole number, not negative, that may be absent. Some clients write it with a fraction of nothing.
     pub(super) fn optional_number(&self, name: &'static str) -> Result<Option<u64>, Refusal> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        value.as_u64().map(Some).ok_or(Refusal::Invalid(name))
+        let number = value.as_u64().or_else(|| whole(value.as_f64()?));
+        number.map(Some).ok_or(Refusal::Invalid(name))
     }
 
     /// Bytes in hex, in either case, that may be absent.
@@ -83,6 +84,17 @@ impl Members {
     }
 }
 
+/// The number, if it is one that a double holds exactly.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be whole, not negative and small"
+)]
+fn whole(number: f64) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+}
+
 /// Exactly so many bytes in hex, in either case.
 pub(super) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N {
@@ -104,6 +116,20 @@ mod tests {
         assert!(matches!(body.text("nothing"), Err(Refusal::Missing("nothing"))));
         assert!(matches!(body.hex::<1>("authPW"), Err(Refusal::Invalid("authPW"))));
         assert!(matches!(body.optional_number("ttl"), Ok(None)));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        let body = br#"{"a":21600.0,"b":3e2,"c":18446744073709551615,"d":1.5,"e":-1,"f":-0.5,"g":1e300,"h":"1","i":0.0}"#;
+        let body = Members::parse(body).unwrap();
+        let number = |name| body.optional_number(name).ok().flatten();
+        let wanted = [("a", 21600), ("b", 300), ("c", u64::MAX), ("i", 0)];
+        for (name, value) in wanted {
+            assert_eq!(number(name), Some(value), "{name}");
+        }
+        for name in ["d", "e", "f", "g", "h"] {
+            assert!(body.optional_number(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -199,6 +199,7 @@ fn off_routes() -> Router<FxaState> {
         .route("/v1/recoveryKey/{id}", get(off::feature))
         .route("/v1/account/login/send_unblock_code", post(off::feature))
         .route("/v1/account/login/reject_unblock_code", post(off::feature))
+        .route("/v1/mfa/{*rest}", any(off::feature))
         .route("/v1/certificate/sign", any(off::retired))
         .route("/v1/account/lock", any(off::retired))
         .route("/v1/account/unlock/{*rest}", any(off::retired))

@@ -52,6 +52,7 @@ pub(super) async fn finish_change(
     State(fxa): State<FxaState>,
     ask: Ask<Holder<PasswordChange>>,
 ) -> Result<Json<Value>, Refusal> {
+    ask.body.refuse_second_stretching()?;
     // Without the wrapped key the account's data would be lost, and this is not the way to lose it.
     ask.body.hex::<32>("wrapKb")?;
     let current = ask.body.optional_hex("sessionToken")?.map(TokenId);
@@ -144,6 +145,7 @@ pub(super) async fn reset(
     State(fxa): State<FxaState>,
     ask: Ask<Holder<AccountReset>>,
 ) -> Result<Json<Value>, Refusal> {
+    ask.body.refuse_second_stretching()?;
     if ask.body.get("recoveryKeyId").is_some() {
         return Err(Refusal::Off);
     }

@@ -27,6 +27,8 @@ pub(super) enum Refusal {
     Invalid(&'static str),
     /// A parameter is not there.
     Missing(&'static str),
+    /// A member of key-stretching version 2, which is not offered.
+    SecondStretching(&'static str),
     /// The body is larger than anybody needs.
     TooLarge,
     /// The client went away in the middle of its request.
@@ -92,6 +94,11 @@ impl Words {
         Self::new(StatusCode::UNAUTHORIZED, errno, message)
     }
 
+    const fn second_stretching(errno: u16) -> Self {
+        let message = "Key-stretching version 2 is not offered here; send the members of version 1 alone";
+        Self::bad(errno, message)
+    }
+
     const fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, 999, "Method not allowed")
     }
@@ -143,6 +150,7 @@ impl Refusal {
             Self::NotJson => "the body is not json".into(),
             Self::Invalid(name) => format!("invalid {name}").into(),
             Self::Missing(name) => format!("no {name}").into(),
+            Self::SecondStretching(name) => format!("{name}, of key-stretching version 2").into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Broken => "the request ended early".into(),
             Self::NoCredential(why) | Self::BadSignature(why) => (*why).into(),

@@ -12,6 +12,7 @@ pub(super) fn words(refusal: &Refusal) -> Words {
             Words::bad(107, "Invalid parameter in request body").with("validation", *name)
         }
         Refusal::Missing(name) => Words::bad(108, "Missing parameter in request body").with("param", *name),
+        Refusal::SecondStretching(name) => Words::second_stretching(107).with("validation", *name),
         Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 113, "Request body too large"),
         Refusal::Broken => Words::bad(107, "The request ended early").with("validation", "body"),
         Refusal::NoCredential(_) => Words::unauthorized(110, "Invalid or missing authentication token"),
@@ -39,7 +40,10 @@ pub(super) fn words(refusal: &Refusal) -> Words {
 fn words_of(error: &AccountError) -> Words {
     use AccountError as E;
     match error {
-        E::Exists { address } => Words::bad(101, "Account already exists").with("email", address.as_str()),
+        E::Exists { address: None } => Words::bad(101, "Account already exists"),
+        E::Exists {
+            address: Some(address),
+        } => Words::bad(101, "Account already exists").with("email", address.as_str()),
         E::UnknownAccount { address } => Words::bad(102, "Unknown account").with("email", address.as_str()),
         E::WrongPassword { address } => Words::bad(103, "Incorrect password").with("email", address.as_str()),
         E::OtherSpelling { address } => {
