@@ -35,7 +35,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
-use axum::http::{Method, Response};
+use axum::http::{Method, Response, StatusCode};
 use foxden_accounts::security::Witness;
 use foxden_accounts::token::TokenSecrets;
 use foxden_model::{Clock, UserId};
@@ -170,7 +170,7 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     if parts.method == Method::HEAD {
         let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
-        if let Some(length) = length {
+        if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {
             response
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, length.into());

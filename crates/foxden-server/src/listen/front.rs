@@ -14,7 +14,7 @@ use axum::body::Body;
 use foxden_http::wire::{Note, Peer};
 use foxden_model::Chance;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
@@ -148,7 +148,9 @@ impl Front {
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        outcome.await.unwrap_or_else(|panic| excuse(id, &uri, &*panic))
+        let mut response = outcome.await.unwrap_or_else(|panic| excuse(id, &uri, &*panic));
+        describe_no_body(&mut response);
+        response
     }
 
     /// Who sent a request: the last hop a believed proxy names, else whoever is connected.
@@ -164,6 +166,18 @@ impl Front {
             address: named.unwrap_or(connected),
             is_direct: is_here && !is_forwarded,
         }
+    }
+}
+
+/// An answer that never has a body has neither its type nor its length; routers give every answer a length.
+fn describe_no_body(response: &mut Response<Body>) {
+    if matches!(
+        response.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.remove(CONTENT_TYPE);
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the program behaves towards proxies, curious clients and whoever reads its log.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use crate::nodes::eventually;
@@ -128,6 +128,41 @@ fn what_is_not_http_gets_an_error_and_an_end() {
         stream.write_all(text.as_bytes()).unwrap();
         let (reply, stays) = read_reply(&mut BufReader::new(stream)).unwrap();
         assert_eq!((reply.status, stays), (status, false), "{}", &text[..20]);
+    }
+    program.stop();
+}
+
+/// An answer that nothing has changed has no body, and so neither its type nor its length.
+#[test]
+fn what_has_not_changed_has_neither_type_nor_length() {
+    let folder = Folder::new();
+    let program = Start::on(&folder).serve();
+    let store = program.store(9);
+    let body = Some("{\"payload\":\"x\"}".to_owned());
+    let written = store.send("PUT", "/storage/bookmarks/a", body).expect(200);
+    let mut stream = BufReader::new(connect(program.address()).unwrap());
+    for (method, target) in [
+        ("GET", "/storage/bookmarks/a"),
+        ("HEAD", "/storage/bookmarks/a"),
+        ("GET", "/storage/bookmarks?full=1"),
+        ("GET", "/info/collections"),
+    ] {
+        let head = format!(
+            "{method} {} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nX-If-Modified-Since: {}\r\n\r\n",
+            store.path(target),
+            program.address(),
+            store.authorization(method, target),
+            written.text()
+        );
+        stream.get_mut().write_all(head.as_bytes()).unwrap();
+        let lines = stream.by_ref().lines().map(Result::unwrap);
+        let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        assert_eq!(lines[0], "HTTP/1.1 304 Not Modified", "{method} {target}");
+        for line in &lines[1..] {
+            let name = line.split(':').next().unwrap().to_ascii_lowercase();
+            let is_of_a_body = name.starts_with("content-") || name == "transfer-encoding";
+            assert!(!is_of_a_body, "{method} {target}: {line}");
+        }
     }
     program.stop();
 }
