@@ -3,6 +3,8 @@
 //! Everything goes through the program's front door; the other end is the scripted client in `peer`.
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
+#[path = "account_flow/command_line.rs"]
+mod command_line;
 mod peer;
 #[expect(dead_code, reason = "it serves the process tests, too")]
 #[path = "process/program.rs"]
@@ -242,5 +244,59 @@ fn what_happens_at_once_happens_once() {
         browser.ask_tokenserver_with(&access).expect(200);
     });
     assert_eq!(browser.store().uid(), browser.store().uid());
+    program.stop();
+}
+
+/// A server that only its machine can reach has several names, and a client signs for the one that it came by.
+#[test]
+fn each_loopback_name_is_signed_for() {
+    let folder = Folder::new();
+    let program = Start::on(&folder).serve();
+    let (_, port) = program.address().rsplit_once(':').unwrap();
+    let named = |host: &str| Server::at(&format!("http://{host}:{port}")).through(program.address());
+
+    let browser = Session::sign_up(&named("localhost"), ANN, "correct horse").connect("laptop");
+    let store = browser.store();
+    for host in ["localhost", "[::1]", "127.0.0.1", "LOCALHOST"] {
+        let store = store.at(&named(host));
+        store.put("bookmarks", "dfx3kk0aaaaa", host).expect(200);
+        assert_eq!(store.payload("bookmarks", "dfx3kk0aaaaa"), host);
+        Session::sign_in(&named(host), ANN, "correct horse");
+    }
+    let elsewhere = store.at(&named("sync.example.org"));
+    elsewhere.put("bookmarks", "dfx3kk0aaaaa", "x").expect(401);
+    program.stop();
+}
+
+/// What a browser has already, or what is not there, comes without a body, its type and its length.
+#[test]
+fn answers_without_a_body_describe_none() {
+    let folder = Folder::new();
+    let program = Start::on(&folder).serve();
+    let server = Server::at(program.url());
+    let browser = Session::sign_up(&server, ANN, "correct horse").connect("laptop");
+    let access = browser
+        .access_token("profile")
+        .expect(200)
+        .text_of("access_token");
+    let profile = Call::get("/v1/profile").bearer(&access);
+    let known = server.send(&profile).expect(200);
+    let tag = known.header("etag").unwrap().to_owned();
+    let is_of_a_body =
+        |(name, _): &&(String, String)| name.starts_with("content-") || name == "transfer-encoding";
+    for (call, status) in [
+        (profile.clone().header("If-None-Match", tag.as_str()), 304),
+        (
+            Call::new("HEAD", "/v1/profile")
+                .bearer(&access)
+                .header("If-None-Match", tag.as_str()),
+            304,
+        ),
+        (Call::get("/v1/display_name").bearer(&access), 204),
+    ] {
+        let reply = server.send(&call).expect(status);
+        let described = reply.headers.iter().find(is_of_a_body);
+        assert_eq!((described, reply.body.len()), (None, 0), "{call:?}");
+    }
     program.stop();
 }

@@ -227,7 +227,7 @@ impl Browser {
 
     /// The store that the tokenserver assigns.
     pub fn store(&self) -> Store {
-        Store::from_token(&self.ask_tokenserver().expect(200))
+        Store::from_token(&self.session.server, &self.ask_tokenserver().expect(200))
     }
 
     /// The devices of the account, as this browser lists them.
@@ -238,18 +238,27 @@ impl Browser {
 }
 
 impl Store {
-    fn from_token(reply: &Reply) -> Self {
+    fn from_token(server: &Server, reply: &Reply) -> Self {
         assert_eq!(
             (reply.text_of("hashalg"), reply.header("x-content-type-options")),
             ("sha256".to_owned(), Some("nosniff"))
         );
         Self {
-            node: Server::at(&reply.text_of("api_endpoint")),
+            node: server.elsewhere(&reply.text_of("api_endpoint")),
             signer: Credentials {
                 id: reply.text_of("id"),
                 key: reply.text_of("key").into_bytes(),
             },
             token: reply.json(),
+        }
+    }
+
+    /// The same store at another address of its node, which is reached as the server is.
+    pub fn at(&self, server: &Server) -> Self {
+        let uid = self.uid();
+        Self {
+            node: server.elsewhere(&format!("{}/1.5/{uid}", server.base())),
+            ..self.clone()
         }
     }
 

@@ -10,10 +10,12 @@
 //! - [`wire`]: plain blocking HTTP against a base address
 //! - [`browser`]: all of it together: sign up, sign in, connect, sync
 //! - [`legacy`]: a client of the protocol before: Sync 1.1
+//! - [`command_line`]: a client for the command line, as one of them does it
 #![allow(dead_code, reason = "each test program uses its own part of this module")]
 #![allow(clippy::unwrap_used, reason = "a test ends where its script cannot go on")]
 
 pub mod browser;
+pub mod command_line;
 pub mod hawk;
 pub mod jwe;
 pub mod legacy;

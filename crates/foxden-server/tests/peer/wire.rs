@@ -28,6 +28,8 @@ pub fn operated_by(base: &str, operator: impl Fn(&str) + Send + 'static) {
 #[derive(Clone, Debug)]
 pub struct Server {
     base: String,
+    /// Where it is really reached, if its public address leads nowhere in a test.
+    through: Option<String>,
     agent: ureq::Agent,
 }
 
@@ -64,7 +66,24 @@ impl Server {
             .build();
         Self {
             base: base.trim_end_matches('/').to_owned(),
+            through: None,
             agent: config.into(),
+        }
+    }
+
+    /// The same server, reached at this address and port as through a proxy that hands on the host it was asked for.
+    pub fn through(self, address: &str) -> Self {
+        Self {
+            through: Some(format!("http://{address}")),
+            ..self
+        }
+    }
+
+    /// Another address of the same server, reached the same way.
+    pub fn elsewhere(&self, base: &str) -> Self {
+        Self {
+            through: self.through.clone(),
+            ..Self::at(base)
         }
     }
 
@@ -85,9 +104,14 @@ impl Server {
     /// Sends a request and takes the answer, whatever its status.
     pub fn send(&self, call: &Call) -> Reply {
         let asked = format!("{} {}{}", call.method, self.base, call.target);
-        let mut request = http::Request::builder()
-            .method(call.method.as_str())
-            .uri(format!("{}{}", self.base, call.target));
+        let public: http::Uri = format!("{}{}", self.base, call.target).parse().unwrap();
+        let mut request = http::Request::builder().method(call.method.as_str());
+        request = match &self.through {
+            None => request.uri(&public),
+            Some(address) => request
+                .uri(format!("{address}{}", public.path_and_query().unwrap()))
+                .header("Host", public.authority().unwrap().as_str()),
+        };
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
