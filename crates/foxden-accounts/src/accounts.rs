@@ -11,6 +11,7 @@ use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
 use crate::memo::Memo;
 use crate::nonce::Nonces;
+use crate::quiet::Quiet;
 use crate::security::{Door, Event, Witness};
 use crate::spelling::Spellings;
 use crate::verifier::Verifiers;
@@ -30,6 +31,7 @@ pub(crate) struct Inside {
     pub(crate) nonces: Nonces,
     pub(crate) memo: Memo,
     pub(crate) spellings: Spellings,
+    pub(crate) quiet: Quiet,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -176,6 +178,7 @@ impl Accounts {
             nonces: Nonces::default(),
             memo: Memo::default(),
             spellings: Spellings::default(),
+            quiet: Quiet::default(),
             database,
             clock,
             chance,

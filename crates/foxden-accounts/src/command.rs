@@ -12,6 +12,8 @@ const KEPT: i64 = 1000;
 const PAGE: u32 = 100;
 const TTL: u64 = 30 * 24 * 3600;
 const TTL_MAX: u64 = 10_000_000;
+/// How the commands begin that close tabs; a version follows.
+const CLOSE_TABS: &str = "https://identity.mozilla.com/cmd/close-uri";
 
 /// A command from one device to another.
 #[derive(Clone, Debug)]
@@ -77,7 +79,8 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// The caller's waiting commands from `index` on; at most `limit`, at most 100.
+    /// The caller's waiting commands from `index` on; at most `limit`, at most 100, for desktops at most one that closes
+    /// tabs. Those below `index` are deleted: the caller has them.
     pub async fn commands(
         &self,
         owner: DeviceOwner<'_>,
@@ -88,14 +91,51 @@ impl Accounts {
         let own = own_device(database, owner).await?;
         let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
         let from = i64::try_from(index).unwrap_or(i64::MAX);
+        self.delete_received(own, from).await?;
+        if owner.is_desktop() && self.0.quiet.covers(own, self.millis()) {
+            return Ok(CommandPage::empty(index));
+        }
         let mut messages = device::commands(database, own, from, self.millis(), limit + 1).await?;
-        let is_last = messages.len() <= limit as usize;
+        let waiting = messages.len();
         messages.truncate(limit as usize);
+        if owner.is_desktop() {
+            end_before_second_close(&mut messages);
+        }
         Ok(CommandPage {
             index: messages.last().map_or(index, |message| message.index),
-            is_last,
+            is_last: messages.len() == waiting,
             messages,
         })
+    }
+
+    /// Deletes what the device has received: a browser that loses its record asks from 0 on again, and would open
+    /// the same tabs a second time.
+    async fn delete_received(&self, own: DeviceId, index: i64) -> Result<(), AccountError> {
+        if !device::has_commands_below(&self.0.database, own, index).await? {
+            return Ok(());
+        }
+        let tx = self.0.database.begin().await?;
+        device::delete_commands_below(&tx, own, index).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+impl CommandPage {
+    const fn empty(index: u64) -> Self {
+        Self {
+            index,
+            is_last: true,
+            messages: Vec::new(),
+        }
+    }
+}
+
+/// A desktop closes the tabs of the first such command of an answer, and takes the others for done.
+fn end_before_second_close(messages: &mut Vec<QueuedCommand>) {
+    let closes =
+        |(at, message): (usize, &QueuedCommand)| message.command.starts_with(CLOSE_TABS).then_some(at);
+    if let Some(second) = messages.iter().enumerate().filter_map(closes).nth(1) {
+        messages.truncate(second);
     }
 }
 

@@ -112,12 +112,29 @@ impl Accounts {
         patch: DevicePatch,
     ) -> Result<Device, AccountError> {
         patch.check()?;
+        let row = self.write_device(owner, &patch).await?;
+        if owner.is_desktop() {
+            if patch.has_push() {
+                self.0.quiet.end(row.id);
+            } else {
+                self.0.quiet.begin(row.id, self.millis());
+            }
+        }
+        row.open(owner)
+    }
+
+    /// The caller's device with the patch in it.
+    async fn write_device(
+        &self,
+        owner: DeviceOwner<'_>,
+        patch: &DevicePatch,
+    ) -> Result<DeviceRow, AccountError> {
         // Desktops register again and again without a change: those cost no write.
         let known = device::of(&self.0.database, owner.account()).await?;
         if let Some(row) = owner.find_own(&known, patch.id)?
             && patch.applied(row)? == *row
         {
-            return row.clone().open(owner);
+            return Ok(row.clone());
         }
         let tx = self.0.database.begin().await?;
         let known = device::of(&tx, owner.account()).await?;
@@ -131,7 +148,7 @@ impl Accounts {
             row
         };
         tx.commit().await?;
-        row.open(owner)
+        Ok(row)
     }
 
     /// The devices seen since that time (milliseconds); the caller's own always.
@@ -252,6 +269,11 @@ impl DeviceOwner<'_> {
         }
     }
 
+    /// Phones have refresh tokens; a session is what a desktop browser signs with.
+    pub(crate) const fn is_desktop(&self) -> bool {
+        matches!(self, Self::Session(_))
+    }
+
     pub(crate) fn owns(&self, row: &DeviceRow) -> bool {
         match self {
             Self::Session(session) => row.session_id.as_ref() == Some(&session.public_id),
@@ -310,7 +332,7 @@ impl DevicePatch {
                 "availableCommands",
                 self.commands.as_ref().is_none_or(are_commands),
             ),
-            ("pushCallback", is_short(&self.push_callback, 1024)),
+            ("pushCallback", is_short(&self.push_callback, 2048)),
             ("pushPublicKey", is_short(&self.push_public_key, 128)),
             ("pushAuthKey", is_short(&self.push_auth_key, 64)),
         ];
@@ -320,11 +342,23 @@ impl DevicePatch {
         }
     }
 
-    /// The row with what this says in it; what it does not mention stays.
+    /// Whether the client subscribed to push messages and says so.
+    fn has_push(&self) -> bool {
+        self.push_callback
+            .as_ref()
+            .is_some_and(|callback| !callback.is_empty())
+    }
+
+    /// The row with what this says in it; what it does not mention stays, but for the keys of a push address: with
+    /// another address, or the same one anew, only the keys that come along are good.
     fn applied(&self, row: &DeviceRow) -> Result<DeviceRow, AccountError> {
         let text = |new: &Option<String>, old: &Option<String>| match new {
             Some(new) => Some(new.clone()).filter(|new| !new.is_empty()),
             None => old.clone(),
+        };
+        let key = |new: &Option<String>, old: &Option<String>| match self.push_callback {
+            Some(_) => text(new, &None),
+            None => text(new, old),
         };
         let commands = match &self.commands {
             Some(commands) => {
@@ -337,8 +371,8 @@ impl DevicePatch {
             kind: self.kind.clone().unwrap_or_else(|| row.kind.clone()),
             commands,
             push_callback: text(&self.push_callback, &row.push_callback),
-            push_public_key: text(&self.push_public_key, &row.push_public_key),
-            push_auth_key: text(&self.push_auth_key, &row.push_auth_key),
+            push_public_key: key(&self.push_public_key, &row.push_public_key),
+            push_auth_key: key(&self.push_auth_key, &row.push_auth_key),
             ..row.clone()
         })
     }

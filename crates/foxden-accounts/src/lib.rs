@@ -4,7 +4,7 @@
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
 //! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
 //! - [`password`]: changing and resetting
-//! - [`device`]: devices; [`command`]: what they send each other
+//! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`plain`]: doors that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
@@ -41,6 +41,7 @@ pub mod password;
 pub mod plain;
 pub mod profile;
 mod punycode;
+mod quiet;
 mod register;
 mod scope;
 pub mod secret;

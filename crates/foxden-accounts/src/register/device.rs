@@ -161,6 +161,24 @@ pub(crate) async fn commands(
     rows.into_iter().map(read).collect()
 }
 
+/// Whether commands below that index wait for the device.
+pub(crate) async fn has_commands_below(
+    from: &impl Fetch,
+    device: DeviceId,
+    index: i64,
+) -> Result<bool, SqlError> {
+    let statement = "SELECT 1 FROM command WHERE device_id = ? AND idx < ? LIMIT 1";
+    let found = from.fetch_optional(statement, values![device, index]).await?;
+    Ok(found.is_some())
+}
+
+/// Deletes the device's commands below that index.
+pub(crate) async fn delete_commands_below(tx: &Tx, device: DeviceId, index: i64) -> Result<(), SqlError> {
+    let statement = "DELETE FROM command WHERE device_id = ? AND idx < ?";
+    tx.execute(statement, values![device, index]).await?;
+    Ok(())
+}
+
 pub(crate) async fn purge_commands(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {
     let find = "SELECT DISTINCT device_id FROM command WHERE expires <= ? LIMIT ?";
     let mut deleted = 0;

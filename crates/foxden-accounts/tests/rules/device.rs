@@ -50,6 +50,7 @@ impl Lab {
     }
 }
 
+/// V7.5: browsers register again and again.
 #[tokio::test]
 async fn a_session_has_one_device_however_often_it_registers() {
     let lab = Lab::new().await;
@@ -320,6 +321,7 @@ async fn commands_wait_in_order_from_the_index_on() {
     let owner = DeviceOwner::Session(&other);
     let empty = lab.accounts.commands(owner, 0, None).await.unwrap();
     assert_eq!((empty.index, empty.is_last, empty.messages.len()), (0, true, 0));
+    lab.clock.advance_millis(60_000);
 
     for text in ["a", "b", "c"] {
         lab.send(&one, target.id, text).await.unwrap();
@@ -384,6 +386,7 @@ async fn a_thousand_commands_are_kept_and_a_hundred_given_at_once() {
         lab.send(&one, target.id, "x").await.unwrap();
     }
     assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 1000);
+    lab.clock.advance_millis(60_000);
     let page = lab
         .accounts
         .commands(DeviceOwner::Session(&other), 0, Some(5000))

@@ -4,6 +4,7 @@
 
 mod account;
 mod clock;
+mod command;
 mod device;
 mod invite;
 mod lab;
