@@ -20,6 +20,22 @@ if (root.scrollWidth > root.clientWidth) {
   faults.push(`${root.scrollWidth} px of ${root.clientWidth}: ${wide.slice(0, 3).map(name).join(" ")}`);
 }
 
+// --- distance ------------------------------------------------------------------------------------
+
+// What has a ground or an edge of its own keeps away from what stands above it.
+for (const element of [...document.querySelectorAll(".notice, .card, .tiles, .scene")].filter(isShown)) {
+  const box = element.getBoundingClientRect();
+  const above = document.querySelectorAll("main :is(p, h1, h2, h3, ul, ol, form, details, .notice, .card, .tiles, .scene)");
+  for (const other of [...above].filter(isShown)) {
+    if (other.contains(element) || element.contains(other)) continue;
+    const { bottom, left, right } = other.getBoundingClientRect();
+    const distance = box.top - bottom;
+    if (left < box.right && right > box.left && distance > -1 && distance < 8) {
+      faults.push(`${name(element)} is ${distance.toFixed(1)} px below ${name(other)}`);
+    }
+  }
+}
+
 // --- structure -----------------------------------------------------------------------------------
 
 if (!root.lang) faults.push("the page names no language");
