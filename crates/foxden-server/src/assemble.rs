@@ -64,7 +64,7 @@ pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -
     if surfaces.contains(&Surface::Token) {
         root = root.layer(from_fn_with_state(Arc::clone(&house.site), discover));
     }
-    router.merge(root)
+    router.merge(root).route("/robots.txt", ops::robots())
 }
 
 /// A tool that asks the root for JSON wants the discovery document, whoever else has the root.
@@ -76,7 +76,8 @@ async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -
     next.run(request).await
 }
 
-/// Storage, tokens and all of Sync 1.1, found with and without the path of the public address: some proxies cut it off.
+/// Storage, tokens, all of Sync 1.1 and what password managers ask for, found with and without the path of the public
+/// address: some proxies cut it off.
 fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
     let mut router = Router::new();
     if let Some(state) = sync_state(house, surfaces) {
@@ -91,6 +92,9 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Task
     }
     if surfaces.contains(&Surface::User) {
         router = router.merge(for_old_devices(house, tasks));
+    }
+    if surfaces.contains(&Surface::Pages) {
+        router = router.merge(pages::change_password(&house.site));
     }
     router = router.merge(probe_page(house));
     let path = house.site.public_url.path();

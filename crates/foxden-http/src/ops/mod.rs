@@ -9,7 +9,7 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
     CONTENT_TYPE, ORIGIN,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use foxden_accounts::Accounts;
@@ -75,13 +75,24 @@ pub fn router(state: OpsState) -> Router {
         .with_state(state)
 }
 
+/// `/robots.txt`, on every listener: no crawler finds anything here that is worth a search.
+pub fn robots() -> MethodRouter {
+    const DAY: [(HeaderName, HeaderValue); 2] = [
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ),
+    ];
+    get(async || (DAY, "User-agent: *\nDisallow: /\n"))
+}
+
 /// What stands at `/` where no pages are served.
 pub fn root() -> MethodRouter {
     get(async || (NO_STORE, "Foxden, a Firefox Sync server. It works.\n"))
 }
 
-const NO_STORE: [(axum::http::HeaderName, HeaderValue); 1] =
-    [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// Pages of any origin may ask.
 fn open(pages: MethodRouter<OpsState>) -> MethodRouter<OpsState> {

@@ -46,6 +46,8 @@ pub use page::Outlook;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+const ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+
 /// What pages need.
 #[derive(Clone)]
 pub struct PagesState {
@@ -85,6 +87,19 @@ pub fn router(state: PagesState) -> Router {
     router
         .layer(from_fn_with_state(check, refuse_foreign_hosts))
         .layer(map_response_with_state(site, add_headers))
+}
+
+/// Where password managers look for the page that changes a password. They ask at the root of the origin; with this
+/// router below the path of the public address too, a proxy may hand that path on or cut it off.
+pub fn change_password(site: &Arc<Site>) -> Router {
+    let check = HostCheck {
+        site: Arc::clone(site),
+        refuse: plain::misdirected,
+    };
+    Router::new()
+        .route("/.well-known/change-password", get(plain::change_password))
+        .layer(from_fn_with_state(check, refuse_foreign_hosts))
+        .layer(map_response_with_state(Arc::clone(site), add_headers))
 }
 
 fn routes() -> Router<House> {
@@ -159,6 +174,8 @@ async fn add_headers(State(site): State<Arc<Site>>, mut answer: Response) -> Res
     set(REFERRER_POLICY, "no-referrer");
     set(X_FRAME_OPTIONS, "DENY");
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // For crawlers that come by a link: `robots.txt` stands at the root of the host, which may be somebody else's.
+    set(ROBOTS_TAG, "noindex, nofollow");
     if site.public_url.is_https() {
         set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 
 use super::page::{House, Page, show};
@@ -23,6 +23,11 @@ macro_rules! words {
             show(StatusCode::OK, &$page { page })
         }
     };
+}
+
+/// `/.well-known/change-password`: the settings are where a password is changed.
+pub(super) async fn change_password() -> Response {
+    (StatusCode::SEE_OTHER, [(LOCATION, "/settings")]).into_response()
 }
 
 words!(

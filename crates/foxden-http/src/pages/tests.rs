@@ -226,6 +226,7 @@ async fn every_page_is_guarded_and_complete() {
             ("x-content-type-options", "nosniff"),
             ("strict-transport-security", "max-age=31536000"),
             ("cache-control", "no-store"),
+            ("x-robots-tag", "noindex, nofollow"),
             ("content-type", "text/html; charset=utf-8"),
         ] {
             assert_eq!(page.headers[name], value, "{path}");

@@ -137,6 +137,8 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
         (Surface::User, "GET", "/user/1/ann", 200),
         (Surface::Fxa, "GET", "/.well-known/fxa-client-configuration", 200),
         (Surface::Pages, "GET", "/settings", 200),
+        (Surface::Pages, "GET", "/favicon.ico", 200),
+        (Surface::Pages, "GET", "/.well-known/change-password", 303),
         (Surface::Ops, "GET", "/__heartbeat__", 200),
         (Surface::Ops, "GET", "/__version__", 200),
     ] {
@@ -207,6 +209,65 @@ async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
     }
 }
 
+/// Password managers follow the way to the page that changes a password, if a page that cannot exist is not found here:
+/// else they take the server for one that answers 200 to everything.
+#[tokio::test]
+async fn password_managers_find_the_settings() {
+    for (url, paths) in [
+        (
+            "http://127.0.0.1:5000",
+            &[
+                "/.well-known/change-password",
+                "/.well-known/change-password?from=manager",
+            ][..],
+        ),
+        (
+            "http://127.0.0.1:5000/sync",
+            &[
+                "/.well-known/change-password",
+                "/sync/.well-known/change-password",
+            ],
+        ),
+    ] {
+        let lot = Lot::open("passwords", url).await;
+        let surfaces = ALL.into_iter().collect();
+        for path in paths {
+            let answer = lot.answer(&surfaces, "GET", path, "*/*").await;
+            let header = |name: &str| answer.headers()[name].to_str().unwrap();
+            assert_eq!(
+                (answer.status(), header("location")),
+                (StatusCode::SEE_OTHER, "/settings"),
+                "{url} {path}"
+            );
+            assert_eq!(header("cache-control"), "no-store");
+        }
+        for path in [
+            "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200",
+            "/.well-known/security.txt",
+            "/apple-touch-icon.png",
+        ] {
+            assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, 404, "{path}");
+        }
+    }
+}
+
+/// Each listener turns crawlers away, whatever it serves.
+#[tokio::test]
+async fn crawlers_are_turned_away_everywhere() {
+    for url in ["http://127.0.0.1:5000", "http://127.0.0.1:5000/sync"] {
+        let lot = Lot::open("robots", url).await;
+        for surfaces in ALL.iter().map(std::slice::from_ref).chain([&ALL[..]]) {
+            let surfaces = surfaces.iter().copied().collect();
+            let answer = lot.answer(&surfaces, "GET", "/robots.txt", "*/*").await;
+            assert_eq!(answer.status(), StatusCode::OK, "{surfaces:?}");
+            assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+            assert_eq!(answer.headers()["cache-control"], "public, max-age=86400");
+            let body = axum::body::to_bytes(answer.into_body(), 99).await.unwrap();
+            assert_eq!(body, "User-agent: *\nDisallow: /\n");
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_what_clients_sync_with_lives_below_the_public_path() {
     let lot = Lot::open("path", "http://127.0.0.1:5000/sync").await;
@@ -223,6 +284,8 @@ async fn only_what_clients_sync_with_lives_below_the_public_path() {
         ("/jpake", 200),
         ("/settings", 200),
         ("/sync/settings", 404),
+        ("/.well-known/change-password", 303),
+        ("/sync/.well-known/change-password", 303),
         ("/sync/__heartbeat__", 404),
     ] {
         assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");

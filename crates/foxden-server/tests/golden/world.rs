@@ -362,18 +362,20 @@ fn router(
     } else {
         state.backoff.ask(settings.backoff);
     }
-    let ops = ops::router(OpsState {
+    let ops = OpsState {
         storage: Some(state.storage.clone()),
         accounts: Some(accounts.clone()),
         version: VERSION,
-    });
+    };
     sync::router(state)
-        .merge(ops)
+        .merge(ops::router(ops))
         .merge(fxa::router(fxa))
         .merge(token::router(token))
         .merge(user::router(user))
         .merge(exchange::router(Arc::new(meeting)))
+        .merge(pages::change_password(&pages.site))
         .merge(pages::router(pages))
+        .route("/robots.txt", ops::robots())
 }
 
 fn pages_state(settings: &Settings, user: &UserState) -> PagesState {
