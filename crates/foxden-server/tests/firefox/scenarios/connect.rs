@@ -233,39 +233,3 @@ fn declined_kinds_stay_at_home() -> Result<()> {
         Ok(())
     })
 }
-
-/// Scenario 18. A tab is sent from one browser to the other, which fetches it without any push service.
-#[test]
-#[ignore = "needs Firefox; cargo xtask test runs it"]
-fn tab_is_sent() -> Result<()> {
-    scenario("send-tab", |lab| {
-        lab.connect_both()?;
-        let listen = r#"
-            const { Observers } = ChromeUtils.importESModule("resource://services-common/observers.sys.mjs");
-            globalThis.foxdenTabs = [];
-            Observers.add("fxaccounts:commands:open-uri", (tabs) => {
-                for (const { sender, uri } of tabs) Services.prefs.setStringPref("foxden.tab", `${sender.name} ${uri}`);
-            });"#;
-        lab.b.wire.chrome(listen, json!(null))?;
-        let send = r#"
-            const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
-            const accounts = getFxAccountsSingleton();
-            await accounts.device.refreshDeviceList({ ignoreCached: true });
-            const other = accounts.device.recentDeviceList.filter((device) => !device.isCurrentDevice);
-            const report = await accounts.commands.sendTab.send(other, { title: "A page", url: args });
-            return [report.succeeded.length, report.failed.length];"#;
-        let url = "https://example.org/sent";
-        assert_eq!(lab.a.wire.chrome(send, json!(url))?, json!([1, 0]));
-
-        let poll = r#"
-            const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
-            await getFxAccountsSingleton().commands.pollDeviceCommands();
-            return Services.prefs.getStringPref("foxden.tab", null);"#;
-        let got = lab.b.wire.chrome(poll, json!(null))?;
-        lab.b.set_pref("foxden.tab", Value::Null)?;
-
-        let got = got.as_str().unwrap_or_default();
-        assert!(got.ends_with(url) && got.contains('’'), "{got}");
-        Ok(())
-    })
-}

@@ -8,4 +8,5 @@ mod lost;
 mod old_forms;
 mod public;
 mod sight;
+mod tabs;
 mod traps;
