@@ -6,10 +6,11 @@ const PATIENCE_MS = 30_000;
 
 // The server said no, in its own numbers. 201 also stands for a server that cannot be reached.
 export class Refusal extends Error {
-  constructor(answer) {
+  constructor(answer, wait = 0) {
     super(answer.message ?? "no answer");
     this.errno = answer.errno ?? 999;
     this.answer = answer;
+    this.wait = wait;
   }
 }
 
@@ -49,7 +50,7 @@ export async function call(method, path, { authorization, body, keepalive = fals
   } catch (cause) {
     throw new Refusal({ errno: response && !response.ok ? 999 : 201, message: String(cause) });
   }
-  if (!response.ok) throw new Refusal(answer);
+  if (!response.ok) throw new Refusal(answer, Number(response.headers.get("Retry-After")));
   return answer;
 }
 

@@ -161,10 +161,10 @@ function asMend(element, error) {
     const name = error.reason ? `browser-${error.reason}` : "unknown";
     return new Mend({ error: name, fills: { detail: error.message } });
   }
-  const { answer, errno } = error;
+  const { answer, errno, wait } = error;
   const fills = {
     detail: `${answer.message ?? "no reason given"} (${errno})`,
-    time: clockTime(answer.retryAfter ?? 60),
+    time: clockTime(wait || 60),
     ...error.fills,
   };
   return new Mend({ field: fieldOf(element, error), error: nameOf(error), fills });

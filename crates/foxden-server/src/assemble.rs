@@ -173,7 +173,8 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
 
 /// Whether clients are sent away, and for how long.
 fn backoff(rules: &config::storage::Storage) -> Backoff {
-    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    // Clients read whole seconds alone, and half a second is not none.
+    let seconds = |time: Duration| u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
     let wish = rules.backoff.map_or(0, seconds);
     let backoff = Backoff::default();
     match (rules.rests, wish) {

@@ -26,7 +26,7 @@ struct List {
     between: &'static [&'static str],
 }
 
-const LISTS: [List; 7] = [
+const LISTS: [List; 8] = [
     List {
         name: "D1",
         about: "Sync storage, all versions",
@@ -69,6 +69,12 @@ const LISTS: [List; 7] = [
     List {
         name: "K10",
         about: "key exchange",
+        last: 33,
+        between: &[],
+    },
+    List {
+        name: "V7",
+        about: "devices, push, pairing",
         last: 33,
         between: &[],
     },

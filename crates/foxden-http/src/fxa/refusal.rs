@@ -5,18 +5,21 @@ mod auth;
 mod oauth;
 mod profile;
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::AccountError;
 use serde_json::{Map, Value};
 
-use crate::wire::{Note, Site, chain, print_json};
+use crate::wire::{Note, Site, ask_to_wait, chain, print_json};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug)]
@@ -71,10 +74,24 @@ struct Words {
     errno: u16,
     message: &'static str,
     extra: Option<(&'static str, Value)>,
+    wait: Option<Wait>,
+}
+
+/// How many seconds the client is asked to wait, and before what.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// Before it repeats this call.
+    Call(u64),
+    /// Before any call. The answer says so in a member, `retryAfter`, and a browser that reads it makes no account call
+    /// at all until then: its tokens run out and it syncs no more. So this is for a server that could not answer any
+    /// other call either, and is short.
+    Browser(u64),
 }
 
 /// Seconds after which it is worth trying again when the server was busy.
 const SOON: u64 = 30;
+/// Seconds after which it is worth trying again when no node has room.
+const LATER: u64 = 1800;
 
 impl Words {
     const fn new(status: StatusCode, errno: u16, message: &'static str) -> Self {
@@ -83,6 +100,7 @@ impl Words {
             errno,
             message,
             extra: None,
+            wait: None,
         }
     }
 
@@ -113,6 +131,11 @@ impl Words {
         self
     }
 
+    fn after(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
     fn into_response(self) -> Response {
         self.print(None)
     }
@@ -126,18 +149,15 @@ impl Words {
         body.insert("errno".into(), self.errno.into());
         body.insert("error".into(), self.status.canonical_reason().into());
         body.insert("message".into(), self.message.into());
-        let wait = match &self.extra {
-            Some(("retryAfter", seconds)) => seconds.as_u64(),
-            _ => None,
-        };
         if let Some((name, value)) = self.extra {
             body.insert(name.into(), value);
         }
+        if let Some(Wait::Browser(seconds)) = self.wait {
+            body.insert("retryAfter".into(), seconds.into());
+        }
         let mut response = print_json(self.status, &Value::Object(body));
-        if let Some(seconds) = wait {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(Wait::Call(seconds) | Wait::Browser(seconds)) = self.wait {
+            ask_to_wait(response.headers_mut(), seconds);
         }
         response
     }
@@ -212,30 +232,4 @@ fn respeak(mut response: Response, words: fn(&Refusal) -> Words) -> Response {
     let mut said = words(&refusal).into_response();
     said.extensions_mut().insert(Note::refused(refusal.why()));
     said
-}
-
-#[cfg(test)]
-mod tests {
-    use foxden_accounts::AccountError;
-
-    use super::*;
-
-    /// A16.42: whoever cannot be served must not throw a good credential away. A database that is down
-    /// has the words of one that is busy.
-    #[test]
-    fn a_database_that_does_not_answer_is_no_reason_to_sign_in_again() {
-        for words in [auth::words, oauth::words, profile::words] {
-            let response = words(&AccountError::Busy.into()).into_response();
-            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(response.headers()[RETRY_AFTER], "30");
-        }
-        assert_eq!(auth::words(&AccountError::Busy.into()).errno, 201);
-    }
-
-    #[test]
-    fn the_log_is_told_what_lies_beneath() {
-        let note = AccountError::ScopesRefused { scopes: "a b".into() };
-        assert_eq!(Refusal::from(note).why(), "scopes not allowed");
-        assert!(Refusal::Skewed(7).why().contains("a minute"));
-    }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER};
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::map_response;
 use axum::response::Response;
@@ -33,7 +33,7 @@ use foxden_storage::Storage;
 use super::page::{House, Page, show};
 use super::plain;
 use crate::wire::captcha::Captcha;
-use crate::wire::{Note, ToTheEnd};
+use crate::wire::{Note, ToTheEnd, ask_to_wait};
 use fault::Trouble;
 use form::Form;
 
@@ -154,7 +154,7 @@ fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, s
         }
     };
     if let Some(seconds) = trouble.retry_after() {
-        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        ask_to_wait(answer.headers_mut(), seconds);
     }
     noted(answer, why)
 }

@@ -16,9 +16,9 @@ impl Backoff {
         self.seconds.store(seconds, Ordering::Relaxed);
     }
 
-    /// Refuses every request for so many seconds, or until [`Self::ask`] is called.
+    /// Refuses every request for so many seconds, at least one, or until [`Self::ask`] is called.
     pub fn close(&self, seconds: u32) {
-        self.seconds.store(seconds, Ordering::Relaxed);
+        self.seconds.store(seconds.max(1), Ordering::Relaxed);
         self.is_down.store(true, Ordering::Relaxed);
     }
 
@@ -37,5 +37,33 @@ impl Backoff {
         let spread = (seconds / 20).max(5);
         let more = u32::try_from(millis.rem_euclid(i64::from(spread) + 1)).unwrap_or_default();
         Some(seconds.saturating_add(more))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_asked_to_wait_waits_at_least_that_long() {
+        let backoff = Backoff::default();
+        assert_eq!(backoff.seconds(7), None);
+        for wish in [1, 5, 1800, u32::MAX] {
+            backoff.ask(wish);
+            for millis in [i64::MIN, -1, 0, 7, 1_763_690_000_123, i64::MAX] {
+                let told = backoff.seconds(millis).unwrap();
+                assert!(
+                    (wish..=wish.saturating_add((wish / 20).max(5))).contains(&told),
+                    "{wish}: {told}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_closed_for_no_time_is_closed_for_a_moment() {
+        let backoff = Backoff::default();
+        backoff.close(0);
+        assert!(backoff.is_down() && backoff.seconds(0) == Some(1));
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use foxden_model::SyncTime;
 
 use super::print;
+use crate::wire::ask_to_wait;
 
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-weave-timestamp");
 const LAST_MODIFIED: HeaderName = HeaderName::from_static("x-last-modified");
@@ -149,7 +150,7 @@ impl Reply {
             headers.insert(QUOTA_REMAINING, left);
         }
         if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, seconds.into());
+            ask_to_wait(headers, seconds);
         }
         if let Some(seconds) = backoff {
             headers.insert(WEAVE_BACKOFF, seconds.into());

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::{AccountError, StateFault, TokenError};
 use serde_json::json;
 
-use crate::wire::{Note, chain, print_json};
+use crate::wire::{Note, ask_to_wait, chain, print_json};
 
 /// Seconds after which it is worth trying again.
 const SOON: u64 = 30;
@@ -209,7 +209,7 @@ impl IntoResponse for Refusal {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if words.code == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from(SOON));
+            ask_to_wait(headers, SOON);
         }
         response.extensions_mut().insert(Note::refused(self.why()));
         response
@@ -219,25 +219,27 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::wait::wait_in;
 
     /// A16.42, E8, E21: only a credential that is bad is called so.
     #[test]
     fn what_is_our_fault_is_not_the_credential_s() {
         let unavailable = TokenError::Unavailable(AccountError::Busy);
         for (error, code, retry) in [
-            (unavailable, 503, true),
-            (TokenError::VerifierUnreachable, 503, true),
-            (TokenError::NoRoom, 503, true),
-            (TokenError::NoNode, 500, false),
-            (
-                TokenError::Unavailable(AccountError::Damaged("a row")),
-                500,
-                false,
-            ),
+            (unavailable, 503, Some(30)),
+            (TokenError::VerifierUnreachable, 503, Some(30)),
+            (TokenError::NoRoom, 503, Some(30)),
+            (TokenError::NoNode, 500, None),
+            (TokenError::InvalidCredentials, 401, None),
+            (TokenError::InvalidGeneration, 401, None),
+            (TokenError::InvalidKeysChangedAt, 401, None),
+            (TokenError::InvalidClientState(StateFault::Empty), 401, None),
+            (TokenError::NewUsersDisabled, 403, None),
+            (TokenError::Unavailable(AccountError::Damaged("a row")), 500, None),
         ] {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), code);
-            assert_eq!(response.headers().contains_key(RETRY_AFTER), retry, "{code}");
+            assert_eq!(wait_in(response.headers()), retry, "{code}");
         }
     }
 

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::AccountError;
 
 use super::answer;
 use crate::wire::captcha::WrongAnswer;
-use crate::wire::{NoBasic, Note, Site, chain};
+use crate::wire::{NoBasic, Note, Site, ask_to_wait, chain};
 
 /// Seconds after which it is worth trying again when the server was busy.
 const SOON: u64 = 30;
@@ -237,30 +237,33 @@ fn number(status: StatusCode, code: ResponseCode) -> Response {
 
 fn later(seconds: u64) -> Response {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    ask_to_wait(response.headers_mut(), seconds);
     response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::wait::{every, wait_in};
 
-    fn refused(error: AccountError) -> (u16, Option<String>) {
+    fn refused(error: AccountError) -> (u16, Option<u64>) {
         let response = Refusal::from(error).into_response();
-        let wait = response.headers().get(RETRY_AFTER);
-        let wait = wait.map(|wait| wait.to_str().unwrap().to_owned());
-        (response.status().as_u16(), wait)
+        (response.status().as_u16(), wait_in(response.headers()))
     }
 
     /// Whoever is told that the password is wrong asks a person for it.
     #[test]
     fn what_is_our_fault_is_not_the_password_s() {
-        for (error, wait) in [
-            (AccountError::Busy, "30"),
-            (AccountError::NoRoom, "1800"),
-            (AccountError::TooMany { retry_after: 7 }, "7"),
-        ] {
-            assert_eq!(refused(error), (503, Some(wait.to_owned())));
+        for error in every::account_errors() {
+            let wait = match &error {
+                AccountError::Busy | AccountError::Unavailable(_) => Some(30),
+                AccountError::NoRoom => Some(1800),
+                AccountError::TooMany { .. } => Some(7),
+                _ => None,
+            };
+            let described = format!("{error:?}");
+            let (status, told) = refused(error);
+            assert_eq!((told, status == 503), (wait, wait.is_some()), "{described}");
         }
         assert_eq!(refused(AccountError::Damaged("a row")), (500, None));
         assert_eq!(refused(AccountError::Disabled), (401, None));
@@ -280,6 +283,6 @@ mod tests {
     fn codes_may_not_be_offered_at_all() {
         let response = Refusal::of_reset(AccountError::Unable).into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers()[RETRY_AFTER], "1800");
+        assert_eq!(wait_in(response.headers()), Some(1800));
     }
 }

@@ -10,6 +10,7 @@
 //! - [`captcha`]: a question that a person answers
 //! - [`entity_tag`]: tags of answers, however they come back
 //! - [`answer`]: how answers in JSON are printed, and what each carries
+//! - [`mod@wait`]: how long a client is asked to wait
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 mod answer;
@@ -23,6 +24,7 @@ pub mod note;
 pub mod peer;
 pub mod site;
 mod visitor;
+pub(crate) mod wait;
 
 pub(crate) use answer::{Marks, mark, print_json};
 pub(crate) use background::remove_account;
@@ -33,3 +35,4 @@ pub use note::{Note, chain};
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};
 pub(crate) use visitor::visitor;
+pub(crate) use wait::ask_to_wait;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anyhow::{Context, Result, bail, ensure};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, Response};
+use axum::http::{HeaderMap, HeaderValue, Request, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use foxden_model::{Clock, SyncTime};
@@ -120,7 +120,8 @@ impl Stage {
             None => difference.push_str("  no answer is written down; cargo xtask golden --update does it"),
             Some(expected) => self.compare(expected, &mut now, &mut difference)?,
         }
-        if let Some(broken) = broken_promise(surface, exchange, &response) {
+        if let Some(broken) = broken_wait(&response).or_else(|| broken_promise(surface, exchange, &response))
+        {
             bail!("every answer of this surface {broken}: {response:?}");
         }
         Ok(Answered {
@@ -237,6 +238,19 @@ fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(plain)?;
     Ok(encoder.finish()?)
+}
+
+/// V7.14: what holds for every answer at all. Browsers take any other form for no waiting, and come back at once.
+fn broken_wait(response: &Response<Bytes>) -> Option<&'static str> {
+    let is_wait = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u64>().is_ok_and(|seconds| seconds > 0)
+    };
+    let headers = response.headers();
+    let tells_time = ["retry-after", "x-weave-backoff", "x-backoff"]
+        .iter()
+        .all(|name| headers.get_all(*name).iter().all(is_wait));
+    (!tells_time).then_some("says in whole seconds how long to wait")
 }
 
 /// What holds for every answer of a surface, so that no file need say it.

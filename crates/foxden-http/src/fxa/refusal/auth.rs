@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use foxden_accounts::AccountError;
 
-use super::{Refusal, SOON, Words};
+use super::{LATER, Refusal, SOON, Wait, Words};
 
 pub(super) fn words(refusal: &Refusal) -> Words {
     match refusal {
@@ -59,7 +59,7 @@ fn words_of(error: &AccountError) -> Words {
         E::UnknownToken => Words::unauthorized(110, "Invalid or missing authentication token"),
         E::Replayed => Words::unauthorized(115, "Invalid nonce in request signature"),
         E::TooMany { retry_after } => Words::new(StatusCode::TOO_MANY_REQUESTS, 114, "Too many attempts")
-            .with("retryAfter", *retry_after),
+            .after(Wait::Call(*retry_after)),
         E::SignUpClosed => Words::new(
             StatusCode::SERVICE_UNAVAILABLE,
             202,
@@ -90,8 +90,11 @@ fn words_of(error: &AccountError) -> Words {
             202,
             "This server does not offer that",
         ),
-        E::Busy | E::NoRoom | E::Unavailable(_) => {
-            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").with("retryAfter", SOON)
+        E::NoRoom => {
+            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").after(Wait::Call(LATER))
+        }
+        E::Busy | E::Unavailable(_) => {
+            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").after(Wait::Browser(SOON))
         }
         E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),
     }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use foxden_accounts::AccountError;
 
-use super::{Refusal, SOON, Words};
+use super::{LATER, Refusal, SOON, Wait, Words};
 
 pub(super) fn words(refusal: &Refusal) -> Words {
     match refusal {
@@ -68,9 +68,17 @@ fn words_of(error: &AccountError) -> Words {
         | E::NoSuchCommand
         | E::Forbidden => Words::new(StatusCode::FORBIDDEN, 112, "Forbidden"),
         E::TooMany { retry_after } => Words::new(StatusCode::TOO_MANY_REQUESTS, 201, "Too many attempts")
-            .with("retryAfter", *retry_after),
-        E::Unable | E::Busy | E::NoRoom | E::Unavailable(_) => {
-            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").with("retryAfter", SOON)
+            .after(Wait::Call(*retry_after)),
+        E::Unable => Words::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            201,
+            "This server does not offer that",
+        ),
+        E::NoRoom => {
+            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").after(Wait::Call(LATER))
+        }
+        E::Busy | E::Unavailable(_) => {
+            Words::new(StatusCode::SERVICE_UNAVAILABLE, 201, "Service unavailable").after(Wait::Browser(SOON))
         }
         E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),
     }

@@ -213,3 +213,50 @@ fn later(seconds: u32, text: &str) -> Reply {
         ..said(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::wait::{every, wait_in};
+
+    fn told(refusal: Refusal) -> (u16, Option<u64>) {
+        let response = refusal
+            .into_reply()
+            .into_response(SyncTime::from_millis(1000), None);
+        (response.status().as_u16(), wait_in(response.headers()))
+    }
+
+    /// Old clients, too, read `Retry-After` on 503 alone, and 429 is no status that they know.
+    #[test]
+    fn a_time_to_wait_stands_on_503_and_nowhere_else() {
+        let storage = every::storage_errors().into_iter().map(|error| {
+            let wait = match &error {
+                StorageError::Busy => Some(10),
+                StorageError::Unavailable(_) => Some(60),
+                _ => None,
+            };
+            (Refusal::from(error), wait)
+        });
+        let accounts = every::account_errors().into_iter().map(|error| {
+            let wait = match &error {
+                AccountError::Busy => Some(10),
+                AccountError::Unavailable(_) | AccountError::NoRoom => Some(60),
+                AccountError::TooMany { .. } => Some(7),
+                _ => None,
+            };
+            (Refusal::from(error), wait)
+        });
+        let others = [
+            (Refusal::Down { seconds: 1800 }, Some(1800)),
+            (Refusal::Body(BadBody::NoRoom), Some(10)),
+            (Refusal::Body(BadBody::TooLarge), None),
+            (Refusal::Stale, None),
+            (Refusal::NotFound, None),
+        ];
+        for (refusal, wait) in storage.chain(accounts).chain(others) {
+            let described = format!("{refusal:?}");
+            let (status, waits) = told(refusal);
+            assert_eq!((waits, status == 503), (wait, wait.is_some()), "{described}");
+        }
+    }
+}

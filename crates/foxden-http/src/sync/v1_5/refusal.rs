@@ -126,3 +126,42 @@ fn later(seconds: u32) -> Reply {
         ..refused(StatusCode::SERVICE_UNAVAILABLE, ResponseCode::Unspecified)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::wait::{every, wait_in};
+
+    fn told(refusal: Refusal) -> (u16, Option<u64>) {
+        let response = refusal
+            .into_reply()
+            .into_response(SyncTime::from_millis(1000), None);
+        (response.status().as_u16(), wait_in(response.headers()))
+    }
+
+    /// V7.14, D3.66: browsers read `Retry-After` on 503 alone.
+    #[test]
+    fn a_time_to_wait_stands_on_503_and_nowhere_else() {
+        for error in every::storage_errors() {
+            let wait = match &error {
+                StorageError::Busy => Some(10),
+                StorageError::Unavailable(_) => Some(60),
+                _ => None,
+            };
+            let described = format!("{error:?}");
+            let (status, waits) = told(error.into());
+            assert_eq!((waits, status == 503), (wait, wait.is_some()), "{described}");
+        }
+        for (refusal, expected) in [
+            (Refusal::Down { seconds: 1800 }, (503, Some(1800))),
+            (Refusal::Body(BadBody::NoRoom), (503, Some(10))),
+            (Refusal::Body(BadBody::TooLarge), (413, None)),
+            (Refusal::Body(BadBody::UnknownCoding), (415, None)),
+            (Refusal::Unauthorized { why: String::new() }, (401, None)),
+            (Refusal::MethodNotAllowed, (405, None)),
+        ] {
+            let described = format!("{refusal:?}");
+            assert_eq!(told(refusal), expected, "{described}");
+        }
+    }
+}

@@ -1,13 +1,13 @@
 //! How the exchange's answers and refusals are printed. Clients look at little more than the status.
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::channel::Name;
-use crate::wire::Note;
+use crate::wire::{Note, ask_to_wait};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -144,10 +144,10 @@ impl IntoResponse for Refusal {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
             Self::UnderWay | Self::NoShare | Self::NoRoom | Self::NoChannelFree => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(SOON));
+                ask_to_wait(headers, SOON);
             }
             Self::ManyChannels { retry_after } => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
+                ask_to_wait(headers, retry_after);
             }
             Self::OtherMessage { tag } => response = tagged(response, Some(&tag)),
             Self::Blocked
@@ -180,4 +180,40 @@ fn tagged(mut response: Response, tag: Option<&str>) -> Response {
         response.headers_mut().insert(ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::wait::wait_in;
+
+    #[test]
+    fn what_waiting_mends_names_a_time() {
+        for (refusal, wait) in [
+            (Refusal::UnderWay, Some(30)),
+            (Refusal::NoShare, Some(30)),
+            (Refusal::NoRoom, Some(30)),
+            (Refusal::NoChannelFree, Some(30)),
+            (Refusal::ManyChannels { retry_after: 360 }, Some(360)),
+            (Refusal::Blocked, None),
+            (Refusal::ForeignPage, None),
+            (Refusal::NoSuchPlace, None),
+            (Refusal::WrongMethod("GET"), None),
+            (Refusal::BadId, None),
+            (Refusal::ThirdClient, None),
+            (Refusal::NoSuchChannel, None),
+            (Refusal::OtherMessage { tag: "t".into() }, None),
+            (Refusal::TooLarge, None),
+            (Refusal::Broken, None),
+        ] {
+            let described = format!("{refusal:?}");
+            let response = refusal.into_response();
+            let is_later = response.status() == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!(
+                (wait_in(response.headers()), is_later),
+                (wait, wait.is_some()),
+                "{described}"
+            );
+        }
+    }
 }
