@@ -17,6 +17,7 @@ mod ci;
 mod fuzz;
 mod golden;
 mod packages;
+mod python;
 mod test;
 mod tidy;
 

@@ -41,6 +41,12 @@ pub const CPP: Program = Program {
     package: "g++",
     service: None,
 };
+/// What makes virtual environments. It is a module of an interpreter, so `python.rs` looks for it.
+pub const VENV: Program = Program {
+    name: "the module venv of Python 3",
+    package: "python3-venv",
+    service: None,
+};
 /// The proxies that the tests put before the program.
 pub const PROXIES: [Program; 3] = [
     Program {
@@ -67,6 +73,23 @@ impl Program {
         if self.is_there() {
             return Ok(Ok(()));
         }
+        self.install()?;
+        if self.is_there() {
+            return Ok(Ok(()));
+        }
+        Ok(Err(self.what_to_do()))
+    }
+
+    /// Says that a person has to install it.
+    pub fn what_to_do(&self) -> String {
+        format!(
+            "{} is missing and could not be installed: apt-get install {}",
+            self.name, self.package
+        )
+    }
+
+    /// Installs the package, where that is allowed.
+    pub fn install(&self) -> Result<()> {
         println!("installing {}", self.package);
         if is_root() && has("apt-get") {
             let quiet = |command: &mut Command| {
@@ -91,13 +114,7 @@ impl Program {
                 passes(Command::new("systemctl").args(["-q", "disable", service]))?;
             }
         }
-        if self.is_there() {
-            return Ok(Ok(()));
-        }
-        Ok(Err(format!(
-            "{} is missing and could not be installed: apt-get install {}",
-            self.name, self.package
-        )))
+        Ok(())
     }
 
     fn is_there(&self) -> bool {

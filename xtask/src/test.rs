@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
 use crate::packages::{CPP, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
-use crate::{fuzz, tidy};
+use crate::{fuzz, python, tidy};
 use tally::Tally;
 
 /// How long every parser is fuzzed in the tests; longer before a release (`cargo xtask fuzz`).
@@ -41,18 +41,27 @@ pub fn run(filters: &[&str]) -> Result<bool> {
     Ok(tally.is_good())
 }
 
-/// Kills the program many times over, and lets it send mail.
+/// Kills the program many times over, lets it send mail, and drives it with a real library.
 fn whole_program(tally: &mut Tally) -> Result<()> {
     let mut to_tests = vec!["--ignored"];
     for program in [MAIL_SERVER, OPENSSL] {
         if let Err(what_to_do) = program.ensure()? {
             tally.check(&format!("a real mail server: {what_to_do}"), false);
-            to_tests.extend(["--skip", "mail::"]);
+            to_tests.extend(["--skip", "mail::", "--skip", "pyfxa::"]);
         }
     }
+    let pyfxa = python::pyfxa()?;
+    if let Err(what_to_do) = &pyfxa {
+        tally.check(&format!("the real PyFxA: {what_to_do}"), false);
+        to_tests.extend(["--skip", "pyfxa::"]);
+    }
     let program = ["--package", "foxden-server", "--test", "process"];
-    let name = "repeated kills, and letters through a real mail server";
-    stage(tally, name, &mut tests(&program, &to_tests))
+    let name = "repeated kills, letters through a real mail server, and PyFxA";
+    let mut command = tests(&program, &to_tests);
+    if let Ok(python) = pyfxa {
+        command.env("FOXDEN_TEST_PYFXA", python);
+    }
+    stage(tally, name, &mut command)
 }
 
 /// Puts the program behind real proxies, and runs there what scripted clients do.

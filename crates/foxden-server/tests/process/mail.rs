@@ -1,6 +1,6 @@
 //! Letters on their way through a real mail server, and the codes in them put to use.
 
-mod post;
+pub mod post;
 mod split;
 
 use std::fs;

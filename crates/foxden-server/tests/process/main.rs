@@ -21,6 +21,7 @@ mod mail;
 mod manners;
 mod nodes;
 mod operator;
+mod pyfxa;
 mod ready_made;
 mod security;
 mod setup;
