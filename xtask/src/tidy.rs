@@ -3,6 +3,7 @@
 mod arrows;
 mod edges;
 mod files;
+mod findings;
 mod walk;
 
 use anyhow::Result;
@@ -20,6 +21,7 @@ pub fn run() -> Result<bool> {
     faults.extend(arrows::crates(&tree));
     faults.extend(arrows::surfaces(&tree));
     faults.extend(arrows::request_table(&tree));
+    faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
     faults.sort();
     for fault in &faults {
