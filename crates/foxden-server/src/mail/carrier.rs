@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::Context;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt, Rset};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Category, Code, Response};
 use lettre::{Address, Message};
 
+use super::line::{Abilities, Line};
 use crate::config::mail::{Mail, Tls};
+use crate::config::values::Secret;
 use crate::node;
 
 /// How long a mail server may look at a letter before it takes it (RFC 5321, 4.5.3.2.6): whoever gives up earlier sends
@@ -25,7 +26,7 @@ pub struct Carrier {
     port: u16,
     tls: Tls,
     parameters: TlsParameters,
-    login: Option<Credentials>,
+    login: Option<(String, Secret)>,
     hello: ClientId,
     from: Address,
     timeout: Duration,
@@ -75,14 +76,13 @@ impl Carrier {
                 parameters = parameters.add_root_certificate(certificate);
             }
         }
-        let login = mail.login.as_ref();
         let name = mail.hello_name.as_deref().unwrap_or(greeting_host);
         Ok(Self {
             host: mail.host.clone(),
             port: mail.port,
             tls: mail.tls,
             parameters: parameters.build_rustls().context("the TLS of mail.host")?,
-            login: login.map(|(name, password)| Credentials::new(name.clone(), password.reveal().to_owned())),
+            login: mail.login.clone(),
             hello: client_id(name),
             from: mail.from.email.clone(),
             timeout: mail.timeout,
@@ -90,35 +90,26 @@ impl Carrier {
     }
 
     /// Hands one letter over, and says what the mail server answered: it is theirs from then on.
-    pub async fn hand_over(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        message: &Message,
-    ) -> Result<String, NotTaken> {
+    pub async fn hand_over(&self, line: &mut Line, message: &Message) -> Result<String, NotTaken> {
         let bytes = message.formatted();
-        let announced = self.announce(connection, message.envelope(), bytes.is_ascii());
+        let announced = self.announce(line, message.envelope(), bytes.is_ascii());
         let announced = tokio::time::timeout(self.timeout, announced).await;
         announced.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
-        let taken = tokio::time::timeout(TAKING, connection.message(&bytes)).await;
+        let taken = tokio::time::timeout(TAKING, line.connection.message(&bytes)).await;
         let taken = taken.map_err(|_| NotTaken::Later(Cause::Late(TAKING)))?;
         let answer = taken.map_err(|error| NotTaken::of_a_letter(&error))?;
         Ok(words(&answer))
     }
 
     /// Says from whom and to whom a letter is, up to its text.
-    async fn announce(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        envelope: &Envelope,
-        is_ascii: bool,
-    ) -> Result<(), NotTaken> {
-        let ways = ways(connection, envelope, is_ascii)?;
-        self.sign(connection, envelope.from(), ways).await?;
+    async fn announce(&self, line: &mut Line, envelope: &Envelope, is_ascii: bool) -> Result<(), NotTaken> {
+        let ways = ways(line.can, envelope, is_ascii)?;
+        self.sign(line, envelope.from(), ways).await?;
         for to in envelope.to() {
-            let named = connection.command(Rcpt::new(to.clone(), vec![])).await;
+            let named = line.connection.command(Rcpt::new(to.clone(), vec![])).await;
             named.map_err(|error| NotTaken::of_a_letter(&error))?;
         }
-        let may_begin = connection.command(Data).await;
+        let may_begin = line.connection.command(Data).await;
         may_begin.map_err(|error| NotTaken::of_a_letter(&error))?;
         Ok(())
     }
@@ -126,23 +117,23 @@ impl Carrier {
     /// Says in whose name a letter comes. Whoever is refused here gets no letter through.
     async fn sign(
         &self,
-        connection: &mut AsyncSmtpConnection,
+        line: &mut Line,
         from: Option<&Address>,
         ways: Vec<MailParameter>,
     ) -> Result<(), NotTaken> {
-        let signed = connection.command(MailFrom::new(from.cloned(), ways)).await;
+        let signed = line.connection.command(MailFrom::new(from.cloned(), ways)).await;
         signed.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
         Ok(())
     }
 
     /// Ends a connection politely, which nothing depends on.
-    pub async fn part(&self, mut connection: AsyncSmtpConnection) {
-        let _ = tokio::time::timeout(self.timeout, connection.quit()).await;
+    pub async fn part(&self, mut line: Line) {
+        let _ = tokio::time::timeout(self.timeout, line.connection.quit()).await;
     }
 
     /// Goes the way up to the first letter, and says how.
     pub async fn try_the_way(&self) -> Result<String, NotTaken> {
-        let mut connection = self.connect().await?;
+        let mut line = self.connect().await?;
         let (host, port) = (&self.host, self.port);
         let cover = match self.tls {
             Tls::Starttls => "encrypted after STARTTLS",
@@ -150,48 +141,39 @@ impl Carrier {
             Tls::None => "not encrypted",
         };
         let login = if self.login.is_some() { ", signed in" } else { "" };
-        let signed = tokio::time::timeout(self.timeout, self.try_the_name(&mut connection)).await;
+        let signed = tokio::time::timeout(self.timeout, self.try_the_name(&mut line)).await;
         signed.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
-        self.part(connection).await;
+        self.part(line).await;
         Ok(format!("the mail server {host}:{port} answers, {cover}{login}"))
     }
 
-    async fn try_the_name(&self, connection: &mut AsyncSmtpConnection) -> Result<(), NotTaken> {
-        self.sign(connection, Some(&self.from), Vec::new()).await?;
-        let taken_back = connection.command(Rset).await;
+    async fn try_the_name(&self, line: &mut Line) -> Result<(), NotTaken> {
+        self.sign(line, Some(&self.from), Vec::new()).await?;
+        let taken_back = line.connection.command(Rset).await;
         taken_back.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
         Ok(())
     }
 
     /// Goes the way up to the first letter. Nothing is lost by giving up on it.
-    pub async fn connect(&self) -> Result<AsyncSmtpConnection, NotTaken> {
+    pub async fn connect(&self) -> Result<Line, NotTaken> {
         let connecting = tokio::time::timeout(self.timeout, self.greet_and_sign_in()).await;
         connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Late(self.timeout))))
     }
 
-    async fn greet_and_sign_in(&self) -> Result<AsyncSmtpConnection, NotTaken> {
-        let at_once = (self.tls == Tls::Implicit).then(|| self.parameters.clone());
+    async fn greet_and_sign_in(&self) -> Result<Line, NotTaken> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let connecting = AsyncSmtpConnection::connect_tokio1(
-            (host, self.port),
-            Some(self.timeout),
-            &self.hello,
-            at_once,
-            None,
-        );
-        let mut connection = connecting
-            .await
-            .map_err(|error| self.away("no connection to", said(&error)))?;
-        if self.tls == Tls::Starttls {
-            let parameters = self.parameters.clone();
-            let encrypted = connection.starttls(parameters, &self.hello).await;
-            encrypted.map_err(|error| self.away("no encryption with", said(&error)))?;
+        let (address, parameters) = ((host, self.port), self.parameters.clone());
+        let opened = match self.tls {
+            Tls::Implicit => Line::open_encrypted(address, &self.hello, parameters).await,
+            Tls::Starttls => Line::open(address, &self.hello, Some(parameters)).await,
+            Tls::None => Line::open(address, &self.hello, None).await,
+        };
+        let mut line = opened.map_err(|(step, cause)| self.away(step, cause))?;
+        if let Some((name, password)) = &self.login {
+            let signed_in = line.sign_in(name, password).await;
+            signed_in.map_err(|cause| self.away("no sign-in at", cause))?;
         }
-        if let Some(login) = &self.login {
-            let signed_in = connection.auth(DEFAULT_MECHANISMS, login).await;
-            signed_in.map_err(|error| self.away("no sign-in at", said(&error)))?;
-        }
-        Ok(connection)
+        Ok(line)
     }
 
     fn away(&self, step: &'static str, source: Cause) -> NotTaken {
@@ -200,6 +182,13 @@ impl Carrier {
             host: format!("{}:{}", self.host, self.port),
             source,
         }
+    }
+}
+
+impl Cause {
+    /// An error of the mail server or the system, in its words.
+    pub(super) fn of(error: &dyn std::fmt::Display) -> Self {
+        Self::Said(plain(&error.to_string()))
     }
 }
 
@@ -227,24 +216,19 @@ fn ends_a_letter(code: Code, remark: &str) -> bool {
 }
 
 /// What the mail server must be told of a letter beforehand.
-fn ways(
-    connection: &AsyncSmtpConnection,
-    envelope: &Envelope,
-    is_ascii: bool,
-) -> Result<Vec<MailParameter>, NotTaken> {
-    let can = |way, name: &str| {
-        let can = connection.server_info().supports_feature(way);
+fn ways(can: Abilities, envelope: &Envelope, is_ascii: bool) -> Result<Vec<MailParameter>, NotTaken> {
+    let needs = |can: bool, name: &str| {
         let lacks = || NotTaken::Refused(Cause::Said(format!("it needs a mail server with {name}")));
         can.then_some(()).ok_or_else(lacks)
     };
     let mut ways = Vec::new();
     let mut addresses = envelope.from().into_iter().chain(envelope.to());
     if !addresses.all(|address| address.to_string().is_ascii()) {
-        can(Extension::SmtpUtfEight, "SMTPUTF8")?;
+        needs(can.utf8, "SMTPUTF8")?;
         ways.push(MailParameter::SmtpUtfEight);
     }
     if !is_ascii {
-        can(Extension::EightBitMime, "8BITMIME")?;
+        needs(can.eight_bit, "8BITMIME")?;
         ways.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
     Ok(ways)
@@ -262,8 +246,9 @@ fn client_id(name: &str) -> ClientId {
 /// The longest remark of a mail server that is kept, in characters.
 const REMARK: usize = 300;
 
-fn said(error: &Error) -> Cause {
-    Cause::Said(plain(&error.to_string()))
+/// What the mail server or the system said.
+pub(super) fn said(error: &Error) -> Cause {
+    Cause::of(error)
 }
 
 fn words(answer: &Response) -> String {

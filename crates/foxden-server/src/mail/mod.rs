@@ -5,11 +5,13 @@
 //! - [`wording`]: what each kind of letter says
 //! - [`compose`]: the same as plain text and as HTML, in one message
 //! - [`carrier`]: the mail server
+//! - [`line`]: a connection to it, up to the first letter
 //! - [`deliver`]: when letters are tried, and tried again
 
 pub mod carrier;
 pub mod compose;
 pub mod deliver;
+pub mod line;
 pub mod wording;
 
 use crate::log::Utc;

@@ -221,9 +221,15 @@ fn an_invitation_is_mailed_and_makes_an_account() {
 fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
     let folder = Folder::new();
     let certificates = Certificates::make(&folder);
-    for tls in ["starttls", "tls"] {
+    for (tls, is_small) in [
+        ("starttls", false),
+        ("starttls", true),
+        ("tls", false),
+        ("tls", true),
+    ] {
         let mut post = Post::start(&json!({
             "tls": tls, "cert": certificates.cert, "key": certificates.key, "login": ["foxden", "short"],
+            "small": is_small,
         }));
         let start = || {
             let start = post.used_by(Start::on(&folder));

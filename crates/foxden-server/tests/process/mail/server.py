@@ -3,7 +3,8 @@
 Its one argument is a JSON object: `port` (0: any), `tls` ("none", "starttls", "tls") with `cert` and `key`, `login`
 ([name, password]), `answers` (to recipients, in turn; afterwards all are welcome), `senders` and `texts` (the same to
 senders and to whole letters), `utf8`, `hold`: letters are taken only after a line came in on standard input, `scan`: so
-many seconds until a letter is taken, and `mute`: nobody's farewell is answered.
+many seconds until a letter is taken, `mute`: nobody's farewell is answered, and `small`: what it can do is said in small
+letters.
 """
 
 import asyncio
@@ -35,6 +36,10 @@ def check(server, session, envelope, mechanism, data):
 
 
 class Handler:
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return [line.lower() for line in responses] if wishes.get("small") else responses
+
     async def handle_MAIL(self, server, session, envelope, address, options):
         answer = senders.pop(0) if senders else "250 welcome"
         if answer.startswith("250"):
