@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{OriginalUri, Path, Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state, map_request};
 use axum::response::Response;
-use axum::routing::get;
 use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
@@ -96,7 +95,7 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Task
     if surfaces.contains(&Surface::Pages) {
         router = router.merge(pages::change_password(&house.site));
     }
-    router = router.merge(probe_page(house));
+    router = router.merge(probe::router(house));
     let path = house.site.public_url.path();
     if path.is_empty() {
         return router;
@@ -183,20 +182,6 @@ fn backoff(rules: &config::storage::Storage) -> Backoff {
         (true, _) => backoff.close(wish),
     }
     backoff
-}
-
-/// The page by which `foxden check` recognises this server.
-fn probe_page(house: &Arc<House>) -> Router {
-    let house = Arc::clone(house);
-    let answer = move |Path(word): Path<String>| {
-        let answer = if house.probe.knows(&word) {
-            (StatusCode::OK, word)
-        } else {
-            (StatusCode::NOT_FOUND, String::new())
-        };
-        async { answer }
-    };
-    Router::new().route(&format!("{}{{word}}", probe::PATH), get(answer))
 }
 
 /// Puts the path that a proxy cut off back where signatures are checked: clients sign what they ask for.

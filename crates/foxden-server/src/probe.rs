@@ -1,17 +1,48 @@
-//! The page by which `foxden check` recognises this very server from outside.
+//! The pages by which `foxden check` recognises this very server from outside, and sees what becomes of its requests on
+//! the way.
+//!
+//! They need a word that was told over the control socket a moment ago; to everybody else they are not there.
 
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use foxden_http::wire::Peer;
 use foxden_model::Chance;
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
 
 use crate::chance;
+use crate::house::House;
 
 /// Where the page is, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
 
 /// How long a word is known.
 const LIFE: Duration = Duration::from_secs(60);
+
+/// What a request was when it came here.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its path and query, from [`PATH`] on.
+    pub target: String,
+    /// Its `Host`.
+    pub host: Option<String>,
+    /// Its `X-Forwarded-For`, several of them with commas between.
+    pub forwarded_for: Option<String>,
+    /// Whom the server takes for its client.
+    pub client: Option<IpAddr>,
+    /// How long its body was.
+    pub bytes: u64,
+}
 
 /// A word that was told over the control socket and is looked for at the public address.
 #[derive(Debug, Default)]
@@ -33,4 +64,60 @@ impl Probe {
             .as_ref()
             .is_some_and(|(known, until)| known == word && Instant::now() < *until)
     }
+}
+
+/// The pages: the word itself, and below it what a request was.
+pub fn router(house: &Arc<House>) -> Router {
+    let pages = any(answer).with_state(Arc::clone(house));
+    Router::new().route(&format!("{PATH}{{*word}}"), pages)
+}
+
+async fn answer(State(house): State<Arc<House>>, request: Request) -> Response {
+    let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    let below = target.find(PATH).map_or("", |at| &target[at + PATH.len()..]);
+    let word = below.split(['/', '?']).next().unwrap_or_default();
+    if !house.probe.knows(word) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    if below == word {
+        return word.to_owned().into_response();
+    }
+    let headers = request.headers();
+    let mut seen = Seen {
+        target: format!("{PATH}{below}"),
+        host: text_of(headers, HOST.as_str()),
+        forwarded_for: text_of(headers, "x-forwarded-for"),
+        client: request.extensions().get::<Peer>().map(|peer| peer.address),
+        bytes: 0,
+    };
+    let most = house.config.storage.limits.max_request_bytes;
+    let Some(bytes) = count(request.into_body(), most).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    seen.bytes = bytes;
+    match serde_json::to_string(&seen) {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// All values of a header.
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(name).iter();
+    let values: Vec<_> = values
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// Reads a body to its end and keeps nothing of it; `None` if it is too long or breaks off.
+async fn count(mut body: Body, most: u64) -> Option<u64> {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame.ok()?.data_ref().map_or(0, Bytes::len) as u64;
+        if bytes > most {
+            return None;
+        }
+    }
+    Some(bytes)
 }

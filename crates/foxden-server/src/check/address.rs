@@ -48,7 +48,10 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         .any(|listener| listener.surfaces.contains(&Surface::Sync))
     {
         findings.push(way.look_at_signatures(config)?);
+        findings.extend(way.look_at_paths(&word));
+        findings.extend(way.look_at_uploads(&word, config.storage.limits.max_request_bytes));
     }
+    findings.extend(way.look_at_names(&word, config));
     Ok(findings)
 }
 
@@ -79,11 +82,11 @@ fn look_at_scheme(url: &PublicUrl, config: &Config) -> Finding {
 }
 
 /// The way through the public address.
-struct Way {
-    url: PublicUrl,
+pub(super) struct Way {
+    pub(super) url: PublicUrl,
     /// Where the server's own pages are: below the path where only storage is served.
-    base: String,
-    asker: Asker,
+    pub(super) base: String,
+    pub(super) asker: Asker,
 }
 
 impl Way {

@@ -2,6 +2,7 @@
 //!
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
+//! - [`proxy`]: what becomes of requests on that way
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
 //! - [`mail`]: whether letters get on their way
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
@@ -11,6 +12,7 @@ mod date;
 mod files;
 mod mail;
 mod nodes;
+mod proxy;
 mod register;
 mod signed;
 

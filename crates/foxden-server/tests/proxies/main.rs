@@ -12,5 +12,6 @@ mod program;
 #[path = "../process/token.rs"]
 mod token;
 
+mod check;
 mod early;
 mod paths;

@@ -1,0 +1,193 @@
+//! What becomes of requests on their way through the public address: their paths, their size, whom they are from.
+//!
+//! The server says how a request came to it; what is different was changed by a proxy.
+
+use std::net::IpAddr;
+
+use foxden_http::wire::PublicUrl;
+
+use super::Finding;
+use super::address::Way;
+use crate::config::Config;
+use crate::config::listener::Bind;
+use crate::probe::{PATH, Seen};
+
+/// What proxies like to write in another way, with what must be left alone beside it.
+const TARGET: &str = "a%7Eb%2Fc%25d%21e;f?g=%7E%2F%25";
+
+/// The same without what some proxies refuse.
+const PLAIN_TARGET: &str = "a%7Eb%25d%21e;f?g=%7E%2F%25";
+
+/// An address that nobody has (RFC 5737), claimed by the request itself.
+const CLAIMED: &str = "192.0.2.123";
+
+/// How an answer came back.
+enum Came {
+    /// The server has seen the request.
+    Seen(Seen),
+    /// Something else has answered: its status, and what it calls itself.
+    Refused(u16, String),
+    /// The connection ended, or nothing came in time.
+    Broken(String),
+}
+
+/// Which proxy to set up, and how, so that paths stay as they are.
+const MEND_PATHS: &str = "requests are signed over their paths, so the proxy must pass them on as they come: in nginx write \
+                          proxy_pass with nothing behind the port, in Apache AllowEncodedSlashes NoDecode and nocanon";
+
+impl Way {
+    /// Whether paths come as they are sent.
+    pub(super) fn look_at_paths(&self, word: &str) -> Option<Finding> {
+        let url = &self.url;
+        let refused = |status: u16, by: &str| {
+            Finding::bad(
+                format!("{by} refuses paths with %2F in them, with status {status}"),
+                MEND_PATHS,
+            )
+        };
+        match self.send(word, TARGET, None) {
+            Came::Seen(seen) => Some(judge_path(url, &format!("{PATH}{word}/{TARGET}"), &seen.target)),
+            // Is it %2F that it does not like?
+            Came::Refused(status, by) => match self.send(word, PLAIN_TARGET, None) {
+                Came::Seen(_) => Some(refused(status, &by)),
+                Came::Refused(..) => Some(Finding::bad(
+                    format!("{by} refuses paths with escapes in them, with status {status}"),
+                    MEND_PATHS,
+                )),
+                Came::Broken(_) => None,
+            },
+            // That the address cannot be reached was said already.
+            Came::Broken(_) => None,
+        }
+    }
+
+    /// Whether an upload as large as this server announces goes through.
+    pub(super) fn look_at_uploads(&self, word: &str, most: u64) -> Option<Finding> {
+        let body = vec![b' '; usize::try_from(most).ok()?];
+        let came = self.send(word, "upload", Some(&body));
+        Some(judge_upload(&self.url, most, &came))
+    }
+
+    /// Whether the proxy says which name is asked for, and who asks.
+    pub(super) fn look_at_names(&self, word: &str, config: &Config) -> Vec<Finding> {
+        match self.send(word, "who", None) {
+            Came::Seen(seen) if has_proxy(&self.url, config) => judge_names(&self.url, &seen),
+            _ => Vec::new(),
+        }
+    }
+
+    fn send(&self, word: &str, target: &str, body: Option<&[u8]>) -> Came {
+        let page = format!("{}{PATH}{word}/{target}", self.base);
+        let answer = self.asker.ask(|agent| match body {
+            Some(body) => agent.post(&page).content_type("application/json").send(body),
+            None => agent.get(&page).header("X-Forwarded-For", CLAIMED).call(),
+        });
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Came::Broken(error.to_string()),
+        };
+        let status = answer.status().as_u16();
+        let server = answer.headers().get("server").and_then(|name| name.to_str().ok());
+        let by = server.map_or_else(|| "the proxy".to_owned(), |name| format!("the proxy ({name})"));
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        serde_json::from_str(&text).map_or(Came::Refused(status, by), Came::Seen)
+    }
+}
+
+/// Whether something stands between: this program does no TLS itself, and knows its own ports.
+fn has_proxy(url: &PublicUrl, config: &Config) -> bool {
+    let mut binds = config.listeners.iter().map(|listener| &listener.bind);
+    url.is_https()
+        || !binds.any(|bind| matches!(bind, Bind::Tcp(address) if [0, url.port()].contains(&address.port())))
+}
+
+fn judge_path(url: &PublicUrl, sent: &str, came: &str) -> Finding {
+    if sent == came {
+        return Finding::good(format!("paths come through {url} as they are sent"));
+    }
+    // What is before is the same, and as long as two random numbers.
+    let tail = |target: &str| {
+        target
+            .rsplit_once("/a")
+            .map_or_else(|| target.to_owned(), |(_, tail)| format!("a{tail}"))
+    };
+    Finding::bad(
+        format!("a proxy writes paths anew: {} came as {}", tail(sent), tail(came)),
+        MEND_PATHS,
+    )
+}
+
+fn judge_upload(url: &PublicUrl, most: u64, came: &Came) -> Finding {
+    let kilobytes = most.div_ceil(1024);
+    let mend = format!(
+        "raise the proxy's limit to {kilobytes} KB or more: client_max_body_size in nginx, request_body max_size in \
+         Caddy, SecRequestBodyLimit in Apache's ModSecurity; or lower storage.max_request_bytes"
+    );
+    match came {
+        Came::Seen(seen) if seen.bytes == most => Finding::good(format!(
+            "an upload of {kilobytes} KB, the largest, goes through {url}"
+        )),
+        Came::Seen(seen) => Finding::bad(
+            format!("of an upload of {most} bytes {} came through {url}", seen.bytes),
+            "look at what the proxy does with the bodies of requests",
+        ),
+        Came::Refused(413, by) => Finding::bad(
+            format!("{by} refuses an upload of {kilobytes} KB, the largest, as too large (413)"),
+            mend,
+        ),
+        Came::Refused(status, by) => Finding::bad(
+            format!("{by} answers {status} to an upload of {kilobytes} KB, the largest"),
+            "the proxy's log says why; it may have a limit for the size or the time of a request",
+        ),
+        Came::Broken(error) => Finding::bad(
+            format!("an upload of {kilobytes} KB, the largest, does not go through {url}: {error}"),
+            mend,
+        ),
+    }
+}
+
+fn judge_names(url: &PublicUrl, seen: &Seen) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let host = seen.host.as_deref().unwrap_or_default();
+    let name = host
+        .rsplit_once(':')
+        .map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    if !name.eq_ignore_ascii_case(url.host()) {
+        findings.push(Finding::doubtful(
+            format!("the proxy asks this server for {host}, not for {}", url.host()),
+            "let it pass Host on: proxy_set_header Host $http_host in nginx, ProxyPreserveHost On in Apache",
+        ));
+    }
+    findings.extend(judge_client(seen));
+    findings
+}
+
+fn judge_client(seen: &Seen) -> Option<Finding> {
+    const SET: &str = "let it set X-Forwarded-For: proxy_set_header X-Forwarded-For $remote_addr in nginx, RequestHeader \
+                       unset X-Forwarded-For in Apache, http-request set-header X-Forwarded-For %[src] in HAProxy";
+    let client = seen.client?.to_string();
+    let Some(forwarded_for) = &seen.forwarded_for else {
+        return Some(Finding::doubtful(
+            "the proxy does not say who asks: all its clients count as one, and one's wrong tries keep all others waiting",
+            SET,
+        ));
+    };
+    let last = forwarded_for.rsplit(',').next()?.trim();
+    if last == CLAIMED {
+        return Some(Finding::bad(
+            "the proxy does not say who asks, and passes on what clients claim: any of them may pretend to be another",
+            SET,
+        ));
+    }
+    (last.parse::<IpAddr>().is_ok() && last != client).then(|| {
+        Finding::bad(
+            format!(
+                "what the proxy at {client} says of who asks is not believed: all its clients count as one"
+            ),
+            format!("name it: trusted_proxies = [\"{client}\"]"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;
