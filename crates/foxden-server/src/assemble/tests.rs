@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use axum::body::Body;
+use axum::http::StatusCode;
 use foxden_http::wire::Peer;
 use foxden_model::{Chance, SeededChance};
 
