@@ -1,6 +1,7 @@
 //! The scripts of `findings/` can be run as its README says, and clean up after themselves.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::walk::{File, Tree};
 use crate::cargo::root;
@@ -13,7 +14,8 @@ const HEAD: usize = 12;
 /// Scripts that stand elsewhere, cannot be run, say nothing of what they show, or leave something behind.
 pub fn scripts(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
-    for file in tree.files().filter(|file| file.path.ends_with(".sh")) {
+    let is_script = |file: &&File| Path::new(&file.path).extension().is_some_and(|is| is == "sh");
+    for file in tree.files().filter(is_script) {
         if !file.path.starts_with(FOLDER) {
             faults.push(format!("{}: automation is Rust, in xtask/", file.path));
             continue;
