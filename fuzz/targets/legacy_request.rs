@@ -50,11 +50,13 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 11] = [
     ("GET", "/1.1/ann/info/"),
     ("GET", "/1.1/ann/storage/tabs?"),
     ("GET", "/1.0/ann/storage/tabs/"),
     ("PUT", "/1.1/ann/storage/tabs/a"),
+    ("PUT", "/1.1/ann/storage/tabs/a/"),
+    ("GET", "/1.1/ann/storage/tabs?ids=Qk3/+,"),
     ("POST", "/1/ann/storage/tabs"),
     ("PUT", "/1.1/ann/storage/"),
     ("DELETE", "/1.1/ann/storage/tabs?"),

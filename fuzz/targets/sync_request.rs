@@ -41,9 +41,10 @@ fuzz_target!(|bytes: &[u8]| {
     });
 });
 
-const PLACES: [(&str, &str); 10] = [
+const PLACES: [(&str, &str); 11] = [
     ("GET", "/1.5/42/info/"),
     ("GET", "/1.5/42/storage/tabs?"),
+    ("GET", "/1.5/42/storage/tabs?ids=a,b&limit=2&offset="),
     ("GET", "/1.5/42/storage/tabs/"),
     ("PUT", "/1.5/42/storage/tabs/a"),
     ("PUT", "/1.5/42/storage/crypto/keys"),

@@ -293,6 +293,7 @@ fn answers_without_a_body_describe_none() {
             304,
         ),
         (Call::get("/v1/display_name").bearer(&access), 204),
+        (Call::new("HEAD", "/v1/display_name").bearer(&access), 204),
     ] {
         let reply = server.send(&call).expect(status);
         let described = reply.headers.iter().find(is_of_a_body);

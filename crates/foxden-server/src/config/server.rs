@@ -49,8 +49,9 @@ pub const SECTION: Section = Section {
             key: "other_hosts",
             kind: Kind::List,
             default: "",
-            help: "Further names under which pages and account routes may be asked for. Requests that name any \
-                   other host are refused, which keeps foreign pages from reaching a server in the house.",
+            help: "Further names by which browsers may reach this server, and for which they may sign their requests. Pages \
+                   and account routes refuse requests that name any other host, which keeps foreign pages from \
+                   reaching a server in the house.",
         },
         Setting {
             key: "trusted_proxies",

@@ -120,6 +120,18 @@ fn a_client_for_the_command_line_logs_in_and_stays() {
     program.stop();
 }
 
+/// The client repeats its log-in with the address as it was typed, the password stretched with the spelling it was told.
+#[test]
+fn a_client_for_the_command_line_types_an_address_its_own_way() {
+    let folder = Folder::new();
+    let program = start(&folder);
+    let server = Server::at(PUBLIC).through(&program.log_address());
+    Synced::new(&folder, &server);
+    let mut client = login(&program, "Ann@Example.org", PASSWORD).unwrap();
+    assert!(client.check_session().unwrap());
+    program.stop();
+}
+
 #[test]
 fn a_client_for_the_command_line_shares_records_with_a_browser() {
     let folder = Folder::new();
