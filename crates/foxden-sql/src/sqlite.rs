@@ -2,6 +2,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,7 +57,11 @@ impl Worker {
                     // Whoever no longer waits for the answer has dropped the queue too.
                     drop(opened.send(Ok(())));
                     while let Some(job) = queue.blocking_recv() {
-                        job(&mut sqlite);
+                        // It costs whoever asked, who is left without an answer; what it left open is taken back as the
+                        // next transaction begins.
+                        if catch_unwind(AssertUnwindSafe(|| job(&mut sqlite))).is_err() {
+                            tracing::error!("a question to the database panicked");
+                        }
                     }
                 }
                 Err(error) => drop(opened.send(Err(error))),

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sqlite::{Place, Worker};
 use crate::{Database, Fetch, Migration, SqlError, Value, values};
 
 const FIRST: Migration = Migration {
@@ -314,4 +315,26 @@ async fn many_open_a_new_file_at_once() {
         }
         assert_eq!(count(&folder.open().await).await, 0);
     }
+}
+
+/// What panics costs whoever asked, and nobody else: what it began is taken back.
+#[tokio::test]
+async fn a_panic_leaves_a_database_that_answers() {
+    let worker = Worker::open(Place::Memory, "test").await.unwrap();
+    worker.call(|sqlite| sqlite.migrate(ONE)).await.unwrap();
+    let lost = worker.call(|sqlite| {
+        sqlite.begin()?;
+        if sqlite.begin().is_ok() {
+            panic!("in the middle");
+        }
+        Ok(())
+    });
+    assert!(matches!(lost.await, Err(SqlError::Unavailable(_))));
+    worker
+        .call(|sqlite| {
+            sqlite.begin()?;
+            sqlite.commit()
+        })
+        .await
+        .unwrap();
 }

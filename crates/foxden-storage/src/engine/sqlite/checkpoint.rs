@@ -2,6 +2,7 @@
 //! writer waits for it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
@@ -161,10 +162,20 @@ fn serve(files: usize, requests: &Receiver<Request>) {
     let mut connections: Vec<Option<Connection>> = (0..files).map(|_| None).collect();
     while let Ok(Request { file, done }) = requests.recv() {
         file.awaits_checkpoint.store(false, Ordering::Release);
-        let slot = &mut connections[file.number];
-        if let Err(error) = checkpoint(&file, slot) {
-            tracing::warn!(%error, path = %file.path.display(), "cannot move the log into the file");
-            *slot = None;
+        let Some(slot) = connections.get_mut(file.number) else {
+            continue;
+        };
+        let path = file.path.display();
+        match catch_unwind(AssertUnwindSafe(|| checkpoint(&file, slot))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, %path, "cannot move the log into the file");
+                *slot = None;
+            }
+            Err(_) => {
+                tracing::error!(%path, "moving the log into the file panicked");
+                *slot = None;
+            }
         }
         // The asker may have gone.
         done.map(|done| done.send(()));

@@ -142,7 +142,7 @@ fn serve(mut hand: Hand, jobs: &Receiver<Job>, waiting_bytes: &AtomicUsize) {
         if held.is_none() {
             held = jobs.try_recv().ok();
         }
-        hand.tend(held.is_none());
+        survive(|| hand.tend(held.is_none()));
     }
 }
 
