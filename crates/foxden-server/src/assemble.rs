@@ -267,4 +267,4 @@ fn look_out(house: Arc<House>) -> LookOut {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,4 +1,4 @@
-//! Background work: the timetable, and when each piece last succeeded.
+//! Background work: the timetable, and how each piece fared.
 //!
 //! The server holds the *when*, the services the *how*. Every chore may run twice, even at once, without
 //! harm, and keeps to a budget. One file each in `chores/`, one line each in the timetable.
@@ -7,17 +7,16 @@ mod clear_sign_ins;
 mod empty_closed_stores;
 mod purge_expired;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use foxden_model::{Clock, SystemClock};
 
 use crate::control::order;
 use crate::house::House;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, outlive};
 
 /// The timetable.
 pub const TIMETABLE: [&dyn Chore; 3] = [
@@ -48,9 +47,19 @@ pub struct Done {
     pub has_more: bool,
 }
 
-/// When each chore of the timetable last succeeded, in milliseconds since 1970; zero for never.
+/// How each chore of the timetable fared.
 #[derive(Debug, Default)]
-pub struct Ledger([AtomicI64; TIMETABLE.len()]);
+pub struct Ledger(Mutex<BTreeMap<&'static str, Fared>>);
+
+/// How a chore fared since the start.
+#[derive(Clone, Debug, Default)]
+struct Fared {
+    /// When it last succeeded, in milliseconds since 1970.
+    last_success: Option<i64>,
+    /// How often it failed since then, and why the last time.
+    failures: u64,
+    last_failure: Option<String>,
+}
 
 /// How long a chore rests when its budget ended it: long enough for others to get their turn.
 const BREATH: Duration = Duration::from_secs(1);
@@ -60,12 +69,11 @@ const AFTER_START: Duration = Duration::from_secs(10);
 /// Does every chore in its time until the program stops.
 pub fn start(house: &Arc<House>, tasks: &Tasks) {
     for chore in TIMETABLE {
-        tasks.spawn(repeat(chore, Arc::clone(house), tasks.clone()));
+        tasks.spawn(repeat(chore, Arc::clone(house), tasks.clone(), AFTER_START));
     }
 }
 
-async fn repeat(chore: &'static dyn Chore, house: Arc<House>, mut tasks: Tasks) {
-    let mut pause = AFTER_START;
+async fn repeat(chore: &'static dyn Chore, house: Arc<House>, mut tasks: Tasks, mut pause: Duration) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -73,22 +81,33 @@ async fn repeat(chore: &'static dyn Chore, house: Arc<House>, mut tasks: Tasks) 
         }
         pause = match run(chore, &house).await {
             Ok(done) if done.has_more => BREATH,
-            Ok(_) => chore.every(),
-            Err(error) => {
-                tracing::warn!("chore {} failed: {error:#}", chore.name());
-                chore.every()
-            }
+            Ok(_) | Err(_) => chore.every(),
         };
     }
 }
 
+/// Does a budget's worth, and writes down how it went. A panic is a failure like any other, but for its weight in the log.
 async fn run(chore: &dyn Chore, house: &House) -> anyhow::Result<Done> {
-    let done = chore.run(house).await?;
-    if done.count > 0 {
-        tracing::info!("chore {}: {done}", chore.name());
-    }
-    house.ledger.succeeded(chore.name());
-    Ok(done)
+    let name = chore.name();
+    let failure = match outlive(chore.run(house)).await {
+        Ok(Ok(done)) => {
+            if done.count > 0 {
+                tracing::info!("chore {name}: {done}");
+            }
+            house.ledger.succeeded(name, house.clock.millis());
+            return Ok(done);
+        }
+        Ok(Err(error)) => {
+            tracing::warn!("chore {name} failed: {error:#}");
+            error
+        }
+        Err(panic) => {
+            tracing::error!("chore {name} panicked and runs again at its next time: {panic}");
+            anyhow::anyhow!("it panicked: {panic}")
+        }
+    };
+    house.ledger.failed(name, format!("{failure:#}"));
+    Err(failure)
 }
 
 /// Does a chore until nothing of it is left.
@@ -109,23 +128,40 @@ pub fn find(name: &str) -> Option<&'static dyn Chore> {
     TIMETABLE.into_iter().find(|chore| chore.name() == name)
 }
 
-/// Every chore, and when it last succeeded.
+/// Every chore, and how it fared.
 pub fn list(ledger: &Ledger) -> Vec<order::Chore> {
-    let chores = TIMETABLE.iter().zip(&ledger.0).map(|(chore, last)| order::Chore {
-        name: chore.name().to_owned(),
-        about: chore.about().to_owned(),
-        last_success: Some(last.load(Ordering::Relaxed)).filter(|last| *last != 0),
+    let all = ledger.all();
+    let chores = TIMETABLE.iter().map(|chore| {
+        let fared = all.get(chore.name()).cloned().unwrap_or_default();
+        order::Chore {
+            name: chore.name().to_owned(),
+            about: chore.about().to_owned(),
+            last_success: fared.last_success,
+            failures: fared.failures,
+            last_failure: fared.last_failure,
+        }
     });
     chores.collect()
 }
 
 impl Ledger {
-    fn succeeded(&self, name: &str) {
-        for (chore, last) in TIMETABLE.iter().zip(&self.0) {
-            if chore.name() == name {
-                last.store(SystemClock.millis(), Ordering::Relaxed);
-            }
-        }
+    fn succeeded(&self, name: &'static str, now: i64) {
+        let fared = Fared {
+            last_success: Some(now),
+            ..Fared::default()
+        };
+        self.all().insert(name, fared);
+    }
+
+    fn failed(&self, name: &'static str, why: String) {
+        let mut all = self.all();
+        let fared = all.entry(name).or_default();
+        fared.failures += 1;
+        fared.last_failure = Some(why);
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, Fared>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,3 +173,6 @@ impl fmt::Display for Done {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ mod target;
 mod writer;
 
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -26,6 +27,7 @@ use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_model::Clock;
 
 use crate::config::security_log::Place;
+use crate::tasks::Panic;
 use cef::Line;
 use target::Target;
 use writer::Writer;
@@ -157,16 +159,29 @@ fn cut(text: &str, most: usize) -> String {
 
 fn run(mut writer: Writer, orders: &Receiver<Order>) {
     loop {
-        match orders.recv_timeout(PULSE) {
-            Ok(Order::Write(record)) => writer.take(&record),
-            Ok(Order::Flush(done)) => {
-                writer.finish();
-                // Nobody waits any more: that is theirs to know.
-                let _ = done.try_send(writer.owes_nothing());
-            }
-            Err(RecvTimeoutError::Timeout) => writer.tidy(),
-            Err(RecvTimeoutError::Disconnected) => return writer.finish(),
+        let order = orders.recv_timeout(PULSE);
+        let is_over = matches!(order, Err(RecvTimeoutError::Disconnected));
+        // A panic costs the line that it came from, which counts as missing; the thread goes on for all others.
+        if let Err(cause) = catch_unwind(AssertUnwindSafe(|| obey(&mut writer, order))) {
+            tracing::error!("the security log's writer panicked: {}", Panic::new(&*cause));
+            writer.lost_a_line();
         }
+        if is_over {
+            return;
+        }
+    }
+}
+
+fn obey(writer: &mut Writer, order: Result<Order, RecvTimeoutError>) {
+    match order {
+        Ok(Order::Write(record)) => writer.take(&record),
+        Ok(Order::Flush(done)) => {
+            writer.finish();
+            // Nobody waits any more: that is theirs to know.
+            let _ = done.try_send(writer.owes_nothing());
+        }
+        Err(RecvTimeoutError::Timeout) => writer.tidy(),
+        Err(RecvTimeoutError::Disconnected) => writer.finish(),
     }
 }
 

@@ -35,14 +35,22 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let (tasks, stop) = Tasks::new();
     let room = Room::new(&config.http, seats(config.http.max_connections));
-    tasks.spawn(Arc::clone(&room).watch(tasks.clone()));
+    let (watched, stopping) = (Arc::clone(&room), tasks.clone());
+    tasks.keep("the watch over connections", move || {
+        Arc::clone(&watched).watch(stopping.clone())
+    });
     let ids = Arc::new(Ids::new(&*chance));
     if config.chores.is_enabled {
         chores::start(&house, &tasks);
     }
     mail::deliver::start(&house, &tasks)?;
     match control::socket::open(&data.socket()) {
-        Ok(orders) => tasks.spawn(control::socket::serve(orders, Arc::clone(&house), tasks.clone())),
+        Ok(orders) => {
+            let (orders, house, stopping) = (Arc::new(orders), Arc::clone(&house), tasks.clone());
+            tasks.keep("the socket for commands", move || {
+                control::socket::serve(Arc::clone(&orders), Arc::clone(&house), stopping.clone())
+            });
+        }
         // A path may be too long for a socket; the server is as good without.
         Err(error) => tracing::warn!("commands cannot reach this server while it serves: {error:#}"),
     }
@@ -52,12 +60,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let bounds = Bounds::for_uploads_of(config.storage.limits.max_request_bytes);
         let trusted = config.server.trusted_proxies.clone();
         let front = Front::new(doors, trusted, Arc::clone(&ids), bounds);
-        tasks.spawn(listen::serve(
-            socket,
-            Arc::new(front),
-            Arc::clone(&room),
-            tasks.clone(),
-        ));
+        let (socket, front, room) = (Arc::new(socket), Arc::new(front), Arc::clone(&room));
+        let stopping = tasks.clone();
+        tasks.keep("a listener", move || {
+            listen::serve(
+                Arc::clone(&socket),
+                Arc::clone(&front),
+                Arc::clone(&room),
+                stopping.clone(),
+            )
+        });
     }
     drop(tasks);
 

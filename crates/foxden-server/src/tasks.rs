@@ -1,6 +1,11 @@
-//! Background work that a stop waits for. The only home of `tokio::spawn`.
+//! Background work that a stop waits for, and that outlives its panics. The only home of `tokio::spawn`.
 
-use std::future::Future;
+use std::any::Any;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,6 +16,13 @@ pub struct Tasks {
     alive: mpsc::Sender<()>,
     stop: watch::Receiver<bool>,
 }
+
+/// How long work that panicked is left alone before it begins again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a piece of work panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panic(String);
 
 /// Ends the work that its [`Tasks`] started.
 #[derive(Debug)]
@@ -31,13 +43,32 @@ impl Tasks {
         (tasks, Stop { alive, stop: sender })
     }
 
-    /// Starts work that a stop waits for.
+    /// Starts work that a stop waits for. A panic ends it, and the log says so.
     #[expect(clippy::disallowed_methods, reason = "the one home of background work")]
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let alive = self.alive.clone();
         tokio::spawn(async move {
-            work.await;
+            if let Err(panic) = outlive(work).await {
+                tracing::error!("background work ended by a panic: {panic}");
+            }
             drop(alive);
+        });
+    }
+
+    /// Starts work that goes on until the program stops: after a panic it begins again.
+    pub fn keep<W>(&self, name: &'static str, mut work: impl FnMut() -> W + Send + 'static)
+    where
+        W: Future<Output = ()> + Send,
+    {
+        let mut tasks = self.clone();
+        self.spawn(async move {
+            while let Err(panic) = outlive(work()).await {
+                tracing::error!("{name} panicked and begins again: {panic}");
+                tokio::select! {
+                    () = tasks.stopped() => return,
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
         });
     }
 
@@ -48,11 +79,86 @@ impl Tasks {
     }
 }
 
+/// Does a piece of work to its end, or finds out why it panicked.
+pub async fn outlive<T>(work: impl Future<Output = T>) -> Result<T, Panic> {
+    let mut work = pin!(work);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(cause) => Poll::Ready(Err(Panic::new(&*cause))),
+        },
+    )
+    .await
+}
+
+impl Panic {
+    /// What was said as it began.
+    pub fn new(cause: &(dyn Any + Send)) -> Self {
+        let said = cause.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+        Self(said.unwrap_or("for no reason given").to_owned())
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Panic {}
+
 impl Stop {
     /// Tells everything to stop and waits for it, but no longer than `patience`. Whether all ended.
     pub async fn stop(mut self, patience: Duration) -> bool {
         self.stop.send_replace(true);
         // Nothing is ever sent: the channel ends when the last piece of work has dropped its sender.
         tokio::time::timeout(patience, self.alive.recv()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// What panics on its first two runs and ends on its third.
+    async fn third_time(runs: &AtomicU32) -> u32 {
+        tokio::task::yield_now().await;
+        let run = runs.fetch_add(1, Ordering::SeqCst);
+        assert!(run >= 2, "run {run} is too early");
+        run
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_that_says_why() {
+        let runs = AtomicU32::new(0);
+        let first = outlive(third_time(&runs)).await;
+        assert_eq!(first.unwrap_err().to_string(), "run 0 is too early");
+        let second = outlive(async { std::panic::panic_any(7) }).await;
+        assert_eq!(second, Err::<(), _>(Panic("for no reason given".into())));
+        runs.store(2, Ordering::SeqCst);
+        assert_eq!(outlive(third_time(&runs)).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_work_that_panicked_no_longer_than_for_any_other() {
+        let (tasks, stop) = Tasks::new();
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        tasks.keep("work", move || {
+            let counted = Arc::clone(&counted);
+            async move {
+                third_time(&counted).await;
+            }
+        });
+        tasks.spawn(async { panic!("at once") });
+        drop(tasks);
+        while runs.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(stop.stop(Duration::from_secs(5)).await);
     }
 }

@@ -24,14 +24,19 @@ const ALL: [Surface; 6] = [
 ];
 
 /// A house in a folder of its own, which goes with it.
-struct Lot {
+pub struct Lot {
     house: Arc<House>,
     folder: PathBuf,
 }
 
 impl Lot {
-    async fn open(name: &str, public_url: &str) -> Self {
+    pub async fn open(name: &str, public_url: &str) -> Self {
         Self::set_up(name, public_url, &[]).await
+    }
+
+    /// The house.
+    pub fn house(&self) -> Arc<House> {
+        Arc::clone(&self.house)
     }
 
     /// With further settings.

@@ -189,6 +189,10 @@ fn show_chores(chores: &[Chore]) {
             chore.about,
             paint(last, Look::Dim)
         ));
+        if let Some(why) = &chore.last_failure {
+            let failed = format!("{:widest$}  failed {} times since: {why}", "", chore.failures);
+            say::line(format_args!("{}", paint(failed, Look::Warning)));
+        }
     }
 }
 

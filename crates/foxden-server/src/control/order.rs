@@ -305,4 +305,10 @@ pub struct Chore {
     pub about: String,
     /// When it last succeeded in this process, in milliseconds since 1970.
     pub last_success: Option<i64>,
+    /// How often it has failed since then, in this process.
+    #[serde(default)]
+    pub failures: u64,
+    /// Why it failed the last time.
+    #[serde(default)]
+    pub last_failure: Option<String>,
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use super::{Answer, Order, carry_out};
 use crate::house::House;
 use crate::listen::socket::{Connection, Socket};
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, outlive};
 
 /// The longest order that is read.
 const ORDER_BYTES: u64 = 64 * 1024;
@@ -33,7 +33,7 @@ pub fn open(path: &Path) -> anyhow::Result<Socket> {
 }
 
 /// Carries out orders until the program stops.
-pub async fn serve(socket: Socket, house: Arc<House>, mut tasks: Tasks) {
+pub async fn serve(socket: Arc<Socket>, house: Arc<House>, mut tasks: Tasks) {
     let spawner = tasks.clone();
     loop {
         let accepted = tokio::select! {
@@ -70,7 +70,14 @@ async fn answer(stream: tokio::net::UnixStream, house: &House) -> anyhow::Result
     let mut reader = tokio::io::BufReader::new(reader.take(ORDER_BYTES));
     tokio::time::timeout(ORDER_PATIENCE, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => carry_out(house, order).await,
+        Ok(order) => match outlive(carry_out(house, order)).await {
+            Ok(answer) => answer,
+            Err(panic) => {
+                tracing::error!("a command panicked: {panic}");
+                let text = format!("the serving process panicked: {panic}");
+                Answer::Failed { text }
+            }
+        },
         Err(error) => Answer::Failed {
             text: format!("the serving process does not know this order, is it of another version? {error}"),
         },

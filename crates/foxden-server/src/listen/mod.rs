@@ -45,7 +45,7 @@ const HEAD_BYTES: usize = 32 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes connections until the program stops.
-pub async fn serve(socket: Socket, front: Arc<Front>, room: Arc<Room>, mut tasks: Tasks) {
+pub async fn serve(socket: Arc<Socket>, front: Arc<Front>, room: Arc<Room>, mut tasks: Tasks) {
     let spawner = tasks.clone();
     loop {
         let accepted = tokio::select! {

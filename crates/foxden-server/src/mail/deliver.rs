@@ -12,7 +12,7 @@ use super::compose::{Heads, Unwritable, compose};
 use super::wording::{Sender, Wording};
 use crate::config::mail::Mail;
 use crate::house::House;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, outlive};
 
 /// The longest rest: another process may have written a letter.
 const LONGEST_REST: Duration = Duration::from_secs(15);
@@ -66,7 +66,13 @@ impl Deliverer {
     /// Sends what waits until the program stops. A letter that is being handed over is finished first; a mail server
     /// that does not even answer holds up no stop.
     async fn run(mut self, mut tasks: Tasks) {
-        self.deliver(&mut tasks).await;
+        while let Err(panic) = outlive(Box::pin(self.deliver(&mut tasks))).await {
+            tracing::error!("sending letters panicked and begins again: {panic}");
+            tokio::select! {
+                () = tasks.stopped() => break,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
         if self.let_go().await.is_err() {
             tracing::warn!("a letter that was sent stays in the outbox, and will be sent again");
         }

@@ -86,6 +86,11 @@ impl Writer {
         self.unwritten == 0
     }
 
+    /// Counts a line that could not be made.
+    pub(super) const fn lost_a_line(&mut self) {
+        self.unwritten += 1;
+    }
+
     fn tell_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
         if repeats.is_some() {
             let line = Line::of(record, repeats, &self.host);
