@@ -35,6 +35,12 @@ pub const OPENSSL: Program = Program {
     package: "openssl",
     service: None,
 };
+/// What shifts the clock of a program.
+pub const FAKETIME: Program = Program {
+    name: "faketime",
+    package: "faketime",
+    service: None,
+};
 /// The compiler that libFuzzer is built with.
 pub const CPP: Program = Program {
     name: "c++",

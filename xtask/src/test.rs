@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::cargo;
-use crate::packages::{CPP, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
+use crate::packages::{CPP, FAKETIME, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
 use tally::Tally;
 
@@ -41,7 +41,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
     Ok(tally.is_good())
 }
 
-/// Kills the program many times over, lets it send mail, and drives it with a real library.
+/// Kills the program many times over, lets it send mail, sets its clock, and drives it with a real library.
 fn whole_program(tally: &mut Tally) -> Result<()> {
     let mut to_tests = vec!["--ignored"];
     for program in [MAIL_SERVER, OPENSSL] {
@@ -50,13 +50,17 @@ fn whole_program(tally: &mut Tally) -> Result<()> {
             to_tests.extend(["--skip", "mail::", "--skip", "pyfxa::"]);
         }
     }
+    if let Err(what_to_do) = FAKETIME.ensure()? {
+        tally.check(&format!("a clock that is wrong: {what_to_do}"), false);
+        to_tests.extend(["--skip", "clock::"]);
+    }
     let pyfxa = python::pyfxa()?;
     if let Err(what_to_do) = &pyfxa {
         tally.check(&format!("the real PyFxA: {what_to_do}"), false);
         to_tests.extend(["--skip", "pyfxa::"]);
     }
     let program = ["--package", "foxden-server", "--test", "process"];
-    let name = "repeated kills, letters through a real mail server, and PyFxA";
+    let name = "repeated kills, letters through a real mail server, clocks that are wrong, and PyFxA";
     let mut command = tests(&program, &to_tests);
     if let Ok(python) = pyfxa {
         command.env("FOXDEN_TEST_PYFXA", python);

@@ -18,7 +18,7 @@ use crate::{
 
 /// How much later than one issued now the last token for a removed account's store may end: one that is on its way is
 /// signed a moment after the removal, and the clock of the node may be behind ours.
-const LATE_MILLIS: i64 = 5 * 60_000;
+pub(crate) const LATE_MILLIS: i64 = 5 * 60_000;
 
 /// What a client brings to create an account.
 #[derive(Clone, Debug)]
@@ -277,7 +277,7 @@ impl Accounts {
     /// Removes the account, all its rows and its stores' rows in one step, and writes the stores down to be emptied.
     pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, AccountError> {
         let now = self.millis();
-        let last_expiry = now + i64::from(self.0.options.token_seconds) * 1000 + LATE_MILLIS;
+        let last_expiry = now + self.token_millis();
         let email = self.store_name(uid);
         let mut stores = Vec::new();
         let tx = self.0.database.begin().await?;
@@ -295,7 +295,7 @@ impl Accounts {
                         is_removed: true,
                         last_expiry,
                     };
-                    store::close(&tx, &closing, now).await?;
+                    store::close(&tx, &closing).await?;
                     stores.push(row.uid);
                 }
             }

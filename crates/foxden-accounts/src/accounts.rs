@@ -229,6 +229,11 @@ impl Accounts {
         self.0.clock.millis()
     }
 
+    /// What spans of time within this process are measured by: see [`Clock::steady_millis`].
+    pub(crate) fn steady(&self) -> i64 {
+        self.0.clock.steady_millis()
+    }
+
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0.chance.fill(&mut bytes);

@@ -43,7 +43,7 @@ impl Accounts {
     /// An attempt that counts there.
     pub(crate) fn attempt(&self, counters: [Counted; 2]) -> Attempt {
         for counter in counters {
-            self.0.limits.count(counter, self.millis());
+            self.0.limits.count(counter, self.steady());
         }
         Attempt {
             accounts: self.clone(),
@@ -57,7 +57,7 @@ impl Accounts {
     pub(crate) fn allow_attempt(&self, counters: [Counted; 2]) -> Result<(), AccountError> {
         let mut checked = counters
             .into_iter()
-            .map(|counter| self.0.limits.check(counter, self.millis()));
+            .map(|counter| self.0.limits.check(counter, self.steady()));
         checked.find(Result::is_err).unwrap_or(Ok(()))
     }
 }

@@ -2,6 +2,8 @@
 
 use foxden_model::UserId;
 
+use crate::account::LATE_MILLIS;
+use crate::life::latest_end;
 use crate::register::store::Closing;
 use crate::register::{change, code, device, invitation, node, oauth, outbox, session, store, token};
 use crate::{AccountError, Accounts};
@@ -29,9 +31,10 @@ pub struct ClosedStore {
 }
 
 impl Accounts {
-    /// Deletes expired rows, at most `budget` of each kind; says how many went.
-    pub async fn purge(&self, budget: u32) -> Result<u64, AccountError> {
-        let now = self.millis();
+    /// Deletes expired rows, at most `budget` of each kind; says how many went. What expires later than `until`, in
+    /// milliseconds, stays, whatever the clock shows: it may be ahead.
+    pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, AccountError> {
+        let now = self.millis().min(until);
         let tx = self.0.database.begin().await?;
         let mut deleted = oauth::purge_access(&tx, now, budget).await?;
         deleted += oauth::purge_codes(&tx, now - KEPT_MILLIS, budget).await?;
@@ -62,7 +65,8 @@ impl Accounts {
     /// Closed stores that are due to be emptied now, at most `limit`. Empty each, then call [`Accounts::store_emptied`],
     /// or [`Accounts::store_stayed`] where that failed.
     pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<ClosedStore>, AccountError> {
-        let due = store::due(&self.0.database, self.millis(), limit).await?;
+        let now = self.millis();
+        let due = store::due(&self.0.database, now, self.latest_due(now), limit).await?;
         Ok(due
             .into_iter()
             .map(|(user, node, is_own)| ClosedStore { user, node, is_own })
@@ -82,7 +86,8 @@ impl Accounts {
     /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.
     pub async fn store_emptied(&self, store: UserId) -> Result<(), AccountError> {
         let tx = self.0.database.begin().await?;
-        store::emptied(&tx, store, self.millis()).await?;
+        let now = self.millis();
+        store::emptied(&tx, store, now, now + self.token_millis()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -91,6 +96,16 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         store::put_off(&tx, store, self.millis() + AGAIN_MILLIS).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// The longest that a token for a store of ours may live from now on, and what clocks of nodes differ.
+    pub(crate) fn token_millis(&self) -> i64 {
+        i64::from(self.0.options.token_seconds) * 1000 + LATE_MILLIS
+    }
+
+    /// The latest time to which a closed store is ever put off.
+    fn latest_due(&self, now: i64) -> i64 {
+        latest_end(now, self.token_millis().max(AGAIN_MILLIS))
     }
 
     /// Every store of a removed account that a live token may still ask for: the storage part of the same process
@@ -115,7 +130,7 @@ impl Accounts {
                     is_removed: false,
                     last_expiry: replaced_at + i64::from(self.0.options.token_seconds) * 1000,
                 };
-                store::close(&tx, &closing, now).await?;
+                store::close(&tx, &closing).await?;
             }
             closed += 1;
         }

@@ -13,8 +13,6 @@ use crate::security::{Event, What};
 use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Session, Visitor};
 
-/// How long a code confirms an address.
-const LIFE_MILLIS: i64 = 30 * 60_000;
 impl Accounts {
     /// Confirms the session's address with its six digits.
     pub async fn verify_session(
@@ -69,7 +67,7 @@ impl Accounts {
         let address = Address::new(&row.address)?;
         self.0
             .limits
-            .spend(Counted::Code(address.counted()), self.millis())?;
+            .spend(Counted::Code(address.counted()), self.steady())?;
         let tx = self.0.database.begin().await?;
         self.make_codes(&tx, &row).await?;
         self.note(&tx, row.uid, "code asked for", visitor).await?;
@@ -80,10 +78,10 @@ impl Accounts {
     /// somebody may have been told them.
     pub(crate) async fn make_codes(&self, tx: &Tx, account: &AccountRow) -> Result<(), AccountError> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
-        let expires = self.millis() + LIFE_MILLIS;
-        let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), expires);
+        let now = self.millis();
+        let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), now);
         let code = self.kept_or(tx, account.uid, code).await?;
-        let link = CodeRow::new(CodeKind::Link, HEXLOWER.encode(&self.random::<16>()), expires);
+        let link = CodeRow::new(CodeKind::Link, HEXLOWER.encode(&self.random::<16>()), now);
         let link = self.kept_or(tx, account.uid, link).await?;
         let envelope = Envelope::to(account.uid, &account.address).until(code.expires.min(link.expires));
         let letter = Letter::ConfirmAddress {

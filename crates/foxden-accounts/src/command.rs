@@ -92,7 +92,7 @@ impl Accounts {
         let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
         let from = i64::try_from(index).unwrap_or(i64::MAX);
         self.delete_received(own, from).await?;
-        if owner.is_desktop() && self.0.quiet.covers(own, self.millis()) {
+        if owner.is_desktop() && self.0.quiet.covers(own, self.steady()) {
             return Ok(CommandPage::empty(index));
         }
         let mut messages = device::commands(database, own, from, self.millis(), limit + 1).await?;

@@ -117,7 +117,7 @@ impl Accounts {
             if patch.has_push() {
                 self.0.quiet.end(row.id);
             } else {
-                self.0.quiet.begin(row.id, self.millis());
+                self.0.quiet.begin(row.id, self.steady());
             }
         }
         row.open(owner)

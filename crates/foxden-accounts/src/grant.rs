@@ -4,7 +4,8 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::{Fetch, Tx};
 use ring::digest;
 
-use crate::oauth::{refresh, words};
+use crate::life::is_good;
+use crate::oauth::{CODE_MILLIS, refresh, words};
 use crate::register::oauth::{AccessRow, RefreshRow};
 use crate::register::{device, oauth};
 use crate::scope::{self, known_client};
@@ -47,7 +48,7 @@ impl Accounts {
             tx.commit().await?;
             return Err(AccountError::UnknownGrant);
         }
-        if row.expires <= self.millis() {
+        if !is_good(self.millis(), row.expires, CODE_MILLIS) {
             return Err(AccountError::ExpiredGrant);
         }
         let verifier = verifier.ok_or(AccountError::ChallengeMissing)?;
@@ -204,6 +205,7 @@ impl Accounts {
                 created_at: now,
                 last_used: now,
             };
+            oauth::trim_refresh(tx, source.uid, KEPT - 1).await?;
             oauth::insert_refresh(tx, &row).await?;
             refresh_token = Some(token);
         }
@@ -236,8 +238,8 @@ impl Accounts {
             created_at: now,
             expires: now + life,
         };
+        oauth::trim_access(tx, new.uid, KEPT - 1).await?;
         oauth::insert_access(tx, row).await?;
-        oauth::trim_oldest(tx, new.uid, KEPT).await?;
         Ok(Granted {
             access_token,
             refresh_token: None,

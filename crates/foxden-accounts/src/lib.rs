@@ -29,6 +29,7 @@ pub mod error;
 mod grant;
 pub mod id;
 pub mod invite;
+mod life;
 mod limits;
 mod memo;
 pub mod nodes;

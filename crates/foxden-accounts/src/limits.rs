@@ -1,6 +1,6 @@
 //! How often things may be tried. Counted in memory, in windows that begin with the first attempt; what is counted is
-
-//! bounded, and the counters that began first make room for new ones.
+//! bounded, and the counters that began first make room for new ones. Times are steady ones: setting the clock neither
+//! opens a window nor closes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -147,7 +147,7 @@ impl Accounts {
             return Ok(());
         }
         let what = what(Network::of(visitor.address));
-        self.0.limits.check(what, self.millis())
+        self.0.limits.check(what, self.steady())
     }
 
     /// Counts one against this visitor's network.
@@ -155,7 +155,7 @@ impl Accounts {
         if !visitor.is_private {
             self.0
                 .limits
-                .count(what(Network::of(visitor.address)), self.millis());
+                .count(what(Network::of(visitor.address)), self.steady());
         }
     }
 
@@ -185,9 +185,8 @@ impl Accounts {
 }
 
 impl Window {
-    /// A clock that was set back closes the window rather than keep somebody out for longer.
     const fn is_open(&self, now: i64, span: i64) -> bool {
-        now >= self.began && now - self.began < span
+        now - self.began < span
     }
 }
 

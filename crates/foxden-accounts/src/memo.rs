@@ -280,10 +280,8 @@ impl Memo {
 }
 
 impl State {
-    /// A clock that was set back makes everything old news.
     fn is_fresh(&self, now: i64) -> bool {
-        self.read_at
-            .is_some_and(|read_at| (0..FRESH_MILLIS).contains(&(now - read_at)))
+        self.read_at.is_some_and(|read_at| now - read_at < FRESH_MILLIS)
     }
 
     /// Whether that would have been forgotten, had it been remembered at once.

@@ -10,7 +10,7 @@ pub use crate::scope::{Client, OLDSYNC, client};
 use crate::session::KEPT;
 use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
 
-const CODE_MILLIS: i64 = 15 * 60_000;
+pub(crate) const CODE_MILLIS: i64 = 15 * 60_000;
 /// The life of an access token, in seconds: what it gets when nothing is asked for, and the most.
 const TTL: u64 = 3600;
 const TTL_MAX: u64 = 86_400;
@@ -261,8 +261,8 @@ impl Accounts {
             used: false,
         };
         let tx = self.0.database.begin().await?;
+        oauth::trim_codes(&tx, session.account, KEPT - 1).await?;
         oauth::insert_code(&tx, row).await?;
-        oauth::trim_oldest(&tx, session.account, KEPT).await?;
         tx.commit().await?;
         Ok(Authorization { code, redirect_uri })
     }

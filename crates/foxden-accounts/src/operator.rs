@@ -13,7 +13,6 @@ use crate::register::code::CodeKind;
 use crate::register::{account, code, device, event, node, session, store};
 use crate::{AccountError, AccountId, Accounts, Removed, Role};
 
-const DAY_MILLIS: i64 = 24 * 3_600_000;
 /// The longest list given at once.
 const LIST: u32 = 1000;
 
@@ -211,7 +210,7 @@ impl Accounts {
 
     async fn make_link(&self, tx: &Tx, uid: AccountId) -> Result<String, AccountError> {
         let code = self.new_code();
-        code::put_link(tx, uid, &code_hash(&code), self.millis() + DAY_MILLIS).await?;
+        code::put_link(tx, uid, &code_hash(&code), self.millis() + code::LINK_LIFE).await?;
         Ok(code)
     }
 

@@ -43,11 +43,14 @@ impl Accounts {
             })?;
         let in_use = Address::new(&row.address)?;
         let now = self.millis();
-        let again = self.0.limits.spend(Counted::Reset(in_use.counted()), now);
+        let again = self
+            .0
+            .limits
+            .spend(Counted::Reset(in_use.counted()), self.steady());
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         let had_one = codes::get(&tx, row.uid, CodeKind::ResetOtp, now).await?.is_some();
-        let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), now + RESET_MILLIS);
+        let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), now);
         let code = self.kept_or(&tx, row.uid, code).await?;
         if again.is_ok() || !had_one {
             let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
@@ -78,14 +81,14 @@ impl Accounts {
             return Err(AccountError::WrongCode);
         };
         let (now, guesses) = (self.millis(), Counted::Otp(Address::new(&row.address)?.counted()));
-        self.0.limits.check(guesses, now)?;
+        self.0.limits.check(guesses, self.steady())?;
         let tx = self.0.database.begin().await?;
         let waiting = codes::get(&tx, row.uid, CodeKind::ResetOtp, now).await?;
         let is_right = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
         if !is_right {
             codes::spend_try(&tx, row.uid, CodeKind::ResetOtp).await?;
             tx.commit().await?;
-            self.0.limits.count(guesses, now);
+            self.0.limits.count(guesses, self.steady());
             self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
             return Err(AccountError::WrongCode);
         }

@@ -8,6 +8,7 @@ use foxden_sql::Tx;
 use serde::{Deserialize, Serialize};
 use tokio::sync::futures::Notified;
 
+use crate::life::latest_end;
 use crate::register::outbox::{self, OutboxRow, Taken};
 use crate::{AccountError, AccountId, Accounts};
 
@@ -25,6 +26,9 @@ const LONGEST_PAUSE: i64 = 60 * 60_000;
 const LONGEST_WAIT: i64 = 5 * 60_000;
 /// How long one tries to send what no code limits.
 const PATIENCE: i64 = 2 * 24 * 3_600_000;
+/// How often a letter is tried, however far off its end: a clock that was ahead may have written it. More than fit into
+/// the patience.
+const TRIES: u32 = 100;
 
 /// What has to be said to somebody.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,7 +266,9 @@ impl Accounts {
         let now = self.millis();
         let tx = self.0.database.begin().await?;
         let mut found = None;
-        while let Some(taken) = outbox::take(&tx, now, now + TAKEN_MILLIS).await? {
+        while let Some(taken) =
+            outbox::take(&tx, now, latest_end(now, LONGEST_PAUSE), now + TAKEN_MILLIS).await?
+        {
             found = read(&taken);
             if found.is_some() {
                 break;
@@ -295,7 +301,7 @@ impl Accounts {
         let now = self.millis();
         let pause = pause_after(posted, now);
         let tx = self.0.database.begin().await?;
-        let fate = if pause < FIRST_PAUSE {
+        let fate = if pause < FIRST_PAUSE || posted.tries >= TRIES {
             outbox::delete(&tx, posted.id).await?;
             Fate::GivenUp
         } else {

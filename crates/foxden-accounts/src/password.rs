@@ -176,7 +176,6 @@ impl Accounts {
         address: &str,
         visitor: &Visitor,
     ) -> Result<ResetStarted, AccountError> {
-        let now = self.millis();
         let address = Address::new(address)?;
         self.spend_visitor(Counted::ResetFrom, visitor)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
@@ -188,7 +187,10 @@ impl Accounts {
             return Err(AccountError::OtherSpelling { address: row.address });
         }
         // Beyond that a code that waits is mailed no more, and does all the same: else strangers could keep somebody from it.
-        let again = self.0.limits.spend(Counted::Reset(address.counted()), now);
+        let again = self
+            .0
+            .limits
+            .spend(Counted::Reset(address.counted()), self.steady());
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, again.map_or(Mailed::Once, |()| Mailed::Again))
@@ -220,7 +222,7 @@ impl Accounts {
         let address = Address::new(&row.address)?;
         self.0
             .limits
-            .spend(Counted::Code(address.counted()), self.millis())?;
+            .spend(Counted::Code(address.counted()), self.steady())?;
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, Mailed::Again).await?;
@@ -391,9 +393,8 @@ impl Accounts {
         account: &AccountRow,
         mailed: Mailed,
     ) -> Result<(), AccountError> {
-        let expires = self.millis() + RESET_MILLIS;
         let new = HEXLOWER.encode(&self.random::<16>());
-        let code = CodeRow::new(CodeKind::Reset, new.clone(), expires);
+        let code = CodeRow::new(CodeKind::Reset, new.clone(), self.millis());
         let code = self.kept_or(tx, account.uid, code).await?;
         if self.0.options.sends_mail && (mailed == Mailed::Again || code.code == new) {
             // The link in the letter opens a reset of its own: the page that asked may be on another device.

@@ -5,6 +5,7 @@ use foxden_sql::Tx;
 use crate::address::Address;
 use crate::directory::Checked;
 use crate::limits::{Counted, Network};
+use crate::nonce::Now;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::session::SessionRow;
 use crate::register::token::TokenRow;
@@ -186,7 +187,11 @@ impl Accounts {
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
     /// `Err` is [`AccountError::Replayed`].
     pub fn accept_nonce(&self, id: &TokenId, nonce: &str) -> Result<(), AccountError> {
-        self.0.nonces.accept(id, nonce, self.millis())
+        let now = Now {
+            wall: self.millis(),
+            steady: self.steady(),
+        };
+        self.0.nonces.accept(id, nonce, now)
     }
 
     /// Checks a password: limits, then the account, then the password, and only then the spelling of the address. A
@@ -336,8 +341,8 @@ impl Accounts {
             verified,
             user_agent: visitor.user_agent.chars().take(USER_AGENT).collect(),
         };
+        session::trim_oldest(tx, uid, KEPT - 1).await?;
         session::insert(tx, &row).await?;
-        session::trim_oldest(tx, uid, KEPT).await?;
         Ok(token)
     }
 
@@ -360,9 +365,8 @@ impl Accounts {
             tries: 1,
             expires: self.millis() + KEY_FETCH_MILLIS,
         };
-        let uid = row.uid;
+        token::trim_oldest(tx, row.uid, KEPT - 1).await?;
         token::insert(tx, row).await?;
-        token::trim_oldest(tx, uid, KEPT).await?;
         Ok(token)
     }
 

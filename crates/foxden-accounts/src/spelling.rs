@@ -29,6 +29,7 @@ pub(crate) struct Misspelt {
     /// A keyed hash of the proof and of what it was compared with.
     key: Key,
     counters: [Counted; 2],
+    /// In steady milliseconds.
     at: i64,
 }
 
@@ -87,7 +88,7 @@ impl Accounts {
                 .memo
                 .key(&*self.0.chance, &name, &HEXLOWER.encode(&auth_pw.0)),
             counters,
-            at: self.millis(),
+            at: self.steady(),
         })
     }
 
@@ -106,7 +107,7 @@ impl Accounts {
             }
             return;
         }
-        for taken in self.0.spellings.take(account, network, self.millis()) {
+        for taken in self.0.spellings.take(account, network, self.steady()) {
             for counter in taken.counters {
                 self.0.limits.refund(counter);
             }
@@ -114,7 +115,6 @@ impl Accounts {
     }
 }
 
-/// A clock that was set back forgets everything that is still to come.
 fn forget_old(kept: &mut VecDeque<Misspelt>, now: i64) {
-    kept.retain(|one| (0..QUARTER).contains(&(now - one.at)));
+    kept.retain(|one| now - one.at < QUARTER);
 }

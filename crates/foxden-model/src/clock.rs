@@ -1,6 +1,8 @@
 //! Where the time comes from. The only home of the system's clock.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use crate::SyncTime;
 
@@ -8,6 +10,10 @@ use crate::SyncTime;
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970.
     fn millis(&self) -> i64;
+
+    /// Milliseconds that have passed in this process since some moment. They only rise, whatever the clock is set to:
+    /// for spans of time that nothing outside this process knows.
+    fn steady_millis(&self) -> i64;
 
     /// The same in hundredths, as Sync counts.
     fn now(&self) -> SyncTime {
@@ -32,26 +38,38 @@ impl Clock for SystemClock {
             .unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
+
+    fn steady_millis(&self) -> i64 {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 /// A clock that stands still until it is moved, for tests and golden conversations.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    steady: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that shows this many milliseconds since 1970.
     pub const fn at_millis(millis: i64) -> Self {
-        Self(AtomicI64::new(millis))
+        Self {
+            wall: AtomicI64::new(millis),
+            steady: AtomicI64::new(0),
+        }
     }
 
-    /// Sets it, forwards or back.
+    /// Sets it, forwards or back. No time passes.
     pub fn set_millis(&self, millis: i64) {
-        self.0.store(millis, Ordering::SeqCst);
+        self.wall.store(millis, Ordering::SeqCst);
     }
 
-    /// Moves it, forwards or back.
+    /// Lets so much time pass. Less than none sets the clock back.
     pub fn advance_millis(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.wall.fetch_add(millis, Ordering::SeqCst);
+        self.steady.fetch_add(millis.max(0), Ordering::SeqCst);
     }
 
     /// Moves it on by one hundredth of a second.
@@ -62,6 +80,10 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn millis(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.wall.load(Ordering::SeqCst)
+    }
+
+    fn steady_millis(&self) -> i64 {
+        self.steady.load(Ordering::SeqCst)
     }
 }

@@ -5,6 +5,7 @@
 
 mod clear_sign_ins;
 mod empty_closed_stores;
+pub mod horizon;
 mod purge_expired;
 
 use std::collections::BTreeMap;

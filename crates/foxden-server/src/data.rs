@@ -96,6 +96,11 @@ impl DataFolder {
         self.path.join("register.sqlite")
     }
 
+    /// Where the time stands by which chores remove what has expired.
+    pub fn horizon(&self) -> PathBuf {
+        self.path.join("horizon")
+    }
+
     /// The socket for commands that change a running server.
     pub fn socket(&self) -> PathBuf {
         socket(&self.path)
@@ -173,7 +178,7 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file so that it is there wholly or not at all.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(PRIVATE_FILE);

@@ -16,6 +16,7 @@ use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage}
 use ring::hmac;
 
 use crate::chores::Ledger;
+use crate::chores::horizon::Horizon;
 use crate::config::Config;
 use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
@@ -57,8 +58,10 @@ pub struct House {
     pub security_log: SecurityLog,
     /// The question that a person answers, where one is asked: what was answered at one surface is used up at all.
     pub captcha: Option<Arc<Captcha>>,
-    /// When chores last succeeded.
+    /// How chores fared.
     pub ledger: Ledger,
+    /// Up to when they remove what has expired.
+    pub horizon: Horizon,
     /// The word by which this server is recognised from outside.
     pub probe: Probe,
 }
@@ -122,6 +125,7 @@ impl House {
             )?,
             captcha: None,
             ledger: Ledger::default(),
+            horizon: Horizon::open(data.horizon(), &*clock),
             probe: Probe::default(),
             site,
             clock,

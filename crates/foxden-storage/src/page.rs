@@ -154,6 +154,18 @@ pub struct Staged {
 pub struct Budget {
     /// At most so many rows removed.
     pub rows: u64,
+    /// Nothing is removed that expires later, whatever the clock shows.
+    pub until: SyncTime,
+}
+
+impl Budget {
+    /// So many rows of all that has expired.
+    pub const fn of(rows: u64) -> Self {
+        Self {
+            rows,
+            until: SyncTime::from_hundredths(i64::MAX),
+        }
+    }
 }
 
 /// What a purge did.

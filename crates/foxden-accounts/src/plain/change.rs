@@ -207,7 +207,7 @@ impl Accounts {
         if visitor.is_private {
             return Ok(());
         }
-        let now = self.millis();
+        let now = self.steady();
         let of = Counted::AddressChange(counted(&row.uid.to_string()));
         self.0.limits.spend(of, now)?;
         self.0.limits.spend(Counted::Code(new.counted()), now)

@@ -29,7 +29,7 @@ impl Accounts {
     /// that [`Accounts::open_store`] knows more.
     pub fn recall(&self, name: &str, password: &str) -> Option<Arc<LegacyStore>> {
         let key = self.memo_key(name, password);
-        match self.0.memo.recall(&key, self.millis())? {
+        match self.0.memo.recall(&key, self.steady())? {
             Remembered::Good(known) => known.store.clone(),
             Remembered::Bad(_) => None,
         }
@@ -54,7 +54,7 @@ impl Accounts {
         let key = self.memo_key(name, password);
         self.0
             .memo
-            .remember(key, since, Remembered::Good(known), self.millis());
+            .remember(key, since, Remembered::Good(known), self.steady());
         Ok(store)
     }
 
@@ -189,14 +189,14 @@ impl Accounts {
     /// is refused asks its person. So all changes are read, and the name must still be whose it was, or nobody's.
     async fn remembered(&self, key: &Key, name: &str) -> Result<(Option<Remembered>, Moment), AccountError> {
         self.read_changes().await?;
-        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.millis()));
+        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.steady()));
         if !matches!(remembered, Some(Remembered::Bad(_))) {
             return Ok((remembered, since));
         }
         let reading = self.0.memo.reading.lock().await;
         while self.read_some_changes().await? {}
         drop(reading);
-        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.millis()));
+        let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.steady()));
         let Some(Remembered::Bad(wrong)) = remembered else {
             return Ok((remembered, since));
         };
@@ -208,11 +208,11 @@ impl Accounts {
     /// Reads what changed in the register, unless that was done a moment ago.
     async fn read_changes(&self) -> Result<(), AccountError> {
         let memo = &self.0.memo;
-        if memo.is_fresh(self.millis()) {
+        if memo.is_fresh(self.steady()) {
             return Ok(());
         }
         let _reading = memo.reading.lock().await;
-        while !memo.is_fresh(self.millis()) && self.read_some_changes().await? {}
+        while !memo.is_fresh(self.steady()) && self.read_some_changes().await? {}
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl Accounts {
     async fn read_some_changes(&self) -> Result<bool, AccountError> {
         let memo = &self.0.memo;
         // Taken before the question, so that what changes meanwhile counts as unread.
-        let (position, now) = (memo.position(), self.millis());
+        let (position, now) = (memo.position(), self.steady());
         let Some(seq) = position.seq else {
             let last = change::last(&self.0.database).await?;
             let none = Reading {
@@ -256,7 +256,7 @@ impl Accounts {
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
         let network = Network::of(visitor.address);
         let counters = [Counted::failed_login(salt, network), Counted::FailedFrom(network)];
-        if !self.0.memo.was_proven(&key, self.millis()) {
+        if !self.0.memo.was_proven(&key, self.steady()) {
             let locked = Event::by(visitor, What::LoginLocked).about(name);
             self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
         }
@@ -266,7 +266,7 @@ impl Accounts {
         // Remembered where it is found out: a client that hung up asks again.
         let attempt = self.attempt(counters).then(move |is_right| {
             let outcome = Remembered::from_attempt(who, is_right);
-            accounts.0.memo.remember(key, since, outcome, accounts.millis());
+            accounts.0.memo.remember(key, since, outcome, accounts.steady());
         });
         let outcome = self.weigh(attempt, row, &stretched.auth_pw, name).await;
         let uid = who.map(|(uid, _)| uid);
@@ -313,8 +313,8 @@ impl Accounts {
             });
         }
         let service = self.0.settings.legacy;
-        let is_new = store::of(&tx, service, &self.store_name(uid)).await?.is_empty();
-        if is_new && setting::new_users(&tx).await? == NewUsers::Refused {
+        let rows = store::of(&tx, service, &self.store_name(uid)).await?;
+        if rows.is_empty() && setting::new_users(&tx).await? == NewUsers::Refused {
             return Err(AccountError::NoRoom);
         }
         let node = choose(&tx, service, None).await?.ok_or(AccountError::NoRoom)?;
@@ -324,7 +324,11 @@ impl Accounts {
             email: self.store_name(uid),
             generation: 0,
             client_state: String::new(),
-            created_at: self.millis(),
+            // The latest row is the one in use, also where the clock was set back.
+            created_at: rows
+                .iter()
+                .map(|row| row.created_at)
+                .fold(self.millis(), i64::max),
             replaced_at: None,
             nodeid: node.id,
             keys_changed_at: None,

@@ -14,8 +14,6 @@ use crate::security::{Event, What};
 use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Visitor, WrapKb};
 
-/// How long a code waits.
-const LIFE_MILLIS: i64 = 6 * 3_600_000;
 const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const GROUPS: usize = 4;
 const GROUP: usize = 4;
@@ -34,11 +32,11 @@ impl Accounts {
     pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
         self.spend_visitor(Counted::ResetFrom, visitor)?;
         let row = self.with_address(name, visitor).await?;
-        let now = self.millis();
-        let again = self.0.limits.spend(Counted::Reset(counted(&row.address)), now);
+        let reset = Counted::Reset(counted(&row.address));
+        let again = self.0.limits.spend(reset, self.steady());
         let tx = self.0.database.begin().await?;
         let new = self.new_reset_code();
-        let code = CodeRow::new(CodeKind::PlainReset, new.clone(), now + LIFE_MILLIS);
+        let code = CodeRow::new(CodeKind::PlainReset, new.clone(), self.millis());
         let code = self.kept_or(&tx, row.uid, code).await?;
         if again.is_ok() || code.code == new {
             let envelope = Envelope::to(row.uid, &row.address).until(code.expires);

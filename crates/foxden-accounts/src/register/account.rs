@@ -168,9 +168,9 @@ pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64
 
 /// Sets the address in use; the one that was stretched stays.
 pub(crate) async fn set_address(tx: &Tx, uid: AccountId, address: &str, now: i64) -> Result<(), SqlError> {
-    let statement = "UPDATE account SET address = ?, profile_changed_at = ? WHERE uid = ?";
-    tx.execute(statement, values![address, now, uid]).await?;
-    Ok(())
+    let statement = "UPDATE account SET address = ? WHERE uid = ?";
+    tx.execute(statement, values![address, uid]).await?;
+    touch_profile(tx, uid, now).await
 }
 
 /// Stores a hash of the same password under other parameters.
@@ -232,17 +232,16 @@ pub(crate) async fn set_display_name(
     name: Option<&str>,
     now: i64,
 ) -> Result<(), SqlError> {
-    let statement = "UPDATE account SET display_name = ?, profile_changed_at = ? WHERE uid = ?";
-    tx.execute(statement, values![name, now, uid]).await?;
-    Ok(())
+    let statement = "UPDATE account SET display_name = ? WHERE uid = ?";
+    tx.execute(statement, values![name, uid]).await?;
+    touch_profile(tx, uid, now).await
 }
 
+/// Notes that the profile changed. Its time never goes back, whatever the clock shows.
 pub(crate) async fn touch_profile(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
-    tx.execute(
-        "UPDATE account SET profile_changed_at = ? WHERE uid = ?",
-        values![now, uid],
-    )
-    .await?;
+    let statement = "UPDATE account SET profile_changed_at =
+        CASE WHEN profile_changed_at <= ? THEN ? ELSE profile_changed_at + 1 END WHERE uid = ?";
+    tx.execute(statement, values![now, now, uid]).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::delete_found;
 use super::outbox::withdraw;
+use crate::life::{is_good, latest_end};
 use crate::{AccountId, outbox};
 
 /// A code that waits.
@@ -16,6 +17,9 @@ pub(crate) struct CodeRow {
 
 /// A code dies when it was tried this often in vain.
 const TRIES: i64 = 5;
+const MINUTE: i64 = 60_000;
+/// How long a link with which a password is set can be used, in milliseconds.
+pub(crate) const LINK_LIFE: i64 = 24 * 60 * MINUTE;
 
 /// What a code is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +37,13 @@ pub(crate) enum CodeKind {
 }
 
 impl CodeRow {
-    /// A code that nobody has tried yet.
-    pub(crate) const fn new(kind: CodeKind, code: String, expires: i64) -> Self {
+    /// A code made now, that nobody has tried yet.
+    pub(crate) const fn new(kind: CodeKind, code: String, now: i64) -> Self {
         Self {
             kind,
             code,
             tries: TRIES,
-            expires,
+            expires: now + kind.life(),
         }
     }
 }
@@ -52,6 +56,15 @@ impl CodeKind {
         Self::ResetOtp,
         Self::PlainReset,
     ];
+
+    /// How long such a code waits, in milliseconds.
+    pub(crate) const fn life(self) -> i64 {
+        match self {
+            Self::Address | Self::Link => 30 * MINUTE,
+            Self::Reset | Self::ResetOtp => 60 * MINUTE,
+            Self::PlainReset => 6 * 60 * MINUTE,
+        }
+    }
 
     /// The letters that carry such a code.
     const fn letter(self) -> &'static str {
@@ -87,12 +100,14 @@ fn read(mut row: Row) -> Result<CodeRow, SqlError> {
     })
 }
 
-/// The account's codes that have not expired.
+/// The account's codes that have not expired, and that no clock which was ahead has made.
 pub(crate) async fn of(from: &impl Fetch, uid: AccountId, now: i64) -> Result<Vec<CodeRow>, SqlError> {
     let statement = "SELECT kind, code, tries, expires FROM verification_code WHERE uid = ? AND expires > ?
         ORDER BY kind";
     let rows = from.fetch_all(statement, values![uid, now]).await?;
-    rows.into_iter().map(read).collect()
+    let mut rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    rows.retain(|row| is_good(now, row.expires, row.kind.life()));
+    Ok(rows)
 }
 
 pub(crate) async fn get(
@@ -164,16 +179,17 @@ pub(crate) async fn put_link(tx: &Tx, uid: AccountId, code_hash: &str, expires: 
     Ok(())
 }
 
-/// Uses a link up and says whose it was.
+/// Uses a link up and says whose it was. One that cannot be used now stays: it may be the clock that is wrong.
 pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
-    let statement = "SELECT uid FROM password_link WHERE code_hash = ? AND expires > ?";
-    let row = tx.fetch_optional(statement, values![code_hash, now]).await?;
-    tx.execute(
-        "DELETE FROM password_link WHERE code_hash = ?",
-        values![code_hash],
-    )
-    .await?;
-    row.map(|mut row| row.take(0)).transpose()
+    let statement = "SELECT uid FROM password_link WHERE code_hash = ? AND expires > ? AND expires <= ?";
+    let latest = latest_end(now, LINK_LIFE);
+    let row = tx
+        .fetch_optional(statement, values![code_hash, now, latest])
+        .await?;
+    let Some(mut row) = row else { return Ok(None) };
+    let statement = "DELETE FROM password_link WHERE code_hash = ?";
+    tx.execute(statement, values![code_hash]).await?;
+    row.take(0).map(Some)
 }
 
 pub(crate) async fn purge_links(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlError> {

@@ -3,6 +3,7 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, outbox};
+use crate::life::latest_end;
 use crate::{AccountId, Invitation, Role};
 
 fn read(mut row: Row) -> Result<Invitation, SqlError> {
@@ -33,15 +34,18 @@ pub(crate) async fn insert(tx: &Tx, code_hash: &str, invitation: &Invitation) ->
     .await
 }
 
-/// An invitation that would still be taken.
+/// An invitation that would still be taken. One that a clock which was ahead has made would last too long.
 pub(crate) async fn open(
     from: &impl Fetch,
     code_hash: &str,
     now: i64,
 ) -> Result<Option<Invitation>, SqlError> {
     let statement = "SELECT id, role, note, created_at, expires, is_first, used_by FROM invitation
-        WHERE code_hash = ? AND used_at IS NULL AND expires > ?";
-    let row = from.fetch_optional(statement, values![code_hash, now]).await?;
+        WHERE code_hash = ? AND used_at IS NULL AND expires > ? AND created_at <= ?";
+    let latest = latest_end(now, 0);
+    let row = from
+        .fetch_optional(statement, values![code_hash, now, latest])
+        .await?;
     row.map(read).transpose()
 }
 

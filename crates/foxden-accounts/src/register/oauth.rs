@@ -4,6 +4,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, trim};
 use crate::AccountId;
+use crate::life::latest_end;
 
 /// An authorization code.
 pub(crate) struct CodeRow {
@@ -130,7 +131,7 @@ pub(crate) async fn insert_access(tx: &Tx, row: AccessRow) -> Result<(), SqlErro
     Ok(())
 }
 
-/// An access token that has not expired, with its account's generation and the time its profile changed.
+/// An access token that has not expired and that no clock which was ahead has made, with its account's generation and the time its profile changed.
 pub(crate) async fn access(
     from: &impl Fetch,
     id_hash: &str,
@@ -138,8 +139,9 @@ pub(crate) async fn access(
 ) -> Result<Option<(AccessRow, i64, i64)>, SqlError> {
     let statement = "SELECT t.id_hash, t.uid, t.client_id, t.scope, t.session_id, t.refresh_id, t.code_hash,
         t.created_at, t.expires, a.verifier_set_at, a.profile_changed_at
-        FROM access_token t JOIN account a ON a.uid = t.uid WHERE t.id_hash = ? AND t.expires > ?";
-    let Some(mut row) = from.fetch_optional(statement, values![id_hash, now]).await? else {
+        FROM access_token t JOIN account a ON a.uid = t.uid WHERE t.id_hash = ? AND t.expires > ? AND t.created_at <= ?";
+    let values = values![id_hash, now, latest_end(now, 0)];
+    let Some(mut row) = from.fetch_optional(statement, values).await? else {
         return Ok(None);
     };
     let access = AccessRow {
@@ -208,10 +210,11 @@ pub(crate) async fn refresh_of(from: &impl Fetch, uid: AccountId) -> Result<Vec<
     rows.into_iter().map(read_refresh).collect()
 }
 
+/// Notes that it was used. A clock that is behind must not make it look abandoned, so the time only rises.
 pub(crate) async fn touch_refresh(tx: &Tx, id_hash: &str, now: i64) -> Result<(), SqlError> {
     tx.execute(
-        "UPDATE refresh_token SET last_used = ? WHERE id_hash = ?",
-        values![now, id_hash],
+        "UPDATE refresh_token SET last_used = ? WHERE id_hash = ? AND last_used < ?",
+        values![now, id_hash, now],
     )
     .await?;
     Ok(())
@@ -254,14 +257,23 @@ pub(crate) async fn purge_refresh(tx: &Tx, before: i64, budget: u32) -> Result<u
     .await
 }
 
-/// Ends the oldest codes, access tokens and refresh tokens, beyond those an account may keep of each.
-pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
+/// Ends the oldest codes, beyond those an account may keep. As with all of these, to be done before another is made: by
+/// their times alone the newest may seem the oldest.
+pub(crate) async fn trim_codes(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
         "SELECT id_hash FROM oauth_code WHERE uid = ? ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
-    trim(tx, find, "DELETE FROM oauth_code WHERE id_hash = ?", uid, keep).await?;
+    trim(tx, find, "DELETE FROM oauth_code WHERE id_hash = ?", uid, keep).await
+}
+
+/// Ends the oldest access tokens.
+pub(crate) async fn trim_access(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
         "SELECT id_hash FROM access_token WHERE uid = ? ORDER BY created_at DESC, id_hash LIMIT 100 OFFSET ?";
-    trim(tx, find, "DELETE FROM access_token WHERE id_hash = ?", uid, keep).await?;
+    trim(tx, find, "DELETE FROM access_token WHERE id_hash = ?", uid, keep).await
+}
+
+/// Ends the refresh tokens that were used the longest ago.
+pub(crate) async fn trim_refresh(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
         "SELECT id_hash FROM refresh_token WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, "DELETE FROM refresh_token WHERE id_hash = ?", uid, keep).await

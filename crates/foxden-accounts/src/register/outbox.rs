@@ -78,11 +78,12 @@ pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>,
     .await
 }
 
-/// Takes the letter that has been due for longest, and keeps it from others until `until`.
-pub(crate) async fn take(tx: &Tx, now: i64, until: i64) -> Result<Option<Taken>, SqlError> {
+/// Takes the letter that has been due for longest, and keeps it from others until `until`. What is due later than `latest`
+/// is due now: a clock that was ahead put it off.
+pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<Option<Taken>, SqlError> {
     let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1 FROM outbox
-        WHERE due <= ? AND expires > ? ORDER BY due, id LIMIT 1";
-    let row = tx.fetch_optional(statement, values![now, now]).await?;
+        WHERE (due <= ? OR due > ?) AND expires > ? ORDER BY due, id LIMIT 1";
+    let row = tx.fetch_optional(statement, values![now, latest, now]).await?;
     let Some(taken) = row.map(read).transpose()? else {
         return Ok(None);
     };

@@ -76,10 +76,11 @@ pub(crate) async fn insert(tx: &Tx, row: &SessionRow) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Notes that it was used. A clock that is behind must not make it look abandoned, so the time only rises.
 pub(crate) async fn touch(tx: &Tx, id_hash: &str, now: i64) -> Result<(), SqlError> {
     tx.execute(
-        "UPDATE session SET last_used = ? WHERE id_hash = ?",
-        values![now, id_hash],
+        "UPDATE session SET last_used = ? WHERE id_hash = ? AND last_used < ?",
+        values![now, id_hash, now],
     )
     .await?;
     Ok(())
@@ -130,7 +131,8 @@ pub(crate) async fn purge(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlE
     delete_found(tx, find, "DELETE FROM session WHERE id_hash = ?", before, budget).await
 }
 
-/// Ends the sessions that were used the longest ago, beyond those an account may keep.
+/// Ends the sessions that were used the longest ago, beyond those an account may keep. To be done before another is made:
+/// by their times alone the newest may seem the oldest.
 pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
         "SELECT id_hash FROM session WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";

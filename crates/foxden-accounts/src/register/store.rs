@@ -138,18 +138,17 @@ pub(crate) struct Closing {
 }
 
 /// Writes a store down to be emptied, at once and when its last token has expired.
-pub(crate) async fn close(tx: &Tx, closing: &Closing, now: i64) -> Result<(), SqlError> {
+pub(crate) async fn close(tx: &Tx, closing: &Closing) -> Result<(), SqlError> {
     let uid = Uid(closing.uid);
     tx.execute("DELETE FROM closed_store WHERE uid = ?", values![uid])
         .await?;
     let statement =
-        "INSERT INTO closed_store (uid, is_removed, due, last_expiry, nodeid) VALUES (?, ?, ?, ?, ?)";
+        "INSERT INTO closed_store (uid, is_removed, due, last_expiry, nodeid) VALUES (?, ?, 0, ?, ?)";
     tx.execute(
         statement,
         values![
             Uid(closing.uid),
             closing.is_removed,
-            now,
             closing.last_expiry,
             closing.nodeid
         ],
@@ -159,14 +158,16 @@ pub(crate) async fn close(tx: &Tx, closing: &Closing, now: i64) -> Result<(), Sq
 }
 
 /// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
+/// What is due later than `latest` is due now: a clock that was ahead put it off.
 pub(crate) async fn due(
     from: &impl Fetch,
     now: i64,
+    latest: i64,
     limit: u32,
 ) -> Result<Vec<(UserId, String, bool)>, SqlError> {
     let statement = "SELECT c.uid, n.node, n.is_own FROM closed_store c JOIN nodes n ON n.id = c.nodeid
-        WHERE c.due <= ? AND n.downed = 0 ORDER BY c.due, c.uid LIMIT ?";
-    let rows = from.fetch_all(statement, values![now, limit]).await?;
+        WHERE (c.due <= ? OR c.due > ?) AND n.downed = 0 ORDER BY c.due, c.uid LIMIT ?";
+    let rows = from.fetch_all(statement, values![now, latest, limit]).await?;
     rows.into_iter()
         .map(|mut row| Ok((row.take::<Uid>(0)?.0, row.take(1)?, row.take(2)?)))
         .collect()
@@ -233,15 +234,13 @@ pub(crate) async fn removed(from: &impl Fetch) -> Result<Vec<UserId>, SqlError> 
     )
 }
 
-/// Puts an emptied store off until its last token has expired, or strikes it off if that has happened.
-pub(crate) async fn emptied(tx: &Tx, uid: UserId, now: i64) -> Result<(), SqlError> {
+/// Puts an emptied store off until its last token has expired, but no later than `latest`; strikes it off if that has
+/// happened.
+pub(crate) async fn emptied(tx: &Tx, uid: UserId, now: i64, latest: i64) -> Result<(), SqlError> {
     let statement = "DELETE FROM closed_store WHERE uid = ? AND last_expiry < ?";
     tx.execute(statement, values![Uid(uid), now]).await?;
-    tx.execute(
-        "UPDATE closed_store SET due = last_expiry + 1 WHERE uid = ?",
-        values![Uid(uid)],
-    )
-    .await?;
+    let statement = "UPDATE closed_store SET due = CASE WHEN last_expiry < ? THEN last_expiry + 1 ELSE ? END WHERE uid = ?";
+    tx.execute(statement, values![latest, latest, Uid(uid)]).await?;
     Ok(())
 }
 

@@ -3,7 +3,11 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, trim};
+use crate::life::is_good;
 use crate::{AccountId, Kind};
+
+/// The longest that any of them lasts.
+const LONGEST_MILLIS: i64 = 3_600_000;
 
 /// A credential.
 pub(crate) struct TokenRow {
@@ -31,7 +35,7 @@ fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
     })
 }
 
-/// The credential, unless it has expired.
+/// The credential, unless it has expired or a clock that was ahead made it.
 pub(crate) async fn get(
     from: &impl Fetch,
     kind: Kind,
@@ -40,7 +44,7 @@ pub(crate) async fn get(
 ) -> Result<Option<TokenRow>, SqlError> {
     let row = from.fetch_optional(GET, values![id_hash, kind.name()]).await?;
     let row = row.map(|row| read(row, kind)).transpose()?;
-    Ok(row.filter(|row| row.expires > now))
+    Ok(row.filter(|row| is_good(now, row.expires, LONGEST_MILLIS)))
 }
 
 pub(crate) async fn insert(tx: &Tx, row: TokenRow) -> Result<(), SqlError> {
@@ -98,7 +102,8 @@ pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlErro
     delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
 }
 
-/// Ends those that would end first anyway, beyond what an account may have open.
+/// Ends those that would end first anyway, beyond what an account may have open. To be done before another is made: by
+/// their times alone the newest may seem the oldest.
 pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find = "SELECT id_hash FROM token WHERE uid = ? ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, "DELETE FROM token WHERE id_hash = ?", uid, keep).await

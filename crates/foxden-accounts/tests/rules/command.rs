@@ -161,17 +161,6 @@ async fn one_device_s_registration_withholds_nothing_from_another() {
     assert_eq!(two.fetch(0).await.messages.len(), 1);
 }
 
-#[tokio::test]
-async fn a_jump_of_the_clock_withholds_no_command_for_long() {
-    for jump in [-86_400_000, -1, 5000, 86_400_000] {
-        let two = Two::new().await;
-        two.send(&[OPEN]).await;
-        two.register(patch()).await;
-        two.pass(jump);
-        assert_eq!(two.fetch(0).await.messages.len(), 1, "{jump}");
-    }
-}
-
 /// V7.1: desktops handle only the first close command of an answer and lose the others.
 #[tokio::test]
 async fn an_answer_to_a_desktop_ends_before_its_second_close_command() {

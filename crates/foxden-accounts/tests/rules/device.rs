@@ -368,7 +368,7 @@ async fn commands_expire_and_their_numbers_are_not_used_again() {
             .messages
             .is_empty()
     );
-    lab.accounts.purge(10).await.unwrap();
+    lab.accounts.purge(10, i64::MAX).await.unwrap();
     assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 0);
     lab.send(&one, target.id, "b").await.unwrap();
     assert_eq!(

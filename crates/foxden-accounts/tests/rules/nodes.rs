@@ -298,7 +298,7 @@ async fn a_user_is_moved_with_both_stores() {
 
     assert!(lab.due().await.is_empty(), "tokens for them still live");
     lab.clock.advance_millis(2 * DAY);
-    lab.accounts.purge(100).await.unwrap();
+    lab.accounts.purge(100, i64::MAX).await.unwrap();
     let due = lab.accounts.stores_to_empty(10).await.unwrap();
     assert!(
         due.iter()
@@ -365,7 +365,7 @@ async fn a_removed_node_sends_its_users_elsewhere() {
             .all(|node| node.url != ONE)
     );
     lab.clock.advance_millis(2 * DAY);
-    lab.accounts.purge(100).await.unwrap();
+    lab.accounts.purge(100, i64::MAX).await.unwrap();
     assert!(
         lab.accounts
             .stores_to_empty(10)
@@ -392,7 +392,7 @@ async fn a_user_of_a_removed_node_is_not_forgotten() {
         lab.accounts.remove_node(url).await.unwrap();
     }
     lab.clock.advance_millis(30 * DAY);
-    lab.accounts.purge(100).await.unwrap();
+    lab.accounts.purge(100, i64::MAX).await.unwrap();
     let closed = Options {
         new_users: NewUsers::Refused,
         ..cheap()
@@ -414,7 +414,7 @@ async fn a_store_closed_without_a_node_lies_on_the_one_there_is() {
     let closed = lab.due().await;
     assert!(!closed.is_empty());
     lab.write("UPDATE closed_store SET nodeid = NULL", vec![]).await;
-    lab.accounts.purge(100).await.unwrap();
+    lab.accounts.purge(100, i64::MAX).await.unwrap();
     assert_eq!(lab.due().await, closed);
 }
 

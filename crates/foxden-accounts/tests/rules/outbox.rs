@@ -314,7 +314,7 @@ async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
     lab.clock.advance_millis(30 * MINUTE);
     assert_eq!(lab.accounts.next_letter().await.unwrap(), None);
     assert_eq!(take(&lab.accounts).await, None);
-    lab.accounts.purge(100).await.unwrap();
+    lab.accounts.purge(100, i64::MAX).await.unwrap();
     assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
 
     let session = lab.session(&created).await;

@@ -478,11 +478,11 @@ async fn replaced_stores_are_struck_off_and_emptied_after_a_day() {
     let lab = Lab::new().await;
     let old = lab.uid((1, 1, "aaaa")).await;
     let new = lab.uid((2, 2, "bbbb")).await;
-    lab.accounts.purge(10).await.unwrap();
+    lab.accounts.purge(10, i64::MAX).await.unwrap();
     assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
 
     lab.clock.advance_millis(25 * 3_600_000);
-    lab.accounts.purge(10).await.unwrap();
+    lab.accounts.purge(10, i64::MAX).await.unwrap();
 
     let due = lab.due().await;
     assert_eq!(due, [UserId(old)]);

@@ -133,14 +133,14 @@ impl Exchange {
             Err(refusal) => refusal.into_response(),
         };
         if response.status() == StatusCode::BAD_REQUEST {
-            self.callers.count_bad(address, self.clock.millis());
+            self.callers.count_bad(address, self.clock.steady_millis());
         }
         response
     }
 
     /// The order of the checks is part of the protocol.
     async fn answer(&self, request: Request, address: IpAddr) -> Result<Answer, Refusal> {
-        self.callers.admit(address, self.clock.millis())?;
+        self.callers.admit(address, self.clock.steady_millis())?;
         let (parts, body) = request.into_parts();
         let below = parts.uri.path().strip_prefix(self.settings.path.as_str());
         match (Place::of(below.unwrap_or_default())?, &parts.method) {
@@ -157,7 +157,7 @@ impl Exchange {
     /// `GET new_channel`
     fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
         let client = ClientId::read(headers).ok_or(Refusal::BadId)?;
-        let now = self.clock.millis();
+        let now = self.clock.steady_millis();
         self.callers.count_channel(address, now)?;
         let name = self.channels.open(client, &*self.chance, now)?;
         Ok(Answer::Opened(name))
@@ -172,7 +172,7 @@ impl Exchange {
         address: IpAddr,
     ) -> Result<Answer, Refusal> {
         let client = ClientId::read(&parts.headers);
-        let now = || self.clock.millis();
+        let now = || self.clock.steady_millis();
         match parts.method {
             Method::GET => {
                 let known = Condition::read(&parts.headers, &header::IF_NONE_MATCH);
@@ -223,7 +223,7 @@ impl Exchange {
     /// `POST report`: whatever it says, the client hears that all is well.
     async fn hear_report(&self, headers: &HeaderMap, body: Body) -> Answer {
         let text = report::text(headers, body).await;
-        let now = self.clock.millis();
+        let now = self.clock.steady_millis();
         self.reports.log(&text, now);
         if let (Some(client), Some(name)) = (ClientId::read(headers), report::channel(headers)) {
             self.channels.end_if_known(name, client, now);

@@ -14,6 +14,8 @@ use ring::hmac;
 
 /// How long a question may be answered, in seconds: whoever fills in a form may be called away.
 const LIFE: i64 = 1800;
+/// How far the clock may be set back without ending a question, in seconds.
+const SLACK: i64 = 3600;
 /// Wrong answers that a challenge takes. The clients keep a question standing when an answer was wrong.
 const TRIES: u8 = 3;
 /// Challenges that are remembered at once.
@@ -117,7 +119,9 @@ impl Captcha {
             return Err(WrongAnswer::Missing);
         }
         let challenge = Challenge::open(challenge, &self.key).ok_or(WrongAnswer::Foreign)?;
-        if challenge.expires < self.clock.seconds() {
+        let left = challenge.expires.saturating_sub(self.clock.seconds());
+        // One that lasts too long was asked while the clock was ahead.
+        if !(0..=LIFE + SLACK).contains(&left) {
             return Err(WrongAnswer::TooOld);
         }
         let is_right = number(answer) == Some(self.sum(&challenge.nonce).result());

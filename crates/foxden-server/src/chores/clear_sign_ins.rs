@@ -31,7 +31,7 @@ impl Chore for ClearSignIns {
         let Some(accounts) = &house.accounts else {
             return Ok(Done::default());
         };
-        let count = accounts.purge(ROWS).await?;
+        let count = accounts.purge(ROWS, house.horizon.until(&*house.clock)).await?;
         Ok(Done {
             count,
             has_more: count >= u64::from(ROWS),

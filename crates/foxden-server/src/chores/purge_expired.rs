@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use foxden_model::SyncTime;
 use foxden_storage::Budget;
 
 use super::{Chore, Done};
@@ -32,7 +33,11 @@ impl Chore for PurgeExpired {
         let Some(storage) = &house.storage else {
             return Ok(Done::default());
         };
-        let purged = storage.purge(Budget { rows: ROWS }).await?;
+        let budget = Budget {
+            rows: ROWS,
+            until: SyncTime::from_millis(house.horizon.until(&*house.clock)),
+        };
+        let purged = storage.purge(budget).await?;
         Ok(Done {
             count: purged.rows,
             has_more: purged.has_more,

@@ -195,6 +195,21 @@ mod tests {
         assert_eq!(fold.take(&refusal("ann", NOW + WINDOW)), Verdict::Write);
     }
 
+    /// Lines carry the clock's time, so windows go by it, too: what was counted is told, only sooner.
+    #[test]
+    fn a_clock_that_is_set_closes_windows_early() {
+        for set in [NOW + 400 * 86_400_000, NOW - 400 * 86_400_000, 86_400_000] {
+            let mut fold = Fold::default();
+            for second in 0..3 {
+                fold.take(&refusal("ann", NOW + second * 1000));
+            }
+            let (_, repeats) = fold.close(set).expect("the window has closed");
+            assert_eq!(repeats.map(|repeats| repeats.count), Some(2));
+            assert_eq!(fold.take(&refusal("ann", set)), Verdict::Write, "{set}");
+            assert!(fold.is_calm(NOW), "a new minute has begun");
+        }
+    }
+
     #[test]
     fn one_that_was_not_repeated_is_not_told_again() {
         let mut fold = Fold::default();

@@ -1,6 +1,7 @@
 //! Plain blocking HTTP against a base address.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use foxden_model::{Clock as _, SystemClock};
@@ -31,6 +32,8 @@ pub struct Server {
     /// Where it is really reached, if its public address leads nowhere in a test.
     through: Option<String>,
     agent: ureq::Agent,
+    /// How far its clock is ahead of ours, in seconds: clients sign by it once they know it.
+    ahead: Arc<AtomicI64>,
 }
 
 /// One request, not yet sent.
@@ -68,6 +71,7 @@ impl Server {
             base: base.trim_end_matches('/').to_owned(),
             through: None,
             agent: config.into(),
+            ahead: Arc::default(),
         }
     }
 
@@ -85,6 +89,11 @@ impl Server {
             through: self.through.clone(),
             ..Self::at(base)
         }
+    }
+
+    /// Tells this client, and all clones, how far the server's clock is ahead, in seconds.
+    pub fn set_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::SeqCst);
     }
 
     /// Its address, without a slash at the end.
@@ -166,7 +175,7 @@ impl Server {
                 .body
                 .as_ref()
                 .map(|(kind, body)| (kind.as_str(), body.as_slice())),
-            ts: SystemClock.seconds(),
+            ts: SystemClock.seconds() + self.ahead.load(Ordering::SeqCst),
             nonce: &hex(&random_bytes(6)),
         };
         request.header(signer)

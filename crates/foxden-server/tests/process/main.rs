@@ -14,6 +14,7 @@ mod program;
 mod raw;
 mod token;
 
+mod clock;
 mod crash;
 mod legacy;
 mod load;

@@ -7,6 +7,9 @@ use crate::command::{
 };
 use crate::engine::{BATCH_SECONDS, EngineError, Excess, MAX_COLLECTIONS, OPEN_BATCHES};
 
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+
 /// Nothing of a batch is read, listed or counted before its commit, and everything after it.
 pub async fn a_batch_is_unseen_until_committed(lab: &Lab) {
     let time = lab.put("bookmarks", "a", "old").await;
@@ -458,4 +461,17 @@ pub async fn ten_thousand_objects_are_committed_at_once(lab: &Lab) {
     assert_eq!((held.modified, held.count, held.bytes), (time, 10_000, 10_000));
     let last = lab.get("history", "object9999").await;
     assert_eq!(last.map(|object| object.modified), Some(time));
+}
+
+/// A batch that was opened while the clock was ahead has ended once the clock is put right; a small correction ends none.
+pub async fn a_batch_opened_ahead_of_the_clock_has_ended(lab: &Lab) {
+    lab.wait(400 * DAY);
+    let ahead = lab.open("bookmarks", [payload("a", "ahead")]).await;
+    lab.wait(-400 * DAY);
+    assert!(lab.try_commit("bookmarks", &ahead).await.is_err());
+
+    let kept = lab.open("bookmarks", [payload("b", "kept")]).await;
+    lab.wait(-600);
+    lab.commit("bookmarks", &kept).await;
+    assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["b"]);
 }

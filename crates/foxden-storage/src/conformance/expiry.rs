@@ -6,6 +6,9 @@ use super::{Lab, collection, id, payload};
 use crate::command::{Detail, Field, Fields, Patch, Query, Selection, Target, Ttl};
 use crate::engine::EngineError;
 
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+
 /// An object that was given no life never expires.
 pub async fn an_object_without_a_life_stays(lab: &Lab) {
     lab.put("bookmarks", "a", "one").await;
@@ -217,4 +220,30 @@ pub async fn several_lives_end_one_by_one(lab: &Lab) {
         let object = lab.get("tabs", object).await.expect("it lives on");
         assert_eq!((object.payload.as_str(), object.modified), (text, modified));
     }
+}
+
+/// What was written while the clock was far behind lives on when it is put right: lives count from the user's own times
+/// then.
+pub async fn a_life_given_far_behind_the_clock_lasts(lab: &Lab) {
+    lab.put("tabs", "before", "one").await;
+    for behind in [365 * DAY, 55 * 365 * DAY] {
+        lab.wait(-behind);
+        lab.put_for("tabs", "a", "one", 60).await;
+        assert_eq!(lab.payload("tabs", "a").await, "one");
+        lab.wait(behind + 50);
+        assert_eq!(lab.payload("tabs", "a").await, "one", "{behind} s behind");
+        lab.wait(20);
+        assert_eq!(lab.get("tabs", "a").await, None);
+    }
+}
+
+/// What seemed to have expired while the clock was ahead is there again once it is put right.
+pub async fn a_clock_set_ahead_and_back_ends_no_life(lab: &Lab) {
+    lab.put_for("tabs", "a", "one", 10).await;
+    lab.wait(400 * DAY);
+    assert_eq!(lab.get("tabs", "a").await, None);
+    lab.wait(-400 * DAY);
+    assert_eq!(lab.payload("tabs", "a").await, "one");
+    lab.wait(10);
+    assert_eq!(lab.get("tabs", "a").await, None);
 }

@@ -55,6 +55,7 @@ macro_rules! conformance_tests {
                 deleting_the_collection_leaves_its_batches,
                 open_batches_do_not_mix,
                 ten_thousand_objects_are_committed_at_once,
+                a_batch_opened_ahead_of_the_clock_has_ended,
             ],
             counts: [
                 a_summary_names_each_collection_in_order,
@@ -94,6 +95,8 @@ macro_rules! conformance_tests {
                 expiry_moves_no_time,
                 lives_count_from_the_clock_and_not_from_the_time_given,
                 several_lives_end_one_by_one,
+                a_life_given_far_behind_the_clock_lasts,
+                a_clock_set_ahead_and_back_ends_no_life,
             ],
             guards: [
                 a_stale_write_changes_nothing,
@@ -146,6 +149,7 @@ macro_rules! conformance_tests {
                 purging_keeps_to_its_budget_and_ends,
                 purging_an_empty_engine_removes_nothing,
                 purging_spares_open_batches,
+                purging_spares_what_expires_later_than_it_is_told,
                 an_engine_that_serves_says_so,
             ],
             quota: [

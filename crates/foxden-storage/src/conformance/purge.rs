@@ -1,8 +1,13 @@
 //! Purging frees space and changes nothing that anybody sees.
 
+use foxden_model::Clock;
+
 use super::{Lab, payload, sorted};
 use crate::command::{Change, Detail, Patch, Selection, Ttl};
 use crate::page::Budget;
+
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
 
 /// After a purge, every read answers as before it.
 pub async fn purging_changes_nothing_that_is_seen(lab: &Lab) {
@@ -27,11 +32,7 @@ pub async fn purging_keeps_to_its_budget_and_ends(lab: &Lab) {
     let mut removed = 0;
     for round in 0.. {
         assert!(round < 1000, "a purge that goes on for ever");
-        let purged = lab
-            .engine
-            .purge(Budget { rows: 7 })
-            .await
-            .expect("a purge succeeds");
+        let purged = lab.engine.purge(Budget::of(7)).await.expect("a purge succeeds");
         assert!(purged.rows <= 7, "{} rows", purged.rows);
         removed += purged.rows;
         if !purged.has_more {
@@ -39,11 +40,7 @@ pub async fn purging_keeps_to_its_budget_and_ends(lab: &Lab) {
         }
     }
     assert!(removed >= 50, "{removed} rows");
-    let idle = lab
-        .engine
-        .purge(Budget { rows: 7 })
-        .await
-        .expect("a purge succeeds");
+    let idle = lab.engine.purge(Budget::of(7)).await.expect("a purge succeeds");
     assert_eq!((idle.rows, idle.has_more), (0, false));
 }
 
@@ -67,6 +64,23 @@ pub async fn purging_spares_open_batches(lab: &Lab) {
     lab.commit("bookmarks", &open).await;
     assert!(lab.try_commit("bookmarks", &old).await.is_err());
     assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["b"]);
+}
+
+/// A purge may be told a time: what expires later stays, even where the clock says that it has expired.
+pub async fn purging_spares_what_expires_later_than_it_is_told(lab: &Lab) {
+    lab.put_for("tabs", "gone", "x", 10).await;
+    lab.put_for("tabs", "stays", "x", 100).await;
+    lab.wait(50);
+    let until = lab.clock.now();
+    lab.wait(400 * DAY);
+    let budget = Budget {
+        until,
+        ..Budget::of(1000)
+    };
+    let purged = lab.engine.purge(budget).await.expect("a purge succeeds");
+    assert_eq!((purged.rows, purged.has_more), (1, false));
+    lab.wait(-400 * DAY);
+    assert_eq!(lab.ids("tabs", Selection::default()).await, ["stays"]);
 }
 
 /// An engine that serves says so when it is checked.
@@ -106,7 +120,11 @@ async fn rubbish(lab: &Lab) {
 async fn purge(lab: &Lab, rows: u64) -> u64 {
     let mut removed = 0;
     loop {
-        let purged = lab.engine.purge(Budget { rows }).await.expect("a purge succeeds");
+        let purged = lab
+            .engine
+            .purge(Budget::of(rows))
+            .await
+            .expect("a purge succeeds");
         removed += purged.rows;
         if !purged.has_more {
             return removed;

@@ -32,7 +32,7 @@ pub struct MemoryEngine {
 /// When something happens to one user.
 #[derive(Clone, Copy)]
 struct Moment {
-    /// What the clock shows; expiry counts by it.
+    /// What the clock shows; expiry counts by it unless it is far behind.
     now: SyncTime,
     /// The time a write gets.
     next: SyncTime,
@@ -127,7 +127,7 @@ impl Engine for MemoryEngine {
         let mut left = budget.rows;
         let mut has_more = false;
         for store in stores {
-            has_more |= lock(&store)?.purge(now, &mut left);
+            has_more |= lock(&store)?.purge(now, budget.until, &mut left);
         }
         Ok(Purged {
             rows: budget.rows - left,

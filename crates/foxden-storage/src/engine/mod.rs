@@ -42,10 +42,11 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 ///    [`Written`] tells may still hold expired objects.
 /// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
 /// 10. A batch is unseen until committed, lives two hours from its opening, and ends with its commit
-///     or with the store. A refused commit leaves it open. A part or a commit that would pass the
-///     objects or bytes it carries as the greatest is refused, `TooLarge`, as a whole. A user has at
-///     most [`OPEN_BATCHES`] open: opening one more ends the one that was opened first. So what
-///     lies outside the quota is bounded.
+///     or with the store. One that was opened more than two hours later than now has ended, too. A
+///     refused commit leaves it open. A part or a commit that would pass the objects or bytes it
+///     carries as the greatest is refused, `TooLarge`, as a whole. A user has at most
+///     [`OPEN_BATCHES`] open: opening one more ends the one that was opened first. So what lies
+///     outside the quota is bounded.
 /// 11. Deleting a collection or a store costs the same whatever its size.
 /// 12. Several processes may serve one user at once, where the engine's documents say so.
 #[async_trait]
@@ -58,7 +59,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError>;
     /// Lays patches aside in a batch, unseen until a write commits it.
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError>;
-    /// Removes what has expired and puts counts right, until the budget is spent.
+    /// Removes what has expired, by the clock and by the budget's own time, and puts counts right, until the budget is
+    /// spent.
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError>;
     /// Whether the engine can serve right now.
     async fn check(&self) -> Result<(), EngineError>;
@@ -131,3 +133,16 @@ pub const BATCH_OBJECTS: u64 = 10_000;
 pub const OPEN_BATCHES: u64 = 16;
 /// How long a batch lives, in seconds.
 pub const BATCH_SECONDS: i64 = 2 * 60 * 60;
+/// How far behind a user's own times the clock may be, in seconds, and still be what lives are counted from.
+const BEHIND_SECONDS: i64 = 24 * 60 * 60;
+
+/// When a life begins that a write gives which happens at `next` while the clock shows `now`. A clock that is far behind is
+/// wrong, as on a machine without a battery that has just started: counted from it, what is written then would have expired
+/// once the clock is put right.
+fn lives_from(now: SyncTime, next: SyncTime) -> SyncTime {
+    if next > now.plus_seconds(BEHIND_SECONDS) {
+        next
+    } else {
+        now
+    }
+}

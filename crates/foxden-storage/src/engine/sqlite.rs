@@ -232,10 +232,14 @@ impl Engine for SqliteEngine {
         while let Some(served) = waiting.pop_front() {
             let left = budget.rows - purged.rows;
             if left == 0 {
-                purged.has_more |= served.writer.run(|hand| hand.bite(0)).await?.has_more;
+                let nothing = Budget { rows: 0, ..budget };
+                purged.has_more |= served.writer.run(move |hand| hand.bite(nothing)).await?.has_more;
                 continue;
             }
-            let bite = served.writer.run(move |hand| hand.bite(left)).await?;
+            let bite = served
+                .writer
+                .run(move |hand| hand.bite(Budget { rows: left, ..budget }))
+                .await?;
             purged.rows += bite.rows;
             if bite.has_more {
                 waiting.push_back(served);

@@ -277,7 +277,7 @@ impl Run {
 
     async fn purge(&self, rows: u64) -> Checked {
         for lab in [&self.reference, &self.tested] {
-            let purged = lab.engine.purge(Budget { rows }).await;
+            let purged = lab.engine.purge(Budget::of(rows)).await;
             let purged = purged.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert!(purged.rows <= rows);
             prop_assert!(purged.has_more <= (purged.rows == rows), "{purged:?} of {rows}");

@@ -18,6 +18,9 @@ use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
 
 /// Seconds for which an expired token still reads `info/collections`.
 const GRACE_SECONDS: i64 = 2 * 60 * 60;
+/// Seconds that a token may have left. None is given out for as long: one that has more was made by a clock that was ahead,
+/// and would open the store until the clock has caught up.
+const MOST_SECONDS: i64 = 31 * 24 * 60 * 60;
 
 /// Why a caller was turned away. Clients learn nothing of it; the log does.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +29,7 @@ enum Denial {
     Header(BadHawk),
     Token(BadToken),
     Expired { at: SyncTime },
+    Endless { until: SyncTime },
     OtherHost { signed: String, ours: String },
     WrongSignature,
     Skewed { seconds: i64 },
@@ -110,6 +114,9 @@ fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<Hawk
 
 fn check_time(sync: &SyncState, parts: &Parts, target: &Target, expires: SyncTime) -> Result<(), Denial> {
     let now = sync.clock.now();
+    if expires > now.plus_seconds(MOST_SECONDS) {
+        return Err(Denial::Endless { until: expires });
+    }
     let is_spared = target.place == Place::InfoCollections { is_exact: true }
         && matches!(parts.method, Method::GET | Method::HEAD)
         && now < expires.plus_seconds(GRACE_SECONDS);
@@ -193,6 +200,12 @@ impl fmt::Display for Denial {
             Self::Header(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::Expired { at } => write!(f, "the token expired at {at}"),
+            Self::Endless { until } => {
+                write!(
+                    f,
+                    "the token lasts until {until}: it was made by a clock that was ahead"
+                )
+            }
             Self::OtherHost { signed, ours } => write!(f, "signed for host {signed}, this node is {ours}"),
             Self::WrongSignature => {
                 f.write_str("the signature is wrong: another key, host, path or method was signed")

@@ -196,9 +196,8 @@ impl Count {
     }
 }
 
-/// A clock that was set back ends a window rather than refuse somebody for longer.
 fn is_within(since: i64, seconds: u32, now: i64) -> bool {
-    now >= since && now - since < i64::from(seconds) * 1000
+    now - since < i64::from(seconds) * 1000
 }
 
 /// This machine and private networks: many devices, or a proxy that was not made known, may stand behind one address.

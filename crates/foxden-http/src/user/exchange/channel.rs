@@ -274,7 +274,6 @@ impl Open {
 }
 
 impl Channel {
-    /// A clock that was set far back ends the channel rather than keep it for longer.
     const fn is_alive(&self, life: u64, now: i64) -> bool {
         self.opened_at.abs_diff(now) < life
     }

@@ -98,6 +98,29 @@ fn only_our_own_challenges_count_and_not_for_ever() {
     );
 }
 
+/// A question that was asked while the clock was ahead does not stand until the clock has caught up, and one that waits while
+/// the clock is behind is good again.
+#[test]
+fn a_clock_that_is_wrong_makes_no_question_last() {
+    let day = 86_400_000;
+    for (off, good) in [(400 * day, false), (600_000, true), (-600_000, true)] {
+        let (captcha, clock) = captcha();
+        let now = clock.millis();
+        clock.set_millis(now + off);
+        let question = captcha.ask();
+        clock.set_millis(now);
+        let checked = captcha.check(&question.challenge, &solve(&question));
+        assert_eq!(checked.is_ok(), good, "{off}: {:?}", checked.err());
+    }
+    let (captcha, clock) = captcha();
+    let (now, question) = (clock.millis(), captcha.ask());
+    clock.set_millis(day);
+    let refused = captcha.check(&question.challenge, &solve(&question));
+    assert_eq!(refused.unwrap_err(), WrongAnswer::TooOld);
+    clock.set_millis(now);
+    assert!(captcha.check(&question.challenge, &solve(&question)).is_ok());
+}
+
 #[test]
 fn numbers_are_read_in_many_digits() {
     for text in ["42", " 42 ", "٤٢", "۴۲", "४२", "৪২", "๔๒", "４２", "042"] {

@@ -18,7 +18,8 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn is_open(&self, now: SyncTime) -> bool {
-        now < self.opened.plus_seconds(BATCH_SECONDS)
+        let life = BATCH_SECONDS;
+        now < self.opened.plus_seconds(life) && self.opened <= now.plus_seconds(life)
     }
 }
 

@@ -7,7 +7,7 @@ use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 use super::batch::{self, Batch};
 use super::{Moment, Seen};
 use crate::command::{Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
-use crate::engine::{EngineError, MAX_COLLECTIONS};
+use crate::engine::{EngineError, MAX_COLLECTIONS, lives_from};
 use crate::page::{CollectionSummary, Summary, Written};
 
 /// One user's collections and open batches.
@@ -223,7 +223,7 @@ impl Store {
     }
 
     /// Frees what nobody can see until `left` rows are spent; says whether anything remains.
-    pub(super) fn purge(&mut self, now: SyncTime, left: &mut u64) -> bool {
+    pub(super) fn purge(&mut self, now: SyncTime, until: SyncTime, left: &mut u64) -> bool {
         let dead = self.batches.extract_if(.., |batch| !batch.is_open(now));
         let dead: Vec<_> = dead.map(|batch| Dropped::Patches(batch.patches)).collect();
         self.dropped.extend(dead);
@@ -238,7 +238,7 @@ impl Store {
         }
         self.collections
             .values_mut()
-            .any(|collection| collection.purge(now, left))
+            .any(|collection| collection.purge(now.min(until), left))
     }
 }
 
@@ -271,7 +271,10 @@ impl Collection {
         match patch.ttl {
             Ttl::Keep => {}
             Ttl::Never => object.expiry = None,
-            Ttl::In(seconds) => object.expiry = Some(moment.now.plus_seconds(seconds.into())),
+            Ttl::In(seconds) => {
+                let begin = lives_from(moment.now, moment.next);
+                object.expiry = Some(begin.plus_seconds(seconds.into()));
+            }
         }
         if patch.renews {
             object.modified = moment.next;

@@ -88,10 +88,11 @@ fn make(
     let uid = user.0.cast_signed();
     let mut surplus = work.connection.prepare_cached(
         "update batch set uid = null where key in (
-             select key from batch where uid = ?1 and opened > ?2
-             order by key desc limit -1 offset ?3)",
+             select key from batch where uid = ?1 and opened > ?2 and opened <= ?3
+             order by key desc limit -1 offset ?4)",
     )?;
-    surplus.execute((uid, newest_dead(now), OPEN_BATCHES.cast_signed() - 1))?;
+    let Span { dead, ahead } = Span::at(now);
+    surplus.execute((uid, dead, ahead, OPEN_BATCHES.cast_signed() - 1))?;
     let batch = fresh_id(work.chance());
     let mut insert = work.connection.prepare_cached(
         "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
@@ -121,15 +122,11 @@ pub(super) fn find(
 ) -> Result<Open, EngineError> {
     let mut find = connection.prepare_cached(
         "select key, objects, bytes from batch
-         where uid = ?1 and name = ?2 and collection = ?3 and opened > ?4",
+         where uid = ?1 and name = ?2 and collection = ?3 and opened > ?4 and opened <= ?5",
     )?;
+    let Span { dead, ahead } = Span::at(now);
     let found = find.query_row(
-        (
-            user.0.cast_signed(),
-            &*batch.0,
-            collection.as_str(),
-            newest_dead(now),
-        ),
+        (user.0.cast_signed(), &*batch.0, collection.as_str(), dead, ahead),
         |row| {
             Ok(Open {
                 key: row.get(0)?,
@@ -141,9 +138,21 @@ pub(super) fn find(
     found.optional()?.ok_or(EngineError::NoSuchBatch)
 }
 
-/// Whatever was opened then or earlier has come to its end.
-pub(super) fn newest_dead(now: SyncTime) -> i64 {
-    now.plus_seconds(-BATCH_SECONDS).hundredths()
+/// When a batch that is open now was opened, in hundredths.
+pub(super) struct Span {
+    /// Whatever was opened then or earlier has come to its end.
+    pub(super) dead: i64,
+    /// Whatever was opened later was so by a clock that was ahead.
+    pub(super) ahead: i64,
+}
+
+impl Span {
+    pub(super) fn at(now: SyncTime) -> Self {
+        Self {
+            dead: now.plus_seconds(-BATCH_SECONDS).hundredths(),
+            ahead: now.plus_seconds(BATCH_SECONDS).hundredths(),
+        }
+    }
 }
 
 /// Lays all parts of a batch over their objects, one part in memory at a time.

@@ -13,6 +13,7 @@ use super::open;
 use super::purge::{self, Bite};
 use super::work::{Outcome, Trace, Work};
 use crate::engine::EngineError;
+use crate::page::Budget;
 
 /// The one writing connection of a file.
 pub(super) struct Hand {
@@ -118,9 +119,9 @@ impl Hand {
         result
     }
 
-    /// Removes up to so many rows that nobody can see.
-    pub(super) fn bite(&mut self, most: u64) -> Result<Bite, EngineError> {
-        Ok(self.transact(|work| purge::bite(work, most))?)
+    /// Removes what nobody can see, within the budget.
+    pub(super) fn bite(&mut self, budget: Budget) -> Result<Bite, EngineError> {
+        Ok(self.transact(|work| purge::bite(work, budget))?)
     }
 
     /// Runs upkeep that is no transaction of ours.

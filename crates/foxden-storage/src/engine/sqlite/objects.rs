@@ -7,11 +7,12 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::patch::Wish;
 use crate::command::{Field, Ttl};
+use crate::engine::lives_from;
 
 /// When something happens to one user.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// What the clock shows; expiry counts by it.
+    /// What the clock shows; expiry counts by it unless it is far behind.
     pub(super) now: SyncTime,
     /// The time the write gets.
     pub(super) next: SyncTime,
@@ -192,7 +193,10 @@ impl Moment {
         match ttl {
             Ttl::Keep => old,
             Ttl::Never => None,
-            Ttl::In(seconds) => Some(self.now.plus_seconds(seconds.into()).hundredths()),
+            Ttl::In(seconds) => {
+                let begin = lives_from(self.now, self.next);
+                Some(begin.plus_seconds(seconds.into()).hundredths())
+            }
         }
     }
 }

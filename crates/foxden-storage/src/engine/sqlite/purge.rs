@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use foxden_model::{SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
-use super::batch;
+use super::batch::Span;
 use super::known::Draft;
 use super::work::Work;
 use super::write::adjust;
 use crate::engine::EngineError;
+use crate::page::Budget;
 
 /// The rows one bite removes at most.
 pub(super) const BITE: u64 = 1000;
@@ -38,33 +39,34 @@ pub(super) struct Bite {
     pub(super) has_more: bool,
 }
 
-/// Removes up to so many rows.
-pub(super) fn bite(work: &mut Work<'_>, most: u64) -> Result<Bite, EngineError> {
-    let most = most.min(BITE);
-    let mut rows = expired(work, most)?;
+/// Removes what nobody can see, within the budget.
+pub(super) fn bite(work: &mut Work<'_>, budget: Budget) -> Result<Bite, EngineError> {
+    let most = budget.rows.min(BITE);
+    let (now, until) = (work.now(), work.now().min(budget.until));
+    let mut rows = expired(work, until, most)?;
     rows += dropped(work.connection, most - rows)?;
-    rows += dead_batches(work.connection, work.now(), most - rows)?;
-    let has_more = is_left(work.connection, work.now())?;
+    rows += dead_batches(work.connection, now, most - rows)?;
+    let has_more = is_left(work.connection, now, until)?;
     Ok(Bite { rows, has_more })
 }
 
-fn is_left(connection: &Connection, now: SyncTime) -> rusqlite::Result<bool> {
+fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite::Result<bool> {
+    let Span { dead, ahead } = Span::at(now);
     let mut left = connection.prepare_cached(
         "select exists (select 1 from object indexed by object_expiry where expiry <= ?1)
            or exists (select 1 from dropped)
-           or exists (select 1 from batch where uid is null or opened <= ?2)",
+           or exists (select 1 from batch where uid is null or opened <= ?2 or opened > ?3)",
     )?;
-    left.query_row((now.hundredths(), batch::newest_dead(now)), |row| row.get(0))
+    left.query_row((until.hundredths(), dead, ahead), |row| row.get(0))
 }
 
-fn expired(work: &mut Work<'_>, most: u64) -> Result<u64, EngineError> {
+fn expired(work: &mut Work<'_>, until: SyncTime, most: u64) -> Result<u64, EngineError> {
     let connection = work.connection;
-    let now = work.now().hundredths();
     let mut find = connection.prepare_cached(
         "select row, owner, octet_length(payload) from object indexed by object_expiry
          where expiry <= ?1 order by expiry limit ?2",
     )?;
-    let mut rows = find.query((now, most.cast_signed()))?;
+    let mut rows = find.query((until.hundredths(), most.cast_signed()))?;
     let (mut found, mut taken) = (Vec::new(), 0);
     while taken < BITE_BYTES
         && let Some(row) = rows.next()?
@@ -125,12 +127,13 @@ fn dropped(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
 }
 
 fn dead_batches(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::Result<u64> {
-    let mut find =
-        connection.prepare_cached("select key from batch where uid is null or opened <= ?1 limit 1")?;
+    let Span { dead, ahead } = Span::at(now);
+    let mut find = connection
+        .prepare_cached("select key from batch where uid is null or opened <= ?1 or opened > ?2 limit 1")?;
     let (mut removed, mut taken) = (0, 0);
     while removed < most && taken < BITE_BYTES {
-        let dead = find.query_row([batch::newest_dead(now)], |row| row.get::<_, i64>(0));
-        let Some(key) = dead.optional()? else { break };
+        let found = find.query_row((dead, ahead), |row| row.get::<_, i64>(0));
+        let Some(key) = found.optional()? else { break };
         let parts = Belongings {
             find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",
             delete: "delete from part where number = ?1",

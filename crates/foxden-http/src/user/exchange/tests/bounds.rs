@@ -72,20 +72,21 @@ async fn channels_have_a_number() {
     lab.channel().await;
 }
 
+/// An exchange that allows little.
+fn strict() -> Lab {
+    Lab::new(Settings {
+        allowances: Allowances {
+            requests: 20,
+            channels: 2,
+            bad: 3,
+            ..Allowances::default()
+        },
+        ..Settings::default()
+    })
+}
+
 #[tokio::test]
 async fn an_address_has_an_allowance() {
-    let allowances = Allowances {
-        requests: 20,
-        channels: 2,
-        bad: 3,
-        ..Allowances::default()
-    };
-    let strict = || {
-        Lab::new(Settings {
-            allowances,
-            ..Settings::default()
-        })
-    };
     let lab = strict();
     let k = lab.channel().await;
     lab.channel().await;
@@ -111,16 +112,33 @@ async fn an_address_has_an_allowance() {
     assert_eq!(lab.ask("GET", "/new_channel", &[], "").await.status, 403);
 }
 
-/// A clock that jumps ends a channel at worst.
+/// A clock that is set, to whatever time, neither ends a channel nor keeps one.
 #[tokio::test]
-async fn a_clock_that_was_set_back_keeps_nothing_for_ever() {
-    let lab = lab();
-    let k = lab.channel().await;
-    lab.clock.advance_millis(-50);
-    assert_eq!(lab.put('a', &k, "x").await.status, 200);
-    lab.clock.advance_millis(-3_600_000);
-    assert_eq!(lab.put('a', &k, "x").await.status, 404);
-    lab.channel().await;
+async fn a_clock_that_is_set_does_nothing_to_a_channel() {
+    for set in [-400, -1, 1, 400] {
+        let lab = lab();
+        let k = lab.channel().await;
+        lab.clock.set_millis(lab.clock.millis() + set * 86_400_000);
+        assert_eq!(lab.put('a', &k, "x").await.status, 200, "{set} days");
+        lab.clock.advance_millis(600_000);
+        assert_eq!(lab.put('a', &k, "x").await.status, 404, "{set} days");
+        lab.channel().await;
+    }
+}
+
+/// An address that asked for too much waits as long as it is said to, whatever the clock is set to.
+#[tokio::test]
+async fn a_clock_that_is_set_neither_ends_a_refusal_nor_lengthens_one() {
+    for set in [-400, -1, 1, 400] {
+        let lab = strict();
+        for _ in 0..4 {
+            lab.ask("GET", "/new_channel", &[], "").await;
+        }
+        lab.clock.set_millis(lab.clock.millis() + set * 86_400_000);
+        assert_eq!(lab.ask("GET", "/", &[], "").await.status, 403, "{set} days");
+        lab.clock.advance_millis(3_600_000);
+        assert_eq!(lab.ask("GET", "/", &[], "").await.status, 200, "{set} days");
+    }
 }
 
 /// Whoever sends slowly keeps nobody else from writing, and takes no room for what has not come.
@@ -135,7 +153,8 @@ async fn a_client_sends_one_message_at_a_time() {
     let mut headers = HeaderMap::new();
     headers.insert("x-keyexchange-id", id('a').parse().unwrap());
     let (name, client) = (channel::Name::of(&k[1..]), ClientId::read(&headers));
-    let upload = lab.exchange.channels.begin_upload(name, client, START).unwrap();
+    let now = lab.clock.steady_millis();
+    let upload = lab.exchange.channels.begin_upload(name, client, now).unwrap();
     let refused = lab.put('a', &k, "x").await;
     assert_eq!(
         (refused.status, &refused.headers["retry-after"]),

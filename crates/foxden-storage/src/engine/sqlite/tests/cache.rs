@@ -136,7 +136,7 @@ async fn a_purge_reminds_of_nobody() {
     let bench = Bench::open(&folder, 1);
     bench.clock.advance_millis(2000);
     bench.modified(1).await;
-    let purged = bench.engine.purge(Budget { rows: 100 }).await.unwrap();
+    let purged = bench.engine.purge(Budget::of(100)).await.unwrap();
     assert_eq!(purged.rows, 2);
     let cache = &bench.engine.files[0].file.cache;
     let here = cache.get(UserId(1)).unwrap();

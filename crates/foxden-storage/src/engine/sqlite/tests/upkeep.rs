@@ -95,7 +95,7 @@ async fn the_file_shrinks_when_much_is_deleted() {
     bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
     let mut rows = 0;
     for _ in 0..100 {
-        let purged = bench.engine.purge(Budget { rows: 150 }).await.unwrap();
+        let purged = bench.engine.purge(Budget::of(150)).await.unwrap();
         rows += purged.rows;
         assert!(purged.rows <= 150);
         if !purged.has_more {
@@ -136,7 +136,7 @@ async fn purging_removes_what_nobody_sees_from_the_file() {
         .await
         .unwrap();
     bench.clock.advance_millis(3 * 60 * 60 * 1000);
-    let purged = bench.engine.purge(Budget { rows: 1000 }).await.unwrap();
+    let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
     assert!(!purged.has_more);
     drop(bench);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
@@ -187,7 +187,10 @@ async fn a_bite_of_large_objects_is_a_small_one() {
     bench.clock.advance_millis(3 * 60 * 60 * 1000);
     let mut bites = Vec::new();
     loop {
-        let bite = bench.engine.files[0].writer.run(|hand| hand.bite(1000)).await;
+        let bite = bench.engine.files[0]
+            .writer
+            .run(|hand| hand.bite(Budget::of(1000)))
+            .await;
         let bite = bite.unwrap();
         bites.push(bite.rows);
         if !bite.has_more {
@@ -230,10 +233,13 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("select count(*) from part"), 6);
-    let bite = bench.engine.files[0].writer.run(|hand| hand.bite(1000)).await;
+    let bite = bench.engine.files[0]
+        .writer
+        .run(|hand| hand.bite(Budget::of(1000)))
+        .await;
     // Two batches, and of the third the part that makes the bite a full one.
     assert_eq!(bite.unwrap().rows, 3 + 3 + 1);
-    let purged = bench.engine.purge(Budget { rows: 1000 }).await.unwrap();
+    let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
     assert_eq!((purged.rows, purged.has_more), (1 + 1, false));
     assert_eq!(count("select count(*) from part"), 0);
     assert_eq!(count("select count(*) from batch"), 0);
