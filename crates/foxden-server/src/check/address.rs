@@ -3,7 +3,7 @@
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
-use super::{Finding, date, signed};
+use super::{Finding, date, signed, wait};
 use crate::config::Config;
 use crate::config::listener::Surface;
 use crate::control::{Answer, Order, socket};
@@ -114,10 +114,11 @@ impl Way {
             .get("date")
             .and_then(|date| date.to_str().ok())
             .map(str::to_owned);
+        let wait = wait::remark(answer.headers());
         let found = answer.body_mut().read_to_string().unwrap_or_default();
         if found.trim() != word {
             return Err(Finding::bad(
-                format!("{url} does not lead here: something else answered with status {status}"),
+                format!("{url} does not lead here: something else answered with status {status}{wait}"),
                 "check the name's address (getent hosts …), the port, and where the proxy sends requests; it must pass \
                  all paths on, without a redirect or a log-in of its own",
             ));
@@ -155,7 +156,7 @@ impl Way {
                 "the proxy must pass everything below the path of public_url on",
             ),
             status => Finding::bad(
-                format!("storage answers {status} at {}", self.url),
+                format!("storage answers {status} at {}{}", self.url, answer.wait),
                 "the server's log, or the proxy's, says why",
             ),
         })

@@ -6,6 +6,7 @@
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
 //! - [`mail`]: whether letters get on their way
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
+//! - [`wait`]: how clients are asked to wait
 
 mod address;
 mod date;
@@ -15,6 +16,7 @@ mod nodes;
 mod proxy;
 mod register;
 mod signed;
+mod wait;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

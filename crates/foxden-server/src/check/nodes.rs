@@ -46,11 +46,14 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
              clocks must be right",
         )],
         503 => vec![Finding::doubtful(
-            format!("the node {node} sends everybody away for a while"),
+            format!("the node {node} sends everybody away for a while{}", answer.wait),
             "if that is not meant (storage.rests), its log says why",
         )],
         status => vec![Finding::bad(
-            format!("at {node} something else than a storage node answered, with status {status}"),
+            format!(
+                "at {node} something else than a storage node answered, with status {status}{}",
+                answer.wait
+            ),
             "mend tokens.nodes, or the proxy in front of the node",
         )],
     }
@@ -72,7 +75,9 @@ mod tests {
             (503, Some(1000), &[Weight::Doubtful]),
             (404, None, &[Weight::Bad]),
         ] {
-            let found = judge(&node, &Answer { status, time }, 1000);
+            let wait = String::new();
+            let answer = Answer { status, time, wait };
+            let found = judge(&node, &answer, 1000);
             let found: Vec<Weight> = found.iter().map(|finding| finding.weight).collect();
             assert_eq!(found, weights, "{status} {time:?}");
         }

@@ -4,7 +4,7 @@ use foxden_accounts::token::{Claims, TokenSecrets};
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock, UserId};
 
-use super::{Finding, date};
+use super::{Finding, date, wait};
 use crate::chance::{self, SystemChance};
 use crate::node::{self, Asker};
 
@@ -17,6 +17,8 @@ pub struct Answer {
     pub status: u16,
     /// The time there, in seconds since 1970, if it was told.
     pub time: Option<i64>,
+    /// What there is to say of how it asks clients to wait.
+    pub wait: String,
 }
 
 /// Asks the node what nobody has stored there.
@@ -42,6 +44,7 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
     Ok(Answer {
         status: answer.status().as_u16(),
         time: date.and_then(date::seconds_of),
+        wait: wait::remark(answer.headers()),
     })
 }
 

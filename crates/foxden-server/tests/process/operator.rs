@@ -1,5 +1,7 @@
 //! What the operator does: with a server that serves, and with the files of one that does not.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Output;
 
 use serde_json::json;
@@ -204,5 +206,32 @@ fn check_finds_whether_the_public_address_leads_here() {
         "{text}"
     );
     other.stop();
+    program.stop();
+}
+
+/// A proxy's own page may ask browsers to wait in a way that they do not understand.
+#[test]
+fn check_finds_a_maintenance_page_that_nobody_waits_for() {
+    let page = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", page.local_addr().unwrap());
+    let closed = "HTTP/1.1 503 Closed\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\
+        Connection: close\r\n\r\n";
+    std::thread::spawn(move || {
+        for mut stream in page.incoming().flatten() {
+            let mut head = BufReader::new(&stream).lines();
+            while matches!(head.next(), Some(Ok(line)) if !line.is_empty()) {}
+            stream.write_all(closed.as_bytes()).unwrap();
+        }
+    });
+    let folder = Folder::new();
+    let start = Start::on(&folder).with("--public-url").with(&url);
+    let program = start.serve();
+    let output = start.run(&["check"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{text}");
+    assert!(
+        text.contains("does not lead here") && text.contains("a whole number of seconds"),
+        "{text}"
+    );
     program.stop();
 }
