@@ -55,7 +55,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "128 MB",
             help: "Bytes of uploads to storage held in memory at once, all connections together. One that would \
-                   pass it is answered 503 with `Retry-After` before it is read; one that is alone is always taken. \
+                   pass it is answered 503 with `Retry-After`, and is thrown away as it comes; one that is alone is always taken. \
                    The bodies of account requests are small and do not count.",
         },
         Setting {

@@ -21,12 +21,14 @@ use super::room::Seat;
 /// How much of what a client still sends is read and thrown away around an answer that was made early.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes before the answer is sent, and as many after it.
+    /// Bytes before the answer is sent.
     pub bytes: u64,
     /// How long the rest of a body may take before the answer is sent.
     pub answer: Duration,
     /// How long the client may be silent before that: it may be waiting for the answer.
     pub silence: Duration,
+    /// Bytes after the answer, where the connection ends with it.
+    pub linger_bytes: u64,
     /// How long a connection lingers after its last answer.
     pub linger: Duration,
     /// How long it lingers while the client is silent.
@@ -37,8 +39,10 @@ impl Bounds {
     /// The bounds where an upload may be so large: a client that sends some times as much learns of it.
     pub fn for_uploads_of(max_request_bytes: u64) -> Self {
         const LEAST: u64 = 16_000_000;
+        let bytes = max_request_bytes.saturating_mul(4).max(LEAST);
         Self {
-            bytes: max_request_bytes.saturating_mul(4).max(LEAST),
+            bytes,
+            linger_bytes: bytes.saturating_mul(4),
             answer: Duration::from_secs(10),
             silence: Duration::from_secs(2),
             linger: Duration::from_secs(30),

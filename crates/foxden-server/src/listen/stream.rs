@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             this.linger = Some(Box::new(Linger {
                 alarm: Box::pin(tokio::time::sleep_until(now + this.bounds.linger_silence)),
                 until: now + this.bounds.linger,
-                bytes: this.bounds.bytes,
+                bytes: this.bounds.linger_bytes,
             }));
         }
         this.poll_linger(cx).map(Ok)

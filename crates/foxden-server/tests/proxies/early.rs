@@ -1,5 +1,8 @@
 //! Answers that are made before a request's body has come reach the client as they are.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use crate::peer::wire::{Call, Reply, Server};
@@ -59,6 +62,9 @@ impl Behind {
     /// Sends bodies of every size to every refusal.
     fn refuse_everything(&self) {
         refuse_everything(self.program.url(), self.resting.url());
+        for _ in 0..TIMES {
+            assert_eq!(ask_first(self.program.url()), 401);
+        }
     }
 }
 
@@ -70,7 +76,7 @@ fn refuse_everything(url: &str, resting: &str) {
             refuse(url, resting, &body);
         }
     }
-    for size in [5_000_000, 12_000_000] {
+    for size in [5_000_000, 12_000_000, 30_000_000] {
         expect(
             &Server::at(url).send(&post("/1.5/1/storage/tabs", &vec![b'x'; size])),
             401,
@@ -133,6 +139,34 @@ fn refuse(url: &str, resting: &str, body: &[u8]) {
             .header("retry-after")
             .is_some_and(|seconds| seconds.parse::<u32>().is_ok())
     );
+}
+
+/// Sends a large body only if it is asked for: by the proxy, which may ask by itself, or by the program, which does not.
+fn ask_first(url: &str) -> u16 {
+    const BYTES: usize = 2_000_000;
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = BufReader::new(TcpStream::connect(host).unwrap());
+    let head = format!(
+        "POST /1.5/1/storage/tabs HTTP/1.1\r\nHost: {host}\r\nContent-Length: {BYTES}\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.get_mut().write_all(head.as_bytes()).unwrap();
+    let mut status = read_head(&mut stream);
+    if status == 100 {
+        stream.get_mut().write_all(&vec![b'x'; BYTES]).unwrap();
+        status = read_head(&mut stream);
+    }
+    status
+}
+
+/// Reads the head of an answer; its status.
+fn read_head(stream: &mut impl BufRead) -> u16 {
+    let mut lines = stream
+        .lines()
+        .map(Result::unwrap)
+        .take_while(|line| !line.is_empty());
+    let first = lines.next().expect("an answer");
+    assert_eq!(lines.count() > 1, !first.contains(" 100 "), "{first}");
+    first.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 fn through(setup: impl Fn(&str) -> Setup) {
@@ -208,6 +242,7 @@ fn directly() {
     for size in SIZES {
         refuse(program.url(), resting.url(), &vec![b'x'; size]);
     }
+    assert_eq!(ask_first(program.url()), 401);
     let store = program.store(1);
     store
         .send(

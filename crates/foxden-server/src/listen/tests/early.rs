@@ -24,6 +24,7 @@ fn refusing() -> axum::Router {
 fn bounds() -> Bounds {
     Bounds {
         bytes: 3_000_000,
+        linger_bytes: 3_000_000,
         answer: Duration::from_secs(20),
         silence: Duration::from_secs(10),
         linger: Duration::from_secs(20),
