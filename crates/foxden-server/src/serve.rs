@@ -20,7 +20,7 @@ use crate::listen::rest::Bounds;
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
 use crate::tasks::Tasks;
-use crate::{assemble, chores, control, greeting, listen, mail, security_log};
+use crate::{assemble, check, chores, control, greeting, listen, mail, security_log};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -32,6 +32,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let site = Arc::new(site(&config, &sockets)?);
     let house = House::open(&config, &data, site, Arc::clone(&chance), Needs::of(&config)).await?;
     let house = Arc::new(house);
+    if check::is_years_behind(&*house.clock) {
+        tracing::warn!(
+            "the clock of this machine is years behind: what is made now does not last once it is put right"
+        );
+    }
 
     let (tasks, stop) = Tasks::new();
     let room = Room::new(&config.http, seats(config.http.max_connections));

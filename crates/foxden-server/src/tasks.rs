@@ -56,7 +56,14 @@ impl Tasks {
     }
 
     /// Starts work that goes on until the program stops: after a panic it begins again.
-    pub fn keep<W>(&self, name: &'static str, mut work: impl FnMut() -> W + Send + 'static)
+    pub fn keep<W>(&self, name: &'static str, work: impl FnMut() -> W + Send + 'static)
+    where
+        W: Future<Output = ()> + Send,
+    {
+        self.keep_after(PAUSE, name, work);
+    }
+
+    fn keep_after<W>(&self, pause: Duration, name: &'static str, mut work: impl FnMut() -> W + Send + 'static)
     where
         W: Future<Output = ()> + Send,
     {
@@ -66,7 +73,7 @@ impl Tasks {
                 tracing::error!("{name} panicked and begins again: {panic}");
                 tokio::select! {
                     () = tasks.stopped() => return,
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
         });
@@ -141,6 +148,25 @@ mod tests {
         assert_eq!(second, Err::<(), _>(Panic("for no reason given".into())));
         runs.store(2, Ordering::SeqCst);
         assert_eq!(outlive(third_time(&runs)).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_kept_begins_again_after_each_panic() {
+        let (tasks, stop) = Tasks::new();
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        tasks.keep_after(Duration::ZERO, "work", move || {
+            let counted = Arc::clone(&counted);
+            async move {
+                third_time(&counted).await;
+            }
+        });
+        drop(tasks);
+        // It ends by itself with its third run, and nobody stops it before.
+        let Stop { mut alive, stop } = stop;
+        assert_eq!(alive.recv().await, None);
+        assert_eq!(runs.load(Ordering::SeqCst), 3);
+        drop(stop);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use foxden_accounts::{
     AccountError, DeviceOwner, DevicePatch, Fate, Invocation, Kind, NewAccount, OLDSYNC, Options, Role,
 };
 use foxden_model::Clock;
+use foxden_sql::values;
 
 use crate::lab::{ANN, BEA, DESKTOP, Lab, PASSWORD, START, at_home, cheap, login, new_account, proof};
 use crate::password::{change, reset};
@@ -41,6 +42,32 @@ async fn an_account_made_ahead_of_the_clock_opens_its_store() {
         let keys = lab.accounts.scoped_key_data(&session, DESKTOP, OLDSYNC).await;
         assert!(keys.is_ok(), "{ahead} ms ahead, proven again: {keys:?}");
     }
+}
+
+/// A session that a release before left older than its account's key gets the key once the password is proven again.
+#[tokio::test]
+async fn a_session_that_is_older_than_the_key_heals_by_the_next_proof() {
+    let lab = Lab::new().await;
+    lab.clock.set_millis(START + 400 * DAY);
+    let created = lab.create(ANN).await;
+    lab.clock.set_millis(START);
+    lab.write("UPDATE session SET auth_at = ?", values![START / 1000])
+        .await;
+    let session = lab.session(&created).await;
+    let refused = lab.accounts.scoped_key_data(&session, DESKTOP, OLDSYNC).await;
+    assert!(matches!(refused, Err(AccountError::StaleSession { .. })));
+
+    let proven = lab
+        .accounts
+        .reauth(&session, login(ANN, PASSWORD), &at_home())
+        .await;
+    assert_eq!(proven.unwrap().auth_at, (START + 400 * DAY) / 1000);
+
+    let session = lab.session(&created).await;
+    lab.accounts
+        .scoped_key_data(&session, DESKTOP, OLDSYNC)
+        .await
+        .unwrap();
 }
 
 /// Another password, or one that is reset, opens the store after the clock was put right: made ahead, or afterwards.

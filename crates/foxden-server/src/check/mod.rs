@@ -137,8 +137,13 @@ pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
 /// No clock that is right shows a time before this program was written.
 const EARLIEST: i64 = 1_760_000_000;
 
+/// Whether the clock shows a time that is over, as on a machine without a battery that has just started.
+pub fn is_years_behind(clock: &dyn Clock) -> bool {
+    clock.seconds() < EARLIEST
+}
+
 fn look_at_clock(clock: &dyn Clock) -> Finding {
-    if clock.seconds() < EARLIEST {
+    if is_years_behind(clock) {
         return Finding::bad(
             "the clock of this machine is years behind",
             "set it, and keep it right with a time service such as systemd-timesyncd or chrony",

@@ -190,7 +190,8 @@ fn show_chores(chores: &[Chore]) {
             paint(last, Look::Dim)
         ));
         if let Some(why) = &chore.last_failure {
-            let failed = format!("{:widest$}  failed {} times since: {why}", "", chore.failures);
+            let times = if chore.failures == 1 { "time" } else { "times" };
+            let failed = format!("{:widest$}  failed {} {times} since: {why}", "", chore.failures);
             say::line(format_args!("{}", paint(failed, Look::Warning)));
         }
     }

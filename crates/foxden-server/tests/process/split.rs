@@ -81,7 +81,9 @@ fn a_node_that_was_away_is_emptied_later() {
         .named("registration")
         .with("--surfaces")
         .with("token,user,fxa,pages,ops");
-    let registration = registration.set("FOXDEN__TOKENS__NODES", away.url());
+    let registration = registration
+        .set("FOXDEN__TOKENS__NODES", away.url())
+        .set("FOXDEN__CHORES__ENABLED", "false");
     let accounts = registration.serve();
     let session = Session::sign_up(&Server::at(accounts.url()), "ann@example.org", "ann's password");
     let store = session.connect("first").store();
@@ -117,6 +119,12 @@ fn a_node_that_was_away_is_emptied_later() {
     assert!(
         !registration.run(&chore).status.success(),
         "the node is away again"
+    );
+    let listed = registration.run(&["chore", "list"]);
+    let text = String::from_utf8_lossy(&listed.stdout);
+    assert!(
+        text.contains("failed 1 time since: 0 of 1 stores were emptied"),
+        "{text}"
     );
     accounts.stop();
 }
