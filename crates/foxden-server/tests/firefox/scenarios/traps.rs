@@ -34,6 +34,39 @@ fn wrong_password_is_said() -> Result<()> {
     })
 }
 
+/// After ten wrong passwords the page says until when to wait, which only a header of the answer tells; a browser that is
+/// signed in goes on meanwhile.
+#[test]
+#[ignore = "needs Firefox; cargo xtask test runs it"]
+fn a_lockout_is_said_and_stops_no_browser() -> Result<()> {
+    scenario("lockout", |lab| {
+        let ann = Person::ann();
+        lab.sign_up_in_a(&ann)?;
+        page::open_sign_in(&mut lab.b, &lab.server.url)?;
+        page::give_address(&mut lab.b, &ann)?;
+        page::wait_for_step(&mut lab.b, "password")?;
+        let said = wait_for("the lockout to be said", sync::SYNC_LIMIT, || {
+            page::fill(&mut lab.b, &[("password", "not that one")])?;
+            page::submit(&mut lab.b)?;
+            page::wait_for_state(&mut lab.b, "error")?;
+            let said = page::words(&mut lab.b, "main")?;
+            Ok(said.contains("Too many tries").then_some(said))
+        })?;
+
+        let script = r#"
+            const minutes = [12, 13, 14, 15, 16].map((minute) => new Date(Date.now() + minute * 60_000));
+            return minutes.map((time) => time.toLocaleString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));"#;
+        let times = lab.b.wire.content(script, json!(null))?;
+        let is_said = |time: &serde_json::Value| time.as_str().is_some_and(|time| said.contains(time));
+        assert!(
+            times.as_array().is_some_and(|times| times.iter().any(is_said)),
+            "{times}: {said}"
+        );
+        assert_eq!(sync::devices(&mut lab.a)?.len(), 1);
+        sync::sync_well(&mut lab.a)
+    })
+}
+
 /// What is no address is said at its field; two problems at once are listed, with links to both fields.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
