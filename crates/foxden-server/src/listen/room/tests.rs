@@ -92,6 +92,39 @@ fn whoever_does_not_take_an_answer_is_given_up() {
     assert_eq!(patience(&seat), Some(66), "now it is idle like any other");
 }
 
+#[test]
+fn a_connection_that_lingers_is_held_to_the_least_rate() {
+    let (seat, now) = seat();
+    seat.request_began();
+    seat.request_ended();
+    assert!(!seat.lingers(), "all of the request was read");
+    seat.request_began();
+    seat.has_unread_body();
+    seat.request_ended();
+    now.store(30_000, Ordering::Relaxed);
+    assert!(seat.lingers() && seat.is_lingering());
+    assert!(seat.is_in(Phase::Body), "it makes room as one that sends a body");
+    assert_eq!(patience(&seat), Some(51), "one stall");
+    seat.body_came(1_000_000);
+    seat.waits_for_body();
+    assert_eq!(patience(&seat), Some(51), "never more than one stall ahead");
+}
+
+#[test]
+fn whoever_sends_no_request_is_told_so_unless_the_program_stops() {
+    for (stops, stranger, lingers) in [(false, false, true), (true, false, false), (false, true, false)] {
+        let (seat, _) = seat();
+        seat.bytes_came();
+        if stops {
+            seat.will_not_linger();
+        }
+        if stranger {
+            seat.is_strange(Stranger::Tls);
+        }
+        assert_eq!(seat.lingers(), lingers);
+    }
+}
+
 #[tokio::test]
 async fn a_full_room_sends_away_who_has_waited_longest() {
     let http = Http {
