@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -145,7 +146,9 @@ fn refuse(url: &str, resting: &str, body: &[u8]) {
 fn ask_first(url: &str) -> u16 {
     const BYTES: usize = 2_000_000;
     let host = url.strip_prefix("http://").unwrap();
-    let mut stream = BufReader::new(TcpStream::connect(host).unwrap());
+    let stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut stream = BufReader::new(stream);
     let head = format!(
         "POST /1.5/1/storage/tabs HTTP/1.1\r\nHost: {host}\r\nContent-Length: {BYTES}\r\nExpect: 100-continue\r\n\r\n"
     );
