@@ -1,6 +1,7 @@
 //! What is stored of a password: a slow, salted hash. As many are computed at once as there are cores, a bounded
-
 //! number waits, and further ones are told to come back: each takes megabytes and a core for a while.
+
+mod buffers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::secret::{derive, xor};
 use crate::stretch::{Stretched, stretch};
 use crate::{AccountError, AuthPw, Cost, WrapKb};
+use buffers::Buffers;
 
 /// Hashes that may wait for each one that is computed.
 const QUEUE: usize = 32;
@@ -24,6 +26,7 @@ struct Bounds {
     /// Those that run and those that wait.
     inside: AtomicUsize,
     places: usize,
+    buffers: Buffers,
     hashed: AtomicU64,
 }
 
@@ -46,6 +49,7 @@ impl Verifiers {
             running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
             places: parallel * (QUEUE + 1),
+            buffers: Buffers::default(),
             hashed: AtomicU64::new(0),
         }))
     }
@@ -65,7 +69,9 @@ impl Verifiers {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
-        self.run(move || hash(&auth_pw, recipe).map(then)).await?
+        let bounds = Arc::clone(&self.0);
+        self.run(move || hash(&auth_pw, recipe, &bounds.buffers).map(then))
+            .await?
     }
 
     /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
@@ -125,7 +131,7 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
         && std::hint::black_box(one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
 }
 
-fn hash(auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, AccountError> {
     let Cost {
         memory,
         passes,
@@ -136,8 +142,12 @@ fn hash(auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
         return Err(unusable);
     };
     let mut out = [0; 32];
+    let blocks = params.block_count();
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    match argon.hash_password_into(&auth_pw.0, &recipe.salt, &mut out) {
+    let hashed = buffers.lend(blocks, |memory| {
+        argon.hash_password_into_with_memory(&auth_pw.0, &recipe.salt, &mut out, memory)
+    });
+    match hashed {
         Ok(()) => Ok(Proof(out)),
         Err(_) => Err(unusable),
     }
@@ -147,7 +157,7 @@ struct Place(Arc<Bounds>);
 
 impl Place {
     fn take(bounds: Arc<Bounds>) -> Result<Self, AccountError> {
-        let (before, places) = (bounds.inside.fetch_add(1, Ordering::Relaxed), bounds.places);
+        let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
         let place = Self(bounds);
         if before < places {
             Ok(place)
@@ -159,7 +169,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+        let bounds = &self.0;
+        let left = bounds.inside.fetch_sub(1, Ordering::AcqRel) - 1;
+        // Every buffer has a hash that may need it; the last one out leaves none behind.
+        bounds.buffers.keep_at_most(left);
     }
 }
 

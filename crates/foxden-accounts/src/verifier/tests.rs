@@ -49,3 +49,73 @@ async fn who_leaves_the_queue_takes_no_turn() {
     drop(turn);
     verifiers.run(|| ()).await.unwrap();
 }
+
+const COST: Cost = Cost {
+    memory: 64,
+    passes: 1,
+    lanes: 1,
+};
+
+/// A hash in memory that another one has used is the same as in fresh memory, whatever the other one cost.
+#[test]
+fn a_buffer_in_use_before_changes_no_hash() {
+    let recipe = |memory| Recipe {
+        salt: [7; 16],
+        cost: Cost { memory, ..COST },
+    };
+    let proof = |memory, buffers: &Buffers| {
+        let proof = hash(&AuthPw([1; 32]), recipe(memory), buffers).unwrap();
+        proof.verify_hash()
+    };
+    let used = Buffers::default();
+    for memory in [64, 32, 128, 64] {
+        assert_eq!(proof(memory, &used), proof(memory, &Buffers::default()));
+        assert_eq!(used.count(), 1);
+    }
+}
+
+/// There are never more buffers than hashes at once, and none is left when the last hash is done.
+#[tokio::test]
+async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
+    let verifiers = Verifiers::new(Some(2));
+    let mut asking = JoinSet::new();
+    for number in 0..40 {
+        let mine = verifiers.clone();
+        let recipe = Recipe {
+            salt: [number; 16],
+            cost: COST,
+        };
+        asking.spawn(async move {
+            let bounds = Arc::clone(&mine.0);
+            let spare = move |_| bounds.buffers.count();
+            mine.hash_then(&AuthPw([number; 32]), recipe, spare)
+                .await
+                .unwrap()
+        });
+    }
+    while let Some(spare) = asking.join_next().await {
+        // What was spare when this hash was done: its own buffer among it, and the other's at most.
+        assert!((1..=2).contains(&spare.unwrap()));
+    }
+    assert_eq!(verifiers.0.buffers.count(), 0);
+}
+
+/// A queue that is left before its turn leaves no buffer behind.
+#[tokio::test]
+async fn a_client_that_leaves_the_queue_leaves_no_buffer() {
+    let verifiers = Verifiers::new(Some(1));
+    let turn = verifiers.0.running.acquire().await.unwrap();
+    let mut asking = JoinSet::new();
+    let mine = verifiers.clone();
+    asking.spawn(async move { mine.run(|| ()).await.is_ok() });
+    while verifiers.0.inside.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // As it is when the hash before it ends.
+    verifiers.0.buffers.lend(8, |_| ());
+    verifiers.0.buffers.keep_at_most(1);
+    assert_eq!(verifiers.0.buffers.count(), 1);
+    asking.shutdown().await;
+    assert_eq!(verifiers.0.buffers.count(), 0);
+    drop(turn);
+}
