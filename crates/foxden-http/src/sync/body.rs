@@ -77,13 +77,13 @@ pub(super) async fn take<'b, E: From<BadBody>>(
     let length = announced_length(headers, limit)?;
     let coding = Coding::from_headers(headers)?;
     let place = make_room(bodies, length, coding, limit)?;
-    let bytes = read(body, limit).await?;
+    let bytes = read(body, length, limit).await?;
     check(&bytes)?;
     Ok((decode(bytes, coding, limit)?, place))
 }
 
-/// Reads the bytes as they came, up to a limit.
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, BadBody> {
+/// Reads the bytes as they came, up to a limit; `length`: how many there may be by what is announced.
+async fn read(mut body: Body, length: usize, limit: usize) -> Result<Bytes, BadBody> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -96,6 +96,10 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, BadBody> {
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {
+            if all.is_empty() {
+                // Once and for all: a buffer that grows is held twice while it is copied.
+                all.reserve(length);
+            }
             all.extend_from_slice(&std::mem::take(&mut first));
             all.extend_from_slice(&data);
         }

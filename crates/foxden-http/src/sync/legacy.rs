@@ -217,6 +217,8 @@ pub(super) async fn post_collection(
         }
     };
     let receipt = Receipt::new(&patches, failed);
+    // An upload is not kept twice while the disk is waited for.
+    drop(body);
     let written = if patches.is_empty() {
         call.store_nothing(collection, guard).await?
     } else {
@@ -258,6 +260,7 @@ pub(super) async fn put_object(
     let guard = call.guard(Guarded::Collection(collection))?;
     let (body, _place) = call.read(body).await?;
     let patch = wbo::one(id, &body)?;
+    drop(body);
     let written = call.upsert(collection, vec![patch], guard).await?;
     Ok(call.stored(written, printed(written.modified)))
 }

@@ -143,6 +143,8 @@ pub(super) async fn post_collection(
     let (layout, body, _place) = call.read(body, params::upload_layout).await?;
     let Objects { patches, failed } = patch::all(collection, layout, &body, call.limits())?;
     let mut receipt = Receipt::new(&patches, failed);
+    // An upload is not kept twice while the disk is waited for.
+    drop(body);
     let written = match upload {
         Upload::Part(batch) => return stage(call, collection, batch, patches, receipt).await,
         Upload::Plain => {
@@ -196,6 +198,7 @@ pub(super) async fn put_object(
 ) -> Result<Reply, Refusal> {
     let ((), body, _place) = call.read(body, params::check_object_type).await?;
     let patch = patch::one(collection, id.clone(), &body, call.limits())?;
+    drop(body);
     let change = Change::Upsert {
         collection,
         patches: vec![patch],
@@ -234,7 +237,7 @@ async fn stage(
     collection: CollectionName,
     batch: Option<BatchId>,
     patches: Vec<Patch>,
-    mut receipt: Receipt<'_>,
+    mut receipt: Receipt,
 ) -> Result<Reply, Refusal> {
     let part = |patches| BatchPart {
         collection,
@@ -268,7 +271,7 @@ async fn commit(
     collection: CollectionName,
     batch: BatchId,
     patches: Vec<Patch>,
-    receipt: &mut Receipt<'_>,
+    receipt: &mut Receipt,
 ) -> Result<Written, Refusal> {
     let change = |patches| Change::CommitBatch {
         collection,

@@ -8,16 +8,18 @@ use foxden_storage::Patch;
 use crate::sync::print;
 
 /// The objects that are stored, and those that failed, each with its reason.
-pub(super) struct Receipt<'a> {
+pub(super) struct Receipt {
     success: Vec<ObjectId>,
-    failed: Vec<(Cow<'a, str>, &'static str)>,
+    failed: Vec<(String, &'static str)>,
 }
 
-impl<'a> Receipt<'a> {
-    pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'a, str>, &'static str)>) -> Self {
+impl Receipt {
+    /// Keeps ids only, so that the body need not be kept for it.
+    pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'_, str>, &'static str)>) -> Self {
+        let failed = failed.into_iter().map(|(id, reason)| (id.into_owned(), reason));
         Self {
             success: patches.iter().map(|patch| patch.id.clone()).collect(),
-            failed,
+            failed: failed.collect(),
         }
     }
 

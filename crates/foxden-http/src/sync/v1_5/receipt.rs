@@ -9,16 +9,18 @@ use super::patch::{RETRY_BYTES, RETRY_OBJECT};
 use crate::sync::print;
 
 /// The objects that are stored, and those that failed.
-pub(super) struct Receipt<'a> {
+pub(super) struct Receipt {
     success: Vec<ObjectId>,
-    failed: Vec<(Cow<'a, str>, &'static str)>,
+    failed: Vec<(String, &'static str)>,
 }
 
-impl<'a> Receipt<'a> {
-    pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'a, str>, &'static str)>) -> Self {
+impl Receipt {
+    /// Keeps ids only, so that the body need not be kept for it.
+    pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'_, str>, &'static str)>) -> Self {
+        let failed = failed.into_iter().map(|(id, reason)| (id.into_owned(), reason));
         Self {
             success: patches.iter().map(|patch| patch.id.clone()).collect(),
-            failed,
+            failed: failed.collect(),
         }
     }
 
@@ -29,8 +31,7 @@ impl<'a> Receipt<'a> {
             Excess::Bytes => RETRY_BYTES,
         };
         let ids = self.success.drain(..);
-        self.failed
-            .extend(ids.map(|id| (Cow::Owned(id.to_string()), reason)));
+        self.failed.extend(ids.map(|id| (id.to_string(), reason)));
     }
 
     /// The last two members of an object, and its end.
