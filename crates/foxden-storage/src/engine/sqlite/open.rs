@@ -16,8 +16,10 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_ini
 /// The greatest number of files a folder may be made with.
 pub(super) const MAX_FILES: u32 = 64;
 
-/// The page cache of one connection, in KiB. Larger ones buy memory use and no speed.
-const CACHE_KIB: i32 = 2048;
+/// The page caches of a connection that writes and of one that reads, in KiB. There are up to four readers for each
+/// file; larger caches buy memory use and no speed, since the system keeps the file's pages, too.
+const WRITER_CACHE_KIB: i32 = 1024;
+const READER_CACHE_KIB: i32 = 512;
 
 /// Why the folder was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +111,13 @@ fn connect(path: &Path, access: OpenFlags, patience: Duration) -> rusqlite::Resu
     // Otherwise each new value of a bound range makes SQLite plan the statement anew.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(48);
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    let is_reader = access.contains(OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let cache = if is_reader {
+        READER_CACHE_KIB
+    } else {
+        WRITER_CACHE_KIB
+    };
+    connection.pragma_update(None, "cache_size", -cache)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(connection)
