@@ -13,8 +13,10 @@
 //! - [`check`], [`probe`]: finding what usually goes wrong
 //! - [`security_log`]: what a security officer is told
 //! - [`data`]: the data folder
+//! - [`allocator`]: when memory goes back to the system
 //! - [`tasks`], [`chance`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
 
+mod allocator;
 mod assemble;
 mod chance;
 mod check;
@@ -41,6 +43,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    allocator::set_bounds();
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {

@@ -152,9 +152,19 @@ impl Invite {
 fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
     log::start(config.log.level);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(blocking_threads())
+        .build()?;
     runtime.block_on(serve::serve(config))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Threads for what blocks: as many password hashes as there are cores, look-ups of names, requests to other nodes.
+/// Without a bound the pool makes a new thread for each task that finds none idle, and each keeps some memory.
+fn blocking_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    2 * cores + 6
 }
 
 fn give(flags: &Flags, order: &Order) -> anyhow::Result<ExitCode> {
