@@ -20,6 +20,7 @@ mod legacy;
 mod load;
 mod mail;
 mod manners;
+mod memory;
 mod nodes;
 mod operator;
 mod pyfxa;

@@ -1,0 +1,68 @@
+//! What the program takes of memory while many ask for what needs much of it: the bounds are generous, and hold
+//! what would grow without one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use serde_json::json;
+
+use crate::cluster::server;
+use crate::peer::legacy::account;
+use crate::program::{Folder, Start};
+
+/// The most that the program may hold, in bytes.
+const MOST: u64 = 120_000_000;
+const CLIENTS: usize = 20;
+
+/// Has twenty clients at once do something for the numbers below a bound.
+fn at_once(count: u64, each: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    each(number);
+                }
+            });
+        }
+    });
+}
+
+/// Each password is hashed in megabytes of memory: no more than as many hashes need as run at once.
+#[test]
+fn two_hundred_sign_ups_leave_little_behind() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    at_once(200, |number| {
+        account::register(
+            &server(&program),
+            &format!("user{number}@example.org"),
+            "a password",
+        );
+    });
+    assert!(program.peak_memory() <= MOST, "{}", program.peak_memory());
+    program.stop();
+}
+
+/// Uploads and answers are large and short-lived, and taken on many threads.
+#[test]
+fn large_objects_leave_little_behind() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    let body = json!({ "payload": "x".repeat(1_900_000) }).to_string();
+    at_once(100, |user| {
+        let store = program.store(1 + user);
+        let path = "/storage/bookmarks/large";
+        store.send("PUT", path, Some(body.clone())).expect(200);
+        let read = store.send("GET", path, None).expect(200);
+        assert!(read.body.len() > 1_900_000);
+    });
+    assert!(program.memory() <= MOST, "{}", program.memory());
+    program.stop();
+}
