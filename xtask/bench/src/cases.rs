@@ -1,6 +1,7 @@
 //! What is measured: the goals that concern SQLite, each beside its reference.
 
 mod legacy;
+mod memory;
 mod size;
 
 use std::path::Path;
@@ -34,8 +35,8 @@ pub struct Figure {
     pub holds: bool,
 }
 
-/// Measures everything. Each round takes so many seconds.
-pub async fn run(program: &Path, seconds: f64) -> Result<Vec<Figure>> {
+/// Measures everything, and the memory that an earlier build takes beside it. Each round takes so many seconds.
+pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result<Vec<Figure>> {
     let length = Duration::from_secs_f64(seconds);
     let mut figures = Vec::new();
     let size = std::fs::metadata(program)
@@ -59,6 +60,7 @@ pub async fn run(program: &Path, seconds: f64) -> Result<Vec<Figure>> {
         "",
     ));
     drop(fresh);
+    memory::run(program, earlier, length, &mut figures).await?;
     reads(program, length, &mut figures).await?;
     writes(program, length, Disk::AsItIs, &mut figures).await?;
     writes(program, length, Disk::Slow, &mut figures).await?;
@@ -66,6 +68,11 @@ pub async fn run(program: &Path, seconds: f64) -> Result<Vec<Figure>> {
     legacy::run(program, length, &mut figures).await?;
     size::run(program, length, &mut figures).await?;
     Ok(figures)
+}
+
+/// Measures memory alone, and prints it.
+pub async fn memory(program: &Path, earlier: Option<&Path>) -> Result<()> {
+    memory::run(program, earlier, Duration::from_secs(2), &mut Vec::new()).await
 }
 
 /// Gives every user ten collections and a history.
@@ -245,22 +252,6 @@ async fn mixed(ours: &Process, length: Duration, figures: &mut Vec<Figure>) -> R
         note: format!("{:.0} reads and {:.0} writes a second", reads.rate, writes.rate),
         holds: slowest <= 10.0,
     });
-    let all = spread(64, port, |s, n| {
-        vec![
-            s.request("GET", "/info/collections", ""),
-            s.request("GET", "/storage/history?full=1&limit=1000", ""),
-            s.request("POST", "/storage/history", &objects(n * 100, 100)),
-        ]
-    });
-    load::run(port, &all, length * 2).await?;
-    figures.push(at_most(
-        "memory, 64 connections mixed",
-        "64 MB",
-        "40 MB",
-        ours.memory()?,
-        64_000_000,
-        "pages of 1,000 and posts of 100",
-    ));
     Ok(())
 }
 
@@ -362,11 +353,10 @@ fn at_most(
     most: u64,
     note: &str,
 ) -> Figure {
-    #[expect(clippy::cast_precision_loss, reason = "a size to read")]
     let value = if bytes < 10_000 {
         format!("{bytes} B")
     } else {
-        format!("{:.1} MB", bytes as f64 / 1e6)
+        mb(bytes)
     };
     println!("{goal}: {value}");
     Figure {
@@ -377,6 +367,13 @@ fn at_most(
         note: note.to_owned(),
         holds: bytes <= most,
     }
+}
+
+/// Bytes as people read them.
+fn mb(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size to read")]
+    let megabytes = bytes as f64 / 1e6;
+    format!("{megabytes:.1} MB")
 }
 
 fn ms(time: Duration) -> f64 {

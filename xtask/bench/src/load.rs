@@ -75,14 +75,23 @@ pub struct First {
     pub refused: usize,
 }
 
-/// Sends each request once, so many at a time; who is answered 503 asks again a moment later.
-pub async fn first(port: u16, requests: Vec<Vec<u8>>, at_once: usize) -> Result<First> {
+/// What is done with an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// It must be a good one; a client that is told to come back asks again a moment later.
+    Good,
+    /// It may be any refusal: one is all that a client gets.
+    Refusal,
+}
+
+/// Sends each request until it is answered as expected, so many at a time.
+pub async fn first(port: u16, requests: Vec<Vec<u8>>, at_once: usize, expect: Expect) -> Result<First> {
     let start = Instant::now();
     let waiting = Arc::new(Mutex::new(requests));
     let mut connections = JoinSet::new();
     for _ in 0..at_once {
         let waiting = Arc::clone(&waiting);
-        connections.spawn(async move { some_first(port, &waiting).await });
+        connections.spawn(async move { some_first(port, &waiting, expect).await });
     }
     let mut refused = 0;
     while let Some(done) = connections.join_next().await {
@@ -94,7 +103,7 @@ pub async fn first(port: u16, requests: Vec<Vec<u8>>, at_once: usize) -> Result<
     })
 }
 
-async fn some_first(port: u16, waiting: &Mutex<Vec<Vec<u8>>>) -> Result<usize> {
+async fn some_first(port: u16, waiting: &Mutex<Vec<Vec<u8>>>, expect: Expect) -> Result<usize> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut buffer = Vec::new();
     let mut refused = 0;
@@ -108,16 +117,20 @@ async fn some_first(port: u16, waiting: &Mutex<Vec<Vec<u8>>>) -> Result<usize> {
         };
         loop {
             stream.write_all(&request).await?;
-            if read_any(&mut stream, &mut buffer)
-                .await?
-                .starts_with("http/1.1 503")
-            {
-                refused += 1;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            } else {
-                check(&buffer)?;
-                break;
+            let head = read_any(&mut stream, &mut buffer).await?;
+            let is_late = head.starts_with("http/1.1 503") || head.starts_with("http/1.1 429");
+            match expect {
+                Expect::Good if is_late => {
+                    refused += 1;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                Expect::Good => check(&buffer)?,
+                Expect::Refusal if is_late => refused += 1,
+                Expect::Refusal if head.starts_with("http/1.1 401") => {}
+                Expect::Refusal => bail!("answered {head}"),
             }
+            break;
         }
     }
 }

@@ -18,7 +18,7 @@ mod reference;
 mod report;
 mod request;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -28,14 +28,19 @@ async fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["reference", kind, port, folder] => reference::serve(kind, port.parse()?, folder.into()).await,
-        ["run", foxden, page, seconds] => {
-            let figures = cases::run(
-                &PathBuf::from(foxden),
-                seconds.parse().context("seconds a round")?,
-            )
-            .await?;
-            report::write(&PathBuf::from(page), &figures)
+        ["run", foxden, page, seconds, ref earlier @ ..] if earlier.len() < 2 => {
+            let earlier = earlier.first().map(Path::new);
+            let seconds = seconds.parse().context("seconds a round")?;
+            let figures = cases::run(Path::new(foxden), earlier, seconds).await?;
+            report::write(Path::new(page), &figures)
         }
-        _ => bail!("usage: foxden-bench run <foxden program> <page to write> <seconds a round>"),
+        ["memory", foxden, ref earlier @ ..] if earlier.len() < 2 => {
+            let earlier = earlier.first().map(Path::new);
+            cases::memory(Path::new(foxden), earlier).await
+        }
+        _ => bail!(
+            "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench memory <foxden program> [<earlier program>]"
+        ),
     }
 }

@@ -1,7 +1,9 @@
 //! Requests signed before the run, as a browser signs them, and those that carry a password, as old ones do.
 
-use data_encoding::{BASE64, BASE64URL};
-use ring::{hkdf, hmac};
+use std::num::NonZeroU32;
+
+use data_encoding::{BASE64, BASE64URL, HEXLOWER};
+use ring::{hkdf, hmac, pbkdf2};
 
 /// The secret that the measured server and this program share.
 pub const SECRET: &str = "a secret for measuring, and for nothing else";
@@ -22,10 +24,10 @@ impl hkdf::KeyType for KeyLength {
     }
 }
 
-fn derive(salt: &[u8], info: &[u8]) -> [u8; 32] {
+fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, salt);
     let mut key = [0; 32];
-    salt.extract(SECRET.as_bytes())
+    salt.extract(secret)
         .expand(&[info], KeyLength)
         .and_then(|okm| okm.fill(&mut key))
         .expect("32 bytes are within what HKDF gives");
@@ -40,14 +42,18 @@ impl Signer {
         );
         let signing = hmac::Key::new(
             hmac::HMAC_SHA256,
-            &derive(b"", b"services.mozilla.com/tokenlib/v1/signing"),
+            &derive(
+                SECRET.as_bytes(),
+                b"",
+                b"services.mozilla.com/tokenlib/v1/signing",
+            ),
         );
         let mut token = payload.into_bytes();
         let signature = hmac::sign(&signing, &token);
         token.extend_from_slice(signature.as_ref());
         let id = BASE64URL.encode(&token);
         let info = [b"services.mozilla.com/tokenlib/v1/derive/", id.as_bytes()].concat();
-        let key = BASE64URL.encode(&derive(b"a1b2c3", &info));
+        let key = BASE64URL.encode(&derive(SECRET.as_bytes(), b"a1b2c3", &info));
         Self {
             user,
             port,
@@ -86,8 +92,13 @@ pub struct Basic {
 impl Basic {
     /// The person with that number.
     pub fn new(number: u64, port: u16) -> Self {
+        Self::with_password(number, &password(number), port)
+    }
+
+    /// The person with that number, under a password of this run's making.
+    pub fn with_password(number: u64, password: &str, port: u16) -> Self {
         let name = format!("user{number}");
-        let authorization = BASE64.encode(format!("{name}:{}", password(number)).as_bytes());
+        let authorization = BASE64.encode(format!("{name}:{password}").as_bytes());
         Self {
             name,
             authorization,
@@ -103,6 +114,17 @@ impl Basic {
         );
         let head = format!("PUT /user/1.0/user{number} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
         with_body(&head, &body)
+    }
+
+    /// The request by which a browser of today signs in to that account.
+    pub fn sign_in(number: u64, port: u16) -> Vec<u8> {
+        let email = format!("user{number}@example.org");
+        let proof = HEXLOWER.encode(&auth_pw(&email, &password(number)));
+        let body = format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#);
+        let head = format!(
+            "POST /v1/account/login HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
+        );
+        with_length(&head, &body)
     }
 
     /// The bytes of a request; `path` goes on after the user's root.
@@ -129,10 +151,36 @@ fn password(number: u64) -> String {
     format!("the password of number {number}")
 }
 
+/// What a client sends in place of the password (onepw: `PBKDF2`, then `HKDF`).
+fn auth_pw(email: &str, password: &str) -> [u8; 32] {
+    const NAMESPACE: &str = "identity.mozilla.com/picl/v1/";
+    let rounds = NonZeroU32::new(1000).expect("not zero");
+    let salt = format!("{NAMESPACE}quickStretch:{email}");
+    let mut stretched = [0; 32];
+    let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
+    pbkdf2::derive(
+        algorithm,
+        rounds,
+        salt.as_bytes(),
+        password.as_bytes(),
+        &mut stretched,
+    );
+    derive(&stretched, b"", format!("{NAMESPACE}authPW").as_bytes())
+}
+
 fn with_body(head: &str, body: &str) -> Vec<u8> {
+    with_length(&format!("{head}content-type: text/plain\r\n"), body)
+}
+
+fn with_length(head: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    let text = format!("{head}content-type: text/plain\r\ncontent-length: {length}\r\n\r\n{body}");
-    text.into_bytes()
+    format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// One object, nearly as large as one may be.
+pub fn large_object() -> String {
+    let payload = "Qm9va21hcmtzIGFuZCBoaXN0b3J5".repeat(1_900_000 / 28);
+    format!(r#"{{"payload":"{payload}"}}"#)
 }
 
 /// A body of so many objects of 300 bytes, their ids beginning at a number.

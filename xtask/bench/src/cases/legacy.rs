@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{Figure, at_least, ms};
 use crate::duel::{compare, fight};
-use crate::load::{self, Round, Script};
+use crate::load::{self, Expect, Round, Script};
 use crate::process::{Disk, Process};
 use crate::request::{Basic, Signer, id, objects};
 
@@ -71,7 +71,7 @@ async fn cold_start(ours: Process, length: Duration, figures: &mut Vec<Figure>) 
     let requests = (0..PEOPLE).map(|n| Basic::new(n, port).request("GET", "/info/collections", ""));
     let requests: Vec<Vec<u8>> = requests.collect();
     let mut all = JoinSet::new();
-    all.spawn(async move { load::first(port, requests, 64).await });
+    all.spawn(async move { load::first(port, requests, 64, Expect::Good).await });
     let mut busy = Round::default();
     let first = loop {
         if let Some(done) = all.try_join_next() {
@@ -108,7 +108,7 @@ async fn register(port: u16) -> Result<()> {
     let requests = (0..PEOPLE)
         .map(|number| Basic::registration(number, port))
         .collect();
-    load::first(port, requests, 4).await?;
+    load::first(port, requests, 4, Expect::Good).await?;
     Ok(())
 }
 
