@@ -80,7 +80,8 @@ impl Accounts {
     }
 
     /// The caller's waiting commands from `index` on; at most `limit`, at most 100, for desktops at most one that closes
-    /// tabs. Those below `index` are deleted: the caller has them.
+    /// tabs. Those below `index` are deleted: the caller has them. An index that the device was never given says nothing
+    /// of what the caller has: the register was restored, or the caller registered anew. It gets all that wait.
     pub async fn commands(
         &self,
         owner: DeviceOwner<'_>,
@@ -91,6 +92,8 @@ impl Accounts {
         let own = own_device(database, owner).await?;
         let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
         let from = i64::try_from(index).unwrap_or(i64::MAX);
+        let is_known = from <= device::last_index(database, own).await? + 1;
+        let from = if is_known { from } else { 0 };
         self.delete_received(own, from).await?;
         if owner.is_desktop() && self.0.quiet.covers(own, self.steady()) {
             return Ok(CommandPage::empty(index));

@@ -119,7 +119,7 @@ pub(crate) async fn enqueue(
         values![device],
     )
     .await?;
-    let index: i64 = one(tx, "SELECT last_index FROM device WHERE id = ?", values![device]).await?;
+    let index = last_index(tx, device).await?;
     tx.execute(
         "INSERT INTO command (device_id, idx, command, payload, sender, expires) VALUES (?, ?, ?, ?, ?, ?)",
         values![
@@ -135,6 +135,16 @@ pub(crate) async fn enqueue(
     let statement = "DELETE FROM command WHERE device_id = ? AND idx <= ?";
     tx.execute(statement, values![device, index - keep]).await?;
     Ok(index)
+}
+
+/// The highest index that a command for the device was ever given.
+pub(crate) async fn last_index(from: &impl Fetch, device: DeviceId) -> Result<i64, SqlError> {
+    one(
+        from,
+        "SELECT last_index FROM device WHERE id = ?",
+        values![device],
+    )
+    .await
 }
 
 /// The device's commands from that index on that have not expired.

@@ -203,9 +203,27 @@ async fn commands_below_an_index_that_was_asked_for_are_dropped() {
     assert_eq!(outline(&two.fetch(7).await), (vec![], 7, true));
     assert_eq!(two.waiting().await, 1, "dropped though the answer is empty");
     two.pass(5000);
-    assert_eq!(outline(&two.fetch(u64::MAX).await), (vec![], u64::MAX, true));
+    assert_eq!(outline(&two.fetch(8).await), (vec![], 8, true));
     two.send(&[OPEN]).await;
     assert_eq!(outline(&two.fetch(0).await), (vec![8], 8, true));
+}
+
+/// A client may hold an index from before the register was restored, or from a device that it has replaced. Commands
+/// that it cannot have are neither dropped nor kept from it.
+#[tokio::test]
+async fn an_index_that_was_never_given_loses_no_command() {
+    let two = Two::new().await;
+    assert_eq!(outline(&two.fetch(51).await), (vec![], 51, true));
+    two.send(&[OPEN, OPEN]).await;
+    for index in [4, 51, u64::MAX] {
+        assert_eq!(outline(&two.fetch(index).await), (vec![1, 2], 2, true), "{index}");
+    }
+    two.register(patch()).await;
+    assert_eq!(outline(&two.fetch(51).await), (vec![], 51, true));
+    two.pass(5000);
+    assert_eq!(two.waiting().await, 2);
+    assert_eq!(outline(&two.fetch(3).await), (vec![], 3, true));
+    assert_eq!(two.waiting().await, 0);
 }
 
 /// Each device has indexes of its own.
@@ -215,7 +233,7 @@ async fn only_the_callers_own_commands_are_dropped() {
     let other = register(&two.lab, DeviceOwner::Session(&two.sender), patch()).await;
     send(&two.lab, &two.receiver, other.id, &[OPEN]).await;
     two.send(&[OPEN]).await;
-    two.fetch(9).await;
+    two.fetch(2).await;
     assert_eq!(two.waiting().await, 1);
 }
 
