@@ -66,7 +66,8 @@ impl Accounts {
     }
 
     /// Trades the digits for a reset and its code. Wrong ones are counted against the visitor's network, against the
-    /// account, and against the digits themselves; there are too few of them for anything else.
+    /// account, and against the digits themselves; there are too few of them for anything else. Where no digits wait,
+    /// nothing is guessed, and the account's owner keeps all tries.
     pub async fn verify_otp(
         &self,
         address: &str,
@@ -84,11 +85,15 @@ impl Accounts {
         self.0.limits.check(guesses, self.steady())?;
         let tx = self.0.database.begin().await?;
         let waiting = codes::get(&tx, row.uid, CodeKind::ResetOtp, now).await?;
-        let is_right = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
+        let is_right = waiting
+            .as_ref()
+            .is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
         if !is_right {
-            codes::spend_try(&tx, row.uid, CodeKind::ResetOtp).await?;
+            if waiting.is_some() {
+                codes::spend_try(&tx, row.uid, CodeKind::ResetOtp).await?;
+                self.0.limits.count(guesses, self.steady());
+            }
             tx.commit().await?;
-            self.0.limits.count(guesses, self.steady());
             self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
             return Err(AccountError::WrongCode);
         }
