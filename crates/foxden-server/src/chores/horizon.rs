@@ -3,7 +3,7 @@
 //! A clock that is wrong for a while hides what seems to have expired, and shows it again once it is put right. Removing is
 //! not undone like that. So chores remove by a time of their own: the clock's, as long as that moves as time passes. Where
 //! the two part by more than a day, because the clock was set or because nothing ran for long, the clock is believed a week
-//! later, counted while the server runs, or as soon as it is back. Until then only what has expired by the time before goes.
+//! later, counted while the server runs and from the last time it was set, or as soon as it is back. Until then only what has expired by the time before goes.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +37,8 @@ struct State {
     doubt: i64,
     /// When this was last looked at, in steady milliseconds.
     looked: i64,
+    /// What the clock showed then; nothing is known of it from before the start.
+    seen: Option<i64>,
 }
 
 impl Horizon {
@@ -47,6 +49,7 @@ impl Horizon {
             until: clock.millis(),
             doubt: 0,
             looked: clock.steady_millis(),
+            seen: None,
         });
         Self {
             file,
@@ -96,6 +99,7 @@ impl State {
             until: until.parse().ok()?,
             doubt: doubt.parse().ok()?,
             looked: steady,
+            seen: None,
         })
     }
 
@@ -113,13 +117,21 @@ impl State {
     fn advance(&mut self, wall: i64, steady: i64) {
         let passed = (steady - self.looked).max(0);
         self.looked = steady;
+        let is_near = |expected: i64| wall.saturating_sub(expected).saturating_abs() <= BELIEVED;
+        let seen = self.seen.replace(wall);
+        let was_set = seen.is_some_and(|seen| !is_near(seen.saturating_add(passed)));
+        // A clock that is set again is another one to be watched.
+        let doubt = if was_set {
+            0
+        } else {
+            self.doubt.saturating_add(passed)
+        };
         let expected = self.until.saturating_add(passed);
-        let is_near = wall.saturating_sub(expected).saturating_abs() <= BELIEVED;
-        if is_near || self.doubt.saturating_add(passed) >= DOUBTED {
+        if is_near(expected) || doubt >= DOUBTED {
             (self.until, self.doubt) = (wall, 0);
             return;
         }
-        self.doubt = self.doubt.saturating_add(passed).max(1);
+        self.doubt = doubt.max(1);
         // Time has passed, whatever the clock says; one that is behind holds it up all the same.
         if wall > expected {
             self.until = expected;
@@ -147,6 +159,7 @@ mod tests {
                     until: NOW,
                     doubt: 0,
                     looked: 0,
+                    seen: None,
                 },
                 off: 0,
             }
@@ -205,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_again_is_watched_for_another_week() {
+        for off in [-400 * DAY, 4000 * DAY] {
+            let mut watch = Watch::new();
+            watch.off = off;
+            watch.pass(6 * 24);
+            watch.off = 400 * DAY;
+            assert!(watch.pass(7 * 24 - 1) <= 0, "{off}");
+            assert_eq!(watch.pass(2), 400 * DAY, "{off}");
+        }
+    }
+
+    #[test]
     fn doubts_outlast_a_restart() {
         let mut watch = Watch::new();
         watch.off = 400 * DAY;
@@ -219,8 +244,11 @@ mod tests {
             until: i64::MAX,
             doubt: i64::MAX - 1,
             looked: 0,
+            seen: None,
         };
         extreme.advance(i64::MIN, i64::MAX);
         assert_eq!(extreme.until, i64::MIN);
+        extreme.advance(i64::MAX, i64::MAX);
+        assert_eq!((extreme.until, extreme.doubt), (i64::MIN, 1));
     }
 }
