@@ -9,6 +9,8 @@ use crate::{AccountError, Accounts};
 pub struct Attempt {
     accounts: Accounts,
     counters: [Counted; 2],
+    /// When it was counted, in steady milliseconds.
+    counted_at: i64,
     is_failure: bool,
     then: Option<Box<dyn FnOnce(bool) + Send>>,
 }
@@ -33,7 +35,7 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.is_failure {
             for counter in self.counters {
-                self.accounts.0.limits.refund(counter);
+                self.accounts.0.limits.refund(counter, self.counted_at);
             }
         }
     }
@@ -42,12 +44,14 @@ impl Drop for Attempt {
 impl Accounts {
     /// An attempt that counts there.
     pub(crate) fn attempt(&self, counters: [Counted; 2]) -> Attempt {
+        let counted_at = self.steady();
         for counter in counters {
-            self.0.limits.count(counter, self.steady());
+            self.0.limits.count(counter, counted_at);
         }
         Attempt {
             accounts: self.clone(),
             counters,
+            counted_at,
             is_failure: false,
             then: None,
         }

@@ -126,10 +126,12 @@ impl Limits {
         Ok(())
     }
 
-    /// Takes back what was counted for an attempt that turned out well.
-    pub(crate) fn refund(&self, what: Counted) {
+    /// Takes back what was counted then for an attempt that turned out well. A window that began since did not count it.
+    pub(crate) fn refund(&self, what: Counted, then: i64) {
         let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = counters.windows.get_mut(&what) {
+        if let Some(window) = counters.windows.get_mut(&what)
+            && window.began <= then
+        {
             window.count = window.count.saturating_sub(1);
         }
     }
@@ -228,6 +230,20 @@ mod tests {
         assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 840 })));
         assert!(limits.check(Counted::FailedLogin(8, home()), 1000).is_ok());
         assert!(limits.check(what, 1000 + QUARTER).is_ok());
+    }
+
+    #[test]
+    fn what_is_taken_back_was_counted_in_the_same_window() {
+        let limits = Limits::default();
+        let what = Counted::FailedFrom(home());
+        limits.count(what, 0);
+        for _ in 0..60 {
+            limits.count(what, QUARTER);
+        }
+        limits.refund(what, QUARTER - 1);
+        assert!(limits.check(what, QUARTER).is_err());
+        limits.refund(what, QUARTER);
+        assert!(limits.check(what, QUARTER).is_ok());
     }
 
     #[test]

@@ -103,13 +103,15 @@ impl Accounts {
     ) {
         if !is_right {
             if let Some(misspelt) = misspelt {
-                self.0.spellings.keep(misspelt);
+                // Later than its window began, which may have been with this proof.
+                let at = self.steady();
+                self.0.spellings.keep(Misspelt { at, ..misspelt });
             }
             return;
         }
         for taken in self.0.spellings.take(account, network, self.steady()) {
             for counter in taken.counters {
-                self.0.limits.refund(counter);
+                self.0.limits.refund(counter, taken.at);
             }
         }
     }

@@ -131,7 +131,8 @@ pub(crate) async fn insert_access(tx: &Tx, row: AccessRow) -> Result<(), SqlErro
     Ok(())
 }
 
-/// An access token that has not expired and that no clock which was ahead has made, with its account's generation and the time its profile changed.
+/// An access token that has not expired and that no clock which was ahead has made, with its account's generation and the
+/// time its profile changed.
 pub(crate) async fn access(
     from: &impl Fetch,
     id_hash: &str,
