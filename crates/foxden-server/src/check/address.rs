@@ -48,8 +48,7 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         .any(|listener| listener.surfaces.contains(&Surface::Sync))
     {
         findings.push(way.look_at_signatures(config)?);
-        findings.extend(way.look_at_paths(&word));
-        findings.extend(way.look_at_uploads(&word, config.storage.limits.max_request_bytes));
+        findings.extend(way.look_at_storage(&word, config.storage.limits.max_request_bytes));
     }
     findings.extend(way.look_at_names(&word, config));
     Ok(findings)

@@ -36,19 +36,31 @@ const MEND_PATHS: &str = "requests are signed over their paths, so the proxy mus
                           proxy_pass with nothing behind the port, in Apache AllowEncodedSlashes NoDecode and nocanon";
 
 impl Way {
+    /// Looks at what clients of storage send. Nothing is found where the path of the public address leads elsewhere, since
+    /// [`Self::look_at_signatures`] says that.
+    pub(super) fn look_at_storage(&self, word: &str, most: u64) -> Vec<Finding> {
+        match self.send(&self.url.base(), word, "here", None) {
+            Came::Seen(_) => {
+                let found = [self.look_at_paths(word), self.look_at_uploads(word, most)];
+                found.into_iter().flatten().collect()
+            }
+            Came::Refused(..) | Came::Broken(_) => Vec::new(),
+        }
+    }
+
     /// Whether paths come as they are sent.
-    pub(super) fn look_at_paths(&self, word: &str) -> Option<Finding> {
-        let url = &self.url;
+    fn look_at_paths(&self, word: &str) -> Option<Finding> {
+        let (url, base) = (&self.url, self.url.base());
         let refused = |status: u16, by: &str| {
             Finding::bad(
                 format!("{by} refuses paths with %2F in them, with status {status}"),
                 MEND_PATHS,
             )
         };
-        match self.send(word, TARGET, None) {
+        match self.send(&base, word, TARGET, None) {
             Came::Seen(seen) => Some(judge_path(url, &format!("{PATH}{word}/{TARGET}"), &seen.target)),
             // Is it %2F that it does not like?
-            Came::Refused(status, by) => match self.send(word, PLAIN_TARGET, None) {
+            Came::Refused(status, by) => match self.send(&base, word, PLAIN_TARGET, None) {
                 Came::Seen(_) => Some(refused(status, &by)),
                 Came::Refused(..) => Some(Finding::bad(
                     format!("{by} refuses paths with escapes in them, with status {status}"),
@@ -62,22 +74,23 @@ impl Way {
     }
 
     /// Whether an upload as large as this server announces goes through.
-    pub(super) fn look_at_uploads(&self, word: &str, most: u64) -> Option<Finding> {
+    fn look_at_uploads(&self, word: &str, most: u64) -> Option<Finding> {
         let body = vec![b' '; usize::try_from(most).ok()?];
-        let came = self.send(word, "upload", Some(&body));
+        let came = self.send(&self.url.base(), word, "upload", Some(&body));
         Some(judge_upload(&self.url, most, &came))
     }
 
     /// Whether the proxy says which name is asked for, and who asks.
     pub(super) fn look_at_names(&self, word: &str, config: &Config) -> Vec<Finding> {
-        match self.send(word, "who", None) {
+        match self.send(&self.base, word, "who", None) {
             Came::Seen(seen) if has_proxy(&self.url, config) => judge_names(&self.url, &seen),
             _ => Vec::new(),
         }
     }
 
-    fn send(&self, word: &str, target: &str, body: Option<&[u8]>) -> Came {
-        let page = format!("{}{PATH}{word}/{target}", self.base);
+    /// Asks for a page of [`crate::probe`] below `base`: proxies have rules of their own for each path.
+    fn send(&self, base: &str, word: &str, target: &str, body: Option<&[u8]>) -> Came {
+        let page = format!("{base}{PATH}{word}/{target}");
         let answer = self.asker.ask(|agent| match body {
             Some(body) => agent.post(&page).content_type("application/json").send(body),
             None => agent.get(&page).header("X-Forwarded-For", CLAIMED).call(),
@@ -165,7 +178,7 @@ fn judge_names(url: &PublicUrl, seen: &Seen) -> Vec<Finding> {
 fn judge_client(seen: &Seen) -> Option<Finding> {
     const SET: &str = "let it set X-Forwarded-For: proxy_set_header X-Forwarded-For $remote_addr in nginx, RequestHeader \
                        unset X-Forwarded-For in Apache, http-request set-header X-Forwarded-For %[src] in HAProxy";
-    let client = seen.client?.to_string();
+    let client = seen.client?;
     let Some(forwarded_for) = &seen.forwarded_for else {
         return Some(Finding::doubtful(
             "the proxy does not say who asks: all its clients count as one, and one's wrong tries keep all others waiting",
@@ -179,7 +192,8 @@ fn judge_client(seen: &Seen) -> Option<Finding> {
             SET,
         ));
     }
-    (last.parse::<IpAddr>().is_ok() && last != client).then(|| {
+    let named = last.parse::<IpAddr>().ok()?.to_canonical();
+    (named != client).then(|| {
         Finding::bad(
             format!(
                 "what the proxy at {client} says of who asks is not believed: all its clients count as one"

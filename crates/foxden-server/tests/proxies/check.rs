@@ -108,6 +108,27 @@ fn what_is_missing_in_nginx_is_named() {
     );
 }
 
+/// What nginx does with the path of the public address alone.
+#[test]
+#[ignore = "needs proxies: run by cargo xtask test"]
+fn what_is_missing_below_a_path_is_named() {
+    let nginx = |part: &'static str, other: &'static str| {
+        let setup = |backend: &str| Setup::of_the_book(Kind::Nginx, backend).cutting("node1");
+        said_of(|backend| setup(backend).with(part, other), "/node1")
+    };
+    expect(
+        &nginx("127.0.0.1:5000$rest;", "127.0.0.1:5000/;"),
+        &["BAD   a proxy writes paths anew: a%7Eb%2Fc%25d"],
+    );
+    expect(
+        &nginx(
+            "location /node1/ {",
+            "location /node1/ { client_max_body_size 1m;",
+        ),
+        &["refuses an upload of 2564 KB, the largest, as too large (413)"],
+    );
+}
+
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn what_is_missing_in_apache_is_named() {

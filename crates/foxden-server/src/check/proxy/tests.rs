@@ -1,7 +1,12 @@
 //! What is said of proxies that change requests.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
 use super::super::Weight;
 use super::*;
+use crate::node::Asker;
 
 fn url() -> PublicUrl {
     "https://sync.example.org".parse().unwrap()
@@ -87,6 +92,14 @@ fn a_proxy_says_which_name_is_meant_and_who_asks() {
             "10.0.0.1",
             &[Weight::Bad],
         ),
+        // The same addresses, in other spellings.
+        ("sync.example.org", Some("2001:DB8:0::7"), "2001:db8::7", &[]),
+        (
+            "sync.example.org",
+            Some("::ffff:198.51.100.7"),
+            "198.51.100.7",
+            &[],
+        ),
         (
             "[::1]:5000",
             Some("192.0.2.123"),
@@ -97,5 +110,45 @@ fn a_proxy_says_which_name_is_meant_and_who_asks() {
         let found = judge_names(&url(), &seen(host, forwarded_for, client));
         let found: Vec<Weight> = found.iter().map(|finding| finding.weight).collect();
         assert_eq!(found, weights, "{host} {forwarded_for:?} {client}");
+    }
+}
+
+/// Proxies have rules for each path, so what clients of storage send is tried where they send it.
+#[test]
+fn storage_is_tried_below_the_path_of_the_public_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let way = Way {
+        url: format!("{origin}/sync").parse().unwrap(),
+        base: origin,
+        asker: Asker::new(Duration::from_secs(30), None).unwrap(),
+    };
+    // The server has seen each, under another path than was asked for.
+    let seen = serde_json::to_string(&seen("a", None, "::1")).unwrap();
+    let asked = std::thread::spawn(move || {
+        let answer = |mut stream: TcpStream| {
+            let mut lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            let _ = lines.find(String::is_empty);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", seen.len());
+            write!(stream, "{head}Connection: close\r\n\r\n{seen}").unwrap();
+            first
+        };
+        listener
+            .incoming()
+            .take(3)
+            .flatten()
+            .map(answer)
+            .collect::<Vec<_>>()
+    });
+    let weights: Vec<Weight> = way
+        .look_at_storage("abc", 0)
+        .iter()
+        .map(|finding| finding.weight)
+        .collect();
+    assert_eq!(weights, [Weight::Bad, Weight::Good]);
+    for line in asked.join().unwrap() {
+        let (_, target) = line.split_once(' ').unwrap();
+        assert!(target.starts_with(&format!("/sync{PATH}abc/")), "{line}");
     }
 }
