@@ -120,7 +120,8 @@ impl Front {
         let headers = response.headers_mut();
         headers.insert(HeaderName::from_static("x-request-id"), id.into());
         record.note(&mut response);
-        if let Some(left) = left {
+        // A body that was read whole costs nothing more.
+        if let Some(left) = left.filter(|left| left.is_any()) {
             self.read_off(&left, &seat, &mut response).await;
         }
         response.map(|body| Leaving::new(body, record))

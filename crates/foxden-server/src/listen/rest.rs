@@ -5,7 +5,7 @@
 //! body is read and thrown away first, within bounds. Decision record 0020 gives the reasons.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -78,13 +78,18 @@ impl Left {
     /// Keeps a body: the connection is read on for as long as it exists.
     pub fn keep(&self, body: Incoming) {
         if !body.is_end_stream() {
-            *self.body.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+            *self.body() = Some(body);
         }
+    }
+
+    /// Whether a body was kept.
+    pub fn is_any(&self) -> bool {
+        self.body().is_some()
     }
 
     /// Reads the rest within these bounds. Returns whether the body is at its end, so that the connection can go on.
     pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds) -> bool {
-        let kept = self.body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.body().take();
         let Some(body) = kept else { return true };
         // Waiting for it would ask for it.
         let never_comes = self.waits_to_be_asked && !self.was_asked_for.load(Ordering::Relaxed);
@@ -105,6 +110,10 @@ impl Left {
             }
         }
         false
+    }
+
+    fn body(&self) -> MutexGuard<'_, Option<Incoming>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
