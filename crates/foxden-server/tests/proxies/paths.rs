@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::peer::legacy::account::{basic, register};
+use crate::peer::wire::{Call, Server};
 use crate::program::proxy::{Kind, Proxy, Setup};
 use crate::program::{Folder, Program, Start, Store};
 
@@ -41,6 +43,47 @@ fn statuses(store: &Store) -> Vec<(String, u16)> {
     statuses
 }
 
+/// Ids of form history as 1.x clients write them into a path: slashes escaped or as they are.
+const FORMS: [&str; 6] = [
+    "Qk3%2FaB7x+Zr9LmWd",
+    "Qk3%2faB7x%2BZr9LmWd",
+    "Qk3/aB7x+Zr9LmWd",
+    "%2B%2F8%3D",
+    "+/8=",
+    "a%2F%2Fb==",
+];
+
+/// The same in Sync 1.x, and by the list that browsers leave unencoded. Accounts are made where no proxy stands between.
+fn legacy_statuses(program: &Program) -> Vec<(String, u16)> {
+    let registry = Server::at(&format!("http://{}", program.log_address()));
+    let name = register(&registry, "ann@example.org", "correct horse");
+    let server = Server::at(program.url());
+    let mut statuses = Vec::new();
+    for (version, id) in ["1.0", "1", "1.1"]
+        .into_iter()
+        .flat_map(|v| FORMS.map(|id| (v, id)))
+    {
+        let forms = format!("/{version}/{name}/storage/forms");
+        let (path, raw) = (format!("{forms}/{id}"), "Qk3/aB7x+Zr9LmWd,+/8=,a//b==");
+        for (method, target) in [
+            ("PUT", path.clone()),
+            ("GET", path.clone()),
+            ("DELETE", path.clone()),
+            ("PUT", path.clone()),
+            ("DELETE", format!("{forms}?ids={raw}")),
+            ("GET", path),
+        ] {
+            let mut call =
+                Call::new(method, target.as_str()).header("Authorization", basic(&name, "correct horse"));
+            if method == "PUT" {
+                call = call.body("text/plain", r#"{"payload":"x"}"#);
+            }
+            statuses.push((format!("{method} {target}"), server.send(&call).status));
+        }
+    }
+    statuses
+}
+
 /// A program below a path behind a proxy that passes on what it was sent, or cuts the path off.
 fn serve(folder: &Folder, setup: impl Fn(&str) -> Setup, path: &str) -> (Program, Proxy) {
     let (port, backend) = (Start::free_port(), format!("127.0.0.1:{}", Start::free_port()));
@@ -60,6 +103,11 @@ fn every_proxy_passes_paths_on_as_they_came() {
     let directly = statuses(&program.store(1));
     let taken = directly.iter().filter(|(_, status)| *status == 200).count();
     assert!(taken > 100, "{directly:?}");
+    let legacy = legacy_statuses(&program);
+    for chunk in legacy.chunks(6) {
+        let found: Vec<u16> = chunk.iter().map(|(_, status)| *status).collect();
+        assert_eq!(found, [200, 200, 200, 200, 200, 404], "{chunk:?}");
+    }
     program.stop();
     for kind in [Kind::Nginx, Kind::Apache, Kind::HaProxy] {
         for (path, is_cut) in [("", false), ("/node1", false), ("/node1", true)] {
@@ -71,6 +119,7 @@ fn every_proxy_passes_paths_on_as_they_came() {
             let (program, _proxy) = serve(&folder, setup, path);
             let store = program.store(1);
             assert_eq!(statuses(&store), directly, "{kind:?} {path} {is_cut}");
+            assert_eq!(legacy_statuses(&program), legacy, "{kind:?} {path} {is_cut}");
         }
     }
 }
