@@ -66,7 +66,8 @@ impl Horizon {
         state.advance(wall, steady);
         let after = *state;
         drop(state);
-        if before.doubt == 0 && after.doubt > 0 {
+        let is_set_again = after.doubt < before.doubt;
+        if after.doubt > 0 && (before.doubt == 0 || is_set_again) {
             tracing::warn!(
                 "the clock went from {} to {}: what has expired since stays for a week, or until it is right",
                 Utc(before.until),
