@@ -110,7 +110,7 @@ impl Setup {
                 self.with(whole, &format!("{cut}\n    {whole}"))
             }
             Kind::HaProxy => {
-                let cut = format!("http-request replace-uri ^/{name}(/.*) \\1");
+                let cut = format!("http-request replace-pathq ^/{name}(/.*) \\1");
                 assert!(BOOK.contains(&cut.replace(name, "node1")));
                 self.with("default_backend", &format!("{cut}\n    default_backend"))
             }

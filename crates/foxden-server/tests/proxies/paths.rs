@@ -1,5 +1,8 @@
 //! Paths reach the program as clients sign them.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use crate::peer::legacy::account::{basic, register};
@@ -93,6 +96,27 @@ fn serve(folder: &Folder, setup: impl Fn(&str) -> Setup, path: &str) -> (Program
         .with(format!("http://127.0.0.1:{port}{path}"));
     let program = start.serve();
     (program, setup(&backend).start(port))
+}
+
+/// HTTP/2 names the whole address in every request, and HTTP/1.1 may: a rule that cuts a path off must find it there, too.
+#[test]
+#[ignore = "needs proxies: run by cargo xtask test"]
+fn a_path_is_cut_off_however_the_address_is_named() {
+    for kind in [Kind::Nginx, Kind::Apache, Kind::HaProxy] {
+        let folder = Folder::new();
+        let setup = |backend: &str| Setup::of_the_book(kind, backend).cutting("node1");
+        let (program, _proxy) = serve(&folder, setup, "/node1");
+        let host = program.address().trim_end_matches("/node1");
+        for origin in [String::new(), format!("http://{host}")] {
+            let mut stream = BufReader::new(TcpStream::connect(&host).unwrap());
+            // Only the root of the program has this page.
+            let target = format!("{origin}/node1/__lbheartbeat__");
+            write!(stream.get_mut(), "GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+            let mut status = String::new();
+            stream.read_line(&mut status).unwrap();
+            assert!(status.starts_with("HTTP/1.1 200 "), "{kind:?} {target}: {status}");
+        }
+    }
 }
 
 #[test]
