@@ -103,6 +103,22 @@ async fn digits_serve_once_and_asking_again_keeps_them() {
 }
 
 #[tokio::test]
+async fn of_many_who_bring_the_digits_at_once_one_gets_the_reset() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    let home = at_home();
+    let (one, other, third) = tokio::join!(
+        lab.try_digits(&digits, &home),
+        lab.try_digits(&digits, &home),
+        lab.try_digits(&digits, &home)
+    );
+    let opened = [one, other, third].iter().filter(|tried| tried.is_ok()).count();
+    assert_eq!(opened, 1);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM token").await, 2);
+}
+
+#[tokio::test]
 async fn digits_end_with_their_hour_and_with_another_password() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
