@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::body::{Arriving, Leaving};
 use super::excuse::excuse;
@@ -34,6 +35,8 @@ pub struct Front {
     ids: Arc<Ids>,
     /// What is read off around an early answer.
     pub bounds: Bounds,
+    /// Who may read off a body before its answer.
+    turns: Semaphore,
     /// Connections that do not speak HTTP/1.
     pub strangers: Strangers,
 }
@@ -96,6 +99,7 @@ impl Front {
             trusted,
             ids,
             bounds,
+            turns: Semaphore::new(bounds.at_once),
             strangers: Strangers::new(),
         }
     }
@@ -130,7 +134,7 @@ impl Front {
     /// Reads off what is left of the request's body. Where it does not end, the connection ends with the answer.
     async fn read_off(&self, left: &Left, seat: &Arc<Seat>, response: &mut Response<Body>) {
         // In a box, so that a connection without such a rest is not as large as one with it.
-        if !Box::pin(left.read_off(seat, self.bounds)).await {
+        if !Box::pin(left.read_off(seat, self.bounds, &self.turns)).await {
             seat.has_unread_body();
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

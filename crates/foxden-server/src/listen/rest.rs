@@ -13,6 +13,7 @@ use hyper::Version;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 use hyper::http::request::Parts;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Arriving;
@@ -21,6 +22,9 @@ use super::room::Seat;
 /// How much of what a client still sends is read and thrown away around an answer that was made early.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// Requests whose bodies are read off before their answers at once. Each holds two read buffers meanwhile; further ones
+    /// are answered first.
+    pub at_once: usize,
     /// Bytes before the answer is sent.
     pub bytes: u64,
     /// How long the rest of a body may take before the answer is sent.
@@ -41,6 +45,7 @@ impl Bounds {
         const LEAST: u64 = 16_000_000;
         let bytes = max_request_bytes.saturating_mul(4).max(LEAST);
         Self {
+            at_once: 256,
             bytes,
             linger_bytes: bytes.saturating_mul(4),
             answer: Duration::from_secs(10),
@@ -87,8 +92,9 @@ impl Left {
         self.body().is_some()
     }
 
-    /// Reads the rest within these bounds. Returns whether the body is at its end, so that the connection can go on.
-    pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds) -> bool {
+    /// Reads the rest within these bounds, if one of the `turns` is free. Returns whether the body is at its end, so that the
+    /// connection can go on.
+    pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds, turns: &Semaphore) -> bool {
         let kept = self.body().take();
         let Some(body) = kept else { return true };
         // Waiting for it would ask for it.
@@ -96,6 +102,9 @@ impl Left {
         if never_comes || body.size_hint().lower() > bounds.bytes {
             return false;
         }
+        let Ok(_turn) = turns.try_acquire() else {
+            return false;
+        };
         let mut body = Arriving::new(body, Arc::clone(seat), None);
         let until = Instant::now() + bounds.answer;
         let mut came = 0;

@@ -23,6 +23,7 @@ fn refusing() -> axum::Router {
 /// Small bounds, of which a test can reach the end.
 fn bounds() -> Bounds {
     Bounds {
+        at_once: 2,
         bytes: 3_000_000,
         linger_bytes: 3_000_000,
         answer: Duration::from_secs(20),
@@ -187,6 +188,24 @@ async fn a_stop_waits_for_no_client_that_still_sends() {
     let answer = send(&mut stream, &head("/early", "Content-Length: 5000000")).await;
     assert!(answer.contains("connection: close"), "{answer}");
     assert!(stop.stop(Duration::from_secs(5)).await);
+}
+
+/// Bodies that are read off hold memory, and anybody can send them.
+#[tokio::test]
+async fn where_too_many_bodies_are_read_off_the_answer_comes_first() {
+    let bounds = Bounds {
+        at_once: 0,
+        ..bounds()
+    };
+    let (mut stream, _stop) = connect_within(refusing(), bounds).await;
+    let text = request("/early", 2_000_000, false);
+    let answer = send(&mut stream, &text).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    // A request without a body needs no turn.
+    let (mut stream, _stop) = connect_within(refusing(), bounds).await;
+    let answer = send(&mut stream, &head("/early", "Content-Length: 0")).await;
+    assert!(!answer.contains("connection: close"), "{answer}");
 }
 
 /// A head that is too long is no request, but whoever sends it learns so.
