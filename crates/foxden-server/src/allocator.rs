@@ -27,6 +27,19 @@ pub fn set_bounds() {
     }
 }
 
+/// Gives what is free back to the system, wherever in a heap it lies: a heap's end alone goes back by itself. It takes
+/// milliseconds, so it is for a moment when much has just been freed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+pub fn give_back() {
+    // SAFETY: malloc_trim takes a number and touches free memory alone, under the allocator's own locks.
+    unsafe { libc::malloc_trim(0) };
+}
+
 /// Other allocators give memory back by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub const fn give_back() {}
+
+/// Other allocators have other bounds.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub const fn set_bounds() {}

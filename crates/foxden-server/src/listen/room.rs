@@ -5,13 +5,14 @@
 //! one glance each.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::stranger::Stranger;
+use crate::allocator;
 use crate::config::http::Http;
 use crate::tasks::Tasks;
 
@@ -23,6 +24,7 @@ pub struct Room {
     now: Arc<AtomicU64>,
     free: Arc<Semaphore>,
     seats: Mutex<BTreeMap<u64, Arc<Seat>>>,
+    tide: Tide,
     numbers: AtomicU64,
     someone_left: Notify,
 }
@@ -89,6 +91,34 @@ struct Rules {
     bytes_per_second: u64,
 }
 
+/// How the number of seats that are taken rises and falls. Many connections hold much memory in small pieces, which lie
+/// between others once they are free.
+#[derive(Debug, Default)]
+struct Tide {
+    /// The most since it went out.
+    most: AtomicUsize,
+}
+
+impl Tide {
+    /// Below so many connections there is little to give back.
+    const FEW: usize = 32;
+
+    /// So many are taken now.
+    fn comes_in(&self, seats: usize) {
+        self.most.fetch_max(seats, Ordering::Relaxed);
+    }
+
+    /// Whether half of many have left since it went out the last time.
+    fn goes_out(&self, seats: usize) -> bool {
+        let most = self.most.load(Ordering::Relaxed);
+        let is_out = most >= Self::FEW && seats <= most / 2;
+        if is_out {
+            self.most.store(seats, Ordering::Relaxed);
+        }
+        is_out
+    }
+}
+
 impl Room {
     /// An empty room by these rules, with so many seats.
     pub fn new(http: &Http, seats: u32) -> Arc<Self> {
@@ -104,6 +134,7 @@ impl Room {
             now: Arc::new(AtomicU64::new(1)),
             free: Arc::new(Semaphore::new(seats as usize)),
             seats: Mutex::default(),
+            tide: Tide::default(),
             numbers: AtomicU64::new(0),
             someone_left: Notify::new(),
         })
@@ -120,7 +151,10 @@ impl Room {
         };
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let seat = Arc::new(Seat::new(Arc::clone(&self.now), self.rules));
-        self.seats().insert(number, Arc::clone(&seat));
+        let mut seats = self.seats();
+        seats.insert(number, Arc::clone(&seat));
+        self.tide.comes_in(seats.len());
+        drop(seats);
         Taken {
             room: Arc::clone(self),
             number,
@@ -139,7 +173,12 @@ impl Room {
         let mut is_stopping = false;
         loop {
             tokio::select! {
-                _ = interval.tick() => self.look_around(),
+                _ = interval.tick() => {
+                    self.look_around();
+                    if self.tide.goes_out(self.seats().len()) {
+                        allocator::give_back();
+                    }
+                }
                 () = stopped.as_mut(), if !is_stopping => is_stopping = true,
                 () = self.someone_left.notified(), if is_stopping => {}
             }

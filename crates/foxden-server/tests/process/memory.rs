@@ -1,13 +1,17 @@
 //! What the program takes of memory while many ask for what needs much of it: the bounds are generous, and hold
 //! what would grow without one.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::cluster::server;
 use crate::peer::legacy::account;
+use crate::peer::wire::Call;
 use crate::program::{Folder, Start};
 
 /// The most that the program may hold, in bytes.
@@ -64,5 +68,44 @@ fn large_objects_leave_little_behind() {
         assert!(read.body.len() > 1_900_000);
     });
     assert!(program.memory() <= MOST, "{}", program.memory());
+    program.stop();
+}
+
+/// A connection whose body is read off holds read buffers. There are only so many of them, and they go back to the system
+/// when the clients have gone.
+#[test]
+fn bodies_of_strangers_leave_little_behind() {
+    const CONNECTIONS: usize = 400;
+    const LEFT: u64 = 12_000_000;
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let program = Start::on(&folder).with("--log").with("warn").serve();
+    server(&program).send(&Call::get("/__lbheartbeat__")).expect(200);
+    let fresh = program.memory();
+    let mut text =
+        b"POST /1.5/1/storage/tabs HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n".to_vec();
+    text.resize(text.len() + 100_000, b'x');
+    let connections: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(program.address()).unwrap();
+            stream.write_all(&text).unwrap();
+            stream
+        })
+        .collect();
+    let wait_for = |is_so: &dyn Fn(u64) -> bool| {
+        let patience = Instant::now() + Duration::from_secs(10);
+        while !is_so(program.memory()) {
+            assert!(
+                Instant::now() < patience,
+                "{fresh} before, {} now",
+                program.memory()
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    wait_for(&|memory| memory > fresh + LEFT);
+    drop(connections);
+    wait_for(&|memory| memory <= fresh + LEFT);
+    assert!(program.peak_memory() <= MOST, "{}", program.peak_memory());
     program.stop();
 }

@@ -151,3 +151,29 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
     drop((busy, other, newcomer));
     assert!(room.seats().is_empty());
 }
+
+#[test]
+fn memory_goes_back_each_time_half_of_many_have_left() {
+    let tide = Tide::default();
+    for (seats, is_out) in [
+        (0, false),
+        (31, false),
+        (0, false),
+        (600, false),
+        (301, false),
+        (300, true),
+        (299, false),
+        (310, false),
+        (155, true),
+        (40, true),
+        (40, false),
+        (0, true),
+        (0, false),
+    ] {
+        tide.comes_in(seats);
+        assert_eq!(tide.goes_out(seats), is_out, "{seats}");
+    }
+    // They came and went between two looks.
+    tide.comes_in(600);
+    assert!(tide.goes_out(0) && !tide.goes_out(0));
+}
