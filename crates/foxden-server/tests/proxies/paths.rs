@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -108,7 +109,9 @@ fn a_path_is_cut_off_however_the_address_is_named() {
         let (program, _proxy) = serve(&folder, setup, "/node1");
         let host = program.address().trim_end_matches("/node1");
         for origin in [String::new(), format!("http://{host}")] {
-            let mut stream = BufReader::new(TcpStream::connect(host).unwrap());
+            let stream = TcpStream::connect(host).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let mut stream = BufReader::new(stream);
             // Only the root of the program has this page.
             let target = format!("{origin}/node1/__lbheartbeat__");
             write!(stream.get_mut(), "GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
