@@ -162,6 +162,14 @@ async fn legacy_pages() -> LegacyPages {
     }
 }
 
+/// Caddy reads its file by lines.
+#[tokio::test]
+async fn the_configuration_of_the_proxy_keeps_its_lines() {
+    let page = Lab::default().get("/docs/https").await.text;
+    let block = "<code class=\"lines\">sync.example.org {\n    reverse_proxy 127.0.0.1:5000\n}</code>";
+    assert!(page.contains(block), "{page}");
+}
+
 /// The attributes of this name, in the order of the page.
 fn attributes<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!(" {name}=\"");

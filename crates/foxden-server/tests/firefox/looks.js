@@ -36,6 +36,14 @@ for (const element of [...document.querySelectorAll(".notice, .card, .tiles, .sc
   }
 }
 
+// So do words from a picture above them.
+for (const words of [...document.querySelectorAll("main :is(img, svg) + :is(h1, h2, h3, p)")].filter(isShown)) {
+  const picture = words.previousElementSibling;
+  if (!isShown(picture)) continue;
+  const distance = words.getBoundingClientRect().top - picture.getBoundingClientRect().bottom;
+  if (distance > -1 && distance < 8) faults.push(`${name(words)} is ${distance.toFixed(1)} px below ${name(picture)}`);
+}
+
 // --- structure -----------------------------------------------------------------------------------
 
 if (!root.lang) faults.push("the page names no language");
