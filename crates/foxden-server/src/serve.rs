@@ -34,7 +34,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let house = Arc::new(house);
     if check::is_years_behind(&*house.clock) {
         tracing::warn!(
-            "the clock of this machine is years behind: what is made now does not last once it is put right"
+            "the clock of this machine is years behind: set it; codes, links and tokens that are made before end when it is right"
         );
     }
 

@@ -5,7 +5,7 @@ use foxden_model::{Clock, SystemClock};
 
 use super::{Finding, date, signed, wait};
 use crate::config::Config;
-use crate::config::listener::Surface;
+use crate::control::order::Serving;
 use crate::control::{Answer, Order, socket};
 use crate::house::MasterSecrets;
 use crate::node::Asker;
@@ -28,13 +28,18 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         let unseen = Finding::doubtful(what, mend);
         return Ok(scheme.into_iter().chain([unseen]).collect());
     };
-    let (url, word) = match answer {
-        Answer::Probe { public_url, word } => (public_url.parse::<PublicUrl>()?, word),
+    let (url, word, serving) = match answer {
+        Answer::Probe {
+            public_url,
+            word,
+            serving,
+        } => (public_url.parse::<PublicUrl>()?, word, serving),
         Answer::Failed { text } => anyhow::bail!(text),
         other => anyhow::bail!("the serving process answered {other:?} to a probe"),
     };
     let mut findings = vec![look_at_scheme(&url, config)];
-    let way = Way::new(config, url, asker.clone());
+    findings.extend(look_at_configured(&url, config));
+    let way = Way::new(&serving, url, asker.clone());
     match way.find_word(&word) {
         Ok(finding) => findings.push(finding),
         Err(bad) => {
@@ -42,16 +47,23 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
             return Ok(findings);
         }
     }
-    if config
-        .listeners
-        .iter()
-        .any(|listener| listener.surfaces.contains(&Surface::Sync))
-    {
+    if serving.keeps_objects {
         findings.push(way.look_at_signatures(config)?);
-        findings.extend(way.look_at_storage(&word, config.storage.limits.max_request_bytes));
+        findings.extend(way.look_at_storage(&word, serving.max_request_bytes));
     }
-    findings.extend(way.look_at_names(&word, config));
+    findings.extend(way.look_at_names(&word, &serving.ports));
     Ok(findings)
+}
+
+/// The running server goes by what it was started with, whatever was written since.
+fn look_at_configured(running: &PublicUrl, config: &Config) -> Option<Finding> {
+    let configured = config.server.public_url.as_ref().filter(|url| *url != running)?;
+    Some(Finding::doubtful(
+        format!(
+            "the configuration says {configured}, but the running server took {running} for its public address"
+        ),
+        "restart it with this configuration; what follows is about the address that it has now",
+    ))
 }
 
 fn look_at_scheme(url: &PublicUrl, config: &Config) -> Finding {
@@ -89,11 +101,13 @@ pub(super) struct Way {
 }
 
 impl Way {
-    fn new(config: &Config, url: PublicUrl, asker: Asker) -> Self {
-        let mut surfaces = config.listeners.iter().flat_map(|listener| &listener.surfaces);
-        let has_root = surfaces.any(|surface| matches!(surface, Surface::Fxa | Surface::Pages));
+    fn new(serving: &Serving, url: PublicUrl, asker: Asker) -> Self {
         Self {
-            base: if has_root { url.origin() } else { url.base() },
+            base: if serving.has_root {
+                url.origin()
+            } else {
+                url.base()
+            },
             asker,
             url,
         }
@@ -119,7 +133,8 @@ impl Way {
             return Err(Finding::bad(
                 format!("{url} does not lead here: something else answered with status {status}{wait}"),
                 "check the name's address (getent hosts …), the port, and where the proxy sends requests; it must pass \
-                 all paths on, without a redirect or a log-in of its own",
+                 all paths on, without a redirect or a log-in of its own; if it speaks TLS or HTTP/2 to this server, the \
+                 server's log says so",
             ));
         }
         Ok(date::look(

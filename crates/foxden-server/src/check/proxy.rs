@@ -8,8 +8,6 @@ use foxden_http::wire::PublicUrl;
 
 use super::Finding;
 use super::address::Way;
-use crate::config::Config;
-use crate::config::listener::Bind;
 use crate::probe::{PATH, Seen};
 
 /// What proxies like to write in another way, with what must be left alone beside it.
@@ -81,9 +79,9 @@ impl Way {
     }
 
     /// Whether the proxy says which name is asked for, and who asks.
-    pub(super) fn look_at_names(&self, word: &str, config: &Config) -> Vec<Finding> {
+    pub(super) fn look_at_names(&self, word: &str, ports: &[u16]) -> Vec<Finding> {
         match self.send(&self.base, word, "who", None) {
-            Came::Seen(seen) if has_proxy(&self.url, config) => judge_names(&self.url, &seen),
+            Came::Seen(seen) if has_proxy(&self.url, ports) => judge_names(&self.url, &seen),
             _ => Vec::new(),
         }
     }
@@ -108,10 +106,8 @@ impl Way {
 }
 
 /// Whether something stands between: this program does no TLS itself, and knows its own ports.
-fn has_proxy(url: &PublicUrl, config: &Config) -> bool {
-    let mut binds = config.listeners.iter().map(|listener| &listener.bind);
-    url.is_https()
-        || !binds.any(|bind| matches!(bind, Bind::Tcp(address) if [0, url.port()].contains(&address.port())))
+fn has_proxy(url: &PublicUrl, ports: &[u16]) -> bool {
+    url.is_https() || !ports.iter().any(|port| [0, url.port()].contains(port))
 }
 
 fn judge_path(url: &PublicUrl, sent: &str, came: &str) -> Finding {

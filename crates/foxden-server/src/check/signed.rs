@@ -1,5 +1,7 @@
 //! A request signed for a storage node, on behalf of nobody.
 
+use std::net::ToSocketAddrs;
+
 use foxden_accounts::token::{Claims, TokenSecrets};
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock, UserId};
@@ -58,16 +60,86 @@ pub fn no_secret() -> Finding {
 
 /// An address that does not answer, and what that may mean.
 pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> Finding {
-    let mend = match error {
-        ureq::Error::HostNotFound => "the name has no address: add it to the DNS or to /etc/hosts",
-        error if node::is_about_a_certificate(error) => {
-            "the certificate is not one that browsers trust, or is another name's: renew it, or have the proxy get one; \
-             where it comes from an authority of your own, name that with --ca"
-        }
-        _ => else_mend,
-    };
     Finding::bad(
         format!("{url} cannot be reached from this machine: {error}"),
-        mend,
+        mend_of(url, error, else_mend),
     )
+}
+
+fn mend_of(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> String {
+    if matches!(error, ureq::Error::Timeout(_)) {
+        return format!(
+            "something takes the connection and does not answer in time: look at the firewall, and where the proxy sends \
+             requests; if it speaks TLS or HTTP/2 to this server, the server's log says so; else {else_mend}"
+        );
+    }
+    if node::is_about_a_certificate(error) {
+        // Errors of TLS come as texts.
+        return if error.to_string().contains("certificate") {
+            "the certificate is not one that browsers trust, or is another name's: renew it, or have the proxy get one; \
+             where it comes from an authority of your own, name that with --ca"
+                .to_owned()
+        } else {
+            format!(
+                "what listens on port {} speaks no TLS that browsers do: put a proxy with a certificate there, which passes \
+                 requests on to this server's own port",
+                url.port()
+            )
+        };
+    }
+    if has_no_address(url) {
+        return "the name has no address: add it to the DNS or to /etc/hosts".to_owned();
+    }
+    else_mend.to_owned()
+}
+
+/// Whether the name leads nowhere; the system's error for that has no kind of its own.
+fn has_no_address(url: &PublicUrl) -> bool {
+    let host = url.host().trim_matches(['[', ']']);
+    (host, url.port()).to_socket_addrs().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_to_do_about_an_address_depends_on_why_it_does_not_answer() {
+        let here: PublicUrl = "https://127.0.0.1:8443".parse().unwrap();
+        // No label is as long, so that no server is asked for it.
+        let nowhere = format!("https://{}.example.org", "a".repeat(64));
+        let nowhere: PublicUrl = nowhere.parse().unwrap();
+        let six: PublicUrl = "https://[::1]:8443".parse().unwrap();
+        let refused = || ureq::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let tls = |text: &str| ureq::Error::Io(io::Error::new(io::ErrorKind::InvalidData, text.to_owned()));
+        for (url, error, expected) in [
+            (&here, refused(), "start the proxy"),
+            (&six, refused(), "start the proxy"),
+            (
+                &nowhere,
+                ureq::Error::Io(io::Error::other("no such name")),
+                "the name has no address",
+            ),
+            (
+                &here,
+                tls("invalid peer certificate: UnknownIssuer"),
+                "the certificate is not one",
+            ),
+            (
+                &here,
+                tls("received corrupt message of type InvalidContentType"),
+                "port 8443 speaks no TLS",
+            ),
+            (
+                &here,
+                ureq::Error::Timeout(ureq::Timeout::Global),
+                "does not answer in time",
+            ),
+        ] {
+            let mend = mend_of(url, &error, "start the proxy");
+            assert!(mend.contains(expected), "{error}: {mend}");
+        }
+    }
 }

@@ -7,8 +7,10 @@ use foxden_model::UserId;
 
 use super::deed::Deed;
 use super::nodes;
-use super::order::{Answer, Order, Standing, Switch, User, WaitingCode};
+use super::order::{Answer, Order, Serving, Standing, Switch, User, WaitingCode};
 use crate::chores;
+use crate::config::Config;
+use crate::config::listener::{Bind, Surface};
 use crate::house::House;
 
 /// Accounts fetched at once.
@@ -47,8 +49,26 @@ async fn attempt(house: &House, order: Order) -> anyhow::Result<Answer> {
         Order::Probe => Ok(Answer::Probe {
             public_url: house.site.public_url.base(),
             word: house.probe.announce(&*house.chance),
+            serving: serving(&house.config),
         }),
         order => with_accounts(house, order).await,
+    }
+}
+
+fn serving(config: &Config) -> Serving {
+    let surfaces = config.surfaces();
+    let ports = config
+        .listeners
+        .iter()
+        .filter_map(|listener| match listener.bind {
+            Bind::Tcp(address) => Some(address.port()),
+            Bind::Unix(_) => None,
+        });
+    Serving {
+        ports: ports.collect(),
+        keeps_objects: surfaces.contains(&Surface::Sync),
+        has_root: surfaces.contains(&Surface::Fxa) || surfaces.contains(&Surface::Pages),
+        max_request_bytes: config.storage.limits.max_request_bytes,
     }
 }
 

@@ -109,6 +109,19 @@ pub enum Order {
     },
 }
 
+/// How the running server was started, as far as `foxden check` goes by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// The ports it was told to listen on; 0 is any.
+    pub ports: Vec<u16>,
+    /// Whether it keeps objects.
+    pub keeps_objects: bool,
+    /// Whether it serves pages or accounts, which stand at the root of the public address.
+    pub has_root: bool,
+    /// The size of the largest upload.
+    pub max_request_bytes: u64,
+}
+
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -186,6 +199,8 @@ pub enum Answer {
         public_url: String,
         /// The word.
         word: String,
+        /// How it was started.
+        serving: Serving,
     },
     /// The chores.
     Chores {

@@ -93,7 +93,14 @@ pub fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Answer>> {
     let mut stream = match UnixStream::connect(path) {
         Ok(stream) => stream,
         Err(error) if is_nobody(&error) => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot speak to {}", path.display())),
+        Err(error) => {
+            let whose = if error.kind() == ErrorKind::PermissionDenied {
+                "; run this as the user who runs the server, or as root"
+            } else {
+                ""
+            };
+            return Err(error).with_context(|| format!("cannot speak to {}{whose}", path.display()));
+        }
     };
     stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
     let mut line = serde_json::to_string(order)?;
@@ -101,7 +108,12 @@ pub fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Answer>> {
     stream.write_all(line.as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
-    let answer = serde_json::from_str(&line).context("the serving process ended without an answer")?;
+    let complaint = if line.is_empty() {
+        "the serving process ended without an answer"
+    } else {
+        "the serving process answers as another version does; restart it"
+    };
+    let answer = serde_json::from_str(&line).context(complaint)?;
     Ok(Some(answer))
 }
 

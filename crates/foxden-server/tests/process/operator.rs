@@ -209,6 +209,48 @@ fn check_finds_whether_the_public_address_leads_here() {
     program.stop();
 }
 
+/// `check` needs no flags of the server but its data folder's: the running server says how it was started.
+#[test]
+fn check_goes_by_the_server_that_runs() {
+    let folder = Folder::new();
+    let start = Start::on(&folder).set("FOXDEN__STORAGE__MAX_REQUEST_BYTES", "3000000");
+    let program = start.serve();
+    let flagless = Start::on(&folder).without_flags();
+    let text = said(&flagless.run(&["check"]));
+    assert!(text.contains("an upload of 2930 KB"), "{text}");
+    assert!(!text.contains("look") && !text.contains("BAD"), "{text}");
+
+    let other = flagless.with("--public-url").with("https://sync.example.org");
+    let text = said(&other.run(&["check"]));
+    assert!(
+        text.contains("look  the configuration says https://sync.example.org"),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("the running server took {}", program.url())),
+        "{text}"
+    );
+    program.stop();
+}
+
+/// An address that begins with https needs something there that speaks it.
+#[test]
+fn check_finds_a_port_without_tls() {
+    let folder = Folder::new();
+    let address = format!("127.0.0.1:{}", Start::free_port());
+    let start = Start::on(&folder).without_flags().with("--listen").with(&address);
+    let start = start.with("--public-url").with(format!("https://{address}"));
+    let program = start.serve();
+    let output = start.run(&["check"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !output.status.success() && text.contains("speaks no TLS"),
+        "{text}"
+    );
+    assert!(!text.contains("authority of your own"), "{text}");
+    program.stop();
+}
+
 /// A proxy's own page may ask browsers to wait in a way that they do not understand.
 #[test]
 fn check_finds_a_maintenance_page_that_nobody_waits_for() {
