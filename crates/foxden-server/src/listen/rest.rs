@@ -56,6 +56,9 @@ impl Bounds {
     }
 }
 
+/// How many bytes a frame holds at least, on the average: a chunk of one byte is as much work as a larger one.
+const LEAST_FRAME: u64 = 256;
+
 /// A request's body that its surface dropped before the end.
 #[derive(Debug, Default)]
 pub struct Left {
@@ -107,12 +110,15 @@ impl Left {
         };
         let mut body = Arriving::new(body, Arc::clone(seat), None);
         let until = Instant::now() + bounds.answer;
-        let mut came = 0;
-        while came <= bounds.bytes {
+        let (mut came, mut frames) = (0, 0);
+        while came <= bounds.bytes && frames <= bounds.bytes / LEAST_FRAME {
             let silence = Instant::now() + bounds.silence;
             match timeout_at(silence.min(until), body.frame()).await {
                 // Nothing is kept: a frame is gone before the next one is asked for.
-                Ok(Some(Ok(frame))) => came += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Ok(Some(Ok(frame))) => {
+                    came += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    frames += 1;
+                }
                 Ok(None) => return true,
                 // It broke off, or does not come in time.
                 Ok(Some(Err(_))) | Err(_) => return false,

@@ -208,6 +208,19 @@ async fn where_too_many_bodies_are_read_off_the_answer_comes_first() {
     assert!(!answer.contains("connection: close"), "{answer}");
 }
 
+/// Each chunk costs work, however small it is.
+#[tokio::test]
+async fn a_body_in_tiny_chunks_is_not_read_to_its_end() {
+    for (chunks, is_read) in [(10_000, true), (20_000, false)] {
+        let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+        let body = [b"1\r\nx\r\n".repeat(chunks), b"0\r\n\r\n".to_vec()].concat();
+        let text = [head("/early", "Transfer-Encoding: chunked"), body].concat();
+        let answer = send(&mut stream, &text).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert_eq!(!answer.contains("connection: close"), is_read, "{answer}");
+    }
+}
+
 /// A head that is too long is no request, but whoever sends it learns so.
 #[tokio::test]
 async fn a_refused_head_is_answered_though_more_comes() {
