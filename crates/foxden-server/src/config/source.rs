@@ -28,7 +28,7 @@ pub struct Flags {
     /// Serve only these surfaces: sync,token,user,fxa,pages,ops
     #[arg(long, global = true, value_name = "LIST")]
     pub surfaces: Option<String>,
-    /// Log this much: error, warn, info, debug
+    /// Log this much: off, error, warn, info, debug
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log: Option<String>,
 }
