@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use crate::cargo::{cargo, must, passes, root, target_dir};
 
-/// Measures and writes `docs/performance.md`. A word given is the seconds a round takes; three without.
+/// Measures and writes `docs/performance.md`. The first word is the seconds a round takes, three without; the second
+/// is an earlier build's program to measure beside.
 pub fn run(words: &[&str]) -> Result<bool> {
     let seconds = words.first().copied().unwrap_or("3");
     must(&mut cargo(&["build", "--release", "--package", "foxden-server"]))?;
@@ -15,6 +16,7 @@ pub fn run(words: &[&str]) -> Result<bool> {
         .arg("run")
         .arg(programs.join("foxden"))
         .arg(root().join("docs/performance.md"))
-        .arg(seconds);
+        .arg(seconds)
+        .args(words.get(1));
     passes(&mut command)
 }

@@ -35,7 +35,9 @@ usage: cargo xtask <command>
   golden [--update] [NAME]
                  play golden conversations, or write their answers anew
   fuzz [SECS]    fuzz every parser, so long each
-  bench [SECS]   measure a release server and write docs/performance.md
+  bench [SECS] [PROGRAM]
+                 measure a release server, beside an earlier build's program if
+                 one is given, and write docs/performance.md
 ";
 
 fn main() -> ExitCode {

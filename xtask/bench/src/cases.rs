@@ -1,5 +1,6 @@
 //! What is measured: the goals that concern SQLite, each beside its reference.
 
+mod earlier;
 mod legacy;
 mod memory;
 mod size;
@@ -61,6 +62,9 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
     ));
     drop(fresh);
     memory::run(program, earlier, length, &mut figures).await?;
+    if let Some(earlier) = earlier {
+        earlier::run(program, earlier, length, &mut figures).await?;
+    }
     reads(program, length, &mut figures).await?;
     writes(program, length, Disk::AsItIs, &mut figures).await?;
     writes(program, length, Disk::Slow, &mut figures).await?;
@@ -70,9 +74,13 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
     Ok(figures)
 }
 
-/// Measures memory alone, and prints it.
-pub async fn memory(program: &Path, earlier: Option<&Path>) -> Result<()> {
-    memory::run(program, earlier, Duration::from_secs(2), &mut Vec::new()).await
+/// Measures speed beside an earlier build, or memory alone, and prints it.
+pub async fn some(what: &str, program: &Path, earlier: Option<&Path>, seconds: f64) -> Result<()> {
+    let (length, mut figures) = (Duration::from_secs_f64(seconds), Vec::new());
+    match (what, earlier) {
+        ("speed", Some(earlier)) => earlier::run(program, earlier, length, &mut figures).await,
+        _ => memory::run(program, earlier, length, &mut figures).await,
+    }
 }
 
 /// Gives every user ten collections and a history.

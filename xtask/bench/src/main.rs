@@ -34,13 +34,13 @@ async fn main() -> Result<()> {
             let figures = cases::run(Path::new(foxden), earlier, seconds).await?;
             report::write(Path::new(page), &figures)
         }
-        ["memory", foxden, ref earlier @ ..] if earlier.len() < 2 => {
+        [what @ ("memory" | "speed"), foxden, seconds, ref earlier @ ..] if earlier.len() < 2 => {
             let earlier = earlier.first().map(Path::new);
-            cases::memory(Path::new(foxden), earlier).await
+            cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
-             \u{20}      foxden-bench memory <foxden program> [<earlier program>]"
+             \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]"
         ),
     }
 }
