@@ -56,7 +56,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
         "memory, fresh, everything in one process",
         "25 MB",
         "12 MB",
-        fresh.memory()?,
+        fresh.settled().await?,
         25_000_000,
         "",
     ));

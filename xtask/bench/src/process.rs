@@ -88,6 +88,12 @@ impl Process {
         self.status("VmRSS:")
     }
 
+    /// Bytes of memory that it holds some seconds after its start: it listens before all of it is in memory.
+    pub async fn settled(&self) -> Result<u64> {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        self.memory()
+    }
+
     /// The most bytes of memory that it held since the peak was last forgotten.
     pub fn peak(&self) -> Result<u64> {
         self.status("VmHWM:")

@@ -1,6 +1,7 @@
 //! Requests signed before the run, as a browser signs them, and those that carry a password, as old ones do.
 
 use std::num::NonZeroU32;
+use std::time::SystemTime;
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER};
 use ring::{hkdf, hmac, pbkdf2};
@@ -24,6 +25,16 @@ impl hkdf::KeyType for KeyLength {
     }
 }
 
+/// The time of day, in seconds since 1970. A token that would last for longer than a server gives is refused.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens of a measurement begin when it begins"
+)]
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
 fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, salt);
     let mut key = [0; 32];
@@ -37,8 +48,9 @@ fn derive(secret: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
 impl Signer {
     /// A token for that user that lasts for the run.
     pub fn new(user: u64, port: u16) -> Self {
+        let expires = seconds() + 86_400;
         let payload = format!(
-            r#"{{"uid":{user},"node":"http://127.0.0.1:{port}","expires":4102444800,"salt":"a1b2c3"}}"#
+            r#"{{"uid":{user},"node":"http://127.0.0.1:{port}","expires":{expires},"salt":"a1b2c3"}}"#
         );
         let signing = hmac::Key::new(
             hmac::HMAC_SHA256,

@@ -141,7 +141,7 @@ async fn measure(program: &Path, length: Duration) -> Result<Taken> {
 async fn hashing(program: &Path) -> Result<(u64, u64)> {
     let server = Process::foxden(program, Disk::AsItIs).await?;
     let port = server.port;
-    let fresh = server.memory()?;
+    let fresh = server.settled().await?;
     server.forget_peak()?;
     let sign_ups = (0..ACCOUNTS).map(|n| Basic::registration(n, port)).collect();
     load::first(port, sign_ups, CLIENTS, Expect::Good).await?;
