@@ -119,7 +119,7 @@ impl Sqlite {
         // Small caches: the register is small, and the whole server has to fit into a few megabytes.
         keep_a_log(&connection)?;
         let settings = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-            PRAGMA secure_delete = ON; PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+            PRAGMA secure_delete = ON; PRAGMA cache_size = -256; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
             PRAGMA journal_size_limit = 4194304;";
         connection.execute_batch(settings).map_err(explain)?;
         Ok(Self(connection))

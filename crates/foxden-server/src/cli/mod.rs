@@ -164,7 +164,7 @@ fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
 /// Without a bound the pool makes a new thread for each task that finds none idle, and each keeps some memory.
 fn blocking_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    2 * cores + 6
+    cores + 4
 }
 
 fn give(flags: &Flags, order: &Order) -> anyhow::Result<ExitCode> {
