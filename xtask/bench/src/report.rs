@@ -20,7 +20,8 @@ comes from the same machine and shares its processors; requests are signed and b
 is checked, payloads have 300 bytes, and ids are overwritten where not said otherwise. *2 ms syncs* means that a library
 makes each sync of the disk two milliseconds longer, as on a user's disk. *1.1 with Basic / 1.5 with Hawk* sends the same
 requests to one process in both dialects, for stores with the same content; its floor is the factor of 1.2 that the
-old dialect may take. *The earlier build* is the one before memory went back to the system (decision record 0019). *Floor* is what must hold, *moonshot* what we are after. Trust the ratios; absolute figures move
+old dialect may take. *The earlier build*, and *before*, is the one before memory went back to the system (decision record
+0019). *Floor* is what must hold, *moonshot* what we are after. Trust the ratios; absolute figures move
 with the machine.
 ";
 

@@ -15,7 +15,7 @@ use crate::request::{Signer, id, objects};
 type Maker = fn(&Signer, u64) -> Script;
 
 /// What is measured, at how many connections.
-const CASES: [(&str, u64, Maker); 5] = [
+const CASES: [(&str, u64, Maker); 6] = [
     ("`info/collections`", 64, |signer, _| {
         vec![signer.request("GET", "/info/collections", "")]
     }),
@@ -29,6 +29,12 @@ const CASES: [(&str, u64, Maker); 5] = [
     }),
     ("POST of 1", 64, |signer, n| {
         let bodies = (0..20).map(|k| objects((n * 100 + k) % 1900, 1));
+        bodies
+            .map(|body| signer.request("POST", "/storage/history", &body))
+            .collect()
+    }),
+    ("POST of 100 to long histories", 64, |signer, n| {
+        let bodies = (0..20).map(|k| objects(10_000 + n * 2000 + k * 100, 100));
         bodies
             .map(|body| signer.request("POST", "/storage/history", &body))
             .collect()
