@@ -7,7 +7,7 @@
 # one that is free, and a heap that is not at its end gives nothing back: 64 threads that hash once, two at a time, leave
 # hundreds of megabytes in the process, with every block freed and every thread gone. With the bound for mapping fixed,
 # whatever its value below the block's size, next to nothing stays.
-# Output seen (kB): "left by default: 1209076" and "left with a fixed bound: 2732"; from 300 MB upwards, by the order of threads
+# Output seen (kB): "left by default: 1209076" and "left with a fixed bound: 2732". The first varies.
 set -euo pipefail
 
 folder=$(mktemp -d)

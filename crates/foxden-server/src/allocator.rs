@@ -10,9 +10,9 @@
 pub fn set_bounds() {
     /// Blocks from this size on are mapped one by one and unmapped when freed, in bytes.
     const MAPPED_FROM: i32 = 1 << 20;
-    /// Free bytes at a heap's end beyond which they go back to the system. With a quarter of that, answers of a few hundred
-    /// kilobytes give back and take anew what the next one needs: a tenth of their rate.
-    const KEPT: i32 = 4 << 20;
+    /// Free bytes at a heap's end beyond which they go back to the system. With half of that, answers of a few hundred
+    /// kilobytes give back and take anew what the next one needs.
+    const KEPT: i32 = 2 << 20;
     // As many heaps as threads that run at once; without a bound there are eight times as many.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let heaps = i32::try_from(cores.max(2)).unwrap_or(i32::MAX);
