@@ -33,17 +33,23 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
     assert_eq!(bounds.inside.load(Ordering::Relaxed), 0);
 }
 
-/// Who leaves before being served makes room at once.
-#[tokio::test]
-async fn who_leaves_the_queue_takes_no_turn() {
-    let verifiers = Verifiers::new(Some(1));
-    let turn = verifiers.0.running.acquire().await.unwrap();
+/// A client in the queue, whose turn does not come.
+async fn one_waits(verifiers: &Verifiers) -> JoinSet<bool> {
     let mut asking = JoinSet::new();
     let mine = verifiers.clone();
     asking.spawn(async move { mine.run(|| ()).await.is_ok() });
     while verifiers.0.inside.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
+    asking
+}
+
+/// Who leaves before being served makes room at once.
+#[tokio::test]
+async fn who_leaves_the_queue_takes_no_turn() {
+    let verifiers = Verifiers::new(Some(1));
+    let turn = verifiers.0.running.acquire().await.unwrap();
+    let mut asking = one_waits(&verifiers).await;
     asking.shutdown().await;
     assert_eq!(verifiers.0.inside.load(Ordering::Relaxed), 0);
     drop(turn);
@@ -105,12 +111,7 @@ async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
 async fn a_client_that_leaves_the_queue_leaves_no_buffer() {
     let verifiers = Verifiers::new(Some(1));
     let turn = verifiers.0.running.acquire().await.unwrap();
-    let mut asking = JoinSet::new();
-    let mine = verifiers.clone();
-    asking.spawn(async move { mine.run(|| ()).await.is_ok() });
-    while verifiers.0.inside.load(Ordering::Relaxed) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let mut asking = one_waits(&verifiers).await;
     // As it is when the hash before it ends.
     verifiers.0.buffers.lend(8, |_| ());
     verifiers.0.buffers.keep_at_most(1);
