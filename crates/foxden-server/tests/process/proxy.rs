@@ -182,15 +182,18 @@ impl Setup {
         });
         let block = lines.collect::<Vec<_>>().join("\n") + "\n";
         let block = block
-            .replace("listen 443 ssl;", &format!("listen 127.0.0.1:{port};"))
-            .replace("*:443", &format!("127.0.0.1:{port}"))
+            .replace("listen 443 ssl;", "listen LISTEN;")
+            .replace("*:443", "LISTEN")
             .replace(
                 "bind :443 ssl crt /etc/haproxy/sync.example.org.pem",
-                &format!("bind 127.0.0.1:{port}"),
-            )
+                "bind LISTEN",
+            );
+        // Before ports are put in: those may hold these digits.
+        assert!(!block.contains("443"), "{block}");
+        let block = block
+            .replace("LISTEN", &format!("127.0.0.1:{port}"))
             .replace("127.0.0.1:5000", &self.backend)
             .replace("sync.example.org", "127.0.0.1");
-        assert!(!block.contains("443"), "{block}");
         match self.kind {
             Kind::Nginx => format!(
                 "daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n\
