@@ -5,15 +5,21 @@
 //! - [`object`]: [`Bso`], one stored object
 //! - [`clock`]: where the time comes from
 //! - [`chance`]: where random bytes come from
+//! - [`network`]: the network of a client, in three widths
+//! - [`budget`]: counting what is spent of a budget
 
+pub mod budget;
 pub mod chance;
 pub mod clock;
 pub mod names;
+pub mod network;
 pub mod object;
 pub mod time;
 
+pub use budget::{Counters, MemoryCounters, Meter};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
+pub use network::{Network, Width};
 pub use object::Bso;
 pub use time::{BadTime, SyncTime};

@@ -1,0 +1,192 @@
+//! A table that counts for any number of keys in a fixed number of cells.
+//!
+//! It is a count-min sketch: a key has a cell in each row, chosen by a hash that nobody outside can compute, and its
+//! count is the least of them. So a count is never too small. It is too large only when all cells of a key are shared
+//! with others that spent much: to add one to the count of a stranger, about as many must be spent as a row has columns.
+
+use std::hash::{BuildHasher, RandomState};
+
+const ROWS: usize = 4;
+/// Bits of a hash that choose the column.
+const BITS: u32 = 15;
+const COLUMNS: usize = 1 << BITS;
+
+/// Counts of this span and of the one before, which fades while this one goes on.
+#[derive(Debug)]
+pub(super) struct Sketch {
+    span: i64,
+    /// The number of the span that `young` counts.
+    number: i64,
+    young: Table,
+    old: Table,
+    hashes: RandomState,
+}
+
+/// Cells, made once something is counted in them: 256 KiB.
+#[derive(Debug, Default)]
+struct Table(Vec<u16>);
+
+impl Table {
+    fn least(&self, places: [usize; ROWS]) -> i64 {
+        let counts = places.map(|place| self.0.get(place).copied().unwrap_or(0));
+        i64::from(counts.into_iter().min().unwrap_or(0))
+    }
+
+    fn change(&mut self, places: [usize; ROWS], change: impl Fn(u16) -> u16) {
+        for place in places {
+            if let Some(cell) = self.0.get_mut(place) {
+                *cell = change(*cell);
+            }
+        }
+    }
+}
+
+impl Sketch {
+    pub(super) fn new(span: i64) -> Self {
+        Self {
+            span: span.max(1),
+            number: 0,
+            young: Table::default(),
+            old: Table::default(),
+            hashes: RandomState::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, key: u64, now: i64) {
+        self.turn(now);
+        if self.young.0.is_empty() {
+            self.young.0 = vec![0; ROWS * COLUMNS];
+        }
+        self.young
+            .change(self.places(key), |count| count.saturating_add(1));
+    }
+
+    /// Takes one back where it was counted, unless that span is long over.
+    pub(super) fn take_back(&mut self, key: u64, then: i64, now: i64) {
+        self.turn(now);
+        let places = self.places(key);
+        let table = match self.number - then.div_euclid(self.span) {
+            0 => &mut self.young,
+            1 => &mut self.old,
+            _ => return,
+        };
+        table.change(places, |count| count.saturating_sub(1));
+    }
+
+    /// How long until fewer than `allowed` count; `None` if that is so now. What was counted in the span before counts
+    /// by as much of it as lies within a span before now.
+    pub(super) fn wait(&mut self, key: u64, allowed: u32, now: i64) -> Option<i64> {
+        self.turn(now);
+        let places = self.places(key);
+        let (young, old) = (self.young.least(places), self.old.least(places));
+        let rest = self.span - now.rem_euclid(self.span);
+        // One more must fit in.
+        let room = i64::from(allowed) - 1;
+        if room < 0 {
+            return Some(rest);
+        }
+        // What `count` of the span before may still cover of this one for `room` to be left.
+        let covered = |room: i64, count: i64| self.span * room / count.max(1);
+        if young > room {
+            return Some(rest + self.span - covered(room, young));
+        }
+        let left = rest - covered(room - young, old);
+        (old > 0 && left > 0).then_some(left)
+    }
+
+    fn turn(&mut self, now: i64) {
+        let number = now.div_euclid(self.span);
+        match number - self.number {
+            0 => {}
+            1 => self.old = std::mem::take(&mut self.young),
+            _ => (self.old, self.young) = (Table::default(), Table::default()),
+        }
+        self.number = number;
+    }
+
+    /// A cell in each row.
+    fn places(&self, key: u64) -> [usize; ROWS] {
+        let hash = self.hashes.hash_one(key);
+        std::array::from_fn(|row| {
+            let column = usize::try_from(hash >> (row as u32 * 16)).unwrap_or(0) % COLUMNS;
+            row * COLUMNS + column
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: i64 = 1000;
+
+    #[test]
+    fn the_eleventh_waits_until_one_has_faded() {
+        let mut sketch = Sketch::new(SPAN);
+        for _ in 0..10 {
+            assert_eq!(sketch.wait(7, 10, 500), None);
+            sketch.add(7, 500);
+        }
+        // A tenth of the next span must pass.
+        assert_eq!(sketch.wait(7, 10, 500), Some(600));
+        assert_eq!(sketch.wait(7, 10, 1099), Some(1));
+        assert_eq!(sketch.wait(7, 10, 1100), None);
+        sketch.add(7, 1100);
+        assert_eq!(sketch.wait(7, 10, 1100), Some(100));
+        assert_eq!(sketch.wait(8, 10, 1100), None);
+        assert_eq!(sketch.wait(7, 10, 3000), None, "all is over");
+    }
+
+    #[test]
+    fn a_wait_is_never_too_short_and_ends() {
+        let mut sketch = Sketch::new(SPAN);
+        let mut now = 0;
+        for step in 0..200 {
+            if let Some(wait) = sketch.wait(1, 7, now) {
+                assert!((1..=2 * SPAN).contains(&wait), "{wait}");
+                assert!(sketch.wait(1, 7, now + wait - 1).is_some(), "{step}");
+                assert_eq!(sketch.wait(1, 7, now + wait), None, "{step}");
+                now += wait;
+            }
+            sketch.add(1, now);
+            now += 13;
+        }
+    }
+
+    #[test]
+    fn nothing_is_ever_allowed_of_nothing() {
+        let mut sketch = Sketch::new(SPAN);
+        assert!(sketch.wait(1, 0, 5).is_some());
+    }
+
+    #[test]
+    fn what_is_taken_back_was_counted_in_that_span() {
+        let mut sketch = Sketch::new(SPAN);
+        sketch.add(1, 900);
+        sketch.add(1, 1100);
+        sketch.take_back(1, 900, 1100);
+        assert_eq!(sketch.wait(1, 2, 1100), None);
+        assert!(sketch.wait(1, 1, 1100).is_some());
+        sketch.take_back(1, 1100, 1100);
+        assert_eq!(sketch.wait(1, 1, 1100), None);
+        sketch.add(1, 5000);
+        sketch.take_back(1, 1100, 5000);
+        assert!(sketch.wait(1, 1, 5000).is_some());
+    }
+
+    /// Strangers push nobody out, and hardly anybody is taken for one.
+    #[test]
+    fn strangers_wash_nothing_out() {
+        let mut sketch = Sketch::new(SPAN);
+        for _ in 0..10 {
+            sketch.add(u64::MAX, 0);
+        }
+        for stranger in 0..100_000 {
+            sketch.add(stranger, 0);
+        }
+        assert!(sketch.wait(u64::MAX, 10, 0).is_some());
+        let taken = (200_000..201_000).filter(|key| sketch.wait(*key, 10, 0).is_some());
+        assert_eq!(taken.count(), 0);
+        assert_eq!(sketch.young.0.len(), ROWS * COLUMNS);
+    }
+}

@@ -1,0 +1,80 @@
+//! The network that a client is in.
+
+use std::net::IpAddr;
+
+/// The network of a client, in the widths that budgets count: an address of IPv4 alone and its 24 first bits; the 64,
+/// 56 and 48 first bits of an address of IPv6, where one person has at least the narrowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+/// How much of an address counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Width {
+    /// 32 bits of IPv4, 64 of IPv6: a household.
+    Narrow,
+    /// 56 bits of IPv6: what a provider gives a household at most.
+    Middle,
+    /// 24 bits of IPv4, 48 of IPv6: a site, a neighbourhood, or what somebody rents for little.
+    Wide,
+}
+
+impl Network {
+    /// The network of that address. An IPv4 address in IPv6 form is one of IPv4.
+    pub const fn of(address: IpAddr) -> Self {
+        Self(address.to_canonical())
+    }
+
+    /// The first bits of the address, equal for all addresses of the same network of that width and different for all
+    /// others; `None` where addresses have no such width.
+    pub fn prefix(self, width: Width) -> Option<u64> {
+        let bits = match (self.0, width) {
+            (IpAddr::V4(v4), Width::Narrow) => return Some(u64::from(v4.to_bits())),
+            (IpAddr::V4(_), Width::Middle) => return None,
+            // No network of IPv6 in use begins with zeros, so none equals one of IPv4.
+            (IpAddr::V4(v4), Width::Wide) => return Some(u64::from(v4.to_bits() >> 8)),
+            (IpAddr::V6(v6), Width::Narrow) => v6.to_bits() >> 64,
+            (IpAddr::V6(v6), Width::Middle) => v6.to_bits() >> 72,
+            (IpAddr::V6(v6), Width::Wide) => v6.to_bits() >> 80,
+        };
+        u64::try_from(bits).ok()
+    }
+
+    /// The widest network that the address belongs to.
+    pub fn widest(self) -> u64 {
+        self.prefix(Width::Wide).unwrap_or_default()
+    }
+
+    /// The narrowest.
+    pub fn narrowest(self) -> u64 {
+        self.prefix(Width::Narrow).unwrap_or_default()
+    }
+}
+
+impl Width {
+    /// All of them, the narrowest first.
+    pub const ALL: [Self; 3] = [Self::Narrow, Self::Middle, Self::Wide];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_the_networks_they_are_in() {
+        let shared = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| Network::of(text.parse().unwrap()));
+            Width::ALL.map(|width| {
+                let prefix = one.prefix(width);
+                prefix.is_some() && prefix == other.prefix(width)
+            })
+        };
+        assert_eq!(shared("192.0.2.1", "192.0.2.1"), [true, false, true]);
+        assert_eq!(shared("192.0.2.1", "192.0.2.200"), [false, false, true]);
+        assert_eq!(shared("192.0.2.1", "192.0.3.1"), [false; 3]);
+        assert_eq!(shared("192.0.2.1", "::ffff:192.0.2.1"), [true, false, true]);
+        assert_eq!(shared("2001:db8::1", "2001:db8::2"), [true; 3]);
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:1::1"), [false, true, true]);
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:100::1"), [false, false, true]);
+        assert_eq!(shared("2001:db8::1", "2001:db8:1::1"), [false; 3]);
+    }
+}
