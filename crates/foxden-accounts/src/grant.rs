@@ -142,7 +142,8 @@ impl Accounts {
         Ok(granted)
     }
 
-    /// Replaces a refresh token by one with more scopes; its device stays.
+    /// Replaces a refresh token by a new one with the same scopes; its device stays. A token never gives more than it was
+    /// given: its holder may not be the owner, and more is had for a session alone.
     pub(crate) async fn exchange(
         &self,
         client: Option<&'static str>,
@@ -153,27 +154,14 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let old = own_refresh(&tx, client, token).await?;
         let client = known_client(&old.client_id)?;
-        let mut scopes = scope::parse(&old.scope)?;
-        let wanted = scope::parse(scope)?;
-        scope::require(client.scopes, &wanted)?;
-        // A session does more than a refresh token and would outlive it: it is had for a password, not for this.
-        if scope::any_covers(&wanted, scope::SESSION) {
-            return Err(AccountError::ScopesRefused {
-                scopes: scope::SESSION.to_owned(),
-            });
-        }
-        for scope in wanted {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
-            }
-        }
+        scope::require(&words(&old.scope), &scope::parse(scope)?)?;
         let source = Source {
             uid: old.uid,
             client: client.id,
             session_id: old.session_id.clone(),
             code_hash: old.code_hash.clone(),
         };
-        let granted = self.issue(&tx, &source, &scopes.join(" "), true, ttl).await?;
+        let granted = self.issue(&tx, &source, &old.scope, true, ttl).await?;
         if let Some(new) = &granted.refresh_token {
             device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
         }

@@ -85,11 +85,11 @@ pub enum Grant {
         /// Whether a refresh token is wanted.
         access_type: AccessType,
     },
-    /// A refresh token, to be replaced by one with more scopes.
+    /// A refresh token, to be replaced by a new one with the same scopes.
     Exchange {
         /// 64 hex digits.
         token: String,
-        /// The scopes to add.
+        /// What is needed; the token must cover it.
         scope: String,
     },
 }

@@ -347,7 +347,7 @@ async fn a_refresh_token_gives_access_within_its_scopes_to_its_client() {
 }
 
 #[tokio::test]
-async fn an_exchange_adds_scopes_and_keeps_the_device() {
+async fn an_exchange_keeps_the_scopes_and_the_device() {
     let lab = Lab::new().await;
     let session = lab.session(&lab.create(ANN).await).await;
     let code = lab.code(&session).await;
@@ -368,13 +368,13 @@ async fn an_exchange_adds_scopes_and_keeps_the_device() {
 
     let exchange = Grant::Exchange {
         token: old.clone(),
-        scope: "profile:write".to_owned(),
+        scope: "profile:email".to_owned(),
     };
     let granted = lab_grant(&lab.accounts, None, token_request(exchange))
         .await
         .unwrap();
 
-    assert_eq!(granted.scope, format!("{OLDSYNC} profile profile:write"));
+    assert_eq!(granted.scope, format!("{OLDSYNC} profile"));
     assert!(lab.accounts.refresh_access(&old).await.is_err());
     let phone = lab
         .accounts
@@ -455,36 +455,76 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
     assert_eq!(lab.session(&signed_in).await.account, session.account);
 }
 
-/// A refresh token that was stolen must not become a session, which does more and outlives it.
+/// A token that was stolen must not become one that does more: not for storage, nor for writing, nor a session, which
+/// would outlive it. Each way from a token or a code to another is tried with each scope that its client might have.
 #[tokio::test]
-async fn a_refresh_token_is_never_traded_for_a_session() {
+async fn no_credential_gives_a_scope_that_it_was_not_given() {
+    const SESSION: &str = "https://identity.mozilla.com/tokens/session";
     let lab = Lab::new().await;
     let session = lab.session(&lab.create(ANN).await).await;
-    let request = AuthorizationRequest {
-        client: ANDROID.to_owned(),
-        ..authorization()
-    };
-    let code = lab.accounts.authorize(&session, request).await.unwrap().code;
-    let request = TokenRequest {
-        client: Some(ANDROID.to_owned()),
-        ..by_code(&code.to_hex(), VERIFIER)
-    };
-    let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
-    let refresh = granted.refresh_token.unwrap().to_hex();
-    let exchange = TokenRequest {
-        client: None,
-        grant: Grant::Exchange {
-            token: refresh.clone(),
-            scope: "https://identity.mozilla.com/tokens/session".to_owned(),
-        },
-        ttl: None,
-    };
-
-    let refused = lab_grant(&lab.accounts, None, exchange).await;
-
-    assert!(matches!(refused, Err(AccountError::ScopesRefused { .. })));
-    assert!(lab.accounts.refresh_access(&refresh).await.is_ok());
-    assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 1);
+    for given in ["profile", "profile:email", "profile:write", OLDSYNC, SESSION] {
+        let request = AuthorizationRequest {
+            client: ANDROID.to_owned(),
+            scope: given.to_owned(),
+            ..authorization()
+        };
+        let code = lab.accounts.authorize(&session, request).await.unwrap().code;
+        let request = TokenRequest {
+            client: Some(ANDROID.to_owned()),
+            ..by_code(&code.to_hex(), VERIFIER)
+        };
+        let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
+        assert_eq!(granted.scope, given);
+        assert_eq!(granted.session_token.is_some(), given == SESSION, "{given}");
+        let access = granted.access_token.to_hex();
+        assert_eq!(
+            lab.accounts.verify_bearer(&access).await.is_ok(),
+            given == OLDSYNC,
+            "{given}"
+        );
+        let refresh = granted.refresh_token.unwrap().to_hex();
+        assert_eq!(
+            lab.accounts.refresh_access(&refresh).await.is_ok(),
+            given == OLDSYNC,
+            "{given}"
+        );
+        let sessions = lab.count("SELECT COUNT(*) FROM session").await;
+        for wanted in [OLDSYNC, "profile", "profile:write", "profile:uid", SESSION] {
+            let is_part = given == "profile" && wanted == "profile:uid"
+                || given == "profile:write" && wanted.starts_with("profile");
+            if wanted == given || is_part {
+                continue;
+            }
+            for wanted in [wanted.to_owned(), format!("{given} {wanted}")] {
+                for client in [None, Some(ANDROID.to_owned())] {
+                    let (token, scope) = (refresh.clone(), wanted.clone());
+                    let grants = [
+                        Grant::Exchange {
+                            token: token.clone(),
+                            scope: scope.clone(),
+                        },
+                        Grant::Refresh {
+                            token,
+                            scope: Some(scope),
+                        },
+                    ];
+                    for grant in grants {
+                        let request = TokenRequest {
+                            client: client.clone(),
+                            grant,
+                            ttl: None,
+                        };
+                        let refused = lab_grant(&lab.accounts, None, request).await;
+                        assert!(
+                            matches!(refused, Err(AccountError::ScopesRefused { .. })),
+                            "{given} became {wanted}"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, sessions);
+    }
 }
 
 #[tokio::test]
