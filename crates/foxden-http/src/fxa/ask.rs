@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::credential::Presented;
 use super::members::Members;
 use super::refusal::Refusal;
-use crate::wire::visitor;
+use crate::wire::{Site, visitor};
 
 /// The largest body, but for devices.
 const BODY: usize = 16 * 1024;
@@ -51,7 +51,7 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         };
         let incoming = Incoming::read(request, fxa, most).await?;
         let presented = Presented::read(&incoming.parts.headers);
-        incoming.refuse_foreign_form(&presented)?;
+        incoming.refuse_foreign_page(&presented, &fxa.site)?;
         let by = By::identify(fxa, &incoming, &presented).await?;
         let body = Members::parse(&incoming.body)?;
         let query = incoming.parts.uri.query().unwrap_or_default().to_owned();
@@ -106,14 +106,22 @@ impl Incoming {
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// A page elsewhere can make a browser post a form here unasked, but neither with this content type nor
-    /// with a credential: both need a permission that is never given.
-    fn refuse_foreign_form(&self, presented: &Presented<'_>) -> Result<(), Refusal> {
+    /// Refuses what a page from elsewhere may have made a browser send unasked: a form, with a password by Basic that the
+    /// browser was once given at a prompt. JSON it sends only with a permission that is never given; browsers that did
+    /// so without name the page.
+    fn refuse_foreign_page(&self, presented: &Presented<'_>, site: &Site) -> Result<(), Refusal> {
+        let is_question = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if is_question || presented.is_put_in_by_the_client() {
+            return Ok(());
+        }
         let media_type = self.content_type().split(';').next().unwrap_or_default().trim();
-        let is_json = media_type.eq_ignore_ascii_case("application/json");
-        let is_anonymous = matches!(presented, Presented::Nothing);
-        if self.parts.method == Method::POST && is_anonymous && !is_json {
+        if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(Refusal::Invalid("content-type"));
+        }
+        // Firefox itself says that its own requests are cross-site, but of those it names no origin.
+        let headers = &self.parts.headers;
+        if headers.contains_key(header::ORIGIN) && site.is_sent_by_foreign_page(headers) {
+            return Err(Refusal::Invalid("origin"));
         }
         Ok(())
     }

@@ -42,6 +42,15 @@ impl<'a> Presented<'a> {
         }
     }
 
+    /// Whether the client put it in itself. Any other scheme, such as Basic, a browser adds by itself to whatever a page
+    /// makes it send.
+    pub(super) const fn is_put_in_by_the_client(&self) -> bool {
+        match self {
+            Self::Hawk(_) | Self::Id(..) | Self::Bearer(_) => true,
+            Self::Nothing | Self::Unusable(_) => false,
+        }
+    }
+
     fn bearer(text: &'a str) -> Self {
         if TokenId::from_hex(text).is_some() {
             return Self::Bearer(text);

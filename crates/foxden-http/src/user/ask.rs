@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::UserState;
 use super::refusal::Refusal;
+use super::target::{Place, Target};
 use crate::wire::{Basic, visitor};
 
 /// The largest body, in bytes. A password that fits in is one that Basic can carry afterwards.
@@ -36,11 +37,12 @@ pub(super) struct Response {
 }
 
 impl Ask {
-    /// Reads the request about that account.
-    pub(super) async fn read(request: Request, user: &UserState, name: String) -> Result<Self, Refusal> {
-        // A browser may know the password from a prompt of its own, and send it along unasked.
+    /// Reads the request for that target.
+    pub(super) async fn read(request: Request, user: &UserState, target: &Target) -> Result<Self, Refusal> {
+        // A browser may know the password from a prompt of its own, and send it along unasked. To ask for a code is a
+        // change, too: it writes a letter.
         let is_change = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
-        if is_change && user.site.is_sent_by_page(request.headers()) {
+        if (is_change || target.place == Place::Reset) && user.site.is_sent_by_page(request.headers()) {
             return Err(Refusal::ForeignPage);
         }
         let visitor = visitor(&request, &user.site, Door::UserApi);
@@ -48,7 +50,7 @@ impl Ask {
         Ok(Self {
             body: text(collect(body).await?),
             parts,
-            name,
+            name: target.name.clone(),
             visitor,
         })
     }

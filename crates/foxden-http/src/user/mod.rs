@@ -97,7 +97,7 @@ async fn serve(State(user): State<UserState>, request: Request) -> Response {
         return Refusal::UnknownPath.into_response();
     };
     let answer = async {
-        let ask = Ask::read(request, &user, target.name).await?;
+        let ask = Ask::read(request, &user, &target).await?;
         answer(&user, ask, target.place).await
     };
     answer.await.unwrap_or_else(Refusal::into_response)
