@@ -1,6 +1,6 @@
 //! The network that a client is in.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// The network of a client, in the widths that budgets count: an address of IPv4 alone and its 24 first bits; the 64,
 /// 56 and 48 first bits of an address of IPv6, where one person has at least the narrowest.
