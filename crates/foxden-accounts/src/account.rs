@@ -99,7 +99,7 @@ impl Accounts {
                 has_password: true,
             });
         }
-        self.spend_visitor(Counted::Status, visitor)?;
+        self.spend_visitor(Counted::Answer, visitor)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         Ok(AddressStatus {
             exists: row.is_some(),
@@ -235,6 +235,7 @@ impl Accounts {
         if address.is_among(&self.0.options.reserved_names) {
             return Err(AccountError::Invalid { what: "email" });
         }
+        self.spend_visitor(Counted::Answer, visitor)?;
         if let Some(row) = account::by_name(&self.0.database, &address.normal()).await? {
             return Err(row.exists(address));
         }

@@ -15,6 +15,7 @@ use crate::quiet::Quiet;
 use crate::security::{Door, Event, Witness};
 use crate::spelling::Spellings;
 use crate::verifier::Verifiers;
+use crate::wrong::WrongProofs;
 use crate::{AccessTokens, AccountError, Kind, Nodes, SecretToken, Secrets, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
@@ -31,6 +32,7 @@ pub(crate) struct Inside {
     pub(crate) nonces: Nonces,
     pub(crate) memo: Memo,
     pub(crate) spellings: Spellings,
+    pub(crate) wrong: WrongProofs,
     pub(crate) quiet: Quiet,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
@@ -178,6 +180,7 @@ impl Accounts {
             nonces: Nonces::default(),
             memo: Memo::default(),
             spellings: Spellings::default(),
+            wrong: WrongProofs::default(),
             quiet: Quiet::default(),
             database,
             clock,

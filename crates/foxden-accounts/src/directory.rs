@@ -104,6 +104,7 @@ impl Directory for SqlDirectory {
         };
         let recipe = verifier.map_or(decoy, |verifier| verifier.recipe);
         let stored = verifier.map(|verifier| verifier.verify_hash);
+        let from = attempt.from();
         let compare = move |proof: Proof| {
             let is_right = stored.is_some_and(|stored| proof.matches(&stored));
             attempt.settle(is_right);
@@ -113,6 +114,8 @@ impl Directory for SqlDirectory {
                 Checked::Wrong
             }
         };
-        self.verifiers.hash_then(auth_pw, recipe, compare).await
+        self.verifiers
+            .hash_then(auth_pw, recipe, Some(from), compare)
+            .await
     }
 }

@@ -54,6 +54,7 @@ pub mod stretch;
 pub mod token;
 pub mod tokenserver;
 mod verifier;
+mod wrong;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};

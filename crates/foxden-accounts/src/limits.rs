@@ -1,121 +1,122 @@
-//! How often things may be tried. Counted in memory, in windows that begin with the first attempt; what is counted is
-//! bounded, and the counters that began first make room for new ones. Times are steady ones: setting the clock neither
-//! opens a window nor closes it.
+//! How often things may be done: the budgets of `docs/security.md` that are rates.
+//!
+//! What a stranger does is counted for the stranger's network in all its widths, before it is done. Times are steady
+//! ones: setting the clock neither opens a window nor closes it.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+mod table;
 
-use crate::address::counted;
+use std::sync::Arc;
+
+use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
+
 use crate::security::{Event, What};
 use crate::{AccountError, Accounts, Visitor};
+pub(crate) use table::QUARTER;
+use table::{BUDGETS, Budget, Most};
 
-/// Counters kept at once.
-const COUNTERS: usize = 20_000;
-pub(crate) const QUARTER: i64 = 15 * 60_000;
-const HOUR: i64 = 60 * 60_000;
-const DAY: i64 = 24 * HOUR;
-
-/// What is counted. Names stand as hashes of at most 32 bytes, so that a counter is small.
+/// What is counted, and for which key. Names stand as numbers, so that a key is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Counted {
-    /// Wrong passwords for an address from a network.
-    FailedLogin(u64, Network),
-    /// Wrong passwords from a network.
-    FailedFrom(Network),
+    /// Wrong passwords for a name from a network.
+    Try(u64, Network),
+    /// The same from a network that fails often.
+    RareTry(u64, Network),
+    /// How often the tries for a name from a network were used up.
+    Lock(u64, Network),
+    /// Wrong passwords from a network, whatever the name.
+    Failure(Network),
+    /// The same within seconds, from a network that fails often.
+    Strain(Network),
+    /// Answers that tell a network whether an address or a name is known.
+    Answer(Network),
+    /// Questions of a network for names, known or not.
+    Lookup(Network),
     /// Accounts created from a network.
     Creation(Network),
-    /// Questions whether an address or a name is known.
-    Status(Network),
     /// Codes asked for, by address.
     Code(u64),
     /// Resets begun, by address.
     Reset(u64),
-    /// Resets begun from a network, whatever the address: else anybody could push out all other counters.
+    /// Resets begun from a network, whatever the address.
     ResetFrom(Network),
     /// Wrong digits that were to open a reset, by address.
     Otp(u64),
     /// Changes of an account's address.
     AddressChange(u64),
-    /// Codes, links and invitations that were wrong.
+    /// Codes, links and invitations that were wrong, from a network.
     Guess(Network),
 }
 
-/// The network a client is in: the first 24 bits of an IPv4 address, the first 64 of an IPv6 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Network(u64);
-
-/// The counters.
-#[derive(Default)]
-pub(crate) struct Limits(Mutex<Counters>);
-
-#[derive(Default)]
-struct Counters {
-    windows: HashMap<Counted, Window>,
-    /// In the order in which they began.
-    order: VecDeque<(Counted, i64)>,
+/// One counter that something is counted in.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    meter: Meter,
+    key: Key,
+    most: u32,
 }
 
-#[derive(Clone, Copy)]
-struct Window {
-    began: i64,
-    count: u32,
-}
-
-impl Network {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        let v6 = match address.to_canonical() {
-            IpAddr::V4(v4) => return Self(u64::from(v4.to_bits() >> 8)),
-            IpAddr::V6(v6) => v6,
-        };
-        // An IPv6 network has its high bits set wherever one is in use, so it never equals an IPv4 one.
-        Self(u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX))
-    }
-}
+/// The counters. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Limits(Arc<dyn Counters>);
 
 impl Counted {
-    /// Wrong passwords for whoever is called that, whatever the letters' case.
-    pub(crate) fn failed_login(name: &str, from: Network) -> Self {
-        Self::FailedLogin(counted(name), from)
+    const fn parts(self) -> (&'static Budget, u64, Option<Network>) {
+        match self {
+            Self::Try(name, from) => (&table::TRY, name, Some(from)),
+            Self::RareTry(name, from) => (&table::RARE_TRY, name, Some(from)),
+            Self::Lock(name, from) => (&table::LOCK, name, Some(from)),
+            Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
+            Self::Strain(from) => (&table::STRAIN, 0, Some(from)),
+            Self::Answer(from) => (&table::ANSWER, 0, Some(from)),
+            Self::Lookup(from) => (&table::LOOKUP, 0, Some(from)),
+            Self::Creation(from) => (&table::CREATION, 0, Some(from)),
+            Self::ResetFrom(from) => (&table::RESET_FROM, 0, Some(from)),
+            Self::Guess(from) => (&table::GUESS, 0, Some(from)),
+            Self::Code(address) => (&table::CODE, address, None),
+            Self::Reset(address) => (&table::RESET, address, None),
+            Self::Otp(address) => (&table::OTP, address, None),
+            Self::AddressChange(account) => (&table::ADDRESS_CHANGE, account, None),
+        }
     }
 
-    /// How many are allowed within how many milliseconds.
-    const fn allowance(self) -> (u32, i64) {
-        match self {
-            Self::FailedLogin(..) => (10, QUARTER),
-            Self::FailedFrom(_) => (60, QUARTER),
-            Self::Creation(_) => (5, HOUR),
-            Self::Status(_) | Self::Guess(_) | Self::ResetFrom(_) => (30, QUARTER),
-            Self::Code(_) => (5, QUARTER),
-            Self::Otp(_) => (50, DAY),
-            Self::Reset(_) | Self::AddressChange(_) => (5, DAY),
-        }
+    /// Its counters: one for each width of its network.
+    fn entries(self) -> impl Iterator<Item = Entry> {
+        let (budget, subject, network) = self.parts();
+        let widths = match budget.most {
+            Most::Of(most) => [Some((None, 0, most)), None, None],
+            Most::From(most) => Width::ALL.map(|width| {
+                let prefix = network.and_then(|network| network.prefix(width))?;
+                Some((Some(width), prefix, most[width as usize]))
+            }),
+        };
+        widths
+            .into_iter()
+            .flatten()
+            .map(move |(width, prefix, most)| Entry {
+                meter: budget.meter(width),
+                key: [subject, prefix],
+                most,
+            })
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let meters: Vec<Meter> = BUDGETS.iter().flat_map(|budget| budget.meters()).collect();
+        Self(Arc::new(MemoryCounters::new(&meters)))
     }
 }
 
 impl Limits {
     /// Refuses when the allowance is spent; counts nothing.
     pub(crate) fn check(&self, what: Counted, now: i64) -> Result<(), AccountError> {
-        let (allowed, span) = what.allowance();
-        let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match counters.windows.get(&what) {
-            Some(window) if window.is_open(now, span) && window.count >= allowed => {
-                let left = u64::try_from(window.began + span - now).unwrap_or(0);
-                Err(AccountError::TooMany {
-                    retry_after: left.div_ceil(1000).max(1),
-                })
-            }
-            Some(_) | None => Ok(()),
-        }
+        self.check_times(what, 1, now)
     }
 
     /// Counts one.
     pub(crate) fn count(&self, what: Counted, now: i64) {
-        let (_, span) = what.allowance();
-        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match counters.windows.get_mut(&what) {
-            Some(window) if window.is_open(now, span) => window.count = window.count.saturating_add(1),
-            Some(_) | None => counters.begin(what, now),
+        for entry in what.entries() {
+            self.0.spend(entry.meter, entry.key, now);
         }
     }
 
@@ -126,42 +127,72 @@ impl Limits {
         Ok(())
     }
 
-    /// Takes back what was counted then for an attempt that turned out well. A window that began since did not count it.
-    pub(crate) fn refund(&self, what: Counted, then: i64) {
-        let mut counters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = counters.windows.get_mut(&what)
-            && window.began <= then
-        {
-            window.count = window.count.saturating_sub(1);
+    /// Takes back what was counted then for an attempt that turned out well.
+    pub(crate) fn refund(&self, what: Counted, then: i64, now: i64) {
+        for entry in what.entries() {
+            self.0.take_back(entry.meter, entry.key, then, now);
+        }
+    }
+
+    /// Counts a try; says in which widths of the network it was the last one that is allowed.
+    pub(crate) fn count_try(&self, name: u64, from: Network, now: i64) -> [bool; 3] {
+        let mut is_last = [false; 3];
+        for entry in Counted::Try(name, from).entries() {
+            let may = || self.0.wait(entry.meter, entry.key, entry.most, now).is_none();
+            let could = may();
+            self.0.spend(entry.meter, entry.key, now);
+            if let Some(width) = entry.meter.width {
+                is_last[width as usize] = could && !may();
+            }
+        }
+        is_last
+    }
+
+    /// Counts that the tries were used up in these widths.
+    pub(crate) fn count_locks(&self, name: u64, from: Network, widths: [bool; 3], now: i64) {
+        let locks = Counted::Lock(name, from).entries();
+        for entry in locks.filter(|entry| entry.meter.width.is_some_and(|width| widths[width as usize])) {
+            self.0.spend(entry.meter, entry.key, now);
+        }
+    }
+
+    fn check_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
+        let waits = what.entries().filter_map(|entry| {
+            let most = entry.most.saturating_mul(times);
+            self.0.wait(entry.meter, entry.key, most, now)
+        });
+        match waits.max() {
+            None => Ok(()),
+            Some(wait) => Err(AccountError::TooMany {
+                retry_after: u64::try_from(wait).unwrap_or(0).div_ceil(1000).max(1),
+            }),
         }
     }
 }
 
 impl Accounts {
-    /// Refuses this visitor's network when its allowance is spent. Whoever sits at the machine itself may do as they like:
-    /// so here and below.
+    /// Refuses this visitor's network when its allowance is spent, and tells of it. A visitor that nothing outside this
+    /// machine can be has more: so here and below.
     pub(crate) fn check_visitor(
         &self,
         what: fn(Network) -> Counted,
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
-        if visitor.is_private {
-            return Ok(());
-        }
-        let what = what(Network::of(visitor.address));
-        self.0.limits.check(what, self.steady())
+        let what = what(visitor.network());
+        let (budget, ..) = what.parts();
+        let times = if visitor.is_private { budget.private } else { 1 };
+        let checked = self.0.limits.check_times(what, times, self.steady());
+        checked.inspect_err(|_| {
+            self.tell(&Event::by(visitor, What::LimitReached).because(budget.name));
+        })
     }
 
     /// Counts one against this visitor's network.
     pub(crate) fn count_visitor(&self, what: fn(Network) -> Counted, visitor: &Visitor) {
-        if !visitor.is_private {
-            self.0
-                .limits
-                .count(what(Network::of(visitor.address)), self.steady());
-        }
+        self.0.limits.count(what(visitor.network()), self.steady());
     }
 
-    /// Refuses this visitor's network when its allowance is spent, else counts one.
+    /// Refuses this visitor's network when its allowance is spent, and tells of it; else counts one.
     pub(crate) fn spend_visitor(
         &self,
         what: fn(Network) -> Counted,
@@ -172,11 +203,9 @@ impl Accounts {
         Ok(())
     }
 
-    /// Refuses whoever guessed too many codes.
+    /// Refuses a network that guessed too many codes.
     pub(crate) fn check_guesses(&self, visitor: &Visitor) -> Result<(), AccountError> {
-        self.check_visitor(Counted::Guess, visitor).inspect_err(|_| {
-            self.tell(&Event::by(visitor, What::LoginLocked).because("too many wrong codes"));
-        })
+        self.check_visitor(Counted::Guess, visitor)
     }
 
     /// Counts a wrong code, and tells of it.
@@ -186,83 +215,12 @@ impl Accounts {
     }
 }
 
-impl Window {
-    const fn is_open(&self, now: i64, span: i64) -> bool {
-        now - self.began < span
-    }
-}
-
-impl Counters {
-    fn begin(&mut self, what: Counted, now: i64) {
-        while self.order.len() >= COUNTERS {
-            let Some((oldest, began)) = self.order.pop_front() else {
-                break;
-            };
-            if self
-                .windows
-                .get(&oldest)
-                .is_some_and(|window| window.began == began)
-            {
-                self.windows.remove(&oldest);
-            }
-        }
-        self.windows.insert(what, Window { began: now, count: 1 });
-        self.order.push_back((what, now));
+impl Visitor {
+    /// The network that the visitor is in.
+    pub const fn network(&self) -> Network {
+        Network::of(self.address)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn home() -> Network {
-        Network::of("192.0.2.1".parse().unwrap())
-    }
-
-    #[test]
-    fn the_eleventh_failure_waits_and_the_window_passes() {
-        let limits = Limits::default();
-        let what = Counted::FailedLogin(7, home());
-        for _ in 0..10 {
-            limits.spend(what, 1000).unwrap();
-        }
-        let refused = limits.check(what, 1000 + 60_000);
-        assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 840 })));
-        assert!(limits.check(Counted::FailedLogin(8, home()), 1000).is_ok());
-        assert!(limits.check(what, 1000 + QUARTER).is_ok());
-    }
-
-    #[test]
-    fn what_is_taken_back_was_counted_in_the_same_window() {
-        let limits = Limits::default();
-        let what = Counted::FailedFrom(home());
-        limits.count(what, 0);
-        for _ in 0..60 {
-            limits.count(what, QUARTER);
-        }
-        limits.refund(what, QUARTER - 1);
-        assert!(limits.check(what, QUARTER).is_err());
-        limits.refund(what, QUARTER);
-        assert!(limits.check(what, QUARTER).is_ok());
-    }
-
-    #[test]
-    fn neighbours_share_a_network_and_strangers_do_not() {
-        let network = |text: &str| Network::of(text.parse().unwrap());
-        assert_eq!(network("192.0.2.1"), network("192.0.2.200"));
-        assert_eq!(network("192.0.2.1"), network("::ffff:192.0.2.9"));
-        assert_ne!(network("192.0.2.1"), network("192.0.3.1"));
-        assert_eq!(network("2001:db8::1"), network("2001:db8::2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-    }
-
-    #[test]
-    fn old_counters_make_room() {
-        let limits = Limits::default();
-        for address in 0..50_000 {
-            limits.count(Counted::Reset(address), 0);
-        }
-        let counters = limits.0.lock().unwrap();
-        assert!(counters.windows.len() <= COUNTERS && counters.order.len() <= COUNTERS);
-    }
-}
+mod tests;

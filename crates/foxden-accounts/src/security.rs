@@ -48,6 +48,8 @@ pub enum What {
     LoginFailed,
     /// A log-in was not even tried: too many had failed.
     LoginLocked,
+    /// A network spent what it may of something; `why` says of what.
+    LimitReached,
     /// A code, a link or an invitation was wrong, too old or used before.
     CodeRefused,
     /// An account was created by its owner.
@@ -187,9 +189,10 @@ impl<'a> Event<'a> {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LoginFailed,
         Self::LoginLocked,
+        Self::LimitReached,
         Self::CodeRefused,
         Self::AccountCreated,
         Self::AccountDeleted,

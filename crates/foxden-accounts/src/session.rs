@@ -3,8 +3,9 @@
 use foxden_sql::Tx;
 
 use crate::address::Address;
+use crate::attempt::Tries;
 use crate::directory::Checked;
-use crate::limits::{Counted, Network};
+use crate::limits::Counted;
 use crate::nonce::Now;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::session::SessionRow;
@@ -197,6 +198,8 @@ impl Accounts {
     /// Checks a password: limits, then the account, then the password, and only then the spelling of the address. A
     /// right proof passes under any name of the account; a wrong one that was made with another spelling than the one
     /// that was stretched is told that one. Every door that takes a proof comes through here.
+    ///
+    /// What a failure says tells who is here. A network that was told so too often is told the same of every name.
     pub(crate) async fn prove(
         &self,
         address: &str,
@@ -204,50 +207,71 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Proven, AccountError> {
         let address = Address::new(address)?;
-        let network = Network::of(visitor.address);
         let row = account::by_name(&self.0.database, &address.normal()).await?;
-        // All names of an account count as one: else each would give more tries.
-        let stretched = row.as_ref().map(|row| row.stretched_address.clone());
-        let counted = stretched.as_deref().unwrap_or(address.as_str());
-        let counters = [
-            Counted::failed_login(counted, network),
-            Counted::FailedFrom(network),
-        ];
-        let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
-        self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
+        let account = row.as_ref().map(|row| row.uid);
         let failed = Event {
-            account: row.as_ref().map(|row| row.uid),
+            account,
             ..Event::by(visitor, What::LoginFailed).about(address.as_str())
         };
+        let outcome = self.try_proof(&address, row, auth_pw, visitor).await;
+        let why = match &outcome {
+            Err(AccountError::UnknownAccount { .. }) => "unknown name",
+            Err(AccountError::OtherSpelling { .. }) => "wrong password, another spelling",
+            Err(AccountError::WrongPassword { .. }) => "wrong password",
+            Err(AccountError::NoPassword) => "no password set yet",
+            Err(AccountError::Disabled) => {
+                self.tell(&failed.because("switched off"));
+                return outcome;
+            }
+            Ok(_) | Err(_) => return outcome,
+        };
+        self.tell(&failed.because(why));
+        if self.spend_visitor(Counted::Answer, visitor).is_err() {
+            let address = address.as_str().to_owned();
+            return Err(AccountError::WrongPassword { address });
+        }
+        outcome
+    }
+
+    /// Checks a proof for whoever was found by that address. What it says of a wrong one is not yet for strangers.
+    async fn try_proof(
+        &self,
+        address: &Address,
+        row: Option<AccountRow>,
+        auth_pw: &AuthPw,
+        visitor: &Visitor,
+    ) -> Result<Proven, AccountError> {
+        let network = visitor.network();
+        // All names of an account count as one: else each would give more tries.
+        let stretched = row.as_ref().map(|row| row.stretched_address.clone());
+        let tries = Tries::new(stretched.as_deref().unwrap_or(address.as_str()), network);
+        let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
+        self.allow_attempt(tries).inspect_err(|_| self.tell(&locked))?;
         if row.as_ref().is_some_and(|row| row.verifier.is_none()) {
-            self.tell(&failed.because("no password set yet"));
             return Err(AccountError::NoPassword);
         }
         let misspelt = row
             .as_ref()
-            .and_then(|row| self.misspelt(row, address.as_str(), auth_pw, network, counters));
-        let outcome = if misspelt.is_some_and(|misspelt| self.0.spellings.is_known(&misspelt)) {
+            .and_then(|row| self.misspelt(row, address.as_str(), network, tries));
+        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw);
+        let outcome = if self.0.wrong.is_known(proof) {
             let address = address.as_str().to_owned();
-            Err(AccountError::WrongPassword { address })
+            Err(match &row {
+                Some(_) => AccountError::WrongPassword { address },
+                None => AccountError::UnknownAccount { address },
+            })
         } else {
             let (accounts, account) = (self.clone(), row.as_ref().map(|row| row.uid));
-            let attempt = self.attempt(counters).then(move |is_right| {
+            let attempt = self.attempt(tries).then(move |is_right| {
+                if !is_right {
+                    accounts.0.wrong.keep(proof);
+                }
                 if let Some(account) = account {
                     accounts.settle_spelling(account, network, misspelt, is_right);
                 }
             });
             self.weigh(attempt, row, auth_pw, address.as_str()).await
         };
-        let why = match &outcome {
-            Err(AccountError::UnknownAccount { .. }) => "unknown name",
-            Err(AccountError::WrongPassword { .. }) if misspelt.is_some() => {
-                "wrong password, another spelling"
-            }
-            Err(AccountError::WrongPassword { .. }) => "wrong password",
-            Err(AccountError::Disabled) => "switched off",
-            Ok(_) | Err(_) => return outcome,
-        };
-        self.tell(&failed.because(why));
         match (outcome, misspelt, stretched) {
             (Err(AccountError::WrongPassword { .. }), Some(_), Some(address)) => {
                 Err(AccountError::OtherSpelling { address })

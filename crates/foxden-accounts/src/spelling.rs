@@ -1,18 +1,18 @@
 //! Proofs that were made with another spelling of an account's address than its password was stretched with.
 //!
 //! Such a proof is wrong although the password may be right, and its client is told the spelling and tries again. So it
-//! counts as a try, else it would be a way to guess passwords; but the same proof counts once, and a right one that
-//! follows from the same network takes the count back.
+//! counts as a try, else it would be a way to guess passwords; but a right one that follows from the same network takes
+//! the count back.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use data_encoding::HEXLOWER;
+use foxden_model::Network;
 
-use crate::limits::{Counted, Network, QUARTER};
-use crate::memo::Key;
+use crate::attempt::Tries;
+use crate::limits::QUARTER;
 use crate::register::account::AccountRow;
-use crate::{AccountId, Accounts, AuthPw};
+use crate::{AccountId, Accounts};
 
 /// Proofs kept at once.
 const KEPT: usize = 4096;
@@ -26,22 +26,12 @@ pub(crate) struct Spellings(Mutex<VecDeque<Misspelt>>);
 pub(crate) struct Misspelt {
     account: AccountId,
     network: Network,
-    /// A keyed hash of the proof and of what it was compared with.
-    key: Key,
-    counters: [Counted; 2],
+    tries: Tries,
     /// In steady milliseconds.
     at: i64,
 }
 
 impl Spellings {
-    /// Whether that very proof was wrong a while ago, from the same network.
-    pub(crate) fn is_known(&self, misspelt: &Misspelt) -> bool {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        forget_old(&mut kept, misspelt.at);
-        kept.iter()
-            .any(|other| other.network == misspelt.network && other.key == misspelt.key)
-    }
-
     fn keep(&self, misspelt: Misspelt) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
@@ -67,27 +57,16 @@ impl Accounts {
         &self,
         row: &AccountRow,
         address: &str,
-        auth_pw: &AuthPw,
         network: Network,
-        counters: [Counted; 2],
+        tries: Tries,
     ) -> Option<Misspelt> {
         if row.stretched_address == address {
             return None;
         }
-        // Compared with another verifier it is another proof.
-        let with = row
-            .verifier
-            .as_ref()
-            .map_or([0; 32], |verifier| verifier.verify_hash);
-        let name = format!("{}{}", row.uid, HEXLOWER.encode(&with));
         Some(Misspelt {
             account: row.uid,
             network,
-            key: self
-                .0
-                .memo
-                .key(&*self.0.chance, &name, &HEXLOWER.encode(&auth_pw.0)),
-            counters,
+            tries,
             at: self.steady(),
         })
     }
@@ -110,9 +89,7 @@ impl Accounts {
             return;
         }
         for taken in self.0.spellings.take(account, network, self.steady()) {
-            for counter in taken.counters {
-                self.0.limits.refund(counter, taken.at);
-            }
+            self.take_back(taken.tries, taken.at);
         }
     }
 }

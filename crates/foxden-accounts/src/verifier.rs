@@ -1,12 +1,15 @@
 //! What is stored of a password: a slow, salted hash. As many are computed at once as there are cores, a bounded
-//! number waits, and further ones are told to come back: each takes megabytes and a core for a while.
+//! number waits, and further ones are told to come back: each takes megabytes and a core for a while. Strangers of one
+//! network fill half of the places at most.
 
 mod buffers;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use foxden_model::Network;
 use tokio::sync::Semaphore;
 
 use crate::secret::{derive, xor};
@@ -15,7 +18,7 @@ use crate::{AccountError, AuthPw, Cost, WrapKb};
 use buffers::Buffers;
 
 /// Hashes that may wait for each one that is computed.
-const QUEUE: usize = 32;
+const QUEUE: usize = 64;
 
 /// Computes verifiers, a bounded number at once.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ struct Bounds {
     /// Those that run and those that wait.
     inside: AtomicUsize,
     places: usize,
+    /// How many of them come from which network, of the widest kind.
+    strangers: Mutex<HashMap<u64, usize>>,
     buffers: Buffers,
     hashed: AtomicU64,
 }
@@ -48,6 +53,7 @@ impl Verifiers {
         Self(Arc::new(Bounds {
             running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
+            strangers: Mutex::default(),
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
             hashed: AtomicU64::new(0),
@@ -56,28 +62,35 @@ impl Verifiers {
 
     /// Hashes a proof of the password, on a thread that may be kept busy.
     pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
-        self.hash_then(auth_pw, recipe, |proof| proof).await
+        self.hash_then(auth_pw, recipe, None, |proof| proof).await
     }
 
-    /// Hashes a proof of the password and does at once what follows from it, even if nobody waits for it any more.
+    /// Hashes a proof of the password and does at once what follows from it, even if nobody waits for it any more. `from`
+    /// is the network of a client that has proven nothing yet.
     pub(crate) async fn hash_then<T: Send + 'static>(
         &self,
         auth_pw: &AuthPw,
         recipe: Recipe,
+        from: Option<Network>,
         then: impl FnOnce(Proof) -> T + Send + 'static,
     ) -> Result<T, AccountError> {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
         let bounds = Arc::clone(&self.0);
-        self.run(move || hash(&auth_pw, recipe, &bounds.buffers).map(then))
+        self.run(from, move || hash(&auth_pw, recipe, &bounds.buffers).map(then))
             .await?
     }
 
     /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
-    pub(crate) async fn stretch(&self, address: &str, password: &str) -> Result<Stretched, AccountError> {
+    pub(crate) async fn stretch(
+        &self,
+        address: &str,
+        password: &str,
+        from: Option<Network>,
+    ) -> Result<Stretched, AccountError> {
         let (address, password) = (address.to_owned(), password.to_owned());
-        self.run(move || stretch(&address, &password)).await
+        self.run(from, move || stretch(&address, &password)).await
     }
 
     /// How many hashes were begun.
@@ -88,9 +101,10 @@ impl Verifiers {
     /// What is begun runs to its end and keeps its turn until then, whether or not its caller still waits.
     async fn run<T: Send + 'static>(
         &self,
+        from: Option<Network>,
         slow: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AccountError> {
-        let place = Place::take(Arc::clone(&self.0))?;
+        let place = Place::take(Arc::clone(&self.0), from)?;
         let turn = Arc::clone(&self.0.running).acquire_owned().await;
         let turn = turn.map_err(|_| AccountError::Busy)?;
         let begun = move || {
@@ -153,13 +167,19 @@ fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, Ac
     }
 }
 
-struct Place(Arc<Bounds>);
+/// A place among those that run and wait, given back when dropped.
+struct Place {
+    bounds: Arc<Bounds>,
+    stranger: Option<u64>,
+}
 
 impl Place {
-    fn take(bounds: Arc<Bounds>) -> Result<Self, AccountError> {
+    fn take(bounds: Arc<Bounds>, from: Option<Network>) -> Result<Self, AccountError> {
         let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
-        let place = Self(bounds);
-        if before < places {
+        let stranger = from.map(Network::widest);
+        let of_network = stranger.map_or(0, |network| bounds.count(network));
+        let place = Self { bounds, stranger };
+        if before < places && of_network <= places.div_ceil(2) {
             Ok(place)
         } else {
             Err(AccountError::Busy)
@@ -167,9 +187,33 @@ impl Place {
     }
 }
 
+impl Bounds {
+    /// One more of that network; says how many there are.
+    fn count(&self, network: u64) -> usize {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = strangers.entry(network).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// One less.
+    fn discount(&self, network: u64) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = strangers.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                strangers.remove(&network);
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let bounds = &self.0;
+        let bounds = &self.bounds;
+        if let Some(network) = self.stranger {
+            bounds.discount(network);
+        }
         let left = bounds.inside.fetch_sub(1, Ordering::AcqRel) - 1;
         // Every buffer has a hash that may need it; the last one out leaves none behind.
         bounds.buffers.keep_at_most(left);

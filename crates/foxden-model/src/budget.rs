@@ -9,14 +9,21 @@ use std::sync::{Mutex, PoisonError};
 
 use sketch::Sketch;
 
+use crate::Width;
+
 /// A memory of its own: what is counted in one neither fills another nor is pushed out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Meter {
-    /// Names it; no two have the same name.
+    /// What is counted.
     pub name: &'static str,
+    /// For networks of which width; `None` where it is not counted by network.
+    pub width: Option<Width>,
     /// For how long what was spent is counted, in milliseconds.
     pub span: i64,
 }
+
+/// Whose it is that is counted: a name or an account, and the first bits of a network; zero where there is none.
+pub type Key = [u64; 2];
 
 /// Counts what was spent, each meter apart.
 ///
@@ -26,11 +33,11 @@ pub struct Meter {
 /// request waits for another machine.
 pub trait Counters: Send + Sync + 'static {
     /// Spends one of what `key` has.
-    fn spend(&self, meter: Meter, key: u64, now: i64);
+    fn spend(&self, meter: Meter, key: Key, now: i64);
     /// Takes back one that was spent `then`.
-    fn take_back(&self, meter: Meter, key: u64, then: i64, now: i64);
+    fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64);
     /// In how many milliseconds one more may be spent where `allowed` are within the span; `None`: now.
-    fn wait(&self, meter: Meter, key: u64, allowed: u32, now: i64) -> Option<i64>;
+    fn wait(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64>;
 }
 
 /// Counters in the memory of this process, of a fixed size whatever is counted.
@@ -57,15 +64,15 @@ impl MemoryCounters {
 }
 
 impl Counters for MemoryCounters {
-    fn spend(&self, meter: Meter, key: u64, now: i64) {
+    fn spend(&self, meter: Meter, key: Key, now: i64) {
         self.with(meter, |sketch| sketch.add(key, now));
     }
 
-    fn take_back(&self, meter: Meter, key: u64, then: i64, now: i64) {
+    fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64) {
         self.with(meter, |sketch| sketch.take_back(key, then, now));
     }
 
-    fn wait(&self, meter: Meter, key: u64, allowed: u32, now: i64) -> Option<i64> {
+    fn wait(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64> {
         self.with(meter, |sketch| sketch.wait(key, allowed, now))
             .flatten()
     }

@@ -16,7 +16,7 @@ pub mod network;
 pub mod object;
 pub mod time;
 
-pub use budget::{Counters, MemoryCounters, Meter};
+pub use budget::{Counters, Key, MemoryCounters, Meter};
 pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use names::{BadName, CollectionName, ObjectId, UserId};

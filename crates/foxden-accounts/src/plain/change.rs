@@ -30,7 +30,11 @@ impl Accounts {
         let name = new.name.to_ascii_lowercase();
         let address = self.may_create_plain(&name, &new, visitor).await?;
         let recipe = self.new_recipe();
-        let stretched = self.0.verifiers.stretch(address.as_str(), new.password).await?;
+        let stretched = self
+            .0
+            .verifiers
+            .stretch(address.as_str(), new.password, Some(visitor.network()))
+            .await?;
         let proof = self.0.verifiers.hash(&stretched.auth_pw, recipe).await?;
 
         let now = self.millis().max(1);
@@ -92,7 +96,7 @@ impl Accounts {
         );
         // From now on the address in use is the one that is stretched with.
         let address = proven.row.address.clone();
-        let fresh = self.0.verifiers.stretch(&address, new).await?;
+        let fresh = self.0.verifiers.stretch(&address, new, None).await?;
         let recipe = self.new_recipe();
         let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
         let wrap_kb = WrapKb(xor(&kb, &fresh.unwrap_b_key));

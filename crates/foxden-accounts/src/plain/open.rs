@@ -7,7 +7,8 @@ use foxden_sql::{Fetch, Tx};
 
 use super::{LegacyStore, NodeOf};
 use crate::address::normal;
-use crate::limits::{Counted, Network};
+use crate::attempt::Tries;
+use crate::limits::Counted;
 use crate::memo::{Key, Known, Moment, Reading, Remembered, Wrong};
 use crate::nodes::{choose, insert_store};
 use crate::register::account::{self, AccountRow};
@@ -79,7 +80,7 @@ impl Accounts {
         if self.sign_up_policy(visitor) != SignUp::Open {
             return Ok(true);
         }
-        self.spend_visitor(Counted::Status, visitor)?;
+        self.spend_visitor(Counted::Answer, visitor)?;
         self.name_exists(name).await
     }
 
@@ -102,19 +103,24 @@ impl Accounts {
         }
     }
 
-    /// Whoever is called that. Names that nobody has are counted: what is answered tells who is here.
+    /// Whoever is called that. What is answered tells who is here, so names that nobody has are few, and questions that
+    /// find one are not without end: devices of many people may ask from one address.
     pub(super) async fn named_plain(
         &self,
         name: &str,
         visitor: &Visitor,
     ) -> Result<AccountRow, AccountError> {
-        self.check_visitor(Counted::Status, visitor)?;
+        self.spend_visitor(Counted::Lookup, visitor)?;
+        self.spend_visitor(Counted::Answer, visitor)?;
+        let (network, asked_at) = (visitor.network(), self.steady());
         let row = account::by_name(&self.0.database, &normal(name)).await?;
-        row.ok_or_else(|| {
-            self.count_visitor(Counted::Status, visitor);
-            AccountError::UnknownAccount {
-                address: name.to_owned(),
-            }
+        if row.is_some() {
+            self.0
+                .limits
+                .refund(Counted::Answer(network), asked_at, self.steady());
+        }
+        row.ok_or_else(|| AccountError::UnknownAccount {
+            address: name.to_owned(),
         })
     }
 
@@ -254,22 +260,35 @@ impl Accounts {
         let since = self.0.memo.moment();
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
-        let network = Network::of(visitor.address);
-        let counters = [Counted::failed_login(salt, network), Counted::FailedFrom(network)];
+        let tries = Tries::new(salt, visitor.network());
         if !self.0.memo.was_proven(&key, self.steady()) {
             let locked = Event::by(visitor, What::LoginLocked).about(name);
-            self.allow_attempt(counters).inspect_err(|_| self.tell(&locked))?;
+            self.allow_attempt(tries).inspect_err(|_| self.tell(&locked))?;
         }
-        let stretched = self.0.verifiers.stretch(salt, password).await?;
+        let stretched = self
+            .0
+            .verifiers
+            .stretch(salt, password, Some(tries.from()))
+            .await?;
         let who = row.as_ref().map(|row| (row.uid, row.disabled));
+        let uid = who.map(|(uid, _)| uid);
+        let proof = self.0.wrong.key(row.as_ref(), &normal(name), &stretched.auth_pw);
         let accounts = self.clone();
         // Remembered where it is found out: a client that hung up asks again.
-        let attempt = self.attempt(counters).then(move |is_right| {
+        let remember = move |is_right| {
             let outcome = Remembered::from_attempt(who, is_right);
             accounts.0.memo.remember(key, since, outcome, accounts.steady());
-        });
+            if !is_right {
+                accounts.0.wrong.keep(proof);
+            }
+        };
+        if self.0.wrong.is_known(proof) {
+            remember(false);
+            let wrong = uid.map_or(Wrong::Name, Wrong::Password);
+            return Err(self.refuse(wrong, name, visitor));
+        }
+        let attempt = self.attempt(tries).then(remember);
         let outcome = self.weigh(attempt, row, &stretched.auth_pw, name).await;
-        let uid = who.map(|(uid, _)| uid);
         let wrong = match (&outcome, uid) {
             (Err(AccountError::UnknownAccount { .. }), _) => Wrong::Name,
             (Err(AccountError::WrongPassword { .. }), Some(uid)) => Wrong::Password(uid),

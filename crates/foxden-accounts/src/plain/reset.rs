@@ -92,7 +92,7 @@ impl Accounts {
             return Err(AccountError::ConsentMissing);
         }
         let address = row.address;
-        let fresh = self.0.verifiers.stretch(&address, new).await?;
+        let fresh = self.0.verifiers.stretch(&address, new, None).await?;
         let recipe = self.new_recipe();
         let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
 

@@ -20,7 +20,7 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
             begins.send(()).unwrap();
             assert!(held.recv().is_err());
         };
-        mine.run(slow).await.is_ok()
+        mine.run(None, slow).await.is_ok()
     });
     begun.await.unwrap();
     asking.shutdown().await;
@@ -29,7 +29,7 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
     assert_eq!(bounds.inside.load(Ordering::Relaxed), 1);
 
     drop(release);
-    verifiers.run(|| ()).await.unwrap();
+    verifiers.run(None, || ()).await.unwrap();
     assert_eq!(bounds.inside.load(Ordering::Relaxed), 0);
 }
 
@@ -37,7 +37,7 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
 async fn one_waits(verifiers: &Verifiers) -> JoinSet<bool> {
     let mut asking = JoinSet::new();
     let mine = verifiers.clone();
-    asking.spawn(async move { mine.run(|| ()).await.is_ok() });
+    asking.spawn(async move { mine.run(None, || ()).await.is_ok() });
     while verifiers.0.inside.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
@@ -53,7 +53,7 @@ async fn who_leaves_the_queue_takes_no_turn() {
     asking.shutdown().await;
     assert_eq!(verifiers.0.inside.load(Ordering::Relaxed), 0);
     drop(turn);
-    verifiers.run(|| ()).await.unwrap();
+    verifiers.run(None, || ()).await.unwrap();
 }
 
 const COST: Cost = Cost {
@@ -94,7 +94,7 @@ async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
         asking.spawn(async move {
             let bounds = Arc::clone(&mine.0);
             let spare = move |_| bounds.buffers.count();
-            mine.hash_then(&AuthPw([number; 32]), recipe, spare)
+            mine.hash_then(&AuthPw([number; 32]), recipe, None, spare)
                 .await
                 .unwrap()
         });

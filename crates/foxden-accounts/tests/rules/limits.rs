@@ -12,20 +12,20 @@ async fn after_ten_wrong_passwords_even_the_right_one_waits() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     lab.create(BEA).await;
-    for _ in 0..10 {
+    for number in 0..10 {
         assert!(matches!(
-            lab.login(ANN, "wrong").await,
+            lab.login(ANN, &format!("wrong {number}")).await,
             Err(AccountError::WrongPassword { .. })
         ));
     }
     let refused = lab.login(ANN, PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 900 })));
+    assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 990 })));
     lab.login(BEA, PASSWORD).await.unwrap();
     lab.accounts
         .login(login(ANN, PASSWORD), &stranger("192.0.2.1"))
         .await
         .unwrap();
-    lab.clock.advance_millis(15 * 60_000);
+    lab.clock.advance_millis(990_000);
     lab.login(ANN, PASSWORD).await.unwrap();
 }
 
@@ -39,20 +39,6 @@ async fn right_passwords_are_not_counted() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_count_for_the_network() {
-    let lab = Lab::new().await;
-    for number in 0..60 {
-        let refused = lab.login(&format!("nobody{number}@example.org"), "x").await;
-        assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
-    }
-    lab.create(ANN).await;
-    assert!(matches!(
-        lab.login(ANN, PASSWORD).await,
-        Err(AccountError::TooMany { .. })
-    ));
-}
-
-#[tokio::test]
 async fn a_network_creates_five_accounts_an_hour() {
     let lab = Lab::with_policy(SignUp::Open).await;
     let visitor = stranger("192.0.2.1");
@@ -60,16 +46,14 @@ async fn a_network_creates_five_accounts_an_hour() {
         let new = new_account(&format!("ann{number}@example.org"));
         lab.accounts.create(new, &visitor).await.unwrap();
     }
-    let refused = lab
-        .accounts
-        .create(new_account(ANN), &stranger("192.0.2.77"))
-        .await;
+    let refused = lab.accounts.create(new_account(ANN), &visitor).await;
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
     lab.accounts
         .create(new_account(BEA), &stranger("198.51.100.1"))
         .await
         .unwrap();
-    lab.clock.advance_millis(3_600_000);
+    // A fifth of an hour more than an hour: what was spent fades.
+    lab.clock.advance_millis(72 * 60_000);
     lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
 }
 
@@ -123,28 +107,21 @@ async fn names_are_not_looked_for_without_end() {
     lab.accounts.node_of(ANN, &elsewhere).await.unwrap();
 }
 
-/// They may do as they like: set up a server, or test one.
+/// What nothing outside this machine can have asked may be asked ten times as often: who sets a server up, or tests one,
+/// asks often. But an end there is: a proxy that hides itself looks the same.
 #[tokio::test]
-async fn whoever_sits_at_the_machine_itself_asks_as_often_as_they_like() {
-    let lab = Lab::new().await;
-    for number in 0..40 {
+async fn visitors_of_the_machine_itself_have_ten_times_as_much() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    for number in 0..300 {
         let name = format!("nobody{number}@example.org");
         assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
-        assert!(
-            !lab.accounts
-                .address_status(&name, &at_home())
-                .await
-                .unwrap()
-                .exists
-        );
-        lab.accounts.node_of(&name, &at_home()).await.unwrap();
-        let forgot = lab.accounts.forgot_password(&name, &at_home()).await;
-        assert!(matches!(forgot, Err(AccountError::UnknownAccount { .. })));
         let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
         assert!(matches!(guessed, Err(AccountError::ExpiredCode)));
-        assert!(!lab.accounts.take_admin_secret(false, &at_home()).unwrap());
-        lab.create(&name).await;
     }
+    let asked = lab.accounts.address_status("a@example.org", &at_home()).await;
+    assert!(matches!(asked, Err(AccountError::TooMany { .. })));
+    let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
+    assert!(matches!(guessed, Err(AccountError::TooMany { .. })));
 }
 
 /// Guesses at the operator's word have an end, as those at codes have; then the right one is not heard either.
@@ -197,8 +174,11 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     let visitor = stranger("192.0.2.1");
-    for _ in 0..10 {
-        let wrong = lab.accounts.login(login(ANN, "wrong"), &visitor).await;
+    for number in 0..10 {
+        let wrong = lab
+            .accounts
+            .login(login(ANN, &format!("wrong {number}")), &visitor)
+            .await;
         assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
     }
     for number in 0..20_000 {
@@ -272,8 +252,9 @@ async fn who_hangs_up_is_counted_by_what_the_password_was() {
         lab.hang_up(lab.login(ANN, PASSWORD)).await;
     }
     lab.login(ANN, PASSWORD).await.unwrap();
-    for _ in 0..10 {
-        lab.hang_up(lab.login(ANN, "wrong")).await;
+    for number in 0..10 {
+        let wrong = format!("wrong {number}");
+        lab.hang_up(lab.login(ANN, &wrong)).await;
     }
     let refused = lab.login(ANN, PASSWORD).await;
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod account;
+mod budgets;
 mod clock;
 mod command;
 mod device;

@@ -84,8 +84,8 @@ async fn log_ins_of_today_that_fail_are_told() {
             "LoginFailed cid@example.org by accounts from 127.0.0.1 known no password set yet",
         ]
     );
-    for _ in 0..9 {
-        lab.login(BEA, PASSWORD).await.unwrap_err();
+    for number in 0..9 {
+        lab.login(BEA, &format!("wrong {number}")).await.unwrap_err();
     }
     heard.take();
     let locked = lab.login(BEA, PASSWORD).await;
@@ -312,6 +312,6 @@ async fn codes_that_are_wrong_are_told() {
     let last = heard.take().pop();
     assert_eq!(
         last.as_deref(),
-        Some("LoginLocked - by user-api from 192.0.2.1 unknown too many wrong codes")
+        Some("LimitReached - by user-api from 192.0.2.1 unknown wrong codes")
     );
 }

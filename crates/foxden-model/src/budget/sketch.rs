@@ -6,6 +6,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use super::Key;
+
 const ROWS: usize = 4;
 /// Bits of a hash that choose the column.
 const BITS: u32 = 15;
@@ -52,7 +54,7 @@ impl Sketch {
         }
     }
 
-    pub(super) fn add(&mut self, key: u64, now: i64) {
+    pub(super) fn add(&mut self, key: Key, now: i64) {
         self.turn(now);
         if self.young.0.is_empty() {
             self.young.0 = vec![0; ROWS * COLUMNS];
@@ -62,7 +64,7 @@ impl Sketch {
     }
 
     /// Takes one back where it was counted, unless that span is long over.
-    pub(super) fn take_back(&mut self, key: u64, then: i64, now: i64) {
+    pub(super) fn take_back(&mut self, key: Key, then: i64, now: i64) {
         self.turn(now);
         let places = self.places(key);
         let table = match self.number - then.div_euclid(self.span) {
@@ -75,7 +77,7 @@ impl Sketch {
 
     /// How long until fewer than `allowed` count; `None` if that is so now. What was counted in the span before counts
     /// by as much of it as lies within a span before now.
-    pub(super) fn wait(&mut self, key: u64, allowed: u32, now: i64) -> Option<i64> {
+    pub(super) fn wait(&mut self, key: Key, allowed: u32, now: i64) -> Option<i64> {
         self.turn(now);
         let places = self.places(key);
         let (young, old) = (self.young.least(places), self.old.least(places));
@@ -105,7 +107,7 @@ impl Sketch {
     }
 
     /// A cell in each row.
-    fn places(&self, key: u64) -> [usize; ROWS] {
+    fn places(&self, key: Key) -> [usize; ROWS] {
         let hash = self.hashes.hash_one(key);
         std::array::from_fn(|row| {
             let column = usize::try_from(hash >> (row as u32 * 16)).unwrap_or(0) % COLUMNS;
@@ -120,21 +122,25 @@ mod tests {
 
     const SPAN: i64 = 1000;
 
+    fn key(number: u64) -> Key {
+        [number, 0]
+    }
+
     #[test]
     fn the_eleventh_waits_until_one_has_faded() {
         let mut sketch = Sketch::new(SPAN);
         for _ in 0..10 {
-            assert_eq!(sketch.wait(7, 10, 500), None);
-            sketch.add(7, 500);
+            assert_eq!(sketch.wait(key(7), 10, 500), None);
+            sketch.add(key(7), 500);
         }
         // A tenth of the next span must pass.
-        assert_eq!(sketch.wait(7, 10, 500), Some(600));
-        assert_eq!(sketch.wait(7, 10, 1099), Some(1));
-        assert_eq!(sketch.wait(7, 10, 1100), None);
-        sketch.add(7, 1100);
-        assert_eq!(sketch.wait(7, 10, 1100), Some(100));
-        assert_eq!(sketch.wait(8, 10, 1100), None);
-        assert_eq!(sketch.wait(7, 10, 3000), None, "all is over");
+        assert_eq!(sketch.wait(key(7), 10, 500), Some(600));
+        assert_eq!(sketch.wait(key(7), 10, 1099), Some(1));
+        assert_eq!(sketch.wait(key(7), 10, 1100), None);
+        sketch.add(key(7), 1100);
+        assert_eq!(sketch.wait(key(7), 10, 1100), Some(100));
+        assert_eq!(sketch.wait(key(8), 10, 1100), None);
+        assert_eq!(sketch.wait(key(7), 10, 3000), None, "all is over");
     }
 
     #[test]
@@ -142,13 +148,13 @@ mod tests {
         let mut sketch = Sketch::new(SPAN);
         let mut now = 0;
         for step in 0..200 {
-            if let Some(wait) = sketch.wait(1, 7, now) {
+            if let Some(wait) = sketch.wait(key(1), 7, now) {
                 assert!((1..=2 * SPAN).contains(&wait), "{wait}");
-                assert!(sketch.wait(1, 7, now + wait - 1).is_some(), "{step}");
-                assert_eq!(sketch.wait(1, 7, now + wait), None, "{step}");
+                assert!(sketch.wait(key(1), 7, now + wait - 1).is_some(), "{step}");
+                assert_eq!(sketch.wait(key(1), 7, now + wait), None, "{step}");
                 now += wait;
             }
-            sketch.add(1, now);
+            sketch.add(key(1), now);
             now += 13;
         }
     }
@@ -156,22 +162,22 @@ mod tests {
     #[test]
     fn nothing_is_ever_allowed_of_nothing() {
         let mut sketch = Sketch::new(SPAN);
-        assert!(sketch.wait(1, 0, 5).is_some());
+        assert!(sketch.wait(key(1), 0, 5).is_some());
     }
 
     #[test]
     fn what_is_taken_back_was_counted_in_that_span() {
         let mut sketch = Sketch::new(SPAN);
-        sketch.add(1, 900);
-        sketch.add(1, 1100);
-        sketch.take_back(1, 900, 1100);
-        assert_eq!(sketch.wait(1, 2, 1100), None);
-        assert!(sketch.wait(1, 1, 1100).is_some());
-        sketch.take_back(1, 1100, 1100);
-        assert_eq!(sketch.wait(1, 1, 1100), None);
-        sketch.add(1, 5000);
-        sketch.take_back(1, 1100, 5000);
-        assert!(sketch.wait(1, 1, 5000).is_some());
+        sketch.add(key(1), 900);
+        sketch.add(key(1), 1100);
+        sketch.take_back(key(1), 900, 1100);
+        assert_eq!(sketch.wait(key(1), 2, 1100), None);
+        assert!(sketch.wait(key(1), 1, 1100).is_some());
+        sketch.take_back(key(1), 1100, 1100);
+        assert_eq!(sketch.wait(key(1), 1, 1100), None);
+        sketch.add(key(1), 5000);
+        sketch.take_back(key(1), 1100, 5000);
+        assert!(sketch.wait(key(1), 1, 5000).is_some());
     }
 
     /// Strangers push nobody out, and hardly anybody is taken for one.
@@ -179,13 +185,13 @@ mod tests {
     fn strangers_wash_nothing_out() {
         let mut sketch = Sketch::new(SPAN);
         for _ in 0..10 {
-            sketch.add(u64::MAX, 0);
+            sketch.add(key(u64::MAX), 0);
         }
         for stranger in 0..100_000 {
-            sketch.add(stranger, 0);
+            sketch.add(key(stranger), 0);
         }
-        assert!(sketch.wait(u64::MAX, 10, 0).is_some());
-        let taken = (200_000..201_000).filter(|key| sketch.wait(*key, 10, 0).is_some());
+        assert!(sketch.wait(key(u64::MAX), 10, 0).is_some());
+        let taken = (200_000..201_000).filter(|number| sketch.wait(key(*number), 10, 0).is_some());
         assert_eq!(taken.count(), 0);
         assert_eq!(sketch.young.0.len(), ROWS * COLUMNS);
     }

@@ -1,0 +1,110 @@
+//! What each budget allows. `docs/security.md` has the same table with its reasons; a test compares the two.
+
+use foxden_model::{Meter, Width};
+
+const SECOND: i64 = 1000;
+pub(crate) const QUARTER: i64 = 15 * 60 * SECOND;
+const HOUR: i64 = 4 * QUARTER;
+const DAY: i64 = 24 * HOUR;
+
+/// How much of something may be spent within a span of time.
+pub(crate) struct Budget {
+    /// What is counted, as the security log and `docs/security.md` call it.
+    pub(super) name: &'static str,
+    pub(super) most: Most,
+    /// In milliseconds.
+    pub(super) span: i64,
+    /// So many times as much is allowed to visitors that nothing outside this machine can be.
+    pub(super) private: u32,
+}
+
+/// How much, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Most {
+    /// An account's or an address's.
+    Of(u32),
+    /// A network's, by its widths: narrow, middle, wide.
+    From([u32; 3]),
+}
+
+const fn from(name: &'static str, most: [u32; 3], span: i64) -> Budget {
+    Budget {
+        name,
+        most: Most::From(most),
+        span,
+        private: 10,
+    }
+}
+
+const fn of(name: &'static str, most: u32, span: i64) -> Budget {
+    Budget {
+        name,
+        most: Most::Of(most),
+        span,
+        private: 10,
+    }
+}
+
+pub(super) static TRY: Budget = from("wrong passwords for one name", [10, 15, 20], QUARTER);
+pub(super) static RARE_TRY: Budget = from(
+    "wrong passwords for one name, from a network that fails often",
+    [3, 3, 3],
+    QUARTER,
+);
+pub(super) static LOCK: Budget = from("locks of one name", [5, 5, 5], DAY);
+pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
+pub(super) static STRAIN: Budget = from(
+    "wrong passwords at once, from a network that fails often",
+    [30, 30, 30],
+    10 * SECOND,
+);
+pub(super) static ANSWER: Budget = from("answers that tell who is here", [30, 60, 120], QUARTER);
+pub(super) static LOOKUP: Budget = from("questions for names", [600, 1200, 2400], QUARTER);
+/// A server is set up, and tested, by who sits at it.
+pub(super) static CREATION: Budget = Budget {
+    private: 100,
+    ..from("accounts created", [5, 10, 20], HOUR)
+};
+pub(super) static RESET_FROM: Budget = from("resets begun", [30, 60, 120], QUARTER);
+pub(super) static GUESS: Budget = from("wrong codes", [30, 60, 120], QUARTER);
+pub(super) static CODE: Budget = of("codes asked for", 5, QUARTER);
+pub(super) static RESET: Budget = of("resets of one address", 5, DAY);
+pub(super) static OTP: Budget = of("wrong digits for one address", 50, DAY);
+pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
+
+/// All of them.
+pub(super) static BUDGETS: [&Budget; 14] = [
+    &TRY,
+    &RARE_TRY,
+    &LOCK,
+    &FAILURE,
+    &STRAIN,
+    &ANSWER,
+    &LOOKUP,
+    &CREATION,
+    &RESET_FROM,
+    &GUESS,
+    &CODE,
+    &RESET,
+    &OTP,
+    &ADDRESS_CHANGE,
+];
+
+impl Budget {
+    /// The memory of what was spent of it, for networks of that width.
+    pub(super) const fn meter(&self, width: Option<Width>) -> Meter {
+        Meter {
+            name: self.name,
+            width,
+            span: self.span,
+        }
+    }
+
+    /// All its memories.
+    pub(super) fn meters(&self) -> Vec<Meter> {
+        match self.most {
+            Most::Of(_) => vec![self.meter(None)],
+            Most::From(_) => Width::ALL.map(|width| self.meter(Some(width))).into(),
+        }
+    }
+}

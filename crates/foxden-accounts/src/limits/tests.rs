@@ -1,0 +1,105 @@
+use super::*;
+
+const MINUTE: i64 = 60_000;
+
+fn network(text: &str) -> Network {
+    Network::of(text.parse().unwrap())
+}
+
+fn is_spent(limits: &Limits, what: Counted) -> bool {
+    limits.check(what, 0).is_err()
+}
+
+/// Spends all that is left, and says how much that was.
+fn exhaust(limits: &Limits, what: impl Fn(u32) -> Counted) -> u32 {
+    (0..10_000)
+        .take_while(|number| limits.spend(what(*number), 0).is_ok())
+        .count() as u32
+}
+
+#[test]
+fn a_refusal_says_how_long_it_lasts() {
+    let limits = Limits::default();
+    let what = Counted::Guess(network("192.0.2.1"));
+    assert_eq!(exhaust(&limits, |_| what), 30);
+    let refused = limits.check(what, MINUTE);
+    let Err(AccountError::TooMany { retry_after }) = refused else {
+        panic!("{refused:?}");
+    };
+    let until = MINUTE + i64::try_from(retry_after).unwrap() * 1000;
+    assert!(limits.check(what, until - 2000).is_err());
+    assert!(limits.check(what, until).is_ok());
+    assert!(until <= QUARTER + QUARTER / 20);
+}
+
+#[test]
+fn wide_networks_have_bounds_of_their_own() {
+    for (start, step, most) in [
+        ("192.0.2.0", 1_u128, 60),
+        // A /64 each.
+        ("2001:db8::", 1 << 64, 60),
+        // A /56 each, of one /48.
+        ("2001:db8::", 1 << 72, 120),
+    ] {
+        let limits = Limits::default();
+        let start: std::net::IpAddr = start.parse().unwrap();
+        let neighbour = |number: u32| {
+            let address = match start {
+                std::net::IpAddr::V4(v4) => std::net::Ipv4Addr::from_bits(v4.to_bits() + number % 250).into(),
+                std::net::IpAddr::V6(v6) => {
+                    std::net::Ipv6Addr::from_bits(v6.to_bits() + u128::from(number % 250) * step).into()
+                }
+            };
+            Network::of(address)
+        };
+        let spent = exhaust(&limits, |number| Counted::Answer(neighbour(number)));
+        let expected = if start.is_ipv4() { 120 } else { most };
+        assert_eq!(spent, expected, "{start} {step}");
+        assert!(!is_spent(&limits, Counted::Answer(network("198.51.100.1"))));
+        assert!(!is_spent(&limits, Counted::Answer(network("2001:db8:ffff::1"))));
+    }
+}
+
+#[test]
+fn what_is_counted_is_counted_apart() {
+    let limits = Limits::default();
+    let from = network("192.0.2.1");
+    exhaust(&limits, |_| Counted::Guess(from));
+    exhaust(&limits, |_| Counted::Try(7, from));
+    assert!(!is_spent(&limits, Counted::Answer(from)));
+    assert!(!is_spent(&limits, Counted::Try(8, from)));
+    assert!(!is_spent(&limits, Counted::Try(7, network("198.51.100.1"))));
+    assert!(is_spent(&limits, Counted::Try(7, from)));
+}
+
+/// Each meter has its own memory: else what is counted in one would be nowhere, or elsewhere.
+#[test]
+fn every_budget_has_its_memories() {
+    let meters: Vec<Meter> = BUDGETS.iter().flat_map(|budget| budget.meters()).collect();
+    for (number, meter) in meters.iter().enumerate() {
+        assert!(!meters[..number].contains(meter), "{meter:?}");
+    }
+    let from = network("2001:db8::1");
+    for what in [
+        Counted::Try(1, from),
+        Counted::RareTry(1, from),
+        Counted::Lock(1, from),
+        Counted::Failure(from),
+        Counted::Strain(from),
+        Counted::Answer(from),
+        Counted::Lookup(from),
+        Counted::Creation(from),
+        Counted::Code(1),
+        Counted::Reset(1),
+        Counted::ResetFrom(from),
+        Counted::Otp(1),
+        Counted::AddressChange(1),
+        Counted::Guess(from),
+    ] {
+        let limits = Limits::default();
+        let most = what.entries().map(|entry| entry.most).min().unwrap();
+        assert_eq!(exhaust(&limits, |_| what), most, "{what:?}");
+        limits.refund(what, 0, 0);
+        assert!(!is_spent(&limits, what), "{what:?}");
+    }
+}
