@@ -103,3 +103,23 @@ fn every_budget_has_its_memories() {
         assert!(!is_spent(&limits, what), "{what:?}");
     }
 }
+
+/// What operators read is what is counted.
+#[test]
+fn the_table_of_the_book_is_this_one() {
+    let book = include_str!("../../../../docs/security.md");
+    for budget in BUDGETS {
+        let hours = budget.span / 3_600_000;
+        let span = match (budget.span % 60_000, hours) {
+            (0, 0) => format!("{} min", budget.span / 60_000),
+            (0, _) => format!("{hours} h"),
+            _ => format!("{} s", budget.span / 1000),
+        };
+        let most = match budget.most {
+            Most::Of(most) => most.to_string(),
+            Most::From([narrow, middle, wide]) => format!("{narrow} | {middle} | {wide}"),
+        };
+        let row = format!("| {} | {most} | {span} |", budget.name);
+        assert!(book.contains(&row), "docs/security.md lacks {row}");
+    }
+}
