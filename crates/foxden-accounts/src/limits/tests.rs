@@ -1,3 +1,5 @@
+//! Each budget holds, each in its own memory, and the book says so.
+
 use super::*;
 
 const MINUTE: i64 = 60_000;
