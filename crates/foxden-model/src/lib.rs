@@ -5,6 +5,7 @@
 //! - [`object`]: [`Bso`], one stored object
 //! - [`clock`]: where the time comes from
 //! - [`chance`]: where random bytes come from
+//! - [`text`]: what strangers wrote, as it is shown
 //! - [`network`]: the network of a client, in three widths
 //! - [`budget`]: counting what is spent of a budget
 
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod names;
 pub mod network;
 pub mod object;
+pub mod text;
 pub mod time;
 
 pub use budget::{Counters, Key, MemoryCounters, Meter};
@@ -22,4 +24,5 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
 pub use network::{Network, Width};
 pub use object::Bso;
+pub use text::{Shown, is_unseen};
 pub use time::{BadTime, SyncTime};

@@ -3,8 +3,10 @@
 //! Answers go to standard output, remarks and faults to standard error. Colour appears only on a terminal
 //! and only where `NO_COLOR` is not set.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
+
+use foxden_model::is_unseen;
 
 use crate::config::environment;
 
@@ -26,6 +28,24 @@ pub enum Look {
 }
 
 impl Look {
+    const ALL: [Self; 6] = [
+        Self::Bold,
+        Self::Dim,
+        Self::Good,
+        Self::Warning,
+        Self::Bad,
+        Self::Accent,
+    ];
+
+    /// Whether the text begins with a change of looks that is one of ours.
+    fn begins(text: &str) -> bool {
+        let Some(rest) = text.strip_prefix("\x1b[") else {
+            return false;
+        };
+        let is_code = |code: &str| rest.strip_prefix(code).is_some_and(|rest| rest.starts_with('m'));
+        is_code("0") || Self::ALL.iter().any(|look| is_code(look.code()))
+    }
+
     const fn code(self) -> &'static str {
         match self {
             Self::Bold => "1",
@@ -77,22 +97,46 @@ pub fn stderr_has_colour() -> bool {
     io::stderr().is_terminal() && !environment::refuses_colour()
 }
 
+/// A text as it may reach a terminal: names and addresses in it are what strangers wrote, so what a terminal obeys or a
+/// reader does not see stands as its number. Lines end, and looks of ours stay.
+struct Seen(String);
+
+impl Seen {
+    fn new(text: impl fmt::Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.char_indices() {
+            let is_ours = || Look::begins(&self.0[at..]);
+            if matches!(character, '\n' | '\t') || !is_unseen(character) || is_ours() {
+                f.write_char(character)?;
+            } else {
+                write!(f, "{}", character.escape_unicode())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Says one line on standard output.
 pub fn line(text: impl fmt::Display) {
     // Whoever closed the pipe has read enough.
-    let _ = writeln!(io::stdout().lock(), "{text}");
+    let _ = writeln!(io::stdout().lock(), "{}", Seen::new(text));
 }
 
 /// Says a text that ends its own lines on standard output.
 pub fn text(text: impl fmt::Display) {
     // Whoever closed the pipe has read enough.
-    let _ = write!(io::stdout().lock(), "{text}");
+    let _ = write!(io::stdout().lock(), "{}", Seen::new(text));
 }
 
 /// Says one line on standard error.
 pub fn remark(text: impl fmt::Display) {
     // Nothing is left to tell it to when standard error is gone.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", Seen::new(text));
 }
 
 /// Tells an error and what lies beneath it, on standard error.
@@ -102,4 +146,23 @@ pub fn fault(error: &anyhow::Error) {
         look: stderr_has_colour().then_some(Look::Bad),
     };
     remark(format_args!("{word} {error:#}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_strangers_wrote() {
+        let seen = |text: &str| Seen::new(text).to_string();
+        assert_eq!(seen("a\tb\nann@exämple.org"), "a\tb\nann@exämple.org");
+        assert_eq!(
+            seen("\x1b[1mbold\x1b[0m \x1b[38;5;208mx"),
+            "\x1b[1mbold\x1b[0m \x1b[38;5;208mx"
+        );
+        assert_eq!(
+            seen("\x1b[2J\x1b]0;title\x07\x1b[8m\r\u{202e}\u{200b}"),
+            "\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{1b}[8m\\u{d}\\u{202e}\\u{200b}"
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use foxden_accounts::{Letter, Posted};
+use foxden_model::Shown;
 
 use super::Minute;
 
@@ -99,7 +100,10 @@ impl Wording {
                 "Your account has another address",
                 posted,
                 network,
-                format!("It is {address} now. Sign in with that one; letters go there from now on."),
+                format!(
+                    "It is {} now. Sign in with that one; letters go there from now on.",
+                    Shown(address)
+                ),
                 from,
             ),
         }

@@ -6,6 +6,8 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use foxden_model::is_unseen;
+
 use super::Record;
 use super::signature::{LINES_MISSING, Signature};
 use crate::version::VERSION;
@@ -114,7 +116,7 @@ impl fmt::Display for Header<'_> {
             match character {
                 '\\' | '|' => write!(f, "\\{character}")?,
                 // Nothing else is escaped there, and a header has one line.
-                character if is_odd(character) => f.write_char(' ')?,
+                character if is_unseen(character) => f.write_char(' ')?,
                 character => f.write_char(character)?,
             }
         }
@@ -132,20 +134,12 @@ impl fmt::Display for Value<'_> {
                 '\\' | '=' => write!(f, "\\{character}")?,
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
-                character if is_odd(character) => write!(f, "\\\\u{:04x}", u32::from(character))?,
+                character if is_unseen(character) => write!(f, "\\\\u{:04x}", u32::from(character))?,
                 character => f.write_char(character)?,
             }
         }
         Ok(())
     }
-}
-
-/// Characters that a terminal obeys, that end a line for some programs, or that turn the direction of what follows.
-fn is_odd(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use foxden_accounts::plain::{self, Consent};
 use foxden_accounts::security::{Event, What};
+use foxden_model::Shown;
 
 use super::fault::{Complaint, Fault, Trouble, Wrong};
 use super::form::Sent;
@@ -104,7 +105,7 @@ async fn ask(legacy: &Legacy, sent: Sent) -> Response {
     }
     match request(legacy, &sent).await {
         Ok(()) => {
-            let typed = typed(&sent).to_owned();
+            let typed = Shown(typed(&sent)).to_string();
             show(
                 StatusCode::OK,
                 &AskedPage {

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName};
+use foxden_model::is_unseen;
 use http_body_util::BodyExt;
 
 use super::channel::Name;
@@ -94,9 +95,7 @@ async fn beginning(mut body: Body) -> Vec<u8> {
 
 /// A character that may stand in a log: what moves a cursor, ends a line or turns the direction of writing may not.
 fn harmless(character: char) -> char {
-    let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
-    if character.is_control() || is_format {
+    if is_unseen(character) {
         '\u{fffd}'
     } else {
         character
