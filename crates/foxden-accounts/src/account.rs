@@ -1,9 +1,5 @@
 //! Accounts: made, looked up, shown, removed.
 
-use data_encoding::HEXLOWER;
-use foxden_model::UserId;
-use foxden_sql::{SqlError, Tx};
-
 use crate::address::{Address, normal, short};
 use crate::limits::Counted;
 use crate::register::account::{AccountRow, Verifier};
@@ -15,6 +11,8 @@ use crate::{
     AccountError, AccountId, Accounts, AuthPw, Invitation, Kind, Role, SecretToken, Session, SignUp, Visitor,
     secret,
 };
+use data_encoding::HEXLOWER;
+use foxden_model::UserId;
 
 /// How much later than one issued now the last token for a removed account's store may end: one that is on its way is
 /// signed a moment after the removal, and the clock of the node may be behind ours.
@@ -100,7 +98,7 @@ impl Accounts {
             });
         }
         self.spend_visitor(Counted::Answer, visitor)?;
-        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        let row = self.keeper(&self.0.database, address.as_str()).await?;
         Ok(AddressStatus {
             exists: row.is_some(),
             has_password: row.is_some_and(|row| row.verifier.is_some()),
@@ -114,13 +112,13 @@ impl Accounts {
 
     /// Creates an account, by the sign-up policy or an invitation, and signs its owner in.
     pub async fn create(&self, new: NewAccount, visitor: &Visitor) -> Result<SignedIn, AccountError> {
-        let address = Address::new(&new.address)?;
+        let address = Address::to_get(&new.address)?;
         let invitation = self.may_create(&new, &address, visitor).await?;
         let recipe = self.new_recipe();
         let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
 
         let now = self.millis().max(1);
-        let is_verified = visitor.is_private || invitation.is_some();
+        let is_verified = self.is_vouched_for(&address, invitation.as_ref(), visitor);
         let role = invitation
             .as_ref()
             .map_or(Role::Member, |invitation| invitation.role);
@@ -134,7 +132,7 @@ impl Accounts {
         });
 
         let tx = self.0.database.begin().await?;
-        insert_with_names(&tx, &row, &address).await?;
+        self.insert_with_names(&tx, &row).await?;
         if let Some(invitation) = invitation
             && invitation::mark_used(&tx, invitation.id, row.uid, now).await? == 0
         {
@@ -236,7 +234,7 @@ impl Accounts {
             return Err(AccountError::Invalid { what: "email" });
         }
         self.spend_visitor(Counted::Answer, visitor)?;
-        if let Some(row) = account::by_name(&self.0.database, &address.normal()).await? {
+        if let Some(row) = self.keeper(&self.0.database, address.as_str()).await? {
             return Err(row.exists(address));
         }
         self.spend_visitor(Counted::Creation, visitor)?;
@@ -325,22 +323,4 @@ impl AccountRow {
             address: own.into_iter().find(|own| normal(own) == asked.normal()),
         }
     }
-}
-
-/// Inserts an account and every name that means it; a name that somebody has makes it an account that exists.
-pub(crate) async fn insert_with_names(
-    tx: &Tx,
-    row: &AccountRow,
-    address: &Address,
-) -> Result<(), AccountError> {
-    account::insert(tx, row).await?;
-    for name in address.names() {
-        account::add_name(tx, &name, row.uid)
-            .await
-            .map_err(|error| match error {
-                SqlError::Conflict => AccountError::Exists { address: None },
-                other => other.into(),
-            })?;
-    }
-    Ok(())
 }

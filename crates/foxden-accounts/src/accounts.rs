@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foxden_model::{Chance, Clock};
 use foxden_sql::Database;
@@ -71,6 +72,9 @@ pub struct Options {
     pub outside: Option<Arc<dyn AccessTokens>>,
     /// Whether letters are written; somebody must then send them.
     pub sends_mail: bool,
+    /// How long an account that never confirmed an address and has no store is kept, where letters are sent; `None`: for
+    /// good.
+    pub unconfirmed_ttl: Option<Duration>,
     /// How hard passwords are hashed.
     pub cost: Cost,
     /// Memory-hungry hashes computed at once; `None`: one per core.
@@ -133,6 +137,7 @@ impl Default for Options {
             metrics_secret: b"insecure".to_vec(),
             outside: None,
             sends_mail: false,
+            unconfirmed_ttl: Some(Duration::from_secs(7 * 24 * 60 * 60)),
             cost: Cost::default(),
             parallel_hashes: None,
             witness: Witness::default(),

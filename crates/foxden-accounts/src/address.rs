@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use foxden_model::is_unseen;
 use ring::digest;
 
 use crate::{AccountError, punycode};
@@ -29,6 +30,16 @@ impl Address {
             Some(_) => Ok(Self(text.to_owned())),
             None => Err(AccountError::Invalid { what: "email" }),
         }
+    }
+
+    /// An address that an account is to get. One with characters that are not seen, or that turn the direction of text,
+    /// would pass for another.
+    pub(crate) fn to_get(text: &str) -> Result<Self, AccountError> {
+        let address = Self::new(text)?;
+        if address.0.contains(is_unseen) {
+            return Err(AccountError::Invalid { what: "email" });
+        }
+        Ok(address)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -140,6 +151,36 @@ mod tests {
             &long,
         ] {
             assert!(Address::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Accounts that have such an address already go on signing in with it.
+    #[test]
+    fn no_account_gets_an_address_that_passes_for_another() {
+        for bad in [
+            "an\u{200b}n@example.org",
+            "ann@exam\u{ad}ple.org",
+            "\u{202e}gro.elpmaxe@nna",
+            "\u{2066}ann\u{2069}@example.org",
+            "ann\u{fe0f}@example.org",
+            "ann@example.org\u{e0041}",
+            "\u{3164}@example.org",
+        ] {
+            assert!(
+                Address::new(bad).is_ok() && Address::to_get(bad).is_err(),
+                "{bad:?}"
+            );
+        }
+        assert!(Address::to_get("ann\u{2028}@example.org").is_err());
+        for good in [
+            "ann@example.org",
+            "tést@exämple.com",
+            "анна@пример.рф",
+            "安@例え.jp",
+            "א@דוגמה.קום",
+            "อ้อ@ตัวอย่าง.ไทย",
+        ] {
+            assert!(Address::to_get(good).is_ok(), "{good}");
         }
     }
 

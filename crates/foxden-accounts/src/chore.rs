@@ -56,6 +56,7 @@ impl Accounts {
         }
         deleted += unsent;
         deleted += self.close_replaced(now, budget).await?;
+        deleted += self.end_claims(now, budget).await?;
         if let Err(error) = self.0.database.checkpoint().await {
             tracing::debug!(%error, "the register's log was not written back this time");
         }

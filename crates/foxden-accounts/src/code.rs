@@ -64,6 +64,7 @@ impl Accounts {
         if row.address_verified {
             return Ok(());
         }
+        self.require_unowned(&self.0.database, &row).await?;
         let address = Address::new(&row.address)?;
         self.0
             .limits
@@ -117,8 +118,13 @@ impl Accounts {
             return Ok(false);
         };
         let is_right = same(row.code.as_bytes(), code.trim().as_bytes());
+        // Told once the transaction has ended.
+        let _confirmed;
         if is_right {
-            account::set_verified(&tx, uid).await?;
+            let mut account = account::by_id(&tx, uid)
+                .await?
+                .ok_or(AccountError::UnknownToken)?;
+            _confirmed = self.confirm_address(&tx, &mut account).await?;
             codes::delete(&tx, uid, CodeKind::Address).await?;
             codes::delete(&tx, uid, CodeKind::Link).await?;
         } else {

@@ -42,6 +42,8 @@ pub struct Invitation {
     pub is_first: bool,
     /// The account it became.
     pub used_by: Option<AccountId>,
+    /// To whom it was mailed, in the form in which names are compared.
+    pub address: Option<String>,
 }
 
 impl Role {
@@ -79,9 +81,10 @@ impl Accounts {
         if !self.0.options.sends_mail {
             return Err(AccountError::Unable);
         }
-        let address = Address::new(address)?;
+        let address = Address::to_get(address)?;
         let tx = self.0.database.begin().await?;
         let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
+        invitation::set_address(&tx, invitation.id, &address.normal()).await?;
         let envelope = Envelope {
             address: address.as_str(),
             account: None,
@@ -161,6 +164,7 @@ impl Accounts {
             expires: now + life,
             is_first,
             used_by: None,
+            address: None,
         };
         (self.new_code(), invitation)
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
+//! - [`claim`]: names, claimed before their address is confirmed and owned afterwards
 //! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
 //! - [`password`]: changing and resetting
 //! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
@@ -21,6 +22,7 @@ pub mod accounts;
 mod address;
 pub mod attempt;
 pub mod chore;
+mod claim;
 pub mod code;
 pub mod command;
 pub mod device;
@@ -95,5 +97,9 @@ pub const MIGRATIONS: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0003_outbox",
         statements: include_str!("../migrations/sqlite/0003_outbox.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0004_owned_names",
+        statements: include_str!("../migrations/sqlite/0004_owned_names.sql"),
     },
 ];

@@ -4,7 +4,6 @@
 use foxden_model::UserId;
 use foxden_sql::{Fetch, Tx};
 
-use crate::account::insert_with_names;
 use crate::address::{Address, normal};
 use crate::invite::code_hash;
 use crate::plain::is_hashed_name;
@@ -116,7 +115,7 @@ impl Accounts {
 
     /// Creates an account without a password and gives the code of its set-password link.
     pub async fn add_account(&self, address: &str, role: Role) -> Result<String, AccountError> {
-        let address = Address::new(address)?;
+        let address = Address::to_get(address)?;
         if !self.0.directory.abilities().creates_people {
             return Err(AccountError::Unable);
         }
@@ -124,7 +123,10 @@ impl Accounts {
         let mut row = self.new_row(&address, role, now);
         row.address_verified = true;
         let tx = self.0.database.begin().await?;
-        insert_with_names(&tx, &row, &address).await?;
+        if self.keeper(&tx, address.as_str()).await?.is_some() {
+            return Err(AccountError::Exists { address: None });
+        }
+        self.insert_with_names(&tx, &row).await?;
         let _changed = self.credentials_change(&tx, row.uid).await?;
         let code = self.make_link(&tx, row.uid).await?;
         tx.commit().await?;
@@ -170,8 +172,8 @@ impl Accounts {
     /// Confirms the address without a code.
     pub async fn approve(&self, name: &str) -> Result<(), AccountError> {
         let tx = self.0.database.begin().await?;
-        let row = named(&tx, name).await?;
-        account::set_verified(&tx, row.uid).await?;
+        let mut row = named(&tx, name).await?;
+        let _changed = self.confirm_address(&tx, &mut row).await?;
         code::delete(&tx, row.uid, CodeKind::Address).await?;
         code::delete(&tx, row.uid, CodeKind::Link).await?;
         Ok(tx.commit().await?)

@@ -115,7 +115,13 @@ impl Accounts {
     /// The account with that address, if its own is confirmed.
     async fn confirmed(&self, address: &Address) -> Result<Option<AccountRow>, AccountError> {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
-        Ok(row.filter(|row| row.address_verified))
+        let Some(row) = row.filter(|row| row.address_verified) else {
+            return Ok(None);
+        };
+        let is_theirs = self
+            .may_be_written_to(&self.0.database, &row, address.as_str())
+            .await?;
+        Ok(is_theirs.then_some(row))
     }
 
     /// Eight digits, any as likely as any other.

@@ -23,6 +23,11 @@ use crate::{
 const STEP_MILLIS: i64 = 15 * 60_000;
 /// How long a reset waits for its code.
 pub(crate) const RESET_MILLIS: i64 = 3_600_000;
+/// Resets of an account that wait for a code and were begun by a request: strangers begin some, too. The one that a
+/// letter opens is none of them, so that its owner's goes on.
+const BEGUN: u32 = 1000;
+/// What a reset that a letter opens keeps in place of a code of its own.
+const MAILED: &[u8] = b"";
 /// How often a code may be tried within one reset.
 const RESET_TRIES: u64 = 3;
 
@@ -179,6 +184,8 @@ impl Accounts {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::ResetFrom, visitor)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
+        // An address of before tells nothing of the one in use.
+        let row = row.filter(|row| normal(&row.address) == address.normal());
         let row = row.ok_or_else(|| AccountError::UnknownAccount {
             address: address.as_str().to_owned(),
         })?;
@@ -195,6 +202,7 @@ impl Accounts {
         same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, again.map_or(Mailed::Once, |()| Mailed::Again))
             .await?;
+        token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
         let password_forgot_token = self
             .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
             .await?;
@@ -256,7 +264,7 @@ impl Accounts {
         let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
         let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
-        let own = row.data.as_ref();
+        let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
         let is_right = match own {
             Some(own) => same(own, code.trim().as_bytes()),
             None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes())),
@@ -296,7 +304,7 @@ impl Accounts {
         let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
         let had_password = row.verifier.is_some();
         self.renew_keys(&mut row);
-        account::set_verified(&tx, row.uid).await?;
+        let _confirmed = self.confirm_address(&tx, &mut row).await?;
         self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
             .await?;
         let _changed = self.mark_changed_later();
@@ -398,7 +406,13 @@ impl Accounts {
         let code = self.kept_or(tx, account.uid, code).await?;
         if self.0.options.sends_mail && (mailed == Mailed::Again || code.code == new) {
             // The link in the letter opens a reset of its own: the page that asked may be on another device.
-            let token = self.new_step(tx, account.uid, Kind::PasswordForgot, RESET_MILLIS);
+            let token = self.new_step_with(
+                tx,
+                account.uid,
+                Kind::PasswordForgot,
+                RESET_MILLIS,
+                Some(MAILED.to_vec()),
+            );
             let letter = Letter::ResetCode {
                 code: code.code,
                 token: token.await?.to_hex(),

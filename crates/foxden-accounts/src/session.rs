@@ -289,7 +289,8 @@ impl Accounts {
         name: &str,
     ) -> Result<Proven, AccountError> {
         let person = match &row {
-            Some(row) => self.0.directory.find(&row.stretched_address).await?,
+            // By the name that led to the row: the address that was stretched may lead to another account.
+            Some(_) => self.0.directory.find(name).await?,
             None => None,
         };
         // The password was changed between the two questions: what is proven must be what the row holds.

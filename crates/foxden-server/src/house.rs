@@ -224,6 +224,7 @@ impl House {
                 reserved_names: config.accounts.reserved_names.clone(),
                 token_seconds: self.token_seconds,
                 sends_mail: config.mail.is_some(),
+                unconfirmed_ttl: config.accounts.unconfirmed_ttl,
                 metrics_secret: master.derive("metrics"),
                 witness: self.security_log.witness(),
                 ..Options::default()

@@ -1,12 +1,10 @@
 //! Making an account by a door that sees the password, another password, another address, and the end.
 
-use foxden_sql::{SqlError, Tx};
-
 use super::open::PlainProven;
 use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, is_weak};
 use super::{Consent, NewPlain};
-use crate::account::insert_with_names;
 use crate::address::{Address, counted, normal};
+use crate::claim::{Hold, add_name};
 use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter};
 use crate::register::account::{AccountRow, Verifier};
@@ -46,9 +44,9 @@ impl Accounts {
             wrap_wrap_kb: self.random(),
         });
         let tx = self.0.database.begin().await?;
-        insert_with_names(&tx, &row, &address).await?;
+        self.insert_with_names(&tx, &row).await?;
         if !address.names().contains(&name) {
-            add_name(&tx, &name, row.uid).await?;
+            add_name(&tx, &name, row.uid, Hold::Owned).await?;
         }
         invitation::delete_first(&tx).await?;
         if !row.address_verified {
@@ -119,8 +117,8 @@ impl Accounts {
         Ok(())
     }
 
-    /// Gives the account another address. Names of an address that was confirmed, or that its password was stretched
-    /// with, stay its own: its devices use them. What waits for whoever reads letters to the address before is void.
+    /// Gives the account another address. Names of an address that was confirmed stay its own, and its devices use them;
+    /// those that its password was stretched with stay, too, but only as claims where they were no more than that. What waits for whoever reads letters to the address before is void.
     ///
     /// A new address is to be confirmed where one that signs up is, so that nobody gets a foreign one by changing to it.
     pub async fn change_address(
@@ -131,7 +129,7 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
         let wrong = || AccountError::Invalid { what: "email" };
-        let address = Address::new(address).ok().filter(|_| is_address(address));
+        let address = Address::to_get(address).ok().filter(|_| is_address(address));
         let address = address
             .filter(|address| !address.is_among(&self.0.options.reserved_names))
             .ok_or_else(wrong)?;
@@ -142,18 +140,13 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let mut row = unchanged(&tx, &proven).await?;
         let before = std::mem::replace(&mut row.address, address.as_str().to_owned());
-        if !row.address_verified {
-            give_names_back(&tx, &row, &before).await?;
+        let is_same = normal(&before) == address.normal();
+        let was_verified = row.address_verified;
+        if !is_same {
+            self.give_claims_back(&tx, &row, &before).await?;
+            row.address_verified = was_verified && !self.asks_for_codes(visitor);
         }
-        for name in address.names() {
-            match account::by_name(&tx, &name).await? {
-                Some(owner) if owner.uid == row.uid => {}
-                Some(_) => {
-                    return Err(AccountError::Exists { address: None });
-                }
-                None => add_name(&tx, &name, row.uid).await?,
-            }
-        }
+        self.take_names(&tx, &row).await?;
         if account::count_names(&tx, row.uid).await? > NAMES {
             return Err(wrong());
         }
@@ -164,14 +157,12 @@ impl Accounts {
         // that is set in a reset begun before would be stretched with the old one.
         code::delete_all(&tx, row.uid).await?;
         token::delete_resets(&tx, row.uid).await?;
-        let is_same = normal(&before) == address.normal();
-        if row.address_verified && !is_same {
+        if was_verified && !is_same {
             let letter = Letter::AddressChanged {
                 address: address.as_str().to_owned(),
                 from: visitor.address.to_string(),
             };
             self.post(&tx, Envelope::to(row.uid, &before), &letter).await?;
-            row.address_verified = !self.asks_for_codes(visitor);
             account::set_address_verified(&tx, row.uid, row.address_verified).await?;
         }
         if !row.address_verified {
@@ -234,7 +225,7 @@ impl Accounts {
             return Err(AccountError::Exists { address: None });
         }
         let reserved = &self.0.options.reserved_names;
-        let address = Address::new(new.address)
+        let address = Address::to_get(new.address)
             .ok()
             .filter(|address| is_address(new.address) && !address.is_among(reserved))
             .ok_or(AccountError::Invalid { what: "email" })?;
@@ -259,24 +250,4 @@ impl Consent {
     pub(super) const fn covers(self, loses_data: bool) -> bool {
         !loses_data || matches!(self, Self::Given)
     }
-}
-
-/// Gives back the names that follow from an address alone which was never confirmed: it may be somebody else's.
-async fn give_names_back(tx: &Tx, row: &AccountRow, address: &str) -> Result<(), AccountError> {
-    let kept = Address::new(&row.stretched_address)?.names();
-    let names = Address::new(address)?.names();
-    for name in names.iter().filter(|name| !kept.contains(name)) {
-        account::delete_name(tx, name, row.uid).await?;
-    }
-    Ok(())
-}
-
-/// Adds a name; one that somebody has makes it an account that exists.
-async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), AccountError> {
-    account::add_name(tx, &normal(name), uid)
-        .await
-        .map_err(|error| match error {
-            SqlError::Conflict => AccountError::Exists { address: None },
-            other => other.into(),
-        })
 }

@@ -70,9 +70,9 @@ impl Accounts {
         Ok(known.account)
     }
 
-    /// Whether somebody is called that; who is switched off counts.
+    /// Whether an account keeps others from that name; who is switched off counts.
     pub async fn name_exists(&self, name: &str) -> Result<bool, AccountError> {
-        Ok(account::by_name(&self.0.database, &normal(name)).await?.is_some())
+        Ok(self.keeper(&self.0.database, name).await?.is_some())
     }
 
     /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.

@@ -110,7 +110,7 @@ impl Accounts {
         }
         let had_password = row.verifier.is_some();
         self.renew_keys(&mut row);
-        account::set_verified(&tx, row.uid).await?;
+        let _confirmed = self.confirm_address(&tx, &mut row).await?;
         self.replace_password(&tx, &mut row, recipe, &proof, &WrapKb(self.random()))
             .await?;
         let _changed = self.mark_changed_later();
@@ -136,10 +136,13 @@ impl Accounts {
     async fn with_address(&self, name: &str, visitor: &Visitor) -> Result<AccountRow, AccountError> {
         let row = self.named_plain(name, visitor).await?;
         if row.address.is_empty() {
-            Err(AccountError::NoAddress)
-        } else {
-            Ok(row)
+            return Err(AccountError::NoAddress);
         }
+        if !self.may_be_written_to(&self.0.database, &row, name).await? {
+            let address = name.to_owned();
+            return Err(AccountError::UnknownAccount { address });
+        }
+        Ok(row)
     }
 
     /// The account, if the code is the one that waits for it. Wrong ones are counted against whoever guesses.

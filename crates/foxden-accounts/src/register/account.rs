@@ -2,6 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
+use crate::claim::Hold;
 use crate::verifier::Recipe;
 use crate::{AccountId, Cost, PictureKind, Role};
 
@@ -98,6 +99,21 @@ pub(crate) async fn after(from: &impl Fetch, uid: &str, limit: u32) -> Result<Ve
     rows.into_iter().map(AccountRow::read).collect()
 }
 
+/// Accounts made before then that own the name of no address and are not switched off, in the order of their ids.
+pub(crate) async fn unconfirmed(
+    from: &impl Fetch,
+    after: &str,
+    before: i64,
+    limit: u32,
+) -> Result<Vec<AccountId>, SqlError> {
+    let statement = "SELECT a.uid FROM account a WHERE a.address_verified = 0 AND a.disabled = 0
+        AND a.created_at < ? AND a.uid > ? AND NOT EXISTS
+        (SELECT 1 FROM login_name n WHERE n.uid = a.uid AND n.owned = 1 AND n.name LIKE '%@%')
+        ORDER BY a.uid LIMIT ?";
+    let rows = from.fetch_all(statement, values![before, after, limit]).await?;
+    rows.into_iter().map(|mut row| row.take(0)).collect()
+}
+
 pub(crate) async fn count(from: &impl Fetch) -> Result<u64, SqlError> {
     super::one(from, "SELECT COUNT(*) FROM account", vec![]).await
 }
@@ -135,12 +151,30 @@ pub(crate) async fn insert(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
     Ok(())
 }
 
-pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+/// Whose a name is, and how they hold it. It must be in the form in which names are compared.
+pub(crate) async fn holder(from: &impl Fetch, name: &str) -> Result<Option<(AccountId, Hold)>, SqlError> {
+    let statement = "SELECT uid, owned FROM login_name WHERE name = ?";
+    let Some(mut row) = from.fetch_optional(statement, values![name]).await? else {
+        return Ok(None);
+    };
+    let is_owned: bool = row.take(1)?;
+    let hold = if is_owned { Hold::Owned } else { Hold::Claimed };
+    Ok(Some((row.take(0)?, hold)))
+}
+
+pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), SqlError> {
     tx.execute(
-        "INSERT INTO login_name (name, uid) VALUES (?, ?)",
-        values![name, uid],
+        "INSERT INTO login_name (name, uid, owned) VALUES (?, ?, ?)",
+        values![name, uid, hold == Hold::Owned],
     )
     .await?;
+    Ok(())
+}
+
+/// Makes a name that is there the account's own.
+pub(crate) async fn give_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+    let statement = "UPDATE login_name SET uid = ?, owned = 1 WHERE name = ?";
+    tx.execute(statement, values![uid, name]).await?;
     Ok(())
 }
 
@@ -151,8 +185,9 @@ pub(crate) async fn names(from: &impl Fetch, uid: AccountId) -> Result<Vec<Strin
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
-pub(crate) async fn delete_name(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
-    let statement = "DELETE FROM login_name WHERE name = ? AND uid = ?";
+/// Deletes a name that the account only claims.
+pub(crate) async fn delete_claim(tx: &Tx, name: &str, uid: AccountId) -> Result<(), SqlError> {
+    let statement = "DELETE FROM login_name WHERE name = ? AND uid = ? AND owned = 0";
     tx.execute(statement, values![name, uid]).await?;
     Ok(())
 }

@@ -15,6 +15,7 @@ fn read(mut row: Row) -> Result<Invitation, SqlError> {
         expires: row.take(4)?,
         is_first: row.take(5)?,
         used_by: row.take(6)?,
+        address: row.take(7)?,
     })
 }
 
@@ -34,13 +35,20 @@ pub(crate) async fn insert(tx: &Tx, code_hash: &str, invitation: &Invitation) ->
     .await
 }
 
+/// Notes to whom it is mailed, in the form in which names are compared.
+pub(crate) async fn set_address(tx: &Tx, id: i64, address: &str) -> Result<(), SqlError> {
+    let statement = "UPDATE invitation SET address = ? WHERE id = ?";
+    tx.execute(statement, values![address, id]).await?;
+    Ok(())
+}
+
 /// An invitation that would still be taken. One that a clock which was ahead has made would last too long.
 pub(crate) async fn open(
     from: &impl Fetch,
     code_hash: &str,
     now: i64,
 ) -> Result<Option<Invitation>, SqlError> {
-    let statement = "SELECT id, role, note, created_at, expires, is_first, used_by FROM invitation
+    let statement = "SELECT id, role, note, created_at, expires, is_first, used_by, address FROM invitation
         WHERE code_hash = ? AND used_at IS NULL AND expires > ? AND created_at <= ?";
     let latest = latest_end(now, 0);
     let row = from
@@ -50,7 +58,7 @@ pub(crate) async fn open(
 }
 
 pub(crate) async fn all(from: &impl Fetch) -> Result<Vec<Invitation>, SqlError> {
-    let statement = "SELECT id, role, note, created_at, expires, is_first, used_by FROM invitation
+    let statement = "SELECT id, role, note, created_at, expires, is_first, used_by, address FROM invitation
         ORDER BY id DESC LIMIT 1000";
     let rows = from.fetch_all(statement, vec![]).await?;
     rows.into_iter().map(read).collect()

@@ -102,9 +102,19 @@ pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlErro
     delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
 }
 
-/// Ends those that would end first anyway, beyond what an account may have open. To be done before another is made: by
+/// Ends the resets that were begun first, beyond what an account may have open. Those that a letter opens, or that have a
+/// code of their own, stay.
+pub(crate) async fn trim_begun(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
+    let find = "SELECT id_hash FROM token WHERE uid = ? AND kind = 'passwordForgotToken' AND data IS NULL
+        ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
+    trim(tx, find, "DELETE FROM token WHERE id_hash = ?", uid, keep).await
+}
+
+/// Ends those that would end first anyway, beyond what an account may have open; resets, which strangers begin, are none of
+/// them. To be done before another is made: by
 /// their times alone the newest may seem the oldest.
 pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
-    let find = "SELECT id_hash FROM token WHERE uid = ? ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
+    let find = "SELECT id_hash FROM token WHERE uid = ? AND kind <> 'passwordForgotToken'
+        ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, "DELETE FROM token WHERE id_hash = ?", uid, keep).await
 }

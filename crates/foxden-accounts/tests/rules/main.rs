@@ -4,6 +4,7 @@
 
 mod account;
 mod budgets;
+mod claim;
 mod clock;
 mod command;
 mod device;

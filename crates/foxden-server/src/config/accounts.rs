@@ -1,6 +1,7 @@
 //! `[accounts]`: who may have one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use foxden_accounts::SignUp;
 
@@ -27,6 +28,13 @@ pub const SECTION: Section = Section {
             help: "Who may sign up: anybody (`open`), whoever has an invitation (`invite`), or nobody but those whom \
                    the operator adds (`closed`). Without it: `open` while only this machine can reach the server, \
                    else `invite`.",
+        },
+        Setting {
+            key: "accounts.unconfirmed_ttl",
+            kind: Kind::Time,
+            default: "7 days",
+            help: "How long an account is kept that never confirmed an address and never stored anything, where mail is \
+                   sent; `none` keeps it for good. It never keeps others from its address.",
         },
         Setting {
             key: "accounts.reserved_names",
@@ -73,6 +81,8 @@ pub struct Accounts {
     pub file: Option<PathBuf>,
     /// Who may sign up; `None`: open while only this machine can reach the server, else by invitation.
     pub sign_up: Option<SignUp>,
+    /// How long an account is kept that never confirmed an address; `None`: for good.
+    pub unconfirmed_ttl: Option<Duration>,
     /// Names nobody may take, lower case.
     pub reserved_names: Vec<String>,
     /// Whether a name of the User API must be an address.
@@ -104,6 +114,7 @@ impl Accounts {
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         Ok(Self {
             file: (!rest.is_empty()).then(|| rest.into()),
+            unconfirmed_ttl: values.time_or_none("accounts.unconfirmed_ttl")?,
             reserved_names: values
                 .list("accounts.reserved_names")
                 .iter()

@@ -114,26 +114,8 @@ pub fn seen(text: &str, most: usize) -> String {
 }
 
 fn visible(character: char) -> String {
-    const UNSEEN: [(u32, u32); 12] = [
-        (0x00ad, 0x00ad),
-        (0x061c, 0x061c),
-        (0x180e, 0x180e),
-        (0x200b, 0x200f),
-        (0x2028, 0x202e),
-        (0x2060, 0x206f),
-        (0xfeff, 0xfeff),
-        (0xfff9, 0xfffb),
-        (0xe0000, 0xe007f),
-        (0x0000, 0x0009),
-        (0x000b, 0x000c),
-        (0x000e, 0x001f),
-    ];
-    let number = u32::from(character);
-    let is_unseen = UNSEEN
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&number));
-    if is_unseen || (0x7f..=0x9f).contains(&number) {
-        format!("\\u{number:04x}")
+    if foxden_model::is_unseen(character) && !matches!(character, '\n' | '\r') {
+        format!("\\u{:04x}", u32::from(character))
     } else {
         character.to_string()
     }

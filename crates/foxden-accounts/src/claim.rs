@@ -1,0 +1,219 @@
+//! Names: claimed by an account until it confirms their address, and owned from then on.
+//!
+//! A claim leads to its account as an owned name does: the account's clients sign in by it. But it keeps nobody away where
+//! letters are sent: others sign up with the same address, and the name goes to the account that confirms it first. Their
+//! own claims get no row meanwhile, since a name leads to one account.
+
+use foxden_sql::{Fetch, SqlError, Tx};
+
+use crate::address::{Address, normal};
+use crate::plain::open::Changed;
+use crate::register::account::{self, AccountRow};
+use crate::register::store;
+use crate::{AccountError, AccountId, Accounts, Invitation, Visitor};
+
+/// Accounts looked at in one go when claims are ended.
+const PAGE: u32 = 100;
+
+/// How an account holds a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Until the address is confirmed by another account.
+    Claimed,
+    /// For good.
+    Owned,
+}
+
+impl Hold {
+    const fn of(is_confirmed: bool) -> Self {
+        if is_confirmed { Self::Owned } else { Self::Claimed }
+    }
+}
+
+impl Accounts {
+    /// The account that keeps others from signing up by that name: its owner. Where no letters are sent nothing would
+    /// settle whose a name is, so there it is kept by a claim, too.
+    pub(crate) async fn keeper(
+        &self,
+        from: &impl Fetch,
+        name: &str,
+    ) -> Result<Option<AccountRow>, AccountError> {
+        let holder = account::holder(from, &normal(name)).await?;
+        match holder.filter(|(_, hold)| *hold == Hold::Owned || !self.0.options.sends_mail) {
+            Some((uid, _)) => Ok(account::by_id(from, uid).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a letter that was asked for by this name may go to the address of the account that the name leads to: the
+    /// name is its own, or follows from that very address. Else a claim would lead letters to another mailbox.
+    pub(crate) async fn may_be_written_to(
+        &self,
+        from: &impl Fetch,
+        row: &AccountRow,
+        name: &str,
+    ) -> Result<bool, AccountError> {
+        let name = normal(name);
+        if !self.0.options.sends_mail || names_of(&row.address).contains(&name) {
+            return Ok(true);
+        }
+        Ok(account::holder(from, &name).await? == Some((row.uid, Hold::Owned)))
+    }
+
+    /// Whether the address of an account that is made now counts as confirmed. The server's own machine vouches for it,
+    /// and so does an invitation that was mailed to it. Any other invitation vouches for a person: where letters are
+    /// sent, the address is confirmed by one. The first account is the operator's.
+    pub(crate) fn is_vouched_for(
+        &self,
+        address: &Address,
+        invitation: Option<&Invitation>,
+        visitor: &Visitor,
+    ) -> bool {
+        let vouches = |invitation: &Invitation| {
+            !self.0.options.sends_mail
+                || invitation.is_first
+                || invitation.address.as_deref() == Some(&*address.normal())
+        };
+        visitor.is_private || invitation.is_some_and(vouches)
+    }
+
+    /// Inserts an account with the names of its address; one that another account keeps makes it an account that exists.
+    pub(crate) async fn insert_with_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+        account::insert(tx, row).await?;
+        self.take_names(tx, row).await
+    }
+
+    /// Gives the account the names of its address: for its own where the address is confirmed, which ends claims of
+    /// others; else as claims, where no other account has them.
+    pub(crate) async fn take_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+        for name in names_of(&row.address) {
+            match account::holder(tx, &name).await? {
+                None => add_name(tx, &name, row.uid, Hold::of(row.address_verified)).await?,
+                Some((uid, hold)) if uid == row.uid && (hold == Hold::Owned || !row.address_verified) => {}
+                Some((uid, Hold::Claimed)) if row.address_verified => {
+                    account::give_name(tx, &name, row.uid).await?;
+                    if uid != row.uid {
+                        self.write_change(tx, uid).await?;
+                    }
+                }
+                Some((_, Hold::Claimed)) if self.0.options.sends_mail => {}
+                Some(_) => return Err(AccountError::Exists { address: None }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back what the account claims by an address that it leaves: it may be somebody else's. Names that the password
+    /// was stretched with stay claims, as the account's clients use them.
+    pub(crate) async fn give_claims_back(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        address: &str,
+    ) -> Result<(), AccountError> {
+        let kept = names_of(&row.stretched_address);
+        for name in names_of(address).iter().filter(|name| !kept.contains(name)) {
+            account::delete_claim(tx, name, row.uid).await?;
+        }
+        Ok(())
+    }
+
+    /// Confirms the address in use, and with it everything signed in. Refused where another account has confirmed the
+    /// address meanwhile.
+    pub(crate) async fn confirm_address(
+        &self,
+        tx: &Tx,
+        row: &mut AccountRow,
+    ) -> Result<Changed<'_>, AccountError> {
+        row.address_verified = true;
+        self.take_names(tx, row).await?;
+        account::set_verified(tx, row.uid).await?;
+        self.credentials_change(tx, row.uid).await
+    }
+
+    /// Refuses where another account owns this one's address: no code for it is of use.
+    pub(crate) async fn require_unowned(
+        &self,
+        from: &impl Fetch,
+        row: &AccountRow,
+    ) -> Result<(), AccountError> {
+        for name in names_of(&row.address) {
+            let holder = account::holder(from, &name).await?;
+            if holder.is_some_and(|(uid, hold)| uid != row.uid && hold == Hold::Owned) {
+                return Err(AccountError::Exists { address: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes accounts that were made so long ago, never confirmed an address and have no store, where letters are sent:
+    /// at most `budget`. Those that are switched off stay, and keep their address from being used again.
+    pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
+        let Some(ttl) = self
+            .0
+            .options
+            .unconfirmed_ttl
+            .filter(|_| self.0.options.sends_mail)
+        else {
+            return Ok(0);
+        };
+        let before = now.saturating_sub(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+        let (mut after, mut ended) = (String::new(), 0);
+        while ended < u64::from(budget) {
+            let page = account::unconfirmed(&self.0.database, &after, before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.to_string();
+            for uid in page {
+                ended += u64::from(self.end_claim(uid).await?);
+            }
+        }
+        if ended > 0 {
+            tracing::info!(
+                accounts = ended,
+                "accounts whose address was never confirmed were removed"
+            );
+        }
+        Ok(ended)
+    }
+
+    /// Removes the account, unless it was confirmed or got a store since it was found.
+    async fn end_claim(&self, uid: AccountId) -> Result<bool, AccountError> {
+        let email = self.store_name(uid);
+        let services = [self.0.settings.service, self.0.settings.legacy];
+        // Those with a store come up again and again: they wait for no writer.
+        for service in services {
+            if !store::of(&self.0.database, service, &email).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        let tx = self.0.database.begin().await?;
+        let row = account::by_id(&tx, uid).await?;
+        for service in services {
+            if !store::of(&tx, service, &email).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        if row.is_none_or(|row| row.address_verified || row.disabled) {
+            return Ok(false);
+        }
+        let _changed = self.credentials_change(&tx, uid).await?;
+        account::delete(&tx, uid).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Adds a name; one that another account has makes it an account that exists.
+pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), AccountError> {
+    account::add_name(tx, &normal(name), uid, hold)
+        .await
+        .map_err(|error| match error {
+            SqlError::Conflict => AccountError::Exists { address: None },
+            other => other.into(),
+        })
+}
+
+/// The names of an address; none where an account has no address.
+fn names_of(address: &str) -> Vec<String> {
+    Address::new(address).map_or_else(|_| Vec::new(), |address| address.names())
+}

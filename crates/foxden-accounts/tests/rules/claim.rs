@@ -1,0 +1,475 @@
+//! Names that an account claims before it has confirmed their address, and what becomes of them.
+
+use std::time::Duration;
+
+use foxden_accounts::{
+    AccountError, AccountId, Accounts, Grant, Kind, Letter, MIGRATIONS, NewAccount, NewPlain, OLDSYNC,
+    Options, Posted, Role, SignUp,
+};
+use foxden_sql::{Database, Fetch, values};
+
+use crate::lab::{
+    ANN, BEA, DESKTOP, Lab, PASSWORD, authorization, cheap, new_account, proof, stranger, token_request,
+};
+use crate::memo::Folder;
+use crate::plain::ANN_HASHED;
+
+const OTHERS: &str = "another battery staple";
+const DAY: i64 = 24 * 3_600_000;
+
+async fn lab() -> Lab {
+    Lab::with(Options {
+        sign_up: Some(SignUp::Open),
+        sends_mail: true,
+        ..cheap()
+    })
+    .await
+}
+
+async fn letters(accounts: &Accounts) -> Vec<Posted> {
+    let mut letters = Vec::new();
+    while let Some(posted) = accounts.take_letter().await.unwrap() {
+        letters.push(posted);
+    }
+    letters
+}
+
+/// Opens the link in the letter that the account was sent last.
+async fn confirm(lab: &Lab, account: AccountId) -> Result<(), AccountError> {
+    let letters = letters(&lab.accounts).await;
+    let codes = letters.iter().rev().find_map(|posted| match &posted.letter {
+        Letter::ConfirmAddress { link_code, .. } if posted.account == Some(account) => Some(link_code),
+        _ => None,
+    });
+    let code = codes.expect("it was sent one");
+    lab.accounts
+        .verify_address(account, code, &stranger("192.0.2.77"))
+        .await
+}
+
+async fn exists(lab: &Lab, address: &str) -> bool {
+    let asked = lab
+        .accounts
+        .address_status(address, &stranger("198.51.100.9"))
+        .await;
+    asked.unwrap().exists
+}
+
+fn plain<'a>(name: &'a str, address: &'a str) -> NewPlain<'a> {
+    NewPlain {
+        name,
+        address,
+        password: OTHERS,
+        is_authorised: false,
+    }
+}
+
+fn account(address: &str, password: &str, invite: Option<String>) -> NewAccount {
+    NewAccount {
+        auth_pw: proof(address, password),
+        invite,
+        ..new_account(address)
+    }
+}
+
+/// The ways in which an account comes to claim ANN, and a name by which it is known in any case.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Firefox,
+    OldClient,
+    Hashed,
+    Changed,
+    ThroughSeveral,
+    Invited,
+}
+
+impl Way {
+    const ALL: [Self; 6] = [
+        Self::Firefox,
+        Self::OldClient,
+        Self::Hashed,
+        Self::Changed,
+        Self::ThroughSeveral,
+        Self::Invited,
+    ];
+
+    async fn claim(self, lab: &Lab) -> AccountId {
+        let (by, accounts) = (stranger("192.0.2.1"), &lab.accounts);
+        match self {
+            Self::Firefox => {
+                accounts
+                    .create(account(ANN, OTHERS, None), &by)
+                    .await
+                    .unwrap()
+                    .account
+            }
+            Self::OldClient => accounts.create_plain(plain("tarek", ANN), &by).await.unwrap(),
+            Self::Hashed => accounts.create_plain(plain(ANN_HASHED, ANN), &by).await.unwrap(),
+            Self::Invited => {
+                let invite = accounts.invite(Role::Member, "", None).await.unwrap();
+                let new = account(ANN, OTHERS, Some(invite));
+                accounts.create(new, &by).await.unwrap().account
+            }
+            Self::Changed | Self::ThroughSeveral => {
+                let own = "own@example.org";
+                let id = accounts.create_plain(plain("tarek", own), &by).await.unwrap();
+                confirm(lab, id).await.unwrap();
+                if matches!(self, Self::ThroughSeveral) {
+                    accounts
+                        .change_address("tarek", OTHERS, "x@example.org", &by)
+                        .await
+                        .unwrap();
+                }
+                accounts.change_address("tarek", OTHERS, ANN, &by).await.unwrap();
+                id
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
+    for way in Way::ALL {
+        let lab = lab().await;
+        let claimant = way.claim(&lab).await;
+        assert!(lab.open(ANN, OTHERS).await.is_ok(), "{way:?}: old clients go on");
+        assert!(!exists(&lab, ANN).await, "{way:?}");
+
+        let by = stranger("203.0.113.5");
+        let owner = lab.accounts.create(new_account(ANN), &by).await.unwrap();
+        assert_ne!(owner.account, claimant);
+        assert!(
+            lab.open(ANN, OTHERS).await.is_ok(),
+            "{way:?}: nothing is confirmed yet"
+        );
+        confirm(&lab, owner.account).await.unwrap();
+
+        assert!(exists(&lab, ANN).await, "{way:?}");
+        assert_eq!(lab.login(ANN, PASSWORD).await.unwrap().account, owner.account);
+        for name in [ANN, ANN_HASHED] {
+            let other = lab.open(name, OTHERS).await;
+            assert!(
+                matches!(other, Err(AccountError::WrongPassword { .. })),
+                "{way:?} {name}"
+            );
+            assert!(lab.open(name, PASSWORD).await.is_ok(), "{way:?} {name}");
+        }
+        let again = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
+        assert!(matches!(again, Err(AccountError::Exists { .. })), "{way:?}");
+        let named = claimant.to_string();
+        assert!(
+            lab.accounts.show_account(&named).await.unwrap().is_some(),
+            "the account stays"
+        );
+        let late = lab.accounts.approve(&named).await;
+        assert!(
+            matches!(late, Err(AccountError::Exists { .. })),
+            "{way:?}: {late:?}"
+        );
+    }
+}
+
+/// The codes of both went to the same mailbox: the one that is used first decides.
+#[tokio::test]
+async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
+    let lab = lab().await;
+    let first = Way::Firefox.claim(&lab).await;
+    let second = lab
+        .accounts
+        .create_plain(plain("bob", ANN), &stranger("203.0.113.5"))
+        .await
+        .unwrap();
+    let letters = letters(&lab.accounts).await;
+    let code_of = |account| {
+        let found = letters.iter().find(|posted| posted.account == Some(account));
+        match &found.expect("it was sent one").letter {
+            Letter::ConfirmAddress { link_code, .. } => link_code.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let by = stranger("192.0.2.77");
+    lab.accounts
+        .verify_address(first, &code_of(first), &by)
+        .await
+        .unwrap();
+    let late = lab.accounts.verify_address(second, &code_of(second), &by).await;
+    assert!(matches!(late, Err(AccountError::Exists { .. })));
+    let shown = lab.accounts.show_account("bob").await.unwrap().unwrap();
+    assert!(!shown.address_verified && shown.account == second);
+}
+
+/// Moving on from an address that was never confirmed keeps nobody from it, and leads no letter elsewhere.
+#[tokio::test]
+async fn letters_go_to_no_other_address_than_the_one_asked_for() {
+    let lab = lab().await;
+    let by = stranger("192.0.2.1");
+    let claimant = Way::Firefox.claim(&lab).await;
+    lab.accounts.change_address(ANN, OTHERS, BEA, &by).await.unwrap();
+    confirm(&lab, claimant).await.unwrap();
+    assert_eq!(
+        lab.open(ANN_HASHED, OTHERS).await.unwrap(),
+        lab.open(BEA, OTHERS).await.unwrap(),
+        "the password was stretched with it: old clients go on"
+    );
+    letters(&lab.accounts).await;
+    for name in [ANN, ANN_HASHED] {
+        let asked = lab.accounts.request_plain_reset(name, &by).await;
+        assert!(
+            matches!(asked, Err(AccountError::UnknownAccount { .. })),
+            "{name}"
+        );
+    }
+    let asked = lab.accounts.forgot_password(ANN, &by).await.map(drop);
+    assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+    let asked = lab.accounts.send_otp(ANN, &by).await;
+    assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+    assert!(letters(&lab.accounts).await.is_empty());
+
+    lab.accounts.request_plain_reset(BEA, &by).await.unwrap();
+    assert_eq!(letters(&lab.accounts).await[0].address, BEA);
+    let owner = lab.accounts.create(new_account(ANN), &by).await.unwrap();
+    confirm(&lab, owner.account).await.unwrap();
+    assert!(lab.login(ANN, PASSWORD).await.is_ok());
+    assert!(
+        lab.open(BEA, OTHERS).await.is_ok(),
+        "the other account has its own"
+    );
+}
+
+/// An address that was confirmed stays its account's for good, also when it was left and came back to.
+#[tokio::test]
+async fn a_confirmed_address_stays_the_accounts_own() {
+    let lab = lab().await;
+    let by = stranger("192.0.2.1");
+    let owner = lab
+        .accounts
+        .create_plain(plain(ANN_HASHED, ANN), &by)
+        .await
+        .unwrap();
+    confirm(&lab, owner).await.unwrap();
+    for address in [BEA, ANN, "cid@example.org"] {
+        lab.accounts
+            .change_address(ANN_HASHED, OTHERS, address, &by)
+            .await
+            .unwrap();
+    }
+    let other = lab
+        .accounts
+        .create(new_account(ANN), &stranger("203.0.113.5"))
+        .await;
+    assert!(matches!(other, Err(AccountError::Exists { .. })));
+    assert!(lab.open(ANN_HASHED, OTHERS).await.is_ok());
+}
+
+/// Nothing settles there whose an address is, but the operator.
+#[tokio::test]
+async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    Way::Firefox.claim(&lab).await;
+    assert!(exists(&lab, ANN).await);
+    let other = lab
+        .accounts
+        .create(new_account(ANN), &stranger("203.0.113.5"))
+        .await;
+    assert!(matches!(other, Err(AccountError::Exists { .. })));
+    let added = lab.accounts.add_account(ANN, Role::Member).await;
+    assert!(matches!(added, Err(AccountError::Exists { .. })));
+    lab.clock.advance_millis(100 * DAY);
+    lab.accounts.purge(10, i64::MAX).await.unwrap();
+    assert!(lab.accounts.show_account(ANN).await.unwrap().is_some());
+}
+
+/// An invitation vouches for a person. Where letters are sent it vouches for the address that it was mailed to alone.
+#[tokio::test]
+async fn an_invitation_confirms_the_address_that_it_was_mailed_to() {
+    let lab = lab().await;
+    let by = stranger("192.0.2.1");
+    let first = lab.accounts.first_invitation().await.unwrap();
+    let made = lab
+        .accounts
+        .create(account("op@example.org", OTHERS, first), &by)
+        .await;
+    assert!(made.unwrap().is_verified(), "the operator's own");
+    let mailed = lab
+        .accounts
+        .invite_by_mail(Role::Member, "", None, ANN)
+        .await
+        .unwrap();
+    let made = lab
+        .accounts
+        .create(account("Ann@Example.org", OTHERS, Some(mailed)), &by)
+        .await;
+    assert!(made.unwrap().is_verified());
+    let mailed = lab
+        .accounts
+        .invite_by_mail(Role::Member, "", None, "cid@example.org")
+        .await
+        .unwrap();
+    let made = lab.accounts.create(account(BEA, OTHERS, Some(mailed)), &by).await;
+    assert!(!made.unwrap().is_verified(), "mailed to somebody else");
+    let added = lab.accounts.add_account(BEA, Role::Member).await;
+    assert!(added.is_ok(), "the operator's word goes before a claim");
+}
+
+#[tokio::test]
+async fn accounts_that_never_confirm_an_address_end_by_themselves() {
+    let lab = lab().await;
+    let by = |number: u8| stranger(&format!("192.0.2.{number}"));
+    let mut made = Vec::new();
+    for (number, name) in (1..).zip(["gone", "stores", "off", "confirms", "moved"]) {
+        let address = format!("{name}@example.org");
+        let id = lab
+            .accounts
+            .create_plain(plain(name, &address), &by(number))
+            .await
+            .unwrap();
+        made.push(id);
+    }
+    lab.open("stores", OTHERS).await.unwrap();
+    lab.accounts.set_disabled("off", true).await.unwrap();
+    lab.accounts.approve("confirms").await.unwrap();
+    lab.accounts.approve("moved").await.unwrap();
+    lab.accounts
+        .change_address("moved", OTHERS, BEA, &by(9))
+        .await
+        .unwrap();
+
+    lab.clock.advance_millis(7 * DAY);
+    lab.accounts.purge(1000, i64::MAX).await.unwrap();
+    assert!(
+        lab.accounts.show_account("gone").await.unwrap().is_some(),
+        "not yet"
+    );
+    lab.clock.advance_millis(1);
+    let late = lab
+        .accounts
+        .create_plain(plain("late", "late@example.org"), &by(8))
+        .await
+        .unwrap();
+    lab.accounts.purge(1000, i64::MAX).await.unwrap();
+    for (account, stays) in made.into_iter().zip([false, true, true, true, true]) {
+        assert_eq!(
+            lab.accounts.account_exists(account).await.unwrap(),
+            stays,
+            "{account}"
+        );
+    }
+    assert!(lab.accounts.account_exists(late).await.unwrap());
+    let kept = lab
+        .reopened(
+            Options {
+                unconfirmed_ttl: None,
+                sends_mail: true,
+                ..cheap()
+            },
+            crate::lab::NODE,
+        )
+        .await;
+    lab.clock.advance_millis(100 * DAY);
+    kept.accounts.purge(1000, i64::MAX).await.unwrap();
+    assert!(kept.accounts.account_exists(late).await.unwrap());
+    let longer = Options {
+        unconfirmed_ttl: Some(Duration::from_secs(60)),
+        sends_mail: true,
+        ..cheap()
+    };
+    let ended = lab.reopened(longer, crate::lab::NODE).await;
+    ended.accounts.purge(1000, i64::MAX).await.unwrap();
+    assert!(!ended.accounts.account_exists(late).await.unwrap());
+}
+
+/// Whatever session an unconfirmed account gets, no key, no code and no token comes of it.
+#[tokio::test]
+async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
+    let lab = lab().await;
+    let by = stranger("192.0.2.1");
+    let created = lab.accounts.create(new_account(ANN), &by).await.unwrap();
+    let again = lab.login(ANN, PASSWORD).await.unwrap();
+    let session = lab.session(&again).await;
+    let copy = lab.accounts.duplicate_session(&session, &by).await.unwrap();
+    for signed_in in [&created, &again, &copy] {
+        assert!(!signed_in.is_verified());
+        let session = lab.session(signed_in).await;
+        assert!(lab.accounts.authorize(&session, authorization()).await.is_err());
+        assert!(
+            lab.accounts
+                .scoped_key_data(&session, DESKTOP, OLDSYNC)
+                .await
+                .is_err()
+        );
+        let grant = Grant::Credentials {
+            scope: OLDSYNC.to_owned(),
+            access_type: foxden_accounts::AccessType::Offline,
+        };
+        let granted = lab
+            .accounts
+            .grant(Some(&session), token_request(grant), &by)
+            .await;
+        assert!(matches!(granted, Err(AccountError::AddressUnverified)));
+    }
+    for signed_in in [&created, &again] {
+        let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
+        let ticket = lab.ticket(Kind::KeyFetch, token).await.unwrap();
+        let keys = lab.accounts.fetch_keys(&ticket).await;
+        assert!(matches!(keys, Err(AccountError::AddressUnverified)));
+    }
+    let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
+    assert_eq!(lab.count(tokens).await, 0);
+}
+
+/// What earlier releases wrote: names of accounts whose address is not confirmed become claims, but for chosen ones.
+#[tokio::test]
+async fn names_of_before_are_owned_where_the_address_is_confirmed() {
+    let folder = Folder::new();
+    let before = Database::open(&folder.file(), &MIGRATIONS[..3]).await.unwrap();
+    let tx = before.begin().await.unwrap();
+    for (uid, verified) in [("0a".repeat(16), 1), ("0b".repeat(16), 0)] {
+        let account = "INSERT INTO account (uid, address, stretched_address, address_verified, ka, created_at, verifier_set_at,
+            keys_changed_at, profile_changed_at, role, disabled) VALUES (?, ?, ?, ?, X'00', 1, 1, 1, 1, 'member', 0)";
+        let address = format!("{uid}@example.org");
+        let values = values![&uid, &address, &address, verified == 1];
+        tx.execute(account, values).await.unwrap();
+        for name in [
+            address,
+            format!("{}-chosen", &uid[..4]),
+            ANN_HASHED.replacen('u', &uid[1..2], 1),
+        ] {
+            let statement = "INSERT INTO login_name (name, uid) VALUES (?, ?)";
+            tx.execute(statement, values![name, &uid]).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    drop(before);
+    let now = Database::open(&folder.file(), MIGRATIONS).await.unwrap();
+    let statement = "SELECT owned FROM login_name WHERE uid = ? ORDER BY LENGTH(name)";
+    for (uid, wanted) in [("0a".repeat(16), [1, 1, 1]), ("0b".repeat(16), [1, 0, 0])] {
+        let rows = now.fetch_all(statement, values![&uid]).await.unwrap();
+        let owned: Vec<i64> = rows.into_iter().map(|mut row| row.take(0).unwrap()).collect();
+        assert_eq!(owned, wanted, "{uid}");
+    }
+}
+
+/// Strangers begin resets, too: the rows end, and the one that the owner's letter opens is not among them.
+#[tokio::test]
+async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
+    let lab = lab().await;
+    lab.create(ANN).await;
+    let home = crate::lab::at_home();
+    lab.accounts.forgot_password(ANN, &home).await.unwrap();
+    let letter = letters(&lab.accounts).await.remove(0).letter;
+    for number in 0..1050 {
+        let by = stranger(&format!("{}.0.113.5", 1 + number % 220));
+        lab.accounts.forgot_password(ANN, &by).await.unwrap();
+    }
+    let begun = lab.count("SELECT COUNT(*) FROM token").await;
+    assert!((1000..1020).contains(&begun), "{begun}");
+    let Letter::ResetCode { code, token, .. } = letter else {
+        panic!("{letter:?}");
+    };
+    let token = foxden_accounts::SecretToken::from_hex(&token).unwrap();
+    let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
+    lab.accounts
+        .verify_reset_code(&ticket, &code, &home)
+        .await
+        .unwrap();
+}
