@@ -197,6 +197,7 @@ impl World {
             options: Options {
                 sign_up: settings.sign_up,
                 new_users: settings.new_users,
+                sends_mail: settings.speaks_of_mail,
                 cost: CHEAP,
                 ..Options::default()
             },
