@@ -169,10 +169,17 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Confirms the address without a code.
+    /// Confirms the address without a code. Where several accounts claim it, its id must say which one is meant: a name
+    /// leads to the one that claimed it first.
     pub async fn approve(&self, name: &str) -> Result<(), AccountError> {
         let tx = self.0.database.begin().await?;
         let mut row = named(&tx, name).await?;
+        let is_by_id = normal(name) == row.uid.to_string();
+        if !is_by_id && account::count_with_address(&tx, &normal(&row.address)).await? > 1 {
+            return Err(AccountError::Invalid {
+                what: "name: several accounts have that address, so say the id of one (foxden user list)",
+            });
+        }
         let _changed = self.confirm_address(&tx, &mut row).await?;
         code::delete(&tx, row.uid, CodeKind::Address).await?;
         code::delete(&tx, row.uid, CodeKind::Link).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use foxden_model::{Clock, SystemClock, UserId};
+use foxden_model::{Clock, Shown, SystemClock, UserId};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use tracing::level_filters::LevelFilter;
@@ -190,7 +190,8 @@ impl fmt::Display for Details<'_> {
             write!(f, " user {user}")?;
         }
         for why in [self.why, self.end].into_iter().flatten() {
-            write!(f, ": {why}")?;
+            // Some reasons repeat what a client wrote.
+            write!(f, ": {}", Shown(why))?;
         }
         Ok(())
     }

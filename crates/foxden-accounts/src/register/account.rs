@@ -114,6 +114,12 @@ pub(crate) async fn unconfirmed(
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
+/// How many accounts have that address in use, in the form in which names are compared.
+pub(crate) async fn count_with_address(from: &impl Fetch, address: &str) -> Result<u64, SqlError> {
+    let statement = "SELECT COUNT(*) FROM account WHERE LOWER(address) = ?";
+    super::one(from, statement, values![address]).await
+}
+
 pub(crate) async fn count(from: &impl Fetch) -> Result<u64, SqlError> {
     super::one(from, "SELECT COUNT(*) FROM account", vec![]).await
 }

@@ -179,6 +179,11 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
         .create_plain(plain("bob", ANN), &stranger("203.0.113.5"))
         .await
         .unwrap();
+    let unclear = lab.accounts.approve(ANN).await;
+    assert!(
+        matches!(unclear, Err(AccountError::Invalid { .. })),
+        "the operator says which"
+    );
     let letters = letters(&lab.accounts).await;
     let code_of = |account| {
         let found = letters.iter().find(|posted| posted.account == Some(account));

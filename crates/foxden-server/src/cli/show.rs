@@ -1,5 +1,6 @@
 //! How answers look on a terminal.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -42,6 +43,11 @@ fn show_users(users: &[User]) {
         .map(|user| user.address.chars().count())
         .max()
         .unwrap_or(0);
+    // Before one is confirmed, several accounts may have the same address: then only the id tells them apart.
+    let mut having = HashMap::new();
+    for user in users {
+        *having.entry(user.address.to_lowercase()).or_insert(0) += 1;
+    }
     for user in users {
         let address = format!("{:widest$}", user.address);
         let devices = counted(user.devices, "device");
@@ -50,6 +56,10 @@ fn show_users(users: &[User]) {
             names => format!("  also {}", names.join(", ")),
         };
         let marks = paint(marks(user).join(", "), Look::Warning);
+        let is_alone = having.get(&user.address.to_lowercase()) == Some(&1);
+        let id = if is_alone { "" } else { &*user.id };
+        let marks = format!("{marks}  {id}");
+        let marks = marks.trim_end();
         say::line(format_args!(
             "{}  {devices}{names}  {marks}",
             paint(address, Look::Bold)
