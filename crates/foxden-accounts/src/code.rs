@@ -24,36 +24,26 @@ impl Accounts {
         if session.address_verified && session.session_verified {
             return Ok(());
         }
-        let is_right = self.confirm(session.account, CodeKind::Address, code).await?;
-        self.tell_of_confirming(is_right, session.account, visitor);
-        if is_right {
-            Ok(())
-        } else {
-            Err(AccountError::ExpiredCode)
+        if self.confirm(session.account, CodeKind::Address, code).await? {
+            return Ok(());
         }
+        self.tell(&wrong_code(session.account, visitor));
+        Err(AccountError::ExpiredCode)
     }
 
-    /// Confirms an address with the 32 hex digits of a link.
+    /// Confirms an address with the 32 hex digits of a link. Strangers may try some: they cannot be guessed, and wrong
+    /// ones are counted against the visitor's network alone.
     pub async fn verify_address(
         &self,
         account: AccountId,
         code: &str,
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
-        let is_right = self.confirm(account, CodeKind::Link, code).await?;
-        self.tell_of_confirming(is_right, account, visitor);
-        if is_right {
-            Ok(())
-        } else {
-            Err(AccountError::WrongCode)
+        if self.confirm(account, CodeKind::Link, code).await? {
+            return Ok(());
         }
-    }
-
-    fn tell_of_confirming(&self, is_right: bool, account: AccountId, visitor: &Visitor) {
-        if !is_right {
-            let wrong = Event::by(visitor, What::CodeRefused).of(account);
-            self.tell(&wrong.because("wrong code to confirm an address"));
-        }
+        let wrong = wrong_code(account, visitor);
+        Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode))
     }
 
     /// Makes a code wait for the session's address; a confirmed one needs none.
@@ -111,13 +101,18 @@ impl Accounts {
         Ok(new)
     }
 
-    /// Confirms the address if the code is right; a wrong one costs a try.
+    /// Confirms the address if the code is right; wrong digits cost a try.
     async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let Some(row) = codes::get(&tx, uid, kind, self.millis()).await? else {
-            return Ok(false);
+        let is_right = |waiting: Option<CodeRow>| {
+            waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()))
         };
-        let is_right = same(row.code.as_bytes(), code.trim().as_bytes());
+        let now = self.millis();
+        // A stranger's wrong link waits for no writer.
+        if kind == CodeKind::Link && !is_right(codes::get(&self.0.database, uid, kind, now).await?) {
+            return Ok(false);
+        }
+        let tx = self.0.database.begin().await?;
+        let is_right = is_right(codes::get(&tx, uid, kind, now).await?);
         // Told once the transaction has ended.
         let _confirmed;
         if is_right {
@@ -133,4 +128,9 @@ impl Accounts {
         tx.commit().await?;
         Ok(is_right)
     }
+}
+
+fn wrong_code(account: AccountId, visitor: &Visitor) -> Event<'static> {
+    let wrong = Event::by(visitor, What::CodeRefused).of(account);
+    wrong.because("wrong code to confirm an address")
 }

@@ -124,19 +124,17 @@ impl Accounts {
         Ok(deleted > 0)
     }
 
-    /// The invitation with that code, if it would be taken; wrong ones are counted against whoever guesses.
+    /// The invitation with that code, if it would be taken; wrong ones are counted against the visitor's network.
     pub(crate) async fn open_invitation(
         &self,
         code: &str,
         visitor: &Visitor,
     ) -> Result<Invitation, AccountError> {
         let now = self.millis();
-        self.check_guesses(visitor)?;
         let found = invitation::open(&self.0.database, &code_hash(code), now).await?;
         found.ok_or_else(|| {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such invitation");
-            self.count_guess(visitor, &wrong);
-            AccountError::Invalid { what: "invite" }
+            self.refuse_code(visitor, &wrong, AccountError::Invalid { what: "invite" })
         })
     }
 

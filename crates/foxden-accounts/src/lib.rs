@@ -29,6 +29,7 @@ pub mod device;
 pub mod directory;
 pub mod error;
 mod grant;
+mod guess;
 pub mod id;
 pub mod invite;
 mod life;

@@ -252,7 +252,8 @@ impl Accounts {
         })
     }
 
-    /// Trades the code for the token that resets the password.
+    /// Trades the code for the token that resets the password. Wrong ones are counted against the reset that they are
+    /// tried in, which only its holder can name, and against the visitor's network. The code lives on.
     pub async fn verify_reset_code(
         &self,
         ticket: &Ticket,
@@ -271,13 +272,10 @@ impl Accounts {
         };
         if !is_right {
             token::spend_try(&tx, &row.id_hash).await?;
-            if own.is_none() {
-                codes::spend_try(&tx, row.uid, CodeKind::Reset).await?;
-            }
             tx.commit().await?;
             let wrong = Event::by(visitor, What::CodeRefused).of(ticket.account);
-            self.tell(&wrong.because("wrong reset code"));
-            return Err(AccountError::WrongCode);
+            let wrong = wrong.because("wrong reset code");
+            return Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode));
         }
         token::delete(&tx, &row.id_hash).await?;
         codes::delete(&tx, row.uid, CodeKind::Reset).await?;
@@ -327,14 +325,14 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<PasswordLink, AccountError> {
-        let now = self.millis();
-        self.check_guesses(visitor)?;
-        let tx = self.0.database.begin().await?;
-        let Some(uid) = codes::take_link(&tx, &code_hash(code), now).await? else {
+        let (now, code_hash) = (self.millis(), code_hash(code));
+        if !codes::has_link(&self.0.database, &code_hash, now).await? {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such set-password link");
-            self.count_guess(visitor, &wrong);
-            return Err(AccountError::ExpiredCode);
-        };
+            return Err(self.refuse_code(visitor, &wrong, AccountError::ExpiredCode));
+        }
+        let tx = self.0.database.begin().await?;
+        let uid = codes::take_link(&tx, &code_hash, now).await?;
+        let uid = uid.ok_or(AccountError::ExpiredCode)?;
         let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;
         let account_reset_token = self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?;
         tx.commit().await?;

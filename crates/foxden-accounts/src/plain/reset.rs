@@ -145,27 +145,41 @@ impl Accounts {
         Ok(row)
     }
 
-    /// The account, if the code is the one that waits for it. Wrong ones are counted against whoever guesses.
+    /// The account, if the code is the one that waits for it. Wrong ones, and codes for names that nobody has, are
+    /// counted against the visitor's network; the right one passes whatever that network has tried.
     async fn holds_code(
         &self,
         name: &str,
         code: &str,
         visitor: &Visitor,
     ) -> Result<AccountRow, AccountError> {
-        self.check_guesses(visitor)?;
-        let wrong = Event::by(visitor, What::CodeRefused).about(name);
-        let row = self.named_plain(name, visitor).await.inspect_err(|_| {
-            self.tell(&wrong.because("a reset code for an unknown name"));
-        })?;
-        if is_code(code) {
-            let now = self.millis();
-            let waiting = codes::get(&self.0.database, row.uid, CodeKind::PlainReset, now).await?;
-            if waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes())) {
-                return Ok(row);
+        let waiting = match account::by_name(&self.0.database, &normal(name)).await? {
+            Some(row) if is_code(code) => {
+                let now = self.millis();
+                let waiting = codes::get(&self.0.database, row.uid, CodeKind::PlainReset, now).await?;
+                waiting.map(|waiting| (row, waiting))
             }
+            Some(_) | None => None,
+        };
+        if let Some((row, waiting)) = waiting
+            && same(waiting.code.as_bytes(), code.as_bytes())
+        {
+            return Ok(row);
         }
-        self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
-        Err(AccountError::WrongCode)
+        // What is answered from here on may tell who is here.
+        let wrong = Event::by(visitor, What::CodeRefused).about(name);
+        match self.named_plain(name, visitor).await {
+            Ok(row) => {
+                let wrong = wrong.of(row.uid);
+                let wrong = wrong.because("wrong reset code");
+                Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode))
+            }
+            Err(unknown @ AccountError::UnknownAccount { .. }) => {
+                let wrong = wrong.because("a reset code for an unknown name");
+                Err(self.refuse_code(visitor, &wrong, unknown))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn new_reset_code(&self) -> String {

@@ -179,14 +179,23 @@ pub(crate) async fn put_link(tx: &Tx, uid: AccountId, code_hash: &str, expires: 
     Ok(())
 }
 
-/// Uses a link up and says whose it was. One that cannot be used now stays: it may be the clock that is wrong.
-pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
+/// Whether that link can be used now.
+pub(crate) async fn has_link(from: &impl Fetch, code_hash: &str, now: i64) -> Result<bool, SqlError> {
+    Ok(find_link(from, code_hash, now).await?.is_some())
+}
+
+async fn find_link(from: &impl Fetch, code_hash: &str, now: i64) -> Result<Option<Row>, SqlError> {
     let statement = "SELECT uid FROM password_link WHERE code_hash = ? AND expires > ? AND expires <= ?";
     let latest = latest_end(now, LINK_LIFE);
-    let row = tx
-        .fetch_optional(statement, values![code_hash, now, latest])
-        .await?;
-    let Some(mut row) = row else { return Ok(None) };
+    from.fetch_optional(statement, values![code_hash, now, latest])
+        .await
+}
+
+/// Uses a link up and says whose it was. One that cannot be used now stays: it may be the clock that is wrong.
+pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
+    let Some(mut row) = find_link(tx, code_hash, now).await? else {
+        return Ok(None);
+    };
     let statement = "DELETE FROM password_link WHERE code_hash = ?";
     tx.execute(statement, values![code_hash]).await?;
     row.take(0).map(Some)

@@ -6,6 +6,7 @@ mod account;
 mod budgets;
 mod claim;
 mod clock;
+mod codes;
 mod command;
 mod device;
 mod invite;
