@@ -140,7 +140,7 @@ impl Accounts {
         }
         invitation::delete_first(&tx).await?;
         if !is_verified {
-            self.make_codes(&tx, &row).await?;
+            self.make_codes(&tx, &row, self.pay(visitor)).await?;
         }
         let signed_in = self.sign_in(&tx, &row, &proof, new.wants_keys, visitor).await?;
         self.note(&tx, row.uid, "created", visitor).await?;

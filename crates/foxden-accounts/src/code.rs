@@ -3,9 +3,10 @@
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
-use crate::address::{Address, short};
+use crate::address::{Address, counted, short};
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter};
+use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
+use crate::postage::{Age, Mailed, Postage};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
@@ -14,7 +15,9 @@ use crate::verifier::same;
 use crate::{AccountError, AccountId, Accounts, Session, Visitor};
 
 impl Accounts {
-    /// Confirms the session's address with its six digits.
+    /// Confirms the session's address with its six digits. They are few enough to be guessed by who signed up with a
+    /// foreign address, so wrong ones are counted for the account, and for the address whatever the account. The link in
+    /// the letter stays good.
     pub async fn verify_session(
         &self,
         session: &Session,
@@ -24,7 +27,16 @@ impl Accounts {
         if session.address_verified && session.session_verified {
             return Ok(());
         }
+        let row = account::by_id(&self.0.database, session.account).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        let (tried_at, tries) = (self.steady(), digits_of(&row)?);
+        for tried in tries {
+            self.spend_for(tried, visitor)?;
+        }
         if self.confirm(session.account, CodeKind::Address, code).await? {
+            for tried in tries {
+                self.0.limits.refund(tried, tried_at, self.steady());
+            }
             return Ok(());
         }
         self.tell(&wrong_code(session.account, visitor));
@@ -55,36 +67,45 @@ impl Accounts {
             return Ok(());
         }
         self.require_unowned(&self.0.database, &row).await?;
-        let address = Address::new(&row.address)?;
-        self.0
-            .limits
-            .spend(Counted::Code(address.counted()), self.steady())?;
+        let postage = self.pay(visitor);
         let tx = self.0.database.begin().await?;
-        self.make_codes(&tx, &row).await?;
+        let mailed = self.make_codes(&tx, &row, postage).await?;
         self.note(&tx, row.uid, "code asked for", visitor).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        mailed.require()
     }
 
     /// Makes codes wait that confirm the address, and writes its owner a letter. Codes that wait already stay, as
     /// somebody may have been told them.
-    pub(crate) async fn make_codes(&self, tx: &Tx, account: &AccountRow) -> Result<(), AccountError> {
+    pub(crate) async fn make_codes(
+        &self,
+        tx: &Tx,
+        account: &AccountRow,
+        postage: Postage<'_>,
+    ) -> Result<Mailed, AccountError> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
         let now = self.millis();
         let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), now);
-        let code = self.kept_or(tx, account.uid, code).await?;
+        let (code, age) = self.kept_or(tx, account.uid, code).await?;
         let link = CodeRow::new(CodeKind::Link, HEXLOWER.encode(&self.random::<16>()), now);
-        let link = self.kept_or(tx, account.uid, link).await?;
-        let envelope = Envelope::to(account.uid, &account.address).until(code.expires.min(link.expires));
-        let letter = Letter::ConfirmAddress {
-            code: code.code,
-            link_code: link.code,
+        let (link, _) = self.kept_or(tx, account.uid, link).await?;
+        let envelope = Envelope::to(account.uid, &account.address, CONFIRM_ADDRESS);
+        let envelope = envelope.until(code.expires.min(link.expires));
+        let mailed = match self.frank(tx, postage, age, envelope).await? {
+            Ok(franked) => {
+                let letter = Letter::ConfirmAddress {
+                    code: code.code,
+                    link_code: link.code,
+                };
+                self.post(tx, franked, &letter).await?
+            }
+            Err(mailed) => mailed,
         };
-        self.post(tx, envelope, &letter).await?;
         tracing::info!(
             account = short(&account.uid.0),
             "a code to confirm an address waits"
         );
-        Ok(())
+        Ok(mailed)
     }
 
     /// The code of that kind which waits already; else the new one, which waits from now on.
@@ -93,22 +114,22 @@ impl Accounts {
         tx: &Tx,
         uid: AccountId,
         new: CodeRow,
-    ) -> Result<CodeRow, AccountError> {
+    ) -> Result<(CodeRow, Age), AccountError> {
         if let Some(waiting) = codes::get(tx, uid, new.kind, self.millis()).await? {
-            return Ok(waiting);
+            return Ok((waiting, Age::Waiting));
         }
         codes::put(tx, uid, &new).await?;
-        Ok(new)
+        Ok((new, Age::Fresh))
     }
 
-    /// Confirms the address if the code is right; wrong digits cost a try.
+    /// Confirms the address if the code is right.
     async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, AccountError> {
         let is_right = |waiting: Option<CodeRow>| {
             waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()))
         };
         let now = self.millis();
-        // A stranger's wrong link waits for no writer.
-        if kind == CodeKind::Link && !is_right(codes::get(&self.0.database, uid, kind, now).await?) {
+        // A wrong one waits for no writer.
+        if !is_right(codes::get(&self.0.database, uid, kind, now).await?) {
             return Ok(false);
         }
         let tx = self.0.database.begin().await?;
@@ -122,12 +143,19 @@ impl Accounts {
             _confirmed = self.confirm_address(&tx, &mut account).await?;
             codes::delete(&tx, uid, CodeKind::Address).await?;
             codes::delete(&tx, uid, CodeKind::Link).await?;
-        } else {
-            codes::spend_try(&tx, uid, kind).await?;
         }
         tx.commit().await?;
         Ok(is_right)
     }
+}
+
+/// What wrong digits for an account's address count as.
+fn digits_of(row: &AccountRow) -> Result<[Counted; 2], AccountError> {
+    let address = Address::new(&row.address)?.counted();
+    Ok([
+        Counted::DigitsOf(counted(&row.uid.to_string())),
+        Counted::DigitsFor(address),
+    ])
 }
 
 fn wrong_code(account: AccountId, visitor: &Visitor) -> Event<'static> {

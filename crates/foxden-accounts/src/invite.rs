@@ -85,14 +85,19 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
         invitation::set_address(&tx, invitation.id, &address.normal()).await?;
+        let letter = Letter::Invitation { code: code.clone() };
         let envelope = Envelope {
+            kind: letter.kind(),
             address: address.as_str(),
             account: None,
             invitation: Some(invitation.id),
             expires: Some(invitation.expires),
         };
-        let letter = Letter::Invitation { code: code.clone() };
-        self.post(&tx, envelope, &letter).await?;
+        match self.frank_proven(&tx, envelope).await? {
+            Ok(franked) => self.post(&tx, franked, &letter).await?,
+            Err(mailed) => mailed,
+        }
+        .require()?;
         tx.commit().await?;
         Ok(code)
     }

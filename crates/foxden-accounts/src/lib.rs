@@ -43,6 +43,7 @@ pub mod otp;
 pub mod outbox;
 pub mod password;
 pub mod plain;
+mod postage;
 pub mod profile;
 mod punycode;
 mod quiet;

@@ -33,14 +33,24 @@ pub(crate) enum Counted {
     Lookup(Network),
     /// Accounts created from a network.
     Creation(Network),
-    /// Codes asked for, by address.
-    Code(u64),
-    /// Resets begun, by address.
-    Reset(u64),
     /// Resets begun from a network, whatever the address.
     ResetFrom(Network),
-    /// Wrong digits that were to open a reset, by address.
-    Otp(u64),
+    /// Letters that a network asked for.
+    LettersFrom(Network),
+    /// Letters with codes, by address.
+    Letters(u64),
+    /// Those of them whose code was mailed before, by address.
+    Repeats(u64),
+    /// Letters of the operator and notices of what a proven owner did, by address.
+    Notices(u64),
+    /// Letters that were not written and of which the operator was told, by address.
+    Unwritten(u64),
+    /// Wrong digits to confirm an address, by account.
+    DigitsOf(u64),
+    /// The same, by address.
+    DigitsFor(u64),
+    /// Digits to open a reset that ended because wrong ones were tried, by account.
+    DeadDigits(u64),
     /// Changes of an account's address.
     AddressChange(u64),
     /// Codes, links and invitations that were wrong, from a network.
@@ -72,9 +82,14 @@ impl Counted {
             Self::Creation(from) => (&table::CREATION, 0, Some(from)),
             Self::ResetFrom(from) => (&table::RESET_FROM, 0, Some(from)),
             Self::Guess(from) => (&table::GUESS, 0, Some(from)),
-            Self::Code(address) => (&table::CODE, address, None),
-            Self::Reset(address) => (&table::RESET, address, None),
-            Self::Otp(address) => (&table::OTP, address, None),
+            Self::LettersFrom(from) => (&table::LETTERS_FROM, 0, Some(from)),
+            Self::Letters(address) => (&table::LETTERS, address, None),
+            Self::Repeats(address) => (&table::REPEATS, address, None),
+            Self::Notices(address) => (&table::NOTICES, address, None),
+            Self::Unwritten(address) => (&table::UNWRITTEN, address, None),
+            Self::DigitsOf(account) => (&table::DIGITS_OF, account, None),
+            Self::DigitsFor(address) => (&table::DIGITS_FOR, address, None),
+            Self::DeadDigits(account) => (&table::DEAD_DIGITS, account, None),
             Self::AddressChange(account) => (&table::ADDRESS_CHANGE, account, None),
         }
     }
@@ -125,6 +140,12 @@ impl Limits {
         self.check(what, now)?;
         self.count(what, now);
         Ok(())
+    }
+
+    /// Returns whether anything is counted.
+    pub(crate) fn has_counted(&self, what: Counted, now: i64) -> bool {
+        what.entries()
+            .any(|entry| self.0.wait(entry.meter, entry.key, 1, now).is_some())
     }
 
     /// Takes back what was counted then for an attempt that turned out well.
@@ -178,7 +199,18 @@ impl Accounts {
         what: fn(Network) -> Counted,
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
-        let what = what(visitor.network());
+        self.check_for(what(visitor.network()), visitor)
+    }
+
+    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one.
+    pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
+        self.check_for(what, visitor)?;
+        self.0.limits.count(what, self.steady());
+        Ok(())
+    }
+
+    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; counts nothing.
+    pub(crate) fn check_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
         let (budget, ..) = what.parts();
         let times = if visitor.is_private { budget.private } else { 1 };
         let checked = self.0.limits.check_times(what, times, self.steady());

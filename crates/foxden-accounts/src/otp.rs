@@ -1,11 +1,13 @@
 //! A reset that begins with eight digits: no token names it before they were typed.
 
 use data_encoding::HEXLOWER;
+use foxden_sql::Tx;
 
-use crate::address::{Address, short};
+use crate::address::{Address, counted, short};
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter};
-use crate::password::{RESET_MILLIS, same_address};
+use crate::outbox::{Envelope, Letter, RESET_OTP};
+use crate::password::{Asked, RESET_MILLIS, same_address};
+use crate::postage::Postage;
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
@@ -31,43 +33,35 @@ pub struct OtpVerified {
 
 impl Accounts {
     /// Makes eight digits wait that open a reset, and mails them. Digits that wait already stay, and their end is not
-    /// put off. An account whose address was never confirmed counts as unknown.
+    /// put off. An account whose address was never confirmed counts as unknown. Where too many digits ended today because
+    /// wrong ones were tried, a code that cannot be guessed waits instead; [`Accounts::verify_otp`] takes it as well.
     pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), AccountError> {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::ResetFrom, visitor)?;
+        let postage = self.pay(visitor);
         let row = self
             .confirmed(&address)
             .await?
             .ok_or_else(|| AccountError::UnknownAccount {
                 address: address.as_str().to_owned(),
             })?;
-        let in_use = Address::new(&row.address)?;
-        let now = self.millis();
-        let again = self
-            .0
-            .limits
-            .spend(Counted::Reset(in_use.counted()), self.steady());
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
-        let had_one = codes::get(&tx, row.uid, CodeKind::ResetOtp, now).await?.is_some();
-        let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), now);
-        let code = self.kept_or(&tx, row.uid, code).await?;
-        if again.is_ok() || !had_one {
-            let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
-            self.post(&tx, envelope, &Letter::ResetOtp { code: code.code })
-                .await?;
+        if self.0.limits.check(died(&row), self.steady()).is_err() {
+            self.make_reset_code(&tx, &row, postage, Asked::ForDigits).await?;
+        } else {
+            self.make_digits(&tx, &row, postage).await?;
         }
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
-        tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
         Ok(())
     }
 
-    /// Trades the digits for a reset and its code. Wrong ones are counted against the visitor's network, against the
-    /// account, and against the digits themselves; there are too few of them for anything else. Where no digits wait,
-    /// nothing is guessed, and the account's owner keeps all tries.
+    /// Trades the digits for a reset and its code. Wrong ones are counted against the visitor's network and against the
+    /// digits themselves, which end alone: new ones are had at once, and the code of any other reset goes on. That code,
+    /// 32 hex digits, is taken here as well, and whatever its network has tried.
     pub async fn verify_otp(
         &self,
         address: &str,
@@ -75,41 +69,93 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<OtpVerified, AccountError> {
         let address = Address::new(address)?;
+        let row = self.confirmed(&address).await?;
+        if let Some(row) = &row
+            && let Some(verified) = self
+                .take_code(row, CodeKind::Reset, &code.to_ascii_lowercase())
+                .await?
+        {
+            return Ok(verified);
+        }
         self.check_guesses(visitor)?;
         let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
-        let Some(row) = self.confirmed(&address).await? else {
+        let Some(row) = row else {
             self.count_guess(visitor, &wrong.because("a reset code for an unknown name"));
             return Err(AccountError::WrongCode);
         };
-        let (now, guesses) = (self.millis(), Counted::Otp(Address::new(&row.address)?.counted()));
-        self.0.limits.check(guesses, self.steady())?;
-        let tx = self.0.database.begin().await?;
-        let waiting = codes::get(&tx, row.uid, CodeKind::ResetOtp, now).await?;
-        let is_right = waiting
-            .as_ref()
-            .is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
-        if !is_right {
-            if waiting.is_some() {
-                codes::spend_try(&tx, row.uid, CodeKind::ResetOtp).await?;
-                self.0.limits.count(guesses, self.steady());
-            }
-            tx.commit().await?;
-            self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
-            return Err(AccountError::WrongCode);
+        if let Some(verified) = self.take_code(&row, CodeKind::ResetOtp, code).await? {
+            return Ok(verified);
         }
-        codes::delete(&tx, row.uid, CodeKind::ResetOtp).await?;
+        self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
+        self.spend_digits(&row, &wrong.of(row.uid)).await?;
+        Err(AccountError::WrongCode)
+    }
+
+    /// Uses up the code of that kind that waits for the account, if it is this one.
+    async fn take_code(
+        &self,
+        row: &AccountRow,
+        kind: CodeKind,
+        code: &str,
+    ) -> Result<Option<OtpVerified>, AccountError> {
+        let is_right = |waiting: Option<CodeRow>| {
+            waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()))
+        };
+        let now = self.millis();
+        // A wrong one waits for no writer.
+        if !is_right(codes::get(&self.0.database, row.uid, kind, now).await?) {
+            return Ok(None);
+        }
+        let tx = self.0.database.begin().await?;
+        same_address(&tx, row).await?;
+        if !is_right(codes::get(&tx, row.uid, kind, now).await?) {
+            return Ok(None);
+        }
+        codes::delete(&tx, row.uid, kind).await?;
         // The reset has a code of its own, so that nobody else's wrong ones can end it.
         let code = HEXLOWER.encode(&self.random::<16>());
         let data = Some(code.clone().into_bytes());
         let token = self.new_step_with(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
         let password_forgot_token = token.await?;
         tx.commit().await?;
-        Ok(OtpVerified {
+        Ok(Some(OtpVerified {
             account: row.uid,
             password_forgot_token,
             code,
-            address: row.address,
-        })
+            address: row.address.clone(),
+        }))
+    }
+
+    /// Makes the digits wait and mails them. If some of before ended because wrong ones were tried, the letter says so.
+    async fn make_digits(&self, tx: &Tx, row: &AccountRow, postage: Postage<'_>) -> Result<(), AccountError> {
+        let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), self.millis());
+        let (code, age) = self.kept_or(tx, row.uid, code).await?;
+        let envelope = Envelope::to(row.uid, &row.address, RESET_OTP).until(code.expires);
+        if let Ok(franked) = self.frank(tx, postage, age, envelope).await? {
+            let letter = Letter::ResetOtp {
+                code: code.code,
+                again: self.0.limits.has_counted(died(row), self.steady()),
+            };
+            self.post(tx, franked, &letter).await?;
+        }
+        tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
+        Ok(())
+    }
+
+    /// Takes a try from the digits that wait. Where none wait, nothing was guessed.
+    async fn spend_digits(&self, row: &AccountRow, wrong: &Event<'_>) -> Result<(), AccountError> {
+        let (now, kind) = (self.millis(), CodeKind::ResetOtp);
+        if codes::get(&self.0.database, row.uid, kind, now).await?.is_none() {
+            return Ok(());
+        }
+        let tx = self.0.database.begin().await?;
+        let is_last = codes::spend_try(&tx, row.uid).await?;
+        tx.commit().await?;
+        if is_last {
+            self.0.limits.count(died(row), self.steady());
+            self.tell(&wrong.because("the reset digits ended: too many wrong ones"));
+        }
+        Ok(())
     }
 
     /// The account with that address, if its own is confirmed.
@@ -130,4 +176,9 @@ impl Accounts {
         let digits = u64::from_le_bytes(self.random()) % CODES;
         format!("{digits:08}")
     }
+}
+
+/// What digits count as that ended because too many wrong ones were tried.
+fn died(row: &AccountRow) -> Counted {
+    Counted::DeadDigits(counted(&row.uid.to_string()))
 }

@@ -9,13 +9,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::futures::Notified;
 
 use crate::life::latest_end;
+use crate::postage::{Franked, Mailed};
 use crate::register::outbox::{self, OutboxRow, Taken};
 use crate::{AccountError, AccountId, Accounts};
 
-/// Letters that may wait for one account.
-const EACH: u32 = 10;
-/// Letters that may wait altogether.
-const ALL: u32 = 10_000;
 /// How long a letter is kept from others while somebody sends it: longer than the slowest mail server may take.
 const TAKEN_MILLIS: i64 = 15 * 60_000;
 /// The first pause after a failure; each further one is twice as long.
@@ -47,11 +44,17 @@ pub enum Letter {
         code: String,
         /// The reset that waits for the code, for a link: 64 hex digits.
         token: String,
+        /// Whether eight digits were asked for, of which too many were tried in vain.
+        #[serde(default)]
+        instead_of_digits: bool,
     },
     /// Reset the password in a program that asks for digits.
     ResetOtp {
         /// Eight digits.
         code: String,
+        /// Whether digits of before ended because too many wrong ones were tried.
+        #[serde(default)]
+        again: bool,
     },
     /// Reset the password on a page for old browsers.
     PlainReset {
@@ -132,18 +135,6 @@ impl Letter {
         }
     }
 
-    /// Whether it only tells what has happened: that must not fail because nobody can be told.
-    const fn is_notice(&self) -> bool {
-        match self {
-            Self::PasswordChanged { .. } | Self::PasswordReset { .. } | Self::AddressChanged { .. } => true,
-            Self::ConfirmAddress { .. }
-            | Self::ResetCode { .. }
-            | Self::ResetOtp { .. }
-            | Self::PlainReset { .. }
-            | Self::Invitation { .. } => false,
-        }
-    }
-
     /// The longest pause between two tries.
     const fn longest_pause(&self) -> i64 {
         match self {
@@ -175,6 +166,8 @@ impl fmt::Debug for Letter {
 /// Where a letter belongs, and how long it is of use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope<'a> {
+    /// What the letter in it is about.
+    pub(crate) kind: &'static str,
     /// Where it goes.
     pub(crate) address: &'a str,
     /// The account it goes with.
@@ -187,8 +180,9 @@ pub(crate) struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// To the owner of an account.
-    pub(crate) const fn to(account: AccountId, address: &'a str) -> Self {
+    pub(crate) const fn to(account: AccountId, address: &'a str, kind: &'static str) -> Self {
         Self {
+            kind,
             address,
             account: Some(account),
             invitation: None,
@@ -206,37 +200,22 @@ impl<'a> Envelope<'a> {
 }
 
 impl Accounts {
-    /// Writes a letter down in the caller's step, in the place of an earlier one of its kind; nothing where this server
-    /// sends no mail. A full outbox refuses it, unless it is a notice, which is then left out.
+    /// Writes a letter down in the caller's step, in the place of an earlier one of its kind.
     pub(crate) async fn post(
         &self,
         tx: &Tx,
-        envelope: Envelope<'_>,
+        Franked(envelope): Franked<'_>,
         letter: &Letter,
-    ) -> Result<(), AccountError> {
-        if !self.0.options.sends_mail {
-            return Ok(());
-        }
+    ) -> Result<Mailed, AccountError> {
         if let Some(uid) = envelope.account {
-            outbox::withdraw(tx, uid, letter.kind(), Some(envelope.address)).await?;
-        }
-        if self.is_outbox_full(tx, envelope.account).await? {
-            tracing::warn!(
-                letter = letter.kind(),
-                "the outbox is full: a letter was not written"
-            );
-            return if letter.is_notice() {
-                Ok(())
-            } else {
-                Err(AccountError::Busy)
-            };
+            outbox::withdraw(tx, uid, envelope.kind, Some(envelope.address)).await?;
         }
         let now = self.millis();
         let row = OutboxRow {
             uid: envelope.account,
             invitation: envelope.invitation,
             address: envelope.address,
-            kind: letter.kind(),
+            kind: envelope.kind,
             letter: serde_json::to_string(letter)
                 .map_err(|_| AccountError::Damaged("a letter that cannot be kept"))?,
             now,
@@ -245,7 +224,7 @@ impl Accounts {
         outbox::insert(tx, row).await?;
         // Whoever is woken takes a letter in a step of its own, which begins when the caller's has ended.
         self.0.mail.notify_one();
-        Ok(())
+        Ok(Mailed::Written)
     }
 
     /// Comes back once a letter was written in this process.
@@ -321,14 +300,6 @@ impl Accounts {
             outbox::bring_forward(&tx, *id, *due, now).await?;
         }
         Ok(tx.commit().await?)
-    }
-
-    async fn is_outbox_full(&self, tx: &Tx, account: Option<AccountId>) -> Result<bool, AccountError> {
-        let is_full_for_it = match account {
-            Some(uid) => outbox::count_of(tx, uid).await? >= EACH,
-            None => false,
-        };
-        Ok(is_full_for_it || outbox::count(tx).await? >= ALL)
     }
 }
 

@@ -6,7 +6,8 @@ use foxden_sql::Tx;
 use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter};
+use crate::outbox::{Envelope, Letter, RESET_CODE};
+use crate::postage::{Mailed, Postage};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::token::TokenRow;
@@ -94,13 +95,13 @@ pub struct PasswordLink {
     pub account_reset_token: SecretToken,
 }
 
-/// How often a code is mailed.
+/// What a client that asked for a reset takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mailed {
-    /// When it is made, and never again.
-    Once,
-    /// Again now, too.
-    Again,
+pub(crate) enum Asked {
+    /// The code, or the link that has it.
+    ForLink,
+    /// Eight digits, of which too many were tried in vain; it takes the code instead.
+    ForDigits,
 }
 
 impl Accounts {
@@ -165,8 +166,7 @@ impl Accounts {
         let _changed = self.mark_changed_later();
         self.note(&tx, row.uid, "password changed", visitor).await?;
         let from = visitor.address.to_string();
-        let envelope = Envelope::to(row.uid, &row.address);
-        self.post(&tx, envelope, &Letter::PasswordChanged { from })
+        self.tell_owner(&tx, &row, &Letter::PasswordChanged { from })
             .await?;
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
@@ -183,6 +183,7 @@ impl Accounts {
     ) -> Result<ResetStarted, AccountError> {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::ResetFrom, visitor)?;
+        let postage = self.pay(visitor);
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         // An address of before tells nothing of the one in use.
         let row = row.filter(|row| normal(&row.address) == address.normal());
@@ -193,15 +194,9 @@ impl Accounts {
         if row.address != address.as_str() {
             return Err(AccountError::OtherSpelling { address: row.address });
         }
-        // Beyond that a code that waits is mailed no more, and does all the same: else strangers could keep somebody from it.
-        let again = self
-            .0
-            .limits
-            .spend(Counted::Reset(address.counted()), self.steady());
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
-        self.make_reset_code(&tx, &row, again.map_or(Mailed::Once, |()| Mailed::Again))
-            .await?;
+        self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
         token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
         let password_forgot_token = self
             .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
@@ -227,18 +222,15 @@ impl Accounts {
         let row = account::by_id(&self.0.database, ticket.account)
             .await?
             .ok_or(AccountError::UnknownToken)?;
-        let address = Address::new(&row.address)?;
-        self.0
-            .limits
-            .spend(Counted::Code(address.counted()), self.steady())?;
+        let postage = self.pay(visitor);
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
-        self.make_reset_code(&tx, &row, Mailed::Again).await?;
+        let mailed = self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
-        Ok(status)
+        mailed.require().map(|()| status)
     }
 
     /// How the reset stands.
@@ -309,8 +301,8 @@ impl Accounts {
         self.note(&tx, row.uid, "password reset", visitor).await?;
         if had_password {
             let from = visitor.address.to_string();
-            let envelope = Envelope::to(row.uid, &row.address);
-            self.post(&tx, envelope, &Letter::PasswordReset { from }).await?;
+            self.tell_owner(&tx, &row, &Letter::PasswordReset { from })
+                .await?;
         }
         let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
         tx.commit().await?;
@@ -392,37 +384,42 @@ impl Accounts {
     }
 
     /// Makes a reset code wait, and writes its owner a letter. One that waits already stays, so that nobody can spoil it
-    /// by asking again; whether that is mailed once more is the caller's to say.
-    async fn make_reset_code(
+    /// by asking again.
+    pub(crate) async fn make_reset_code(
         &self,
         tx: &Tx,
         account: &AccountRow,
-        mailed: Mailed,
-    ) -> Result<(), AccountError> {
+        postage: Postage<'_>,
+        asked: Asked,
+    ) -> Result<Mailed, AccountError> {
         let new = HEXLOWER.encode(&self.random::<16>());
-        let code = CodeRow::new(CodeKind::Reset, new.clone(), self.millis());
-        let code = self.kept_or(tx, account.uid, code).await?;
-        if self.0.options.sends_mail && (mailed == Mailed::Again || code.code == new) {
-            // The link in the letter opens a reset of its own: the page that asked may be on another device.
-            let token = self.new_step_with(
-                tx,
-                account.uid,
-                Kind::PasswordForgot,
-                RESET_MILLIS,
-                Some(MAILED.to_vec()),
-            );
-            let letter = Letter::ResetCode {
-                code: code.code,
-                token: token.await?.to_hex(),
-            };
-            let envelope = Envelope::to(account.uid, &account.address).until(code.expires);
-            self.post(tx, envelope, &letter).await?;
-        }
+        let code = CodeRow::new(CodeKind::Reset, new, self.millis());
+        let (code, age) = self.kept_or(tx, account.uid, code).await?;
+        let envelope = Envelope::to(account.uid, &account.address, RESET_CODE).until(code.expires);
+        let mailed = match self.frank(tx, postage, age, envelope).await? {
+            Ok(franked) => {
+                // The link in the letter opens a reset of its own: the page that asked may be on another device.
+                let token = self.new_step_with(
+                    tx,
+                    account.uid,
+                    Kind::PasswordForgot,
+                    RESET_MILLIS,
+                    Some(MAILED.to_vec()),
+                );
+                let letter = Letter::ResetCode {
+                    code: code.code,
+                    token: token.await?.to_hex(),
+                    instead_of_digits: asked == Asked::ForDigits,
+                };
+                self.post(tx, franked, &letter).await?
+            }
+            Err(mailed) => mailed,
+        };
         tracing::info!(
             account = short(&account.uid.0),
             "a code to reset a password waits"
         );
-        Ok(())
+        Ok(mailed)
     }
 
     /// The key is to be a new one: later times, the address in use to stretch with, and confirmed, since whoever holds a

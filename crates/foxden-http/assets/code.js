@@ -2,32 +2,39 @@
 
 import { call } from "./api.js";
 import { Mend } from "./checks.js";
-import { Detour, form, triesLeft } from "./stage.js";
+import { Detour, complain, form, triesLeft } from "./stage.js";
 
-const MOST_TRIES = 5;
+// The server hears so many a day.
+const MOST_TRIES = 10;
 
 // Whether an answer to a sign-in or sign-up says that a code is wanted.
 export const wantsCode = (answer) => !(answer.verified ?? !answer.verificationMethod);
 
-// Asks until the code is right. A new code comes with new tries.
+// Asks until the code is right. Says so where no new letter may be sent now.
 export async function confirm(email, authorization) {
   let tries = MOST_TRIES;
+  let refusal;
   for (;;) {
     try {
-      return await form("code", { email }, async (typed) => {
+      const confirmed = form("code", { email }, async (typed) => {
         const code = typed.code.replace(/\s/g, "");
         if (!/^\d{6}$/.test(code)) throw new Mend({ field: "code", error: "digits" });
         try {
           await call("POST", "/v1/session/verify_code", { authorization, body: { code } });
-        } catch (refusal) {
-          refusal.fills = { left: triesLeft((tries -= 1)) };
-          throw refusal;
+        } catch (wrong) {
+          wrong.fills = { left: triesLeft((tries -= 1)) };
+          throw wrong;
         }
       });
+      if (refusal) complain(refusal);
+      return await confirmed;
     } catch (error) {
       if (!(error instanceof Detour)) throw error;
-      tries = MOST_TRIES;
-      await call("POST", "/v1/session/resend_code", { authorization, body: {} }).catch(() => {});
+      const asked = call("POST", "/v1/session/resend_code", { authorization, body: {} });
+      refusal = await asked.then(
+        () => undefined,
+        (error) => error,
+      );
     }
   }
 }

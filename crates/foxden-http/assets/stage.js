@@ -140,7 +140,8 @@ function errorWords(error, fills) {
 // --- problems ------------------------------------------------------------------------------------
 
 // How many more tries, in words.
-const COUNT = ["No tries are", "One try is", "Two tries are", "Three tries are", "Four tries are"];
+const MANY = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+const COUNT = ["No tries are", "One try is", ...MANY.map((count) => `${count} tries are`)];
 export const triesLeft = (count) => `${COUNT[Math.max(0, Math.min(count, COUNT.length - 1))]} left.`;
 
 // A clock time so many seconds from now, rounded up to the minute; with the day if that is not today.

@@ -67,13 +67,18 @@ pub(super) static CREATION: Budget = Budget {
 };
 pub(super) static RESET_FROM: Budget = from("resets begun", [30, 60, 120], QUARTER);
 pub(super) static GUESS: Budget = from("wrong codes", [30, 60, 120], QUARTER);
-pub(super) static CODE: Budget = of("codes asked for", 5, QUARTER);
-pub(super) static RESET: Budget = of("resets of one address", 5, DAY);
-pub(super) static OTP: Budget = of("wrong digits for one address", 50, DAY);
+pub(super) static LETTERS_FROM: Budget = from("letters asked for", [60, 120, 240], DAY);
+pub(super) static LETTERS: Budget = of("letters to one address", 30, DAY);
+pub(super) static REPEATS: Budget = of("letters to one address with a code mailed before", 10, DAY);
+pub(super) static NOTICES: Budget = of("notices to one address", 20, DAY);
+pub(super) static UNWRITTEN: Budget = of("words of letters not written to one address", 1, DAY);
+pub(super) static DIGITS_OF: Budget = of("wrong digits to confirm one account's address", 10, DAY);
+pub(super) static DIGITS_FOR: Budget = of("wrong digits to confirm one address", 50, DAY);
+pub(super) static DEAD_DIGITS: Budget = of("reset digits of one account ended by wrong ones", 10, DAY);
 pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
 
 /// All of them.
-pub(super) static BUDGETS: [&Budget; 14] = [
+pub(super) static BUDGETS: [&Budget; 19] = [
     &TRY,
     &RARE_TRY,
     &LOCK,
@@ -84,9 +89,14 @@ pub(super) static BUDGETS: [&Budget; 14] = [
     &CREATION,
     &RESET_FROM,
     &GUESS,
-    &CODE,
-    &RESET,
-    &OTP,
+    &LETTERS_FROM,
+    &LETTERS,
+    &REPEATS,
+    &NOTICES,
+    &UNWRITTEN,
+    &DIGITS_OF,
+    &DIGITS_FOR,
+    &DEAD_DIGITS,
     &ADDRESS_CHANGE,
 ];
 

@@ -7,6 +7,7 @@ use crate::address::{Address, counted, normal};
 use crate::claim::{Hold, add_name};
 use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter};
+use crate::postage::Postage;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
@@ -50,7 +51,7 @@ impl Accounts {
         }
         invitation::delete_first(&tx).await?;
         if !row.address_verified {
-            self.make_codes(&tx, &row).await?;
+            self.make_codes(&tx, &row, self.pay(visitor)).await?;
         }
         self.note(&tx, row.uid, "created", visitor).await?;
         let _changed = self.credentials_change(&tx, row.uid).await?;
@@ -108,8 +109,7 @@ impl Accounts {
         let _changed = self.mark_changed_later();
         self.note(&tx, row.uid, "password changed", visitor).await?;
         let from = visitor.address.to_string();
-        let envelope = Envelope::to(row.uid, &row.address);
-        self.post(&tx, envelope, &Letter::PasswordChanged { from })
+        self.tell_owner(&tx, &row, &Letter::PasswordChanged { from })
             .await?;
         tx.commit().await?;
         let changed = Event::by(visitor, What::PasswordChanged);
@@ -135,7 +135,7 @@ impl Accounts {
             .ok_or_else(wrong)?;
         let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
 
-        self.may_write_to(&address, &proven.row, visitor)?;
+        let postage = self.may_write_to(&address, &proven.row, visitor)?;
 
         let tx = self.0.database.begin().await?;
         let mut row = unchanged(&tx, &proven).await?;
@@ -162,11 +162,12 @@ impl Accounts {
                 address: address.as_str().to_owned(),
                 from: visitor.address.to_string(),
             };
-            self.post(&tx, Envelope::to(row.uid, &before), &letter).await?;
+            let envelope = Envelope::to(row.uid, &before, letter.kind());
+            self.post_notice(&tx, envelope, &letter).await?;
             account::set_address_verified(&tx, row.uid, row.address_verified).await?;
         }
         if !row.address_verified {
-            self.make_codes(&tx, &row).await?;
+            self.make_codes(&tx, &row, postage).await?;
         }
         let _changed = self.credentials_change(&tx, row.uid).await?;
         tx.commit().await?;
@@ -197,15 +198,26 @@ impl Accounts {
         !visitor.is_private && (self.0.options.sends_mail || takes_strangers)
     }
 
-    /// Whether another change of address may write letters: to the new one, and about it to the old one.
-    fn may_write_to(&self, new: &Address, row: &AccountRow, visitor: &Visitor) -> Result<(), AccountError> {
+    /// Whether another change of address may write letters: to the new one, and about it to the old one. Its maker is
+    /// proven, and is told where the new one would get none.
+    fn may_write_to<'a>(
+        &self,
+        new: &Address,
+        row: &AccountRow,
+        visitor: &'a Visitor,
+    ) -> Result<Postage<'a>, AccountError> {
         if visitor.is_private {
-            return Ok(());
+            return Ok(Postage::free(visitor));
         }
-        let now = self.steady();
         let of = Counted::AddressChange(counted(&row.uid.to_string()));
-        self.0.limits.spend(of, now)?;
-        self.0.limits.spend(Counted::Code(new.counted()), now)
+        self.spend_for(of, visitor)?;
+        if !self.asks_for_codes(visitor) {
+            return Ok(Postage::free(visitor));
+        }
+        self.check_letters_to(new.as_str(), visitor)?;
+        let postage = self.pay(visitor);
+        postage.require()?;
+        Ok(postage)
     }
 
     /// Whether this account may be created at all; gives its address.

@@ -4,9 +4,9 @@ use foxden_sql::Fetch;
 
 use super::Consent;
 use super::rules::is_weak;
-use crate::address::{counted, normal, short};
+use crate::address::{normal, short};
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter};
+use crate::outbox::{Envelope, Letter, PLAIN_RESET};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes, store};
@@ -27,24 +27,22 @@ impl Accounts {
     /// Makes a code wait that resets the password: for whoever delivers letters, or for the operator. One that waits
     /// already stays, and its end is not put off.
     ///
-    /// Strangers may ask for it: whatever they ask, the code is the same and does, so that nobody is kept from it. Only the
-    /// letters that bring it once more have an end, of which nothing is said.
+    /// Strangers may ask for it: whatever they ask, the code is the same and does, so that nobody is kept from it. Only
+    /// the letters that bring it have an end, of which nothing is said.
     pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
         self.spend_visitor(Counted::ResetFrom, visitor)?;
+        let postage = self.pay(visitor);
         let row = self.with_address(name, visitor).await?;
-        let reset = Counted::Reset(counted(&row.address));
-        let again = self.0.limits.spend(reset, self.steady());
         let tx = self.0.database.begin().await?;
-        let new = self.new_reset_code();
-        let code = CodeRow::new(CodeKind::PlainReset, new.clone(), self.millis());
-        let code = self.kept_or(&tx, row.uid, code).await?;
-        if again.is_ok() || code.code == new {
-            let envelope = Envelope::to(row.uid, &row.address).until(code.expires);
+        let code = CodeRow::new(CodeKind::PlainReset, self.new_reset_code(), self.millis());
+        let (code, age) = self.kept_or(&tx, row.uid, code).await?;
+        let envelope = Envelope::to(row.uid, &row.address, PLAIN_RESET).until(code.expires);
+        if let Ok(franked) = self.frank(&tx, postage, age, envelope).await? {
             let letter = Letter::PlainReset {
                 name: normal(name),
                 code: code.code,
             };
-            self.post(&tx, envelope, &letter).await?;
+            self.post(&tx, franked, &letter).await?;
         }
         self.note(&tx, row.uid, "reset asked for", visitor).await?;
         tx.commit().await?;
@@ -117,8 +115,8 @@ impl Accounts {
         self.note(&tx, row.uid, "password reset", visitor).await?;
         if had_password {
             let from = visitor.address.to_string();
-            let envelope = Envelope::to(row.uid, &row.address);
-            self.post(&tx, envelope, &Letter::PasswordReset { from }).await?;
+            self.tell_owner(&tx, &row, &Letter::PasswordReset { from })
+                .await?;
         }
         tx.commit().await?;
         let reset = Event::by(visitor, What::PasswordReset);

@@ -15,8 +15,9 @@ pub(crate) struct CodeRow {
     pub(crate) expires: i64,
 }
 
-/// A code dies when it was tried this often in vain.
-const TRIES: i64 = 5;
+/// Eight digits end when they were tried this often in vain. Other codes cannot be guessed, or have their tries counted
+/// elsewhere.
+const TRIES: i64 = 10;
 const MINUTE: i64 = 60_000;
 /// How long a link with which a password is set can be used, in milliseconds.
 pub(crate) const LINK_LIFE: i64 = 24 * 60 * MINUTE;
@@ -130,15 +131,17 @@ pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), Sq
     Ok(())
 }
 
-/// Takes one try; the last one ends the code.
-pub(crate) async fn spend_try(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<(), SqlError> {
+/// Takes one of the tries of the eight digits. The last one ends them, and says so.
+pub(crate) async fn spend_try(tx: &Tx, uid: AccountId) -> Result<bool, SqlError> {
+    let kind = CodeKind::ResetOtp;
     let statement = "UPDATE verification_code SET tries = tries - 1 WHERE uid = ? AND kind = ?";
     tx.execute(statement, values![uid, kind.word()]).await?;
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ? AND tries <= 0";
-    if tx.execute(statement, values![uid, kind.word()]).await? > 0 {
+    let is_last = tx.execute(statement, values![uid, kind.word()]).await? > 0;
+    if is_last {
         withdraw(tx, uid, kind.letter(), None).await?;
     }
-    Ok(())
+    Ok(is_last)
 }
 
 /// Deletes the code, and the letter that was to bring it.

@@ -63,9 +63,15 @@ pub(crate) async fn count(from: &impl Fetch) -> Result<u32, SqlError> {
     one(from, "SELECT COUNT(*) FROM outbox", vec![]).await
 }
 
-/// How many wait for an account.
-pub(crate) async fn count_of(from: &impl Fetch, uid: AccountId) -> Result<u32, SqlError> {
-    one(from, "SELECT COUNT(*) FROM outbox WHERE uid = ?", values![uid]).await
+/// How many wait for an account, but for those of one kind to one address.
+pub(crate) async fn count_others(
+    from: &impl Fetch,
+    uid: AccountId,
+    kind: &'static str,
+    address: &str,
+) -> Result<u32, SqlError> {
+    let statement = "SELECT COUNT(*) FROM outbox WHERE uid = ? AND NOT (kind = ? AND address = ?)";
+    one(from, statement, values![uid, kind, address]).await
 }
 
 /// When the next letter has to be tried, if any waits.

@@ -76,7 +76,7 @@ async fn wrong_codes_in_other_resets_spoil_no_code() {
     let owner = stranger("192.0.2.1");
     let own = lab.begin_reset(&owner).await;
     let letter = lab.accounts.take_letter().await.unwrap().unwrap().letter;
-    let Letter::ResetCode { code, token } = letter else {
+    let Letter::ResetCode { code, token, .. } = letter else {
         panic!("another letter waits");
     };
     for _ in 0..20 {
@@ -153,6 +153,35 @@ async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
     lab.accounts.check_plain_reset(ANN, &plain, &owner).await.unwrap();
     lab.accounts
         .reset_plain(ANN, &plain, NEW, Consent::NotAsked, &owner)
+        .await
+        .unwrap();
+}
+
+/// A stranger who signs up with a foreign address can try six digits, but few a day, for however many accounts. The link
+/// works throughout.
+#[tokio::test]
+async fn the_digits_of_a_foreign_address_are_not_guessed() {
+    let lab = with_mail().await;
+    let mut tries = 0;
+    for number in 0..6 {
+        let visitor = stranger(&format!("198.51.{number}.1"));
+        let created = lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
+        let session = lab.session(&created).await;
+        loop {
+            match lab.accounts.verify_session(&session, "x", &visitor).await {
+                Err(AccountError::ExpiredCode) => tries += 1,
+                refused => {
+                    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+                    break;
+                }
+            }
+        }
+        assert_eq!(tries, 50.min(10 * (number + 1)));
+        lab.accounts.remove_account(ANN).await.unwrap();
+    }
+    let (account, link) = claim(&lab, ANN, &stranger("192.0.2.1")).await;
+    lab.accounts
+        .verify_address(account, &link, &stranger("192.0.2.1"))
         .await
         .unwrap();
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use foxden_accounts::{AccountError, NodeOf, Options, Role, SignUp};
+use foxden_accounts::{AccountError, NodeOf, Role, SignUp};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
 
@@ -137,34 +137,6 @@ async fn the_operators_word_is_not_guessed_without_end() {
         let late = lab.accounts.take_admin_secret(is_right, &visitor);
         assert!(matches!(late, Err(AccountError::TooMany { .. })));
     }
-}
-
-/// Strangers who ask for resets keep nobody from one, and fill nobody's mailbox.
-#[tokio::test]
-async fn beyond_five_resets_a_day_a_code_is_mailed_once() {
-    let options = Options {
-        sends_mail: true,
-        ..cheap()
-    };
-    let lab = Lab::with(options).await;
-    lab.create(ANN).await;
-    let mut letters = 0;
-    for number in 0..8 {
-        lab.accounts
-            .forgot_password(ANN, &stranger(&format!("192.0.{number}.1")))
-            .await
-            .unwrap();
-        while let Some(posted) = lab.accounts.take_letter().await.unwrap() {
-            lab.accounts.letter_sent(posted.id).await.unwrap();
-            letters += 1;
-        }
-    }
-    assert_eq!(letters, 5);
-    lab.clock.advance_millis(3_600_000);
-    let visitor = stranger("198.51.100.1");
-    lab.accounts.forgot_password(ANN, &visitor).await.unwrap();
-    let posted = lab.accounts.take_letter().await.unwrap();
-    assert!(posted.is_some(), "another code");
 }
 
 /// What is counted is bounded, so a counter for each address anybody names would make room for itself at the cost of

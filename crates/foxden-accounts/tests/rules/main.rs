@@ -11,6 +11,7 @@ mod command;
 mod device;
 mod invite;
 mod lab;
+mod letters;
 mod limits;
 mod memo;
 mod nodes;

@@ -132,41 +132,105 @@ async fn digits_end_with_their_hour_and_with_another_password() {
     assert_eq!(lab.digits(ANN).await, None);
 }
 
+/// They are tried without any credential, by whoever knows the address: they end alone, and new ones are had at once.
 #[tokio::test]
-async fn five_wrong_tries_end_the_digits() {
-    let lab = Lab::new().await;
+async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
+    let lab = with_mail().await;
     lab.create(ANN).await;
+    let owner = stranger("203.0.113.1");
     let digits = lab.send_otp(ANN).await;
-    for _ in 0..5 {
-        let refused = lab.try_digits(wrong(&digits), &at_home()).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)));
+    let reset = lab.accounts.forgot_password(ANN, &owner).await.unwrap();
+    for number in 0..10 {
+        lab.guess(&stranger(&format!("192.0.{number}.1"))).await;
     }
-    let late = lab.try_digits(&digits, &at_home()).await;
+    assert_eq!(lab.digits(ANN).await, None);
+    let late = lab.try_digits(&digits, &owner).await;
     assert!(matches!(late, Err(AccountError::WrongCode)));
-    let fresh = lab.send_otp(ANN).await;
-    lab.try_digits(&fresh, &at_home()).await.unwrap();
+
+    lab.accounts.send_otp(ANN, &owner).await.unwrap();
+    let fresh = lab.digits(ANN).await.unwrap();
+    let mut mailed = Vec::new();
+    while let Some(posted) = lab.accounts.take_letter().await.unwrap() {
+        mailed.push(posted.letter);
+    }
+    let told = Letter::ResetOtp {
+        code: fresh.clone(),
+        again: true,
+    };
+    assert!(mailed.contains(&told), "the owner is told");
+    let Some(Letter::ResetCode { code, .. }) =
+        mailed.into_iter().find(|letter| letter.kind() == "reset_code")
+    else {
+        panic!("the letter of the other reset is gone");
+    };
+    lab.code_for(&reset.password_forgot_token, &code).await.unwrap();
+    lab.try_digits(&fresh, &owner).await.unwrap();
+}
+
+/// However many networks guess, they get a hundred tries a day at eight digits, and the owner gets in all the same.
+#[tokio::test]
+async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed() {
+    let lab = with_mail().await;
+    lab.create(ANN).await;
+    let mut tries = 0;
+    for number in 0_u32..200 {
+        let [_, _, high, low] = number.to_be_bytes();
+        let guesser = stranger(&format!("198.{}.{low}.1", 18 + high));
+        lab.accounts.send_otp(ANN, &guesser).await.unwrap();
+        let Some(digits) = lab.digits(ANN).await else {
+            continue;
+        };
+        assert!(lab.try_digits(wrong(&digits), &guesser).await.is_err());
+        tries += 1;
+    }
+    assert_eq!(tries, 100);
+
+    let owner = stranger("203.0.113.1");
+    lab.accounts.send_otp(ANN, &owner).await.unwrap();
+    let mut letter = None;
+    while let Some(posted) = lab.accounts.take_letter().await.unwrap() {
+        letter = Some(posted.letter);
+    }
+    let Some(Letter::ResetCode {
+        code,
+        token,
+        instead_of_digits,
+    }) = letter
+    else {
+        panic!("{letter:?}");
+    };
+    assert!(instead_of_digits);
+    let by_link = lab
+        .code_for(&SecretToken::from_hex(&token).unwrap(), &"0".repeat(32))
+        .await;
+    assert!(
+        matches!(by_link, Err(AccountError::WrongCode)),
+        "the link has a reset of its own"
+    );
+    let verified = lab.try_digits(&code.to_uppercase(), &owner).await.unwrap();
+    lab.code_for(&verified.password_forgot_token, &verified.code)
+        .await
+        .unwrap();
+    let again = lab.try_digits(&code, &owner).await;
+    assert!(matches!(again, Err(AccountError::WrongCode)), "it serves once");
+
+    lab.clock.advance_millis(2 * 24 * 3_600_000);
+    let digits = lab.send_otp(ANN).await;
+    lab.try_digits(&digits, &owner).await.unwrap();
 }
 
 #[tokio::test]
-async fn whoever_guesses_digits_is_stopped_and_so_are_many_networks_together() {
+async fn a_network_that_guesses_digits_is_stopped() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     let guesser = stranger("192.0.2.1");
     for _ in 0..30 {
         lab.guess(&guesser).await;
     }
-    let refused = lab.try_digits("00000000", &guesser).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
-
-    for network in 0..20 {
-        lab.guess(&stranger(&format!("198.51.{network}.1"))).await;
-    }
     let digits = lab.send_otp(ANN).await;
-    let refused = lab.try_digits(&digits, &at_home()).await;
+    let refused = lab.try_digits(&digits, &guesser).await;
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
-    lab.clock.advance_millis(26 * 3_600_000);
-    let digits = lab.send_otp(ANN).await;
-    lab.try_digits(&digits, &at_home()).await.unwrap();
+    lab.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
 }
 
 /// What is tried while no digits wait guesses nothing, so it takes no tries from the owner.
@@ -234,7 +298,7 @@ async fn any_spelling_and_any_address_of_before_lead_to_the_one_in_use() {
 }
 
 #[tokio::test]
-async fn digits_are_mailed_each_time_but_five_and_the_letter_dies_with_them() {
+async fn digits_are_mailed_each_time_and_the_letter_dies_with_them() {
     let lab = with_mail().await;
     lab.create(ANN).await;
     let mut mailed = Vec::new();
@@ -247,9 +311,9 @@ async fn digits_are_mailed_each_time_but_five_and_the_letter_dies_with_them() {
         }
     }
     let code = lab.digits(ANN).await.unwrap();
-    assert_eq!(mailed, vec![Letter::ResetOtp { code }; 5]);
+    let letter = Letter::ResetOtp { code, again: false };
+    assert_eq!(mailed, vec![letter; 7]);
 
-    lab.clock.advance_millis(24 * 3_600_000);
     let digits = lab.send_otp(ANN).await;
     assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
     lab.try_digits(&digits, &at_home()).await.unwrap();

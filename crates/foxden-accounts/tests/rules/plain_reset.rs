@@ -81,32 +81,6 @@ async fn the_same_code_waits_six_hours() {
     assert_ne!(lab.plain_code(ANN).await, code);
 }
 
-/// Strangers who ask all day long keep nobody from a code, and fill nobody's mailbox.
-#[tokio::test]
-async fn who_asks_too_often_is_answered_and_mailed_no_more() {
-    let lab = Lab::with(Options {
-        sends_mail: true,
-        ..cheap()
-    })
-    .await;
-    lab.create(ANN).await;
-    let mut letters = Vec::new();
-    for number in 0..8 {
-        let visitor = stranger(&format!("192.0.{number}.1"));
-        lab.accounts.request_plain_reset(ANN, &visitor).await.unwrap();
-        while let Some(posted) = lab.accounts.take_letter().await.unwrap() {
-            lab.accounts.letter_sent(posted.id).await.unwrap();
-            letters.push(posted.letter);
-        }
-    }
-    assert_eq!(letters.len(), 5);
-    lab.clock.advance_millis(6 * HOUR);
-    let code = lab.plain_code(ANN).await;
-    let posted = lab.accounts.take_letter().await.unwrap().expect("another code");
-    assert!(matches!(posted.letter, Letter::PlainReset { code: sent, .. } if sent == code));
-    lab.reset_plain(ANN, &code, Consent::NotAsked).await.unwrap();
-}
-
 /// U13.31, U13.32, U13.38.
 #[tokio::test]
 async fn nobody_without_an_address_and_wrong_codes_are_told_apart() {

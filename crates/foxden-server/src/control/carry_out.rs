@@ -223,7 +223,10 @@ async fn invite_by_mail(
         .await;
     let code = sent.map_err(|error| match error {
         AccountError::Invalid { .. } => anyhow!("{address} is not an address"),
-        AccountError::Busy => anyhow!("too many letters wait already; foxden check says why"),
+        AccountError::TooMany { .. } => anyhow!(
+            "too many letters went to {address} today, or too many wait, which foxden check explains; leave out \
+             --mail and pass the link on yourself"
+        ),
         other => other.into(),
     })?;
     let about = format!("makes one account, once; a letter takes it to {address}");

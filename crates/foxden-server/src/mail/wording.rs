@@ -60,6 +60,14 @@ pub struct Sender<'a> {
 const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and nobody can use this \
                        letter without reading your mail.";
 
+/// Why digits of before do not work any more.
+const ENDED: &str = "Wrong codes were tried for your account today. The code of before ended by that; this one is new. \
+                     Nobody got in.";
+
+/// Why there are no digits.
+const GUESSED: &str = "Too many wrong codes of eight digits were tried for your account today, so this one is longer and \
+                       cannot be guessed. A program that asks for digits takes it as well. Nobody got in.";
+
 /// What becomes of the data.
 const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
                     bookmarks and passwords upload them again.";
@@ -70,8 +78,12 @@ impl Wording {
         let host = from.host;
         match &posted.letter {
             Letter::ConfirmAddress { code, link_code } => confirm(posted, code, link_code, from),
-            Letter::ResetCode { code, token } => reset(posted, code, token, from),
-            Letter::ResetOtp { code } => reset_otp(posted, code, from.host),
+            Letter::ResetCode {
+                code,
+                token,
+                instead_of_digits,
+            } => reset(posted, (code, token), *instead_of_digits, from),
+            Letter::ResetOtp { code, again } => reset_otp(posted, code, *again, from.host),
             Letter::PlainReset { name, code } => plain_reset(posted, name, code, from),
             Letter::Invitation { code } => invitation(posted, code, from),
             Letter::PasswordChanged { from: network } => Self::notice(
@@ -174,7 +186,12 @@ fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> W
     }
 }
 
-fn reset(posted: &Posted, code: &str, token: &str, from: &Sender<'_>) -> Wording {
+fn reset(
+    posted: &Posted,
+    (code, token): (&str, &str),
+    instead_of_digits: bool,
+    from: &Sender<'_>,
+) -> Wording {
     let (origin, host) = (from.origin, from.host);
     let address = Encoded(&posted.address);
     Wording {
@@ -186,13 +203,22 @@ fn reset(posted: &Posted, code: &str, token: &str, from: &Sender<'_>) -> Wording
             label: "Choose a new password",
             code: Some(code.to_owned()),
         },
-        more: vec![LOST.to_owned()],
+        more: if instead_of_digits {
+            vec![GUESSED.to_owned(), LOST.to_owned()]
+        } else {
+            vec![LOST.to_owned()]
+        },
         otherwise: UNASKED.to_owned(),
         why: "because somebody asked for it there",
     }
 }
 
-fn reset_otp(posted: &Posted, code: &str, host: &str) -> Wording {
+fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> Wording {
+    let mut more = vec!["Type it into the program that asked for it. It works once.".to_owned()];
+    if again {
+        more.push(ENDED.to_owned());
+    }
+    more.push(LOST.to_owned());
     Wording {
         subject: format!("Your code for a new password at {host}"),
         heading: "Choose a new password",
@@ -201,10 +227,7 @@ fn reset_otp(posted: &Posted, code: &str, host: &str) -> Wording {
             code: code.to_owned(),
             link: None,
         },
-        more: vec![
-            "Type it into the program that asked for it. It works once.".to_owned(),
-            LOST.to_owned(),
-        ],
+        more,
         otherwise: UNASKED.to_owned(),
         why: "because somebody asked for it there",
     }

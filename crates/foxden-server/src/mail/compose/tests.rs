@@ -38,6 +38,7 @@ fn letters() -> Vec<Letter> {
         Letter::ResetCode {
             code: "c0de".repeat(8),
             token: "70ce".repeat(16),
+            instead_of_digits: false,
         },
         Letter::PlainReset {
             name: "ann@example.org".to_owned(),
@@ -54,6 +55,16 @@ fn letters() -> Vec<Letter> {
         },
         Letter::ResetOtp {
             code: "04829117".to_owned(),
+            again: false,
+        },
+        Letter::ResetOtp {
+            code: "04829117".to_owned(),
+            again: true,
+        },
+        Letter::ResetCode {
+            code: "c0de".repeat(8),
+            token: "70ce".repeat(16),
+            instead_of_digits: true,
         },
     ]
 }
