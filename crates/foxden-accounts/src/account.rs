@@ -98,7 +98,9 @@ impl Accounts {
             });
         }
         self.spend_visitor(Counted::Answer, visitor)?;
-        let row = self.keeper(&self.0.database, address.as_str()).await?;
+        // A claim counts: its account may be the asker's own, who signs in to it. Whoever else has the address resets its
+        // password by a letter, and so confirms it.
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
         Ok(AddressStatus {
             exists: row.is_some(),
             has_password: row.is_some_and(|row| row.verifier.is_some()),

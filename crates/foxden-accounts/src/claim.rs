@@ -46,18 +46,28 @@ impl Accounts {
     }
 
     /// Whether a letter that was asked for by this name may go to the address of the account that the name leads to: the
-    /// name is its own, or follows from that very address. Else a claim would lead letters to another mailbox.
+    /// name is its own, or follows from that very address. Else a claim would lead letters to another mailbox. And an
+    /// account that has confirmed an address gets none at another one that it has not: a slip would give that mailbox
+    /// the account.
     pub(crate) async fn may_be_written_to(
         &self,
         from: &impl Fetch,
         row: &AccountRow,
         name: &str,
     ) -> Result<bool, AccountError> {
-        let name = normal(name);
-        if !self.0.options.sends_mail || names_of(&row.address).contains(&name) {
+        if !self.0.options.sends_mail {
             return Ok(true);
         }
-        Ok(account::holder(from, &name).await? == Some((row.uid, Hold::Owned)))
+        let (name, of_address) = (normal(name), names_of(&row.address));
+        let owned = Some((row.uid, Hold::Owned));
+        let is_confirmed = match of_address.first() {
+            Some(address) => account::holder(from, address).await? == owned,
+            None => false,
+        };
+        if !is_confirmed && account::owns_an_address(from, row.uid).await? {
+            return Ok(false);
+        }
+        Ok(of_address.contains(&name) || account::holder(from, &name).await? == owned)
     }
 
     /// Whether the address of an account that is made now counts as confirmed. The server's own machine vouches for it,

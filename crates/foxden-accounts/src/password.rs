@@ -187,9 +187,16 @@ impl Accounts {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         // An address of before tells nothing of the one in use.
         let row = row.filter(|row| normal(&row.address) == address.normal());
-        let row = row.ok_or_else(|| AccountError::UnknownAccount {
+        let unknown = || AccountError::UnknownAccount {
             address: address.as_str().to_owned(),
-        })?;
+        };
+        let row = row.ok_or_else(unknown)?;
+        if !self
+            .may_be_written_to(&self.0.database, &row, address.as_str())
+            .await?
+        {
+            return Err(unknown());
+        }
         // The new password will be stretched with the address as it is given here.
         if row.address != address.as_str() {
             return Err(AccountError::OtherSpelling { address: row.address });

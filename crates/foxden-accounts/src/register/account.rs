@@ -198,6 +198,13 @@ pub(crate) async fn delete_claim(tx: &Tx, name: &str, uid: AccountId) -> Result<
     Ok(())
 }
 
+/// Whether the account has ever confirmed an address.
+pub(crate) async fn owns_an_address(from: &impl Fetch, uid: AccountId) -> Result<bool, SqlError> {
+    let statement = "SELECT COUNT(*) FROM login_name WHERE uid = ? AND owned = 1 AND name LIKE '%@%'";
+    let owned: u64 = super::one(from, statement, values![uid]).await?;
+    Ok(owned > 0)
+}
+
 pub(crate) async fn count_names(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
     super::one(
         from,

@@ -133,7 +133,7 @@ async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
         let lab = lab().await;
         let claimant = way.claim(&lab).await;
         assert!(lab.open(ANN, OTHERS).await.is_ok(), "{way:?}: old clients go on");
-        assert!(!exists(&lab, ANN).await, "{way:?}");
+        assert!(exists(&lab, ANN).await, "{way:?}: its own clients sign in");
 
         let by = stranger("203.0.113.5");
         let owner = lab.accounts.create(new_account(ANN), &by).await.unwrap();
@@ -167,6 +167,77 @@ async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
             "{way:?}: {late:?}"
         );
     }
+}
+
+/// The page that signs in finds an account and asks for its password. The owner of the mailbox sets another one.
+#[tokio::test]
+async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
+    for way in [Way::Firefox, Way::OldClient, Way::Hashed, Way::Invited] {
+        let lab = lab().await;
+        let claimant = way.claim(&lab).await;
+        let store = lab.open(ANN, OTHERS).await.unwrap();
+        let by = stranger("203.0.113.5");
+        letters(&lab.accounts).await;
+        lab.accounts.request_plain_reset(ANN_HASHED, &by).await.unwrap();
+        let posted = letters(&lab.accounts).await.remove(0);
+        assert_eq!(posted.address, ANN, "{way:?}");
+        let Letter::PlainReset { code, .. } = posted.letter else {
+            panic!("{posted:?}");
+        };
+        let consent = foxden_accounts::Consent::NotAsked;
+        lab.accounts
+            .reset_plain(ANN_HASHED, &code, PASSWORD, consent, &by)
+            .await
+            .unwrap();
+        assert!(matches!(
+            lab.open(ANN, OTHERS).await,
+            Err(AccountError::WrongPassword { .. })
+        ));
+        assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store, "{way:?}");
+        let signed_in = lab.login(ANN, PASSWORD).await.unwrap();
+        assert!(
+            signed_in.is_verified() && signed_in.account == claimant,
+            "{way:?}"
+        );
+        let other = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
+        assert!(matches!(other, Err(AccountError::Exists { .. })), "{way:?}");
+    }
+}
+
+/// Who mistypes a new address, and forgets the password, must not lose the account to whoever reads that mailbox.
+#[tokio::test]
+async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
+    let lab = lab().await;
+    let by = stranger("203.0.113.5");
+    Way::Changed.claim(&lab).await;
+    letters(&lab.accounts).await;
+    for name in ["tarek", "own@example.org", ANN, ANN_HASHED] {
+        let asked = lab.accounts.request_plain_reset(name, &by).await;
+        assert!(
+            matches!(asked, Err(AccountError::UnknownAccount { .. })),
+            "{name}"
+        );
+        if name.contains('@') {
+            let asked = lab.accounts.forgot_password(name, &by).await.map(drop);
+            assert!(
+                matches!(asked, Err(AccountError::UnknownAccount { .. })),
+                "{name}"
+            );
+            let asked = lab.accounts.send_otp(name, &by).await;
+            assert!(
+                matches!(asked, Err(AccountError::UnknownAccount { .. })),
+                "{name}"
+            );
+        }
+    }
+    assert!(letters(&lab.accounts).await.is_empty());
+    lab.accounts
+        .change_address("tarek", OTHERS, "own@example.org", &by)
+        .await
+        .unwrap();
+    letters(&lab.accounts).await;
+    lab.accounts.request_plain_reset("tarek", &by).await.unwrap();
+    assert_eq!(letters(&lab.accounts).await.remove(0).address, "own@example.org");
 }
 
 /// The codes of both went to the same mailbox: the one that is used first decides.
