@@ -8,6 +8,7 @@ use foxden_model::{Chance, Clock};
 use foxden_sql::Database;
 use tokio::sync::Notify;
 
+use crate::bounds::Bounds;
 use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
 use crate::memo::Memo;
@@ -35,6 +36,7 @@ pub(crate) struct Inside {
     pub(crate) spellings: Spellings,
     pub(crate) wrong: WrongProofs,
     pub(crate) quiet: Quiet,
+    pub(crate) bounds: Bounds,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -187,6 +189,7 @@ impl Accounts {
             spellings: Spellings::default(),
             wrong: WrongProofs::default(),
             quiet: Quiet::default(),
+            bounds: Bounds::default(),
             database,
             clock,
             chance,

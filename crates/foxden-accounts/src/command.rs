@@ -1,7 +1,5 @@
 //! Commands that the devices of an account send each other: tabs to open, tabs to close.
 
-use foxden_sql::Fetch;
-
 use crate::register::device;
 use crate::{AccountError, Accounts, DeviceId, DeviceOwner};
 
@@ -10,6 +8,12 @@ const PAYLOAD: usize = 16 * 1024;
 /// Commands kept for a device, given at once, and how long, in seconds.
 const KEPT: i64 = 1000;
 const PAGE: u32 = 100;
+/// Bytes of commands kept for all devices of an account together, with what a row takes besides; those that expire first
+/// make room. It is 250 of the largest tabs.
+const KEPT_BYTES: u64 = 4 * 1024 * 1024;
+const ROW_BYTES: u32 = 256;
+/// Bytes given at once, unless a single command is larger.
+const PAGE_BYTES: u64 = 512 * 1024;
 const TTL: u64 = 30 * 24 * 3600;
 const TTL_MAX: u64 = 10_000_000;
 /// How the commands begin that close tabs; a version follows.
@@ -59,12 +63,9 @@ impl Accounts {
             return Err(AccountError::Invalid { what: "payload" });
         }
         let tx = self.0.database.begin().await?;
-        let known = device::of(&tx, owner.account()).await?;
-        let target = known
-            .iter()
-            .find(|row| row.id == invocation.target)
-            .ok_or(AccountError::UnknownDevice)?;
-        let takes = target.clone().open(owner)?.commands;
+        let target = device::get(&tx, owner.account(), invocation.target).await?;
+        let target = target.ok_or(AccountError::UnknownDevice)?;
+        let takes = target.open(owner)?.commands;
         if !takes.contains_key(&invocation.command) {
             return Err(AccountError::NoSuchCommand);
         }
@@ -73,13 +74,33 @@ impl Accounts {
             index: 0,
             command: invocation.command,
             payload: invocation.payload,
-            sender: known.iter().find(|row| owner.owns(row)).map(|row| row.id),
+            sender: owner.own(&tx).await?.map(|row| row.id),
         };
-        device::enqueue(&tx, invocation.target, &queued, self.millis() + ttl * 1000, KEPT).await?;
-        Ok(tx.commit().await?)
+        let now = self.millis();
+        device::enqueue(&tx, invocation.target, &queued, now + ttl * 1000, KEPT).await?;
+        let account = owner.account();
+        let trimmed = device::trim_commands(&tx, account, KEPT_BYTES, ROW_BYTES).await?;
+        tx.commit().await?;
+        if trimmed > 0 {
+            self.0.bounds.tell(now, || {
+                format!("account {account} has too many bytes of commands waiting: {trimmed} made room")
+            });
+        }
+        Ok(())
     }
 
-    /// The caller's waiting commands from `index` on; at most `limit`, at most 100, for desktops at most one that closes
+    /// The most bytes that [`Self::commands`] loads.
+    pub async fn commands_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, AccountError> {
+        let database = &self.0.database;
+        let Some(own) = owner.own(database).await? else {
+            return Ok(0);
+        };
+        let sizes = device::command_sizes(database, own.id, 0, self.millis(), PAGE * 10).await?;
+        let waiting: u64 = sizes.iter().map(|(_, bytes)| bytes + u64::from(ROW_BYTES)).sum();
+        Ok(waiting.min(PAGE_BYTES + u64::from(PAGE * ROW_BYTES)))
+    }
+
+    /// The caller's waiting commands from `index` on; at most `limit`, at most 100 or half a megabyte, for desktops at most one that closes
     /// tabs. Those below `index` are deleted: the caller has them. An index that the device was never given says nothing
     /// of what the caller has: the register was restored, or the caller registered anew. It gets all that wait.
     pub async fn commands(
@@ -89,7 +110,7 @@ impl Accounts {
         limit: Option<u64>,
     ) -> Result<CommandPage, AccountError> {
         let database = &self.0.database;
-        let own = own_device(database, owner).await?;
+        let own = owner.own(database).await?.ok_or(AccountError::UnknownDevice)?.id;
         let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
         let from = i64::try_from(index).unwrap_or(i64::MAX);
         let is_known = from <= device::last_index(database, own).await? + 1;
@@ -98,9 +119,13 @@ impl Accounts {
         if owner.is_desktop() && self.0.quiet.covers(own, self.steady()) {
             return Ok(CommandPage::empty(index));
         }
-        let mut messages = device::commands(database, own, from, self.millis(), limit + 1).await?;
-        let waiting = messages.len();
-        messages.truncate(limit as usize);
+        let now = self.millis();
+        let waiting = device::command_sizes(database, own, from, now, limit + 1).await?;
+        let Some(last) = last_of_page(&waiting, limit) else {
+            return Ok(CommandPage::empty(index));
+        };
+        let mut messages = device::commands(database, own, (from, last), now).await?;
+        let waiting = waiting.len();
         if owner.is_desktop() {
             end_before_second_close(&mut messages);
         }
@@ -142,8 +167,13 @@ fn end_before_second_close(messages: &mut Vec<QueuedCommand>) {
     }
 }
 
-async fn own_device(from: &impl Fetch, owner: DeviceOwner<'_>) -> Result<DeviceId, AccountError> {
-    let known = device::of(from, owner.account()).await?;
-    let own = known.iter().find(|row| owner.owns(row));
-    own.map(|row| row.id).ok_or(AccountError::UnknownDevice)
+/// The index of the last command that a page of at most `limit` holds: the first in any case, the others while they fit.
+fn last_of_page(waiting: &[(i64, u64)], limit: u32) -> Option<i64> {
+    let mut bytes = 0;
+    let fits = |(at, (_, length)): &(usize, &(i64, u64))| {
+        bytes += length;
+        *at == 0 || bytes <= PAGE_BYTES
+    };
+    let page = waiting.iter().take(limit as usize).enumerate();
+    page.take_while(fits).last().map(|(_, (index, _))| *index)
 }

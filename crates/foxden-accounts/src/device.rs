@@ -1,11 +1,22 @@
 //! Devices, and what else is signed in.
+//!
+//! - [`patch`]: what a client says of its device, and what it may say
+//! - [`room`]: how much of it an account keeps
+
+mod patch;
+mod room;
 
 use std::collections::BTreeMap;
+
+use foxden_sql::{Fetch, SqlError};
 
 use crate::register::device::DeviceRow;
 use crate::register::session::SessionRow;
 use crate::register::{device, oauth as grants, session};
 use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
+
+pub use patch::DevicePatch;
+use room::{DEVICES, RECORD_BYTES};
 
 /// The type of a device whose client names none: that of a session, and that of a refresh token.
 const DESKTOP: &str = "desktop";
@@ -18,25 +29,6 @@ pub enum DeviceOwner<'a> {
     Session(&'a Session),
     /// A refresh token, as phones use it.
     Refresh(&'a RefreshAccess),
-}
-
-/// What a client says of its device: the fields it gave.
-#[derive(Clone, Debug, Default)]
-pub struct DevicePatch {
-    /// The device, where the client knows its id.
-    pub id: Option<DeviceId>,
-    /// What its owner calls it.
-    pub name: Option<String>,
-    /// The client's own word for its type, such as `desktop`, `mobile`, `tablet` or `cli`.
-    pub kind: Option<String>,
-    /// The commands it takes.
-    pub commands: Option<BTreeMap<String, String>>,
-    /// Where pushes go. An empty text clears it.
-    pub push_callback: Option<String>,
-    /// Their key.
-    pub push_public_key: Option<String>,
-    /// Their secret.
-    pub push_auth_key: Option<String>,
 }
 
 /// A device.
@@ -130,34 +122,41 @@ impl Accounts {
         patch: &DevicePatch,
     ) -> Result<DeviceRow, AccountError> {
         // Desktops register again and again without a change: those cost no write.
-        let known = device::of(&self.0.database, owner.account()).await?;
-        if let Some(row) = owner.find_own(&known, patch.id)?
-            && patch.applied(row)? == *row
+        if let Some(row) = owner.find_own(&self.0.database, patch.id).await?
+            && patch.applied(&row)? == row
         {
-            return Ok(row.clone());
+            return Ok(row);
         }
         let tx = self.0.database.begin().await?;
-        let known = device::of(&tx, owner.account()).await?;
-        let row = if let Some(row) = owner.find_own(&known, patch.id)? {
-            let row = patch.applied(row)?;
-            device::update(&tx, &row).await?;
-            row
-        } else {
-            let row = patch.applied(&owner.new_device(DeviceId(self.random()), self.millis()))?;
+        let known = owner.find_own(&tx, patch.id).await?;
+        let is_new = known.is_none();
+        let row = known.unwrap_or_else(|| owner.new_device(DeviceId(self.random()), self.millis()));
+        let row = patch.applied(&row)?;
+        if row.bytes() > RECORD_BYTES {
+            let what = "availableCommands";
+            return Err(AccountError::Invalid { what });
+        }
+        self.make_room_for(&tx, &row).await?;
+        if is_new {
             device::insert(&tx, &row).await?;
-            row
-        };
+        } else {
+            device::update(&tx, &row).await?;
+        }
         tx.commit().await?;
         Ok(row)
     }
 
-    /// The devices seen since that time (milliseconds); the caller's own always.
+    /// The devices seen since that time (milliseconds), those that were used last where there are too many; the caller's
+    /// own always.
     pub async fn devices(
         &self,
         owner: DeviceOwner<'_>,
         seen_since: Option<i64>,
     ) -> Result<Vec<Device>, AccountError> {
-        let rows = device::of(&self.0.database, owner.account()).await?;
+        let mut rows = device::of(&self.0.database, owner.account(), DEVICES).await?;
+        if !rows.iter().any(|row| owner.owns(row)) {
+            rows.extend(owner.own(&self.0.database).await?);
+        }
         let devices = rows
             .into_iter()
             .map(|row| row.open(owner))
@@ -174,8 +173,8 @@ impl Accounts {
         if let DeviceOwner::Session(session) = owner
             && !session.is_verified()
         {
-            let known = device::of(&self.0.database, owner.account()).await?;
-            if !known.iter().any(|row| row.id == id && owner.owns(row)) {
+            let own = owner.own(&self.0.database).await?;
+            if own.is_none_or(|own| own.id != id) {
                 session.require_verified()?;
             }
         }
@@ -185,7 +184,7 @@ impl Accounts {
     /// Sessions, refresh tokens and devices, merged; newest use first.
     pub async fn attached_clients(&self, session: &Session) -> Result<Vec<AttachedClient>, AccountError> {
         let database = &self.0.database;
-        let devices = device::of(database, session.account).await?;
+        let devices = device::of(database, session.account, DEVICES).await?;
         let mut clients = Vec::new();
         for row in session::of(database, session.account).await? {
             let own = devices
@@ -245,11 +244,8 @@ impl Accounts {
     /// Ends the session or refresh token behind a device, and the device with it.
     async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), AccountError> {
         let tx = self.0.database.begin().await?;
-        let known = device::of(&tx, uid).await?;
-        let row = known
-            .iter()
-            .find(|row| row.id == id)
-            .ok_or(AccountError::UnknownDevice)?;
+        let row = device::get(&tx, uid, id).await?;
+        let row = row.ok_or(AccountError::UnknownDevice)?;
         if let Some(session) = &row.session_id {
             session::delete(&tx, uid, session).await?;
         }
@@ -262,7 +258,8 @@ impl Accounts {
 }
 
 impl DeviceOwner<'_> {
-    pub(crate) const fn account(&self) -> AccountId {
+    /// The account.
+    pub const fn account(&self) -> AccountId {
         match self {
             Self::Session(session) => session.account,
             Self::Refresh(refresh) => refresh.account,
@@ -281,17 +278,25 @@ impl DeviceOwner<'_> {
         }
     }
 
-    /// The caller's device among the account's; an id that is given must be its own.
-    fn find_own<'a>(
+    /// The caller's device.
+    pub(crate) async fn own(&self, from: &impl Fetch) -> Result<Option<DeviceRow>, SqlError> {
+        match self {
+            Self::Session(session) => device::of_session(from, &session.public_id).await,
+            Self::Refresh(refresh) => device::of_refresh(from, &refresh.public_id).await,
+        }
+    }
+
+    /// The caller's device; an id that is given must be its own.
+    async fn find_own(
         &self,
-        known: &'a [DeviceRow],
+        from: &impl Fetch,
         id: Option<DeviceId>,
-    ) -> Result<Option<&'a DeviceRow>, AccountError> {
-        let own = known.iter().find(|row| self.owns(row));
+    ) -> Result<Option<DeviceRow>, AccountError> {
+        let own = self.own(from).await?;
         match id {
             None => Ok(own),
-            Some(id) if own.is_some_and(|row| row.id == id) => Ok(own),
-            Some(id) if known.iter().any(|row| row.id == id) => {
+            Some(id) if own.as_ref().is_some_and(|row| row.id == id) => Ok(own),
+            Some(id) if device::get(from, self.account(), id).await?.is_some() => {
                 let device = own.map_or(id, |row| row.id);
                 Err(AccountError::OtherDevice { device })
             }
@@ -318,63 +323,6 @@ impl DeviceOwner<'_> {
             created_at: now,
             last_used: now,
         }
-    }
-}
-
-impl DevicePatch {
-    fn check(&self) -> Result<(), AccountError> {
-        let is_short =
-            |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.len() <= most);
-        let rules = [
-            ("name", self.name.as_deref().is_none_or(is_device_name)),
-            ("type", self.kind.as_deref().is_none_or(is_device_kind)),
-            (
-                "availableCommands",
-                self.commands.as_ref().is_none_or(are_commands),
-            ),
-            ("pushCallback", is_short(&self.push_callback, 2048)),
-            ("pushPublicKey", is_short(&self.push_public_key, 128)),
-            ("pushAuthKey", is_short(&self.push_auth_key, 64)),
-        ];
-        match rules.into_iter().find(|(_, holds)| !holds) {
-            Some((what, _)) => Err(AccountError::Invalid { what }),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether the client subscribed to push messages and says so.
-    fn has_push(&self) -> bool {
-        self.push_callback
-            .as_ref()
-            .is_some_and(|callback| !callback.is_empty())
-    }
-
-    /// The row with what this says in it; what it does not mention stays, but for the keys of a push address: with
-    /// another address, or the same one anew, only the keys that come along are good.
-    fn applied(&self, row: &DeviceRow) -> Result<DeviceRow, AccountError> {
-        let text = |new: &Option<String>, old: &Option<String>| match new {
-            Some(new) => Some(new.clone()).filter(|new| !new.is_empty()),
-            None => old.clone(),
-        };
-        let key = |new: &Option<String>, old: &Option<String>| match self.push_callback {
-            Some(_) => text(new, &None),
-            None => text(new, old),
-        };
-        let commands = match &self.commands {
-            Some(commands) => {
-                serde_json::to_string(commands).map_err(|_| AccountError::Damaged("commands"))?
-            }
-            None => row.commands.clone(),
-        };
-        Ok(DeviceRow {
-            name: self.name.clone().unwrap_or_else(|| row.name.clone()),
-            kind: self.kind.clone().unwrap_or_else(|| row.kind.clone()),
-            commands,
-            push_callback: text(&self.push_callback, &row.push_callback),
-            push_public_key: key(&self.push_public_key, &row.push_public_key),
-            push_auth_key: key(&self.push_auth_key, &row.push_auth_key),
-            ..row.clone()
-        })
     }
 }
 
@@ -430,29 +378,4 @@ impl AttachedClient {
             user_agent: String::new(),
         }
     }
-}
-
-/// 1 to 255 characters, none of which a list of devices could not show.
-fn is_device_name(name: &str) -> bool {
-    let is_odd = |c: char| {
-        matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}' | '\u{e000}'..='\u{f8ff}'
-            | '\u{fff9}'..='\u{fffc}' | '\u{fffe}'..='\u{ffff}')
-    };
-    (1..=255).contains(&name.chars().count()) && !name.contains(is_odd)
-}
-
-/// 1 to 16 characters, whatever they say: clients have words of their own.
-fn is_device_kind(kind: &str) -> bool {
-    (1..=16).contains(&kind.chars().count()) && !kind.contains(char::is_control)
-}
-
-fn are_commands(commands: &BTreeMap<String, String>) -> bool {
-    let is_name = |name: &str| {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._/:-".contains(&b);
-        (1..=100).contains(&name.len()) && name.bytes().all(allowed)
-    };
-    commands.len() <= 100
-        && commands
-            .iter()
-            .all(|(name, value)| is_name(name) && value.len() <= 2048)
 }

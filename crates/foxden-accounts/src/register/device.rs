@@ -24,10 +24,18 @@ pub(crate) struct DeviceRow {
     pub(crate) last_used: i64,
 }
 
-const OF: &str = "SELECT d.id, d.uid, d.session_id, d.refresh_id, d.name, d.kind, d.commands, d.push_callback,
-    d.push_public_key, d.push_auth_key, d.created_at, COALESCE(s.last_used, r.last_used, d.created_at)
-    FROM device d LEFT JOIN session s ON s.id_hash = d.session_id LEFT JOIN refresh_token r ON r.id_hash = d.refresh_id
-    WHERE d.uid = ? ORDER BY d.created_at, d.id LIMIT 1000";
+/// A statement that finds devices with what is read of them; `$rest` says which.
+macro_rules! devices {
+    ($rest:literal) => {
+        concat!(
+            "SELECT d.id, d.uid, d.session_id, d.refresh_id, d.name, d.kind, d.commands, d.push_callback,
+             d.push_public_key, d.push_auth_key, d.created_at, COALESCE(s.last_used, r.last_used, d.created_at)
+             FROM device d LEFT JOIN session s ON s.id_hash = d.session_id
+             LEFT JOIN refresh_token r ON r.id_hash = d.refresh_id WHERE ",
+            $rest
+        )
+    };
+}
 
 fn read(mut row: Row) -> Result<DeviceRow, SqlError> {
     Ok(DeviceRow {
@@ -46,8 +54,55 @@ fn read(mut row: Row) -> Result<DeviceRow, SqlError> {
     })
 }
 
-pub(crate) async fn of(from: &impl Fetch, uid: AccountId) -> Result<Vec<DeviceRow>, SqlError> {
-    let rows = from.fetch_all(OF, values![uid]).await?;
+/// The account's devices that were used last, at most so many, in the order in which they were registered.
+pub(crate) async fn of(from: &impl Fetch, uid: AccountId, most: u32) -> Result<Vec<DeviceRow>, SqlError> {
+    let statement =
+        devices!("d.uid = ? ORDER BY COALESCE(s.last_used, r.last_used, d.created_at) DESC, d.id LIMIT ?");
+    let rows = from.fetch_all(statement, values![uid, most]).await?;
+    let rows: Result<Vec<_>, _> = rows.into_iter().map(read).collect();
+    let mut rows = rows?;
+    rows.sort_by_key(|row| (row.created_at, row.id));
+    Ok(rows)
+}
+
+/// The device of that session.
+pub(crate) async fn of_session(from: &impl Fetch, id: &str) -> Result<Option<DeviceRow>, SqlError> {
+    let row = from
+        .fetch_optional(devices!("d.session_id = ?"), values![id])
+        .await?;
+    row.map(read).transpose()
+}
+
+/// The device of that refresh token.
+pub(crate) async fn of_refresh(from: &impl Fetch, id: &str) -> Result<Option<DeviceRow>, SqlError> {
+    let row = from
+        .fetch_optional(devices!("d.refresh_id = ?"), values![id])
+        .await?;
+    row.map(read).transpose()
+}
+
+/// The account's device with that id.
+pub(crate) async fn get(
+    from: &impl Fetch,
+    uid: AccountId,
+    id: DeviceId,
+) -> Result<Option<DeviceRow>, SqlError> {
+    let statement = devices!("d.uid = ? AND d.id = ?");
+    let row = from.fetch_optional(statement, values![uid, id]).await?;
+    row.map(read).transpose()
+}
+
+/// The ids of the account's devices and how many bytes each takes, the ones used last first; at most a thousand.
+/// The lengths stand at the head of a row, so that none is read whole.
+pub(crate) async fn sizes(from: &impl Fetch, uid: AccountId) -> Result<Vec<(DeviceId, u64)>, SqlError> {
+    let statement = "SELECT d.id, OCTET_LENGTH(d.name) + OCTET_LENGTH(d.kind) + OCTET_LENGTH(d.commands)
+        + COALESCE(OCTET_LENGTH(d.push_callback), 0) + COALESCE(OCTET_LENGTH(d.push_public_key), 0)
+        + COALESCE(OCTET_LENGTH(d.push_auth_key), 0)
+        FROM device d LEFT JOIN session s ON s.id_hash = d.session_id
+        LEFT JOIN refresh_token r ON r.id_hash = d.refresh_id WHERE d.uid = ?
+        ORDER BY COALESCE(s.last_used, r.last_used, d.created_at) DESC, d.id LIMIT 1000";
+    let rows = from.fetch_all(statement, values![uid]).await?;
+    let read = |mut row: Row| Ok((row.take(0)?, row.take(1)?));
     rows.into_iter().map(read).collect()
 }
 
@@ -137,6 +192,32 @@ pub(crate) async fn enqueue(
     Ok(index)
 }
 
+/// Deletes the account's commands that expire first until the others take no more than so many bytes together; says how
+/// many. Each counts `each` bytes besides its own texts.
+pub(crate) async fn trim_commands(tx: &Tx, uid: AccountId, keep: u64, each: u32) -> Result<u64, SqlError> {
+    let sum = "SELECT COALESCE(SUM(OCTET_LENGTH(c.command) + OCTET_LENGTH(c.payload) + ?), 0)
+        FROM command c JOIN device d ON d.id = c.device_id WHERE d.uid = ?";
+    let oldest = "SELECT c.device_id, c.idx, OCTET_LENGTH(c.command) + OCTET_LENGTH(c.payload) + ?
+        FROM command c JOIN device d ON d.id = c.device_id WHERE d.uid = ?
+        ORDER BY c.expires, c.device_id, c.idx LIMIT 1000";
+    let waiting: u64 = one(tx, sum, values![each, uid]).await?;
+    let mut surplus = waiting.saturating_sub(keep);
+    if surplus == 0 {
+        return Ok(0);
+    }
+    let mut deleted = 0;
+    for mut row in tx.fetch_all(oldest, values![each, uid]).await? {
+        if surplus == 0 {
+            break;
+        }
+        let (device, index): (DeviceId, i64) = (row.take(0)?, row.take(1)?);
+        let statement = "DELETE FROM command WHERE device_id = ? AND idx = ?";
+        deleted += tx.execute(statement, values![device, index]).await?;
+        surplus = surplus.saturating_sub(row.take(2)?);
+    }
+    Ok(deleted)
+}
+
 /// The highest index that a command for the device was ever given.
 pub(crate) async fn last_index(from: &impl Fetch, device: DeviceId) -> Result<i64, SqlError> {
     one(
@@ -147,18 +228,34 @@ pub(crate) async fn last_index(from: &impl Fetch, device: DeviceId) -> Result<i6
     .await
 }
 
-/// The device's commands from that index on that have not expired.
-pub(crate) async fn commands(
+/// The indexes and lengths of the device's commands from that index on that have not expired. No command is read whole.
+pub(crate) async fn command_sizes(
     from: &impl Fetch,
     device: DeviceId,
     index: i64,
     now: i64,
     limit: u32,
-) -> Result<Vec<QueuedCommand>, SqlError> {
-    let statement = "SELECT idx, command, payload, sender FROM command
+) -> Result<Vec<(i64, u64)>, SqlError> {
+    let statement = "SELECT idx, OCTET_LENGTH(command) + OCTET_LENGTH(payload) FROM command
         WHERE device_id = ? AND idx >= ? AND expires > ? ORDER BY idx LIMIT ?";
     let rows = from
         .fetch_all(statement, values![device, index, now, limit])
+        .await?;
+    let read = |mut row: Row| Ok((row.take(0)?, row.take(1)?));
+    rows.into_iter().map(read).collect()
+}
+
+/// The device's commands between two indexes that have not expired.
+pub(crate) async fn commands(
+    from: &impl Fetch,
+    device: DeviceId,
+    (first, last): (i64, i64),
+    now: i64,
+) -> Result<Vec<QueuedCommand>, SqlError> {
+    let statement = "SELECT idx, command, payload, sender FROM command
+        WHERE device_id = ? AND idx BETWEEN ? AND ? AND expires > ? ORDER BY idx";
+    let rows = from
+        .fetch_all(statement, values![device, first, last, now])
         .await?;
     let read = |mut row: Row| {
         Ok(QueuedCommand {

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::{delete_found, trim};
+use super::{delete_found, one, trim};
 use crate::AccountId;
 use crate::life::latest_end;
 
@@ -212,6 +212,12 @@ pub(crate) async fn refresh_of(from: &impl Fetch, uid: AccountId) -> Result<Vec<
 }
 
 /// Notes that it was used. A clock that is behind must not make it look abandoned, so the time only rises.
+/// How many refresh tokens an account has.
+pub(crate) async fn count_refresh(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
+    let statement = "SELECT COUNT(*) FROM refresh_token WHERE uid = ?";
+    one(from, statement, values![uid]).await
+}
+
 pub(crate) async fn touch_refresh(tx: &Tx, id_hash: &str, now: i64) -> Result<(), SqlError> {
     tx.execute(
         "UPDATE refresh_token SET last_used = ? WHERE id_hash = ? AND last_used < ?",
@@ -273,9 +279,10 @@ pub(crate) async fn trim_access(tx: &Tx, uid: AccountId, keep: u32) -> Result<()
     trim(tx, find, "DELETE FROM access_token WHERE id_hash = ?", uid, keep).await
 }
 
-/// Ends the refresh tokens that were used the longest ago.
+/// Ends the refresh tokens that were used the longest ago, those with a device last.
 pub(crate) async fn trim_refresh(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
-        "SELECT id_hash FROM refresh_token WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";
+        "SELECT r.id_hash FROM refresh_token r LEFT JOIN device d ON d.refresh_id = r.id_hash WHERE r.uid = ?
+        ORDER BY CASE WHEN d.id IS NULL THEN 1 ELSE 0 END, r.last_used DESC, r.id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, "DELETE FROM refresh_token WHERE id_hash = ?", uid, keep).await
 }

@@ -131,10 +131,12 @@ pub(crate) async fn purge(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlE
     delete_found(tx, find, "DELETE FROM session WHERE id_hash = ?", before, budget).await
 }
 
-/// Ends the sessions that were used the longest ago, beyond those an account may keep. To be done before another is made:
-/// by their times alone the newest may seem the oldest.
+/// Ends the sessions that were used the longest ago, beyond those an account may keep; one with a device only once all
+/// others are gone, as tools sign in again and again and browsers do not. To be done before another is made: by their times
+/// alone the newest may seem the oldest.
 pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find =
-        "SELECT id_hash FROM session WHERE uid = ? ORDER BY last_used DESC, id_hash LIMIT 100 OFFSET ?";
+        "SELECT s.id_hash FROM session s LEFT JOIN device d ON d.session_id = s.id_hash WHERE s.uid = ?
+        ORDER BY CASE WHEN d.id IS NULL THEN 1 ELSE 0 END, s.last_used DESC, s.id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, "DELETE FROM session WHERE id_hash = ?", uid, keep).await
 }

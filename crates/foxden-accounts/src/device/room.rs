@@ -1,0 +1,75 @@
+//! How much of devices an account keeps, and what a list of them weighs.
+
+use foxden_sql::{SqlError, Tx};
+
+use super::DeviceOwner;
+use crate::register::device::DeviceRow;
+use crate::register::{device, oauth as grants};
+use crate::{AccountError, AccountId, Accounts, Session};
+
+/// Devices that an account keeps, and the bytes that their records take together. Beyond that those go that were used the
+/// longest ago: their browsers stay signed in, and register again when they are next used.
+pub(super) const DEVICES: u32 = 100;
+const DEVICES_BYTES: u64 = 512 * 1024;
+/// The bytes of one record. A real one has two: a name, three commands of some 500 bytes, an address for pushes.
+pub(super) const RECORD_BYTES: u64 = 16 * 1024;
+/// What a session or a refresh token takes at most where all that is attached is listed.
+const ATTACHED_BYTES: u64 = 1024;
+
+impl Accounts {
+    /// Removes the records of devices that were used the longest ago until there is room for this one.
+    pub(super) async fn make_room_for(&self, tx: &Tx, row: &DeviceRow) -> Result<(), AccountError> {
+        let (mut count, mut bytes) = (1, row.bytes());
+        let mut removed: u64 = 0;
+        for (id, length) in device::sizes(tx, row.uid).await? {
+            if id == row.id {
+                continue;
+            }
+            count += 1;
+            bytes += length;
+            if count > DEVICES || bytes > DEVICES_BYTES {
+                device::delete(tx, id).await?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            self.0.bounds.tell(self.millis(), || {
+                format!(
+                    "account {} has too many devices: {removed} used the longest ago made room",
+                    row.uid
+                )
+            });
+        }
+        Ok(())
+    }
+
+    /// The bytes of what [`Self::devices`] loads.
+    pub async fn devices_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, AccountError> {
+        Ok(self.weight_of_devices(owner.account()).await?)
+    }
+
+    /// The bytes of what [`Self::attached_clients`] loads.
+    pub async fn attached_weight(&self, session: &Session) -> Result<u64, AccountError> {
+        let database = &self.0.database;
+        let (sessions, _, _) = device::usage(database, session.account).await?;
+        let tokens = grants::count_refresh(database, session.account).await?;
+        let devices = self.weight_of_devices(session.account).await?;
+        Ok(devices + (sessions + tokens).min(1000) * ATTACHED_BYTES)
+    }
+
+    async fn weight_of_devices(&self, uid: AccountId) -> Result<u64, SqlError> {
+        let sizes = device::sizes(&self.0.database, uid).await?;
+        let each = |&(_, bytes): &(_, u64)| bytes + ATTACHED_BYTES;
+        Ok(sizes.iter().take(DEVICES as usize).map(each).sum())
+    }
+}
+
+impl DeviceRow {
+    /// The bytes that clients chose.
+    pub(super) fn bytes(&self) -> u64 {
+        let texts = [Some(&self.name), Some(&self.kind), Some(&self.commands)];
+        let push = [&self.push_callback, &self.push_public_key, &self.push_auth_key];
+        let texts = texts.into_iter().chain(push.map(Option::as_ref)).flatten();
+        texts.map(|text| text.len() as u64).sum()
+    }
+}
