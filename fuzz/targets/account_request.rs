@@ -115,6 +115,7 @@ impl World {
             clock,
             chance,
             to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+            memory: Arc::default(),
         };
         let router = fxa::router(state).merge(token::router(tokens));
         let bearer = runtime.block_on(sign_up(&router));

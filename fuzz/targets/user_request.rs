@@ -106,6 +106,7 @@ async fn state() -> UserState {
         site,
         clock,
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        memory: Arc::default(),
         captcha: Some(Arc::new(captcha)),
         admin_secret: AdminSecret::new("word"),
         is_strict_about_names: false,

@@ -128,6 +128,7 @@ fn user_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> UserState {
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
         to_the_end: to_the_end(tasks),
+        memory: Arc::clone(&house.memory),
         captcha: house.captcha.clone(),
         admin_secret: rules
             .admin_secret
@@ -160,7 +161,7 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
     Some(SyncState {
         alert,
         backoff: Arc::new(backoff(rules)),
-        bodies: Arc::clone(&house.bodies),
+        memory: Arc::clone(&house.memory),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
         legacy: passwords.map(|accounts| LegacyState::new(accounts.clone(), &site)),
@@ -214,6 +215,7 @@ fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
         storage: house.storage.clone(),
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
+        memory: Arc::clone(&house.memory),
         chance: Arc::clone(&house.chance),
         to_the_end: to_the_end(tasks),
     }
@@ -243,6 +245,7 @@ fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
     Some(LegacyPages {
         accounts,
         storage: house.storage.clone(),
+        memory: Arc::clone(&house.memory),
         captcha: house.captcha.clone(),
         to_the_end: Arc::new(move |work| tasks.spawn(work)),
         meeting_place: house.exchange.is_some().then(|| format!("{origin}{path}/")),

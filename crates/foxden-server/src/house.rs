@@ -6,10 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Nodes, Options, Parts};
-use foxden_http::sync::Bodies;
 use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::wire::captcha::Captcha;
-use foxden_http::wire::{PublicUrl, Site};
+use foxden_http::wire::{Memory, PublicUrl, Site};
 use foxden_model::{Chance, Clock, SystemClock};
 use foxden_sql::Database;
 use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
@@ -43,8 +42,8 @@ pub struct House {
     pub token_seconds: u32,
     /// Where objects are kept, if this process keeps them.
     pub storage: Option<Storage>,
-    /// Room for uploads, shared by all listeners.
-    pub bodies: Arc<Bodies>,
+    /// Room for bodies and answers, shared by all listeners and surfaces.
+    pub memory: Arc<Memory>,
     /// Who has an account, if this process makes and changes them.
     pub accounts: Option<Accounts>,
     /// What the passwords of Sync 1.1 are checked against, if that is spoken here. A storage node may do so with accounts
@@ -108,21 +107,26 @@ impl House {
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let master = MasterSecrets::read(config, data, &*chance)?;
+        let security_log = SecurityLog::open(
+            &config.security_log.place,
+            site.public_url.host(),
+            Arc::clone(&clock),
+        )?;
         let mut house = Self {
             secrets: Arc::new(master.token_secrets()),
             token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
             config: config.clone(),
             storage: None,
-            bodies: Arc::new(Bodies::up_to(config.http.max_body_memory)),
+            memory: Arc::new(Memory::new(
+                config.http.max_body_memory,
+                config.http.max_answer_memory,
+                security_log.witness(),
+            )),
             accounts: None,
             passwords: None,
             engine: None,
             exchange: None,
-            security_log: SecurityLog::open(
-                &config.security_log.place,
-                site.public_url.host(),
-                Arc::clone(&clock),
-            )?,
+            security_log,
             captcha: None,
             ledger: Ledger::default(),
             horizon: Horizon::open(data.horizon(), &*clock),

@@ -1,4 +1,4 @@
-//! How a request is read: its body within bounds, who asks, what is asked.
+//! How a request is read: who asks, its body within bounds, what is asked. A body is read once its sender is known.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, OriginalUri, Request};
@@ -7,13 +7,14 @@ use axum::http::{Method, header};
 use bytes::Bytes;
 use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::FxaState;
 use super::caller::Caller;
 use super::credential::Presented;
 use super::members::Members;
 use super::refusal::Refusal;
+use crate::wire::body::{self, BadBody, Unfolds, announced_length};
+use crate::wire::memory::{Owner, Place};
 use crate::wire::{Site, visitor};
 
 /// The largest body, but for devices.
@@ -31,13 +32,25 @@ pub(super) struct Ask<By> {
     pub(super) body: Members,
     /// The query, undecoded.
     query: String,
+    /// What the body takes of memory.
+    _place: Option<Place>,
 }
 
-/// A request as it came, its body complete.
+/// A request as it came, without its body.
 pub(super) struct Incoming {
     pub(super) parts: Parts,
-    pub(super) body: Bytes,
     pub(super) visitor: Visitor,
+}
+
+/// How a body is taken.
+#[derive(Clone, Copy)]
+pub(super) struct Taking {
+    /// How many bytes it may have.
+    pub(super) most: usize,
+    /// Whose memory it takes.
+    pub(super) owner: Owner,
+    /// How much of it.
+    pub(super) unfolds: Unfolds,
 }
 
 impl<By: Caller> FromRequest<FxaState> for Ask<By> {
@@ -49,17 +62,29 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         } else {
             BODY
         };
-        let incoming = Incoming::read(request, fxa, most).await?;
+        let (incoming, body) = Incoming::split(request, fxa);
         let presented = Presented::read(&incoming.parts.headers);
         incoming.refuse_foreign_page(&presented, &fxa.site)?;
+        announced_length(&incoming.parts.headers, &body, most)?;
         let by = By::identify(fxa, &incoming, &presented).await?;
-        let body = Members::parse(&incoming.body)?;
+        let account = by.account();
+        let taking = Taking {
+            most,
+            owner: account.map_or(incoming.client(), Owner::Account),
+            unfolds: Unfolds::Json,
+        };
+        let (body, place) = incoming.take(fxa, body, taking).await?;
+        if account.is_some() {
+            presented.vouch_for(fxa, &incoming, &body)?;
+        }
+        let body = Members::parse(&body)?;
         let query = incoming.parts.uri.query().unwrap_or_default().to_owned();
         Ok(Self {
             by,
             visitor: incoming.visitor,
             body,
             query,
+            _place: place,
         })
     }
 }
@@ -85,12 +110,28 @@ impl<By> Ask<By> {
 }
 
 impl Incoming {
-    /// Reads a request whose body has at most so many bytes.
-    pub(super) async fn read(request: Request, fxa: &FxaState, most: usize) -> Result<Self, Refusal> {
+    /// Lays the body aside, of which nothing is read yet.
+    pub(super) fn split(request: Request, fxa: &FxaState) -> (Self, Body) {
         let visitor = visitor(&request, &fxa.site, Door::Accounts);
         let (parts, body) = request.into_parts();
-        let body = collect(body, most).await?;
-        Ok(Self { parts, body, visitor })
+        (Self { parts, visitor }, body)
+    }
+
+    /// Takes the body, counted as long as its place is kept.
+    pub(super) async fn take(
+        &self,
+        fxa: &FxaState,
+        body: Body,
+        taking: Taking,
+    ) -> Result<(Bytes, Option<Place>), Refusal> {
+        let Taking { most, owner, unfolds } = taking;
+        let headers = &self.parts.headers;
+        Ok(body::take(&fxa.memory.bodies, owner, headers, body, most, unfolds).await?)
+    }
+
+    /// The one who is counted where nothing is proven.
+    pub(super) fn client(&self) -> Owner {
+        Owner::client(&self.parts.extensions)
     }
 
     /// Path and query as the client sent them.
@@ -127,10 +168,15 @@ impl Incoming {
     }
 }
 
-async fn collect(body: Body, most: usize) -> Result<Bytes, Refusal> {
-    match Limited::new(body, most).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Broken),
+impl From<BadBody> for Refusal {
+    fn from(error: BadBody) -> Self {
+        match error {
+            BadBody::TooLarge => Self::TooLarge,
+            BadBody::NoRoom => Self::NoMemory,
+            BadBody::Broken => Self::Broken,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

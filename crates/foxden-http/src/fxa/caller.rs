@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 
-use foxden_accounts::{Access, AccountError, DeviceOwner, Kind, RefreshAccess, Session, Ticket, TokenId};
+use foxden_accounts::{
+    Access, AccountError, AccountId, DeviceOwner, Kind, RefreshAccess, Session, Ticket, TokenId,
+};
 use ring::hmac;
 
 use super::FxaState;
@@ -16,12 +18,15 @@ const SKEW: u64 = 60;
 
 /// Somebody who may call a handler.
 pub(super) trait Caller: Sized + Send {
-    /// Finds out whether the one who presented this is one.
+    /// Finds out whether the one who presented this is one, before its body is read.
     fn identify(
         fxa: &FxaState,
         incoming: &Incoming,
         presented: &Presented<'_>,
     ) -> impl Future<Output = Result<Self, Refusal>> + Send;
+
+    /// The account that was proven, if any was.
+    fn account(&self) -> Option<AccountId>;
 }
 
 /// Anybody; what they present is not looked at.
@@ -82,6 +87,10 @@ impl Caller for Anyone {
     async fn identify(_: &FxaState, _: &Incoming, _: &Presented<'_>) -> Result<Self, Refusal> {
         Ok(Self)
     }
+
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
 }
 
 impl Caller for Session {
@@ -96,8 +105,12 @@ impl Caller for Session {
             .session(&id)
             .await
             .map_err(unknown("no such session"))?;
-        prove(fxa, incoming, presented, &id, &session.auth_key)?;
+        prove(fxa, incoming, presented, &session.auth_key)?;
         Ok(session)
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
     }
 }
 
@@ -112,6 +125,10 @@ impl Caller for Option<Session> {
             _ => Session::identify(fxa, incoming, presented).await.map(Some),
         }
     }
+
+    fn account(&self) -> Option<AccountId> {
+        self.as_ref().map(|session| session.account)
+    }
 }
 
 impl Caller for Verified {
@@ -123,6 +140,10 @@ impl Caller for Verified {
         let session = Session::identify(fxa, incoming, presented).await?;
         session.require_verified()?;
         Ok(Self(session))
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.0.account)
     }
 }
 
@@ -142,6 +163,13 @@ impl Caller for DeviceCaller {
             .map(Self::Refresh)
             .map_err(unknown("no such refresh token"))
     }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(match self {
+            Self::Session(session) => session.account,
+            Self::Refresh(access) => access.account,
+        })
+    }
 }
 
 impl Caller for ProfileCaller {
@@ -158,6 +186,13 @@ impl Caller for ProfileCaller {
         let access = fxa.accounts.access(token).await;
         access.map(Self::Access).map_err(unknown("no such access token"))
     }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(match self {
+            Self::Session(session) => session.account,
+            Self::Access(access) => access.account,
+        })
+    }
 }
 
 impl Caller for Access {
@@ -167,6 +202,10 @@ impl Caller for Access {
         };
         let access = fxa.accounts.access(token).await;
         access.map_err(unknown("no such access token"))
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
     }
 }
 
@@ -179,11 +218,15 @@ impl<P: Purpose> Caller for Holder<P> {
         let id = shown_id(presented, P::KIND)?;
         let ticket = fxa.accounts.ticket(P::KIND, &id).await;
         let ticket = ticket.map_err(unknown("no such token of this kind"))?;
-        prove(fxa, incoming, presented, &id, &ticket.auth_key)?;
+        prove(fxa, incoming, presented, &ticket.auth_key)?;
         Ok(Self {
             ticket,
             purpose: PhantomData,
         })
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.ticket.account)
     }
 }
 
@@ -215,19 +258,20 @@ fn shown_id(presented: &Presented<'_>, wanted: Kind) -> Result<TokenId, Refusal>
         Presented::Bearer(_) => Err(Refusal::NoCredential("an oauth token does not do here")),
         Presented::Id(kind, id) if *kind == wanted => Ok(id.clone()),
         Presented::Id(..) => Err(Refusal::NoCredential("a token of another kind")),
-        Presented::Hawk(header) => {
-            TokenId::from_hex(header.id).ok_or(Refusal::NoCredential("the hawk id is not a token id"))
-        }
+        Presented::Hawk(header) => id_of(header),
     }
 }
 
-/// Checks the signature, where there is one: made with the token's key, over this body, now, and not seen
-/// before. An id shown in place of a signature proves itself.
+fn id_of(header: &HawkHeader<'_>) -> Result<TokenId, Refusal> {
+    TokenId::from_hex(header.id).ok_or(Refusal::NoCredential("the hawk id is not a token id"))
+}
+
+/// Checks the signature, where there is one: made with the token's key, and now. What it says of the body is checked once
+/// that has come. An id shown in place of a signature proves itself.
 fn prove(
     fxa: &FxaState,
     incoming: &Incoming,
     presented: &Presented<'_>,
-    id: &TokenId,
     key: &[u8; 32],
 ) -> Result<(), Refusal> {
     let Presented::Hawk(header) = presented else {
@@ -238,7 +282,21 @@ fn prove(
     if header.ts.abs_diff(now) > SKEW {
         return Err(Refusal::Skewed(now));
     }
-    Ok(fxa.accounts.accept_nonce(id, header.nonce)?)
+    Ok(())
+}
+
+impl Presented<'_> {
+    /// Checks that a signature that holds is one for this body, and was not seen before.
+    pub(super) fn vouch_for(&self, fxa: &FxaState, incoming: &Incoming, body: &[u8]) -> Result<(), Refusal> {
+        let Self::Hawk(header) = self else {
+            return Ok(());
+        };
+        if !header.vouches_for(incoming.content_type(), body) {
+            return Err(Refusal::BadSignature("signed for another body"));
+        }
+        let id = id_of(header)?;
+        Ok(fxa.accounts.accept_nonce(&id, header.nonce)?)
+    }
 }
 
 fn check_signature(
@@ -264,15 +322,12 @@ fn check_signature(
         header.is_signed_with(&key, &request)
     };
     let parts = &incoming.parts;
-    if !fxa.site.is_signed_for(&parts.uri, &parts.headers, holds) {
-        return Err(Refusal::BadSignature(
-            "signed with another key, or for another host, port or path",
-        ));
-    }
-    if header.vouches_for(incoming.content_type(), &incoming.body) {
+    if fxa.site.is_signed_for(&parts.uri, &parts.headers, holds) {
         Ok(())
     } else {
-        Err(Refusal::BadSignature("signed for another body"))
+        Err(Refusal::BadSignature(
+            "signed with another key, or for another host, port or path",
+        ))
     }
 }
 

@@ -4,20 +4,32 @@ mod wire;
 
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
-use foxden_accounts::{Detach, DeviceId, Invocation};
+use foxden_accounts::{AccountId, Detach, DeviceId, Invocation};
 use serde_json::{Value, json};
 
 use super::FxaState;
-use super::answer::{Done, Json};
+use super::answer::{Counted, Done, Json};
 use super::ask::Ask;
 use super::caller::{DeviceCaller, Verified};
 use super::refusal::Refusal;
+use crate::wire::memory::{NoRoom, Owner, Place};
 use wire::{AttachedAnswer, CommandsAnswer, DeviceAnswer, ListedDevice, read_patch};
 
 /// The largest payload of a command, in bytes.
 const PAYLOAD: usize = 16 * 1024;
 /// The longest name of a command that is looked at.
 const COMMAND: usize = 255;
+
+impl FxaState {
+    /// A place for a list whose rows have so many bytes, before they are loaded: rows, what is made of them and the print are
+    /// held at once.
+    fn room(&self, account: AccountId, weight: u64) -> Result<Option<Place>, NoRoom> {
+        let bytes = usize::try_from(weight.saturating_mul(3)).unwrap_or(usize::MAX);
+        self.memory
+            .answers
+            .take_for_answer(Owner::Account(account), bytes)
+    }
+}
 
 /// `POST /v1/account/device`
 pub(super) async fn register(
@@ -33,11 +45,16 @@ pub(super) async fn register(
 pub(super) async fn list(
     State(fxa): State<FxaState>,
     ask: Ask<DeviceCaller>,
-) -> Result<Json<Vec<ListedDevice>>, Refusal> {
+) -> Result<Counted<Vec<ListedDevice>>, Refusal> {
     let since = ask.number("filterIdleDevicesTimestamp")?;
     let since = since.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
-    let devices = fxa.accounts.devices(ask.by.confirmed()?, since).await?;
-    Ok(Json(devices.into_iter().map(ListedDevice::from).collect()))
+    let owner = ask.by.confirmed()?;
+    let place = fxa.room(owner.account(), fxa.accounts.devices_weight(owner).await?)?;
+    let devices = fxa.accounts.devices(owner, since).await?;
+    Ok(Counted(
+        devices.into_iter().map(ListedDevice::from).collect(),
+        place,
+    ))
 }
 
 /// `POST /v1/account/device/destroy`
@@ -91,24 +108,28 @@ pub(super) async fn invoke(
 pub(super) async fn commands(
     State(fxa): State<FxaState>,
     ask: Ask<DeviceCaller>,
-) -> Result<Json<CommandsAnswer>, Refusal> {
+) -> Result<Counted<CommandsAnswer>, Refusal> {
     let (index, limit) = (ask.number("index")?, ask.number("limit")?);
-    let page = fxa
-        .accounts
-        .commands(ask.by.confirmed()?, index.unwrap_or(0), limit)
-        .await?;
-    Ok(Json(CommandsAnswer::new(page)?))
+    let owner = ask.by.confirmed()?;
+    let place = fxa.room(owner.account(), fxa.accounts.commands_weight(owner).await?)?;
+    let page = fxa.accounts.commands(owner, index.unwrap_or(0), limit).await?;
+    Ok(Counted(CommandsAnswer::new(page)?, place))
 }
 
 /// `GET /v1/account/attached_clients`, with the time to compare theirs with.
 pub(super) async fn attached(
     State(fxa): State<FxaState>,
     ask: Ask<Verified>,
-) -> Result<([(HeaderName, HeaderValue); 1], Json<Vec<AttachedAnswer>>), Refusal> {
+) -> Result<([(HeaderName, HeaderValue); 1], Counted<Vec<AttachedAnswer>>), Refusal> {
+    let weight = fxa.accounts.attached_weight(&ask.by.0).await?;
+    let place = fxa.room(ask.by.0.account, weight)?;
     let clients = fxa.accounts.attached_clients(&ask.by.0).await?;
     let now = HeaderValue::from(fxa.clock.millis());
     let answers = clients.into_iter().map(AttachedAnswer::from).collect();
-    Ok(([(HeaderName::from_static("x-timestamp"), now)], Json(answers)))
+    Ok((
+        [(HeaderName::from_static("x-timestamp"), now)],
+        Counted(answers, place),
+    ))
 }
 
 /// `POST /v1/account/attached_client/destroy`

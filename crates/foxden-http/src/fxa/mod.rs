@@ -34,7 +34,7 @@ use foxden_accounts::Accounts;
 use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
-use crate::wire::{HostCheck, Marks, Site, ToTheEnd, mark, refuse_foreign_hosts};
+use crate::wire::{HostCheck, Marks, Memory, Site, ToTheEnd, mark, refuse_foreign_hosts};
 use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.
@@ -48,6 +48,8 @@ pub struct FxaState {
     pub site: Arc<Site>,
     /// The time that signatures are compared with.
     pub clock: Arc<dyn Clock>,
+    /// Room for bodies and answers, shared with all other surfaces.
+    pub memory: Arc<Memory>,
     /// Where random bytes come from, for tools that ask for some.
     pub chance: Arc<dyn Chance>,
     /// Carries out what must not stop halfway when its client hangs up.

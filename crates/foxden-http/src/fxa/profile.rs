@@ -2,19 +2,22 @@
 
 mod wire;
 
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::{Access, AccountId, PictureKind, Profile};
 use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
-use super::ask::{Ask, Incoming};
+use super::ask::{Ask, Incoming, Taking};
 use super::caller::{Caller as _, ProfileCaller};
 use super::credential::Presented;
 use super::refusal::Refusal;
+use crate::wire::body::{Unfolds, announced_length};
+use crate::wire::memory::{Owner, held};
 use crate::wire::print_json;
 use wire::{DEFAULT_ID, DEFAULT_PICTURE, avatar_of, matches_tag, print_covered, tag_of};
 
@@ -102,11 +105,19 @@ pub(super) async fn upload_avatar(
     State(fxa): State<FxaState>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let incoming = Incoming::read(request, &fxa, PICTURE).await?;
+    let (incoming, body) = Incoming::split(request, &fxa);
     let presented = Presented::read(&incoming.parts.headers);
+    announced_length(&incoming.parts.headers, &body, PICTURE)?;
     let caller = ProfileCaller::identify(&fxa, &incoming, &presented).await?;
     let account = caller.account_for("profile:avatar:write")?;
-    let id = fxa.accounts.set_avatar(account, incoming.body.into()).await?;
+    let taking = Taking {
+        most: PICTURE,
+        owner: Owner::Account(account),
+        unfolds: Unfolds::Twice,
+    };
+    let (picture, _place) = incoming.take(&fxa, body, taking).await?;
+    presented.vouch_for(&fxa, &incoming, &picture)?;
+    let id = fxa.accounts.set_avatar(account, picture.into()).await?;
     let url = format!("{}/avatar/{id}", fxa.site.public_url.origin());
     Ok(Json(json!({ "id": id, "url": url })))
 }
@@ -126,17 +137,22 @@ pub(super) async fn remove_avatar(
 pub(super) async fn picture(
     State(fxa): State<FxaState>,
     Path(id): Path<String>,
+    extensions: Extensions,
 ) -> Result<Response, Refusal> {
     let (kind, bytes) = if id == DEFAULT_ID {
-        ("image/svg+xml", DEFAULT_PICTURE.as_bytes().to_vec())
+        ("image/svg+xml", Body::from(DEFAULT_PICTURE))
     } else {
+        let place = fxa
+            .memory
+            .answers
+            .take(Owner::client(&extensions), PICTURE as u64)?;
         let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::NoImage)?;
         let kind = match picture.kind {
             PictureKind::Png => "image/png",
             PictureKind::Jpeg => "image/jpeg",
             PictureKind::WebP => "image/webp",
         };
-        (kind, picture.bytes)
+        (kind, held(Some(place), picture.bytes))
     };
     let headers = [
         (CONTENT_TYPE, kind),

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::AccountError;
 use serde_json::{Map, Value};
 
+use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 use crate::wire::{Note, Site, ask_to_wait, chain, print_json};
 
 /// Why a request was not carried out.
@@ -36,6 +37,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// The client went away in the middle of its request.
     Broken,
+    /// No memory is left for the body or the answer.
+    NoMemory,
     /// No credential of the needed kind, or one that is unknown; the text is for the log.
     NoCredential(&'static str),
     /// Signed, but not like this.
@@ -65,6 +68,12 @@ pub(super) enum Refusal {
 impl From<AccountError> for Refusal {
     fn from(error: AccountError) -> Self {
         Self::Service(Arc::new(error))
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(_: NoRoom) -> Self {
+        Self::NoMemory
     }
 }
 
@@ -115,6 +124,13 @@ impl Words {
     const fn second_stretching(errno: u16) -> Self {
         let message = "Key-stretching version 2 is not offered here; send the members of version 1 alone";
         Self::bad(errno, message)
+    }
+
+    /// The caller holds its share, so other calls of the same browser may well be answered.
+    const fn no_memory(errno: u16) -> Self {
+        let mut words = Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable");
+        words.wait = Some(Wait::Call(RETRY_SECONDS as u64));
+        words
     }
 
     const fn wrong_method() -> Self {
@@ -173,6 +189,7 @@ impl Refusal {
             Self::SecondStretching(name) => format!("{name}, of key-stretching version 2").into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Broken => "the request ended early".into(),
+            Self::NoMemory => "no memory is left for its body or its answer".into(),
             Self::NoCredential(why) | Self::BadSignature(why) => (*why).into(),
             Self::Skewed(_) => "signed at a time more than a minute from ours".into(),
             Self::WrongResponseType => "only response_type=code is offered".into(),

@@ -33,7 +33,7 @@ use foxden_storage::Storage;
 use super::page::{House, Page, show};
 use super::plain;
 use crate::wire::captcha::Captcha;
-use crate::wire::{Note, ToTheEnd, ask_to_wait};
+use crate::wire::{Memory, Note, ToTheEnd, ask_to_wait};
 use fault::Trouble;
 use form::Form;
 
@@ -51,6 +51,8 @@ pub struct LegacyPages {
     pub accounts: Accounts,
     /// The storage of this process, if it serves any: it empties a closed account's stores at once.
     pub storage: Option<Storage>,
+    /// Room for bodies, shared with all other surfaces.
+    pub memory: Arc<Memory>,
     /// Asks who wants a reset, if the operator wants that.
     pub captcha: Option<Arc<Captcha>>,
     /// Carries out what must not stop halfway when its client hangs up.

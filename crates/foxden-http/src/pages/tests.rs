@@ -158,6 +158,7 @@ async fn legacy_pages() -> LegacyPages {
             Arc::new(SeededChance::new(2)),
         ))),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        memory: Arc::default(),
         meeting_place: Some("https://sync.example.org/jpake/".to_owned()),
     }
 }

@@ -1,21 +1,22 @@
 //! Reads request bodies, within bounds.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http_body_util::BodyExt;
 
-use super::bodies::{Bodies, Place};
+use crate::wire::body::{self, announced_length};
+use crate::wire::memory::{Budget, Owner, Place};
 
 /// Why a body cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadBody {
     /// Larger than a request may be.
     TooLarge,
-    /// The bodies of other requests take all the room there is.
+    /// Other bodies take the user's share of the room there is, or all of it.
     NoRoom,
     /// Of a coding that is not understood.
     UnknownCoding,
@@ -28,6 +29,16 @@ pub(super) enum BadBody {
 enum Coding {
     Plain,
     Gzip,
+}
+
+impl From<body::BadBody> for BadBody {
+    fn from(error: body::BadBody) -> Self {
+        match error {
+            body::BadBody::TooLarge => Self::TooLarge,
+            body::BadBody::NoRoom => Self::NoRoom,
+            body::BadBody::Broken => Self::Broken,
+        }
+    }
 }
 
 impl Coding {
@@ -46,66 +57,28 @@ impl Coding {
     }
 }
 
-/// The most that a body can hold by what is announced. One that is too large is refused before any of it is read.
-fn announced_length(headers: &HeaderMap, limit: usize) -> Result<usize, BadBody> {
-    let Some(length) = headers.get(header::CONTENT_LENGTH) else {
-        return Ok(limit);
-    };
-    let length: Option<usize> = length.to_str().ok().and_then(|text| text.parse().ok());
-    length.filter(|&length| length <= limit).ok_or(BadBody::TooLarge)
-}
-
-/// Finds room for a body of that length, and for what comes out where it is compressed.
-fn make_room(bodies: &Bodies, length: usize, coding: Coding, limit: usize) -> Result<Place<'_>, BadBody> {
-    let bytes = match coding {
-        Coding::Plain => length,
-        Coding::Gzip => length.saturating_add(limit),
-    };
-    bodies.take(bytes as u64).ok_or(BadBody::NoRoom)
-}
-
-/// Reads a whole body and undoes its coding. It is counted as held as long as its place is kept.
+/// Reads a whole body and undoes its coding. It is counted as the owner's as long as its place is kept, with what comes
+/// out of it where it is compressed.
 ///
 /// `check` sees the bytes as they came over the wire.
-pub(super) async fn take<'b, E: From<BadBody>>(
-    bodies: &'b Bodies,
+pub(super) async fn take<E: From<BadBody>>(
+    bodies: &Arc<Budget>,
+    owner: Owner,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
     check: impl FnOnce(&[u8]) -> Result<(), E>,
-) -> Result<(Bytes, Place<'b>), E> {
-    let length = announced_length(headers, limit)?;
+) -> Result<(Bytes, Place), E> {
+    let length = announced_length(headers, &body, limit).map_err(BadBody::from)?;
     let coding = Coding::from_headers(headers)?;
-    let place = make_room(bodies, length, coding, limit)?;
-    let bytes = read(body, length, limit).await?;
+    let bytes = match coding {
+        Coding::Plain => length,
+        Coding::Gzip => length.saturating_add(limit),
+    };
+    let place = bodies.take(owner, bytes as u64).map_err(|_| BadBody::NoRoom)?;
+    let bytes = body::read(body, length, limit).await.map_err(BadBody::from)?;
     check(&bytes)?;
     Ok((decode(bytes, coding, limit)?, place))
-}
-
-/// Reads the bytes as they came, up to a limit; `length`: how many there may be by what is announced.
-async fn read(mut body: Body, length: usize, limit: usize) -> Result<Bytes, BadBody> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // The client went away or broke the framing; nobody is there to read the answer.
-        let frame = frame.map_err(|_| BadBody::Broken)?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(BadBody::TooLarge);
-        }
-        if first.is_empty() && all.is_empty() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                // Once and for all: a buffer that grows is held twice while it is copied.
-                all.reserve(length);
-            }
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&data);
-        }
-    }
-    // A body that came in one piece, as most do, is not copied.
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// Undoes the coding; the limit holds for what comes out, too.

@@ -16,6 +16,8 @@ use http_body::Frame;
 const LEAST: u64 = 1024;
 /// Compressed bytes after which a piece is sent.
 const CHUNK: usize = 16 * 1024;
+/// Plain bytes that are compressed at a time.
+const PIECE: usize = 64 * 1024;
 
 /// Compresses an answer if it is a long one and the client takes it.
 pub(super) fn compress(response: Response<Body>, request: &HeaderMap) -> Response<Body> {
@@ -40,6 +42,7 @@ pub(super) fn compress(response: Response<Body>, request: &HeaderMap) -> Respons
     let encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let gzip = Gzip {
         plain: body,
+        waiting: Bytes::new(),
         encoder: Some(encoder),
     };
     Response::from_parts(parts, Body::new(gzip))
@@ -66,6 +69,8 @@ fn is_quality_of_zero(piece: &str) -> bool {
 
 struct Gzip {
     plain: Body,
+    /// What came and is not compressed yet. A large piece stays counted as memory until its end is.
+    waiting: Bytes,
     encoder: Option<GzEncoder<Vec<u8>>>,
 }
 
@@ -78,8 +83,13 @@ impl HttpBody for Gzip {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         while self.encoder.is_some() {
-            let frame = ready!(Pin::new(&mut self.plain).poll_frame(context)).transpose();
-            match frame.and_then(|frame| self.take(frame).map_err(axum::Error::new)) {
+            let step = if self.waiting.is_empty() {
+                let frame = ready!(Pin::new(&mut self.plain).poll_frame(context)).transpose();
+                frame.and_then(|frame| self.take(frame).map_err(axum::Error::new))
+            } else {
+                self.compress().map_err(axum::Error::new)
+            };
+            match step {
                 Ok(Some(chunk)) => return Poll::Ready(Some(Ok(Frame::data(chunk)))),
                 Ok(None) => {}
                 Err(error) => {
@@ -93,16 +103,23 @@ impl HttpBody for Gzip {
 }
 
 impl Gzip {
-    /// Takes a piece of the plain body in, or its end, and gives what is ready to be sent.
+    /// Takes a piece of the plain body in; at its end, gives what is left to be sent.
     fn take(&mut self, frame: Option<Frame<Bytes>>) -> std::io::Result<Option<Bytes>> {
         let Some(frame) = frame else {
             let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
             return Ok(rest.map(Bytes::from));
         };
-        let (Ok(data), Some(encoder)) = (frame.into_data(), &mut self.encoder) else {
+        self.waiting = frame.into_data().unwrap_or_default();
+        Ok(None)
+    }
+
+    /// Compresses the next piece of what waits.
+    fn compress(&mut self) -> std::io::Result<Option<Bytes>> {
+        let Some(encoder) = &mut self.encoder else {
             return Ok(None);
         };
-        encoder.write_all(&data)?;
+        let piece = self.waiting.split_to(self.waiting.len().min(PIECE));
+        encoder.write_all(&piece)?;
         let is_ready = encoder.get_ref().len() >= CHUNK;
         Ok(is_ready.then(|| std::mem::take(encoder.get_mut()).into()))
     }

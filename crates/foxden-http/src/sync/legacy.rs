@@ -32,11 +32,11 @@ use foxden_storage::{
     Change, Detail, Guard, Order, Patch, Query, Row, Selection, Summary, Target as Guarded, Write, Written,
 };
 
-use super::bodies::Place as Room;
 use super::listing::List;
 use super::reply::{Format, Reply, ResponseCode};
 use super::{SyncState, body, print};
 use crate::wire::Site;
+use crate::wire::memory::{Owner, Place as Room, held};
 use receipt::Receipt;
 pub(super) use refusal::Refusal;
 pub(super) use target::{Place, Target};
@@ -88,15 +88,21 @@ impl<'r> Call<'r> {
         self.store.user
     }
 
+    /// Whose memory its bodies and answers take.
+    fn owner(&self) -> Owner {
+        Owner::Store(self.user())
+    }
+
     fn query(&self) -> Option<&str> {
         self.parts.uri.query()
     }
 
     /// Reads the body. It is counted as held as long as its place is kept.
-    async fn read(&self, body: Body) -> Result<(Bytes, Room<'r>), Refusal> {
+    async fn read(&self, body: Body) -> Result<(Bytes, Room), Refusal> {
         let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        body::take(&self.sync.bodies, &self.parts.headers, body, limit, |_| Ok(())).await
+        let bodies = &self.sync.memory.bodies;
+        body::take(bodies, self.owner(), &self.parts.headers, body, limit, |_| Ok(())).await
     }
 
     /// The client's precondition.
@@ -187,9 +193,9 @@ impl<'r> Call<'r> {
 pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
     let query = params::listing(name, call.query())?;
     let format = params::list_format(&call.parts.headers);
-    let list = List::open(&call.sync.storage, call.user(), query).await?;
+    let list = List::open::<Refusal>(call.sync, call.user(), query).await?;
     let as_of = list.as_of();
-    let list = list.print(format, print_object).await?;
+    let list = list.print::<Refusal>(format, print_object).await?;
     Ok(Reply {
         records: list.records,
         ..read(as_of, format, list.body)
@@ -240,14 +246,21 @@ pub(super) async fn get_object(
     collection: CollectionName,
     id: ObjectId,
 ) -> Result<Reply, Refusal> {
+    call.sync.memory.answers.check(call.owner())?;
     let query = Query::one(collection, id);
     let page = call.sync.storage.read(call.user(), &query).await?;
     let as_of = page.as_of;
     let row = page.rows.iter().next();
     let row = row.ok_or(Refusal::NoObject { as_of })?;
-    let mut body = Vec::with_capacity(row.payload.len() + row.payload.len() / 16 + 256);
+    let length = row.payload.len() + row.payload.len() / 16 + 256;
+    let place = call
+        .sync
+        .memory
+        .answers
+        .take_for_answer(call.owner(), row.payload.len() + length)?;
+    let mut body = Vec::with_capacity(length);
     print_object(&mut body, &row);
-    Ok(read(as_of, Format::Json, body))
+    Ok(read(as_of, Format::Json, held(place, body)))
 }
 
 /// `PUT /1.1/{name}/storage/{collection}/{id}`

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -10,12 +11,15 @@ use foxden_model::{SyncTime, UserId};
 use foxden_storage::{Cursor, Fields, Page, PageToken, Query, Row, Rows, Storage, StorageError};
 use http_body::Frame;
 
-use super::print;
 use super::reply::Format;
+use super::{SyncState, print};
 use crate::wire::chain;
+use crate::wire::memory::{Budget, NoRoom, Owner, Place, held};
 
 /// Bytes after which a piece of a long list is sent.
 const CHUNK: usize = 64 * 1024;
+/// Bytes that a piece takes, unless an object is larger.
+const PIECE: usize = CHUNK + CHUNK / 4;
 /// Bytes that an object takes in print besides its payload and id.
 const FRAME: usize = 80;
 
@@ -25,6 +29,7 @@ pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 /// A list of which the first page is read.
 pub(super) struct List<'s> {
     storage: &'s Storage,
+    answers: &'s Arc<Budget>,
     user: UserId,
     query: Query,
     page: Page,
@@ -40,10 +45,17 @@ pub(super) struct Printed {
 }
 
 impl<'s> List<'s> {
-    pub(super) async fn open(storage: &'s Storage, user: UserId, query: Query) -> Result<Self, StorageError> {
+    /// Reads the first page, unless the user's answers hold all the memory they may.
+    pub(super) async fn open<E>(sync: &'s SyncState, user: UserId, query: Query) -> Result<Self, E>
+    where
+        E: From<StorageError> + From<NoRoom>,
+    {
+        let (storage, answers) = (&sync.storage, &sync.memory.answers);
+        answers.check(Owner::Store(user))?;
         let page = storage.read(user, &query).await?;
         Ok(Self {
             storage,
+            answers,
             user,
             query,
             page,
@@ -61,17 +73,26 @@ impl<'s> List<'s> {
     }
 
     /// Prints all that the query asks for, never less because it is much.
-    pub(super) async fn print(self, format: Format, object: PrintObject) -> Result<Printed, StorageError> {
+    pub(super) async fn print<E>(self, format: Format, object: PrintObject) -> Result<Printed, E>
+    where
+        E: From<StorageError> + From<NoRoom>,
+    {
+        let owner = Owner::Store(self.user);
         let wanted = self.query.limit.unwrap_or(u64::MAX);
         let printer = Printer::new(format, self.query.fields, object);
         let is_whole = self.page.next.is_none() || self.page.rows.len() as u64 >= wanted;
         if is_whole {
+            let rows = &self.page.rows;
+            let place = self
+                .answers
+                .take_for_answer(owner, rows.bytes() + Printer::length(rows))?;
             return Ok(Printed {
-                records: Some(self.page.rows.len()),
+                records: Some(rows.len()),
+                body: held(place, printer.whole(rows)),
                 next: self.page.next,
-                body: printer.whole(&self.page.rows).into(),
             });
         }
+        let place = self.answers.take(owner, Stream::bytes(&self.page.rows))?;
         let modified = self.modified();
         let mut page = self.page;
         let mut rest = Rest {
@@ -87,7 +108,7 @@ impl<'s> List<'s> {
             (records, next) = (Some(range.records), range.next);
         }
         rest.advance(&mut page);
-        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows)));
+        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows, place)));
         Ok(Printed { records, next, body })
     }
 }
@@ -166,8 +187,13 @@ impl Printer {
         }
     }
 
+    /// How long a page is in print, unless much of it must be escaped.
+    fn length(rows: &Rows) -> usize {
+        rows.bytes() + rows.bytes() / 16 + rows.len() * FRAME + 2
+    }
+
     fn whole(mut self, rows: &Rows) -> Vec<u8> {
-        let mut out = Vec::with_capacity(rows.bytes() + rows.bytes() / 16 + rows.len() * FRAME + 2);
+        let mut out = Vec::with_capacity(Self::length(rows));
         for row in rows.iter() {
             self.row(&mut out, &row);
         }
@@ -211,8 +237,10 @@ impl Printer {
     }
 }
 
-/// A long list on its way to the client. It holds one page at a time.
+/// A long list on its way to the client. It holds one page at a time, and the pieces that the client has not taken.
 struct Stream {
+    /// Counts what is held.
+    place: Arc<Place>,
     rest: Rest,
     printer: Printer,
     rows: Rows,
@@ -223,8 +251,9 @@ struct Stream {
 type Step = Result<(Option<Bytes>, Stream), StorageError>;
 
 impl Stream {
-    const fn new(rest: Rest, printer: Printer, rows: Rows) -> Self {
+    fn new(rest: Rest, printer: Printer, rows: Rows, place: Place) -> Self {
         Self {
+            place: Arc::new(place),
             rest,
             printer,
             rows,
@@ -233,22 +262,36 @@ impl Stream {
         }
     }
 
+    /// What a page takes, with a piece of it in print and the piece before, which may still be under way.
+    fn bytes(rows: &Rows) -> u64 {
+        (rows.bytes() + 2 * PIECE) as u64
+    }
+
     /// Prints the next piece.
     async fn step(mut self) -> Step {
-        let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
+        let mut out = Vec::with_capacity(PIECE);
         while !self.is_ended && out.len() < CHUNK {
             self.print(&mut out);
             if self.printed < self.rows.len() {
                 break;
             }
             if let Some(rows) = self.rest.read().await? {
+                self.place.set(Self::bytes(&rows));
                 (self.rows, self.printed) = (rows, 0);
             } else {
                 self.printer.end(&mut out);
                 self.is_ended = true;
+                // What is left are the last pieces.
+                self.rows = Rows::default();
+                self.printed = 0;
+                self.place.set(Self::bytes(&self.rows));
             }
         }
-        let chunk = (!out.is_empty()).then(|| Bytes::from(out));
+        if out.capacity() > PIECE {
+            // A single object is that large.
+            self.place.set(Self::bytes(&self.rows) + out.capacity() as u64);
+        }
+        let chunk = (!out.is_empty()).then(|| Place::hold_part(&self.place, out));
         Ok((chunk, self))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`v1_5`]: the dialect of today's Firefox
 //! - [`legacy`]: the dialect of old ones, 1.0 and 1.1
-//! - [`body`]: reads request bodies; [`bodies`]: how much of them is held at once
+//! - [`body`]: reads request bodies
 //! - [`reply`]: answers; [`accept`]: in which format
 //! - [`listing`], [`summary`]: prints lists, and what a store holds
 //! - [`value`]: reads what clients send as the value of a member
@@ -13,7 +13,6 @@
 
 mod accept;
 mod backoff;
-mod bodies;
 mod body;
 mod gzip;
 mod legacy;
@@ -42,9 +41,8 @@ use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
 use tower::service_fn;
 
-use crate::wire::{Note, Site};
+use crate::wire::{Memory, Note, Site};
 pub use backoff::Backoff;
-pub use bodies::Bodies;
 pub use legacy::LegacyState;
 use reply::{Format, Reply};
 pub use verifier::Verifier;
@@ -66,8 +64,8 @@ pub struct SyncState {
     pub clock: Arc<dyn Clock>,
     /// Whether clients are asked to stay away.
     pub backoff: Arc<Backoff>,
-    /// Room for request bodies, shared with whoever else serves this surface.
-    pub bodies: Arc<Bodies>,
+    /// Room for bodies and answers, shared with all other surfaces.
+    pub memory: Arc<Memory>,
     /// A text for every client's log, on every answer.
     pub alert: Option<HeaderValue>,
     /// How far a client's clock may be off; `None`: any distance, as clients correct theirs only roughly.
@@ -93,7 +91,7 @@ impl SyncState {
             clock,
             backoff: Arc::default(),
             alert: None,
-            bodies: Arc::default(),
+            memory: Arc::default(),
             max_skew_seconds: None,
             is_strict_about_nodes: false,
             compresses: false,

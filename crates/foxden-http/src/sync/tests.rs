@@ -18,6 +18,8 @@ use http_body_util::BodyExt;
 use ring::hmac;
 
 use super::*;
+use crate::wire::Memory;
+use crate::wire::memory::Owner;
 
 fn state() -> SyncState {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
@@ -196,7 +198,7 @@ fn a_user_may_own_a_hundred_collections() {
 #[test]
 fn bodies_share_one_room() {
     let sync = SyncState {
-        bodies: Arc::new(Bodies::up_to(100)),
+        memory: Arc::new(Memory::new(400, 400, Witness::default())),
         ..state()
     };
     let token = token();
@@ -211,7 +213,7 @@ fn bodies_share_one_room() {
         runtime.block_on(serve(&sync, request))
     };
     let fits = || Body::from(r#"{"payload":"x"}"#);
-    let place = sync.bodies.take(90).unwrap();
+    let place = sync.memory.bodies.take(Owner::Store(UserId(42)), 90).unwrap();
     // Reading this one would end in another refusal.
     let broken = || {
         Body::new(Pieces {
@@ -230,5 +232,5 @@ fn bodies_share_one_room() {
     assert_eq!(put(None, broken()).status(), StatusCode::BAD_REQUEST);
     assert_eq!(put(None, fits()).status(), StatusCode::OK);
     assert_eq!(put(Some("15"), fits()).status(), StatusCode::OK);
-    assert!(sync.bodies.take(100).is_some(), "all places were given back");
+    assert_eq!(sync.memory.bodies.held(), 0, "all places were given back");
 }

@@ -31,11 +31,11 @@ use foxden_storage::{
     Write, Written,
 };
 
-use super::bodies::Place as Room;
 use super::listing::List;
 use super::reply::{Format, Reply};
 use super::{SyncState, body, print};
 use crate::wire::hawk::HawkHeader;
+use crate::wire::memory::{Owner, Place as Room, held};
 use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
@@ -71,6 +71,11 @@ impl<'r> Call<'r> {
         self.target.user
     }
 
+    /// Whose memory its bodies and answers take.
+    const fn owner(&self) -> Owner {
+        Owner::Store(self.target.user)
+    }
+
     fn query(&self) -> Option<&str> {
         self.parts.uri.query()
     }
@@ -85,11 +90,19 @@ impl<'r> Call<'r> {
         &self,
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
-    ) -> Result<(T, Bytes, Room<'r>), Refusal> {
+    ) -> Result<(T, Bytes, Room), Refusal> {
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
         let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
         let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);
-        let (bytes, place) = body::take(&self.sync.bodies, headers, body, limit, check).await?;
+        let (bytes, place) = body::take(
+            &self.sync.memory.bodies,
+            self.owner(),
+            headers,
+            body,
+            limit,
+            check,
+        )
+        .await?;
         Ok((kind, bytes, place))
     }
 
@@ -121,10 +134,10 @@ impl<'r> Call<'r> {
 pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
     let query = params::listing(name, call.query())?;
     let format = params::list_format(&call.parts.headers)?;
-    let list = List::open(&call.sync.storage, call.user(), query).await?;
+    let list = List::open::<Refusal>(call.sync, call.user(), query).await?;
     let modified = list.modified();
     call.conditions.check_read(modified)?;
-    let list = list.print(format, print_object).await?;
+    let list = list.print::<Refusal>(format, print_object).await?;
     Ok(Reply {
         records: list.records,
         next_offset: list.next.as_ref().map(params::print_page_token),
@@ -178,15 +191,22 @@ pub(super) async fn get_object(
     id: ObjectId,
 ) -> Result<Reply, Refusal> {
     params::check_accepts_json(&call.parts.headers)?;
+    call.sync.memory.answers.check(call.owner())?;
     let query = Query::one(collection, id);
     let page = call.sync.storage.read(call.user(), &query).await?;
     let row = page.rows.iter().next();
     let modified = row.map_or(SyncTime::ZERO, |row| row.modified);
     call.conditions.check_read(modified)?;
     let row = row.ok_or(Refusal::NotFound)?;
-    let mut body = Vec::with_capacity(row.payload.len() + row.payload.len() / 16 + 256);
+    let length = row.payload.len() + row.payload.len() / 16 + 256;
+    let place = call
+        .sync
+        .memory
+        .answers
+        .take_for_answer(call.owner(), row.payload.len() + length)?;
+    let mut body = Vec::with_capacity(length);
     print_object(&mut body, &row);
-    Ok(Reply::read(modified, Format::Json, body))
+    Ok(Reply::read(modified, Format::Json, held(place, body)))
 }
 
 /// `PUT /1.5/{uid}/storage/{collection}/{id}`

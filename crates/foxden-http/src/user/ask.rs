@@ -1,17 +1,18 @@
 //! How a request is read: its body within bounds, who asks, with which credentials.
 
-use axum::body::Body;
 use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
+use bytes::Bytes;
 use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 
 use super::UserState;
 use super::refusal::Refusal;
 use super::target::{Place, Target};
+use crate::wire::body::{self, BadBody, Unfolds};
+use crate::wire::memory::{self, Owner};
 use crate::wire::{Basic, visitor};
 
 /// The largest body, in bytes. A password that fits in is one that Basic can carry afterwards.
@@ -25,6 +26,8 @@ pub(super) struct Ask {
     /// The body as text.
     pub(super) body: String,
     pub(super) visitor: Visitor,
+    /// What the body takes of memory.
+    _room: Option<memory::Place>,
 }
 
 /// What a form sends for the question that a person answers.
@@ -37,7 +40,7 @@ pub(super) struct Response {
 }
 
 impl Ask {
-    /// Reads the request for that target.
+    /// Reads the request for that target. What means nothing by its body is not read: whoever sends it is not known yet.
     pub(super) async fn read(request: Request, user: &UserState, target: &Target) -> Result<Self, Refusal> {
         // A browser may know the password from a prompt of its own, and send it along unasked. To ask for a code is a
         // change, too: it writes a letter.
@@ -47,11 +50,19 @@ impl Ask {
         }
         let visitor = visitor(&request, &user.site, Door::UserApi);
         let (parts, body) = request.into_parts();
+        let (body, room) = if has_body(&parts.method, target.place) {
+            let owner = Owner::client(&parts.extensions);
+            let bodies = &user.memory.bodies;
+            body::take(bodies, owner, &parts.headers, body, BODY, Unfolds::Json).await?
+        } else {
+            (Bytes::new(), None)
+        };
         Ok(Self {
-            body: text(collect(body).await?),
+            body: text(body.into()),
             parts,
             name: target.name.clone(),
             visitor,
+            _room: room,
         })
     }
 
@@ -80,11 +91,21 @@ impl Ask {
     }
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Refusal> {
-    match Limited::new(body, BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Broken),
+/// Whether a request with this method means something by its body there.
+fn has_body(method: &Method, place: Place) -> bool {
+    matches!(
+        (method, place),
+        (&Method::PUT, Place::Account) | (&Method::POST, Place::Password | Place::Email)
+    )
+}
+
+impl From<BadBody> for Refusal {
+    fn from(error: BadBody) -> Self {
+        match error {
+            BadBody::TooLarge => Self::TooLarge,
+            BadBody::NoRoom => Self::NoMemory,
+            BadBody::Broken => Self::Broken,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use foxden_model::Clock;
 use foxden_storage::Storage;
 
 use crate::wire::captcha::Captcha;
-use crate::wire::{HostCheck, Site, ToTheEnd, refuse_foreign_hosts};
+use crate::wire::{HostCheck, Memory, Site, ToTheEnd, refuse_foreign_hosts};
 use ask::Ask;
 use refusal::{Refusal, refuse_foreign_host};
 pub use secret::AdminSecret;
@@ -57,6 +57,8 @@ pub struct UserState {
     pub clock: Arc<dyn Clock>,
     /// Carries out what must not stop halfway when its client hangs up.
     pub to_the_end: ToTheEnd,
+    /// Room for bodies, shared with all other surfaces.
+    pub memory: Arc<Memory>,
     /// The question that a person answers, where one is asked.
     pub captcha: Option<Arc<Captcha>>,
     /// What the operator sends to make accounts for others.

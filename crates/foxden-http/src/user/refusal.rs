@@ -10,6 +10,7 @@ use foxden_accounts::AccountError;
 
 use super::answer;
 use crate::wire::captcha::WrongAnswer;
+use crate::wire::memory::RETRY_SECONDS;
 use crate::wire::{NoBasic, Note, Site, ask_to_wait, chain};
 
 /// Seconds after which it is worth trying again when the server was busy.
@@ -38,6 +39,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// The client went away in the middle of its request.
     Broken,
+    /// No memory is left for the body.
+    NoMemory,
     /// Asked for under a name that is not ours.
     ForeignHost,
     /// A page from elsewhere made a browser send it.
@@ -117,6 +120,7 @@ impl Refusal {
             Self::WrongMethod(_) => "not with this method".into(),
             Self::TooLarge => "the body is too large".into(),
             Self::Broken => "the request ended early".into(),
+            Self::NoMemory => "no memory is left for its body".into(),
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
             Self::ForeignPage => "sent by a page from elsewhere".into(),
             Self::NoCodes => "passwords are not reset here".into(),
@@ -136,6 +140,7 @@ impl Refusal {
                 response.headers_mut().insert(ALLOW, methods);
                 response
             }
+            Self::NoMemory => later(u64::from(RETRY_SECONDS)),
             Self::TooLarge => number(StatusCode::PAYLOAD_TOO_LARGE, ResponseCode::TooMuch),
             Self::Broken => bad(ResponseCode::Unspecified),
             Self::ForeignHost => said(

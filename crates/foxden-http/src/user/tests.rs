@@ -56,6 +56,7 @@ impl Lab {
             site: Arc::new(site),
             clock: Arc::clone(&clock),
             to_the_end: Arc::new(|work| drop(tokio::runtime::Handle::current().spawn(work))),
+            memory: Arc::default(),
             captcha: None,
             admin_secret: None,
             is_strict_about_names: false,

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -13,11 +12,21 @@ use foxden_model::Clock;
 use serde::Serialize;
 
 use super::Site;
+use super::memory::{Place, held};
 
 /// Prints a value as JSON, with a status.
 pub(crate) fn print_json(status: StatusCode, value: &impl Serialize) -> Response {
+    print(status, value, None)
+}
+
+/// Prints a value as JSON that takes this place of memory until the client has it.
+pub(crate) fn print_counted(value: &impl Serialize, place: Option<Place>) -> Response {
+    print(StatusCode::OK, value, place)
+}
+
+fn print(status: StatusCode, value: &impl Serialize, place: Option<Place>) -> Response {
     let body = serde_json::to_vec(value).expect("answers hold texts and numbers alone");
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(held(place, body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);

@@ -5,6 +5,7 @@
 //! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`hawk`]: signed requests
 //! - [`mod@visitor`]: who that is, as far as accounts care
+//! - [`memory`]: [`Memory`], how many bytes are held on behalf of clients; [`body`]: reads request bodies
 //! - [`background`]: what goes on when its client has gone
 //! - [`basic`]: requests with a name and a password
 //! - [`captcha`]: a question that a person answers
@@ -16,21 +17,24 @@
 mod answer;
 mod background;
 pub mod basic;
+pub(crate) mod body;
 pub mod captcha;
 pub(crate) mod entity_tag;
 pub mod hawk;
 pub mod host;
+pub mod memory;
 pub mod note;
 pub mod peer;
 pub mod site;
 mod visitor;
 pub(crate) mod wait;
 
-pub(crate) use answer::{Marks, mark, print_json};
+pub(crate) use answer::{Marks, mark, print_counted, print_json};
 pub(crate) use background::remove_account;
 pub use background::{ToTheEnd, Work};
 pub use basic::{Basic, NoBasic};
 pub use host::{HostCheck, refuse_foreign_hosts};
+pub use memory::Memory;
 pub use note::{Note, chain};
 pub use peer::Peer;
 pub use site::{BadUrl, PublicUrl, Site};

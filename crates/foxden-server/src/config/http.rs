@@ -54,9 +54,20 @@ pub const SECTION: Section = Section {
             key: "http.max_body_memory",
             kind: Kind::Size,
             default: "128 MB",
-            help: "Bytes of uploads to storage held in memory at once, all connections together. One that would \
-                   pass it is answered 503 with `Retry-After`, and is thrown away as it comes; one that is alone is always taken. \
-                   The bodies of account requests are small and do not count.",
+            help: "Bytes of request bodies held in memory at once, all connections and surfaces together. An account may \
+                   hold a quarter of it; before a request has proven one, its client's network may: an eighth for an \
+                   IPv4 address or the 64 first bits of an IPv6 address, a sixth for 56 bits, a quarter for 24 or 48. A \
+                   request that would pass this is answered 503 with `Retry-After` and its body is thrown away as it \
+                   comes; one that is alone is always taken. Bodies in JSON count sixteenfold, as they unfold in memory.",
+        },
+        Setting {
+            key: "http.max_answer_memory",
+            kind: Kind::Size,
+            default: "64 MB",
+            help: "Bytes of answers held in memory at once because their clients have not taken them yet, all connections \
+                   and surfaces together; answers under 16 KiB do not count. An account or a network may hold as much of it \
+                   as of `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
+                   `Retry-After`; an answer that is alone is always given.",
         },
         Setting {
             key: "http.stop_timeout",
@@ -82,8 +93,10 @@ pub struct Http {
     pub min_rate: u64,
     /// For one request and its answer.
     pub request_timeout: Duration,
-    /// Bytes of uploads at once.
+    /// Bytes of bodies at once.
     pub max_body_memory: u64,
+    /// Bytes of answers at once.
+    pub max_answer_memory: u64,
     /// For what is under way when the server stops.
     pub stop_timeout: Duration,
 }
@@ -99,6 +112,7 @@ impl Http {
             min_rate: values.size("http.min_rate")?,
             request_timeout: values.time("http.request_timeout")?,
             max_body_memory: values.size("http.max_body_memory")?,
+            max_answer_memory: values.size("http.max_answer_memory")?,
             stop_timeout: values.time("http.stop_timeout")?,
         })
     }

@@ -26,6 +26,7 @@ async fn connect_within(router: axum::Router, bounds: Bounds) -> (DuplexStream, 
         min_rate: 1000,
         request_timeout: Duration::from_secs(300),
         max_body_memory: 1_000_000,
+        max_answer_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

@@ -335,6 +335,7 @@ fn router(
         clock: Arc::clone(&clock),
         chance: Arc::clone(&chance),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        memory: Arc::default(),
     };
     let user = user_state(settings, &fxa);
     let meeting = exchange::Settings::default();
@@ -395,6 +396,7 @@ fn pages_state(settings: &Settings, user: &UserState) -> PagesState {
             storage: user.storage.clone(),
             captcha: user.captcha.clone(),
             to_the_end: Arc::clone(&user.to_the_end),
+            memory: Arc::clone(&user.memory),
             meeting_place: None,
         }),
         outlook: Arc::new(move || Box::pin(async move { outlook })),
@@ -409,6 +411,7 @@ fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {
         site: Arc::clone(&fxa.site),
         clock: Arc::clone(&fxa.clock),
         to_the_end: Arc::clone(&fxa.to_the_end),
+        memory: Arc::clone(&fxa.memory),
         captcha: settings.asks_people.then(|| Arc::new(captcha())),
         admin_secret: settings.admin_secret.as_deref().and_then(AdminSecret::new),
         is_strict_about_names: settings.is_strict_about_names,

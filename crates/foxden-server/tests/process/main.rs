@@ -16,6 +16,7 @@ mod token;
 
 mod clock;
 mod crash;
+mod held;
 mod legacy;
 mod load;
 mod mail;

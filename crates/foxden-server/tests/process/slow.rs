@@ -167,12 +167,12 @@ fn a_steady_client_is_not_cut_off() {
     assert!(rest.is_empty(), "a stop ends an idle connection without a word");
 }
 
-/// What one upload announces is kept free for it; whoever finds no room is asked to come back.
+/// What one upload announces is kept free for it; one that finds no room in its user's share is asked to come back.
 #[test]
 fn uploads_share_the_memory_there_is_for_them() {
     let folder = Folder::new();
     let program = Start::on(&folder)
-        .set("FOXDEN__HTTP__MAX_BODY_MEMORY", "100 KB")
+        .set("FOXDEN__HTTP__MAX_BODY_MEMORY", "400 KB")
         .serve();
     let store = program.store(4);
     let body = json!({ "payload": "z".repeat(60_000) }).to_string();
@@ -197,6 +197,11 @@ fn uploads_share_the_memory_there_is_for_them() {
     assert_eq!(refused.text(), "0");
     assert_eq!(refused.header("retry-after"), Some("10"));
     assert!(refused.header("x-weave-timestamp").is_some());
+    // Another user's share is another.
+    program
+        .store(5)
+        .send("PUT", "/storage/tabs/second", Some(body.clone()))
+        .expect(200);
     store
         .send(
             "PUT",

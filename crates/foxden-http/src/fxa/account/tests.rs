@@ -86,6 +86,7 @@ async fn the_stores_are_closed_even_if_the_client_hangs_up() {
         storage: Some(storage.clone()),
         site: Arc::new(site),
         clock,
+        memory: Arc::default(),
         chance,
         to_the_end: Arc::new(move |work| *kept.lock().unwrap() = Some(work)),
     });

@@ -13,6 +13,7 @@ pub(super) fn words(refusal: &Refusal) -> Words {
         }
         Refusal::Missing(name) => Words::bad(108, "Missing parameter in request body").with("param", *name),
         Refusal::SecondStretching(name) => Words::second_stretching(107).with("validation", *name),
+        Refusal::NoMemory => Words::no_memory(201),
         Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 113, "Request body too large"),
         Refusal::Broken => Words::bad(107, "The request ended early").with("validation", "body"),
         Refusal::NoCredential(_) => Words::unauthorized(110, "Invalid or missing authentication token"),

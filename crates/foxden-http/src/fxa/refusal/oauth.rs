@@ -12,6 +12,7 @@ pub(super) fn words(refusal: &Refusal) -> Words {
             Words::bad(109, "Invalid request parameter").with("validation", *name)
         }
         Refusal::SecondStretching(name) => Words::second_stretching(109).with("validation", *name),
+        Refusal::NoMemory => Words::no_memory(201),
         Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 109, "Request body too large"),
         Refusal::Broken => Words::bad(109, "The request ended early").with("validation", "body"),
         Refusal::NoCredential(_) | Refusal::BadSignature(_) => Words::unauthorized(111, "Unauthorized"),

@@ -17,6 +17,7 @@ pub(super) fn words(refusal: &Refusal) -> Words {
         | Refusal::WrongResponseType
         | Refusal::UnknownGrantType => Words::bad(101, "Bad request"),
         Refusal::SecondStretching(name) => Words::second_stretching(101).with("validation", *name),
+        Refusal::NoMemory => Words::no_memory(999),
         Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 101, "Request body too large"),
         Refusal::NoImage => Words::new(StatusCode::NOT_FOUND, 104, "No such image"),
         Refusal::UnknownPath => Words::new(StatusCode::NOT_FOUND, 999, "Not found"),

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderName, Method};
 use axum::response::Response;
 use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
-use http_body_util::{BodyExt, Limited};
 
 use super::fault::Trouble;
 use super::{Legacy, Page};
+use crate::wire::body::{self, BadBody, Unfolds};
+use crate::wire::memory::{Owner, Place};
 use crate::wire::visitor;
 
 /// The largest form; far more than anybody types.
@@ -61,6 +61,8 @@ pub(super) struct Sent {
     pub(super) page: Page,
     /// Whether a page is wanted rather than a line of plain text.
     pub(super) wants_page: bool,
+    /// What the fields take of memory.
+    _place: Option<Place>,
 }
 
 impl FromRequest<Legacy> for Sent {
@@ -79,20 +81,23 @@ impl FromRequest<Legacy> for Sent {
             return Err(legacy.trouble(page, form, Trouble::ForeignPage, "sent by a page from elsewhere"));
         }
         let fields = if is_post {
-            collect(request.into_body()).await
+            collect(request, legacy).await
         } else {
             read(request.uri().query().unwrap_or_default())
+                .map(|fields| (fields, None))
+                .map_err(|why| (Trouble::NotOurForm, why))
         };
         match fields {
-            Ok(fields) => Ok(Self {
+            Ok((fields, place)) => Ok(Self {
                 fields,
                 form,
                 is_navigation,
                 visitor,
                 page,
                 wants_page,
+                _place: place,
             }),
-            Err(why) => Err(legacy.trouble(page, form, Trouble::NotOurForm, why)),
+            Err((trouble, why)) => Err(legacy.trouble(page, form, trouble, why)),
         }
     }
 }
@@ -122,11 +127,22 @@ impl Sent {
     }
 }
 
-async fn collect(body: Body) -> Result<Vec<(String, String)>, &'static str> {
-    let body = Limited::new(body, FORM).collect().await;
-    let body = body.map_err(|_| "the form is too large, or broke off")?;
-    let text = std::str::from_utf8(&body.to_bytes()).map(str::to_owned);
-    read(&text.map_err(|_| "the form is not text")?)
+/// Fields, and what they take of memory.
+type Collected = (Vec<(String, String)>, Option<Place>);
+
+/// Reads the fields of a form that was sent: its sender is known by what it holds, if at all.
+async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Trouble, &'static str)> {
+    let (parts, body) = request.into_parts();
+    let owner = Owner::client(&parts.extensions);
+    let bodies = &legacy.parts.memory.bodies;
+    let taken = body::take(bodies, owner, &parts.headers, body, FORM, Unfolds::Json).await;
+    let (body, place) = taken.map_err(|error| match error {
+        BadBody::NoRoom => (Trouble::Busy, "no memory is left for the form"),
+        BadBody::TooLarge | BadBody::Broken => (Trouble::NotOurForm, "the form is too large, or broke off"),
+    })?;
+    let text = std::str::from_utf8(&body).map_err(|_| (Trouble::NotOurForm, "the form is not text"))?;
+    let fields = read(text).map_err(|why| (Trouble::NotOurForm, why))?;
+    Ok((fields, place))
 }
 
 /// Reads fields as forms write them. Bytes that are no text are refused: a password read differently from how it was
@@ -187,6 +203,8 @@ fn wants_page(request: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]

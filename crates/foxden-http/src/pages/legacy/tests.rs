@@ -51,6 +51,7 @@ async fn open(public_url: &str) -> Router {
             storage: None,
             captcha: None,
             to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+            memory: Arc::default(),
             meeting_place: None,
         }),
         outlook: Arc::new(move || Box::pin(async move { outlook })),

@@ -11,6 +11,7 @@ use crate::sync::body::BadBody;
 use crate::sync::print;
 use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
 use crate::wire::chain;
+use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(in crate::sync) enum Refusal {
     MethodNotAllowed,
     /// The body cannot be taken.
     Body(BadBody),
+    /// The user's answers that are under way take all the memory they may.
+    NoRoom,
     /// The client's precondition does not hold.
     Stale,
     /// The node takes a rest.
@@ -60,6 +63,10 @@ impl Refusal {
             },
             Self::MethodNotAllowed => said(StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
             Self::Body(error) => body(error),
+            Self::NoRoom => Reply {
+                why: Some("no room is left for another answer".to_owned()),
+                ..later(RETRY_SECONDS, "server issue: too many answers are under way")
+            },
             Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
             Self::Down { seconds } => Reply {
                 why: Some("the node takes a rest".to_owned()),
@@ -67,6 +74,12 @@ impl Refusal {
             },
             Self::Storage(error) => storage(&error),
         }
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
     }
 }
 

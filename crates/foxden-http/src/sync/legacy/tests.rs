@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{Response, StatusCode};
 use data_encoding::BASE64;
 use foxden_accounts::plain::NewPlain;
-use foxden_accounts::security::Door;
+use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Cost, MIGRATIONS, Nodes, Options, Parts as AccountParts, Visitor};
 use foxden_model::{Clock, ManualClock, SeededChance};
@@ -19,8 +19,9 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::sync::{Bodies, serve};
-use crate::wire::Note;
+use crate::sync::serve;
+use crate::wire::memory::Owner;
+use crate::wire::{Memory, Note};
 
 pub(in crate::sync) const HERE: &str = "https://sync.example.org";
 /// Hashes that cost nothing.
@@ -254,10 +255,10 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     let nowhere = request("PUT", "/1.1/ann/other", Body::new(Untouchable));
     assert_eq!(serve(&sync, nowhere).await.status(), StatusCode::NOT_FOUND);
     let full = SyncState {
-        bodies: Arc::new(Bodies::up_to(100)),
+        memory: Arc::new(Memory::new(100, 100, Witness::default())),
         ..sync
     };
-    let _place = full.bodies.take(90).unwrap();
+    let _place = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "10");

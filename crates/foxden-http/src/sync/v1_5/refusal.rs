@@ -7,6 +7,7 @@ use foxden_storage::StorageError;
 use crate::sync::body::BadBody;
 use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
 use crate::wire::chain;
+use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(in crate::sync) enum Refusal {
     Body(BadBody),
     /// The client has it already.
     NotModified { modified: SyncTime },
+    /// The user's answers that are under way take all the memory they may.
+    NoRoom,
     /// The client's precondition does not hold.
     Stale { modified: SyncTime },
     /// The node takes a rest.
@@ -60,6 +63,10 @@ impl Refusal {
                 modified: Some(modified),
                 ..Reply::new(Format::Json, Vec::new())
             },
+            Self::NoRoom => Reply {
+                why: Some("no room is left for another answer".to_owned()),
+                ..later(RETRY_SECONDS)
+            },
             Self::Stale { modified } | Self::Storage(StorageError::Stale { modified }) => Reply {
                 modified: Some(modified),
                 ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
@@ -89,6 +96,12 @@ impl Refusal {
                 ..later(UNAVAILABLE_SECONDS)
             },
         }
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
     }
 }
 

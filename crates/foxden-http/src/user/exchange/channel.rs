@@ -34,12 +34,23 @@ const SWEEP_MILLIS: u64 = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name([u8; NAME]);
 
-/// What one client wrote for the other, with the room it takes.
+/// What one client wrote for the other.
 #[derive(Debug)]
 pub(super) struct Message {
     bytes: Bytes,
     tag: Box<str>,
-    _taken: Taken,
+}
+
+/// The bytes of a message with the room they take: as long as an answer holds them, whatever became of the channel.
+struct Kept(
+    Box<[u8]>,
+    #[expect(dead_code, reason = "it is held, not read")] Taken,
+);
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Every channel that lives.
@@ -116,9 +127,8 @@ impl Message {
     pub(super) fn new(bytes: &[u8], taken: Taken) -> Self {
         let hash = digest::digest(&digest::SHA256, bytes);
         Self {
-            bytes: Bytes::copy_from_slice(bytes),
+            bytes: Bytes::from_owner(Kept(bytes.into(), taken)),
             tag: HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into(),
-            _taken: taken,
         }
     }
 }

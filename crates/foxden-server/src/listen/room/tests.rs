@@ -135,6 +135,7 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
         min_rate: 1000,
         request_timeout: Duration::from_secs(300),
         max_body_memory: 1_000_000,
+        max_answer_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
     let room = Room::new(&http, 3);

@@ -1,0 +1,137 @@
+//! Places are taken, refused, counted and given back.
+
+use super::*;
+
+const ANN: Owner = Owner::Account(AccountId([1; 16]));
+const BEA: Owner = Owner::Account(AccountId([2; 16]));
+
+fn budget(most: u64) -> Arc<Budget> {
+    Arc::new(Budget::new("test", most, Witness::default()))
+}
+
+fn client(address: &str) -> Owner {
+    Owner::Client(address.parse().unwrap())
+}
+
+impl Budget {
+    /// How much is held altogether; each row of cells must say the same.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn an_account_has_a_quarter_and_leaves_the_rest() {
+    let budget = budget(400);
+    let first = budget.take(ANN, 60).unwrap();
+    assert!(budget.take(ANN, 41).is_err());
+    assert!(budget.check(ANN).is_ok());
+    let second = budget.take(ANN, 40).unwrap();
+    assert!(budget.check(ANN).is_err());
+    assert!(budget.take(ANN, 1).is_err());
+    let others: Vec<_> = [BEA, client("192.0.2.1"), Owner::Store(UserId(7))]
+        .into_iter()
+        .filter_map(|owner| budget.take(owner, 50).ok())
+        .collect();
+    assert_eq!((others.len(), budget.held()), (3, 250));
+    drop(first);
+    let third = budget.take(ANN, 60).unwrap();
+    drop((second, third, others));
+    assert_eq!(budget.held(), 0);
+    assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
+/// No setting shuts out what a single request may bring.
+#[test]
+fn what_is_alone_is_never_too_large() {
+    let budget = budget(10);
+    let alone = budget.take(ANN, 1000).unwrap();
+    assert!(budget.take(ANN, 1).is_err());
+    assert!(budget.take(BEA, 1).is_err());
+    drop(alone);
+    assert!(budget.take(BEA, 1_000_000).is_ok());
+}
+
+#[test]
+fn the_whole_is_never_passed() {
+    let budget = budget(400);
+    let owner = |number: u8| Owner::Account(AccountId([number; 16]));
+    let places: Vec<_> = (0..5)
+        .filter_map(|number| budget.take(owner(number), 90).ok())
+        .collect();
+    assert_eq!((places.len(), budget.held()), (4, 360));
+    drop(places);
+    assert_eq!(budget.held(), 0);
+}
+
+/// A household has an eighth, a neighbourhood a quarter: neither can take what the others need.
+#[test]
+fn networks_are_counted_in_all_their_widths() {
+    let budget = budget(800);
+    let taken = |address: &str| {
+        let places: Vec<_> = std::iter::from_fn(|| budget.take(client(address), 10).ok()).collect();
+        let count = places.len();
+        std::mem::forget(places);
+        count
+    };
+    assert_eq!(taken("192.0.2.1"), 10);
+    assert_eq!(taken("192.0.2.2"), 10);
+    assert_eq!(taken("192.0.2.3"), 0, "their 24 bits are spent");
+    assert_eq!(taken("198.51.100.1"), 10);
+    assert_eq!(taken("2001:db8::1"), 10);
+    assert_eq!(taken("2001:db8:0:1::1"), 3);
+    assert_eq!(taken("2001:db8:0:1ff::1"), 7);
+}
+
+#[test]
+fn what_was_refused_is_not_counted() {
+    let budget = budget(800);
+    let one = budget.take(client("192.0.2.1"), 100).unwrap();
+    let other = budget.take(client("192.0.2.2"), 100).unwrap();
+    for _ in 0..100 {
+        assert!(budget.take(client("192.0.2.1"), 50).is_err());
+    }
+    assert_eq!(budget.held(), 200);
+    drop((one, other));
+    assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
+#[test]
+fn bytes_are_counted_until_the_last_is_gone() {
+    let budget = budget(10_000);
+    let place = budget.take(ANN, 900).unwrap();
+    let mut bytes = place.hold(vec![7; 100]);
+    assert_eq!(budget.held(), 100);
+    let head = bytes.split_to(10);
+    drop(bytes);
+    assert_eq!((budget.held(), &head[..2]), (100, &[7, 7][..]));
+    drop(head);
+    assert_eq!(budget.held(), 0);
+
+    let place = Arc::new(budget.take(ANN, 900).unwrap());
+    let part = Place::hold_part(&place, vec![1]);
+    place.set(50);
+    drop(place);
+    assert_eq!(budget.held(), 50);
+    drop(part);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
+fn many_at_once_are_counted_well() {
+    let budget = budget(1 << 20);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let budget = &budget;
+            scope.spawn(move || {
+                let owner = Owner::Account(AccountId([number; 16]));
+                for _ in 0..10_000 {
+                    let places = [1000, 2000].map(|bytes| budget.take(owner, bytes));
+                    assert!(places.iter().all(Result::is_ok));
+                }
+            });
+        }
+    });
+    assert_eq!(budget.held(), 0);
+    assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
