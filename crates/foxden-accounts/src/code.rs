@@ -67,6 +67,7 @@ impl Accounts {
             return Ok(());
         }
         self.require_unowned(&self.0.database, &row).await?;
+        self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let tx = self.0.database.begin().await?;
         let mailed = self.make_codes(&tx, &row, postage).await?;

@@ -33,8 +33,8 @@ pub(crate) enum Counted {
     Lookup(Network),
     /// Accounts created from a network.
     Creation(Network),
-    /// Resets begun from a network, whatever the address.
-    ResetFrom(Network),
+    /// Codes that a network asked for, whatever the address and whether they are mailed.
+    CodesFrom(Network),
     /// Letters that a network asked for.
     LettersFrom(Network),
     /// Letters with codes, by address.
@@ -80,7 +80,7 @@ impl Counted {
             Self::Answer(from) => (&table::ANSWER, 0, Some(from)),
             Self::Lookup(from) => (&table::LOOKUP, 0, Some(from)),
             Self::Creation(from) => (&table::CREATION, 0, Some(from)),
-            Self::ResetFrom(from) => (&table::RESET_FROM, 0, Some(from)),
+            Self::CodesFrom(from) => (&table::CODES_FROM, 0, Some(from)),
             Self::Guess(from) => (&table::GUESS, 0, Some(from)),
             Self::LettersFrom(from) => (&table::LETTERS_FROM, 0, Some(from)),
             Self::Letters(address) => (&table::LETTERS, address, None),

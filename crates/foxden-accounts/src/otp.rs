@@ -10,6 +10,7 @@ use crate::password::{Asked, RESET_MILLIS, same_address};
 use crate::postage::Postage;
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
+use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes};
 use crate::security::{Event, What};
 use crate::verifier::same;
@@ -37,7 +38,7 @@ impl Accounts {
     /// wrong ones were tried, a code that cannot be guessed waits instead; [`Accounts::verify_otp`] takes it as well.
     pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), AccountError> {
         let address = Address::new(address)?;
-        self.spend_visitor(Counted::ResetFrom, visitor)?;
+        self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = self
             .confirmed(&address)
@@ -52,7 +53,7 @@ impl Accounts {
         } else {
             self.make_digits(&tx, &row, postage).await?;
         }
-        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));

@@ -10,6 +10,7 @@ use crate::outbox::{Envelope, Letter, RESET_CODE};
 use crate::postage::{Mailed, Postage};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::code::{CodeKind, CodeRow};
+use crate::register::event::RESET_ASKED;
 use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, What};
@@ -182,7 +183,7 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<ResetStarted, AccountError> {
         let address = Address::new(address)?;
-        self.spend_visitor(Counted::ResetFrom, visitor)?;
+        self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         // An address of before tells nothing of the one in use.
@@ -208,7 +209,7 @@ impl Accounts {
         let password_forgot_token = self
             .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
             .await?;
-        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
@@ -225,6 +226,7 @@ impl Accounts {
         ticket: &Ticket,
         visitor: &Visitor,
     ) -> Result<ResetStatus, AccountError> {
+        self.spend_visitor(Counted::CodesFrom, visitor)?;
         let status = self.forgot_status(ticket).await?;
         let row = account::by_id(&self.0.database, ticket.account)
             .await?
@@ -233,7 +235,7 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         let mailed = self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
-        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));

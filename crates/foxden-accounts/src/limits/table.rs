@@ -65,7 +65,7 @@ pub(super) static CREATION: Budget = Budget {
     private: 100,
     ..from("accounts created", [5, 10, 20], HOUR)
 };
-pub(super) static RESET_FROM: Budget = from("resets begun", [30, 60, 120], QUARTER);
+pub(super) static CODES_FROM: Budget = from("codes asked for", [30, 60, 120], QUARTER);
 pub(super) static GUESS: Budget = from("wrong codes", [30, 60, 120], QUARTER);
 pub(super) static LETTERS_FROM: Budget = from("letters asked for", [60, 120, 240], DAY);
 pub(super) static LETTERS: Budget = of("letters to one address", 30, DAY);
@@ -87,7 +87,7 @@ pub(super) static BUDGETS: [&Budget; 19] = [
     &ANSWER,
     &LOOKUP,
     &CREATION,
-    &RESET_FROM,
+    &CODES_FROM,
     &GUESS,
     &LETTERS_FROM,
     &LETTERS,

@@ -91,7 +91,7 @@ fn every_budget_has_its_memories() {
         Counted::Answer(from),
         Counted::Lookup(from),
         Counted::Creation(from),
-        Counted::ResetFrom(from),
+        Counted::CodesFrom(from),
         Counted::LettersFrom(from),
         Counted::Letters(1),
         Counted::Repeats(1),

@@ -9,6 +9,7 @@ use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter, PLAIN_RESET};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
+use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes, store};
 use crate::security::{Event, What};
 use crate::verifier::same;
@@ -30,7 +31,7 @@ impl Accounts {
     /// Strangers may ask for it: whatever they ask, the code is the same and does, so that nobody is kept from it. Only
     /// the letters that bring it have an end, of which nothing is said.
     pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
-        self.spend_visitor(Counted::ResetFrom, visitor)?;
+        self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = self.with_address(name, visitor).await?;
         let tx = self.0.database.begin().await?;
@@ -44,7 +45,7 @@ impl Accounts {
             };
             self.post(&tx, franked, &letter).await?;
         }
-        self.note(&tx, row.uid, "reset asked for", visitor).await?;
+        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
         tx.commit().await?;
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
         let asked = Event::by(visitor, What::ResetAsked);

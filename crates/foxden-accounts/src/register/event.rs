@@ -1,19 +1,27 @@
-//! What happened to accounts, the newest hundred of each.
+//! What happened to accounts. The newest hundred of what needs a proof are kept of each, and as many of what strangers can
+//! cause, so that those push nothing out.
 
 use foxden_sql::{Fetch, SqlError, Tx, values};
 
 use crate::{AccountId, SecurityEvent};
 
 const KEPT: i64 = 100;
+/// What anyone can cause who knows the address.
+pub(crate) const RESET_ASKED: &str = "reset asked for";
 
 pub(crate) async fn insert(tx: &Tx, uid: AccountId, event: &SecurityEvent) -> Result<(), SqlError> {
     let statement = "INSERT INTO security_event (uid, time, kind, address) VALUES (?, ?, ?, ?)";
     tx.insert(statement, values![uid, event.time, &event.kind, &event.address])
         .await?;
-    let oldest = "SELECT id FROM security_event WHERE uid = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
-    if let Some(mut row) = tx.fetch_optional(oldest, values![uid, KEPT]).await? {
-        let statement = "DELETE FROM security_event WHERE uid = ? AND id <= ?";
-        tx.execute(statement, values![uid, row.take::<i64>(0)?]).await?;
+    let is_strangers = i64::from(event.kind == RESET_ASKED);
+    let oldest = "SELECT id FROM security_event WHERE uid = ? AND (kind = ?) = ?
+        ORDER BY id DESC LIMIT 1 OFFSET ?";
+    let kept = values![uid, RESET_ASKED, is_strangers, KEPT];
+    if let Some(mut row) = tx.fetch_optional(oldest, kept).await? {
+        let statement = "DELETE FROM security_event WHERE uid = ? AND (kind = ?) = ? AND id <= ?";
+        let oldest = row.take::<i64>(0)?;
+        tx.execute(statement, values![uid, RESET_ASKED, is_strangers, oldest])
+            .await?;
     }
     Ok(())
 }

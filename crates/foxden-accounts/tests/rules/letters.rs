@@ -296,3 +296,24 @@ async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
         .await;
     assert!(matches!(asked, Err(AccountError::OtherSpelling { address }) if address == BEA));
 }
+
+/// Also where none is mailed: each writes to the register.
+#[tokio::test]
+async fn codes_are_not_asked_for_without_end() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let visitor = stranger("192.0.2.1");
+    let created = lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
+    let session = lab.session(&created).await;
+    let started = lab.accounts.forgot_password(ANN, &visitor).await.unwrap();
+    let ticket = lab.ticket(Kind::PasswordForgot, &started.password_forgot_token);
+    let ticket = ticket.await.unwrap();
+    for _ in 0..14 {
+        lab.accounts.resend_code(&session, &visitor).await.unwrap();
+        lab.accounts.forgot_again(&ticket, &visitor).await.unwrap();
+    }
+    lab.accounts.resend_code(&session, &visitor).await.unwrap();
+    let refused = lab.accounts.resend_code(&session, &visitor).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    let refused = lab.accounts.forgot_again(&ticket, &visitor).await;
+    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+}

@@ -2,7 +2,7 @@
 
 use foxden_accounts::{AccountError, PictureKind, Role, SignUp};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, new_account, session_id, stranger};
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, session_id, stranger};
 
 #[tokio::test]
 async fn accounts_are_listed_and_found_by_every_name() {
@@ -97,6 +97,22 @@ async fn the_newest_hundred_events_are_kept() {
             .iter()
             .all(|event| event.kind == "login" && event.address == "127.0.0.1")
     );
+}
+
+/// What strangers can cause has a hundred places of its own.
+#[tokio::test]
+async fn resets_of_strangers_push_no_sign_in_out() {
+    let lab = Lab::new().await;
+    let account = lab.create(ANN).await.account;
+    for _ in 0..120 {
+        lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    }
+    let events = lab.accounts.security_events(account).await.unwrap();
+    let (asked, own): (Vec<_>, Vec<_>) = events
+        .into_iter()
+        .partition(|event| event.kind == "reset asked for");
+    assert_eq!((asked.len(), own.len()), (100, 1));
+    assert_eq!(own[0].kind, "created");
 }
 
 #[tokio::test]
