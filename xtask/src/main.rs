@@ -6,6 +6,7 @@
 //! - [`tidy`]: the rules of the house that a machine can check
 //! - [`packages`]: programs that only the tests need
 //! - [`mod@bench`]: measures a release server
+//! - [`soak`]: an ordinary load beside attacks
 //! - [`fuzz`]: fuzzes every parser that meets the network
 //! - [`cargo`]: how every command calls cargo
 
@@ -18,6 +19,7 @@ mod fuzz;
 mod golden;
 mod packages;
 mod python;
+mod soak;
 mod test;
 mod tidy;
 
@@ -38,6 +40,9 @@ usage: cargo xtask <command>
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md
+  soak --attacks [--seconds N]
+                 an ordinary load beside all attacks at once: what people notice,
+                 memory, disk, and whom the security log names
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +68,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["golden", rest @ ..] => golden::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["bench", rest @ ..] => bench::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
         _ => {
             eprint!("{USAGE}");
             Ok(words.is_empty())

@@ -168,7 +168,7 @@ fn check(answer: &[u8]) -> Result<()> {
 }
 
 /// Reads one answer, whatever it is, and gives its head in lower case.
-async fn read_any(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<String> {
+pub async fn read_any(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<String> {
     buffer.clear();
     let head = loop {
         if stream.read_buf(buffer).await? == 0 {

@@ -7,9 +7,12 @@
 //! - [`duel`]: one case, measured in alternating rounds
 //! - [`cases`]: what is measured
 //! - [`report`]: the page it becomes
+//! - [`mod@soak`]: an ordinary load beside attacks, and what it suffers
+//! - [`attacks`]: the attacks
 
 #![expect(clippy::print_stdout, reason = "a measurement talks to whoever runs it")]
 
+mod attacks;
 mod cases;
 mod duel;
 mod load;
@@ -17,6 +20,7 @@ mod process;
 mod reference;
 mod report;
 mod request;
+mod soak;
 
 use std::path::Path;
 
@@ -38,9 +42,17 @@ async fn main() -> Result<()> {
             let earlier = earlier.first().map(Path::new);
             cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
+        ["soak", foxden, seconds, picture] => {
+            soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture)).await
+        }
+        ["attack", port, seconds, part] => attacks::run(port.parse()?, seconds.parse()?, part.parse()?).await,
+        ["health", port, seconds, rate] => {
+            soak::ask_for_health(port.parse()?, seconds.parse()?, rate.parse()?).await
+        }
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
-             \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]"
+             \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw>"
         ),
     }
 }

@@ -33,6 +33,29 @@ impl Process {
         Self::start(serve(program, port, &folder), port, folder, disk).await
     }
 
+    /// A fresh Foxden for strangers and members, who come through a proxy on this machine. It writes both of its logs.
+    pub async fn public(program: &Path, quota: &str) -> Result<Self> {
+        let (port, folder) = place("soak")?;
+        let log = std::fs::File::create(folder.join("log"))?;
+        let mut command = serve(program, port, &folder);
+        command
+            .args(["--log", "warn"])
+            .env("FOXDEN__PUBLIC_URL", format!("http://127.0.0.1:{port}"))
+            .env("FOXDEN__ACCOUNTS__SIGN_UP", "open")
+            .env("FOXDEN__STORAGE__QUOTA", quota)
+            .env(
+                "FOXDEN__SECURITY_LOG__TARGET",
+                format!("file:{}", folder.join("security.log").display()),
+            )
+            .stderr(log);
+        Self::start(command, port, folder, Disk::AsItIs).await
+    }
+
+    /// A file of its folder.
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+
     /// The same Foxden, stopped and started again: what it remembered is gone, what it stored is there.
     pub async fn restart(mut self, program: &Path) -> Result<Self> {
         self.end()?;
@@ -130,7 +153,7 @@ impl Process {
     }
 
     /// Bytes its folder takes on disk.
-    fn disk(&self) -> Result<u64> {
+    pub fn disk(&self) -> Result<u64> {
         size_of(&self.folder)
     }
 }
@@ -166,7 +189,8 @@ fn size_of(folder: &Path) -> Result<u64> {
         bytes += if entry.file_type()?.is_dir() {
             size_of(&entry.path())?
         } else {
-            entry.metadata()?.len()
+            // A file may be gone meanwhile.
+            entry.metadata().map_or(0, |file| file.len())
         };
     }
     Ok(bytes)

@@ -17,6 +17,9 @@ pub struct Signer {
     key: hmac::Key,
 }
 
+/// Of everything that is derived from a password or a token.
+const NAMESPACE: &str = "identity.mozilla.com/picl/v1/";
+
 struct KeyLength;
 
 impl hkdf::KeyType for KeyLength {
@@ -66,12 +69,27 @@ impl Signer {
         let id = BASE64URL.encode(&token);
         let info = [b"services.mozilla.com/tokenlib/v1/derive/", id.as_bytes()].concat();
         let key = BASE64URL.encode(&derive(SECRET.as_bytes(), b"a1b2c3", &info));
+        Self::issued(user, port, &id, &key)
+    }
+
+    /// With a token that the server issued.
+    pub fn issued(user: u64, port: u16, id: &str, key: &str) -> Self {
         Self {
             user,
             port,
-            id,
+            id: id.to_owned(),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()),
         }
+    }
+
+    /// The bytes of a request whose body is compressed.
+    pub fn packed(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+        let head = String::from_utf8_lossy(&self.request(method, path, "")).into_owned();
+        let head = head.replace("content-length: 0\r\n", "");
+        let head = head.trim_end();
+        let length = body.len();
+        let head = format!("{head}\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
+        [head.as_bytes(), body].concat()
     }
 
     /// The bytes of a request; `path` goes on after the user's root.
@@ -128,10 +146,19 @@ impl Basic {
         with_body(&head, &body)
     }
 
+    /// The address of that person.
+    pub fn email(number: u64) -> String {
+        format!("user{number}@example.org")
+    }
+
+    /// What a browser of today sends in place of that person's password.
+    pub fn proof(number: u64) -> String {
+        HEXLOWER.encode(&auth_pw(&Self::email(number), &password(number)))
+    }
+
     /// The request by which a browser of today signs in to that account.
     pub fn sign_in(number: u64, port: u16) -> Vec<u8> {
-        let email = format!("user{number}@example.org");
-        let proof = HEXLOWER.encode(&auth_pw(&email, &password(number)));
+        let (email, proof) = (Self::email(number), Self::proof(number));
         let body = format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#);
         let head = format!(
             "POST /v1/account/login HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
@@ -159,13 +186,19 @@ impl Basic {
     }
 }
 
+/// What a token of that kind opens calls of the account server with.
+pub fn bearer(token: &str, kind: &str) -> String {
+    let token = HEXLOWER.decode(token.as_bytes()).unwrap_or_default();
+    let id = derive(&token, b"", format!("{NAMESPACE}{kind}").as_bytes());
+    format!("Bearer fxs_{}", HEXLOWER.encode(&id))
+}
+
 fn password(number: u64) -> String {
     format!("the password of number {number}")
 }
 
 /// What a client sends in place of the password (onepw: `PBKDF2`, then `HKDF`).
 fn auth_pw(email: &str, password: &str) -> [u8; 32] {
-    const NAMESPACE: &str = "identity.mozilla.com/picl/v1/";
     let rounds = NonZeroU32::new(1000).expect("not zero");
     let salt = format!("{NAMESPACE}quickStretch:{email}");
     let mut stretched = [0; 32];

@@ -1,0 +1,26 @@
+//! One member has many sessions with a device each, full of commands, and lists them without reading (1).
+
+use anyhow::Result;
+
+use super::Field;
+
+/// Sessions, each with a device.
+const SESSIONS: u64 = 250;
+
+pub async fn run(field: Field) -> Result<()> {
+    let member = field.member(0).await?;
+    let sealed = "s".repeat(60_000);
+    let mut client = field.client(0);
+    for number in 0..SESSIONS {
+        if let Ok(session) = field.sign_in(member.number, 0).await {
+            let body = format!(
+                r#"{{"name":"device {number}","type":"desktop","availableCommands":{{"https://identity.mozilla.com/cmd/open-uri":"{sealed}"}}}}"#
+            );
+            let request = field.ask("POST", "/v1/account/device", &session.authorization, &body);
+            field.send(&mut client, &request).await;
+        }
+        field.pause(20).await;
+    }
+    let list = field.ask("GET", "/v1/account/devices", &member.authorization, "");
+    field.never_read_at(80, |_| list.clone()).await
+}

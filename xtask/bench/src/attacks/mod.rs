@@ -1,0 +1,210 @@
+//! Attacks upon a server of one's own, each named as the list of budgets names it.
+//!
+//! Every request goes to 127.0.0.1, says in `X-Forwarded-For` which network it pretends to come from, and is counted. Each
+//! attack ends by itself and keeps a pace.
+
+mod circle;
+mod devices;
+mod disk;
+mod members;
+mod networks;
+mod pairing;
+mod readers;
+mod resets;
+mod stale;
+mod uploads;
+mod who;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::request::{Basic, bearer};
+use crate::soak::client::{Answer, Client, accounts};
+
+/// All attacks; the order gives each its networks.
+pub const NAMES: [&str; 11] = [
+    "devices", "uploads", "readers", "disk", "resets", "circle", "who", "networks", "stale", "pairing",
+    "members",
+];
+
+/// The network that the attack of that number comes from, but for its last part.
+pub fn network(number: usize) -> String {
+    format!("198.18.{}.", 10 + number)
+}
+
+/// The /48 that the attack of that number comes from where it uses IPv6.
+pub fn wide_network(number: usize) -> String {
+    format!("2001:db8:{:x}:", 0x10 + number)
+}
+
+/// Where an attack takes place.
+#[derive(Clone)]
+pub struct Field {
+    port: u16,
+    number: usize,
+    tally: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+/// An account that an attacker owns.
+struct Member {
+    number: u64,
+    /// What opens the account API.
+    authorization: String,
+}
+
+/// Runs every fourth attack, beginning with that one, and prints what they were answered.
+pub async fn run(port: u16, seconds: u64, part: usize) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut all = JoinSet::new();
+    for (number, name) in NAMES
+        .into_iter()
+        .enumerate()
+        .filter(|(number, _)| number % 4 == part)
+    {
+        let tally = Arc::default();
+        let field = Field {
+            port,
+            number,
+            tally: Arc::clone(&tally),
+        };
+        all.spawn(async move {
+            let over = tokio::time::sleep_until(until);
+            let failed = tokio::select! {
+                () = over => None,
+                ended = begin(name, field) => ended.err(),
+            };
+            (name, tally, failed)
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        let (name, tally, failed) = done?;
+        let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent: u64 = tally.values().sum();
+        let answers: Vec<String> = tally
+            .iter()
+            .map(|(what, count)| format!("{what}×{count}"))
+            .collect();
+        let failed = failed.map_or(String::new(), |error| format!(" (ended: {error:#})"));
+        println!("{name} {sent} {}{failed}", answers.join(" "));
+    }
+    Ok(())
+}
+
+async fn begin(name: &str, field: Field) -> Result<()> {
+    match name {
+        "devices" => devices::run(field).await,
+        "uploads" => uploads::run(field).await,
+        "readers" => readers::run(field).await,
+        "disk" => disk::run(field).await,
+        "resets" => resets::run(field).await,
+        "circle" => circle::run(field).await,
+        "who" => who::run(field).await,
+        "networks" => networks::run(field).await,
+        "stale" => stale::run(field).await,
+        "pairing" => pairing::run(field).await,
+        "members" => members::run(field).await,
+        _ => bail!("no attack is called {name}"),
+    }
+}
+
+impl Field {
+    /// The address of this attack with that number.
+    fn address(&self, number: u64) -> String {
+        format!("{}{}", network(self.number), number % 250 + 1)
+    }
+
+    /// A client with that address of this attack.
+    fn client(&self, number: u64) -> Client {
+        Client::new(self.port, self.address(number))
+    }
+
+    /// Sends a request and counts what comes of it.
+    async fn send(&self, client: &mut Client, request: &[u8]) -> Option<Answer> {
+        let answer = client.send(request).await.ok();
+        self.count(
+            answer
+                .as_ref()
+                .map_or("cut".to_owned(), |answer| answer.status.to_string()),
+        );
+        answer
+    }
+
+    fn count(&self, what: impl Into<String>) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        *tally.entry(what.into()).or_default() += 1;
+    }
+
+    /// Keeps the pace.
+    async fn pause(&self, milliseconds: u64) {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+
+    /// Opens a connection, sends this and takes nothing of the answer until the server gives up, then does so again.
+    async fn never_read(&self, number: u64, request: Vec<u8>) -> Result<()> {
+        let request = Client::new(self.port, self.address(number)).addressed(&request);
+        loop {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(4096)?;
+            let mut stream = socket.connect(([127, 0, 0, 1], self.port).into()).await?;
+            if stream.write_all(&request).await.is_ok() {
+                self.count("unread");
+                // One byte now and then shows when the connection is gone, and frees nothing.
+                while stream.write_all(b"x").await.is_ok() {
+                    self.pause(1000).await;
+                }
+                let _ = stream.read_u8().await;
+            }
+            self.count("given up");
+            self.pause(200).await;
+        }
+    }
+
+    /// Does that at so many connections at once.
+    async fn never_read_at(&self, connections: u64, request: impl Fn(u64) -> Vec<u8>) -> Result<()> {
+        let mut all = JoinSet::new();
+        for number in 0..connections {
+            let (field, request) = (self.clone(), request(number));
+            all.spawn(async move { field.never_read(number, request).await });
+            self.pause(10).await;
+        }
+        while let Some(done) = all.join_next().await {
+            done??;
+        }
+        Ok(())
+    }
+
+    /// Makes an account of this attack's own and signs in.
+    async fn member(&self, number: u64) -> Result<Member> {
+        let mut client = self.client(number);
+        let own = 10_000 + self.number as u64 * 1000 + number;
+        let made = client.send(&Basic::registration(own, self.port)).await?;
+        if made.status != 200 {
+            bail!("no account: {} {}", made.status, made.body);
+        }
+        self.sign_in(own, number).await
+    }
+
+    async fn sign_in(&self, own: u64, number: u64) -> Result<Member> {
+        let answer = self
+            .send(&mut self.client(number), &Basic::sign_in(own, self.port))
+            .await;
+        let answer = answer.context("the connection ended")?;
+        let token = answer.member("sessionToken").context(answer.body.clone())?;
+        Ok(Member {
+            number: own,
+            authorization: bearer(token, "sessionToken"),
+        })
+    }
+
+    /// A request of the account API.
+    fn ask(&self, method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
+        accounts(self.port, method, path, authorization, body)
+    }
+}

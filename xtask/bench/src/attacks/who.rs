@@ -1,0 +1,35 @@
+//! A stranger asks who has an account here, in every way there is (7).
+
+use anyhow::Result;
+
+use super::Field;
+use crate::request::Basic;
+use crate::soak::ordinary;
+
+pub async fn run(field: Field) -> Result<()> {
+    let mut client = field.client(0);
+    for number in 0..u64::MAX {
+        let email = if number % 2 == 0 {
+            Basic::email(ordinary::person(number / 2))
+        } else {
+            format!("nobody{number}@example.org")
+        };
+        let proof = Basic::proof(88_888);
+        for path in ["status", "login", "create"] {
+            let body = match path {
+                "status" => format!(r#"{{"email":"{email}"}}"#),
+                _ => format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#),
+            };
+            let request = field.ask("POST", &format!("/v1/account/{path}"), "", &body);
+            field.send(&mut client, &request).await;
+        }
+        let name = email.split('@').next().unwrap_or_default();
+        let old = format!(
+            "GET /user/1.0/{name} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\n\r\n",
+            field.port
+        );
+        field.send(&mut client, old.as_bytes()).await;
+        field.pause(10).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Fifty people who sync, and one more who only reads and is timed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use tokio::task::JoinSet;
+
+use super::client::Client;
+use crate::request::{Basic, Signer, id, objects};
+
+/// How many there are.
+pub const PEOPLE: u64 = 50;
+/// Of them, so many live behind one address, with fifty others whose devices repeat an old password.
+const NEIGHBOURS: u64 = 5;
+/// That address.
+pub const SHARED_ADDRESS: &str = "203.0.113.50";
+/// Whose account is attacked with wrong passwords. It is not an ordinary person: its owner is locked out for a while.
+pub const VICTIM: u64 = 500;
+/// The first of the fifty with a stale device.
+const STALE: u64 = 600;
+/// The number of the first store of today's dialect.
+const STORES: u64 = 1_000_001;
+
+/// What came of the ordinary requests.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Requests that were answered well.
+    pub good: AtomicU64,
+    /// What went wrong, and how often.
+    refused: Mutex<BTreeMap<String, u64>>,
+    is_over: AtomicBool,
+}
+
+/// The number of an ordinary person.
+pub const fn person(number: u64) -> u64 {
+    number % PEOPLE
+}
+
+/// The number of somebody with a stale device.
+pub const fn stale(number: u64) -> u64 {
+    STALE + number % 50
+}
+
+/// Makes everybody's account, each from a network of their own.
+pub async fn register(port: u16) -> Result<()> {
+    let everybody = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
+    for (at, number) in everybody.enumerate() {
+        let mut client = Client::new(port, format!("100.64.{at}.9"));
+        let answer = client.send(&Basic::registration(number, port)).await?;
+        if answer.status != 200 {
+            bail!(
+                "person {number} got no account: {} {}",
+                answer.status,
+                answer.body
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Everybody syncs until the outcome is told to be over.
+pub fn sync(port: u16, outcome: &Arc<Outcome>) -> JoinSet<()> {
+    let mut all = JoinSet::new();
+    for number in 0..PEOPLE {
+        let outcome = Arc::clone(outcome);
+        all.spawn(async move { live(port, number, &outcome).await });
+    }
+    all
+}
+
+async fn live(port: u16, number: u64, outcome: &Outcome) {
+    let address = match number {
+        0..NEIGHBOURS => SHARED_ADDRESS.to_owned(),
+        _ => format!("100.65.{number}.9"),
+    };
+    let mut client = Client::new(port, address);
+    let signer = Signer::new(STORES + number, port);
+    let old = Basic::new(number, port);
+    tokio::time::sleep(Duration::from_millis(number * 40)).await;
+    for round in 0..u64::MAX {
+        if outcome.is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let place = format!("/storage/history/{}", id(round % 20 * 5));
+        let mut script = vec![
+            ("1.5 read", signer.request("GET", "/info/collections", "")),
+            (
+                "1.5 write",
+                signer.request("POST", "/storage/history", &objects(round % 20 * 5, 5)),
+            ),
+            ("1.5 read", signer.request("GET", &place, "")),
+            (
+                "1.5 list",
+                signer.request("GET", "/storage/history?full=1&limit=20", ""),
+            ),
+            ("1.1 read", old.request("GET", "/info/collections", "")),
+            (
+                "1.1 write",
+                old.request("POST", "/storage/history", &objects(round % 20, 2)),
+            ),
+        ];
+        // A browser signs in once, and after that when it was told to.
+        if round % 40 == number % 40 {
+            script.push(("sign-in", Basic::sign_in(number, port)));
+        }
+        for (what, request) in script {
+            let answer = client.send(&request).await;
+            outcome.count(what, answer.map(|answer| answer.status));
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    }
+}
+
+impl Outcome {
+    fn count(&self, what: &str, status: Result<u16>) {
+        let why = match status {
+            Ok(200..=399) => {
+                self.good.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Ok(status) => format!("{what}: {status}"),
+            Err(error) => format!("{what}: {error:#}"),
+        };
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(why).or_default() += 1;
+    }
+
+    /// What went wrong since this was asked the last time.
+    pub fn take_refused(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets everybody end.
+    pub fn is_over(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Times the reads of somebody whom no attack is aimed at, until then. The times rise.
+pub async fn read_apart(port: u16, until: Instant) -> Result<Vec<Duration>> {
+    let mut client = Client::new(port, "100.66.0.9".to_owned());
+    let signer = Signer::new(STORES + 1000, port);
+    client
+        .send(&signer.request("POST", "/storage/history", &objects(0, 100)))
+        .await?;
+    let requests = [
+        signer.request("GET", "/info/collections", ""),
+        signer.request("GET", &format!("/storage/history/{}", id(7)), ""),
+    ];
+    let mut times = Vec::new();
+    while Instant::now() < until {
+        for request in &requests {
+            let began = Instant::now();
+            let answer = client.send(request).await?;
+            if answer.status != 200 {
+                bail!("an uninvolved reader was answered {}", answer.status);
+            }
+            times.push(began.elapsed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    times.sort_unstable();
+    Ok(times)
+}
