@@ -1,15 +1,25 @@
 //! Reads request bodies, within bounds.
 
-use std::io::Read;
+use std::io::Write;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::write::GzDecoder;
 
 use crate::wire::body::{self, announced_length};
 use crate::wire::memory::{Budget, Owner, Place};
+
+/// Members of a compressed body: clients send one, tools that join files some.
+const MEMBERS: usize = 16;
+
+/// Compressed bytes that are undone at once, while no other request gets its turn.
+const PIECE: usize = 4096;
+
+/// By how many bytes the compressed form may exceed what comes out of it. Where it does by more, it is made of empty blocks,
+/// each of which is more work than many bytes of text.
+const BARREN: usize = 64 * 1024;
 
 /// Why a body cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,30 +88,55 @@ pub(super) async fn take<E: From<BadBody>>(
     let place = bodies.take(owner, bytes as u64).map_err(|_| BadBody::NoRoom)?;
     let bytes = body::read(body, length, limit).await.map_err(BadBody::from)?;
     check(&bytes)?;
-    Ok((decode(bytes, coding, limit)?, place))
+    Ok((decode(bytes, coding, limit).await?, place))
 }
 
 /// Undoes the coding; the limit holds for what comes out, too.
-fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, BadBody> {
+async fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, BadBody> {
     match coding {
         Coding::Plain => Ok(bytes),
-        Coding::Gzip => {
-            let mut plain = Vec::new();
-            // Of several members one after the other, each is part of the body.
-            let mut decoder = MultiGzDecoder::new(&bytes[..]).take(limit as u64 + 1);
-            decoder.read_to_end(&mut plain).map_err(|_| BadBody::Broken)?;
-            if plain.len() > limit {
+        // In a box, so that a request without compression is not as large as one with it.
+        Coding::Gzip => Box::pin(inflate(&bytes, limit)).await,
+    }
+}
+
+/// Inflates all members, each of which is part of the body. After each piece others get their turn.
+async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
+    let mut plain = Vec::new();
+    let (mut unfolded, mut members) = (0, 0);
+    while members == 0 || !packed.is_empty() {
+        members += 1;
+        if members > MEMBERS {
+            return Err(BadBody::Broken);
+        }
+        let mut decoder = GzDecoder::new(plain);
+        while !packed.is_empty() {
+            let piece = &packed[..packed.len().min(PIECE)];
+            let taken = decoder.write(piece).map_err(|_| BadBody::Broken)?;
+            if taken == 0 {
+                break;
+            }
+            packed = &packed[taken..];
+            unfolded += taken;
+            let plain = decoder.get_ref().len();
+            if plain > limit {
                 return Err(BadBody::TooLarge);
             }
-            Ok(plain.into())
+            if unfolded > plain + BARREN {
+                return Err(BadBody::Broken);
+            }
+            tokio::task::yield_now().await;
         }
+        plain = decoder.finish().map_err(|_| BadBody::Broken)?;
     }
+    if plain.len() > limit {
+        return Err(BadBody::TooLarge);
+    }
+    Ok(plain.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
@@ -114,7 +149,22 @@ mod tests {
     }
 
     fn decoded(bytes: Vec<u8>, limit: usize) -> Result<Bytes, BadBody> {
-        decode(bytes.into(), Coding::Gzip, limit)
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(decode(bytes.into(), Coding::Gzip, limit))
+    }
+
+    /// A member that holds this, as stored blocks of so many bytes each.
+    fn stored(text: &[u8], block: usize) -> Vec<u8> {
+        let mut member = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+        let blocks = text.chunks(block).chain(std::iter::repeat_n(&[][..], 2));
+        for piece in blocks {
+            let length = u16::try_from(piece.len()).unwrap();
+            member.push(0);
+            member.extend_from_slice(&length.to_le_bytes());
+            member.extend_from_slice(&(!length).to_le_bytes());
+            member.extend_from_slice(piece);
+        }
+        member
     }
 
     #[test]
@@ -143,5 +193,37 @@ mod tests {
         let bomb = gzip(&"x".repeat(10_000_000));
         assert!(bomb.len() < 100_000);
         assert!(matches!(decoded(bomb, 1000), Err(BadBody::TooLarge)));
+    }
+
+    #[test]
+    fn a_body_is_not_made_of_nothing() {
+        let empty = gzip("");
+        assert_eq!(decoded(empty.repeat(MEMBERS), 1000).unwrap(), "");
+        for members in [MEMBERS + 1, 100_000] {
+            assert!(matches!(
+                decoded(empty.repeat(members), 1000),
+                Err(BadBody::Broken)
+            ));
+        }
+        // One member of a hundred thousand empty blocks ends as soon.
+        let mut blocks = stored(b"x", 1);
+        blocks.extend_from_slice(&[0, 0, 0, 0xff, 0xff].repeat(100_000));
+        assert!(matches!(decoded(blocks, 1_000_000), Err(BadBody::Broken)));
+        assert!(matches!(decoded(Vec::new(), 1000), Err(BadBody::Broken)));
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_taken() {
+        let mut number = 1_u32;
+        let mut noise = || {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b'!' + u8::try_from(number >> 26).unwrap())
+        };
+        let noise: String = (0..500_000).map(|_| noise()).collect();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(noise.as_bytes()).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert!(packed.len() > noise.len());
+        assert_eq!(decoded(packed, 500_000).unwrap(), noise);
     }
 }
