@@ -120,6 +120,8 @@ pub enum Door {
     Storage,
     /// A command at the server itself.
     Operator,
+    /// The listener: before any surface is asked.
+    Listener,
 }
 
 /// Who hears of events. Silent by default. It is called in the middle of a request: it must not wait.
@@ -228,6 +230,7 @@ impl fmt::Display for Door {
             Self::Token => "token",
             Self::Storage => "storage",
             Self::Operator => "operator",
+            Self::Listener => "listener",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The network that a client is in.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The network of a client, in the widths that budgets count: an address of IPv4 alone and its 24 first bits; the 64,
 /// 56 and 48 first bits of an address of IPv6, where one person has at least the narrowest.
@@ -22,6 +22,16 @@ impl Network {
     /// The network of that address. An IPv4 address in IPv6 form is one of IPv4.
     pub const fn of(address: IpAddr) -> Self {
         Self(address.to_canonical())
+    }
+
+    /// The network whose narrowest prefix this is, as far as that tells; `None` for zero.
+    pub fn from_narrowest(prefix: u64) -> Option<Self> {
+        let address = match u32::try_from(prefix) {
+            Ok(0) => return None,
+            Ok(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4)),
+            Err(_) => IpAddr::V6(Ipv6Addr::from_bits(u128::from(prefix) << 64)),
+        };
+        Some(Self(address))
     }
 
     /// The first bits of the address, equal for all addresses of the same network of that width and different for all
@@ -58,6 +68,19 @@ impl Width {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_narrowest_prefix_tells_all_networks() {
+        for address in ["192.0.2.7", "2001:db8:1:203::4"] {
+            let network = Network::of(address.parse().unwrap());
+            let told = Network::from_narrowest(network.narrowest()).unwrap();
+            assert_eq!(
+                Width::ALL.map(|width| told.prefix(width)),
+                Width::ALL.map(|width| network.prefix(width))
+            );
+        }
+        assert_eq!(Network::from_narrowest(0), None);
+    }
 
     #[test]
     fn neighbours_share_the_networks_they_are_in() {

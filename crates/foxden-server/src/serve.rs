@@ -39,7 +39,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
 
     let (tasks, stop) = Tasks::new();
-    let room = Room::new(&config.http, seats(config.http.max_connections));
+    let wanted = config.http.max_connections;
+    let room = Room::new(&config.http, seats(wanted), house.security_log.witness());
     let (watched, stopping) = (Arc::clone(&room), tasks.clone());
     tasks.keep("the watch over connections", move || {
         Arc::clone(&watched).watch(stopping.clone())
@@ -142,8 +143,8 @@ fn site_at(config: &Config, addresses: impl Iterator<Item = Option<SocketAddr>>)
     })
 }
 
-/// Files that are needed for other things than connections: databases, logs, standard streams.
-const OTHER_FILES: u64 = 128;
+/// Files that are needed for other things than these connections: databases, logs, standard streams, the lobby.
+const OTHER_FILES: u64 = 160;
 
 /// As many connections as are wanted and the system allows; the allowance is first raised as far as it goes.
 fn seats(wanted: u32) -> u32 {

@@ -17,7 +17,24 @@ pub const SECTION: Section = Section {
             kind: Kind::Count,
             default: "4096",
             help: "Connections served at once, all listeners together; fewer where the system allows fewer open \
-                   files. When all are taken, the one that has been idle longest makes room.",
+                   files. When all are taken, whoever has the most makes room: first what has been idle longest, then \
+                   what sends or takes its bytes most slowly. Some more are kept free for health pages.",
+        },
+        Setting {
+            key: "http.max_connections_per_network",
+            kind: Kind::Count,
+            default: "512",
+            help: "Connections at once from one IPv4 address or one /64 of IPv6; a /56 has twice as many, a /24 of IPv4 and \
+                   a /48 of IPv6 have four times as many, and none has more than three quarters of all. A further one takes \
+                   the place of the slowest from the same network. Behind a reverse proxy it counts the requests under way \
+                   for a client, never the proxy's own connections.",
+        },
+        Setting {
+            key: "http.max_slow_readers",
+            kind: Kind::Count,
+            default: "32",
+            help: "Connections on which long answers of one user of storage wait for their client at once. Beyond that \
+                   the slowest are cut off.",
         },
         Setting {
             key: "http.header_timeout",
@@ -83,6 +100,10 @@ pub const SECTION: Section = Section {
 pub struct Http {
     /// Connections at once.
     pub max_connections: u32,
+    /// Connections at once from one narrow network.
+    pub max_connections_per_network: u32,
+    /// Connections on which answers of one user wait.
+    pub max_slow_readers: u32,
     /// For a request's head.
     pub header_timeout: Duration,
     /// Between requests.
@@ -106,6 +127,8 @@ impl Http {
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {
             max_connections: values.count("http.max_connections")?,
+            max_connections_per_network: values.count("http.max_connections_per_network")?,
+            max_slow_readers: values.count("http.max_slow_readers")?,
             header_timeout: values.time("http.header_timeout")?,
             idle_timeout: values.time("http.idle_timeout")?,
             stall_timeout: values.time("http.stall_timeout")?,

@@ -9,7 +9,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::front::Record;
 use super::rest::Left;
-use super::room::Seat;
+use super::room::seat::Seat;
 
 /// A request's body that tells the seat when it is waited for. One that is dropped before its end is kept in `left`.
 #[derive(Debug)]

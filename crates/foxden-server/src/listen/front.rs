@@ -11,8 +11,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use axum::body::Body;
+use foxden_http::ops;
 use foxden_http::wire::{Note, Peer};
-use foxden_model::Chance;
+use foxden_model::{Chance, Network as ClientNetwork};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -20,13 +21,17 @@ use hyper::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::body::{Arriving, Leaving};
-use super::excuse::excuse;
+use super::excuse::{excuse, refuse, turn_away};
+use super::head::fault;
 use super::rest::{Bounds, Left};
-use super::room::Seat;
+use super::room::seat::Seat;
 use super::stranger::Strangers;
 use crate::assemble::Doors;
 use crate::config::server::Network;
 use crate::log::{self, RequestId};
+
+/// Bytes of an answer that no client keeps waiting.
+const SHORT: u64 = 16 * 1024;
 
 /// What a listener does with requests.
 pub struct Front {
@@ -111,16 +116,26 @@ impl Front {
         address: Option<IpAddr>,
         seat: Arc<Seat>,
     ) -> Response<Leaving> {
-        seat.request_began();
         let (mut parts, body) = request.into_parts();
         let id = self.ids.next();
+        let fault = fault(&parts);
         let peer = self.peer(address, &parts.headers);
         parts.extensions.insert(peer);
+        // A proxy names its client.
+        if peer.address != connected(address) {
+            seat.is_asked_by(ClientNetwork::of(peer.address));
+        }
+        let has_seat = has_seat(&seat, &parts).await;
+        seat.request_began();
         let mut record = Record::new(Arc::clone(&seat), id, peer, &parts);
         let left = Left::of(&parts, &body);
         let body = Arriving::new(body, Arc::clone(&seat), left.clone());
         let request = Request::from_parts(parts, Body::new(body));
-        let mut response = self.call(request, id).await;
+        let mut response = match fault {
+            None if has_seat => self.call(request, id).await,
+            None => turn_away(request.uri()),
+            Some(fault) => refuse(request.uri(), fault),
+        };
         let headers = response.headers_mut();
         headers.insert(HeaderName::from_static("x-request-id"), id.into());
         record.note(&mut response);
@@ -158,13 +173,23 @@ impl Front {
         response
     }
 
+    /// The network of whoever is connected; `None` for a believed proxy and for this machine, which may be one.
+    pub fn direct_client(&self, address: Option<IpAddr>) -> Option<ClientNetwork> {
+        let client = address.filter(|address| !self.believes(*address));
+        client.map(ClientNetwork::of)
+    }
+
+    fn believes(&self, connected: IpAddr) -> bool {
+        connected.is_loopback() || self.trusted.iter().any(|network| network.contains(connected))
+    }
+
     /// Who sent a request: the last hop a believed proxy names, else whoever is connected.
     fn peer(&self, address: Option<IpAddr>, headers: &HeaderMap) -> Peer {
-        let connected = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let connected = connected(address);
         let is_here = connected.is_loopback();
         // One look at the few names there are, rather than six searches.
         let is_forwarded = headers.keys().any(|name| FORWARDING.contains(name));
-        let is_trusted = is_here || self.trusted.iter().any(|network| network.contains(connected));
+        let is_trusted = self.believes(connected);
         let named = headers.get_all("x-forwarded-for").iter().next_back();
         let named = named.filter(|_| is_trusted).and_then(last_hop);
         Peer {
@@ -184,6 +209,21 @@ fn describe_no_body(response: &mut Response<Body>) {
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_TYPE);
     }
+}
+
+/// Who is connected; what comes through a socket in the file system is this machine.
+fn connected(address: Option<IpAddr>) -> IpAddr {
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// Whether a request has a seat, now or in a moment. Health pages need none.
+async fn has_seat(seat: &Seat, parts: &Parts) -> bool {
+    !seat.is_in_lobby() || is_health(parts.uri.path()) || Box::pin(seat.finds_seat()).await
+}
+
+/// Whether monitors ask for this path.
+fn is_health(path: &str) -> bool {
+    ops::ROUTES.iter().any(|(_, route)| *route == path)
 }
 
 /// What proxies add to a request they pass on.
@@ -225,6 +265,15 @@ impl Record {
     }
 
     fn note(&mut self, response: &mut Response<Body>) {
+        // Short answers fit into the buffers between us and the client, who then holds nothing of ours.
+        if hyper::body::Body::size_hint(response.body())
+            .upper()
+            .is_none_or(|bytes| bytes > SHORT)
+        {
+            let note = response.extensions().get::<Note>();
+            let proven = note.filter(|_| response.status().is_success());
+            self.seat.answers(proven.and_then(|note| note.user));
+        }
         if let Some(line) = &mut self.line {
             line.status = Some(response.status());
             line.note = response.extensions_mut().remove().unwrap_or_default();

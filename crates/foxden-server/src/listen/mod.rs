@@ -5,13 +5,15 @@
 //! - [`stream`]: a connection that tells the room how it moves
 //! - [`stranger`]: clients that speak something else
 //! - [`front`]: what happens to every request before and after its surface
+//! - [`head`]: heads that could be read in two ways
 //! - [`body`]: bodies that count what passes
 //! - [`rest`]: what is left of a request's body when its answer is made
-//! - [`mod@excuse`]: the answer where a handler panicked
+//! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no seat was free
 
 pub mod body;
 pub mod excuse;
 pub mod front;
+pub mod head;
 pub mod rest;
 pub mod room;
 pub mod socket;
@@ -31,7 +33,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::tasks::Tasks;
 use front::Front;
-use room::{Room, Seat};
+use room::{Room, seat::Seat};
 use socket::{Connection, Socket};
 use stream::Watched;
 
@@ -61,9 +63,11 @@ pub async fn serve(socket: Arc<Socket>, front: Arc<Front>, room: Arc<Room>, mut 
             }
         };
         let seat = tokio::select! {
-            seat = room.seat() => seat,
+            seat = room.seat(front.direct_client(address)) => seat,
             () = tasks.stopped() => return,
         };
+        // A network beyond its share; the log was told.
+        let Some(seat) = seat else { continue };
         let front = Arc::clone(&front);
         spawner.spawn(converse(connection, address, seat, front, spawner.clone()));
     }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Arriving;
-use super::room::Seat;
+use super::room::seat::Seat;
 
 /// How much of what a client still sends is read and thrown away around an answer that was made early.
 #[derive(Clone, Copy, Debug)]

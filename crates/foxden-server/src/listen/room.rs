@@ -3,60 +3,76 @@
 //! Every connection has a seat, on which it notes what it is doing. One task looks at all seats now and then
 //! and sends away whoever takes too long. So no request pays for a timer, and a thousand slow clients cost
 //! one glance each.
+//!
+//! Seats are shared out: no network of clients takes more than its share, and a user's answers that wait for their client
+//! take few. When all seats are taken, the owner with the most makes room for a newcomer.
+//!
+//! - [`seat`]: what one connection is doing
+//! - [`share`]: how many seats each owner takes, and may take
+//! - [`lobby`]: where newcomers wait when all seats are taken
+//! - [`notice`]: what the log is told
+//! - [`tide`]: when memory goes back to the system
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+pub mod lobby;
+pub mod notice;
+pub mod seat;
+pub mod share;
+pub mod tide;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_model::Network;
+use tokio::sync::{Notify, Semaphore};
 
-use super::stranger::Stranger;
 use crate::allocator;
 use crate::config::http::Http;
 use crate::tasks::Tasks;
+use lobby::Place;
+use notice::Notice;
+use seat::{Rules, STOP_GRACE, Seat, Yields};
+use share::{Counts, Owner, Shares};
+use tide::Tide;
+
+/// Seats that make room at once, as a part of all: to look for them is work, which so many newcomers share.
+const PART: u32 = 64;
 
 /// All connections of the server.
 #[derive(Debug)]
 pub struct Room {
     rules: Rules,
+    shares: Shares,
+    /// Seats that make room at once.
+    batch: usize,
     started: Instant,
     now: Arc<AtomicU64>,
     free: Arc<Semaphore>,
-    seats: Mutex<BTreeMap<u64, Arc<Seat>>>,
+    lobby: Arc<Semaphore>,
+    floor: Mutex<Floor>,
     tide: Tide,
     numbers: AtomicU64,
     someone_left: Notify,
+    full: Notice,
+    crowded: Notice,
+    unread: Notice,
+    /// Who hears of shares that are used up.
+    witness: Witness,
 }
 
-/// What one connection is doing.
-#[derive(Debug)]
-pub struct Seat {
-    now: Arc<AtomicU64>,
-    phase: AtomicU8,
-    rules: Rules,
-    since: AtomicU64,
-    /// When the patience with a body ends, in microseconds.
-    body_until: AtomicU64,
-    blocked_since: AtomicU64,
-    blocked_bytes: AtomicU64,
-    /// Whether the last answer was made before its request's body had come.
-    is_unread: AtomicBool,
-    linger: AtomicU8,
-    /// The number of a [`Stranger`].
-    stranger: AtomicU8,
-    leave: Notify,
-}
-
-/// Whether a connection waits for its client after the last answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Linger {
-    /// It would where the client may still send.
-    Possible = 0,
-    /// It does.
-    Now = 1,
-    /// It does not: the program stops.
-    Never = 2,
+/// The seats that are taken.
+#[derive(Debug, Default)]
+struct Floor {
+    seats: BTreeMap<u64, Arc<Seat>>,
+    /// Those of clients that are connected themselves and not on their way out.
+    direct: Counts,
+    /// How many are on their way out.
+    leaving: u32,
+    /// When nobody was found who could make room.
+    barren: u64,
 }
 
 /// A seat and the right to sit on it, given back when dropped.
@@ -65,63 +81,11 @@ pub struct Taken {
     room: Arc<Room>,
     number: u64,
     seat: Arc<Seat>,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// What a connection does at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// It waits for the next request.
-    Idle = 0,
-    /// Part of a head has come.
-    Head = 1,
-    /// The server has a request and works on it or writes its answer.
-    Working = 2,
-    /// The server waits for more of a request's body.
-    Body = 3,
-}
-
-/// How slow a client may be, in milliseconds and bytes.
-#[derive(Clone, Copy, Debug)]
-struct Rules {
-    idle: u64,
-    head: u64,
-    stall: u64,
-    request: u64,
-    bytes_per_second: u64,
-}
-
-/// How the number of seats that are taken rises and falls. Many connections hold much memory in small pieces, which lie
-/// between others once they are free.
-#[derive(Debug, Default)]
-struct Tide {
-    /// The most since it went out.
-    most: AtomicUsize,
-}
-
-impl Tide {
-    /// Below so many connections there is little to give back.
-    const FEW: usize = 32;
-
-    /// So many are taken now.
-    fn comes_in(&self, seats: usize) {
-        self.most.fetch_max(seats, Ordering::Relaxed);
-    }
-
-    /// Whether half of many have left since it went out the last time.
-    fn goes_out(&self, seats: usize) -> bool {
-        let most = self.most.load(Ordering::Relaxed);
-        let is_out = most >= Self::FEW && seats <= most / 2;
-        if is_out {
-            self.most.store(seats, Ordering::Relaxed);
-        }
-        is_out
-    }
 }
 
 impl Room {
     /// An empty room by these rules, with so many seats.
-    pub fn new(http: &Http, seats: u32) -> Arc<Self> {
+    pub fn new(http: &Http, seats: u32, witness: Witness) -> Arc<Self> {
         Arc::new(Self {
             rules: Rules {
                 idle: millis(http.idle_timeout),
@@ -130,37 +94,50 @@ impl Room {
                 request: millis(http.request_timeout),
                 bytes_per_second: http.min_rate,
             },
+            shares: Shares::new(http, seats),
+            batch: (seats / PART).max(1) as usize,
             started: Instant::now(),
             now: Arc::new(AtomicU64::new(1)),
             free: Arc::new(Semaphore::new(seats as usize)),
-            seats: Mutex::default(),
+            lobby: Arc::new(Semaphore::new(lobby::PLACES as usize)),
+            floor: Mutex::default(),
             tide: Tide::default(),
             numbers: AtomicU64::new(0),
             someone_left: Notify::new(),
+            full: Notice::default(),
+            crowded: Notice::default(),
+            unread: Notice::default(),
+            witness,
         })
     }
 
-    /// A seat; when all are taken, the one that has waited longest for a request is made free.
-    pub async fn seat(self: &Arc<Self>) -> Taken {
+    /// A seat for a client in that network; `None` where a proxy is connected, or this machine. When all are taken, it is a
+    /// place in the lobby.
+    ///
+    /// A network beyond its share makes room itself. Where it cannot, as the server works for all its seats, there is none.
+    pub async fn seat(self: &Arc<Self>, client: Option<Network>) -> Option<Taken> {
+        if client.is_some_and(|client| !self.has_share(client)) {
+            return None;
+        }
         let free = Arc::clone(&self.free);
-        let permit = if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
-            permit
+        let place = if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
+            Place::seat(permit, free)
         } else {
-            self.make_room();
-            free.acquire_owned().await.expect("the room is never closed")
+            self.make_room(&mut self.floor());
+            Place::lobby(self.place_in_lobby().await, free)
         };
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let seat = Arc::new(Seat::new(Arc::clone(&self.now), self.rules));
-        let mut seats = self.seats();
-        seats.insert(number, Arc::clone(&seat));
-        self.tide.comes_in(seats.len());
-        drop(seats);
-        Taken {
+        let seat = Arc::new(Seat::new(Arc::clone(&self.now), self.rules, client, place));
+        let mut floor = self.floor();
+        floor.seats.insert(number, Arc::clone(&seat));
+        floor.direct.add(client.into_iter().flat_map(Owner::networks));
+        self.tide.comes_in(floor.seats.len());
+        drop(floor);
+        Some(Taken {
             room: Arc::clone(self),
             number,
             seat,
-            _permit: permit,
-        }
+        })
     }
 
     /// Looks at all seats now and then, until the program stops.
@@ -170,49 +147,198 @@ impl Room {
         let mut interval = tokio::time::interval(pause);
         // While the program stops, requests go on for a while, and so do the rules for them.
         let mut stopped = std::pin::pin!(tasks.stopped());
-        let mut is_stopping = false;
+        let mut stops_since = None;
         loop {
             tokio::select! {
                 _ = interval.tick() => {
-                    self.look_around();
-                    if self.tide.goes_out(self.seats().len()) {
+                    let now = millis(self.started.elapsed()).max(1);
+                    let has_waited = stops_since.is_some_and(|since| now.saturating_sub(since) > STOP_GRACE);
+                    self.look_around(now, has_waited);
+                    if self.tide.goes_out(self.floor().seats.len()) {
                         allocator::give_back();
                     }
                 }
-                () = stopped.as_mut(), if !is_stopping => is_stopping = true,
-                () = self.someone_left.notified(), if is_stopping => {}
+                () = stopped.as_mut(), if stops_since.is_none() => {
+                    stops_since = Some(millis(self.started.elapsed()));
+                }
+                () = self.someone_left.notified(), if stops_since.is_some() => {}
             }
-            if is_stopping && self.seats().is_empty() {
+            if stops_since.is_some() && self.floor().seats.is_empty() {
                 return;
             }
         }
     }
 
-    fn look_around(&self) {
-        let now = millis(self.started.elapsed()).max(1);
+    fn look_around(&self, now: u64, is_stopping: bool) {
         self.now.store(now, Ordering::Relaxed);
-        for seat in self.seats().values() {
-            if seat.is_too_slow(now) {
-                seat.leave.notify_one();
+        let mut floor = self.floor();
+        let is_too_slow = |seat: &&Arc<Seat>| seat.is_too_slow(now, is_stopping);
+        let too_slow = floor.seats.values().filter(is_too_slow).cloned().collect();
+        floor.send_away(too_slow);
+        self.keep_shares(&mut floor, now);
+        if self.lobby.available_permits() < lobby::PLACES as usize && self.free.available_permits() == 0 {
+            self.make_room(&mut floor);
+        }
+    }
+
+    /// Cuts off the slowest of users whose answers wait on too many seats, and of clients of a proxy that take too many.
+    fn keep_shares(&self, floor: &mut Floor, now: u64) {
+        let shared = |seat: &Seat| {
+            let networks = seat.direct_client().is_none().then(|| seat.networks());
+            seat.blocked_user()
+                .into_iter()
+                .chain(networks.into_iter().flatten())
+        };
+        let mut counts = Counts::default();
+        for seat in floor.seats.values().filter(|seat| !seat.is_leaving()) {
+            counts.add(shared(seat));
+        }
+        let excess = counts.excess(&self.shares);
+        if excess.is_empty() {
+            return;
+        }
+        let mut slowest: HashMap<Owner, Vec<(Yields, Arc<Seat>)>> = HashMap::new();
+        for seat in floor.seats.values() {
+            let Some(yields) = seat.yields(now) else { continue };
+            for owner in shared(seat).filter(|owner| excess.contains_key(owner)) {
+                slowest.entry(owner).or_default().push((yields, Arc::clone(seat)));
+            }
+        }
+        for (owner, seats) in slowest {
+            let most = excess.get(&owner).copied().unwrap_or_default();
+            self.tell(now, owner);
+            floor.send_away(first(seats, most as usize));
+        }
+    }
+
+    /// Whether one more client of that network may come: beyond a share, its slowest makes room.
+    fn has_share(&self, client: Network) -> bool {
+        let mut floor = self.floor();
+        let now = self.now.load(Ordering::Relaxed);
+        for owner in Owner::networks(client) {
+            let share = self.shares.of(owner);
+            if floor.direct.of(owner) < share {
+                continue;
+            }
+            self.tell(now, owner);
+            let is_own = |seat: &&Arc<Seat>| seat.networks().any(|other| other == owner);
+            let own = floor.seats.values().filter(is_own);
+            let own = own.filter_map(|seat| Some((seat.yields(now)?, Arc::clone(seat))));
+            let slowest = first(own.collect(), self.batch.min((share / 8) as usize).max(1));
+            if slowest.is_empty() {
+                return false;
+            }
+            floor.send_away(slowest);
+        }
+        true
+    }
+
+    /// Sends away some of the slowest of whoever has the most seats.
+    fn make_room(&self, floor: &mut Floor) {
+        let now = self.now.load(Ordering::Relaxed);
+        let waiting = lobby::PLACES as usize - self.lobby.available_permits();
+        // Who is on the way out makes room as well.
+        if floor.leaving as usize > waiting || floor.barren == now {
+            return;
+        }
+        let slowest = first(heaviest(floor, now, |seat| !seat.is_in_lobby()), self.batch);
+        if slowest.is_empty() {
+            floor.barren = now;
+        }
+        self.full.tell(
+            now,
+            format_args!("all connections are taken: the slowest of whoever has the most make room"),
+        );
+        floor.send_away(slowest);
+    }
+
+    /// A place in the lobby, which the one who has waited there longest makes free if need be.
+    async fn place_in_lobby(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let lobby = Arc::clone(&self.lobby);
+        if let Ok(permit) = Arc::clone(&lobby).try_acquire_owned() {
+            return permit;
+        }
+        self.clear_lobby(&mut self.floor());
+        lobby.acquire_owned().await.expect("the lobby is never closed")
+    }
+
+    fn clear_lobby(&self, floor: &mut Floor) {
+        let now = self.now.load(Ordering::Relaxed);
+        let slowest = first(heaviest(floor, now, Seat::is_in_lobby), 1);
+        floor.send_away(slowest);
+    }
+
+    /// Tells both logs that an owner takes more than its share.
+    fn tell(&self, now: u64, owner: Owner) {
+        let share = self.shares.of(owner);
+        let event = |door| Event::new(What::LimitReached, door, owner.address());
+        match owner {
+            Owner::Network(..) => {
+                self.witness.tell(&event(Door::Listener).because("connections"));
+                let text = format_args!(
+                    "{owner} has {share} connections, its share: its slowest make room for others of its own"
+                );
+                self.crowded.tell(now, text);
+            }
+            Owner::User(user) => {
+                let name = user.0.to_string();
+                let event = event(Door::Storage).because("answers that nobody takes");
+                self.witness.tell(&event.about(&name));
+                let text = format_args!(
+                    "answers to {owner} wait on more than {share} connections: the slowest are cut off"
+                );
+                self.unread.tell(now, text);
             }
         }
     }
 
-    /// Sends away who has waited longest without a request, else who has dripped longest.
-    fn make_room(&self) {
-        let seats = self.seats();
-        for phase in [Phase::Idle, Phase::Head, Phase::Body] {
-            let waiting = seats.values().filter(|seat| seat.is_in(phase));
-            if let Some(seat) = waiting.min_by_key(|seat| seat.since.load(Ordering::Relaxed)) {
-                seat.leave.notify_one();
-                return;
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Floor {
+    /// Cuts these clients off.
+    fn send_away(&mut self, seats: Vec<Arc<Seat>>) {
+        for seat in seats {
+            if seat.is_to_leave() {
+                self.leaving += 1;
+                self.direct
+                    .remove(seat.direct_client().into_iter().flat_map(Owner::networks));
             }
         }
     }
+}
 
-    fn seats(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Seat>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+/// What decides whose seat makes room: how many the owner has in the widest sense, then in the narrowest, then how slow
+/// the client is.
+type Weight = (u32, u32, Yields);
+
+/// Those of the seats that are meant who could make room.
+fn heaviest(floor: &Floor, now: u64, is_meant: impl Fn(&Seat) -> bool) -> Vec<(Weight, Arc<Seat>)> {
+    let seats = || {
+        let seats = floor.seats.values().filter(|seat| !seat.is_leaving());
+        seats.filter(|seat| is_meant(seat))
+    };
+    let mut counts = Counts::default();
+    for seat in seats() {
+        counts.add(seat.blocked_user().into_iter().chain(seat.networks()));
     }
+    let weighed = seats().filter_map(|seat| {
+        let yields = seat.yields(now)?;
+        let owners = seat.blocked_user().into_iter().chain(seat.networks());
+        let each = owners.map(|owner| counts.of(owner));
+        // A seat that is taken for nobody counts as its owner's only one.
+        let (most, least) = (each.clone().max().unwrap_or(1), each.min().unwrap_or(1));
+        Some(((most, least, yields), Arc::clone(seat)))
+    });
+    weighed.collect()
+}
+
+/// The first so many, the greatest first; of equal ones, who came first.
+fn first<K: Ord + Copy>(mut seats: Vec<(K, Arc<Seat>)>, most: usize) -> Vec<Arc<Seat>> {
+    seats.sort_by_key(|(key, _)| Reverse(*key));
+    seats.into_iter().take(most).map(|(_, seat)| seat).collect()
 }
 
 impl Taken {
@@ -224,166 +350,19 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.seats().remove(&self.number);
-        self.room.someone_left.notify_one();
-    }
-}
-
-impl Seat {
-    fn new(now: Arc<AtomicU64>, rules: Rules) -> Self {
-        let since = AtomicU64::new(now.load(Ordering::Relaxed));
-        Self {
-            now,
-            phase: AtomicU8::new(Phase::Idle as u8),
-            rules,
-            since,
-            body_until: AtomicU64::new(0),
-            blocked_since: AtomicU64::new(0),
-            blocked_bytes: AtomicU64::new(0),
-            is_unread: AtomicBool::new(false),
-            linger: AtomicU8::new(Linger::Possible as u8),
-            stranger: AtomicU8::new(0),
-            leave: Notify::new(),
-        }
-    }
-
-    /// Comes back when the client is to be cut off.
-    pub async fn told_to_leave(&self) {
-        self.leave.notified().await;
-    }
-
-    /// Bytes have come from the client.
-    pub fn bytes_came(&self) {
-        if self.is_in(Phase::Idle) {
-            self.enter(Phase::Head);
-        }
-    }
-
-    /// A request's head is whole.
-    pub fn request_began(&self) {
-        self.body_until.store(self.one_stall_ahead(), Ordering::Relaxed);
-        self.enter(Phase::Working);
-    }
-
-    /// The answer is made; what is left of it is the client's to take.
-    pub fn request_ended(&self) {
-        self.enter(Phase::Idle);
-    }
-
-    /// The server waits for more of the body.
-    pub fn waits_for_body(&self) {
-        self.phase.store(Phase::Body as u8, Ordering::Relaxed);
-    }
-
-    /// So much of the body has come. It buys the time that it may take at the least rate, but never more than
-    /// one stall ahead: else whoever sends much at once could then hold it here for as long as a request may last.
-    pub fn body_came(&self, bytes: usize) {
-        let earned = (bytes as u64).saturating_mul(1_000_000) / self.rules.bytes_per_second.max(1);
-        let until = self.body_until.load(Ordering::Relaxed).saturating_add(earned);
-        let until = until.min(self.one_stall_ahead());
-        self.body_until.store(until, Ordering::Relaxed);
-        self.phase.store(Phase::Working as u8, Ordering::Relaxed);
-    }
-
-    /// The client took so many bytes.
-    pub fn client_took(&self, bytes: usize) {
-        if self.blocked_since.load(Ordering::Relaxed) != 0 {
-            self.blocked_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// The client takes nothing more for now.
-    pub fn client_is_full(&self) {
-        if self.blocked_since.load(Ordering::Relaxed) == 0 {
-            self.blocked_bytes.store(0, Ordering::Relaxed);
-            self.blocked_since
-                .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    /// The client has taken all there was.
-    pub fn client_took_all(&self) {
-        self.blocked_since.store(0, Ordering::Relaxed);
-    }
-
-    /// The answer is the last one, and part of its request's body is not read.
-    pub fn has_unread_body(&self) {
-        self.is_unread.store(true, Ordering::Relaxed);
-    }
-
-    /// The last answer is written. Returns whether the client may still send: part of a body, or what is no request.
-    /// Such a client may be as slow as one that sends a body, and makes room as that one does.
-    pub fn lingers(&self) -> bool {
-        let is_http = self.stranger().is_none();
-        let may_send = self.is_unread.load(Ordering::Relaxed) || (is_http && self.is_in(Phase::Head));
-        let is_possible = self.linger.load(Ordering::Relaxed) == Linger::Possible as u8;
-        if may_send && is_possible {
-            self.linger.store(Linger::Now as u8, Ordering::Relaxed);
-            self.body_until.store(self.one_stall_ahead(), Ordering::Relaxed);
-            self.enter(Phase::Body);
-        }
-        may_send && is_possible
-    }
-
-    /// Whether the connection waits for its client after the last answer.
-    pub fn is_lingering(&self) -> bool {
-        self.linger.load(Ordering::Relaxed) == Linger::Now as u8
-    }
-
-    /// The program stops.
-    pub fn will_not_linger(&self) {
-        self.linger.store(Linger::Never as u8, Ordering::Relaxed);
-    }
-
-    /// The first bytes were no HTTP/1.
-    pub fn is_strange(&self, stranger: Stranger) {
-        self.stranger.store(stranger as u8, Ordering::Relaxed);
-    }
-
-    /// What the first bytes looked like, if not like HTTP/1.
-    pub fn stranger(&self) -> Option<Stranger> {
-        Stranger::numbered(self.stranger.load(Ordering::Relaxed))
-    }
-
-    /// In microseconds, as the bytes of one piece may earn less than a millisecond.
-    fn one_stall_ahead(&self) -> u64 {
-        let now = self.now.load(Ordering::Relaxed);
-        now.saturating_add(self.rules.stall).saturating_mul(1000)
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.since
-            .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    fn is_in(&self, phase: Phase) -> bool {
-        self.phase.load(Ordering::Relaxed) == phase as u8
-    }
-
-    fn is_too_slow(&self, now: u64) -> bool {
-        let rules = &self.rules;
-        let blocked_since = self.blocked_since.load(Ordering::Relaxed);
-        if blocked_since != 0 {
-            // The system hands over what lies in its buffers by large pieces, so these may buy more than a stall.
-            let taken = self.blocked_bytes.load(Ordering::Relaxed);
-            let earned = taken.saturating_mul(1000) / rules.bytes_per_second.max(1);
-            if now.saturating_sub(blocked_since) > rules.stall.saturating_add(earned) {
-                return true;
-            }
-        }
-        let since = self.since.load(Ordering::Relaxed);
-        let lasted = now.saturating_sub(since);
-        if self.is_in(Phase::Idle) {
-            // An answer that the client still takes is not idleness.
-            blocked_since == 0 && lasted > rules.idle
-        } else if self.is_in(Phase::Head) {
-            lasted > rules.head
-        } else if self.is_in(Phase::Body) {
-            lasted > rules.request || now.saturating_mul(1000) > self.body_until.load(Ordering::Relaxed)
+        let mut floor = self.room.floor();
+        floor.seats.remove(&self.number);
+        if self.seat.is_leaving() {
+            floor.leaving -= 1;
         } else {
-            lasted > rules.request
+            floor
+                .direct
+                .remove(self.seat.direct_client().into_iter().flat_map(Owner::networks));
         }
+        floor.barren = 0;
+        drop(floor);
+        self.seat.place.give_back();
+        self.room.someone_left.notify_one();
     }
 }
 

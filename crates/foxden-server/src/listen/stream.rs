@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::rest::Bounds;
-use super::room::Seat;
+use super::room::seat::Seat;
 use super::stranger::Stranger;
 
 /// Read at once from a connection that lingers. It stands on the stack, so a connection is no larger for it.

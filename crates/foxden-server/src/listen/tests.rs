@@ -18,8 +18,16 @@ async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
 
 /// The same where this much of a body is read off.
 async fn connect_within(router: axum::Router, bounds: Bounds) -> (DuplexStream, crate::tasks::Stop) {
+    let room = room();
+    connect_to(&room, router, bounds).await
+}
+
+/// A room with one seat.
+fn room() -> Arc<Room> {
     let http = Http {
         max_connections: 1,
+        max_connections_per_network: 1,
+        max_slow_readers: 1,
         header_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(60),
         stall_timeout: Duration::from_secs(20),
@@ -29,11 +37,19 @@ async fn connect_within(router: axum::Router, bounds: Bounds) -> (DuplexStream, 
         max_answer_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
+    Room::new(&http, 1, foxden_accounts::security::Witness::default())
+}
+
+async fn connect_to(
+    room: &Arc<Room>,
+    router: axum::Router,
+    bounds: Bounds,
+) -> (DuplexStream, crate::tasks::Stop) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
     let front = Arc::new(Front::new(router.into(), Vec::new(), ids, bounds));
-    let seat = Room::new(&http, 1).seat().await;
+    let seat = room.seat(None).await.unwrap();
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });
     (ours, stop)
@@ -117,4 +133,110 @@ async fn a_stop_lets_a_request_end_and_then_the_connection() {
         answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("half"),
         "{answer}"
     );
+}
+
+/// While the server works for all its seats, a monitor is answered. Whoever asks for something else waits for a seat.
+#[tokio::test]
+async fn a_monitor_gets_in_while_all_seats_are_taken() {
+    let (release, released) = tokio::sync::watch::channel(false);
+    let began = Arc::new(tokio::sync::Notify::new());
+    let begins = Arc::clone(&began);
+    let slow = move || {
+        let (mut released, begins) = (released.clone(), Arc::clone(&begins));
+        async move {
+            begins.notify_one();
+            let _ = released.wait_for(|is_released| *is_released).await;
+            "slow"
+        }
+    };
+    let router = axum::Router::new()
+        .route("/slow", get(slow))
+        .route("/__heartbeat__", get(async || "well"))
+        .route("/other", get(async || "other"));
+    let room = room();
+    let bounds = Bounds::for_uploads_of(0);
+    let (mut busy, _stop) = connect_to(&room, router.clone(), bounds).await;
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    began.notified().await;
+    let mut monitors = Vec::new();
+    for _ in 0..3 {
+        let (mut monitor, stop) = connect_to(&room, router.clone(), bounds).await;
+        for _ in 0..2 {
+            let answer = ask(&mut monitor, "GET /__heartbeat__ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("well"),
+                "{answer}"
+            );
+        }
+        monitors.push((monitor, stop));
+    }
+    let (mut waiting, _stop) = connect_to(&room, router, bounds).await;
+    waiting
+        .write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    release.send_replace(true);
+    busy.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("slow"), "{answer}");
+    let answer = ask(&mut waiting, "").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("other"),
+        "{answer}"
+    );
+}
+
+/// What could be read in two ways reaches no surface.
+#[tokio::test]
+async fn a_head_that_can_be_read_in_two_ways_is_refused() {
+    let router = axum::Router::new().fallback(post(async |body: String| body));
+    for (head, is_fine) in [
+        ("POST /x HTTP/1.1\r\nHost: a", true),
+        ("POST http://a/x HTTP/1.1\r\nHost: a", true),
+        (
+            "POST /x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: b\r\nX-Forwarded-For: c",
+            true,
+        ),
+        ("POST /x HTTP/1.1\r\nHost: a\r\nHost: a", false),
+        ("POST /x HTTP/1.1\r\nHost: a\r\nHost: b", false),
+        ("POST http://a/x HTTP/1.1\r\nHost: b", false),
+        ("POST /x HTTP/1.1\r\nHost:", false),
+        ("POST /x HTTP/1.1\r\nAccept: a", false),
+        (
+            "POST /x HTTP/1.1\r\nHost: a\r\nAuthorization: Basic a\r\nAuthorization: Basic b",
+            false,
+        ),
+        (
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip",
+            false,
+        ),
+        (
+            "POST /x HTTP/1.1\r\nHost: a\r\nX-If-Unmodified-Since: 1\r\nX-If-Unmodified-Since: 2",
+            false,
+        ),
+    ] {
+        let (mut stream, _stop) = connect(router.clone()).await;
+        let answer = ask(&mut stream, &format!("{head}\r\nContent-Length: 2\r\n\r\nhi")).await;
+        let status = if is_fine { "HTTP/1.1 200 " } else { "HTTP/1.1 400 " };
+        assert!(answer.starts_with(status), "{head}: {answer}");
+        // The connection is as good as before.
+        let answer = ask(
+            &mut stream,
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nho",
+        )
+        .await;
+        assert!(answer.ends_with("ho"), "{head}: {answer}");
+    }
+    // A length that stands twice counts if it is the same.
+    for (second, status) in [("2", b"HTTP/1.1 200"), ("3", b"HTTP/1.1 400")] {
+        let (mut stream, _stop) = connect(router.clone()).await;
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2";
+        let rest = format!("{head}\r\nContent-Length: {second}\r\n\r\nhi");
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, status, "{second}");
+    }
 }

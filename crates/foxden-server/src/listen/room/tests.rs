@@ -1,134 +1,15 @@
-//! Who is too slow, by a clock that the test moves.
+//! Who has a seat, who makes room for whom, by a clock that the test moves.
+
+use foxden_model::UserId;
 
 use super::*;
 
-const RULES: Rules = Rules {
-    idle: 60_000,
-    head: 10_000,
-    stall: 20_000,
-    request: 300_000,
-    bytes_per_second: 1000,
-};
-
-/// A seat, and the clock it reads.
-fn seat() -> (Seat, Arc<AtomicU64>) {
-    let now = Arc::new(AtomicU64::new(1));
-    (Seat::new(Arc::clone(&now), RULES), now)
-}
-
-/// The first moment, in seconds, at which the seat is given up.
-fn patience(seat: &Seat) -> Option<u64> {
-    (0..1000).find(|second| seat.is_too_slow(second * 1000))
-}
-
-#[test]
-fn a_silent_connection_may_wait_for_its_next_request() {
-    let (seat, _) = seat();
-    assert_eq!(patience(&seat), Some(61));
-}
-
-#[test]
-fn dripping_does_not_buy_time_for_a_head() {
-    let (seat, now) = seat();
-    for second in 0..9 {
-        now.store(second * 1000 + 1, Ordering::Relaxed);
-        seat.bytes_came();
-    }
-    assert_eq!(patience(&seat), Some(11));
-}
-
-#[test]
-fn a_body_buys_time_with_its_bytes_alone() {
-    let (seat, now) = seat();
-    seat.request_began();
-    seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(21));
-    now.store(15_000, Ordering::Relaxed);
-    seat.body_came(5_000);
-    seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(26), "five seconds more");
-    now.store(20_000, Ordering::Relaxed);
-    seat.body_came(10_000_000);
-    seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(41), "never more than one stall ahead");
-}
-
-#[test]
-fn a_steady_body_is_taken_until_the_request_has_lasted_too_long() {
-    let (seat, now) = seat();
-    seat.request_began();
-    for second in (10..=300).step_by(10) {
-        seat.waits_for_body();
-        assert!(!seat.is_too_slow(second * 1000), "{second}");
-        now.store(second * 1000, Ordering::Relaxed);
-        seat.body_came(10_000);
-    }
-    seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(301), "no request takes for ever");
-}
-
-#[test]
-fn the_servers_own_work_counts_against_no_rate() {
-    let (seat, _) = seat();
-    seat.request_began();
-    seat.waits_for_body();
-    seat.body_came(10);
-    assert_eq!(patience(&seat), Some(301));
-}
-
-#[test]
-fn whoever_does_not_take_an_answer_is_given_up() {
-    let (seat, now) = seat();
-    seat.request_began();
-    now.store(5_000, Ordering::Relaxed);
-    seat.client_is_full();
-    assert_eq!(patience(&seat), Some(26));
-    seat.client_took(50_000);
-    assert_eq!(patience(&seat), Some(76));
-    // What is left in the buffers after the answer's end must be taken as well.
-    seat.request_ended();
-    assert_eq!(patience(&seat), Some(76));
-    seat.client_took_all();
-    assert_eq!(patience(&seat), Some(66), "now it is idle like any other");
-}
-
-#[test]
-fn a_connection_that_lingers_is_held_to_the_least_rate() {
-    let (seat, now) = seat();
-    seat.request_began();
-    seat.request_ended();
-    assert!(!seat.lingers(), "all of the request was read");
-    seat.request_began();
-    seat.has_unread_body();
-    seat.request_ended();
-    now.store(30_000, Ordering::Relaxed);
-    assert!(seat.lingers() && seat.is_lingering());
-    assert!(seat.is_in(Phase::Body), "it makes room as one that sends a body");
-    assert_eq!(patience(&seat), Some(51), "one stall");
-    seat.body_came(1_000_000);
-    seat.waits_for_body();
-    assert_eq!(patience(&seat), Some(51), "never more than one stall ahead");
-}
-
-#[test]
-fn whoever_sends_no_request_is_told_so_unless_the_program_stops() {
-    for (stops, stranger, lingers) in [(false, false, true), (true, false, false), (false, true, false)] {
-        let (seat, _) = seat();
-        seat.bytes_came();
-        if stops {
-            seat.will_not_linger();
-        }
-        if stranger {
-            seat.is_strange(Stranger::Tls);
-        }
-        assert_eq!(seat.lingers(), lingers);
-    }
-}
-
-#[tokio::test]
-async fn a_full_room_sends_away_who_has_waited_longest() {
+/// A room with so many seats. Of them one network may take four, a user's answers two.
+fn room(seats: u32) -> Arc<Room> {
     let http = Http {
-        max_connections: 3,
+        max_connections: seats,
+        max_connections_per_network: 4,
+        max_slow_readers: 2,
         header_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(60),
         stall_timeout: Duration::from_secs(20),
@@ -138,43 +19,225 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
         max_answer_memory: 1_000_000,
         stop_timeout: Duration::from_secs(1),
     };
-    let room = Room::new(&http, 3);
-    let (busy, longest, other) = (room.seat().await, room.seat().await, room.seat().await);
-    busy.seat().request_began();
-    room.now.store(5_000, Ordering::Relaxed);
-    other.seat().request_ended();
-    let leaving = longest.seat();
-    let (newcomer, ()) = tokio::join!(room.seat(), async move {
-        leaving.told_to_leave().await;
-        drop(longest);
-    });
-    assert_eq!(room.seats().len(), 3);
-    drop((busy, other, newcomer));
-    assert!(room.seats().is_empty());
+    Room::new(&http, seats, Witness::default())
 }
 
-#[test]
-fn memory_goes_back_each_time_half_of_many_have_left() {
-    let tide = Tide::default();
-    for (seats, is_out) in [
-        (0, false),
-        (31, false),
-        (0, false),
-        (600, false),
-        (301, false),
-        (300, true),
-        (299, false),
-        (310, false),
-        (155, true),
-        (40, true),
-        (40, false),
-        (0, true),
-        (0, false),
-    ] {
-        tide.comes_in(seats);
-        assert_eq!(tide.goes_out(seats), is_out, "{seats}");
+fn network(address: &str) -> Network {
+    Network::of(address.parse().unwrap())
+}
+
+/// A connection that waits in the background until it is sent away, as those of real clients do.
+struct Guest(Arc<Seat>, std::cell::RefCell<Option<Taken>>);
+
+impl Guest {
+    async fn of(room: &Arc<Room>, address: Option<&str>) -> Option<Self> {
+        let taken = room.seat(address.map(network)).await?;
+        Some(Self(taken.seat(), Some(taken).into()))
     }
-    // They came and went between two looks.
-    tide.comes_in(600);
-    assert!(tide.goes_out(0) && !tide.goes_out(0));
+
+    /// Leaves if it was told to. Whether it is still there.
+    fn stays(&self) -> bool {
+        if self.0.is_leaving() {
+            self.1.take();
+        }
+        self.1.borrow().is_some()
+    }
+}
+
+/// So many of one client.
+async fn guests(room: &Arc<Room>, count: usize, address: Option<&str>) -> Vec<Guest> {
+    let mut guests = Vec::new();
+    for _ in 0..count {
+        guests.push(Guest::of(room, address).await.unwrap());
+    }
+    guests
+}
+
+fn count(guests: &[Guest]) -> usize {
+    guests.iter().filter(|guest| guest.stays()).count()
+}
+
+/// A client that takes nothing of a long answer.
+fn read_nothing(guest: &Guest, user: u64) {
+    guest.0.request_began();
+    guest.0.answers(Some(UserId(user)));
+    guest.0.client_is_full();
+}
+
+#[tokio::test]
+async fn a_full_room_sends_away_who_has_waited_longest() {
+    let room = room(3);
+    let all = guests(&room, 3, None).await;
+    let [busy, longest, other] = &all[..] else {
+        unreachable!()
+    };
+    busy.0.request_began();
+    room.now.store(5_000, Ordering::Relaxed);
+    other.0.request_ended();
+    let newcomer = Guest::of(&room, None).await.unwrap();
+    assert!(newcomer.0.is_in_lobby(), "until the other is gone");
+    assert!(busy.stays() && !longest.stays() && other.stays());
+    assert!(newcomer.0.finds_seat().await && !newcomer.0.is_in_lobby());
+    drop((all, newcomer));
+    let floor = room.floor();
+    assert!(floor.seats.is_empty() && floor.direct.is_empty() && floor.leaving == 0);
+}
+
+/// Beyond its share a network makes room for itself, by its slowest; others keep their seats.
+#[tokio::test]
+async fn a_network_takes_no_more_than_its_share() {
+    for (share, one, neighbour) in [
+        (4, "192.0.2.1", "192.0.2.1"),
+        (16, "192.0.2.1", "192.0.2.2"),
+        (4, "2001:db8::1", "2001:db8::2"),
+        (8, "2001:db8::1", "2001:db8:0:1::1"),
+        (16, "2001:db8::1", "2001:db8:0:100::1"),
+    ] {
+        let room = room(64);
+        let other = guests(&room, 4, Some("198.51.100.1")).await;
+        room.now.store(1_000, Ordering::Relaxed);
+        let mut own = Vec::new();
+        // Each of the wider networks is filled by several narrower ones.
+        for number in 0..share {
+            let address: std::net::IpAddr = match one.parse().unwrap() {
+                std::net::IpAddr::V4(v4) if share > 4 => {
+                    std::net::Ipv4Addr::from_bits(v4.to_bits() + 10 + number / 4).into()
+                }
+                std::net::IpAddr::V6(v6) if share == 8 => {
+                    std::net::Ipv6Addr::from_bits(v6.to_bits() + (u128::from(2 + number / 4) << 64)).into()
+                }
+                std::net::IpAddr::V6(v6) if share > 8 => {
+                    std::net::Ipv6Addr::from_bits(v6.to_bits() + (u128::from(2 + number / 4) << 72)).into()
+                }
+                same => same,
+            };
+            room.now.store(2_000 + u64::from(number), Ordering::Relaxed);
+            own.push(Guest::of(&room, Some(&address.to_string())).await.unwrap());
+        }
+        assert_eq!(count(&own), share as usize, "{one}");
+        let newcomer = Guest::of(&room, Some(neighbour)).await.unwrap();
+        assert!(newcomer.stays() && !newcomer.0.is_in_lobby());
+        assert!(!own[0].stays(), "{one}: who has waited longest");
+        assert_eq!((count(&own), count(&other)), (share as usize - 1, 4), "{one}");
+    }
+}
+
+/// A network for all of whose connections the server works gets none beyond its share; it takes nobody else's.
+#[tokio::test]
+async fn a_network_that_keeps_the_server_busy_gets_no_more() {
+    let room = room(64);
+    let busy = guests(&room, 4, Some("192.0.2.1")).await;
+    for guest in &busy {
+        guest.0.request_began();
+    }
+    assert!(Guest::of(&room, Some("192.0.2.1")).await.is_none());
+    assert!(Guest::of(&room, Some("192.0.2.2")).await.is_some());
+    busy[0].0.request_ended();
+    assert!(Guest::of(&room, Some("192.0.2.1")).await.is_some());
+    assert_eq!(count(&busy), 3);
+}
+
+/// A proxy keeps as many connections as it likes.
+#[tokio::test]
+async fn a_proxys_connections_are_not_one_clients() {
+    let room = room(64);
+    let kept = guests(&room, 60, None).await;
+    for (number, guest) in (0..).zip(&kept) {
+        guest.0.is_asked_by(network(&format!("192.0.{number}.1")));
+        guest.0.request_began();
+    }
+    room.look_around(2_000, false);
+    assert_eq!(count(&kept), 60, "each works for another client");
+    // All waited for one client, and wait for the next request now.
+    for guest in &kept {
+        guest.0.is_asked_by(network("192.0.2.1"));
+        guest.0.request_began();
+        guest.0.request_ended();
+    }
+    room.look_around(3_000, false);
+    assert_eq!(count(&kept), 60);
+}
+
+/// A client of a proxy takes no more than its share of the connections that the proxy has here.
+#[tokio::test]
+async fn a_client_behind_a_proxy_keeps_its_share() {
+    let room = room(64);
+    let kept = guests(&room, 20, None).await;
+    for (number, guest) in kept.iter().enumerate() {
+        let client = if number < 10 { "192.0.2.1" } else { "198.51.100.1" };
+        guest.0.is_asked_by(network(client));
+        guest.0.request_began();
+        if number < 10 {
+            guest.0.client_is_full();
+        }
+    }
+    // The others' requests are under way and cannot be cut short.
+    room.look_around(2_000, false);
+    assert_eq!((count(&kept[..10]), count(&kept[10..])), (4, 10));
+}
+
+#[tokio::test]
+async fn a_users_unread_answers_wait_on_few_connections() {
+    let room = room(64);
+    let mut all = Vec::new();
+    for number in 0..10 {
+        all.extend(guests(&room, 1, Some(&format!("192.0.{number}.1"))).await);
+        read_nothing(&all[number], 42);
+    }
+    let other = guests(&room, 1, Some("198.51.100.1")).await;
+    read_nothing(&other[0], 7);
+    room.look_around(2_000, false);
+    assert_eq!((count(&all), count(&other)), (2, 1));
+}
+
+/// Slow readers hold all seats from many networks, and still somebody else gets in.
+#[tokio::test]
+async fn readers_make_room_and_first_those_of_whoever_has_most() {
+    let room = room(8);
+    let one = guests(&room, 1, Some("203.0.113.1")).await;
+    let many = guests(&room, 3, Some("192.0.2.1")).await;
+    let more = guests(&room, 4, Some("198.51.100.1")).await;
+    for guest in one.iter().chain(&many).chain(&more) {
+        read_nothing(guest, 42);
+        guest.0.answers(None);
+    }
+    room.look_around(2_000, false);
+    for left in [(1, 3, 3), (1, 2, 3), (1, 2, 2)] {
+        let newcomer = Guest::of(&room, Some("203.0.113.99")).await.unwrap();
+        assert_eq!((count(&one), count(&many), count(&more)), left);
+        assert!(newcomer.0.finds_seat().await);
+        newcomer.0.request_began();
+        // It is under way for as long as the test lasts.
+        std::mem::forget(newcomer);
+    }
+}
+
+/// Who takes an answer at a fair rate is not cut off for a newcomer, though its buffers are full.
+#[tokio::test]
+async fn a_client_that_takes_its_answer_keeps_its_seat() {
+    let room = room(2);
+    let readers = guests(&room, 2, None).await;
+    for (user, guest) in (1..).zip(&readers) {
+        read_nothing(guest, user);
+    }
+    room.look_around(2_000, false);
+    readers[0].0.client_took(100_000);
+    let newcomer = Guest::of(&room, None).await.unwrap();
+    assert!(readers[0].stays() && !readers[1].stays());
+    assert!(newcomer.0.finds_seat().await);
+}
+
+/// The lobby is small: the one who has waited there longest goes first.
+#[tokio::test]
+async fn newcomers_wait_in_a_small_lobby() {
+    let room = room(1);
+    let busy = guests(&room, 1, None).await;
+    busy[0].0.request_began();
+    let waiting = guests(&room, lobby::PLACES as usize, None).await;
+    assert!(waiting.iter().all(|guest| guest.stays() && guest.0.is_in_lobby()));
+    let (newcomer, ()) = tokio::join!(Guest::of(&room, None), async {
+        waiting[0].0.told_to_leave().await;
+        waiting[0].1.take();
+    });
+    assert!(newcomer.unwrap().stays() && busy[0].stays());
 }

@@ -1,0 +1,141 @@
+//! Heads that could be read in two ways, by us and by what stands before us: RFC 9112, section 3.2.
+//!
+//! Such a request is answered 400 before any surface reads it.
+
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    IF_MATCH, IF_NONE_MATCH, ORIGIN, TRANSFER_ENCODING,
+};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
+use hyper::{Uri, Version};
+
+/// Headers of which one value is read. `X-Forwarded-For` and its like are lists, of which the last item counts.
+const SINGLE: [HeaderName; 22] = [
+    HOST,
+    AUTHORIZATION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    TRANSFER_ENCODING,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    ORIGIN,
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static("sec-fetch-dest"),
+    HeaderName::from_static("x-if-modified-since"),
+    HeaderName::from_static("x-if-unmodified-since"),
+    HeaderName::from_static("x-weave-records"),
+    HeaderName::from_static("x-weave-bytes"),
+    HeaderName::from_static("x-weave-total-records"),
+    HeaderName::from_static("x-weave-total-bytes"),
+    HeaderName::from_static("x-client-state"),
+    HeaderName::from_static("x-keyid"),
+    HeaderName::from_static("x-keyexchange-id"),
+    HeaderName::from_static("x-weave-password-reset"),
+    HeaderName::from_static("x-weave-secret"),
+];
+
+/// Why a request cannot be read in one way alone.
+pub fn fault(parts: &Parts) -> Option<&'static str> {
+    let host = parts.headers.get(HOST);
+    fault_of_host(parts.version, &parts.uri, host).or_else(|| doubled(&parts.headers))
+}
+
+/// What is wrong with the host that a request names.
+fn fault_of_host(version: Version, uri: &Uri, host: Option<&HeaderValue>) -> Option<&'static str> {
+    let Some(host) = host.map(HeaderValue::as_bytes) else {
+        return (version > Version::HTTP_10).then_some("no Host");
+    };
+    if host.is_empty() {
+        return Some("an empty Host");
+    }
+    if !host.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    {
+        return Some("a Host that is no host and port");
+    }
+    let names_another = |authority: &Authority| !authority.as_str().as_bytes().eq_ignore_ascii_case(host);
+    let is_another = uri.authority().is_some_and(names_another);
+    is_another.then_some("a Host other than the one in the request line")
+}
+
+/// Whether a header has two values of which one is read. Most requests have no header twice.
+fn doubled(headers: &HeaderMap) -> Option<&'static str> {
+    if headers.len() == headers.keys_len() {
+        return None;
+    }
+    let is_doubled = |name: &HeaderName| headers.get_all(name).iter().nth(1).is_some();
+    SINGLE
+        .iter()
+        .any(is_doubled)
+        .then_some("a header twice that has one value")
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    fn read(target: &str, version: Version, headers: &[(&str, &str)]) -> Option<&'static str> {
+        let mut request = Request::builder().uri(target).version(version);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        fault(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn one_host_is_named_and_no_other() {
+        const V11: Version = Version::HTTP_11;
+        for host in [
+            "sync.example.org",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+            "LOCALHOST",
+            "my_box",
+        ] {
+            assert_eq!(read("/", V11, &[("host", host)]), None, "{host}");
+        }
+        for host in ["", "a, b", "user@a", "a/b", "a b", "a\tb", "ä"] {
+            assert!(read("/", V11, &[("host", host)]).is_some(), "{host}");
+        }
+        assert!(read("/", V11, &[]).is_some());
+        assert_eq!(read("/", Version::HTTP_10, &[]), None);
+        assert!(read("/", Version::HTTP_10, &[("host", "")]).is_some());
+        assert_eq!(read("http://a.test:80/x", V11, &[("host", "A.test:80")]), None);
+        for host in ["b.test:80", "a.test", ""] {
+            assert!(
+                read("http://a.test:80/x", V11, &[("host", host)]).is_some(),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_one_value_stands_once() {
+        let twice = |name: &str| {
+            let (first, second) = (if name == "host" { "c" } else { "a" }, "b");
+            read(
+                "/",
+                Version::HTTP_11,
+                &[("host", "c"), (name, first), (name, second)],
+            )
+        };
+        for name in SINGLE {
+            assert!(twice(name.as_str()).is_some(), "{name}");
+        }
+        // These are lists, or nothing hangs on them.
+        for name in [
+            "x-forwarded-for",
+            "forwarded",
+            "via",
+            "accept",
+            "accept-language",
+            "x-other",
+        ] {
+            assert_eq!(twice(name), None, "{name}");
+        }
+        assert!(read("/", Version::HTTP_11, &[("host", "c"), ("host", "c")]).is_some());
+    }
+}
