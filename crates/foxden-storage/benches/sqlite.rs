@@ -186,6 +186,8 @@ impl Client {
                     patches: (0..objects).map(|_| patch(self.id())).collect(),
                     max_objects: 10_000,
                     max_bytes: 1 << 30,
+                    max_open_bytes: u64::MAX,
+                    quota: None,
                 };
                 engine.stage(self.user, part).await.expect("room for it");
             }
@@ -270,6 +272,8 @@ fn commit(folder: &Path) {
                 patches: (0..100).map(|_| patch(client.id())).collect(),
                 max_objects: 10_000,
                 max_bytes: 1 << 30,
+                max_open_bytes: u64::MAX,
+                quota: None,
             };
             batch = Some(engine.stage(UserId(1), part).await.expect("room for it").batch);
         }

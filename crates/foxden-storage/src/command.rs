@@ -98,7 +98,8 @@ pub enum Fields {
 pub struct Write {
     /// The client's precondition, compared in the same step as the change.
     pub guard: Option<Guard>,
-    /// The user's bytes allowed. Refused when the bytes before the write reach it; deletions always pass.
+    /// The user's bytes allowed, those in open batches among them. Refused when the bytes before the write
+    /// reach it; deletions always pass.
     pub quota: Option<u64>,
     /// The change.
     pub change: Change,
@@ -237,6 +238,20 @@ pub struct BatchPart {
     pub max_objects: u64,
     /// The bytes of payload a batch may hold.
     pub max_bytes: u64,
+    /// The bytes of payload all open batches of the user may hold, and no less than `max_bytes`.
+    pub max_open_bytes: u64,
+    /// The user's bytes allowed, those in open batches among them.
+    pub quota: Option<u64>,
+}
+
+impl Change {
+    /// The patches it brings.
+    pub fn patches(&self) -> &[Patch] {
+        match self {
+            Self::Upsert { patches, .. } | Self::CommitBatch { patches, .. } => patches,
+            Self::DeleteObjects { .. } | Self::DeleteCollection { .. } | Self::DeleteAll => &[],
+        }
+    }
 }
 
 impl Write {

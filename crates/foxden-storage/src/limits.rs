@@ -2,7 +2,7 @@
 
 use crate::engine::BATCH_OBJECTS;
 
-/// The greatest sizes a client may send; told to clients by `info/configuration`.
+/// The greatest sizes a client may send; most are told to clients by `info/configuration`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's body.
@@ -17,6 +17,8 @@ pub struct Limits {
     pub max_total_records: u64,
     /// Bytes of payload in one batch.
     pub max_total_bytes: u64,
+    /// Bytes of payload in all batches that one user has open. Clients are not told.
+    pub max_open_bytes: u64,
     /// Whether uploads in several requests are offered.
     pub batches: bool,
 }
@@ -42,6 +44,9 @@ pub enum BadLimits {
     /// A request must fit into a batch.
     #[error("max_total_bytes must not be less than max_post_bytes")]
     BytesAboveBatch,
+    /// A batch must fit into what may be open.
+    #[error("max_open_bytes must not be less than max_total_bytes")]
+    BatchAboveOpen,
     /// Engines commit no more than this at once.
     #[error("max_total_records must not be greater than {BATCH_OBJECTS}")]
     BatchTooLarge,
@@ -56,6 +61,7 @@ impl Default for Limits {
             max_post_bytes: 2_621_440,
             max_total_records: 10_000,
             max_total_bytes: 262_144_000,
+            max_open_bytes: 524_288_000,
             batches: true,
         }
     }
@@ -83,6 +89,10 @@ impl Limits {
                 self.max_total_bytes < self.max_post_bytes,
                 BadLimits::BytesAboveBatch,
             ),
+            (
+                self.max_open_bytes < self.max_total_bytes,
+                BadLimits::BatchAboveOpen,
+            ),
             (self.max_total_records > BATCH_OBJECTS, BadLimits::BatchTooLarge),
         ];
         let first = faults.into_iter().find(|(is_so, _)| *is_so);
@@ -100,6 +110,7 @@ impl BadLimits {
             Self::PostAboveRequest => "max_request_bytes",
             Self::ObjectsAboveBatch | Self::BatchTooLarge => "max_total_records",
             Self::BytesAboveBatch => "max_total_bytes",
+            Self::BatchAboveOpen => "max_open_bytes",
         }
     }
 }
@@ -122,6 +133,7 @@ mod tests {
             max_post_bytes: 10,
             max_total_records: 5,
             max_total_bytes: 10,
+            max_open_bytes: 10,
             batches: true,
         };
         assert_eq!(tight.check(), Ok(()));
@@ -152,6 +164,7 @@ mod tests {
             Err(BadLimits::ObjectsAboveBatch)
         );
         assert_eq!(with(|l| l.max_total_bytes = 9), Err(BadLimits::BytesAboveBatch));
+        assert_eq!(with(|l| l.max_open_bytes = 9), Err(BadLimits::BatchAboveOpen));
         assert_eq!(
             with(|l| l.max_total_records = 10_001),
             Err(BadLimits::BatchTooLarge)

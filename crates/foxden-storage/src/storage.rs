@@ -109,9 +109,14 @@ impl Storage {
         Ok(written?)
     }
 
-    /// Lays a part of a batch aside.
+    /// Lays a part of a batch aside, under the user's quota and the limit of what may lie aside.
     pub async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, StorageError> {
         self.admit(user)?;
+        let part = BatchPart {
+            max_open_bytes: self.limits.max_open_bytes,
+            quota: self.quota,
+            ..part
+        };
         let staged = self.engine.stage(user, part).await;
         self.clear_up_if_closed(user).await?;
         Ok(staged?)

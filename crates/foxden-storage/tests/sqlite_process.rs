@@ -151,6 +151,8 @@ async fn write_as_batch(engine: &SqliteEngine, user: u64, number: u64) -> Result
             patches: vec![patch(id, &format!("{number} "))],
             max_objects: 10,
             max_bytes: 10_000,
+            max_open_bytes: u64::MAX,
+            quota: None,
         };
         batch = Some(engine.stage(UserId(user), part).await?.batch);
     }

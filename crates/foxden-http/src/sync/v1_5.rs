@@ -266,6 +266,9 @@ async fn stage(
         patches,
         max_objects: call.limits().max_total_records,
         max_bytes: call.limits().max_total_bytes,
+        // Storage knows these.
+        max_open_bytes: u64::MAX,
+        quota: None,
     };
     let storage = &call.sync.storage;
     let staged = match storage.stage(call.user(), part(patches)).await {

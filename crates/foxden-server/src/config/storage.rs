@@ -32,7 +32,8 @@ pub const SECTION: Section = Section {
             key: "storage.quota",
             kind: Kind::Size,
             default: "none",
-            help: "Bytes of payload one user may keep, or `none`.",
+            help: "Bytes of payload one user may keep, or `none`. Unfinished uploads count, and an object counts as 100 \
+                   bytes at least, beyond the first MiB.",
         },
         Setting {
             key: "storage.batches",
@@ -125,6 +126,13 @@ pub const SECTION: Section = Section {
             default: "262144000",
             help: "Bytes of payload in one upload of several requests.",
         },
+        Setting {
+            key: "storage.max_open_bytes",
+            kind: Kind::Size,
+            default: "524288000",
+            help: "Bytes of payload in all uploads of several requests that one user has begun and not finished; at least \
+                   one as large as `max_total_bytes` always fits. An upload beyond it ends those that were begun first.",
+        },
     ],
 };
 
@@ -170,13 +178,15 @@ impl Storage {
         let url = values.text("storage.url")?.unwrap_or_default();
         let place = Place::parse(&url)
             .ok_or_else(|| values.wrong("storage.url", "it must begin with sqlite: or memory:"))?;
+        let max_total_bytes = values.size("storage.max_total_bytes")?;
         let limits = Limits {
             max_request_bytes: values.size("storage.max_request_bytes")?,
             max_record_payload_bytes: values.size("storage.max_record_payload_bytes")?,
             max_post_records: values.count("storage.max_post_records")?.into(),
             max_post_bytes: values.size("storage.max_post_bytes")?,
             max_total_records: values.count("storage.max_total_records")?.into(),
-            max_total_bytes: values.size("storage.max_total_bytes")?,
+            max_total_bytes,
+            max_open_bytes: values.size("storage.max_open_bytes")?.max(max_total_bytes),
             batches: values.switch("storage.batches")?,
         };
         limits

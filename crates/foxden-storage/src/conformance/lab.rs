@@ -397,5 +397,7 @@ pub(super) fn part(name: &str, batch: Option<&BatchId>, patches: impl Into<Vec<P
         patches: patches.into(),
         max_objects: 10_000,
         max_bytes: 262_144_000,
+        max_open_bytes: 524_288_000,
+        quota: None,
     }
 }

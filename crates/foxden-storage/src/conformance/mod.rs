@@ -157,7 +157,12 @@ macro_rules! conformance_tests {
                 deletions_pass_beyond_the_quota,
                 expired_objects_do_not_count,
                 other_users_do_not_count,
-                staged_objects_do_not_count,
+                a_batch_cannot_hold_more_than_the_quota,
+                expired_objects_make_room_for_a_part,
+                batches_opened_first_make_room,
+                a_refused_write_ends_no_batch,
+                all_open_batches_hold_no_more_than_they_may,
+                objects_without_payload_count,
                 a_refused_write_leaves_no_trace,
             ],
             selection: [

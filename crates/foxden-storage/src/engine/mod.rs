@@ -1,5 +1,6 @@
 //! The trait every engine keeps, and the engines.
 
+mod held;
 pub mod memory;
 pub mod sqlite;
 
@@ -38,16 +39,20 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 /// 7. An object whose expiry has come is absent for every reader and writer at once. It comes when the
 ///    clock, not the time given to a write, has reached the clock at the write plus the ttl.
 /// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes
-///    before it, after expired objects are cleared away; clearing moves no time. The bytes that
-///    [`Written`] tells may still hold expired objects.
+///    before it, after expired objects are cleared away; clearing moves no time. An object counts as
+///    100 bytes at least, beyond the first MiB. What lies in open batches counts as well, for a part
+///    like for a write: those opened first end to make room, and one is refused where the objects and
+///    the batch it appends to fill the quota alone. A batch does not count against its own commit. The
+///    bytes that [`Written`] tells may still hold expired objects and are those of objects alone.
 /// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
 /// 10. A batch is unseen until committed, lives two hours from its opening, and ends with its commit
 ///     or with the store. One that was opened more than two hours later than now has ended, too. A
 ///     refused commit leaves it open. A part or a commit that would pass the objects or bytes it
 ///     carries as the greatest is refused, `TooLarge`, as a whole. A user has at most
-///     [`OPEN_BATCHES`] open: opening one more ends the one that was opened first. So what lies
-///     outside the quota is bounded.
-/// 11. Deleting a collection or a store costs the same whatever its size.
+///     [`OPEN_BATCHES`] open, which hold at most the bytes that a part carries as the greatest for all
+///     of them: a part beyond that ends those that were opened first.
+/// 11. Deleting a collection or a store costs the same whatever its size. What waits to be removed for
+///     that grows no further than what the store held: writes remove of it more than they bring.
 /// 12. Several processes may serve one user at once, where the engine's documents say so.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {

@@ -9,6 +9,7 @@ mod batch;
 mod cache;
 mod checkpoint;
 mod codec;
+mod debt;
 mod fault;
 mod file;
 mod hand;

@@ -31,6 +31,8 @@ fn part(object: &str) -> BatchPart {
         patches: vec![payload(object, "12345")],
         max_objects: 10,
         max_bytes: 100,
+        max_open_bytes: 100,
+        quota: None,
     }
 }
 

@@ -231,6 +231,8 @@ impl Client {
             patches: rows.iter().map(|(id, text)| payload(id, text)).collect(),
             max_objects: 100,
             max_bytes: 10_000,
+            max_open_bytes: u64::MAX,
+            quota: None,
         };
         let staged = self.lab.try_stage(part).await.expect("a batch can be opened");
         let open = Open {

@@ -169,6 +169,8 @@ impl Run {
             patches: staging.patches.clone(),
             max_objects: staging.max_objects,
             max_bytes: staging.max_bytes,
+            max_open_bytes: staging.max_open_bytes,
+            quota: staging.quota,
         };
         let for_reference = part(opened.map(|opened| opened.reference.clone()));
         let for_tested = part(opened.map(|opened| opened.tested.clone()));

@@ -77,6 +77,8 @@ pub(crate) struct Staging {
     pub(crate) patches: Vec<Patch>,
     pub(crate) max_objects: u64,
     pub(crate) max_bytes: u64,
+    pub(crate) max_open_bytes: u64,
+    pub(crate) quota: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -221,10 +223,11 @@ fn stage(time: Time) -> impl Strategy<Value = Staging> {
         option::weighted(0.1, guard()),
         patches(time),
         room(),
-        room(),
+        (room(), 0..20u64),
+        option::weighted(0.2, 0..40u64),
     )
         .prop_map(
-            |(user, collection, batch, guard, patches, max_objects, max_bytes)| Staging {
+            |(user, collection, batch, guard, patches, max_objects, (max_bytes, more), quota)| Staging {
                 user,
                 collection,
                 batch,
@@ -232,6 +235,8 @@ fn stage(time: Time) -> impl Strategy<Value = Staging> {
                 patches,
                 max_objects,
                 max_bytes,
+                max_open_bytes: max_bytes + more,
+                quota,
             },
         )
 }

@@ -6,7 +6,8 @@ use foxden_model::{Chance, CollectionName, SyncTime};
 
 use super::store::{Dropped, Store};
 use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess, OPEN_BATCHES};
+use crate::engine::held::{Growth, Held, Room};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess};
 use crate::page::Staged;
 
 pub(super) struct Batch {
@@ -20,6 +21,14 @@ impl Batch {
     pub(super) fn is_open(&self, now: SyncTime) -> bool {
         let life = BATCH_SECONDS;
         now < self.opened.plus_seconds(life) && self.opened <= now.plus_seconds(life)
+    }
+
+    fn held(&self) -> Held {
+        held(&self.patches)
+    }
+
+    fn is_other(&self, but: Option<&BatchId>, now: SyncTime) -> bool {
+        self.is_open(now) && but != Some(&self.id)
     }
 }
 
@@ -50,9 +59,25 @@ impl Store {
             Some(id) => Some(self.batch(id, part.collection, now)?),
             None => None,
         };
-        let held = open.map_or(&[][..], |at| &self.batches[at].patches);
-        check_size(held, &part.patches, part.max_objects, part.max_bytes)?;
-        let at = open.unwrap_or_else(|| self.open(part.collection, now, chance));
+        let before = open.map_or(&[][..], |at| &self.batches[at].patches);
+        check_size(before, &part.patches, part.max_objects, part.max_bytes)?;
+        let room = Room {
+            live: self.held(now),
+            own: held(before),
+            quota: part.quota,
+        };
+        let growth = Growth {
+            bytes: held(before).bytes + held(&part.patches).bytes,
+            max_open_bytes: part.max_open_bytes,
+            opens: open.is_none(),
+        };
+        let surplus = room.surplus_for(growth, &self.others(part.batch.as_ref(), now))?;
+        self.end_first(surplus, part.batch.as_ref(), now);
+        let at = match &part.batch {
+            Some(id) => self.batch(id, part.collection, now)?,
+            None => self.open(part.collection, now, chance),
+        };
+        self.pay(part.patches.len() as u64);
         let batch = &mut self.batches[at];
         batch.patches.extend(part.patches);
         Ok(Staged {
@@ -61,14 +86,21 @@ impl Store {
         })
     }
 
-    /// Opens a batch and says where it is. A user who has as many as may be loses the one opened first.
+    /// What the open batches hold, but that one; the one opened first comes first.
+    pub(super) fn others(&self, but: Option<&BatchId>, now: SyncTime) -> Vec<Held> {
+        let others = self.batches.iter().filter(|batch| batch.is_other(but, now));
+        others.map(Batch::held).collect()
+    }
+
+    /// Ends so many of them, the one opened first first.
+    pub(super) fn end_first(&mut self, count: usize, but: Option<&BatchId>, now: SyncTime) {
+        let ended = self.batches.extract_if(.., |batch| batch.is_other(but, now));
+        let ended: Vec<_> = ended.take(count).map(|batch| Dropped::Patches(batch.patches)).collect();
+        self.dropped.extend(ended);
+    }
+
+    /// Opens a batch and says where it is.
     fn open(&mut self, collection: CollectionName, now: SyncTime, chance: &dyn Chance) -> usize {
-        while self.batches.iter().filter(|batch| batch.is_open(now)).count() as u64 >= OPEN_BATCHES
-            && let Some(first) = self.batches.iter().position(|batch| batch.is_open(now))
-        {
-            let first = self.batches.remove(first);
-            self.dropped.push(Dropped::Patches(first.patches));
-        }
         self.batches.push(Batch {
             id: fresh_id(chance),
             collection,
@@ -76,6 +108,13 @@ impl Store {
             patches: Vec::new(),
         });
         self.batches.len() - 1
+    }
+}
+
+fn held(patches: &[Patch]) -> Held {
+    Held {
+        objects: patches.len() as u64,
+        bytes: patches.iter().map(Patch::bytes).sum(),
     }
 }
 

@@ -6,7 +6,8 @@ use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 
 use super::batch::{self, Batch};
 use super::{Moment, Seen};
-use crate::command::{Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
+use crate::command::{BatchId, Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
+use crate::engine::held::{Held, Room};
 use crate::engine::{EngineError, MAX_COLLECTIONS, lives_from};
 use crate::page::{CollectionSummary, Summary, Written};
 
@@ -57,11 +58,13 @@ impl Store {
     /// Makes a change at `moment.next`, or refuses it and stays as it was.
     pub(super) fn write(&mut self, write: Write, moment: Moment) -> Result<Written, EngineError> {
         self.compare(write.guard.as_ref(), moment.now)?;
-        let bytes_before = self.bytes(moment.now);
+        let bytes_before = self.held(moment.now).bytes;
+        let brought = write.change.patches().len() as u64;
         let changed = match write.change {
             Change::Upsert { collection, patches } => {
-                within(bytes_before, write.quota)?;
+                let surplus = self.surplus(write.quota, None, moment.now)?;
                 self.upsert(collection, patches, moment)?;
+                self.end_first(surplus, None, moment.now);
                 true
             }
             Change::CommitBatch {
@@ -73,11 +76,12 @@ impl Store {
             } => {
                 let at = self.batch(&batch, collection, moment.now)?;
                 batch::check_size(&self.batches[at].patches, &patches, max_objects, max_bytes)?;
-                within(bytes_before, write.quota)?;
+                let surplus = self.surplus(write.quota, Some(&batch), moment.now)?;
                 self.make_room(collection)?;
                 let batch = self.batches.remove(at);
                 let patches = batch.patches.into_iter().chain(patches);
                 self.upsert(collection, patches, moment)?;
+                self.end_first(surplus, None, moment.now);
                 true
             }
             Change::DeleteObjects {
@@ -103,11 +107,12 @@ impl Store {
         if changed {
             self.highest = moment.next;
         }
+        self.pay(brought);
         Ok(Written {
             modified: self.highest,
             changed,
             bytes_before,
-            bytes_after: self.bytes(moment.now),
+            bytes_after: self.held(moment.now).bytes,
         })
     }
 
@@ -134,12 +139,27 @@ impl Store {
         self.collections.get(&collection).map(|found| found.modified)
     }
 
-    fn bytes(&self, now: SyncTime) -> u64 {
+    /// What the objects take that have not expired.
+    pub(super) fn held(&self, now: SyncTime) -> Held {
         let live = self
             .collections
             .values()
             .flat_map(|collection| collection.live(now));
-        live.map(size).sum()
+        let one = |object| Held {
+            objects: 1,
+            bytes: size(object),
+        };
+        live.map(one).sum()
+    }
+
+    /// How many open batches a write ends, other than the one it commits; or that the quota refuses it.
+    fn surplus(&self, quota: Option<u64>, own: Option<&BatchId>, now: SyncTime) -> Result<usize, EngineError> {
+        let room = Room {
+            live: self.held(now),
+            own: Held::default(),
+            quota,
+        };
+        room.surplus(&self.others(own, now))
     }
 
     fn make_room(&self, collection: CollectionName) -> Result<(), EngineError> {
@@ -220,6 +240,22 @@ impl Store {
             .extend(collections.map(|old| Dropped::Objects(old.objects)));
         self.dropped
             .extend(batches.map(|old| Dropped::Patches(old.patches)));
+    }
+
+    /// Frees more of what was dropped than a command brought, so that deleting and writing in a circle takes no
+    /// more memory each time. A batch is brought once, and dropped by its commit and its deletion.
+    pub(super) fn pay(&mut self, brought: u64) {
+        let mut left = 3 * brought;
+        while left > 0
+            && let Some(mut last) = self.dropped.pop()
+        {
+            while left > 0 && last.pop() {
+                left -= 1;
+            }
+            if !last.is_empty() {
+                self.dropped.push(last);
+            }
+        }
     }
 
     /// Frees what nobody can see until `left` rows are spent; says whether anything remains.
@@ -318,13 +354,6 @@ pub(super) fn is_live(object: &Bso, now: SyncTime) -> bool {
 
 fn size(object: &Bso) -> u64 {
     object.payload.len() as u64
-}
-
-fn within(used: u64, quota: Option<u64>) -> Result<(), EngineError> {
-    match quota {
-        Some(quota) if used >= quota => Err(EngineError::OverQuota { used, quota }),
-        _ => Ok(()),
-    }
 }
 
 /// One patch for each object.

@@ -3,20 +3,21 @@
 use std::fmt::Write as _;
 
 use foxden_model::{Chance, CollectionName, SyncTime, UserId};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::codec;
 use super::objects::Objects;
+use super::purge;
 use super::work::Work;
 use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess, OPEN_BATCHES};
+use crate::engine::held::{Growth, Held, Room};
+use crate::engine::{BATCH_SECONDS, EngineError, Excess};
 use crate::page::Staged;
 
 /// A batch that takes further parts.
 pub(super) struct Open {
     key: i64,
-    objects: u64,
-    bytes: u64,
+    held: Held,
 }
 
 /// What a batch may hold.
@@ -24,6 +25,16 @@ pub(super) struct Open {
 pub(super) struct Most {
     pub(super) objects: u64,
     pub(super) bytes: u64,
+}
+
+impl Open {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let held = Held {
+            objects: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
+            bytes: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
+        };
+        Ok(Self { key: row.get(0)?, held })
+    }
 }
 
 /// Lays a part aside, or refuses it and leaves the batch as it was.
@@ -39,14 +50,24 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
         objects: part.max_objects,
         bytes: part.max_bytes,
     };
-    let (objects, bytes) = grown(open.as_ref(), &part.patches, most)?;
+    let grown = grown(open.as_ref(), &part.patches, most)?;
+    let own = open.as_ref().map_or_else(Held::default, |open| open.held);
+    let others = others(connection, user, open.as_ref(), now)?;
+    let room = room(work, user, own, &others, part.quota, now)?;
+    let growth = Growth {
+        bytes: grown.bytes,
+        max_open_bytes: part.max_open_bytes,
+        opens: open.is_none(),
+    };
+    let surplus = room.surplus_for(growth, &held_by(&others))?;
+    end_all(connection, &others[..surplus])?;
     let (key, batch) = match (open, &part.batch) {
         (Some(open), Some(batch)) => (open.key, batch.clone()),
         _ => make(work, user, part.collection, now)?,
     };
     connection
         .prepare_cached("update batch set objects = ?2, bytes = ?3 where key = ?1")?
-        .execute((key, objects.cast_signed(), bytes.cast_signed()))?;
+        .execute((key, grown.objects.cast_signed(), grown.bytes.cast_signed()))?;
     if !part.patches.is_empty() {
         let number = connection
             .prepare_cached("insert into part (batch, patches) values (?1, ?2)")?
@@ -62,23 +83,66 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
 }
 
 /// What the batch would hold with these patches.
-pub(super) fn grown(open: Option<&Open>, patches: &[Patch], most: Most) -> Result<(u64, u64), EngineError> {
-    let (held_objects, held_bytes) = open.map_or((0, 0), |open| (open.objects, open.bytes));
-    let objects = held_objects.saturating_add(patches.len() as u64);
-    let bytes = patches
-        .iter()
-        .map(Patch::bytes)
-        .fold(held_bytes, u64::saturating_add);
-    if objects > most.objects {
+pub(super) fn grown(open: Option<&Open>, patches: &[Patch], most: Most) -> Result<Held, EngineError> {
+    let before = open.map_or_else(Held::default, |open| open.held);
+    let more = Held {
+        objects: patches.len() as u64,
+        bytes: patches.iter().map(Patch::bytes).sum(),
+    };
+    let after = before + more;
+    if after.objects > most.objects {
         return Err(EngineError::TooLarge(Excess::Objects));
     }
-    if bytes > most.bytes {
+    if after.bytes > most.bytes {
         return Err(EngineError::TooLarge(Excess::Bytes));
     }
-    Ok((objects, bytes))
+    Ok(after)
 }
 
-/// Opens a batch. A user who has as many as may be loses the one opened first.
+/// What a write or a part finds, without what has expired where that decides.
+pub(super) fn room(
+    work: &mut Work<'_>,
+    user: UserId,
+    own: Held,
+    others: &[Open],
+    quota: Option<u64>,
+    now: SyncTime,
+) -> Result<Room, EngineError> {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let open = others.iter().map(|batch| batch.held).sum::<Held>() + own;
+    if (draft.held() + open).fills(quota) {
+        // What has expired takes no space, though it may still lie there.
+        purge::clear_user(connection, user, draft, now)?;
+    }
+    Ok(Room {
+        live: draft.held(),
+        own,
+        quota,
+    })
+}
+
+/// The user's open batches but that one, the one opened first first.
+pub(super) fn others(
+    connection: &Connection,
+    user: UserId,
+    but: Option<&Open>,
+    now: SyncTime,
+) -> rusqlite::Result<Vec<Open>> {
+    let mut find = connection.prepare_cached(
+        "select key, objects, bytes from batch
+         where uid = ?1 and opened > ?2 and opened <= ?3 and key is not ?4 order by key",
+    )?;
+    let Span { dead, ahead } = Span::at(now);
+    let but = but.map(|open| open.key);
+    find.query_map((user.0.cast_signed(), dead, ahead, but), Open::read)?.collect()
+}
+
+pub(super) fn held_by(batches: &[Open]) -> Vec<Held> {
+    batches.iter().map(|batch| batch.held).collect()
+}
+
+/// Opens a batch.
 fn make(
     work: &Work<'_>,
     user: UserId,
@@ -86,13 +150,6 @@ fn make(
     now: SyncTime,
 ) -> Result<(i64, BatchId), EngineError> {
     let uid = user.0.cast_signed();
-    let mut surplus = work.connection.prepare_cached(
-        "update batch set uid = null where key in (
-             select key from batch where uid = ?1 and opened > ?2 and opened <= ?3
-             order by key desc limit -1 offset ?4)",
-    )?;
-    let Span { dead, ahead } = Span::at(now);
-    surplus.execute((uid, dead, ahead, OPEN_BATCHES.cast_signed() - 1))?;
     let batch = fresh_id(work.chance());
     let mut insert = work.connection.prepare_cached(
         "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
@@ -127,13 +184,7 @@ pub(super) fn find(
     let Span { dead, ahead } = Span::at(now);
     let found = find.query_row(
         (user.0.cast_signed(), &*batch.0, collection.as_str(), dead, ahead),
-        |row| {
-            Ok(Open {
-                key: row.get(0)?,
-                objects: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
-                bytes: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
-            })
-        },
+        Open::read,
     );
     found.optional()?.ok_or(EngineError::NoSuchBatch)
 }
@@ -170,8 +221,13 @@ pub(super) fn lay(
     Ok(())
 }
 
-/// Ends a batch. What it held belongs to nobody from then on and waits for a purge: removing it here would
+/// Ends batches. What they held belongs to nobody from then on and waits for a purge: removing it here would
 /// send as much through the log once more, while all writers of the file wait.
+pub(super) fn end_all(connection: &Connection, batches: &[Open]) -> rusqlite::Result<()> {
+    batches.iter().try_for_each(|batch| end(connection, batch))
+}
+
+/// Ends one.
 pub(super) fn end(connection: &Connection, batch: &Open) -> rusqlite::Result<()> {
     connection
         .prepare_cached("update batch set uid = null where key = ?1")?

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::checkpoint::{Checkpoints, LogWatch};
+use super::debt::Debt;
 use super::fault::Trouble;
 use super::file::DataFile;
 use super::known::Draft;
@@ -22,6 +23,7 @@ pub(super) struct Hand {
     connection: Option<Connection>,
     checkpoints: Checkpoints,
     log: LogWatch,
+    pub(super) debt: Debt,
     /// How long the lock of a foreign process is waited for.
     lock_patience: Duration,
     /// Whether the last transaction failed for want of disk or file.
@@ -64,6 +66,7 @@ impl Hand {
             connection: Some(connection),
             checkpoints,
             log: LogWatch::new(lock_patience),
+            debt: Debt::none(),
             lock_patience,
             is_troubled: false,
         })
@@ -121,7 +124,25 @@ impl Hand {
 
     /// Removes what nobody can see, within the budget.
     pub(super) fn bite(&mut self, budget: Budget) -> Result<Bite, EngineError> {
+        self.debt.note(budget.until, self.file.outside.now());
         Ok(self.transact(|work| purge::bite(work, budget))?)
+    }
+
+    /// Pays some of what is owed for the bytes that commands brought.
+    pub(super) fn pay(&mut self) {
+        let budget = self.debt.budget();
+        // Taken off at once, so that one who panics here does not come again for the same.
+        let debt = std::mem::replace(&mut self.debt, Debt::none());
+        let paid = self.transact(|work| purge::bite(work, budget));
+        self.debt = debt;
+        if let Err(error) = &paid {
+            let error: &dyn std::error::Error = match error {
+                Failed::Undone(error) => error,
+                Failed::Unsettled(trouble) => trouble,
+            };
+            tracing::warn!(error, path = %self.file.path.display(), "cannot remove what was deleted");
+        }
+        self.debt.pay(paid.ok());
     }
 
     /// Runs upkeep that is no transaction of ours.

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::fault::Damaged;
 use crate::engine::EngineError;
+use crate::engine::held::Held;
 use crate::page::{CollectionSummary, Summary};
 
 /// A user's collections as of one committed state.
@@ -112,6 +113,15 @@ impl Draft {
 
     pub(super) fn get(&self, name: CollectionName) -> Option<&Entry> {
         self.position(name).ok().map(|at| &self.entries[at])
+    }
+
+    /// The objects of all collections and their bytes, what has expired but lies there still among them.
+    pub(super) fn held(&self) -> Held {
+        let each = self.entries.iter().map(|entry| Held {
+            objects: entry.listed.count,
+            bytes: entry.listed.bytes,
+        });
+        each.sum()
     }
 
     /// The bytes of all collections, what has expired but lies there still among them.

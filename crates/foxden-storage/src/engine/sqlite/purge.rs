@@ -6,6 +6,7 @@ use foxden_model::{SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::batch::Span;
+use super::debt::ROW_BYTES;
 use super::known::Draft;
 use super::work::Work;
 use super::write::adjust;
@@ -35,6 +36,8 @@ struct Expired {
 pub(super) struct Bite {
     /// The rows removed.
     pub(super) rows: u64,
+    /// The bytes they took in the file, roughly.
+    pub(super) bytes: u64,
     /// Whether there are more of them.
     pub(super) has_more: bool,
 }
@@ -43,11 +46,13 @@ pub(super) struct Bite {
 pub(super) fn bite(work: &mut Work<'_>, budget: Budget) -> Result<Bite, EngineError> {
     let most = budget.rows.min(BITE);
     let (now, until) = (work.now(), work.now().min(budget.until));
-    let mut rows = expired(work, until, most)?;
-    rows += dropped(work.connection, most - rows)?;
-    rows += dead_batches(work.connection, now, most - rows)?;
+    let mut taken = 0;
+    let mut rows = expired(work, until, most, &mut taken)?;
+    rows += dropped(work.connection, most - rows, &mut taken)?;
+    rows += dead_batches(work.connection, now, most - rows, &mut taken)?;
+    let bytes = taken.cast_unsigned() + rows * ROW_BYTES;
     let has_more = is_left(work.connection, now, until)?;
-    Ok(Bite { rows, has_more })
+    Ok(Bite { rows, bytes, has_more })
 }
 
 fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite::Result<bool> {
@@ -60,7 +65,7 @@ fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite:
     left.query_row((until.hundredths(), dead, ahead), |row| row.get(0))
 }
 
-fn expired(work: &mut Work<'_>, until: SyncTime, most: u64) -> Result<u64, EngineError> {
+fn expired(work: &mut Work<'_>, until: SyncTime, most: u64, all: &mut i64) -> Result<u64, EngineError> {
     let connection = work.connection;
     let mut find = connection.prepare_cached(
         "select row, owner, octet_length(payload) from object indexed by object_expiry
@@ -76,6 +81,7 @@ fn expired(work: &mut Work<'_>, until: SyncTime, most: u64) -> Result<u64, Engin
         found.push(Expired { row, owner, bytes });
     }
     drop(rows);
+    *all += taken;
     let mut lost: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut delete = connection.prepare_cached("delete from object where row = ?1")?;
     for expired in &found {
@@ -102,7 +108,7 @@ fn user_of(connection: &Connection, owner: i64) -> rusqlite::Result<Option<UserI
     Ok(uid.map(|uid| UserId(uid.cast_unsigned())))
 }
 
-fn dropped(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
+fn dropped(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
     let mut find = connection.prepare_cached("select owner from dropped limit 1")?;
     let (mut removed, mut taken) = (0, 0);
     while removed < most && taken < BITE_BYTES {
@@ -123,10 +129,16 @@ fn dropped(connection: &Connection, most: u64) -> rusqlite::Result<u64> {
             removed += 1;
         }
     }
+    *all += taken;
     Ok(removed)
 }
 
-fn dead_batches(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::Result<u64> {
+fn dead_batches(
+    connection: &Connection,
+    now: SyncTime,
+    most: u64,
+    all: &mut i64,
+) -> rusqlite::Result<u64> {
     let Span { dead, ahead } = Span::at(now);
     let mut find = connection
         .prepare_cached("select key from batch where uid is null or opened <= ?1 or opened > ?2 limit 1")?;
@@ -148,7 +160,14 @@ fn dead_batches(connection: &Connection, now: SyncTime, most: u64) -> rusqlite::
             removed += 1;
         }
     }
+    *all += taken;
     Ok(removed)
+}
+
+/// The rows that were removed of what belongs together, and whether it has more.
+struct Gone {
+    rows: u64,
+    has_more: bool,
 }
 
 /// Statements by which what belongs to one owner or batch is found, with its bytes, and removed.
@@ -159,7 +178,7 @@ struct Belongings {
 
 impl Belongings {
     /// Removes some of what belongs together: so many rows, until so much is taken that a bite is full.
-    fn remove(&self, connection: &Connection, of: i64, most: u64, taken: &mut i64) -> rusqlite::Result<Bite> {
+    fn remove(&self, connection: &Connection, of: i64, most: u64, taken: &mut i64) -> rusqlite::Result<Gone> {
         let mut find = connection.prepare_cached(self.find)?;
         let mut rows = find.query((of, most.cast_signed()))?;
         let mut found: Vec<i64> = Vec::new();
@@ -176,7 +195,7 @@ impl Belongings {
         }
         let rows = found.len() as u64;
         let has_more = rows == most || *taken >= BITE_BYTES;
-        Ok(Bite { rows, has_more })
+        Ok(Gone { rows, has_more })
     }
 }
 

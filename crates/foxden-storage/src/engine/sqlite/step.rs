@@ -132,10 +132,7 @@ impl Command for Write {
     }
 
     fn patches(&self) -> &[Patch] {
-        match &self.change {
-            Change::Upsert { patches, .. } | Change::CommitBatch { patches, .. } => patches,
-            Change::DeleteObjects { .. } | Change::DeleteCollection { .. } | Change::DeleteAll => &[],
-        }
+        self.change.patches()
     }
 
     fn commits_batch(&self) -> bool {

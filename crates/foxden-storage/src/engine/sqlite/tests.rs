@@ -1,6 +1,7 @@
 //! What is peculiar to this engine; its promises are kept to by the conformance suite.
 
 mod cache;
+mod circles;
 mod files;
 mod lately;
 mod upkeep;

@@ -9,10 +9,10 @@ use super::batch::{self, Most, Open};
 use super::known::{Draft, Entry};
 use super::objects::{Moment, Objects};
 use super::patch::Wish;
-use super::purge;
 use super::select::{self, Search};
 use super::work::Work;
 use crate::command::{Change, Order, Patch, Selection, Write};
+use crate::engine::held::Held;
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::{CollectionSummary, Written};
 
@@ -38,9 +38,12 @@ pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<
         }
         _ => None,
     };
-    if open.is_some() || matches!(write.change, Change::Upsert { .. }) {
-        within_quota(work, user, write.quota, moment.now)?;
-    }
+    let brings = open.is_some() || matches!(write.change, Change::Upsert { .. });
+    let surplus = if brings {
+        surplus(work, user, open.as_ref(), write.quota, moment.now)?
+    } else {
+        Vec::new()
+    };
     let bytes_before = work.draft(user)?.bytes();
     let changed = match &write.change {
         Change::Upsert { collection, patches }
@@ -48,6 +51,7 @@ pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<
             collection, patches, ..
         } => {
             upsert(work, user, *collection, open.as_ref(), patches, moment)?;
+            batch::end_all(work.connection, &surplus)?;
             true
         }
         Change::DeleteObjects {
@@ -94,24 +98,22 @@ struct Which<'a> {
     or_refuse: bool,
 }
 
-fn within_quota(
+/// The open batches, other than the one committed, that end to make room; or the quota refuses the write.
+fn surplus(
     work: &mut Work<'_>,
     user: UserId,
+    own: Option<&Open>,
     quota: Option<u64>,
     now: SyncTime,
-) -> Result<(), EngineError> {
-    let Some(quota) = quota else { return Ok(()) };
-    let connection = work.connection;
-    let draft = work.draft(user)?;
-    if draft.bytes() >= quota {
-        // What has expired takes no space, though it may still lie there.
-        purge::clear_user(connection, user, draft, now)?;
+) -> Result<Vec<Open>, EngineError> {
+    if quota.is_none() {
+        return Ok(Vec::new());
     }
-    let bytes = draft.bytes();
-    if bytes >= quota {
-        return Err(EngineError::OverQuota { used: bytes, quota });
-    }
-    Ok(())
+    let mut others = batch::others(work.connection, user, own, now)?;
+    let room = batch::room(work, user, Held::default(), &others, quota, now)?;
+    let count = room.surplus(&batch::held_by(&others))?;
+    others.truncate(count);
+    Ok(others)
 }
 
 /// Makes the collection if it is missing, lays a batch and patches over its objects, ends the batch.

@@ -143,6 +143,14 @@ fn serve(mut hand: Hand, jobs: &Receiver<Job>, waiting_bytes: &AtomicUsize) {
             held = jobs.try_recv().ok();
         }
         survive(|| hand.tend(held.is_none()));
+        // One instalment at once. The next ones while nobody waits, or where too much is owed.
+        let mut owes = hand.debt.is_payable();
+        while owes {
+            survive(|| hand.pay());
+            held = held.or_else(|| jobs.try_recv().ok());
+            survive(|| hand.tend(held.is_none()));
+            owes = hand.debt.is_payable() && (held.is_none() || hand.debt.is_pressing());
+        }
     }
 }
 
@@ -185,6 +193,9 @@ fn run(hand: &mut Hand, mut group: Vec<Box<dyn Step>>) {
     group.retain(|step| step.claim());
     if group.is_empty() {
         return;
+    }
+    for step in &group {
+        hand.debt.grow(step.objects() as u64, step.bytes() as u64);
     }
     match together(hand, &mut group) {
         Ok(()) => group.into_iter().for_each(Step::answer),

@@ -11,6 +11,7 @@ const SMALL: Limits = Limits {
     max_post_bytes: 12,
     max_total_records: 4,
     max_total_bytes: 24,
+    max_open_bytes: 24,
     batches: true,
 };
 

@@ -127,6 +127,8 @@ async fn purging_removes_what_nobody_sees_from_the_file() {
         patches: vec![mortal],
         max_objects: 10,
         max_bytes: 1000,
+        max_open_bytes: u64::MAX,
+        quota: None,
     };
     bench.engine.stage(UserId(1), part.clone()).await.unwrap();
     bench.engine.stage(UserId(2), part).await.unwrap();
@@ -181,6 +183,8 @@ async fn a_bite_of_large_objects_is_a_small_one() {
             patches: objects.clone(),
             max_objects: 10,
             max_bytes: 10_000_000,
+            max_open_bytes: u64::MAX,
+            quota: None,
         };
         bench.engine.stage(UserId(1), part).await.unwrap();
     }
@@ -217,6 +221,8 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
             patches: vec![patch("a", &payload)],
             max_objects: 10,
             max_bytes: 10_000_000,
+            max_open_bytes: u64::MAX,
+            quota: None,
         };
         let staged = bench.engine.stage(UserId(1), part.clone()).await.unwrap();
         part.batch = Some(staged.batch.clone());

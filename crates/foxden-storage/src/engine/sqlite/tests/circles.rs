@@ -1,0 +1,131 @@
+//! Writing and deleting in a circle, without a single purge: the file grows no further than a multiple of what was
+//! held, whichever way it is deleted.
+
+use std::fs;
+
+use foxden_model::UserId;
+
+use super::{Bench, Folder, name, patch};
+use crate::command::{BatchId, BatchPart, Change, Patch, Ttl, Write};
+use crate::engine::Engine;
+use crate::page::Budget;
+
+const USER: UserId = UserId(1);
+const ROUNDS: usize = 12;
+/// The bytes that one round writes.
+const ROUND: u64 = 4_000_000;
+
+fn objects(round: usize, ttl: Ttl) -> Vec<Patch> {
+    let objects = (0..4).map(|number| Patch {
+        ttl,
+        ..patch(&number.to_string(), &format!("{round:04}").repeat(250_000))
+    });
+    objects.collect()
+}
+
+async fn write(bench: &Bench, change: Change) {
+    bench.engine.write(USER, Write::new(change)).await.unwrap();
+}
+
+async fn put(bench: &Bench, round: usize, ttl: Ttl) {
+    let change = Change::Upsert {
+        collection: name("history"),
+        patches: objects(round, ttl),
+    };
+    write(bench, change).await;
+}
+
+async fn stage(bench: &Bench, round: usize) -> BatchId {
+    let part = BatchPart {
+        collection: name("history"),
+        batch: None,
+        guard: None,
+        patches: objects(round, Ttl::Keep),
+        max_objects: 10,
+        max_bytes: ROUND,
+        max_open_bytes: ROUND,
+        quota: None,
+    };
+    bench.engine.stage(USER, part).await.unwrap().batch
+}
+
+async fn delete_collection(bench: &Bench) {
+    let change = Change::DeleteCollection {
+        collection: name("history"),
+        keeps_name: false,
+    };
+    write(bench, change).await;
+}
+
+/// Runs a circle, and says how long the file became.
+async fn length_after(circle: impl AsyncFn(&Bench, usize)) -> u64 {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    for round in 0..ROUNDS {
+        circle(&bench, round).await;
+    }
+    let log = fs::metadata(folder.file("0.sqlite-wal")).unwrap().len();
+    assert!(log < 48 << 20, "the log grew to {log} bytes");
+    let path = folder.file("0.sqlite");
+    drop(bench);
+    fs::metadata(path).unwrap().len()
+}
+
+#[tokio::test]
+async fn dropped_collections_do_not_pile_up() {
+    let length = length_after(async |bench, round| {
+        put(bench, round, Ttl::Keep).await;
+        delete_collection(bench).await;
+    });
+    assert!(length.await < 5 * ROUND);
+}
+
+#[tokio::test]
+async fn emptied_stores_do_not_pile_up() {
+    let length = length_after(async |bench, round| {
+        put(bench, round, Ttl::Keep).await;
+        write(bench, Change::DeleteAll).await;
+    });
+    assert!(length.await < 5 * ROUND);
+}
+
+#[tokio::test]
+async fn ended_batches_do_not_pile_up() {
+    let length = length_after(async |bench, round| {
+        stage(bench, round).await;
+    });
+    assert!(length.await < 5 * ROUND);
+}
+
+#[tokio::test]
+async fn committed_batches_do_not_pile_up() {
+    let length = length_after(async |bench, round| {
+        let change = Change::CommitBatch {
+            collection: name("history"),
+            batch: stage(bench, round).await,
+            patches: Vec::new(),
+            max_objects: 10,
+            max_bytes: ROUND,
+        };
+        write(bench, change).await;
+        delete_collection(bench).await;
+    });
+    assert!(length.await < 6 * ROUND);
+}
+
+/// Expired objects go once a purge has said that the clock is right.
+#[tokio::test]
+async fn expired_objects_do_not_pile_up() {
+    let length = length_after(async |bench, round| {
+        if round == 0 {
+            bench.engine.purge(Budget::of(0)).await.unwrap();
+        }
+        let change = Change::Upsert {
+            collection: name(&format!("c{round}")),
+            patches: objects(round, Ttl::In(1)),
+        };
+        write(bench, change).await;
+        bench.clock.advance_millis(1000);
+    });
+    assert!(length.await < 5 * ROUND);
+}
