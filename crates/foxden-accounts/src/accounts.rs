@@ -68,6 +68,9 @@ pub struct Options {
     pub reserved_names: Vec<String>,
     /// Seconds a storage token lives at most; a closed store is emptied again after that.
     pub token_seconds: u32,
+    /// Stores of one account that another key has replaced and that a token may still open. A further change of
+    /// keys waits.
+    pub max_replaced_stores: u32,
     /// Keys the hashed ids that tell users apart without naming them.
     pub metrics_secret: Vec<u8>,
     /// Who verifies access tokens that are not our own.
@@ -136,6 +139,7 @@ impl Default for Options {
             new_users: NewUsers::Welcome,
             reserved_names: Vec::new(),
             token_seconds: 3600,
+            max_replaced_stores: 10,
             metrics_secret: b"insecure".to_vec(),
             outside: None,
             sends_mail: false,

@@ -109,10 +109,10 @@ impl Accounts {
         latest_end(now, self.token_millis().max(AGAIN_MILLIS))
     }
 
-    /// Every store of a removed account that a live token may still ask for: the storage part of the same process
-    /// refuses them from the start on.
+    /// Every store of a removed account, and of one with another key, that a live token may still ask for: the storage
+    /// part of the same process refuses them from the start on.
     pub async fn closed_stores(&self) -> Result<Vec<UserId>, AccountError> {
-        Ok(store::removed(&self.0.database).await?)
+        Ok(store::closed(&self.0.database, self.millis()).await?)
     }
 
     /// Strikes off stores that were replaced long ago and writes them down to be emptied where they lie.

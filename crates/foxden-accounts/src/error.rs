@@ -179,6 +179,12 @@ pub enum TokenError {
     /// Unknown users are not taken in.
     #[error("new users are not allowed")]
     NewUsersDisabled,
+    /// The keys changed too often lately; the account keeps the store it has until then.
+    #[error("the keys of the account changed too often lately")]
+    TooManyKeyChanges {
+        /// Seconds after which they may change again.
+        retry_after: u64,
+    },
     /// No node has room.
     #[error("no node has room")]
     NoRoom,

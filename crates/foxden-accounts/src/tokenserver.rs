@@ -8,9 +8,10 @@ use ring::hmac;
 
 use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
-use crate::register::store::StoreRow;
+use crate::register::store::{Closing, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
+use crate::security::{Door, Event, What};
 use crate::{AccountError, AccountId, Accounts, NewUsers, StateFault, TokenError};
 
 /// The generation of an account that is gone for good.
@@ -169,6 +170,7 @@ impl Accounts {
             }
             return Ok((current, node));
         }
+        self.replace(tx, request, &current).await?;
         let row = StoreRow {
             generation,
             keys_changed_at,
@@ -179,6 +181,32 @@ impl Accounts {
         let (row, node) = self.insert(tx, row, Some(node)).await?;
         store::replace_others(tx, &row, now).await?;
         Ok((row, node))
+    }
+
+    /// Closes a store because the account has another key now. What is in it can be read by nobody any more, so it is
+    /// emptied at once. Stores that tokens may still open are bounded: with each comes as much room on disk.
+    async fn replace(&self, tx: &Tx, request: &Request, current: &StoreRow) -> Result<(), TokenError> {
+        let now = self.millis();
+        let last_expiry = now + self.token_millis();
+        let open = store::replaced_until(tx, current, now, last_expiry).await?;
+        let most = usize::try_from(self.0.options.max_replaced_stores.max(1)).unwrap_or(usize::MAX);
+        if let Some(at) = open.len().checked_sub(most)
+            && let Some(first) = open.get(at)
+        {
+            let event = Event::new(What::TokenRefused, Door::Token, None).about(&request.email);
+            self.tell(&event.because("the keys of the account changed too often"));
+            let wait = u64::try_from(first - now).unwrap_or(0);
+            return Err(TokenError::TooManyKeyChanges {
+                retry_after: wait.div_ceil(1000),
+            });
+        }
+        let closing = Closing {
+            uid: current.uid,
+            nodeid: current.nodeid,
+            is_removed: false,
+            last_expiry,
+        };
+        Ok(store::close(tx, &closing).await?)
     }
 
     /// The first store of somebody new.

@@ -227,6 +227,7 @@ impl House {
                 new_users: config.tokens.new_users,
                 reserved_names: config.accounts.reserved_names.clone(),
                 token_seconds: self.token_seconds,
+                max_replaced_stores: config.tokens.max_replaced_stores,
                 sends_mail: config.mail.is_some(),
                 unconfirmed_ttl: config.accounts.unconfirmed_ttl,
                 metrics_secret: master.derive("metrics"),
@@ -235,7 +236,7 @@ impl House {
             },
         })
         .await?;
-        // A token of somebody who is gone may still be good: storage refuses it from the first request on.
+        // A token for a store that is closed may still be good: storage refuses it from the first request on.
         if let Some(storage) = &self.storage {
             for user in accounts.closed_stores().await? {
                 storage.close(user).await?;

@@ -157,6 +157,22 @@ pub(crate) async fn close(tx: &Tx, closing: &Closing) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// When the last tokens expire for the closed stores of that store's owner, those that are still to come, the next
+/// first. What ends later than `latest` was written down by a clock that was ahead.
+pub(crate) async fn replaced_until(
+    tx: &Tx,
+    of: &StoreRow,
+    now: i64,
+    latest: i64,
+) -> Result<Vec<i64>, SqlError> {
+    let statement = "SELECT c.last_expiry FROM users u JOIN closed_store c ON c.uid = u.uid
+        WHERE u.email = ? AND u.service = ? AND c.last_expiry > ? AND c.last_expiry <= ? ORDER BY c.last_expiry";
+    let rows = tx
+        .fetch_all(statement, values![&of.email, of.service, now, latest])
+        .await?;
+    rows.into_iter().map(|mut row| row.take(0)).collect()
+}
+
 /// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
 /// What is due later than `latest` is due now: a clock that was ahead put it off.
 pub(crate) async fn due(
@@ -223,15 +239,10 @@ pub(crate) async fn was_keyed(
     Ok(row.is_some())
 }
 
-/// Stores of removed accounts that are still written down.
-pub(crate) async fn removed(from: &impl Fetch) -> Result<Vec<UserId>, SqlError> {
-    uids(
-        from.fetch_all(
-            "SELECT uid FROM closed_store WHERE is_removed = 1 ORDER BY uid",
-            vec![],
-        )
-        .await?,
-    )
+/// Stores of removed accounts that are still written down, and replaced ones that a live token may still open.
+pub(crate) async fn closed(from: &impl Fetch, now: i64) -> Result<Vec<UserId>, SqlError> {
+    let statement = "SELECT uid FROM closed_store WHERE is_removed = 1 OR last_expiry > ? ORDER BY uid";
+    uids(from.fetch_all(statement, values![now]).await?)
 }
 
 /// Puts an emptied store off until its last token has expired, but no later than `latest`; strikes it off if that has

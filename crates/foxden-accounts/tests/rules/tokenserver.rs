@@ -473,11 +473,12 @@ async fn bad_tokens_and_those_without_the_scope_are_refused() {
     }
 }
 
+/// One that was replaced without another key, as by a move to another node, is left alone for a day.
 #[tokio::test]
 async fn replaced_stores_are_struck_off_and_emptied_after_a_day() {
     let lab = Lab::new().await;
-    let old = lab.uid((1, 1, "aaaa")).await;
-    let new = lab.uid((2, 2, "bbbb")).await;
+    let old = lab.seed_at(1, Some(1), "aaaa", START, Some(START)).await;
+    let new = lab.uid((1, 1, "aaaa")).await;
     lab.accounts.purge(10, i64::MAX).await.unwrap();
     assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
 
@@ -490,10 +491,67 @@ async fn replaced_stores_are_struck_off_and_emptied_after_a_day() {
     assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
     assert!(
         lab.accounts.closed_stores().await.unwrap().is_empty(),
-        "a replaced store is not refused"
+        "a store that was merely replaced is not refused"
     );
+    assert_eq!(lab.uid((1, 1, "aaaa")).await, new);
+}
+
+/// The store of a former key is emptied at once, refused while a token for it may live, and emptied again then. Its row
+/// stays a day, so that the key is still known as a former one.
+#[tokio::test]
+async fn the_store_of_a_former_key_goes_at_once() {
+    let lab = Lab::new().await;
+    let old = lab.uid((1, 1, "aaaa")).await;
+    let new = lab.uid((2, 2, "bbbb")).await;
+    assert_eq!(lab.due().await, [UserId(old)]);
+    lab.accounts.store_emptied(UserId(old)).await.unwrap();
+    assert!(lab.due().await.is_empty());
+    assert_eq!(lab.accounts.closed_stores().await.unwrap(), [UserId(old)]);
+
+    lab.clock.advance_millis(2 * 3_600_000);
+    assert!(lab.accounts.closed_stores().await.unwrap().is_empty());
+    assert_eq!(lab.due().await, [UserId(old)]);
+    lab.accounts.store_emptied(UserId(old)).await.unwrap();
+    assert_eq!(lab.refusal((3, 3, "aaaa")).await, "E17");
+
+    lab.clock.advance_millis(24 * 3_600_000);
+    lab.accounts.purge(10, i64::MAX).await.unwrap();
     assert_eq!(lab.uid((2, 2, "bbbb")).await, new);
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 1);
     assert_eq!(lab.count("SELECT current_load FROM nodes").await, 1);
+}
+
+/// Each change of keys gives a further store, and its token lives on: so the changes within the life of a token are
+/// bounded. The store in use is served all the while, and so is everybody else.
+#[tokio::test]
+async fn keys_that_change_too_often_wait_for_the_oldest_token() {
+    let lab = Lab::with(Options {
+        max_replaced_stores: 2,
+        token_seconds: 3600,
+        ..cheap()
+    })
+    .await;
+    lab.uid((1, 1, "aa01")).await;
+    lab.uid((2, 2, "aa02")).await;
+    lab.clock.advance_millis(600_000);
+    let last = lab.uid((3, 3, "aa03")).await;
+    for _ in 0..2 {
+        let refused = lab.ask((4, 4, "aa04")).await;
+        // The token, and what clocks of nodes may differ, less the ten minutes.
+        let wait = 3600 + 300 - 600;
+        assert!(
+            matches!(refused, Err(TokenError::TooManyKeyChanges { retry_after }) if retry_after == wait),
+            "{refused:?}"
+        );
+        assert_eq!(lab.uid((3, 3, "aa03")).await, last);
+    }
+    assert_eq!(lab.count("SELECT COUNT(*) FROM users").await, 3);
+    lab.clock.advance_millis(3_300_000);
+    lab.uid((4, 4, "aa04")).await;
+    assert!(matches!(
+        lab.ask((5, 5, "aa05")).await,
+        Err(TokenError::TooManyKeyChanges { retry_after: 600 })
+    ));
 }
 
 #[tokio::test]

@@ -168,6 +168,11 @@ fn words_of(error: &TokenError) -> Words<'static> {
             "new-users-disabled",
             "New users are not allowed",
         ),
+        TokenError::TooManyKeyChanges { .. } => Words::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "error",
+            "The keys changed too often, try again later",
+        ),
         TokenError::NoRoom => Words::internal(StatusCode::SERVICE_UNAVAILABLE),
         TokenError::NoNode | TokenError::Unavailable(AccountError::Damaged(_)) => {
             Words::internal(StatusCode::INTERNAL_SERVER_ERROR)
@@ -209,7 +214,11 @@ impl IntoResponse for Refusal {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if words.code == StatusCode::SERVICE_UNAVAILABLE {
-            ask_to_wait(headers, SOON);
+            let seconds = match &self {
+                Self::Service(TokenError::TooManyKeyChanges { retry_after }) => *retry_after,
+                _ => SOON,
+            };
+            ask_to_wait(headers, seconds);
         }
         response.extensions_mut().insert(Note::refused(self.why()));
         response
@@ -229,6 +238,7 @@ mod tests {
             (unavailable, 503, Some(30)),
             (TokenError::VerifierUnreachable, 503, Some(30)),
             (TokenError::NoRoom, 503, Some(30)),
+            (TokenError::TooManyKeyChanges { retry_after: 7 }, 503, Some(7)),
             (TokenError::NoNode, 500, None),
             (TokenError::InvalidCredentials, 401, None),
             (TokenError::InvalidGeneration, 401, None),

@@ -1,4 +1,4 @@
-//! Empties the stores of closed accounts, wherever they are kept.
+//! Empties the stores of closed accounts and those that another key has replaced, wherever they are kept.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::house::House;
 /// Stores emptied in one go.
 const STORES: u32 = 50;
 
-/// Empties the stores of closed accounts.
+/// Empties closed stores.
 pub struct EmptyClosedStores;
 
 #[async_trait]
@@ -20,7 +20,7 @@ impl Chore for EmptyClosedStores {
     }
 
     fn about(&self) -> &'static str {
-        "empties the stores of removed accounts"
+        "empties the stores of removed accounts and of former keys"
     }
 
     fn every(&self) -> Duration {

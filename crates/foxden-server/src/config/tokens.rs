@@ -31,6 +31,14 @@ pub const SECTION: Section = Section {
             help: "How long a token holds. Clients fetch a new one by themselves.",
         },
         Setting {
+            key: "tokens.max_replaced_stores",
+            kind: Kind::Count,
+            default: "10",
+            help: "How often the keys of one account may change within the life of a token, as a reset of the password \
+                   changes them. Each time the account gets another store and the old one is emptied; beyond this the \
+                   browser is asked to come back when the oldest token has ended.",
+        },
+        Setting {
             key: "tokens.new_users",
             kind: Kind::Switch,
             default: "true",
@@ -51,6 +59,8 @@ pub struct Tokens {
     pub nodes: Vec<PublicUrl>,
     /// How long a token holds.
     pub duration: Duration,
+    /// Stores of one account that were replaced and that a token may still open.
+    pub max_replaced_stores: u32,
     /// Whether users without a store get one.
     pub new_users: NewUsers,
 }
@@ -66,6 +76,7 @@ impl Tokens {
         Ok(Self {
             nodes: nodes.collect::<Result<_, _>>()?,
             duration: Self::read_duration(values)?,
+            max_replaced_stores: values.count("tokens.max_replaced_stores")?,
             new_users: if values.switch("tokens.new_users")? {
                 NewUsers::Welcome
             } else {
