@@ -31,6 +31,8 @@ pub struct LegacyStore {
     pub user: UserId,
     /// The base URL of its node, without a slash at the end.
     pub node: Arc<str>,
+    /// The account's other stores in use on that node, which share its quota.
+    pub beside: Box<[UserId]>,
 }
 
 /// Where somebody's store for old clients is.

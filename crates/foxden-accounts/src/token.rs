@@ -52,6 +52,8 @@ pub struct Claims<'a> {
     pub hashed_fxa_uid: Option<&'a str>,
     /// The device for counting without knowing which.
     pub hashed_device_id: Option<&'a str>,
+    /// The account's other stores on that node, which share its quota.
+    pub beside: &'a [UserId],
 }
 
 /// A token as its owner gets it.
@@ -78,6 +80,8 @@ pub struct Verified {
     pub expires: SyncTime,
     /// What signs its owner's requests.
     pub key: TokenKey,
+    /// The account's other stores on that node, which share its quota.
+    pub beside: Box<[UserId]>,
 }
 
 /// Why a token was refused.
@@ -107,6 +111,7 @@ impl TokenSecrets {
         let mut salt = [0; 3];
         chance.fill(&mut salt);
         let salt = HEXLOWER.encode(&salt);
+        let beside: Vec<u64> = claims.beside.iter().map(|user| user.0).collect();
         let statement = WireClaims {
             uid: claims.user.0,
             node: claims.node,
@@ -116,6 +121,7 @@ impl TokenSecrets {
             hashed_fxa_uid: claims.hashed_fxa_uid,
             hashed_device_id: claims.hashed_device_id,
             salt: &salt,
+            beside: &beside,
         };
         let mut bytes = statement.to_bytes();
         let signature = hmac::sign(&self.newest.signing, &bytes);
@@ -146,6 +152,7 @@ impl TokenSecrets {
             node: presented.node.into(),
             expires,
             key: secret.key(presented.salt.as_bytes(), id),
+            beside: presented.beside.into_iter().map(UserId).collect(),
         })
     }
 
@@ -211,6 +218,8 @@ struct WireClaims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_device_id: Option<&'a str>,
     salt: &'a str,
+    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
+    beside: &'a [u64],
 }
 
 impl WireClaims<'_> {
@@ -235,6 +244,8 @@ struct Presented<'a> {
     fxa_kid: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow, default)]
     hashed_fxa_uid: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default)]
+    beside: Vec<u64>,
 }
 
 impl Presented<'_> {

@@ -8,7 +8,7 @@ use ring::hmac;
 
 use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
-use crate::register::store::{Closing, StoreRow};
+use crate::register::store::{Beside, Closing, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
 use crate::security::{Door, Event, What};
@@ -65,6 +65,10 @@ pub struct Assignment {
     pub hashed_fxa_uid: String,
     /// The device for counting without knowing which.
     pub hashed_device_id: String,
+    /// The account's other stores in use on that node.
+    pub beside: Vec<UserId>,
+    /// The store of the former key, which this very request has replaced.
+    pub replaced: Option<UserId>,
 }
 
 impl Accounts {
@@ -105,12 +109,41 @@ impl Accounts {
         };
         // Nearly every request finds its store as it left it, and then nothing has to be written.
         if let Some((row, node)) = self.settled(&request).await? {
-            return Ok(self.assignment(identity, &row, &node));
+            let beside = self.beside(&self.0.database, &row, &node).await?;
+            return Ok(self.assignment(identity, &row, &node, beside));
         }
         let tx = self.0.database.begin().await?;
-        let (row, node) = self.settle(&tx, &request).await?;
+        let Settled {
+            row,
+            node,
+            is_new,
+            replaced,
+        } = self.settle(&tx, &request).await?;
+        let beside = self.beside(&tx, &row, &node).await?;
+        // What is remembered of a store for old clients says what lies beside it.
+        let _changed = match request.own {
+            Some(own) if is_new => Some(self.credentials_change(&tx, own).await?),
+            Some(_) | None => None,
+        };
         tx.commit().await?;
-        Ok(self.assignment(identity, &row, &node))
+        Ok(Assignment {
+            replaced,
+            ..self.assignment(identity, &row, &node, beside)
+        })
+    }
+
+    async fn beside(
+        &self,
+        from: &impl Fetch,
+        row: &StoreRow,
+        node: &NodeRow,
+    ) -> Result<Vec<UserId>, TokenError> {
+        let store = Beside {
+            uid: row.uid,
+            email: &row.email,
+            node: &node.node,
+        };
+        Ok(store::beside(from, &store).await?)
     }
 
     /// The store and its node, if this request changes nothing.
@@ -133,11 +166,17 @@ impl Accounts {
     }
 
     /// Finds or makes the store, checks the request against it, and writes down what is new.
-    async fn settle(&self, tx: &Tx, request: &Request) -> Result<(StoreRow, NodeRow), TokenError> {
+    async fn settle(&self, tx: &Tx, request: &Request) -> Result<Settled, TokenError> {
         let now = self.millis();
         let service = self.0.settings.service;
         let Some(mut found) = Found::read(tx, service, &request.email).await? else {
-            return self.take_in(tx, request, now).await;
+            let (row, node) = self.take_in(tx, request, now).await?;
+            return Ok(Settled {
+                row,
+                node,
+                is_new: true,
+                replaced: None,
+            });
         };
         // The latest row is the current one, also where the clock was set back.
         let now = now.max(found.current.created_at);
@@ -168,8 +207,14 @@ impl Accounts {
                 store::set_times(tx, current.uid, generation, keys_changed_at).await?;
                 (current.generation, current.keys_changed_at) = (generation, keys_changed_at);
             }
-            return Ok((current, node));
+            return Ok(Settled {
+                row: current,
+                node,
+                is_new: is_lost,
+                replaced: None,
+            });
         }
+        let replaced = Some(current.uid);
         self.replace(tx, request, &current).await?;
         let row = StoreRow {
             generation,
@@ -180,7 +225,12 @@ impl Accounts {
         };
         let (row, node) = self.insert(tx, row, Some(node)).await?;
         store::replace_others(tx, &row, now).await?;
-        Ok((row, node))
+        Ok(Settled {
+            row,
+            node,
+            is_new: true,
+            replaced,
+        })
     }
 
     /// Closes a store because the account has another key now. What is in it can be read by nobody any more, so it is
@@ -249,7 +299,13 @@ impl Accounts {
         Ok((row, node))
     }
 
-    fn assignment(&self, identity: &Identity, row: &StoreRow, node: &NodeRow) -> Assignment {
+    fn assignment(
+        &self,
+        identity: &Identity,
+        row: &StoreRow,
+        node: &NodeRow,
+        beside: Vec<UserId>,
+    ) -> Assignment {
         let hashed = |text: &str| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.options.metrics_secret);
             HEXLOWER.encode(&hmac::sign(&key, text.as_bytes()).as_ref()[..16])
@@ -269,6 +325,8 @@ impl Accounts {
             fxa_kid: fxa_kid(row),
             hashed_device_id: hashed(&format!("{hashed_fxa_uid}none")),
             hashed_fxa_uid,
+            beside,
+            replaced: None,
         }
     }
 }
@@ -281,6 +339,15 @@ struct Request {
     generation: i64,
     keys_changed_at: i64,
     client_state: String,
+}
+
+/// What a request comes to: the store, its node, and the store that another key replaced.
+struct Settled {
+    row: StoreRow,
+    node: NodeRow,
+    /// Whether the store was made just now.
+    is_new: bool,
+    replaced: Option<UserId>,
 }
 
 /// The stores of one name.

@@ -200,6 +200,7 @@ fn with_path_restored(mut request: Request, path: &str) -> Request {
 fn token_state(house: &House, accounts: &Accounts) -> TokenState {
     TokenState {
         accounts: accounts.clone(),
+        storage: house.storage.clone(),
         secrets: Arc::clone(&house.secrets),
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),

@@ -33,6 +33,7 @@ pub async fn empty_store(house: &House, node: &PublicUrl, user: UserId) -> anyho
         fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
         hashed_fxa_uid: None,
         hashed_device_id: None,
+        beside: &[],
     };
     let token = house.secrets.mint(&claims, &*house.chance);
     let path = format!("{}/1.5/{user}", node.path());

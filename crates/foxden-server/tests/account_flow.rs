@@ -137,6 +137,9 @@ fn a_forgotten_password_ends_in_an_empty_store() {
     let new = after.store();
     assert_ne!(new.uid(), old.uid(), "a new key means a fresh store");
     new.send(Call::get("/storage/bookmarks/dfx3kk0aaaaa")).expect(404);
+    // What the old key sealed nobody can read any more: it is gone at once, though a token for it lives on.
+    old.put("bookmarks", "dfx3kk0aaaab", "late").expect(401);
+    old.send(Call::get("/storage/bookmarks")).expect(401);
 
     let access = after.access_token(OLDSYNC).expect(200).text_of("access_token");
     let refused = before.ask_tokenserver_with(&access).expect(401);

@@ -30,7 +30,8 @@
 //! **Directives**:
 //! - `clock 1763690000.00` sets the clock, `clock +0.5` moves it. It stands still otherwise.
 //! - `server quota=700 batches=off …` changes settings, before the first request; see `golden/world.rs`.
-//! - `hawk uid=42` signs what follows with a storage token of that uid. Further words: `expires=-1` (seconds from
+//! - `hawk uid=42` signs what follows with a storage token of that uid. Further words: `beside=1,2` (the account's
+//!   other stores), `expires=-1` (seconds from
 //!   now, else 3600), `secret=text`, `ts=-7200` (the client's clock is off), `node=url`, `host=name`,
 //!   `path=/prefix` (signed before the path), `hash` or `hash=bad`, `mac=bad`, `id=bad`, `key=bad`.
 //! - `account {token}` signs what follows with an account's session token of 64 hex digits; `account keyFetchToken

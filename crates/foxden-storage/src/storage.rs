@@ -92,29 +92,63 @@ impl Storage {
         Ok(self.engine.read(user, query).await?)
     }
 
-    /// Makes a change, under the user's quota. A closed user can still empty the store.
-    pub async fn write(&self, user: UserId, write: Write) -> Result<Written, StorageError> {
+    /// The bytes that these other stores of the same account take of its quota; nothing where there is none.
+    /// What they lay aside counts in each of them alone.
+    pub async fn taken_by(&self, beside: &[UserId]) -> Result<u64, StorageError> {
+        if self.quota.is_none() {
+            return Ok(0);
+        }
+        let mut taken = 0u64;
+        for user in beside {
+            // What has expired and lies there still may count here: the chores remove it soon.
+            let summary = self.engine.summary(*user, Detail::Times).await?;
+            let bytes = summary.collections.iter().map(|listed| listed.bytes);
+            taken = taken.saturating_add(bytes.sum());
+        }
+        Ok(taken)
+    }
+
+    /// Makes a change, under the quota that the user shares with the account's other stores `beside`; the bytes
+    /// in the answer are those of all of them. A closed user can still empty the store.
+    pub async fn write(
+        &self,
+        user: UserId,
+        beside: &[UserId],
+        write: Write,
+    ) -> Result<Written, StorageError> {
         let only_empties = write.change == Change::DeleteAll;
         if !only_empties {
             self.admit(user)?;
         }
+        let taken = self.taken_by(beside).await?;
         let write = Write {
-            quota: self.quota,
+            quota: self.quota.map(|quota| quota.saturating_sub(taken)),
             ..write
         };
         let written = self.engine.write(user, write).await;
         if !only_empties {
             self.clear_up_if_closed(user).await?;
         }
-        Ok(written?)
+        let written = written?;
+        Ok(Written {
+            bytes_before: written.bytes_before + taken,
+            bytes_after: written.bytes_after + taken,
+            ..written
+        })
     }
 
-    /// Lays a part of a batch aside, under the user's quota and the limit of what may lie aside.
-    pub async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, StorageError> {
+    /// Lays a part of a batch aside, under the same quota and the limit of what may lie aside.
+    pub async fn stage(
+        &self,
+        user: UserId,
+        beside: &[UserId],
+        part: BatchPart,
+    ) -> Result<Staged, StorageError> {
         self.admit(user)?;
+        let taken = self.taken_by(beside).await?;
         let part = BatchPart {
             max_open_bytes: self.limits.max_open_bytes,
-            quota: self.quota,
+            quota: self.quota.map(|quota| quota.saturating_sub(taken)),
             ..part
         };
         let staged = self.engine.stage(user, part).await;

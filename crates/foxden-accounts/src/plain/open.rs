@@ -12,7 +12,8 @@ use crate::limits::Counted;
 use crate::memo::{Key, Known, Moment, Reading, Remembered, Wrong};
 use crate::nodes::{choose, insert_store};
 use crate::register::account::{self, AccountRow};
-use crate::register::store::{self, StoreRow};
+use crate::register::node::NodeRow;
+use crate::register::store::{self, Beside, StoreRow};
 use crate::register::{change, node};
 use crate::security::{Event, What};
 use crate::session::Proven;
@@ -354,12 +355,9 @@ impl Accounts {
         };
         let row = insert_store(&tx, row, &node).await?;
         store::replace_others(&tx, &row, row.created_at).await?;
+        let store = self.legacy_store_at(&tx, uid, &row, &node).await?;
         tx.commit().await?;
-        Ok(Arc::new(LegacyStore {
-            account: uid,
-            user: row.uid,
-            node: node.node.into(),
-        }))
+        Ok(Arc::new(store))
     }
 
     /// The store in use, on a node that is still there.
@@ -372,12 +370,31 @@ impl Accounts {
         let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
             return Ok(None);
         };
-        let node = node::by_id(from, row.nodeid).await?;
-        Ok(node.map(|node| LegacyStore {
-            account: uid,
+        match node::by_id(from, row.nodeid).await? {
+            Some(node) => Ok(Some(self.legacy_store_at(from, uid, &row, &node).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn legacy_store_at(
+        &self,
+        from: &impl Fetch,
+        account: AccountId,
+        row: &StoreRow,
+        node: &NodeRow,
+    ) -> Result<LegacyStore, AccountError> {
+        let store = Beside {
+            uid: row.uid,
+            email: &row.email,
+            node: &node.node,
+        };
+        let beside = store::beside(from, &store).await?;
+        Ok(LegacyStore {
+            account,
             user: row.uid,
-            node: node.node.into(),
-        }))
+            node: node.node.as_str().into(),
+            beside: beside.into(),
+        })
     }
 
     fn memo_key(&self, name: &str, password: &str) -> Key {

@@ -173,6 +173,21 @@ pub(crate) async fn replaced_until(
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
+/// The other stores in use of that owner on the same node, of any service.
+pub(crate) async fn beside(from: &impl Fetch, store: &Beside<'_>) -> Result<Vec<UserId>, SqlError> {
+    let statement = "SELECT u.uid FROM users u JOIN nodes n ON n.id = u.nodeid
+        WHERE u.email = ? AND u.uid <> ? AND n.node = ? AND u.replaced_at IS NULL ORDER BY u.uid DESC LIMIT 20";
+    let values = values![store.email, Uid(store.uid), store.node];
+    uids(from.fetch_all(statement, values).await?)
+}
+
+/// A store whose neighbours are asked for.
+pub(crate) struct Beside<'a> {
+    pub(crate) uid: UserId,
+    pub(crate) email: &'a str,
+    pub(crate) node: &'a str,
+}
+
 /// Closed stores that are due, each with the address of its node; those on nodes that are out of service wait.
 /// What is due later than `latest` is due now: a clock that was ahead put it off.
 pub(crate) async fn due(

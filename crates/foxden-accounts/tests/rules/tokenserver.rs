@@ -554,6 +554,45 @@ async fn keys_that_change_too_often_wait_for_the_oldest_token() {
     ));
 }
 
+/// A node counts the account's quota over all its stores there, so what opens one of them names the others.
+#[tokio::test]
+async fn each_store_names_the_account_s_others() {
+    let lab = Lab::new().await;
+    let created = lab.create(ANN).await;
+    let session = lab.session(&created).await;
+    let identity = lab
+        .accounts
+        .verify_bearer(&lab.access_token(&session).await)
+        .await
+        .unwrap();
+    let assign = async |seconds: i64, generation: i64| {
+        let key_id = KeyId {
+            keys_changed_at: START + seconds,
+            client_state: vec![u8::try_from(seconds).unwrap(); 16],
+        };
+        let identity = Identity {
+            generation: Some(START + generation),
+            ..identity.clone()
+        };
+        lab.accounts.assign(&identity, &key_id).await.unwrap()
+    };
+    let old = UserId(lab.open(ANN, PASSWORD).await.unwrap());
+    let recalled = || lab.accounts.recall(ANN, PASSWORD);
+    assert!(recalled().unwrap().beside.is_empty());
+
+    let first = assign(1, 1).await;
+    assert_eq!(first.beside, [old]);
+    lab.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(*recalled().unwrap().beside, [first.user]);
+
+    // The store of the former key is emptied at once, and does not count against the new one meanwhile.
+    let second = assign(2, 2).await;
+    assert_eq!((second.replaced, &*second.beside), (Some(first.user), &[old][..]));
+    lab.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(*recalled().unwrap().beside, [second.user]);
+    assert_eq!(assign(2, 2).await.replaced, None);
+}
+
 #[tokio::test]
 async fn a_password_change_keeps_the_store_and_a_reset_gives_a_new_one() {
     let lab = Lab::new().await;

@@ -116,7 +116,8 @@ impl<'r> Call<'r> {
 
     async fn write(&self, change: Change, guard: Option<Guard>) -> Result<Written, Refusal> {
         let write = Write::new(change).guarded_by(guard);
-        Ok(self.sync.storage.write(self.user(), write).await?)
+        let storage = &self.sync.storage;
+        Ok(storage.write(self.user(), &self.store.beside, write).await?)
     }
 
     /// Stores objects of one collection.
@@ -161,7 +162,8 @@ impl<'r> Call<'r> {
         let quota = self.sync.storage.quota();
         let detail = quota.map_or(Detail::Times, |_| Detail::Full);
         let summary = self.current(collection, guard, detail).await?;
-        let bytes_before = summary.collections.iter().map(|known| known.bytes).sum();
+        let taken = self.sync.storage.taken_by(&self.store.beside).await?;
+        let bytes_before = taken + summary.collections.iter().map(|known| known.bytes).sum::<u64>();
         if quota.is_some_and(|quota| bytes_before >= quota) {
             return Err(Refusal::Refused(ResponseCode::OverQuota));
         }

@@ -29,10 +29,10 @@ pub(super) fn usage(summary: &Summary) -> Map {
     map(filled(summary), bytes)
 }
 
-/// How much the store takes, and how much it may.
-pub(super) fn quota(summary: &Summary, quota: Option<u64>) -> Vec<u8> {
+/// How much the account takes, `beside` in other stores, and how much it may.
+pub(super) fn quota(summary: &Summary, beside: u64, quota: Option<u64>) -> Vec<u8> {
     let collections = summary.collections.iter();
-    let used = collections.map(|collection| collection.bytes).sum();
+    let used = beside + collections.map(|collection| collection.bytes).sum::<u64>();
     let mut body = vec![b'['];
     print::kilobytes(&mut body, used);
     body.push(b',');

@@ -46,6 +46,7 @@ fn token() -> Token {
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
+        beside: &[],
     };
     secrets().mint(&claims, &SeededChance::new(2))
 }

@@ -21,6 +21,8 @@ mod receipt;
 mod refusal;
 mod target;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -33,6 +35,7 @@ use foxden_storage::{
 
 use super::listing::List;
 use super::reply::{Format, Reply};
+use super::verifier::Checked;
 use super::{SyncState, body, print};
 use crate::wire::hawk::HawkHeader;
 use crate::wire::memory::{Owner, Place as Room, held};
@@ -52,17 +55,19 @@ pub(super) struct Call<'r> {
     parts: &'r Parts,
     target: &'r Target,
     hawk: HawkHeader<'r>,
+    token: Arc<Checked>,
     conditions: Conditions,
 }
 
 impl<'r> Call<'r> {
     pub(super) fn open(sync: &'r SyncState, parts: &'r Parts, target: &'r Target) -> Result<Self, Refusal> {
-        let hawk = caller::authenticate(sync, parts, target)?;
+        let (hawk, token) = caller::authenticate(sync, parts, target)?;
         Ok(Self {
             sync,
             parts,
             target,
             hawk,
+            token,
             conditions: Conditions::from_headers(&parts.headers)?,
         })
     }
@@ -74,6 +79,11 @@ impl<'r> Call<'r> {
     /// Whose memory its bodies and answers take.
     const fn owner(&self) -> Owner {
         Owner::Store(self.target.user)
+    }
+
+    /// The account's other stores here.
+    fn beside(&self) -> &[UserId] {
+        &self.token.token.beside
     }
 
     fn query(&self) -> Option<&str> {
@@ -108,7 +118,7 @@ impl<'r> Call<'r> {
 
     async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
         let write = Write::new(change).guarded_by(self.conditions.guard(target));
-        Ok(self.sync.storage.write(self.user(), write).await?)
+        Ok(self.sync.storage.write(self.user(), self.beside(), write).await?)
     }
 
     /// The answer to a write that gave `written`.
@@ -271,10 +281,12 @@ async fn stage(
         quota: None,
     };
     let storage = &call.sync.storage;
-    let staged = match storage.stage(call.user(), part(patches)).await {
+    let staged = match storage.stage(call.user(), call.beside(), part(patches)).await {
         Err(StorageError::TooLarge(excess)) => {
             receipt.fail(excess);
-            storage.stage(call.user(), part(Vec::new())).await?
+            storage
+                .stage(call.user(), call.beside(), part(Vec::new()))
+                .await?
         }
         staged => staged?,
     };

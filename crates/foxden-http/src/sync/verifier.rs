@@ -96,6 +96,7 @@ mod tests {
                 fxa_kid: "k",
                 hashed_fxa_uid: None,
                 hashed_device_id: None,
+                beside: &[],
             };
             secrets.mint(&claims, &chance).id
         };

@@ -20,6 +20,7 @@ use foxden_accounts::security::{Door, Event, What};
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Chance, Clock};
+use foxden_storage::Storage;
 
 use crate::wire::{Marks, Peer, Site, mark};
 use answer::TokenAnswer;
@@ -33,6 +34,8 @@ const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
 pub struct TokenState {
     /// The accounts, which know the stores.
     pub accounts: Accounts,
+    /// Users' objects, where this process keeps them.
+    pub storage: Option<Storage>,
     /// What signs tokens.
     pub secrets: Arc<TokenSecrets>,
     /// Where this server is found.
@@ -101,10 +104,22 @@ impl TokenState {
         let identity = self.accounts.verify_bearer(credential).await?;
         let key_id = key_id::read(headers, client_state)?;
         let assignment = self.accounts.assign(&identity, &key_id).await?;
+        self.close_replaced(&assignment).await;
 
         let seconds = wanted_duration(query, self.duration);
         let token = self.mint(&assignment, seconds);
         Ok(TokenAnswer::new(assignment, &token, seconds, self.node_type))
+    }
+
+    /// Empties the store of the former key, where it is kept here. The account has its store whether or not that
+    /// succeeds: a chore empties what is left.
+    async fn close_replaced(&self, assignment: &Assignment) {
+        let (Some(storage), Some(user)) = (&self.storage, assignment.replaced) else {
+            return;
+        };
+        if let Err(error) = storage.close(user).await {
+            tracing::warn!(%user, error = &error as &dyn std::error::Error, "a closed store is not empty yet");
+        }
     }
 
     fn mint(&self, assignment: &Assignment, seconds: u32) -> Token {
@@ -116,6 +131,7 @@ impl TokenState {
             fxa_kid: &assignment.fxa_kid,
             hashed_fxa_uid: Some(&assignment.hashed_fxa_uid),
             hashed_device_id: Some(&assignment.hashed_device_id),
+            beside: &assignment.beside,
         };
         self.secrets.mint(&claims, &*self.chance)
     }

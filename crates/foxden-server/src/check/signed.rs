@@ -35,6 +35,7 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
         fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
         hashed_fxa_uid: None,
         hashed_device_id: None,
+        beside: &[],
     };
     let token = secrets.mint(&claims, &chance);
     let target = format!("{}/1.5/{NOBODY}/info/collections", node.path());

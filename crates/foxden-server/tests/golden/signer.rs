@@ -119,9 +119,10 @@ fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> 
     let (mut uid, mut secret, mut node) = (None, SECRET, request.node);
     let (mut expires, mut ts, mut host) = (3600, 0, request.host);
     let (mut path, mut bad) = (request.path.to_owned(), Vec::new());
-    let mut payload = None;
+    let (mut payload, mut beside) = (None, "");
     for (name, value) in words {
         match (name.as_str(), value.as_str()) {
+            ("beside", uids) => beside = uids,
             ("uid", uid_text) => uid = Some(uid_text.parse::<u64>()?),
             ("secret", other) => secret = other,
             ("node", other) => node = other,
@@ -136,7 +137,7 @@ fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> 
         }
     }
     let uid = uid.context("hawk needs a uid")?;
-    let mut credentials = token(uid, node, request.now + expires, secret);
+    let mut credentials = token(uid, node, request.now + expires, secret, beside);
     if bad.contains(&"id") {
         credentials.id = altered(&credentials.id);
     }
@@ -175,10 +176,15 @@ fn signed<'a>(
     }
 }
 
-/// A storage token of the fewest members.
-fn token(uid: u64, node: &str, expires: i64, secret: &str) -> Credentials {
+/// A storage token of the fewest members, and of one more where the account has other stores.
+fn token(uid: u64, node: &str, expires: i64, secret: &str, beside: &str) -> Credentials {
     let salt = "a1b2c3";
-    let statement = format!(r#"{{"uid":{uid},"node":"{node}","expires":{expires},"salt":"{salt}"}}"#);
+    let beside = if beside.is_empty() {
+        String::new()
+    } else {
+        format!(r#","beside":[{beside}]"#)
+    };
+    let statement = format!(r#"{{"uid":{uid},"node":"{node}","expires":{expires},"salt":"{salt}"{beside}}}"#);
     let signing = hkdf(
         secret.as_bytes(),
         b"",

@@ -343,6 +343,7 @@ fn router(
     let pages = pages_state(settings, &user);
     let token = TokenState {
         accounts: accounts.clone(),
+        storage: Some(storage.clone()),
         secrets: Arc::clone(&secrets),
         site: Arc::clone(&site),
         clock: Arc::clone(&clock),

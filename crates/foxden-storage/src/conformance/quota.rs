@@ -147,7 +147,11 @@ pub async fn batches_opened_first_make_room(lab: &Lab) {
         Err(EngineError::NoSuchBatch)
     ));
     // The objects and the batch that is not committed fill it.
-    assert!(within(lab, 10, commit("bookmarks", &batches[2], [])).await.is_ok());
+    assert!(
+        within(lab, 10, commit("bookmarks", &batches[2], []))
+            .await
+            .is_ok()
+    );
     assert!(matches!(
         lab.try_commit("bookmarks", &batches[3]).await,
         Err(EngineError::NoSuchBatch)

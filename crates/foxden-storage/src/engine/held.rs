@@ -121,7 +121,7 @@ mod tests {
         let room = Room {
             live: held(1, 10),
             own: held(1, 20),
-            quota: Some(60),
+            quota: Some(61),
         };
         let others = [held(1, 5), held(1, 20), held(1, 10)];
         assert_eq!(room.surplus(&others).unwrap(), 1);
@@ -134,11 +134,14 @@ mod tests {
         assert_eq!(room.surplus_for(growth(25, 60), &others).unwrap(), 1);
         assert_eq!(room.surplus_for(growth(25, 36), &others).unwrap(), 2);
         assert_eq!(room.surplus_for(growth(25, 25), &others).unwrap(), 3);
-        let full = Room { own: held(1, 50), ..room };
+        let full = Room {
+            own: held(1, 51),
+            ..room
+        };
         let refused = full.surplus(&others);
         assert!(matches!(
             refused,
-            Err(EngineError::OverQuota { used: 60, quota: 60 })
+            Err(EngineError::OverQuota { used: 61, quota: 61 })
         ));
     }
 }

@@ -39,12 +39,12 @@ fn part(object: &str) -> BatchPart {
 #[tokio::test]
 async fn the_servers_quota_holds_for_every_write() {
     let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(5));
-    assert!(storage.write(USER, put("a")).await.is_ok());
+    assert!(storage.write(USER, &[], put("a")).await.is_ok());
     let unbounded = Write {
         quota: None,
         ..put("b")
     };
-    let refused = storage.write(USER, unbounded).await;
+    let refused = storage.write(USER, &[], unbounded).await;
     assert!(matches!(
         refused,
         Err(StorageError::OverQuota { used: 5, quota: 5 })
@@ -52,13 +52,37 @@ async fn the_servers_quota_holds_for_every_write() {
 }
 
 #[tokio::test]
+async fn the_stores_of_an_account_share_its_quota() {
+    let other = UserId(43);
+    let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(10));
+    storage.write(other, &[USER], put("a")).await.unwrap();
+    let written = storage.write(USER, &[other], put("a")).await.unwrap();
+    assert_eq!((written.bytes_before, written.bytes_after), (5, 10));
+    for (user, beside) in [(USER, [other]), (other, [USER])] {
+        let refused = storage.write(user, &beside, put("b")).await;
+        assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+        let refused = storage.stage(user, &beside, part("b")).await;
+        assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+        assert_eq!(storage.taken_by(&beside).await.unwrap(), 5);
+    }
+    assert!(storage.stage(USER, &[], part("b")).await.is_ok());
+    storage.close(other).await.unwrap();
+    assert!(storage.write(USER, &[other], put("b")).await.is_ok());
+
+    let unbounded = Storage::new(engine(&Ground::new()), Limits::default(), None);
+    unbounded.write(other, &[], put("a")).await.unwrap();
+    let written = unbounded.write(USER, &[other], put("a")).await.unwrap();
+    assert_eq!((written.bytes_before, written.bytes_after), (0, 5));
+}
+
+#[tokio::test]
 async fn a_closed_user_is_refused_and_has_nothing_left() {
     let ground = Ground::new();
     let engine = engine(&ground);
     let storage = Storage::new(engine.clone(), Limits::default(), None);
-    storage.write(USER, put("a")).await.unwrap();
-    storage.write(UserId(43), put("a")).await.unwrap();
-    let batch = storage.stage(USER, part("b")).await.unwrap().batch;
+    storage.write(USER, &[], put("a")).await.unwrap();
+    storage.write(UserId(43), &[], put("a")).await.unwrap();
+    let batch = storage.stage(USER, &[], part("b")).await.unwrap().batch;
 
     storage.clone().close(USER).await.unwrap();
 
@@ -72,11 +96,11 @@ async fn a_closed_user_is_refused_and_has_nothing_left() {
         Err(StorageError::Closed)
     ));
     assert!(matches!(
-        storage.write(USER, put("c")).await,
+        storage.write(USER, &[], put("c")).await,
         Err(StorageError::Closed)
     ));
     assert!(matches!(
-        storage.stage(USER, part("c")).await,
+        storage.stage(USER, &[], part("c")).await,
         Err(StorageError::Closed)
     ));
     let lab = Lab::new(ground, engine);
@@ -89,7 +113,12 @@ async fn a_closed_user_is_refused_and_has_nothing_left() {
 async fn a_closed_user_may_still_empty_the_store() {
     let storage = Storage::new(engine(&Ground::new()), Limits::default(), None);
     storage.close(USER).await.unwrap();
-    assert!(storage.write(USER, Write::new(Change::DeleteAll)).await.is_ok());
+    assert!(
+        storage
+            .write(USER, &[], Write::new(Change::DeleteAll))
+            .await
+            .is_ok()
+    );
     storage.close(USER).await.unwrap();
 }
 
@@ -149,9 +178,9 @@ async fn a_write_let_in_before_the_closing_leaves_nothing_behind() {
         let storage = Storage::new(closing.clone(), Limits::default(), None);
         assert!(closing.storage.set(storage.clone()).is_ok());
         let refused = if stages {
-            storage.stage(USER, part("a")).await.map(drop)
+            storage.stage(USER, &[], part("a")).await.map(drop)
         } else {
-            storage.write(USER, put("a")).await.map(drop)
+            storage.write(USER, &[], put("a")).await.map(drop)
         };
         assert!(matches!(refused, Err(StorageError::Closed)));
         let lab = Lab::new(ground, closing.engine.clone());

@@ -1,6 +1,7 @@
 //! Who sends a 1.5 request: Hawk with a token that this node's secrets signed. Nothing is looked up.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
@@ -13,6 +14,7 @@ use ring::hmac;
 use crate::sync::SyncState;
 use crate::sync::v1_5::refusal::Refusal;
 use crate::sync::v1_5::target::{Place, Target};
+use crate::sync::verifier::Checked;
 use crate::wire::Peer;
 use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
 
@@ -38,12 +40,12 @@ enum Denial {
     WrongHash,
 }
 
-/// Checks that the caller may open the store, and gives what it signed with.
+/// Checks that the caller may open the store, and gives what it signed with and its token.
 pub(super) fn authenticate<'r>(
     sync: &SyncState,
     parts: &'r Parts,
     target: &Target,
-) -> Result<HawkHeader<'r>, Refusal> {
+) -> Result<(HawkHeader<'r>, Arc<Checked>), Refusal> {
     check(sync, parts, target).map_err(|denial| {
         tell(sync, parts, target, &denial);
         refuse(&denial)
@@ -81,7 +83,11 @@ fn refuse(denial: &Denial) -> Refusal {
     }
 }
 
-fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<HawkHeader<'r>, Denial> {
+fn check<'r>(
+    sync: &SyncState,
+    parts: &'r Parts,
+    target: &Target,
+) -> Result<(HawkHeader<'r>, Arc<Checked>), Denial> {
     let header = parts
         .headers
         .get(header::AUTHORIZATION)
@@ -109,7 +115,7 @@ fn check<'r>(sync: &SyncState, parts: &'r Parts, target: &Target) -> Result<Hawk
     if token.user != target.user {
         return Err(Denial::OtherUser { token: token.user.0 });
     }
-    Ok(hawk)
+    Ok((hawk, checked))
 }
 
 fn check_time(sync: &SyncState, parts: &Parts, target: &Target, expires: SyncTime) -> Result<(), Denial> {

@@ -95,7 +95,10 @@ impl Store {
     /// Ends so many of them, the one opened first first.
     pub(super) fn end_first(&mut self, count: usize, but: Option<&BatchId>, now: SyncTime) {
         let ended = self.batches.extract_if(.., |batch| batch.is_other(but, now));
-        let ended: Vec<_> = ended.take(count).map(|batch| Dropped::Patches(batch.patches)).collect();
+        let ended: Vec<_> = ended
+            .take(count)
+            .map(|batch| Dropped::Patches(batch.patches))
+            .collect();
         self.dropped.extend(ended);
     }
 

@@ -153,7 +153,12 @@ impl Store {
     }
 
     /// How many open batches a write ends, other than the one it commits; or that the quota refuses it.
-    fn surplus(&self, quota: Option<u64>, own: Option<&BatchId>, now: SyncTime) -> Result<usize, EngineError> {
+    fn surplus(
+        &self,
+        quota: Option<u64>,
+        own: Option<&BatchId>,
+        now: SyncTime,
+    ) -> Result<usize, EngineError> {
         let room = Room {
             live: self.held(now),
             own: Held::default(),

@@ -33,7 +33,10 @@ impl Open {
             objects: row.get::<_, i64>(1)?.max(0).cast_unsigned(),
             bytes: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
         };
-        Ok(Self { key: row.get(0)?, held })
+        Ok(Self {
+            key: row.get(0)?,
+            held,
+        })
     }
 }
 
@@ -135,7 +138,8 @@ pub(super) fn others(
     )?;
     let Span { dead, ahead } = Span::at(now);
     let but = but.map(|open| open.key);
-    find.query_map((user.0.cast_signed(), dead, ahead, but), Open::read)?.collect()
+    find.query_map((user.0.cast_signed(), dead, ahead, but), Open::read)?
+        .collect()
 }
 
 pub(super) fn held_by(batches: &[Open]) -> Vec<Held> {

@@ -52,7 +52,11 @@ pub(super) fn bite(work: &mut Work<'_>, budget: Budget) -> Result<Bite, EngineEr
     rows += dead_batches(work.connection, now, most - rows, &mut taken)?;
     let bytes = taken.cast_unsigned() + rows * ROW_BYTES;
     let has_more = is_left(work.connection, now, until)?;
-    Ok(Bite { rows, bytes, has_more })
+    Ok(Bite {
+        rows,
+        bytes,
+        has_more,
+    })
 }
 
 fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite::Result<bool> {
@@ -133,12 +137,7 @@ fn dropped(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Resul
     Ok(removed)
 }
 
-fn dead_batches(
-    connection: &Connection,
-    now: SyncTime,
-    most: u64,
-    all: &mut i64,
-) -> rusqlite::Result<u64> {
+fn dead_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
     let Span { dead, ahead } = Span::at(now);
     let mut find = connection
         .prepare_cached("select key from batch where uid is null or opened <= ?1 or opened > ?2 limit 1")?;

@@ -170,11 +170,6 @@ async fn a_bite_of_large_objects_is_a_small_one() {
         };
         bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
     }
-    let delete = Change::DeleteCollection {
-        collection: name("dropped"),
-        keeps_name: false,
-    };
-    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
     for _ in 0..2 {
         let part = BatchPart {
             collection: name("history"),
@@ -188,6 +183,12 @@ async fn a_bite_of_large_objects_is_a_small_one() {
         };
         bench.engine.stage(UserId(1), part).await.unwrap();
     }
+    // Last: for what is written after it, some of it would go at once.
+    let delete = Change::DeleteCollection {
+        collection: name("dropped"),
+        keeps_name: false,
+    };
+    bench.engine.write(UserId(1), Write::new(delete)).await.unwrap();
     bench.clock.advance_millis(3 * 60 * 60 * 1000);
     let mut bites = Vec::new();
     loop {
@@ -213,6 +214,7 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     let payload = "x".repeat(1_000_000);
+    let mut batches = Vec::new();
     for _ in 0..3 {
         let mut part = BatchPart {
             collection: name("history"),
@@ -227,9 +229,12 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
         let staged = bench.engine.stage(UserId(1), part.clone()).await.unwrap();
         part.batch = Some(staged.batch.clone());
         bench.engine.stage(UserId(1), part).await.unwrap();
+        batches.push(staged.batch);
+    }
+    for batch in batches {
         let commit = Change::CommitBatch {
             collection: name("history"),
-            batch: staged.batch,
+            batch,
             patches: Vec::new(),
             max_objects: 10,
             max_bytes: 10_000_000,
