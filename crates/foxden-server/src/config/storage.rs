@@ -32,8 +32,8 @@ pub const SECTION: Section = Section {
             key: "storage.quota",
             kind: Kind::Size,
             default: "none",
-            help: "Bytes of payload one user may keep, or `none`. Unfinished uploads count, and an object counts as 100 \
-                   bytes at least, beyond the first MiB.",
+            help: "Bytes of payload one user may keep, for today's Firefox and old clients together, or `none`. Unfinished \
+                   uploads count, and an object counts as 100 bytes at least, beyond the first MiB.",
         },
         Setting {
             key: "storage.batches",

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -147,9 +147,13 @@ fn serve(mut hand: Hand, jobs: &Receiver<Job>, waiting_bytes: &AtomicUsize) {
         let mut owes = hand.debt.is_payable();
         while owes {
             survive(|| hand.pay());
-            held = held.or_else(|| jobs.try_recv().ok());
+            let next = held.take().map_or_else(|| jobs.try_recv(), Ok);
+            // A stop does not wait for it.
+            let is_stopping = matches!(next, Err(TryRecvError::Disconnected));
+            held = next.ok();
             survive(|| hand.tend(held.is_none()));
-            owes = hand.debt.is_payable() && (held.is_none() || hand.debt.is_pressing());
+            let is_due = held.is_none() || hand.debt.is_pressing();
+            owes = hand.debt.is_payable() && is_due && !is_stopping;
         }
     }
 }
