@@ -101,6 +101,7 @@ impl World {
         let accounts = runtime.block_on(accounts(&clock, &site));
         let tokens = TokenState {
             accounts: accounts.clone(),
+            storage: None,
             secrets: Arc::new(TokenSecrets::new([], "a secret")),
             site: Arc::clone(&site),
             clock: Arc::clone(&clock),

@@ -74,6 +74,7 @@ fn token(secrets: &TokenSecrets) -> Token {
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
+        beside: &[],
     };
     secrets.mint(&claims, &SeededChance::new(2))
 }

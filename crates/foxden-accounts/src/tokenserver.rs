@@ -1,18 +1,21 @@
 //! The tokenserver: trades an access token for a store on a node.
 
+mod request;
+
 use async_trait::async_trait;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use foxden_model::UserId;
 use foxden_sql::{Fetch, Tx};
 use ring::hmac;
 
+use self::request::{Found, Request};
 use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
 use crate::register::store::{Beside, Closing, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
 use crate::security::{Door, Event, What};
-use crate::{AccountError, AccountId, Accounts, NewUsers, StateFault, TokenError};
+use crate::{AccountError, AccountId, Accounts, NewUsers, TokenError};
 
 /// The generation of an account that is gone for good.
 const RETIRED: i64 = i64::MAX;
@@ -331,16 +334,6 @@ impl Accounts {
     }
 }
 
-/// What a client asks for; 0 and empty: not said.
-struct Request {
-    /// The account, if it is one of ours.
-    own: Option<AccountId>,
-    email: String,
-    generation: i64,
-    keys_changed_at: i64,
-    client_state: String,
-}
-
 /// What a request comes to: the store, its node, and the store that another key replaced.
 struct Settled {
     row: StoreRow,
@@ -348,70 +341,6 @@ struct Settled {
     /// Whether the store was made just now.
     is_new: bool,
     replaced: Option<UserId>,
-}
-
-/// The stores of one name.
-struct Found {
-    current: StoreRow,
-    old: Vec<StoreRow>,
-}
-
-impl Found {
-    async fn read(from: &impl Fetch, service: i64, email: &str) -> Result<Option<Self>, TokenError> {
-        let mut rows = store::of(from, service, email).await?;
-        rows.sort_by_key(|row| std::cmp::Reverse((row.generation, row.created_at, row.uid)));
-        let mut rows = rows.into_iter();
-        Ok(rows.next().map(|current| Self {
-            current,
-            old: rows.collect(),
-        }))
-    }
-}
-
-impl Request {
-    /// The rules of consistency, in their order; the first that fails answers.
-    fn check(&self, found: &Found) -> Result<(), TokenError> {
-        let current = &found.current;
-        let (g, k, c) = (self.generation, self.keys_changed_at, &self.client_state);
-        let (last_g, last_k) = (current.generation, current.keys_changed_at.unwrap_or(0));
-        let is_new = *c != current.client_state;
-        let is_stale = is_new && found.old.iter().any(|row| row.client_state == *c);
-        let wrong_state = |fault| Err(TokenError::InvalidClientState(fault));
-        if k > last_k && g > 0 && g < k {
-            Err(TokenError::InvalidKeysChangedAt)
-        } else if c.is_empty() && is_new {
-            wrong_state(StateFault::Empty)
-        } else if is_stale {
-            wrong_state(StateFault::Stale)
-        } else if is_new && g > 0 && g <= last_g {
-            wrong_state(StateFault::NewWithoutGeneration)
-        } else if is_new && last_k > 0 && k <= last_k {
-            wrong_state(StateFault::NewWithoutKeyChange)
-        } else if g > 0 && g < last_g {
-            Err(TokenError::InvalidGeneration)
-        } else if last_k > 0 && k < last_k {
-            Err(TokenError::InvalidKeysChangedAt)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Generation and time of the key change as they stand after this request; neither ever goes back.
-    fn times(&self, current: &StoreRow) -> (i64, Option<i64>) {
-        let last_k = current.keys_changed_at.unwrap_or(0);
-        let (g, k) = (self.generation, self.keys_changed_at);
-        let generation = if g == 0 && k > last_k && k > current.generation {
-            k
-        } else {
-            g.max(current.generation)
-        };
-        let keys_changed_at = if k == 0 {
-            current.keys_changed_at
-        } else {
-            Some(k.max(last_k))
-        };
-        (generation, keys_changed_at)
-    }
 }
 
 /// The key id as tokens carry it: the time padded to 13 digits, and the client state.
