@@ -8,6 +8,8 @@
 //! - [`place`]: what a path means, and in which order a request is judged
 //! - [`client`]: ids of clients, and what a request demands of the message that is there
 //! - [`caller`]: who asks for too much
+//! - [`owner`]: what each network holds
+//! - [`told`]: what the log is told of bounds
 //! - [`report`]: what clients say when a pairing failed
 //! - [`answer`]: how answers and refusals are printed
 
@@ -15,8 +17,10 @@ mod answer;
 mod caller;
 mod channel;
 mod client;
+mod owner;
 mod place;
 mod report;
+mod told;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -36,13 +40,17 @@ use crate::wire::Peer;
 use answer::{Answer, Refusal};
 use caller::Callers;
 pub use caller::{Allowances, Vigilance};
-use channel::{Channels, Message, Room};
+use channel::{Channels, Message, Room, Taken};
 use client::{ClientId, Condition};
+use owner::Owner;
 use place::Place;
 use report::Reports;
 
 /// Where browsers say what made them send a request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Channels that yield their room to one piece of a message at most.
+const YIELDED: usize = 16;
 
 /// What the operator may choose.
 #[derive(Clone, Debug)]
@@ -57,11 +65,11 @@ pub struct Settings {
     pub message_bytes: usize,
     /// The most that all messages hold together, those on their way included.
     pub total_bytes: usize,
-    /// The most that one address's messages hold together, those on their way included.
-    pub address_bytes: usize,
-    /// What is done about addresses that ask for too much.
+    /// The most that one household's messages hold together, those on their way included.
+    pub household_bytes: usize,
+    /// What is done about networks that ask for too much.
     pub vigilance: Vigilance,
-    /// What an address may ask for.
+    /// What a household may ask for.
     pub allowances: Allowances,
 }
 
@@ -73,7 +81,7 @@ impl Default for Settings {
             life: Duration::from_secs(300),
             message_bytes: 64 * 1024,
             total_bytes: 32 * 1024 * 1024,
-            address_bytes: 2 * 1024 * 1024,
+            household_bytes: 512 * 1024,
             vigilance: Vigilance::default(),
             allowances: Allowances::default(),
         }
@@ -110,7 +118,7 @@ impl Exchange {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
         Self {
             channels: Channels::new(settings.channels, settings.life),
-            room: Room::new(settings.total_bytes, settings.address_bytes),
+            room: Room::new(settings.total_bytes, settings.household_bytes),
             callers: Callers::new(settings.vigilance, settings.allowances),
             reports: Reports::default(),
             settings,
@@ -159,7 +167,8 @@ impl Exchange {
         let client = ClientId::read(headers).ok_or(Refusal::BadId)?;
         let now = self.clock.steady_millis();
         self.callers.count_channel(address, now)?;
-        let name = self.channels.open(client, &*self.chance, now)?;
+        let owner = self.callers.counted(address);
+        let name = self.channels.open(client, owner, &*self.chance, now)?;
         Ok(Answer::Opened(name))
     }
 
@@ -205,7 +214,8 @@ impl Exchange {
         if announced.is_some_and(|length| length > most) {
             return Err(Refusal::TooLarge);
         }
-        let mut taken = self.room.enter(self.callers.counted(address));
+        let owner = self.callers.counted(address);
+        let mut taken = self.room.enter(owner);
         let mut bytes = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
@@ -214,10 +224,27 @@ impl Exchange {
             if bytes.len() + piece.len() > most {
                 return Err(Refusal::TooLarge);
             }
-            taken.grow(piece.len())?;
+            self.grow(&mut taken, owner, piece.len())?;
             bytes.extend_from_slice(&piece);
         }
         Ok(Message::new(&bytes, taken))
+    }
+
+    /// Takes room. Where none is left, the network whose messages hold most yields.
+    fn grow(&self, taken: &mut Taken, owner: Option<Owner>, bytes: usize) -> Result<(), Refusal> {
+        for _ in 0..YIELDED {
+            match (taken.grow(bytes), owner) {
+                (Err(Refusal::NoRoom), Some(owner)) => {
+                    let yields = self.room.who_yields_to(owner, bytes).ok_or(Refusal::NoRoom)?;
+                    let now = self.clock.steady_millis();
+                    if !self.channels.end_one_with_message(yields, now) {
+                        return Err(Refusal::NoRoom);
+                    }
+                }
+                (answer, _) => return answer,
+            }
+        }
+        taken.grow(bytes)
     }
 
     /// `POST report`: whatever it says, the client hears that all is well.

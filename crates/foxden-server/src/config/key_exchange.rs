@@ -31,7 +31,7 @@ pub const SECTION: Section = Section {
             key: "key_exchange.channels",
             kind: Kind::Count,
             default: "4096",
-            help: "Meetings at once; further ones are asked to come back.",
+            help: "Meetings at once. Where all are taken, the network that has most yields one to others.",
         },
         Setting {
             key: "key_exchange.life",
@@ -43,8 +43,9 @@ pub const SECTION: Section = Section {
             key: "key_exchange.limits",
             kind: Kind::Choice(&["refuse", "observe", "off"]),
             default: "refuse",
-            help: "What is done about an address that asks far more often than devices do: it is refused for a while, only \
-                   the log says so, or nobody counts. Private addresses are never counted.",
+            help: "What is done about a network that pairs far more often than devices do: it is refused for a while and held \
+                   to its share of the meetings, only the log says so, or nobody counts. Private networks have ten times \
+                   as much as others.",
         },
     ],
 };
@@ -60,7 +61,7 @@ pub struct KeyExchange {
     pub channels: u32,
     /// How long one may take.
     pub life: Duration,
-    /// What is done about addresses that ask for too much.
+    /// What is done about networks that ask for too much.
     pub vigilance: Vigilance,
 }
 

@@ -13,7 +13,7 @@ const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Seconds after which a channel or room may be free again.
-const SOON: u32 = 30;
+pub(super) const SOON: u32 = 30;
 
 /// What a client gets.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) enum Answer {
 /// Why a client gets nothing.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The address asked for too much.
+    /// The network asked for too much.
     Blocked,
     /// A page in a browser made it send this.
     ForeignPage,
@@ -57,13 +57,13 @@ pub(super) enum Refusal {
     Broken,
     /// The client is sending a message to that channel already.
     UnderWay,
-    /// The address's messages take up its share of the room.
+    /// The network's messages take up its share of the room.
     NoShare,
     /// Messages take up all the room there is.
     NoRoom,
     /// So many channels live that there is no other.
     NoChannelFree,
-    /// The address opened too many channels.
+    /// The network opened too many channels.
     ManyChannels { retry_after: u32 },
 }
 
@@ -102,7 +102,7 @@ impl Refusal {
     /// The status, and why, in words for the client and the log.
     const fn words(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Blocked => (StatusCode::FORBIDDEN, "this address asked too often"),
+            Self::Blocked => (StatusCode::FORBIDDEN, "this network asked too often"),
             Self::ForeignPage => (StatusCode::FORBIDDEN, "pages may not send this"),
             Self::NoSuchPlace => (StatusCode::NOT_FOUND, "there is nothing here"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
@@ -121,13 +121,13 @@ impl Refusal {
             ),
             Self::NoShare => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "this address has no room left for messages",
+                "this network has no room left for messages",
             ),
             Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
             Self::NoChannelFree => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
             Self::ManyChannels { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "this address opened too many channels",
+                "this network opened too many channels",
             ),
         }
     }

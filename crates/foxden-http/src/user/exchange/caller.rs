@@ -1,18 +1,17 @@
 //! Who asks for too much. Two devices that poll each second behind one address stay far below every allowance.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::net::IpAddr;
+
+use foxden_model::{Counters, MemoryCounters, Meter, Width};
 
 use super::answer::Refusal;
+use super::owner::Owner;
+use super::told::Told;
 
-/// Addresses remembered at once; those that came first make room.
-const REMEMBERED: usize = 4096;
-
-/// What is done about addresses that ask for too much.
+/// What is done about networks that ask for too much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Vigilance {
-    /// They are refused for a while.
+    /// They are refused until they have asked for less.
     #[default]
     Refuse,
     /// They are served, and the log says that they would be refused.
@@ -21,21 +20,20 @@ pub enum Vigilance {
     Off,
 }
 
-/// What an address may ask for, in windows that begin with the first request; all times in seconds.
+/// What one household may ask for: an address of IPv4, 64 bits of IPv6. Wider networks may ask for more, private ones for
+/// much more. Times are in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowances {
     /// Requests within a window.
     pub requests: u32,
     /// How long that window is. New channels are counted in it, too.
     pub window: u32,
-    /// How long an address is refused that asked more often.
-    pub refused: u32,
     /// New channels within a window.
     pub channels: u32,
-    /// Answers with status 400 within the time for which more of them are refused.
+    /// Answers with status 400 within a window of theirs.
     pub bad: u32,
-    /// How long an address is refused that earned more of them.
-    pub bad_refused: u32,
+    /// How long that one is.
+    pub bad_window: u32,
 }
 
 impl Default for Allowances {
@@ -43,176 +41,143 @@ impl Default for Allowances {
         Self {
             requests: 3500,
             window: 360,
-            refused: 600,
             channels: 60,
             bad: 100,
-            bad_refused: 3600,
+            bad_window: 3600,
         }
     }
 }
 
-/// The addresses that were seen lately.
+/// What was asked for of late.
 pub(super) struct Callers {
     vigilance: Vigilance,
     allowances: Allowances,
-    seen: Mutex<Seen>,
+    counters: MemoryCounters,
+    /// In the order of [`Kind`].
+    told: [Told; 3],
 }
 
-#[derive(Default)]
-struct Seen {
-    callers: HashMap<IpAddr, Caller>,
-    /// In the order in which they came first.
-    order: VecDeque<IpAddr>,
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Requests,
+    Channels,
+    Bad,
 }
 
-#[derive(Default)]
-struct Caller {
-    requests: Count,
-    channels: Count,
-    bad: Count,
-    /// Refused since then for so many seconds.
-    refused: Option<(i64, u32)>,
-}
+const KINDS: [Kind; 3] = [Kind::Requests, Kind::Channels, Kind::Bad];
 
-#[derive(Default)]
-struct Count {
-    began: i64,
-    count: u32,
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Channels => "new channels",
+            Self::Bad => "bad requests",
+        }
+    }
+
+    /// How much of it one household may have within which span of time, in milliseconds.
+    fn bound(self, rules: &Allowances) -> (u32, i64) {
+        let (most, seconds) = match self {
+            Self::Requests => (rules.requests, rules.window),
+            Self::Channels => (rules.channels, rules.window),
+            Self::Bad => (rules.bad, rules.bad_window),
+        };
+        (most, i64::from(seconds) * 1000)
+    }
+
+    /// Each width has a memory of its own.
+    fn meter(self, width: Width, rules: &Allowances) -> Meter {
+        Meter {
+            name: self.name(),
+            width: Some(width),
+            span: self.bound(rules).1,
+        }
+    }
 }
 
 impl Callers {
     pub(super) fn new(vigilance: Vigilance, allowances: Allowances) -> Self {
+        let meters = KINDS
+            .into_iter()
+            .flat_map(|kind| Width::ALL.map(|width| kind.meter(width, &allowances)));
         Self {
             vigilance,
             allowances,
-            seen: Mutex::default(),
+            counters: MemoryCounters::new(&meters.collect::<Vec<_>>()),
+            told: Default::default(),
         }
     }
 
-    /// Counts a request, and refuses whoever asked for too much.
+    /// Counts a request, and refuses one too many, and all of a network that sent too many bad ones.
     pub(super) fn admit(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        let rules = self.allowances;
-        let verdict = self.with(address, |caller| {
-            let is_refused = caller
-                .refused
-                .is_some_and(|(since, seconds)| is_within(since, seconds, now));
-            let requests = caller.requests.add(rules.window, now);
-            if is_refused {
-                return Err(Refusal::Blocked);
-            }
-            if requests > rules.requests {
-                caller.refuse(address, rules.refused, now, "requests");
-                return Err(Refusal::Blocked);
-            }
-            Ok(())
-        });
-        self.judge(verdict)
+        let spent = [Kind::Bad, Kind::Requests].map(|kind| self.wait(kind, address, now));
+        if spent.iter().any(Option::is_some) {
+            return Err(Refusal::Blocked);
+        }
+        self.count(Kind::Requests, address, now);
+        Ok(())
     }
 
     /// Counts an answer that says that the request was bad.
     pub(super) fn count_bad(&self, address: IpAddr, now: i64) {
-        let rules = self.allowances;
-        self.with(address, |caller| {
-            if caller.bad.add(rules.bad_refused, now) > rules.bad {
-                caller.refuse(address, rules.bad_refused, now, "bad requests");
-            }
-        });
+        self.count(Kind::Bad, address, now);
     }
 
     /// Counts a new channel, and refuses one too many.
     pub(super) fn count_channel(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        let rules = self.allowances;
-        let verdict = self.with(address, |caller| {
-            if caller.channels.add(rules.window, now) > rules.channels {
-                return Err(Refusal::ManyChannels {
-                    retry_after: rules.window,
-                });
-            }
-            Ok(())
-        });
-        self.judge(verdict)
+        if let Some(wait) = self.wait(Kind::Channels, address, now) {
+            let seconds = u64::try_from(wait).unwrap_or(0).div_ceil(1000);
+            return Err(Refusal::ManyChannels {
+                retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
+            });
+        }
+        self.count(Kind::Channels, address, now);
+        Ok(())
     }
 
-    /// Does something with what is known of an address; with nothing where nobody counts.
-    fn with<T>(&self, address: IpAddr, act: impl FnOnce(&mut Caller) -> T) -> Option<T> {
-        let address = address.to_canonical();
-        if self.vigilance == Vigilance::Off || is_spared(address) {
+    /// Whose share of what is held counts; `None` for those who are not held to one.
+    pub(super) fn counted(&self, address: IpAddr) -> Option<Owner> {
+        (self.vigilance == Vigilance::Refuse).then(|| Owner::of(address))
+    }
+
+    /// How long one of this address's networks must wait for one more, in milliseconds, if it must. What is refused is not
+    /// counted: the neighbours of a client that asks on are served as soon as they would be without it.
+    fn wait(&self, kind: Kind, address: IpAddr, now: i64) -> Option<i64> {
+        if self.vigilance == Vigilance::Off {
             return None;
         }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(act(seen.caller(network(address))))
+        let (most, _) = kind.bound(&self.allowances);
+        let waits = Owner::of(address).parts().filter_map(|((width, prefix), times)| {
+            let meter = kind.meter(width, &self.allowances);
+            self.counters
+                .wait(meter, [0, prefix], most.saturating_mul(times), now)
+        });
+        let wait = waits.max()?;
+        self.tell(kind, address, now);
+        (self.vigilance == Vigilance::Refuse).then_some(wait)
     }
 
-    /// What counts as the one who asks; `None` for those who are not held to a share.
-    pub(super) fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+    fn count(&self, kind: Kind, address: IpAddr, now: i64) {
+        if self.vigilance == Vigilance::Off {
+            return;
+        }
+        for ((width, prefix), _) in Owner::of(address).parts() {
+            self.counters
+                .spend(kind.meter(width, &self.allowances), [0, prefix], now);
+        }
+    }
+
+    fn tell(&self, kind: Kind, address: IpAddr, now: i64) {
+        let Some(left_out) = self.told[kind as usize].may_tell(now) else {
+            return;
+        };
         let address = address.to_canonical();
-        (self.vigilance == Vigilance::Refuse && !is_spared(address)).then(|| network(address))
-    }
-
-    fn judge(&self, verdict: Option<Result<(), Refusal>>) -> Result<(), Refusal> {
-        match (self.vigilance, verdict) {
-            (Vigilance::Refuse, Some(verdict)) => verdict,
-            (Vigilance::Refuse | Vigilance::Observe | Vigilance::Off, _) => Ok(()),
-        }
-    }
-}
-
-impl Seen {
-    fn caller(&mut self, address: IpAddr) -> &mut Caller {
-        if !self.callers.contains_key(&address) {
-            if self.order.len() >= REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.callers.remove(&oldest);
-            }
-            self.order.push_back(address);
-        }
-        self.callers.entry(address).or_default()
-    }
-}
-
-impl Caller {
-    /// Says so once, when it begins: an address that is refused goes on asking.
-    fn refuse(&mut self, address: IpAddr, seconds: u32, now: i64, what: &str) {
-        let is_refused = self
-            .refused
-            .is_some_and(|(since, seconds)| is_within(since, seconds, now));
-        if !is_refused {
-            tracing::warn!(
-                "the key exchange counted too many {what} from {address} for the next {seconds} s"
-            );
-            self.refused = Some((now, seconds));
-        }
-    }
-}
-
-impl Count {
-    fn add(&mut self, window: u32, now: i64) -> u32 {
-        if self.count == 0 || !is_within(self.began, window, now) {
-            *self = Self { began: now, count: 0 };
-        }
-        self.count = self.count.saturating_add(1);
-        self.count
-    }
-}
-
-fn is_within(since: i64, seconds: u32, now: i64) -> bool {
-    now - since < i64::from(seconds) * 1000
-}
-
-/// This machine and private networks: many devices, or a proxy that was not made known, may stand behind one address.
-fn is_spared(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
-}
-
-/// What counts as one address: of IPv6, whoever has one has as many as fit into the lower half.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        tracing::warn!(
+            "the key exchange counts too many {} from {address} or its network; {left_out} more were too many since it was last \
+             said",
+            kind.name()
+        );
     }
 }
 
@@ -220,7 +185,8 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_763_690_000_000;
+    /// The beginning of a window of either kind.
+    const NOW: i64 = 1_763_690_400_000;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -238,9 +204,22 @@ mod tests {
             callers.admit(one, NOW).unwrap();
         }
         assert!(callers.admit(one, NOW + 1).is_err());
-        assert!(callers.admit(one, NOW + 600_000).is_err());
+        assert!(callers.admit(one, NOW + 360_000).is_err());
         callers.admit(other, NOW + 1).unwrap();
-        callers.admit(one, NOW + 600_001).unwrap();
+        callers.admit(one, NOW + 720_000).unwrap();
+    }
+
+    /// A client that asks on while it is refused keeps neither itself nor its neighbours waiting longer.
+    #[test]
+    fn what_is_refused_is_not_counted() {
+        let callers = refusing();
+        for second in 0..3600 {
+            for _ in 0..20 {
+                // What comes of it is looked at from next door.
+                let _ = callers.admit(address("192.0.2.1"), NOW + second * 1000);
+            }
+            callers.admit(address("192.0.2.2"), NOW + second * 1000).unwrap();
+        }
     }
 
     /// Two devices poll each second for five minutes, one after the other pairs again, all behind one address.
@@ -255,16 +234,16 @@ mod tests {
     }
 
     #[test]
-    fn bad_requests_are_held_against_an_address_for_an_hour() {
+    fn bad_requests_are_held_against_a_network() {
         let callers = refusing();
         let one = address("2001:db8::1");
-        for _ in 0..101 {
+        for _ in 0..100 {
             callers.admit(one, NOW).unwrap();
             callers.count_bad(one, NOW);
         }
         assert!(callers.admit(address("2001:db8::2"), NOW + 3_599_999).is_err());
         callers.admit(address("2001:db8:0:1::1"), NOW).unwrap();
-        callers.admit(one, NOW + 3_600_000).unwrap();
+        callers.admit(one, NOW + 7_200_000).unwrap();
     }
 
     #[test]
@@ -275,39 +254,64 @@ mod tests {
             callers.count_channel(one, NOW).unwrap();
         }
         let refused = callers.count_channel(one, NOW);
-        assert!(matches!(refused, Err(Refusal::ManyChannels { retry_after: 360 })));
+        assert!(matches!(
+            refused,
+            Err(Refusal::ManyChannels {
+                retry_after: 361..720
+            })
+        ));
         callers.admit(one, NOW).unwrap();
-        callers.count_channel(one, NOW + 360_000).unwrap();
+        callers.count_channel(one, NOW + 720_000).unwrap();
+    }
+
+    /// Sixty-nine addresses took every channel. Those of one wide network have four times as much as one of them.
+    #[test]
+    fn neighbours_share_what_a_wide_network_has() {
+        let networks: [(fn(u8) -> String, usize); 3] = [
+            (|host| format!("192.0.2.{host}"), 240),
+            (|host| format!("2001:db8:0:{host:02x}00::1"), 240),
+            (|host| format!("2001:db8:0:ff{host:02x}::1"), 120),
+        ];
+        for (neighbour, most) in networks {
+            let callers = refusing();
+            let asked = (0..69).flat_map(|host| std::iter::repeat_n(address(&neighbour(host)), 60));
+            let opened = asked.filter(|address| callers.count_channel(*address, NOW).is_ok());
+            assert_eq!(opened.count(), most, "{}", neighbour(0));
+        }
     }
 
     #[test]
-    fn private_networks_are_spared_and_observers_refuse_nobody() {
-        for (vigilance, address, is_refused) in [
-            (Vigilance::Refuse, "192.0.2.1", true),
-            (Vigilance::Refuse, "::ffff:192.0.2.1", true),
-            (Vigilance::Refuse, "127.0.0.1", false),
-            (Vigilance::Refuse, "10.1.2.3", false),
-            (Vigilance::Refuse, "192.168.1.2", false),
-            (Vigilance::Refuse, "::ffff:192.168.1.2", false),
-            (Vigilance::Refuse, "::1", false),
-            (Vigilance::Observe, "192.0.2.1", false),
-            (Vigilance::Off, "192.0.2.1", false),
+    fn private_networks_have_ten_times_as_much_and_observers_refuse_none() {
+        for (vigilance, address, most) in [
+            (Vigilance::Refuse, "192.0.2.1", 60),
+            (Vigilance::Refuse, "::ffff:192.0.2.1", 60),
+            (Vigilance::Refuse, "127.0.0.1", 600),
+            (Vigilance::Refuse, "10.1.2.3", 600),
+            (Vigilance::Refuse, "::ffff:192.168.1.2", 600),
+            (Vigilance::Refuse, "::1", 600),
+            (Vigilance::Observe, "192.0.2.1", 1000),
+            (Vigilance::Off, "192.0.2.1", 1000),
         ] {
             let callers = Callers::new(vigilance, Allowances::default());
             let address: IpAddr = address.parse().unwrap();
-            let refused = (0..4000).any(|_| callers.admit(address, NOW).is_err());
-            assert_eq!(refused, is_refused, "{vigilance:?} {address}");
+            let opened = (0..1000).filter(|_| callers.count_channel(address, NOW).is_ok());
+            assert_eq!(opened.count(), most, "{vigilance:?} {address}");
         }
     }
 
+    /// Any number of networks neither empties the memory nor makes it grow.
     #[test]
-    fn memory_is_bounded() {
+    fn strangers_wash_nothing_out() {
         let callers = refusing();
-        for number in 0..10_000_u32 {
-            let address = IpAddr::V4((0xc600_0000 + number).into());
-            callers.admit(address, NOW).unwrap();
+        let one = address("192.0.2.1");
+        for _ in 0..100 {
+            callers.count_bad(one, NOW);
         }
-        let seen = callers.seen.lock().unwrap();
-        assert_eq!((seen.callers.len(), seen.order.len()), (REMEMBERED, REMEMBERED));
+        for number in 0..20_000_u32 {
+            let stranger = IpAddr::V4((0xc600_0000 + number * 256).into());
+            callers.admit(stranger, NOW).unwrap();
+            callers.count_bad(stranger, NOW);
+        }
+        assert!(callers.admit(one, NOW).is_err());
     }
 }

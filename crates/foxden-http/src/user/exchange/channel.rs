@@ -4,7 +4,6 @@
 //! one is first. What takes time, hashing and receiving, is done before.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +13,10 @@ use data_encoding::HEXLOWER;
 use foxden_model::Chance;
 use ring::digest;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, SOON};
 use super::client::{ClientId, Condition};
+use super::owner::{Owner, Part, Shares};
+use super::told::Told;
 
 /// What names are made of: nothing that people take for something else.
 pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
@@ -27,6 +28,10 @@ const READS: u8 = 6;
 const TRIES: usize = 100;
 /// How much of a hash tells messages apart.
 const TAG_BYTES: usize = 16;
+/// How many households fill all channels, each with its share.
+const HOUSEHOLDS: usize = 64;
+/// The smallest share of a household.
+const LEAST: usize = 8;
 /// How long ended channels may lie about.
 const SWEEP_MILLIS: u64 = 1000;
 
@@ -58,16 +63,20 @@ pub(super) struct Channels {
     most: usize,
     life: u64,
     open: Mutex<Open>,
+    told: Told,
 }
 
-#[derive(Default)]
 struct Open {
     channels: HashMap<Name, Channel>,
+    /// How many of them each network has opened.
+    shares: Shares,
     swept_at: i64,
 }
 
 struct Channel {
     opened_at: i64,
+    /// Who opened it; absent where no shares are kept to.
+    owner: Option<Owner>,
     first: ClientId,
     second: Option<ClientId>,
     reads_left: u8,
@@ -81,26 +90,24 @@ struct Channel {
 #[derive(Debug)]
 pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
 
-/// How much all messages may hold together, and those of one address.
+/// How much all messages may hold together, and those of one network.
 #[derive(Debug)]
 pub(super) struct Room {
-    share: usize,
     stock: Arc<Mutex<Stock>>,
 }
 
 #[derive(Debug)]
 struct Stock {
     left: usize,
-    /// What the messages of each address hold; none that hold nothing.
-    held: HashMap<IpAddr, usize>,
+    /// What the messages of each network hold.
+    shares: Shares,
 }
 
 /// Room that is taken, and given back when this goes.
 #[derive(Debug)]
 pub(super) struct Taken {
     stock: Arc<Mutex<Stock>>,
-    share: usize,
-    owner: Option<IpAddr>,
+    owner: Option<Owner>,
     bytes: usize,
 }
 
@@ -138,23 +145,46 @@ impl Channels {
         Self {
             most,
             life: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
-            open: Mutex::default(),
+            open: Mutex::new(Open {
+                channels: HashMap::new(),
+                shares: Shares::new((most / HOUSEHOLDS).max(LEAST)),
+                swept_at: 0,
+            }),
+            told: Told::default(),
         }
     }
 
-    /// Opens a channel for its first client.
-    pub(super) fn open(&self, client: ClientId, chance: &dyn Chance, now: i64) -> Result<Name, Refusal> {
+    /// Opens a channel for its first client. Where all are taken, the network that has most yields one.
+    pub(super) fn open(
+        &self,
+        client: ClientId,
+        owner: Option<Owner>,
+        chance: &dyn Chance,
+        now: i64,
+    ) -> Result<Name, Refusal> {
         let mut open = self.lock(now);
+        if owner.is_some_and(|owner| !open.shares.may_take(owner, 1)) {
+            return Err(Refusal::ManyChannels { retry_after: SOON });
+        }
         if open.channels.len() >= self.most {
-            return Err(Refusal::NoChannelFree);
+            self.tell(now);
+            let yields = owner.and_then(|owner| open.shares.who_yields_to(owner, 1));
+            let ended = yields.is_some_and(|network| open.end_one_of(network, |_| true));
+            if !ended {
+                return Err(Refusal::NoChannelFree);
+            }
         }
         let mut names = (0..TRIES).map(|_| Name::random(chance));
         let free = names.find(|name| !open.channels.contains_key(name));
         let name = free.ok_or(Refusal::NoChannelFree)?;
+        if let Some(owner) = owner {
+            open.shares.take(owner, 1);
+        }
         open.channels.insert(
             name,
             Channel {
                 opened_at: now,
+                owner,
                 first: client,
                 second: None,
                 reads_left: READS,
@@ -206,7 +236,7 @@ impl Channels {
         let bytes = channel.message.as_ref().map(|message| message.bytes.clone());
         channel.reads_left -= 1;
         if channel.reads_left == 0 {
-            open.channels.remove(&name);
+            open.end(name);
         }
         let bytes = bytes.unwrap_or(Bytes::from_static(b"{}"));
         Ok(Answer::Message { bytes, tag })
@@ -235,7 +265,7 @@ impl Channels {
     pub(super) fn end(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<Answer, Refusal> {
         let mut open = self.lock(now);
         open.admit(name, client, self.life, now)?;
-        open.channels.remove(&name);
+        open.end(name);
         Ok(Answer::Done)
     }
 
@@ -244,7 +274,23 @@ impl Channels {
         let mut open = self.lock(now);
         let channel = open.channels.get(&name);
         if channel.is_some_and(|channel| channel.knows(client)) {
-            open.channels.remove(&name);
+            open.end(name);
+        }
+    }
+
+    /// Ends a channel of that network whose message takes up room. Whether there was one.
+    pub(super) fn end_one_with_message(&self, network: Part, now: i64) -> bool {
+        self.tell(now);
+        let has_message = |channel: &Channel| channel.message.is_some();
+        self.lock(now).end_one_of(network, has_message)
+    }
+
+    fn tell(&self, now: i64) {
+        if let Some(left_out) = self.told.may_tell(now) {
+            tracing::warn!(
+                "all channels of the key exchange, or all its room, are taken; the network that has most yields one to others; \
+                 {left_out} more were asked for since it was last said"
+            );
         }
     }
 
@@ -253,14 +299,48 @@ impl Channels {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.swept_at.abs_diff(now) >= SWEEP_MILLIS {
             open.swept_at = now;
-            open.channels
-                .retain(|_, channel| channel.is_alive(self.life, now));
+            open.sweep(self.life, now);
         }
         open
     }
 }
 
 impl Open {
+    /// Ends a channel, if it is there.
+    fn end(&mut self, name: Name) {
+        let ended = self.channels.remove(&name);
+        if let Some(owner) = ended.and_then(|channel| channel.owner) {
+            self.shares.give_back(owner, 1);
+        }
+    }
+
+    /// Ends one of the network's channels that are so: the oldest in which no two have met, else the oldest.
+    fn end_one_of(&mut self, network: Part, is_so: impl Fn(&Channel) -> bool) -> bool {
+        let is_of = |channel: &Channel| channel.owner.is_some_and(|owner| owner.widest() == network);
+        let candidates = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| is_of(channel) && is_so(channel));
+        let yields = candidates.min_by_key(|(_, channel)| (channel.is_in_use(), channel.opened_at));
+        let yields = yields.map(|(name, _)| *name);
+        if let Some(name) = yields {
+            self.end(name);
+        }
+        yields.is_some()
+    }
+
+    /// Clears away what has ended.
+    fn sweep(&mut self, life: u64, now: i64) {
+        let Self { channels, shares, .. } = self;
+        channels.retain(|_, channel| {
+            let is_alive = channel.is_alive(life, now);
+            if let Some(owner) = channel.owner.filter(|_| !is_alive) {
+                shares.give_back(owner, 1);
+            }
+            is_alive
+        });
+    }
+
     /// The channel, for a client that may use it.
     fn admit(
         &mut self,
@@ -270,7 +350,7 @@ impl Open {
         now: i64,
     ) -> Result<&mut Channel, Refusal> {
         let Some(client) = client else {
-            self.channels.remove(&name);
+            self.end(name);
             return Err(Refusal::BadId);
         };
         let channel = self.channels.get_mut(&name);
@@ -278,7 +358,7 @@ impl Open {
         if channel.ok_or(Refusal::NoSuchChannel)?.takes_in(client) {
             return self.channels.get_mut(&name).ok_or(Refusal::NoSuchChannel);
         }
-        self.channels.remove(&name);
+        self.end(name);
         Err(Refusal::ThirdClient)
     }
 }
@@ -286,6 +366,11 @@ impl Open {
 impl Channel {
     const fn is_alive(&self, life: u64, now: i64) -> bool {
         self.opened_at.abs_diff(now) < life
+    }
+
+    /// Whether two have met in it, or one is sending to it.
+    fn is_in_use(&self) -> bool {
+        self.second.is_some() || self.uploads.iter().any(|upload| Arc::strong_count(upload) > 1)
     }
 
     fn knows(&self, client: ClientId) -> bool {
@@ -314,19 +399,23 @@ impl Room {
     pub(super) fn new(bytes: usize, share: usize) -> Self {
         let stock = Stock {
             left: bytes,
-            held: HashMap::new(),
+            shares: Shares::new(share),
         };
         Self {
-            share,
             stock: Arc::new(Mutex::new(stock)),
         }
     }
 
-    /// Nothing yet, for a message of that address. Without one there is no share to keep to.
-    pub(super) fn enter(&self, owner: Option<IpAddr>) -> Taken {
+    /// The network whose messages should yield to so much more of that owner's, if any should.
+    pub(super) fn who_yields_to(&self, owner: Owner, more: usize) -> Option<Part> {
+        let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        stock.shares.who_yields_to(owner, more)
+    }
+
+    /// Nothing yet, for a message of that owner. Without one there is no share to keep to.
+    pub(super) fn enter(&self, owner: Option<Owner>) -> Taken {
         Taken {
             stock: Arc::clone(&self.stock),
-            share: self.share,
             owner,
             bytes: 0,
         }
@@ -337,13 +426,13 @@ impl Taken {
     /// Takes so many bytes more, if they are left.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = self.owner.filter(|_| bytes > 0);
+        if owner.is_some_and(|owner| !stock.shares.may_take(owner, bytes)) {
+            return Err(Refusal::NoShare);
+        }
         let left = stock.left.checked_sub(bytes).ok_or(Refusal::NoRoom)?;
-        if let Some(owner) = self.owner.filter(|_| bytes > 0) {
-            let held = stock.held.get(&owner).copied().unwrap_or(0) + bytes;
-            if held > self.share {
-                return Err(Refusal::NoShare);
-            }
-            stock.held.insert(owner, held);
+        if let Some(owner) = owner {
+            stock.shares.take(owner, bytes);
         }
         stock.left = left;
         self.bytes += bytes;
@@ -355,11 +444,8 @@ impl Drop for Taken {
     fn drop(&mut self) {
         let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
         stock.left += self.bytes;
-        let Some(owner) = self.owner else { return };
-        let held = stock.held.get(&owner).copied().unwrap_or(0);
-        match held.saturating_sub(self.bytes) {
-            0 => stock.held.remove(&owner),
-            rest => stock.held.insert(owner, rest),
-        };
+        if let Some(owner) = self.owner {
+            stock.shares.give_back(owner, self.bytes);
+        }
     }
 }

@@ -14,6 +14,8 @@ const START: i64 = 1_763_690_000_000;
 struct Lab {
     exchange: Arc<Exchange>,
     clock: Arc<ManualClock>,
+    /// Where clients are.
+    address: &'static str,
 }
 
 struct Heard {
@@ -31,6 +33,16 @@ impl Lab {
         Self {
             exchange: Arc::new(exchange),
             clock,
+            address: "192.0.2.1",
+        }
+    }
+
+    /// The same exchange, as clients at another address find it.
+    fn from(&self, address: &'static str) -> Self {
+        Self {
+            exchange: Arc::clone(&self.exchange),
+            clock: Arc::clone(&self.clock),
+            address,
         }
     }
 
@@ -39,7 +51,7 @@ impl Lab {
             .method(method)
             .uri(format!("/jpake{path}"))
             .extension(Peer {
-                address: "192.0.2.1".parse().unwrap(),
+                address: self.address.parse().unwrap(),
                 is_direct: false,
             });
         for (name, value) in headers {

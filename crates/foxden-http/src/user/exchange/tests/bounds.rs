@@ -72,6 +72,92 @@ async fn channels_have_a_number() {
     lab.channel().await;
 }
 
+/// Where all channels are taken, the network that has most yields one in which no two have met.
+#[tokio::test]
+async fn a_newcomer_finds_a_channel_where_one_network_has_taken_all() {
+    let lab = Lab::new(Settings {
+        channels: 9,
+        ..Settings::default()
+    });
+    let quiet = lab.from("203.0.113.1");
+    let other = quiet.channel().await;
+    let (one, neighbour) = (lab.from("192.0.2.1"), lab.from("192.0.2.2"));
+    let mut taken = Vec::new();
+    for lab in [&one, &neighbour].into_iter().cycle().take(8) {
+        taken.push(lab.channel().await);
+        lab.clock.advance_millis(1000);
+    }
+    // Two meet in the oldest of them.
+    assert_eq!(one.put('a', &taken[0], "x").await.status, 200);
+    assert_eq!(one.get('b', &taken[0]).await.status, 200);
+    // One more of the same network ends none of its own, nor of another one's.
+    assert_eq!(lab.from("192.0.2.3").get('a', "/new_channel").await.status, 503);
+
+    let newcomer = lab.from("198.51.100.1");
+    let found = newcomer.channel().await;
+
+    assert_eq!(newcomer.put('a', &found, "x").await.status, 200);
+    assert_eq!(
+        neighbour.put('a', &taken[1], "x").await.status,
+        404,
+        "the oldest idle one"
+    );
+    for k in [&taken[0], &taken[2], &taken[7]] {
+        assert_eq!(one.put('a', k, "x").await.status, 200);
+    }
+    assert_eq!(
+        quiet.put('a', &other, "x").await.status,
+        200,
+        "a network with one keeps it"
+    );
+    for _ in 0..20 {
+        // It yields down to what others have.
+        lab.from("198.51.100.1").get('a', "/new_channel").await;
+    }
+    assert_eq!(quiet.put('a', &other, "x").await.status, 200);
+}
+
+/// However many addresses a network has, it takes no more than its share, and others pair.
+#[tokio::test]
+async fn one_network_cannot_take_all_channels() {
+    let lab = lab();
+    let clients: Vec<&'static str> = (0..69).map(|host| &*format!("192.0.2.{host}").leak()).collect();
+    let mut opened = 0;
+    for address in clients {
+        for _ in 0..60 {
+            opened += usize::from(lab.from(address).get('a', "/new_channel").await.status == 200);
+        }
+    }
+    assert_eq!(opened, 240);
+    lab.from("198.51.100.1").channel().await;
+}
+
+/// Where messages take up all the room, those of the network that holds most yield.
+#[tokio::test]
+async fn a_newcomer_finds_room_where_one_network_has_taken_all() {
+    let lab = Lab::new(Settings {
+        message_bytes: 60,
+        total_bytes: 200,
+        household_bytes: 100,
+        ..Settings::default()
+    });
+    let (one, neighbour) = (lab.from("192.0.2.1"), lab.from("192.0.2.2"));
+    let mut taken = Vec::new();
+    for lab in [&one, &neighbour, &one, &neighbour] {
+        let k = lab.channel().await;
+        assert_eq!(lab.put('a', &k, &"x".repeat(50)).await.status, 200);
+        taken.push(k);
+        lab.clock.advance_millis(1000);
+    }
+    let newcomer = lab.from("198.51.100.1");
+    let k = newcomer.channel().await;
+    assert_eq!(newcomer.put('a', &k, &"x".repeat(60)).await.status, 200);
+    // Two had to go.
+    for (k, status) in taken.iter().zip([404, 404, 200, 200]) {
+        assert_eq!(one.put('a', k, "x").await.status, status);
+    }
+}
+
 /// An exchange that allows little.
 fn strict() -> Lab {
     Lab::new(Settings {
@@ -93,7 +179,7 @@ async fn an_address_has_an_allowance() {
     let refused = lab.get('a', "/new_channel").await;
     assert_eq!(
         (refused.status, &refused.headers["retry-after"]),
-        (503, &"360".parse().unwrap())
+        (503, &"540".parse().unwrap())
     );
     lab.put('a', &k, "x").await;
     for _ in 4..20 {
@@ -102,11 +188,11 @@ async fn an_address_has_an_allowance() {
     assert_eq!(lab.put('a', &k, "x").await.status, 403);
     // Whatever the path.
     assert_eq!(lab.ask("GET", "/", &[], "").await.status, 403);
-    lab.clock.advance_millis(600_000);
+    lab.clock.advance_millis(720_000);
     assert_eq!(lab.ask("GET", "/", &[], "").await.status, 200);
 
     let lab = strict();
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert_eq!(lab.ask("GET", "/new_channel", &[], "").await.status, 400);
     }
     assert_eq!(lab.ask("GET", "/new_channel", &[], "").await.status, 403);
@@ -131,12 +217,12 @@ async fn a_clock_that_is_set_does_nothing_to_a_channel() {
 async fn a_clock_that_is_set_neither_ends_a_refusal_nor_lengthens_one() {
     for set in [-400, -1, 1, 400] {
         let lab = strict();
-        for _ in 0..4 {
+        for _ in 0..3 {
             lab.ask("GET", "/new_channel", &[], "").await;
         }
         lab.clock.set_millis(lab.clock.millis() + set * 86_400_000);
         assert_eq!(lab.ask("GET", "/", &[], "").await.status, 403, "{set} days");
-        lab.clock.advance_millis(3_600_000);
+        lab.clock.advance_millis(7_200_000);
         assert_eq!(lab.ask("GET", "/", &[], "").await.status, 200, "{set} days");
     }
 }
@@ -169,11 +255,11 @@ async fn a_client_sends_one_message_at_a_time() {
     assert_eq!(stored.status, 200);
 }
 
-/// Nobody takes all the room; networks at home are not counted.
+/// No household takes all the room.
 #[tokio::test]
 async fn an_address_has_a_share_of_the_room() {
     let settings = || Settings {
-        address_bytes: 100,
+        household_bytes: 100,
         ..Settings::default()
     };
     let lab = Lab::new(settings());
