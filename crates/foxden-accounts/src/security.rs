@@ -70,6 +70,8 @@ pub enum What {
     TokenRefused,
     /// A storage node refused a token, its signature, or the credentials of another user.
     StorageRefused,
+    /// A private server was reached from elsewhere, and counts as public from now on.
+    BecamePublic,
     /// The operator did something.
     Operator(Act),
 }
@@ -101,6 +103,8 @@ pub enum Act {
     NodeChanged,
     /// Moved a user to another node.
     UserMoved,
+    /// Took a server that was reached from elsewhere for private again.
+    MadePrivate,
 }
 
 /// By which door it came.
@@ -191,7 +195,7 @@ impl<'a> Event<'a> {
 
 impl What {
     /// Everything that can happen.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::LoginFailed,
         Self::LoginLocked,
         Self::LimitReached,
@@ -217,6 +221,8 @@ impl What {
         Self::Operator(Act::InvitationRevoked),
         Self::Operator(Act::NodeChanged),
         Self::Operator(Act::UserMoved),
+        Self::Operator(Act::MadePrivate),
+        Self::BecamePublic,
     ];
 }
 

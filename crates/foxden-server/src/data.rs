@@ -101,6 +101,11 @@ impl DataFolder {
         self.path.join("horizon")
     }
 
+    /// What says that a private server was reached from elsewhere.
+    pub fn public_mark(&self) -> PathBuf {
+        self.path.join("public")
+    }
+
     /// The socket for commands that change a running server.
     pub fn socket(&self) -> PathBuf {
         socket(&self.path)
@@ -175,6 +180,19 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
         File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Removes a file so that no power cut brings it back. There may be none.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// Writes a file so that it is there wholly or not at all.

@@ -20,6 +20,9 @@ pub async fn show(
     for (socket, surfaces) in sockets {
         tracing::info!("listening on {socket} for {}", names(surfaces));
     }
+    if let Some(mark) = house.reach.mark() {
+        tracing::warn!("{}", mark.explain());
+    }
     let url = &house.site.public_url;
     let (name, address) = (paint("Foxden", Look::Bold), paint(url, Look::Accent));
     say::line(format_args!("\n  {name} serves at {address}"));
@@ -60,7 +63,7 @@ fn show_preferences(url: &PublicUrl) {
 /// The first account of a server that others can reach is made by invitation, so that no stranger is first.
 /// A link that lets anybody in belongs on a terminal and not in a log, which others may read.
 async fn first_link(house: &House) -> anyhow::Result<Option<String>> {
-    let Some(accounts) = house.accounts.as_ref().filter(|_| !house.site.is_loopback) else {
+    let Some(accounts) = house.accounts.as_ref().filter(|_| !house.reach.is_private()) else {
         return Ok(None);
     };
     if accounts.count_accounts().await? > 0 {

@@ -24,12 +24,15 @@ use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
 use crate::node;
 use crate::probe::Probe;
+use crate::reach::Reach;
 use crate::security_log::SecurityLog;
 
 /// Everything that is open.
 pub struct House {
     /// Where this server is found.
     pub site: Arc<Site>,
+    /// Whether others have reached it although it is private.
+    pub reach: Arc<Reach>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
@@ -112,7 +115,14 @@ impl House {
             site.public_url.host(),
             Arc::clone(&clock),
         )?;
+        let reach = Reach::open(
+            &site,
+            data.public_mark(),
+            Arc::clone(&clock),
+            security_log.witness(),
+        )?;
         let mut house = Self {
+            reach: Arc::new(reach),
             secrets: Arc::new(master.token_secrets()),
             token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
             config: config.clone(),

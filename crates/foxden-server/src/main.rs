@@ -32,6 +32,7 @@ mod log;
 mod mail;
 mod node;
 mod probe;
+mod reach;
 mod say;
 mod security_log;
 mod serve;

@@ -15,7 +15,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use foxden_http::wire::Peer;
+use foxden_http::wire::{Peer, Sign};
 use foxden_model::Chance;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ use crate::house::House;
 
 /// Where the page is, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
+
+/// What stands behind the word where something else than this server listens: that passes requests on to it.
+pub const PASSED_ON: &str = "passed-on";
 
 /// How long a word is known.
 const LIFE: Duration = Duration::from_secs(60);
@@ -80,6 +83,10 @@ async fn answer(State(house): State<Arc<House>>, request: Request) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     }
     if below == word {
+        return word.to_owned().into_response();
+    }
+    if below.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) == Some(PASSED_ON) {
+        house.reach.saw(&Sign::Check);
         return word.to_owned().into_response();
     }
     let headers = request.headers();

@@ -498,13 +498,15 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
     };
     let sign_in = forwarded.get("/signin").await.text;
     assert!(!sign_in.contains("data-sign-up"));
-    assert!(sign_in.contains("until the operator sets <code>public_url</code>"));
+    assert!(sign_in.contains(
+        "until the operator sets <code>public_url</code>, or gives the command <code>foxden private</code>"
+    ));
     assert!(
         forwarded
             .get("/")
             .await
             .text
-            .contains("The operator sets <code>public_url</code>")
+            .contains("the operator sets <code>public_url</code>")
     );
 
     let public = Lab::default();

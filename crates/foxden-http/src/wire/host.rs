@@ -15,7 +15,7 @@ use super::site::is_loopback_host;
 use super::{Peer, Site};
 
 /// Where browsers say what made them send a request.
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What a layer of [`refuse_foreign_hosts`] needs.
 #[derive(Clone)]
@@ -27,8 +27,8 @@ pub struct HostCheck {
 }
 
 impl Site {
-    /// Whether this request never left the machine: no proxy stands between, it asks for a loopback name
-    /// of a server that nobody else can reach, and no page from elsewhere made a browser send it.
+    /// Whether this request never left the machine: no request has ever come from elsewhere, it asks for a loopback name
+    /// of a server that listens there alone, and no page from elsewhere made a browser send it.
     pub fn is_private(&self, request: &Request) -> bool {
         let is_direct = request
             .extensions()
@@ -45,7 +45,7 @@ impl Site {
         let Some(host) = asked_host(request.uri(), request.headers()) else {
             return false;
         };
-        self.is_named(host) || self.is_private(request)
+        self.answers_to(host)
     }
 
     /// Whether a signature `holds` for an address of this server: the public one or, where the request asks for another of
@@ -149,7 +149,7 @@ fn comes_from_elsewhere(request: &Request) -> bool {
         .any(|is_ours| is_ours != Some(true))
 }
 
-fn without_port(host: &str) -> &str {
+pub(super) fn without_port(host: &str) -> &str {
     let colon = host.rfind(':').filter(|&at| !host[at..].contains(']'));
     colon.map_or(host, |at| &host[..at])
 }
@@ -263,7 +263,8 @@ mod tests {
             !private.is_private(&request("sync.example.org", true)),
             "another name"
         );
-        assert!(!private.is_meant_by(&request("localhost", false)), "forwarded");
+        assert!(private.is_meant_by(&request("localhost", false)), "forwarded");
+        assert!(!private.is_meant_by(&request("sync.example.org", true)));
         let behind_proxy = site("https://sync.example.org", false);
         assert!(!behind_proxy.is_private(&request("127.0.0.1:5000", true)));
     }

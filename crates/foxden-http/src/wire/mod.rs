@@ -3,6 +3,7 @@
 //! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`host`]: which names a request may ask for; whether it never left this machine
+//! - [`reach`]: [`Sign`], what shows that others reach a server
 //! - [`hawk`]: signed requests
 //! - [`mod@visitor`]: who that is, as far as accounts care
 //! - [`memory`]: [`Memory`], how many bytes are held on behalf of clients; [`body`]: reads request bodies
@@ -25,6 +26,7 @@ pub mod host;
 pub mod memory;
 pub mod note;
 pub mod peer;
+pub mod reach;
 pub mod site;
 mod visitor;
 pub(crate) mod wait;
@@ -37,6 +39,7 @@ pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;
 pub use note::{Note, chain};
 pub use peer::Peer;
+pub use reach::Sign;
 pub use site::{BadUrl, PublicUrl, Site};
 pub(crate) use visitor::visitor;
 pub(crate) use wait::ask_to_wait;

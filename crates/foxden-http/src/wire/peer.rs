@@ -7,6 +7,7 @@ use std::net::IpAddr;
 pub struct Peer {
     /// The client's address: the peer's own, or the last hop that a trusted proxy named.
     pub address: IpAddr,
-    /// Whether nothing stands between: the peer is loopback or a Unix socket and sent no forwarding header.
+    /// Whether nothing stands between: the server is private (see [`super::Sign`]), and the request shows no sign of a
+    /// proxy.
     pub is_direct: bool,
 }

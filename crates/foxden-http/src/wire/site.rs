@@ -23,8 +23,8 @@ pub struct BadUrl(&'static str);
 pub struct Site {
     /// Where it is found.
     pub public_url: PublicUrl,
-    /// Whether it listens on loopback alone and its public address is loopback too. A request makes it
-    /// public all the same when it was forwarded or names another host.
+    /// Whether it listens on loopback alone and its public address is loopback too. The first request that shows a
+    /// [`super::Sign`] of others makes it public all the same.
     pub is_loopback: bool,
     /// Further names under which pages and account routes may be asked for.
     pub other_hosts: Vec<String>,

@@ -3,7 +3,7 @@
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
-use super::{Finding, date, signed, wait};
+use super::{Finding, date, elsewhere, signed, wait};
 use crate::config::Config;
 use crate::control::order::Serving;
 use crate::control::{Answer, Order, socket};
@@ -51,7 +51,8 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         findings.push(way.look_at_signatures(config)?);
         findings.extend(way.look_at_storage(&word, serving.max_request_bytes));
     }
-    findings.extend(way.look_at_names(&word, &serving.ports));
+    findings.extend(way.look_at_names(&word));
+    findings.extend(elsewhere::look(&serving, &word));
     Ok(findings)
 }
 
@@ -98,6 +99,8 @@ pub(super) struct Way {
     /// Where the server's own pages are: below the path where only storage is served.
     pub(super) base: String,
     pub(super) asker: Asker,
+    /// The ports that the server itself listens on.
+    pub(super) ports: Vec<u16>,
 }
 
 impl Way {
@@ -110,6 +113,7 @@ impl Way {
             },
             asker,
             url,
+            ports: serving.ports.clone(),
         }
     }
 

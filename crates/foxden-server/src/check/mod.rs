@@ -3,6 +3,7 @@
 //! - [`files`]: the data folder, its permissions, the room on the disk
 //! - [`address`]: whether the public address leads here, and whether signatures survive the way
 //! - [`proxy`]: what becomes of requests on that way
+//! - [`elsewhere`]: whether others reach a server that takes itself for private
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
 //! - [`mail`]: whether letters get on their way
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
@@ -10,6 +11,7 @@
 
 mod address;
 mod date;
+mod elsewhere;
 mod files;
 mod mail;
 mod nodes;

@@ -79,9 +79,9 @@ impl Way {
     }
 
     /// Whether the proxy says which name is asked for, and who asks.
-    pub(super) fn look_at_names(&self, word: &str, ports: &[u16]) -> Vec<Finding> {
+    pub(super) fn look_at_names(&self, word: &str) -> Vec<Finding> {
         match self.send(&self.base, word, "who", None) {
-            Came::Seen(seen) if has_proxy(&self.url, ports) => judge_names(&self.url, &seen),
+            Came::Seen(seen) if has_proxy(&self.url, &self.ports) => judge_names(&self.url, &seen),
             _ => Vec::new(),
         }
     }
@@ -91,7 +91,11 @@ impl Way {
         let page = format!("{base}{PATH}{word}/{target}");
         let answer = self.asker.ask(|agent| match body {
             Some(body) => agent.post(&page).content_type("application/json").send(body),
-            None => agent.get(&page).header("X-Forwarded-For", CLAIMED).call(),
+            None if has_proxy(&self.url, &self.ports) => {
+                agent.get(&page).header("X-Forwarded-For", CLAIMED).call()
+            }
+            // A private server would take the header for a proxy's.
+            None => agent.get(&page).call(),
         });
         let mut answer = match answer {
             Ok(answer) => answer,

@@ -43,6 +43,8 @@ enum Command {
     Node(node::NodeCommand),
     /// Make a link with which somebody creates an account, or look after those made
     Invite(Invite),
+    /// Take a server that was reached from elsewhere for private again
+    Private,
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +119,7 @@ impl Cli {
             Command::User(command) => give(&self.flags, &command.into_order()?),
             Command::Node(command) => give(&self.flags, &command.into_order()?),
             Command::Invite(invite) => give(&self.flags, &invite.into_order()),
+            Command::Private => give(&self.flags, &Order::MakePrivate),
             Command::Config(command) => about_config(&command, &self.flags),
             Command::Chore(ChoreCommand::List) => give(&self.flags, &Order::ListChores),
             Command::Chore(ChoreCommand::Run { name }) => give(&self.flags, &Order::RunChore { name }),

@@ -9,9 +9,10 @@ use super::deed::Deed;
 use super::nodes;
 use super::order::{Answer, Order, Serving, Standing, Switch, User, WaitingCode};
 use crate::chores;
-use crate::config::Config;
 use crate::config::listener::{Bind, Surface};
 use crate::house::House;
+use crate::log::Utc;
+use crate::reach::Mark;
 
 /// Accounts fetched at once.
 const PAGE: u32 = 200;
@@ -49,13 +50,15 @@ async fn attempt(house: &House, order: Order) -> anyhow::Result<Answer> {
         Order::Probe => Ok(Answer::Probe {
             public_url: house.site.public_url.base(),
             word: house.probe.announce(&*house.chance),
-            serving: serving(&house.config),
+            serving: serving(house),
         }),
+        Order::MakePrivate => Ok(make_private(house.reach.take_back()?.as_ref())),
         order => with_accounts(house, order).await,
     }
 }
 
-fn serving(config: &Config) -> Serving {
+fn serving(house: &House) -> Serving {
+    let config = &house.config;
     let surfaces = config.surfaces();
     let ports = config
         .listeners
@@ -69,7 +72,20 @@ fn serving(config: &Config) -> Serving {
         keeps_objects: surfaces.contains(&Surface::Sync),
         has_root: surfaces.contains(&Surface::Fxa) || surfaces.contains(&Surface::Pages),
         max_request_bytes: config.storage.limits.max_request_bytes,
+        is_private: house.reach.is_private(),
+        mark: house.reach.mark(),
     }
+}
+
+fn make_private(mark: Option<&Mark>) -> Answer {
+    done(match mark {
+        Some(Mark { since, why }) => format!(
+            "this server is private again: people at this machine make accounts without an invitation. It counted as public since {}: {why}. \
+             Should that happen again, it is public again",
+            Utc(*since)
+        ),
+        None => "this server is private: nothing has come from elsewhere".to_owned(),
+    })
 }
 
 async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
@@ -160,7 +176,7 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
                 .collect(),
         },
         Order::RevokeInvitation { id } => revoke(accounts, id).await?,
-        Order::ListChores | Order::RunChore { .. } | Order::Probe => {
+        Order::ListChores | Order::RunChore { .. } | Order::Probe | Order::MakePrivate => {
             return Err(anyhow!("not about accounts"));
         }
     })

@@ -47,6 +47,11 @@ impl Deed {
             Order::SetNode { url, state } => {
                 Self::new(Act::NodeChanged, format!("{url} {}", state_of(*state)))
             }
+            Order::MakePrivate => Self {
+                act: Act::MadePrivate,
+                name: None,
+                what: None,
+            },
             Order::RemoveNode { url } => Self::new(Act::NodeChanged, format!("{url} removed")),
             Order::ListUsers
             | Order::ListNodes

@@ -39,7 +39,7 @@ fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Ne
             accounts: has_register,
             nodes: NodeList::Left,
         }),
-        Order::ListChores | Order::Probe => Ok(Needs {
+        Order::ListChores | Order::Probe | Order::MakePrivate => Ok(Needs {
             storage: false,
             accounts: false,
             nodes: NodeList::Left,

@@ -4,6 +4,8 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reach::Mark;
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
@@ -98,6 +100,8 @@ pub enum Order {
         /// Its address.
         url: String,
     },
+    /// Take a server that was reached from elsewhere for private again.
+    MakePrivate,
     /// Announce a word that is then looked for at the public address.
     Probe,
     /// Tell every chore and when it last succeeded.
@@ -120,6 +124,12 @@ pub struct Serving {
     pub has_root: bool,
     /// The size of the largest upload.
     pub max_request_bytes: u64,
+    /// Whether it takes people at its machine for the only ones who reach it.
+    #[serde(default)]
+    pub is_private: bool,
+    /// Since when it does so no more.
+    #[serde(default)]
+    pub mark: Option<Mark>,
 }
 
 /// What an account may do.

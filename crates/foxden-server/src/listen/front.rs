@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use axum::body::Body;
 use foxden_http::ops;
-use foxden_http::wire::{Note, Peer};
+use foxden_http::wire::{Note, Peer, Sign};
 use foxden_model::{Chance, Network as ClientNetwork};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::Semaphore;
@@ -25,10 +25,11 @@ use super::excuse::{excuse, refuse, turn_away};
 use super::head::fault;
 use super::rest::{Bounds, Left};
 use super::room::seat::Seat;
-use super::stranger::Strangers;
+use super::stranger::{Stranger, Strangers};
 use crate::assemble::Doors;
 use crate::config::server::Network;
 use crate::log::{self, RequestId};
+use crate::reach::Reach;
 
 /// Bytes of an answer that no client keeps waiting.
 const SHORT: u64 = 16 * 1024;
@@ -37,13 +38,14 @@ const SHORT: u64 = 16 * 1024;
 pub struct Front {
     doors: Doors,
     trusted: Vec<Network>,
+    reach: Arc<Reach>,
     ids: Arc<Ids>,
     /// What is read off around an early answer.
     pub bounds: Bounds,
     /// Who may read off a body before its answer.
     turns: Semaphore,
     /// Connections that do not speak HTTP/1.
-    pub strangers: Strangers,
+    strangers: Strangers,
 }
 
 /// Gives out request ids: a random start and a count, so that ids of two runs do not meet.
@@ -98,10 +100,17 @@ impl Ids {
 impl Front {
     /// Answers what is behind these doors, believing these proxies. Where an answer is made before the request's body
     /// has come, its rest is read off within `bounds`.
-    pub fn new(doors: Doors, trusted: Vec<Network>, ids: Arc<Ids>, bounds: Bounds) -> Self {
+    pub fn new(
+        doors: Doors,
+        trusted: Vec<Network>,
+        reach: Arc<Reach>,
+        ids: Arc<Ids>,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             doors,
             trusted,
+            reach,
             ids,
             bounds,
             turns: Semaphore::new(bounds.at_once),
@@ -119,7 +128,7 @@ impl Front {
         let (mut parts, body) = request.into_parts();
         let id = self.ids.next();
         let fault = fault(&parts);
-        let peer = self.peer(address, &parts.headers);
+        let peer = self.peer(address, &parts);
         parts.extensions.insert(peer);
         // A proxy names its client.
         if peer.address != connected(address) {
@@ -184,18 +193,41 @@ impl Front {
     }
 
     /// Who sent a request: the last hop a believed proxy names, else whoever is connected.
-    fn peer(&self, address: Option<IpAddr>, headers: &HeaderMap) -> Peer {
+    fn peer(&self, address: Option<IpAddr>, parts: &Parts) -> Peer {
         let connected = connected(address);
-        let is_here = connected.is_loopback();
-        // One look at the few names there are, rather than six searches.
-        let is_forwarded = headers.keys().any(|name| FORWARDING.contains(name));
         let is_trusted = self.believes(connected);
-        let named = headers.get_all("x-forwarded-for").iter().next_back();
+        let named = parts.headers.get_all("x-forwarded-for").iter().next_back();
         let named = named.filter(|_| is_trusted).and_then(last_hop);
         Peer {
             address: named.unwrap_or(connected),
-            is_direct: is_here && !is_forwarded,
+            is_direct: self.is_direct(address, parts),
         }
+    }
+
+    /// Whether a request is one of a private server's own machine. The first that is not ends the server's being private.
+    fn is_direct(&self, address: Option<IpAddr>, parts: &Parts) -> bool {
+        // A public server looks no further.
+        if !self.reach.is_private() {
+            return false;
+        }
+        let sign = match address {
+            None => Some(Sign::UnixSocket),
+            Some(address) if !address.is_loopback() => Some(Sign::Client(address)),
+            Some(_) => Sign::of(parts),
+        };
+        // The disk is waited for once in a server's life.
+        if let Some(sign) = &sign {
+            self.reach.saw(sign);
+        }
+        sign.is_none()
+    }
+
+    /// A connection does not speak HTTP/1.
+    pub fn meets(&self, stranger: Stranger, address: Option<IpAddr>) {
+        if stranger == Stranger::Proxy {
+            self.reach.saw(&Sign::ProxyProtocol);
+        }
+        self.strangers.tell(stranger, address);
     }
 }
 
@@ -225,16 +257,6 @@ async fn has_seat(seat: &Seat, parts: &Parts) -> bool {
 fn is_health(path: &str) -> bool {
     ops::ROUTES.iter().any(|(_, route)| *route == path)
 }
-
-/// What proxies add to a request they pass on.
-const FORWARDING: [HeaderName; 6] = [
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("via"),
-];
 
 /// Only the last hop was written by the proxy we believe; what stands before it may be anybody's claim.
 fn last_hop(header: &HeaderValue) -> Option<IpAddr> {

@@ -110,7 +110,7 @@ where
             biased;
             ended = conversation.as_mut() => {
                 if let Some(stranger) = seat.stranger() {
-                    front.strangers.tell(stranger, address);
+                    front.meets(stranger, address);
                 } else if let Err(error) = ended {
                     tracing::debug!("a connection broke off: {error}");
                 }

@@ -8,6 +8,7 @@ use super::front::Ids;
 use super::rest::Bounds;
 use super::*;
 use crate::config::http::Http;
+use crate::reach;
 
 mod early;
 
@@ -48,7 +49,8 @@ async fn connect_to(
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
-    let front = Arc::new(Front::new(router.into(), Vec::new(), ids, bounds));
+    let reach = Arc::new(reach::tests::open(false, "/proc/foxden/public".into()));
+    let front = Arc::new(Front::new(router.into(), Vec::new(), reach, ids, bounds));
     let seat = room.seat(None).await.unwrap();
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });

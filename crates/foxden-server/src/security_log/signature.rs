@@ -64,6 +64,12 @@ impl Signature {
             What::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
             What::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),
             What::StorageRefused => failure(402, "Credential refused by storage", 3, "storage"),
+            What::BecamePublic => failure(
+                601,
+                "A private server was reached from elsewhere",
+                6,
+                "became-public",
+            ),
             What::Operator(act) => Self::of_operator(act),
         }
     }
@@ -107,6 +113,12 @@ impl Signature {
             ),
             Act::NodeChanged => success(511, "Operator changed a node", 5, "operator-node-change"),
             Act::UserMoved => success(512, "Operator moved a user", 5, "operator-user-move"),
+            Act::MadePrivate => success(
+                513,
+                "Operator took the server for private again",
+                6,
+                "operator-private",
+            ),
         }
     }
 

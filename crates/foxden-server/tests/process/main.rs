@@ -24,6 +24,7 @@ mod manners;
 mod memory;
 mod nodes;
 mod operator;
+mod private;
 mod pyfxa;
 mod ready_made;
 mod security;

@@ -76,6 +76,23 @@ impl Setup {
         }
     }
 
+    /// nginx with nothing but `proxy_pass` and these lines.
+    pub fn bare_nginx(backend: &str, lines: &str) -> Self {
+        let block = format!(
+            "server {{\n    listen 443 ssl;\n    location / {{\n        proxy_pass http://127.0.0.1:5000;\n{lines}    }}\n}}\n"
+        );
+        Self {
+            kind: Kind::Nginx,
+            block,
+            backend: backend.to_owned(),
+        }
+    }
+
+    /// The same nginx, where others than this machine can reach it.
+    pub fn for_others(self) -> Self {
+        self.with("listen 443 ssl;", "listen LISTEN_FOR_ALL;")
+    }
+
     /// The same with a part replaced, which must be there.
     #[track_caller]
     pub fn with(mut self, part: &str, other: &str) -> Self {
@@ -191,6 +208,7 @@ impl Setup {
         // Before ports are put in: those may hold these digits.
         assert!(!block.contains("443"), "{block}");
         let block = block
+            .replace("LISTEN_FOR_ALL", &format!("0.0.0.0:{port}"))
             .replace("LISTEN", &format!("127.0.0.1:{port}"))
             .replace("127.0.0.1:5000", &self.backend)
             .replace("sync.example.org", "127.0.0.1");

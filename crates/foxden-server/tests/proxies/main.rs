@@ -15,3 +15,4 @@ mod token;
 mod check;
 mod early;
 mod paths;
+mod private;

@@ -122,6 +122,7 @@ fn storage_is_tried_below_the_path_of_the_public_address() {
         url: format!("{origin}/sync").parse().unwrap(),
         base: origin,
         asker: Asker::new(Duration::from_secs(30), None).unwrap(),
+        ports: Vec::new(),
     };
     // The server has seen each, under another path than was asked for.
     let seen = serde_json::to_string(&seen("a", None, "::1")).unwrap();

@@ -1,23 +1,39 @@
-//! Who is believed about where a request comes from.
+//! Who is believed about where a request comes from, and what makes a private server public.
 
 use foxden_model::SeededChance;
 
 use super::*;
+use crate::reach;
 
-fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
+/// A listener of a server that is private, or not. Nothing of it is written.
+fn front(is_private: bool) -> Front {
     let trusted = vec![Network::parse("10.0.0.0/8").unwrap()];
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
-    let front = Front::new(
+    let reach = Arc::new(reach::tests::open(is_private, "/proc/foxden/public".into()));
+    Front::new(
         axum::Router::new().into(),
         trusted,
+        reach,
         ids,
         Bounds::for_uploads_of(0),
-    );
-    let mut headers = HeaderMap::new();
-    for value in forwarded {
-        headers.append("x-forwarded-for", value.parse().unwrap());
+    )
+}
+
+fn peer_at(front: &Front, connected: Option<&str>, headers: &[(&str, &str)]) -> Peer {
+    let mut request = Request::builder().uri("/");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
-    front.peer(connected.map(|address| address.parse().unwrap()), &headers)
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    front.peer(connected.map(|address| address.parse().unwrap()), &parts)
+}
+
+fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
+    let headers: Vec<_> = forwarded
+        .iter()
+        .map(|value| ("x-forwarded-for", *value))
+        .collect();
+    peer_at(&front(true), connected, &headers)
 }
 
 #[test]
@@ -47,8 +63,37 @@ fn a_stranger_is_not_believed() {
 
 #[test]
 fn nothing_stands_between_on_this_machine_alone() {
-    assert!(peer(None, &[]).is_direct);
     assert!(peer(Some("127.0.0.1"), &[]).is_direct);
+    assert!(peer(Some("::1"), &[]).is_direct);
+    assert!(
+        !peer(None, &[]).is_direct,
+        "browsers open no socket in the file system"
+    );
     assert!(!peer(Some("192.0.2.7"), &[]).is_direct);
     assert!(!peer(Some("127.0.0.1"), &["unknown"]).is_direct);
+    assert!(!peer_at(&front(false), Some("127.0.0.1"), &[]).is_direct);
+}
+
+/// After the first sign no request looks private any more, whatever it shows.
+#[test]
+fn what_was_seen_once_stays() {
+    let front = front(true);
+    let here = Some("127.0.0.1");
+    assert!(peer_at(&front, here, &[("host", "localhost:5000")]).is_direct);
+    assert!(!peer_at(&front, here, &[("host", "sync.example.org")]).is_direct);
+    assert!(!peer_at(&front, here, &[("host", "localhost:5000")]).is_direct);
+    assert!(front.reach.mark().unwrap().why.contains("sync.example.org"));
+}
+
+#[test]
+fn the_proxy_protocol_gives_a_proxy_away() {
+    for (stranger, stays) in [
+        (Stranger::Tls, true),
+        (Stranger::Http2, true),
+        (Stranger::Proxy, false),
+    ] {
+        let front = front(true);
+        front.meets(stranger, None);
+        assert_eq!(front.reach.is_private(), stays, "{stranger:?}");
+    }
 }

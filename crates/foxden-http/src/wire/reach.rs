@@ -1,0 +1,190 @@
+//! What shows that others than the people at this machine reach a server.
+//!
+//! A server that listens on loopback alone takes its clients for people at this machine. A proxy beside it breaks that:
+//! its connections come from this machine, too. Here is what proxies, and people elsewhere, give themselves away by.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+use super::host::{FETCH_SITE, without_port};
+use super::site::is_loopback_host;
+
+/// A sign that a request, or a connection, did not begin on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The client has an address of another machine.
+    Client(IpAddr),
+    /// The connection came through a Unix socket: browsers cannot open one.
+    UnixSocket,
+    /// The connection began with the PROXY protocol.
+    ProxyProtocol,
+    /// The request speaks HTTP/1.0, as some proxies do and no browser does.
+    OldHttp,
+    /// The request carries this header, which proxies add.
+    Header(HeaderName),
+    /// The request asks for this name, which is not one of this machine.
+    Host(String),
+    /// A page of this origin made a browser send the request, and the browser takes it for a page of the server's own.
+    Origin(String),
+    /// `foxden check` came here by a port of this machine that others can reach.
+    Check,
+}
+
+/// The longest part of a header that a sign repeats.
+const LONGEST: usize = 120;
+
+impl Sign {
+    /// The first sign that a request carries.
+    pub fn of(parts: &Parts) -> Option<Self> {
+        if parts.version < Version::HTTP_11 {
+            return Some(Self::OldHttp);
+        }
+        if let Some(authority) = parts.uri.authority()
+            && !is_of_this_machine(authority.as_str())
+        {
+            return Some(Self::Host(printable(authority.as_str().as_bytes())));
+        }
+        parts
+            .headers
+            .iter()
+            .find_map(|(name, value)| Self::of_header(name, value, &parts.headers))
+    }
+
+    fn of_header(name: &HeaderName, value: &HeaderValue, all: &HeaderMap) -> Option<Self> {
+        if name == HOST {
+            let is_ours = value.is_empty() || value.to_str().is_ok_and(is_of_this_machine);
+            (!is_ours).then(|| Self::Host(printable(value.as_bytes())))
+        } else if name == ORIGIN {
+            let is_elsewhere = is_page_of_another_machine(value) && !is_by_foreign_page(all);
+            is_elsewhere.then(|| Self::Origin(printable(value.as_bytes())))
+        } else {
+            is_added_by_proxies(name.as_str()).then(|| Self::Header(name.clone()))
+        }
+    }
+}
+
+impl fmt::Display for Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(address) => write!(f, "a client at {address} connected"),
+            Self::UnixSocket => f.write_str("a request came through a Unix socket, as from a proxy"),
+            Self::ProxyProtocol => f.write_str("a proxy connected with the PROXY protocol"),
+            Self::OldHttp => f.write_str("a request came by HTTP/1.0, as from a proxy"),
+            Self::Header(name) => write!(f, "a request carried {name}, as from a proxy"),
+            Self::Host(host) => write!(f, "a request asked for the host {host}"),
+            Self::Origin(origin) => write!(f, "a page of {origin} sent a request"),
+            Self::Check => f.write_str("foxden check came here by a port that others can reach"),
+        }
+    }
+}
+
+fn is_of_this_machine(authority: &str) -> bool {
+    is_loopback_host(without_port(authority))
+}
+
+/// Whether an origin is that of a page which came over the network. `null` and a browser's own pages say nothing.
+fn is_page_of_another_machine(origin: &HeaderValue) -> bool {
+    let bytes = origin.as_bytes();
+    let host = bytes.strip_prefix(b"http://").or(bytes.strip_prefix(b"https://"));
+    host.is_some_and(|host| !str::from_utf8(host).is_ok_and(is_of_this_machine))
+}
+
+/// Whether the browser says that a page of another site made it send this. Any page can have a person's own browser do so:
+/// it shows nothing of a proxy. Pages cannot write this header.
+fn is_by_foreign_page(headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(FETCH_SITE).iter();
+    sites.any(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"))
+}
+
+/// Whether proxies, load balancers, content delivery networks or the platforms of hosters add this header, and clients of
+/// this server do not. Ids and traces of requests are left out: programs send them as well.
+fn is_added_by_proxies(name: &str) -> bool {
+    let begins = |with: &[&str]| with.iter().any(|begin| name.starts_with(begin));
+    // Most headers are through with two or three comparisons.
+    match name.as_bytes().first() {
+        Some(b'a') => begins(&["akamai-", "ali-cdn-"]),
+        Some(b'c') => begins(&["cdn-", "cf-", "client-ip", "cloudfront-", "coming-from"]),
+        Some(b'd') => begins(&["do-connecting-ip"]),
+        Some(b'f') => begins(&["fastly-", "fly-", "forwarded", "front-end-https"]),
+        Some(b'i') => begins(&["incap-"]),
+        Some(b'm') => begins(&["max-forwards"]),
+        Some(b'p') => begins(&["proxy-"]),
+        Some(b'r') => begins(&["remote-"]),
+        Some(b's') => begins(&["ssl-", "surrogate-"]),
+        Some(b't') => begins(&["tailscale-", "true-client-"]),
+        Some(b'v') => name == "via",
+        Some(b'w') => begins(&["wl-proxy-"]),
+        Some(b'x') => begins(OF_PROXIES),
+        _ => false,
+    }
+}
+
+/// What such headers begin with. Clients send `x-client-state`, `x-conditions-accepted`, `x-confirm-delete`,
+/// `x-if-…`, `x-keyexchange-…`, `x-keyid` and `x-weave-…`.
+const OF_PROXIES: &[&str] = &[
+    "x-akamai-",
+    "x-amz",
+    "x-appengine-",
+    "x-arr-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-azure-",
+    "x-bluecoat-",
+    "x-cdn",
+    "x-client-cert",
+    "x-client-ip",
+    "x-client-ssl",
+    "x-client-verify",
+    "x-cloud-trace-context",
+    "x-cluster-client-",
+    "x-coming-from",
+    "x-edge-",
+    "x-envoy-",
+    "x-forward",
+    "x-from-",
+    "x-gateway-",
+    "x-haproxy-",
+    "x-host",
+    "x-ingress-",
+    "x-lb-",
+    "x-nginx",
+    "x-original-",
+    "x-originating-",
+    "x-proxy",
+    "x-queue-start",
+    "x-real-",
+    "x-remote-",
+    "x-request-start",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-script-name",
+    "x-ssl-",
+    "x-sucuri-",
+    "x-traefik-",
+    "x-true-client-",
+    "x-url-scheme",
+    "x-varnish",
+    "x-vercel-",
+    "x-via",
+];
+
+/// What a stranger wrote, so that it can stand in a log and on a terminal.
+fn printable(bytes: &[u8]) -> String {
+    let shown = bytes.iter().take(LONGEST);
+    shown
+        .map(|byte| {
+            if byte.is_ascii_graphic() {
+                char::from(*byte)
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
