@@ -40,7 +40,7 @@ usage: cargo xtask <command>
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md
-  soak --attacks [--seconds N]
+  soak --attacks [--seconds N] [--only ATTACK,...]
                  an ordinary load beside all attacks at once: what people notice,
                  memory, disk, and whom the security log names
 ";

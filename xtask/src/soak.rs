@@ -4,13 +4,21 @@ use anyhow::{Result, bail};
 
 use crate::cargo::{cargo, must, passes, target_dir};
 
+const USAGE: &str = "usage: cargo xtask soak --attacks [--seconds N] [--only ATTACK,...]";
+
 /// Runs for so long; ten minutes where nothing is said. False where a bound is broken.
 pub fn run(words: &[&str]) -> Result<bool> {
-    let seconds = match words {
-        ["--attacks"] => "600",
-        ["--attacks", "--seconds", seconds] => seconds,
-        _ => bail!("usage: cargo xtask soak --attacks [--seconds N]"),
+    let ["--attacks", options @ ..] = words else {
+        bail!("{USAGE}");
     };
+    let (mut seconds, mut wanted) = ("600", "all");
+    for option in options.chunks(2) {
+        match option {
+            ["--seconds", given] => seconds = given,
+            ["--only", given] => wanted = given,
+            _ => bail!("{USAGE}"),
+        }
+    }
     must(&mut cargo(&["build", "--release", "--package", "foxden-server"]))?;
     must(&mut cargo(&["build", "--release", "--package", "foxden-bench"]))?;
     let programs = target_dir().join("release");
@@ -19,6 +27,7 @@ pub fn run(words: &[&str]) -> Result<bool> {
         .arg("soak")
         .arg(programs.join("foxden"))
         .arg(seconds)
-        .arg(target_dir().join("soak.svg"));
+        .arg(target_dir().join("soak.svg"))
+        .arg(wanted);
     passes(&mut command)
 }

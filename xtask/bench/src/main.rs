@@ -42,17 +42,19 @@ async fn main() -> Result<()> {
             let earlier = earlier.first().map(Path::new);
             cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
-        ["soak", foxden, seconds, picture] => {
-            soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture)).await
+        ["soak", foxden, seconds, picture, wanted] => {
+            soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture), wanted).await
         }
-        ["attack", port, seconds, part] => attacks::run(port.parse()?, seconds.parse()?, part.parse()?).await,
+        ["attack", port, seconds, part, wanted] => {
+            attacks::run(port.parse()?, seconds.parse()?, part.parse()?, wanted).await
+        }
         ["health", port, seconds, rate] => {
             soak::ask_for_health(port.parse()?, seconds.parse()?, rate.parse()?).await
         }
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]\n\
-             \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw>"
+             \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw> all|<attack,...>"
         ),
     }
 }

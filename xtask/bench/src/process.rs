@@ -30,16 +30,15 @@ impl Process {
     /// A fresh Foxden.
     pub async fn foxden(program: &Path, disk: Disk) -> Result<Self> {
         let (port, folder) = place("foxden")?;
-        Self::start(serve(program, port, &folder), port, folder, disk).await
+        Self::start(serve(program, port, &folder, "error"), port, folder, disk).await
     }
 
     /// A fresh Foxden for strangers and members, who come through a proxy on this machine. It writes both of its logs.
     pub async fn public(program: &Path, quota: &str) -> Result<Self> {
         let (port, folder) = place("soak")?;
         let log = std::fs::File::create(folder.join("log"))?;
-        let mut command = serve(program, port, &folder);
+        let mut command = serve(program, port, &folder, "warn");
         command
-            .args(["--log", "warn"])
             .env("FOXDEN__PUBLIC_URL", format!("http://127.0.0.1:{port}"))
             .env("FOXDEN__ACCOUNTS__SIGN_UP", "open")
             .env("FOXDEN__STORAGE__QUOTA", quota)
@@ -60,7 +59,7 @@ impl Process {
     pub async fn restart(mut self, program: &Path) -> Result<Self> {
         self.end()?;
         let (port, folder) = (self.port, std::mem::take(&mut self.folder));
-        Self::start(serve(program, port, &folder), port, folder, Disk::AsItIs).await
+        Self::start(serve(program, port, &folder, "error"), port, folder, Disk::AsItIs).await
     }
 
     /// A fresh reference program of that kind.
@@ -170,14 +169,14 @@ impl Drop for Process {
     }
 }
 
-fn serve(program: &Path, port: u16, folder: &Path) -> Command {
+fn serve(program: &Path, port: u16, folder: &Path, log: &str) -> Command {
     let mut command = Command::new(program);
     command
         .arg("serve")
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .arg("--data-dir")
         .arg(folder.join("data"))
-        .args(["--log", "error"])
+        .args(["--log", log])
         .env("FOXDEN__MASTER_SECRET", SECRET);
     command
 }

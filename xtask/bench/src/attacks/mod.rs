@@ -39,6 +39,21 @@ pub fn network(number: usize) -> String {
     format!("198.18.{}.", 10 + number)
 }
 
+/// Whether a name in the security log is one of the users and accounts of the attack of that number.
+pub fn is_own(number: usize, name: &str) -> bool {
+    let own = 10_000 + number * 1000;
+    let account = name
+        .strip_prefix("user")
+        .and_then(|rest| rest.split('@').next()?.parse().ok());
+    let users: &[&str] = match NAMES[number] {
+        "readers" => &["2000000"],
+        "disk" => &["2000001", "2000002"],
+        "members" => &["2000010"],
+        _ => &[],
+    };
+    users.contains(&name) || account.is_some_and(|account: usize| (own..own + 1000).contains(&account))
+}
+
 /// The /48 that the attack of that number comes from where it uses IPv6.
 pub fn wide_network(number: usize) -> String {
     format!("2001:db8:{:x}:", 0x10 + number)
@@ -59,15 +74,13 @@ struct Member {
     authorization: String,
 }
 
-/// Runs every fourth attack, beginning with that one, and prints what they were answered.
-pub async fn run(port: u16, seconds: u64, part: usize) -> Result<()> {
+/// Runs every fourth attack of those `wanted` (or of all), beginning with that one, and prints what they were answered.
+pub async fn run(port: u16, seconds: u64, part: usize, wanted: &str) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut all = JoinSet::new();
-    for (number, name) in NAMES
-        .into_iter()
-        .enumerate()
-        .filter(|(number, _)| number % 4 == part)
-    {
+    let is_wanted = |name: &str| wanted == "all" || wanted.split(',').any(|wanted| wanted == name);
+    let all_attacks = NAMES.into_iter().enumerate();
+    for (number, name) in all_attacks.filter(|(number, name)| number % 4 == part && is_wanted(name)) {
         let tally = Arc::default();
         let field = Field {
             port,
