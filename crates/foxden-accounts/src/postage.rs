@@ -213,17 +213,18 @@ impl Accounts {
         if self.0.limits.spend(unwritten, self.steady()).is_err() {
             return;
         }
-        match envelope.account {
-            Some(uid) => tracing::warn!(
+        if let Some(uid) = envelope.account {
+            tracing::warn!(
                 account = %uid,
                 letter = envelope.kind,
                 "too many letters for one address or from one network: what comes is not mailed for a while; \
                  foxden user code {uid} shows the codes that wait"
-            ),
-            None => tracing::warn!(
+            );
+        } else {
+            tracing::warn!(
                 letter = envelope.kind,
                 "too many letters for one address, or too many wait: one was not written"
-            ),
+            );
         }
     }
 }

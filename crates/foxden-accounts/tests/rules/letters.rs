@@ -12,7 +12,7 @@ use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, st
 const HOUR: i64 = 3_600_000;
 const QUARTER: i64 = HOUR / 4;
 
-async fn lab() -> Lab {
+async fn with_mail() -> Lab {
     Lab::with(options()).await
 }
 
@@ -67,7 +67,7 @@ impl Lab {
 
 #[tokio::test]
 async fn strangers_of_many_networks_fill_no_mailbox() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     lab.create(ANN).await;
     for number in 0..40 {
         lab.ask_for_all(&somebody(number)).await;
@@ -101,9 +101,9 @@ async fn strangers_of_many_networks_fill_no_mailbox() {
 #[tokio::test]
 async fn what_is_too_much_waits_for_the_operator_and_works() {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let witnessed = Arc::clone(&heard);
     let witness = Witness::new(move |event| {
-        hears
+        witnessed
             .lock()
             .unwrap()
             .push(format!("{:?} {}", event.what, event.why.unwrap_or_default()));
@@ -140,15 +140,15 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
 #[tokio::test]
 async fn a_network_pays_for_what_it_asks_whoever_is_here() {
     for is_known in [true, false] {
-        let lab = lab().await;
-        let asker = stranger("192.0.2.1");
+        let lab = with_mail().await;
+        let visitor = stranger("192.0.2.1");
         let mut letters = 0;
         for number in 0..60 {
             let name = format!("ann{number}@example.org");
             if is_known {
                 lab.create(&name).await;
             }
-            let asked = lab.accounts.forgot_password(&name, &asker).await;
+            let asked = lab.accounts.forgot_password(&name, &visitor).await;
             assert_eq!(asked.is_ok(), is_known);
             letters += lab.sent().await.len();
             if number % 30 == 29 {
@@ -157,7 +157,7 @@ async fn a_network_pays_for_what_it_asks_whoever_is_here() {
         }
         assert_eq!(letters, if is_known { 60 } else { 0 });
         lab.create(ANN).await;
-        lab.accounts.forgot_password(ANN, &asker).await.unwrap();
+        lab.accounts.forgot_password(ANN, &visitor).await.unwrap();
         assert_eq!(lab.sent().await, []);
         assert_eq!(lab.codes(ANN).await, [CodePurpose::ResetPassword]);
         let elsewhere = stranger("198.51.100.1");
@@ -168,7 +168,7 @@ async fn a_network_pays_for_what_it_asks_whoever_is_here() {
 
 #[tokio::test]
 async fn notices_reach_the_owner_of_a_full_mailbox_and_have_an_end_too() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     lab.create(ANN).await;
     lab.use_up_letters().await;
     let (mut old, mut new) = (PASSWORD, "another horse");
@@ -186,7 +186,7 @@ async fn notices_reach_the_owner_of_a_full_mailbox_and_have_an_end_too() {
 
 #[tokio::test]
 async fn the_operators_invitations_are_counted_apart() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     lab.create(ANN).await;
     lab.use_up_letters().await;
     for _ in 0..20 {
@@ -207,7 +207,7 @@ async fn the_operators_invitations_are_counted_apart() {
 /// Who signs up with a foreign address does not get its owner told of each password.
 #[tokio::test]
 async fn an_address_that_was_never_confirmed_is_told_nothing() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     let mallory = stranger("192.0.2.1");
     lab.accounts.create(new_account(ANN), &mallory).await.unwrap();
     assert_eq!(lab.sent().await.len(), 1);
@@ -236,7 +236,7 @@ async fn an_address_that_was_never_confirmed_is_told_nothing() {
 
 #[tokio::test]
 async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     let visitor = stranger("192.0.2.1");
     let created = lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
     let session = lab.session(&created).await;
@@ -258,7 +258,7 @@ async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
 /// An account of a stranger is no way round: five changes a day, and none to an address that got its share.
 #[tokio::test]
 async fn changes_of_address_back_and_forth_fill_no_mailbox() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     lab.create(ANN).await;
     let mallory = stranger("192.0.2.1");
     let targets = ["one@example.com", "two@example.com"];
@@ -282,7 +282,7 @@ async fn changes_of_address_back_and_forth_fill_no_mailbox() {
 /// What the account was called before tells strangers nothing of what it is called now.
 #[tokio::test]
 async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
-    let lab = lab().await;
+    let lab = with_mail().await;
     lab.create(ANN).await;
     lab.accounts
         .change_address(ANN, PASSWORD, BEA, &at_home())
