@@ -198,8 +198,8 @@ impl What {
     pub const ALL: [Self; 27] = [
         Self::LoginFailed,
         Self::LoginLocked,
-        Self::LimitReached,
         Self::CodeRefused,
+        Self::LimitReached,
         Self::AccountCreated,
         Self::AccountDeleted,
         Self::PasswordChanged,

@@ -14,9 +14,8 @@ fn is_spent(limits: &Limits, what: Counted) -> bool {
 
 /// Spends all that is left, and says how much that was.
 fn exhaust(limits: &Limits, what: impl Fn(u32) -> Counted) -> u32 {
-    (0..10_000)
-        .take_while(|number| limits.spend(what(*number), 0).is_ok())
-        .count() as u32
+    let spent = (0..10_000).take_while(|number| limits.spend(what(*number), 0).is_ok());
+    u32::try_from(spent.count()).unwrap()
 }
 
 #[test]

@@ -108,11 +108,10 @@ impl Sketch {
 
     /// A cell in each row.
     fn places(&self, key: Key) -> [usize; ROWS] {
-        let hash = self.hashes.hash_one(key);
-        std::array::from_fn(|row| {
-            let column = usize::try_from(hash >> (row as u32 * 16)).unwrap_or(0) % COLUMNS;
-            row * COLUMNS + column
-        })
+        let [a, b, c, d, e, f, g, h] = self.hashes.hash_one(key).to_le_bytes();
+        let columns =
+            [[a, b], [c, d], [e, f], [g, h]].map(|two| usize::from(u16::from_le_bytes(two)) % COLUMNS);
+        std::array::from_fn(|row| row * COLUMNS + columns[row])
     }
 }
 
