@@ -107,14 +107,16 @@ async fn names_are_not_looked_for_without_end() {
     lab.accounts.node_of(ANN, &elsewhere).await.unwrap();
 }
 
-/// What nothing outside this machine can have asked may be asked ten times as often: who sets a server up, or tests one,
+/// What nothing outside this machine can have asked may be asked much more often: who sets a server up, or tests one,
 /// asks often. But an end there is: a proxy that hides itself looks the same.
 #[tokio::test]
-async fn visitors_of_the_machine_itself_have_ten_times_as_much() {
+async fn visitors_of_the_machine_itself_have_more() {
     let lab = Lab::with_policy(SignUp::Open).await;
     for number in 0..300 {
         let name = format!("nobody{number}@example.org");
-        assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
+        for _ in 0..10 {
+            assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
+        }
         let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
         assert!(matches!(guessed, Err(AccountError::ExpiredCode)));
     }
