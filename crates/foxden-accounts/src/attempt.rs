@@ -13,6 +13,8 @@ use crate::{AccountError, Accounts};
 pub(crate) struct Tries {
     name: u64,
     from: Network,
+    /// Whether the network fails often: then more is counted.
+    is_rare: bool,
 }
 
 /// An attempt to prove a password. It counts as a failure from its beginning, so that many at once cannot slip past,
@@ -35,6 +37,7 @@ impl Tries {
         Self {
             name: crate::address::counted(name),
             from,
+            is_rare: false,
         }
     }
 
@@ -43,13 +46,13 @@ impl Tries {
         self.from
     }
 
-    /// What every failure counts for, but for the try itself.
-    fn others(self) -> [Counted; 3] {
-        [
-            Counted::RareTry(self.name, self.from),
-            Counted::Failure(self.from),
-            Counted::Strain(self.from),
-        ]
+    /// What a failure counts for.
+    fn counted(self) -> impl Iterator<Item = Counted> {
+        let rare = [Counted::RareTry(self.name, self.from), Counted::Strain(self.from)];
+        let always = [Counted::Try(self.name, self.from), Counted::Failure(self.from)];
+        always
+            .into_iter()
+            .chain(rare.into_iter().filter(move |_| self.is_rare))
     }
 }
 
@@ -67,6 +70,11 @@ impl Attempt {
         self.tries.from
     }
 
+    /// What it counts for.
+    pub(crate) const fn tries(&self) -> Tries {
+        self.tries
+    }
+
     /// What else follows from the outcome.
     pub(crate) fn then(mut self, then: impl FnOnce(bool) + Send + 'static) -> Self {
         self.then = Some(Box::new(then));
@@ -76,7 +84,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let Tries { name, from } = self.tries;
+        let Tries { name, from, .. } = self.tries;
         if self.is_failure {
             let now = self.accounts.steady();
             self.accounts.0.limits.count_locks(name, from, self.is_last, now);
@@ -87,13 +95,43 @@ impl Drop for Attempt {
 }
 
 impl Accounts {
-    /// Counts an attempt.
-    pub(crate) fn attempt(&self, tries: Tries) -> Attempt {
-        let counted_at = self.steady();
-        let is_last = self.0.limits.count_try(tries.name, tries.from, counted_at);
-        for counted in tries.others() {
-            self.0.limits.count(counted, counted_at);
+    /// Counts an attempt, or refuses it where too many failed. What is counted is counted in the same step, so that of
+    /// many at once no more are heard than one after the other.
+    pub(crate) fn attempt(&self, tries: Tries) -> Result<Attempt, AccountError> {
+        let (limits, now) = (&self.0.limits, self.steady());
+        let Tries { name, from, .. } = tries;
+        limits.check(Counted::Lock(name, from), now)?;
+        let is_last = limits.spend_try(name, from, now)?;
+        if limits.spend(Counted::Failure(from), now).is_ok() {
+            return Ok(self.counted(tries, is_last, now));
         }
+        let rare = Counted::RareTry(name, from);
+        let allowed = limits.spend(rare, now).and_then(|()| {
+            let strained = limits.spend(Counted::Strain(from), now);
+            strained.inspect_err(|_| limits.refund(rare, now, now))
+        });
+        if let Err(refused) = allowed {
+            limits.refund(Counted::Try(name, from), now, now);
+            return Err(refused);
+        }
+        limits.count(Counted::Failure(from), now);
+        let tries = Tries {
+            is_rare: true,
+            ..tries
+        };
+        Ok(self.counted(tries, is_last, now))
+    }
+
+    /// Counts an attempt that is heard whatever failed before.
+    pub(crate) fn free_attempt(&self, tries: Tries) -> Attempt {
+        let now = self.steady();
+        for counted in tries.counted() {
+            self.0.limits.count(counted, now);
+        }
+        self.counted(tries, [false; 3], now)
+    }
+
+    fn counted(&self, tries: Tries, is_last: [bool; 3], counted_at: i64) -> Attempt {
         Attempt {
             accounts: self.clone(),
             tries,
@@ -104,24 +142,10 @@ impl Accounts {
         }
     }
 
-    /// Refuses where too many attempts failed.
-    pub(crate) fn allow_attempt(&self, tries: Tries) -> Result<(), AccountError> {
-        let (limits, now) = (&self.0.limits, self.steady());
-        let Tries { name, from } = tries;
-        limits.check(Counted::Lock(name, from), now)?;
-        limits.check(Counted::Try(name, from), now)?;
-        if limits.check(Counted::Failure(from), now).is_ok() {
-            return Ok(());
-        }
-        limits.check(Counted::RareTry(name, from), now)?;
-        limits.check(Counted::Strain(from), now)
-    }
-
     /// Takes back what a try counted then.
     pub(crate) fn take_back(&self, tries: Tries, then: i64) {
         let (limits, now) = (&self.0.limits, self.steady());
-        limits.refund(Counted::Try(tries.name, tries.from), then, now);
-        for counted in tries.others() {
+        for counted in tries.counted() {
             limits.refund(counted, then, now);
         }
     }

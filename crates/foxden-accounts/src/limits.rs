@@ -94,6 +94,12 @@ impl Counted {
         }
     }
 
+    /// How many times as much the visitor has.
+    const fn times_for(self, visitor: &Visitor) -> u32 {
+        let (budget, ..) = self.parts();
+        if visitor.is_private { budget.private } else { 1 }
+    }
+
     /// Its counters: one for each width of its network.
     fn entries(self) -> impl Iterator<Item = Entry> {
         let (budget, subject, network) = self.parts();
@@ -135,11 +141,9 @@ impl Limits {
         }
     }
 
-    /// Refuses when the allowance is spent, else counts one.
+    /// Refuses when the allowance is spent, else counts one, in one step.
     pub(crate) fn spend(&self, what: Counted, now: i64) -> Result<(), AccountError> {
-        self.check(what, now)?;
-        self.count(what, now);
-        Ok(())
+        self.spend_times(what, 1, now).map(drop)
     }
 
     /// Returns whether anything is counted.
@@ -155,18 +159,10 @@ impl Limits {
         }
     }
 
-    /// Counts a try; says in which widths of the network it was the last one that is allowed.
-    pub(crate) fn count_try(&self, name: u64, from: Network, now: i64) -> [bool; 3] {
-        let mut is_last = [false; 3];
-        for entry in Counted::Try(name, from).entries() {
-            let may = || self.0.wait(entry.meter, entry.key, entry.most, now).is_none();
-            let could = may();
-            self.0.spend(entry.meter, entry.key, now);
-            if let Some(width) = entry.meter.width {
-                is_last[width as usize] = could && !may();
-            }
-        }
-        is_last
+    /// Refuses when the tries are used up, else counts one, in one step; says in which widths of the network it was the
+    /// last one that is allowed.
+    pub(crate) fn spend_try(&self, name: u64, from: Network, now: i64) -> Result<[bool; 3], AccountError> {
+        self.spend_times(Counted::Try(name, from), 1, now)
     }
 
     /// Counts that the tries were used up in these widths.
@@ -182,12 +178,35 @@ impl Limits {
             let most = entry.most.saturating_mul(times);
             self.0.wait(entry.meter, entry.key, most, now)
         });
-        match waits.max() {
-            None => Ok(()),
-            Some(wait) => Err(AccountError::TooMany {
-                retry_after: u64::try_from(wait).unwrap_or(0).div_ceil(1000).max(1),
-            }),
+        waits.max().map_or(Ok(()), |wait| Err(too_many(wait)))
+    }
+
+    /// Counts one in each width, or in none where one of them has no more; says in which it was the last.
+    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<[bool; 3], AccountError> {
+        let mut is_last = [false; 3];
+        for (number, entry) in what.entries().enumerate() {
+            let most = entry.most.saturating_mul(times);
+            match self.0.spend_within(entry.meter, entry.key, most, now) {
+                Ok(last) => {
+                    if let Some(width) = entry.meter.width {
+                        is_last[width as usize] = last;
+                    }
+                }
+                Err(wait) => {
+                    for spent in what.entries().take(number) {
+                        self.0.take_back(spent.meter, spent.key, now, now);
+                    }
+                    return Err(self.check_times(what, times, now).err().unwrap_or(too_many(wait)));
+                }
+            }
         }
+        Ok(is_last)
+    }
+}
+
+fn too_many(wait: i64) -> AccountError {
+    AccountError::TooMany {
+        retry_after: u64::try_from(wait).unwrap_or(0).div_ceil(1000).max(1),
     }
 }
 
@@ -202,21 +221,23 @@ impl Accounts {
         self.check_for(what(visitor.network()), visitor)
     }
 
-    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one.
+    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one, in one step.
     pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
-        self.check_for(what, visitor)?;
-        self.0.limits.count(what, self.steady());
-        Ok(())
+        let times = what.times_for(visitor);
+        let spent = self.0.limits.spend_times(what, times, self.steady());
+        spent.map(drop).inspect_err(|_| self.tell_spent(what, visitor))
     }
 
     /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; counts nothing.
     pub(crate) fn check_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
-        let (budget, ..) = what.parts();
-        let times = if visitor.is_private { budget.private } else { 1 };
+        let times = what.times_for(visitor);
         let checked = self.0.limits.check_times(what, times, self.steady());
-        checked.inspect_err(|_| {
-            self.tell(&Event::by(visitor, What::LimitReached).because(budget.name));
-        })
+        checked.inspect_err(|_| self.tell_spent(what, visitor))
+    }
+
+    fn tell_spent(&self, what: Counted, visitor: &Visitor) {
+        let (budget, ..) = what.parts();
+        self.tell(&Event::by(visitor, What::LimitReached).because(budget.name));
     }
 
     /// Counts one against this visitor's network.
@@ -230,9 +251,7 @@ impl Accounts {
         what: fn(Network) -> Counted,
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
-        self.check_visitor(what, visitor)?;
-        self.count_visitor(what, visitor);
-        Ok(())
+        self.spend_for(what(visitor.network()), visitor)
     }
 
     /// Refuses a network that guessed too many codes.

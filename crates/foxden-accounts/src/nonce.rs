@@ -1,18 +1,22 @@
 //! Nonces of signed requests, remembered for as long as a request with the same time would be taken.
 //!
+//! Each account has a memory of its own, so that one that signs much makes the server forget no other's.
+//!
 //! Requests carry a reading of the clock and are judged by it, so a nonce is forgotten when it is old by the clock and by
 //! the time that has passed: neither a clock set forward nor one set back lets a request be repeated.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{AccountError, TokenId};
+use crate::{AccountError, AccountId, TokenId};
 
 /// A request's time may be this far off in either direction, so a nonce matters for twice as long.
 const MEMORY_MILLIS: i64 = 2 * 60_000;
-/// Beyond this the oldest are forgotten early.
-const REMEMBERED: usize = 50_000;
+/// An account's nonces. One that signs more often within the time forgets its own oldest.
+const OF_ACCOUNT: usize = 2000;
+/// All nonces. Beyond this the account with the most gives way.
+const REMEMBERED: usize = 200_000;
 
 /// The nonces seen of late.
 #[derive(Default)]
@@ -20,8 +24,10 @@ pub(crate) struct Nonces(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    known: HashSet<[u64; 2]>,
-    order: VecDeque<(Now, [u64; 2])>,
+    accounts: HashMap<AccountId, VecDeque<(Now, [u64; 2])>>,
+    count: usize,
+    /// When accounts that signed nothing of late are forgotten, in steady milliseconds.
+    sweep_at: i64,
 }
 
 /// What the clock shows, and what time has passed, in milliseconds.
@@ -38,23 +44,60 @@ impl Now {
 }
 
 impl Nonces {
-    /// Takes a nonce that this credential has not used of late.
-    pub(crate) fn accept(&self, id: &TokenId, nonce: &str, now: Now) -> Result<(), AccountError> {
+    /// Takes a nonce that this credential of the account has not used of late.
+    pub(crate) fn accept(
+        &self,
+        account: AccountId,
+        id: &TokenId,
+        nonce: &str,
+        now: Now,
+    ) -> Result<(), AccountError> {
         let mark = mark(id, nonce);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while seen.order.len() >= REMEMBERED
-            || seen.order.front().is_some_and(|(at, _)| now.is_long_after(*at))
-        {
-            let Some((_, oldest)) = seen.order.pop_front() else {
-                break;
-            };
-            seen.known.remove(&oldest);
+        seen.sweep(now);
+        let own = seen.accounts.entry(account).or_default();
+        let before = own.len();
+        while own.front().is_some_and(|(at, _)| now.is_long_after(*at)) {
+            own.pop_front();
         }
-        if !seen.known.insert(mark) {
+        let is_known = own.iter().any(|(_, known)| *known == mark);
+        if !is_known {
+            if own.len() >= OF_ACCOUNT {
+                own.pop_front();
+            }
+            own.push_back((now, mark));
+        }
+        let after = own.len();
+        seen.count = seen.count + after - before;
+        if is_known {
             return Err(AccountError::Replayed);
         }
-        seen.order.push_back((now, mark));
+        if seen.count > REMEMBERED {
+            seen.shrink();
+        }
         Ok(())
+    }
+}
+
+impl Seen {
+    /// Forgets accounts that signed nothing of late, now and then.
+    fn sweep(&mut self, now: Now) {
+        if now.steady < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now.steady + MEMORY_MILLIS;
+        self.accounts
+            .retain(|_, own| own.back().is_some_and(|(at, _)| !now.is_long_after(*at)));
+        self.count = self.accounts.values().map(VecDeque::len).sum();
+    }
+
+    /// Has the account with the most forget half of them.
+    fn shrink(&mut self) {
+        if let Some(most) = self.accounts.values_mut().max_by_key(|own| own.len()) {
+            let half = most.len().div_ceil(2);
+            most.drain(..half);
+            self.count -= half;
+        }
     }
 }
 
@@ -71,6 +114,9 @@ fn mark(id: &TokenId, nonce: &str) -> [u64; 2] {
 mod tests {
     use super::*;
 
+    const ANN: AccountId = AccountId([1; 16]);
+    const BEA: AccountId = AccountId([2; 16]);
+
     /// So much later, while the clock was left alone.
     const fn at(millis: i64) -> Now {
         Now {
@@ -83,20 +129,20 @@ mod tests {
     fn a_nonce_counts_once_for_each_credential_until_it_is_old() {
         let nonces = Nonces::default();
         let (ann, bea) = (TokenId([1; 32]), TokenId([2; 32]));
-        nonces.accept(&ann, "n", at(0)).unwrap();
+        nonces.accept(ANN, &ann, "n", at(0)).unwrap();
         assert!(matches!(
-            nonces.accept(&ann, "n", at(1)),
+            nonces.accept(ANN, &ann, "n", at(1)),
             Err(AccountError::Replayed)
         ));
-        nonces.accept(&bea, "n", at(1)).unwrap();
-        nonces.accept(&ann, "n", at(MEMORY_MILLIS + 1)).unwrap();
+        nonces.accept(BEA, &bea, "n", at(1)).unwrap();
+        nonces.accept(ANN, &ann, "n", at(MEMORY_MILLIS + 1)).unwrap();
     }
 
     #[test]
     fn a_clock_that_is_set_lets_no_request_be_repeated() {
         let nonces = Nonces::default();
         let ann = TokenId([1; 32]);
-        nonces.accept(&ann, "n", at(0)).unwrap();
+        nonces.accept(ANN, &ann, "n", at(0)).unwrap();
         let day = 86_400_000;
         for now in [
             // Set forward, and back again.
@@ -112,19 +158,38 @@ mod tests {
             },
             Now { wall: 0, steady: day },
         ] {
-            let again = nonces.accept(&ann, "n", now);
+            let again = nonces.accept(ANN, &ann, "n", now);
             assert!(matches!(again, Err(AccountError::Replayed)), "{now:?}");
         }
     }
 
+    /// Nobody makes the server forget another's, and it never remembers without end.
     #[test]
-    fn memory_is_bounded() {
+    fn who_signs_much_forgets_their_own_alone() {
         let nonces = Nonces::default();
-        for number in 0..REMEMBERED + 10 {
-            nonces
-                .accept(&TokenId([1; 32]), &number.to_string(), at(0))
-                .unwrap();
+        let (ann, bea) = (TokenId([1; 32]), TokenId([2; 32]));
+        nonces.accept(BEA, &bea, "n", at(0)).unwrap();
+        for number in 0..60_000 {
+            nonces.accept(ANN, &ann, &number.to_string(), at(0)).unwrap();
         }
-        assert_eq!(nonces.0.lock().unwrap().known.len(), REMEMBERED);
+        let again = nonces.accept(BEA, &bea, "n", at(1));
+        assert!(matches!(again, Err(AccountError::Replayed)));
+        for account in 0..200_u8 {
+            for number in 0..1100 {
+                let account = AccountId([account; 16]);
+                nonces
+                    .accept(account, &ann, &format!("{number} {account}"), at(1))
+                    .unwrap();
+            }
+        }
+        let seen = nonces.0.lock().unwrap();
+        assert!(seen.count <= REMEMBERED);
+        assert_eq!(
+            seen.count,
+            seen.accounts.values().map(VecDeque::len).sum::<usize>()
+        );
+        drop(seen);
+        nonces.accept(ANN, &ann, "n", at(3 * MEMORY_MILLIS)).unwrap();
+        assert_eq!(nonces.0.lock().unwrap().count, 1);
     }
 }

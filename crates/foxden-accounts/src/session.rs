@@ -187,12 +187,12 @@ impl Accounts {
 
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
     /// `Err` is [`AccountError::Replayed`].
-    pub fn accept_nonce(&self, id: &TokenId, nonce: &str) -> Result<(), AccountError> {
+    pub fn accept_nonce(&self, account: AccountId, id: &TokenId, nonce: &str) -> Result<(), AccountError> {
         let now = Now {
             wall: self.millis(),
             steady: self.steady(),
         };
-        self.0.nonces.accept(id, nonce, now)
+        self.0.nonces.accept(account, id, nonce, now)
     }
 
     /// Checks a password: limits, then the account, then the password, and only then the spelling of the address. A
@@ -246,13 +246,13 @@ impl Accounts {
         let stretched = row.as_ref().map(|row| row.stretched_address.clone());
         let tries = Tries::new(stretched.as_deref().unwrap_or(address.as_str()), network);
         let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
-        self.allow_attempt(tries).inspect_err(|_| self.tell(&locked))?;
+        let attempt = self.attempt(tries).inspect_err(|_| self.tell(&locked))?;
         if row.as_ref().is_some_and(|row| row.verifier.is_none()) {
             return Err(AccountError::NoPassword);
         }
         let misspelt = row
             .as_ref()
-            .and_then(|row| self.misspelt(row, address.as_str(), network, tries));
+            .and_then(|row| self.misspelt(row, address.as_str(), network, attempt.tries()));
         let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw);
         let outcome = if self.0.wrong.is_known(proof) {
             let address = address.as_str().to_owned();
@@ -262,7 +262,7 @@ impl Accounts {
             })
         } else {
             let (accounts, account) = (self.clone(), row.as_ref().map(|row| row.uid));
-            let attempt = self.attempt(tries).then(move |is_right| {
+            let attempt = attempt.then(move |is_right| {
                 if !is_right {
                     accounts.0.wrong.keep(proof);
                 }

@@ -34,6 +34,9 @@ pub type Key = [u64; 2];
 pub trait Counters: Send + Sync + 'static {
     /// Spends one of what `key` has.
     fn spend(&self, meter: Meter, key: Key, now: i64);
+    /// Spends one where `allowed` are within the span, in one step: of those who come at once no more are let through.
+    /// Returns whether it was the last one for now; `Err` is the milliseconds until one more may be spent.
+    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<bool, i64>;
     /// Takes back one that was spent `then`.
     fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64);
     /// In how many milliseconds one more may be spent where `allowed` are within the span; `None`: now.
@@ -66,6 +69,17 @@ impl MemoryCounters {
 impl Counters for MemoryCounters {
     fn spend(&self, meter: Meter, key: Key, now: i64) {
         self.with(meter, |sketch| sketch.add(key, now));
+    }
+
+    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<bool, i64> {
+        let spent = self.with(meter, |sketch| match sketch.wait(key, allowed, now) {
+            Some(wait) => Err(wait),
+            None => {
+                sketch.add(key, now);
+                Ok(sketch.wait(key, allowed, now).is_some())
+            }
+        });
+        spent.unwrap_or(Ok(false))
     }
 
     fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64) {

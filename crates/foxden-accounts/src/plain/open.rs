@@ -262,10 +262,12 @@ impl Accounts {
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
         let tries = Tries::new(salt, visitor.network());
-        if !self.0.memo.was_proven(&key, self.steady()) {
+        let attempt = if self.0.memo.was_proven(&key, self.steady()) {
+            self.free_attempt(tries)
+        } else {
             let locked = Event::by(visitor, What::LoginLocked).about(name);
-            self.allow_attempt(tries).inspect_err(|_| self.tell(&locked))?;
-        }
+            self.attempt(tries).inspect_err(|_| self.tell(&locked))?
+        };
         let stretched = self
             .0
             .verifiers
@@ -288,8 +290,9 @@ impl Accounts {
             let wrong = uid.map_or(Wrong::Name, Wrong::Password);
             return Err(self.refuse(wrong, name, visitor));
         }
-        let attempt = self.attempt(tries).then(remember);
-        let outcome = self.weigh(attempt, row, &stretched.auth_pw, name).await;
+        let outcome = self
+            .weigh(attempt.then(remember), row, &stretched.auth_pw, name)
+            .await;
         let wrong = match (&outcome, uid) {
             (Err(AccountError::UnknownAccount { .. }), _) => Wrong::Name,
             (Err(AccountError::WrongPassword { .. }), Some(uid)) => Wrong::Password(uid),

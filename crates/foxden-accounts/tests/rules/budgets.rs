@@ -261,3 +261,29 @@ async fn answers_that_somebody_is_here_count_as_well() {
         assert_eq!(told, 30, "{by}");
     }
 }
+
+/// Of many that come at once no more are heard than one after the other, at whichever door.
+#[tokio::test]
+async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
+    for is_plain in [true, false] {
+        let lab = Lab::new().await;
+        lab.create(ANN).await;
+        let mut tries = tokio::task::JoinSet::new();
+        for number in 0..60 {
+            let (accounts, wrong) = (lab.accounts.clone(), format!("wrong {number}"));
+            tries.spawn(async move {
+                let visitor = stranger("192.0.2.1");
+                if is_plain {
+                    accounts.prove_plain(ANN, &wrong, &visitor).await.map(drop)
+                } else {
+                    accounts.login(login(ANN, &wrong), &visitor).await.map(drop)
+                }
+            });
+        }
+        let outcomes = tries.join_all().await;
+        let heard = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Err(AccountError::WrongPassword { .. })));
+        assert_eq!(heard.count(), 10, "{is_plain}");
+    }
+}

@@ -216,10 +216,11 @@ async fn proving_the_password_again_renews_the_session_and_no_other() {
 #[tokio::test]
 async fn nonces_count_once_for_each_credential() {
     let lab = Lab::new().await;
-    let id = session_id(&lab.create(ANN).await);
-    lab.accounts.accept_nonce(&id, "n").unwrap();
+    let created = lab.create(ANN).await;
+    let (account, id) = (created.account, session_id(&created));
+    lab.accounts.accept_nonce(account, &id, "n").unwrap();
     assert!(matches!(
-        lab.accounts.accept_nonce(&id, "n"),
+        lab.accounts.accept_nonce(account, &id, "n"),
         Err(AccountError::Replayed)
     ));
 }

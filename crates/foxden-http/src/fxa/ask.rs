@@ -74,8 +74,8 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
             unfolds: Unfolds::Json,
         };
         let (body, place) = incoming.take(fxa, body, taking).await?;
-        if account.is_some() {
-            presented.vouch_for(fxa, &incoming, &body)?;
+        if let Some(account) = account {
+            presented.vouch_for(fxa, &incoming, account, &body)?;
         }
         let body = Members::parse(&body)?;
         let query = incoming.parts.uri.query().unwrap_or_default().to_owned();

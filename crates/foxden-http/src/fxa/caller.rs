@@ -287,7 +287,13 @@ fn prove(
 
 impl Presented<'_> {
     /// Checks that a signature that holds is one for this body, and was not seen before.
-    pub(super) fn vouch_for(&self, fxa: &FxaState, incoming: &Incoming, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn vouch_for(
+        &self,
+        fxa: &FxaState,
+        incoming: &Incoming,
+        account: AccountId,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
         let Self::Hawk(header) = self else {
             return Ok(());
         };
@@ -295,7 +301,7 @@ impl Presented<'_> {
             return Err(Refusal::BadSignature("signed for another body"));
         }
         let id = id_of(header)?;
-        Ok(fxa.accounts.accept_nonce(&id, header.nonce)?)
+        Ok(fxa.accounts.accept_nonce(account, &id, header.nonce)?)
     }
 }
 

@@ -78,7 +78,7 @@ impl Sketch {
     /// How long until fewer than `allowed` count; `None` if that is so now. What was counted in the span before counts
     /// by as much of it as lies within a span before now.
     pub(super) fn wait(&mut self, key: Key, allowed: u32, now: i64) -> Option<i64> {
-        self.turn(now);
+        let now = self.turn(now);
         let places = self.places(key);
         let (young, old) = (self.young.least(places), self.old.least(places));
         let rest = self.span - now.rem_euclid(self.span);
@@ -96,7 +96,10 @@ impl Sketch {
         (old > 0 && left > 0).then_some(left)
     }
 
-    fn turn(&mut self, now: i64) {
+    /// Begins the span that `now` is in; says what counts as now. A time that was read before another caller began a
+    /// later span counts as the beginning of that one.
+    fn turn(&mut self, now: i64) -> i64 {
+        let now = now.max(self.number * self.span);
         let number = now.div_euclid(self.span);
         match number - self.number {
             0 => {}
@@ -104,6 +107,7 @@ impl Sketch {
             _ => (self.old, self.young) = (Table::default(), Table::default()),
         }
         self.number = number;
+        now
     }
 
     /// A cell in each row.
@@ -156,6 +160,21 @@ mod tests {
             sketch.add(key(1), now);
             now += 13;
         }
+    }
+
+    /// Its caller read the clock before another one began the next span.
+    #[test]
+    fn a_time_that_comes_late_forgets_nothing() {
+        let mut sketch = Sketch::new(SPAN);
+        for _ in 0..10 {
+            sketch.add(key(1), 1000);
+        }
+        assert_eq!(sketch.wait(key(2), 10, 999), None);
+        sketch.add(key(2), 999);
+        sketch.take_back(key(3), 998, 999);
+        assert!(sketch.wait(key(1), 10, 999).is_some());
+        assert!(sketch.wait(key(1), 10, 1000).is_some());
+        assert!(sketch.wait(key(2), 1, 1000).is_some());
     }
 
     #[test]
