@@ -97,7 +97,13 @@ impl Accounts {
                 has_password: true,
             });
         }
-        self.spend_visitor(Counted::Answer, visitor)?;
+        // Beyond the allowance the same is told of every name, so that those who have a password can type it.
+        if self.spend_visitor(Counted::Answer, visitor).is_err() {
+            return Ok(AddressStatus {
+                exists: true,
+                has_password: true,
+            });
+        }
         // A claim counts: its account may be the asker's own, who signs in to it. Whoever else has the address resets its
         // password by a letter, and so confirms it.
         let row = account::by_name(&self.0.database, &address.normal()).await?;
@@ -235,11 +241,19 @@ impl Accounts {
         if address.is_among(&self.0.options.reserved_names) {
             return Err(AccountError::Invalid { what: "email" });
         }
-        self.spend_visitor(Counted::Answer, visitor)?;
+        if invitation.is_none() {
+            self.spend_visitor(Counted::Answer, visitor)?;
+        }
         if let Some(row) = self.keeper(&self.0.database, address.as_str()).await? {
+            if invitation.is_some() {
+                self.spend_visitor(Counted::Answer, visitor)?;
+            }
             return Err(row.exists(address));
         }
-        self.spend_visitor(Counted::Creation, visitor)?;
+        // An invitation is an allowance of its own: for one account.
+        if invitation.is_none() {
+            self.spend_visitor(Counted::Creation, visitor)?;
+        }
         Ok(invitation)
     }
 

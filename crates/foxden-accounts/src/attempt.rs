@@ -6,6 +6,7 @@
 use foxden_model::Network;
 
 use crate::limits::Counted;
+use crate::verifier::Applicant;
 use crate::{AccountError, Accounts};
 
 /// Tries of passwords for one name from one network.
@@ -41,9 +42,12 @@ impl Tries {
         }
     }
 
-    /// The network that they come from.
-    pub(crate) const fn from(self) -> Network {
-        self.from
+    /// Who makes the tries, for a share of the hashes.
+    pub(crate) const fn applicant(self) -> Applicant {
+        Applicant {
+            name: self.name,
+            from: self.from,
+        }
     }
 
     /// What a failure counts for.
@@ -60,14 +64,17 @@ impl Attempt {
     /// Says whether the password was right.
     pub fn settle(mut self, is_right: bool) {
         self.is_failure = !is_right;
+        if is_right {
+            // What is proven is the account's own cost.
+            let now = self.accounts.steady();
+            self.accounts
+                .0
+                .limits
+                .count(Counted::SignIn(self.tries.name), now);
+        }
         if let Some(then) = self.then.take() {
             then(is_right);
         }
-    }
-
-    /// The network that it comes from.
-    pub const fn from(&self) -> Network {
-        self.tries.from
     }
 
     /// What it counts for.
@@ -101,6 +108,7 @@ impl Accounts {
         let (limits, now) = (&self.0.limits, self.steady());
         let Tries { name, from, .. } = tries;
         limits.check(Counted::Lock(name, from), now)?;
+        limits.check(Counted::SignIn(name), now)?;
         let is_last = limits.spend_try(name, from, now)?;
         if limits.spend(Counted::Failure(from), now).is_ok() {
             return Ok(self.counted(tries, is_last, now));

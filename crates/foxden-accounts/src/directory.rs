@@ -104,7 +104,7 @@ impl Directory for SqlDirectory {
         };
         let recipe = verifier.map_or(decoy, |verifier| verifier.recipe);
         let stored = verifier.map(|verifier| verifier.verify_hash);
-        let from = attempt.from();
+        let applicant = attempt.tries().applicant();
         let compare = move |proof: Proof| {
             let is_right = stored.is_some_and(|stored| proof.matches(&stored));
             attempt.settle(is_right);
@@ -115,7 +115,7 @@ impl Directory for SqlDirectory {
             }
         };
         self.verifiers
-            .hash_then(auth_pw, recipe, Some(from), compare)
+            .hash_then(auth_pw, recipe, Some(applicant), compare)
             .await
     }
 }

@@ -5,6 +5,7 @@
 
 mod table;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
@@ -13,6 +14,9 @@ use crate::security::{Event, What};
 use crate::{AccountError, Accounts, Visitor};
 pub(crate) use table::QUARTER;
 use table::{BUDGETS, Budget, Most};
+
+/// So much more is allowed to addresses behind which many may stand.
+const INSIDE: u32 = 10;
 
 /// What is counted, and for which key. Names stand as numbers, so that a key is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +27,10 @@ pub(crate) enum Counted {
     RareTry(u64, Network),
     /// How often the tries for a name from a network were used up.
     Lock(u64, Network),
+    /// Right passwords for a name.
+    SignIn(u64),
+    /// Spellings that were told to a network which was told too much.
+    Spelling(Network),
     /// Wrong passwords from a network, whatever the name.
     Failure(Network),
     /// The same within seconds, from a network that fails often.
@@ -75,6 +83,8 @@ impl Counted {
             Self::Try(name, from) => (&table::TRY, name, Some(from)),
             Self::RareTry(name, from) => (&table::RARE_TRY, name, Some(from)),
             Self::Lock(name, from) => (&table::LOCK, name, Some(from)),
+            Self::SignIn(name) => (&table::SIGN_IN, name, None),
+            Self::Spelling(from) => (&table::SPELLING, 0, Some(from)),
             Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
             Self::Strain(from) => (&table::STRAIN, 0, Some(from)),
             Self::Answer(from) => (&table::ANSWER, 0, Some(from)),
@@ -94,10 +104,17 @@ impl Counted {
         }
     }
 
-    /// How many times as much the visitor has.
-    const fn times_for(self, visitor: &Visitor) -> u32 {
+    /// How many times as much the visitor has. Behind an address that is none of the internet's many may stand: a private
+    /// network, or a proxy that names no client.
+    fn times_for(self, visitor: &Visitor) -> u32 {
         let (budget, ..) = self.parts();
-        if visitor.is_private { budget.private } else { 1 }
+        if visitor.is_private {
+            budget.private
+        } else if is_inside(visitor.address) {
+            INSIDE
+        } else {
+            1
+        }
     }
 
     /// Its counters: one for each width of its network.
@@ -201,6 +218,14 @@ impl Limits {
             }
         }
         Ok(is_last)
+    }
+}
+
+/// Whether the address is of this machine or of a private network.
+fn is_inside(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::register::token::TokenRow;
 use crate::register::{account, event, session, token};
 use crate::security::{Event, What};
 use crate::verifier::Proof;
+use crate::wrong::{ProofKey, Told};
 use crate::{
     AccountError, AccountId, Accounts, Attempt, AuthPw, Kind, SecretToken, SecurityEvent, SignedIn, TokenId,
     Visitor, secret,
@@ -213,7 +214,8 @@ impl Accounts {
             account,
             ..Event::by(visitor, What::LoginFailed).about(address.as_str())
         };
-        let outcome = self.try_proof(&address, row, auth_pw, visitor).await;
+        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw);
+        let outcome = self.try_proof(&address, row, (auth_pw, proof), visitor).await;
         let why = match &outcome {
             Err(AccountError::UnknownAccount { .. }) => "unknown name",
             Err(AccountError::OtherSpelling { .. }) => "wrong password, another spelling",
@@ -226,10 +228,18 @@ impl Accounts {
             Ok(_) | Err(_) => return outcome,
         };
         self.tell(&failed.because(why));
-        if self.spend_visitor(Counted::Answer, visitor).is_err() {
+        // What was told of this proof before tells nothing new.
+        if self.0.wrong.recall(proof) == Some(Told::All) {
+            return outcome;
+        }
+        let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
+            || matches!(outcome, Err(AccountError::OtherSpelling { .. }))
+                && self.spend_visitor(Counted::Spelling, visitor).is_ok();
+        if !may_tell {
             let address = address.as_str().to_owned();
             return Err(AccountError::WrongPassword { address });
         }
+        self.0.wrong.keep(proof, Told::All);
         outcome
     }
 
@@ -238,7 +248,7 @@ impl Accounts {
         &self,
         address: &Address,
         row: Option<AccountRow>,
-        auth_pw: &AuthPw,
+        (auth_pw, proof): (&AuthPw, ProofKey),
         visitor: &Visitor,
     ) -> Result<Proven, AccountError> {
         let network = visitor.network();
@@ -247,13 +257,10 @@ impl Accounts {
         let tries = Tries::new(stretched.as_deref().unwrap_or(address.as_str()), network);
         let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
         let attempt = self.attempt(tries).inspect_err(|_| self.tell(&locked))?;
-        if row.as_ref().is_some_and(|row| row.verifier.is_none()) {
-            return Err(AccountError::NoPassword);
-        }
+        let has_no_password = row.as_ref().is_some_and(|row| row.verifier.is_none());
         let misspelt = row
             .as_ref()
             .and_then(|row| self.misspelt(row, address.as_str(), network, attempt.tries()));
-        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw);
         let outcome = if self.0.wrong.is_known(proof) {
             let address = address.as_str().to_owned();
             Err(match &row {
@@ -264,7 +271,7 @@ impl Accounts {
             let (accounts, account) = (self.clone(), row.as_ref().map(|row| row.uid));
             let attempt = attempt.then(move |is_right| {
                 if !is_right {
-                    accounts.0.wrong.keep(proof);
+                    accounts.0.wrong.keep(proof, Told::Nothing);
                 }
                 if let Some(account) = account {
                     accounts.settle_spelling(account, network, misspelt, is_right);
@@ -273,6 +280,10 @@ impl Accounts {
             self.weigh(attempt, row, auth_pw, address.as_str()).await
         };
         match (outcome, misspelt, stretched) {
+            // Told only now: to find it out takes as long as to find any other wrong.
+            (Err(AccountError::WrongPassword { .. }), _, _) if has_no_password => {
+                Err(AccountError::NoPassword)
+            }
             (Err(AccountError::WrongPassword { .. }), Some(_), Some(address)) => {
                 Err(AccountError::OtherSpelling { address })
             }

@@ -1,6 +1,6 @@
 //! What is stored of a password: a slow, salted hash. As many are computed at once as there are cores, a bounded
-//! number waits, and further ones are told to come back: each takes megabytes and a core for a while. Strangers of one
-//! network fill half of the places at most.
+//! number waits, and further ones are told to come back: each takes megabytes and a core for a while. Those of one
+//! network, and those for one name, take a share of the places at most.
 
 mod buffers;
 
@@ -12,6 +12,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use foxden_model::Network;
 use tokio::sync::Semaphore;
 
+use crate::address::counted;
 use crate::secret::{derive, xor};
 use crate::stretch::{Stretched, stretch};
 use crate::{AccountError, AuthPw, Cost, WrapKb};
@@ -29,10 +30,25 @@ struct Bounds {
     /// Those that run and those that wait.
     inside: AtomicUsize,
     places: usize,
-    /// How many of them come from which network, of the widest kind.
-    strangers: Mutex<HashMap<u64, usize>>,
+    /// How many of them come from which network, of the widest kind, and are for which name.
+    shares: Mutex<HashMap<Sharer, usize>>,
     buffers: Buffers,
     hashed: AtomicU64,
+}
+
+/// Who wants a password hashed, and has proven nothing yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applicant {
+    /// The name it is for, as a number.
+    pub(crate) name: u64,
+    pub(crate) from: Network,
+}
+
+/// What has a share of the places.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Sharer {
+    Name(u64),
+    Network(u64),
 }
 
 /// How a password was hashed.
@@ -53,7 +69,7 @@ impl Verifiers {
         Self(Arc::new(Bounds {
             running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
-            strangers: Mutex::default(),
+            shares: Mutex::default(),
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
             hashed: AtomicU64::new(0),
@@ -66,12 +82,12 @@ impl Verifiers {
     }
 
     /// Hashes a proof of the password and does at once what follows from it, even if nobody waits for it any more. `from`
-    /// is the network of a client that has proven nothing yet.
+    /// is a client that has proven nothing yet.
     pub(crate) async fn hash_then<T: Send + 'static>(
         &self,
         auth_pw: &AuthPw,
         recipe: Recipe,
-        from: Option<Network>,
+        from: Option<Applicant>,
         then: impl FnOnce(Proof) -> T + Send + 'static,
     ) -> Result<T, AccountError> {
         let auth_pw = auth_pw.clone();
@@ -87,7 +103,7 @@ impl Verifiers {
         &self,
         address: &str,
         password: &str,
-        from: Option<Network>,
+        from: Option<Applicant>,
     ) -> Result<Stretched, AccountError> {
         let (address, password) = (address.to_owned(), password.to_owned());
         self.run(from, move || stretch(&address, &password)).await
@@ -101,7 +117,7 @@ impl Verifiers {
     /// What is begun runs to its end and keeps its turn until then, whether or not its caller still waits.
     async fn run<T: Send + 'static>(
         &self,
-        from: Option<Network>,
+        from: Option<Applicant>,
         slow: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AccountError> {
         let place = Place::take(Arc::clone(&self.0), from)?;
@@ -170,16 +186,38 @@ fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, Ac
 /// A place among those that run and wait, given back when dropped.
 struct Place {
     bounds: Arc<Bounds>,
-    stranger: Option<u64>,
+    sharers: Option<[Sharer; 2]>,
+}
+
+impl Applicant {
+    /// A client of that network with a password for that name.
+    pub(crate) fn new(name: &str, from: Network) -> Self {
+        let name = counted(name);
+        Self { name, from }
+    }
+
+    fn sharers(self) -> [Sharer; 2] {
+        [Sharer::Name(self.name), Sharer::Network(self.from.widest())]
+    }
+}
+
+impl Sharer {
+    /// How many of so many places are its.
+    const fn share(self, places: usize) -> usize {
+        match self {
+            Self::Name(_) => places.div_ceil(8),
+            Self::Network(_) => places.div_ceil(2),
+        }
+    }
 }
 
 impl Place {
-    fn take(bounds: Arc<Bounds>, from: Option<Network>) -> Result<Self, AccountError> {
+    fn take(bounds: Arc<Bounds>, from: Option<Applicant>) -> Result<Self, AccountError> {
         let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
-        let stranger = from.map(Network::widest);
-        let of_network = stranger.map_or(0, |network| bounds.count(network));
-        let place = Self { bounds, stranger };
-        if before < places && of_network <= places.div_ceil(2) {
+        let sharers = from.map(Applicant::sharers);
+        let is_within = sharers.is_none_or(|sharers| bounds.enter(sharers));
+        let place = Self { bounds, sharers };
+        if before < places && is_within {
             Ok(place)
         } else {
             Err(AccountError::Busy)
@@ -188,21 +226,26 @@ impl Place {
 }
 
 impl Bounds {
-    /// One more of that network; says how many there are.
-    fn count(&self, network: u64) -> usize {
-        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = strangers.entry(network).or_default();
-        *count += 1;
-        *count
+    /// One more of those; whether they are within their shares.
+    fn enter(&self, sharers: [Sharer; 2]) -> bool {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_within = true;
+        for sharer in sharers {
+            let count = shares.entry(sharer).or_default();
+            *count += 1;
+            is_within &= *count <= sharer.share(self.places);
+        }
+        is_within
     }
 
-    /// One less.
-    fn discount(&self, network: u64) {
-        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = strangers.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                strangers.remove(&network);
+    fn leave(&self, sharers: [Sharer; 2]) {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        for sharer in sharers {
+            if let Some(count) = shares.get_mut(&sharer) {
+                *count -= 1;
+                if *count == 0 {
+                    shares.remove(&sharer);
+                }
             }
         }
     }
@@ -211,8 +254,8 @@ impl Bounds {
 impl Drop for Place {
     fn drop(&mut self) {
         let bounds = &self.bounds;
-        if let Some(network) = self.stranger {
-            bounds.discount(network);
+        if let Some(sharers) = self.sharers {
+            bounds.leave(sharers);
         }
         let left = bounds.inside.fetch_sub(1, Ordering::AcqRel) - 1;
         // Every buffer has a hash that may need it; the last one out leaves none behind.

@@ -3,7 +3,7 @@
 //! A device that is left with an old password repeats it for years. It must use up neither the tries of its account nor
 //! those of its network: thousands may sit behind one address.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,15 @@ const KEPT: usize = 8192;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ProofKey(u64);
 
+/// Whether a client was told of a wrong proof what it says of who is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It was: to say so again tells nothing new.
+    All,
+    /// It was told what is told of every name.
+    Nothing,
+}
+
 /// The proofs that were wrong.
 #[derive(Default)]
 pub(crate) struct WrongProofs {
@@ -27,8 +36,8 @@ pub(crate) struct WrongProofs {
 
 #[derive(Default)]
 struct Generations {
-    young: HashSet<ProofKey>,
-    old: HashSet<ProofKey>,
+    young: HashMap<ProofKey, Told>,
+    old: HashMap<ProofKey, Told>,
 }
 
 impl WrongProofs {
@@ -41,32 +50,34 @@ impl WrongProofs {
         ProofKey(self.keys.hash_one((name, uid, with, auth_pw.0)))
     }
 
-    pub(crate) fn is_known(&self, proof: ProofKey) -> bool {
+    /// What was told of the proof, if it was wrong before.
+    pub(crate) fn recall(&self, proof: ProofKey) -> Option<Told> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.young.contains(&proof) {
-            return true;
+        if let Some(told) = kept.young.get(&proof) {
+            return Some(*told);
         }
-        let is_old = kept.old.contains(&proof);
-        if is_old {
-            kept.keep(proof);
-        }
-        is_old
+        let told = kept.old.get(&proof).copied()?;
+        kept.keep(proof, told);
+        Some(told)
     }
 
-    pub(crate) fn keep(&self, proof: ProofKey) {
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keep(proof);
+    /// Whether it was wrong before.
+    pub(crate) fn is_known(&self, proof: ProofKey) -> bool {
+        self.recall(proof).is_some()
+    }
+
+    pub(crate) fn keep(&self, proof: ProofKey, told: Told) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.keep(proof, told);
     }
 }
 
 impl Generations {
-    fn keep(&mut self, proof: ProofKey) {
+    fn keep(&mut self, proof: ProofKey, told: Told) {
         if self.young.len() >= KEPT {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(proof);
+        self.young.insert(proof, told);
     }
 }
 
@@ -77,11 +88,11 @@ mod tests {
     #[test]
     fn what_is_repeated_stays_and_memory_is_bounded() {
         let proofs = WrongProofs::default();
-        proofs.keep(ProofKey(0));
+        proofs.keep(ProofKey(0), Told::All);
         for number in 1..10 * KEPT as u64 {
-            proofs.keep(ProofKey(number));
+            proofs.keep(ProofKey(number), Told::Nothing);
             if number % (KEPT as u64 / 2) == 0 {
-                assert!(proofs.is_known(ProofKey(0)), "{number}");
+                assert_eq!(proofs.recall(ProofKey(0)), Some(Told::All), "{number}");
             }
         }
         assert!(!proofs.is_known(ProofKey(1)));

@@ -52,6 +52,10 @@ pub(super) static RARE_TRY: Budget = from(
     QUARTER,
 );
 pub(super) static LOCK: Budget = from("locks of one name", [5, 5, 5], DAY);
+/// Right passwords that were hashed: what an account costs the others.
+pub(super) static SIGN_IN: Budget = of("right passwords of one name", 120, QUARTER);
+/// Answers to who spells an address in another way, once the answers that tell who is here are used up.
+pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
 pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
 pub(super) static STRAIN: Budget = from(
     "wrong passwords at once, from a network that fails often",
@@ -81,10 +85,12 @@ pub(super) static DEAD_DIGITS: Budget = of("reset digits of one account ended by
 pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
 
 /// All of them.
-pub(super) static BUDGETS: [&Budget; 19] = [
+pub(super) static BUDGETS: [&Budget; 21] = [
     &TRY,
     &RARE_TRY,
     &LOCK,
+    &SIGN_IN,
+    &SPELLING,
     &FAILURE,
     &STRAIN,
     &ANSWER,

@@ -85,6 +85,8 @@ fn every_budget_has_its_memories() {
         Counted::Try(1, from),
         Counted::RareTry(1, from),
         Counted::Lock(1, from),
+        Counted::SignIn(1),
+        Counted::Spelling(from),
         Counted::Failure(from),
         Counted::Strain(from),
         Counted::Answer(from),

@@ -13,6 +13,7 @@ use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Act, Event, What};
 use crate::session::unchanged;
+use crate::verifier::Applicant;
 use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
 
 /// Names an account may have: each address it had leaves some.
@@ -32,7 +33,11 @@ impl Accounts {
         let stretched = self
             .0
             .verifiers
-            .stretch(address.as_str(), new.password, Some(visitor.network()))
+            .stretch(
+                address.as_str(),
+                new.password,
+                Some(Applicant::new(address.as_str(), visitor.network())),
+            )
             .await?;
         let proof = self.0.verifiers.hash(&stretched.auth_pw, recipe).await?;
 

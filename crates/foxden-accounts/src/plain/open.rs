@@ -18,6 +18,7 @@ use crate::register::{change, node};
 use crate::security::{Event, What};
 use crate::session::Proven;
 use crate::stretch::Stretched;
+use crate::wrong::Told;
 use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor, setting};
 
 /// A plain password that was proven just now, and what a client keeps of it.
@@ -89,6 +90,11 @@ impl Accounts {
     pub async fn node_of(&self, name: &str, visitor: &Visitor) -> Result<NodeOf, AccountError> {
         let row = match self.named_plain(name, visitor).await {
             Err(AccountError::UnknownAccount { .. }) => return Ok(NodeOf::Unknown),
+            Err(refused @ AccountError::TooMany { .. }) => {
+                // Where there is but one node, it is told of every name: that tells nothing, and old clients go on.
+                let only = node::only(&self.0.database, self.0.settings.legacy).await?;
+                return only.map_or(Err(refused), |only| Ok(NodeOf::At(only.node.into())));
+            }
             row => row?,
         };
         if row.disabled {
@@ -112,8 +118,8 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<AccountRow, AccountError> {
         self.spend_visitor(Counted::Lookup, visitor)?;
-        self.spend_visitor(Counted::Answer, visitor)?;
         let (network, asked_at) = (visitor.network(), self.steady());
+        self.spend_visitor(Counted::Answer, visitor)?;
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         if row.is_some() {
             self.0
@@ -271,7 +277,7 @@ impl Accounts {
         let stretched = self
             .0
             .verifiers
-            .stretch(salt, password, Some(tries.from()))
+            .stretch(salt, password, Some(tries.applicant()))
             .await?;
         let who = row.as_ref().map(|row| (row.uid, row.disabled));
         let uid = who.map(|(uid, _)| uid);
@@ -282,7 +288,7 @@ impl Accounts {
             let outcome = Remembered::from_attempt(who, is_right);
             accounts.0.memo.remember(key, since, outcome, accounts.steady());
             if !is_right {
-                accounts.0.wrong.keep(proof);
+                accounts.0.wrong.keep(proof, Told::Nothing);
             }
         };
         if self.0.wrong.is_known(proof) {
