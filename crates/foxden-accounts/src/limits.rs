@@ -110,7 +110,7 @@ impl Counted {
         let (budget, ..) = self.parts();
         if visitor.is_private {
             budget.private
-        } else if is_inside(visitor.address) {
+        } else if matches!(budget.most, Most::From(_)) && is_inside(visitor.address) {
             INSIDE
         } else {
             1

@@ -23,7 +23,7 @@ pub const SECTION: Section = Section {
         Setting {
             key: "http.max_connections_per_network",
             kind: Kind::Count,
-            default: "512",
+            default: "256",
             help: "Connections at once from one IPv4 address or one /64 of IPv6; a /56 has twice as many, a /24 of IPv4 and \
                    a /48 of IPv6 have four times as many, and none has more than three quarters of all. A further one takes \
                    the place of the slowest from the same network. Behind a reverse proxy it counts the requests under way \

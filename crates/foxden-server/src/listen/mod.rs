@@ -38,7 +38,7 @@ use socket::{Connection, Socket};
 use stream::Watched;
 
 /// The most that is kept of what one client has sent and not yet been read, and of what it has not yet taken.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 36 * 1024;
 
 /// The most that a request's head may hold. A list of a hundred ids of the longest kind fits well.
 const HEAD_BYTES: usize = 32 * 1024;
