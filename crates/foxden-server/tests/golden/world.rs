@@ -260,11 +260,13 @@ impl World {
 
     /// Sends a request and takes the whole answer.
     pub fn send(&self, mut request: Request<Body>) -> Result<Response<Bytes>> {
-        let is_forwarded = request.headers().contains_key("x-forwarded-for");
-        request.extensions_mut().insert(Peer {
-            address: Ipv4Addr::LOCALHOST.into(),
-            is_direct: self.is_private && !is_forwarded,
-        });
+        let forwarded = request.headers().get("x-forwarded-for");
+        let client = forwarded.and_then(|named| named.to_str().ok()?.parse().ok());
+        let peer = Peer {
+            address: client.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            is_direct: self.is_private && forwarded.is_none(),
+        };
+        request.extensions_mut().insert(peer);
         self.runtime.block_on(async {
             let Ok(response) = self.router.clone().oneshot(request).await;
             let (parts, body) = response.into_parts();

@@ -18,7 +18,7 @@ use json::{Body, Element, Item};
 
 /// The bytes that a payload may have.
 const MAX_PAYLOAD: usize = 262_144;
-/// The characters of a parent's or predecessor's id.
+/// The bytes of a parent's or predecessor's id: clients write a dozen ASCII characters.
 const MAX_ID: usize = 64;
 const MAX_SORTINDEX: f64 = 999_999_999.0;
 /// A year.
@@ -179,7 +179,7 @@ fn text<'a>(value: Option<Value<'a>>, otherwise: &'static str) -> Result<Option<
 fn other_id(value: Option<Value<'_>>, otherwise: &'static str) -> Result<Field<String>, &'static str> {
     match text(value, otherwise)? {
         None => Ok(Field::Keep),
-        Some(id) if id.chars().take(MAX_ID + 1).count() <= MAX_ID => Ok(Field::Set(id.into_owned())),
+        Some(id) if id.len() <= MAX_ID => Ok(Field::Set(id.into_owned())),
         Some(_) => Err(otherwise),
     }
 }
