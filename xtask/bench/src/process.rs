@@ -34,7 +34,7 @@ impl Process {
     }
 
     /// A fresh Foxden for strangers and members, who come through a proxy on this machine. It writes both of its logs.
-    pub async fn public(program: &Path, quota: &str) -> Result<Self> {
+    pub async fn public(program: &Path, quota: &str, mail_port: u16) -> Result<Self> {
         let (port, folder) = place("soak")?;
         let log = std::fs::File::create(folder.join("log"))?;
         let mut command = serve(program, port, &folder, "warn");
@@ -42,12 +42,32 @@ impl Process {
             .env("FOXDEN__PUBLIC_URL", format!("http://127.0.0.1:{port}"))
             .env("FOXDEN__ACCOUNTS__SIGN_UP", "open")
             .env("FOXDEN__STORAGE__QUOTA", quota)
+            .env("FOXDEN__MAIL__HOST", "127.0.0.1")
+            .env("FOXDEN__MAIL__PORT", mail_port.to_string())
+            .env("FOXDEN__MAIL__TLS", "none")
+            .env("FOXDEN__MAIL__FROM", "foxden@example.org")
             .env(
                 "FOXDEN__SECURITY_LOG__TARGET",
                 format!("file:{}", folder.join("security.log").display()),
             )
             .stderr(log);
         Self::start(command, port, folder, Disk::AsItIs).await
+    }
+
+    /// Has the operator confirm the address of an account.
+    pub fn confirm(&self, address: &str) -> Result<()> {
+        let program = std::fs::read_link(format!("/proc/{}/exe", self.child.id()))?;
+        let mut command = Command::new(program);
+        command
+            .args(["user", "confirm", address])
+            .arg("--data-dir")
+            .arg(self.folder.join("data"))
+            .env("FOXDEN__MASTER_SECRET", SECRET)
+            .stdout(Stdio::null());
+        if !command.status()?.success() {
+            bail!("{address} cannot be confirmed");
+        }
+        Ok(())
     }
 
     /// A file of its folder.

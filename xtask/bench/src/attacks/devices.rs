@@ -8,13 +8,18 @@ use super::Field;
 const SESSIONS: u64 = 250;
 
 pub async fn run(field: Field) -> Result<()> {
-    let member = field.member(0).await?;
-    let sealed = "s".repeat(60_000);
+    let member = field.sign_in(field.own(0), 0).await?;
+    // The largest record that is taken: of 16 KiB at most, each command of 2 KiB.
+    let sealed = "s".repeat(2000);
+    let commands: Vec<String> = (0..7)
+        .map(|number| format!(r#""https://identity.mozilla.com/cmd/{number}":"{sealed}""#))
+        .collect();
+    let commands = commands.join(",");
     let mut client = field.client(0);
     for number in 0..SESSIONS {
         if let Ok(session) = field.sign_in(member.number, 0).await {
             let body = format!(
-                r#"{{"name":"device {number}","type":"desktop","availableCommands":{{"https://identity.mozilla.com/cmd/open-uri":"{sealed}"}}}}"#
+                r#"{{"name":"device {number}","type":"desktop","availableCommands":{{{commands}}}}}"#
             );
             let request = field.ask("POST", "/v1/account/device", &session.authorization, &body);
             field.send(&mut client, &request).await;

@@ -65,7 +65,7 @@ async fn write_and_delete(field: &Field) -> Result<()> {
 
 /// Each change of the keys leaves a store behind, which is filled.
 async fn change_keys(field: &Field) -> Result<()> {
-    let mut member = field.member(3).await?;
+    let mut member = field.sign_in(field.own(3), 3).await?;
     let mut client = field.client(3);
     for round in 0..u64::MAX {
         if let Err(error) = fill_store(field, &mut client, &member, round).await {

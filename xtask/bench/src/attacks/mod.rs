@@ -34,6 +34,20 @@ pub const NAMES: [&str; 11] = [
     "members",
 ];
 
+/// The numbers of the attackers' accounts, which are confirmed before the run.
+pub fn members() -> impl Iterator<Item = u64> {
+    let accounts = [("devices", 0), ("disk", 3)];
+    let number = |wanted| NAMES.iter().position(|name| *name == wanted);
+    accounts
+        .into_iter()
+        .filter_map(move |(name, account)| Some(own(number(name)?, account)))
+}
+
+/// The number of an account that belongs to the attack of that number.
+const fn own(number: usize, account: u64) -> u64 {
+    10_000 + number as u64 * 1000 + account
+}
+
 /// The network that the attack of that number comes from, but for its last part.
 pub fn network(number: usize) -> String {
     format!("198.18.{}.", 10 + number)
@@ -41,7 +55,7 @@ pub fn network(number: usize) -> String {
 
 /// Whether a name in the security log is one of the users and accounts of the attack of that number.
 pub fn is_own(number: usize, name: &str) -> bool {
-    let own = 10_000 + number * 1000;
+    let first = own(number, 0);
     let account = name
         .strip_prefix("user")
         .and_then(|rest| rest.split('@').next()?.parse().ok());
@@ -51,7 +65,7 @@ pub fn is_own(number: usize, name: &str) -> bool {
         "members" => &["2000010"],
         _ => &[],
     };
-    users.contains(&name) || account.is_some_and(|account: usize| (own..own + 1000).contains(&account))
+    users.contains(&name) || account.is_some_and(|account: u64| (first..first + 1000).contains(&account))
 }
 
 /// The /48 that the attack of that number comes from where it uses IPv6.
@@ -193,15 +207,9 @@ impl Field {
         Ok(())
     }
 
-    /// Makes an account of this attack's own and signs in.
-    async fn member(&self, number: u64) -> Result<Member> {
-        let mut client = self.client(number);
-        let own = 10_000 + self.number as u64 * 1000 + number;
-        let made = client.send(&Basic::registration(own, self.port)).await?;
-        if made.status != 200 {
-            bail!("no account: {} {}", made.status, made.body);
-        }
-        self.sign_in(own, number).await
+    /// The number of an account of this attack's own.
+    const fn own(&self, number: u64) -> u64 {
+        own(self.number, number)
     }
 
     async fn sign_in(&self, own: u64, number: u64) -> Result<Member> {

@@ -1,6 +1,7 @@
 //! An ordinary load of fifty people, and all attacks at once beside it: what the people notice, and what the server holds.
 //!
 //! - [`client`]: a client behind a proxy
+//! - [`mailbox`]: where letters go
 //! - [`ordinary`]: the fifty people, and one who is timed
 //! - [`picture`]: memory over time, drawn
 //!
@@ -8,6 +9,7 @@
 //! to a server of its own on 127.0.0.1.
 
 pub mod client;
+mod mailbox;
 pub mod ordinary;
 mod picture;
 
@@ -23,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::attacks;
 use crate::process::Process;
 use client::Client;
+use mailbox::Mailbox;
 use ordinary::Outcome;
 
 /// Processes that attack, and that ask for the health page.
@@ -55,9 +58,10 @@ pub struct Sample {
 
 /// Runs it all, prints a report, draws memory, and fails where a bound is broken.
 pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> Result<()> {
-    let server = Process::public(program, QUOTA).await?;
+    let mailbox = Mailbox::open().await?;
+    let server = Process::public(program, QUOTA, mailbox.port).await?;
     let port = server.port;
-    ordinary::register(port).await?;
+    ordinary::register(&server).await?;
     let fresh = server.settled().await?;
     println!("fresh: {}", mb(fresh));
 
@@ -111,6 +115,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     people.join_all().await;
 
     std::fs::write(picture, picture::draw(&samples, fresh, [quiet, under])).context("the picture")?;
+    println!("letters: {}", mailbox.letters());
     let named = named(&server.file("security.log"));
     report(&server, &parts, &told, &named, &samples, fresh, picture)
 }
@@ -126,6 +131,7 @@ async fn part(
 ) -> Result<Part> {
     let until = Instant::now() + Duration::from_secs(seconds);
     let before = outcome.good.load(std::sync::atomic::Ordering::Relaxed);
+    let seen = samples.len();
     outcome.take_refused();
     let mut reader = JoinSet::new();
     let port = server.port;
@@ -148,10 +154,12 @@ async fn part(
         .get(times.len() * 99 / 100)
         .copied()
         .unwrap_or(Duration::MAX);
+    let memory = samples.iter().skip(seen).map(|sample| sample.memory).max();
     println!(
-        "{name}: p99 of {} reads {:.2} ms",
+        "{name}: p99 of {} reads {:.2} ms, memory {} at most",
         times.len(),
-        slowest.as_secs_f64() * 1000.0
+        slowest.as_secs_f64() * 1000.0,
+        mb(memory.unwrap_or_default())
     );
     Ok(Part {
         name,

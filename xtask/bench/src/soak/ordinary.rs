@@ -9,6 +9,8 @@ use anyhow::{Result, bail};
 use tokio::task::JoinSet;
 
 use super::client::Client;
+use crate::attacks;
+use crate::process::Process;
 use crate::request::{Basic, Signer, id, objects};
 
 /// How many there are.
@@ -44,10 +46,11 @@ pub const fn stale(number: u64) -> u64 {
     STALE + number % 50
 }
 
-/// Makes everybody's account, each from a network of their own.
-pub async fn register(port: u16) -> Result<()> {
+/// Makes everybody's account, each from a network of their own, and has them all confirmed.
+pub async fn register(server: &Process) -> Result<()> {
+    let port = server.port;
     let everybody = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
-    for (at, number) in everybody.enumerate() {
+    for (at, number) in everybody.chain(attacks::members()).enumerate() {
         let mut client = Client::new(port, format!("100.64.{at}.9"));
         let answer = client.send(&Basic::registration(number, port)).await?;
         if answer.status != 200 {
@@ -57,6 +60,7 @@ pub async fn register(port: u16) -> Result<()> {
                 answer.body
             );
         }
+        server.confirm(&Basic::email(number))?;
     }
     Ok(())
 }
