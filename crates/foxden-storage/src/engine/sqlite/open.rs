@@ -88,9 +88,12 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
 /// A connection that reads and writes; the one that writes objects, and the one for checkpoints.
 pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
-    // Both hold only for a file that is still empty.
-    connection.pragma_update(None, "page_size", 8192)?;
-    connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    if pages == 0 {
+        // Both hold only for a file that is still empty; in another the second one would wait for whoever writes.
+        connection.pragma_update(None, "page_size", 8192)?;
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

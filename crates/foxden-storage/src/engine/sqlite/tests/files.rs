@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::{Bench, Folder, START, put};
 use crate::command::{Change, Detail, Write};
 use crate::engine::sqlite::hand::{look_for, seal};
+use crate::engine::sqlite::open::connect_writer;
 use crate::engine::sqlite::work::Trace;
 use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use crate::engine::{Engine, EngineError};
@@ -22,6 +23,23 @@ fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
     };
     let clock = Arc::new(ManualClock::at_millis(START));
     SqliteEngine::open(options, clock, Arc::new(SeededChance::new(1)))
+}
+
+/// Checkpoints have a connection of their own, opened while others write.
+#[tokio::test]
+async fn a_file_is_opened_for_writing_while_another_writes() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "x").await.unwrap();
+    let foreign = Connection::open(folder.file("0.sqlite")).unwrap();
+    foreign.execute_batch("begin immediate").unwrap();
+    let opened = connect_writer(&folder.file("0.sqlite"), Duration::ZERO).unwrap();
+    let setting = |name| {
+        opened
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!((setting("page_size"), setting("auto_vacuum")), (8192, 2));
 }
 
 #[tokio::test]
