@@ -193,7 +193,7 @@ impl Engine for SqliteEngine {
             // Looks at whatever has expired in this file and is not purged yet, which may be much.
             Detail::Full => {
                 let file = Arc::clone(file);
-                self.scanners.run(move || file.full(user)).await
+                self.scanners.run(user, move || file.full(user)).await
             }
         }
     }
@@ -212,7 +212,7 @@ impl Engine for SqliteEngine {
         }
         let (file, query) = (Arc::clone(file), query.clone());
         self.scanners
-            .run(move || file.page(user, &query, &begin, &known))
+            .run(user, move || file.page(user, &query, &begin, &known))
             .await
     }
 
