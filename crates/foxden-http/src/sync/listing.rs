@@ -23,6 +23,9 @@ const PIECE: usize = CHUNK + CHUNK / 4;
 /// Bytes that an object takes in print besides its payload and id.
 const FRAME: usize = 80;
 
+/// Bytes that a page takes, unless a single object is larger, and the piece of it that is printed first.
+const PAGE: u64 = (1 << 20) + 2 * PIECE as u64;
+
 /// Prints one object in a dialect's words.
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
@@ -33,6 +36,8 @@ pub(super) struct List<'s> {
     user: UserId,
     query: Query,
     page: Page,
+    /// What was set aside for the page.
+    place: Place,
 }
 
 /// A list as it is sent.
@@ -45,13 +50,14 @@ pub(super) struct Printed {
 }
 
 impl<'s> List<'s> {
-    /// Reads the first page, unless the user's answers hold all the memory they may.
+    /// Reads the first page, unless the user's answers hold all the memory they may. Room for it is set aside before it is
+    /// read: else as many pages as are asked for at once would be read, for nothing, and held meanwhile.
     pub(super) async fn open<E>(sync: &'s SyncState, user: UserId, query: Query) -> Result<Self, E>
     where
         E: From<StorageError> + From<NoRoom>,
     {
         let (storage, answers) = (&sync.storage, &sync.memory.answers);
-        answers.check(Owner::Store(user))?;
+        let place = answers.take(Owner::Store(user), PAGE)?;
         let page = storage.read(user, &query).await?;
         Ok(Self {
             storage,
@@ -59,6 +65,7 @@ impl<'s> List<'s> {
             user,
             query,
             page,
+            place,
         })
     }
 
@@ -78,6 +85,8 @@ impl<'s> List<'s> {
         E: From<StorageError> + From<NoRoom>,
     {
         let owner = Owner::Store(self.user);
+        let modified = self.modified();
+        drop(self.place);
         let wanted = self.query.limit.unwrap_or(u64::MAX);
         let printer = Printer::new(format, self.query.fields, object);
         let is_whole = self.page.next.is_none() || self.page.rows.len() as u64 >= wanted;
@@ -93,7 +102,6 @@ impl<'s> List<'s> {
             });
         }
         let place = self.answers.take(owner, Stream::bytes(&self.page.rows))?;
-        let modified = self.modified();
         let mut page = self.page;
         let mut rest = Rest {
             storage: self.storage.clone(),

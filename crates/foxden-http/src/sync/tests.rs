@@ -12,7 +12,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use foxden_accounts::token::{Claims, Token};
 use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
-use foxden_storage::{Limits, MemoryEngine};
+use foxden_storage::{Limits, MemoryEngine, SqliteEngine, SqliteOptions};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use ring::hmac;
@@ -234,4 +234,49 @@ fn bodies_share_one_room() {
     assert_eq!(put(None, fits()).status(), StatusCode::OK);
     assert_eq!(put(Some("15"), fits()).status(), StatusCode::OK);
     assert_eq!(sync.memory.bodies.held(), 0, "all places were given back");
+}
+
+/// Room for a page is found before it is read, so that no more pages are read at once than there is room for.
+#[test]
+fn lists_that_find_no_room_read_nothing() {
+    let folder = std::env::temp_dir().join(format!("foxden-lists-{}", std::process::id()));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+    let chance = Arc::new(SeededChance::new(1));
+    let engine = SqliteEngine::open(SqliteOptions::new(&folder), clock, chance).unwrap();
+    let sync = SyncState {
+        storage: Storage::new(Arc::new(engine), Limits::default(), None),
+        memory: Arc::new(Memory::new(400_000, 16_000_000, Witness::default())),
+        ..state()
+    };
+    let token = token();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        for part in 0..3 {
+            let object = |id: usize| format!(r#"{{"id":"{part}-{id}","payload":"x"}}"#);
+            let body = format!("[{}]", (0..100).map(object).collect::<Vec<_>>().join(","));
+            let response = serve(&sync, request(&token, "POST", "/1.5/42/storage/c", body.into())).await;
+            assert_eq!(response.status(), StatusCode::OK);
+        }
+        let list = || {
+            Box::pin(serve(
+                &sync,
+                request(&token, "GET", "/1.5/42/storage/c?full=1", Body::empty()),
+            ))
+        };
+        let mut lists: Vec<_> = (0..20).map(|_| list()).collect();
+        let mut refused = 0;
+        for list in &mut lists {
+            // Each comes as far as the reading thread.
+            match std::future::poll_fn(|context| Poll::Ready(list.as_mut().poll(context))).await {
+                Poll::Ready(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => refused += 1,
+                _ => {}
+            }
+        }
+        assert!((16..20).contains(&refused), "{refused}");
+        drop(lists);
+        assert_eq!(list().await.status(), StatusCode::OK);
+    });
+    assert_eq!(sync.memory.answers.held(), 0);
+    drop(sync);
+    std::fs::remove_dir_all(folder).unwrap();
 }
