@@ -31,6 +31,8 @@ pub(crate) enum Counted {
     SignIn(u64),
     /// Spellings that were told to a network which was told too much.
     Spelling(Network),
+    /// Letters with new codes to confirm an address, asked for by a network.
+    Claim(u64, Network),
     /// Wrong passwords from a network, whatever the name.
     Failure(Network),
     /// The same within seconds, from a network that fails often.
@@ -85,6 +87,7 @@ impl Counted {
             Self::Lock(name, from) => (&table::LOCK, name, Some(from)),
             Self::SignIn(name) => (&table::SIGN_IN, name, None),
             Self::Spelling(from) => (&table::SPELLING, 0, Some(from)),
+            Self::Claim(address, from) => (&table::CLAIM, address, Some(from)),
             Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
             Self::Strain(from) => (&table::STRAIN, 0, Some(from)),
             Self::Answer(from) => (&table::ANSWER, 0, Some(from)),

@@ -8,7 +8,7 @@ use foxden_sql::Tx;
 
 use crate::address::counted;
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter};
+use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
 use crate::register::account::AccountRow;
 use crate::register::outbox;
 use crate::{AccountError, Accounts, Visitor};
@@ -175,7 +175,12 @@ impl Accounts {
     /// Counts a letter, and says for how many seconds none may go where that would be too many.
     fn count_letter(&self, age: Age, envelope: &Envelope<'_>, visitor: &Visitor) -> Option<u64> {
         let to = counted(envelope.address);
+        // An account with a foreign address can be made and removed in a circle: each has a new code, and none is news to
+        // the one who reads the letters. So a network has a few of them for each address.
         let repeated = match age {
+            Age::Fresh if envelope.kind == CONFIRM_ADDRESS => {
+                self.spend_for(Counted::Claim(to, visitor.network()), visitor)
+            }
             Age::Fresh => Ok(()),
             Age::Waiting => self.spend_for(Counted::Repeats(to), visitor),
         };

@@ -124,7 +124,7 @@ impl fmt::Display for Utc {
 #[derive(Clone, Copy, Debug)]
 pub struct Path<'a>(pub &'a str);
 
-/// The most of a path that is written.
+/// The most of a path or a method that is written.
 const PATH_CHARACTERS: usize = 200;
 
 impl fmt::Display for Path<'_> {

@@ -56,6 +56,7 @@ pub(super) static LOCK: Budget = from("locks of one name", [5, 5, 5], DAY);
 pub(super) static SIGN_IN: Budget = of("right passwords of one name", 120, QUARTER);
 /// Answers to who spells an address in another way, once the answers that tell who is here are used up.
 pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
+pub(super) static CLAIM: Budget = from("letters with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
 pub(super) static STRAIN: Budget = from(
     "wrong passwords at once, from a network that fails often",
@@ -85,12 +86,13 @@ pub(super) static DEAD_DIGITS: Budget = of("reset digits of one account ended by
 pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
 
 /// All of them.
-pub(super) static BUDGETS: [&Budget; 21] = [
+pub(super) static BUDGETS: [&Budget; 22] = [
     &TRY,
     &RARE_TRY,
     &LOCK,
     &SIGN_IN,
     &SPELLING,
+    &CLAIM,
     &FAILURE,
     &STRAIN,
     &ANSWER,

@@ -87,6 +87,7 @@ fn every_budget_has_its_memories() {
         Counted::Lock(1, from),
         Counted::SignIn(1),
         Counted::Spelling(from),
+        Counted::Claim(1, from),
         Counted::Failure(from),
         Counted::Strain(from),
         Counted::Answer(from),

@@ -317,3 +317,25 @@ async fn codes_are_not_asked_for_without_end() {
     let refused = lab.accounts.forgot_again(&ticket, &visitor).await;
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
 }
+
+/// An account with a foreign address is made and removed again and again: its owner's mailbox gets few letters of it, and
+/// one when the owner signs up.
+#[tokio::test]
+async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
+    let lab = with_mail().await;
+    let mut letters = 0;
+    for number in 0..20 {
+        let by = stranger(&format!("192.0.2.{number}"));
+        let made = lab.accounts.create(new_account(ANN), &by).await.unwrap();
+        let session = lab.session(&made).await;
+        letters += lab.sent().await.len();
+        let proof = proof(ANN, PASSWORD);
+        lab.accounts
+            .destroy(Some(&session), ANN, &proof, &by)
+            .await
+            .unwrap();
+    }
+    assert_eq!(letters, 5);
+    lab.accounts.create(new_account(ANN), &somebody(1)).await.unwrap();
+    assert_eq!(lab.sent().await.len(), 1, "the owner's own");
+}

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, HOST, ORIGIN, REFERER, UPGRADE_INSECURE_REQUESTS as UPGRADE};
+use axum::http::header::{ACCEPT, HOST, ORIGIN, REFERER, UPGRADE_INSECURE_REQUESTS as UPGRADE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -91,15 +91,34 @@ impl Site {
     }
 
     /// Whether a page made a browser send this to something that only programs use. A page that hides where it is from
-    /// says `null`, as programs do; but browsers show what they navigate to and so ask for HTML.
+    /// says `null`, as programs do; but browsers show what they navigate to and so ask for HTML, and a page cannot have
+    /// another `User-Agent` than its browser sent along without asking, where a program of the browser's own has one of its
+    /// own. Old browsers name no origin, but the page.
     pub(crate) fn is_sent_by_page(&self, headers: &HeaderMap) -> bool {
+        let is_browser = || {
+            let mut agents = headers.get_all(USER_AGENT).iter();
+            agents.any(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
+        };
+        let is_foreign = |page: &HeaderValue| {
+            let host = page.to_str().ok().and_then(|text| text.split_once("://"));
+            host.is_some_and(|(_, rest)| {
+                let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+                !self.answers_to(without_port(authority))
+            })
+        };
+        let comes_from_foreign_page = || headers.get_all(REFERER).iter().any(is_foreign);
         let hides = headers.get_all(ORIGIN).iter().any(|origin| origin == "null");
         let asks_for_html = || {
             let mut accepted = headers.get_all(ACCEPT).iter();
             accepted.any(|types| types.to_str().is_ok_and(|types| types.contains("text/html")))
         };
         self.is_sent_by_foreign_page(headers)
-            || hides && (headers.contains_key(REFERER) || headers.contains_key(UPGRADE) || asks_for_html())
+            || comes_from_foreign_page()
+            || hides
+                && (headers.contains_key(REFERER)
+                    || headers.contains_key(UPGRADE)
+                    || asks_for_html()
+                    || is_browser())
     }
 
     /// Whether the name is ours, or that of a machine which nobody else can reach.
@@ -339,6 +358,16 @@ mod tests {
             (&[(ORIGIN, "null"), (UPGRADE, "1")], true),
             (&[(ORIGIN, "https://example.org")], true),
             (&[(ORIGIN, "null"), (ACCEPT, "*/*")], false),
+            (
+                &[(ORIGIN, "null"), (USER_AGENT, "PaleMoon/33.0 FxSync/33.0")],
+                false,
+            ),
+            (
+                &[(ORIGIN, "null"), (USER_AGENT, "Mozilla/5.0 (X11) Goanna/6")],
+                true,
+            ),
+            (&[(REFERER, "https://example.org/a?b")], true),
+            (&[(REFERER, "https://sync.example.org:8443/a")], false),
             (&[html], false),
         ] {
             assert_eq!(is_by_page(headers), by_page, "{headers:?}");

@@ -339,7 +339,7 @@ impl Drop for Record {
 
 impl Line {
     fn write(self) {
-        let method = &self.method;
+        let method = log::Path(self.method.as_str());
         let path = log::Path(self.uri.path());
         let status = log::Status(self.status);
         let took = log::Took(self.began.elapsed());
