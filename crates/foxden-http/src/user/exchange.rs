@@ -9,6 +9,7 @@
 //! - [`client`]: ids of clients, and what a request demands of the message that is there
 //! - [`caller`]: who asks for too much
 //! - [`owner`]: what each network holds
+//! - [`room`]: what messages hold
 //! - [`told`]: what the log is told of bounds
 //! - [`report`]: what clients say when a pairing failed
 //! - [`answer`]: how answers and refusals are printed
@@ -20,6 +21,7 @@ mod client;
 mod owner;
 mod place;
 mod report;
+mod room;
 mod told;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,16 +42,17 @@ use crate::wire::Peer;
 use answer::{Answer, Refusal};
 use caller::Callers;
 pub use caller::{Allowances, Vigilance};
-use channel::{Channels, Message, Room, Taken};
+use channel::{Channels, Message};
 use client::{ClientId, Condition};
 use owner::Owner;
 use place::Place;
 use report::Reports;
+use room::{Arriving, Room};
 
 /// Where browsers say what made them send a request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Channels that yield their room to one piece of a message at most.
+/// Messages that yield their room to one piece of a message at most.
 const YIELDED: usize = 16;
 
 /// What the operator may choose.
@@ -215,36 +218,52 @@ impl Exchange {
             return Err(Refusal::TooLarge);
         }
         let owner = self.callers.counted(address);
-        let mut taken = self.room.enter(owner);
+        let arriving = self.room.enter(owner);
         let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
+        loop {
+            let frame = tokio::select! {
+                () = arriving.ended() => return Err(Refusal::NoShare),
+                frame = body.frame() => frame,
+            };
+            let Some(frame) = frame else { break };
             let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
                 continue;
             };
             if bytes.len() + piece.len() > most {
                 return Err(Refusal::TooLarge);
             }
-            self.grow(&mut taken, owner, piece.len())?;
+            self.grow(&arriving, owner, piece.len())?;
             bytes.extend_from_slice(&piece);
         }
-        Ok(Message::new(&bytes, taken))
+        Ok(Message::new(&bytes, arriving.keep()?))
     }
 
-    /// Takes room. Where none is left, the network whose messages hold most yields.
-    fn grow(&self, taken: &mut Taken, owner: Option<Owner>, bytes: usize) -> Result<(), Refusal> {
+    /// Takes room. Where none is left, messages of the networks that hold most yield.
+    fn grow(&self, arriving: &Arriving, owner: Option<Owner>, bytes: usize) -> Result<(), Refusal> {
         for _ in 0..YIELDED {
-            match (taken.grow(bytes), owner) {
-                (Err(Refusal::NoRoom), Some(owner)) => {
-                    let yields = self.room.who_yields_to(owner, bytes).ok_or(Refusal::NoRoom)?;
-                    let now = self.clock.steady_millis();
-                    if !self.channels.end_one_with_message(yields, now) {
-                        return Err(Refusal::NoRoom);
-                    }
-                }
+            match (arriving.grow(bytes), owner) {
+                (Err(Refusal::NoRoom), Some(owner)) if self.make_room(owner, bytes) => {}
                 (answer, _) => return answer,
             }
         }
-        taken.grow(bytes)
+        arriving.grow(bytes)
+    }
+
+    /// Ends a message of a network that holds more than that owner's: of the one that holds most, first what has come,
+    /// with its channel, then what arrives. Whether there was one.
+    fn make_room(&self, owner: Owner, bytes: usize) -> bool {
+        let now = self.clock.steady_millis();
+        self.channels.tell(now);
+        let heavier = self.room.heavier_than(owner, bytes);
+        let arriving = self.room.who_yields(&heavier);
+        let least = arriving.map_or(0, |(_, held)| held);
+        if self.channels.end_one_with_message(&heavier, least, now) {
+            return true;
+        }
+        if let Some((number, _)) = arriving {
+            self.room.end(number);
+        }
+        arriving.is_some()
     }
 
     /// `POST report`: whatever it says, the client hears that all is well.

@@ -3,6 +3,7 @@
 //! Whatever is done to a channel is done under one lock and without waiting, so that of two clients that come at once
 //! one is first. What takes time, hashing and receiving, is done before.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use ring::digest;
 use super::answer::{Answer, Refusal, SOON};
 use super::client::{ClientId, Condition};
 use super::owner::{Owner, Part, Shares};
+use super::room::{Heavier, Taken};
 use super::told::Told;
 
 /// What names are made of: nothing that people take for something else.
@@ -42,6 +44,8 @@ pub(super) struct Name([u8; NAME]);
 /// What one client wrote for the other.
 #[derive(Debug)]
 pub(super) struct Message {
+    /// Who sent it; absent where no shares are kept to.
+    sender: Option<Owner>,
     bytes: Bytes,
     tag: Box<str>,
 }
@@ -90,27 +94,6 @@ struct Channel {
 #[derive(Debug)]
 pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
 
-/// How much all messages may hold together, and those of one network.
-#[derive(Debug)]
-pub(super) struct Room {
-    stock: Arc<Mutex<Stock>>,
-}
-
-#[derive(Debug)]
-struct Stock {
-    left: usize,
-    /// What the messages of each network hold.
-    shares: Shares,
-}
-
-/// Room that is taken, and given back when this goes.
-#[derive(Debug)]
-pub(super) struct Taken {
-    stock: Arc<Mutex<Stock>>,
-    owner: Option<Owner>,
-    bytes: usize,
-}
-
 impl Name {
     /// The name that a word of the alphabet's characters is. One of another length is nobody's.
     pub(super) fn of(word: &str) -> Self {
@@ -134,6 +117,7 @@ impl Message {
     pub(super) fn new(bytes: &[u8], taken: Taken) -> Self {
         let hash = digest::digest(&digest::SHA256, bytes);
         Self {
+            sender: taken.owner(),
             bytes: Bytes::from_owner(Kept(bytes.into(), taken)),
             tag: HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into(),
         }
@@ -169,7 +153,7 @@ impl Channels {
         if open.channels.len() >= self.most {
             self.tell(now);
             let yields = owner.and_then(|owner| open.shares.who_yields_to(owner, 1));
-            let ended = yields.is_some_and(|network| open.end_one_of(network, |_| true));
+            let ended = yields.is_some_and(|network| open.end_one_of(network));
             if !ended {
                 return Err(Refusal::NoChannelFree);
             }
@@ -278,14 +262,23 @@ impl Channels {
         }
     }
 
-    /// Ends a channel of that network whose message takes up room. Whether there was one.
-    pub(super) fn end_one_with_message(&self, network: Part, now: i64) -> bool {
-        self.tell(now);
-        let has_message = |channel: &Channel| channel.message.is_some();
-        self.lock(now).end_one_of(network, has_message)
+    /// Ends a channel whose message one of these networks sent, if that holds so much: one of the network that holds most.
+    /// Whether there was one.
+    pub(super) fn end_one_with_message(&self, heavier: &Heavier, least: usize, now: i64) -> bool {
+        let held_by_sender = |channel: &Channel| {
+            let message = channel
+                .message
+                .as_ref()
+                .filter(|message| !message.bytes.is_empty())?;
+            let held = *heavier.get(&message.sender?.widest())?;
+            (held >= least).then_some(held)
+        };
+        let order = |channel: &Channel| Some((Reverse(held_by_sender(channel)?), channel.order()));
+        self.lock(now).end_first(order)
     }
 
-    fn tell(&self, now: i64) {
+    /// Tells the operator that all is taken.
+    pub(super) fn tell(&self, now: i64) {
         if let Some(left_out) = self.told.may_tell(now) {
             tracing::warn!(
                 "all channels of the key exchange, or all its room, are taken; the network that has most yields one to others; \
@@ -314,15 +307,18 @@ impl Open {
         }
     }
 
-    /// Ends one of the network's channels that are so: the oldest in which no two have met, else the oldest.
-    fn end_one_of(&mut self, network: Part, is_so: impl Fn(&Channel) -> bool) -> bool {
+    /// Ends one of the channels that the network opened.
+    fn end_one_of(&mut self, network: Part) -> bool {
         let is_of = |channel: &Channel| channel.owner.is_some_and(|owner| owner.widest() == network);
-        let candidates = self
-            .channels
-            .iter()
-            .filter(|(_, channel)| is_of(channel) && is_so(channel));
-        let yields = candidates.min_by_key(|(_, channel)| (channel.is_in_use(), channel.opened_at));
-        let yields = yields.map(|(name, _)| *name);
+        self.end_first(|channel| is_of(channel).then(|| channel.order()))
+    }
+
+    /// Ends the channel that is first in that order. Those without a place in it stay.
+    fn end_first<Place: Ord>(&mut self, order: impl Fn(&Channel) -> Option<Place>) -> bool {
+        let channels = self.channels.iter();
+        let places = channels.filter_map(|(name, channel)| Some((order(channel)?, *name)));
+        let yields = places.min_by(|(a, _), (b, _)| a.cmp(b));
+        let yields = yields.map(|(_, name)| name);
         if let Some(name) = yields {
             self.end(name);
         }
@@ -373,6 +369,11 @@ impl Channel {
         self.second.is_some() || self.uploads.iter().any(|upload| Arc::strong_count(upload) > 1)
     }
 
+    /// In which order a network's channels yield: the oldest in which no two have met, then the oldest.
+    fn order(&self) -> (bool, i64) {
+        (self.is_in_use(), self.opened_at)
+    }
+
     fn knows(&self, client: ClientId) -> bool {
         self.first == client || self.second == Some(client)
     }
@@ -392,60 +393,5 @@ impl Channel {
             return wanted == Condition::Any || tag.is_some_and(|tag| wanted.names(tag));
         }
         Condition::read(headers, &header::IF_NONE_MATCH) != Some(Condition::Any) || self.message.is_none()
-    }
-}
-
-impl Room {
-    pub(super) fn new(bytes: usize, share: usize) -> Self {
-        let stock = Stock {
-            left: bytes,
-            shares: Shares::new(share),
-        };
-        Self {
-            stock: Arc::new(Mutex::new(stock)),
-        }
-    }
-
-    /// The network whose messages should yield to so much more of that owner's, if any should.
-    pub(super) fn who_yields_to(&self, owner: Owner, more: usize) -> Option<Part> {
-        let stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        stock.shares.who_yields_to(owner, more)
-    }
-
-    /// Nothing yet, for a message of that owner. Without one there is no share to keep to.
-    pub(super) fn enter(&self, owner: Option<Owner>) -> Taken {
-        Taken {
-            stock: Arc::clone(&self.stock),
-            owner,
-            bytes: 0,
-        }
-    }
-}
-
-impl Taken {
-    /// Takes so many bytes more, if they are left.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        let owner = self.owner.filter(|_| bytes > 0);
-        if owner.is_some_and(|owner| !stock.shares.may_take(owner, bytes)) {
-            return Err(Refusal::NoShare);
-        }
-        let left = stock.left.checked_sub(bytes).ok_or(Refusal::NoRoom)?;
-        if let Some(owner) = owner {
-            stock.shares.take(owner, bytes);
-        }
-        stock.left = left;
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
-        stock.left += self.bytes;
-        if let Some(owner) = self.owner {
-            stock.shares.give_back(owner, self.bytes);
-        }
     }
 }

@@ -93,9 +93,16 @@ impl Shares {
 
     /// The wide network that holds most, if it holds more than that one will with so much more: the one to yield.
     pub(super) fn who_yields_to(&self, owner: Owner, more: usize) -> Option<Part> {
+        let heavier = self.heavier_than(owner, more);
+        heavier.max_by_key(|(_, held)| *held).map(|(largest, _)| largest)
+    }
+
+    /// The wide networks that hold more than that one will with so much more, and how much.
+    pub(super) fn heavier_than(&self, owner: Owner, more: usize) -> impl Iterator<Item = (Part, usize)> {
+        let own = self.held(owner.widest()).saturating_add(more);
         let wide = self.held.iter().filter(|((width, _), _)| *width == Width::Wide);
-        let (largest, held) = wide.max_by_key(|(_, held)| **held)?;
-        (*held > self.held(owner.widest()).saturating_add(more)).then_some(*largest)
+        wide.map(|(part, held)| (*part, *held))
+            .filter(move |(_, held)| *held > own)
     }
 
     fn held(&self, part: Part) -> usize {

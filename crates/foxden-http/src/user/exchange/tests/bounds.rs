@@ -1,5 +1,12 @@
 //! Nothing grows without a bound.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Frame;
+
 use super::*;
 
 /// Messages of 16 KiB are taken, those over 64 KiB are not, announced or not.
@@ -156,6 +163,102 @@ async fn a_newcomer_finds_room_where_one_network_has_taken_all() {
     for (k, status) in taken.iter().zip([404, 404, 200, 200]) {
         assert_eq!(one.put('a', k, "x").await.status, status);
     }
+}
+
+fn little_room() -> Lab {
+    Lab::new(Settings {
+        message_bytes: 60,
+        total_bytes: 200,
+        household_bytes: 50,
+        ..Settings::default()
+    })
+}
+
+/// What yields is what the heaviest network sent, whichever network opened the channel.
+#[tokio::test]
+async fn a_newcomer_finds_room_where_senders_opened_no_channel() {
+    let lab = little_room();
+    let opener = lab.from("10.0.0.1");
+    let mut taken = Vec::new();
+    for sender in ["192.0.2.1", "192.0.2.2", "198.51.100.1"] {
+        let k = opener.channel().await;
+        assert_eq!(lab.from(sender).put('a', &k, &"x".repeat(50)).await.status, 200);
+        taken.push(k);
+        lab.clock.advance_millis(1000);
+    }
+    // An innocent pair meets in a channel that the heaviest sender opened.
+    let quiet = lab.from("203.0.113.1");
+    let innocent = lab.from("192.0.2.9").channel().await;
+    assert_eq!(quiet.put('b', &innocent, &"x".repeat(50)).await.status, 200);
+
+    let newcomer = lab.from("198.18.0.1");
+    let k = newcomer.channel().await;
+    assert_eq!(newcomer.put('a', &k, &"x".repeat(50)).await.status, 200);
+
+    assert_eq!(
+        opener.get('a', &taken[0]).await.status,
+        404,
+        "the oldest of the heaviest"
+    );
+    for k in [&taken[1], &taken[2], &innocent, &k] {
+        assert_eq!(lab.get('a', k).await.status, 200);
+    }
+}
+
+/// A body of which no more comes.
+struct Stalled(Option<Bytes>);
+
+impl http_body::Body for Stalled {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// What still arrives yields as well.
+#[tokio::test]
+async fn a_newcomer_finds_room_where_messages_stall() {
+    let lab = little_room();
+    let id = id('a');
+    let senders = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"].map(|sender| lab.from(sender));
+    let mut uploads = Vec::new();
+    for sender in &senders {
+        let (k, headers) = (sender.channel().await, [("x-keyexchange-id", id.as_str())]);
+        let body = Body::new(Stalled(Some(Bytes::from(vec![b'x'; 50]))));
+        let mut upload = Box::pin(async move { sender.ask("PUT", &k, &headers, body).await.status });
+        assert!(poll_now(&mut upload).await.is_pending());
+        uploads.push(upload);
+    }
+    let newcomer = lab.from("203.0.113.1");
+    let k = newcomer.channel().await;
+    assert_eq!(newcomer.put('a', &k, &"x".repeat(50)).await.status, 200);
+
+    let mut ended = Vec::new();
+    for upload in &mut uploads {
+        ended.push(poll_now(upload).await);
+    }
+    let refused = ended.iter().filter(|status| **status == Poll::Ready(503)).count();
+    assert_eq!(
+        (refused, ended[3]),
+        (1, Poll::Pending),
+        "one of the heaviest: {ended:?}"
+    );
+    // What the others sent was given back but once.
+    drop(uploads);
+    let l = newcomer.channel().await;
+    assert_eq!(lab.put('a', &l, &"x".repeat(50)).await.status, 200);
+}
+
+async fn poll_now<Work: Future + Unpin>(work: &mut Work) -> Poll<Work::Output> {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *work).poll(context))).await
 }
 
 /// An exchange that allows little.
