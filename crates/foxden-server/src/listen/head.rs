@@ -7,7 +7,6 @@ use hyper::header::{
     IF_MATCH, IF_NONE_MATCH, ORIGIN, TRANSFER_ENCODING,
 };
 use hyper::http::request::Parts;
-use hyper::http::uri::Authority;
 use hyper::{Uri, Version};
 
 /// Headers of which one value is read. `X-Forwarded-For` and its like are lists, of which the last item counts.
@@ -54,8 +53,16 @@ fn fault_of_host(version: Version, uri: &Uri, host: Option<&HeaderValue>) -> Opt
     {
         return Some("a Host that is no host and port");
     }
-    let names_another = |authority: &Authority| !authority.as_str().as_bytes().eq_ignore_ascii_case(host);
-    let is_another = uri.authority().is_some_and(names_another);
+    let port: &[u8] = match uri.scheme_str() {
+        Some("https") => b":443",
+        _ => b":80",
+    };
+    // With the scheme's own port and without it is the same place: RFC 9110, section 4.2.3.
+    let is_another = uri.authority().is_some_and(|authority| {
+        let [named, host] =
+            [authority.as_str().as_bytes(), host].map(|name| name.strip_suffix(port).unwrap_or(name));
+        !named.eq_ignore_ascii_case(host)
+    });
     is_another.then_some("a Host other than the one in the request line")
 }
 
@@ -103,8 +110,26 @@ mod tests {
         assert!(read("/", V11, &[]).is_some());
         assert_eq!(read("/", Version::HTTP_10, &[]), None);
         assert!(read("/", Version::HTTP_10, &[("host", "")]).is_some());
-        assert_eq!(read("http://a.test:80/x", V11, &[("host", "A.test:80")]), None);
-        for host in ["b.test:80", "a.test", ""] {
+        for (target, host) in [
+            ("http://a.test:80/x", "A.test:80"),
+            ("http://a.test:80/x", "a.test"),
+            ("http://a.test/x", "a.test:80"),
+            ("https://a.test:443/x", "a.test"),
+            ("https://a.test/x", "a.test:443"),
+            ("http://[::1]:80/x", "[::1]"),
+        ] {
+            assert_eq!(read(target, V11, &[("host", host)]), None, "{target} {host}");
+        }
+        for (target, host) in [
+            ("http://a.test:443/x", "a.test"),
+            ("https://a.test:80/x", "a.test"),
+            ("http://a.test:8080/x", "a.test"),
+            ("http://a.test/x", "a.test:443"),
+            ("http://[::1]:80/x", "[::]"),
+        ] {
+            assert!(read(target, V11, &[("host", host)]).is_some(), "{target} {host}");
+        }
+        for host in ["b.test:80", "b.test", "a.test:81", ""] {
             assert!(
                 read("http://a.test:80/x", V11, &[("host", host)]).is_some(),
                 "{host}"
