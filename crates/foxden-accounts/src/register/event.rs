@@ -13,15 +13,21 @@ pub(crate) async fn insert(tx: &Tx, uid: AccountId, event: &SecurityEvent) -> Re
     let statement = "INSERT INTO security_event (uid, time, kind, address) VALUES (?, ?, ?, ?)";
     tx.insert(statement, values![uid, event.time, &event.kind, &event.address])
         .await?;
-    let is_strangers = i64::from(event.kind == RESET_ASKED);
-    let oldest = "SELECT id FROM security_event WHERE uid = ? AND (kind = ?) = ?
-        ORDER BY id DESC LIMIT 1 OFFSET ?";
-    let kept = values![uid, RESET_ASKED, is_strangers, KEPT];
+    let (oldest, delete) = if event.kind == RESET_ASKED {
+        (
+            "SELECT id FROM security_event WHERE uid = ? AND kind = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+            "DELETE FROM security_event WHERE uid = ? AND kind = ? AND id <= ?",
+        )
+    } else {
+        (
+            "SELECT id FROM security_event WHERE uid = ? AND kind <> ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+            "DELETE FROM security_event WHERE uid = ? AND kind <> ? AND id <= ?",
+        )
+    };
+    let kept = values![uid, RESET_ASKED, KEPT];
     if let Some(mut row) = tx.fetch_optional(oldest, kept).await? {
-        let statement = "DELETE FROM security_event WHERE uid = ? AND (kind = ?) = ? AND id <= ?";
         let oldest = row.take::<i64>(0)?;
-        tx.execute(statement, values![uid, RESET_ASKED, is_strangers, oldest])
-            .await?;
+        tx.execute(delete, values![uid, RESET_ASKED, oldest]).await?;
     }
     Ok(())
 }
