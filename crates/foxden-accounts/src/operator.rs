@@ -175,7 +175,7 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let mut row = named(&tx, name).await?;
         let is_by_id = normal(name) == row.uid.to_string();
-        if !is_by_id && account::count_with_address(&tx, &normal(&row.address)).await? > 1 {
+        if !is_by_id && is_claimed_twice(&tx, &row.address).await? {
             return Err(AccountError::Invalid {
                 what: "name: several accounts have that address, so say the id of one (foxden user list)",
             });
@@ -257,6 +257,23 @@ impl Accounts {
             }
         }
         Ok(stores)
+    }
+}
+
+/// Whether several accounts have that address, in whatever letters they write it. No dialect of SQL compares all letters
+/// as [`normal`] does.
+async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, AccountError> {
+    let (wanted, mut after, mut found) = (normal(address), String::new(), 0);
+    loop {
+        let page = account::addresses(from, &after, LIST).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(false);
+        };
+        after = last.to_string();
+        found += page.iter().filter(|(_, other)| normal(other) == wanted).count();
+        if found > 1 {
+            return Ok(true);
+        }
     }
 }
 

@@ -114,10 +114,16 @@ pub(crate) async fn unconfirmed(
     rows.into_iter().map(|mut row| row.take(0)).collect()
 }
 
-/// How many accounts have that address in use, in the form in which names are compared.
-pub(crate) async fn count_with_address(from: &impl Fetch, address: &str) -> Result<u64, SqlError> {
-    let statement = "SELECT COUNT(*) FROM account WHERE LOWER(address) = ?";
-    super::one(from, statement, values![address]).await
+/// Which address each account has in use, in the order of their ids after `after`, at most `limit`.
+pub(crate) async fn addresses(
+    from: &impl Fetch,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(AccountId, String)>, SqlError> {
+    let statement = "SELECT uid, address FROM account WHERE uid > ? ORDER BY uid LIMIT ?";
+    let rows = from.fetch_all(statement, values![after, limit]).await?;
+    let read = |mut row: Row| Ok((row.take(0)?, row.take(1)?));
+    rows.into_iter().map(read).collect()
 }
 
 pub(crate) async fn count(from: &impl Fetch) -> Result<u64, SqlError> {

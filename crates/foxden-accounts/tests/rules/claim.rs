@@ -240,6 +240,23 @@ async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
     assert_eq!(letters(&lab.accounts).await.remove(0).address, "own@example.org");
 }
 
+/// Two that claim the same address are two in any letters: SQL folds those of ASCII alone.
+#[tokio::test]
+async fn the_operator_is_asked_which_of_two_claims_in_any_letters() {
+    let lab = lab().await;
+    let by = stranger("203.0.113.5");
+    for (name, address) in [("one", "ÄNN@example.org"), ("two", "änn@example.org")] {
+        lab.accounts
+            .create_plain(plain(name, address), &by)
+            .await
+            .unwrap();
+    }
+    for name in ["one", "two", "Änn@example.org"] {
+        let unclear = lab.accounts.approve(name).await;
+        assert!(matches!(unclear, Err(AccountError::Invalid { .. })), "{name}");
+    }
+}
+
 /// The codes of both went to the same mailbox: the one that is used first decides.
 #[tokio::test]
 async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
