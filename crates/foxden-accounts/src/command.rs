@@ -100,9 +100,10 @@ impl Accounts {
         Ok(waiting.min(PAGE_BYTES + u64::from(PAGE * ROW_BYTES)))
     }
 
-    /// The caller's waiting commands from `index` on; at most `limit`, at most 100 or half a megabyte, for desktops at most one that closes
-    /// tabs. Those below `index` are deleted: the caller has them. An index that the device was never given says nothing
-    /// of what the caller has: the register was restored, or the caller registered anew. It gets all that wait.
+    /// The caller's waiting commands from `index` on; at most `limit`, at most 100 or half a megabyte, for desktops at
+    /// most one that closes tabs. Those below `index` are deleted: the caller has them. An index that the device was never
+    /// given says nothing of what the caller has: the register was restored, or the caller registered anew. It gets all
+    /// that wait.
     pub async fn commands(
         &self,
         owner: DeviceOwner<'_>,

@@ -123,7 +123,8 @@ impl Accounts {
     }
 
     /// Gives the account another address. Names of an address that was confirmed stay its own, and its devices use them;
-    /// those that its password was stretched with stay, too, but only as claims where they were no more than that. What waits for whoever reads letters to the address before is void.
+    /// those that its password was stretched with stay, too, but only as claims where they were no more than that. Codes
+    /// that were mailed to the address before are void.
     ///
     /// A new address is to be confirmed where one that signs up is, so that nobody gets a foreign one by changing to it.
     pub async fn change_address(

@@ -111,8 +111,7 @@ pub(crate) async fn trim_begun(tx: &Tx, uid: AccountId, keep: u32) -> Result<(),
 }
 
 /// Ends those that would end first anyway, beyond what an account may have open; resets, which strangers begin, are none of
-/// them. To be done before another is made: by
-/// their times alone the newest may seem the oldest.
+/// them. To be done before another is made: by their times alone the newest may seem the oldest.
 pub(crate) async fn trim_oldest(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find = "SELECT id_hash FROM token WHERE uid = ? AND kind <> 'passwordForgotToken'
         ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
