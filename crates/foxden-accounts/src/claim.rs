@@ -10,6 +10,7 @@ use crate::address::{Address, normal};
 use crate::plain::open::Changed;
 use crate::register::account::{self, AccountRow};
 use crate::register::store;
+use crate::security::{Door, Event, What};
 use crate::{AccountError, AccountId, Accounts, Invitation, Visitor};
 
 /// Accounts looked at in one go when claims are ended.
@@ -177,12 +178,6 @@ impl Accounts {
                 ended += u64::from(self.end_claim(uid).await?);
             }
         }
-        if ended > 0 {
-            tracing::info!(
-                accounts = ended,
-                "accounts whose address was never confirmed were removed"
-            );
-        }
         Ok(ended)
     }
 
@@ -203,12 +198,20 @@ impl Accounts {
                 return Ok(false);
             }
         }
-        if row.is_none_or(|row| row.address_verified || row.disabled) {
+        let Some(row) = row.filter(|row| !row.address_verified && !row.disabled) else {
             return Ok(false);
-        }
+        };
         let _changed = self.credentials_change(&tx, uid).await?;
         account::delete(&tx, uid).await?;
         tx.commit().await?;
+        tracing::info!(account = %uid, "an account whose address was never confirmed was removed");
+        let deleted = Event::new(What::AccountDeleted, Door::Chore, None);
+        self.tell(
+            &deleted
+                .about(&row.address)
+                .of(uid)
+                .because("address never confirmed"),
+        );
         Ok(true)
     }
 }

@@ -48,13 +48,13 @@ pub enum What {
     LoginFailed,
     /// A log-in was not even tried: too many had failed.
     LoginLocked,
-    /// A network spent what it may of something; `why` says of what.
+    /// A network, an address or an account spent what it may of something; `why` says of what.
     LimitReached,
     /// A code, a link or an invitation was wrong, too old or used before.
     CodeRefused,
     /// An account was created by its owner.
     AccountCreated,
-    /// An account was deleted by its owner.
+    /// An account was deleted: by its owner, or because it never confirmed an address.
     AccountDeleted,
     /// A password was changed by whoever knows the old one.
     PasswordChanged,
@@ -126,6 +126,8 @@ pub enum Door {
     Operator,
     /// The listener: before any surface is asked.
     Listener,
+    /// None: what the server does by itself.
+    Chore,
 }
 
 /// Who hears of events. Silent by default. It is called in the middle of a request: it must not wait.
@@ -237,6 +239,7 @@ impl fmt::Display for Door {
             Self::Storage => "storage",
             Self::Operator => "operator",
             Self::Listener => "listener",
+            Self::Chore => "chore",
         })
     }
 }

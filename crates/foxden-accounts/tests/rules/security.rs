@@ -22,7 +22,9 @@ impl Heard {
                 event.what,
                 event.name.unwrap_or("-"),
                 event.door,
-                event.from.unwrap(),
+                event
+                    .from
+                    .map_or_else(|| "nowhere".to_owned(), |from| from.to_string()),
                 if event.account.is_some() {
                     "known"
                 } else {
@@ -121,6 +123,28 @@ async fn what_happens_to_an_account_of_today_is_told() {
     assert_eq!(
         heard.take(),
         ["AccountDeleted ann@example.org by accounts from 127.0.0.1 known -"]
+    );
+}
+
+/// An account that ends by itself leaves a trace, too.
+#[tokio::test]
+async fn an_account_that_never_confirmed_its_address_is_named_when_it_ends() {
+    let heard = Heard::default();
+    let options = Options {
+        sign_up: Some(SignUp::Open),
+        sends_mail: true,
+        witness: heard.witness(),
+        ..cheap()
+    };
+    let lab = Lab::with(options).await;
+    let by = stranger("192.0.2.1");
+    lab.accounts.create(new_account(ANN), &by).await.unwrap();
+    heard.take();
+    lab.clock.advance_millis(7 * 24 * 3_600_000 + 1);
+    lab.accounts.purge(1000, i64::MAX).await.unwrap();
+    assert_eq!(
+        heard.take(),
+        ["AccountDeleted ann@example.org by chore from nowhere known address never confirmed"]
     );
 }
 

@@ -53,7 +53,7 @@ impl Signature {
         match what {
             What::LoginFailed => failure(101, "Log-in failed", 4, "login"),
             What::LoginLocked => failure(102, "Log-in locked after too many failures", 6, "login-locked"),
-            What::LimitReached => failure(104, "Allowance of a network used up", 6, "limit"),
+            What::LimitReached => failure(104, "Allowance used up", 6, "limit"),
             What::CodeRefused => failure(103, "Code, link or invitation refused", 4, "code"),
             What::AccountCreated => success(201, "Account created", 3, "account-create"),
             What::AccountDeleted => success(202, "Account deleted", 5, "account-delete"),

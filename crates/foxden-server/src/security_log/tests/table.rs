@@ -84,6 +84,7 @@ fn the_page_explains_every_key() {
         Door::Token,
         Door::Storage,
         Door::Operator,
+        Door::Chore,
         Door::Listener,
     ] {
         assert!(
