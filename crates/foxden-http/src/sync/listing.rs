@@ -275,8 +275,10 @@ impl Stream {
         (rows.bytes() + 2 * PIECE) as u64
     }
 
-    /// Prints the next piece.
+    /// Prints the next piece, after others have had their turn: the system may take many pieces at once, and whoever asks for
+    /// them would have the thread to itself until then.
     async fn step(mut self) -> Step {
+        tokio::task::yield_now().await;
         let mut out = Vec::with_capacity(PIECE);
         while !self.is_ended && out.len() < CHUNK {
             self.print(&mut out);
