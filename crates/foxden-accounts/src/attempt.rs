@@ -33,10 +33,12 @@ pub struct Attempt {
 }
 
 impl Tries {
-    /// Tries for that name, whatever the letters' case.
+    /// Tries for that name, whatever the letters' case. An address and the hashed name that old clients make of it count
+    /// as one, also where nobody has them: else it would show whose names belong together.
     pub(crate) fn new(name: &str, from: Network) -> Self {
+        let hashed = crate::plain::name_of(name);
         Self {
-            name: crate::address::counted(name),
+            name: crate::address::counted(hashed.as_deref().unwrap_or(name)),
             from,
             is_rare: false,
         }

@@ -362,3 +362,28 @@ async fn private_networks_have_ten_times_as_much() {
         assert_eq!(told, most, "{address}");
     }
 }
+
+/// An address and its hashed name count together, whether or not anybody has them.
+#[tokio::test]
+async fn names_that_belong_together_tell_nothing_of_who_is_here() {
+    let lab = Lab::new().await;
+    lab.create("known@example.org").await;
+    for address in ["known@example.org", "nobody@example.org"] {
+        let visitor = stranger("192.0.2.1");
+        let name = foxden_accounts::plain::name_of(address).unwrap();
+        for number in 0..5 {
+            let wrong = login(address, &format!("a{number}"));
+            assert!(lab.accounts.login(wrong, &visitor).await.is_err());
+            let refused = lab
+                .accounts
+                .prove_plain(&name, &format!("b{number}"), &visitor)
+                .await;
+            assert!(
+                !matches!(refused, Err(AccountError::TooMany { .. })),
+                "{address} {number}"
+            );
+        }
+        let refused = lab.accounts.prove_plain(&name, "c", &visitor).await;
+        assert!(matches!(refused, Err(AccountError::TooMany { .. })), "{address}");
+    }
+}
