@@ -40,12 +40,15 @@ impl Accounts {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
-        let row = self
-            .confirmed(&address)
-            .await?
-            .ok_or_else(|| AccountError::UnknownAccount {
+        let Some(row) = self.confirmed(&address).await? else {
+            // A network that was told too much of who is here is told the same of every address.
+            if self.spend_visitor(Counted::Answer, visitor).is_err() {
+                return Ok(());
+            }
+            return Err(AccountError::UnknownAccount {
                 address: address.as_str().to_owned(),
-            })?;
+            });
+        };
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         if self.0.limits.check(died(&row), self.steady()).is_err() {

@@ -185,23 +185,12 @@ impl Accounts {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
-        let row = account::by_name(&self.0.database, &address.normal()).await?;
-        // An address of before tells nothing of the one in use.
-        let row = row.filter(|row| normal(&row.address) == address.normal());
-        let unknown = || AccountError::UnknownAccount {
-            address: address.as_str().to_owned(),
+        let row = match self.to_be_reset(&address).await {
+            Err(told @ (AccountError::UnknownAccount { .. } | AccountError::OtherSpelling { .. })) => {
+                return self.reset_of_nobody(told, visitor);
+            }
+            row => row?,
         };
-        let row = row.ok_or_else(unknown)?;
-        if !self
-            .may_be_written_to(&self.0.database, &row, address.as_str())
-            .await?
-        {
-            return Err(unknown());
-        }
-        // The new password will be stretched with the address as it is given here.
-        if row.address != address.as_str() {
-            return Err(AccountError::OtherSpelling { address: row.address });
-        }
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
@@ -215,6 +204,41 @@ impl Accounts {
         self.tell(&asked.about(&row.address).of(row.uid));
         Ok(ResetStarted {
             password_forgot_token,
+            ttl: 3600,
+            tries: RESET_TRIES,
+        })
+    }
+
+    /// The account whose password is reset by a letter to that address, spelled as its owner does.
+    async fn to_be_reset(&self, address: &Address) -> Result<AccountRow, AccountError> {
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        // An address of before tells nothing of the one in use.
+        let row = row.filter(|row| normal(&row.address) == address.normal());
+        let unknown = || AccountError::UnknownAccount {
+            address: address.as_str().to_owned(),
+        };
+        let row = row.ok_or_else(unknown)?;
+        let may_write = self.may_be_written_to(&self.0.database, &row, address.as_str());
+        if !may_write.await? {
+            return Err(unknown());
+        }
+        // The new password will be stretched with the address as it is given here.
+        if row.address != address.as_str() {
+            return Err(AccountError::OtherSpelling { address: row.address });
+        }
+        Ok(row)
+    }
+
+    /// What is told where no reset begins. A network that was told too much of who is here gets a reset that leads nowhere.
+    fn reset_of_nobody(&self, told: AccountError, visitor: &Visitor) -> Result<ResetStarted, AccountError> {
+        let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
+            || matches!(told, AccountError::OtherSpelling { .. })
+                && self.spend_visitor(Counted::Spelling, visitor).is_ok();
+        if may_tell {
+            return Err(told);
+        }
+        Ok(ResetStarted {
+            password_forgot_token: SecretToken(self.random()),
             ttl: 3600,
             tries: RESET_TRIES,
         })

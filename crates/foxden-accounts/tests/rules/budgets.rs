@@ -214,6 +214,11 @@ async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
         );
         let status = lab.accounts.address_status(name, &visitor).await.unwrap();
         assert!(status.exists && status.has_password, "{name}");
+        assert!(
+            lab.accounts.forgot_password(name, &visitor).await.is_ok(),
+            "{name}"
+        );
+        assert!(lab.accounts.send_otp(name, &visitor).await.is_ok(), "{name}");
         let taken = lab.accounts.is_name_taken(name, &visitor).await;
         assert!(matches!(taken, Err(AccountError::TooMany { .. })), "{name}");
         let node = lab.accounts.node_of(name, &visitor).await.unwrap();

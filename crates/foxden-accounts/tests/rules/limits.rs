@@ -157,7 +157,7 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
     }
     for number in 0..20_000 {
         let address = format!("nobody{number}@example.org");
-        assert!(lab.accounts.forgot_password(&address, &visitor).await.is_err());
+        let _told = lab.accounts.forgot_password(&address, &visitor).await;
     }
     let refused = lab.accounts.login(login(ANN, PASSWORD), &visitor).await;
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
