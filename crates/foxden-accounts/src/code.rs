@@ -30,9 +30,12 @@ impl Accounts {
         let row = account::by_id(&self.0.database, session.account).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
         let (tried_at, tries) = (self.steady(), digits_of(&row)?);
-        for tried in tries {
-            self.spend_for(tried, visitor)?;
-        }
+        let [of_account, for_address] = tries;
+        self.spend_for(of_account, visitor)?;
+        self.spend_for(for_address, visitor).inspect_err(|_| {
+            // Nothing is compared, so nothing was tried.
+            self.0.limits.refund(of_account, tried_at, self.steady());
+        })?;
         if self.confirm(session.account, CodeKind::Address, code).await? {
             for tried in tries {
                 self.0.limits.refund(tried, tried_at, self.steady());
@@ -51,11 +54,13 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
+        let guess = self.guess(visitor);
         if self.confirm(account, CodeKind::Link, code).await? {
+            guess.was_right();
             return Ok(());
         }
         let wrong = wrong_code(account, visitor);
-        Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode))
+        Err(guess.refuse(&wrong, AccountError::WrongCode))
     }
 
     /// Makes a code wait for the session's address; a confirmed one needs none.

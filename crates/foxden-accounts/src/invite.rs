@@ -135,12 +135,14 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<Invitation, AccountError> {
+        let guess = self.guess(visitor);
         let now = self.millis();
-        let found = invitation::open(&self.0.database, &code_hash(code), now).await?;
-        found.ok_or_else(|| {
+        let Some(found) = invitation::open(&self.0.database, &code_hash(code), now).await? else {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such invitation");
-            self.refuse_code(visitor, &wrong, AccountError::Invalid { what: "invite" })
-        })
+            return Err(guess.refuse(&wrong, AccountError::Invalid { what: "invite" }));
+        };
+        guess.was_right();
+        Ok(found)
     }
 
     async fn add_invitation(

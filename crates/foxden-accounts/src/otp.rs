@@ -32,6 +32,15 @@ pub struct OtpVerified {
     pub address: String,
 }
 
+/// What came of a try of the digits.
+enum Tried {
+    Right(Box<OtpVerified>),
+    /// Or none wait.
+    Wrong,
+    /// Wrong, and the digits have ended with it.
+    Last,
+}
+
 impl Accounts {
     /// Makes eight digits wait that open a reset, and mails them. Digits that wait already stay, and their end is not
     /// put off. An account whose address was never confirmed counts as unknown. Where too many digits ended today because
@@ -63,9 +72,9 @@ impl Accounts {
         Ok(())
     }
 
-    /// Trades the digits for a reset and its code. Wrong ones are counted against the visitor's network and against the
-    /// digits themselves, which end alone: new ones are had at once, and the code of any other reset goes on. That code,
-    /// 32 hex digits, is taken here as well, and whatever its network has tried.
+    /// Trades the digits for a reset and its code. Tries are counted, before anything is compared, against the visitor's
+    /// network and against the digits themselves, which end alone: new ones are had at once, and the code of any other
+    /// reset goes on. That code, 32 hex digits, is taken here as well, and whatever its network has tried.
     pub async fn verify_otp(
         &self,
         address: &str,
@@ -73,39 +82,35 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<OtpVerified, AccountError> {
         let address = Address::new(address)?;
-        let row = self.confirmed(&address).await?;
-        if let Some(row) = &row
-            && let Some(verified) = self
-                .take_code(row, CodeKind::Reset, &code.to_ascii_lowercase())
-                .await?
-        {
-            return Ok(verified);
-        }
-        self.check_guesses(visitor)?;
+        let guess = self.guess(visitor);
         let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
-        let Some(row) = row else {
-            self.count_guess(visitor, &wrong.because("a reset code for an unknown name"));
-            return Err(AccountError::WrongCode);
+        let Some(row) = self.confirmed(&address).await? else {
+            let wrong = wrong.because("a reset code for an unknown name");
+            return Err(guess.refuse(&wrong, AccountError::WrongCode));
         };
-        if let Some(verified) = self.take_code(&row, CodeKind::ResetOtp, code).await? {
+        if let Some(verified) = self.take_code(&row, &code.to_ascii_lowercase()).await? {
+            guess.was_right();
             return Ok(verified);
         }
-        self.count_guess(visitor, &wrong.of(row.uid).because("wrong reset code"));
-        self.spend_digits(&row, &wrong.of(row.uid)).await?;
-        Err(AccountError::WrongCode)
+        let (guess, wrong) = (guess.within_allowance()?, wrong.of(row.uid));
+        let tried = self.take_digits(&row, code).await?;
+        if let Tried::Right(verified) = tried {
+            guess.was_right();
+            return Ok(*verified);
+        }
+        let refusal = guess.refuse(&wrong.because("wrong reset code"), AccountError::WrongCode);
+        if matches!(tried, Tried::Last) {
+            self.tell(&wrong.because("the reset digits ended: too many wrong ones"));
+        }
+        Err(refusal)
     }
 
-    /// Uses up the code of that kind that waits for the account, if it is this one.
-    async fn take_code(
-        &self,
-        row: &AccountRow,
-        kind: CodeKind,
-        code: &str,
-    ) -> Result<Option<OtpVerified>, AccountError> {
+    /// Uses up the code of 32 hex digits that waits for the account, if it is this one.
+    async fn take_code(&self, row: &AccountRow, code: &str) -> Result<Option<OtpVerified>, AccountError> {
         let is_right = |waiting: Option<CodeRow>| {
             waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()))
         };
-        let now = self.millis();
+        let (now, kind) = (self.millis(), CodeKind::Reset);
         // A wrong one waits for no writer.
         if !is_right(codes::get(&self.0.database, row.uid, kind, now).await?) {
             return Ok(None);
@@ -115,6 +120,43 @@ impl Accounts {
         if !is_right(codes::get(&tx, row.uid, kind, now).await?) {
             return Ok(None);
         }
+        self.open_reset(tx, row, kind).await.map(Some)
+    }
+
+    /// Tries the eight digits that wait for the account. A try of theirs is taken before they are compared, in the same
+    /// transaction, so that however many come at once no more are heard. Where none wait, nothing was guessed.
+    async fn take_digits(&self, row: &AccountRow, digits: &str) -> Result<Tried, AccountError> {
+        let kind = CodeKind::ResetOtp;
+        let waiting = codes::get(&self.0.database, row.uid, kind, self.millis());
+        if waiting.await?.is_none() {
+            return Ok(Tried::Wrong);
+        }
+        let tx = self.0.database.begin().await?;
+        same_address(&tx, row).await?;
+        let Some(tried) = codes::take_try(&tx, row.uid, self.millis()).await? else {
+            return Ok(Tried::Wrong);
+        };
+        if same(tried.code.as_bytes(), digits.as_bytes()) {
+            let verified = self.open_reset(tx, row, kind).await?;
+            return Ok(Tried::Right(Box::new(verified)));
+        }
+        let is_last = tried.tries <= 0;
+        if is_last {
+            codes::delete(&tx, row.uid, kind).await?;
+            // Before others may be made.
+            self.0.limits.count(died(row), self.steady());
+        }
+        tx.commit().await?;
+        Ok(if is_last { Tried::Last } else { Tried::Wrong })
+    }
+
+    /// Uses up the code of that kind, and opens a reset.
+    async fn open_reset(
+        &self,
+        tx: Tx,
+        row: &AccountRow,
+        kind: CodeKind,
+    ) -> Result<OtpVerified, AccountError> {
         codes::delete(&tx, row.uid, kind).await?;
         // The reset has a code of its own, so that nobody else's wrong ones can end it.
         let code = HEXLOWER.encode(&self.random::<16>());
@@ -122,12 +164,12 @@ impl Accounts {
         let token = self.new_step_with(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
         let password_forgot_token = token.await?;
         tx.commit().await?;
-        Ok(Some(OtpVerified {
+        Ok(OtpVerified {
             account: row.uid,
             password_forgot_token,
             code,
             address: row.address.clone(),
-        }))
+        })
     }
 
     /// Makes the digits wait and mails them. If some of before ended because wrong ones were tried, the letter says so.
@@ -143,22 +185,6 @@ impl Accounts {
             self.post(tx, franked, &letter).await?;
         }
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
-        Ok(())
-    }
-
-    /// Takes a try from the digits that wait. Where none wait, nothing was guessed.
-    async fn spend_digits(&self, row: &AccountRow, wrong: &Event<'_>) -> Result<(), AccountError> {
-        let (now, kind) = (self.millis(), CodeKind::ResetOtp);
-        if codes::get(&self.0.database, row.uid, kind, now).await?.is_none() {
-            return Ok(());
-        }
-        let tx = self.0.database.begin().await?;
-        let is_last = codes::spend_try(&tx, row.uid).await?;
-        tx.commit().await?;
-        if is_last {
-            self.0.limits.count(died(row), self.steady());
-            self.tell(&wrong.because("the reset digits ended: too many wrong ones"));
-        }
         Ok(())
     }
 

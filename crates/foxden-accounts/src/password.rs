@@ -289,6 +289,8 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
+        let guess = self.guess(visitor);
+        token::spend_try(&tx, &row.id_hash).await?;
         let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
         let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
         let is_right = match own {
@@ -296,11 +298,10 @@ impl Accounts {
             None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes())),
         };
         if !is_right {
-            token::spend_try(&tx, &row.id_hash).await?;
             tx.commit().await?;
             let wrong = Event::by(visitor, What::CodeRefused).of(ticket.account);
             let wrong = wrong.because("wrong reset code");
-            return Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode));
+            return Err(guess.refuse(&wrong, AccountError::WrongCode));
         }
         token::delete(&tx, &row.id_hash).await?;
         codes::delete(&tx, row.uid, CodeKind::Reset).await?;
@@ -308,6 +309,7 @@ impl Accounts {
             .new_step(&tx, row.uid, Kind::AccountReset, STEP_MILLIS)
             .await?;
         tx.commit().await?;
+        guess.was_right();
         Ok(reset)
     }
 
@@ -350,11 +352,13 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<PasswordLink, AccountError> {
+        let guess = self.guess(visitor);
         let (now, code_hash) = (self.millis(), code_hash(code));
         if !codes::has_link(&self.0.database, &code_hash, now).await? {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such set-password link");
-            return Err(self.refuse_code(visitor, &wrong, AccountError::ExpiredCode));
+            return Err(guess.refuse(&wrong, AccountError::ExpiredCode));
         }
+        guess.was_right();
         let tx = self.0.database.begin().await?;
         let uid = codes::take_link(&tx, &code_hash, now).await?;
         let uid = uid.ok_or(AccountError::ExpiredCode)?;

@@ -18,7 +18,7 @@ mod writer;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use foxden_model::Clock;
 use crate::config::security_log::Place;
 use crate::tasks::Panic;
 use cef::Line;
+use signature::Signature;
 use target::Target;
 use writer::Writer;
 
@@ -36,6 +37,8 @@ use writer::Writer;
 pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Events that wait to be written.
 const QUEUE: usize = 1024;
+/// Places of these that refusals leave to what is severe and to what was done.
+const KEPT: usize = 256;
 /// How often the writer looks whether counts are to be told.
 const PULSE: Duration = Duration::from_secs(1);
 /// Characters of a name that are kept; no address is longer.
@@ -49,6 +52,8 @@ pub struct SecurityLog(Option<Arc<Inside>>);
 
 struct Inside {
     queue: SyncSender<Order>,
+    /// Events in it.
+    waiting: Arc<AtomicUsize>,
     /// Events that found the queue full, until the writer says so.
     missed: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
@@ -91,12 +96,19 @@ impl SecurityLog {
         };
         let (queue, orders) = sync_channel(QUEUE);
         let missed = Arc::default();
+        let waiting = Arc::<AtomicUsize>::default();
         let writer = Writer::new(target, host, Arc::clone(&missed), Arc::clone(&clock));
         // One more thread, and nothing that a request awaits: files and pipes have no other way that cannot block.
-        thread::Builder::new()
-            .name("security-log".to_owned())
-            .spawn(move || run(writer, &orders))?;
-        Ok(Self(Some(Arc::new(Inside { queue, missed, clock }))))
+        thread::Builder::new().name("security-log".to_owned()).spawn({
+            let waiting = Arc::clone(&waiting);
+            move || run(writer, &orders, &waiting)
+        })?;
+        Ok(Self(Some(Arc::new(Inside {
+            queue,
+            waiting,
+            missed,
+            clock,
+        }))))
     }
 
     /// Whoever is to be told of events.
@@ -125,8 +137,16 @@ impl SecurityLog {
 
 impl Inside {
     fn take(&self, event: &Event<'_>) {
-        let record = Record::of(event, self.clock.millis());
-        if self.queue.try_send(Order::Write(Box::new(record))).is_err() {
+        let signature = Signature::of(event.what);
+        let is_ordinary = signature.is_folded() && !signature.is_severe();
+        let places = if is_ordinary { QUEUE - KEPT } else { QUEUE };
+        let has_place = self.waiting.fetch_add(1, Ordering::Relaxed) < places;
+        let is_in = has_place && {
+            let record = Record::of(event, self.clock.millis());
+            self.queue.try_send(Order::Write(Box::new(record))).is_ok()
+        };
+        if !is_in {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -157,9 +177,12 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-fn run(mut writer: Writer, orders: &Receiver<Order>) {
+fn run(mut writer: Writer, orders: &Receiver<Order>, waiting: &AtomicUsize) {
     loop {
         let order = orders.recv_timeout(PULSE);
+        if matches!(order, Ok(Order::Write(_))) {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         let is_over = matches!(order, Err(RecvTimeoutError::Disconnected));
         // A panic costs the line that it came from, which counts as missing; the thread goes on for all others.
         if let Err(cause) = catch_unwind(AssertUnwindSafe(|| obey(&mut writer, order))) {

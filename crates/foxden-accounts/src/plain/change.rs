@@ -70,12 +70,19 @@ impl Accounts {
         Ok(row.uid)
     }
 
-    /// Whether the operator's word came with a request: wrong ones are counted against whoever guesses.
-    pub fn take_admin_secret(&self, is_right: bool, visitor: &Visitor) -> Result<bool, AccountError> {
-        self.check_guesses(visitor)?;
-        if !is_right {
-            let wrong = Event::by(visitor, What::CodeRefused).because("wrong admin secret");
-            self.count_guess(visitor, &wrong);
+    /// Whether the operator's word came with a request. It is compared only while the visitor's network may guess, and
+    /// wrong ones are counted against that.
+    pub fn take_admin_secret(
+        &self,
+        is_right: impl FnOnce() -> bool,
+        visitor: &Visitor,
+    ) -> Result<bool, AccountError> {
+        let guess = self.guess(visitor).within_allowance()?;
+        let is_right = is_right();
+        if is_right {
+            guess.was_right();
+        } else {
+            self.tell(&Event::by(visitor, What::CodeRefused).because("wrong admin secret"));
         }
         Ok(is_right)
     }

@@ -152,6 +152,7 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<AccountRow, AccountError> {
+        let guess = self.guess(visitor);
         let waiting = match account::by_name(&self.0.database, &normal(name)).await? {
             Some(row) if is_code(code) => {
                 let now = self.millis();
@@ -163,6 +164,7 @@ impl Accounts {
         if let Some((row, waiting)) = waiting
             && same(waiting.code.as_bytes(), code.as_bytes())
         {
+            guess.was_right();
             return Ok(row);
         }
         // What is answered from here on may tell who is here.
@@ -171,11 +173,11 @@ impl Accounts {
             Ok(row) => {
                 let wrong = wrong.of(row.uid);
                 let wrong = wrong.because("wrong reset code");
-                Err(self.refuse_code(visitor, &wrong, AccountError::WrongCode))
+                Err(guess.refuse(&wrong, AccountError::WrongCode))
             }
             Err(unknown @ AccountError::UnknownAccount { .. }) => {
                 let wrong = wrong.because("a reset code for an unknown name");
-                Err(self.refuse_code(visitor, &wrong, unknown))
+                Err(guess.refuse(&wrong, unknown))
             }
             Err(error) => Err(error),
         }

@@ -131,17 +131,13 @@ pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), Sq
     Ok(())
 }
 
-/// Takes one of the tries of the eight digits. The last one ends them, and says so.
-pub(crate) async fn spend_try(tx: &Tx, uid: AccountId) -> Result<bool, SqlError> {
+/// Takes one of the tries of the eight digits that wait, and gives them with what is left. Whoever takes the last one
+/// deletes them.
+pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option<CodeRow>, SqlError> {
     let kind = CodeKind::ResetOtp;
     let statement = "UPDATE verification_code SET tries = tries - 1 WHERE uid = ? AND kind = ?";
     tx.execute(statement, values![uid, kind.word()]).await?;
-    let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ? AND tries <= 0";
-    let is_last = tx.execute(statement, values![uid, kind.word()]).await? > 0;
-    if is_last {
-        withdraw(tx, uid, kind.letter(), None).await?;
-    }
-    Ok(is_last)
+    get(tx, uid, kind, now).await
 }
 
 /// Deletes the code, and the letter that was to bring it.

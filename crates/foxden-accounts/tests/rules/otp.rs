@@ -233,6 +233,73 @@ async fn a_network_that_guesses_digits_is_stopped() {
     lab.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
 }
 
+impl Lab {
+    /// Brings 199 wrong digits at once, and the right ones last; gives what comes of each.
+    async fn bring_at_once(&self, from: impl Fn(u8) -> Visitor) -> Vec<Result<OtpVerified, AccountError>> {
+        let digits = self.send_otp(ANN).await;
+        let mut bringing = Vec::new();
+        for number in 0..200 {
+            let (accounts, visitor) = (self.accounts.clone(), from(number));
+            let brought = if number < 199 { wrong(&digits) } else { &digits }.to_owned();
+            bringing.push(tokio::spawn(async move {
+                accounts.verify_otp(ANN, &brought, &visitor).await
+            }));
+        }
+        let mut outcomes = Vec::new();
+        for brought in bringing {
+            outcomes.push(brought.await.unwrap());
+        }
+        outcomes
+    }
+}
+
+/// Those who come at once are counted before they are heard, so they get no more than those who come one by one.
+#[tokio::test]
+async fn of_many_digits_at_once_no_more_are_heard() {
+    for is_one_network in [true, false] {
+        let lab = Lab::new().await;
+        lab.create(ANN).await;
+        let outcomes = lab
+            .bring_at_once(|number| {
+                let site = if is_one_network { 0 } else { number };
+                stranger(&format!("198.51.{site}.1"))
+            })
+            .await;
+        let heard = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Err(AccountError::WrongCode)))
+            .count();
+        assert_eq!(heard, if is_one_network { 30 } else { 200 });
+        let last = outcomes.last().unwrap();
+        assert!(last.is_err(), "the digits were dead: {is_one_network}");
+        assert_eq!(lab.digits(ANN).await, None);
+    }
+}
+
+/// Right digits at once give their tries back, each to its network.
+#[tokio::test]
+async fn right_digits_cost_no_try() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let owner = stranger("192.0.2.1");
+    for _ in 0..40 {
+        let digits = lab.send_otp(ANN).await;
+        lab.try_digits(&digits, &owner).await.unwrap();
+    }
+}
+
+/// The tenth try may be the right one.
+#[tokio::test]
+async fn the_last_try_of_the_digits_is_one() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let digits = lab.send_otp(ANN).await;
+    for _ in 0..9 {
+        lab.guess(&stranger("192.0.2.1")).await;
+    }
+    lab.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
+}
+
 /// What is tried while no digits wait guesses nothing, so it takes no tries from the owner.
 #[tokio::test]
 async fn guesses_at_nothing_keep_nobody_from_a_reset() {

@@ -89,7 +89,7 @@ impl UserState {
         let secret = self.admin_secret.as_ref();
         match secret.zip(ask.header("x-weave-secret")) {
             Some((secret, shown)) => {
-                let is_right = secret.is(shown);
+                let is_right = || secret.is(shown);
                 Ok(self.accounts.take_admin_secret(is_right, &ask.visitor)?)
             }
             None => Ok(false),

@@ -1,25 +1,33 @@
 //! Equal refusals become one line with a count: an old device repeats a bad credential for ever.
 //!
 //! The first is written at once. Those that follow within the window are counted, and when it closes one line says how
-//! many there were. Whoever makes each refusal differ from the last finds that only so many a minute are written: of one
-//! network first, so that it drowns nobody else's, then altogether.
+//! many there were. Where each refusal differs from the last, only so many a minute are written: of one network a part of
+//! the lines that others left, in all its widths, so that neither a household nor a site drowns what others do. Beside
+//! these, what matters most has lines of its own, and so has each site that had none.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use foxden_accounts::security::{Door, What};
+use foxden_model::{Network, Width};
 
 use super::Record;
 use super::cef::Repeats;
+use super::signature::Signature;
 
 /// How long equal refusals are counted, in milliseconds.
 pub(super) const WINDOW: i64 = 5 * 60_000;
 /// Refusals counted apart; the oldest window closes early to make room.
 const OPEN: usize = 4096;
-/// Refusals of one network that are written within a minute.
-const EACH: u32 = 60;
-/// Refusals that are written within a minute.
-const MOST: u32 = 600;
+/// Refusals that are written within a minute, whatever they are.
+const SHARED: u32 = 320;
+/// Severe ones that are written besides, once there is no room for them among these.
+const SEVERE: u32 = 120;
+/// Sites of which a first one is written besides, in the same way.
+const FIRST: u32 = 160;
+/// A network writes while its lines, taken so many times, are fewer than those that are left; by width. So it has a sixth,
+/// a fifth, a quarter of what others left: one alone 54, 64, 80 of 320.
+const PARTS: [u32; 3] = [5, 4, 3];
 const MINUTE: i64 = 60_000;
 
 /// What makes refusals equal. How the request was spelled does not.
@@ -30,13 +38,6 @@ struct Key {
     from: Option<IpAddr>,
     name: Option<String>,
     why: Option<String>,
-}
-
-/// Where refusals come from: the first 24 bits of an IPv4 address, the first 64 of an IPv6 address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Network {
-    V4(u32),
-    V6(u128),
 }
 
 struct Window {
@@ -65,9 +66,17 @@ pub(super) struct Fold {
     /// In the order in which they opened.
     order: VecDeque<Key>,
     minute: i64,
-    /// Within the minute; no more networks than lines.
+    shared: Lines<SHARED>,
+    severe: Lines<SEVERE>,
+    first: Lines<FIRST>,
+}
+
+/// Lines that were written within the minute.
+#[derive(Default)]
+struct Lines<const MOST: u32> {
     written: u32,
-    by_network: HashMap<Option<Network>, u32>,
+    /// By the first bits of the network; at most three entries for each line.
+    by_network: HashMap<(Width, u64), u32>,
 }
 
 impl Fold {
@@ -88,7 +97,7 @@ impl Fold {
             window.last = record.time;
             return Verdict::Counted;
         }
-        if !self.may_write(record.from.map(Network::of), record.time) {
+        if !self.has_line(record) {
             return Verdict::TooMany;
         }
         let window = Window {
@@ -130,31 +139,56 @@ impl Fold {
         !(0..MINUTE).contains(&now.saturating_sub(self.minute))
     }
 
-    fn may_write(&mut self, network: Option<Network>, now: i64) -> bool {
-        if !(0..MINUTE).contains(&now.saturating_sub(self.minute)) {
-            (self.minute, self.written) = (now, 0);
-            self.by_network.clear();
+    /// Takes a line of this minute for the refusal, if it may have one.
+    fn has_line(&mut self, record: &Record) -> bool {
+        if self.is_calm(record.time) {
+            self.minute = record.time;
+            (self.shared, self.severe, self.first) = Default::default();
         }
-        if self.written >= MOST {
-            return false;
-        }
-        let of_it = self.by_network.entry(network).or_default();
-        if *of_it >= EACH {
-            return false;
-        }
-        *of_it += 1;
-        self.written += 1;
-        true
+        let network = record.from.map(Network::of);
+        let is_severe = Signature::of(record.what).is_severe();
+        self.shared.take(network)
+            || is_severe && self.severe.take(network)
+            || !self.has_written(network) && self.first.take(network)
+    }
+
+    /// Whether the site has a line in this minute.
+    fn has_written(&self, network: Option<Network>) -> bool {
+        let site = key(network, Width::Wide);
+        site.is_some_and(|site| {
+            let tables = [
+                &self.shared.by_network,
+                &self.severe.by_network,
+                &self.first.by_network,
+            ];
+            tables.iter().any(|table| table.contains_key(&site))
+        })
     }
 }
 
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.to_bits() >> 8),
-            IpAddr::V6(v6) => Self::V6(v6.to_bits() >> 64),
+impl<const MOST: u32> Lines<MOST> {
+    /// Takes one, if there is one for that network.
+    fn take(&mut self, network: Option<Network>) -> bool {
+        let left = MOST.saturating_sub(self.written);
+        let keys = Width::ALL.map(|width| key(network, width));
+        let may_take = keys.into_iter().flatten().all(|key| {
+            let taken = self.by_network.get(&key).copied().unwrap_or(0);
+            taken * PARTS[key.0 as usize] < left
+        });
+        if may_take {
+            self.written += 1;
+            for key in keys.into_iter().flatten() {
+                *self.by_network.entry(key).or_default() += 1;
+            }
         }
+        may_take
     }
+}
+
+/// What the lines of a network are counted by; what comes from no address counts as from one.
+fn key(network: Option<Network>, width: Width) -> Option<(Width, u64)> {
+    let prefix = network.map_or(Some(0), |network| network.prefix(width));
+    prefix.map(|prefix| (width, prefix))
 }
 
 #[cfg(test)]
@@ -162,6 +196,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_763_690_000_000;
+    const MOST: usize = 600;
 
     fn refusal(name: &str, time: i64) -> Record {
         Record {
@@ -220,15 +255,53 @@ mod tests {
         assert!(fold.close(NOW + WINDOW).is_none());
     }
 
+    fn from(address: IpAddr, record: Record) -> Record {
+        Record {
+            from: Some(address),
+            ..record
+        }
+    }
+
+    fn locked(name: &str) -> Record {
+        Record {
+            what: What::LoginLocked,
+            ..refusal(name, NOW)
+        }
+    }
+
+    /// Has each of these addresses in turn refused with ever other names; gives how many lines each has.
+    fn flood(fold: &mut Fold, addresses: &[IpAddr], rounds: u32, record: fn(&str) -> Record) -> Vec<u32> {
+        let mut lines = vec![0; addresses.len()];
+        for round in 0..rounds {
+            for (place, address) in addresses.iter().enumerate() {
+                let record = from(*address, record(&format!("{round} of {place}")));
+                lines[place] += u32::from(fold.take(&record) == Verdict::Write);
+            }
+        }
+        lines
+    }
+
+    fn failed(name: &str) -> Record {
+        refusal(name, NOW)
+    }
+
+    fn addresses(count: u8, spelled: impl Fn(u8) -> String) -> Vec<IpAddr> {
+        (0..count)
+            .map(|number| spelled(number).parse().unwrap())
+            .collect()
+    }
+
     #[test]
     fn memory_and_lines_are_bounded() {
         let mut fold = Fold::default();
         let mut written = 0;
         for number in 0..100_000_i64 {
             let now = NOW + number;
-            let network = u32::try_from(number % 11).unwrap() << 8;
+            let network = u32::try_from(number % 1000).unwrap() << 8;
+            let what = [What::LoginFailed, What::LoginLocked][usize::from(number % 2 == 0)];
             let record = Record {
                 from: Some(IpAddr::from(network.to_be_bytes())),
+                what,
                 ..refusal(&number.to_string(), now)
             };
             if fold.take(&record) == Verdict::Write {
@@ -236,27 +309,76 @@ mod tests {
             }
             while fold.close(now).is_some() {}
             assert!(fold.windows.len() <= OPEN && fold.order.len() == fold.windows.len());
+            let counted =
+                fold.shared.by_network.len() + fold.severe.by_network.len() + fold.first.by_network.len();
+            assert!(counted <= 3 * MOST);
         }
         assert_eq!(written, 2 * MOST);
     }
 
-    /// Whoever floods the log does not drown what others do.
+    /// One network alone has a part in each of its widths, however many addresses it has.
+    #[test]
+    fn a_network_has_a_part_of_the_lines() {
+        let lines = |spelled: &dyn Fn(u8) -> String| {
+            let mut fold = Fold::default();
+            flood(&mut fold, &addresses(250, spelled), 20, failed)
+                .iter()
+                .sum::<u32>()
+        };
+        assert_eq!(lines(&|_| "192.0.2.1".to_owned()), 54);
+        assert_eq!(lines(&|number| format!("192.0.2.{number}")), 80);
+        assert_eq!(lines(&|number| format!("2001:db8::{number:x}")), 54);
+        assert_eq!(lines(&|number| format!("2001:db8:0:{number:x}::1")), 64);
+        assert_eq!(lines(&|number| format!("2001:db8:0:{number:x}00::1")), 80);
+    }
+
+    /// However many sites flood the log, one that comes later has lines of its own.
     #[test]
     fn a_noisy_network_leaves_room_for_all_others() {
-        let mut fold = Fold::default();
-        let mut written = 0;
-        for number in 0..5000 {
-            if fold.take(&refusal(&number.to_string(), NOW)) == Verdict::Write {
-                written += 1;
+        for (sites, least) in [(1, 30), (10, 5), (100, 1)] {
+            let mut fold = Fold::default();
+            let noise = addresses(sites, |site| format!("2001:db8:{site:x}::1"));
+            for site in &noise {
+                flood(&mut fold, &[*site], 200, failed);
+            }
+            for other in ["192.0.3.1", "2001:db8:ffff::1"] {
+                let lines = flood(&mut fold, &[other.parse().unwrap()], 100, failed);
+                assert!(lines[0] >= least, "{sites}: {lines:?}");
             }
         }
-        assert_eq!(written, EACH);
-        for other in ["192.0.3.1", "2001:db8::1"] {
-            let record = Record {
-                from: Some(other.parse().unwrap()),
-                ..refusal("ann", NOW)
-            };
-            assert_eq!(fold.take(&record), Verdict::Write, "{other}");
-        }
+    }
+
+    /// What was found: ten networks of 64 bits, of one household, had every line.
+    #[test]
+    fn a_household_of_ipv6_is_one_network() {
+        let mut fold = Fold::default();
+        let noise = addresses(10, |network| format!("2001:db8:1:{network:x}::1"));
+        assert_eq!(flood(&mut fold, &noise, 62, failed).iter().sum::<u32>(), 64);
+        let attacker = ["192.0.2.66".parse().unwrap()];
+        assert_eq!(flood(&mut fold, &attacker, 12, failed), [12]);
+        assert_eq!(flood(&mut fold, &attacker, 1, locked), [1]);
+    }
+
+    /// A lock is told even where refusals have used up every line, and locks leave room for those of others.
+    #[test]
+    fn what_is_severe_has_lines_of_its_own() {
+        let mut fold = Fold::default();
+        let mut noise = addresses(250, |site| format!("192.0.{site}.1"));
+        noise.extend(addresses(250, |site| format!("198.51.{site}.1")));
+        assert_eq!(
+            flood(&mut fold, &noise, 2, failed).iter().sum::<u32>(),
+            SHARED + FIRST
+        );
+        let other = ["203.0.113.1".parse().unwrap()];
+        assert_eq!(flood(&mut fold, &other, 1, failed), [0]);
+        assert_eq!(flood(&mut fold, &noise[..1], 100, locked), [20]);
+        flood(&mut fold, &noise[..10], 100, locked);
+        assert_eq!(flood(&mut fold, &other, 2, locked), [2]);
+        let became_public = Record {
+            what: What::BecamePublic,
+            from: None,
+            ..locked("")
+        };
+        assert_eq!(fold.take(&became_public), Verdict::Write);
     }
 }

@@ -24,6 +24,9 @@ pub(super) enum Outcome {
     Failure,
 }
 
+/// From here on severe: log-ins locked, allowances used up, a server that is no longer private.
+const SEVERE: u8 = 6;
+
 /// What says that lines are missing.
 pub(super) const LINES_MISSING: Signature = failure(901, "Lines of this log are missing", 7, "lines-missing");
 
@@ -125,6 +128,11 @@ impl Signature {
     /// Whether equal ones become one line: those that a device left alone repeats for ever.
     pub(super) fn is_folded(&self) -> bool {
         self.outcome == Outcome::Failure || self.id == 205
+    }
+
+    /// Whether it matters more than a refusal does: whoever makes many of these must not keep it out of the log.
+    pub(super) const fn is_severe(&self) -> bool {
+        self.severity >= SEVERE
     }
 }
 

@@ -11,7 +11,7 @@ use super::fold::{Fold, Verdict};
 use super::signature::Signature;
 use super::{Line, Record, Target};
 
-/// How long a target that is away is left alone.
+/// How long a target that is away is left alone, and how often at most it is told that the queue was full.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Takes what happened, and writes it.
@@ -28,6 +28,8 @@ pub(super) struct Writer {
     unwritten: u64,
     /// When the target was last tried in vain.
     failed_at: Option<Instant>,
+    /// When it was last told that the queue was full.
+    missed_told_at: Option<Instant>,
 }
 
 impl Writer {
@@ -41,6 +43,7 @@ impl Writer {
             too_many: 0,
             unwritten: 0,
             failed_at: None,
+            missed_told_at: None,
         }
     }
 
@@ -77,7 +80,7 @@ impl Writer {
         while let Some((record, repeats)) = self.fold.close_oldest() {
             self.tell_repeats(&record, repeats);
         }
-        self.failed_at = None;
+        (self.failed_at, self.missed_told_at) = (None, None);
         self.tell_missing(self.clock.millis(), true);
     }
 
@@ -110,8 +113,15 @@ impl Writer {
                 Err(_) => self.failed_at = Some(Instant::now()),
             }
         }
-        let missed = self.missed.swap(0, Ordering::Relaxed);
+        // Not with each line of what fills the queue.
+        let may_tell = self.missed_told_at.is_none_or(|since| since.elapsed() >= RETRY);
+        let missed = if may_tell {
+            self.missed.swap(0, Ordering::Relaxed)
+        } else {
+            0
+        };
         if missed > 0 {
+            self.missed_told_at = Some(Instant::now());
             tracing::warn!("{missed} security events found the queue full");
             let line = Line::missing(missed, "the queue was full", &self.host, now);
             self.write(&line);
