@@ -239,17 +239,8 @@ fn too_many(wait: i64) -> AccountError {
 }
 
 impl Accounts {
-    /// Refuses this visitor's network when its allowance is spent, and tells of it. A visitor that nothing outside this
-    /// machine can be has more: so here and below.
-    pub(crate) fn check_visitor(
-        &self,
-        what: fn(Network) -> Counted,
-        visitor: &Visitor,
-    ) -> Result<(), AccountError> {
-        self.check_for(what(visitor.network()), visitor)
-    }
-
-    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one, in one step.
+    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one, in one step. A
+    /// visitor that nothing outside this machine can be has more: so here and below.
     pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
         let times = what.times_for(visitor);
         let spent = self.0.limits.spend_times(what, times, self.steady());
@@ -268,11 +259,6 @@ impl Accounts {
         self.tell(&Event::by(visitor, What::LimitReached).because(budget.name));
     }
 
-    /// Counts one against this visitor's network.
-    pub(crate) fn count_visitor(&self, what: fn(Network) -> Counted, visitor: &Visitor) {
-        self.0.limits.count(what(visitor.network()), self.steady());
-    }
-
     /// Refuses this visitor's network when its allowance is spent, and tells of it; else counts one.
     pub(crate) fn spend_visitor(
         &self,
@@ -280,17 +266,6 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<(), AccountError> {
         self.spend_for(what(visitor.network()), visitor)
-    }
-
-    /// Refuses a network that guessed too many codes.
-    pub(crate) fn check_guesses(&self, visitor: &Visitor) -> Result<(), AccountError> {
-        self.check_visitor(Counted::Guess, visitor)
-    }
-
-    /// Counts a wrong code, and tells of it.
-    pub(crate) fn count_guess(&self, visitor: &Visitor, wrong: &Event<'_>) {
-        self.count_visitor(Counted::Guess, visitor);
-        self.tell(wrong);
     }
 }
 
