@@ -54,11 +54,13 @@ impl Tries {
 
     /// What a failure counts for.
     fn counted(self) -> impl Iterator<Item = Counted> {
-        let rare = [Counted::RareTry(self.name, self.from), Counted::Strain(self.from)];
-        let always = [Counted::Try(self.name, self.from), Counted::Failure(self.from)];
-        always
-            .into_iter()
-            .chain(rare.into_iter().filter(move |_| self.is_rare))
+        let [rare, strain] = [Counted::RareTry(self.name, self.from), Counted::Strain(self.from)];
+        let others = if self.is_rare {
+            [Some(rare), Some(strain)]
+        } else {
+            [Some(Counted::Failure(self.from)), None]
+        };
+        std::iter::once(Counted::Try(self.name, self.from)).chain(others.into_iter().flatten())
     }
 }
 
@@ -124,7 +126,7 @@ impl Accounts {
             limits.refund(Counted::Try(name, from), now, now);
             return Err(refused);
         }
-        limits.count(Counted::Failure(from), now);
+        // What is beyond a network's own bound does not make the wider ones fail often.
         let tries = Tries {
             is_rare: true,
             ..tries

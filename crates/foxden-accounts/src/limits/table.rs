@@ -60,7 +60,7 @@ pub(super) static CLAIM: Budget = from("letters with new codes to confirm one ad
 pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
 pub(super) static STRAIN: Budget = from(
     "wrong passwords at once, from a network that fails often",
-    [30, 30, 30],
+    [30, 60, 120],
     10 * SECOND,
 );
 /// A server is set up, and tested, by who sits at it: so with accounts created.

@@ -101,6 +101,8 @@ struct Served {
 
 /// A read of more objects than this goes to the reading threads.
 const SMALL_READ: u64 = 256;
+/// Objects of a collection, expired or not, that a read may pass over on the thread that it came by.
+const PASSED_OVER: u64 = 5000;
 /// The steps of vacuuming that one purge makes for each file at most.
 const VACUUM_STEPS: usize = 64;
 
@@ -303,5 +305,7 @@ fn is_small(query: &Query, begin: &Begin, count: u64) -> bool {
             .min(PAGE_OBJECTS as u64)
             .saturating_add(begin.skip),
     };
-    looked_at.min(count) <= SMALL_READ
+    // Objects that have expired are passed over on the way, and they may be all there are.
+    let has_passed_over = selection.ids.is_none() && count > PASSED_OVER;
+    looked_at.min(count) <= SMALL_READ && !has_passed_over
 }
