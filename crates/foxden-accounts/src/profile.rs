@@ -134,6 +134,12 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
+    /// The bytes of what [`Self::avatar`] loads, if there is such a picture.
+    pub async fn avatar_weight(&self, id: &str) -> Result<Option<usize>, AccountError> {
+        let weight = account::avatar_weight(&self.0.database, id).await?;
+        Ok(weight.map(|bytes| usize::try_from(bytes).unwrap_or(0)))
+    }
+
     /// The picture of that id.
     pub async fn avatar(&self, id: &str) -> Result<Option<Picture>, AccountError> {
         let found = account::avatar(&self.0.database, id).await?;

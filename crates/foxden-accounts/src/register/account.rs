@@ -340,6 +340,13 @@ pub(crate) async fn avatar(from: &impl Fetch, id: &str) -> Result<Option<(Pictur
     Ok(Some((kind, row.take(1)?)))
 }
 
+/// How many bytes a picture has, which stands in the head of its row.
+pub(crate) async fn avatar_weight(from: &impl Fetch, id: &str) -> Result<Option<i64>, SqlError> {
+    let statement = "SELECT length(picture) FROM avatar WHERE id = ?";
+    let row = from.fetch_optional(statement, values![id]).await?;
+    row.map(|mut row| row.take(0)).transpose()
+}
+
 pub(crate) async fn put_avatar(
     tx: &Tx,
     uid: AccountId,

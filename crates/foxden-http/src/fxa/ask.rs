@@ -77,12 +77,16 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         if let Some(account) = account {
             presented.vouch_for(fxa, &incoming, account, &body)?;
         }
-        let body = Members::parse(&body)?;
+        let members = Members::parse(&body)?;
+        if let Some(place) = &place {
+            // The body itself goes, its members stay.
+            place.set(members.weight());
+        }
         let query = incoming.parts.uri.query().unwrap_or_default().to_owned();
         Ok(Self {
             by,
             visitor: incoming.visitor,
-            body,
+            body: members,
             query,
             _place: place,
         })

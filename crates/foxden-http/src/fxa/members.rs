@@ -22,6 +22,11 @@ impl Members {
         }
     }
 
+    /// How many bytes of memory they take, about.
+    pub(super) fn weight(&self) -> u64 {
+        weight_of_map(&self.0) as u64
+    }
+
     /// A member that may be absent.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
@@ -101,6 +106,28 @@ pub(super) fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
         return None;
     }
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+/// What a value takes besides its place in what holds it.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.capacity(),
+        Value::Array(values) => {
+            values.capacity() * size_of::<Value>() + values.iter().map(weight).sum::<usize>()
+        }
+        Value::Object(members) => weight_of_map(members),
+    }
+}
+
+/// A map is kept in nodes of eleven members, of which at least five are taken where there is more than one node.
+fn weight_of_map(members: &Map<String, Value>) -> usize {
+    const MEMBER: usize = size_of::<String>() + size_of::<Value>();
+    let nodes = members.len().div_ceil(5);
+    let kept = members
+        .iter()
+        .map(|(name, value)| name.capacity() + weight(value));
+    nodes * 11 * MEMBER + kept.sum::<usize>()
 }
 
 #[cfg(test)]

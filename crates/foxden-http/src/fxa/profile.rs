@@ -142,17 +142,16 @@ pub(super) async fn picture(
     let (kind, bytes) = if id == DEFAULT_ID {
         ("image/svg+xml", Body::from(DEFAULT_PICTURE))
     } else {
-        let place = fxa
-            .memory
-            .answers
-            .take(Owner::client(&extensions), PICTURE as u64)?;
+        let weight = fxa.accounts.avatar_weight(&id).await?.ok_or(Refusal::NoImage)?;
+        let answers = &fxa.memory.answers;
+        let place = answers.take_for_answer(Owner::client(&extensions), weight)?;
         let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::NoImage)?;
         let kind = match picture.kind {
             PictureKind::Png => "image/png",
             PictureKind::Jpeg => "image/jpeg",
             PictureKind::WebP => "image/webp",
         };
-        (kind, held(Some(place), picture.bytes))
+        (kind, held(place, picture.bytes))
     };
     let headers = [
         (CONTENT_TYPE, kind),

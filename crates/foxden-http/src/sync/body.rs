@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::write::GzDecoder;
 
 use crate::wire::body::{self, announced_length};
-use crate::wire::memory::{Budget, Owner, Place};
+use crate::wire::memory::{Budget, NoRoom, Owner, Place};
 
 /// Members of a compressed body: clients send one, tools that join files some.
 const MEMBERS: usize = 16;
@@ -51,6 +51,12 @@ impl From<body::BadBody> for BadBody {
     }
 }
 
+impl From<NoRoom> for BadBody {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 impl Coding {
     fn from_headers(headers: &HeaderMap) -> Result<Self, BadBody> {
         let Some(value) = headers.get(header::CONTENT_ENCODING) else {
@@ -81,14 +87,19 @@ pub(super) async fn take<E: From<BadBody>>(
 ) -> Result<(Bytes, Place), E> {
     let length = announced_length(headers, &body, limit).map_err(BadBody::from)?;
     let coding = Coding::from_headers(headers)?;
-    let bytes = match coding {
-        Coding::Plain => length,
-        Coding::Gzip => length.saturating_add(limit),
+    let held = |length: usize| match coding {
+        Coding::Plain => length as u64,
+        Coding::Gzip => length.saturating_add(limit) as u64,
     };
-    let place = bodies.take(owner, bytes as u64).map_err(|_| BadBody::NoRoom)?;
-    let bytes = body::read(body, length, limit).await.map_err(BadBody::from)?;
+    let place = bodies.expect(owner, held(length)).map_err(BadBody::from)?;
+    let bytes = body::read(body, length, limit, &place)
+        .await
+        .map_err(BadBody::from)?;
     check(&bytes)?;
-    Ok((decode(bytes, coding, limit).await?, place))
+    place.grow(held(bytes.len())).map_err(BadBody::from)?;
+    let plain = decode(bytes, coding, limit).await?;
+    place.set(plain.len() as u64);
+    Ok((plain, place))
 }
 
 /// Undoes the coding; the limit holds for what comes out, too.

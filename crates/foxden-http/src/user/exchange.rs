@@ -83,7 +83,7 @@ impl Default for Settings {
             channels: 4096,
             life: Duration::from_secs(300),
             message_bytes: 64 * 1024,
-            total_bytes: 32 * 1024 * 1024,
+            total_bytes: 8 * 1024 * 1024,
             household_bytes: 512 * 1024,
             vigilance: Vigilance::default(),
             allowances: Allowances::default(),

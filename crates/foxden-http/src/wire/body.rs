@@ -1,13 +1,16 @@
-//! Reads the bodies of requests, within bounds. Each has its place before any of it is read.
+//! Reads the bodies of requests, within bounds. Each has its place before any of it is read, which grows as it comes.
 
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::memory::{Budget, NoRoom, Owner, Place};
+
+/// How many times as much as has come a buffer has room for.
+const GROWTH: usize = 8;
 
 /// Why a body cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,32 +68,48 @@ pub(crate) async fn take(
         return Ok((Bytes::new(), None));
     }
     let length = announced_length(headers, &body, limit)?;
-    let place = budget.take(owner, length as u64 * unfolds as u64)?;
-    Ok((read(body, length, limit).await?, Some(place)))
+    let unfolded = |length: usize| (length as u64).saturating_mul(unfolds as u64);
+    let place = budget.expect(owner, unfolded(length))?;
+    let bytes = read(body, length, limit, &place).await?;
+    place.grow(unfolded(bytes.len()))?;
+    Ok((bytes, Some(place)))
 }
 
-/// Reads a whole body of at most `limit` bytes; `length`: how many there may be by what is announced.
-pub(crate) async fn read(mut body: Body, length: usize, limit: usize) -> Result<Bytes, BadBody> {
+/// Reads a whole body of at most `limit` bytes; `length`: how many there may be by what is announced. The place grows with
+/// what has come: who announces much and sends little holds little.
+pub(crate) async fn read(
+    mut body: Body,
+    length: usize,
+    limit: usize,
+    place: &Place,
+) -> Result<Bytes, BadBody> {
     let mut first = Bytes::new();
-    let mut all = BytesMut::new();
+    let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         // The client went away or broke the framing; nobody is there to read the answer.
         let frame = frame.map_err(|_| BadBody::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limit {
+        let came = first.len() + all.len() + data.len();
+        if came > limit {
             return Err(BadBody::TooLarge);
         }
         if first.is_empty() && all.is_empty() {
+            place.grow(came as u64)?;
             first = data;
-        } else {
-            if all.is_empty() {
-                // Once and for all: a buffer that grows is held twice while it is copied.
-                all.reserve(length);
-            }
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&data);
+            continue;
         }
+        if all.capacity() < came {
+            // In few steps: a buffer that grows is held twice while it is copied.
+            let room = came.saturating_mul(GROWTH).min(length).max(came);
+            place.grow(room as u64)?;
+            all.reserve_exact(room - all.len());
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&data);
     }
     // A body that came in one piece, as most do, is not copied.
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(if all.is_empty() { first } else { all.into() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! How many bytes are held on behalf of clients at once, over all connections.
 //!
 //! There are two budgets: one for the bodies of requests, one for answers that clients have not taken yet. In each, one
-//! account or one network has a share, so that it cannot keep the others from theirs. Counting takes a few atomic
-//! additions and no lock. Decision record 0025 gives the reasons.
+//! account or one network has a share, so that it cannot keep the others from theirs; and all clients that have proven
+//! nothing have one together, so that no number of them keeps out those who have. Counting takes a few atomic additions and
+//! no lock. Decision record 0025 gives the reasons.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -26,6 +27,17 @@ pub(crate) const SMALL: usize = 16 * 1024;
 pub(crate) const RETRY_SECONDS: u32 = 10;
 /// Seconds between two lines in the log about the same budget.
 const QUIET_SECONDS: u64 = 60;
+/// An upload of the largest size is a 49th part of the default: a person's devices have six at once. Strangers send a few
+/// hundred bytes each.
+const BODIES: Parts = Parts {
+    proven: 8,
+    strangers: 16,
+};
+/// A long list takes little more than a megabyte: a person's devices read six at once by default. Strangers see pictures.
+const ANSWERS: Parts = Parts {
+    proven: 4,
+    strangers: 8,
+};
 /// Cells of a row. Two strangers meet in both rows once in some ten million pairs.
 const CELLS: usize = 4096;
 
@@ -55,6 +67,7 @@ pub(crate) struct Budget {
     /// The setting that says how much it is.
     setting: &'static str,
     most: u64,
+    parts: Parts,
     held: AtomicU64,
     /// What owners hold, in two rows of cells that are chosen by a hash which nobody outside can compute. The lesser of
     /// an owner's two cells is never less than what it holds, and more only where both are shared with others.
@@ -68,11 +81,21 @@ pub(crate) struct Budget {
     untold: AtomicU64,
 }
 
+/// How much of a budget each may hold: the whole divided by these.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// An account or a store that is proven.
+    proven: u64,
+    /// All clients together that have proven nothing.
+    strangers: u64,
+}
+
 /// Bytes that are held, given back when dropped.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Place {
     budget: Arc<Budget>,
+    owner: Owner,
     holders: Holders,
     bytes: AtomicU64,
 }
@@ -81,8 +104,17 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// The owner, in each of the widths in which it is counted.
-type Holders = [Option<Holder>; 3];
+/// The owner, in each of the ways in which it is counted.
+type Holders = [Option<Holder>; 4];
+
+/// Who is counted.
+#[derive(Hash)]
+enum Key {
+    Store(UserId),
+    Account(AccountId),
+    Network(Width, u64),
+    Strangers,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Holder {
@@ -100,15 +132,20 @@ impl Memory {
     /// Room for so many bytes of bodies, and for so many of answers. `witness` hears who found none.
     pub fn new(bodies: u64, answers: u64, witness: Witness) -> Self {
         Self {
-            bodies: Arc::new(Budget::new("http.max_body_memory", bodies, witness.clone())),
-            answers: Arc::new(Budget::new("http.max_answer_memory", answers, witness)),
+            bodies: Arc::new(Budget::new(
+                "http.max_body_memory",
+                bodies,
+                BODIES,
+                witness.clone(),
+            )),
+            answers: Arc::new(Budget::new("http.max_answer_memory", answers, ANSWERS, witness)),
         }
     }
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::new(128_000_000, 64_000_000, Witness::default())
+        Self::new(128_000_000, 32_000_000, Witness::default())
     }
 }
 
@@ -122,11 +159,12 @@ impl Owner {
 }
 
 impl Budget {
-    fn new(setting: &'static str, most: u64, witness: Witness) -> Self {
+    fn new(setting: &'static str, most: u64, parts: Parts, witness: Witness) -> Self {
         Self {
             witness,
             setting,
             most,
+            parts,
             held: AtomicU64::new(0),
             cells: (0..2 * CELLS).map(|_| AtomicU64::new(0)).collect(),
             hashes: RandomState::new(),
@@ -139,16 +177,34 @@ impl Budget {
     /// A place for so many bytes, if there is one. An owner that holds nothing always finds one within its share, however
     /// small that is, so that no setting shuts out what a single request may bring.
     pub(crate) fn take(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Place, NoRoom> {
-        let holders = self.holders(owner);
-        if let Err(refused) = self.enter(&holders, bytes) {
+        let place = self.place(owner);
+        place.grow(bytes)?;
+        Ok(place)
+    }
+
+    /// A place for what is announced to have so many bytes, if that finds room by now. It is empty: each byte is counted
+    /// when it comes, so that none is kept from others who bring theirs.
+    pub(crate) fn expect(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Place, NoRoom> {
+        let place = self.place(owner);
+        let held = place.holders.iter().flatten();
+        let mut held = held.map(|holder| (self.held_by(holder), holder.share));
+        let has_room = held.all(|(held, share)| fits(held, 0, bytes, share))
+            && fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most);
+        if !has_room {
             self.tell(owner);
-            return Err(refused);
+            return Err(NoRoom);
         }
-        Ok(Place {
+        Ok(place)
+    }
+
+    /// A place that holds nothing yet.
+    fn place(self: &Arc<Self>, owner: Owner) -> Place {
+        Place {
             budget: Arc::clone(self),
-            holders,
-            bytes: AtomicU64::new(bytes),
-        })
+            owner,
+            holders: self.holders(owner),
+            bytes: AtomicU64::new(0),
+        }
     }
 
     /// A place for an answer of so many bytes, if there is one; a small answer needs none.
@@ -177,19 +233,19 @@ impl Budget {
         Ok(())
     }
 
-    fn enter(&self, holders: &Holders, bytes: u64) -> Result<(), NoRoom> {
-        let fits = |before: u64, most: u64| before == 0 || before.saturating_add(bytes) <= most;
+    /// Counts so many bytes beside those that the same place holds.
+    fn enter(&self, holders: &Holders, own: u64, bytes: u64) -> Result<(), NoRoom> {
         for (at, holder) in holders.iter().enumerate() {
             let Some(holder) = holder else { continue };
             let before = holder
                 .cells
                 .map(|cell| self.cells[cell].fetch_add(bytes, Ordering::Relaxed));
-            if !fits(before[0].min(before[1]), holder.share) {
+            if !fits(before[0].min(before[1]), own, bytes, holder.share) {
                 self.leave_shares(&holders[..=at], bytes);
                 return Err(NoRoom);
             }
         }
-        let add = |held: u64| fits(held, self.most).then(|| held.saturating_add(bytes));
+        let add = |held: u64| fits(held, own, bytes, self.most).then(|| held.saturating_add(bytes));
         let entered = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         if entered.is_err() {
             self.leave_shares(holders, bytes);
@@ -209,28 +265,31 @@ impl Budget {
         one.min(other)
     }
 
-    /// Who is counted, and how much each may hold: an account a quarter; a network of the widest kind as well, and
-    /// narrower ones within it less.
+    /// Who is counted, and how much each may hold: an account its part; all strangers theirs, of which a network of the
+    /// widest kind has a quarter, and narrower ones within it less.
     fn holders(&self, owner: Owner) -> Holders {
+        let proven = |key| [Some(self.holder(key, self.parts.proven)), None, None, None];
         match owner {
-            Owner::Store(user) => [Some(self.holder((0, user.0), 4)), None, None],
-            Owner::Account(account) => [Some(self.holder((1, account.0), 4)), None, None],
+            Owner::Store(user) => proven(Key::Store(user)),
+            Owner::Account(account) => proven(Key::Account(account)),
             Owner::Client(address) => {
                 let network = Network::of(address);
+                let strangers = self.parts.strangers;
                 let holder = |width, part| {
                     let prefix = network.prefix(width)?;
-                    Some(self.holder((2, width, prefix), part))
+                    Some(self.holder(Key::Network(width, prefix), strangers * part))
                 };
                 [
                     holder(Width::Narrow, 8),
                     holder(Width::Middle, 6),
                     holder(Width::Wide, 4),
+                    Some(self.holder(Key::Strangers, strangers)),
                 ]
             }
         }
     }
 
-    fn holder(&self, key: impl std::hash::Hash, part: u64) -> Holder {
+    fn holder(&self, key: Key, part: u64) -> Holder {
         let hash = self.hashes.hash_one(key);
         let cell = |hash: u64| usize::try_from(hash % CELLS as u64).unwrap_or(0);
         Holder {
@@ -270,7 +329,26 @@ impl Budget {
     }
 }
 
+/// Whether so many bytes more find room within `most`, beside the `own` of the same place. What is alone always does.
+const fn fits(held: u64, own: u64, bytes: u64, most: u64) -> bool {
+    held <= own || held.saturating_add(bytes) <= most
+}
+
 impl Place {
+    /// Holds so many bytes from now on, if there is room for those that are new.
+    pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
+        let own = self.bytes.load(Ordering::Relaxed);
+        let Some(more) = bytes.checked_sub(own).filter(|&more| more > 0) else {
+            return Ok(());
+        };
+        if let Err(refused) = self.budget.enter(&self.holders, own, more) {
+            self.budget.tell(self.owner);
+            return Err(refused);
+        }
+        self.bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Says how many bytes there are after all: they are there already, so nothing is refused.
     pub(crate) fn set(&self, bytes: u64) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);

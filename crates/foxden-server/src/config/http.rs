@@ -72,18 +72,20 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "128 MB",
             help: "Bytes of request bodies held in memory at once, all connections and surfaces together. An account may \
-                   hold a quarter of it; before a request has proven one, its client's network may: an eighth for an \
-                   IPv4 address or the 64 first bits of an IPv6 address, a sixth for 56 bits, a quarter for 24 or 48. A \
-                   request that would pass this is answered 503 with `Retry-After` and its body is thrown away as it \
-                   comes; one that is alone is always taken. Bodies in JSON count sixteenfold, as they unfold in memory.",
+                   hold an eighth of it. All requests together that have proven none may hold a sixteenth, of which a \
+                   network has a share: an eighth for an IPv4 address or the 64 first bits of an IPv6 address, a sixth for \
+                   56 bits, a quarter for 24 or 48. A body counts as it comes; one in JSON counts sixteenfold while it is \
+                   read, as it unfolds in memory. A request that would pass this is answered 503 with `Retry-After` and its \
+                   body is thrown away as it comes; one that is alone is always taken.",
         },
         Setting {
             key: "http.max_answer_memory",
             kind: Kind::Size,
-            default: "64 MB",
+            default: "32 MB",
             help: "Bytes of answers held in memory at once because their clients have not taken them yet, all connections \
-                   and surfaces together; answers under 16 KiB do not count. An account or a network may hold as much of it \
-                   as of `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
+                   and surfaces together; answers under 16 KiB do not count. An account may hold a quarter of it, all \
+                   requests together that have proven none an eighth, which their networks share as that of \
+                   `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
                    `Retry-After`; an answer that is alone is always given.",
         },
         Setting {

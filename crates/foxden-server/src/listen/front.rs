@@ -18,7 +18,6 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 
 use super::body::{Arriving, Leaving};
 use super::excuse::{excuse, refuse, turn_away};
@@ -26,6 +25,7 @@ use super::head::fault;
 use super::rest::{Bounds, Left};
 use super::room::seat::Seat;
 use super::stranger::{Stranger, Strangers};
+use super::turns::Turns;
 use crate::assemble::Doors;
 use crate::config::server::Network;
 use crate::log::{self, RequestId};
@@ -43,7 +43,7 @@ pub struct Front {
     /// What is read off around an early answer.
     pub bounds: Bounds,
     /// Who may read off a body before its answer.
-    turns: Semaphore,
+    turns: Turns,
     /// Connections that do not speak HTTP/1.
     strangers: Strangers,
 }
@@ -113,7 +113,7 @@ impl Front {
             reach,
             ids,
             bounds,
-            turns: Semaphore::new(bounds.at_once),
+            turns: Turns::new(bounds.at_once),
             strangers: Strangers::new(),
         }
     }
@@ -150,15 +150,15 @@ impl Front {
         record.note(&mut response);
         // A body that was read whole costs nothing more.
         if let Some(left) = left.filter(|left| left.is_any()) {
-            self.read_off(&left, &seat, &mut response).await;
+            self.read_off(&left, &seat, peer.address, &mut response).await;
         }
         response.map(|body| Leaving::new(body, record))
     }
 
     /// Reads off what is left of the request's body. Where it does not end, the connection ends with the answer.
-    async fn read_off(&self, left: &Left, seat: &Arc<Seat>, response: &mut Response<Body>) {
+    async fn read_off(&self, left: &Left, seat: &Arc<Seat>, client: IpAddr, response: &mut Response<Body>) {
         // In a box, so that a connection without such a rest is not as large as one with it.
-        if !Box::pin(left.read_off(seat, self.bounds, &self.turns)).await {
+        if !Box::pin(left.read_off(seat, self.bounds, &self.turns, client)).await {
             seat.has_unread_body();
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -8,6 +8,7 @@
 //! - [`head`]: heads that could be read in two ways
 //! - [`body`]: bodies that count what passes
 //! - [`rest`]: what is left of a request's body when its answer is made
+//! - [`turns`]: who may read such a rest off
 //! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no seat was free
 
 pub mod body;
@@ -19,6 +20,7 @@ pub mod room;
 pub mod socket;
 pub mod stranger;
 pub mod stream;
+pub mod turns;
 
 use std::convert::Infallible;
 use std::net::IpAddr;

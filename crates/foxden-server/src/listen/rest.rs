@@ -4,6 +4,7 @@
 //! before it reads, as many proxies do, never sees such an answer if the connection ends meanwhile. So the rest of the
 //! body is read and thrown away first, within bounds. Decision record 0020 gives the reasons.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,18 +14,18 @@ use hyper::Version;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 use hyper::http::request::Parts;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Arriving;
 use super::room::seat::Seat;
+use super::turns::Turns;
 
 /// How much of what a client still sends is read and thrown away around an answer that was made early.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Requests whose bodies are read off before their answers at once. Each holds two read buffers meanwhile; further ones
-    /// are answered first.
-    pub at_once: usize,
+    /// Requests whose bodies are read off before their answers at once, of which a network has a share. Each holds two read
+    /// buffers meanwhile; further ones are answered first.
+    pub at_once: u32,
     /// Bytes before the answer is sent.
     pub bytes: u64,
     /// How long the rest of a body may take before the answer is sent.
@@ -45,7 +46,7 @@ impl Bounds {
         const LEAST: u64 = 16_000_000;
         let bytes = max_request_bytes.saturating_mul(4).max(LEAST);
         Self {
-            at_once: 256,
+            at_once: 64,
             bytes,
             linger_bytes: bytes.saturating_mul(4),
             answer: Duration::from_secs(10),
@@ -95,9 +96,9 @@ impl Left {
         self.body().is_some()
     }
 
-    /// Reads the rest within these bounds, if one of the `turns` is free. Returns whether the body is at its end, so that the
-    /// connection can go on.
-    pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds, turns: &Semaphore) -> bool {
+    /// Reads the rest within these bounds, if one of the `turns` is free for this client. Returns whether the body is at its
+    /// end, so that the connection can go on.
+    pub async fn read_off(&self, seat: &Arc<Seat>, bounds: Bounds, turns: &Turns, client: IpAddr) -> bool {
         let kept = self.body().take();
         let Some(body) = kept else { return true };
         // Waiting for it would ask for it.
@@ -105,7 +106,7 @@ impl Left {
         if never_comes || body.size_hint().lower() > bounds.bytes {
             return false;
         }
-        let Ok(_turn) = turns.try_acquire() else {
+        let Some(_turn) = turns.take(client) else {
             return false;
         };
         let mut body = Arriving::new(body, Arc::clone(seat), None);

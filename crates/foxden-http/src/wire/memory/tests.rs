@@ -6,7 +6,11 @@ const ANN: Owner = Owner::Account(AccountId([1; 16]));
 const BEA: Owner = Owner::Account(AccountId([2; 16]));
 
 fn budget(most: u64) -> Arc<Budget> {
-    Arc::new(Budget::new("test", most, Witness::default()))
+    let parts = Parts {
+        proven: 4,
+        strangers: 2,
+    };
+    Arc::new(Budget::new("test", most, parts, Witness::default()))
 }
 
 fn client(address: &str) -> Owner {
@@ -64,10 +68,10 @@ fn the_whole_is_never_passed() {
     assert_eq!(budget.held(), 0);
 }
 
-/// A household has an eighth, a neighbourhood a quarter: neither can take what the others need.
+/// A household has an eighth of what strangers have, a neighbourhood a quarter: neither can take what the others need.
 #[test]
 fn networks_are_counted_in_all_their_widths() {
-    let budget = budget(800);
+    let budget = budget(1600);
     let taken = |address: &str| {
         let places: Vec<_> = std::iter::from_fn(|| budget.take(client(address), 10).ok()).collect();
         let count = places.len();
@@ -83,9 +87,58 @@ fn networks_are_counted_in_all_their_widths() {
     assert_eq!(taken("2001:db8:0:1ff::1"), 7);
 }
 
+/// However many addresses strangers have, they keep nobody out who has proven an account.
+#[test]
+fn strangers_leave_room_for_those_who_are_proven() {
+    let memory = Memory::default();
+    for budget in [&memory.bodies, &memory.answers] {
+        let mut places = Vec::new();
+        for network in 0..64 {
+            let stranger = client(&format!("192.0.{network}.1"));
+            places.extend(std::iter::from_fn(|| budget.take(stranger, 10_000).ok()));
+        }
+        assert!(budget.held() <= 8_000_000, "{}", budget.held());
+        for owner in [Owner::Store(UserId(1)), ANN] {
+            assert!(budget.check(owner).is_ok());
+            places.push(budget.take(owner, 2_600_000).unwrap());
+            places.push(budget.take(owner, 2_600_000).unwrap());
+        }
+        assert!(budget.take(client("198.51.100.1"), 10_000).is_err());
+        drop(places);
+        assert_eq!(budget.held(), 0);
+    }
+}
+
+/// What is announced keeps nothing from others until it comes.
+#[test]
+fn what_is_to_come_is_counted_as_it_comes() {
+    let budget = budget(1600);
+    let expected: Vec<_> = (0..100)
+        .map(|_| budget.expect(client("192.0.2.1"), 90).unwrap())
+        .collect();
+    assert_eq!(budget.held(), 0);
+    expected[0].grow(60).unwrap();
+    expected[1].grow(40).unwrap();
+    expected[1].grow(30).unwrap();
+    assert_eq!(budget.held(), 100);
+    assert!(expected[1].grow(41).is_err());
+    assert_eq!(budget.held(), 100);
+    assert!(budget.expect(client("192.0.2.1"), 1).is_err());
+    assert!(budget.expect(client("198.51.100.1"), 90).is_ok());
+    drop(expected);
+    assert_eq!(budget.held(), 0);
+    // One that is alone grows as large as it likes.
+    let alone = budget.expect(ANN, 5000).unwrap();
+    alone.grow(100).unwrap();
+    alone.grow(5000).unwrap();
+    assert!(budget.expect(BEA, 1).is_err());
+    drop(alone);
+    assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
 #[test]
 fn what_was_refused_is_not_counted() {
-    let budget = budget(800);
+    let budget = budget(1600);
     let one = budget.take(client("192.0.2.1"), 100).unwrap();
     let other = budget.take(client("192.0.2.2"), 100).unwrap();
     for _ in 0..100 {
