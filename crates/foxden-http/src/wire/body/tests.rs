@@ -64,8 +64,8 @@ async fn who_announces_and_does_not_send_keeps_nobody_out() {
     let memory = Memory::default();
     let headers = announced(MOST);
     let mut waiting = Vec::new();
-    for number in 0..8 * 61 {
-        let owner = Owner::Client([192, 0, number as u8 % 8, 1].into());
+    for number in (0..61).flat_map(|_| 0..8) {
+        let owner = Owner::Client([192, 0, number, 1].into());
         let (sender, pieces) = unbounded_channel();
         sender.send(vec![b'{']).unwrap();
         let body = Body::new(Drip(pieces));
