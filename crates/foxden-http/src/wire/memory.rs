@@ -35,8 +35,8 @@ const BODIES: Parts = Parts {
 };
 /// A long list takes little more than a megabyte: a person's devices read six at once by default. Strangers see pictures.
 const ANSWERS: Parts = Parts {
-    proven: 4,
-    strangers: 8,
+    proven: 8,
+    strangers: 16,
 };
 /// Cells of a row. Two strangers meet in both rows once in some ten million pairs.
 const CELLS: usize = 4096;
@@ -145,7 +145,7 @@ impl Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::new(128_000_000, 32_000_000, Witness::default())
+        Self::new(128_000_000, 64_000_000, Witness::default())
     }
 }
 

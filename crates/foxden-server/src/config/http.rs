@@ -81,10 +81,10 @@ pub const SECTION: Section = Section {
         Setting {
             key: "http.max_answer_memory",
             kind: Kind::Size,
-            default: "32 MB",
+            default: "64 MB",
             help: "Bytes of answers held in memory at once because their clients have not taken them yet, all connections \
-                   and surfaces together; answers under 16 KiB do not count. An account may hold a quarter of it, all \
-                   requests together that have proven none an eighth, which their networks share as that of \
+                   and surfaces together; answers under 16 KiB do not count. An account may hold an eighth of it, all \
+                   requests together that have proven none a sixteenth, which their networks share as that of \
                    `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
                    `Retry-After`; an answer that is alone is always given.",
         },

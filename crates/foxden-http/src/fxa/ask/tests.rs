@@ -101,7 +101,7 @@ impl Lab {
         };
         let created = accounts.create(new, &visitor).await.unwrap();
         let token = created.session_token.unwrap();
-        let memory: Arc<Memory> = Arc::new(Memory::new(400_000, 400_000, Witness::default()));
+        let memory: Arc<Memory> = Arc::new(Memory::new(400_000, 800_000, Witness::default()));
         let router = crate::fxa::router(FxaState {
             accounts,
             storage: None,
