@@ -172,7 +172,7 @@ fn a_steady_client_is_not_cut_off() {
 fn uploads_share_the_memory_there_is_for_them() {
     let folder = Folder::new();
     let program = Start::on(&folder)
-        .set("FOXDEN__HTTP__MAX_BODY_MEMORY", "400 KB")
+        .set("FOXDEN__HTTP__MAX_BODY_MEMORY", "800 KB")
         .serve();
     let store = program.store(4);
     let body = json!({ "payload": "z".repeat(60_000) }).to_string();
