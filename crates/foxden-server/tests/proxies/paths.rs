@@ -94,7 +94,9 @@ fn serve(folder: &Folder, setup: impl Fn(&str) -> Setup, path: &str) -> (Program
     let start = Start::on(folder).without_flags().with("--listen").with(&backend);
     let start = start
         .with("--public-url")
-        .with(format!("http://127.0.0.1:{port}{path}"));
+        .with(format!("http://127.0.0.1:{port}{path}"))
+        // Once a proxy was seen the server stays public.
+        .set("FOXDEN__ACCOUNTS__SIGN_UP", "open");
     let program = start.serve();
     (program, setup(&backend).start(port))
 }
