@@ -70,7 +70,7 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         let account = by.account();
         let taking = Taking {
             most,
-            owner: account.map_or(incoming.client(), Owner::Account),
+            owner: by.payer().map_or(incoming.client(), Owner::Account),
             unfolds: Unfolds::Json,
         };
         let (body, place) = incoming.take(fxa, body, taking).await?;

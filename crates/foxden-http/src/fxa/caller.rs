@@ -27,6 +27,11 @@ pub(super) trait Caller: Sized + Send {
 
     /// The account that was proven, if any was.
     fn account(&self) -> Option<AccountId>;
+
+    /// The account that has proven itself and so bears what the request costs.
+    fn payer(&self) -> Option<AccountId> {
+        self.account()
+    }
 }
 
 /// Anybody; what they present is not looked at.
@@ -56,6 +61,8 @@ pub(super) struct Holder<P> {
 /// What a token is good for.
 pub(super) trait Purpose: Send {
     const KIND: Kind;
+    /// Whether the token was given to who proved an account. Anybody may begin a reset of any.
+    const IS_PROOF: bool = true;
 }
 
 /// Fetches the keys.
@@ -77,6 +84,7 @@ impl Purpose for PasswordChange {
 
 impl Purpose for PasswordForgot {
     const KIND: Kind = Kind::PasswordForgot;
+    const IS_PROOF: bool = false;
 }
 
 impl Purpose for AccountReset {
@@ -227,6 +235,10 @@ impl<P: Purpose> Caller for Holder<P> {
 
     fn account(&self) -> Option<AccountId> {
         Some(self.ticket.account)
+    }
+
+    fn payer(&self) -> Option<AccountId> {
+        P::IS_PROOF.then_some(self.ticket.account)
     }
 }
 
