@@ -113,8 +113,6 @@ def sign_up(people):
     same(session.get_email_status()["verified"], False)
     with refused(104):
         session.fetch_keys()
-    with refused(101, email=ANN):
-        people.create_account("Ann@example.org", OLD)
     first = ask("letter")
     session.resend_email_code(service="sync")
     link = next(line for line in ask("letter") if "/confirm_address#" in line)
@@ -123,6 +121,9 @@ def sign_up(people):
         session.verify_email_code("0" * 32)
     session.verify_email_code(link.rsplit(".", 1)[1])
     same(session.get_email_status()["verified"], True)
+    # Until now the address was but claimed.
+    with refused(101, email=ANN):
+        people.create_account("Ann@example.org", OLD)
     return session
 
 
