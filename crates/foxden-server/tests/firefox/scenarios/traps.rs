@@ -57,7 +57,7 @@ fn a_lockout_is_said_and_stops_no_browser() -> Result<()> {
         })?;
 
         let script = r#"
-            const minutes = [12, 13, 14, 15, 16, 17].map((minute) => new Date(Date.now() + minute * 60_000));
+            const minutes = [10, 11, 12, 13, 14, 15, 16, 17, 18].map((minute) => new Date(Date.now() + minute * 60_000));
             return minutes.map((time) => time.toLocaleString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));"#;
         let times = lab.b.wire.content(script, json!(null))?;
         let is_said = |time: &serde_json::Value| time.as_str().is_some_and(|time| said.contains(time));
