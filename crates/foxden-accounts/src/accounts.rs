@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_model::{Chance, Clock};
+use foxden_model::{Chance, Clock, Notice};
 use foxden_sql::Database;
 use tokio::sync::Notify;
 
-use crate::bounds::Bounds;
 use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
 use crate::memo::Memo;
@@ -36,7 +35,8 @@ pub(crate) struct Inside {
     pub(crate) spellings: Spellings,
     pub(crate) wrong: WrongProofs,
     pub(crate) quiet: Quiet,
-    pub(crate) bounds: Bounds,
+    /// What the log is told when devices or their commands make room.
+    pub(crate) crowded: Notice,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -193,7 +193,7 @@ impl Accounts {
             spellings: Spellings::default(),
             wrong: WrongProofs::default(),
             quiet: Quiet::default(),
-            bounds: Bounds::default(),
+            crowded: Notice::default(),
             database,
             clock,
             chance,

@@ -81,10 +81,12 @@ impl Accounts {
         let account = owner.account();
         let trimmed = device::trim_commands(&tx, account, KEPT_BYTES, ROW_BYTES).await?;
         tx.commit().await?;
-        if trimmed > 0 {
-            self.0.bounds.tell(now, || {
-                format!("account {account} has too many bytes of commands waiting: {trimmed} made room")
-            });
+        if trimmed > 0
+            && let Some(unsaid) = self.0.crowded.is_due()
+        {
+            tracing::warn!(
+                "account {account} has too many bytes of commands waiting: {trimmed} made room{unsaid}"
+            );
         }
         Ok(())
     }

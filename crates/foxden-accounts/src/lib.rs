@@ -13,7 +13,6 @@
 //! - [`directory`]: who somebody is and whether the secret is right; [`attempt`]: what a try leaves behind
 //! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`outbox`]: letters that wait to be sent
-//! - [`bounds`]: tells the operator when an account has reached a bound
 //! - [`chore`]: clearing up
 //!
 //! Statements stand in `register/` and nowhere else.
@@ -22,7 +21,6 @@ pub mod account;
 pub mod accounts;
 mod address;
 pub mod attempt;
-mod bounds;
 pub mod chore;
 mod claim;
 pub mod code;

@@ -124,6 +124,8 @@ pub enum Door {
     Storage,
     /// A command at the server itself.
     Operator,
+    /// The key exchange, where old clients pair.
+    KeyExchange,
     /// The listener: before any surface is asked.
     Listener,
     /// None: what the server does by itself.
@@ -238,6 +240,7 @@ impl fmt::Display for Door {
             Self::Token => "token",
             Self::Storage => "storage",
             Self::Operator => "operator",
+            Self::KeyExchange => "key-exchange",
             Self::Listener => "listener",
             Self::Chore => "chore",
         })

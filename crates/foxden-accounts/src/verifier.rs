@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use foxden_model::Network;
+use foxden_model::{Network, Notice};
 use tokio::sync::Semaphore;
 
 use crate::address::counted;
@@ -33,6 +33,8 @@ struct Bounds {
     /// How many of them come from which network, of the widest kind, and are for which name.
     shares: Mutex<HashMap<Sharer, usize>>,
     buffers: Buffers,
+    /// What the log is told when there is no place.
+    full: Notice,
     hashed: AtomicU64,
 }
 
@@ -72,6 +74,7 @@ impl Verifiers {
             shares: Mutex::default(),
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
+            full: Notice::default(),
             hashed: AtomicU64::new(0),
         }))
     }
@@ -218,20 +221,29 @@ impl Place {
         let is_within = sharers.is_none_or(|sharers| bounds.enter(sharers));
         let place = Self { bounds, sharers };
         if before < places && is_within {
-            Ok(place)
-        } else {
-            Err(AccountError::Busy)
+            return Ok(place);
         }
+        if let Some(unsaid) = place.bounds.full.is_due() {
+            let which = if is_within {
+                ""
+            } else {
+                " that one network or one name may have"
+            };
+            tracing::warn!(
+                "all places for passwords to be hashed{which} are taken: a sign-in was answered 503{unsaid}"
+            );
+        }
+        Err(AccountError::Busy)
     }
 }
 
 impl Bounds {
     /// One more of those; whether they are within their shares.
     fn enter(&self, sharers: [Sharer; 2]) -> bool {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_within = true;
         for sharer in sharers {
-            let count = shares.entry(sharer).or_default();
+            let count = taken.entry(sharer).or_default();
             *count += 1;
             is_within &= *count <= sharer.share(self.places);
         }
@@ -239,12 +251,12 @@ impl Bounds {
     }
 
     fn leave(&self, sharers: [Sharer; 2]) {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         for sharer in sharers {
-            if let Some(count) = shares.get_mut(&sharer) {
+            if let Some(count) = taken.get_mut(&sharer) {
                 *count -= 1;
                 if *count == 0 {
-                    shares.remove(&sharer);
+                    taken.remove(&sharer);
                 }
             }
         }
@@ -258,7 +270,7 @@ impl Drop for Place {
             bounds.leave(sharers);
         }
         let left = bounds.inside.fetch_sub(1, Ordering::AcqRel) - 1;
-        // Every buffer has a hash that may need it; the last one out leaves none behind.
+        // Every buffer has a hash that may need it; the last sharer out leaves none behind.
         bounds.buffers.keep_at_most(left);
     }
 }

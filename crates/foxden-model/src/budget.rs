@@ -72,12 +72,12 @@ impl Counters for MemoryCounters {
     }
 
     fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<bool, i64> {
-        let spent = self.with(meter, |sketch| match sketch.wait(key, allowed, now) {
-            Some(wait) => Err(wait),
-            None => {
-                sketch.add(key, now);
-                Ok(sketch.wait(key, allowed, now).is_some())
+        let spent = self.with(meter, |sketch| {
+            if let Some(wait) = sketch.wait(key, allowed, now) {
+                return Err(wait);
             }
+            sketch.add(key, now);
+            Ok(sketch.wait(key, allowed, now).is_some())
         });
         spent.unwrap_or(Ok(false))
     }

@@ -7,6 +7,7 @@
 //! - [`chance`]: where random bytes come from
 //! - [`text`]: what strangers wrote, as it is shown
 //! - [`network`]: the network of a client, in three widths
+//! - [`notice`]: how often the log is told of a bound
 //! - [`budget`]: counting what is spent of a budget
 
 pub mod budget;
@@ -14,6 +15,7 @@ pub mod chance;
 pub mod clock;
 pub mod names;
 pub mod network;
+pub mod notice;
 pub mod object;
 pub mod text;
 pub mod time;
@@ -23,6 +25,7 @@ pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
 pub use network::{Network, Width};
+pub use notice::{Notice, Unsaid};
 pub use object::Bso;
 pub use text::{Shown, is_unseen};
 pub use time::{BadTime, SyncTime};

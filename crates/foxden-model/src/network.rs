@@ -19,9 +19,17 @@ pub enum Width {
 }
 
 impl Network {
-    /// The network of that address. An IPv4 address in IPv6 form is one of IPv4.
+    /// The network of that address. An IPv4 address in IPv6 form is one of IPv4, also where a translator in front of a
+    /// server that speaks IPv6 alone wrote it so (`64:ff9b::/96`, RFC 6052).
     pub const fn of(address: IpAddr) -> Self {
-        Self(address.to_canonical())
+        const TRANSLATED: u128 = 0x64_ff9b << 96;
+        match address.to_canonical() {
+            IpAddr::V6(v6) if v6.to_bits() >> 32 == TRANSLATED >> 32 => {
+                let [.., a, b, c, d] = v6.octets();
+                Self(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+            }
+            address => Self(address),
+        }
     }
 
     /// The network whose narrowest prefix this is, as far as that tells; `None` for zero.
@@ -95,6 +103,8 @@ mod tests {
         assert_eq!(shared("192.0.2.1", "192.0.2.200"), [false, false, true]);
         assert_eq!(shared("192.0.2.1", "192.0.3.1"), [false; 3]);
         assert_eq!(shared("192.0.2.1", "::ffff:192.0.2.1"), [true, false, true]);
+        assert_eq!(shared("192.0.2.1", "64:ff9b::192.0.2.1"), [true, false, true]);
+        assert_eq!(shared("64:ff9b::192.0.2.1", "64:ff9b::198.51.100.1"), [false; 3]);
         assert_eq!(shared("2001:db8::1", "2001:db8::2"), [true; 3]);
         assert_eq!(shared("2001:db8::1", "2001:db8:0:1::1"), [false, true, true]);
         assert_eq!(shared("2001:db8::1", "2001:db8:0:100::1"), [false, false, true]);

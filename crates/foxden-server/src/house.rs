@@ -193,8 +193,9 @@ impl House {
             ..exchange::Settings::default()
         };
         let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        let witness = self.security_log.witness();
         let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
-        is_served.then(|| Arc::new(Exchange::new(settings, clock, chance)))
+        is_served.then(|| Arc::new(Exchange::new(settings, clock, chance, witness)))
     }
 
     fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {

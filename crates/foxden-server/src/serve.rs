@@ -65,7 +65,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         let doors = assemble::doors(&house, &surfaces, &tasks);
         let bounds = Bounds::for_uploads_of(config.storage.limits.max_request_bytes);
         let trusted = config.server.trusted_proxies.clone();
-        let front = Front::new(doors, trusted, Arc::clone(&house.reach), Arc::clone(&ids), bounds);
+        let witness = house.security_log.witness();
+        let front = Front::new(
+            doors,
+            trusted,
+            Arc::clone(&house.reach),
+            Arc::clone(&ids),
+            bounds,
+            witness,
+        );
         let (socket, front, room) = (Arc::new(socket), Arc::new(front), Arc::clone(&room));
         let stopping = tasks.clone();
         tasks.keep("a listener", move || {

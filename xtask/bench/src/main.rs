@@ -45,8 +45,9 @@ async fn main() -> Result<()> {
         ["soak", foxden, seconds, picture, wanted] => {
             soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture), wanted).await
         }
-        ["attack", port, seconds, part, wanted] => {
-            attacks::run(port.parse()?, seconds.parse()?, part.parse()?, wanted).await
+        ["attack", port, mail, seconds, quarter, wanted] => {
+            let ports = [port.parse()?, mail.parse()?];
+            attacks::run(ports, seconds.parse()?, quarter.parse()?, wanted).await
         }
         ["health", port, seconds, rate] => {
             soak::ask_for_health(port.parse()?, seconds.parse()?, rate.parse()?).await

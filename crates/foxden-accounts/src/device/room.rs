@@ -32,13 +32,13 @@ impl Accounts {
                 removed += 1;
             }
         }
-        if removed > 0 {
-            self.0.bounds.tell(self.millis(), || {
-                format!(
-                    "account {} has too many devices: {removed} used the longest ago made room",
-                    row.uid
-                )
-            });
+        if removed > 0
+            && let Some(unsaid) = self.0.crowded.is_due()
+        {
+            let account = row.uid;
+            tracing::warn!(
+                "account {account} has too many devices: {removed} used the longest ago made room{unsaid}"
+            );
         }
         Ok(())
     }

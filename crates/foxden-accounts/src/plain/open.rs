@@ -86,7 +86,8 @@ impl Accounts {
         self.name_exists(name).await
     }
 
-    /// Where the store of old clients is that belongs to whoever is called that, made if there is none.
+    /// Where the store of old clients is that belongs to whoever is called that, made if there is none. Anyone may ask, so
+    /// nothing is made for an account whose claim may still end: a stranger's question would keep it for good.
     pub async fn node_of(&self, name: &str, visitor: &Visitor) -> Result<NodeOf, AccountError> {
         let row = match self.named_plain(name, visitor).await {
             Err(AccountError::UnknownAccount { .. }) => return Ok(NodeOf::Unknown),
@@ -101,6 +102,9 @@ impl Accounts {
             let found = self.find_legacy(&self.0.database, row.uid).await?;
             return Ok(found.map_or(NodeOf::NoRoom, |store| NodeOf::At(store.node)));
         }
+        if !row.address_verified && self.0.options.sends_mail {
+            return self.node_of_claim(row.uid).await;
+        }
         match self.legacy_store(row.uid).await {
             Ok(store) => Ok(NodeOf::At(Arc::clone(&store.node))),
             Err(AccountError::NoRoom) => Ok(NodeOf::NoRoom),
@@ -108,6 +112,20 @@ impl Accounts {
             Err(AccountError::UnknownAccount { .. }) => Ok(NodeOf::Unknown),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the store is, or would be made by now. It is made by the first request whose password is right.
+    async fn node_of_claim(&self, uid: AccountId) -> Result<NodeOf, AccountError> {
+        let (from, service) = (&self.0.database, self.0.settings.legacy);
+        if let Some(store) = self.find_legacy(from, uid).await? {
+            return Ok(NodeOf::At(store.node));
+        }
+        let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
+        if !has_store && setting::new_users(from).await? == NewUsers::Refused {
+            return Ok(NodeOf::NoRoom);
+        }
+        let best = node::best(from, service, None).await?;
+        Ok(best.map_or(NodeOf::NoRoom, |node| NodeOf::At(node.node.into())))
     }
 
     /// Whoever is called that. What is answered tells who is here, so names that nobody has are few, and questions that

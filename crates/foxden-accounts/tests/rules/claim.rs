@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foxden_accounts::{
-    AccountError, AccountId, Accounts, Grant, Kind, Letter, MIGRATIONS, NewAccount, NewPlain, OLDSYNC,
-    Options, Posted, Role, SignUp,
+    AccountError, AccountId, Accounts, Grant, Kind, Letter, MIGRATIONS, NewAccount, NewPlain, NodeOf,
+    OLDSYNC, Options, Posted, Role, SignUp,
 };
 use foxden_sql::{Database, Fetch, values};
 
@@ -419,6 +419,9 @@ async fn accounts_that_never_confirm_an_address_end_by_themselves() {
         made.push(id);
     }
     lab.open("stores", OTHERS).await.unwrap();
+    // Anyone may ask where its storage is, and keeps no claim by it.
+    let told = lab.accounts.node_of("gone", &by(7)).await.unwrap();
+    assert!(matches!(told, NodeOf::At(node) if *node == *crate::lab::NODE));
     lab.accounts.set_disabled("off", true).await.unwrap();
     lab.accounts.approve("confirms").await.unwrap();
     lab.accounts.approve("moved").await.unwrap();

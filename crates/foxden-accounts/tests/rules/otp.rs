@@ -5,6 +5,8 @@ use foxden_accounts::{
     Visitor,
 };
 
+use tokio::task::JoinSet;
+
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
 
 const NEW: &str = "another horse";
@@ -237,19 +239,18 @@ impl Lab {
     /// Brings 199 wrong digits at once, and the right ones last; gives what comes of each.
     async fn bring_at_once(&self, from: impl Fn(u8) -> Visitor) -> Vec<Result<OtpVerified, AccountError>> {
         let digits = self.send_otp(ANN).await;
-        let mut bringing = Vec::new();
+        let mut bringing = JoinSet::new();
         for number in 0..200 {
             let (accounts, visitor) = (self.accounts.clone(), from(number));
             let brought = if number < 199 { wrong(&digits) } else { &digits }.to_owned();
-            bringing.push(tokio::spawn(async move {
-                accounts.verify_otp(ANN, &brought, &visitor).await
-            }));
+            bringing.spawn(async move {
+                let outcome = accounts.verify_otp(ANN, &brought, &visitor).await;
+                (number, outcome)
+            });
         }
-        let mut outcomes = Vec::new();
-        for brought in bringing {
-            outcomes.push(brought.await.unwrap());
-        }
-        outcomes
+        let mut outcomes = bringing.join_all().await;
+        outcomes.sort_by_key(|(number, _)| *number);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 }
 

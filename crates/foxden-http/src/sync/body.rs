@@ -32,6 +32,8 @@ pub(super) enum BadBody {
     UnknownCoding,
     /// It broke off, or is not what its coding says.
     Broken,
+    /// It unfolds into far less than the work of unfolding it is worth.
+    Barren,
 }
 
 /// How a body came over the wire.
@@ -97,7 +99,11 @@ pub(super) async fn take<E: From<BadBody>>(
         .map_err(BadBody::from)?;
     check(&bytes)?;
     place.grow(held(bytes.len())).map_err(BadBody::from)?;
-    let plain = decode(bytes, coding, limit).await?;
+    let decoded = decode(bytes, coding, limit).await;
+    if decoded == Err(BadBody::Barren) {
+        bodies.report(owner, "work on compressed bodies that hold little");
+    }
+    let plain = decoded?;
     place.set(plain.len() as u64);
     Ok((plain, place))
 }
@@ -118,7 +124,7 @@ async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
     while members == 0 || !packed.is_empty() {
         members += 1;
         if members > MEMBERS {
-            return Err(BadBody::Broken);
+            return Err(BadBody::Barren);
         }
         let mut decoder = GzDecoder::new(plain);
         while !packed.is_empty() {
@@ -134,7 +140,7 @@ async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
                 return Err(BadBody::TooLarge);
             }
             if unfolded > plain + BARREN {
-                return Err(BadBody::Broken);
+                return Err(BadBody::Barren);
             }
             tokio::task::yield_now().await;
         }
@@ -213,13 +219,13 @@ mod tests {
         for members in [MEMBERS + 1, 100_000] {
             assert!(matches!(
                 decoded(empty.repeat(members), 1000),
-                Err(BadBody::Broken)
+                Err(BadBody::Barren)
             ));
         }
         // One member of a hundred thousand empty blocks ends as soon.
         let mut blocks = stored(b"x", 1);
         blocks.extend_from_slice(&[0, 0, 0, 0xff, 0xff].repeat(100_000));
-        assert!(matches!(decoded(blocks, 1_000_000), Err(BadBody::Broken)));
+        assert!(matches!(decoded(blocks, 1_000_000), Err(BadBody::Barren)));
         assert!(matches!(decoded(Vec::new(), 1000), Err(BadBody::Broken)));
     }
 

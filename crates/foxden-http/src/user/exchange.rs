@@ -10,7 +10,6 @@
 //! - [`caller`]: who asks for too much
 //! - [`owner`]: what each network holds
 //! - [`room`]: what messages hold
-//! - [`told`]: what the log is told of bounds
 //! - [`report`]: what clients say when a pairing failed
 //! - [`answer`]: how answers and refusals are printed
 
@@ -22,7 +21,6 @@ mod owner;
 mod place;
 mod report;
 mod room;
-mod told;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -35,6 +33,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_model::{Chance, Clock};
 use http_body_util::BodyExt;
 
@@ -100,6 +99,8 @@ pub struct Exchange {
     room: Room,
     callers: Callers,
     reports: Reports,
+    /// Who hears of bounds that are reached.
+    witness: Witness,
 }
 
 /// The key exchange's routes: everything below its path.
@@ -117,8 +118,8 @@ async fn serve(State(exchange): State<Arc<Exchange>>, request: Request) -> Respo
 }
 
 impl Exchange {
-    /// An exchange without channels.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+    /// An exchange without channels. `witness` hears which networks reached a bound.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>, witness: Witness) -> Self {
         Self {
             channels: Channels::new(settings.channels, settings.life),
             room: Room::new(settings.total_bytes, settings.household_bytes),
@@ -127,6 +128,7 @@ impl Exchange {
             settings,
             clock,
             chance,
+            witness,
         }
     }
 
@@ -141,7 +143,13 @@ impl Exchange {
         }
         let response = match self.answer(request, address).await {
             Ok(answer) => answer.into_response(),
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => {
+                if let Some(spent) = refusal.spent() {
+                    let event = Event::new(What::LimitReached, Door::KeyExchange, Some(address));
+                    self.witness.tell(&event.because(spent));
+                }
+                refusal.into_response()
+            }
         };
         if response.status() == StatusCode::BAD_REQUEST {
             self.callers.count_bad(address, self.clock.steady_millis());
@@ -253,7 +261,7 @@ impl Exchange {
     /// with its channel, then what arrives. Whether there was one.
     fn make_room(&self, owner: Owner, bytes: usize) -> bool {
         let now = self.clock.steady_millis();
-        self.channels.tell(now);
+        self.channels.tell();
         let heavier = self.room.heavier_than(owner, bytes);
         let arriving = self.room.who_yields(&heavier);
         let least = arriving.map_or(0, |(_, held)| held);

@@ -10,14 +10,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::Extensions;
 use bytes::Bytes;
 use foxden_accounts::AccountId;
 use foxden_accounts::security::{Door, Event, What, Witness};
-use foxden_model::{Network, UserId, Width};
+use foxden_model::{Network, Notice, UserId, Width};
 
 use super::Peer;
 
@@ -25,8 +24,6 @@ use super::Peer;
 pub(crate) const SMALL: usize = 16 * 1024;
 /// Seconds after which a client may try again when there was no room for its request or answer.
 pub(crate) const RETRY_SECONDS: u32 = 10;
-/// Seconds between two lines in the log about the same budget.
-const QUIET_SECONDS: u64 = 60;
 /// An upload of the largest size is a 49th part of the default: a person's devices have six at once. Strangers send a few
 /// hundred bytes each.
 const BODIES: Parts = Parts {
@@ -74,11 +71,7 @@ pub(crate) struct Budget {
     cells: Box<[AtomicU64]>,
     hashes: RandomState,
     witness: Witness,
-    started: Instant,
-    /// When the log may say the next time that there was no room, in seconds since the start.
-    quiet_until: AtomicU64,
-    /// How often there was none since it said so.
-    untold: AtomicU64,
+    notice: Notice,
 }
 
 /// How much of a budget each may hold: the whole divided by these.
@@ -168,9 +161,7 @@ impl Budget {
             held: AtomicU64::new(0),
             cells: (0..2 * CELLS).map(|_| AtomicU64::new(0)).collect(),
             hashes: RandomState::new(),
-            started: Instant::now(),
-            quiet_until: AtomicU64::new(0),
-            untold: AtomicU64::new(0),
+            notice: Notice::default(),
         }
     }
 
@@ -298,9 +289,9 @@ impl Budget {
         }
     }
 
-    /// Tells the operator: the security log, which folds what is repeated, and once a minute at most the log.
-    fn tell(&self, owner: Owner) {
-        let event = |door, from| Event::new(What::LimitReached, door, from).because(self.setting);
+    /// Tells the security log, which folds what is repeated, that an owner spent what it may of something.
+    pub(crate) fn report(&self, owner: Owner, what: &str) {
+        let event = |door, from| Event::new(What::LimitReached, door, from).because(what);
         match owner {
             Owner::Store(user) => {
                 let name = user.to_string();
@@ -309,22 +300,16 @@ impl Budget {
             Owner::Account(account) => self.witness.tell(&event(Door::Accounts, None).of(account)),
             Owner::Client(address) => self.witness.tell(&event(Door::Accounts, Some(address))),
         }
-        let now = self.started.elapsed().as_secs();
-        let until = self.quiet_until.load(Ordering::Relaxed);
-        let next = now + QUIET_SECONDS;
-        let is_due = now >= until
-            && self
-                .quiet_until
-                .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_due {
-            let before = self.untold.swap(0, Ordering::Relaxed);
+    }
+
+    /// Tells the operator that there was no room: the security log, and once a minute at most the log.
+    fn tell(&self, owner: Owner) {
+        self.report(owner, self.setting);
+        if let Some(unsaid) = self.notice.is_due() {
             tracing::warn!(
-                "no room in {} for a request of {owner}: answered 503, as were {before} others since the last such line",
+                "no room in {} for a request of {owner}: it was answered 503{unsaid}",
                 self.setting
             );
-        } else {
-            self.untold.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

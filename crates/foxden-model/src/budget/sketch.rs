@@ -112,10 +112,11 @@ impl Sketch {
 
     /// A cell in each row.
     fn places(&self, key: Key) -> [usize; ROWS] {
-        let [a, b, c, d, e, f, g, h] = self.hashes.hash_one(key).to_le_bytes();
-        let columns =
-            [[a, b], [c, d], [e, f], [g, h]].map(|two| usize::from(u16::from_le_bytes(two)) % COLUMNS);
-        std::array::from_fn(|row| row * COLUMNS + columns[row])
+        let hash = self.hashes.hash_one(key);
+        std::array::from_fn(|row| {
+            let [one, other, ..] = (hash >> (16 * row)).to_le_bytes();
+            row * COLUMNS + usize::from(u16::from_le_bytes([one, other])) % COLUMNS
+        })
     }
 }
 

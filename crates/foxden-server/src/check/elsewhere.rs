@@ -94,7 +94,7 @@ fn listeners() -> BTreeSet<SocketAddr> {
     let usual = USUAL.iter().filter(|_| !is_told);
     let usual = usual.map(|port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port));
     let told = tables.iter().flatten().flat_map(|table| table.lines());
-    let told = told.filter_map(|line| open_to_others(line));
+    let told = told.filter_map(open_to_others);
     told.chain(usual).collect()
 }
 

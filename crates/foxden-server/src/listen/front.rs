@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use axum::body::Body;
+use foxden_accounts::security::Witness;
 use foxden_http::ops;
 use foxden_http::wire::{Note, Peer, Sign};
 use foxden_model::{Chance, Network as ClientNetwork};
@@ -99,13 +100,14 @@ impl Ids {
 
 impl Front {
     /// Answers what is behind these doors, believing these proxies. Where an answer is made before the request's body
-    /// has come, its rest is read off within `bounds`.
+    /// has come, its rest is read off within `bounds`; `witness` hears whose bodies are beyond them.
     pub fn new(
         doors: Doors,
         trusted: Vec<Network>,
         reach: Arc<Reach>,
         ids: Arc<Ids>,
         bounds: Bounds,
+        witness: Witness,
     ) -> Self {
         Self {
             doors,
@@ -113,8 +115,8 @@ impl Front {
             reach,
             ids,
             bounds,
-            turns: Turns::new(bounds.at_once),
-            strangers: Strangers::new(),
+            turns: Turns::new(bounds.at_once, witness),
+            strangers: Strangers::default(),
         }
     }
 

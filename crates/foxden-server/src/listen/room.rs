@@ -10,11 +10,9 @@
 //! - [`seat`]: what one connection is doing
 //! - [`share`]: how many seats each owner takes, and may take
 //! - [`lobby`]: where newcomers wait when all seats are taken
-//! - [`notice`]: what the log is told
 //! - [`tide`]: when memory goes back to the system
 
 pub mod lobby;
-pub mod notice;
 pub mod seat;
 pub mod share;
 pub mod tide;
@@ -26,14 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foxden_accounts::security::{Door, Event, What, Witness};
-use foxden_model::Network;
+use foxden_model::{Network, Notice};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::allocator;
 use crate::config::http::Http;
 use crate::tasks::Tasks;
 use lobby::Place;
-use notice::Notice;
 use seat::{Rules, STOP_GRACE, Seat, Yields};
 use share::{Counts, Owner, Shares};
 use tide::Tide;
@@ -206,7 +203,7 @@ impl Room {
         }
         for (owner, seats) in slowest {
             let most = excess.get(&owner).copied().unwrap_or_default();
-            self.tell(now, owner);
+            self.tell(owner);
             floor.send_away(first(seats, most as usize));
         }
     }
@@ -220,7 +217,7 @@ impl Room {
             if floor.direct.of(owner) < share {
                 continue;
             }
-            self.tell(now, owner);
+            self.tell(owner);
             let is_own = |seat: &&Arc<Seat>| seat.networks().any(|other| other == owner);
             let own = floor.seats.values().filter(is_own);
             let own = own.filter_map(|seat| Some((seat.yields(now)?, Arc::clone(seat))));
@@ -245,10 +242,11 @@ impl Room {
         if slowest.is_empty() {
             floor.barren = now;
         }
-        self.full.tell(
-            now,
-            format_args!("all connections are taken: the slowest of whoever has the most make room"),
-        );
+        if let Some(unsaid) = self.full.is_due() {
+            tracing::warn!(
+                "all connections are taken: the slowest of whoever has the most make room{unsaid}"
+            );
+        }
         floor.send_away(slowest);
     }
 
@@ -269,25 +267,27 @@ impl Room {
     }
 
     /// Tells both logs that an owner takes more than its share.
-    fn tell(&self, now: u64, owner: Owner) {
+    fn tell(&self, owner: Owner) {
         let share = self.shares.of(owner);
         let event = |door| Event::new(What::LimitReached, door, owner.address());
         match owner {
             Owner::Network(..) => {
                 self.witness.tell(&event(Door::Listener).because("connections"));
-                let text = format_args!(
-                    "{owner} has {share} connections, its share: its slowest make room for others of its own"
-                );
-                self.crowded.tell(now, text);
+                if let Some(unsaid) = self.crowded.is_due() {
+                    tracing::warn!(
+                        "{owner} has {share} connections, its share: its slowest make room for others of its own{unsaid}"
+                    );
+                }
             }
             Owner::User(user) => {
                 let name = user.0.to_string();
                 let event = event(Door::Storage).because("answers that nobody takes");
                 self.witness.tell(&event.about(&name));
-                let text = format_args!(
-                    "answers to {owner} wait on more than {share} connections: the slowest are cut off"
-                );
-                self.unread.tell(now, text);
+                if let Some(unsaid) = self.unread.is_due() {
+                    tracing::warn!(
+                        "answers to {owner} wait on more than {share} connections: the slowest are cut off{unsaid}"
+                    );
+                }
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+
+use foxden_model::Notice;
 
 /// What the first bytes of a connection look like, if not like HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,24 +19,9 @@ pub enum Stranger {
 /// All kinds.
 const KINDS: [Stranger; 3] = [Stranger::Tls, Stranger::Http2, Stranger::Proxy];
 
-/// How long the log says nothing more of a kind that it has named: anybody can send such bytes.
-const PAUSE: Duration = Duration::from_secs(60);
-
-/// Which kinds the log has named, and when.
-#[derive(Debug)]
-pub struct Strangers {
-    started: Instant,
-    kinds: [Told; KINDS.len()],
-}
-
-/// What the log was told of one kind.
+/// Which kinds the log has named: anybody can send such bytes.
 #[derive(Debug, Default)]
-struct Told {
-    /// When the next line may be written, in milliseconds since the start.
-    next: AtomicU64,
-    /// Connections since the last line.
-    unsaid: AtomicU64,
-}
+pub struct Strangers([Notice; KINDS.len()]);
 
 impl Stranger {
     /// Recognises the first bytes of a connection.
@@ -76,45 +61,16 @@ impl fmt::Display for Stranger {
 }
 
 impl Strangers {
-    /// None named yet.
-    pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            kinds: Default::default(),
-        }
-    }
-
     /// Writes one line for a connection, unless one was written for its kind a moment ago.
     pub fn tell(&self, stranger: Stranger, address: Option<IpAddr>) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let Some(unsaid) = self.may_tell(stranger, now) else {
+        let Some(unsaid) = self.0[stranger as usize - 1].is_due() else {
             return;
         };
         let client = address.map_or_else(
             || "a client on this machine".to_owned(),
             |address| address.to_string(),
         );
-        let before = match unsaid {
-            0 => String::new(),
-            count => format!(" ({count} more connections did so since the last line)"),
-        };
-        tracing::warn!("{client} speaks {stranger}{before}");
-    }
-
-    /// Returns how many connections of this kind went without a line, if it is time for one.
-    fn may_tell(&self, stranger: Stranger, now: u64) -> Option<u64> {
-        let told = &self.kinds[stranger as usize - 1];
-        let pause = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
-        let next = |next| (next <= now).then_some(now.saturating_add(pause));
-        let is_time = told
-            .next
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .is_ok();
-        if is_time {
-            return Some(told.unsaid.swap(0, Ordering::Relaxed));
-        }
-        told.unsaid.fetch_add(1, Ordering::Relaxed);
-        None
+        tracing::warn!("{client} speaks {stranger}{unsaid}");
     }
 }
 
@@ -139,17 +95,5 @@ mod tests {
         ] {
             assert_eq!(Stranger::of(first), expected, "{first:?}");
         }
-    }
-
-    #[test]
-    fn strangers_cannot_fill_the_log() {
-        let strangers = Strangers::new();
-        assert_eq!(strangers.may_tell(Stranger::Tls, 5), Some(0));
-        for moment in 6..1000 {
-            assert_eq!(strangers.may_tell(Stranger::Tls, moment), None);
-        }
-        assert_eq!(strangers.may_tell(Stranger::Proxy, 1000), Some(0), "another kind");
-        assert_eq!(strangers.may_tell(Stranger::Tls, 60_005), Some(994));
-        assert_eq!(strangers.may_tell(Stranger::Tls, 60_006), None);
     }
 }

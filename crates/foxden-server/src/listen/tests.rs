@@ -1,6 +1,7 @@
 //! A conversation on one connection, without a socket.
 
 use axum::routing::{get, post};
+use foxden_accounts::security::Witness;
 use foxden_model::SeededChance;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -50,7 +51,14 @@ async fn connect_to(
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
     let reach = Arc::new(reach::tests::open(false, "/proc/foxden/public".into()));
-    let front = Arc::new(Front::new(router.into(), Vec::new(), reach, ids, bounds));
+    let front = Arc::new(Front::new(
+        router.into(),
+        Vec::new(),
+        reach,
+        ids,
+        bounds,
+        Witness::default(),
+    ));
     let seat = room.seat(None).await.unwrap();
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });

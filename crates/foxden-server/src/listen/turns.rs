@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_model::{Network, Width};
 
 use super::room::share::{Counts, Owner};
@@ -12,6 +13,8 @@ use super::room::share::{Counts, Owner};
 pub struct Turns {
     most: u32,
     taken: Mutex<Taken>,
+    /// Who hears which network has its share.
+    witness: Witness,
 }
 
 #[derive(Debug, Default)]
@@ -29,14 +32,22 @@ pub struct Turn<'t> {
 
 impl Turns {
     /// So many turns.
-    pub fn new(most: u32) -> Self {
+    pub fn new(most: u32, witness: Witness) -> Self {
         let taken = Mutex::default();
-        Self { most, taken }
+        Self { most, taken, witness }
     }
 
     /// A turn for a client, unless its network has its share or all are taken.
     pub fn take(&self, client: IpAddr) -> Option<Turn<'_>> {
-        let client = Network::of(client);
+        let turn = self.find(Network::of(client));
+        if turn.is_none() {
+            let event = Event::new(What::LimitReached, Door::Listener, Some(client));
+            self.witness.tell(&event.because("bodies sent to no use"));
+        }
+        turn
+    }
+
+    fn find(&self, client: Network) -> Option<Turn<'_>> {
         let mut taken = self.taken();
         let has_share = |owner| taken.of.of(owner) < self.share(owner);
         if taken.all >= self.most || !Owner::networks(client).all(has_share) {
@@ -75,6 +86,10 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::*;
 
+    fn turns(most: u32) -> Turns {
+        Turns::new(most, Witness::default())
+    }
+
     fn count(turns: &Turns, clients: &[&str]) -> usize {
         let mut taken = Vec::new();
         for client in clients {
@@ -86,7 +101,7 @@ mod tests {
 
     #[test]
     fn no_network_takes_the_turns_of_others() {
-        let turns = Turns::new(64);
+        let turns = turns(64);
         assert_eq!(count(&turns, &["192.0.2.1"]), 4);
         assert_eq!(count(&turns, &["192.0.2.1", "192.0.2.2", "192.0.2.3"]), 8);
         assert_eq!(
@@ -102,10 +117,7 @@ mod tests {
 
     #[test]
     fn few_turns_are_shared_as_well() {
-        assert_eq!(
-            count(&Turns::new(2), &["192.0.2.1", "198.51.100.1", "203.0.113.1"]),
-            2
-        );
-        assert_eq!(count(&Turns::new(0), &["192.0.2.1"]), 0);
+        assert_eq!(count(&turns(2), &["192.0.2.1", "198.51.100.1", "203.0.113.1"]), 2);
+        assert_eq!(count(&turns(0), &["192.0.2.1"]), 0);
     }
 }

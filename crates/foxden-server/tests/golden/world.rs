@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
 use foxden_accounts::plain::{self, NewPlain};
-use foxden_accounts::security::Door;
+use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{
     Accounts, Cost, MIGRATIONS, NewUsers, NodeState, Nodes, Options, Parts, Role, SignUp, Visitor,
@@ -341,7 +341,12 @@ fn router(
     };
     let user = user_state(settings, &fxa);
     let meeting = exchange::Settings::default();
-    let meeting = Exchange::new(meeting, Arc::clone(&fxa.clock), Arc::clone(&fxa.chance));
+    let meeting = Exchange::new(
+        meeting,
+        Arc::clone(&fxa.clock),
+        Arc::clone(&fxa.chance),
+        Witness::default(),
+    );
     let pages = pages_state(settings, &user);
     let token = TokenState {
         accounts: accounts.clone(),

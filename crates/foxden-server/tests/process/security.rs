@@ -1,6 +1,8 @@
 //! The security log, as whoever looks after the server reads it.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -207,4 +209,55 @@ fn a_file_that_cannot_be_written_is_no_secret() {
     let output = start.set(TARGET, "file:security.log").run(&["config", "check"]);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("security_log.target"), "{complaint}");
+}
+
+/// Whoever costs more than there is to have is named, also where nobody asked who it is.
+#[test]
+fn who_reaches_a_bound_is_named() {
+    let folder = Folder::new();
+    let file = folder.path().join("security.log");
+    let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
+    let program = start.serve();
+    let server = Server::at(program.url());
+
+    let mut nothing = Vec::new();
+    for _ in 0..20 {
+        let member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        nothing.extend(member.finish().unwrap());
+    }
+    let store = Store::at(program.url(), 7);
+    let authorization = store.authorization("POST", "/storage/tabs");
+    let packed = Call::new("POST", store.path("/storage/tabs"))
+        .header("Content-Encoding", "gzip")
+        .header("Authorization", authorization)
+        .body("application/json", nothing);
+    server.send(&packed).expect(400);
+
+    let client = "c".repeat(256);
+    let pair = Call::get("/jpake/new_channel").header("X-KeyExchange-Id", &client);
+    assert!((0..1000).any(|_| server.send(&pair).status == 503));
+
+    let head = format!(
+        "POST /v1/avatar/upload HTTP/1.1\r\nHost: {}\r\nContent-Length: 100000\r\n\r\nthe first bytes",
+        program.address()
+    );
+    let strangers: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = TcpStream::connect(program.address()).unwrap();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let named = [
+        "104 storage 7",
+        "104 key-exchange 127.0.0.1",
+        "104 listener 127.0.0.1",
+    ];
+    crate::nodes::eventually(|| {
+        named
+            .iter()
+            .all(|line| lines(&file).iter().any(|told| told == line))
+    });
+    drop(strangers);
+    program.stop();
 }

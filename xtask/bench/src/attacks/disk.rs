@@ -1,10 +1,11 @@
 //! One member fills the disk: by batches, by writing and deleting in a loop, by new keys again and again (4).
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Field, Member};
 use crate::request::{Basic, Signer, bearer, objects};
 use crate::soak::client::Client;
+use crate::soak::mailbox;
 
 pub async fn run(field: Field) -> Result<()> {
     let mut all = tokio::task::JoinSet::new();
@@ -63,39 +64,54 @@ async fn write_and_delete(field: &Field) -> Result<()> {
     }
 }
 
-/// Each change of the keys leaves a store behind, which is filled.
+/// Each reset of the password leaves a store behind, which is filled.
 async fn change_keys(field: &Field) -> Result<()> {
-    let mut member = field.sign_in(field.own(3), 3).await?;
     let mut client = field.client(3);
     for round in 0..u64::MAX {
+        let member = field.sign_in(field.own(3), 3).await?;
         if let Err(error) = fill_store(field, &mut client, &member, round).await {
             field.count(format!("no store ({error})"));
         }
-        member = change(field, &mut client, &member, round).await?;
-        field.pause(100).await;
+        // Letters are few; without one the keys stay.
+        while let Err(error) = reset(field, &mut client, &member).await {
+            field.count(format!("no reset ({error})"));
+            field.pause(5000).await;
+        }
     }
     Ok(())
 }
 
-async fn change(field: &Field, client: &mut Client, member: &Member, round: u64) -> Result<Member> {
+async fn reset(field: &Field, client: &mut Client, member: &Member) -> Result<()> {
     let (email, proof) = (Basic::email(member.number), Basic::proof(member.number));
-    let body = format!(r#"{{"email":"{email}","oldAuthPW":"{proof}"}}"#);
-    let started = field
-        .send(client, &field.ask("POST", "/v1/password/change/start", "", &body))
-        .await;
-    let started = started.context("cut")?;
-    let token = started
-        .member("passwordChangeToken")
-        .context(started.body.clone())?;
-    let body = format!(r#"{{"authPW":"{proof}","wrapKb":"{round:064x}"}}"#);
-    let request = field.ask(
+    let before = mailbox::code(field.mail, &email).await?;
+    let body = format!(r#"{{"email":"{email}"}}"#);
+    let wish = field.ask("POST", "/v1/password/forgot/send_code", "", &body);
+    let begun = field.send(client, &wish).await.context("cut")?;
+    let token = begun.member("passwordForgotToken").context("not begun")?;
+    let token = bearer(token, "passwordForgotToken");
+    let mut code = before.clone();
+    for _ in 0..50 {
+        if code != before {
+            break;
+        }
+        field.pause(100).await;
+        code = mailbox::code(field.mail, &email).await?;
+    }
+    let code = code.context("no letter")?;
+    let body = format!(r#"{{"code":"{code}"}}"#);
+    let verify = field.ask("POST", "/v1/password/forgot/verify_code", &token, &body);
+    let verified = field.send(client, &verify).await.context("cut")?;
+    let token = verified.member("accountResetToken").context("wrong code")?;
+    let body = format!(r#"{{"authPW":"{proof}"}}"#);
+    let finish = field.ask(
         "POST",
-        "/v1/password/change/finish",
-        &bearer(token, "passwordChangeToken"),
+        "/v1/account/reset",
+        &bearer(token, "accountResetToken"),
         &body,
     );
-    field.send(client, &request).await;
-    field.sign_in(member.number, 3).await
+    let finished = field.send(client, &finish).await.context("cut")?;
+    ensure!(finished.status == 200, "refused: {}", finished.status);
+    Ok(())
 }
 
 async fn fill_store(field: &Field, client: &mut Client, member: &Member, round: u64) -> Result<()> {

@@ -77,6 +77,8 @@ pub fn wide_network(number: usize) -> String {
 #[derive(Clone)]
 pub struct Field {
     port: u16,
+    /// Where the attackers' letters come.
+    mail: u16,
     number: usize,
     tally: Arc<Mutex<BTreeMap<String, u64>>>,
 }
@@ -89,15 +91,17 @@ struct Member {
 }
 
 /// Runs every fourth attack of those `wanted` (or of all), beginning with that one, and prints what they were answered.
-pub async fn run(port: u16, seconds: u64, part: usize, wanted: &str) -> Result<()> {
+/// `ports`: the server's and the mailbox's.
+pub async fn run([port, mail]: [u16; 2], seconds: u64, quarter: usize, wanted: &str) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut all = JoinSet::new();
     let is_wanted = |name: &str| wanted == "all" || wanted.split(',').any(|wanted| wanted == name);
     let all_attacks = NAMES.into_iter().enumerate();
-    for (number, name) in all_attacks.filter(|(number, name)| number % 4 == part && is_wanted(name)) {
+    for (number, name) in all_attacks.filter(|(number, name)| number % 4 == quarter && is_wanted(name)) {
         let tally = Arc::default();
         let field = Field {
             port,
+            mail,
             number,
             tally: Arc::clone(&tally),
         };

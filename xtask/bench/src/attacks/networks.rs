@@ -13,7 +13,7 @@ pub async fn run(field: Field) -> Result<()> {
         let mut client = Client::new(field.port, address);
         // One person's account is under attack, and that of nobody.
         let email = Basic::email(ordinary::VICTIM);
-        let body = format!(r#"{{"email":"{email}","authPW":"{:064x}"}}"#, number);
+        let body = format!(r#"{{"email":"{email}","authPW":"{number:064x}"}}"#);
         field
             .send(&mut client, &field.ask("POST", "/v1/account/login", "", &body))
             .await;

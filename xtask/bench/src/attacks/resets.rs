@@ -10,11 +10,11 @@ pub async fn run(field: Field) -> Result<()> {
     for number in 0..u64::MAX {
         let mut client = field.client(number);
         let email = Basic::email(ordinary::person(number));
-        let begin = format!(r#"{{"email":"{email}"}}"#);
+        let wish = format!(r#"{{"email":"{email}"}}"#);
         let begun = field
             .send(
                 &mut client,
-                &field.ask("POST", "/v1/password/forgot/send_code", "", &begin),
+                &field.ask("POST", "/v1/password/forgot/send_code", "", &wish),
             )
             .await;
         let token = begun
@@ -24,7 +24,7 @@ pub async fn run(field: Field) -> Result<()> {
         field
             .send(
                 &mut client,
-                &field.ask("POST", "/v1/password/forgot/send_otp", "", &begin),
+                &field.ask("POST", "/v1/password/forgot/send_otp", "", &wish),
             )
             .await;
         for code in 0..6 {

@@ -27,8 +27,6 @@ pub async fn run(field: Field) -> Result<()> {
         });
         field.pause(40).await;
     }
-    while let Some(done) = all.join_next().await {
-        done?;
-    }
+    all.join_all().await;
     Ok(())
 }

@@ -1,18 +1,28 @@
-//! A mail server that takes every letter, counts it and throws it away.
+//! A mail server that takes every letter, counts it, and keeps of it the code to reset a password.
+//!
+//! Attackers read their own letters, too: `VRFY` tells the latest code that was mailed to an address.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+/// What came.
+#[derive(Default)]
+struct Post {
+    letters: AtomicU64,
+    codes: Mutex<HashMap<String, String>>,
+}
+
 /// Where letters go. It closes when dropped.
 pub struct Mailbox {
     /// The port it listens on, on this machine alone.
     pub port: u16,
-    letters: Arc<AtomicU64>,
+    post: Arc<Post>,
     _served: JoinSet<()>,
 }
 
@@ -21,48 +31,82 @@ impl Mailbox {
     pub async fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let letters = Arc::<AtomicU64>::default();
-        let counter = Arc::clone(&letters);
+        let letters = Arc::<Post>::default();
+        let shared = Arc::clone(&letters);
         let mut served = JoinSet::new();
         served.spawn(async move {
             let mut all = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let counter = Arc::clone(&counter);
+                let own = Arc::clone(&shared);
                 // A carrier that hangs up brings no more letters.
-                all.spawn(async move { take(stream, &counter).await.ok() });
+                all.spawn(async move { take(stream, &own).await.ok() });
                 while all.try_join_next().is_some() {}
             }
         });
         Ok(Self {
             port,
-            letters,
+            post: letters,
             _served: served,
         })
     }
 
     /// How many letters came.
     pub fn letters(&self) -> u64 {
-        self.letters.load(Ordering::Relaxed)
+        self.post.letters.load(Ordering::Relaxed)
     }
 }
 
-async fn take(stream: TcpStream, letters: &AtomicU64) -> Result<()> {
+async fn take(stream: TcpStream, post: &Post) -> Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
+    let mut receiver = String::new();
     writer.write_all(b"220 mail.example.org\r\n").await?;
     while let Some(line) = lines.next_line().await? {
         let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
-        let answer: &[u8] = match verb.as_str() {
-            "DATA" => b"354 go on\r\n",
-            "QUIT" => b"221 goodbye\r\n",
-            _ => b"250 fine\r\n",
+        let answer = match verb.as_str() {
+            "DATA" => "354 go on".to_owned(),
+            "QUIT" => "221 goodbye".to_owned(),
+            "VRFY" => {
+                let code = post.codes().get(line[4..].trim()).cloned();
+                code.map_or("550 none".to_owned(), |code| format!("250 {code}"))
+            }
+            _ => "250 fine".to_owned(),
         };
-        writer.write_all(answer).await?;
+        writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        if verb == "RCPT" {
+            let address = line.split(['<', '>']).nth(1);
+            receiver = address.unwrap_or_default().to_owned();
+        }
         if verb == "DATA" {
-            while lines.next_line().await?.is_some_and(|line| line != ".") {}
-            letters.fetch_add(1, Ordering::Relaxed);
+            while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
+                if line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                    post.codes().insert(receiver.clone(), line);
+                }
+            }
+            post.letters.fetch_add(1, Ordering::Relaxed);
             writer.write_all(b"250 taken\r\n").await?;
         }
     }
     Ok(())
+}
+
+/// The latest code to reset a password that was mailed to an address, asked of the mailbox at that port.
+pub async fn code(port: u16, address: &str) -> Result<Option<String>> {
+    let (reader, mut writer) = TcpStream::connect(("127.0.0.1", port)).await?.into_split();
+    writer
+        .write_all(format!("VRFY {address}\r\nQUIT\r\n").as_bytes())
+        .await?;
+    let mut lines = BufReader::new(reader).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(code) = line.strip_prefix("250 ") {
+            return Ok(Some(code.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+impl Post {
+    fn codes(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -9,7 +9,7 @@
 //! to a server of its own on 127.0.0.1.
 
 pub mod client;
-mod mailbox;
+pub mod mailbox;
 pub mod ordinary;
 mod picture;
 
@@ -79,6 +79,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
         vec![
             "attack".into(),
             port.to_string(),
+            mailbox.port.to_string(),
             under.to_string(),
             number.to_string(),
             wanted.to_owned(),
@@ -196,9 +197,10 @@ async fn collect(children: Vec<Child>) -> Result<Vec<String>> {
 
 /// Asks for the health page on eight connections, so often a second in all.
 pub async fn ask_for_health(port: u16, seconds: u64, rate: u64) -> Result<()> {
-    const CONNECTIONS: u64 = 8;
+    const CONNECTIONS: u32 = 8;
     let until = Instant::now() + Duration::from_secs(seconds);
-    let pause = Duration::from_secs_f64(CONNECTIONS as f64 / rate as f64);
+    let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+    let pause = Duration::from_secs(1) * CONNECTIONS / rate;
     let mut all = JoinSet::new();
     for number in 0..CONNECTIONS {
         all.spawn(async move {
@@ -215,19 +217,28 @@ pub async fn ask_for_health(port: u16, seconds: u64, rate: u64) -> Result<()> {
     all.join_all().await.into_iter().collect()
 }
 
+/// What a line of the security log has there, if that holds no space.
+fn field<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    let (_, rest) = line.split_once(&format!(" {key}="))?;
+    rest.split(' ').next()
+}
+
 /// Which attacks the security log names, and as what.
 fn named(log: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut named: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    let known = log
+        .lines()
+        .filter_map(|line| Some((field(line, "suid")?, field(line, "suser")?)));
+    let users: BTreeMap<_, _> = known.collect();
     for line in log.lines().filter(|line| line.contains("outcome=failure")) {
         let what = line.split('|').nth(5).unwrap_or_default();
         for (number, name) in attacks::NAMES.into_iter().enumerate() {
             let v4 = format!("src={}", attacks::network(number));
             let v6 = format!("c6a2={}", attacks::wide_network(number));
-            let user = line
-                .split(" suser=")
-                .nth(1)
-                .and_then(|rest| rest.split(' ').next());
-            let is_own = user.is_some_and(|user| attacks::is_own(number, user));
+            let id = field(line, "suid").and_then(|id| users.get(id).copied());
+            let is_own = field(line, "suser")
+                .or(id)
+                .is_some_and(|user| attacks::is_own(number, user));
             let is_shared = name == "stale" && line.contains(&format!("src={}", ordinary::SHARED_ADDRESS));
             if is_own || line.contains(&v4) || line.contains(&v6) || is_shared {
                 named.entry(name).or_default().insert(what.to_owned());

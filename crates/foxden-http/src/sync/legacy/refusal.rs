@@ -184,6 +184,10 @@ fn body(error: BadBody) -> Reply {
             "the coding of the body is not known",
         ),
         BadBody::Broken => said(StatusCode::BAD_REQUEST, "the body breaks off"),
+        BadBody::Barren => said(
+            StatusCode::BAD_REQUEST,
+            "the compressed body holds too little for its size",
+        ),
         BadBody::NoRoom => Reply {
             why: Some("no room is left for another body".to_owned()),
             ..later(BUSY_SECONDS, "server issue: too much at once")

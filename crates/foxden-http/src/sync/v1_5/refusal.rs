@@ -53,7 +53,7 @@ impl Refusal {
                 refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified)
             }
             Self::Body(BadBody::TooLarge) => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
-            Self::Body(BadBody::Broken) => refused(StatusCode::BAD_REQUEST, Unspecified),
+            Self::Body(BadBody::Broken | BadBody::Barren) => refused(StatusCode::BAD_REQUEST, Unspecified),
             Self::Body(BadBody::NoRoom) => Reply {
                 why: Some("no room is left for another body".to_owned()),
                 ..later(BUSY_SECONDS)

@@ -99,6 +99,16 @@ impl IntoResponse for Answer {
 }
 
 impl Refusal {
+    /// What the network has spent, if that is why.
+    pub(super) const fn spent(&self) -> Option<&'static str> {
+        match self {
+            Self::Blocked => Some("requests to pair"),
+            Self::NoShare | Self::NoRoom => Some("room for messages of pairing"),
+            Self::NoChannelFree | Self::ManyChannels { .. } => Some("channels to pair"),
+            _ => None,
+        }
+    }
+
     /// The status, and why, in words for the client and the log.
     const fn words(&self) -> (StatusCode, &'static str) {
         match self {

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use foxden_model::{Counters, MemoryCounters, Meter, Width};
+use foxden_model::{Counters, MemoryCounters, Meter, Notice, Width};
 
 use super::answer::Refusal;
 use super::owner::Owner;
-use super::told::Told;
 
 /// What is done about networks that ask for too much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub(super) struct Callers {
     allowances: Allowances,
     counters: MemoryCounters,
     /// In the order of [`Kind`].
-    told: [Told; 3],
+    notices: [Notice; 3],
 }
 
 /// What is counted.
@@ -105,7 +104,7 @@ impl Callers {
             vigilance,
             allowances,
             counters: MemoryCounters::new(&meters.collect::<Vec<_>>()),
-            told: Default::default(),
+            notices: Default::default(),
         }
     }
 
@@ -154,7 +153,7 @@ impl Callers {
                 .wait(meter, [0, prefix], most.saturating_mul(times), now)
         });
         let wait = waits.max()?;
-        self.tell(kind, address, now);
+        self.tell(kind, address);
         (self.vigilance == Vigilance::Refuse).then_some(wait)
     }
 
@@ -168,16 +167,13 @@ impl Callers {
         }
     }
 
-    fn tell(&self, kind: Kind, address: IpAddr, now: i64) {
-        let Some(left_out) = self.told[kind as usize].may_tell(now) else {
+    fn tell(&self, kind: Kind, address: IpAddr) {
+        let Some(unsaid) = self.notices[kind as usize].is_due() else {
             return;
         };
         let address = address.to_canonical();
-        tracing::warn!(
-            "the key exchange counts too many {} from {address} or its network; {left_out} more were too many since it was last \
-             said",
-            kind.name()
-        );
+        let kind = kind.name();
+        tracing::warn!("the key exchange counts too many {kind} from {address} or its network{unsaid}");
     }
 }
 
@@ -267,7 +263,8 @@ mod tests {
     /// Sixty-nine addresses took every channel. Those of one wide network have four times as much as one of them.
     #[test]
     fn neighbours_share_what_a_wide_network_has() {
-        let networks: [(fn(u8) -> String, usize); 3] = [
+        type Neighbour = fn(u8) -> String;
+        let networks: [(Neighbour, usize); 3] = [
             (|host| format!("192.0.2.{host}"), 240),
             (|host| format!("2001:db8:0:{host:02x}00::1"), 240),
             (|host| format!("2001:db8:0:ff{host:02x}::1"), 120),

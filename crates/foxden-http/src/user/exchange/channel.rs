@@ -11,14 +11,13 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use foxden_model::Chance;
+use foxden_model::{Chance, Notice};
 use ring::digest;
 
 use super::answer::{Answer, Refusal, SOON};
 use super::client::{ClientId, Condition};
 use super::owner::{Owner, Part, Shares};
 use super::room::{Heavier, Taken};
-use super::told::Told;
 
 /// What names are made of: nothing that people take for something else.
 pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
@@ -67,7 +66,7 @@ pub(super) struct Channels {
     most: usize,
     life: u64,
     open: Mutex<Open>,
-    told: Told,
+    notice: Notice,
 }
 
 struct Open {
@@ -134,7 +133,7 @@ impl Channels {
                 shares: Shares::new((most / HOUSEHOLDS).max(LEAST)),
                 swept_at: 0,
             }),
-            told: Told::default(),
+            notice: Notice::default(),
         }
     }
 
@@ -151,7 +150,7 @@ impl Channels {
             return Err(Refusal::ManyChannels { retry_after: SOON });
         }
         if open.channels.len() >= self.most {
-            self.tell(now);
+            self.tell();
             let yields = owner.and_then(|owner| open.shares.who_yields_to(owner, 1));
             let ended = yields.is_some_and(|network| open.end_one_of(network));
             if !ended {
@@ -278,11 +277,11 @@ impl Channels {
     }
 
     /// Tells the operator that all is taken.
-    pub(super) fn tell(&self, now: i64) {
-        if let Some(left_out) = self.told.may_tell(now) {
+    pub(super) fn tell(&self) {
+        if let Some(unsaid) = self.notice.is_due() {
             tracing::warn!(
-                "all channels of the key exchange, or all its room, are taken; the network that has most yields one to others; \
-                 {left_out} more were asked for since it was last said"
+                "all channels of the key exchange, or all its room, are taken: the network that has most yields one to \
+                 others{unsaid}"
             );
         }
     }

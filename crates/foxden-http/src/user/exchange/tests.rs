@@ -29,7 +29,7 @@ impl Lab {
     fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let chance = Arc::new(SeededChance::new(1));
-        let exchange = Exchange::new(settings, Arc::clone(&clock) as _, chance);
+        let exchange = Exchange::new(settings, Arc::clone(&clock) as _, chance, Witness::default());
         Self {
             exchange: Arc::new(exchange),
             clock,

@@ -16,6 +16,7 @@ fn front(is_private: bool) -> Front {
         reach,
         ids,
         Bounds::for_uploads_of(0),
+        Witness::default(),
     )
 }
 

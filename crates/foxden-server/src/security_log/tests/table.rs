@@ -85,6 +85,7 @@ fn the_page_explains_every_key() {
         Door::Storage,
         Door::Operator,
         Door::Chore,
+        Door::KeyExchange,
         Door::Listener,
     ] {
         assert!(
