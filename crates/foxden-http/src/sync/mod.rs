@@ -35,13 +35,13 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
-use foxden_accounts::security::Witness;
+use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_accounts::token::TokenSecrets;
 use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
 use tower::service_fn;
 
-use crate::wire::{Memory, Note, Site};
+use crate::wire::{Memory, Note, Peer, Site};
 pub use backoff::Backoff;
 pub use legacy::LegacyState;
 use reply::{Format, Reply};
@@ -144,10 +144,16 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     let (mut reply, auth) = match &sync.legacy {
         Some(legacy) if legacy::target::owns(parts.uri.path()) => {
             let reply = answer_legacy(sync, legacy, &parts, body, &mut user).await;
+            if reply.as_ref().is_err_and(legacy::Refusal::is_over_quota) {
+                tell_quota(sync, &parts, Door::Basic, user);
+            }
             (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
         }
         Some(_) | None => {
             let reply = answer(sync, &parts, body, &mut user).await;
+            if reply.as_ref().is_err_and(v1_5::Refusal::is_over_quota) {
+                tell_quota(sync, &parts, Door::Storage, user);
+            }
             (reply.unwrap_or_else(v1_5::Refusal::into_reply), "hawk")
         }
     };
@@ -243,6 +249,14 @@ async fn answer_legacy(
         (_, Place::Store { is_open_ended: true }) => Err(Refusal::NotFound),
         _ => Err(Refusal::MethodNotAllowed),
     }
+}
+
+/// Whoever watches over the server hears whose quota is used up.
+fn tell_quota(sync: &SyncState, parts: &Parts, door: Door, user: Option<UserId>) {
+    let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+    let user = user.map(|user| user.to_string());
+    let event = Event::new(What::LimitReached, door, from).about(user.as_deref().unwrap_or_default());
+    sync.witness.tell(&event.because("storage.quota"));
 }
 
 /// The method that is meant: a `HEAD` is a `GET` of which the body is not sent.

@@ -169,7 +169,9 @@ fn comes_from_elsewhere(request: &Request) -> bool {
 }
 
 pub(super) fn without_port(host: &str) -> &str {
-    let colon = host.rfind(':').filter(|&at| !host[at..].contains(']'));
+    let colon = host
+        .rfind(':')
+        .filter(|&at| !host.as_bytes()[at..].contains(&b']'));
     colon.map_or(host, |at| &host[..at])
 }
 

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 
@@ -55,14 +54,17 @@ impl Sign {
     }
 
     fn of_header(name: &HeaderName, value: &HeaderValue, all: &HeaderMap) -> Option<Self> {
-        if name == HOST {
-            let is_ours = value.is_empty() || value.to_str().is_ok_and(is_of_this_machine);
-            (!is_ours).then(|| Self::Host(printable(value.as_bytes())))
-        } else if name == ORIGIN {
-            let is_elsewhere = is_page_of_another_machine(value) && !is_by_foreign_page(all);
-            is_elsewhere.then(|| Self::Origin(printable(value.as_bytes())))
-        } else {
-            is_added_by_proxies(name.as_str()).then(|| Self::Header(name.clone()))
+        match name.as_str() {
+            "host" => {
+                let is_ours =
+                    value.is_empty() || str::from_utf8(value.as_bytes()).is_ok_and(is_of_this_machine);
+                (!is_ours).then(|| Self::Host(printable(value.as_bytes())))
+            }
+            "origin" => {
+                let is_elsewhere = is_page_of_another_machine(value) && !is_by_foreign_page(all);
+                is_elsewhere.then(|| Self::Origin(printable(value.as_bytes())))
+            }
+            other => is_added_by_proxies(other).then(|| Self::Header(name.clone())),
         }
     }
 }

@@ -73,6 +73,9 @@ async fn take(stream: TcpStream, post: &Post) -> Result<()> {
             _ => "250 fine".to_owned(),
         };
         writer.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        if verb == "QUIT" {
+            break;
+        }
         if verb == "RCPT" {
             let address = line.split(['<', '>']).nth(1);
             receiver = address.unwrap_or_default().to_owned();

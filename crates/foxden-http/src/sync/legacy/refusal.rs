@@ -45,6 +45,14 @@ pub(in crate::sync) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the account has stored all it may.
+    pub(crate) const fn is_over_quota(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(ResponseCode::OverQuota) | Self::Storage(StorageError::OverQuota { .. })
+        )
+    }
+
     /// The answer that says so.
     pub(in crate::sync) fn into_reply(self) -> Reply {
         match self {

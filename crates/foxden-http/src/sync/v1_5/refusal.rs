@@ -39,6 +39,11 @@ pub(in crate::sync) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the account has stored all it may.
+    pub(crate) const fn is_over_quota(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::OverQuota { .. }))
+    }
+
     /// The answer that says so.
     pub(in crate::sync) fn into_reply(self) -> Reply {
         use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
