@@ -4,6 +4,7 @@ mod arrows;
 mod edges;
 mod files;
 mod findings;
+mod named;
 mod walk;
 
 use anyhow::Result;
@@ -23,6 +24,7 @@ pub fn run() -> Result<bool> {
     faults.extend(arrows::request_table(&tree));
     faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
+    faults.extend(named::tests(&tree));
     faults.sort();
     for fault in &faults {
         eprintln!("tidy: {fault}");

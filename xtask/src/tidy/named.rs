@@ -1,0 +1,47 @@
+//! Tests that the documents name are there.
+
+use std::path::Path;
+
+use super::walk::Tree;
+
+/// The fewest words of the name of a test, as it is told from other names in documents.
+const WORDS: usize = 4;
+
+/// Documents that name a test which there is not, by its function.
+pub fn tests(tree: &Tree) -> Vec<String> {
+    let mut faults = Vec::new();
+    let is_document = |path: &str| Path::new(path).extension().is_some_and(|is| is == "md");
+    for document in tree.files().filter(|file| is_document(&file.path)) {
+        for name in names(&document.text) {
+            let begins = format!("fn {name}(");
+            if !tree.rust().any(|file| file.text.contains(&begins)) {
+                faults.push(format!("{}: there is no test {name}", document.path));
+            }
+        }
+    }
+    faults
+}
+
+/// What looks like the name of a test between backquotes.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |word: &&str| {
+        let is_made_so = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        word.bytes().all(is_made_so) && word.split('_').count() >= WORDS
+    };
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tests_are_told_from_settings() {
+        let text = "| a | `a_lock_is_not_washed_out`, `http.max_body_memory` and `max_answer_memory` |\n\
+            `strangers_wash_nothing_out` and others_are_not_named_at_all";
+        let found: Vec<&str> = names(text).collect();
+        assert_eq!(found, ["a_lock_is_not_washed_out", "strangers_wash_nothing_out"]);
+    }
+}
