@@ -39,18 +39,16 @@ impl Turns {
 
     /// A turn for a client, unless its network has its share or all are taken.
     pub fn take(&self, client: IpAddr) -> Option<Turn<'_>> {
-        let turn = self.find(Network::of(client));
-        if turn.is_none() {
-            let event = Event::new(What::LimitReached, Door::Listener, Some(client));
-            self.witness.tell(&event.because("bodies sent to no use"));
-        }
-        turn
-    }
-
-    fn find(&self, client: Network) -> Option<Turn<'_>> {
+        let (address, client) = (client, Network::of(client));
         let mut taken = self.taken();
         let has_share = |owner| taken.of.of(owner) < self.share(owner);
-        if taken.all >= self.most || !Owner::networks(client).all(has_share) {
+        if !Owner::networks(client).all(has_share) {
+            drop(taken);
+            let event = Event::new(What::LimitReached, Door::Listener, Some(address));
+            self.witness.tell(&event.because("bodies sent to no use"));
+            return None;
+        }
+        if taken.all >= self.most {
             return None;
         }
         taken.all += 1;

@@ -6,6 +6,7 @@
 //! these, what matters most has lines of its own, and so has each site that had none.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use foxden_accounts::security::{Door, What};
@@ -37,6 +38,7 @@ struct Key {
     door: Door,
     from: Option<IpAddr>,
     name: Option<String>,
+    account: Option<String>,
     why: Option<String>,
 }
 
@@ -79,6 +81,9 @@ struct Lines<const MOST: u32> {
     by_network: HashMap<(Width, u64), u32>,
 }
 
+/// What lines are counted by, the narrowest first.
+type Source = [Option<(Width, u64)>; 3];
+
 impl Fold {
     /// Judges a refusal.
     pub(super) fn take(&mut self, record: &Record) -> Verdict {
@@ -87,6 +92,7 @@ impl Fold {
             door: record.door,
             from: record.from,
             name: record.name.clone(),
+            account: record.account.clone(),
             why: record.why.clone(),
         };
         if let Some(window) = self.windows.get_mut(&key) {
@@ -145,16 +151,15 @@ impl Fold {
             self.minute = record.time;
             (self.shared, self.severe, self.first) = Default::default();
         }
-        let network = record.from.map(Network::of);
+        let source = source(record);
         let is_severe = Signature::of(record.what).is_severe();
-        self.shared.take(network)
-            || is_severe && self.severe.take(network)
-            || !self.has_written(network) && self.first.take(network)
+        self.shared.take(source)
+            || is_severe && self.severe.take(source)
+            || !self.has_written(source) && self.first.take(source)
     }
 
     /// Whether the site has a line in this minute.
-    fn has_written(&self, network: Option<Network>) -> bool {
-        let site = key(network, Width::Wide);
+    fn has_written(&self, [.., site]: Source) -> bool {
         site.is_some_and(|site| {
             let tables = [
                 &self.shared.by_network,
@@ -168,16 +173,15 @@ impl Fold {
 
 impl<const MOST: u32> Lines<MOST> {
     /// Takes one, if there is one for that network.
-    fn take(&mut self, network: Option<Network>) -> bool {
+    fn take(&mut self, source: Source) -> bool {
         let left = MOST.saturating_sub(self.written);
-        let keys = Width::ALL.map(|width| key(network, width));
-        let may_take = keys.into_iter().flatten().all(|key| {
+        let may_take = source.into_iter().flatten().all(|key| {
             let taken = self.by_network.get(&key).copied().unwrap_or(0);
             taken * PARTS[key.0 as usize] < left
         });
         if may_take {
             self.written += 1;
-            for key in keys.into_iter().flatten() {
+            for key in source.into_iter().flatten() {
                 *self.by_network.entry(key).or_default() += 1;
             }
         }
@@ -185,10 +189,19 @@ impl<const MOST: u32> Lines<MOST> {
     }
 }
 
-/// What the lines of a network are counted by; what comes from no address counts as from one.
-fn key(network: Option<Network>, width: Width) -> Option<(Width, u64)> {
-    let prefix = network.map_or(Some(0), |network| network.prefix(width));
-    prefix.map(|prefix| (width, prefix))
+/// Whose lines these are: the network in its widths. What comes from no address is its account's, or that of the name, and
+/// all such accounts are one site.
+fn source(record: &Record) -> Source {
+    let Some(network) = record.from.map(Network::of) else {
+        let mut whose = DefaultHasher::new();
+        (&record.account, &record.name).hash(&mut whose);
+        return [
+            Some((Width::Narrow, whose.finish())),
+            None,
+            Some((Width::Wide, 0)),
+        ];
+    };
+    Width::ALL.map(|width| network.prefix(width).map(|prefix| (width, prefix)))
 }
 
 #[cfg(test)]
@@ -253,6 +266,28 @@ mod tests {
         assert!(fold.close(NOW + WINDOW - 1).is_none());
         assert!(matches!(fold.close(NOW + WINDOW), Some((_, None))));
         assert!(fold.close(NOW + WINDOW).is_none());
+    }
+
+    /// What tells no address tells the account.
+    #[test]
+    fn accounts_are_told_apart() {
+        let by = |account: u8, why: &str| Record {
+            from: None,
+            name: None,
+            account: Some(account.to_string()),
+            why: Some(why.to_owned()),
+            ..locked("")
+        };
+        let mut fold = Fold::default();
+        assert_eq!(fold.take(&by(1, "answers")), Verdict::Write);
+        assert_eq!(fold.take(&by(1, "answers")), Verdict::Counted);
+        assert_eq!(fold.take(&by(2, "answers")), Verdict::Write);
+        let written = |account: u8, fold: &mut Fold| {
+            let each = (0..500).map(|number| fold.take(&by(account, &number.to_string())));
+            each.filter(|verdict| *verdict == Verdict::Write).count()
+        };
+        assert!(written(1, &mut fold) < 80);
+        assert!(written(3, &mut fold) > 0, "another account has lines left");
     }
 
     fn from(address: IpAddr, record: Record) -> Record {

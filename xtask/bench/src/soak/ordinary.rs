@@ -30,7 +30,7 @@ const STORES: u64 = 1_000_001;
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Requests that were answered well.
-    pub good: AtomicU64,
+    good: AtomicU64,
     /// What went wrong, and how often.
     refused: Mutex<BTreeMap<String, u64>>,
     is_over: AtomicBool,
@@ -132,6 +132,11 @@ impl Outcome {
         *refused.entry(why).or_default() += 1;
     }
 
+    /// How many requests were answered well.
+    pub fn good(&self) -> u64 {
+        self.good.load(Ordering::Relaxed)
+    }
+
     /// What went wrong since this was asked the last time.
     pub fn take_refused(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
@@ -166,6 +171,5 @@ pub async fn read_apart(port: u16, until: Instant) -> Result<Vec<Duration>> {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    times.sort_unstable();
     Ok(times)
 }

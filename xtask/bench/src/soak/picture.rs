@@ -8,9 +8,9 @@ const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 300.0;
 const MARGIN: f64 = 50.0;
 
-/// Draws memory and disk over time, with lines where a part of the run ends and where memory began.
+/// Draws memory and disk over time, with lines where a part of the run begins and where memory began.
 #[expect(clippy::cast_precision_loss, reason = "sizes and seconds that are drawn")]
-pub fn draw(samples: &[Sample], fresh: u64, ends: [u64; 2]) -> String {
+pub fn draw(samples: &[Sample], fresh: u64, begun: &[(&str, f64)]) -> String {
     let last = samples.last().map_or(1.0, |sample| sample.second).max(1.0);
     let most = samples.iter().map(|sample| sample.memory.max(sample.disk)).max();
     let most = most.unwrap_or(1).max(fresh) as f64;
@@ -34,18 +34,15 @@ pub fn draw(samples: &[Sample], fresh: u64, ends: [u64; 2]) -> String {
     let text = |svg: &mut String, x: f64, y: f64, text: &str| {
         let _ = write!(svg, r#"<text x="{x:.1}" y="{y:.1}">{text}</text>"#);
     };
-    let mut end = 0;
-    for (seconds, what) in ends.into_iter().zip(["quiet", "under attack"]) {
-        text(&mut svg, x(end as f64) + 4.0, MARGIN - 8.0, what);
-        end += seconds;
-        let at = x(end as f64);
+    for (what, second) in begun {
+        let at = x(*second);
+        text(&mut svg, at + 4.0, MARGIN - 8.0, what);
         let _ = write!(
             svg,
             r##"<line x1="{at:.1}" x2="{at:.1}" y1="{MARGIN}" y2="{}" stroke="#999"/>"##,
             MARGIN + HEIGHT
         );
     }
-    text(&mut svg, x(end as f64) + 4.0, MARGIN - 8.0, "beside health pages");
     let _ = write!(
         svg,
         r##"<line x1="{MARGIN}" x2="{}" y1="{at:.1}" y2="{at:.1}" stroke="#999" stroke-dasharray="4"/>"##,

@@ -99,12 +99,12 @@ impl IntoResponse for Answer {
 }
 
 impl Refusal {
-    /// What the network has spent, if that is why.
+    /// What the network itself has spent, if that is why. Where others took all there is, it is none of its doing.
     pub(super) const fn spent(&self) -> Option<&'static str> {
         match self {
             Self::Blocked => Some("requests to pair"),
-            Self::NoShare | Self::NoRoom => Some("room for messages of pairing"),
-            Self::NoChannelFree | Self::ManyChannels { .. } => Some("channels to pair"),
+            Self::NoShare => Some("room for messages of pairing"),
+            Self::ManyChannels { .. } => Some("channels to pair"),
             _ => None,
         }
     }
