@@ -63,16 +63,20 @@ impl Sketch {
             .change(self.places(key), |count| count.saturating_add(1));
     }
 
-    /// Takes one back where it was counted, unless that span is long over.
+    /// Takes one back where it was counted, unless that span is long over. What the span before has not counted came late and
+    /// was counted in this one. Where neither has counted it, cells that others share stay as they are.
     pub(super) fn take_back(&mut self, key: Key, then: i64, now: i64) {
-        self.turn(now);
+        let turned = self.turn(now);
+        let then = if then < now { then } else { turned };
         let places = self.places(key);
         let table = match self.number - then.div_euclid(self.span) {
-            0 => &mut self.young,
-            1 => &mut self.old,
+            1 if self.old.least(places) > 0 => &mut self.old,
+            0 | 1 => &mut self.young,
             _ => return,
         };
-        table.change(places, |count| count.saturating_sub(1));
+        if table.least(places) > 0 {
+            table.change(places, |count| count - 1);
+        }
     }
 
     /// How long until fewer than `allowed` count; `None` if that is so now. What was counted in the span before counts
@@ -176,6 +180,40 @@ mod tests {
         assert!(sketch.wait(key(1), 10, 999).is_some());
         assert!(sketch.wait(key(1), 10, 1000).is_some());
         assert!(sketch.wait(key(2), 1, 1000).is_some());
+    }
+
+    /// The same: it was counted in the span that another one had begun.
+    #[test]
+    fn what_came_late_is_taken_back_where_it_was_counted() {
+        for now in [999, 1500] {
+            let mut sketch = Sketch::new(SPAN);
+            sketch.add(key(2), 1000);
+            sketch.add(key(1), 999);
+            sketch.take_back(key(1), 999, now);
+            assert_eq!(sketch.wait(key(1), 1, 1500), None, "{now}");
+        }
+        let mut sketch = Sketch::new(SPAN);
+        sketch.add(key(1), 500);
+        sketch.add(key(2), 1000);
+        sketch.add(key(1), 999);
+        sketch.take_back(key(1), 999, 999);
+        assert!(sketch.wait(key(1), 1, 1000).is_some(), "the one of before counts");
+        assert_eq!(sketch.wait(key(1), 1, 2000), None, "until it has faded");
+    }
+
+    /// What was never counted, or is taken back twice, costs no stranger with whom cells are shared.
+    #[test]
+    fn nobody_takes_back_what_others_spent() {
+        let mut sketch = Sketch::new(SPAN);
+        let spent = || (0..200).map(key);
+        for key in spent() {
+            sketch.add(key, 999);
+        }
+        for number in 1000..20_000 {
+            sketch.take_back(key(number), 999, 1000);
+        }
+        let is_counted = |key| sketch.wait(key, 1, 1000).is_some();
+        assert!(spent().all(is_counted));
     }
 
     #[test]
