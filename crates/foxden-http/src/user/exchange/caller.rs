@@ -110,28 +110,32 @@ impl Callers {
 
     /// Counts a request, and refuses one too many, and all of a network that sent too many bad ones.
     pub(super) fn admit(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        let spent = [Kind::Bad, Kind::Requests].map(|kind| self.wait(kind, address, now));
-        if spent.iter().any(Option::is_some) {
+        let is_bad = self.wait(Kind::Bad, address, now).is_some();
+        if is_bad || self.spend(Kind::Requests, address, now).is_some() {
             return Err(Refusal::Blocked);
         }
-        self.count(Kind::Requests, address, now);
         Ok(())
     }
 
     /// Counts an answer that says that the request was bad.
     pub(super) fn count_bad(&self, address: IpAddr, now: i64) {
-        self.count(Kind::Bad, address, now);
+        if self.vigilance == Vigilance::Off {
+            return;
+        }
+        for ((width, prefix), _) in Owner::of(address).parts() {
+            let meter = Kind::Bad.meter(width, &self.allowances);
+            self.counters.spend(meter, [0, prefix], now);
+        }
     }
 
     /// Counts a new channel, and refuses one too many.
     pub(super) fn count_channel(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        if let Some(wait) = self.wait(Kind::Channels, address, now) {
+        if let Some(wait) = self.spend(Kind::Channels, address, now) {
             let seconds = u64::try_from(wait).unwrap_or(0).div_ceil(1000);
             return Err(Refusal::ManyChannels {
                 retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
             });
         }
-        self.count(Kind::Channels, address, now);
         Ok(())
     }
 
@@ -157,14 +161,26 @@ impl Callers {
         (self.vigilance == Vigilance::Refuse).then_some(wait)
     }
 
-    fn count(&self, kind: Kind, address: IpAddr, now: i64) {
+    /// Counts one for each of this address's networks, in one step of look and count: of many at once no more come through
+    /// than one after the other. Where one of them has no more, none is counted, and it says how long to wait.
+    fn spend(&self, kind: Kind, address: IpAddr, now: i64) -> Option<i64> {
         if self.vigilance == Vigilance::Off {
-            return;
+            return None;
         }
-        for ((width, prefix), _) in Owner::of(address).parts() {
-            self.counters
-                .spend(kind.meter(width, &self.allowances), [0, prefix], now);
+        let (most, _) = kind.bound(&self.allowances);
+        for (number, ((width, prefix), times)) in Owner::of(address).parts().enumerate() {
+            let (meter, most) = (kind.meter(width, &self.allowances), most.saturating_mul(times));
+            let Err(wait) = self.counters.spend_within(meter, [0, prefix], most, now) else {
+                continue;
+            };
+            for ((width, prefix), _) in Owner::of(address).parts().take(number) {
+                let meter = kind.meter(width, &self.allowances);
+                self.counters.take_back(meter, [0, prefix], now, now);
+            }
+            let longest = self.wait(kind, address, now);
+            return (self.vigilance == Vigilance::Refuse).then(|| longest.unwrap_or(wait));
         }
+        None
     }
 
     fn tell(&self, kind: Kind, address: IpAddr) {
@@ -258,6 +274,29 @@ mod tests {
         ));
         callers.admit(one, NOW).unwrap();
         callers.count_channel(one, NOW + 720_000).unwrap();
+    }
+
+    #[test]
+    fn of_many_at_once_no_more_come_through() {
+        for round in 0..20 {
+            let (callers, start) = (refusing(), std::sync::Barrier::new(8));
+            let (callers, start) = (&callers, &start);
+            let opened = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8)
+                    .map(|host| {
+                        scope.spawn(move || {
+                            let one = address(&format!("192.0.2.{}", host % 4));
+                            start.wait();
+                            let asked = (0..100).filter(|_| callers.count_channel(one, NOW).is_ok());
+                            asked.count()
+                        })
+                    })
+                    .collect();
+                let opened = threads.into_iter().map(|thread| thread.join().unwrap());
+                opened.sum::<usize>()
+            });
+            assert_eq!(opened, 240, "{round}");
+        }
     }
 
     /// Sixty-nine addresses took every channel. Those of one wide network have four times as much as one of them.
