@@ -69,7 +69,7 @@ pub struct Removed {
 pub struct Ticket {
     /// What it is for.
     pub kind: Kind,
-    /// Whose it is.
+    /// Whose it is. A reset that was begun for an address which nobody has is of an account that there is none of.
     pub account: AccountId,
     /// The Hawk key.
     pub auth_key: [u8; 32],

@@ -35,6 +35,7 @@ pub mod invite;
 mod life;
 mod limits;
 mod memo;
+mod nobody;
 pub mod nodes;
 mod nonce;
 pub mod oauth;
@@ -103,5 +104,9 @@ pub const MIGRATIONS: &[foxden_sql::Migration] = &[
     foxden_sql::Migration {
         name: "0004_owned_names",
         statements: include_str!("../migrations/sqlite/0004_owned_names.sql"),
+    },
+    foxden_sql::Migration {
+        name: "0005_resets_of_nobody",
+        statements: include_str!("../migrations/sqlite/0005_resets_of_nobody.sql"),
     },
 ];

@@ -52,7 +52,7 @@ impl Accounts {
         let Some(row) = self.confirmed(&address).await? else {
             // A network that was told too much of who is here is told the same of every address.
             if self.spend_visitor(Counted::Answer, visitor).is_err() {
-                return Ok(());
+                return self.send_otp_to_nobody(&address).await;
             }
             return Err(AccountError::UnknownAccount {
                 address: address.as_str().to_owned(),
@@ -60,7 +60,7 @@ impl Accounts {
         };
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
-        if self.0.limits.check(died(&row), self.steady()).is_err() {
+        if self.0.limits.check(died(row.uid), self.steady()).is_err() {
             self.make_reset_code(&tx, &row, postage, Asked::ForDigits).await?;
         } else {
             self.make_digits(&tx, &row, postage).await?;
@@ -85,6 +85,8 @@ impl Accounts {
         let guess = self.guess(visitor);
         let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
         let Some(row) = self.confirmed(&address).await? else {
+            let guess = guess.within_allowance()?;
+            self.try_digits_of_nobody(&address).await?;
             let wrong = wrong.because("a reset code for an unknown name");
             return Err(guess.refuse(&wrong, AccountError::WrongCode));
         };
@@ -144,7 +146,7 @@ impl Accounts {
         if is_last {
             codes::delete(&tx, row.uid, kind).await?;
             // Before others may be made.
-            self.0.limits.count(died(row), self.steady());
+            self.0.limits.count(died(row.uid), self.steady());
         }
         tx.commit().await?;
         Ok(if is_last { Tried::Last } else { Tried::Wrong })
@@ -180,7 +182,7 @@ impl Accounts {
         if let Ok(franked) = self.frank(tx, postage, age, envelope).await? {
             let letter = Letter::ResetOtp {
                 code: code.code,
-                again: self.0.limits.has_counted(died(row), self.steady()),
+                again: self.0.limits.has_counted(died(row.uid), self.steady()),
             };
             self.post(tx, franked, &letter).await?;
         }
@@ -209,6 +211,6 @@ impl Accounts {
 }
 
 /// What digits count as that ended because too many wrong ones were tried.
-fn died(row: &AccountRow) -> Counted {
-    Counted::DeadDigits(counted(&row.uid.to_string()))
+pub(crate) fn died(uid: AccountId) -> Counted {
+    Counted::DeadDigits(counted(&uid.to_string()))
 }

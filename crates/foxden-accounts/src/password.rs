@@ -27,11 +27,11 @@ const STEP_MILLIS: i64 = 15 * 60_000;
 pub(crate) const RESET_MILLIS: i64 = 3_600_000;
 /// Resets of an account that wait for a code and were begun by a request: strangers begin some, too. The one that a
 /// letter opens is none of them, so that its owner's goes on.
-const BEGUN: u32 = 1000;
+pub(crate) const BEGUN: u32 = 1000;
 /// What a reset that a letter opens keeps in place of a code of its own.
 const MAILED: &[u8] = b"";
 /// How often a code may be tried within one reset.
-const RESET_TRIES: u64 = 3;
+pub(crate) const RESET_TRIES: u64 = 3;
 
 /// What the start of a password change gives.
 #[derive(Clone, Debug)]
@@ -103,6 +103,16 @@ pub(crate) enum Asked {
     ForLink,
     /// Eight digits, of which too many were tried in vain; it takes the code instead.
     ForDigits,
+}
+
+impl ResetStarted {
+    pub(crate) const fn new(password_forgot_token: SecretToken) -> Self {
+        Self {
+            password_forgot_token,
+            ttl: RESET_MILLIS.unsigned_abs() / 1000,
+            tries: RESET_TRIES,
+        }
+    }
 }
 
 impl Accounts {
@@ -187,7 +197,8 @@ impl Accounts {
         let postage = self.pay(visitor);
         let row = match self.to_be_reset(&address).await {
             Err(told @ (AccountError::UnknownAccount { .. } | AccountError::OtherSpelling { .. })) => {
-                return self.reset_of_nobody(told, visitor);
+                self.tell_of_nobody(told, visitor)?;
+                return self.begin_reset_of_nobody(&address).await;
             }
             row => row?,
         };
@@ -202,11 +213,7 @@ impl Accounts {
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
-        Ok(ResetStarted {
-            password_forgot_token,
-            ttl: 3600,
-            tries: RESET_TRIES,
-        })
+        Ok(ResetStarted::new(password_forgot_token))
     }
 
     /// The account whose password is reset by a letter to that address, spelled as its owner does.
@@ -229,33 +236,31 @@ impl Accounts {
         Ok(row)
     }
 
-    /// What is told where no reset begins. A network that was told too much of who is here gets a reset that leads nowhere.
-    fn reset_of_nobody(&self, told: AccountError, visitor: &Visitor) -> Result<ResetStarted, AccountError> {
+    /// Refuses to begin a reset where there is nobody, unless the network was told too much of who is here.
+    fn tell_of_nobody(&self, told: AccountError, visitor: &Visitor) -> Result<(), AccountError> {
         let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
             || matches!(told, AccountError::OtherSpelling { .. })
                 && self.spend_visitor(Counted::Spelling, visitor).is_ok();
-        if may_tell {
-            return Err(told);
-        }
-        Ok(ResetStarted {
-            password_forgot_token: SecretToken(self.random()),
-            ttl: 3600,
-            tries: RESET_TRIES,
-        })
+        if may_tell { Err(told) } else { Ok(()) }
     }
 
-    /// Makes the code wait once more.
+    /// Makes the code wait once more, and mails it. Who was reached by a letter hears where none is written. Others began
+    /// the reset themselves, for whatever address, and hear no more than that their network asked for too many.
     pub async fn forgot_again(
         &self,
         ticket: &Ticket,
         visitor: &Visitor,
     ) -> Result<ResetStatus, AccountError> {
         self.spend_visitor(Counted::CodesFrom, visitor)?;
-        let status = self.forgot_status(ticket).await?;
-        let row = account::by_id(&self.0.database, ticket.account)
-            .await?
-            .ok_or(AccountError::UnknownToken)?;
+        let reset = self.waiting_reset(ticket).await?;
+        let status = self.status_of(&reset);
+        let row = account::by_id(&self.0.database, ticket.account).await?;
         let postage = self.pay(visitor);
+        if reset.is_of_nobody {
+            self.write_to_nobody(ticket).await?;
+            return postage.require().map(|()| status);
+        }
+        let row = row.ok_or(AccountError::UnknownToken)?;
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
         let mailed = self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
@@ -263,18 +268,29 @@ impl Accounts {
         tx.commit().await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
-        mailed.require().map(|()| status)
+        match reset.data {
+            Some(_) => mailed.require()?,
+            None => postage.require()?,
+        }
+        Ok(status)
     }
 
     /// How the reset stands.
     pub async fn forgot_status(&self, ticket: &Ticket) -> Result<ResetStatus, AccountError> {
-        let now = self.millis();
-        let row = token::get(&self.0.database, Kind::PasswordForgot, &ticket.id_hash, now).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
-        Ok(ResetStatus {
-            ttl: u64::try_from((row.expires - now) / 1000).unwrap_or(0),
-            tries: row.tries,
-        })
+        Ok(self.status_of(&self.waiting_reset(ticket).await?))
+    }
+
+    async fn waiting_reset(&self, ticket: &Ticket) -> Result<TokenRow, AccountError> {
+        let (kind, now) = (Kind::PasswordForgot, self.millis());
+        let row = token::get(&self.0.database, kind, &ticket.id_hash, now).await?;
+        row.ok_or(AccountError::UnknownToken)
+    }
+
+    fn status_of(&self, reset: &TokenRow) -> ResetStatus {
+        ResetStatus {
+            ttl: u64::try_from((reset.expires - self.millis()) / 1000).unwrap_or(0),
+            tries: reset.tries,
+        }
     }
 
     /// Trades the code for the token that resets the password. Wrong ones are counted against the reset that they are
@@ -290,7 +306,7 @@ impl Accounts {
         let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
         let guess = self.guess(visitor);
-        token::spend_try(&tx, &row.id_hash).await?;
+        token::spend_try(&tx, &row).await?;
         let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
         let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
         let is_right = match own {
@@ -299,8 +315,12 @@ impl Accounts {
         };
         if !is_right {
             tx.commit().await?;
-            let wrong = Event::by(visitor, What::CodeRefused).of(ticket.account);
-            let wrong = wrong.because("wrong reset code");
+            let wrong = Event::by(visitor, What::CodeRefused);
+            let wrong = if row.is_of_nobody {
+                wrong.because("a reset code for an unknown name")
+            } else {
+                wrong.of(row.uid).because("wrong reset code")
+            };
             return Err(guess.refuse(&wrong, AccountError::WrongCode));
         }
         token::delete(&tx, &row.id_hash).await?;
@@ -397,6 +417,7 @@ impl Accounts {
             kind,
             auth_key: secrets.auth_key,
             uid,
+            is_of_nobody: false,
             data,
             tries: RESET_TRIES,
             expires: self.millis() + life,

@@ -2,7 +2,8 @@
 //! it may need.
 //!
 //! A letter that would be too many is not written, and its code waits for the operator. Strangers are answered as ever:
-//! else the answer would tell who is here. Only those who asked for nothing but another letter are told.
+//! else the answer would tell who is here. Only those who asked for nothing but another letter are told, if a letter had
+//! reached them before.
 
 use foxden_sql::Tx;
 

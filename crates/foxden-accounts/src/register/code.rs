@@ -77,7 +77,7 @@ impl CodeKind {
         }
     }
 
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::Link => "link",

@@ -8,6 +8,7 @@ pub(crate) mod code;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod invitation;
+pub(crate) mod nobody;
 pub(crate) mod node;
 pub(crate) mod oauth;
 pub(crate) mod outbox;

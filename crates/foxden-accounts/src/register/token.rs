@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::{delete_found, trim};
+use super::{delete_found, nobody, trim};
 use crate::life::is_good;
 use crate::{AccountId, Kind};
 
@@ -15,13 +15,17 @@ pub(crate) struct TokenRow {
     pub(crate) kind: Kind,
     pub(crate) auth_key: [u8; 32],
     pub(crate) uid: AccountId,
+    /// Whether no account has that id: the reset was begun for an address that nobody has.
+    pub(crate) is_of_nobody: bool,
     pub(crate) data: Option<Vec<u8>>,
     pub(crate) tries: u64,
     pub(crate) expires: i64,
 }
 
 const GET: &str =
-    "SELECT id_hash, auth_key, uid, data, tries, expires FROM token WHERE id_hash = ? AND kind = ?";
+    "SELECT id_hash, auth_key, uid, data, tries, expires, 0 FROM token WHERE id_hash = ? AND kind = ?
+        UNION ALL
+        SELECT id_hash, auth_key, uid, NULL, tries, expires, 1 FROM reset_of_nobody WHERE id_hash = ? AND kind = ?";
 
 fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
     Ok(TokenRow {
@@ -32,6 +36,7 @@ fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
         data: row.take(3)?,
         tries: row.take(4)?,
         expires: row.take(5)?,
+        is_of_nobody: row.take(6)?,
     })
 }
 
@@ -42,7 +47,8 @@ pub(crate) async fn get(
     id_hash: &str,
     now: i64,
 ) -> Result<Option<TokenRow>, SqlError> {
-    let row = from.fetch_optional(GET, values![id_hash, kind.name()]).await?;
+    let values = values![id_hash, kind.name(), id_hash, kind.name()];
+    let row = from.fetch_optional(GET, values).await?;
     let row = row.map(|row| read(row, kind)).transpose()?;
     Ok(row.filter(|row| is_good(now, row.expires, LONGEST_MILLIS)))
 }
@@ -83,7 +89,11 @@ pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlErro
 }
 
 /// Takes one try; the last one ends the credential.
-pub(crate) async fn spend_try(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
+pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<(), SqlError> {
+    let id_hash = &row.id_hash;
+    if row.is_of_nobody {
+        return nobody::spend_try(tx, id_hash).await;
+    }
     tx.execute(
         "UPDATE token SET tries = tries - 1 WHERE id_hash = ?",
         values![id_hash],

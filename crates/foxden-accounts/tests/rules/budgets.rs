@@ -1,8 +1,10 @@
 //! What strangers may try, and whom it costs: `docs/security.md`.
 
-use foxden_accounts::{AccountError, NodeOf, Role, SignUp};
+use foxden_accounts::{AccountError, Kind, NodeOf, Options, Role, SecretToken, SignUp, Visitor};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, login, new_account, proof, stranger};
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, cheap, login, new_account, proof, stranger};
+
+const ZEROS: &str = "00000000000000000000000000000000";
 
 impl Lab {
     /// Tries wrong passwords for a name from these addresses until each is refused; says how many were heard.
@@ -29,6 +31,35 @@ impl Lab {
         }
         // Those at once are counted by seconds.
         self.clock.advance_millis(20_000);
+    }
+
+    /// Asks for names that nobody has until the network is told no more.
+    async fn use_up_answers(&self, by: &Visitor) {
+        for number in 0..30 {
+            let name = format!("nobody{number}@example.org");
+            let status = self.accounts.address_status(&name, by).await.unwrap();
+            assert!(!status.exists, "{number}");
+        }
+    }
+
+    async fn reset_begun_for(&self, name: &str, by: &Visitor) -> SecretToken {
+        let started = self.accounts.forgot_password(name, by).await.unwrap();
+        assert_eq!((started.ttl, started.tries), (3600, 3), "{name}");
+        started.password_forgot_token
+    }
+
+    /// Asks for the state of a reset, for another letter, and tries a wrong code: what is said to each.
+    async fn said_of_reset(&self, token: &SecretToken, by: &Visitor) -> String {
+        let ticket = match self.ticket(Kind::PasswordForgot, token).await {
+            Ok(ticket) => ticket,
+            Err(error) => return format!("{error:?}"),
+        };
+        let status = self.accounts.forgot_status(&ticket).await;
+        let again = self.accounts.forgot_again(&ticket, by).await;
+        let tried = self.accounts.verify_reset_code(&ticket, ZEROS, by).await;
+        // Whoever has looked the reset up a moment ago is answered by what it is now.
+        let then = self.accounts.forgot_status(&ticket).await;
+        format!("{status:?}, {again:?}, {:?}, {then:?}", tried.map(drop))
     }
 }
 
@@ -235,6 +266,173 @@ async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
         );
     }
     lab.accounts.login(login(ANN, PASSWORD), &visitor).await.unwrap();
+}
+
+/// Two labs, of which the second one knows Ann; to neither network is told any more who is here.
+async fn without_and_with_ann(sends_mail: bool, by: &Visitor) -> [Lab; 2] {
+    let options = || Options {
+        sign_up: Some(SignUp::Open),
+        sends_mail,
+        ..cheap()
+    };
+    let labs = [Lab::with(options()).await, Lab::with(options()).await];
+    labs[1].create(ANN).await;
+    for lab in &labs {
+        lab.use_up_answers(by).await;
+    }
+    labs
+}
+
+/// A reset that was begun for nobody goes on as one for somebody does, also after the third wrong code.
+#[tokio::test]
+async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
+    let by = stranger("192.0.2.1");
+    for sends_mail in [false, true] {
+        let mut said = Vec::new();
+        for lab in without_and_with_ann(sends_mail, &by).await {
+            let mut steps = Vec::new();
+            let token = lab.reset_begun_for(ANN, &by).await;
+            for _ in 0..5 {
+                lab.clock.advance_millis(7_500);
+                steps.push(lab.said_of_reset(&token, &by).await);
+            }
+            let token = lab.reset_begun_for(ANN, &by).await;
+            lab.clock.advance_millis(3_599_000);
+            steps.push(lab.said_of_reset(&token, &by).await);
+            lab.clock.advance_millis(1000);
+            steps.push(lab.said_of_reset(&token, &by).await);
+            said.push(steps);
+        }
+        let [nobody, somebody] = [&said[0], &said[1]];
+        assert_eq!(nobody, somebody);
+        let status = |ttl, tries| format!("Ok(ResetStatus {{ ttl: {ttl}, tries: {tries} }})");
+        let first = status(3592, 3);
+        assert_eq!(
+            nobody[0],
+            format!("{first}, {first}, Err(WrongCode), {}", status(3592, 2))
+        );
+        let third = status(3577, 1);
+        assert_eq!(
+            nobody[2],
+            format!("{third}, {third}, Err(WrongCode), Err(UnknownToken)")
+        );
+        assert_eq!(nobody[3..5], ["UnknownToken", "UnknownToken"]);
+        let last = status(1, 3);
+        assert_eq!(
+            nobody[5],
+            format!("{last}, {last}, Err(WrongCode), {}", status(1, 2))
+        );
+        assert_eq!(nobody[6], "UnknownToken");
+    }
+}
+
+/// What is left of a person's letters is told to nobody who began the reset.
+#[tokio::test]
+async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
+    let by = stranger("192.0.2.1");
+    let mut said = Vec::new();
+    for lab in without_and_with_ann(true, &by).await {
+        let token = lab.reset_begun_for(ANN, &by).await;
+        let mut steps = Vec::new();
+        for _ in 0..130 {
+            lab.clock.advance_millis(25_000);
+            let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
+            steps.push(format!("{:?}", lab.accounts.forgot_again(&ticket, &by).await));
+        }
+        said.push(steps);
+    }
+    assert_eq!(said[0], said[1]);
+    let written = said[0].iter().filter(|step| step.starts_with("Ok"));
+    assert!(
+        (59..62).contains(&written.count()),
+        "the network has sixty letters a day"
+    );
+}
+
+/// Digits of nobody wait, are tried and end as those of somebody, and with as many writes.
+#[tokio::test]
+async fn digits_of_nobody_tell_nothing_of_who_is_here() {
+    let by = stranger("192.0.2.1");
+    let mut said = Vec::new();
+    for (number, lab) in without_and_with_ann(true, &by).await.iter().enumerate() {
+        let statement = [
+            "SELECT COALESCE(MAX(tries), 0) FROM reset_of_nobody WHERE kind = 'reset-otp'",
+            "SELECT COALESCE(MAX(tries), 0) FROM verification_code WHERE kind = 'reset-otp'",
+        ][number];
+        let mut steps = Vec::new();
+        for _ in 0..3 {
+            steps.push(format!("{:?}", lab.accounts.send_otp(ANN, &by).await));
+            for _ in 0..11 {
+                let tried = lab.accounts.verify_otp(ANN, "x", &by).await;
+                steps.push(format!("{:?} {}", tried.map(drop), lab.count(statement).await));
+            }
+        }
+        said.push(steps);
+    }
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0][..3], ["Ok(())", "Err(WrongCode) 9", "Err(WrongCode) 8"]);
+    assert_eq!(
+        said[0][10..14],
+        [
+            "Err(WrongCode) 0",
+            "Err(WrongCode) 0",
+            "Ok(())",
+            "Err(WrongCode) 9"
+        ]
+    );
+    assert!(said[0][35].starts_with("Err(TooMany"), "{}", said[0][35]);
+}
+
+/// Processes of one register know the resets of each other, and each knows those of before its start.
+#[tokio::test]
+async fn a_reset_of_nobody_outlasts_a_restart() {
+    let by = stranger("192.0.2.1");
+    let [lab, _] = without_and_with_ann(false, &by).await;
+    let token = lab.reset_begun_for(ANN, &by).await;
+    let other = lab.reopened(cheap(), NODE).await;
+    for (lab, tries) in [(&lab, 3), (&other, 2), (&lab, 1)] {
+        let said = lab.said_of_reset(&token, &by).await;
+        assert!(
+            said.contains(&format!("tries: {tries}")) && said.contains("WrongCode"),
+            "{said}"
+        );
+    }
+    assert_eq!(other.said_of_reset(&token, &by).await, "UnknownToken");
+}
+
+/// As of somebody, a thousand for one address, and ten thousand in all; and they end within the hour.
+#[tokio::test]
+async fn resets_of_nobody_are_bounded() {
+    const ROWS: &str = "SELECT COUNT(*) FROM reset_of_nobody";
+    let lab = Lab::with_policy(SignUp::Open).await;
+    let mut tokens = Vec::new();
+    for number in 0..35 {
+        let by = stranger(&format!("{}.0.113.5", 20 + number));
+        lab.use_up_answers(&by).await;
+        for _ in 0..30 {
+            tokens.push(lab.reset_begun_for(ANN, &by).await);
+            lab.clock.advance_millis(1);
+        }
+    }
+    assert_eq!(lab.count(ROWS).await, 1000);
+    for (token, is_open) in [(&tokens[49], false), (&tokens[50], true)] {
+        let ticket = lab.ticket(Kind::PasswordForgot, token).await;
+        assert_eq!(ticket.is_ok(), is_open);
+    }
+
+    let others = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9050)
+        INSERT INTO reset_of_nobody SELECT 'x' || i, kind, auth_key, 'x' || i, 3, expires, 0
+        FROM n, (SELECT kind, auth_key, expires FROM reset_of_nobody ORDER BY expires LIMIT 1)";
+    lab.write(others, vec![]).await;
+    let by = stranger("192.0.2.1");
+    lab.use_up_answers(&by).await;
+    let newest = lab.reset_begun_for(BEA, &by).await;
+    assert_eq!(lab.count(ROWS).await, 10_000);
+    assert!(lab.ticket(Kind::PasswordForgot, &newest).await.is_ok());
+
+    lab.clock.advance_millis(3_600_000);
+    lab.accounts.purge(20_000, i64::MAX).await.unwrap();
+    assert_eq!(lab.count(ROWS).await, 0);
 }
 
 /// Addresses that have an account are no cheaper to find than those that have none.

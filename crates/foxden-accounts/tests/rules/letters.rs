@@ -127,8 +127,8 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
     let ticket = ticket.await.unwrap();
     let told = lab.accounts.forgot_again(&ticket, &owner).await;
     assert!(
-        matches!(told, Err(AccountError::TooMany { .. })),
-        "who asks for nothing else is told"
+        told.is_ok(),
+        "whoever begins a reset hears nothing of its owner's letters"
     );
     lab.accounts
         .verify_reset_code(&ticket, &code.code, &owner)

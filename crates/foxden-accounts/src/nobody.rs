@@ -1,0 +1,98 @@
+//! Resets of nobody: what a network gets that was told too much of who is here, and asks for an address that no account has.
+//!
+//! They are rows, as others are, so that every further question is answered alike, and takes as long, by whichever process
+//! and after whichever start: status, wrong codes, another letter, digits. No code is right, and no letter is written.
+
+use ring::hmac;
+
+use crate::address::Address;
+use crate::otp::died;
+use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
+use crate::register::code::{CodeKind, CodeRow};
+use crate::register::nobody;
+use crate::register::token::TokenRow;
+use crate::{AccountError, AccountId, Accounts, Kind, ResetStarted, Ticket, secret};
+
+/// Statements that make a code wait and note who asked for it.
+const CODE: u32 = 3;
+/// Those that write its letter.
+const LETTER: u32 = 6;
+
+impl Accounts {
+    /// Begins a reset.
+    pub(crate) async fn begin_reset_of_nobody(
+        &self,
+        address: &Address,
+    ) -> Result<ResetStarted, AccountError> {
+        let (password_forgot_token, secrets) = self.new_secrets(Kind::PasswordForgot);
+        let row = TokenRow {
+            id_hash: secret::hash(&secrets.id.0),
+            kind: Kind::PasswordForgot,
+            auth_key: secrets.auth_key,
+            uid: self.nobody(address),
+            is_of_nobody: true,
+            data: None,
+            tries: RESET_TRIES,
+            expires: self.millis() + RESET_MILLIS,
+        };
+        let id_hash = row.id_hash.clone();
+        let tx = self.0.database.begin().await?;
+        nobody::insert(&tx, row, BEGUN).await?;
+        nobody::write(&tx, &id_hash, self.writes()).await?;
+        tx.commit().await?;
+        Ok(ResetStarted::new(password_forgot_token))
+    }
+
+    /// Does what another letter takes.
+    pub(crate) async fn write_to_nobody(&self, ticket: &Ticket) -> Result<(), AccountError> {
+        let tx = self.0.database.begin().await?;
+        nobody::write(&tx, &ticket.id_hash, self.writes()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes digits wait; where too many of them ended today, the code that takes their place.
+    pub(crate) async fn send_otp_to_nobody(&self, address: &Address) -> Result<(), AccountError> {
+        let uid = self.nobody(address);
+        let kind = if self.0.limits.check(died(uid), self.steady()).is_err() {
+            CodeKind::Reset
+        } else {
+            CodeKind::ResetOtp
+        };
+        let now = self.millis();
+        let tx = self.0.database.begin().await?;
+        let id_hash = nobody::keep_code(&tx, uid, &CodeRow::new(kind, String::new(), now), now).await?;
+        nobody::write(&tx, &id_hash, self.writes()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Tries the digits that wait, if any do. They are wrong.
+    pub(crate) async fn try_digits_of_nobody(&self, address: &Address) -> Result<(), AccountError> {
+        let (uid, kind, now) = (self.nobody(address), CodeKind::ResetOtp, self.millis());
+        if nobody::code(&self.0.database, uid, kind, now).await?.is_none() {
+            return Ok(());
+        }
+        let tx = self.0.database.begin().await?;
+        if nobody::take_try(&tx, uid, kind, now).await? {
+            // Before others may be made.
+            self.0.limits.count(died(uid), self.steady());
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// How many statements a code takes that is asked for.
+    fn writes(&self) -> u32 {
+        if self.0.options.sends_mail {
+            CODE + LETTER
+        } else {
+            CODE
+        }
+    }
+
+    /// The account that the address would have: always the same, and from it nobody finds the address.
+    fn nobody(&self, address: &Address) -> AccountId {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.options.metrics_secret);
+        let text = format!("nobody {}", address.normal());
+        let hash = hmac::sign(&key, text.as_bytes());
+        AccountId(std::array::from_fn(|at| hash.as_ref()[at]))
+    }
+}
