@@ -7,6 +7,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
+/// How many times as much a private network has.
+const PRIVATE: u32 = 10;
+
 /// How much of an address counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Width {
@@ -30,6 +33,22 @@ impl Network {
             }
             address => Self(address),
         }
+    }
+
+    /// Whether it is this machine or a network that the internet does not lead to.
+    pub const fn is_private(self) -> bool {
+        match self.0 {
+            IpAddr::V4(v4) => {
+                v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
+            }
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        }
+    }
+
+    /// How many times as much it may have as others: a whole house, or a proxy that names no client, may stand behind a
+    /// private address.
+    pub const fn times(self) -> u32 {
+        if self.is_private() { PRIVATE } else { 1 }
     }
 
     /// The network whose narrowest prefix this is, as far as that tells; `None` for zero.
@@ -88,6 +107,27 @@ mod tests {
             );
         }
         assert_eq!(Network::from_narrowest(0), None);
+    }
+
+    #[test]
+    fn private_networks_have_ten_times_as_much() {
+        for (address, times) in [
+            ("127.0.0.1", 10),
+            ("::1", 10),
+            ("10.1.2.3", 10),
+            ("172.17.0.1", 10),
+            ("::ffff:192.168.1.1", 10),
+            ("169.254.1.1", 10),
+            ("0.0.0.0", 10),
+            ("fd00::1", 10),
+            ("fe80::1", 10),
+            ("192.0.2.1", 1),
+            ("100.64.0.1", 1),
+            ("172.32.0.1", 1),
+            ("2001:db8::1", 1),
+        ] {
+            assert_eq!(Network::of(address.parse().unwrap()).times(), times, "{address}");
+        }
     }
 
     #[test]

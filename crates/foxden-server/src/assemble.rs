@@ -20,6 +20,7 @@ use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
 use foxden_http::wire::{Site, ToTheEnd};
+use foxden_sql::Asker;
 
 use crate::config::{self, listener::Surface};
 use crate::house::House;
@@ -142,7 +143,10 @@ fn user_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> UserState {
 /// Has work carried out that must not stop halfway when its client hangs up.
 fn to_the_end(tasks: &Tasks) -> ToTheEnd {
     let tasks = tasks.clone();
-    Arc::new(move |work| tasks.spawn(work))
+    Arc::new(move |work| match Asker::current() {
+        Some(asker) => tasks.spawn(asker.carry(work)),
+        None => tasks.spawn(work),
+    })
 }
 
 fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {

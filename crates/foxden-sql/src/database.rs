@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::asker::{Lines, Places};
 use crate::sqlite::{Place, Sqlite, Worker};
 use crate::{Migration, Row, SqlError, Value};
 
@@ -26,6 +27,9 @@ struct Inside {
     reader: Option<Worker>,
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Those who want to write, and those who want to read: the latter never wait for the former.
+    writers: Arc<Lines>,
+    readers: Arc<Lines>,
 }
 
 /// A transaction. Nothing of it is seen by others before [`Tx::commit`]; dropping it takes everything back.
@@ -33,7 +37,13 @@ struct Inside {
 /// At most one is open at a time, so it must not wait for anything slow, least of all for another one.
 pub struct Tx {
     database: Database,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
+}
+
+/// The turn to write, and the places of whoever has it.
+struct Turn {
+    _permit: OwnedSemaphorePermit,
+    _places: Places,
 }
 
 /// What can be asked, inside a transaction or outside.
@@ -119,20 +129,27 @@ impl Database {
             reader,
             turn: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
+            writers: Arc::default(),
+            readers: Arc::default(),
         }))
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, SqlError> {
+    async fn turn(&self) -> Result<Turn, SqlError> {
+        let places = self.0.writers.enter().await?;
         let _place = Waiting::join(&self.0.waiting)?;
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turn).acquire_owned()).await;
-        turn.map_err(|_| SqlError::Busy)?
-            .map_err(|closed| SqlError::Unavailable(Box::new(closed)))
+        let permit = turn.map_err(|_| SqlError::Busy)?;
+        Ok(Turn {
+            _permit: permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?,
+            _places: places,
+        })
     }
 }
 
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         if let Some(reader) = &self.0.reader {
+            let _places = self.0.readers.enter().await?;
             return reader.call(move |sqlite| sqlite.rows(statement, values)).await;
         }
         let _turn = self.turn().await?;

@@ -1,5 +1,6 @@
 //! One way to open, migrate and speak to a relational database: SQLite today.
 //!
+//! - [`asker`]: [`Asker`], on whose behalf a question is asked
 //! - [`database`]: [`Database`], [`Tx`] and the questions both answer, [`Fetch`]
 //! - [`migration`]: how a database gets its tables
 //! - [`value`]: [`Value`] and [`Row`], which hide the driver's types
@@ -7,6 +8,7 @@
 //!
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
 
+pub mod asker;
 pub mod database;
 pub mod error;
 pub mod migration;
@@ -15,6 +17,7 @@ mod sqlite;
 mod tests;
 pub mod value;
 
+pub use asker::Asker;
 pub use database::{Database, Fetch, Tx};
 pub use error::SqlError;
 pub use migration::Migration;

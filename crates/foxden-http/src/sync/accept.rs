@@ -21,16 +21,17 @@ pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
 /// How much it likes a format. The most precise range that fits decides.
 pub(super) fn liking(accept: &str, format: Format) -> Liking {
     let mut liking = Liking::default();
-    for range in accept.split(',') {
-        let mut pieces = range.split(';').map(str::trim);
+    // By bytes: nearly every request has this header, and searching texts for a character is several times the work.
+    for range in accept.as_bytes().split(|byte| *byte == b',') {
+        let mut pieces = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let precision = match pieces.next().unwrap_or_default() {
-            media if media.eq_ignore_ascii_case(format.media_type()) => 3,
-            media if media.eq_ignore_ascii_case("application/*") => 2,
-            "*/*" | "*" => 1,
+            media if media.eq_ignore_ascii_case(format.media_type().as_bytes()) => 3,
+            media if media.eq_ignore_ascii_case(b"application/*") => 2,
+            b"*/*" | b"*" => 1,
             _ => continue,
         };
         let quality = pieces
-            .find_map(|piece| piece.strip_prefix("q="))
+            .find_map(|piece| piece.strip_prefix(b"q="))
             .map_or(1000, quality);
         if precision > liking.precision {
             liking = Liking { quality, precision };
@@ -40,19 +41,20 @@ pub(super) fn liking(accept: &str, format: Format) -> Liking {
 }
 
 /// A quality such as `0.9`, in thousandths; zero if it is none.
-fn quality(text: &str) -> u32 {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+fn quality(text: &[u8]) -> u32 {
+    let dot = text.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = dot.map_or((text, &b""[..]), |dot| (&text[..dot], &text[dot + 1..]));
     let mut thousandths = 0;
     for at in 0..3 {
-        let digit = fraction.as_bytes().get(at).copied().unwrap_or(b'0');
+        let digit = fraction.get(at).copied().unwrap_or(b'0');
         if !digit.is_ascii_digit() {
             return 0;
         }
         thousandths = thousandths * 10 + u32::from(digit - b'0');
     }
     match whole {
-        "1" => 1000,
-        "0" | "" => thousandths,
+        b"1" => 1000,
+        b"0" | b"" => thousandths,
         _ => 0,
     }
 }
@@ -77,7 +79,7 @@ mod tests {
             ("1.x", 0),
             ("high", 0),
         ] {
-            assert_eq!(quality(text), thousandths, "{text:?}");
+            assert_eq!(quality(text.as_bytes()), thousandths, "{text:?}");
         }
     }
 }

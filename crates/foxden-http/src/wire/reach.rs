@@ -106,8 +106,9 @@ fn is_by_foreign_page(headers: &HeaderMap) -> bool {
 /// this server do not. Ids and traces of requests are left out: programs send them as well.
 fn is_added_by_proxies(name: &str) -> bool {
     let begins = |with: &[&str]| with.iter().any(|begin| name.starts_with(begin));
-    // Most headers are through with two or three comparisons.
+    // What nearly every request has is through with a comparison.
     match name.as_bytes().first() {
+        Some(b'a') if matches!(name, "accept" | "authorization") => false,
         Some(b'a') => begins(&["akamai-", "ali-cdn-"]),
         Some(b'c') => begins(&["cdn-", "cf-", "client-ip", "cloudfront-", "coming-from"]),
         Some(b'd') => begins(&["do-connecting-ip"]),

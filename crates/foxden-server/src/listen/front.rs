@@ -14,7 +14,8 @@ use axum::body::Body;
 use foxden_accounts::security::Witness;
 use foxden_http::ops;
 use foxden_http::wire::{Note, Peer, Sign};
-use foxden_model::{Chance, Network as ClientNetwork};
+use foxden_model::{Chance, Network as ClientNetwork, Width};
+use foxden_sql::Asker;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -143,7 +144,7 @@ impl Front {
         let body = Arriving::new(body, Arc::clone(&seat), left.clone());
         let request = Request::from_parts(parts, Body::new(body));
         let mut response = match fault {
-            None if has_seat => self.call(request, id).await,
+            None if has_seat => self.call(request, id, asker(peer)).await,
             None => turn_away(request.uri()),
             Some(fault) => refuse(request.uri(), fault),
         };
@@ -167,12 +168,13 @@ impl Front {
         }
     }
 
-    /// Asks the surface. While it works, whatever is logged carries the request's id.
-    async fn call(&self, request: Request<Body>, id: RequestId) -> Response<Body> {
+    /// Asks the surface. While it works, whatever is logged carries the request's id, and what is asked of the register counts
+    /// for the client's networks.
+    async fn call(&self, request: Request<Body>, id: RequestId, asker: Asker) -> Response<Body> {
         let uri = request.uri().clone();
         let mut answer = pin!(self.doors.answer(request));
         let outcome = poll_fn(|cx| {
-            let poll = || log::within(id, || answer.as_mut().poll(cx));
+            let poll = || log::within(id, || asker.within(|| answer.as_mut().poll(cx)));
             match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
@@ -242,6 +244,15 @@ fn describe_no_body(response: &mut Response<Body>) {
         let headers = response.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_TYPE);
+    }
+}
+
+/// On whose behalf the register is asked.
+fn asker(peer: Peer) -> Asker {
+    let network = ClientNetwork::of(peer.address);
+    Asker {
+        groups: Width::ALL.map(|width| network.prefix(width)),
+        times: network.times(),
     }
 }
 
