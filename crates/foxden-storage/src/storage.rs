@@ -6,7 +6,7 @@ use foxden_model::{SyncTime, UserId};
 
 use crate::closed::Closed;
 use crate::command::{BatchPart, Change, Detail, Query, Write};
-use crate::engine::{Engine, EngineError, Excess};
+use crate::engine::{Engine, EngineError, Excess, Held};
 use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -92,8 +92,8 @@ impl Storage {
         Ok(self.engine.read(user, query).await?)
     }
 
-    /// The bytes that these other stores of the same account take of its quota; nothing where there is none.
-    /// What they lay aside counts in each of them alone.
+    /// The bytes that these other stores of the same account take of its quota, small objects as much as they do in their
+    /// own; nothing where there is none. What they lay aside counts in each of them alone.
     pub async fn taken_by(&self, beside: &[UserId]) -> Result<u64, StorageError> {
         if self.quota.is_none() {
             return Ok(0);
@@ -102,8 +102,11 @@ impl Storage {
         for user in beside {
             // What has expired and lies there still may count here: the chores remove it soon.
             let summary = self.engine.summary(*user, Detail::Times).await?;
-            let bytes = summary.collections.iter().map(|listed| listed.bytes);
-            taken = taken.saturating_add(bytes.sum());
+            let held = summary.collections.iter().map(|listed| Held {
+                objects: listed.count,
+                bytes: listed.bytes,
+            });
+            taken = taken.saturating_add(held.sum::<Held>().counted());
         }
         Ok(taken)
     }
@@ -166,7 +169,8 @@ impl Storage {
         self.empty(user).await
     }
 
-    fn admit(&self, user: UserId) -> Result<(), StorageError> {
+    /// Refuses a user that is closed. Whoever has to wait for what is to be written asks before.
+    pub fn admit(&self, user: UserId) -> Result<(), StorageError> {
         if self.closed.contains(user) {
             return Err(StorageError::Closed);
         }

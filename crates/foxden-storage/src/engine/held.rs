@@ -9,9 +9,9 @@ const FREE_BYTES: u64 = 1 << 20;
 
 /// Objects and their bytes of payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) objects: u64,
-    pub(super) bytes: u64,
+pub(crate) struct Held {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What a write or a part of a batch finds.
@@ -38,7 +38,7 @@ pub(super) struct Growth {
 
 impl Held {
     /// The bytes that are compared with the quota.
-    fn counted(self) -> u64 {
+    pub(crate) fn counted(self) -> u64 {
         let rows = self.objects.saturating_mul(OBJECT_BYTES);
         self.bytes.max(rows.saturating_sub(FREE_BYTES))
     }

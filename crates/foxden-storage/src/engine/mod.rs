@@ -12,6 +12,7 @@ use foxden_model::{SyncTime, UserId};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
+pub(crate) use held::Held;
 pub use memory::MemoryEngine;
 pub use sqlite::{SqliteEngine, SqliteOptions};
 

@@ -75,6 +75,25 @@ async fn the_stores_of_an_account_share_its_quota() {
     assert_eq!((written.bytes_before, written.bytes_after), (0, 5));
 }
 
+/// Small objects cost the other store what they cost their own.
+#[tokio::test]
+async fn small_objects_of_another_store_count_as_what_they_take() {
+    let other = UserId(43);
+    let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(2 << 20));
+    let patches = (0..40_000).map(|id| payload(&id.to_string(), ""));
+    let write = Write::new(Change::Upsert {
+        collection: collection("bookmarks"),
+        patches: patches.collect(),
+    });
+    storage.write(other, &[], write).await.unwrap();
+    assert_eq!(
+        storage.taken_by(&[other]).await.unwrap(),
+        40_000 * 100 - (1 << 20)
+    );
+    let refused = storage.write(USER, &[other], put("a")).await;
+    assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+}
+
 #[tokio::test]
 async fn a_closed_user_is_refused_and_has_nothing_left() {
     let ground = Ground::new();

@@ -16,8 +16,8 @@ use crate::engine::EngineError;
 const THREADS: usize = 2;
 /// The reads that may wait.
 const QUEUE: usize = 256;
-/// Of them, those of one user. One more is carried out meanwhile.
-const SHARE: usize = 32;
+/// A user has one part in so many of the places that others have left. One read more is carried out meanwhile.
+const PARTS: usize = 8;
 
 type Scan = Box<dyn FnOnce() + Send>;
 
@@ -78,7 +78,7 @@ impl Queue {
     fn add(&self, user: UserId, scan: Scan) -> Result<(), EngineError> {
         let mut line = self.line();
         let own = line.waiting.iter().filter(|(other, _)| *other == user).count();
-        if own >= SHARE || line.waiting.len() >= QUEUE {
+        if own >= share(line.waiting.len() - own) || line.waiting.len() >= QUEUE {
             return Err(EngineError::Busy);
         }
         line.waiting.push_back((user, scan));
@@ -126,6 +126,13 @@ impl Queue {
     }
 }
 
+/// How many reads of a user may wait while so many of others do. It shrinks as the queue fills, so that few users do not
+/// fill it: it takes 38, and eight leave a third.
+const fn share(others: usize) -> usize {
+    let left = QUEUE.saturating_sub(others) / PARTS;
+    if left == 0 { 1 } else { left }
+}
+
 impl Drop for Scanners {
     fn drop(&mut self) {
         self.queue.line().is_closed = true;
@@ -144,6 +151,8 @@ mod tests {
 
     use super::*;
 
+    /// What one user may have alone.
+    const SHARE: usize = share(0);
     const GREEDY: UserId = UserId(1);
     const MODEST: UserId = UserId(2);
 
@@ -179,5 +188,20 @@ mod tests {
         let done = done.into_iter().flatten().count();
         assert!(done >= SHARE, "{done}");
         scanners.run(GREEDY, || Ok(())).await.unwrap();
+    }
+
+    #[test]
+    fn a_few_users_do_not_fill_the_queue() {
+        let queue = Queue::default();
+        let fill = |user| {
+            let scans = std::iter::from_fn(|| queue.add(UserId(user), Box::new(|| ())).ok());
+            scans.count()
+        };
+        let taken: Vec<_> = (0..8).map(fill).collect();
+        assert_eq!(taken, [32, 28, 24, 21, 18, 16, 14, 12]);
+        for user in 8..38 {
+            assert!(fill(user) >= 1, "user {user}");
+        }
+        assert_eq!((fill(38), queue.line().waiting.len()), (0, QUEUE));
     }
 }

@@ -4,6 +4,7 @@ mod cache;
 mod circles;
 mod files;
 mod lately;
+mod long;
 mod upkeep;
 mod writers;
 
