@@ -5,7 +5,6 @@
 
 mod table;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
@@ -14,9 +13,6 @@ use crate::security::{Event, What};
 use crate::{AccountError, Accounts, Visitor};
 pub(crate) use table::QUARTER;
 use table::{BUDGETS, Budget, Most};
-
-/// So much more is allowed to addresses behind which many may stand.
-const INSIDE: u32 = 10;
 
 /// What is counted, and for which key. Names stand as numbers, so that a key is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,8 +109,8 @@ impl Counted {
         let (budget, ..) = self.parts();
         if visitor.is_private {
             budget.private
-        } else if matches!(budget.most, Most::From(_)) && is_inside(visitor.address) {
-            INSIDE
+        } else if matches!(budget.most, Most::From(_)) {
+            visitor.network().times()
         } else {
             1
         }
@@ -221,14 +217,6 @@ impl Limits {
             }
         }
         Ok(is_last)
-    }
-}
-
-/// Whether the address is of this machine or of a private network.
-fn is_inside(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -41,7 +41,7 @@ impl Turns {
     pub fn take(&self, client: IpAddr) -> Option<Turn<'_>> {
         let (address, client) = (client, Network::of(client));
         let mut taken = self.taken();
-        let has_share = |owner| taken.of.of(owner) < self.share(owner);
+        let has_share = |owner| taken.of.of(owner) < self.share(owner, client);
         if !Owner::networks(client).all(has_share) {
             drop(taken);
             let event = Event::new(What::LimitReached, Door::Listener, Some(address));
@@ -57,14 +57,15 @@ impl Turns {
         Some(Turn { turns: self, client })
     }
 
-    /// A sixteenth for an address, an eighth for a neighbourhood: eight of these are needed to take all.
-    fn share(&self, owner: Owner) -> u32 {
+    /// A sixteenth for an address, an eighth for a neighbourhood: eight of these are needed to take all. Private networks
+    /// have more of it.
+    fn share(&self, owner: Owner, client: Network) -> u32 {
         let part = match owner {
             Owner::Network(Width::Wide, _) => 8,
             Owner::Network(Width::Middle, _) => 12,
             Owner::Network(Width::Narrow, _) | Owner::User(_) => 16,
         };
-        (self.most / part).max(1)
+        (self.most / part).max(1).saturating_mul(client.times())
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -106,7 +107,9 @@ mod tests {
             count(&turns, &["2001:db8::1", "2001:db8:0:1::1", "2001:db8:1::1"]),
             9
         );
-        let many: Vec<_> = (0..50).map(|net| format!("10.0.{net}.1")).collect();
+        assert_eq!(count(&turns, &["10.0.0.1"]), 40, "many may stand behind it");
+        assert_eq!(count(&turns, &["10.0.0.1", "10.0.0.2"]), 64);
+        let many: Vec<_> = (0..50).map(|net| format!("198.51.{net}.1")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
         assert_eq!(count(&turns, &many), 64);
         let taken = turns.taken();

@@ -9,8 +9,6 @@ use foxden_model::{Network, Width};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     network: Network,
-    /// How many times as much it has as any other.
-    factor: u32,
 }
 
 /// A network of one width.
@@ -24,19 +22,10 @@ pub(super) struct Shares {
     held: HashMap<Part, usize>,
 }
 
-/// How much more than other networks this machine and private ones have: a proxy that was not made known, or a whole house,
-/// may stand behind one address.
-const PRIVATE: u32 = 10;
-
 impl Owner {
     pub(super) fn of(address: IpAddr) -> Self {
-        let is_private = match address.to_canonical() {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        };
         Self {
             network: Network::of(address),
-            factor: if is_private { PRIVATE } else { 1 },
         }
     }
 
@@ -48,7 +37,7 @@ impl Owner {
                 Width::Middle => 2,
                 Width::Wide => 4,
             };
-            Some(((width, self.network.prefix(width)?), times * self.factor))
+            Some(((width, self.network.prefix(width)?), times * self.network.times()))
         })
     }
 
