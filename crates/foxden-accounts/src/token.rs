@@ -14,6 +14,8 @@ use ring::{hkdf, hmac};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::AccountId;
+
 /// Bytes of the signature at the end of a token's id.
 const SIGNATURE: usize = 32;
 /// Characters of a token's key.
@@ -74,6 +76,8 @@ pub struct TokenKey(String);
 pub struct Verified {
     /// The store it opens.
     pub user: UserId,
+    /// Whose it is; `None`: its tokenserver does not say, or names accounts otherwise.
+    pub account: Option<AccountId>,
     /// The node it was made for.
     pub node: Box<str>,
     /// It is invalid from this time on.
@@ -149,6 +153,7 @@ impl TokenSecrets {
         let expires = presented.expires.get().parse().map_err(|_| BadToken::Malformed)?;
         Ok(Verified {
             user: UserId(presented.uid),
+            account: presented.fxa_uid.as_deref().and_then(AccountId::from_hex),
             node: presented.node.into(),
             expires,
             key: secret.key(presented.salt.as_bytes(), id),

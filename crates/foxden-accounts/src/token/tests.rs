@@ -53,6 +53,7 @@ fn mints_the_published_token() {
 fn verifies_the_published_token() {
     let verified = secrets(SECRET).verify(ID).unwrap();
     assert_eq!(verified.user, UserId(42));
+    assert_eq!(verified.account, AccountId::from_hex(claims().fxa_uid));
     assert_eq!(&*verified.node, "https://sync.example.org");
     assert_eq!(verified.expires.to_string(), "1763700000.00");
     assert_eq!(verified.key.as_str(), KEY_TEXT);

@@ -149,6 +149,8 @@ async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
     if plain.len() > limit {
         return Err(BadBody::TooLarge);
     }
+    // No more is held than its length, which is what its place is told.
+    plain.shrink_to_fit();
     Ok(plain.into())
 }
 

@@ -32,7 +32,7 @@ use foxden_storage::{
     Change, Detail, Guard, Order, Patch, Query, Row, Selection, Summary, Target as Guarded, Write, Written,
 };
 
-use super::listing::List;
+use super::listing::{List, Reader};
 use super::reply::{Format, Reply, ResponseCode};
 use super::{SyncState, body, print};
 use crate::wire::Site;
@@ -90,15 +90,24 @@ impl<'r> Call<'r> {
 
     /// Whose memory its bodies and answers take.
     fn owner(&self) -> Owner {
-        Owner::Store(self.user())
+        Owner::Account(self.store.account)
+    }
+
+    /// Who reads what, and whose memory that takes.
+    fn reader(&self) -> Reader {
+        Reader {
+            user: self.user(),
+            owner: self.owner(),
+        }
     }
 
     fn query(&self) -> Option<&str> {
         self.parts.uri.query()
     }
 
-    /// Reads the body. It is counted as held as long as its place is kept.
+    /// Reads the body, unless the store is closed. It is counted as held as long as its place is kept.
     async fn read(&self, body: Body) -> Result<(Bytes, Room), Refusal> {
+        self.sync.storage.admit(self.user())?;
         let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let bodies = &self.sync.memory.bodies;
@@ -195,7 +204,7 @@ impl<'r> Call<'r> {
 pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
     let query = params::listing(name, call.query())?;
     let format = params::list_format(&call.parts.headers);
-    let list = List::open::<Refusal>(call.sync, call.user(), query).await?;
+    let list = List::open::<Refusal>(call.sync, call.reader(), query).await?;
     let as_of = list.as_of();
     let list = list.print::<Refusal>(format, print_object).await?;
     Ok(Reply {

@@ -14,7 +14,7 @@ use http_body::Frame;
 use super::reply::Format;
 use super::{SyncState, print};
 use crate::wire::chain;
-use crate::wire::memory::{Budget, NoRoom, Owner, Place, held};
+use crate::wire::memory::{NoRoom, Owner, Place, held};
 
 /// Bytes after which a piece of a long list is sent.
 const CHUNK: usize = 64 * 1024;
@@ -29,10 +29,18 @@ const PAGE: u64 = (1 << 20) + 2 * PIECE as u64;
 /// Prints one object in a dialect's words.
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
+/// Who asks for a list.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    /// Whose objects.
+    pub(super) user: UserId,
+    /// Whose memory it takes.
+    pub(super) owner: Owner,
+}
+
 /// A list of which the first page is read.
 pub(super) struct List<'s> {
     storage: &'s Storage,
-    answers: &'s Arc<Budget>,
     user: UserId,
     query: Query,
     page: Page,
@@ -50,19 +58,18 @@ pub(super) struct Printed {
 }
 
 impl<'s> List<'s> {
-    /// Reads the first page, unless the user's answers hold all the memory they may. Room for it is set aside before it is
+    /// Reads the first page, unless the owner's answers hold all the memory they may. Room for it is set aside before it is
     /// read: else as many pages as are asked for at once would be read, for nothing, and held meanwhile.
-    pub(super) async fn open<E>(sync: &'s SyncState, user: UserId, query: Query) -> Result<Self, E>
+    pub(super) async fn open<E>(sync: &'s SyncState, reader: Reader, query: Query) -> Result<Self, E>
     where
         E: From<StorageError> + From<NoRoom>,
     {
-        let (storage, answers) = (&sync.storage, &sync.memory.answers);
-        let place = answers.take(Owner::Store(user), PAGE)?;
-        let page = storage.read(user, &query).await?;
+        let storage = &sync.storage;
+        let place = sync.memory.answers.take(reader.owner, PAGE)?;
+        let page = storage.read(reader.user, &query).await?;
         Ok(Self {
             storage,
-            answers,
-            user,
+            user: reader.user,
             query,
             page,
             place,
@@ -84,24 +91,23 @@ impl<'s> List<'s> {
     where
         E: From<StorageError> + From<NoRoom>,
     {
-        let owner = Owner::Store(self.user);
         let modified = self.modified();
-        drop(self.place);
         let wanted = self.query.limit.unwrap_or(u64::MAX);
         let printer = Printer::new(format, self.query.fields, object);
         let is_whole = self.page.next.is_none() || self.page.rows.len() as u64 >= wanted;
         if is_whole {
             let rows = &self.page.rows;
             let place = self
-                .answers
-                .take_for_answer(owner, rows.bytes() + Printer::length(rows))?;
+                .place
+                .resize_for_answer(rows.bytes() + Printer::length(rows))?;
             return Ok(Printed {
                 records: Some(rows.len()),
                 body: held(place, printer.whole(rows)),
                 next: self.page.next,
             });
         }
-        let place = self.answers.take(owner, Stream::bytes(&self.page.rows))?;
+        self.place.resize(Stream::bytes(&self.page.rows))?;
+        let place = self.place;
         let mut page = self.page;
         let mut rest = Rest {
             storage: self.storage.clone(),

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use data_encoding::BASE64;
+use foxden_accounts::AccountId;
 use foxden_accounts::token::{Claims, Token};
 use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
 use foxden_storage::{Limits, MemoryEngine, SqliteEngine, SqliteOptions};
@@ -38,11 +39,16 @@ fn secrets() -> TokenSecrets {
 }
 
 fn token() -> Token {
+    token_of(42, "u")
+}
+
+/// A token for that store of that account.
+fn token_of(user: u64, fxa_uid: &str) -> Token {
     let claims = Claims {
-        user: UserId(42),
+        user: UserId(user),
         node: "https://sync.example.org",
         expires: 1_763_693_600,
-        fxa_uid: "u",
+        fxa_uid,
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
@@ -234,6 +240,106 @@ fn bodies_share_one_room() {
     assert_eq!(put(None, fits()).status(), StatusCode::OK);
     assert_eq!(put(Some("15"), fits()).status(), StatusCode::OK);
     assert_eq!(sync.memory.bodies.held(), 0, "all places were given back");
+}
+
+/// A body of which nothing may be read.
+fn untouchable() -> Body {
+    struct Untouchable;
+    impl http_body::Body for Untouchable {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            panic!("read for nothing")
+        }
+    }
+    Body::new(Untouchable)
+}
+
+/// Today's store, former ones and the account API have one share, not one each.
+#[test]
+fn the_stores_of_an_account_share_its_memory() {
+    let sync = SyncState {
+        memory: Arc::new(Memory::new(800, 800, Witness::default())),
+        ..state()
+    };
+    let ann = "0123456789abcdef0123456789abcdef";
+    let owner = Owner::Account(AccountId::from_hex(ann).unwrap());
+    let place = sync.memory.bodies.take(owner, 95).unwrap();
+    let put = |user: u64, fxa_uid: &str, body: Body| {
+        let path = format!("/1.5/{user}/storage/c/a");
+        send(&sync, request(&token_of(user, fxa_uid), "PUT", &path, body)).0
+    };
+    for user in [42, 43] {
+        assert_eq!(put(user, ann, untouchable()), StatusCode::SERVICE_UNAVAILABLE);
+        let answers = sync.memory.answers.take(owner, 100).unwrap();
+        let path = format!("/1.5/{user}/storage/c");
+        let (status, _) = send(&sync, request(&token_of(user, ann), "GET", &path, Body::empty()));
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        drop(answers);
+    }
+    let object = || Body::from(r#"{"payload":"x"}"#);
+    for other in ["fedcba9876543210fedcba9876543210", "u"] {
+        assert_eq!(put(44, other, object()), StatusCode::OK, "{other}");
+    }
+    drop(place);
+    assert_eq!(put(42, ann, object()), StatusCode::OK);
+}
+
+/// The token of a store that is closed still holds: what it brings is not taken in.
+#[test]
+fn a_closed_store_takes_no_body() {
+    let sync = state();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(sync.storage.close(UserId(42))).unwrap();
+    for (method, path) in [
+        ("PUT", "/1.5/42/storage/c/a"),
+        ("POST", "/1.5/42/storage/c"),
+        ("POST", "/1.5/42/storage/c?batch=true"),
+    ] {
+        let (status, _) = send(&sync, request(&token(), method, path, untouchable()));
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+    let (status, _) = send(&sync, request(&token(), "DELETE", "/1.5/42", Body::empty()));
+    assert_eq!(status, StatusCode::OK, "it can still be emptied");
+}
+
+/// A buffer grows in few steps, and is no larger than what came when it is full.
+#[tokio::test]
+async fn what_is_counted_of_a_body_is_what_is_held() {
+    let bodies = &state().memory.bodies;
+    for (left, headers) in [
+        (vec![b'x'; 999], HeaderMap::new()),
+        (
+            gzip_of(&"x".repeat(999)),
+            HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]),
+        ),
+    ] {
+        let body = Body::new(Pieces {
+            left: left.into_iter().rev().collect(),
+            breaks_off: false,
+        });
+        let taken = body::take(bodies, Owner::Store(UserId(1)), &headers, body, 1 << 20, |_| {
+            Ok::<_, body::BadBody>(())
+        });
+        let (bytes, place) = taken.await.unwrap();
+        let bytes = Vec::from(bytes);
+        assert_eq!(
+            (bytes.len(), bytes.capacity() as u64, bodies.held()),
+            (999, 999, 999)
+        );
+        drop(place);
+    }
+}
+
+fn gzip_of(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Room for a page is found before it is read, so that no more pages are read at once than there is room for.

@@ -33,7 +33,7 @@ use foxden_storage::{
     Write, Written,
 };
 
-use super::listing::List;
+use super::listing::{List, Reader};
 use super::reply::{Format, Reply};
 use super::verifier::Checked;
 use super::{SyncState, body, print};
@@ -77,8 +77,17 @@ impl<'r> Call<'r> {
     }
 
     /// Whose memory its bodies and answers take.
-    const fn owner(&self) -> Owner {
-        Owner::Store(self.target.user)
+    fn owner(&self) -> Owner {
+        let account = self.token.token.account;
+        account.map_or(Owner::Store(self.target.user), Owner::Account)
+    }
+
+    /// Who reads what, and whose memory that takes.
+    fn reader(&self) -> Reader {
+        Reader {
+            user: self.user(),
+            owner: self.owner(),
+        }
     }
 
     /// The account's other stores here.
@@ -94,13 +103,14 @@ impl<'r> Call<'r> {
         self.sync.storage.limits()
     }
 
-    /// Reads the body, which must be of a kind that `check_type` lets pass. It is counted as held as long as
-    /// its place is kept.
+    /// Reads the body, which must be of a kind that `check_type` lets pass, unless the store is closed. It is counted as
+    /// held as long as its place is kept.
     async fn read<T>(
         &self,
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
     ) -> Result<(T, Bytes, Room), Refusal> {
+        self.sync.storage.admit(self.user())?;
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
         let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
         let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);
@@ -144,7 +154,7 @@ impl<'r> Call<'r> {
 pub(super) async fn get_collection(call: &Call<'_>, name: CollectionName) -> Result<Reply, Refusal> {
     let query = params::listing(name, call.query())?;
     let format = params::list_format(&call.parts.headers)?;
-    let list = List::open::<Refusal>(call.sync, call.user(), query).await?;
+    let list = List::open::<Refusal>(call.sync, call.reader(), query).await?;
     let modified = list.modified();
     call.conditions.check_read(modified)?;
     let list = list.print::<Refusal>(format, print_object).await?;

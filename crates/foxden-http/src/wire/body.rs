@@ -11,6 +11,8 @@ use super::memory::{Budget, NoRoom, Owner, Place};
 
 /// How many times as much as has come a buffer has room for.
 const GROWTH: usize = 8;
+/// The same for a client that has proven nothing, whose bodies are short: few bytes are to take little room.
+const STRANGERS_GROWTH: usize = 2;
 
 /// Why a body cannot be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +71,9 @@ pub(crate) async fn take(
     }
     let length = announced_length(headers, &body, limit)?;
     let unfolded = |length: usize| (length as u64).saturating_mul(unfolds as u64);
-    let place = budget.expect(owner, unfolded(length))?;
+    let place = budget.expect(owner.who_brings(length), unfolded(length))?;
     let bytes = read(body, length, limit, &place).await?;
-    place.grow(unfolded(bytes.len()))?;
+    place.resize(unfolded(bytes.len()))?;
     Ok((bytes, Some(place)))
 }
 
@@ -83,6 +85,11 @@ pub(crate) async fn read(
     limit: usize,
     place: &Place,
 ) -> Result<Bytes, BadBody> {
+    let growth = if place.is_proven() {
+        GROWTH
+    } else {
+        STRANGERS_GROWTH
+    };
     let mut first = Bytes::new();
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -100,7 +107,7 @@ pub(crate) async fn read(
         }
         if all.capacity() < came {
             // In few steps: a buffer that grows is held twice while it is copied.
-            let room = came.saturating_mul(GROWTH).min(length).max(came);
+            let room = came.saturating_mul(growth).min(length).max(came);
             place.grow(room as u64)?;
             all.reserve_exact(room - all.len());
         }
@@ -108,7 +115,12 @@ pub(crate) async fn read(
         all.extend_from_slice(&data);
     }
     // A body that came in one piece, as most do, is not copied.
-    Ok(if all.is_empty() { first } else { all.into() })
+    if all.is_empty() {
+        return Ok(first);
+    }
+    // From now on no more is held than its length, which is what its place is told.
+    all.shrink_to_fit();
+    Ok(all.into())
 }
 
 #[cfg(test)]

@@ -24,15 +24,19 @@ use super::Peer;
 pub(crate) const SMALL: usize = 16 * 1024;
 /// Seconds after which a client may try again when there was no room for its request or answer.
 pub(crate) const RETRY_SECONDS: u32 = 10;
+/// Bytes up to which a body is brief. A sign-in has a few hundred.
+const BRIEF: usize = 1024;
 /// An upload of the largest size is a 49th part of the default: a person's devices have six at once. Strangers send a few
-/// hundred bytes each.
+/// hundred bytes each: of what may be a sign-in there is room for one on each of 4,096 connections, and more.
 const BODIES: Parts = Parts {
     proven: 8,
-    strangers: 16,
+    brief: 24,
+    strangers: 48,
 };
 /// A long list takes little more than a megabyte: a person's devices read six at once by default. Strangers see pictures.
 const ANSWERS: Parts = Parts {
     proven: 8,
+    brief: 16,
     strangers: 16,
 };
 /// Cells of a row. Two strangers meet in both rows once in some ten million pairs.
@@ -50,12 +54,14 @@ pub struct Memory {
 /// Whose share a place is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// A store whose owner is proven.
-    Store(UserId),
-    /// An account that is proven.
+    /// An account that is proven, by whatever it was proven and in whichever of its stores.
     Account(AccountId),
+    /// A store whose owner is proven, where nobody says which account that is.
+    Store(UserId),
     /// The network of a client that has proven nothing.
     Client(IpAddr),
+    /// The same, where it brings so little that it may be a sign-in.
+    Brief(IpAddr),
 }
 
 /// A number of bytes, and how much of it each owner holds.
@@ -79,7 +85,9 @@ pub(crate) struct Budget {
 pub(crate) struct Parts {
     /// An account or a store that is proven.
     proven: u64,
-    /// All clients together that have proven nothing.
+    /// The brief bodies of all clients together that have proven nothing.
+    brief: u64,
+    /// All else of these.
     strangers: u64,
 }
 
@@ -97,6 +105,15 @@ pub(crate) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
+/// What has no room left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Full {
+    /// What the owner alone may hold.
+    Share,
+    /// What it shares with others, who may hold all of it.
+    Shared,
+}
+
 /// The owner, in each of the ways in which it is counted.
 type Holders = [Option<Holder>; 4];
 
@@ -105,14 +122,23 @@ type Holders = [Option<Holder>; 4];
 enum Key {
     Store(UserId),
     Account(AccountId),
-    Network(Width, u64),
-    Strangers,
+    Network(Kind, Width, u64),
+    Strangers(Kind),
+}
+
+/// What a client brings that has proven nothing.
+#[derive(Clone, Copy, Hash)]
+enum Kind {
+    Brief,
+    Other,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     cells: [usize; 2],
     share: u64,
+    /// What it is when that is spent.
+    spent: Full,
 }
 
 /// Bytes and the place they take.
@@ -149,6 +175,23 @@ impl Owner {
         // Without a peer nothing can be told apart, so all share one network.
         Self::Client(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address))
     }
+
+    /// Who is counted for a body of at most so many bytes. Brief ones of strangers are apart from their others, so that no
+    /// long ones keep anybody from signing in.
+    pub(crate) const fn who_brings(self, bytes: usize) -> Self {
+        match self {
+            Self::Client(address) if bytes <= BRIEF => Self::Brief(address),
+            Self::Account(_) | Self::Store(_) | Self::Client(_) | Self::Brief(_) => self,
+        }
+    }
+
+    /// Whether it has proven who it is.
+    pub(crate) const fn is_proven(self) -> bool {
+        match self {
+            Self::Account(_) | Self::Store(_) => true,
+            Self::Client(_) | Self::Brief(_) => false,
+        }
+    }
 }
 
 impl Budget {
@@ -177,14 +220,7 @@ impl Budget {
     /// when it comes, so that none is kept from others who bring theirs.
     pub(crate) fn expect(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Place, NoRoom> {
         let place = self.place(owner);
-        let held = place.holders.iter().flatten();
-        let mut held = held.map(|holder| (self.held_by(holder), holder.share));
-        let has_room = held.all(|(held, share)| fits(held, 0, bytes, share))
-            && fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most);
-        if !has_room {
-            self.tell(owner);
-            return Err(NoRoom);
-        }
+        self.look(owner, &place.holders, bytes)?;
         Ok(place)
     }
 
@@ -212,20 +248,24 @@ impl Budget {
 
     /// Refuses an owner that holds all it may, before work is done for it.
     pub(crate) fn check(&self, owner: Owner) -> Result<(), NoRoom> {
-        let is_spent = self
-            .holders(owner)
-            .iter()
-            .flatten()
-            .any(|holder| self.held_by(holder) >= holder.share.max(1));
-        if is_spent || self.held.load(Ordering::Relaxed) >= self.most.max(1) {
-            self.tell(owner);
-            return Err(NoRoom);
-        }
-        Ok(())
+        self.look(owner, &self.holders(owner), 1)
+    }
+
+    /// Refuses what finds no room by now; counts nothing.
+    fn look(&self, owner: Owner, holders: &Holders, bytes: u64) -> Result<(), NoRoom> {
+        let mut holders = holders.iter().flatten();
+        let spent = holders.find(|holder| !fits(self.held_by(holder), 0, bytes, holder.share));
+        let full = match spent {
+            Some(holder) => holder.spent,
+            None if !fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most) => Full::Shared,
+            None => return Ok(()),
+        };
+        self.tell(owner, full);
+        Err(NoRoom)
     }
 
     /// Counts so many bytes beside those that the same place holds.
-    fn enter(&self, holders: &Holders, own: u64, bytes: u64) -> Result<(), NoRoom> {
+    fn enter(&self, holders: &Holders, own: u64, bytes: u64) -> Result<(), Full> {
         for (at, holder) in holders.iter().enumerate() {
             let Some(holder) = holder else { continue };
             let before = holder
@@ -233,14 +273,14 @@ impl Budget {
                 .map(|cell| self.cells[cell].fetch_add(bytes, Ordering::Relaxed));
             if !fits(before[0].min(before[1]), own, bytes, holder.share) {
                 self.leave_shares(&holders[..=at], bytes);
-                return Err(NoRoom);
+                return Err(holder.spent);
             }
         }
         let add = |held: u64| fits(held, own, bytes, self.most).then(|| held.saturating_add(bytes));
         let entered = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         if entered.is_err() {
             self.leave_shares(holders, bytes);
-            return Err(NoRoom);
+            return Err(Full::Shared);
         }
         Ok(())
     }
@@ -257,35 +297,43 @@ impl Budget {
     }
 
     /// Who is counted, and how much each may hold: an account its part; all strangers theirs, of which a network of the
-    /// widest kind has a quarter, and narrower ones within it less.
+    /// widest kind has a quarter, and narrower ones within it less. A private one has more, and never more than all.
     fn holders(&self, owner: Owner) -> Holders {
-        let proven = |key| [Some(self.holder(key, self.parts.proven)), None, None, None];
+        let proven = |key| {
+            let share = self.most / self.parts.proven;
+            [Some(self.holder(key, share, Full::Share)), None, None, None]
+        };
         match owner {
             Owner::Store(user) => proven(Key::Store(user)),
             Owner::Account(account) => proven(Key::Account(account)),
-            Owner::Client(address) => {
-                let network = Network::of(address);
-                let strangers = self.parts.strangers;
-                let holder = |width, part| {
-                    let prefix = network.prefix(width)?;
-                    Some(self.holder(Key::Network(width, prefix), strangers * part))
-                };
-                [
-                    holder(Width::Narrow, 8),
-                    holder(Width::Middle, 6),
-                    holder(Width::Wide, 4),
-                    Some(self.holder(Key::Strangers, strangers)),
-                ]
-            }
+            Owner::Client(address) => self.strangers(Kind::Other, address, self.parts.strangers),
+            Owner::Brief(address) => self.strangers(Kind::Brief, address, self.parts.brief),
         }
     }
 
-    fn holder(&self, key: Key, part: u64) -> Holder {
+    fn strangers(&self, kind: Kind, address: IpAddr, part: u64) -> Holders {
+        let network = Network::of(address);
+        let all = self.most / part;
+        let holder = |width, part: u64| {
+            let share = (all / part * u64::from(network.times())).min(all);
+            let key = Key::Network(kind, width, network.prefix(width)?);
+            Some(self.holder(key, share, Full::Share))
+        };
+        [
+            holder(Width::Narrow, 8),
+            holder(Width::Middle, 6),
+            holder(Width::Wide, 4),
+            Some(self.holder(Key::Strangers(kind), all, Full::Shared)),
+        ]
+    }
+
+    fn holder(&self, key: Key, share: u64, spent: Full) -> Holder {
         let hash = self.hashes.hash_one(key);
         let cell = |hash: u64| usize::try_from(hash % CELLS as u64).unwrap_or(0);
         Holder {
             cells: [cell(hash), CELLS + cell(hash >> 32)],
-            share: self.most / part,
+            share,
+            spent,
         }
     }
 
@@ -298,13 +346,18 @@ impl Budget {
                 self.witness.tell(&event(Door::Storage, None).about(&name));
             }
             Owner::Account(account) => self.witness.tell(&event(Door::Accounts, None).of(account)),
-            Owner::Client(address) => self.witness.tell(&event(Door::Accounts, Some(address))),
+            Owner::Client(address) | Owner::Brief(address) => {
+                self.witness.tell(&event(Door::Accounts, Some(address)));
+            }
         }
     }
 
-    /// Tells the operator that there was no room: the security log, and once a minute at most the log.
-    fn tell(&self, owner: Owner) {
-        self.report(owner, self.setting);
+    /// Tells the operator that there was no room: once a minute at most the log, and the security log where it was the owner
+    /// who took it. Where others did, nobody learns by this request who they are.
+    fn tell(&self, owner: Owner, full: Full) {
+        if full == Full::Share {
+            self.report(owner, self.setting);
+        }
         if let Some(unsaid) = self.notice.is_due() {
             tracing::warn!(
                 "no room in {} for a request of {owner}: it was answered 503{unsaid}",
@@ -320,18 +373,38 @@ const fn fits(held: u64, own: u64, bytes: u64, most: u64) -> bool {
 }
 
 impl Place {
+    /// Whether it is taken for somebody who has proven who they are.
+    pub(crate) const fn is_proven(&self) -> bool {
+        self.owner.is_proven()
+    }
+
     /// Holds so many bytes from now on, if there is room for those that are new.
     pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
         let own = self.bytes.load(Ordering::Relaxed);
         let Some(more) = bytes.checked_sub(own).filter(|&more| more > 0) else {
             return Ok(());
         };
-        if let Err(refused) = self.budget.enter(&self.holders, own, more) {
-            self.budget.tell(self.owner);
-            return Err(refused);
+        if let Err(full) = self.budget.enter(&self.holders, own, more) {
+            self.budget.tell(self.owner, full);
+            return Err(NoRoom);
         }
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Holds so many bytes from now on: fewer at once, more only if there is room for them.
+    pub(crate) fn resize(&self, bytes: u64) -> Result<(), NoRoom> {
+        self.grow(bytes)?;
+        self.set(bytes);
+        Ok(())
+    }
+
+    /// The same for an answer; a small one needs no place.
+    pub(crate) fn resize_for_answer(self, bytes: usize) -> Result<Option<Self>, NoRoom> {
+        if bytes < SMALL {
+            return Ok(None);
+        }
+        self.resize(bytes as u64).map(|()| Some(self))
     }
 
     /// Says how many bytes there are after all: they are there already, so nothing is refused.
@@ -390,7 +463,7 @@ impl fmt::Display for Owner {
         match self {
             Self::Store(user) => write!(f, "user {user}"),
             Self::Account(account) => write!(f, "account {account}"),
-            Self::Client(address) => write!(f, "the network of {address}"),
+            Self::Client(address) | Self::Brief(address) => write!(f, "the network of {address}"),
         }
     }
 }

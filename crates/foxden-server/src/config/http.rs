@@ -72,9 +72,10 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "128 MB",
             help: "Bytes of request bodies held in memory at once, all connections and surfaces together. An account may \
-                   hold an eighth of it. All requests together that have proven none may hold a sixteenth, of which a \
-                   network has a share: an eighth for an IPv4 address or the 64 first bits of an IPv6 address, a sixth for \
-                   56 bits, a quarter for 24 or 48. A body counts as it comes; one in JSON counts sixteenfold while it is \
+                   hold an eighth of it, over all its stores. All requests together that have proven none may hold a \
+                   sixteenth, two thirds of it in bodies of at most 1 KiB, as sign-ins are. Of both a network has a share: \
+                   an eighth for an IPv4 address or the 64 first bits of an IPv6 address, a sixth for 56 bits, a quarter for \
+                   24 or 48, and ten times as much if it is a private one. A body counts as it comes; one in JSON counts sixteenfold while it is \
                    read, as it unfolds in memory. A request that would pass this is answered 503 with `Retry-After` and its \
                    body is thrown away as it comes; one that is alone is always taken.",
         },

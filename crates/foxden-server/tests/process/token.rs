@@ -17,7 +17,7 @@ pub fn mint(secret: &str, user: u64, node: &str) -> Credentials {
         "uid": user,
         "node": node,
         "expires": SystemClock.seconds() + 3600,
-        "fxa_uid": "0123456789abcdef0123456789abcdef",
+        "fxa_uid": format!("{user:032x}"),
         "fxa_kid": "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
         "salt": salt,
     });

@@ -208,7 +208,7 @@ async fn a_body_takes_its_senders_memory_until_it_is_answered() {
     let answer = lab.send("POST", "/v1/account/device", &lab.session, body()).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(lab.memory.bodies.held(), 0);
-    let stranger = lab.memory.bodies.take(Owner::Client([0, 0, 0, 0].into()), 50_000);
+    let stranger = lab.memory.bodies.take(Owner::Brief([0, 0, 0, 0].into()), 50_000);
     let login = lab.send("POST", "/v1/account/login", "", body()).await;
     assert_eq!(login.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(stranger);

@@ -142,7 +142,19 @@ async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Troubl
     })?;
     let text = std::str::from_utf8(&body).map_err(|_| (Trouble::NotOurForm, "the form is not text"))?;
     let fields = read(text).map_err(|why| (Trouble::NotOurForm, why))?;
+    if let Some(place) = &place {
+        // The form itself goes, its fields stay.
+        place.set(weight(&fields));
+    }
     Ok((fields, place))
+}
+
+/// How many bytes of memory fields take.
+fn weight(fields: &Vec<(String, String)>) -> u64 {
+    let texts = fields
+        .iter()
+        .map(|(name, value)| name.capacity() + value.capacity());
+    (fields.capacity() * size_of::<(String, String)>() + texts.sum::<usize>()) as u64
 }
 
 /// Reads fields as forms write them. Bytes that are no text are refused: a password read differently from how it was

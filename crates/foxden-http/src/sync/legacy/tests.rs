@@ -258,10 +258,21 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
         memory: Arc::new(Memory::new(100, 100, Witness::default())),
         ..sync
     };
-    let _place = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
+    let place = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "10");
+    drop(place);
+    // What the account holds through other doors counts here as well.
+    let accounts = &full.legacy.as_ref().unwrap().accounts;
+    let store = accounts.recall("ann", "correct horse").unwrap();
+    let _place = full.memory.bodies.take(Owner::Account(store.account), 5).unwrap();
+    let response = serve(&full, announced("20")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    // A closed store takes none.
+    full.storage.close(store.user).await.unwrap();
+    let response = serve(&full, announced("20")).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
 /// D1.1 of the storage API, for many at once.

@@ -45,7 +45,7 @@ async fn a_body_counts_as_it_comes_and_sixteenfold_when_it_is_whole() {
     let headers = announced(MOST);
     let body = Body::new(Drip(pieces));
     let mut taking = pin!(take(&memory.bodies, CLIENT, &headers, body, MOST, Unfolds::Json));
-    for (piece, held) in [(1, 1), (1, 16), (14, 16), (1, 136), (10_000, MOST as u64)] {
+    for (piece, held) in [(1, 1), (1, 4), (14, 32), (1, 32), (10_000, MOST as u64)] {
         sender.send(vec![b'x'; piece]).unwrap();
         let polled = poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
         assert!(polled.is_pending());
@@ -84,6 +84,68 @@ async fn who_announces_and_does_not_send_keeps_nobody_out() {
             .take(Owner::Client([198, 51, 100, 1].into()), 262_144)
             .is_ok()
     );
+}
+
+/// A body that comes in two pieces and does not end.
+async fn begun(memory: &Memory, owner: Owner, headers: &HeaderMap, pieces: [usize; 2]) -> Box<dyn Send> {
+    let (sender, drip) = unbounded_channel();
+    let (bodies, headers) = (Arc::clone(&memory.bodies), headers.clone());
+    let mut taking = Box::pin(async move {
+        let body = Body::new(Drip(drip));
+        take(&bodies, owner, &headers, body, MOST, Unfolds::Json).await
+    });
+    for piece in pieces {
+        sender.send(vec![b'{'; piece]).unwrap();
+        if poll_fn(|context| Poll::Ready(taking.as_mut().poll(context).is_ready())).await {
+            // Refused.
+            return Box::new(());
+        }
+        tokio::task::yield_now().await;
+    }
+    Box::new((sender, taking))
+}
+
+/// However strangers hold bodies, whoever signs in finds room for one.
+#[tokio::test]
+async fn who_drips_keeps_nobody_from_signing_in() {
+    const SIGN_IN: usize = 700;
+    let sign_in = async |memory: &Memory, address: [u8; 4]| {
+        let (sender, drip) = unbounded_channel();
+        sender.send(vec![b'{'; SIGN_IN]).unwrap();
+        drop(sender);
+        let (owner, body) = (Owner::Client(address.into()), Body::new(Drip(drip)));
+        let (bodies, headers) = (&memory.bodies, announced(SIGN_IN));
+        let taken = take(bodies, owner, &headers, body, MOST, Unfolds::Json).await;
+        taken.is_ok()
+    };
+    // Two addresses of each of four neighbourhoods, with 61 connections each and 2 KB on each; all that eight may have;
+    // the same with what may be a sign-in; and all connections there are.
+    let long = announced(MOST);
+    for (addresses, connections, headers, pieces) in [
+        (8, 61, long.clone(), [1024, 1024]),
+        (8, 256, HeaderMap::new(), [1024, 1024]),
+        (8, 256, long, [15_000, 1000]),
+        (8, 256, announced(1024), [512, 511]),
+        (16, 256, announced(1024), [512, 511]),
+    ] {
+        let memory = Memory::default();
+        let mut held = Vec::new();
+        for number in 0..addresses {
+            let owner = Owner::Client([192, 0, number / 2, number % 2].into());
+            for _ in 0..connections {
+                held.push(begun(&memory, owner, &headers, pieces).await);
+            }
+        }
+        for address in [[198, 51, 100, 1], [192, 0, 0, 1], [192, 0, 0, 200]] {
+            assert!(
+                sign_in(&memory, address).await,
+                "{addresses} {headers:?} {pieces:?}"
+            );
+        }
+        assert!(memory.bodies.held() <= 8_000_000, "{}", memory.bodies.held());
+        drop(held);
+        assert_eq!(memory.bodies.held(), 0);
+    }
 }
 
 #[tokio::test]

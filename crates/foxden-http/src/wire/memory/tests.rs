@@ -6,11 +6,16 @@ const ANN: Owner = Owner::Account(AccountId([1; 16]));
 const BEA: Owner = Owner::Account(AccountId([2; 16]));
 
 fn budget(most: u64) -> Arc<Budget> {
+    watched(most, Witness::default())
+}
+
+fn watched(most: u64, witness: Witness) -> Arc<Budget> {
     let parts = Parts {
         proven: 4,
+        brief: 4,
         strangers: 2,
     };
-    Arc::new(Budget::new("test", most, parts, Witness::default()))
+    Arc::new(Budget::new("test", most, parts, witness))
 }
 
 fn client(address: &str) -> Owner {
@@ -136,6 +141,68 @@ fn what_is_to_come_is_counted_as_it_comes() {
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
+/// Whoever is refused because others hold all there is has used nothing up.
+#[test]
+fn only_who_fills_its_own_share_is_written_down() {
+    let told: Arc<AtomicU64> = Arc::default();
+    let hears = Arc::clone(&told);
+    let witness = Witness::new(move |_| {
+        hears.fetch_add(1, Ordering::Relaxed);
+    });
+    let budget = watched(1600, witness);
+    let refuse = |owner: Owner| {
+        assert!(budget.expect(owner, 50).is_err());
+        assert!(budget.take(owner, 50).is_err());
+        told.swap(0, Ordering::Relaxed)
+    };
+    let strangers: Vec<_> = (0..8)
+        .map(|number| budget.take(client(&format!("192.0.{number}.1")), 100).unwrap())
+        .collect();
+    let innocent = client("198.51.100.1");
+    assert_eq!(refuse(innocent), 0);
+    assert_eq!(refuse(client("192.0.0.1")), 2);
+    drop(strangers);
+    let account = |number| Owner::Account(AccountId([number; 16]));
+    let members: Vec<_> = (0..4)
+        .map(|number| budget.take(account(number), 400).unwrap())
+        .collect();
+    assert_eq!(refuse(innocent), 0);
+    assert_eq!(refuse(account(9)), 0);
+    assert!(budget.check(account(9)).is_err());
+    assert_eq!(refuse(account(1)), 2);
+    drop(members);
+    assert_eq!(budget.held(), 0);
+}
+
+/// Many may stand behind a private address; it has more than others, and no more than all strangers.
+#[test]
+fn a_private_network_may_hold_what_all_strangers_may() {
+    let budget = budget(1600);
+    let house = budget.take(client("192.168.1.1"), 790).unwrap();
+    assert!(budget.take(client("192.168.1.2"), 20).is_err());
+    assert!(budget.take(client("192.0.2.1"), 10).is_ok());
+    assert!(budget.take(ANN, 400).is_ok());
+    drop(house);
+}
+
+#[test]
+fn brief_bodies_have_room_of_their_own() {
+    let budget = budget(1600);
+    let places: Vec<_> = (0..8)
+        .map(|number| budget.take(client(&format!("192.0.{number}.1")), 100).unwrap())
+        .collect();
+    let other = client("198.51.100.1");
+    assert!(budget.take(other.who_brings(BRIEF + 1), 10).is_err());
+    let brief = budget.take(other.who_brings(BRIEF), 50).unwrap();
+    assert!(
+        budget.take(other.who_brings(1), 1).is_err(),
+        "an eighth of a quarter"
+    );
+    assert_eq!(ANN.who_brings(1), ANN);
+    drop((places, brief));
+    assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
 #[test]
 fn what_was_refused_is_not_counted() {
     let budget = budget(1600);
@@ -147,6 +214,22 @@ fn what_was_refused_is_not_counted() {
     assert_eq!(budget.held(), 200);
     drop((one, other));
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
+/// An answer that is smaller than what was set aside keeps its place, and gives the rest back.
+#[test]
+fn a_place_becomes_smaller_at_once_and_larger_if_there_is_room() {
+    let budget = budget(400_000);
+    let place = budget.take(ANN, 90_000).unwrap();
+    place.resize(50_000).unwrap();
+    let other = budget.take(ANN, 40_000).unwrap();
+    assert!(place.resize(60_001).is_err());
+    assert_eq!(budget.held(), 90_000, "what it held it still holds");
+    let place = place.resize_for_answer(60_000).unwrap().unwrap();
+    assert_eq!(budget.held(), 100_000);
+    assert!(place.resize_for_answer(SMALL - 1).unwrap().is_none());
+    assert_eq!(budget.held(), 40_000);
+    drop(other);
 }
 
 #[test]
