@@ -176,26 +176,34 @@ fn uploads_share_the_memory_there_is_for_them() {
         .serve();
     let store = program.store(4);
     let body = json!({ "payload": "z".repeat(60_000) }).to_string();
-    let mut stream = connect(program.address()).unwrap();
-    let head = format!(
-        "PUT {} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
-        store.path("/storage/tabs/first"),
-        program.address(),
-        store.authorization("PUT", "/storage/tabs/first"),
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
     // The server asks for the body once it has room for it.
-    let mut asked = [0; 25];
-    stream.read_exact(&mut asked).unwrap();
-    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let announce = |path: &str| {
+        let mut stream = connect(program.address()).unwrap();
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+            store.path(path),
+            program.address(),
+            store.authorization("PUT", path),
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        (stream, answer)
+    };
+    let (mut stream, answer) = announce("/storage/tabs/first");
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    let mut rest = [0; 13];
+    stream.read_exact(&mut rest).unwrap();
+    assert_eq!(&rest, b" Continue\r\n\r\n");
 
     // What has come of it is held, once it was read.
     let (begin, rest) = body.as_bytes().split_at(45_000);
     stream.write_all(begin).unwrap();
     let second = || store.send("PUT", "/storage/tabs/second", Some(body.clone()));
-    crate::nodes::eventually(|| second().status == 503);
+    // One that sent its body before that would push the first out.
+    crate::nodes::eventually(|| announce("/storage/tabs/second").1 == *b"HTTP/1.1 503");
     let refused = second().expect(503);
     assert_eq!(refused.text(), "0");
     assert_eq!(refused.header("retry-after"), Some("10"));
