@@ -210,8 +210,9 @@ impl Front {
 
     /// Whether a request is one of a private server's own machine. The first that is not ends the server's being private.
     fn is_direct(&self, address: Option<IpAddr>, parts: &Parts) -> bool {
-        // A public server looks no further.
-        if !self.reach.is_private() {
+        // A public server looks no further. Nor does a private one where a token of an account is asked for, which gives a
+        // stranger nothing and is most of what is asked.
+        if !self.reach.is_private() || parts.uri.path().starts_with("/1.5/") {
             return false;
         }
         let sign = match address {

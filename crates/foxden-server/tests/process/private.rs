@@ -82,7 +82,7 @@ fn one_sign_of_others_makes_it_public_for_good() {
         create("a").header("Origin", "https://sync.example.org"),
         // Nor does it matter what is asked for.
         Call::get("/__heartbeat__").header("X-Forwarded-Proto", "https"),
-        Call::get("/1.5/1/info/collections").header("X-Forwarded-Host", "sync.example.org"),
+        Call::get("/1.1/ann/info/collections").header("X-Forwarded-Host", "sync.example.org"),
     ]
     .into_iter()
     .enumerate()
