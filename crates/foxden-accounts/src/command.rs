@@ -1,7 +1,8 @@
 //! Commands that the devices of an account send each other: tabs to open, tabs to close.
 
 use crate::register::device;
-use crate::{AccountError, Accounts, DeviceId, DeviceOwner};
+use crate::security::{Door, Event, What};
+use crate::{AccountError, AccountId, Accounts, DeviceId, DeviceOwner};
 
 /// The greatest payload of a command, in bytes.
 const PAYLOAD: usize = 16 * 1024;
@@ -81,14 +82,20 @@ impl Accounts {
         let account = owner.account();
         let trimmed = device::trim_commands(&tx, account, KEPT_BYTES, ROW_BYTES).await?;
         tx.commit().await?;
-        if trimmed > 0
-            && let Some(unsaid) = self.0.crowded.is_due()
-        {
-            tracing::warn!(
-                "account {account} has too many bytes of commands waiting: {trimmed} made room{unsaid}"
-            );
+        if trimmed > 0 {
+            self.tell_crowded(account, "bytes of waiting commands", trimmed);
         }
         Ok(())
+    }
+
+    /// Tells the operator that some of what an account keeps made room: the security log, and once a minute at most the
+    /// log.
+    pub(crate) fn tell_crowded(&self, account: AccountId, of: &str, count: u64) {
+        let full = Event::new(What::LimitReached, Door::Accounts, None);
+        self.tell(&full.of(account).because(of));
+        if let Some(unsaid) = self.0.crowded.is_due() {
+            tracing::warn!("account {account} has too many {of}: {count} made room{unsaid}");
+        }
     }
 
     /// The most bytes that [`Self::commands`] loads.

@@ -32,13 +32,8 @@ impl Accounts {
                 removed += 1;
             }
         }
-        if removed > 0
-            && let Some(unsaid) = self.0.crowded.is_due()
-        {
-            let account = row.uid;
-            tracing::warn!(
-                "account {account} has too many devices: {removed} used the longest ago made room{unsaid}"
-            );
+        if removed > 0 {
+            self.tell_crowded(row.uid, "devices", removed);
         }
         Ok(())
     }

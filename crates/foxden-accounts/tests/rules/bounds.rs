@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use foxden_accounts::{AccountError, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, Session};
+use std::sync::{Arc, Mutex};
 
-use crate::lab::{ANN, Lab, PASSWORD, at_home};
+use foxden_accounts::security::{What, Witness};
+use foxden_accounts::{
+    AccountError, AccountId, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, Options, Session,
+};
+
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap};
 
 const SEND_TAB: &str = "https://identity.mozilla.com/cmd/open-uri";
 /// The largest payload of a command.
@@ -49,6 +54,36 @@ impl Lab {
     async fn names(&self, session: &Session) -> Vec<DeviceId> {
         let devices = self.accounts.devices(DeviceOwner::Session(session), None).await;
         devices.unwrap().into_iter().map(|device| device.id).collect()
+    }
+}
+
+/// The operator learns which account has more than it may.
+#[tokio::test]
+async fn whose_devices_and_commands_make_room_is_told() {
+    let heard = Arc::new(Mutex::new(Vec::<(Option<AccountId>, String)>::new()));
+    let told_to = Arc::clone(&heard);
+    let witness = Witness::new(move |event| {
+        if event.what == What::LimitReached {
+            let why = event.why.unwrap_or_default().to_owned();
+            told_to.lock().unwrap().push((event.account, why));
+        }
+    });
+    let lab = Lab::with(Options { witness, ..cheap() }).await;
+    for address in [ANN, BEA] {
+        let mut session = lab.session(&lab.create(address).await).await;
+        let account = Some(session.account);
+        for _ in 0..101 {
+            session = lab.another(&session).await;
+            lab.with_device(&session, 0).await.unwrap();
+        }
+        let target = lab.names(&session).await[0];
+        for _ in 0..258 {
+            lab.tab(&session, target, LARGEST).await;
+        }
+        let mut told = std::mem::take(&mut *heard.lock().unwrap());
+        told.dedup();
+        let expected = ["devices", "bytes of waiting commands"].map(|why| (account, why.to_owned()));
+        assert_eq!(told, expected, "{address}");
     }
 }
 
