@@ -180,7 +180,7 @@ impl Accounts {
         } = parts;
         let settings =
             setting::prepare(&database, &*chance, &nodes, options.new_users, clock.millis()).await?;
-        let verifiers = Verifiers::new(options.parallel_hashes);
+        let verifiers = Verifiers::new(options.parallel_hashes, options.witness.clone());
         let directory = Arc::new(SqlDirectory::new(
             database.clone(),
             verifiers.clone(),

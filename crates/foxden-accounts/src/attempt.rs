@@ -1,21 +1,39 @@
 //! Attempts to prove a password: who may make one, and what each leaves behind.
 //!
-//! A try counts for the name and the client's network. A network that failed often, whatever the names, is not shut out:
-//! others may sit behind the same address. Only its tries for each name get fewer, and those at once.
+//! A try counts for the name and the client's network, by the quarter of an hour and by the day. A network that failed
+//! often, whatever the names, is not shut out: others may sit behind the same address. Only its tries for each name get
+//! fewer, and those at once.
+
+use std::net::IpAddr;
 
 use foxden_model::Network;
 
+use crate::address::{Address, counted};
 use crate::limits::Counted;
+use crate::security::Door;
 use crate::verifier::Applicant;
-use crate::{AccountError, Accounts};
+use crate::{AccountError, AccountId, Accounts, Visitor};
 
 /// Tries of passwords for one name from one network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tries {
-    name: u64,
-    from: Network,
-    /// Whether the network fails often: then more is counted.
-    is_rare: bool,
+    /// The forms of the name that they count for.
+    names: [Option<u64>; 2],
+    /// The account that was found by the name, as a number.
+    account: Option<u64>,
+    by: (IpAddr, Door),
+    way: Way,
+}
+
+/// By which allowance a try is heard, whatever the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By that of its network.
+    Usual,
+    /// By what an address has for itself where its network fails often.
+    Beside,
+    /// By what is heard at once from a network that fails often.
+    Strained,
 }
 
 /// An attempt to prove a password. It counts as a failure from its beginning, so that many at once cannot slip past,
@@ -26,41 +44,60 @@ pub struct Attempt {
     tries: Tries,
     /// When it was counted, in steady milliseconds.
     counted_at: i64,
-    /// In which widths of the network it was the last try.
-    is_last: [bool; 3],
     is_failure: bool,
     then: Option<Box<dyn FnOnce(bool) + Send>>,
 }
 
 impl Tries {
-    /// Tries for that name, whatever the letters' case. An address and the hashed name that old clients make of it count
-    /// as one, also where nobody has them: else it would show whose names belong together.
-    pub(crate) fn new(name: &str, from: Network) -> Self {
-        let hashed = crate::plain::name_of(name);
+    /// Tries for that name, whatever the letters' case, and for the account that was found by it.
+    ///
+    /// What they count for follows from the name alone. Were all names of an account one, two of them would show whether
+    /// they belong to somebody. So an address counts for the hashed names that old clients make of it, whoever has them,
+    /// and a name that was chosen counts for itself.
+    pub(crate) fn new(name: &str, account: Option<AccountId>, visitor: &Visitor) -> Self {
+        let mut hashed = Address::new(name).map_or_else(|_| Vec::new(), |address| address.names());
+        let mut hashed = hashed.drain(1.min(hashed.len())..).map(|form| counted(&form));
         Self {
-            name: crate::address::counted(hashed.as_deref().unwrap_or(name)),
-            from,
-            is_rare: false,
+            names: [
+                Some(hashed.next().unwrap_or_else(|| counted(name))),
+                hashed.next(),
+            ],
+            account: account.map(|uid| counted(&uid.to_string())),
+            by: (visitor.address, visitor.door),
+            way: Way::Usual,
         }
     }
 
     /// Who makes the tries, for a share of the hashes.
-    pub(crate) const fn applicant(self) -> Applicant {
+    pub(crate) fn applicant(self) -> Applicant {
         Applicant {
-            name: self.name,
-            from: self.from,
+            name: self.names.into_iter().flatten().last().unwrap_or_default(),
+            by: self.by,
         }
     }
 
-    /// What a failure counts for.
-    fn counted(self) -> impl Iterator<Item = Counted> {
-        let [rare, strain] = [Counted::RareTry(self.name, self.from), Counted::Strain(self.from)];
-        let others = if self.is_rare {
-            [Some(rare), Some(strain)]
-        } else {
-            [Some(Counted::Failure(self.from)), None]
+    const fn network(self) -> Network {
+        Network::of(self.by.0)
+    }
+
+    /// What a failure counts for: first what refuses the longest.
+    fn counted(self) -> impl Iterator<Item = Counted> + Clone {
+        let from = self.network();
+        let (is_rare, of_network) = match self.way {
+            Way::Usual => (false, Counted::Failure(from)),
+            Way::Beside => (true, Counted::Neighbour(from)),
+            Way::Strained => (true, Counted::Strain(from)),
         };
-        std::iter::once(Counted::Try(self.name, self.from)).chain(others.into_iter().flatten())
+        let of_name = move |name| {
+            let rare = is_rare.then_some(Counted::RareTry(name, from));
+            [
+                Some(Counted::DayTry(name, from)),
+                Some(Counted::Try(name, from)),
+                rare,
+            ]
+        };
+        let of_names = self.names.into_iter().flatten().flat_map(of_name).flatten();
+        of_names.chain(std::iter::once(of_network))
     }
 }
 
@@ -68,13 +105,10 @@ impl Attempt {
     /// Says whether the password was right.
     pub fn settle(mut self, is_right: bool) {
         self.is_failure = !is_right;
-        if is_right {
+        if let Some(account) = self.tries.account.filter(|_| is_right) {
             // What is proven is the account's own cost.
             let now = self.accounts.steady();
-            self.accounts
-                .0
-                .limits
-                .count(Counted::SignIn(self.tries.name), now);
+            self.accounts.0.limits.count(Counted::SignIn(account), now);
         }
         if let Some(then) = self.then.take() {
             then(is_right);
@@ -95,11 +129,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let Tries { name, from, .. } = self.tries;
-        if self.is_failure {
-            let now = self.accounts.steady();
-            self.accounts.0.limits.count_locks(name, from, self.is_last, now);
-        } else {
+        if !self.is_failure {
             self.accounts.take_back(self.tries, self.counted_at);
         }
     }
@@ -107,31 +137,21 @@ impl Drop for Attempt {
 
 impl Accounts {
     /// Counts an attempt, or refuses it where too many failed. What is counted is counted in the same step, so that of
-    /// many at once no more are heard than one after the other.
+    /// many at once no more are heard than one after the other. What is beyond a network's own bound does not make the
+    /// wider ones fail often.
     pub(crate) fn attempt(&self, tries: Tries) -> Result<Attempt, AccountError> {
         let (limits, now) = (&self.0.limits, self.steady());
-        let Tries { name, from, .. } = tries;
-        limits.check(Counted::Lock(name, from), now)?;
-        limits.check(Counted::SignIn(name), now)?;
-        let is_last = limits.spend_try(name, from, now)?;
-        if limits.spend(Counted::Failure(from), now).is_ok() {
-            return Ok(self.counted(tries, is_last, now));
+        if let Some(account) = tries.account {
+            limits.check(Counted::SignIn(account), now)?;
         }
-        let rare = Counted::RareTry(name, from);
-        let allowed = limits.spend(rare, now).and_then(|()| {
-            let strained = limits.spend(Counted::Strain(from), now);
-            strained.inspect_err(|_| limits.refund(rare, now, now))
-        });
-        if let Err(refused) = allowed {
-            limits.refund(Counted::Try(name, from), now, now);
-            return Err(refused);
-        }
-        // What is beyond a network's own bound does not make the wider ones fail often.
-        let tries = Tries {
-            is_rare: true,
-            ..tries
+        let by = |way| {
+            let tries = Tries { way, ..tries };
+            limits.spend_all(tries.counted(), now).map(|()| tries)
         };
-        Ok(self.counted(tries, is_last, now))
+        let heard = by(Way::Usual)
+            .or_else(|_| by(Way::Beside))
+            .or_else(|_| by(Way::Strained));
+        heard.map(|tries| self.counted(tries, now))
     }
 
     /// Counts an attempt that is heard whatever failed before.
@@ -140,15 +160,14 @@ impl Accounts {
         for counted in tries.counted() {
             self.0.limits.count(counted, now);
         }
-        self.counted(tries, [false; 3], now)
+        self.counted(tries, now)
     }
 
-    fn counted(&self, tries: Tries, is_last: [bool; 3], counted_at: i64) -> Attempt {
+    fn counted(&self, tries: Tries, counted_at: i64) -> Attempt {
         Attempt {
             accounts: self.clone(),
             tries,
             counted_at,
-            is_last,
             is_failure: false,
             then: None,
         }

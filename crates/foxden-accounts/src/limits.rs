@@ -21,9 +21,9 @@ pub(crate) enum Counted {
     Try(u64, Network),
     /// The same from a network that fails often.
     RareTry(u64, Network),
-    /// How often the tries for a name from a network were used up.
-    Lock(u64, Network),
-    /// Right passwords for a name.
+    /// Wrong passwords for a name from a network, by the day.
+    DayTry(u64, Network),
+    /// Right passwords of an account.
     SignIn(u64),
     /// Spellings that were told to a network which was told too much.
     Spelling(Network),
@@ -31,6 +31,8 @@ pub(crate) enum Counted {
     Claim(u64, Network),
     /// Wrong passwords from a network, whatever the name.
     Failure(Network),
+    /// The same from a part of a network that fails often.
+    Neighbour(Network),
     /// The same within seconds, from a network that fails often.
     Strain(Network),
     /// Answers that tell a network whether an address or a name is known.
@@ -55,8 +57,8 @@ pub(crate) enum Counted {
     DigitsOf(u64),
     /// The same, by address.
     DigitsFor(u64),
-    /// Digits to open a reset that ended because wrong ones were tried, by account.
-    DeadDigits(u64),
+    /// Wrong digits to open a reset, by account.
+    ResetDigits(u64),
     /// Changes of an account's address.
     AddressChange(u64),
     /// Codes, links and invitations that were wrong, from a network.
@@ -80,11 +82,12 @@ impl Counted {
         match self {
             Self::Try(name, from) => (&table::TRY, name, Some(from)),
             Self::RareTry(name, from) => (&table::RARE_TRY, name, Some(from)),
-            Self::Lock(name, from) => (&table::LOCK, name, Some(from)),
-            Self::SignIn(name) => (&table::SIGN_IN, name, None),
+            Self::DayTry(name, from) => (&table::DAY_TRY, name, Some(from)),
+            Self::SignIn(account) => (&table::SIGN_IN, account, None),
             Self::Spelling(from) => (&table::SPELLING, 0, Some(from)),
             Self::Claim(address, from) => (&table::CLAIM, address, Some(from)),
             Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
+            Self::Neighbour(from) => (&table::NEIGHBOUR, 0, Some(from)),
             Self::Strain(from) => (&table::STRAIN, 0, Some(from)),
             Self::Answer(from) => (&table::ANSWER, 0, Some(from)),
             Self::Lookup(from) => (&table::LOOKUP, 0, Some(from)),
@@ -98,7 +101,7 @@ impl Counted {
             Self::Unwritten(address) => (&table::UNWRITTEN, address, None),
             Self::DigitsOf(account) => (&table::DIGITS_OF, account, None),
             Self::DigitsFor(address) => (&table::DIGITS_FOR, address, None),
-            Self::DeadDigits(account) => (&table::DEAD_DIGITS, account, None),
+            Self::ResetDigits(account) => (&table::RESET_DIGITS, account, None),
             Self::AddressChange(account) => (&table::ADDRESS_CHANGE, account, None),
         }
     }
@@ -139,8 +142,8 @@ impl Counted {
 
 impl Default for Limits {
     fn default() -> Self {
-        let meters: Vec<Meter> = BUDGETS.iter().flat_map(|budget| budget.meters()).collect();
-        Self(Arc::new(MemoryCounters::new(&meters)))
+        let sized = |budget: &&Budget| budget.meters().into_iter().zip(std::iter::repeat(budget.columns));
+        Self(Arc::new(MemoryCounters::sized(BUDGETS.iter().flat_map(sized))))
     }
 }
 
@@ -159,33 +162,42 @@ impl Limits {
 
     /// Refuses when the allowance is spent, else counts one, in one step.
     pub(crate) fn spend(&self, what: Counted, now: i64) -> Result<(), AccountError> {
-        self.spend_times(what, 1, now).map(drop)
+        self.spend_times(what, 1, now)
     }
 
-    /// Returns whether anything is counted.
-    pub(crate) fn has_counted(&self, what: Counted, now: i64) -> bool {
+    /// Counts one of each, or none where the allowance of one of them is spent.
+    pub(crate) fn spend_all(
+        &self,
+        all: impl Iterator<Item = Counted> + Clone,
+        now: i64,
+    ) -> Result<(), AccountError> {
+        for (number, what) in all.clone().enumerate() {
+            if let Err(refused) = self.spend(what, now) {
+                all.take(number).for_each(|spent| self.refund(spent, now, now));
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether at least so many are counted.
+    pub(crate) fn has_counted(&self, what: Counted, least: u32, now: i64) -> bool {
         what.entries()
-            .any(|entry| self.0.wait(entry.meter, entry.key, 1, now).is_some())
+            .any(|entry| self.0.wait(entry.meter, entry.key, least, now).is_some())
+    }
+
+    /// Returns whether so many more are allowed.
+    pub(crate) fn has_room(&self, what: Counted, more: u32, now: i64) -> bool {
+        what.entries().all(|entry| {
+            let allowed = (entry.most + 1).saturating_sub(more);
+            self.0.wait(entry.meter, entry.key, allowed, now).is_none()
+        })
     }
 
     /// Takes back what was counted then for an attempt that turned out well.
     pub(crate) fn refund(&self, what: Counted, then: i64, now: i64) {
         for entry in what.entries() {
             self.0.take_back(entry.meter, entry.key, then, now);
-        }
-    }
-
-    /// Refuses when the tries are used up, else counts one, in one step; says in which widths of the network it was the
-    /// last one that is allowed.
-    pub(crate) fn spend_try(&self, name: u64, from: Network, now: i64) -> Result<[bool; 3], AccountError> {
-        self.spend_times(Counted::Try(name, from), 1, now)
-    }
-
-    /// Counts that the tries were used up in these widths.
-    pub(crate) fn count_locks(&self, name: u64, from: Network, widths: [bool; 3], now: i64) {
-        let locks = Counted::Lock(name, from).entries();
-        for entry in locks.filter(|entry| entry.meter.width.is_some_and(|width| widths[width as usize])) {
-            self.0.spend(entry.meter, entry.key, now);
         }
     }
 
@@ -197,26 +209,18 @@ impl Limits {
         waits.max().map_or(Ok(()), |wait| Err(too_many(wait)))
     }
 
-    /// Counts one in each width, or in none where one of them has no more; says in which it was the last.
-    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<[bool; 3], AccountError> {
-        let mut is_last = [false; 3];
+    /// Counts one in each width, or in none where one of them has no more.
+    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
         for (number, entry) in what.entries().enumerate() {
             let most = entry.most.saturating_mul(times);
-            match self.0.spend_within(entry.meter, entry.key, most, now) {
-                Ok(last) => {
-                    if let Some(width) = entry.meter.width {
-                        is_last[width as usize] = last;
-                    }
+            if let Err(wait) = self.0.spend_within(entry.meter, entry.key, most, now) {
+                for spent in what.entries().take(number) {
+                    self.0.take_back(spent.meter, spent.key, now, now);
                 }
-                Err(wait) => {
-                    for spent in what.entries().take(number) {
-                        self.0.take_back(spent.meter, spent.key, now, now);
-                    }
-                    return Err(self.check_times(what, times, now).err().unwrap_or(too_many(wait)));
-                }
+                return Err(self.check_times(what, times, now).err().unwrap_or(too_many(wait)));
             }
         }
-        Ok(is_last)
+        Ok(())
     }
 }
 
@@ -232,7 +236,7 @@ impl Accounts {
     pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
         let times = what.times_for(visitor);
         let spent = self.0.limits.spend_times(what, times, self.steady());
-        spent.map(drop).inspect_err(|_| self.tell_spent(what, visitor))
+        spent.inspect_err(|_| self.tell_spent(what, visitor))
     }
 
     /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; counts nothing.

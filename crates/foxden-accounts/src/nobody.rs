@@ -6,9 +6,9 @@
 use ring::hmac;
 
 use crate::address::Address;
-use crate::otp::died;
+use crate::otp::wrong_of;
 use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
-use crate::register::code::{CodeKind, CodeRow};
+use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::nobody;
 use crate::register::token::TokenRow;
 use crate::{AccountError, AccountId, Accounts, Kind, ResetStarted, Ticket, secret};
@@ -50,13 +50,13 @@ impl Accounts {
         Ok(tx.commit().await?)
     }
 
-    /// Makes digits wait; where too many of them ended today, the code that takes their place.
+    /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.
     pub(crate) async fn send_otp_to_nobody(&self, address: &Address) -> Result<(), AccountError> {
         let uid = self.nobody(address);
-        let kind = if self.0.limits.check(died(uid), self.steady()).is_err() {
-            CodeKind::Reset
-        } else {
+        let kind = if self.0.limits.has_room(wrong_of(uid), TRIES, self.steady()) {
             CodeKind::ResetOtp
+        } else {
+            CodeKind::Reset
         };
         let now = self.millis();
         let tx = self.0.database.begin().await?;
@@ -74,7 +74,7 @@ impl Accounts {
         let tx = self.0.database.begin().await?;
         if nobody::take_try(&tx, uid, kind, now).await? {
             // Before others may be made.
-            self.0.limits.count(died(uid), self.steady());
+            self.0.limits.count(wrong_of(uid), self.steady());
         }
         Ok(tx.commit().await?)
     }

@@ -9,7 +9,7 @@ use crate::outbox::{Envelope, Letter, RESET_OTP};
 use crate::password::{Asked, RESET_MILLIS, same_address};
 use crate::postage::Postage;
 use crate::register::account::AccountRow;
-use crate::register::code::{CodeKind, CodeRow};
+use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes};
 use crate::security::{Event, What};
@@ -43,8 +43,9 @@ enum Tried {
 
 impl Accounts {
     /// Makes eight digits wait that open a reset, and mails them. Digits that wait already stay, and their end is not
-    /// put off. An account whose address was never confirmed counts as unknown. Where too many digits ended today because
-    /// wrong ones were tried, a code that cannot be guessed waits instead; [`Accounts::verify_otp`] takes it as well.
+    /// put off. An account whose address was never confirmed counts as unknown. Where so many wrong digits were tried today
+    /// that new ones would not have all their tries, a code that cannot be guessed waits instead; [`Accounts::verify_otp`]
+    /// takes it as well.
     pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), AccountError> {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
@@ -60,10 +61,10 @@ impl Accounts {
         };
         let tx = self.0.database.begin().await?;
         same_address(&tx, &row).await?;
-        if self.0.limits.check(died(row.uid), self.steady()).is_err() {
-            self.make_reset_code(&tx, &row, postage, Asked::ForDigits).await?;
-        } else {
+        if self.0.limits.has_room(wrong_of(row.uid), TRIES, self.steady()) {
             self.make_digits(&tx, &row, postage).await?;
+        } else {
+            self.make_reset_code(&tx, &row, postage, Asked::ForDigits).await?;
         }
         self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
         tx.commit().await?;
@@ -142,11 +143,11 @@ impl Accounts {
             let verified = self.open_reset(tx, row, kind).await?;
             return Ok(Tried::Right(Box::new(verified)));
         }
+        // Before others may be made.
+        self.0.limits.count(wrong_of(row.uid), self.steady());
         let is_last = tried.tries <= 0;
         if is_last {
             codes::delete(&tx, row.uid, kind).await?;
-            // Before others may be made.
-            self.0.limits.count(died(row.uid), self.steady());
         }
         tx.commit().await?;
         Ok(if is_last { Tried::Last } else { Tried::Wrong })
@@ -174,7 +175,7 @@ impl Accounts {
         })
     }
 
-    /// Makes the digits wait and mails them. If some of before ended because wrong ones were tried, the letter says so.
+    /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the letter says so.
     async fn make_digits(&self, tx: &Tx, row: &AccountRow, postage: Postage<'_>) -> Result<(), AccountError> {
         let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), self.millis());
         let (code, age) = self.kept_or(tx, row.uid, code).await?;
@@ -182,7 +183,7 @@ impl Accounts {
         if let Ok(franked) = self.frank(tx, postage, age, envelope).await? {
             let letter = Letter::ResetOtp {
                 code: code.code,
-                again: self.0.limits.has_counted(died(row.uid), self.steady()),
+                again: self.0.limits.has_counted(wrong_of(row.uid), TRIES, self.steady()),
             };
             self.post(tx, franked, &letter).await?;
         }
@@ -210,7 +211,7 @@ impl Accounts {
     }
 }
 
-/// What digits count as that ended because too many wrong ones were tried.
-pub(crate) fn died(uid: AccountId) -> Counted {
-    Counted::DeadDigits(counted(&uid.to_string()))
+/// What wrong digits of the account count as.
+pub(crate) fn wrong_of(uid: AccountId) -> Counted {
+    Counted::ResetDigits(counted(&uid.to_string()))
 }

@@ -214,7 +214,8 @@ impl Accounts {
             account,
             ..Event::by(visitor, What::LoginFailed).about(address.as_str())
         };
-        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw);
+        let from = visitor.network();
+        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw, from);
         let outcome = self.try_proof(&address, row, (auth_pw, proof), visitor).await;
         let why = match &outcome {
             Err(AccountError::UnknownAccount { .. }) => "unknown name",
@@ -252,9 +253,8 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Proven, AccountError> {
         let network = visitor.network();
-        // All names of an account count as one: else each would give more tries.
         let stretched = row.as_ref().map(|row| row.stretched_address.clone());
-        let tries = Tries::new(stretched.as_deref().unwrap_or(address.as_str()), network);
+        let tries = Tries::new(address.as_str(), row.as_ref().map(|row| row.uid), visitor);
         let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
         let attempt = self.attempt(tries).inspect_err(|_| self.tell(&locked))?;
         let has_no_password = row.as_ref().is_some_and(|row| row.verifier.is_none());

@@ -5,6 +5,7 @@
 mod buffers;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +15,9 @@ use tokio::sync::Semaphore;
 
 use crate::address::counted;
 use crate::secret::{derive, xor};
+use crate::security::{Door, Event, What, Witness};
 use crate::stretch::{Stretched, stretch};
-use crate::{AccountError, AuthPw, Cost, WrapKb};
+use crate::{AccountError, AuthPw, Cost, Visitor, WrapKb};
 use buffers::Buffers;
 
 /// Hashes that may wait for each one that is computed.
@@ -35,6 +37,8 @@ struct Bounds {
     buffers: Buffers,
     /// What the log is told when there is no place.
     full: Notice,
+    /// Who hears whose share is taken.
+    witness: Witness,
     hashed: AtomicU64,
 }
 
@@ -43,7 +47,7 @@ struct Bounds {
 pub(crate) struct Applicant {
     /// The name it is for, as a number.
     pub(crate) name: u64,
-    pub(crate) from: Network,
+    pub(crate) by: (IpAddr, Door),
 }
 
 /// What has a share of the places.
@@ -65,7 +69,7 @@ pub(crate) struct Recipe {
 pub(crate) struct Proof([u8; 32]);
 
 impl Verifiers {
-    pub(crate) fn new(parallel: Option<usize>) -> Self {
+    pub(crate) fn new(parallel: Option<usize>, witness: Witness) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = parallel.unwrap_or_else(cores).max(1);
         Self(Arc::new(Bounds {
@@ -75,6 +79,7 @@ impl Verifiers {
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
             full: Notice::default(),
+            witness,
             hashed: AtomicU64::new(0),
         }))
     }
@@ -193,14 +198,20 @@ struct Place {
 }
 
 impl Applicant {
-    /// A client of that network with a password for that name.
-    pub(crate) fn new(name: &str, from: Network) -> Self {
-        let name = counted(name);
-        Self { name, from }
+    /// That visitor, with a password for that name.
+    pub(crate) fn new(name: &str, visitor: &Visitor) -> Self {
+        Self {
+            name: counted(name),
+            by: (visitor.address, visitor.door),
+        }
+    }
+
+    const fn network(self) -> Network {
+        Network::of(self.by.0)
     }
 
     fn sharers(self) -> [Sharer; 2] {
-        [Sharer::Name(self.name), Sharer::Network(self.from.widest())]
+        [Sharer::Name(self.name), Sharer::Network(self.network().widest())]
     }
 }
 
@@ -222,6 +233,13 @@ impl Place {
         let place = Self { bounds, sharers };
         if before < places && is_within {
             return Ok(place);
+        }
+        if let Some(Applicant {
+            by: (address, door), ..
+        }) = from.filter(|_| !is_within)
+        {
+            let full = Event::new(What::LimitReached, door, Some(address));
+            place.bounds.witness.tell(&full.because("passwords being hashed"));
         }
         if let Some(unsaid) = place.bounds.full.is_due() {
             let which = if is_within {

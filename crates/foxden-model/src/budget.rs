@@ -35,8 +35,8 @@ pub trait Counters: Send + Sync + 'static {
     /// Spends one of what `key` has.
     fn spend(&self, meter: Meter, key: Key, now: i64);
     /// Spends one where `allowed` are within the span, in one step: of those who come at once no more are let through.
-    /// Returns whether it was the last one for now; `Err` is the milliseconds until one more may be spent.
-    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<bool, i64>;
+    /// `Err` is the milliseconds until one more may be spent.
+    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64>;
     /// Takes back one that was spent `then`.
     fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64);
     /// In how many milliseconds one more may be spent where `allowed` are within the span; `None`: now.
@@ -48,15 +48,19 @@ pub trait Counters: Send + Sync + 'static {
 pub struct MemoryCounters(Vec<(Meter, Mutex<Sketch>)>);
 
 impl MemoryCounters {
+    /// Columns of a table unless it is to have more. It takes eight bytes each, and as many for the span before.
+    pub const COLUMNS: usize = 1 << 15;
+
     /// Counters for these meters.
     pub fn new(meters: &[Meter]) -> Self {
-        let mut own = Vec::with_capacity(meters.len());
-        own.extend(
-            meters
-                .iter()
-                .map(|meter| (*meter, Mutex::new(Sketch::new(meter.span)))),
-        );
-        Self(own)
+        Self::sized(meters.iter().map(|meter| (*meter, Self::COLUMNS)))
+    }
+
+    /// Counters for these meters, with tables of that many columns: about as many must be spent to add one to the count of
+    /// a stranger.
+    pub fn sized(meters: impl Iterator<Item = (Meter, usize)>) -> Self {
+        let own = meters.map(|(meter, columns)| (meter, Mutex::new(Sketch::new(meter.span, columns))));
+        Self(own.collect())
     }
 
     /// Nothing is counted for a meter that was not named at the start.
@@ -71,15 +75,15 @@ impl Counters for MemoryCounters {
         self.with(meter, |sketch| sketch.add(key, now));
     }
 
-    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<bool, i64> {
+    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
         let spent = self.with(meter, |sketch| {
             if let Some(wait) = sketch.wait(key, allowed, now) {
                 return Err(wait);
             }
             sketch.add(key, now);
-            Ok(sketch.wait(key, allowed, now).is_some())
+            Ok(())
         });
-        spent.unwrap_or(Ok(false))
+        spent.unwrap_or(Ok(()))
     }
 
     fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64) {

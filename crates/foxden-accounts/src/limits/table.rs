@@ -1,6 +1,6 @@
 //! What each budget allows. `docs/security.md` has the same table with its reasons; a test compares the two.
 
-use foxden_model::{Meter, Width};
+use foxden_model::{MemoryCounters, Meter, Width};
 
 const SECOND: i64 = 1000;
 pub(crate) const QUARTER: i64 = 15 * 60 * SECOND;
@@ -16,6 +16,8 @@ pub(crate) struct Budget {
     pub(super) span: i64,
     /// So many times as much is allowed to visitors that nothing outside this machine can be.
     pub(super) private: u32,
+    /// Of its tables.
+    pub(super) columns: usize,
 }
 
 /// How much, and whose it is.
@@ -33,6 +35,7 @@ const fn from(name: &'static str, most: [u32; 3], span: i64) -> Budget {
         most: Most::From(most),
         span,
         private: 10,
+        columns: MemoryCounters::COLUMNS,
     }
 }
 
@@ -42,6 +45,7 @@ const fn of(name: &'static str, most: u32, span: i64) -> Budget {
         most: Most::Of(most),
         span,
         private: 10,
+        columns: MemoryCounters::COLUMNS,
     }
 }
 
@@ -51,16 +55,27 @@ pub(super) static RARE_TRY: Budget = from(
     [3, 3, 3],
     QUARTER,
 );
-pub(super) static LOCK: Budget = from("locks of one name", [5, 5, 5], DAY);
+/// All wrong passwords of a day are counted in it, whatever the name: so many that a table of the usual size would add
+/// them to the count of everybody.
+pub(super) static DAY_TRY: Budget = Budget {
+    columns: 8 * MemoryCounters::COLUMNS,
+    ..from("wrong passwords for one name in a day", [50, 75, 100], DAY)
+};
 /// Right passwords that were hashed: what an account costs the others.
-pub(super) static SIGN_IN: Budget = of("right passwords of one name", 120, QUARTER);
+pub(super) static SIGN_IN: Budget = of("right passwords of one account", 120, QUARTER);
 /// Answers to who spells an address in another way, once the answers that tell who is here are used up.
 pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
 pub(super) static CLAIM: Budget = from("letters with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
+/// What an address has for itself, whatever its neighbours do.
+pub(super) static NEIGHBOUR: Budget = from(
+    "more wrong passwords, from a network that fails often",
+    [20, 40, 600],
+    QUARTER,
+);
 pub(super) static STRAIN: Budget = from(
     "wrong passwords at once, from a network that fails often",
-    [30, 60, 120],
+    [30, 30, 30],
     10 * SECOND,
 );
 /// A server is set up, and tested, by who sits at it: so with accounts created.
@@ -82,18 +97,19 @@ pub(super) static NOTICES: Budget = of("notices to one address", 20, DAY);
 pub(super) static UNWRITTEN: Budget = of("words of letters not written to one address", 1, DAY);
 pub(super) static DIGITS_OF: Budget = of("wrong digits to confirm one account's address", 10, DAY);
 pub(super) static DIGITS_FOR: Budget = of("wrong digits to confirm one address", 50, DAY);
-pub(super) static DEAD_DIGITS: Budget = of("reset digits of one account ended by wrong ones", 10, DAY);
+pub(super) static RESET_DIGITS: Budget = of("wrong reset digits of one account", 100, DAY);
 pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
 
 /// All of them.
-pub(super) static BUDGETS: [&Budget; 22] = [
+pub(super) static BUDGETS: [&Budget; 23] = [
     &TRY,
     &RARE_TRY,
-    &LOCK,
+    &DAY_TRY,
     &SIGN_IN,
     &SPELLING,
     &CLAIM,
     &FAILURE,
+    &NEIGHBOUR,
     &STRAIN,
     &ANSWER,
     &LOOKUP,
@@ -107,7 +123,7 @@ pub(super) static BUDGETS: [&Budget; 22] = [
     &UNWRITTEN,
     &DIGITS_OF,
     &DIGITS_FOR,
-    &DEAD_DIGITS,
+    &RESET_DIGITS,
     &ADDRESS_CHANGE,
 ];
 

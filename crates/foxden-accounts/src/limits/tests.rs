@@ -84,11 +84,12 @@ fn every_budget_has_its_memories() {
     for what in [
         Counted::Try(1, from),
         Counted::RareTry(1, from),
-        Counted::Lock(1, from),
+        Counted::DayTry(1, from),
         Counted::SignIn(1),
         Counted::Spelling(from),
         Counted::Claim(1, from),
         Counted::Failure(from),
+        Counted::Neighbour(from),
         Counted::Strain(from),
         Counted::Answer(from),
         Counted::Lookup(from),
@@ -101,7 +102,7 @@ fn every_budget_has_its_memories() {
         Counted::Unwritten(1),
         Counted::DigitsOf(1),
         Counted::DigitsFor(1),
-        Counted::DeadDigits(1),
+        Counted::ResetDigits(1),
         Counted::AddressChange(1),
         Counted::Guess(from),
     ] {

@@ -36,7 +36,7 @@ impl Accounts {
             .stretch(
                 address.as_str(),
                 new.password,
-                Some(Applicant::new(address.as_str(), visitor.network())),
+                Some(Applicant::new(address.as_str(), visitor)),
             )
             .await?;
         let proof = self.0.verifiers.hash(&stretched.auth_pw, recipe).await?;

@@ -285,7 +285,7 @@ impl Accounts {
         let since = self.0.memo.moment();
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
-        let tries = Tries::new(salt, visitor.network());
+        let tries = Tries::new(name, row.as_ref().map(|row| row.uid), visitor);
         let attempt = if self.0.memo.was_proven(&key, self.steady()) {
             self.free_attempt(tries)
         } else {
@@ -299,7 +299,8 @@ impl Accounts {
             .await?;
         let who = row.as_ref().map(|row| (row.uid, row.disabled));
         let uid = who.map(|(uid, _)| uid);
-        let proof = self.0.wrong.key(row.as_ref(), &normal(name), &stretched.auth_pw);
+        let (by, from) = (normal(name), visitor.network());
+        let proof = self.0.wrong.key(row.as_ref(), &by, &stretched.auth_pw, from);
         let accounts = self.clone();
         // Remembered where it is found out: a client that hung up asks again.
         let remember = move |is_right| {

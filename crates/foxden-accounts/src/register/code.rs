@@ -17,7 +17,7 @@ pub(crate) struct CodeRow {
 
 /// Eight digits end when they were tried this often in vain. Other codes cannot be guessed, or have their tries counted
 /// elsewhere.
-const TRIES: i64 = 10;
+pub(crate) const TRIES: u32 = 10;
 const MINUTE: i64 = 60_000;
 /// How long a link with which a password is set can be used, in milliseconds.
 pub(crate) const LINK_LIFE: i64 = 24 * 60 * MINUTE;
@@ -39,11 +39,11 @@ pub(crate) enum CodeKind {
 
 impl CodeRow {
     /// A code made now, that nobody has tried yet.
-    pub(crate) const fn new(kind: CodeKind, code: String, now: i64) -> Self {
+    pub(crate) fn new(kind: CodeKind, code: String, now: i64) -> Self {
         Self {
             kind,
             code,
-            tries: TRIES,
+            tries: TRIES.into(),
             expires: now + kind.life(),
         }
     }

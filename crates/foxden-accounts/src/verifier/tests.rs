@@ -10,7 +10,7 @@ use super::*;
 /// Memory and a core are taken until the hash is done, so its turn must not end before.
 #[tokio::test]
 async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
-    let verifiers = Verifiers::new(Some(1));
+    let verifiers = Verifiers::new(Some(1), Witness::default());
     let (release, held) = mpsc::channel::<()>();
     let (begins, begun) = oneshot::channel();
     let mut asking = JoinSet::new();
@@ -47,7 +47,7 @@ async fn one_waits(verifiers: &Verifiers) -> JoinSet<bool> {
 /// Who leaves before being served makes room at once.
 #[tokio::test]
 async fn who_leaves_the_queue_takes_no_turn() {
-    let verifiers = Verifiers::new(Some(1));
+    let verifiers = Verifiers::new(Some(1), Witness::default());
     let turn = verifiers.0.running.acquire().await.unwrap();
     let mut asking = one_waits(&verifiers).await;
     asking.shutdown().await;
@@ -83,7 +83,7 @@ fn a_buffer_in_use_before_changes_no_hash() {
 /// There are never more buffers than hashes at once, and none is left when the last hash is done.
 #[tokio::test]
 async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
-    let verifiers = Verifiers::new(Some(2));
+    let verifiers = Verifiers::new(Some(2), Witness::default());
     let mut asking = JoinSet::new();
     for number in 0..40 {
         let mine = verifiers.clone();
@@ -109,7 +109,7 @@ async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
 /// A queue that is left before its turn leaves no buffer behind.
 #[tokio::test]
 async fn a_client_that_leaves_the_queue_leaves_no_buffer() {
-    let verifiers = Verifiers::new(Some(1));
+    let verifiers = Verifiers::new(Some(1), Witness::default());
     let turn = verifiers.0.running.acquire().await.unwrap();
     let mut asking = one_waits(&verifiers).await;
     // As it is when the hash before it ends.
@@ -119,4 +119,42 @@ async fn a_client_that_leaves_the_queue_leaves_no_buffer() {
     asking.shutdown().await;
     assert_eq!(verifiers.0.buffers.count(), 0);
     drop(turn);
+}
+
+/// The operator learns who wants more than their share; who finds no place because of others is not named.
+#[tokio::test]
+async fn whose_share_of_hashes_is_taken_is_told() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told_to = Arc::clone(&heard);
+    let witness = Witness::new(move |event: &Event<'_>| {
+        let why = event.why.unwrap_or_default().to_owned();
+        told_to.lock().unwrap().push((event.what, event.from, why));
+    });
+    let verifiers = Verifiers::new(Some(1), witness);
+    let applicant = |number: u64| Applicant {
+        name: number,
+        by: (IpAddr::from([192, 0, 2, 1]), Door::Accounts),
+    };
+    let bounds = &verifiers.0;
+    let take = |from| Place::take(Arc::clone(bounds), from);
+    let own: Vec<Place> = (0..33)
+        .map(|number| take(Some(applicant(number))).unwrap())
+        .collect();
+    assert!(heard.lock().unwrap().is_empty());
+    assert!(take(Some(applicant(100))).is_err());
+    let told = (
+        What::LimitReached,
+        Some(IpAddr::from([192, 0, 2, 1])),
+        "passwords being hashed".to_owned(),
+    );
+    assert_eq!(std::mem::take(&mut *heard.lock().unwrap()), [told]);
+
+    let others: Vec<Place> = (0..32).map(|_| take(None).unwrap()).collect();
+    let elsewhere = Applicant {
+        by: (IpAddr::from([198, 51, 100, 1]), Door::Accounts),
+        ..applicant(200)
+    };
+    assert!(take(Some(elsewhere)).is_err());
+    assert!(heard.lock().unwrap().is_empty());
+    drop((own, others));
 }

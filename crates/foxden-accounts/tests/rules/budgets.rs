@@ -1,8 +1,13 @@
 //! What strangers may try, and whom it costs: `docs/security.md`.
 
-use foxden_accounts::{AccountError, Kind, NodeOf, Options, Role, SecretToken, SignUp, Visitor};
+use data_encoding::BASE32_NOPAD;
+use foxden_accounts::plain::name_of;
+use foxden_accounts::{
+    AccountError, AuthPw, Kind, Login, NewPlain, NodeOf, Options, Role, SecretToken, SignUp, Visitor,
+};
+use ring::digest;
 
-use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, cheap, login, new_account, proof, stranger};
+use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, cheap, login, new_account, proof, stranger};
 
 const ZEROS: &str = "00000000000000000000000000000000";
 
@@ -101,26 +106,126 @@ async fn a_lock_is_not_washed_out() {
     assert!(matches!(refused, Err(AccountError::TooMany { .. })));
 }
 
-#[tokio::test]
-async fn a_name_that_was_locked_five_times_is_locked_for_the_day() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let guesser = "192.0.2.1";
-    let mut heard = 0;
-    for quarter in 0..90 {
-        for number in 0..10 {
-            let wrong = login(ANN, &format!("{quarter} {number}"));
-            let refused = lab.accounts.login(wrong, &stranger(guesser)).await;
+impl Lab {
+    /// Brings so many wrong passwords for a name from that address; says how many were heard.
+    async fn try_wrong(&self, name: &str, address: &str, first: u32, count: u32) -> u32 {
+        let mut heard = 0;
+        for number in first..first + count {
+            let refused = self.accounts.login(wrong(name, number), &stranger(address)).await;
             heard += u32::from(!matches!(refused, Err(AccountError::TooMany { .. })));
         }
+        heard
+    }
+}
+
+/// A proof that no password gives.
+fn wrong(name: &str, number: u32) -> Login {
+    let mut proof = [0xee; 32];
+    proof[..4].copy_from_slice(&number.to_be_bytes());
+    Login {
+        address: name.to_owned(),
+        auth_pw: AuthPw(proof),
+        wants_keys: false,
+    }
+}
+
+/// The address of each try.
+type Source<'a> = &'a dyn Fn(u32) -> String;
+
+/// Whoever stays just below what locks a name has no more in a day than whoever locks it.
+#[tokio::test]
+async fn a_patient_guesser_has_fifty_tries_a_day() {
+    let address = |_: u32| "192.0.2.1".to_owned();
+    let of_site = |number: u32| format!("198.51.100.{}", 1 + number % 200);
+    let of_long_site = |number: u32| format!("2001:db8:1:{:x}::1", number * 256 % 65_536);
+    let cases: [(u64, u32, Source<'_>); 3] = [
+        (113_000, 50, &address),
+        (50_000, 100, &of_site),
+        (50_000, 100, &of_long_site),
+    ];
+    for (pace, most, from) in cases {
+        let lab = Lab::new().await;
+        lab.create(ANN).await;
+        let (mut heard, mut number) = (0, 0);
+        while u64::from(number) * pace < 86_400_000 - pace {
+            heard += lab.try_wrong(ANN, &from(number), number, 1).await;
+            lab.clock.advance_millis(pace.try_into().unwrap());
+            number += 1;
+        }
+        assert_eq!(heard, most, "of {number} from {}", from(0));
+        let (here, elsewhere) = (stranger(&from(0)), stranger("203.0.113.1"));
+        let refused = lab.accounts.login(login(ANN, PASSWORD), &here).await;
+        assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+        lab.accounts
+            .login(login(ANN, PASSWORD), &elsewhere)
+            .await
+            .unwrap();
+        lab.clock.advance_millis(26 * 3_600_000);
+        lab.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
+    }
+}
+
+/// Nor has who fails often, whose tries at a name are three a quarter of an hour.
+#[tokio::test]
+async fn a_network_that_fails_often_has_fifty_tries_a_day() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut heard = 0;
+    for quarter in 0..24 {
+        for number in 0..60 {
+            let name = format!("nobody{number}@example.org");
+            lab.try_wrong(&name, "192.0.2.1", quarter * 100 + number, 1).await;
+        }
+        lab.clock.advance_millis(20_000);
+        heard += lab.try_wrong(ANN, "192.0.2.1", quarter * 100, 5).await;
         lab.clock.advance_millis(15 * 60_000);
     }
-    assert!((50..=60).contains(&heard), "{heard}");
-    lab.clock.advance_millis(26 * 3_600_000);
+    assert_eq!(heard, 50);
+}
+
+/// A right password gives back all that it counted, so a person may sign in as often as they like.
+#[tokio::test]
+async fn right_passwords_cost_no_tries_of_the_day() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let here = stranger("192.0.2.1");
+    for _ in 0..110 {
+        lab.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
+    }
+    assert_eq!(lab.try_wrong(ANN, "192.0.2.1", 0, 20).await, 10);
+}
+
+/// Four addresses of a /24 try whatever they may; their neighbours sign in all the same. And all of a /24 together have
+/// what the budgets say.
+#[tokio::test]
+async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut heard = 0;
+    for (address, most) in (1..=4).map(|number| (number, 60 + 20 + 30)) {
+        let address = format!("192.0.2.{address}");
+        let mut own = 0;
+        for number in 0..200 {
+            let name = format!("nobody{heard}{number}@example.org");
+            own += lab.try_wrong(&name, &address, number, 1).await;
+        }
+        assert!(own <= most, "{own} of {address}");
+        heard += own;
+    }
+    assert_eq!(heard, 4 * (60 + 20) + 30);
+    let neighbour = stranger("192.0.2.200");
     lab.accounts
-        .login(login(ANN, PASSWORD), &stranger(guesser))
+        .login(login(ANN, PASSWORD), &neighbour)
         .await
         .unwrap();
+    for number in 5..120 {
+        let address = format!("192.0.2.{number}");
+        for number in 0..21 {
+            let name = format!("nobody{heard}{number}@example.org");
+            heard += lab.try_wrong(&name, &address, number, 1).await;
+        }
+    }
+    assert_eq!(heard, 240 + 600 + 30);
 }
 
 /// Three hundred people behind one address, each with a device that has an old password and asks every quarter of an hour.
@@ -589,4 +694,70 @@ async fn names_that_belong_together_tell_nothing_of_who_is_here() {
         let refused = lab.accounts.prove_plain(&name, "c", &visitor).await;
         assert!(matches!(refused, Err(AccountError::TooMany { .. })), "{address}");
     }
+}
+
+/// The hashed name of an address by the rule of clients.
+fn client_form(address: &str) -> String {
+    let hash = digest::digest(
+        &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        address.to_lowercase().as_bytes(),
+    );
+    BASE32_NOPAD.encode(hash.as_ref()).to_lowercase()
+}
+
+/// Whichever names somebody has, or two forms of one: tries at one leave of another what they leave where nobody is.
+#[tokio::test]
+async fn any_two_names_tell_nothing_of_who_is_here() {
+    let mut told = Vec::new();
+    for is_known in [true, false] {
+        let lab = Lab::new().await;
+        let names = ["tést@exämple.com", "TÉST@exämple.com", "annie", "old@example.org"].map(str::to_owned);
+        let [address, shouted, chosen, former] = names;
+        if is_known {
+            let new = NewPlain {
+                name: &chosen,
+                address: &former,
+                password: PASSWORD,
+                is_authorised: false,
+            };
+            lab.accounts.create_plain(new, &at_home()).await.unwrap();
+            lab.accounts
+                .change_address(&chosen, PASSWORD, &address, &at_home())
+                .await
+                .unwrap();
+            lab.accounts
+                .prove_plain(&client_form(&address), PASSWORD, &at_home())
+                .await
+                .unwrap();
+        }
+        let server_form = name_of(&address).unwrap();
+        let forms = [
+            server_form,
+            client_form(&address),
+            address,
+            shouted,
+            chosen,
+            former,
+        ];
+        for (number, first) in forms.iter().enumerate() {
+            for (other, second) in forms.iter().enumerate() {
+                let visitor = stranger(&format!("198.{}.{other}.1", 20 + number));
+                for number in 0..10 {
+                    let refused = lab
+                        .accounts
+                        .prove_plain(first, &format!("wrong {number}"), &visitor)
+                        .await;
+                    assert!(
+                        !matches!(refused, Err(AccountError::TooMany { .. })),
+                        "{first} {number}"
+                    );
+                }
+                let refused = lab.accounts.prove_plain(second, "the eleventh", &visitor).await;
+                let is_heard = !matches!(refused, Err(AccountError::TooMany { .. }));
+                told.push((is_heard, first.clone(), second.clone()));
+            }
+        }
+    }
+    let (of_known, of_nobody) = told.split_at(told.len() / 2);
+    assert_eq!(of_known, of_nobody);
 }

@@ -221,6 +221,27 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
     lab.try_digits(&digits, &owner).await.unwrap();
 }
 
+/// Whoever never ends the digits, and waits until they expire, gets no more.
+#[tokio::test]
+async fn a_patient_guesser_gets_a_hundred_digits_a_day() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let mut tries = 0;
+    for hour in 0..72_u8 {
+        let guesser = stranger(&format!("198.51.{hour}.1"));
+        lab.accounts.send_otp(ANN, &guesser).await.unwrap();
+        if let Some(digits) = lab.digits(ANN).await {
+            for _ in 0..9 {
+                assert!(lab.try_digits(wrong(&digits), &guesser).await.is_err());
+                tries += 1;
+            }
+        }
+        lab.clock.advance_millis(3_600_000);
+        let days = 1 + u32::from(hour) / 24;
+        assert!(tries <= 100 * days, "{tries} in {days}");
+    }
+}
+
 #[tokio::test]
 async fn a_network_that_guesses_digits_is_stopped() {
     let lab = Lab::new().await;

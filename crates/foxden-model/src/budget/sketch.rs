@@ -9,14 +9,12 @@ use std::hash::{BuildHasher, RandomState};
 use super::Key;
 
 const ROWS: usize = 4;
-/// Bits of a hash that choose the column.
-const BITS: u32 = 15;
-const COLUMNS: usize = 1 << BITS;
 
 /// Counts of this span and of the one before, which fades while this one goes on.
 #[derive(Debug)]
 pub(super) struct Sketch {
     span: i64,
+    columns: usize,
     /// The number of the span that `young` counts.
     number: i64,
     young: Table,
@@ -24,7 +22,7 @@ pub(super) struct Sketch {
     hashes: RandomState,
 }
 
-/// Cells, made once something is counted in them: 256 KiB.
+/// Cells, made once something is counted in them: eight bytes a column.
 #[derive(Debug, Default)]
 struct Table(Vec<u16>);
 
@@ -44,9 +42,11 @@ impl Table {
 }
 
 impl Sketch {
-    pub(super) fn new(span: i64) -> Self {
+    /// A table with that many columns.
+    pub(super) fn new(span: i64, columns: usize) -> Self {
         Self {
             span: span.max(1),
+            columns: columns.max(1),
             number: 0,
             young: Table::default(),
             old: Table::default(),
@@ -57,7 +57,7 @@ impl Sketch {
     pub(super) fn add(&mut self, key: Key, now: i64) {
         self.turn(now);
         if self.young.0.is_empty() {
-            self.young.0 = vec![0; ROWS * COLUMNS];
+            self.young.0 = vec![0; ROWS * self.columns];
         }
         self.young
             .change(self.places(key), |count| count.saturating_add(1));
@@ -116,10 +116,10 @@ impl Sketch {
 
     /// A cell in each row.
     fn places(&self, key: Key) -> [usize; ROWS] {
-        let hash = self.hashes.hash_one(key);
+        let hashes = [0_u8, 1].map(|number| self.hashes.hash_one((number, key)));
         std::array::from_fn(|row| {
-            let [one, other, ..] = (hash >> (16 * row)).to_le_bytes();
-            row * COLUMNS + usize::from(u16::from_le_bytes([one, other])) % COLUMNS
+            let [a, b, c, d, ..] = (hashes[row / 2] >> (32 * (row % 2))).to_le_bytes();
+            row * self.columns + u32::from_le_bytes([a, b, c, d]) as usize % self.columns
         })
     }
 }
@@ -129,6 +129,7 @@ mod tests {
     use super::*;
 
     const SPAN: i64 = 1000;
+    const COLUMNS: usize = 1 << 15;
 
     fn key(number: u64) -> Key {
         [number, 0]
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_eleventh_waits_until_one_has_faded() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             assert_eq!(sketch.wait(key(7), 10, 500), None);
             sketch.add(key(7), 500);
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_never_too_short_and_ends() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         let mut now = 0;
         for step in 0..200 {
             if let Some(wait) = sketch.wait(key(1), 7, now) {
@@ -170,7 +171,7 @@ mod tests {
     /// Its caller read the clock before another one began the next span.
     #[test]
     fn a_time_that_comes_late_forgets_nothing() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             sketch.add(key(1), 1000);
         }
@@ -186,13 +187,13 @@ mod tests {
     #[test]
     fn what_came_late_is_taken_back_where_it_was_counted() {
         for now in [999, 1500] {
-            let mut sketch = Sketch::new(SPAN);
+            let mut sketch = Sketch::new(SPAN, COLUMNS);
             sketch.add(key(2), 1000);
             sketch.add(key(1), 999);
             sketch.take_back(key(1), 999, now);
             assert_eq!(sketch.wait(key(1), 1, 1500), None, "{now}");
         }
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         sketch.add(key(1), 500);
         sketch.add(key(2), 1000);
         sketch.add(key(1), 999);
@@ -204,7 +205,7 @@ mod tests {
     /// What was never counted, or is taken back twice, costs no stranger with whom cells are shared.
     #[test]
     fn nobody_takes_back_what_others_spent() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         let spent = || (0..200).map(key);
         for key in spent() {
             sketch.add(key, 999);
@@ -218,13 +219,13 @@ mod tests {
 
     #[test]
     fn nothing_is_ever_allowed_of_nothing() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         assert!(sketch.wait(key(1), 0, 5).is_some());
     }
 
     #[test]
     fn what_is_taken_back_was_counted_in_that_span() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         sketch.add(key(1), 900);
         sketch.add(key(1), 1100);
         sketch.take_back(key(1), 900, 1100);
@@ -240,7 +241,7 @@ mod tests {
     /// Strangers push nobody out, and hardly anybody is taken for one.
     #[test]
     fn strangers_wash_nothing_out() {
-        let mut sketch = Sketch::new(SPAN);
+        let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             sketch.add(key(u64::MAX), 0);
         }
