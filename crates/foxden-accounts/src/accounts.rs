@@ -37,6 +37,8 @@ pub(crate) struct Inside {
     pub(crate) quiet: Quiet,
     /// What the log is told when devices or their commands make room.
     pub(crate) crowded: Notice,
+    /// The account that was looked at last when claims were ended.
+    pub(crate) claims_after: tokio::sync::Mutex<String>,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
     /// Told when a letter was written.
@@ -194,6 +196,7 @@ impl Accounts {
             wrong: WrongProofs::default(),
             quiet: Quiet::default(),
             crowded: Notice::default(),
+            claims_after: tokio::sync::Mutex::default(),
             database,
             clock,
             chance,

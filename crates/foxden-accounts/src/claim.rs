@@ -158,7 +158,8 @@ impl Accounts {
     }
 
     /// Removes accounts that were made so long ago, never confirmed an address and have no store, where letters are sent:
-    /// at most `budget`. Those that are switched off stay, and keep their address from being used again.
+    /// looks at `budget` of those that may be so, and goes on behind them the next time. Those that are switched off stay,
+    /// and keep their address from being used again.
     pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
         let Some(ttl) = self
             .0
@@ -169,11 +170,16 @@ impl Accounts {
             return Ok(0);
         };
         let before = now.saturating_sub(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
-        let (mut after, mut ended) = (String::new(), 0);
-        while ended < u64::from(budget) {
-            let page = account::unconfirmed(&self.0.database, &after, before, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.to_string();
+        let mut after = self.0.claims_after.lock().await;
+        let (mut left, mut ended) = (budget, 0);
+        while left > 0 {
+            let page = account::unconfirmed(&self.0.database, &after, before, PAGE.min(left)).await?;
+            let Some(last) = page.last() else {
+                after.clear();
+                break;
+            };
+            *after = last.to_string();
+            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
             for uid in page {
                 ended += u64::from(self.end_claim(uid).await?);
             }

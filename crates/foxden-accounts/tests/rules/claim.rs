@@ -474,6 +474,56 @@ async fn accounts_that_never_confirm_an_address_end_by_themselves() {
     assert!(!ended.accounts.account_exists(late).await.unwrap());
 }
 
+/// Accounts that stay are not walked through at every run.
+#[tokio::test]
+async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
+    let lab = lab().await;
+    let mut made = Vec::new();
+    for (number, name) in ["gone", "one", "two", "three", "four", "five"]
+        .into_iter()
+        .enumerate()
+    {
+        let (address, by) = (
+            format!("{name}@example.org"),
+            stranger(&format!("192.0.{number}.2")),
+        );
+        let id = lab
+            .accounts
+            .create_plain(plain(name, &address), &by)
+            .await
+            .unwrap();
+        made.push(id);
+        if name != "gone" {
+            lab.open(name, OTHERS).await.unwrap();
+        }
+    }
+    lab.clock.advance_millis(8 * DAY);
+    let gone = made[0];
+    let before = made.iter().filter(|id| id.to_string() < gone.to_string()).count();
+    let rest = made.len() - before;
+    for run in 0..before {
+        lab.accounts.purge(1, i64::MAX).await.unwrap();
+        assert!(lab.accounts.account_exists(gone).await.unwrap(), "{run}");
+    }
+    lab.accounts.purge(1, i64::MAX).await.unwrap();
+    assert!(
+        !lab.accounts.account_exists(gone).await.unwrap(),
+        "{before} before it"
+    );
+    // Behind the last one it begins anew.
+    let by = stranger("192.0.100.2");
+    let late = lab
+        .accounts
+        .create_plain(plain("late", "late@example.org"), &by)
+        .await
+        .unwrap();
+    lab.clock.advance_millis(8 * DAY);
+    for _ in 0..=rest + made.len() {
+        lab.accounts.purge(1, i64::MAX).await.unwrap();
+    }
+    assert!(!lab.accounts.account_exists(late).await.unwrap());
+}
+
 /// Whatever session an unconfirmed account gets, no key, no code and no token comes of it.
 #[tokio::test]
 async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
