@@ -6,7 +6,7 @@ use crate::register::account::{AccountRow, Verifier};
 use crate::register::store::Closing;
 use crate::register::{account, invitation, store, token};
 use crate::security::{Event, What};
-use crate::verifier::Recipe;
+use crate::verifier::{Applicant, Recipe};
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Invitation, Kind, Role, SecretToken, Session, SignUp, Visitor,
     secret,
@@ -123,7 +123,11 @@ impl Accounts {
         let address = Address::to_get(&new.address)?;
         let invitation = self.may_create(&new, &address, visitor).await?;
         let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+        let applicant = Applicant::new(address.as_str(), visitor);
+        let verifiers = &self.0.verifiers;
+        let proof = verifiers
+            .hash_then(&new.auth_pw, recipe, Some(applicant), |proof| proof)
+            .await?;
 
         let now = self.millis().max(1);
         let is_verified = self.is_vouched_for(&address, invitation.as_ref(), visitor);

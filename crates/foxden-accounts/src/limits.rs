@@ -29,6 +29,10 @@ pub(crate) enum Counted {
     Spelling(Network),
     /// Letters with new codes to confirm an address, asked for by a network.
     Claim(u64, Network),
+    /// The same, asked for by anybody.
+    Claims(u64),
+    /// Those beyond that, asked for by a network.
+    LateClaim(u64, Network),
     /// Wrong passwords from a network, whatever the name.
     Failure(Network),
     /// The same from a part of a network that fails often.
@@ -86,6 +90,8 @@ impl Counted {
             Self::SignIn(account) => (&table::SIGN_IN, account, None),
             Self::Spelling(from) => (&table::SPELLING, 0, Some(from)),
             Self::Claim(address, from) => (&table::CLAIM, address, Some(from)),
+            Self::Claims(address) => (&table::CLAIMS, address, None),
+            Self::LateClaim(address, from) => (&table::LATE_CLAIM, address, Some(from)),
             Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
             Self::Neighbour(from) => (&table::NEIGHBOUR, 0, Some(from)),
             Self::Strain(from) => (&table::STRAIN, 0, Some(from)),

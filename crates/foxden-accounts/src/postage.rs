@@ -179,9 +179,7 @@ impl Accounts {
         // An account with a foreign address can be made and removed in a circle: each has a new code, and none is news to
         // the one who reads the letters. So a network has a few of them for each address.
         let repeated = match age {
-            Age::Fresh if envelope.kind == CONFIRM_ADDRESS => {
-                self.spend_for(Counted::Claim(to, visitor.network()), visitor)
-            }
+            Age::Fresh if envelope.kind == CONFIRM_ADDRESS => self.count_claim(to, visitor),
             Age::Fresh => Ok(()),
             Age::Waiting => self.spend_for(Counted::Repeats(to), visitor),
         };
@@ -189,6 +187,16 @@ impl Accounts {
             Err(AccountError::TooMany { retry_after }) => Some(retry_after),
             Ok(()) | Err(_) => None,
         }
+    }
+
+    /// Counts a letter to confirm an address that somebody claims. Beyond what all together have, a network has one, so that
+    /// the owner gets a letter whatever strangers elsewhere asked for.
+    fn count_claim(&self, to: u64, visitor: &Visitor) -> Result<(), AccountError> {
+        self.spend_for(Counted::Claim(to, visitor.network()), visitor)?;
+        self.0
+            .limits
+            .spend(Counted::Claims(to), self.steady())
+            .or_else(|_| self.spend_for(Counted::LateClaim(to, visitor.network()), visitor))
     }
 
     /// Whether the outbox takes one more: so many for the account, and so many in all. The letter that it replaces makes

@@ -216,11 +216,12 @@ impl Applicant {
 }
 
 impl Sharer {
-    /// How many of so many places are its.
-    const fn share(self, places: usize) -> usize {
+    /// Whether it may have one more place beside so many, where so many are left: a name has an eighth of what others left,
+    /// a network half of it. So there is always one for a newcomer, however many networks want all they can get.
+    const fn may_have_one(self, own: usize, left: usize) -> bool {
         match self {
-            Self::Name(_) => places.div_ceil(8),
-            Self::Network(_) => places.div_ceil(2),
+            Self::Name(_) => own.saturating_mul(7) < left,
+            Self::Network(_) => own < left,
         }
     }
 }
@@ -229,20 +230,21 @@ impl Place {
     fn take(bounds: Arc<Bounds>, from: Option<Applicant>) -> Result<Self, AccountError> {
         let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
         let sharers = from.map(Applicant::sharers);
-        let is_within = sharers.is_none_or(|sharers| bounds.enter(sharers));
+        let left = places.saturating_sub(before);
+        let is_within = sharers.is_none_or(|sharers| bounds.enter(sharers, left));
         let place = Self { bounds, sharers };
         if before < places && is_within {
             return Ok(place);
         }
         if let Some(Applicant {
             by: (address, door), ..
-        }) = from.filter(|_| !is_within)
+        }) = from.filter(|_| !is_within && left > 0)
         {
             let full = Event::new(What::LimitReached, door, Some(address));
             place.bounds.witness.tell(&full.because("passwords being hashed"));
         }
         if let Some(unsaid) = place.bounds.full.is_due() {
-            let which = if is_within {
+            let which = if is_within || left == 0 {
                 ""
             } else {
                 " that one network or one name may have"
@@ -256,14 +258,14 @@ impl Place {
 }
 
 impl Bounds {
-    /// One more of those; whether they are within their shares.
-    fn enter(&self, sharers: [Sharer; 2]) -> bool {
+    /// One more of those; whether they are within their shares of what is left.
+    fn enter(&self, sharers: [Sharer; 2], left: usize) -> bool {
         let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_within = true;
         for sharer in sharers {
             let count = taken.entry(sharer).or_default();
+            is_within &= sharer.may_have_one(*count, left);
             *count += 1;
-            is_within &= *count <= sharer.share(self.places);
         }
         is_within
     }

@@ -52,7 +52,8 @@ struct Kept {
 }
 
 impl WrongProofs {
-    /// What a proof for that name is remembered by; `row` is the account that is called so.
+    /// What a proof for that name is remembered by; `row` is the account that is called so. Each name of an account has its
+    /// own: else a proof that is repeated under another one would be known sooner where both are somebody's.
     pub(crate) fn key(
         &self,
         row: Option<&AccountRow>,
@@ -63,7 +64,6 @@ impl WrongProofs {
         let verifier = row.and_then(|row| row.verifier.as_ref());
         let with = verifier.map(|verifier| verifier.verify_hash);
         let uid = row.map(|row| row.uid.0);
-        let name = row.is_none().then_some(name);
         ProofKey {
             site: from.widest(),
             hash: self.keys.hash_one((name, uid, with, auth_pw.0)),

@@ -66,6 +66,12 @@ pub(super) static SIGN_IN: Budget = of("right passwords of one account", 120, QU
 /// Answers to who spells an address in another way, once the answers that tell who is here are used up.
 pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
 pub(super) static CLAIM: Budget = from("letters with new codes to confirm one address", [5, 5, 5], DAY);
+pub(super) static CLAIMS: Budget = of(
+    "letters with new codes to confirm one address, to whoever asks",
+    10,
+    DAY,
+);
+pub(super) static LATE_CLAIM: Budget = from("letters beyond these", [1, 1, 1], DAY);
 pub(super) static FAILURE: Budget = from("wrong passwords", [60, 120, 240], QUARTER);
 /// What an address has for itself, whatever its neighbours do.
 pub(super) static NEIGHBOUR: Budget = from(
@@ -101,13 +107,15 @@ pub(super) static RESET_DIGITS: Budget = of("wrong reset digits of one account",
 pub(super) static ADDRESS_CHANGE: Budget = of("changes of one account's address", 5, DAY);
 
 /// All of them.
-pub(super) static BUDGETS: [&Budget; 23] = [
+pub(super) static BUDGETS: [&Budget; 25] = [
     &TRY,
     &RARE_TRY,
     &DAY_TRY,
     &SIGN_IN,
     &SPELLING,
     &CLAIM,
+    &CLAIMS,
+    &LATE_CLAIM,
     &FAILURE,
     &NEIGHBOUR,
     &STRAIN,

@@ -88,6 +88,8 @@ fn every_budget_has_its_memories() {
         Counted::SignIn(1),
         Counted::Spelling(from),
         Counted::Claim(1, from),
+        Counted::Claims(1),
+        Counted::LateClaim(1, from),
         Counted::Failure(from),
         Counted::Neighbour(from),
         Counted::Strain(from),

@@ -30,16 +30,14 @@ impl Accounts {
         let name = new.name.to_ascii_lowercase();
         let address = self.may_create_plain(&name, &new, visitor).await?;
         let recipe = self.new_recipe();
-        let stretched = self
-            .0
-            .verifiers
-            .stretch(
-                address.as_str(),
-                new.password,
-                Some(Applicant::new(address.as_str(), visitor)),
-            )
+        let applicant = Some(Applicant::new(address.as_str(), visitor));
+        let verifiers = &self.0.verifiers;
+        let stretched = verifiers
+            .stretch(address.as_str(), new.password, applicant)
             .await?;
-        let proof = self.0.verifiers.hash(&stretched.auth_pw, recipe).await?;
+        let proof = verifiers
+            .hash_then(&stretched.auth_pw, recipe, applicant, |proof| proof)
+            .await?;
 
         let now = self.millis().max(1);
         let mut row = self.new_row(&address, Role::Member, now);

@@ -158,3 +158,27 @@ async fn whose_share_of_hashes_is_taken_is_told() {
     assert!(heard.lock().unwrap().is_empty());
     drop((own, others));
 }
+
+/// Three neighbourhoods once kept all others out, by wrong passwords alone.
+#[tokio::test]
+async fn a_newcomer_finds_a_place_whoever_wants_all() {
+    let verifiers = Verifiers::new(Some(2), Witness::default());
+    let applicant = |network: u8, number: u64| Applicant {
+        name: u64::from(network) * 1000 + number,
+        by: (IpAddr::from([192, 0, network, 1]), Door::Accounts),
+    };
+    let take = |network, number| Place::take(Arc::clone(&verifiers.0), Some(applicant(network, number)));
+    let mut held = Vec::new();
+    let mut counts = Vec::new();
+    for network in 0..6 {
+        let own: Vec<Place> = (0..200).filter_map(|number| take(network, number).ok()).collect();
+        counts.push(own.len());
+        held.extend(own);
+    }
+    assert_eq!(counts, [65, 33, 16, 8, 4, 2]);
+    let newcomer = take(6, 0);
+    assert!(newcomer.is_ok());
+    assert!(take(0, 999).is_err(), "what becomes free is for others");
+    drop((held, newcomer));
+    assert_eq!(verifiers.0.inside.load(Ordering::Relaxed), 0);
+}

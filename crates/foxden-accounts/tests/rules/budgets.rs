@@ -585,6 +585,25 @@ async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
 
 /// What is told of a wrong proof again tells nothing new, and an old password left in a program costs nobody answers.
 #[tokio::test]
+async fn a_wrong_password_under_another_name_takes_as_long_for_nobody() {
+    let lab = Lab::with_policy(SignUp::Open).await;
+    lab.create(ANN).await;
+    let mut hashes = Vec::new();
+    for address in [ANN, "nobody@example.org"] {
+        let name = name_of(address).unwrap();
+        let visitor = stranger("192.0.2.1");
+        let before = lab.accounts.hashes();
+        lab.accounts
+            .login(login(address, "old"), &visitor)
+            .await
+            .unwrap_err();
+        lab.accounts.open_store(&name, "old", &visitor).await.unwrap_err();
+        hashes.push(lab.accounts.hashes() - before);
+    }
+    assert_eq!(hashes, [2, 2]);
+}
+
+#[tokio::test]
 async fn a_wrong_proof_that_is_repeated_uses_up_no_answers() {
     let lab = Lab::with_policy(SignUp::Open).await;
     lab.create(ANN).await;

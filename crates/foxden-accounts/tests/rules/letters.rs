@@ -321,6 +321,22 @@ async fn codes_are_not_asked_for_without_end() {
 /// An account with a foreign address is made and removed again and again: its owner's mailbox gets few letters of it, and
 /// one when the owner signs up.
 #[tokio::test]
+async fn claims_from_many_networks_leave_a_letter_for_the_owner() {
+    let lab = with_mail().await;
+    let mut letters = 0;
+    for network in 0..8 {
+        for number in 0..5 {
+            let by = stranger(&format!("198.51.{network}.{number}"));
+            lab.accounts.create(new_account(ANN), &by).await.unwrap();
+            letters += lab.sent().await.len();
+        }
+    }
+    assert_eq!(letters, 10 + 6, "ten, and one for each network that comes later");
+    lab.accounts.create(new_account(ANN), &somebody(1)).await.unwrap();
+    assert_eq!(lab.sent().await.len(), 1, "the owner's own");
+}
+
+#[tokio::test]
 async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
     let lab = with_mail().await;
     let mut letters = 0;
