@@ -619,3 +619,33 @@ async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
         .await
         .unwrap();
 }
+
+/// What an account proves falls on it alone, also where its password was stretched with an address that is another's now.
+#[tokio::test]
+async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
+    let lab = lab().await;
+    let mallory = stranger("192.0.2.1");
+    let made = lab.accounts.create_plain(plain("mallory", ANN), &mallory).await;
+    made.unwrap();
+    let moved = lab
+        .accounts
+        .change_address("mallory", OTHERS, "mallory@example.com", &mallory)
+        .await;
+    moved.unwrap();
+    let owner = lab
+        .accounts
+        .create(new_account(ANN), &stranger("198.51.100.1"))
+        .await;
+    confirm(&lab, owner.unwrap().account).await.unwrap();
+    let mut last = Ok(());
+    for number in 0..130 {
+        let by = stranger(&format!("192.0.{number}.1"));
+        last = lab
+            .accounts
+            .change_address("mallory", OTHERS, "mallory@example.com", &by)
+            .await
+            .map(drop);
+    }
+    assert!(matches!(last, Err(AccountError::TooMany { .. })), "{last:?}");
+    lab.login(ANN, PASSWORD).await.unwrap();
+}

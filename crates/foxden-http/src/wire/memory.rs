@@ -80,10 +80,19 @@ pub(crate) struct Budget {
     notice: Notice,
 }
 
+/// How much an owner may hold.
+#[derive(Clone, Copy, Debug)]
+enum Share {
+    /// So many bytes.
+    Fixed(u64),
+    /// One of so many parts of what others left: so there is always some for one more owner.
+    OfRest(u64),
+}
+
 /// How much of a budget each may hold: the whole divided by these.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
-    /// An account or a store that is proven.
+    /// An account or a store that is proven, of what others left.
     proven: u64,
     /// The brief bodies of all clients together that have proven nothing.
     brief: u64,
@@ -136,7 +145,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     cells: [usize; 2],
-    share: u64,
+    share: Share,
     /// What it is when that is spent.
     spent: Full,
 }
@@ -254,7 +263,10 @@ impl Budget {
     /// Refuses what finds no room by now; counts nothing.
     fn look(&self, owner: Owner, holders: &Holders, bytes: u64) -> Result<(), NoRoom> {
         let mut holders = holders.iter().flatten();
-        let spent = holders.find(|holder| !fits(self.held_by(holder), 0, bytes, holder.share));
+        let spent = holders.find(|holder| {
+            let held = self.held_by(holder);
+            !fits(held, 0, bytes, self.share(holder, held))
+        });
         let full = match spent {
             Some(holder) => holder.spent,
             None if !fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most) => Full::Shared,
@@ -271,7 +283,8 @@ impl Budget {
             let before = holder
                 .cells
                 .map(|cell| self.cells[cell].fetch_add(bytes, Ordering::Relaxed));
-            if !fits(before[0].min(before[1]), own, bytes, holder.share) {
+            let before = before[0].min(before[1]);
+            if !fits(before, own, bytes, self.share(holder, before)) {
                 self.leave_shares(&holders[..=at], bytes);
                 return Err(holder.spent);
             }
@@ -291,16 +304,27 @@ impl Budget {
         }
     }
 
+    /// How many bytes it may hold, which has so many.
+    fn share(&self, holder: &Holder, held: u64) -> u64 {
+        match holder.share {
+            Share::Fixed(bytes) => bytes,
+            Share::OfRest(parts) => {
+                let others = self.held.load(Ordering::Relaxed).saturating_sub(held);
+                self.most.saturating_sub(others) / parts
+            }
+        }
+    }
+
     fn held_by(&self, holder: &Holder) -> u64 {
         let [one, other] = holder.cells.map(|cell| self.cells[cell].load(Ordering::Relaxed));
         one.min(other)
     }
 
-    /// Who is counted, and how much each may hold: an account its part; all strangers theirs, of which a network of the
+    /// Who is counted, and how much each may hold: an account its part of what others left; all strangers theirs, of which a network of the
     /// widest kind has a quarter, and narrower ones within it less. A private one has more, and never more than all.
     fn holders(&self, owner: Owner) -> Holders {
         let proven = |key| {
-            let share = self.most / self.parts.proven;
+            let share = Share::OfRest(self.parts.proven);
             [Some(self.holder(key, share, Full::Share)), None, None, None]
         };
         match owner {
@@ -317,17 +341,17 @@ impl Budget {
         let holder = |width, part: u64| {
             let share = (all / part * u64::from(network.times())).min(all);
             let key = Key::Network(kind, width, network.prefix(width)?);
-            Some(self.holder(key, share, Full::Share))
+            Some(self.holder(key, Share::Fixed(share), Full::Share))
         };
         [
             holder(Width::Narrow, 8),
             holder(Width::Middle, 6),
             holder(Width::Wide, 4),
-            Some(self.holder(Key::Strangers(kind), all, Full::Shared)),
+            Some(self.holder(Key::Strangers(kind), Share::Fixed(all), Full::Shared)),
         ]
     }
 
-    fn holder(&self, key: Key, share: u64, spent: Full) -> Holder {
+    fn holder(&self, key: Key, share: Share, spent: Full) -> Holder {
         let hash = self.hashes.hash_one(key);
         let cell = |hash: u64| usize::try_from(hash % CELLS as u64).unwrap_or(0);
         Holder {

@@ -72,7 +72,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "128 MB",
             help: "Bytes of request bodies held in memory at once, all connections and surfaces together. An account may \
-                   hold an eighth of it, over all its stores. All requests together that have proven none may hold a \
+                   hold an eighth of what others leave, over all its stores. All requests together that have proven none may hold a \
                    sixteenth, two thirds of it in bodies of at most 1 KiB, as sign-ins are. Of both a network has a share: \
                    an eighth for an IPv4 address or the 64 first bits of an IPv6 address, a sixth for 56 bits, a quarter for \
                    24 or 48, and ten times as much if it is a private one. A body counts as it comes; one in JSON counts sixteenfold while it is \
@@ -84,7 +84,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "64 MB",
             help: "Bytes of answers held in memory at once because their clients have not taken them yet, all connections \
-                   and surfaces together; answers under 16 KiB do not count. An account may hold an eighth of it, all \
+                   and surfaces together; answers under 16 KiB do not count. An account may hold an eighth of what others leave, all \
                    requests together that have proven none a sixteenth, which their networks share as that of \
                    `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
                    `Retry-After`; an answer that is alone is always given.",

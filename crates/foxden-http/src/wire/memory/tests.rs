@@ -30,7 +30,7 @@ impl Budget {
 }
 
 #[test]
-fn an_account_has_a_quarter_and_leaves_the_rest() {
+fn an_account_has_a_quarter_of_what_others_left() {
     let budget = budget(400);
     let first = budget.take(ANN, 60).unwrap();
     assert!(budget.take(ANN, 41).is_err());
@@ -44,10 +44,28 @@ fn an_account_has_a_quarter_and_leaves_the_rest() {
         .collect();
     assert_eq!((others.len(), budget.held()), (3, 250));
     drop(first);
-    let third = budget.take(ANN, 60).unwrap();
+    // They hold 150 of 400.
+    assert!(budget.take(ANN, 23).is_err());
+    let third = budget.take(ANN, 22).unwrap();
     drop((second, third, others));
     assert_eq!(budget.held(), 0);
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
+}
+
+/// Nine accounts once held all, and kept even short lists from everybody.
+#[test]
+fn an_account_more_finds_room_beside_those_that_hold_all_they_may() {
+    let memory = Memory::default();
+    let mut places = Vec::new();
+    for number in 0..20 {
+        let owner = Owner::Account(AccountId([number; 16]));
+        places.extend(std::iter::from_fn(|| memory.answers.take(owner, 100_000).ok()));
+    }
+    let newcomer = Owner::Account(AccountId([99; 16]));
+    places.push(memory.answers.take(newcomer, 100_000).unwrap());
+    places.push(memory.answers.take(newcomer, 100_000).unwrap());
+    drop(places);
+    assert_eq!(memory.answers.held(), 0);
 }
 
 /// No setting shuts out what a single request may bring.
