@@ -33,7 +33,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Size,
             default: "none",
             help: "Bytes of payload one user may keep, for today's Firefox and old clients together, or `none`. Unfinished \
-                   uploads count, and an object counts as 100 bytes at least, beyond the first MiB.",
+                   uploads count, and an object counts as 400 bytes at least, beyond the first MiB.",
         },
         Setting {
             key: "storage.batches",

@@ -200,10 +200,10 @@ pub async fn objects_without_payload_count(lab: &Lab) {
         number += count;
         ids.map(|id| payload(&id.to_string(), "")).collect()
     };
-    for _ in 0..11 {
+    for _ in 0..2 {
         assert!(within(lab, 1, upsert("history", some(950))).await.is_ok());
     }
-    assert!(within(lab, 1, upsert("history", some(36))).await.is_ok());
+    assert!(within(lab, 1, upsert("history", some(722))).await.is_ok());
     let refused = within(lab, 1, upsert("history", some(1))).await;
     assert!(matches!(refused, Err(EngineError::OverQuota { quota: 1, .. })));
     assert!(stage_within(lab, 1, None, some(1)).await.is_err());

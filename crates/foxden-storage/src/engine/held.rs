@@ -2,8 +2,9 @@
 
 use super::{EngineError, OPEN_BATCHES};
 
-/// The bytes an object counts for at least, whatever its payload: its row and index entries take as much.
-const OBJECT_BYTES: u64 = 100;
+/// The bytes an object counts for at least, whatever its payload: with ids of 64 bytes its row and index entries take
+/// as much.
+const OBJECT_BYTES: u64 = 400;
 /// The bytes by which small objects may fall short of that, so that a small quota counts payloads alone.
 const FREE_BYTES: u64 = 1 << 20;
 
@@ -109,10 +110,10 @@ mod tests {
     #[test]
     fn many_objects_without_payload_fill_a_store() {
         let quota = Some(5 << 20);
-        assert!(!held(62_000, 0).fills(quota));
-        assert!(held(63_000, 0).fills(quota));
+        assert!(!held(15_700, 0).fills(quota));
+        assert!(held(15_800, 0).fills(quota));
         assert!(held(1, 5 << 20).fills(quota));
-        assert!(!held(10_000, 0).fills(Some(1)));
+        assert!(!held(2_600, 0).fills(Some(1)));
         assert!(!held(u64::MAX, u64::MAX).fills(None));
     }
 

@@ -41,7 +41,7 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 ///    clock, not the time given to a write, has reached the clock at the write plus the ttl.
 /// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes
 ///    before it, after expired objects are cleared away; clearing moves no time. An object counts as
-///    100 bytes at least, beyond the first MiB. What lies in open batches counts as well, for a part
+///    400 bytes at least, beyond the first MiB. What lies in open batches counts as well, for a part
 ///    like for a write: those opened first end to make room, and one is refused where the objects and
 ///    the batch it appends to fill the quota alone. A batch does not count against its own commit. The
 ///    bytes that [`Written`] tells may still hold expired objects and are those of objects alone.

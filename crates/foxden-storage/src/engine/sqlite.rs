@@ -10,6 +10,7 @@ mod cache;
 mod checkpoint;
 mod codec;
 mod debt;
+mod deletion;
 mod fault;
 mod file;
 mod hand;
@@ -23,6 +24,7 @@ mod read;
 mod scan;
 mod select;
 mod step;
+mod turns;
 mod work;
 mod write;
 mod writer;
@@ -40,6 +42,7 @@ use async_trait::async_trait;
 use foxden_model::{Chance, Clock, UserId};
 
 use self::checkpoint::{Checkpointer, Checkpoints};
+use self::deletion::Deletion;
 use self::fault::Trouble;
 use self::file::{DataFile, Outside, Recalled};
 use self::hand::Hand;
@@ -48,7 +51,7 @@ use self::read::Begin;
 use self::scan::Scanners;
 use self::writer::Writer;
 use super::{Engine, EngineError, PAGE_OBJECTS};
-use crate::command::{BatchPart, Detail, Order, Query, Write};
+use crate::command::{BatchPart, Change, Detail, Order, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 /// Where the files are and how they are used.
@@ -158,6 +161,30 @@ impl SqliteEngine {
         &self.files[place_of(user, self.files.len())]
     }
 
+    /// Deletes by a selection.
+    async fn delete(&self, user: UserId, served: &Served, write: Arc<Write>) -> Result<Written, EngineError> {
+        for _ in 0..deletion::LOOKS {
+            let looks_at = deletion::looks_at(&write, &*served.file.known(user)?);
+            let found = if looks_at > deletion::FEW {
+                let (file, write) = (Arc::clone(&served.file), Arc::clone(&write));
+                let find = move || file.find(user, &write);
+                Some(self.scanners.run(user, find).await?)
+            } else {
+                None
+            };
+            let deletion = Deletion {
+                write: Arc::clone(&write),
+                looks_at: usize::try_from(looks_at).unwrap_or(usize::MAX),
+                found,
+            };
+            if let Some(written) = served.writer.ask(user, deletion).await? {
+                return Ok(written);
+            }
+        }
+        // The user writes on and on, and each time something else may be meant.
+        Err(EngineError::Busy)
+    }
+
     async fn check_files(&self) -> Result<(), EngineError> {
         for served in &self.files {
             served.file.check()?;
@@ -219,7 +246,11 @@ impl Engine for SqliteEngine {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        self.served(user).writer.ask(user, write).await
+        let served = self.served(user);
+        if !matches!(write.change, Change::DeleteObjects { .. }) {
+            return served.writer.ask(user, write).await;
+        }
+        self.delete(user, served, Arc::new(write)).await
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {

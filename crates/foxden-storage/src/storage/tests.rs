@@ -88,7 +88,7 @@ async fn small_objects_of_another_store_count_as_what_they_take() {
     storage.write(other, &[], write).await.unwrap();
     assert_eq!(
         storage.taken_by(&[other]).await.unwrap(),
-        40_000 * 100 - (1 << 20)
+        40_000 * 400 - (1 << 20)
     );
     let refused = storage.write(USER, &[other], put("a")).await;
     assert!(matches!(refused, Err(StorageError::OverQuota { .. })));

@@ -8,12 +8,13 @@ use foxden_model::{Chance, Clock, SyncTime, UserId};
 use rusqlite::Connection;
 
 use super::cache::{Cache, Ticket};
+use super::deletion;
 use super::known::{Draft, Known};
 use super::lately::{self, Lately};
 use super::open;
 use super::purge;
 use super::read::{self, Begin, Found};
-use crate::command::Query;
+use crate::command::{Query, Write};
 use crate::engine::EngineError;
 use crate::page::{Page, Rows, Summary};
 
@@ -224,6 +225,16 @@ impl DataFile {
                 as_of: horizon.max(known.modified),
                 next: found.next,
             })
+        })
+    }
+
+    /// What a deletion means, from one snapshot.
+    pub(super) fn find(&self, user: UserId, write: &Write) -> Result<deletion::Found, EngineError> {
+        let now = self.outside.now();
+        self.with_reader(|reader| {
+            let _snapshot = Snapshot::take(reader)?;
+            let known = Draft::load(reader, user)?.freeze();
+            deletion::find(reader, &known, write, now)
         })
     }
 

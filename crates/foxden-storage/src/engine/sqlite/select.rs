@@ -30,6 +30,7 @@ pub(super) enum Leg {
 
 /// Columns of the statements made here.
 pub(super) const THIN: &str = "row, modified, sortindex";
+pub(super) const ENDS: &str = "row, expiry";
 pub(super) const IDS: &str = "row, modified, sortindex, id";
 pub(super) const WHOLE: &str = "row, modified, sortindex, id, parent_id, predecessor_id, payload";
 
@@ -192,23 +193,33 @@ impl Search<'_> {
     }
 }
 
-/// The rows of what is selected, the first `limit` of them in that order.
+/// The rows of what is selected, the first `limit` of them in that order, and when the first of them expires.
 pub(super) fn rows(
     connection: &Connection,
     search: &Search<'_>,
     limit: Option<u64>,
-) -> rusqlite::Result<Vec<i64>> {
+) -> rusqlite::Result<(Vec<i64>, Option<SyncTime>)> {
     let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     if search.selection.ids.is_some() {
-        let places = search.by_id(connection)?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        return Ok(places.into_iter().take(most).map(|place| place.row).collect());
+        let mut places = search.by_id(connection)?;
+        places.truncate(most);
+        let mut expires = connection.prepare_cached("select expiry from object where row = ?1")?;
+        let mut first = None;
+        for place in &places {
+            let expiry: Option<i64> = expires.query_row([place.row], |row| row.get(0))?;
+            first = first.into_iter().chain(expiry).min();
+        }
+        let rows = places.into_iter().map(|place| place.row).collect();
+        return Ok((rows, first.map(SyncTime::from_hundredths)));
     }
-    let mut statement = search.walk(connection, THIN, Leg::Whole, 0, limit)?;
+    let mut statement = search.walk(connection, ENDS, Leg::Whole, 0, limit)?;
     let mut rows = statement.raw_query();
-    let mut found = Vec::new();
+    let (mut found, mut first) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
         found.push(row.get(0)?);
+        let expiry: Option<i64> = row.get(1)?;
+        first = first.into_iter().chain(expiry).min();
     }
-    Ok(found)
+    Ok((found, first.map(SyncTime::from_hundredths)))
 }

@@ -13,12 +13,20 @@ use crate::command::{BatchPart, Change, Patch, Write};
 use crate::engine::EngineError;
 use crate::page::{Staged, Written};
 
+/// The bytes of payload that cost as much as one more object.
+const OBJECT_BYTES: usize = 8 << 10;
+
 /// What can be carried out within a transaction.
 pub(super) trait Command: Send + 'static {
     type Answer: Send + 'static;
 
     fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
     fn patches(&self) -> &[Patch];
+
+    /// The objects of the store that it looks at or removes, besides those it brings.
+    fn looks_at(&self) -> usize {
+        0
+    }
 
     /// Whether it commits a batch, which may hold far more than the command brings.
     fn commits_batch(&self) -> bool {
@@ -34,9 +42,12 @@ pub(super) trait Command: Send + 'static {
 
 /// A command of any kind.
 pub(super) trait Step: Send {
+    fn user(&self) -> UserId;
     /// The objects it brings.
     fn objects(&self) -> usize;
     fn commits_batch(&self) -> bool;
+    /// What it costs, in objects.
+    fn weight(&self) -> usize;
     fn bytes(&self) -> usize;
     /// Whether it is still to be carried out. To be asked once.
     fn claim(&self) -> bool;
@@ -51,6 +62,7 @@ pub(super) trait Step: Send {
 pub(super) struct Waiting<C: Command> {
     user: UserId,
     command: C,
+    bytes: usize,
     answer: Option<Result<C::Answer, EngineError>>,
     reply: oneshot::Sender<Result<C::Answer, EngineError>>,
     claim: Claim,
@@ -75,6 +87,7 @@ impl<C: Command> Waiting<C> {
         let claim = Claim(Arc::new(AtomicBool::new(false)));
         let waiting = Self {
             user,
+            bytes: command.bytes(),
             command,
             answer: None,
             reply,
@@ -85,6 +98,10 @@ impl<C: Command> Waiting<C> {
 }
 
 impl<C: Command> Step for Waiting<C> {
+    fn user(&self) -> UserId {
+        self.user
+    }
+
     fn objects(&self) -> usize {
         self.command.patches().len()
     }
@@ -93,8 +110,13 @@ impl<C: Command> Step for Waiting<C> {
         self.command.commits_batch()
     }
 
+    fn weight(&self) -> usize {
+        let objects = self.objects().saturating_add(self.command.looks_at());
+        objects.saturating_add(self.bytes / OBJECT_BYTES).max(1)
+    }
+
     fn bytes(&self) -> usize {
-        self.command.bytes()
+        self.bytes
     }
 
     fn claim(&self) -> bool {
@@ -128,7 +150,7 @@ impl Command for Write {
     type Answer = Written;
 
     fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Written, EngineError> {
-        write::write(work, user, self)
+        write::write(work, user, self, None)
     }
 
     fn patches(&self) -> &[Patch] {

@@ -5,6 +5,7 @@ mod circles;
 mod files;
 mod lately;
 mod long;
+mod turns;
 mod upkeep;
 mod writers;
 

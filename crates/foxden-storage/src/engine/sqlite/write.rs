@@ -2,6 +2,8 @@
 //!
 //! Every refusal comes before the first change, so a refused command needs no undoing.
 
+use std::borrow::Cow;
+
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::Connection;
 
@@ -16,8 +18,17 @@ use crate::engine::held::Held;
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::{CollectionSummary, Written};
 
-/// Carries a write out, or refuses it and changes nothing that anyone can see.
-pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<Written, EngineError> {
+/// The objects from which a deletion of all there are is one of the collection's content.
+const MANY: u64 = 100;
+
+/// Carries a write out, or refuses it and changes nothing that anyone can see. What a deletion means may have been
+/// found before.
+pub(super) fn write(
+    work: &mut Work<'_>,
+    user: UserId,
+    write: &Write,
+    found: Option<&[i64]>,
+) -> Result<Written, EngineError> {
     let moment = work.moment(user)?;
     work.compare(user, write.guard.as_ref(), moment.now)?;
     let open = match &write.change {
@@ -66,6 +77,7 @@ pub(super) fn write(work: &mut Work<'_>, user: UserId, write: &Write) -> Result<
                 order: *order,
                 limit: *limit,
                 or_refuse: *or_refuse,
+                found,
             };
             delete_objects(work, user, *collection, &which, moment)?
         }
@@ -96,6 +108,7 @@ struct Which<'a> {
     order: Order,
     limit: Option<u64>,
     or_refuse: bool,
+    found: Option<&'a [i64]>,
 }
 
 /// The open batches, other than the one committed, that end to make room; or the quota refuses the write.
@@ -208,25 +221,38 @@ fn delete_objects(
     let Ok(at) = draft.position(name) else {
         return Ok(false);
     };
-    let entry = &mut draft.entries[at];
+    let Entry { owner, listed } = draft.entries[at];
     let search = Search {
-        owner: entry.owner,
+        owner,
         selection: which.selection,
         order: which.order,
         now: moment.now,
     };
-    let rows = select::rows(connection, &search, which.limit)?;
+    let rows = match which.found {
+        Some(rows) => Cow::Borrowed(rows),
+        None => Cow::Owned(select::rows(connection, &search, which.limit)?.0),
+    };
     if rows.is_empty() && which.or_refuse {
         return Ok(false);
+    }
+    if rows.len() as u64 >= listed.count.max(MANY) {
+        // All there are: they are put out of sight at once, and removed by and by.
+        return delete_collection(work, user, name, true, moment);
     }
     let (mut count, mut bytes) = (0, 0);
     let mut delete =
         connection.prepare_cached("delete from object where row = ?1 returning octet_length(payload)")?;
-    for row in rows {
+    for row in &*rows {
         bytes -= delete.query_row([row], |row| row.get::<_, i64>(0))?;
         count -= 1;
     }
-    adjust(connection, entry, count, bytes, Some(moment.next))?;
+    adjust(
+        connection,
+        &mut draft.entries[at],
+        count,
+        bytes,
+        Some(moment.next),
+    )?;
     Ok(true)
 }
 

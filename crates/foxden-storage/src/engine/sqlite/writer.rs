@@ -1,11 +1,9 @@
-//! The one thread that writes a file. It takes all that waits, makes one transaction of it, and answers
+//! The one thread that writes a file. It takes what waits, in turns by user, makes one transaction of it, and answers
 //! once that is on the disk: many requests share one flush, and none waits for company.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,64 +14,35 @@ use tokio::time::timeout;
 use super::fault::Trouble;
 use super::hand::{Failed, Hand};
 use super::step::{Command, Step, Waiting};
+use super::turns::{Turn, Turns};
 use crate::engine::EngineError;
-
-/// The requests one transaction takes.
-const GROUP: usize = 32;
-/// The objects after which a transaction takes no further request.
-const GROUP_OBJECTS: usize = 1600;
-/// The requests that may wait.
-const QUEUE: usize = 1024;
-/// The bytes of payload that may wait.
-const QUEUE_BYTES: usize = 64 << 20;
-
-/// What the thread is asked to do.
-pub(super) enum Job {
-    /// A command, one of many in a transaction.
-    Step(Box<dyn Step>),
-    /// Upkeep, with the file for itself.
-    Alone(Box<dyn FnOnce(&mut Hand) + Send>),
-}
 
 /// The way to the writing thread. Dropped, it lets the thread finish what waits, and waits for it.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Job>>,
+    turns: Arc<Turns>,
     thread: Option<JoinHandle<()>>,
-    waiting_bytes: Arc<AtomicUsize>,
     patience: Duration,
 }
 
 impl Writer {
     /// Starts the thread. A command that is not begun within `patience` is given up.
     pub(super) fn start(hand: Hand, patience: Duration) -> io::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
-        let taken_from = Arc::clone(&waiting_bytes);
+        let turns = Arc::<Turns>::default();
+        let taken_from = Arc::clone(&turns);
         let thread = std::thread::Builder::new()
             .name(format!("sqlite-{}", hand.number()))
-            .spawn(move || serve(hand, &jobs, &taken_from))?;
+            .spawn(move || serve(hand, &taken_from))?;
         Ok(Self {
-            queue: Some(queue),
+            turns,
             thread: Some(thread),
-            waiting_bytes,
             patience,
         })
     }
 
     /// Has a command carried out and waits until it is on the disk.
     pub(super) async fn ask<C: Command>(&self, user: UserId, command: C) -> Result<C::Answer, EngineError> {
-        let bytes = command.bytes();
-        let waiting_bytes = self.waiting_bytes.load(Ordering::Relaxed);
-        // Alone, a command may wait whatever it brings: refused, it would come again and again for nothing.
-        if waiting_bytes > 0 && waiting_bytes + bytes > QUEUE_BYTES {
-            return Err(EngineError::Busy);
-        }
         let (waiting, mut answer, claim) = Waiting::new(user, command);
-        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if let Err(error) = self.send(Job::Step(Box::new(waiting))) {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(error);
-        }
+        self.turns.add(Box::new(waiting))?;
         if let Ok(answer) = timeout(self.patience, &mut answer).await {
             return answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into()));
         }
@@ -94,28 +63,28 @@ impl Writer {
         task: impl FnOnce(&mut Hand) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Alone(Box::new(move |hand| {
+        self.turns.add_task(Box::new(move |hand| {
             // Whoever asked may have gone; upkeep is worth doing all the same.
             let _ = reply.send(task(hand));
-        })))?;
+        }))?;
         match timeout(3 * self.patience, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into())),
             Err(_) => Err(Trouble::Silent.into()),
         }
     }
+}
 
-    fn send(&self, job: Job) -> Result<(), EngineError> {
-        let queue = self.queue.as_ref().ok_or(Trouble::NoWriter)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => EngineError::Busy,
-            TrySendError::Disconnected(_) => Trouble::NoWriter.into(),
-        })
+#[cfg(test)]
+impl Writer {
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.turns.count()
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.turns.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -124,37 +93,33 @@ impl Drop for Writer {
     }
 }
 
-fn serve(mut hand: Hand, jobs: &Receiver<Job>, waiting_bytes: &AtomicUsize) {
-    let mut held = None;
-    loop {
-        let Some(job) = held.take().or_else(|| jobs.recv().ok()) else {
-            break;
-        };
-        match job {
-            Job::Alone(task) => survive(|| task(&mut hand)),
-            Job::Step(first) => {
-                let group = gather(first, jobs, &mut held);
-                let bytes = group.iter().map(|step| step.bytes()).sum();
-                waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-                survive(|| run(&mut hand, group));
-            }
+fn serve(mut hand: Hand, turns: &Turns) {
+    let _ended = Ended(turns);
+    while let Some(turn) = turns.next() {
+        match turn {
+            Turn::Alone(task) => survive(|| task(&mut hand)),
+            Turn::Group(group) => survive(|| run(&mut hand, group)),
         }
-        if held.is_none() {
-            held = jobs.try_recv().ok();
-        }
-        survive(|| hand.tend(held.is_none()));
+        survive(|| hand.tend(turns.is_empty()));
         // One instalment at once. The next ones while nobody waits, or where too much is owed.
         let mut owes = hand.debt.is_payable();
         while owes {
             survive(|| hand.pay());
-            let next = held.take().map_or_else(|| jobs.try_recv(), Ok);
+            let is_idle = turns.is_empty();
+            survive(|| hand.tend(is_idle));
+            let is_due = is_idle || hand.debt.is_pressing();
             // A stop does not wait for it.
-            let is_stopping = matches!(next, Err(TryRecvError::Disconnected));
-            held = next.ok();
-            survive(|| hand.tend(held.is_none()));
-            let is_due = held.is_none() || hand.debt.is_pressing();
-            owes = hand.debt.is_payable() && is_due && !is_stopping;
+            owes = hand.debt.is_payable() && is_due && !turns.has_ended();
         }
+    }
+}
+
+/// Ends the queue with the thread, however that ends.
+struct Ended<'a>(&'a Turns);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
@@ -166,39 +131,12 @@ fn survive(work: impl FnOnce()) {
     }
 }
 
-/// All that waits, as far as one transaction takes it: at most one commit of a batch among it, as how much
-/// a batch holds is known only later.
-pub(super) fn gather(
-    first: Box<dyn Step>,
-    jobs: &Receiver<Job>,
-    held: &mut Option<Job>,
-) -> Vec<Box<dyn Step>> {
-    let mut objects = first.objects();
-    let mut has_batch = first.commits_batch();
-    let mut group = vec![first];
-    while group.len() < GROUP && objects < GROUP_OBJECTS {
-        match jobs.try_recv() {
-            Ok(Job::Step(step)) if !(has_batch && step.commits_batch()) => {
-                objects += step.objects();
-                has_batch |= step.commits_batch();
-                group.push(step);
-            }
-            Ok(next) => {
-                *held = Some(next);
-                break;
-            }
-            Err(_) => break,
-        }
-    }
-    group
-}
-
 fn run(hand: &mut Hand, mut group: Vec<Box<dyn Step>>) {
     group.retain(|step| step.claim());
     if group.is_empty() {
         return;
     }
-    for step in &group {
+    for step in group.iter().filter(|step| step.objects() > 0) {
         hand.debt.grow(step.objects() as u64, step.bytes() as u64);
     }
     match together(hand, &mut group) {

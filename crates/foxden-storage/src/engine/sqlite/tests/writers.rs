@@ -10,11 +10,10 @@ use tokio::task::JoinSet;
 use foxden_model::{ManualClock, SyncTime, UserId};
 
 use super::{Bench, Folder, START, name, patch, put};
-use crate::command::{BatchId, Change, Detail, Guard, Patch, Target, Write};
+use crate::command::{Change, Detail, Guard, Patch, Target, Write};
 use crate::engine::sqlite::hand::Hand;
-use crate::engine::sqlite::step::{Command, Step, Waiting};
+use crate::engine::sqlite::step::Command;
 use crate::engine::sqlite::work::Work;
-use crate::engine::sqlite::writer::{Job, gather};
 use crate::engine::sqlite::{Checked, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
@@ -57,41 +56,6 @@ async fn writers_of_many_users_share_commits_and_all_succeed() {
             (80, 80)
         );
     }
-}
-
-/// How much a batch holds is known only when it is committed, so a transaction takes one of them.
-#[test]
-fn a_group_commits_one_batch_at_most() {
-    let (queue, jobs) = mpsc::sync_channel(8);
-    let mut answers = Vec::new();
-    let mut step = |change: Change| -> Box<dyn Step> {
-        let (waiting, answer, _) = Waiting::new(UserId(1), Write::new(change));
-        answers.push(answer);
-        Box::new(waiting)
-    };
-    let put = || Change::Upsert {
-        collection: name("history"),
-        patches: vec![patch("a", "x")],
-    };
-    let commit = || Change::CommitBatch {
-        collection: name("history"),
-        batch: BatchId("one".into()),
-        patches: Vec::new(),
-        max_objects: 10,
-        max_bytes: 10,
-    };
-    for change in [commit(), put(), commit(), put()] {
-        assert!(queue.try_send(Job::Step(step(change))).is_ok());
-    }
-    let mut held = None;
-    let group = gather(step(put()), &jobs, &mut held);
-    assert_eq!(group.len(), 3);
-    let Some(Job::Step(next)) = held.take() else {
-        panic!("the second commit waits for its turn");
-    };
-    assert!(next.commits_batch());
-    assert_eq!(gather(next, &jobs, &mut held).len(), 2);
-    assert!(held.is_none());
 }
 
 /// Of a group, one command is refused; the others' changes stand, and nothing of the refused one does.
@@ -245,7 +209,7 @@ async fn what_waits_is_written_when_the_engine_is_dropped() {
 }
 
 /// Keeps the writing thread of the first file busy until released.
-fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
+pub(super) fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
     let (release, released) = mpsc::channel();
     let (began, has_begun) = mpsc::channel();
     let engine = bench.engine.clone();

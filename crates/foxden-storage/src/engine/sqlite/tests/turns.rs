@@ -1,0 +1,364 @@
+//! Whose write comes next, and what a write may cost those of others.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use foxden_model::UserId;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::writers::hold;
+use super::{Bench, Folder, name, patch, put};
+use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
+use crate::engine::sqlite::SqliteEngine;
+use crate::engine::sqlite::deletion::{Deletion, FEW};
+use crate::engine::sqlite::step::{Command, Step, Waiting};
+use crate::engine::sqlite::turns::{Turn, Turns};
+use crate::engine::{Engine, EngineError};
+use crate::page::Written;
+
+const GREEDY: u64 = 1;
+const MODEST: u64 = 2;
+/// More than the writing thread itself looks at.
+const MUCH: u64 = FEW + 500;
+
+/// What waits, with those who wait for it.
+#[derive(Default)]
+struct Waits {
+    turns: Turns,
+    answers: Vec<oneshot::Receiver<Result<Written, EngineError>>>,
+    deletions: Vec<oneshot::Receiver<Result<Option<Written>, EngineError>>>,
+}
+
+impl Waits {
+    fn add(&mut self, user: u64, change: Change) -> Result<(), EngineError> {
+        let (step, answer, _) = Waiting::new(UserId(user), Write::new(change));
+        self.answers.push(answer);
+        self.turns.add(Box::new(step))
+    }
+
+    fn delete(&mut self, user: u64, looks_at: usize) {
+        let deletion = Deletion {
+            write: Arc::new(Write::new(matching(Selection::default()))),
+            looks_at,
+            found: None,
+        };
+        let (step, answer, _) = Waiting::new(UserId(user), deletion);
+        self.deletions.push(answer);
+        self.turns.add(Box::new(step)).unwrap();
+    }
+
+    fn group(&self) -> Vec<Box<dyn Step>> {
+        match self.turns.next() {
+            Some(Turn::Group(group)) => group,
+            Some(Turn::Alone(_)) | None => panic!("commands wait"),
+        }
+    }
+
+    /// The users of the next group.
+    fn users(&self) -> Vec<u64> {
+        self.group().iter().map(|step| step.user().0).collect()
+    }
+}
+
+fn upsert(objects: usize) -> Change {
+    Change::Upsert {
+        collection: name("history"),
+        patches: (0..objects)
+            .map(|number| patch(&format!("{number}"), "x"))
+            .collect(),
+    }
+}
+
+fn matching(selection: Selection) -> Change {
+    Change::DeleteObjects {
+        collection: name("history"),
+        selection,
+        order: Order::Newest,
+        limit: None,
+        or_refuse: false,
+    }
+}
+
+fn above(index: i64) -> Selection {
+    Selection {
+        index_above: Some(index),
+        ..Selection::default()
+    }
+}
+
+/// Whoever asks for much waits, and nobody else for more than a group.
+#[test]
+fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
+    let mut waits = Waits::default();
+    let held = (0..1_000)
+        .take_while(|_| waits.add(GREEDY, upsert(100)).is_ok())
+        .count();
+    assert_eq!(held, 128);
+    waits.add(MODEST, upsert(1)).unwrap();
+    waits.add(MODEST, upsert(1)).unwrap();
+    assert_eq!(waits.users(), [GREEDY, MODEST, GREEDY, MODEST]);
+    // Who comes later waits for one write of each, whatever waits of them.
+    waits.add(MODEST, upsert(1)).unwrap();
+    assert_eq!(waits.users(), [GREEDY, MODEST, GREEDY]);
+    // Many users take one write each; the one who has had a turn comes after those who have not.
+    for user in 10..50 {
+        waits.add(user, upsert(1)).unwrap();
+    }
+    let first = waits.users();
+    assert_eq!(first, [vec![GREEDY], (10..41).collect()].concat());
+    let second = waits.users();
+    assert_eq!(second[..9], (41..50).collect::<Vec<_>>());
+    assert_eq!(second[9..], [GREEDY, GREEDY]);
+}
+
+/// Many small writes of one user share a flush all the same, in the order in which they came.
+#[test]
+fn small_writes_of_one_user_share_a_group_in_their_order() {
+    let mut waits = Waits::default();
+    for objects in 1..=8 {
+        waits.add(GREEDY, upsert(objects)).unwrap();
+    }
+    let objects: Vec<usize> = waits.group().iter().map(|step| step.objects()).collect();
+    assert_eq!(objects, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(waits.turns.is_empty());
+}
+
+/// How much a batch holds is known only when it is committed, so a transaction takes one of them.
+#[test]
+fn a_group_commits_one_batch_at_most() {
+    let commit = || Change::CommitBatch {
+        collection: name("history"),
+        batch: BatchId("one".into()),
+        patches: Vec::new(),
+        max_objects: 10,
+        max_bytes: 10,
+    };
+    let mut waits = Waits::default();
+    for change in [upsert(1), commit(), upsert(1), commit(), upsert(1)] {
+        waits.add(GREEDY, change).unwrap();
+    }
+    waits.add(MODEST, commit()).unwrap();
+    waits.add(MODEST, upsert(1)).unwrap();
+    let group = waits.group();
+    assert_eq!(group.iter().filter(|step| step.commits_batch()).count(), 1);
+    assert_eq!(group.len(), 3);
+    let group = waits.group();
+    assert!(group[0].commits_batch());
+    assert_eq!(group.len(), 2);
+    assert_eq!(waits.group().len(), 2);
+}
+
+/// However many of them wait, nobody else waits for more than one.
+#[test]
+fn a_deletion_that_costs_much_is_a_group_of_its_own() {
+    let mut waits = Waits::default();
+    for _ in 0..40 {
+        waits.delete(GREEDY, 200_000);
+    }
+    waits.add(MODEST, upsert(1)).unwrap();
+    assert_eq!(waits.users(), [GREEDY]);
+    assert_eq!(waits.users(), [MODEST]);
+    assert_eq!(waits.users(), [GREEDY]);
+    // Those that look at few are as cheap as other writes.
+    let mut waits = Waits::default();
+    waits.delete(GREEDY, 10);
+    waits.delete(GREEDY, 10);
+    waits.add(MODEST, upsert(1)).unwrap();
+    assert_eq!(waits.users(), [GREEDY, MODEST, GREEDY]);
+}
+
+/// Large payloads weigh as much as many objects.
+#[test]
+fn large_writes_of_one_user_do_not_fill_a_group() {
+    let large = || Change::Upsert {
+        collection: name("history"),
+        patches: vec![patch("a", &"x".repeat(2 << 20))],
+    };
+    let mut waits = Waits::default();
+    for _ in 0..3 {
+        waits.add(GREEDY, large()).unwrap();
+    }
+    waits.add(MODEST, large()).unwrap();
+    assert_eq!(waits.users(), [GREEDY, MODEST]);
+    // An eighth of the bytes that others leave.
+    let held = (0..1_000)
+        .take_while(|_| waits.add(GREEDY, large()).is_ok())
+        .count();
+    assert_eq!(held, 2);
+    assert!(waits.add(MODEST, large()).is_ok());
+}
+
+/// In the file, the write that came last stands before most of those that were there first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_passes_those_of_a_user_who_asks_for_many() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let mut greedy = Vec::new();
+    for round in 0..100 {
+        let engine = Arc::clone(&bench.engine);
+        let write = async move {
+            let ids: Vec<String> = (0..20).map(|number| format!("{round}-{number}")).collect();
+            let objects: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "x")).collect();
+            put(&engine, GREEDY, "history", &objects).await
+        };
+        greedy.push(begun(write).await);
+    }
+    let modest = begun(bench.put(MODEST, "a", "x")).await;
+    release.send(()).unwrap();
+    modest.await.unwrap();
+    for write in greedy {
+        write.await.unwrap();
+    }
+    held.join_all().await;
+    let before: i64 = rusqlite::Connection::open(folder.file("0.sqlite"))
+        .unwrap()
+        .query_row(
+            "select count(*) from object where row < (select row from object where id = 'a')",
+            (),
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(before <= 200, "{before}");
+}
+
+/// The writing thread is asked for no more than to remove what was found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_deletion_means_is_found_beforehand() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    fill(&bench, Ttl::Keep).await;
+    for (selection, weight) in [(above(1_000_000), 0), (above(1_490), 9)] {
+        let write = Arc::new(Write::new(matching(selection)));
+        let found = bench.engine.files[0].file.find(UserId(GREEDY), &write).unwrap();
+        let deletion = Deletion {
+            write,
+            looks_at: usize::try_from(MUCH).unwrap(),
+            found: Some(found),
+        };
+        assert_eq!(deletion.looks_at(), weight);
+    }
+    // Found, asked for, and by then no longer what is meant: it is looked for anew.
+    let (release, held) = hold(&bench);
+    let late = Change::Upsert {
+        collection: name("history"),
+        patches: vec![indexed("late", 2_000, Ttl::Keep)],
+    };
+    let late = begun(bench.engine.write(UserId(GREEDY), Write::new(late))).await;
+    let engine = Arc::clone(&bench.engine);
+    let mut deletion = JoinSet::new();
+    deletion.spawn(async move { delete(&engine, above(1_490)).await });
+    while bench.engine.files[0].writer.waiting() < 2 {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    let late = late.await.unwrap().modified;
+    let deleted = deletion.join_next().await.unwrap().unwrap().unwrap();
+    assert!(deleted.changed && deleted.modified > late);
+    held.join_all().await;
+    assert_eq!(count(&bench).await, 1_491);
+    assert!(bench.payload(GREEDY, "late").await.unwrap().is_none());
+}
+
+/// What has expired since it was found is absent: the figures do not lose it twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expires_before_a_deletion_is_looked_for_anew() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    fill(&bench, Ttl::Keep).await;
+    let short = Change::Upsert {
+        collection: name("history"),
+        patches: vec![indexed("short", 2_000, Ttl::In(1))],
+    };
+    bench
+        .engine
+        .write(UserId(GREEDY), Write::new(short))
+        .await
+        .unwrap();
+    let (release, held) = hold(&bench);
+    let first = Change::DeleteObjects {
+        collection: name("history"),
+        selection: Selection::default(),
+        order: Order::Index,
+        limit: Some(1),
+        or_refuse: false,
+    };
+    let engine = Arc::clone(&bench.engine);
+    let mut deletion = JoinSet::new();
+    deletion.spawn(async move { engine.write(UserId(GREEDY), Write::new(first)).await });
+    while bench.engine.files[0].writer.waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    bench.clock.advance_millis(1_000);
+    release.send(()).unwrap();
+    deletion.join_next().await.unwrap().unwrap().unwrap();
+    held.join_all().await;
+    assert!(bench.payload(GREEDY, "1499").await.unwrap().is_none());
+    assert_eq!(count(&bench).await, 1_499);
+}
+
+/// A deletion of all there are costs the same whatever they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_of_all_objects_removes_none_at_once() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    fill(&bench, Ttl::Keep).await;
+    let deleted = delete(&bench.engine, above(-1)).await.unwrap();
+    assert!(deleted.changed);
+    assert_eq!(deleted.bytes_after, 0);
+    assert_eq!(bench.ids(GREEDY).await, [""; 0]);
+    assert_eq!(bench.modified(GREEDY).await, deleted.modified);
+    let left: i64 = rusqlite::Connection::open(folder.file("0.sqlite"))
+        .unwrap()
+        .query_row("select count(*) from object", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(left.cast_unsigned(), MUCH);
+}
+
+/// Writes so many objects, each with its number as sortindex.
+async fn fill(bench: &Bench, ttl: Ttl) {
+    let numbers = 0..i64::try_from(MUCH).unwrap();
+    let change = Change::Upsert {
+        collection: name("history"),
+        patches: numbers
+            .map(|number| indexed(&number.to_string(), number, ttl))
+            .collect(),
+    };
+    bench
+        .engine
+        .write(UserId(GREEDY), Write::new(change))
+        .await
+        .unwrap();
+}
+
+fn indexed(id: &str, index: i64, ttl: Ttl) -> Patch {
+    Patch {
+        sortindex: Field::Set(index),
+        ttl,
+        ..patch(id, "x")
+    }
+}
+
+async fn delete(engine: &SqliteEngine, selection: Selection) -> Result<Written, EngineError> {
+    let write = Write::new(matching(selection));
+    engine.write(UserId(GREEDY), write).await
+}
+
+async fn count(bench: &Bench) -> u64 {
+    let summary = bench.engine.summary(UserId(GREEDY), Detail::Full).await;
+    summary.unwrap().collections[0].count
+}
+
+/// What was begun, by the time this returns, and is not done yet.
+async fn begun<'a, F: Future + Send + 'a>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    poll_fn(|context| {
+        assert!(future.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    future
+}
