@@ -7,7 +7,7 @@
 # auto_vacuum=incremental does not: on a file that has it already it begins a write, so the second process that opens the
 # database fails with "database is locked", or waits for as long as its busy timeout says, while the first one writes.
 # Output seen: "journal_mode: passes", "auto_vacuum: database is locked", "asked first: incremental already".
-# Foxden asks for the mode first, and sets it where it differs.
+# Foxden sets it for a file that is still empty, and for no other.
 set -euo pipefail
 
 folder=$(mktemp -d)
