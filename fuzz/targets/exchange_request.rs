@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::header::HeaderValue;
 use axum::http::{Request, Response};
+use foxden_accounts::security::Witness;
 use foxden_http::user::exchange::{Exchange, Settings, Vigilance};
 use foxden_model::{ManualClock, SeededChance};
 use http_body_util::BodyExt;
@@ -22,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         vigilance: Vigilance::Off,
         ..Settings::default()
     };
-    let exchange = Exchange::new(settings, clock, Arc::new(SeededChance::new(1)));
+    let exchange = Exchange::new(settings, clock, Arc::new(SeededChance::new(1)), Witness::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime without anything");
