@@ -23,7 +23,12 @@ fuzz_target!(|bytes: &[u8]| {
         vigilance: Vigilance::Off,
         ..Settings::default()
     };
-    let exchange = Exchange::new(settings, clock, Arc::new(SeededChance::new(1)), Witness::default());
+    let exchange = Exchange::new(
+        settings,
+        clock,
+        Arc::new(SeededChance::new(1)),
+        Witness::default(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime without anything");
