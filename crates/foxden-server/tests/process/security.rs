@@ -250,7 +250,7 @@ fn who_reaches_a_bound_is_named() {
         })
         .collect();
     let named = [
-        "104 storage 7",
+        "104 accounts",
         "104 key-exchange 127.0.0.1",
         "104 listener 127.0.0.1",
     ];
