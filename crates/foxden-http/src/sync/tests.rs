@@ -20,6 +20,7 @@ use ring::hmac;
 
 use super::*;
 use crate::wire::Memory;
+use crate::wire::body::tests::Untouchable;
 use crate::wire::memory::Owner;
 
 fn state() -> SyncState {
@@ -242,23 +243,6 @@ fn bodies_share_one_room() {
     assert_eq!(sync.memory.bodies.held(), 0, "all places were given back");
 }
 
-/// A body of which nothing may be read.
-fn untouchable() -> Body {
-    struct Untouchable;
-    impl http_body::Body for Untouchable {
-        type Data = Bytes;
-        type Error = std::io::Error;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-            panic!("read for nothing")
-        }
-    }
-    Body::new(Untouchable)
-}
-
 /// Today's store, former ones and the account API have one share, not one each.
 #[test]
 fn the_stores_of_an_account_share_its_memory() {
@@ -274,7 +258,10 @@ fn the_stores_of_an_account_share_its_memory() {
         send(&sync, request(&token_of(user, fxa_uid), "PUT", &path, body)).0
     };
     for user in [42, 43] {
-        assert_eq!(put(user, ann, untouchable()), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            put(user, ann, Body::new(Untouchable)),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         let answers = sync.memory.answers.take(owner, 100).unwrap();
         let path = format!("/1.5/{user}/storage/c");
         let (status, _) = send(&sync, request(&token_of(user, ann), "GET", &path, Body::empty()));
@@ -300,7 +287,7 @@ fn a_closed_store_takes_no_body() {
         ("POST", "/1.5/42/storage/c"),
         ("POST", "/1.5/42/storage/c?batch=true"),
     ] {
-        let (status, _) = send(&sync, request(&token(), method, path, untouchable()));
+        let (status, _) = send(&sync, request(&token(), method, path, Body::new(Untouchable)));
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
     let (status, _) = send(&sync, request(&token(), "DELETE", "/1.5/42", Body::empty()));

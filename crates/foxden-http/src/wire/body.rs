@@ -124,4 +124,4 @@ pub(crate) async fn read(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

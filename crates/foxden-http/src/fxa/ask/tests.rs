@@ -1,8 +1,5 @@
 //! When a body is read, and what it takes of memory.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::Router;
 use axum::body::to_bytes;
 use axum::http::{Response, StatusCode};
@@ -13,12 +10,12 @@ use foxden_accounts::{
 };
 use foxden_model::{Clock, ManualClock, SeededChance};
 use foxden_sql::Database;
-use http_body::Frame;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::*;
+use crate::wire::body::tests::Untouchable;
 use crate::wire::{Memory, Site};
 
 /// Every route that needs a credential and takes a body.
@@ -45,21 +42,6 @@ const WITH_CREDENTIALS: &[&str] = &[
     "/v1/display_name",
     "/v1/totp/create",
 ];
-
-/// A body that nobody may read.
-struct Untouchable;
-
-impl http_body::Body for Untouchable {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        panic!("read before it was known whose it is")
-    }
-}
 
 struct Lab {
     router: Router,

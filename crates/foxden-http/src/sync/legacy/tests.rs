@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 
 use super::*;
 use crate::sync::serve;
+use crate::wire::body::tests::Untouchable;
 use crate::wire::memory::Owner;
 use crate::wire::{Memory, Note};
 
@@ -107,21 +108,6 @@ impl http_body::Body for Pieces {
             None if self.breaks_off => Some(Err(std::io::Error::other("nonsense between the chunks"))),
             None => None,
         })
-    }
-}
-
-/// A body that must not be read.
-struct Untouchable;
-
-impl http_body::Body for Untouchable {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        panic!("it is read before it is known whose it is");
     }
 }
 

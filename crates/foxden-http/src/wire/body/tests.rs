@@ -17,6 +17,21 @@ use crate::wire::Memory;
 const MOST: usize = 16 * 1024;
 const CLIENT: Owner = Owner::Client(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
+/// A body that nobody may read: it is not yet known whose it is, or there is no room for it.
+pub(crate) struct Untouchable;
+
+impl HttpBody for Untouchable {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        panic!("read too soon")
+    }
+}
+
 /// A body that comes in pieces.
 struct Drip(UnboundedReceiver<Vec<u8>>);
 
