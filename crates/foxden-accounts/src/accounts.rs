@@ -84,7 +84,7 @@ pub struct Options {
     pub unconfirmed_ttl: Option<Duration>,
     /// How hard passwords are hashed.
     pub cost: Cost,
-    /// Memory-hungry hashes computed at once; `None`: one per core.
+    /// Memory-hungry hashes computed at once; `None`: one per core but one.
     pub parallel_hashes: Option<usize>,
     /// Who hears of what a security officer asks about.
     pub witness: Witness,
@@ -241,6 +241,12 @@ impl Accounts {
     /// How many slow password hashes were begun since the start, for whoever watches the load.
     pub fn hashes(&self) -> u64 {
         self.0.verifiers.hashed()
+    }
+
+    /// Gives the megabytes that password hashes worked in back to the system, each time that none has begun for a second.
+    /// It goes on for ever; without it they stay.
+    pub async fn give_buffers_back(&self) {
+        self.0.verifiers.give_buffers_back().await;
     }
 
     pub(crate) fn millis(&self) -> i64 {

@@ -1,6 +1,6 @@
-//! What is stored of a password: a slow, salted hash. As many are computed at once as there are cores, a bounded
-//! number waits, and further ones are told to come back: each takes megabytes and a core for a while. Those of one
-//! network, and those for one name, take a share of the places at most.
+//! What is stored of a password: a slow, salted hash. It takes megabytes and a core for a while, so one core is left to
+//! other requests, a bounded number of hashes waits, and further ones are told to come back. Those of one network, and
+//! those for one name, take a share of the places at most.
 
 mod buffers;
 
@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use foxden_model::thread::lower_priority;
 use foxden_model::{Network, Notice};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::address::counted;
 use crate::secret::{derive, xor};
@@ -20,8 +22,11 @@ use crate::stretch::{Stretched, stretch};
 use crate::{AccountError, AuthPw, Cost, Visitor, WrapKb};
 use buffers::Buffers;
 
-/// Hashes that may wait for each one that is computed.
-const QUEUE: usize = 64;
+/// Hashes that may wait for each one that is computed: a second or two.
+const QUEUE: usize = 128;
+/// How long a buffer stays for the next hash. Fresh memory costs a hash a quarter more, and the system's work on it holds
+/// up other threads.
+const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
 /// Computes verifiers, a bounded number at once.
 #[derive(Clone)]
@@ -35,6 +40,8 @@ struct Bounds {
     /// How many of them come from which network, of the widest kind, and are for which name.
     shares: Mutex<HashMap<Sharer, usize>>,
     buffers: Buffers,
+    /// That a hash began.
+    began: Notify,
     /// What the log is told when there is no place.
     full: Notice,
     /// Who hears whose share is taken.
@@ -70,14 +77,15 @@ pub(crate) struct Proof([u8; 32]);
 
 impl Verifiers {
     pub(crate) fn new(parallel: Option<usize>, witness: Witness) -> Self {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let parallel = parallel.unwrap_or_else(cores).max(1);
+        let all_but_one = || std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
+        let parallel = parallel.unwrap_or_else(all_but_one).max(1);
         Self(Arc::new(Bounds {
             running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
             shares: Mutex::default(),
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
+            began: Notify::new(),
             full: Notice::default(),
             witness,
             hashed: AtomicU64::new(0),
@@ -102,8 +110,24 @@ impl Verifiers {
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
         let bounds = Arc::clone(&self.0);
+        bounds.began.notify_one();
         self.run(from, move || hash(&auth_pw, recipe, &bounds.buffers).map(then))
             .await?
+    }
+
+    /// Gives buffers back to the system, each time that no hash has begun for a while. It goes on for ever.
+    pub(crate) async fn give_buffers_back(&self) {
+        let bounds = &self.0;
+        loop {
+            bounds.began.notified().await;
+            let mut hashed = None;
+            while hashed.replace(self.hashed()) != Some(self.hashed())
+                || bounds.inside.load(Ordering::Acquire) > 0
+            {
+                tokio::time::sleep(BUFFERS_KEPT).await;
+            }
+            bounds.buffers.give_back();
+        }
     }
 
     /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
@@ -134,6 +158,7 @@ impl Verifiers {
         let begun = move || {
             // Given back in this order: whoever has the next turn finds the place free.
             let _held = (place, turn);
+            lower_priority();
             slow()
         };
         let done = tokio::task::spawn_blocking(begun).await;
@@ -289,9 +314,7 @@ impl Drop for Place {
         if let Some(sharers) = self.sharers {
             bounds.leave(sharers);
         }
-        let left = bounds.inside.fetch_sub(1, Ordering::AcqRel) - 1;
-        // Every buffer has a hash that may need it; the last sharer out leaves none behind.
-        bounds.buffers.keep_at_most(left);
+        bounds.inside.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

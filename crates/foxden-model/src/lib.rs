@@ -6,6 +6,7 @@
 //! - [`clock`]: where the time comes from
 //! - [`chance`]: where random bytes come from
 //! - [`text`]: what strangers wrote, as it is shown
+//! - [`thread`]: how threads share the cores
 //! - [`network`]: the network of a client, in three widths
 //! - [`notice`]: how often the log is told of a bound
 //! - [`budget`]: counting what is spent of a budget
@@ -18,6 +19,7 @@ pub mod network;
 pub mod notice;
 pub mod object;
 pub mod text;
+pub mod thread;
 pub mod time;
 
 pub use budget::{Counters, Key, MemoryCounters, Meter};

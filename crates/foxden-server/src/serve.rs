@@ -50,6 +50,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         chores::start(&house, &tasks);
     }
     mail::deliver::start(&house, &tasks)?;
+    if let Some(accounts) = house.accounts.clone() {
+        let stopping = tasks.clone();
+        tasks.keep("the memory of password hashes", move || {
+            let (accounts, mut stopping) = (accounts.clone(), stopping.clone());
+            async move {
+                tokio::select! {
+                    () = stopping.stopped() => {}
+                    () = accounts.give_buffers_back() => {}
+                }
+            }
+        });
+    }
     match control::socket::open(&data.socket()) {
         Ok(orders) => {
             let (orders, house, stopping) = (Arc::new(orders), Arc::clone(&house), tasks.clone());

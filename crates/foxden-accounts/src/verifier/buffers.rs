@@ -1,5 +1,5 @@
-//! The working memory of password hashes. A hash takes megabytes; its buffer goes on to the next hash in line,
-//! and back to the system as soon as no hash waits for it.
+//! The working memory of password hashes. A hash takes megabytes; its buffer goes on to the next hash, and back to the
+//! system once no hash has come for a while.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,14 +23,11 @@ impl Buffers {
         result
     }
 
-    /// Gives back to the system what is spare beyond so many buffers.
-    pub(super) fn keep_at_most(&self, count: usize) {
-        let mut spare = self.spare();
-        let kept = spare.len().min(count);
-        let surplus = spare.split_off(kept);
-        drop(spare);
-        // Returning megabytes to the system takes a while; the others need not wait for it.
-        drop(surplus);
+    /// Gives back to the system what no hash uses.
+    pub(super) fn give_back(&self) {
+        let unused = std::mem::take(&mut *self.spare());
+        // It takes a while, and the others need not wait for it.
+        drop(unused);
     }
 
     #[cfg(test)]

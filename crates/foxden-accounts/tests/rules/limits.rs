@@ -194,7 +194,7 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     let lab = Lab::with(options).await;
     lab.create(ANN).await;
     let mut waiting = tokio::task::JoinSet::new();
-    for number in 0..60 {
+    for number in 0..140 {
         let name = format!("member{number}@example.org");
         lab.create(&name).await;
         let (accounts, visitor) = (lab.accounts.clone(), stranger(&format!("198.51.{number}.1")));
@@ -208,8 +208,8 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(served + busy, 60);
-    assert!(served >= 33, "those in the queue are served: {served}");
+    assert_eq!(served + busy, 140);
+    assert!(served >= 65, "those in the queue are served: {served}");
     lab.login(ANN, PASSWORD).await.unwrap();
 }
 

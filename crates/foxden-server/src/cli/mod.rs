@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
+use foxden_model::thread::answer_soon;
 
 use crate::config::{self, Config, Flags, document};
 use crate::control::order::Standing;
@@ -155,6 +156,7 @@ impl Invite {
 fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
     log::start(config.log.level);
+    answer_soon();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(blocking_threads())
@@ -163,7 +165,7 @@ fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Threads for what blocks: as many password hashes as there are cores, look-ups of names, requests to other nodes.
+/// Threads for what blocks: a password hash for each core but one, look-ups of names, requests to other nodes.
 /// Without a bound the pool makes a new thread for each task that finds none idle, and each keeps some memory.
 fn blocking_threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use foxden_model::UserId;
+use foxden_model::thread::lower_priority;
 use tokio::sync::oneshot;
 
 use super::fault::Trouble;
@@ -48,7 +49,10 @@ impl Scanners {
             let queue = Arc::clone(&queue);
             std::thread::Builder::new()
                 .name("sqlite-scan".into())
-                .spawn(move || queue.serve())
+                .spawn(move || {
+                    lower_priority();
+                    queue.serve();
+                })
         });
         Ok(Self {
             threads: threads.collect::<io::Result<_>>()?,
