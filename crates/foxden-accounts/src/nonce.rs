@@ -1,6 +1,7 @@
 //! Nonces of signed requests, remembered for as long as a request with the same time would be taken.
 //!
-//! Each account has a memory of its own, so that one that signs much makes the server forget no other's.
+//! Each account has a memory of its own, so that one that signs much makes the server forget no other's. So has each
+//! credential that anybody may begin for an account of somebody else.
 //!
 //! Requests carry a reading of the clock and are judged by it, so a nonce is forgotten when it is old by the clock and by
 //! the time that has passed: neither a clock set forward nor one set back lets a request be repeated.
@@ -24,10 +25,19 @@ pub(crate) struct Nonces(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    accounts: HashMap<AccountId, VecDeque<(Now, [u64; 2])>>,
+    accounts: HashMap<Signer, VecDeque<(Now, [u64; 2])>>,
     count: usize,
     /// When accounts that signed nothing of late are forgotten, in steady milliseconds.
     sweep_at: i64,
+}
+
+/// Whose memory a nonce is kept in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Signer {
+    /// An account that is proven.
+    Account(AccountId),
+    /// A credential that proves nothing of its account, by its id.
+    Credential([u8; 32]),
 }
 
 /// What the clock shows, and what time has passed, in milliseconds.
@@ -44,18 +54,19 @@ impl Now {
 }
 
 impl Nonces {
-    /// Takes a nonce that this credential of the account has not used of late.
+    /// Takes a nonce that this credential has not used of late. `account`: the one that the credential proves, if it does.
     pub(crate) fn accept(
         &self,
-        account: AccountId,
+        account: Option<AccountId>,
         id: &TokenId,
         nonce: &str,
         now: Now,
     ) -> Result<(), AccountError> {
         let mark = mark(id, nonce);
+        let signer = account.map_or(Signer::Credential(id.0), Signer::Account);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.sweep(now);
-        let own = seen.accounts.entry(account).or_default();
+        let own = seen.accounts.entry(signer).or_default();
         let before = own.len();
         while own.front().is_some_and(|(at, _)| now.is_long_after(*at)) {
             own.pop_front();
@@ -114,8 +125,8 @@ fn mark(id: &TokenId, nonce: &str) -> [u64; 2] {
 mod tests {
     use super::*;
 
-    const ANN: AccountId = AccountId([1; 16]);
-    const BEA: AccountId = AccountId([2; 16]);
+    const ANN: Option<AccountId> = Some(AccountId([1; 16]));
+    const BEA: Option<AccountId> = Some(AccountId([2; 16]));
 
     /// So much later, while the clock was left alone.
     const fn at(millis: i64) -> Now {
@@ -169,8 +180,11 @@ mod tests {
         let nonces = Nonces::default();
         let (ann, bea) = (TokenId([1; 32]), TokenId([2; 32]));
         nonces.accept(BEA, &bea, "n", at(0)).unwrap();
+        let begun_by_anybody = TokenId([3; 32]);
         for number in 0..60_000 {
-            nonces.accept(ANN, &ann, &number.to_string(), at(0)).unwrap();
+            let nonce = number.to_string();
+            nonces.accept(ANN, &ann, &nonce, at(0)).unwrap();
+            nonces.accept(None, &begun_by_anybody, &nonce, at(0)).unwrap();
         }
         let again = nonces.accept(BEA, &bea, "n", at(1));
         assert!(matches!(again, Err(AccountError::Replayed)));
@@ -178,7 +192,7 @@ mod tests {
             for number in 0..1100 {
                 let account = AccountId([account; 16]);
                 nonces
-                    .accept(account, &ann, &format!("{number} {account}"), at(1))
+                    .accept(Some(account), &ann, &format!("{number} {account}"), at(1))
                     .unwrap();
             }
         }

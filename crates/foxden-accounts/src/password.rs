@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
-use crate::address::{Address, normal, short};
+use crate::address::{Address, counted, normal, short};
 use crate::invite::code_hash;
 use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter, RESET_CODE};
@@ -15,7 +15,7 @@ use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, What};
 use crate::session::unchanged;
-use crate::verifier::{Proof, Recipe, same};
+use crate::verifier::{Applicant, Proof, Recipe, same};
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, SignedIn, Ticket, TokenId,
     Visitor, WrapKb, secret,
@@ -161,7 +161,9 @@ impl Accounts {
             .clone()
             .ok_or(AccountError::Invalid { what: "wrapKb" })?;
         let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+        let proof = self
+            .hash_new(ticket.account, &new.auth_pw, recipe, visitor)
+            .await?;
 
         let tx = self.0.database.begin().await?;
         let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
@@ -342,7 +344,9 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Option<SignedIn>, AccountError> {
         let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(&new.auth_pw, recipe).await?;
+        let proof = self
+            .hash_new(ticket.account, &new.auth_pw, recipe, visitor)
+            .await?;
         let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
 
         let tx = self.0.database.begin().await?;
@@ -389,6 +393,24 @@ impl Accounts {
             address: row.address,
             account_reset_token,
         })
+    }
+
+    /// Hashes the password that an account sets, whose owner is proven. It counts as one of the account's sign-ins: what
+    /// follows may fail, and can then be asked for again.
+    pub(crate) async fn hash_new(
+        &self,
+        account: AccountId,
+        auth_pw: &AuthPw,
+        recipe: Recipe,
+        visitor: &Visitor,
+    ) -> Result<Proof, AccountError> {
+        let name = account.to_string();
+        self.spend_for(Counted::SignIn(counted(&name)), visitor)?;
+        let applicant = Applicant::new(&name, visitor);
+        let verifiers = &self.0.verifiers;
+        verifiers
+            .hash_then(auth_pw, recipe, Some(applicant), |proof| proof)
+            .await
     }
 
     /// A credential for the next step.

@@ -178,25 +178,39 @@ impl Accounts {
         let to = counted(envelope.address);
         // An account with a foreign address can be made and removed in a circle: each has a new code, and none is news to
         // the one who reads the letters. So a network has a few of them for each address.
-        let repeated = match age {
+        let repeats = Counted::Repeats(to);
+        let spent = match age {
             Age::Fresh if envelope.kind == CONFIRM_ADDRESS => self.count_claim(to, visitor),
-            Age::Fresh => Ok(()),
-            Age::Waiting => self.spend_for(Counted::Repeats(to), visitor),
+            Age::Fresh => Ok([None; 2]),
+            Age::Waiting => self.spend_for(repeats, visitor).map(|()| [Some(repeats), None]),
         };
-        match repeated.and_then(|()| self.spend_for(Counted::Letters(to), visitor)) {
+        let counted = spent.and_then(|spent| {
+            let letter = self.spend_for(Counted::Letters(to), visitor);
+            letter.inspect_err(|_| self.give_back(spent.into_iter().flatten()))
+        });
+        match counted {
             Err(AccountError::TooMany { retry_after }) => Some(retry_after),
             Ok(()) | Err(_) => None,
         }
     }
 
-    /// Counts a letter to confirm an address that somebody claims. Beyond what all together have, a network has one, so that
-    /// the owner gets a letter whatever strangers elsewhere asked for.
-    fn count_claim(&self, to: u64, visitor: &Visitor) -> Result<(), AccountError> {
-        self.spend_for(Counted::Claim(to, visitor.network()), visitor)?;
-        self.0
-            .limits
-            .spend(Counted::Claims(to), self.steady())
-            .or_else(|_| self.spend_for(Counted::LateClaim(to, visitor.network()), visitor))
+    /// Takes back what was just counted.
+    fn give_back(&self, spent: impl Iterator<Item = Counted>) {
+        let now = self.steady();
+        spent.for_each(|what| self.0.limits.refund(what, now, now));
+    }
+
+    /// Counts a letter to confirm an address that somebody claims, and returns what was counted. Beyond what all together
+    /// have, a network has one, so that few networks do not keep the owner's letter back.
+    fn count_claim(&self, to: u64, visitor: &Visitor) -> Result<[Option<Counted>; 2], AccountError> {
+        let (claim, claims) = (Counted::Claim(to, visitor.network()), Counted::Claims(to));
+        self.spend_for(claim, visitor)?;
+        if self.0.limits.spend(claims, self.steady()).is_ok() {
+            return Ok([Some(claim), Some(claims)]);
+        }
+        let late = Counted::LateClaim(to, visitor.network());
+        let spent = self.spend_for(late, visitor).map(|()| [Some(claim), Some(late)]);
+        spent.inspect_err(|_| self.give_back([claim].into_iter()))
     }
 
     /// Whether the outbox takes one more: so many for the account, and so many in all. The letter that it replaces makes

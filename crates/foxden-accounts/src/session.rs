@@ -188,7 +188,12 @@ impl Accounts {
 
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
     /// `Err` is [`AccountError::Replayed`].
-    pub fn accept_nonce(&self, account: AccountId, id: &TokenId, nonce: &str) -> Result<(), AccountError> {
+    pub fn accept_nonce(
+        &self,
+        account: Option<AccountId>,
+        id: &TokenId,
+        nonce: &str,
+    ) -> Result<(), AccountError> {
         let now = Now {
             wall: self.millis(),
             steady: self.steady(),

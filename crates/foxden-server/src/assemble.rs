@@ -245,14 +245,14 @@ fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
         .accounts
         .clone()
         .filter(|_| house.config.welcomes_old_clients())?;
-    let (origin, tasks) = (house.site.public_url.origin(), tasks.clone());
+    let origin = house.site.public_url.origin();
     let path = &house.config.key_exchange.path;
     Some(LegacyPages {
         accounts,
         storage: house.storage.clone(),
         memory: Arc::clone(&house.memory),
         captcha: house.captcha.clone(),
-        to_the_end: Arc::new(move |work| tasks.spawn(work)),
+        to_the_end: to_the_end(tasks),
         meeting_place: house.exchange.is_some().then(|| format!("{origin}{path}/")),
     })
 }

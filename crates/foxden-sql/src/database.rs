@@ -149,8 +149,13 @@ impl Database {
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         if let Some(reader) = &self.0.reader {
-            let _places = self.0.readers.enter().await?;
-            return reader.call(move |sqlite| sqlite.rows(statement, values)).await;
+            let places = self.0.readers.enter().await?;
+            // The places are taken until the thread is done with the question, even if its asker leaves.
+            let question = move |sqlite: &mut Sqlite| {
+                let _places = places;
+                sqlite.rows(statement, values)
+            };
+            return reader.ask(question).await;
         }
         let _turn = self.turn().await?;
         self.0

@@ -76,9 +76,29 @@ impl Worker {
         &self,
         action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
+        self.queue(false, action).await
+    }
+
+    /// Asks the thread a question, which is dropped if its asker leaves before its turn.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        self.queue(true, question).await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        is_question: bool,
+        action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
         let (sender, answer) = oneshot::channel();
-        // Whoever no longer waits does not want the answer.
-        let job: Job = Box::new(move |sqlite| drop(sender.send(action(sqlite))));
+        let job: Job = Box::new(move |sqlite| {
+            if !(is_question && sender.is_closed()) {
+                // The asker may leave meanwhile.
+                drop(sender.send(action(sqlite)));
+            }
+        });
         self.0.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SqlError::Busy,
             mpsc::error::TrySendError::Closed(_) => gone(),

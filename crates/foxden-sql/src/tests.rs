@@ -336,3 +336,32 @@ async fn a_panic_leaves_a_database_that_answers() {
         .await
         .unwrap();
 }
+
+/// A question whose asker left is not asked, and what it holds is held until its turn: to ask and leave fills no queue.
+#[tokio::test]
+async fn a_question_keeps_its_place_when_its_asker_leaves() {
+    fn begin<F: Future>(asking: &mut std::pin::Pin<Box<F>>) {
+        let waker = std::task::Waker::noop();
+        let began = asking.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        assert!(began.is_pending());
+    }
+    let worker = Worker::open(Place::Memory, "test").await.unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let mut slow = Box::pin(worker.ask(move |_| {
+        assert!(held.recv().is_err());
+        Ok(())
+    }));
+    begin(&mut slow);
+    let place = std::sync::Arc::new(());
+    let its_own = std::sync::Arc::clone(&place);
+    let mut question = Box::pin(worker.ask(move |_| -> Result<(), SqlError> {
+        panic!("nobody waits for it: {its_own:?}");
+    }));
+    begin(&mut question);
+    drop(question);
+    assert_eq!(std::sync::Arc::strong_count(&place), 2);
+    drop(release);
+    slow.await.unwrap();
+    worker.call(|_| Ok(())).await.unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&place), 1);
+}

@@ -125,6 +125,17 @@ impl Rows {
     pub fn bytes(&self) -> usize {
         self.text.len()
     }
+
+    /// Gives back memory that was set aside for more objects.
+    pub fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.heads.shrink_to_fit();
+    }
+
+    /// Bytes of memory that they take.
+    pub fn held(&self) -> usize {
+        self.text.capacity() + self.heads.capacity() * size_of::<Head>()
+    }
 }
 
 /// What a write did.

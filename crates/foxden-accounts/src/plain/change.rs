@@ -105,9 +105,12 @@ impl Accounts {
         );
         // From now on the address in use is the one that is stretched with.
         let address = proven.row.address.clone();
-        let fresh = self.0.verifiers.stretch(&address, new, None).await?;
+        let applicant = Some(Applicant::new(name, visitor));
+        let fresh = self.0.verifiers.stretch(&address, new, applicant).await?;
         let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
+        let proof = self
+            .hash_new(proven.row.uid, &fresh.auth_pw, recipe, visitor)
+            .await?;
         let wrap_kb = WrapKb(xor(&kb, &fresh.unwrap_b_key));
 
         let tx = self.0.database.begin().await?;
@@ -221,13 +224,16 @@ impl Accounts {
             return Ok(Postage::free(visitor));
         }
         let of = Counted::AddressChange(counted(&row.uid.to_string()));
-        self.spend_for(of, visitor)?;
         if !self.asks_for_codes(visitor) {
+            self.spend_for(of, visitor)?;
             return Ok(Postage::free(visitor));
         }
+        self.check_for(of, visitor)?;
         self.check_letters_to(new.as_str(), visitor)?;
         let postage = self.pay(visitor);
         postage.require()?;
+        // Counted last: a letter that strangers keep from being written costs the account nothing.
+        self.spend_for(of, visitor)?;
         Ok(postage)
     }
 

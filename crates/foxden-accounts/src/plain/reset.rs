@@ -12,7 +12,7 @@ use crate::register::code::{CodeKind, CodeRow};
 use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes, store};
 use crate::security::{Event, What};
-use crate::verifier::same;
+use crate::verifier::{Applicant, same};
 use crate::{AccountError, AccountId, Accounts, Visitor, WrapKb};
 
 const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
@@ -91,9 +91,10 @@ impl Accounts {
             return Err(AccountError::ConsentMissing);
         }
         let address = row.address;
-        let fresh = self.0.verifiers.stretch(&address, new, None).await?;
+        let applicant = Some(Applicant::new(name, visitor));
+        let fresh = self.0.verifiers.stretch(&address, new, applicant).await?;
         let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(&fresh.auth_pw, recipe).await?;
+        let proof = self.hash_new(row.uid, &fresh.auth_pw, recipe, visitor).await?;
 
         let tx = self.0.database.begin().await?;
         let waiting = codes::get(&tx, row.uid, CodeKind::PlainReset, self.millis()).await?;

@@ -211,13 +211,13 @@ pub(crate) async fn refresh_of(from: &impl Fetch, uid: AccountId) -> Result<Vec<
     rows.into_iter().map(read_refresh).collect()
 }
 
-/// Notes that it was used. A clock that is behind must not make it look abandoned, so the time only rises.
 /// How many refresh tokens an account has.
 pub(crate) async fn count_refresh(from: &impl Fetch, uid: AccountId) -> Result<u64, SqlError> {
     let statement = "SELECT COUNT(*) FROM refresh_token WHERE uid = ?";
     one(from, statement, values![uid]).await
 }
 
+/// Notes that it was used. A clock that is behind must not make it look abandoned, so the time only rises.
 pub(crate) async fn touch_refresh(tx: &Tx, id_hash: &str, now: i64) -> Result<(), SqlError> {
     tx.execute(
         "UPDATE refresh_token SET last_used = ? WHERE id_hash = ? AND last_used < ?",

@@ -355,3 +355,24 @@ async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
     lab.accounts.create(new_account(ANN), &somebody(1)).await.unwrap();
     assert_eq!(lab.sent().await.len(), 1, "the owner's own");
 }
+
+/// A letter that is not written costs its network nothing: it can be asked for again once there is room.
+#[tokio::test]
+async fn what_is_not_written_is_not_counted_for_a_network() {
+    let lab = with_mail().await;
+    let mut letters = 0;
+    for network in 0..40 {
+        let by = stranger(&format!("198.51.{network}.1"));
+        lab.accounts.create(new_account(ANN), &by).await.unwrap();
+        letters += lab.sent().await.len();
+    }
+    assert_eq!(letters, 30, "as many as an address gets in a day");
+    let owner = somebody(1);
+    let made = lab.accounts.create(new_account(ANN), &owner).await.unwrap();
+    assert_eq!(lab.sent().await, []);
+    // The count of the address has faded by one, those that a network has of its own have not.
+    lab.clock.advance_millis(25 * 3_600_000);
+    let session = lab.session(&made).await;
+    lab.accounts.resend_code(&session, &owner).await.unwrap();
+    assert_eq!(lab.sent().await.len(), 1, "the owner's own");
+}

@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use foxden_accounts::{AccountError, NodeOf, Role, SignUp};
+use foxden_accounts::{AccountError, Kind, NewPassword, NodeOf, Role, SignUp, Then, TokenId, WrapKb};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, session_id, stranger};
+use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
 
 #[tokio::test]
 async fn after_ten_wrong_passwords_even_the_right_one_waits() {
@@ -296,4 +296,46 @@ async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
     }
     assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 500);
     assert!(lab.accounts.session(&session_id(&created)).await.is_err());
+}
+
+/// A ticket stays good while what follows fails, so each new password that it brings counts as a sign-in of the account.
+#[tokio::test]
+async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let visitor = stranger("192.0.2.1");
+    let old = proof(ANN, PASSWORD);
+    let started = lab
+        .accounts
+        .start_password_change(None, ANN, &old, &visitor)
+        .await;
+    let ticket = lab
+        .ticket(Kind::PasswordChange, &started.unwrap().password_change_token)
+        .await
+        .unwrap();
+    let before = lab.accounts.hashes();
+    let no_session = TokenId([7; 32]);
+    let mut is_refused = false;
+    for _ in 0..130 {
+        let new = NewPassword {
+            auth_pw: proof(ANN, "another horse"),
+            wrap_kb: Some(WrapKb([7; 32])),
+            then: Then::Nothing,
+        };
+        let done = lab
+            .accounts
+            .finish_password_change(&ticket, new, Some(&no_session), &visitor)
+            .await;
+        match done {
+            Err(AccountError::UnknownToken) => assert!(!is_refused),
+            Err(AccountError::TooMany { .. }) => is_refused = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(is_refused);
+    assert_eq!(
+        lab.accounts.hashes() - before,
+        119,
+        "the first was to begin the change"
+    );
 }

@@ -218,9 +218,9 @@ async fn nonces_count_once_for_each_credential() {
     let lab = Lab::new().await;
     let created = lab.create(ANN).await;
     let (account, id) = (created.account, session_id(&created));
-    lab.accounts.accept_nonce(account, &id, "n").unwrap();
+    lab.accounts.accept_nonce(Some(account), &id, "n").unwrap();
     assert!(matches!(
-        lab.accounts.accept_nonce(account, &id, "n"),
+        lab.accounts.accept_nonce(Some(account), &id, "n"),
         Err(AccountError::Replayed)
     ));
 }

@@ -67,15 +67,15 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         incoming.refuse_foreign_page(&presented, &fxa.site)?;
         announced_length(&incoming.parts.headers, &body, most)?;
         let by = By::identify(fxa, &incoming, &presented).await?;
-        let account = by.account();
+        let (account, payer) = (by.account(), by.payer());
         let taking = Taking {
             most,
-            owner: by.payer().map_or(incoming.client(), Owner::Account),
+            owner: payer.map_or(incoming.client(), Owner::Account),
             unfolds: Unfolds::Json,
         };
         let (body, place) = incoming.take(fxa, body, taking).await?;
-        if let Some(account) = account {
-            presented.vouch_for(fxa, &incoming, account, &body)?;
+        if account.is_some() {
+            presented.vouch_for(fxa, &incoming, payer, &body)?;
         }
         let members = Members::parse(&body)?;
         if let Some(place) = &place {

@@ -298,12 +298,13 @@ fn prove(
 }
 
 impl Presented<'_> {
-    /// Checks that a signature that holds is one for this body, and was not seen before.
+    /// Checks that a signature that holds is one for this body, and was not seen before. `account`: the one that is proven by
+    /// it, if one is.
     pub(super) fn vouch_for(
         &self,
         fxa: &FxaState,
         incoming: &Incoming,
-        account: AccountId,
+        account: Option<AccountId>,
         body: &[u8],
     ) -> Result<(), Refusal> {
         let Self::Hawk(header) = self else {

@@ -116,7 +116,7 @@ pub(super) async fn upload_avatar(
         unfolds: Unfolds::Twice,
     };
     let (picture, _place) = incoming.take(&fxa, body, taking).await?;
-    presented.vouch_for(&fxa, &incoming, account, &picture)?;
+    presented.vouch_for(&fxa, &incoming, Some(account), &picture)?;
     let id = fxa.accounts.set_avatar(account, picture.into()).await?;
     let url = format!("{}/avatar/{id}", fxa.site.public_url.origin());
     Ok(Json(json!({ "id": id, "url": url })))

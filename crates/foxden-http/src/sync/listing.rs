@@ -23,8 +23,9 @@ const PIECE: usize = CHUNK + CHUNK / 4;
 /// Bytes that an object takes in print besides its payload and id.
 const FRAME: usize = 80;
 
-/// Bytes that a page takes, unless a single object is larger, and the piece of it that is printed first.
-const PAGE: u64 = (1 << 20) + 2 * PIECE as u64;
+/// Bytes that a page takes, unless a single object is larger, with what is kept of each of its objects besides, and the pieces
+/// of it that are in print.
+const PAGE: u64 = (1 << 20) + (1 << 17) + 2 * PIECE as u64;
 
 /// Prints one object in a dialect's words.
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
@@ -66,7 +67,8 @@ impl<'s> List<'s> {
     {
         let storage = &sync.storage;
         let place = sync.memory.answers.take(reader.owner, PAGE)?;
-        let page = storage.read(reader.user, &query).await?;
+        let mut page = storage.read(reader.user, &query).await?;
+        page.rows.shrink_to_fit();
         Ok(Self {
             storage,
             user: reader.user,
@@ -106,7 +108,8 @@ impl<'s> List<'s> {
                 next: self.page.next,
             });
         }
-        self.place.resize(Stream::bytes(&self.page.rows))?;
+        // Of the pages that follow each may be a full one.
+        self.place.resize(PAGE.max(Stream::bytes(&self.page.rows)))?;
         let place = self.place;
         let mut page = self.page;
         let mut rest = Rest {
@@ -178,6 +181,7 @@ impl Rest {
             return Ok(None);
         }
         let mut page = self.storage.read(self.user, &self.query).await?;
+        page.rows.shrink_to_fit();
         self.advance(&mut page);
         Ok(Some(page.rows))
     }
@@ -278,7 +282,7 @@ impl Stream {
 
     /// What a page takes, with a piece of it in print and the piece before, which may still be under way.
     fn bytes(rows: &Rows) -> u64 {
-        (rows.bytes() + 2 * PIECE) as u64
+        (rows.held() + 2 * PIECE) as u64
     }
 
     /// Prints the next piece, after others have had their turn: the system may take many pieces at once, and whoever asks for
@@ -292,7 +296,7 @@ impl Stream {
                 break;
             }
             if let Some(rows) = self.rest.read().await? {
-                self.place.set(Self::bytes(&rows));
+                self.place.set(PAGE.max(Self::bytes(&rows)));
                 (self.rows, self.printed) = (rows, 0);
             } else {
                 self.printer.end(&mut out);
@@ -305,7 +309,9 @@ impl Stream {
         }
         if out.capacity() > PIECE {
             // A single object is that large.
-            self.place.set(Self::bytes(&self.rows) + out.capacity() as u64);
+            let rows = Self::bytes(&self.rows);
+            let held = if self.is_ended { rows } else { PAGE.max(rows) };
+            self.place.set(held + out.capacity() as u64);
         }
         let chunk = (!out.is_empty()).then(|| Place::hold_part(&self.place, out));
         Ok((chunk, self))

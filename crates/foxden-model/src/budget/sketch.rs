@@ -86,8 +86,8 @@ impl Sketch {
         let places = self.places(key);
         let (young, old) = (self.young.least(places), self.old.least(places));
         let rest = self.span - now.rem_euclid(self.span);
-        // One more must fit in.
-        let room = i64::from(allowed) - 1;
+        // One more must fit in, and a cell counts no further than it can.
+        let room = i64::from(allowed.min(u16::MAX.into())) - 1;
         if room < 0 {
             return Some(rest);
         }

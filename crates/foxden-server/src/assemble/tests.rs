@@ -337,3 +337,24 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
         assert_eq!(lot.house.exchange.is_some(), meets, "{name}");
     }
 }
+
+/// Work that outlives its client is still done on that client's behalf, whichever surface began it.
+#[tokio::test]
+async fn work_that_goes_on_is_its_clients() {
+    let lot = Lot::open("behalf", "http://localhost:8000/").await;
+    let (tasks, _stop) = Tasks::new();
+    let forms = legacy_pages(&lot.house(), &tasks).unwrap().to_the_end;
+    let asker = Asker {
+        groups: [Some(1), None, None],
+        times: 1,
+    };
+    for to_the_end in [forms, to_the_end(&tasks)] {
+        let (sender, done) = tokio::sync::oneshot::channel();
+        asker.within(|| {
+            to_the_end(Box::pin(async {
+                sender.send(Asker::current()).unwrap();
+            }));
+        });
+        assert_eq!(done.await.unwrap(), Some(asker));
+    }
+}

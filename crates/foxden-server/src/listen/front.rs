@@ -137,7 +137,7 @@ impl Front {
         if peer.address != connected(address) {
             seat.is_asked_by(ClientNetwork::of(peer.address));
         }
-        let has_seat = has_seat(&seat, &parts).await;
+        let has_seat = has_seat(&seat, &parts, &body).await;
         seat.request_began();
         let mut record = Record::new(Arc::clone(&seat), id, peer, &parts);
         let left = Left::of(&parts, &body);
@@ -262,9 +262,10 @@ fn connected(address: Option<IpAddr>) -> IpAddr {
     address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-/// Whether a request has a seat, now or in a moment. Health pages need none.
-async fn has_seat(seat: &Seat, parts: &Parts) -> bool {
-    !seat.is_in_lobby() || is_health(parts.uri.path()) || Box::pin(seat.finds_seat()).await
+/// Whether a request has a seat, now or in a moment. Health pages need none, unless a body comes with the request.
+async fn has_seat(seat: &Seat, parts: &Parts, body: &Incoming) -> bool {
+    let is_health = || is_health(parts.uri.path()) && hyper::body::Body::is_end_stream(body);
+    !seat.is_in_lobby() || is_health() || Box::pin(seat.finds_seat()).await
 }
 
 /// Whether monitors ask for this path.

@@ -121,7 +121,7 @@ impl Room {
             Place::seat(permit, free)
         } else {
             self.make_room(&mut self.floor());
-            Place::lobby(self.place_in_lobby().await, free)
+            self.place().await
         };
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let seat = Arc::new(Seat::new(Arc::clone(&self.now), self.rules, client, place));
@@ -175,6 +175,9 @@ impl Room {
         self.keep_shares(&mut floor, now);
         if self.lobby.available_permits() < lobby::PLACES as usize && self.free.available_permits() == 0 {
             self.make_room(&mut floor);
+        }
+        if self.lobby.available_permits() == 0 {
+            self.clear_lobby(&mut floor);
         }
     }
 
@@ -250,14 +253,18 @@ impl Room {
         floor.send_away(slowest);
     }
 
-    /// A place in the lobby, which the one who has waited there longest makes free if need be.
-    async fn place_in_lobby(&self) -> tokio::sync::OwnedSemaphorePermit {
-        let lobby = Arc::clone(&self.lobby);
+    /// A place in the lobby, which the one who has waited there longest makes free if need be, or a seat if one is free
+    /// sooner.
+    async fn place(&self) -> Place {
+        let (lobby, free) = (Arc::clone(&self.lobby), Arc::clone(&self.free));
         if let Ok(permit) = Arc::clone(&lobby).try_acquire_owned() {
-            return permit;
+            return Place::lobby(permit, free);
         }
         self.clear_lobby(&mut self.floor());
-        lobby.acquire_owned().await.expect("the lobby is never closed")
+        tokio::select! {
+            permit = Arc::clone(&free).acquire_owned() => Place::seat(permit.expect("seats are never closed"), free),
+            permit = lobby.acquire_owned() => Place::lobby(permit.expect("the lobby is never closed"), free),
+        }
     }
 
     fn clear_lobby(&self, floor: &mut Floor) {

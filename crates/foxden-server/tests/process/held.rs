@@ -106,6 +106,48 @@ fn eighty_lists_of_devices_that_nobody_reads_are_bounded() {
     program.stop();
 }
 
+/// Lists that begin with small pages and go on with large ones are no more at once than those that are large throughout.
+#[test]
+fn lists_that_grow_hold_no_more_than_they_may() {
+    let _turn = crate::turn();
+    let folder = Folder::new();
+    let (program, _) = fresh(&folder);
+    let store = program.store(1);
+    let path = "/storage/history";
+    let post = |first: u32, count: u32, size: usize| {
+        let payload = "x".repeat(size);
+        let objects: Vec<_> = (first..first + count)
+            .map(|number| json!({ "id": format!("o{number}"), "payload": payload }))
+            .collect();
+        store
+            .send("POST", path, Some(json!(objects).to_string()))
+            .expect(200);
+    };
+    // The newest come first: four pages of a thousand small ones, and then the large ones.
+    (0..8).for_each(|number| post(number, 1, 2_000_000));
+    (0..40).for_each(|number| post(100 + number * 100, 100, 10));
+    let before = program.memory();
+    let query = "/storage/history?full=1&sort=newest";
+    let readers: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let head = format!(
+                "GET {} HTTP/1.1\r\nAuthorization: {}",
+                store.path(query),
+                store.authorization("GET", query)
+            );
+            ask(&program, &head, b"")
+        })
+        .collect();
+    let statuses: Vec<u16> = readers.iter().map(status).collect();
+    let begun = statuses.iter().filter(|status| **status == 200).count();
+    assert!((1..=6).contains(&begun), "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)));
+    let added = program.peak_memory().saturating_sub(before);
+    assert!(added <= MOST, "{added}");
+    drop(readers);
+    program.stop();
+}
+
 /// One user whose objects are large and whose readers stand still: others are served, and memory is bounded.
 #[test]
 fn sixty_long_lists_that_nobody_reads_are_bounded() {

@@ -241,3 +241,21 @@ async fn newcomers_wait_in_a_small_lobby() {
     });
     assert!(newcomer.unwrap().stays() && busy[0].stays());
 }
+
+/// Who waits in the lobby may be served there for long. A seat that is free lets the next in nevertheless.
+#[tokio::test]
+async fn a_free_seat_is_taken_while_the_lobby_is_full() {
+    let room = room(1);
+    let busy = guests(&room, 1, None).await;
+    busy[0].0.request_began();
+    let waiting = guests(&room, lobby::PLACES as usize, None).await;
+    for guest in &waiting {
+        guest.0.request_began();
+    }
+    let (newcomer, ()) = tokio::join!(Guest::of(&room, None), async {
+        tokio::task::yield_now().await;
+        busy[0].1.take();
+    });
+    assert!(!newcomer.unwrap().0.is_in_lobby());
+    assert!(waiting.iter().all(Guest::stays));
+}

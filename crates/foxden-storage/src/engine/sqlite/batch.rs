@@ -114,12 +114,12 @@ pub(super) fn room(
     let connection = work.connection;
     let draft = work.draft(user)?;
     let open = others.iter().map(|batch| batch.held).sum::<Held>() + own;
-    if (draft.held() + open).fills(quota) {
+    if (draft.held() + open).fills(quota) && work.may_hold_expired(user) {
         // What has expired takes no space, though it may still lie there.
-        purge::clear_user(connection, user, draft, now)?;
+        purge::clear_user(connection, user, work.draft(user)?, now)?;
     }
     Ok(Room {
-        live: draft.held(),
+        live: work.draft(user)?.held(),
         own,
         quota,
     })

@@ -29,6 +29,8 @@ struct Opened {
     began: SyncTime,
     /// Whether readers had asked for the user lately.
     was_remembered: bool,
+    /// The user's highest time when what had expired was removed.
+    cleared_at: Option<SyncTime>,
 }
 
 /// What a transaction leaves in the file, by which one sees whether it happened.
@@ -101,10 +103,21 @@ impl<'a> Work<'a> {
                     began: draft.modified,
                     draft,
                     was_remembered,
+                    cleared_at: None,
                 };
                 Ok(&mut entry.insert(opened).draft)
             }
         }
+    }
+
+    /// Whether what has expired of this user may lie there still: it is removed once in a transaction, and again after the
+    /// user's writes. The index of what expires holds everybody's, so to look is work.
+    pub(super) fn may_hold_expired(&mut self, user: UserId) -> bool {
+        let Some(opened) = self.drafts.get_mut(&user) else {
+            return true;
+        };
+        let modified = opened.draft.modified;
+        opened.cleared_at.replace(modified) != Some(modified)
     }
 
     /// When a write of this user happens if it happens now.

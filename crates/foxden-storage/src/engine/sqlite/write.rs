@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use foxden_model::{CollectionName, SyncTime, UserId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::batch::{self, Most, Open};
 use super::known::{Draft, Entry};
@@ -240,11 +240,17 @@ fn delete_objects(
         return delete_collection(work, user, name, true, moment);
     }
     let (mut count, mut bytes) = (0, 0);
-    let mut delete =
-        connection.prepare_cached("delete from object where row = ?1 returning octet_length(payload)")?;
+    let mut delete = connection
+        .prepare_cached("delete from object where row = ?1 and owner = ?2 returning octet_length(payload)")?;
     for row in &*rows {
-        bytes -= delete.query_row([row], |row| row.get::<_, i64>(0))?;
-        count -= 1;
+        // One that was found beforehand may have expired and gone since.
+        let gone = delete
+            .query_row([*row, owner], |row| row.get::<_, i64>(0))
+            .optional()?;
+        if let Some(size) = gone {
+            bytes -= size;
+            count -= 1;
+        }
     }
     adjust(
         connection,
