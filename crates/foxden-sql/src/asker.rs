@@ -33,14 +33,7 @@ thread_local! {
 impl Asker {
     /// Does something on behalf of this one: the questions that are begun meanwhile are its own.
     pub fn within<T>(self, work: impl FnOnce() -> T) -> T {
-        struct Before(Option<Asker>);
-        impl Drop for Before {
-            fn drop(&mut self) {
-                CURRENT.set(self.0);
-            }
-        }
-        let _before = Before(CURRENT.replace(Some(self)));
-        work()
+        on_behalf_of(Some(self), work)
     }
 
     /// On whose behalf this thread works; `None`: the program's own.
@@ -53,6 +46,23 @@ impl Asker {
         let mut work = pin!(work);
         poll_fn(|cx| self.within(|| work.as_mut().poll(cx))).await
     }
+
+    /// Carries out work that serves all, whoever had it begun: it waits in nobody's line.
+    pub async fn for_all<F: Future>(work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|cx| on_behalf_of(None, || work.as_mut().poll(cx))).await
+    }
+}
+
+fn on_behalf_of<T>(asker: Option<Asker>, work: impl FnOnce() -> T) -> T {
+    struct Before(Option<Asker>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _before = Before(CURRENT.replace(asker));
+    work()
 }
 
 /// The lines before one queue. It holds no group that has nobody there.
@@ -172,6 +182,20 @@ mod tests {
             own.push(lines.enter().await.unwrap());
         }
         assert!(lines.all().is_empty());
+    }
+
+    #[tokio::test]
+    async fn work_for_all_is_nobodys() {
+        let within = asker(1).carry(async {
+            tokio::task::yield_now().await;
+            let for_all = Asker::for_all(async {
+                tokio::task::yield_now().await;
+                Asker::current()
+            });
+            (for_all.await, Asker::current())
+        });
+        assert_eq!(within.await, (None, Some(asker(1))));
+        assert_eq!(Asker::current(), None);
     }
 
     /// Who waits gets the place that is given back, and who gives up leaves nothing.

@@ -102,13 +102,15 @@ impl Storage {
         for user in beside {
             // What has expired and lies there still may count here: the chores remove it soon.
             let summary = self.engine.summary(*user, Detail::Times).await?;
-            let held = summary.collections.iter().map(|listed| Held {
-                objects: listed.count,
-                bytes: listed.bytes,
-            });
-            taken = taken.saturating_add(held.sum::<Held>().counted());
+            taken = taken.saturating_add(held(&summary).counted());
         }
         Ok(taken)
+    }
+
+    /// Whether a store with this summary has no room for anything more, beside others of its account that take so many bytes.
+    pub fn is_full(&self, summary: &Summary, taken: u64) -> bool {
+        let quota = self.quota.map(|quota| quota.saturating_sub(taken));
+        held(summary).fills(quota)
     }
 
     /// Makes a change, under the quota that the user shares with the account's other stores `beside`; the bytes
@@ -200,6 +202,15 @@ impl Storage {
     pub async fn check(&self) -> Result<(), StorageError> {
         Ok(self.engine.check().await?)
     }
+}
+
+/// What a store with this summary holds.
+fn held(summary: &Summary) -> Held {
+    let each = summary.collections.iter().map(|listed| Held {
+        objects: listed.count,
+        bytes: listed.bytes,
+    });
+    each.sum()
 }
 
 impl From<EngineError> for StorageError {

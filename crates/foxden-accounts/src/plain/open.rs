@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foxden_model::UserId;
-use foxden_sql::{Fetch, Tx};
+use foxden_sql::{Asker, Fetch, Tx};
 
 use super::{LegacyStore, NodeOf};
 use crate::address::normal;
@@ -225,7 +225,8 @@ impl Accounts {
             return Ok((remembered, since));
         }
         let reading = self.0.memo.reading.lock().await;
-        while self.read_some_changes().await? {}
+        // Others wait for this to end, so it waits in no line of the one who asks.
+        while Asker::for_all(self.read_some_changes()).await? {}
         drop(reading);
         let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.steady()));
         let Some(Remembered::Bad(wrong)) = remembered else {
@@ -243,7 +244,7 @@ impl Accounts {
             return Ok(());
         }
         let _reading = memo.reading.lock().await;
-        while !memo.is_fresh(self.steady()) && self.read_some_changes().await? {}
+        while !memo.is_fresh(self.steady()) && Asker::for_all(self.read_some_changes()).await? {}
         Ok(())
     }
 

@@ -173,7 +173,7 @@ impl<'r> Call<'r> {
         let summary = self.current(collection, guard, detail).await?;
         let taken = self.sync.storage.taken_by(&self.store.beside).await?;
         let bytes_before = taken + summary.collections.iter().map(|known| known.bytes).sum::<u64>();
-        if quota.is_some_and(|quota| bytes_before >= quota) {
+        if self.sync.storage.is_full(&summary, taken) {
             return Err(Refusal::Refused(ResponseCode::OverQuota));
         }
         Ok(Written {

@@ -45,7 +45,7 @@ impl Held {
     }
 
     /// Whether a store that holds this is full.
-    pub(super) fn fills(self, quota: Option<u64>) -> bool {
+    pub(crate) fn fills(self, quota: Option<u64>) -> bool {
         quota.is_some_and(|quota| self.counted() >= quota)
     }
 }
