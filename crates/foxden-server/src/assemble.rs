@@ -29,8 +29,8 @@ use crate::tasks::Tasks;
 use crate::version::VERSION;
 pub use doors::Doors;
 
-/// Seconds for which a resting node sends clients away where nothing else is set.
-const REST_SECONDS: u32 = 1800;
+/// Seconds for which a node in maintenance sends clients away where nothing else is set.
+const MAINTENANCE_SECONDS: u32 = 1800;
 
 /// The way to everything a listener with these surfaces answers.
 pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
@@ -181,9 +181,9 @@ fn backoff(rules: &config::storage::Storage) -> Backoff {
     let seconds = |time: Duration| u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
     let wish = rules.backoff.map_or(0, seconds);
     let backoff = Backoff::default();
-    match (rules.rests, wish) {
+    match (rules.is_in_maintenance, wish) {
         (false, _) => backoff.ask(wish),
-        (true, 0) => backoff.close(REST_SECONDS),
+        (true, 0) => backoff.close(MAINTENANCE_SECONDS),
         (true, _) => backoff.close(wish),
     }
     backoff

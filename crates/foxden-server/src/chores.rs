@@ -3,10 +3,10 @@
 //! The server holds the *when*, the services the *how*. Every chore may run twice, even at once, without
 //! harm, and keeps to a budget. One file each in `chores/`, one line each in the timetable.
 
-mod clear_sign_ins;
-mod empty_closed_stores;
 pub mod horizon;
-mod purge_expired;
+mod purge_expired_credentials;
+mod purge_expired_objects;
+mod wipe_deleted_stores;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +21,9 @@ use crate::tasks::{Tasks, outlive};
 
 /// The timetable.
 pub const TIMETABLE: [&dyn Chore; 3] = [
-    &purge_expired::PurgeExpired,
-    &clear_sign_ins::ClearSignIns,
-    &empty_closed_stores::EmptyClosedStores,
+    &purge_expired_objects::PurgeExpiredObjects,
+    &purge_expired_credentials::PurgeExpiredCredentials,
+    &wipe_deleted_stores::WipeDeletedStores,
 ];
 
 /// A piece of background work.

@@ -187,8 +187,8 @@ impl House {
         let wishes = &self.config.key_exchange;
         let settings = exchange::Settings {
             path: wishes.path.clone(),
-            channels: usize::try_from(wishes.channels).unwrap_or(usize::MAX),
-            life: wishes.life,
+            channels: usize::try_from(wishes.max_channels).unwrap_or(usize::MAX),
+            life: wishes.channel_ttl,
             vigilance: wishes.vigilance,
             ..exchange::Settings::default()
         };
@@ -235,7 +235,7 @@ impl House {
             nodes: self.nodes(list),
             options: Options {
                 sign_up: config.accounts.sign_up,
-                new_users: config.tokens.new_users,
+                new_users: config.tokens.accept_new_users,
                 reserved_names: config.accounts.reserved_names.clone(),
                 token_seconds: self.token_seconds,
                 max_replaced_stores: config.tokens.max_replaced_stores,

@@ -102,7 +102,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     signals.told_to_stop().await;
     tracing::info!("stopping: requests under way are finished first");
     tokio::select! {
-        all_ended = stop.stop(config.http.stop_timeout) => {
+        all_ended = stop.stop(config.http.shutdown_timeout) => {
             if !all_ended {
                 tracing::warn!("some requests were still under way when the time to stop was up");
             }

@@ -47,7 +47,7 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
         )],
         503 => vec![Finding::doubtful(
             format!("the node {node} sends everybody away for a while{}", answer.wait),
-            "if that is not meant (storage.rests), its log says why",
+            "if that is not meant (storage.maintenance), its log says why",
         )],
         status => vec![Finding::bad(
             format!(

@@ -90,7 +90,7 @@ pub const SECTION: Section = Section {
                    `Retry-After`; an answer that is alone is always given.",
         },
         Setting {
-            key: "http.stop_timeout",
+            key: "http.shutdown_timeout",
             kind: Kind::Time,
             default: "30 s",
             help: "How long a stop waits for requests that are under way.",
@@ -122,7 +122,7 @@ pub struct Http {
     /// Bytes of answers at once.
     pub max_answer_memory: u64,
     /// For what is under way when the server stops.
-    pub stop_timeout: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 impl Http {
@@ -139,7 +139,7 @@ impl Http {
             request_timeout: values.time("http.request_timeout")?,
             max_body_memory: values.size("http.max_body_memory")?,
             max_answer_memory: values.size("http.max_answer_memory")?,
-            stop_timeout: values.time("http.stop_timeout")?,
+            shutdown_timeout: values.time("http.shutdown_timeout")?,
         })
     }
 }

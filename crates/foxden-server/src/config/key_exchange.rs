@@ -28,13 +28,13 @@ pub const SECTION: Section = Section {
                    path, and a slash.",
         },
         Setting {
-            key: "key_exchange.channels",
+            key: "key_exchange.max_channels",
             kind: Kind::Count,
             default: "4096",
             help: "Meetings at once. Where all are taken, the network that has most yields one to others.",
         },
         Setting {
-            key: "key_exchange.life",
+            key: "key_exchange.channel_ttl",
             kind: Kind::Time,
             default: "5 min",
             help: "How long a meeting may take.",
@@ -58,9 +58,9 @@ pub struct KeyExchange {
     /// Below which path; it begins with a slash and ends without.
     pub path: String,
     /// Meetings at once.
-    pub channels: u32,
+    pub max_channels: u32,
     /// How long one may take.
-    pub life: Duration,
+    pub channel_ttl: Duration,
     /// What is done about networks that ask for too much.
     pub vigilance: Vigilance,
 }
@@ -74,8 +74,8 @@ impl KeyExchange {
         Ok(Self {
             is_enabled: values.switch("key_exchange.enabled")?,
             path: read_path(values)?,
-            channels: values.count("key_exchange.channels")?,
-            life: values.time("key_exchange.life")?,
+            max_channels: values.count("key_exchange.max_channels")?,
+            channel_ttl: values.time("key_exchange.channel_ttl")?,
             vigilance: values
                 .choice("key_exchange.limits", &VIGILANCE)?
                 .unwrap_or_default(),

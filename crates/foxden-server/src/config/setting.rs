@@ -65,11 +65,23 @@ pub const SECTIONS: &[Section] = &[
 ];
 
 /// Settings that had another name: the old one, the new one, and how that is written.
-pub const RENAMED: &[(&str, &str, &str)] = &[(
-    "tokens.node",
-    "tokens.nodes",
-    "it is a list, as there may be several: nodes = [\"https://node1.example.org\"]",
-)];
+pub const RENAMED: &[(&str, &str, &str)] = &[
+    (
+        "tokens.node",
+        "tokens.nodes",
+        "it is a list, as there may be several: nodes = [\"https://node1.example.org\"]",
+    ),
+    ("storage.rests", "storage.maintenance", SAME),
+    ("storage.compress", "storage.compression", SAME),
+    ("storage.strict_nodes", "storage.verify_token_node", SAME),
+    ("http.stop_timeout", "http.shutdown_timeout", SAME),
+    ("key_exchange.channels", "key_exchange.max_channels", SAME),
+    ("key_exchange.life", "key_exchange.channel_ttl", SAME),
+    ("tokens.new_users", "tokens.accept_new_users", SAME),
+];
+
+/// How a setting is written of which only the name is another one.
+const SAME: &str = "it means the same";
 
 /// Every setting, in the order in which it is shown.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

@@ -42,7 +42,7 @@ pub const SECTION: Section = Section {
             help: "Whether uploads in several requests are offered.",
         },
         Setting {
-            key: "storage.compress",
+            key: "storage.compression",
             kind: Kind::Switch,
             default: "false",
             help: "Whether long answers are compressed for clients that can read that. What is stored is encrypted and \
@@ -56,7 +56,7 @@ pub const SECTION: Section = Section {
                    roughly.",
         },
         Setting {
-            key: "storage.strict_nodes",
+            key: "storage.verify_token_node",
             kind: Kind::Switch,
             default: "false",
             help: "Whether a token must have been made for exactly this `public_url`.",
@@ -78,11 +78,11 @@ pub const SECTION: Section = Section {
                    takes load off a server that is too busy.",
         },
         Setting {
-            key: "storage.rests",
+            key: "storage.maintenance",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether every request is answered by 503, for as long as `storage.backoff` says or half an hour: \
-                   for works on a node while browsers wait and lose nothing.",
+            help: "Whether the node is in maintenance: every request is answered by 503, for as long as `storage.backoff` \
+                   says or half an hour. Browsers wait meanwhile and lose nothing.",
         },
         Setting {
             key: "storage.alert",
@@ -157,8 +157,8 @@ pub struct Storage {
     pub legacy: Option<bool>,
     /// How long clients are asked to stay away.
     pub backoff: Option<Duration>,
-    /// Whether every request is refused for a while.
-    pub rests: bool,
+    /// Whether the node is in maintenance: every request is refused for a while.
+    pub is_in_maintenance: bool,
     /// A text for every client's log.
     pub alert: Option<String>,
 }
@@ -197,12 +197,12 @@ impl Storage {
             files: values.count("storage.files")?,
             quota: values.size_or_none("storage.quota")?,
             limits,
-            compresses: values.switch("storage.compress")?,
+            compresses: values.switch("storage.compression")?,
             max_clock_skew: values.time_or_none("storage.max_clock_skew")?,
-            is_strict_about_nodes: values.switch("storage.strict_nodes")?,
+            is_strict_about_nodes: values.switch("storage.verify_token_node")?,
             legacy: values.switch_if_set("storage.legacy")?,
             backoff: values.time_or_none("storage.backoff")?,
-            rests: values.switch("storage.rests")?,
+            is_in_maintenance: values.switch("storage.maintenance")?,
             alert: read_alert(values)?,
         })
     }

@@ -177,6 +177,18 @@ fn a_setting_that_was_renamed_names_the_new_one() {
         from_file("[tokens]\nnodes = [\"https://node1.example.org\", \"http://node2/x\"]\n").unwrap();
     let nodes: Vec<String> = config.tokens.nodes.iter().map(PublicUrl::base).collect();
     assert_eq!(nodes, ["https://node1.example.org", "http://node2/x"]);
+    for (old, new, _) in setting::RENAMED {
+        assert!(
+            setting::find(old).is_none() && setting::find(new).is_some(),
+            "{old}: {new}"
+        );
+        let (section, name) = old.split_once('.').unwrap();
+        let refused = message(from_file(&format!("[{section}]\n{name} = \"\"\n")));
+        assert!(
+            refused.contains(&format!("{old} is now called {new}")),
+            "{refused}"
+        );
+    }
 }
 
 /// Passwords are checked against accounts: a node alone has none, and would call every password wrong.

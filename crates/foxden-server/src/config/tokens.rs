@@ -39,7 +39,7 @@ pub const SECTION: Section = Section {
                    browser is asked to come back when the oldest token has ended.",
         },
         Setting {
-            key: "tokens.new_users",
+            key: "tokens.accept_new_users",
             kind: Kind::Switch,
             default: "true",
             help: "Whether whoever has an account and no store yet gets one.",
@@ -62,7 +62,7 @@ pub struct Tokens {
     /// Stores of one account that were replaced and that a token may still open.
     pub max_replaced_stores: u32,
     /// Whether users without a store get one.
-    pub new_users: NewUsers,
+    pub accept_new_users: NewUsers,
 }
 
 impl Tokens {
@@ -77,7 +77,7 @@ impl Tokens {
             nodes: nodes.collect::<Result<_, _>>()?,
             duration: Self::read_duration(values)?,
             max_replaced_stores: values.count("tokens.max_replaced_stores")?,
-            new_users: if values.switch("tokens.new_users")? {
+            accept_new_users: if values.switch("tokens.accept_new_users")? {
                 NewUsers::Welcome
             } else {
                 NewUsers::Refused

@@ -42,7 +42,8 @@ async fn attempt(house: &House, order: Order) -> anyhow::Result<Answer> {
             Ok(Answer::Chores { chores })
         }
         Order::RunChore { name } => {
-            let chore = chores::find(&name).with_context(|| format!("there is no chore {name}"))?;
+            let chore = chores::find(&name)
+                .with_context(|| format!("there is no chore {name}; foxden chore list shows them all"))?;
             let done = chores::run_to_the_end(chore, house).await?;
             let text = format!("{name}: {done}");
             Ok(Answer::Done { text })

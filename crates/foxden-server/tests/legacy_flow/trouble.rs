@@ -83,7 +83,7 @@ fn a_busy_server_is_left_alone() {
 fn a_node_that_rests_is_left_alone() {
     let settings = [
         ("FOXDEN__STORAGE__BACKOFF", "10 min"),
-        ("FOXDEN__STORAGE__RESTS", "true"),
+        ("FOXDEN__STORAGE__MAINTENANCE", "true"),
     ];
     let world = World::start(Shape::AllInOne, &settings);
     account::register(&world.server(), ANN, PASSWORD);

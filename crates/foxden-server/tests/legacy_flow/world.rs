@@ -106,7 +106,7 @@ fn split(folder: &Folder, settings: &[(&str, &str)]) -> (Program, Vec<Program>) 
             .with("--surfaces")
             .with("sync,ops")
             .set("FOXDEN__STORAGE__LEGACY", "true")
-            .set("FOXDEN__STORAGE__STRICT_NODES", "true")
+            .set("FOXDEN__STORAGE__VERIFY_TOKEN_NODE", "true")
             .set("FOXDEN__ACCOUNTS__URL", register.clone());
         with(node, settings).serve()
     };

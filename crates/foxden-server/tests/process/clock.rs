@@ -190,7 +190,11 @@ fn a_clock_that_is_behind_at_the_start_costs_nothing() {
         Session::sign_up(&server, "bea@example.org", "first");
 
         machine.set_under(&server, 0);
-        for chore in ["purge-expired", "clear-sign-ins", "empty-closed-stores"] {
+        for chore in [
+            "purge-expired-objects",
+            "purge-expired-credentials",
+            "wipe-deleted-stores",
+        ] {
             machine.run(&["chore", "run", chore]);
         }
         let status = found.session.send(Call::get("/v1/session/status"));
@@ -223,13 +227,17 @@ fn a_clock_that_is_years_ahead_for_a_while_takes_nothing_away() {
     let short = json!({ "id": "tab", "payload": "sealed", "ttl": 86_400 });
     let put = Call::new("PUT", "/storage/tabs/tab").body("application/json", short.to_string());
     browser.store().send(put.clone()).expect(200);
-    machine.run(&["chore", "run", "purge-expired"]);
+    machine.run(&["chore", "run", "purge-expired-objects"]);
 
     for restarted in [false, true] {
         machine.set_under(&server, 400 * DAY);
         let tab = Call::get("/storage/tabs/tab");
         browser.store().send(tab).expect(404);
-        let chores = ["purge-expired", "clear-sign-ins", "empty-closed-stores"];
+        let chores = [
+            "purge-expired-objects",
+            "purge-expired-credentials",
+            "wipe-deleted-stores",
+        ];
         for chore in chores {
             machine.run(&["chore", "run", chore]);
         }
@@ -242,7 +250,11 @@ fn a_clock_that_is_years_ahead_for_a_while_takes_nothing_away() {
 
     // It starts ahead, as with a battery that has failed, and is put right.
     let (program, server) = machine.serve(400 * DAY);
-    for chore in ["purge-expired", "clear-sign-ins", "empty-closed-stores"] {
+    for chore in [
+        "purge-expired-objects",
+        "purge-expired-credentials",
+        "wipe-deleted-stores",
+    ] {
         machine.run(&["chore", "run", chore]);
     }
     machine.set_under(&server, 0);

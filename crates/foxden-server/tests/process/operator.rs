@@ -49,7 +49,11 @@ fn accounts_are_looked_after_while_serving_and_while_not() {
         assert!(refused(&start.run(&["user", "remove", name])).contains("--yes"));
         said(&start.run(&["user", "remove", name, "--yes"]));
         assert!(refused(&start.run(&["user", "show", name])).contains("nobody is called"));
-        for chore in ["purge-expired", "clear-sign-ins", "empty-closed-stores"] {
+        for chore in [
+            "purge-expired-objects",
+            "purge-expired-credentials",
+            "wipe-deleted-stores",
+        ] {
             said(&start.run(&["chore", "run", chore]));
         }
         if let Some(program) = program.take() {
@@ -124,7 +128,7 @@ fn where_no_accounts_are_kept_no_command_makes_a_register() {
         let complaint = refused(&start.run(command));
         assert!(complaint.contains("no accounts are kept here"), "{complaint}");
     }
-    for command in [&["chore", "list"][..], &["chore", "run", "purge-expired"]] {
+    for command in [&["chore", "list"][..], &["chore", "run", "purge-expired-objects"]] {
         said(&start.run(command));
     }
     assert!(!folder.data().join("register.sqlite").exists());

@@ -58,7 +58,12 @@ fn two_servers_with_one_secret_work_as_one() {
     accounts.stop();
     node.stop();
     // On the files alone, too.
-    assert!(stranger.run(&["chore", "run", "clear-sign-ins"]).status.success());
+    assert!(
+        stranger
+            .run(&["chore", "run", "purge-expired-credentials"])
+            .status
+            .success()
+    );
     assert!(
         !folder.path().join("registration/storage").exists(),
         "a command makes no files for objects"
@@ -96,7 +101,7 @@ fn a_node_that_was_away_is_emptied_later() {
         removed.status.success() && text.contains("will be tried again"),
         "{text}"
     );
-    let chore = ["chore", "run", "empty-closed-stores"];
+    let chore = ["chore", "run", "wipe-deleted-stores"];
     let back = node.serve();
     back.store(store.uid())
         .send("GET", "/storage/bookmarks/a", None)

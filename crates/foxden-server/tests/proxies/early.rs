@@ -48,7 +48,7 @@ impl Behind {
             let start = Start::on(folder).named(name).without_flags();
             let start = start.with("--listen").with(&backend).with("--public-url");
             let start = start.with(format!("http://127.0.0.1:{port}"));
-            let program = start.set("FOXDEN__STORAGE__RESTS", rests).serve();
+            let program = start.set("FOXDEN__STORAGE__MAINTENANCE", rests).serve();
             (program, setup(&backend).start(port))
         };
         let (program, first) = serve("works", "false");
@@ -225,7 +225,7 @@ fn through_nginx_and_a_socket() {
         let start = start
             .with("--public-url")
             .with(format!("http://127.0.0.1:{port}"));
-        let program = start.set("FOXDEN__STORAGE__RESTS", rests).serve();
+        let program = start.set("FOXDEN__STORAGE__MAINTENANCE", rests).serve();
         let setup = nginx(&format!("unix:{}:", socket.display()), false, false);
         (program, setup.start(port))
     };
@@ -240,7 +240,7 @@ fn directly() {
     let program = Start::on(&folder).serve();
     let resting = Start::on(&folder)
         .named("rests")
-        .set("FOXDEN__STORAGE__RESTS", "true")
+        .set("FOXDEN__STORAGE__MAINTENANCE", "true")
         .serve();
     for size in SIZES {
         refuse(program.url(), resting.url(), &vec![b'x'; size]);

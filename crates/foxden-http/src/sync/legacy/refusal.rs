@@ -38,7 +38,7 @@ pub(in crate::sync) enum Refusal {
     NoRoom,
     /// The client's precondition does not hold.
     Stale,
-    /// The node takes a rest.
+    /// The node is in maintenance.
     Down { seconds: u32 },
     /// Storage did not do it.
     Storage(StorageError),
@@ -77,8 +77,8 @@ impl Refusal {
             },
             Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
             Self::Down { seconds } => Reply {
-                why: Some("the node takes a rest".to_owned()),
-                ..later(seconds, "the node takes a rest")
+                why: Some("the node is in maintenance".to_owned()),
+                ..later(seconds, "the node is in maintenance")
             },
             Self::Storage(error) => storage(&error),
         }

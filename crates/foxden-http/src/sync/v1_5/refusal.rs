@@ -32,7 +32,7 @@ pub(in crate::sync) enum Refusal {
     NoRoom,
     /// The client's precondition does not hold.
     Stale { modified: SyncTime },
-    /// The node takes a rest.
+    /// The node is in maintenance.
     Down { seconds: u32 },
     /// Storage did not do it.
     Storage(StorageError),
@@ -77,7 +77,7 @@ impl Refusal {
                 ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
             },
             Self::Down { seconds } => Reply {
-                why: Some("the node takes a rest".to_owned()),
+                why: Some("the node is in maintenance".to_owned()),
                 ..later(seconds)
             },
             Self::Storage(error @ StorageError::OverQuota { .. }) => Reply {

@@ -17,7 +17,7 @@ fn room(seats: u32) -> Arc<Room> {
         request_timeout: Duration::from_secs(300),
         max_body_memory: 1_000_000,
         max_answer_memory: 1_000_000,
-        stop_timeout: Duration::from_secs(1),
+        shutdown_timeout: Duration::from_secs(1),
     };
     Room::new(&http, seats, Witness::default())
 }

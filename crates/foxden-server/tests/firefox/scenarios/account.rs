@@ -146,7 +146,7 @@ fn deletion_leaves_nothing() -> Result<()> {
             Ok((sync::state(&mut lab.b)?["status"] == "not_configured").then_some(()))
         })?;
         assert!(data::has_bookmark(&mut lab.b, url)?);
-        for chore in ["empty-closed-stores", "purge-expired"] {
+        for chore in ["wipe-deleted-stores", "purge-expired-objects"] {
             lab.server.run(&["chore", "run", chore])?;
         }
         lab.server.stop();

@@ -13,12 +13,12 @@ use crate::house::House;
 const ROWS: u64 = 5_000;
 
 /// Removes what has expired from storage.
-pub struct PurgeExpired;
+pub struct PurgeExpiredObjects;
 
 #[async_trait]
-impl Chore for PurgeExpired {
+impl Chore for PurgeExpiredObjects {
     fn name(&self) -> &'static str {
-        "purge-expired"
+        "purge-expired-objects"
     }
 
     fn about(&self) -> &'static str {

@@ -11,12 +11,12 @@ use crate::house::House;
 const ROWS: u32 = 1_000;
 
 /// Removes what has expired from the register.
-pub struct ClearSignIns;
+pub struct PurgeExpiredCredentials;
 
 #[async_trait]
-impl Chore for ClearSignIns {
+impl Chore for PurgeExpiredCredentials {
     fn name(&self) -> &'static str {
-        "clear-sign-ins"
+        "purge-expired-credentials"
     }
 
     fn about(&self) -> &'static str {

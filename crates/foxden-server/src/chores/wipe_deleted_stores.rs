@@ -11,12 +11,12 @@ use crate::house::House;
 const STORES: u32 = 50;
 
 /// Empties closed stores.
-pub struct EmptyClosedStores;
+pub struct WipeDeletedStores;
 
 #[async_trait]
-impl Chore for EmptyClosedStores {
+impl Chore for WipeDeletedStores {
     fn name(&self) -> &'static str {
-        "empty-closed-stores"
+        "wipe-deleted-stores"
     }
 
     fn about(&self) -> &'static str {
