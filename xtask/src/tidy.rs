@@ -4,6 +4,7 @@ mod arrows;
 mod edges;
 mod files;
 mod findings;
+mod language;
 mod named;
 mod walk;
 
@@ -25,6 +26,7 @@ pub fn run() -> Result<bool> {
     faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
     faults.extend(named::tests(&tree));
+    faults.extend(language::documents(&tree));
     faults.sort();
     for fault in &faults {
         eprintln!("tidy: {fault}");

@@ -67,7 +67,7 @@ pub(super) static SIGN_IN: Budget = of("right passwords of one account", 120, QU
 pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
 pub(super) static CLAIM: Budget = from("letters with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static CLAIMS: Budget = of(
-    "letters with new codes to confirm one address, to whoever asks",
+    "letters with new codes to confirm one address, from all networks",
     10,
     DAY,
 );

@@ -25,7 +25,7 @@ pub const SECTION: Section = Section {
             key: "accounts.sign_up",
             kind: Kind::Choice(&["open", "invite", "closed"]),
             default: "",
-            help: "Who may sign up: anybody (`open`), whoever has an invitation (`invite`), or nobody but those whom \
+            help: "Who may sign up: everyone (`open`), people with an invitation (`invite`), or only those whom \
                    the operator adds (`closed`). Without it: `open` while only this machine can reach the server, \
                    else `invite`.",
         },
@@ -40,7 +40,7 @@ pub const SECTION: Section = Section {
             key: "accounts.reserved_names",
             kind: Kind::List,
             default: "",
-            help: "Names nobody may take: whole addresses, or the part before the `@`.",
+            help: "Names that are not given away: whole addresses, or the part before the `@`.",
         },
         Setting {
             key: "accounts.strict_names",
@@ -61,14 +61,14 @@ pub const SECTION: Section = Section {
             key: "accounts.admin_secret",
             kind: Kind::Secret,
             default: "",
-            help: "Whoever sends it as `X-Weave-Secret` makes accounts through the User API without a captcha and whatever \
-                   `accounts.sign_up` says. Not set: nobody does.",
+            help: "A program that sends it as `X-Weave-Secret` makes accounts through the User API without a captcha, under every \
+                   `accounts.sign_up`. Not set: no program does.",
         },
         Setting {
             key: "accounts.contact",
             kind: Kind::Text,
             default: "",
-            help: "How people reach whoever runs the server: the address of a page, or `mailto:` and an address. Pages \
+            help: "How people reach the operator of the server: the address of a page, or `mailto:` and an address. Pages \
                    that can only say \"ask the operator\" link to it.",
         },
     ],
@@ -83,19 +83,19 @@ pub struct Accounts {
     pub sign_up: Option<SignUp>,
     /// How long an account is kept that never confirmed an address; `None`: for good.
     pub unconfirmed_ttl: Option<Duration>,
-    /// Names nobody may take, lower case.
+    /// Names that are not given away, lower case.
     pub reserved_names: Vec<String>,
     /// Whether a name of the User API must be an address.
     pub is_strict_about_names: bool,
-    /// What is asked of whoever makes an account without script.
+    /// The captcha for accounts that are made without script.
     pub captcha: CaptchaKind,
     /// Lets its bearer make accounts through the User API.
     pub admin_secret: Option<Secret>,
-    /// How people reach whoever runs the server.
+    /// How people reach the operator of the server.
     pub contact: Option<String>,
 }
 
-/// What is asked of whoever makes an account without script.
+/// The captcha for accounts that are made without script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptchaKind {
     /// Nothing.

@@ -9,7 +9,7 @@ use super::values::Values;
 /// The settings of connections.
 pub const SECTION: Section = Section {
     title: "[http]",
-    about: "How much time and room clients are given. Whoever is slower than this is cut off, so that slow or hostile \
+    about: "How much time and room clients are given. A client that is slower than this is cut off, so that slow or hostile \
             clients cannot hold up others.",
     settings: &[
         Setting {
@@ -17,7 +17,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Count,
             default: "4096",
             help: "Connections served at once, all listeners together; fewer where the system allows fewer open \
-                   files. When all are taken, whoever has the most makes room: first what has been idle longest, then \
+                   files. When all are taken, the owner of most of them makes room: first what has been idle longest, then \
                    what sends or takes its bytes most slowly. Some more are kept free for health pages.",
         },
         Setting {

@@ -44,7 +44,7 @@ pub const SECTION: Section = Section {
             kind: Kind::Choice(&["refuse", "observe", "off"]),
             default: "refuse",
             help: "What is done about a network that pairs far more often than devices do: it is refused for a while and held \
-                   to its share of the meetings, only the log says so, or nobody counts. Private networks have ten times \
+                   to its share of the meetings, only the log says so, or nothing is counted. Private networks have ten times \
                    as much as others.",
         },
     ],

@@ -34,13 +34,13 @@ pub const SECTION: Section = Section {
             default: "starttls",
             help: "How the connection is encrypted: after a greeting in the open (`starttls`, which is never left out), \
                    from the first byte on (`tls`), or not at all (`none`: for a mail server on the same machine or in a \
-                   network that nobody else hears; a password is then sent to this machine only).",
+                   network without other listeners; a password is then sent to this machine only).",
         },
         Setting {
             key: "mail.username",
             kind: Kind::Text,
             default: "",
-            help: "As whom to sign in to the mail server. Without it nobody signs in.",
+            help: "As whom to sign in to the mail server. Without it there is no sign-in.",
         },
         Setting {
             key: "mail.password",
@@ -58,7 +58,7 @@ pub const SECTION: Section = Section {
             key: "mail.reply_to",
             kind: Kind::Text,
             default: "",
-            help: "Where answers go, if somebody reads them.",
+            help: "Where answers go, if answers are read.",
         },
         Setting {
             key: "mail.hello_name",

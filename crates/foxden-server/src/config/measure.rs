@@ -21,7 +21,7 @@ pub fn size(text: &str) -> Result<u64, &'static str> {
     scaled(number, factor).ok_or("the size is too large or too fine")
 }
 
-/// Reads a span of time. It needs a unit, so that nobody has to guess between seconds and milliseconds.
+/// Reads a span of time. It needs a unit, so that there is no guessing between seconds and milliseconds.
 pub fn time(text: &str) -> Result<Duration, &'static str> {
     const WRONG: &str = "a time is a number and a unit, as in \"500 ms\", \"30 s\", \"1h\" or \"7 days\"";
     let (number, unit) = split(text).ok_or(WRONG)?;

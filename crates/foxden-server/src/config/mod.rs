@@ -51,7 +51,7 @@ pub struct Config {
     pub accounts: accounts::Accounts,
     /// Where two devices meet.
     pub key_exchange: key_exchange::KeyExchange,
-    /// Who takes letters to people, if anybody does.
+    /// The mail server, if mail is sent.
     pub mail: Option<mail::Mail>,
     /// Background work.
     pub chores: chores::Chores,

@@ -71,7 +71,7 @@ fn place(target: &str) -> Option<Place> {
     }
 }
 
-/// A server's working folder is nobody's choice, so a path begins at the root.
+/// The working folder of a server is not chosen by its operator, so a path begins at the root.
 fn absolute(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(path);
     path.is_absolute().then_some(path)

@@ -34,7 +34,7 @@ pub enum Kind {
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A text that nobody may see; it can also be read from the file that `<key>_file` names.
+    /// A text that is never shown; it can also be read from the file that `<key>_file` names.
     Secret,
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::values::{Origin, Values};
 use super::{ConfigError, environment};
 
-/// Where the file is when nobody names one.
+/// Where the file is when none is named.
 pub const USUAL_FILE: &str = "/etc/foxden/foxden.toml";
 
 /// What one may set by hand on the command line.

@@ -287,7 +287,7 @@ fn devices_meet_where_there_is_no_page() {
     }
 }
 
-/// Whoever guesses it makes accounts.
+/// A client that guesses it makes accounts.
 #[test]
 fn the_operators_word_is_long() {
     let with = |word: &str| from_file(&format!("[accounts]\nadmin_secret = \"{word}\"\n"));

@@ -42,7 +42,7 @@ pub const SECTION: Section = Section {
             key: "tokens.accept_new_users",
             kind: Kind::Switch,
             default: "true",
-            help: "Whether whoever has an account and no store yet gets one.",
+            help: "Whether an account without a store is assigned one.",
         },
     ],
 };

@@ -12,7 +12,7 @@ use super::{ConfigError, measure};
 /// Who set a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody: it is what holds otherwise.
+    /// The built-in default.
     Default,
     /// The configuration file.
     File(PathBuf),
@@ -38,7 +38,7 @@ impl fmt::Display for Origin {
 pub struct Secret(String);
 
 impl Secret {
-    /// The text, for whoever signs with it.
+    /// The text, for code that signs with it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -203,7 +203,7 @@ impl Values {
         Ok(lines.into_iter().map(Secret).collect())
     }
 
-    /// A password that somebody else chose, whatever it looks like; spaces and line ends around it are not part of it.
+    /// A password that was chosen elsewhere and may look like anything; spaces and line ends around it are not part of it.
     pub fn password(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
         let text = match (self.get(key), self.get(&format!("{key}_file"))) {
             (Some(value), _) => value.texts.concat(),
