@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use foxden_model::{SyncTime, UserId};
+use foxden_model::UserId;
 
 use crate::closed::Closed;
 use crate::command::{BatchPart, Change, Detail, Query, Write};
-use crate::engine::{Engine, EngineError, Excess, Held};
+use crate::engine::{Engine, EngineError, Held};
 use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -22,41 +22,12 @@ pub struct Storage {
 /// Why a storage request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The guard did not hold; nothing changed.
-    #[error("changed at {modified}, after the client last read it")]
-    Stale {
-        /// The target's time.
-        modified: SyncTime,
-    },
-    /// The user's account is closed; nothing of it is served any more.
+    /// The account of the user was removed; the store is no longer served.
     #[error("the user is closed")]
     Closed,
-    /// The user's space is full.
-    #[error("{used} bytes used, {quota} allowed")]
-    OverQuota {
-        /// Bytes of payload before the write.
-        used: u64,
-        /// Bytes allowed.
-        quota: u64,
-    },
-    /// No open batch of that name, user and collection.
-    #[error("no such batch")]
-    NoSuchBatch,
-    /// The batch would hold too much; it stays as it was.
-    #[error("the batch would hold too many {0}")]
-    TooLarge(Excess),
-    /// The user owns as many collections as one may.
-    #[error("a user may own at most 100 collections")]
-    TooManyCollections,
-    /// The page token is not one of ours.
-    #[error("the page token is not one of ours")]
-    BadCursor,
-    /// Others write; try again in a moment.
-    #[error("too many writers at once")]
-    Busy,
-    /// The engine cannot be reached, or cannot tell what it did.
-    #[error("the storage engine cannot be reached")]
-    Unavailable(#[source] EngineError),
+    /// The engine refused the request or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 impl Storage {
@@ -211,21 +182,6 @@ fn held(summary: &Summary) -> Held {
         bytes: listed.bytes,
     });
     each.sum()
-}
-
-impl From<EngineError> for StorageError {
-    fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Stale { modified } => Self::Stale { modified },
-            EngineError::OverQuota { used, quota } => Self::OverQuota { used, quota },
-            EngineError::NoSuchBatch => Self::NoSuchBatch,
-            EngineError::TooLarge(excess) => Self::TooLarge(excess),
-            EngineError::TooManyCollections => Self::TooManyCollections,
-            EngineError::BadCursor => Self::BadCursor,
-            EngineError::Busy => Self::Busy,
-            EngineError::Unavailable(_) => Self::Unavailable(error),
-        }
-    }
 }
 
 #[cfg(test)]

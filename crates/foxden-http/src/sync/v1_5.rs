@@ -29,8 +29,8 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use foxden_model::{CollectionName, ObjectId, SyncTime, UserId};
 use foxden_storage::{
-    BatchId, BatchPart, Change, Limits, Order, Patch, Query, Row, Selection, StorageError, Target as Guarded,
-    Write, Written,
+    BatchId, BatchPart, Change, EngineError, Limits, Order, Patch, Query, Row, Selection, StorageError,
+    Target as Guarded, Write, Written,
 };
 
 use super::listing::{List, Reader};
@@ -292,7 +292,7 @@ async fn stage(
     };
     let storage = &call.sync.storage;
     let staged = match storage.stage(call.user(), call.beside(), part(patches)).await {
-        Err(StorageError::TooLarge(excess)) => {
+        Err(StorageError::Engine(EngineError::TooLarge(excess))) => {
             receipt.fail(excess);
             storage
                 .stage(call.user(), call.beside(), part(Vec::new()))
@@ -327,7 +327,7 @@ async fn commit(
     };
     let target = Guarded::Collection(collection);
     match call.write(change(patches), target.clone()).await {
-        Err(Refusal::Storage(StorageError::TooLarge(excess))) => {
+        Err(Refusal::Storage(StorageError::Engine(EngineError::TooLarge(excess)))) => {
             receipt.fail(excess);
             call.write(change(Vec::new()), target).await
         }

@@ -47,7 +47,7 @@ async fn the_servers_quota_holds_for_every_write() {
     let refused = storage.write(USER, &[], unbounded).await;
     assert!(matches!(
         refused,
-        Err(StorageError::OverQuota { used: 5, quota: 5 })
+        Err(StorageError::Engine(EngineError::OverQuota { used: 5, quota: 5 }))
     ));
 }
 
@@ -60,9 +60,15 @@ async fn the_stores_of_an_account_share_its_quota() {
     assert_eq!((written.bytes_before, written.bytes_after), (5, 10));
     for (user, beside) in [(USER, [other]), (other, [USER])] {
         let refused = storage.write(user, &beside, put("b")).await;
-        assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+        assert!(matches!(
+            refused,
+            Err(StorageError::Engine(EngineError::OverQuota { .. }))
+        ));
         let refused = storage.stage(user, &beside, part("b")).await;
-        assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+        assert!(matches!(
+            refused,
+            Err(StorageError::Engine(EngineError::OverQuota { .. }))
+        ));
         assert_eq!(storage.taken_by(&beside).await.unwrap(), 5);
     }
     assert!(storage.stage(USER, &[], part("b")).await.is_ok());
@@ -91,7 +97,10 @@ async fn small_objects_of_another_store_count_as_what_they_take() {
         40_000 * 400 - (1 << 20)
     );
     let refused = storage.write(USER, &[other], put("a")).await;
-    assert!(matches!(refused, Err(StorageError::OverQuota { .. })));
+    assert!(matches!(
+        refused,
+        Err(StorageError::Engine(EngineError::OverQuota { .. }))
+    ));
 }
 
 #[tokio::test]

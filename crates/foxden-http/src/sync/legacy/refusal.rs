@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use axum::http::StatusCode;
 use foxden_accounts::AccountError;
 use foxden_model::SyncTime;
-use foxden_storage::StorageError;
+use foxden_storage::{EngineError, StorageError};
 
 use crate::sync::body::BadBody;
 use crate::sync::print;
@@ -49,7 +49,8 @@ impl Refusal {
     pub(crate) const fn is_over_quota(&self) -> bool {
         matches!(
             self,
-            Self::Refused(ResponseCode::OverQuota) | Self::Storage(StorageError::OverQuota { .. })
+            Self::Refused(ResponseCode::OverQuota)
+                | Self::Storage(StorageError::Engine(EngineError::OverQuota { .. }))
         )
     }
 
@@ -110,19 +111,21 @@ impl From<BadBody> for Refusal {
 }
 
 fn storage(error: &StorageError) -> Reply {
-    let reply = match error {
-        StorageError::Stale { .. } => return Refusal::Stale.into_reply(),
+    use EngineError as E;
+    let engine = match error {
         StorageError::Closed => return unauthorized(chain(error)),
-        StorageError::TooManyCollections => {
+        StorageError::Engine(engine) => engine,
+    };
+    let reply = match engine {
+        E::Stale { .. } => return Refusal::Stale.into_reply(),
+        E::TooManyCollections => {
             return refused(StatusCode::BAD_REQUEST, ResponseCode::BadCollection);
         }
-        StorageError::Busy => later(BUSY_SECONDS, "server issue: too many writers"),
-        StorageError::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
-        StorageError::Unavailable(_) => {
-            later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached")
-        }
-        // What this dialect never asks for cannot be refused to it.
-        StorageError::NoSuchBatch | StorageError::TooLarge(_) | StorageError::BadCursor => broken(),
+        E::Busy => later(BUSY_SECONDS, "server issue: too many writers"),
+        E::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
+        E::Unavailable(_) => later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached"),
+        // This dialect sends no batches and no page tokens.
+        E::NoSuchBatch | E::TooLarge(_) | E::BadCursor => broken(),
     };
     Reply {
         why: Some(chain(error)),
@@ -256,8 +259,8 @@ mod tests {
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
         let storage = every::storage_errors().into_iter().map(|error| {
             let wait = match &error {
-                StorageError::Busy => Some(10),
-                StorageError::Unavailable(_) => Some(60),
+                StorageError::Engine(EngineError::Busy) => Some(10),
+                StorageError::Engine(EngineError::Unavailable(_)) => Some(60),
                 _ => None,
             };
             (Refusal::from(error), wait)

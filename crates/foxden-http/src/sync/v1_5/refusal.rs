@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use foxden_model::SyncTime;
-use foxden_storage::StorageError;
+use foxden_storage::{EngineError, StorageError};
 
 use crate::sync::body::BadBody;
 use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
@@ -41,15 +41,17 @@ pub(in crate::sync) enum Refusal {
 impl Refusal {
     /// Whether the account has stored all it may.
     pub(crate) const fn is_over_quota(&self) -> bool {
-        matches!(self, Self::Storage(StorageError::OverQuota { .. }))
+        matches!(
+            self,
+            Self::Storage(StorageError::Engine(EngineError::OverQuota { .. }))
+        )
     }
 
     /// The answer that says so.
     pub(in crate::sync) fn into_reply(self) -> Reply {
-        use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
+        use ResponseCode::{TooMuch, Unspecified};
         match self {
             Self::Unauthorized { why } => unauthorized(why),
-            Self::Storage(error @ StorageError::Closed) => unauthorized(chain(&error)),
             Self::BadRequest(code) => refused(StatusCode::BAD_REQUEST, code),
             Self::NotFound => refused(StatusCode::NOT_FOUND, Unspecified),
             Self::MethodNotAllowed => refused(StatusCode::METHOD_NOT_ALLOWED, Unspecified),
@@ -72,34 +74,12 @@ impl Refusal {
                 why: Some("no room is left for another answer".to_owned()),
                 ..later(RETRY_SECONDS)
             },
-            Self::Stale { modified } | Self::Storage(StorageError::Stale { modified }) => Reply {
-                modified: Some(modified),
-                ..refused(StatusCode::PRECONDITION_FAILED, Unspecified)
-            },
+            Self::Stale { modified } => stale(modified),
             Self::Down { seconds } => Reply {
                 why: Some("the node is in maintenance".to_owned()),
                 ..later(seconds)
             },
-            Self::Storage(error @ StorageError::OverQuota { .. }) => Reply {
-                why: Some(chain(&error)),
-                ..refused(StatusCode::FORBIDDEN, OverQuota)
-            },
-            // A part that is too large is answered object by object; only a committing one can end here.
-            Self::Storage(StorageError::TooLarge(_)) => refused(StatusCode::BAD_REQUEST, TooMuch),
-            Self::Storage(StorageError::NoSuchBatch | StorageError::BadCursor) => {
-                refused(StatusCode::BAD_REQUEST, Unspecified)
-            }
-            Self::Storage(StorageError::TooManyCollections) => {
-                refused(StatusCode::BAD_REQUEST, BadCollection)
-            }
-            Self::Storage(error @ StorageError::Busy) => Reply {
-                why: Some(chain(&error)),
-                ..later(BUSY_SECONDS)
-            },
-            Self::Storage(error @ StorageError::Unavailable(_)) => Reply {
-                why: Some(chain(&error)),
-                ..later(UNAVAILABLE_SECONDS)
-            },
+            Self::Storage(error) => storage(&error),
         }
     }
 }
@@ -119,6 +99,42 @@ impl From<StorageError> for Refusal {
 impl From<BadBody> for Refusal {
     fn from(error: BadBody) -> Self {
         Self::Body(error)
+    }
+}
+
+fn storage(error: &StorageError) -> Reply {
+    use EngineError as E;
+    use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
+    let why = Some(chain(error));
+    let engine = match error {
+        StorageError::Closed => return unauthorized(chain(error)),
+        StorageError::Engine(engine) => engine,
+    };
+    match engine {
+        E::Stale { modified } => stale(*modified),
+        E::OverQuota { .. } => Reply {
+            why,
+            ..refused(StatusCode::FORBIDDEN, OverQuota)
+        },
+        // A part that is too large is answered object by object; only a committing one can end here.
+        E::TooLarge(_) => refused(StatusCode::BAD_REQUEST, TooMuch),
+        E::NoSuchBatch | E::BadCursor => refused(StatusCode::BAD_REQUEST, Unspecified),
+        E::TooManyCollections => refused(StatusCode::BAD_REQUEST, BadCollection),
+        E::Busy => Reply {
+            why,
+            ..later(BUSY_SECONDS)
+        },
+        E::Unavailable(_) => Reply {
+            why,
+            ..later(UNAVAILABLE_SECONDS)
+        },
+    }
+}
+
+fn stale(modified: SyncTime) -> Reply {
+    Reply {
+        modified: Some(modified),
+        ..refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Unspecified)
     }
 }
 
@@ -162,8 +178,8 @@ mod tests {
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
         for error in every::storage_errors() {
             let wait = match &error {
-                StorageError::Busy => Some(10),
-                StorageError::Unavailable(_) => Some(60),
+                StorageError::Engine(EngineError::Busy) => Some(10),
+                StorageError::Engine(EngineError::Unavailable(_)) => Some(60),
                 _ => None,
             };
             let described = format!("{error:?}");

@@ -15,8 +15,12 @@ pub(crate) fn account_errors() -> Vec<AccountError> {
 /// The same of storage.
 pub(crate) fn storage_errors() -> Vec<StorageError> {
     let modified = SyncTime::from_millis(1000);
-    let first = StorageError::Stale { modified };
-    std::iter::successors(Some(first), next_storage_error).collect()
+    let first = EngineError::Stale { modified };
+    let errors = std::iter::successors(Some(first), next_engine_error);
+    errors
+        .map(StorageError::Engine)
+        .chain([StorageError::Closed])
+        .collect()
 }
 
 fn text() -> String {
@@ -68,17 +72,16 @@ fn next_account_error(error: &AccountError) -> Option<AccountError> {
     })
 }
 
-fn next_storage_error(error: &StorageError) -> Option<StorageError> {
-    use StorageError as E;
+fn next_engine_error(error: &EngineError) -> Option<EngineError> {
+    use EngineError as E;
     Some(match error {
-        E::Stale { .. } => E::Closed,
-        E::Closed => E::OverQuota { used: 2, quota: 1 },
+        E::Stale { .. } => E::OverQuota { used: 2, quota: 1 },
         E::OverQuota { .. } => E::NoSuchBatch,
         E::NoSuchBatch => E::TooLarge(Excess::Bytes),
         E::TooLarge(_) => E::TooManyCollections,
         E::TooManyCollections => E::BadCursor,
         E::BadCursor => E::Busy,
-        E::Busy => E::Unavailable(EngineError::Busy),
+        E::Busy => E::Unavailable("the disk is gone".into()),
         E::Unavailable(_) => return None,
     })
 }
