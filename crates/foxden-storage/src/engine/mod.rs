@@ -32,8 +32,8 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 /// 4. A guard is compared in the same step as the change; what is absent counts as time zero; a refused
 ///    write leaves no trace. Where a write fails several checks, the answer is the first of: guard,
 ///    batch, quota, collections.
-/// 5. If the outcome of a write cannot be known, the answer is `Unavailable`, and the write shows at
-///    most once.
+/// 5. If the outcome of a write cannot be known, the answer is `OutcomeUnknown`, and the write shows at
+///    most once. After any other error nothing of the write shows, now or later.
 /// 6. Fields a patch does not give keep their value; on an absent or expired object they start empty.
 ///    Patches of one write (or batch) for one object are one patch, each laid over those before it:
 ///    expiry is judged once, by what was there before the write.
@@ -104,9 +104,12 @@ pub enum EngineError {
     /// Others write; the same request may succeed in a moment.
     #[error("too many writers at once")]
     Busy,
-    /// The engine cannot tell or cannot serve.
+    /// The engine cannot serve; nothing changed.
     #[error("the engine cannot serve")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The engine lost track of a write after its commit may have begun: it is stored or it is not.
+    #[error("the outcome of the write is unknown")]
+    OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// What a batch would hold too many of.

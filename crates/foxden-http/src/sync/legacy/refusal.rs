@@ -123,7 +123,9 @@ fn storage(error: &StorageError) -> Reply {
         }
         E::Busy => later(BUSY_SECONDS, "server issue: too many writers"),
         E::OverQuota { .. } => refused(StatusCode::BAD_REQUEST, ResponseCode::OverQuota),
-        E::Unavailable(_) => later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached"),
+        E::Unavailable(_) | E::OutcomeUnknown(_) => {
+            later(UNAVAILABLE_SECONDS, "server issue: the store cannot be reached")
+        }
         // This dialect sends no batches and no page tokens.
         E::NoSuchBatch | E::TooLarge(_) | E::BadCursor => broken(),
     };
@@ -260,7 +262,9 @@ mod tests {
         let storage = every::storage_errors().into_iter().map(|error| {
             let wait = match &error {
                 StorageError::Engine(EngineError::Busy) => Some(10),
-                StorageError::Engine(EngineError::Unavailable(_)) => Some(60),
+                StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
+                    Some(60)
+                }
                 _ => None,
             };
             (Refusal::from(error), wait)

@@ -124,7 +124,7 @@ fn storage(error: &StorageError) -> Reply {
             why,
             ..later(BUSY_SECONDS)
         },
-        E::Unavailable(_) => Reply {
+        E::Unavailable(_) | E::OutcomeUnknown(_) => Reply {
             why,
             ..later(UNAVAILABLE_SECONDS)
         },
@@ -179,7 +179,9 @@ mod tests {
         for error in every::storage_errors() {
             let wait = match &error {
                 StorageError::Engine(EngineError::Busy) => Some(10),
-                StorageError::Engine(EngineError::Unavailable(_)) => Some(60),
+                StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
+                    Some(60)
+                }
                 _ => None,
             };
             let described = format!("{error:?}");

@@ -82,6 +82,7 @@ fn next_engine_error(error: &EngineError) -> Option<EngineError> {
         E::TooManyCollections => E::BadCursor,
         E::BadCursor => E::Busy,
         E::Busy => E::Unavailable("the disk is gone".into()),
-        E::Unavailable(_) => return None,
+        E::Unavailable(_) => E::OutcomeUnknown("the disk has not answered".into()),
+        E::OutcomeUnknown(_) => return None,
     })
 }

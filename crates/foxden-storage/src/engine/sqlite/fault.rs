@@ -9,19 +9,23 @@ use crate::engine::EngineError;
 #[error("{0} is damaged")]
 pub(super) struct Damaged(pub(super) &'static str);
 
-/// Why a write cannot be served, or nobody can tell whether it happened.
+/// Why a write cannot be served, or why its outcome is unknown.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Trouble {
     #[error("the writing thread has ended or failed")]
     NoWriter,
+    #[error("the writing thread failed after it had begun the write")]
+    WriterLost,
+    #[error("the disk has not answered since the write began")]
+    Overdue,
     #[error("the reading threads have ended or failed")]
     NoReader,
     #[error("the disk has not answered in time")]
     Silent,
     #[error("the commit failed ({0:?}) and nothing of it is in the file")]
     NotCommitted(Option<ErrorCode>),
-    #[error("the commit failed and its outcome is unknown")]
-    Unknown,
+    #[error("the commit failed, and the file does not tell whether it happened")]
+    NotFound,
     #[error("the last check has failed")]
     Unsound,
 }
@@ -44,11 +48,21 @@ impl From<Damaged> for EngineError {
 
 impl From<Trouble> for EngineError {
     fn from(error: Trouble) -> Self {
-        Self::Unavailable(error.into())
+        match error {
+            Trouble::WriterLost | Trouble::Overdue | Trouble::NotFound => Self::OutcomeUnknown(error.into()),
+            Trouble::NoWriter
+            | Trouble::NoReader
+            | Trouble::Silent
+            | Trouble::NotCommitted(_)
+            | Trouble::Unsound => Self::Unavailable(error.into()),
+        }
     }
 }
 
 /// Whether the file or the connection failed, rather than the request being refused.
 pub(super) const fn is_fault(error: &EngineError) -> bool {
-    matches!(error, EngineError::Unavailable(_) | EngineError::Busy)
+    matches!(
+        error,
+        EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_) | EngineError::Busy
+    )
 }

@@ -113,7 +113,7 @@ impl Hand {
                     }
                     None => {
                         outcome.withdraw(&file.cache);
-                        Err(Failed::Unsettled(Trouble::Unknown))
+                        Err(Failed::Unsettled(Trouble::NotFound))
                     }
                 }
             }

@@ -43,8 +43,18 @@ impl Writer {
     pub(super) async fn ask<C: Command>(&self, user: UserId, command: C) -> Result<C::Answer, EngineError> {
         let (waiting, mut answer, claim) = Waiting::new(user, command);
         self.turns.add(Box::new(waiting))?;
+        // The thread drops a command without an answer only if it panics or ends. One that it had not begun is unwritten.
+        let lost = || {
+            let is_begun = !claim.take();
+            let trouble = if is_begun {
+                Trouble::WriterLost
+            } else {
+                Trouble::NoWriter
+            };
+            Err(trouble.into())
+        };
         if let Ok(answer) = timeout(self.patience, &mut answer).await {
-            return answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into()));
+            return answer.unwrap_or_else(|_| lost());
         }
         if claim.take() {
             // It will not be begun any more.
@@ -52,8 +62,8 @@ impl Writer {
         }
         // It is under way and may happen yet; a disk that hangs must not hold the caller for ever.
         match timeout(2 * self.patience, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into())),
-            Err(_) => Err(Trouble::Silent.into()),
+            Ok(answer) => answer.unwrap_or_else(|_| lost()),
+            Err(_) => Err(Trouble::Overdue.into()),
         }
     }
 
@@ -79,6 +89,11 @@ impl Writer {
     /// How many jobs wait.
     pub(super) fn waiting(&self) -> usize {
         self.turns.count()
+    }
+
+    /// Empties the queue as the thread does when it ends.
+    pub(super) fn abandon(&self) {
+        self.turns.abandon();
     }
 }
 

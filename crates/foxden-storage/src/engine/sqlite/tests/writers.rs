@@ -129,6 +129,88 @@ async fn a_panic_in_the_writing_thread_harms_nobody_else() {
     assert!(bench.engine.check().await.is_ok());
 }
 
+/// A command that panics in the writing thread.
+struct Panics;
+
+impl Command for Panics {
+    type Answer = ();
+
+    fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+        panic!("on purpose")
+    }
+
+    fn patches(&self) -> &[Patch] {
+        &[]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_lost_after_it_began_has_an_unknown_outcome() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let lost = bench.engine.files[0].writer.ask(UserId(1), Panics).await;
+    assert!(matches!(lost, Err(EngineError::OutcomeUnknown(_))), "{lost:?}");
+    bench.put(1, "a", "x").await.unwrap();
+}
+
+/// The disk does not answer: the write is in the file in the end, and its caller was not told that it is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
+    struct Slow(Arc<std::sync::Mutex<mpsc::Receiver<()>>>);
+
+    impl Command for Slow {
+        type Answer = ();
+
+        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+            self.0.lock().unwrap().recv().unwrap();
+            Ok(())
+        }
+
+        fn patches(&self) -> &[Patch] {
+            &[]
+        }
+    }
+
+    let folder = Folder::new();
+    let options = SqliteOptions {
+        files: 1,
+        patience: Duration::from_millis(50),
+        ..SqliteOptions::new(folder.path())
+    };
+    let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
+    let (release, released) = mpsc::channel();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let late = loop {
+        let slow = Slow(Arc::clone(&released));
+        match bench.engine.files[0].writer.ask(UserId(1), slow).await {
+            // On a machine that has other work the thread may begin too late.
+            Err(EngineError::Busy) => {}
+            answer => break answer,
+        }
+    };
+    release.send(()).unwrap();
+    assert!(matches!(late, Err(EngineError::OutcomeUnknown(_))), "{late:?}");
+}
+
+/// The thread ends with commands in its queue: none of them began, so each is told that nothing was written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_never_began_is_unavailable() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let (unwritten, ()) = tokio::join!(
+        biased;
+        bench.put(1, "a", "x"),
+        async { bench.engine.files[0].writer.abandon() },
+    );
+    assert!(
+        matches!(unwritten, Err(EngineError::Unavailable(_))),
+        "{unwritten:?}"
+    );
+    release.send(()).unwrap();
+    held.join_all().await;
+}
+
 /// Anybody may ask for a check, so that many of them must not crowd out those who write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_checks_at_once_are_two() {
