@@ -11,7 +11,7 @@ use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
 use foxden_model::{Chance, Clock, SystemClock};
 use foxden_sql::Database;
-use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
+use foxden_storage::{OpenOptions, Storage};
 use ring::hmac;
 
 use crate::chores::Ledger;
@@ -19,7 +19,6 @@ use crate::chores::horizon::Horizon;
 use crate::config::Config;
 use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
-use crate::config::storage::Place;
 use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
 use crate::node;
@@ -148,7 +147,7 @@ impl House {
         house.exchange = house.exchange();
         house.captcha = house.captcha(&master);
         if needs.storage {
-            house.open_storage(config, data)?;
+            house.open_storage(data).await?;
         }
         if needs.accounts {
             let file = Self::register(config, data);
@@ -176,10 +175,7 @@ impl House {
 
     /// Whether there are files with objects.
     pub fn keeps_objects(config: &Config, data: &DataFolder) -> bool {
-        match &config.storage.place {
-            Place::Memory => false,
-            Place::Sqlite(folder) => folder.clone().unwrap_or_else(|| data.storage()).is_dir(),
-        }
+        config.storage.url.exists(&open_options(data))
     }
 
     /// The channels are the same at every listener.
@@ -198,21 +194,12 @@ impl House {
         is_served.then(|| Arc::new(Exchange::new(settings, clock, chance, witness)))
     }
 
-    fn open_storage(&mut self, config: &Config, data: &DataFolder) -> anyhow::Result<()> {
+    async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {
         let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
-        let (name, engine): (_, Arc<dyn Engine>) = match &config.storage.place {
-            Place::Memory => ("memory", Arc::new(MemoryEngine::new(clock, chance))),
-            Place::Sqlite(folder) => {
-                let folder = folder.clone().unwrap_or_else(|| data.storage());
-                let options = SqliteOptions {
-                    files: config.storage.files,
-                    ..SqliteOptions::new(folder)
-                };
-                ("sqlite", Arc::new(SqliteEngine::open(options, clock, chance)?))
-            }
-        };
-        self.engine = Some(name);
-        self.storage = Some(Storage::new(engine, config.storage.limits, config.storage.quota));
+        let storage = &self.config.storage;
+        let engine = foxden_storage::open(&storage.url, &open_options(data), clock, chance).await?;
+        self.engine = Some(storage.url.engine());
+        self.storage = Some(Storage::new(engine, storage.limits, storage.quota));
         Ok(())
     }
 
@@ -291,6 +278,13 @@ impl House {
             }
             _ => node::empty_store(self, &closed.node.parse()?, closed.user).await,
         }
+    }
+}
+
+/// An engine whose URL names no folder stores its files in the data folder.
+fn open_options(data: &DataFolder) -> OpenOptions {
+    OpenOptions {
+        default_folder: data.storage(),
     }
 }
 

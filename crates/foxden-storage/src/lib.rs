@@ -20,7 +20,10 @@ pub use command::{
     BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, PageToken, Patch, Query,
     Selection, Target, Ttl, Write,
 };
-pub use engine::{Engine, EngineError, Excess, MemoryEngine, SqliteEngine, SqliteOptions};
+pub use engine::{
+    BadStoreUrl, Engine, EngineError, Excess, MemoryEngine, OpenError, OpenOptions, SqliteEngine,
+    SqliteOptions, StoreUrl, open,
+};
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};
 pub use storage::{Storage, StorageError};

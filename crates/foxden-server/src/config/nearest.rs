@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn finds_what_was_meant() {
-        let known = ["public_url", "storage.quota", "storage.files", "log.level"];
+        let known = ["public_url", "storage.quota", "storage.legacy", "log.level"];
         for (word, meant) in [
             ("pubic_url", Some("public_url")),
             ("storage.quotas", Some("storage.quota")),

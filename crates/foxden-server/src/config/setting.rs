@@ -71,6 +71,11 @@ pub const RENAMED: &[(&str, &str, &str)] = &[
         "tokens.nodes",
         "it is a list, as there may be several: nodes = [\"https://node1.example.org\"]",
     ),
+    (
+        "storage.files",
+        "storage.url",
+        "the number of files is an option of the URL: url = \"sqlite:?shards=4\"",
+    ),
     ("storage.rests", "storage.maintenance", SAME),
     ("storage.compress", "storage.compression", SAME),
     ("storage.strict_nodes", "storage.verify_token_node", SAME),

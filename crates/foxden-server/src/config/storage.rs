@@ -1,9 +1,8 @@
 //! `[storage]`: where objects are kept and how much of them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use foxden_storage::Limits;
+use foxden_storage::{BadStoreUrl, Limits, StoreUrl};
 
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
@@ -19,14 +18,9 @@ pub const SECTION: Section = Section {
             kind: Kind::Text,
             default: "sqlite:",
             help: "The engine and where it keeps objects: `sqlite:` in the data folder, `sqlite:/some/folder` \
-                   elsewhere, `memory:` until the process ends (for trials).",
-        },
-        Setting {
-            key: "storage.files",
-            kind: Kind::Count,
-            default: "4",
-            help: "SQLite files that share the users. It counts when the store is made; an existing store keeps \
-                   the files it has.",
+                   elsewhere, `memory:` until the process ends (for trials). `sqlite:?shards=8` makes a store of eight \
+                   SQLite files, of which each is written by a thread of its own, instead of four; a store keeps the \
+                   number that it was made with.",
         },
         Setting {
             key: "storage.quota",
@@ -139,10 +133,8 @@ pub const SECTION: Section = Section {
 /// Where objects are kept and how much of them.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    /// Which engine, and where.
-    pub place: Place,
-    /// SQLite files for a new store.
-    pub files: u32,
+    /// The engine and its store.
+    pub url: StoreUrl,
     /// Bytes one user may keep.
     pub quota: Option<u64>,
     /// What one request may hold.
@@ -163,21 +155,13 @@ pub struct Storage {
     pub alert: Option<String>,
 }
 
-/// Which engine keeps objects, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In this process's memory.
-    Memory,
-    /// In SQLite files; `None`: in the data folder.
-    Sqlite(Option<PathBuf>),
-}
-
 impl Storage {
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let url = values.text("storage.url")?.unwrap_or_default();
-        let place = Place::parse(&url)
-            .ok_or_else(|| values.wrong("storage.url", "it must begin with sqlite: or memory:"))?;
+        let url = url
+            .parse()
+            .map_err(|fault: BadStoreUrl| values.wrong("storage.url", fault.to_string()))?;
         let max_total_bytes = values.size("storage.max_total_bytes")?;
         let limits = Limits {
             max_request_bytes: values.size("storage.max_request_bytes")?,
@@ -193,8 +177,7 @@ impl Storage {
             .check()
             .map_err(|fault| values.wrong(&format!("storage.{}", fault.limit()), fault.to_string()))?;
         Ok(Self {
-            place,
-            files: values.count("storage.files")?,
+            url,
             quota: values.size_or_none("storage.quota")?,
             limits,
             compresses: values.switch("storage.compression")?,
@@ -216,17 +199,5 @@ fn read_alert(values: &Values) -> Result<Option<String>, ConfigError> {
             Err(values.wrong("storage.alert", "it must be one line of ASCII"))
         }
         alert => Ok(alert),
-    }
-}
-
-impl Place {
-    fn parse(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once(':')?;
-        let rest = rest.strip_prefix("//").unwrap_or(rest);
-        match scheme {
-            "memory" => Some(Self::Memory),
-            "sqlite" => Some(Self::Sqlite((!rest.is_empty()).then(|| rest.into()))),
-            _ => None,
-        }
     }
 }

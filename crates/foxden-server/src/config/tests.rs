@@ -191,6 +191,17 @@ fn a_setting_that_was_renamed_names_the_new_one() {
     }
 }
 
+#[test]
+fn the_number_of_files_is_an_option_of_the_url() {
+    let refused = message(from_file("[storage]\nfiles = 8\n"));
+    assert_eq!(
+        refused,
+        "foxden.toml: the setting storage.files is now called storage.url; the number of files is an option of the URL: \
+         url = \"sqlite:?shards=4\""
+    );
+    assert!(from_file("[storage]\nurl = \"sqlite:?shards=8\"\n").is_ok());
+}
+
 /// Passwords are checked against accounts: a node alone has none, and would call every password wrong.
 #[test]
 fn a_storage_node_that_serves_1_1_must_know_the_accounts() {

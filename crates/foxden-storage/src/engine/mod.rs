@@ -2,6 +2,7 @@
 
 mod held;
 pub mod memory;
+mod open;
 pub mod sqlite;
 
 use std::error::Error;
@@ -14,6 +15,7 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub(crate) use held::Held;
 pub use memory::MemoryEngine;
+pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, open};
 pub use sqlite::{SqliteEngine, SqliteOptions};
 
 /// A place where users' objects are kept.

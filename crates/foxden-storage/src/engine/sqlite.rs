@@ -46,6 +46,7 @@ use self::deletion::Deletion;
 use self::fault::Trouble;
 use self::file::{DataFile, Outside, Recalled};
 use self::hand::Hand;
+pub(super) use self::open::MAX_FILES;
 pub use self::open::OpenError;
 use self::read::Begin;
 use self::scan::Scanners;

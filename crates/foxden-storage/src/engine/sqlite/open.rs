@@ -14,7 +14,7 @@ use super::checkpoint::LOG_BYTES;
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
 
 /// The greatest number of files a folder may be made with.
-pub(super) const MAX_FILES: u32 = 64;
+pub(in crate::engine) const MAX_FILES: u32 = 64;
 
 /// The page caches of a connection that writes and of one that reads, in KiB. There are up to four readers for each
 /// file; larger caches buy memory use and no speed, since the system keeps the file's pages, too.

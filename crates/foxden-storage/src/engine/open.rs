@@ -1,0 +1,235 @@
+//! Opening an engine by its URL, without the caller knowing which engines there are.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use foxden_model::{Chance, Clock};
+
+use super::sqlite::{self, SqliteEngine, SqliteOptions};
+use super::{Engine, MemoryEngine};
+
+/// The engines, by the scheme of their URLs.
+const SCHEMES: [&str; 2] = ["memory", "sqlite"];
+
+/// Where objects are stored, and by which engine: `memory:` or `sqlite:FOLDER?shards=N`.
+///
+/// `sqlite:` names no folder; [`open`] then takes the default one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreUrl(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    Sqlite {
+        folder: Option<PathBuf>,
+        shards: Option<u32>,
+    },
+}
+
+/// Why a text is not the URL of a store.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadStoreUrl {
+    /// The text has no scheme, or the scheme of no engine.
+    #[error("it must begin with the name of an engine, one of {}", Schemes)]
+    UnknownEngine,
+    /// The engine has no such option.
+    #[error("{engine} has no option {option}; it has {known}")]
+    UnknownOption {
+        /// The scheme of the engine.
+        engine: &'static str,
+        /// The option's name.
+        option: String,
+        /// The options that the engine has.
+        known: &'static str,
+    },
+    /// The option has a value that the engine does not take.
+    #[error("{option} must be {allowed}")]
+    BadOption {
+        /// The option's name.
+        option: &'static str,
+        /// What the engine takes.
+        allowed: String,
+    },
+}
+
+/// What an engine needs to know besides its URL.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The folder for an engine that stores files and whose URL names no folder.
+    pub default_folder: PathBuf,
+}
+
+/// Why an engine was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The SQLite files cannot be used.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+}
+
+/// Opens the engine that the URL names.
+pub async fn open(
+    url: &StoreUrl,
+    options: &OpenOptions,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+) -> Result<Arc<dyn Engine>, OpenError> {
+    match &url.0 {
+        Kind::Memory => Ok(Arc::new(MemoryEngine::new(clock, chance))),
+        Kind::Sqlite { folder, shards } => {
+            let mut sqlite = SqliteOptions::new(folder.as_ref().unwrap_or(&options.default_folder));
+            if let Some(shards) = shards {
+                sqlite.files = *shards;
+            }
+            // The files are opened on this thread: nothing is served before they are.
+            Ok(Arc::new(SqliteEngine::open(sqlite, clock, chance)?))
+        }
+    }
+}
+
+impl StoreUrl {
+    /// The name of the engine.
+    pub const fn engine(&self) -> &'static str {
+        match self.0 {
+            Kind::Memory => "memory",
+            Kind::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// Whether the store exists before [`open`] makes it.
+    pub fn exists(&self, options: &OpenOptions) -> bool {
+        match &self.0 {
+            Kind::Memory => false,
+            Kind::Sqlite { folder, .. } => folder.as_ref().unwrap_or(&options.default_folder).is_dir(),
+        }
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = BadStoreUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadStoreUrl> {
+        let (scheme, rest) = text.split_once(':').ok_or(BadStoreUrl::UnknownEngine)?;
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let options = query.split('&').filter(|option| !option.is_empty());
+        match scheme {
+            "memory" => parse_memory(options).map(Self),
+            "sqlite" => parse_sqlite(path, options).map(Self),
+            _ => Err(BadStoreUrl::UnknownEngine),
+        }
+    }
+}
+
+fn parse_memory<'a>(mut options: impl Iterator<Item = &'a str>) -> Result<Kind, BadStoreUrl> {
+    match options.next() {
+        None => Ok(Kind::Memory),
+        Some(option) => Err(unknown_option("memory", option, "none")),
+    }
+}
+
+fn parse_sqlite<'a>(path: &str, options: impl Iterator<Item = &'a str>) -> Result<Kind, BadStoreUrl> {
+    let mut shards = None;
+    for option in options {
+        let Some(("shards", value)) = option.split_once('=') else {
+            return Err(unknown_option("sqlite", option, "shards"));
+        };
+        let count = value.parse().ok();
+        let count = count.filter(|count| (1..=sqlite::MAX_FILES).contains(count));
+        shards = Some(count.ok_or_else(|| BadStoreUrl::BadOption {
+            option: "shards",
+            allowed: format!("a number from 1 to {}", sqlite::MAX_FILES),
+        })?);
+    }
+    let folder = (!path.is_empty()).then(|| Path::new(path).to_owned());
+    Ok(Kind::Sqlite { folder, shards })
+}
+
+fn unknown_option(engine: &'static str, option: &str, known: &'static str) -> BadStoreUrl {
+    let name = option.split_once('=').map_or(option, |(name, _)| name);
+    BadStoreUrl::UnknownOption {
+        engine,
+        option: name.to_owned(),
+        known,
+    }
+}
+
+/// Prints the schemes as a list.
+struct Schemes;
+
+impl fmt::Display for Schemes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scheme) in SCHEMES.iter().enumerate() {
+            write!(f, "{}{scheme}:", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foxden_model::{ManualClock, SeededChance};
+
+    use super::*;
+
+    fn sqlite(folder: Option<&str>, shards: Option<u32>) -> StoreUrl {
+        let folder = folder.map(PathBuf::from);
+        StoreUrl(Kind::Sqlite { folder, shards })
+    }
+
+    #[test]
+    fn a_url_names_an_engine_and_its_options() {
+        for (text, url) in [
+            ("memory:", StoreUrl(Kind::Memory)),
+            ("sqlite:", sqlite(None, None)),
+            ("sqlite:?shards=8", sqlite(None, Some(8))),
+            ("sqlite:/var/lib/store", sqlite(Some("/var/lib/store"), None)),
+            ("sqlite:///store?shards=1", sqlite(Some("/store"), Some(1))),
+            ("sqlite:store?", sqlite(Some("store"), None)),
+        ] {
+            assert_eq!(text.parse(), Ok(url), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_engine_or_option_is_refused_with_what_there_is() {
+        for (text, refusal) in [
+            (
+                "oracle://x",
+                "it must begin with the name of an engine, one of memory:, sqlite:",
+            ),
+            (
+                "/var/lib/store",
+                "it must begin with the name of an engine, one of memory:, sqlite:",
+            ),
+            ("memory:?shards=2", "memory has no option shards; it has none"),
+            ("sqlite:?files=2", "sqlite has no option files; it has shards"),
+            ("sqlite:?shards=0", "shards must be a number from 1 to 64"),
+            ("sqlite:?shards=65", "shards must be a number from 1 to 64"),
+            ("sqlite:?shards=two", "shards must be a number from 1 to 64"),
+        ] {
+            let refused = text.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(refused.to_string(), refusal, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_url_decides_what_is_opened_and_where() {
+        let folder = std::env::temp_dir().join(format!("foxden-{}-open", std::process::id()));
+        let options = OpenOptions {
+            default_folder: folder.clone(),
+        };
+        for (text, has_files) in [("memory:", false), ("sqlite:?shards=2", true)] {
+            let url: StoreUrl = text.parse().unwrap();
+            assert!(!url.exists(&options));
+            let clock = Arc::new(ManualClock::at_millis(1_700_000_000_000));
+            let engine = open(&url, &options, clock, Arc::new(SeededChance::new(1))).await;
+            assert!(engine.unwrap().check().await.is_ok());
+            assert_eq!(url.exists(&options), has_files);
+        }
+        assert!(folder.join("1.sqlite").exists() && !folder.join("2.sqlite").exists());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
