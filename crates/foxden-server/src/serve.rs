@@ -101,12 +101,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     signals.told_to_stop().await;
     tracing::info!("stopping: requests under way are finished first");
-    tokio::select! {
-        all_ended = stop.stop(config.http.shutdown_timeout) => {
-            if !all_ended {
-                tracing::warn!("some requests were still under way when the time to stop was up");
-            }
+    let finish = async {
+        if !stop.stop(config.http.shutdown_timeout).await {
+            tracing::warn!("some requests were still under way when the time to stop was up");
         }
+        if let Some(storage) = &house.storage {
+            storage.close_engine().await;
+        }
+    };
+    tokio::select! {
+        () = finish => {}
         // Whoever asks twice means it. What was acknowledged is safe either way.
         () = signals.told_to_stop() => tracing::warn!("stopping at once"),
     }

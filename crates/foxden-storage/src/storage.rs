@@ -173,6 +173,11 @@ impl Storage {
     pub async fn check(&self) -> Result<(), StorageError> {
         Ok(self.engine.check().await?)
     }
+
+    /// Closes the engine; to be called when no request is served any more.
+    pub async fn close_engine(&self) {
+        self.engine.close().await;
+    }
 }
 
 /// What a store with this summary holds.

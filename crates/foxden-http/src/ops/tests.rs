@@ -45,6 +45,7 @@ impl Engine for Broken {
     async fn check(&self) -> Result<(), EngineError> {
         Err(gone())
     }
+    async fn close(&self) {}
 }
 
 async fn ask(storage: Option<Storage>, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {

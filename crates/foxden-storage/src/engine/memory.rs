@@ -138,6 +138,9 @@ impl Engine for MemoryEngine {
     async fn check(&self) -> Result<(), EngineError> {
         self.stores.read().map(drop).map_err(broken)
     }
+
+    // Nothing is open and nothing runs.
+    async fn close(&self) {}
 }
 
 fn lock(store: &Mutex<Store>) -> Result<MutexGuard<'_, Store>, EngineError> {

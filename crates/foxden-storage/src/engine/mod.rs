@@ -72,6 +72,9 @@ pub trait Engine: Send + Sync + 'static {
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError>;
     /// Whether the engine can serve right now.
     async fn check(&self) -> Result<(), EngineError>;
+    /// Finishes the writes that were accepted, ends background work and gives files and connections back. Later calls may be
+    /// refused; closing once more does nothing.
+    async fn close(&self);
 }
 
 /// Why an engine did not do what it was asked.

@@ -72,12 +72,11 @@ pub struct SqliteOptions {
 /// Users' objects in SQLite files. One process at a time may serve a folder. Writes and purges are to be
 /// waited for within a runtime that has a timer.
 pub struct SqliteEngine {
-    // Dropped in this order: readers end, writers finish what waits and close their files, and the
-    // thread that makes checkpoints ends when no writer is left to ask it.
-    scanners: Scanners,
-    files: Vec<Served>,
+    // Shared with the thread that waits for their end.
+    scanners: Arc<Scanners>,
+    files: Arc<[Served]>,
+    checkpointer: Arc<Checkpointer>,
     checkpoints: Checkpoints,
-    _checkpointer: Checkpointer,
     next_to_purge: AtomicUsize,
     health: Health,
 }
@@ -149,10 +148,10 @@ impl SqliteEngine {
             files.push(Served { file, writer });
         }
         Ok(Self {
-            scanners: Scanners::start().map_err(in_folder)?,
-            files,
+            scanners: Arc::new(Scanners::start().map_err(in_folder)?),
+            files: files.into(),
+            checkpointer: Arc::new(checkpointer),
             checkpoints,
-            _checkpointer: checkpointer,
             next_to_purge: AtomicUsize::new(0),
             health: Health::default(),
         })
@@ -187,7 +186,7 @@ impl SqliteEngine {
     }
 
     async fn check_files(&self) -> Result<(), EngineError> {
-        for served in &self.files {
+        for served in &*self.files {
             served.file.check()?;
             served.writer.run(Hand::check).await?;
         }
@@ -304,13 +303,40 @@ impl Engine for SqliteEngine {
         };
         result
     }
+
+    async fn close(&self) {
+        let scanners = Arc::clone(&self.scanners);
+        let files = Arc::clone(&self.files);
+        let checkpointer = Arc::clone(&self.checkpointer);
+        // The threads write what waits, for which the disk may take its time.
+        let stopping = tokio::task::spawn_blocking(move || stop(&scanners, &files, &checkpointer));
+        if let Err(error) = stopping.await {
+            tracing::error!(%error, "the SQLite files were not closed");
+        }
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        stop(&self.scanners, &self.files, &self.checkpointer);
+    }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // The last connection to close empties the log, which one that only reads cannot do.
         self.file.close_readers();
     }
+}
+
+/// Ends the threads and closes the files; each thread finishes its queue first.
+fn stop(scanners: &Scanners, files: &[Served], checkpointer: &Checkpointer) {
+    scanners.stop();
+    for served in files {
+        // The last connection to close empties the log, which one that only reads cannot do.
+        served.file.close_readers();
+        served.writer.stop();
+    }
+    checkpointer.stop();
 }
 
 /// Which of the files a user lives in. Never to change: it says where everything is.

@@ -192,6 +192,10 @@ impl Engine for ClosingMidway {
     async fn check(&self) -> Result<(), EngineError> {
         self.engine.check().await
     }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -37,12 +37,15 @@ pub(super) struct LogWatch {
     lock_patience: Duration,
 }
 
-/// The thread that makes checkpoints. Dropped once nobody can ask any more, it waits for the thread.
-pub(super) struct Checkpointer(Option<JoinHandle<()>>);
+/// The thread that makes checkpoints. Stopped or dropped once no writing thread asks for any, it waits for the thread.
+pub(super) struct Checkpointer {
+    checkpoints: Checkpoints,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
 
 /// The way to ask for checkpoints.
 #[derive(Clone)]
-pub(super) struct Checkpoints(SyncSender<Request>);
+pub(super) struct Checkpoints(SyncSender<Option<Request>>);
 
 struct Request {
     file: Arc<DataFile>,
@@ -57,17 +60,33 @@ impl Checkpointer {
         let thread = std::thread::Builder::new()
             .name("checkpoints".into())
             .spawn(move || serve(files, &requests))?;
-        Ok((Self(Some(thread)), Checkpoints(queue)))
+        let checkpoints = Checkpoints(queue);
+        let checkpointer = Self {
+            checkpoints: checkpoints.clone(),
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((checkpointer, checkpoints))
+    }
+}
+
+impl Checkpointer {
+    /// Makes the checkpoints that were asked for, and closes the thread's connections.
+    pub(super) fn stop(&self) {
+        // Held while waiting, so that whoever stops it as well waits, too.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        // An error means that the thread has ended.
+        let _ = self.checkpoints.0.send(None);
+        if let Some(thread) = thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the checkpointing thread has panicked");
+        }
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        if let Some(thread) = self.0.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the checkpointing thread has panicked");
-        }
+        self.stop();
     }
 }
 
@@ -79,7 +98,7 @@ impl Checkpoints {
                 file: Arc::clone(file),
                 done: None,
             };
-            if self.0.try_send(request).is_err() {
+            if self.0.try_send(Some(request)).is_err() {
                 // The next transaction asks again.
                 file.awaits_checkpoint.store(false, Ordering::Release);
             }
@@ -93,7 +112,7 @@ impl Checkpoints {
             file: Arc::clone(file),
             done: Some(done),
         };
-        if self.0.try_send(request).is_ok() {
+        if self.0.try_send(Some(request)).is_ok() {
             // An error means that the thread is ending; the files are being closed, which does it as well.
             let _ = is_done.await;
         }
@@ -158,9 +177,9 @@ fn state(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
     })
 }
 
-fn serve(files: usize, requests: &Receiver<Request>) {
+fn serve(files: usize, requests: &Receiver<Option<Request>>) {
     let mut connections: Vec<Option<Connection>> = (0..files).map(|_| None).collect();
-    while let Ok(Request { file, done }) = requests.recv() {
+    while let Ok(Some(Request { file, done })) = requests.recv() {
         file.awaits_checkpoint.store(false, Ordering::Release);
         let Some(slot) = connections.get_mut(file.number) else {
             continue;

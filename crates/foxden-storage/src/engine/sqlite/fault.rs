@@ -20,6 +20,8 @@ pub(super) enum Trouble {
     Overdue,
     #[error("the reading threads have ended or failed")]
     NoReader,
+    #[error("the engine is closed")]
+    Closed,
     #[error("the disk has not answered in time")]
     Silent,
     #[error("the commit failed ({0:?}) and nothing of it is in the file")]
@@ -52,6 +54,7 @@ impl From<Trouble> for EngineError {
             Trouble::WriterLost | Trouble::Overdue | Trouble::NotFound => Self::OutcomeUnknown(error.into()),
             Trouble::NoWriter
             | Trouble::NoReader
+            | Trouble::Closed
             | Trouble::Silent
             | Trouble::NotCommitted(_)
             | Trouble::Unsound => Self::Unavailable(error.into()),

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::cache::{Cache, Ticket};
 use super::deletion;
+use super::fault::Trouble;
 use super::known::{Draft, Known};
 use super::lately::{self, Lately};
 use super::open;
@@ -25,8 +26,8 @@ pub(super) struct DataFile {
     pub(super) cache: Cache,
     lately: Lately,
     pub(super) outside: Arc<Outside>,
-    /// Reading connections that nobody uses at the moment; never more than threads that read.
-    readers: Mutex<Vec<Connection>>,
+    /// Reading connections that are idle, never more than threads that read; `None` once the file is closed.
+    readers: Mutex<Option<Vec<Connection>>>,
     /// No write under way will have an earlier time; `i64::MAX`: none is under way.
     under_way: AtomicI64,
     /// Whether a checkpoint was asked for and has not begun.
@@ -75,7 +76,7 @@ impl DataFile {
             cache: Cache::new(cached_users),
             lately: Lately::new(),
             outside,
-            readers: Mutex::default(),
+            readers: Mutex::new(Some(Vec::new())),
             under_way: AtomicI64::new(i64::MAX),
             awaits_checkpoint: AtomicBool::new(false),
             checkpoint: Mutex::default(),
@@ -263,7 +264,7 @@ impl DataFile {
         &self,
         look: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let idle = self.readers().pop();
+        let idle = self.readers().as_mut().ok_or(Trouble::Closed)?.pop();
         let reader = match idle {
             Some(reader) => reader,
             None => open::connect_reader(&self.path)?,
@@ -271,18 +272,21 @@ impl DataFile {
         let result = look(&reader);
         // One that failed may have lost its hold on the file.
         let is_sound = !matches!(result, Err(EngineError::Unavailable(_)));
-        if is_sound && reader.is_autocommit() {
-            self.readers().push(reader);
+        if is_sound
+            && reader.is_autocommit()
+            && let Some(readers) = &mut *self.readers()
+        {
+            readers.push(reader);
         }
         result
     }
 
-    /// Closes the connections that nobody uses.
+    /// Closes the reading connections and lets no further one be opened.
     pub(super) fn close_readers(&self) {
-        self.readers().clear();
+        *self.readers() = None;
     }
 
-    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn readers(&self) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
         // A vector that is pushed to and popped from is whole at any time.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,10 +22,10 @@ const PARTS: usize = 8;
 
 type Scan = Box<dyn FnOnce() + Send>;
 
-/// The threads. Dropped, they finish what waits.
+/// The threads. Stopped or dropped, they finish what waits.
 pub(super) struct Scanners {
     queue: Arc<Queue>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The reads that wait, and whose are being carried out.
@@ -55,9 +55,22 @@ impl Scanners {
                 })
         });
         Ok(Self {
-            threads: threads.collect::<io::Result<_>>()?,
+            threads: Mutex::new(threads.collect::<io::Result<_>>()?),
             queue,
         })
+    }
+
+    /// Takes nothing more in, and waits until what waits is carried out.
+    pub(super) fn stop(&self) {
+        self.queue.line().is_closed = true;
+        self.queue.moved.notify_all();
+        // Held while waiting, so that whoever stops them as well waits, too.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a reading thread has panicked");
+            }
+        }
     }
 
     /// Has a user's read carried out, one at a time of each user.
@@ -81,6 +94,9 @@ impl Scanners {
 impl Queue {
     fn add(&self, user: UserId, scan: Scan) -> Result<(), EngineError> {
         let mut line = self.line();
+        if line.is_closed {
+            return Err(Trouble::NoReader.into());
+        }
         let own = line.waiting.iter().filter(|(other, _)| *other == user).count();
         if own >= share(line.waiting.len() - own) || line.waiting.len() >= QUEUE {
             return Err(EngineError::Busy);
@@ -139,13 +155,7 @@ const fn share(others: usize) -> usize {
 
 impl Drop for Scanners {
     fn drop(&mut self) {
-        self.queue.line().is_closed = true;
-        self.queue.moved.notify_all();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a reading thread has panicked");
-            }
-        }
+        self.stop();
     }
 }
 

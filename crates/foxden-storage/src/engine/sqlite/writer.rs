@@ -3,7 +3,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::step::{Command, Step, Waiting};
 use super::turns::{Turn, Turns};
 use crate::engine::EngineError;
 
-/// The way to the writing thread. Dropped, it lets the thread finish what waits, and waits for it.
+/// The way to the writing thread. Stopped or dropped, it lets the thread finish what waits, and waits for it.
 pub(super) struct Writer {
     turns: Arc<Turns>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     patience: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Writer {
             .spawn(move || serve(hand, &taken_from))?;
         Ok(Self {
             turns,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
             patience,
         })
     }
@@ -64,6 +64,18 @@ impl Writer {
         match timeout(2 * self.patience, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| lost()),
             Err(_) => Err(Trouble::Overdue.into()),
+        }
+    }
+
+    /// Takes nothing more in, and waits until what waits is written and the file is closed.
+    pub(super) fn stop(&self) {
+        self.turns.close();
+        // Held while waiting, so that whoever stops it as well waits, too.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a writing thread has panicked");
         }
     }
 
@@ -99,12 +111,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.turns.close();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("a writing thread has panicked");
-        }
+        self.stop();
     }
 }
 

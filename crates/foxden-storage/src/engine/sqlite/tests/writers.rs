@@ -290,6 +290,33 @@ async fn what_waits_is_written_when_the_engine_is_dropped() {
     assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
 }
 
+/// Closing waits for what waits, leaves files that another handle can open, and can be repeated; later calls are refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_written_when_the_engine_is_closed() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    let (release, held) = hold(&bench);
+    let (written, (), ()) = tokio::join!(
+        biased;
+        bench.put(1, "a", "x"),
+        bench.engine.close(),
+        async { release.send(()).unwrap() },
+    );
+    written.unwrap();
+    held.join_all().await;
+    assert!(!folder.file("0.sqlite-wal").exists(), "a connection is left");
+    for refused in [
+        bench.put(1, "b", "y").await.map(drop),
+        bench.engine.summary(UserId(2), Detail::Times).await.map(drop),
+        bench.engine.summary(UserId(2), Detail::Full).await.map(drop),
+        bench.engine.check().await,
+    ] {
+        assert!(matches!(refused, Err(EngineError::Unavailable(_))), "{refused:?}");
+    }
+    bench.engine.close().await;
+    assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
+}
+
 /// Keeps the writing thread of the first file busy until released.
 pub(super) fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
     let (release, released) = mpsc::channel();
