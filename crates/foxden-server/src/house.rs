@@ -234,7 +234,8 @@ impl House {
             },
         })
         .await?;
-        // A token for a store that is closed may still be good: storage refuses it from the first request on.
+        // Tokens for these stores may still be good. A process that stopped between the removal of an account and the
+        // closing of its stores left them open; closing one that is closed writes nothing.
         if let Some(storage) = &self.storage {
             for user in accounts.closed_stores().await? {
                 storage.close(user).await?;

@@ -161,6 +161,8 @@ pub enum Change {
     },
     /// Empties the store, open batches too, and always takes a time. The highest time given out is kept.
     DeleteAll,
+    /// Empties the store in the same way and closes it for good. A store that is closed already stays as it is.
+    Close,
     /// Makes a batch visible, all its objects at one time, and ends it.
     CommitBatch {
         /// The collection it was opened for.
@@ -245,11 +247,16 @@ pub struct BatchPart {
 }
 
 impl Change {
+    /// Whether a closed store takes it, since it does no more than empty the store.
+    pub(crate) const fn is_taken_when_closed(&self) -> bool {
+        matches!(self, Self::DeleteAll | Self::Close)
+    }
+
     /// The patches it brings.
     pub fn patches(&self) -> &[Patch] {
         match self {
             Self::Upsert { patches, .. } | Self::CommitBatch { patches, .. } => patches,
-            Self::DeleteObjects { .. } | Self::DeleteCollection { .. } | Self::DeleteAll => &[],
+            Self::DeleteObjects { .. } | Self::DeleteCollection { .. } | Self::DeleteAll | Self::Close => &[],
         }
     }
 }

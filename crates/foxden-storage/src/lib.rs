@@ -7,7 +7,6 @@
 //! - [`engine`]: the [`Engine`] trait and every engine
 //! - `conformance` (feature of that name): the promises of an engine as tests
 
-mod closed;
 pub mod command;
 #[cfg(feature = "conformance")]
 pub mod conformance;

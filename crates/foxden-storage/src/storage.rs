@@ -1,10 +1,9 @@
-//! What every surface calls: limits, quota and the users that are closed stand here, before any engine.
+//! What every surface calls: limits and quota stand here, before any engine.
 
 use std::sync::Arc;
 
 use foxden_model::UserId;
 
-use crate::closed::Closed;
 use crate::command::{BatchPart, Change, Detail, Query, Write};
 use crate::engine::{Engine, EngineError, Held};
 use crate::limits::Limits;
@@ -16,15 +15,11 @@ pub struct Storage {
     engine: Arc<dyn Engine>,
     limits: Limits,
     quota: Option<u64>,
-    closed: Arc<Closed>,
 }
 
 /// Why a storage request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The account of the user was removed; the store is no longer served.
-    #[error("the user is closed")]
-    Closed,
     /// The engine refused the request or failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -37,7 +32,6 @@ impl Storage {
             engine,
             limits,
             quota,
-            closed: Arc::default(),
         }
     }
 
@@ -53,13 +47,11 @@ impl Storage {
 
     /// When each collection last changed and, if asked for, how much it holds.
     pub async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, StorageError> {
-        self.admit(user)?;
         Ok(self.engine.summary(user, detail).await?)
     }
 
     /// One bounded page of objects.
     pub async fn read(&self, user: UserId, query: &Query) -> Result<Page, StorageError> {
-        self.admit(user)?;
         Ok(self.engine.read(user, query).await?)
     }
 
@@ -72,7 +64,10 @@ impl Storage {
         let mut taken = 0u64;
         for user in beside {
             // What has expired and lies there still may count here: the chores remove it soon.
-            let summary = self.engine.summary(*user, Detail::Times).await?;
+            let summary = match self.engine.summary(*user, Detail::Times).await {
+                Err(EngineError::Closed) => continue,
+                summary => summary?,
+            };
             taken = taken.saturating_add(held(&summary).counted());
         }
         Ok(taken)
@@ -85,27 +80,19 @@ impl Storage {
     }
 
     /// Makes a change, under the quota that the user shares with the account's other stores `beside`; the bytes
-    /// in the answer are those of all of them. A closed user can still empty the store.
+    /// in the answer are those of all of them.
     pub async fn write(
         &self,
         user: UserId,
         beside: &[UserId],
         write: Write,
     ) -> Result<Written, StorageError> {
-        let only_empties = write.change == Change::DeleteAll;
-        if !only_empties {
-            self.admit(user)?;
-        }
         let taken = self.taken_by(beside).await?;
         let write = Write {
             quota: self.quota.map(|quota| quota.saturating_sub(taken)),
             ..write
         };
-        let written = self.engine.write(user, write).await;
-        if !only_empties {
-            self.clear_up_if_closed(user).await?;
-        }
-        let written = written?;
+        let written = self.engine.write(user, write).await?;
         Ok(Written {
             bytes_before: written.bytes_before + taken,
             bytes_after: written.bytes_after + taken,
@@ -120,47 +107,25 @@ impl Storage {
         beside: &[UserId],
         part: BatchPart,
     ) -> Result<Staged, StorageError> {
-        self.admit(user)?;
         let taken = self.taken_by(beside).await?;
         let part = BatchPart {
             max_open_bytes: self.limits.max_open_bytes,
             quota: self.quota.map(|quota| quota.saturating_sub(taken)),
             ..part
         };
-        let staged = self.engine.stage(user, part).await;
-        self.clear_up_if_closed(user).await?;
-        Ok(staged?)
+        Ok(self.engine.stage(user, part).await?)
     }
 
-    /// Refuses the user from now on, whatever pass is shown, and empties the store. If that fails the
-    /// user stays refused; call it again.
-    ///
-    /// The refusal lasts as long as this process: at start, close again who was closed within the life
-    /// of a pass.
+    /// Empties the user's store and closes it for good: whatever token is shown, in whichever process, the user is refused
+    /// from then on.
     pub async fn close(&self, user: UserId) -> Result<(), StorageError> {
-        self.closed.insert(user);
-        self.empty(user).await
-    }
-
-    /// Refuses a user that is closed. Whoever has to wait for what is to be written asks before.
-    pub fn admit(&self, user: UserId) -> Result<(), StorageError> {
-        if self.closed.contains(user) {
-            return Err(StorageError::Closed);
-        }
+        self.engine.write(user, Write::new(Change::Close)).await?;
         Ok(())
     }
 
-    /// A write that was let in just before its user was closed may have landed after the store was
-    /// emptied: whoever wrote looks again, and takes it away.
-    async fn clear_up_if_closed(&self, user: UserId) -> Result<(), StorageError> {
-        if self.admit(user).is_err() {
-            self.empty(user).await?;
-        }
-        self.admit(user)
-    }
-
-    async fn empty(&self, user: UserId) -> Result<(), StorageError> {
-        self.engine.write(user, Write::new(Change::DeleteAll)).await?;
+    /// Refuses a user whose store is closed, for callers that have to wait for what is to be written.
+    pub async fn admit(&self, user: UserId) -> Result<(), StorageError> {
+        self.engine.summary(user, Detail::Times).await?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ mod memory {
     use super::*;
 
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()))
+        ground.shared(|| Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone())))
     }
 
     foxden_storage::conformance_tests!(open);

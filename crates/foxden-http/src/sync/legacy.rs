@@ -107,7 +107,7 @@ impl<'r> Call<'r> {
 
     /// Reads the body, unless the store is closed. It is counted as held as long as its place is kept.
     async fn read(&self, body: Body) -> Result<(Bytes, Room), Refusal> {
-        self.sync.storage.admit(self.user())?;
+        self.sync.storage.admit(self.user()).await?;
         let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let bodies = &self.sync.memory.bodies;

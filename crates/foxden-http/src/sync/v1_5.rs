@@ -110,7 +110,7 @@ impl<'r> Call<'r> {
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
     ) -> Result<(T, Bytes, Room), Refusal> {
-        self.sync.storage.admit(self.user())?;
+        self.sync.storage.admit(self.user()).await?;
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
         let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
         let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);

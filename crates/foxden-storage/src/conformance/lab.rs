@@ -1,8 +1,9 @@
 //! An engine on the bench: one user, a clock moved by hand, and short ways to say what a test does.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foxden_model::{Chance, CollectionName, ManualClock, ObjectId, SeededChance, SyncTime, UserId};
 
@@ -20,6 +21,7 @@ pub struct Ground {
     /// Random bytes, the same in each run.
     pub chance: Arc<dyn Chance>,
     folder: PathBuf,
+    shared: OnceLock<Arc<dyn Engine>>,
 }
 
 /// An engine and one of its users.
@@ -31,8 +33,12 @@ pub struct Lab {
     pub clock: Arc<ManualClock>,
     /// Whom the short ways below speak for.
     pub user: UserId,
-    _ground: Arc<Ground>,
+    ground: Arc<Ground>,
+    opener: Option<Opener>,
 }
+
+/// Opens a handle on the store that lies on a ground.
+pub type Opener = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Arc<dyn Engine>> + Send>>;
 
 /// An object as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +68,13 @@ impl Ground {
             clock: Arc::new(ManualClock::at_millis(1_763_690_000_000)),
             chance: Arc::new(SeededChance::new(number)),
             folder,
+            shared: OnceLock::new(),
         }
+    }
+
+    /// The engine of a store that lives in this process: made once, so that each handle shows the same objects.
+    pub fn shared(&self, make: impl FnOnce() -> Arc<dyn Engine>) -> Arc<dyn Engine> {
+        Arc::clone(self.shared.get_or_init(make))
     }
 
     /// A folder that only this engine uses.
@@ -117,7 +129,33 @@ impl Lab {
             engine,
             clock: Arc::clone(&ground.clock),
             user: UserId(42),
-            _ground: Arc::new(ground),
+            ground: Arc::new(ground),
+            opener: None,
+        }
+    }
+
+    /// A lab for the engine that `opener` opens on a fresh ground.
+    pub async fn open_with(opener: Opener) -> Self {
+        let ground = Arc::new(Ground::new());
+        Self {
+            engine: opener(Arc::clone(&ground)).await,
+            clock: Arc::clone(&ground.clock),
+            user: UserId(42),
+            ground,
+            opener: Some(opener),
+        }
+    }
+
+    /// The same store and user through another handle, such as another process would have.
+    #[must_use]
+    pub async fn another_handle(&self) -> Self {
+        let engine = match self.opener {
+            Some(opener) => opener(Arc::clone(&self.ground)).await,
+            None => Arc::clone(&self.engine),
+        };
+        Self {
+            engine,
+            ..self.clone()
         }
     }
 

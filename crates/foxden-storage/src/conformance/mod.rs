@@ -11,6 +11,7 @@
 )]
 
 pub mod batches;
+pub mod closing;
 pub mod counts;
 pub mod deletion;
 pub mod expiry;
@@ -25,7 +26,7 @@ pub mod selection;
 pub mod times;
 pub mod writers;
 
-pub use lab::{Ground, Lab, Stored, collection, id, payload, sorted};
+pub use lab::{Ground, Lab, Opener, Stored, collection, id, payload, sorted};
 
 /// Makes a test of every sentence, for the engine that the given `async fn(&Ground) -> Arc<dyn Engine>`
 /// opens.
@@ -56,6 +57,16 @@ macro_rules! conformance_tests {
                 open_batches_do_not_mix,
                 ten_thousand_objects_are_committed_at_once,
                 a_batch_opened_ahead_of_the_clock_has_ended,
+            ],
+            closing: [
+                a_closed_user_is_refused,
+                closing_leaves_other_users_alone,
+                a_user_never_heard_of_can_be_closed,
+                a_closed_store_can_be_closed_and_emptied_again,
+                what_a_closed_store_held_is_purged,
+                a_closing_is_told_before_any_other_reason,
+                writes_beside_a_closing_leave_nothing_behind,
+                a_closing_holds_for_every_handle_on_the_store,
             ],
             counts: [
                 a_summary_names_each_collection_in_order,
@@ -207,9 +218,10 @@ macro_rules! conformance_tests {
         $(mod $theme {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $sentence() {
-                let ground = $crate::conformance::Ground::new();
-                let engine = super::$open(&ground).await;
-                let lab = $crate::conformance::Lab::new(ground, engine);
+                let lab = $crate::conformance::Lab::open_with(|ground| {
+                    Box::pin(async move { super::$open(&ground).await })
+                })
+                .await;
                 $crate::conformance::$theme::$sentence(&lab).await;
             })*
         })*

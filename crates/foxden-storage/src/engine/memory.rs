@@ -50,16 +50,23 @@ impl MemoryEngine {
     }
 
     /// Lets `look` see a user's store; a user never heard of has an empty one.
-    fn look<T>(&self, user: UserId, look: impl FnOnce(&Store, Seen) -> T) -> Result<T, EngineError> {
+    fn look<T>(
+        &self,
+        user: UserId,
+        look: impl FnOnce(&Store, Seen) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
         let stores = self.stores.read().map_err(broken)?;
         let Some(store) = stores.get(&user).cloned() else {
             let empty = Store::default();
             // Still under the lock: a first write of this user takes its time only afterwards.
-            return Ok(look(&empty, self.seen(&empty)));
+            return look(&empty, self.seen(&empty));
         };
         drop(stores);
         let store = lock(&store)?;
-        Ok(look(&store, self.seen(&store)))
+        if store.is_closed {
+            return Err(EngineError::Closed);
+        }
+        look(&store, self.seen(&store))
     }
 
     /// Lets `change` alter a user's store, alone.
@@ -106,11 +113,11 @@ struct Seen {
 impl Engine for MemoryEngine {
     // A summary without counts is no cheaper here, so both say everything.
     async fn summary(&self, user: UserId, _detail: Detail) -> Result<Summary, EngineError> {
-        self.look(user, Store::summary)
+        self.look(user, |store, seen| Ok(store.summary(seen)))
     }
 
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        self.look(user, |store, seen| store.read(query, seen))?
+        self.look(user, |store, seen| store.read(query, seen))
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {

@@ -57,6 +57,9 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 /// 11. Deleting a collection or a store costs the same whatever its size. What waits to be removed for
 ///     that grows no further than what the store held: writes remove of it more than they bring.
 /// 12. Several processes may serve one user at once, where the engine's documents say so.
+/// 13. [`Change::Close`](crate::Change::Close) is kept in the store: from then on every read and write of the user is refused
+///     with `Closed`, before anything else is checked, by each handle on the store and after a restart.
+///     [`Change::DeleteAll`](crate::Change::DeleteAll) and a further closing succeed and find nothing.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// When each collection last changed and, if asked for, how much it holds.
@@ -94,6 +97,9 @@ pub enum EngineError {
         /// Bytes allowed.
         quota: u64,
     },
+    /// The store was closed for good; nothing changed.
+    #[error("the user is closed")]
+    Closed,
     /// No open batch of that name, user and collection.
     #[error("no such batch")]
     NoSuchBatch,

@@ -69,7 +69,8 @@ pub struct SqliteOptions {
     pub patience: Duration,
 }
 
-/// Users' objects in SQLite files. One process at a time may serve a folder. Writes and purges are to be
+/// Users' objects in SQLite files. One process at a time may serve a folder: a second one would answer from its own memory
+/// what the first has changed since. Writes and purges are to be
 /// waited for within a runtime that has a timer.
 pub struct SqliteEngine {
     // Shared with the thread that waits for their end.
@@ -230,7 +231,7 @@ impl Engine for SqliteEngine {
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
         let begin = Begin::of(query)?;
         let file = &self.served(user).file;
-        let known = match file.recall(user, query) {
+        let known = match file.recall(user, query)? {
             Recalled::Page(page) => return Ok(page),
             Recalled::User(known) => known,
             Recalled::Nothing => file.known(user)?,

@@ -1,12 +1,9 @@
 //! What stands between the surfaces and an engine: quota and closed users.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use async_trait::async_trait;
 use foxden_model::UserId;
 
 use super::*;
-use crate::command::{Fields, Selection};
+use crate::command::Fields;
 use crate::conformance::{Ground, Lab, collection, payload};
 use crate::engine::MemoryEngine;
 
@@ -117,22 +114,21 @@ async fn a_closed_user_is_refused_and_has_nothing_left() {
     let query = Query::all(collection("bookmarks"), Fields::Ids);
     assert!(matches!(
         storage.read(USER, &query).await,
-        Err(StorageError::Closed)
+        Err(StorageError::Engine(EngineError::Closed))
     ));
     assert!(matches!(
         storage.summary(USER, Detail::Times).await,
-        Err(StorageError::Closed)
+        Err(StorageError::Engine(EngineError::Closed))
     ));
     assert!(matches!(
         storage.write(USER, &[], put("c")).await,
-        Err(StorageError::Closed)
+        Err(StorageError::Engine(EngineError::Closed))
     ));
     assert!(matches!(
         storage.stage(USER, &[], part("c")).await,
-        Err(StorageError::Closed)
+        Err(StorageError::Engine(EngineError::Closed))
     ));
     let lab = Lab::new(ground, engine);
-    assert!(lab.summary(Detail::Full).await.collections.is_empty());
     assert!(lab.try_commit("bookmarks", &batch).await.is_err());
     assert!(storage.read(UserId(43), &query).await.is_ok());
 }
@@ -150,73 +146,12 @@ async fn a_closed_user_may_still_empty_the_store() {
     storage.close(USER).await.unwrap();
 }
 
-/// An engine in which the user is closed while a write is on its way to it.
-struct ClosingMidway {
-    engine: Arc<MemoryEngine>,
-    storage: std::sync::OnceLock<Storage>,
-    has_closed: AtomicBool,
-}
-
-impl ClosingMidway {
-    async fn close_once(&self) {
-        if !self.has_closed.swap(true, Ordering::SeqCst) {
-            Box::pin(self.storage.get().unwrap().close(USER)).await.unwrap();
-        }
-    }
-}
-
-#[async_trait]
-impl Engine for ClosingMidway {
-    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
-        self.engine.summary(user, detail).await
-    }
-
-    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        self.engine.read(user, query).await
-    }
-
-    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        self.close_once().await;
-        self.engine.write(user, write).await
-    }
-
-    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
-        self.close_once().await;
-        self.engine.stage(user, part).await
-    }
-
-    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
-        self.engine.purge(budget).await
-    }
-
-    async fn check(&self) -> Result<(), EngineError> {
-        self.engine.check().await
-    }
-
-    async fn close(&self) {
-        self.engine.close().await;
-    }
-}
-
+/// Uploads wait for their bodies: a closed user is refused before.
 #[tokio::test]
-async fn a_write_let_in_before_the_closing_leaves_nothing_behind() {
-    for stages in [false, true] {
-        let ground = Ground::new();
-        let closing = Arc::new(ClosingMidway {
-            engine: engine(&ground),
-            storage: std::sync::OnceLock::new(),
-            has_closed: AtomicBool::new(false),
-        });
-        let storage = Storage::new(closing.clone(), Limits::default(), None);
-        assert!(closing.storage.set(storage.clone()).is_ok());
-        let refused = if stages {
-            storage.stage(USER, &[], part("a")).await.map(drop)
-        } else {
-            storage.write(USER, &[], put("a")).await.map(drop)
-        };
-        assert!(matches!(refused, Err(StorageError::Closed)));
-        let lab = Lab::new(ground, closing.engine.clone());
-        assert!(lab.summary(Detail::Full).await.collections.is_empty());
-        assert!(lab.ids("bookmarks", Selection::default()).await.is_empty());
-    }
+async fn a_closed_user_is_not_admitted() {
+    let storage = Storage::new(engine(&Ground::new()), Limits::default(), None);
+    assert!(storage.admit(USER).await.is_ok());
+    storage.close(USER).await.unwrap();
+    let refused = storage.admit(USER).await;
+    assert!(matches!(refused, Err(StorageError::Engine(EngineError::Closed))));
 }

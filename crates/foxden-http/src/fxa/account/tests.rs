@@ -10,7 +10,7 @@ use foxden_accounts::security::Door;
 use foxden_accounts::{Accounts, Cost, Identity, KeyId, MIGRATIONS, Options, Parts, SignUp, Visitor};
 use foxden_model::{Chance, Clock, ManualClock, SeededChance, UserId};
 use foxden_sql::Database;
-use foxden_storage::{Detail, Limits, MemoryEngine, Storage, StorageError};
+use foxden_storage::{Detail, EngineError, Limits, MemoryEngine, Storage, StorageError};
 use tower::ServiceExt;
 
 use super::*;
@@ -111,6 +111,9 @@ async fn the_stores_are_closed_even_if_the_client_hangs_up() {
     work.await;
 
     let refused = storage.summary(user, Detail::Times).await;
-    assert!(matches!(refused, Err(StorageError::Closed)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StorageError::Engine(EngineError::Closed))),
+        "{refused:?}"
+    );
     assert_eq!(accounts.count_accounts().await.unwrap(), 0);
 }

@@ -112,11 +112,9 @@ impl From<BadBody> for Refusal {
 
 fn storage(error: &StorageError) -> Reply {
     use EngineError as E;
-    let engine = match error {
-        StorageError::Closed => return unauthorized(chain(error)),
-        StorageError::Engine(engine) => engine,
-    };
+    let StorageError::Engine(engine) = error;
     let reply = match engine {
+        E::Closed => return unauthorized(chain(error)),
         E::Stale { .. } => return Refusal::Stale.into_reply(),
         E::TooManyCollections => {
             return refused(StatusCode::BAD_REQUEST, ResponseCode::BadCollection);
@@ -265,7 +263,7 @@ mod tests {
                 StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
                     Some(60)
                 }
-                _ => None,
+                StorageError::Engine(_) => None,
             };
             (Refusal::from(error), wait)
         });

@@ -106,11 +106,9 @@ fn storage(error: &StorageError) -> Reply {
     use EngineError as E;
     use ResponseCode::{BadCollection, OverQuota, TooMuch, Unspecified};
     let why = Some(chain(error));
-    let engine = match error {
-        StorageError::Closed => return unauthorized(chain(error)),
-        StorageError::Engine(engine) => engine,
-    };
+    let StorageError::Engine(engine) = error;
     match engine {
+        E::Closed => unauthorized(chain(error)),
         E::Stale { modified } => stale(*modified),
         E::OverQuota { .. } => Reply {
             why,
@@ -182,7 +180,7 @@ mod tests {
                 StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
                     Some(60)
                 }
-                _ => None,
+                StorageError::Engine(_) => None,
             };
             let described = format!("{error:?}");
             let (status, waits) = told(error.into());

@@ -17,10 +17,7 @@ pub(crate) fn storage_errors() -> Vec<StorageError> {
     let modified = SyncTime::from_millis(1000);
     let first = EngineError::Stale { modified };
     let errors = std::iter::successors(Some(first), next_engine_error);
-    errors
-        .map(StorageError::Engine)
-        .chain([StorageError::Closed])
-        .collect()
+    errors.map(StorageError::Engine).collect()
 }
 
 fn text() -> String {
@@ -76,7 +73,8 @@ fn next_engine_error(error: &EngineError) -> Option<EngineError> {
     use EngineError as E;
     Some(match error {
         E::Stale { .. } => E::OverQuota { used: 2, quota: 1 },
-        E::OverQuota { .. } => E::NoSuchBatch,
+        E::OverQuota { .. } => E::Closed,
+        E::Closed => E::NoSuchBatch,
         E::NoSuchBatch => E::TooLarge(Excess::Bytes),
         E::TooLarge(_) => E::TooManyCollections,
         E::TooManyCollections => E::BadCursor,

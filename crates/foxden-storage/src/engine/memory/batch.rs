@@ -54,6 +54,9 @@ impl Store {
         now: SyncTime,
         chance: &dyn Chance,
     ) -> Result<Staged, EngineError> {
+        if self.is_closed {
+            return Err(EngineError::Closed);
+        }
         self.compare(part.guard.as_ref(), now)?;
         let open = match &part.batch {
             Some(id) => Some(self.batch(id, part.collection, now)?),

@@ -15,6 +15,7 @@ use crate::page::{CollectionSummary, Summary, Written};
 #[derive(Default)]
 pub(super) struct Store {
     highest: SyncTime,
+    pub(super) is_closed: bool,
     pub(super) collections: BTreeMap<CollectionName, Collection>,
     /// In the order they were opened.
     pub(super) batches: Vec<Batch>,
@@ -57,6 +58,9 @@ impl Store {
 
     /// Makes a change at `moment.next`, or refuses it and stays as it was.
     pub(super) fn write(&mut self, write: Write, moment: Moment) -> Result<Written, EngineError> {
+        if self.is_closed && !write.change.is_taken_when_closed() {
+            return Err(EngineError::Closed);
+        }
         self.compare(write.guard.as_ref(), moment.now)?;
         let bytes_before = self.held(moment.now).bytes;
         let brought = write.change.patches().len() as u64;
@@ -102,6 +106,10 @@ impl Store {
             Change::DeleteAll => {
                 self.empty();
                 true
+            }
+            Change::Close => {
+                self.empty();
+                !std::mem::replace(&mut self.is_closed, true)
             }
         };
         if changed {

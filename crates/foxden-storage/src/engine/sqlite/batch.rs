@@ -43,6 +43,9 @@ impl Open {
 /// Lays a part aside, or refuses it and leaves the batch as it was.
 pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Result<Staged, EngineError> {
     let now = work.now();
+    if work.draft(user)?.is_closed {
+        return Err(EngineError::Closed);
+    }
     work.compare(user, part.guard.as_ref(), now)?;
     let connection = work.connection;
     let open = match &part.batch {

@@ -117,13 +117,16 @@ impl DataFile {
         Ok(known.summary(horizon.max(known.modified)))
     }
 
-    /// The user's collections, from memory if they are there.
+    /// The user's collections, from memory if they are there; a closed user is refused.
     pub(super) fn known(&self, user: UserId) -> Result<Arc<Known>, EngineError> {
-        if let Some(known) = self.cache.get(user) {
-            return Ok(known);
-        }
-        let ticket = self.cache.ticket(user);
-        self.with_reader(|reader| self.load(reader, user, ticket))
+        let known = if let Some(known) = self.cache.get(user) {
+            known
+        } else {
+            let ticket = self.cache.ticket(user);
+            self.with_reader(|reader| self.load(reader, user, ticket))?
+        };
+        known.admit()?;
+        Ok(known)
     }
 
     /// The same with what is live and nothing else.
@@ -135,24 +138,26 @@ impl DataFile {
             let mut draft = Draft::load(reader, user)?;
             purge::discount(reader, user, &mut draft, now)?;
             let known = draft.freeze();
+            known.admit()?;
             Ok(known.summary(horizon.max(known.modified)))
         })
     }
 
     /// What memory knows about a page: the page itself, if nothing of the file is needed.
-    pub(super) fn recall(&self, user: UserId, query: &Query) -> Recalled {
+    pub(super) fn recall(&self, user: UserId, query: &Query) -> Result<Recalled, EngineError> {
         let now = self.outside.now();
         let horizon = self.horizon(now);
         let Some(known) = self.cache.get(user) else {
-            return Recalled::Nothing;
+            return Ok(Recalled::Nothing);
         };
+        known.admit()?;
         let page = |rows, modified| {
-            Recalled::Page(Page {
+            Ok(Recalled::Page(Page {
                 rows,
                 modified,
                 as_of: horizon.max(known.modified),
                 next: None,
-            })
+            }))
         };
         let Some((owner, listed)) = known.find(query.collection) else {
             return page(Rows::default(), None);
@@ -164,7 +169,7 @@ impl DataFile {
         let single = lately::single(query);
         match single.and_then(|id| self.lately.get(&known, owner, id, now)) {
             Some(rows) => page(rows, Some(listed.modified)),
-            None => Recalled::User(known),
+            None => Ok(Recalled::User(known)),
         }
     }
 
@@ -215,6 +220,7 @@ impl DataFile {
             let ticket = self.cache.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
             let known = self.load(reader, user, ticket)?;
+            known.admit()?;
             let collection = known.find(query.collection);
             let found = match collection {
                 Some((owner, _)) => read::page(reader, owner, query, begin, now)?,

@@ -15,6 +15,8 @@ use crate::page::{CollectionSummary, Summary};
 pub(super) struct Known {
     /// The highest time ever given to the user.
     pub(super) modified: SyncTime,
+    /// Whether the store is closed for good.
+    pub(super) is_closed: bool,
     /// The collections, by name.
     pub(super) listed: Arc<[CollectionSummary]>,
     /// The owner of each collection's objects.
@@ -25,6 +27,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) modified: SyncTime,
+    pub(super) is_closed: bool,
     /// The collections, by name.
     pub(super) entries: Vec<Entry>,
 }
@@ -46,6 +49,14 @@ impl Known {
         Some((self.owners[at], &self.listed[at]))
     }
 
+    /// Refuses a user whose store is closed.
+    pub(super) const fn admit(&self) -> Result<(), EngineError> {
+        if self.is_closed {
+            return Err(EngineError::Closed);
+        }
+        Ok(())
+    }
+
     pub(super) fn summary(&self, as_of: SyncTime) -> Summary {
         Summary {
             modified: self.modified,
@@ -58,6 +69,7 @@ impl Known {
         let pairs = self.owners.iter().zip(self.listed.iter());
         Draft {
             modified: self.modified,
+            is_closed: self.is_closed,
             entries: pairs.map(|(&owner, &listed)| Entry { owner, listed }).collect(),
         }
     }
@@ -68,11 +80,12 @@ impl Draft {
     pub(super) fn load(connection: &Connection, user: UserId) -> Result<Self, EngineError> {
         let mut statement = connection.prepare_cached(
             "select owner, name, modified, count, bytes from collection where uid = ?1
-             union all select null, '', modified, 0, 0 from store where uid = ?1",
+             union all select null, '', modified, closed, 0 from store where uid = ?1",
         )?;
         let mut rows = statement.query([user.0.cast_signed()])?;
         let mut draft = Self {
             modified: SyncTime::ZERO,
+            is_closed: false,
             entries: Vec::new(),
         };
         while let Some(row) = rows.next()? {
@@ -91,6 +104,8 @@ impl Draft {
                     bytes: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
                 };
                 draft.entries.push(Entry { owner, listed });
+            } else {
+                draft.is_closed = row.get(3)?;
             }
         }
         draft.entries.sort_unstable_by_key(|entry| entry.listed.name);
@@ -100,6 +115,7 @@ impl Draft {
     pub(super) fn freeze(&self) -> Known {
         Known {
             modified: self.modified,
+            is_closed: self.is_closed,
             listed: self.entries.iter().map(|entry| entry.listed).collect(),
             owners: self.entries.iter().map(|entry| entry.owner).collect(),
         }

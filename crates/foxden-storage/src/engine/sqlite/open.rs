@@ -11,7 +11,10 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::checkpoint::LOG_BYTES;
 
 /// Each brings a file one version further. Never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../../migrations/sqlite/0002_closed.sql"),
+];
 
 /// The greatest number of files a folder may be made with.
 pub(in crate::engine) const MAX_FILES: u32 = 64;

@@ -30,6 +30,9 @@ pub(super) fn write(
     found: Option<&[i64]>,
 ) -> Result<Written, EngineError> {
     let moment = work.moment(user)?;
+    if work.draft(user)?.is_closed && !write.change.is_taken_when_closed() {
+        return Err(EngineError::Closed);
+    }
     work.compare(user, write.guard.as_ref(), moment.now)?;
     let open = match &write.change {
         Change::CommitBatch {
@@ -89,6 +92,7 @@ pub(super) fn write(
             delete_all(work, user, moment)?;
             true
         }
+        Change::Close => close(work, user, moment)?,
     };
     let draft = work.draft(user)?;
     if changed {
@@ -303,6 +307,19 @@ fn delete_all(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<(), E
     work.draft(user)?.entries.clear();
     keep_time(connection, user, moment.next)?;
     Ok(())
+}
+
+/// Empties the store and marks it as closed, unless it is.
+fn close(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<bool, EngineError> {
+    if work.draft(user)?.is_closed {
+        return Ok(false);
+    }
+    delete_all(work, user, moment)?;
+    work.connection
+        .prepare_cached("update store set closed = 1 where uid = ?1")?
+        .execute([user.0.cast_signed()])?;
+    work.draft(user)?.is_closed = true;
+    Ok(true)
 }
 
 /// Remembers a time that no collection bears.

@@ -16,6 +16,7 @@ const USER: UserId = UserId(5);
 
 fn known(time: i64) -> Arc<Known> {
     Arc::new(Known {
+        is_closed: false,
         modified: SyncTime::from_hundredths(time),
         listed: Arc::new([]),
         owners: Box::new([]),

@@ -25,6 +25,36 @@ fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
     SqliteEngine::open(options, clock, Arc::new(SeededChance::new(1)))
 }
 
+/// A file of the first release opens, keeps what it holds, and its users can be closed.
+#[tokio::test]
+async fn a_file_of_an_earlier_release_is_upgraded() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let old = Connection::open(folder.file("0.sqlite")).unwrap();
+    let schema = include_str!("../../../../migrations/sqlite/0001_initial.sql");
+    old.execute_batch(schema).unwrap();
+    old.execute_batch(
+        "insert into place (files, number) values (1, 0);
+         insert into store (uid, modified) values (1, 100), (2, 100);
+         insert into collection (owner, uid, name, modified, count, bytes) values (1, 1, 'history', 90, 1, 1);
+         insert into object (owner, id, modified, payload) values (1, 'a', 90, 'x');
+         pragma user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+
+    let bench = Bench::open(&folder, 1);
+    assert_eq!(bench.payload(1, "a").await.unwrap().as_deref(), Some("x"));
+    assert_eq!(bench.modified(2).await, SyncTime::from_hundredths(100));
+    let close = Write::new(Change::Close);
+    bench.engine.write(UserId(1), close).await.unwrap();
+    drop(bench);
+    let bench = Bench::open(&folder, 1);
+    let refused = bench.payload(1, "a").await;
+    assert!(matches!(refused, Err(EngineError::Closed)), "{refused:?}");
+    assert!(bench.put(2, "a", "x").await.is_ok());
+}
+
 /// Checkpoints have a connection of their own, opened while others write.
 #[tokio::test]
 async fn a_file_is_opened_for_writing_while_another_writes() {

@@ -77,6 +77,7 @@ async fn what_is_remembered_ends_when_the_object_does() {
 
 fn known() -> Arc<Known> {
     Arc::new(Known {
+        is_closed: false,
         modified: SyncTime::ZERO,
         listed: Arc::new([]),
         owners: Box::new([]),
