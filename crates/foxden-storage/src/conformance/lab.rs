@@ -20,6 +20,7 @@ pub struct Ground {
     pub clock: Arc<ManualClock>,
     /// Random bytes, the same in each run.
     pub chance: Arc<dyn Chance>,
+    namespace: String,
     folder: PathBuf,
     shared: OnceLock<Arc<dyn Engine>>,
 }
@@ -62,11 +63,13 @@ impl Ground {
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("foxden-lab-{}-{number}", std::process::id()));
+        let namespace = format!("foxden_lab_{}_{number}", std::process::id());
+        let folder = std::env::temp_dir().join(&namespace);
         std::fs::create_dir_all(&folder).expect("temporary files can be made");
         Self {
             clock: Arc::new(ManualClock::at_millis(1_763_690_000_000)),
             chance: Arc::new(SeededChance::new(number)),
+            namespace,
             folder,
             shared: OnceLock::new(),
         }
@@ -75,6 +78,12 @@ impl Ground {
     /// The engine of a store that lives in this process: made once, so that each handle shows the same objects.
     pub fn shared(&self, make: impl FnOnce() -> Arc<dyn Engine>) -> Arc<dyn Engine> {
         Arc::clone(self.shared.get_or_init(make))
+    }
+
+    /// A name that only this engine uses, for a schema, a keyspace or the prefix of keys: lower-case letters, digits and
+    /// underscores, fewer than 48.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// A folder that only this engine uses.

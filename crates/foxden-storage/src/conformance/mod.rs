@@ -1,9 +1,8 @@
-//! The promises of [`crate::engine`], each a sentence that any engine can be held to.
+//! The promises of [`crate::engine`], each a test that any engine can be held to.
 //!
-//! A sentence is an `async fn(&Lab)`, kept in the file of its theme. [`conformance_tests!`](crate::conformance_tests)
-//! makes one test of each for an engine, given the function that opens it; `tests/conformance.rs` does so
-//! for every engine of this crate. A sentence speaks of what is promised only: never of how ties are
-//! broken, nor where exactly a page ends.
+//! A test is an `async fn(&Lab)`, kept in the file of its theme and listed in [`TESTS`]. [`run`] runs all of them for each
+//! engine, given the function that opens it; `tests/conformance.rs` does so for every engine of this crate. A test checks what
+//! is promised only: never how ties are broken, nor where exactly a page ends.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -22,212 +21,243 @@ pub mod pages;
 pub mod patches;
 pub mod purge;
 pub mod quota;
+mod runner;
 pub mod selection;
 pub mod times;
 pub mod writers;
 
+use std::pin::Pin;
+
 pub use lab::{Ground, Lab, Opener, Stored, collection, id, payload, sorted};
+pub use runner::{EngineFixture, Unreachable, run};
 
-/// Makes a test of every sentence, for the engine that the given `async fn(&Ground) -> Arc<dyn Engine>`
-/// opens.
-#[macro_export]
-macro_rules! conformance_tests {
-    ($open:ident) => {
-        $crate::conformance_tests! { @ $open =>
-            batches: [
-                a_batch_is_unseen_until_committed,
-                all_objects_of_a_batch_get_one_time,
-                parts_count_in_the_order_they_came,
-                the_commits_own_patches_count_last,
-                a_patch_in_a_batch_keeps_what_is_stored,
-                lives_count_from_the_commit,
-                a_batch_ends_with_its_commit,
-                a_refused_commit_leaves_the_batch_open,
-                a_commit_of_one_collection_too_many_leaves_the_batch_open,
-                a_batch_lives_two_hours_from_its_opening,
-                a_batch_belongs_to_its_user_and_collection,
-                a_part_too_large_is_refused_as_a_whole,
-                a_full_batch_can_be_committed,
-                a_commit_too_large_is_refused_and_leaves_the_batch_open,
-                one_batch_too_many_ends_the_one_opened_first,
-                a_guard_holds_for_a_part,
-                a_batch_with_nothing_in_it_moves_the_collection,
-                emptying_the_store_ends_its_batches,
-                deleting_the_collection_leaves_its_batches,
-                open_batches_do_not_mix,
-                ten_thousand_objects_are_committed_at_once,
-                a_batch_opened_ahead_of_the_clock_has_ended,
-            ],
-            closing: [
-                a_closed_user_is_refused,
-                closing_leaves_other_users_alone,
-                a_user_never_heard_of_can_be_closed,
-                a_closed_store_can_be_closed_and_emptied_again,
-                what_a_closed_store_held_is_purged,
-                a_closing_is_told_before_any_other_reason,
-                writes_beside_a_closing_leave_nothing_behind,
-                a_closing_holds_for_every_handle_on_the_store,
-            ],
-            counts: [
-                a_summary_names_each_collection_in_order,
-                counts_and_bytes_follow_every_write,
-                bytes_are_those_of_utf_8,
-                a_write_tells_the_bytes_before_and_after,
-                an_empty_collection_is_listed,
-                a_user_never_heard_of_has_nothing,
-                users_do_not_see_each_other,
-                at_most_a_hundred_collections,
-            ],
-            deletion: [
-                a_deleted_object_is_gone_and_the_collections_time_moves,
-                deleting_what_is_not_there_can_be_refused,
-                deleting_what_is_not_there_can_move_the_time,
-                deleting_from_a_missing_collection_changes_nothing,
-                a_selection_chooses_what_is_deleted,
-                an_order_and_a_limit_choose_what_is_deleted,
-                a_deleted_collection_vanishes,
-                a_deleted_collection_can_keep_its_name,
-                deleting_a_missing_collection_changes_nothing,
-                a_collection_made_anew_holds_nothing_old,
-                an_emptied_store_holds_nothing,
-                deleting_the_last_object_keeps_the_collection,
-            ],
-            expiry: [
-                an_object_without_a_life_stays,
-                an_object_lives_as_long_as_it_was_given,
-                a_life_of_nothing_ends_at_once,
-                an_expired_object_is_absent_for_every_reader,
-                an_expired_object_is_not_revived,
-                an_expired_object_matches_no_guard,
-                an_expired_object_cannot_be_deleted,
-                a_new_life_replaces_the_old,
-                a_life_can_be_made_endless,
-                a_patch_without_a_life_keeps_the_old,
-                expiry_moves_no_time,
-                lives_count_from_the_clock_and_not_from_the_time_given,
-                several_lives_end_one_by_one,
-                a_life_given_far_behind_the_clock_lasts,
-                a_clock_set_ahead_and_back_ends_no_life,
-            ],
-            guards: [
-                a_stale_write_changes_nothing,
-                a_guard_of_the_same_time_holds,
-                what_is_absent_counts_as_time_zero,
-                a_guard_on_an_object_ignores_others,
-                a_guard_on_the_store_sees_every_collection,
-                a_guard_on_a_deleted_object_holds,
-                guards_hold_for_deletions,
-                of_several_reasons_the_guard_comes_first,
-            ],
-            order: [
-                newest_first,
-                oldest_first,
-                greatest_index_first_and_none_last,
-                an_order_holds_while_nothing_is_written,
-            ],
-            pages: [
-                pages_meet_every_object_once,
-                a_page_goes_on_after_its_last_object,
-                the_last_page_has_no_next,
-                a_limit_of_zero_reads_nothing,
-                skipping_counts_from_the_same_order,
-                a_long_read_skips_once,
-                a_long_read_comes_in_bounded_pages,
-                a_page_ends_by_its_bytes_but_holds_an_object,
-                a_page_tells_the_collections_time,
-                a_read_can_stay_at_a_time,
-                a_foreign_token_is_refused,
-                pages_in_a_selection_stay_in_it,
-                ids_alone_are_the_ids_of_the_objects,
-            ],
-            patches: [
-                what_was_written_is_read,
-                fields_not_given_keep_their_value,
-                fields_can_be_cleared,
-                a_patch_of_nothing_makes_an_empty_object,
-                modified_moves_only_if_the_patch_renews,
-                modified_moves_with_a_parent_alone,
-                a_later_patch_is_laid_over_an_earlier,
-                a_later_patch_keeps_the_life_of_an_earlier,
-                objects_of_one_write_have_one_time,
-                ids_differ_by_case_and_by_any_byte,
-                payloads_come_back_to_the_byte,
-                a_write_without_patches_makes_the_collection,
-                names_of_collections_differ_by_case,
-            ],
-            purge: [
-                purging_changes_nothing_that_is_seen,
-                purging_keeps_to_its_budget_and_ends,
-                purging_an_empty_engine_removes_nothing,
-                purging_spares_open_batches,
-                purging_spares_what_expires_later_than_it_is_told,
-                an_engine_that_serves_says_so,
-            ],
-            quota: [
-                a_write_may_cross_the_quota_but_not_begin_beyond_it,
-                deletions_pass_beyond_the_quota,
-                expired_objects_do_not_count,
-                other_users_do_not_count,
-                a_batch_cannot_hold_more_than_the_quota,
-                expired_objects_make_room_for_a_part,
-                batches_opened_first_make_room,
-                a_refused_write_ends_no_batch,
-                all_open_batches_hold_no_more_than_they_may,
-                objects_without_payload_count,
-                a_refused_write_leaves_no_trace,
-            ],
-            selection: [
-                newer_and_older_leave_out_the_time_itself,
-                newer_and_older_both_hold,
-                until_takes_the_time_itself,
-                ids_select_each_object_once,
-                thousands_of_ids_select_as_few_do,
-                no_ids_select_nothing,
-                indexes_above_and_below_leave_out_the_index_itself,
-                parents_and_predecessors_select,
-                all_conditions_hold_together,
-                a_missing_collection_reads_as_empty,
-            ],
-            times: [
-                a_write_takes_the_clocks_time,
-                writes_within_a_hundredth_have_rising_times,
-                times_rise_across_collections,
-                times_rise_when_the_clock_slips_back,
-                times_rise_over_deletions,
-                times_rise_over_an_emptied_store,
-                the_stores_time_is_the_highest_given,
-                a_write_changes_only_its_collections_time,
-                what_a_read_has_not_seen_comes_later_than_its_as_of,
-                as_of_covers_what_was_seen,
-                as_of_keeps_near_the_clock,
-                a_clock_that_slips_back_hides_no_write,
-                staging_moves_no_time,
-            ],
-            writers: [
-                writers_at_once_all_succeed_at_different_times,
-                of_guarded_writers_at_once_one_succeeds,
-                readers_never_see_half_a_write,
-                summaries_and_pages_never_go_back,
-                one_commit_wins,
-                parts_appended_at_once_are_all_kept,
-                users_at_once_do_not_meet,
-            ],
+/// A promise as a test.
+pub struct Test {
+    /// The theme and the promise: `times::a_write_takes_the_clocks_time`.
+    pub name: &'static str,
+    /// Panics if the engine of the lab does not keep the promise.
+    pub run: fn(Lab) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// Lists the tests of every theme.
+macro_rules! tests {
+    ($($theme:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
+        &[$($(Test {
+            name: concat!(stringify!($theme), "::", stringify!($test)),
+            run: |lab| Box::pin(async move { $theme::$test(&lab).await }),
+        }),*),*]
+    };
+}
+
+/// Every test.
+pub const TESTS: &[Test] = tests! {
+    batches: [
+        a_batch_is_unseen_until_committed,
+        all_objects_of_a_batch_get_one_time,
+        parts_count_in_the_order_they_came,
+        the_commits_own_patches_count_last,
+        a_patch_in_a_batch_keeps_what_is_stored,
+        lives_count_from_the_commit,
+        a_batch_ends_with_its_commit,
+        a_refused_commit_leaves_the_batch_open,
+        a_commit_of_one_collection_too_many_leaves_the_batch_open,
+        a_batch_lives_two_hours_from_its_opening,
+        a_batch_belongs_to_its_user_and_collection,
+        a_part_too_large_is_refused_as_a_whole,
+        a_full_batch_can_be_committed,
+        a_commit_too_large_is_refused_and_leaves_the_batch_open,
+        one_batch_too_many_ends_the_one_opened_first,
+        a_guard_holds_for_a_part,
+        a_batch_with_nothing_in_it_moves_the_collection,
+        emptying_the_store_ends_its_batches,
+        deleting_the_collection_leaves_its_batches,
+        open_batches_do_not_mix,
+        ten_thousand_objects_are_committed_at_once,
+        a_batch_opened_ahead_of_the_clock_has_ended,
+    ],
+    closing: [
+        a_closed_user_is_refused,
+        closing_leaves_other_users_alone,
+        a_user_never_heard_of_can_be_closed,
+        a_closed_store_can_be_closed_and_emptied_again,
+        what_a_closed_store_held_is_purged,
+        a_closing_is_told_before_any_other_reason,
+        writes_beside_a_closing_leave_nothing_behind,
+        a_closing_holds_for_every_handle_on_the_store,
+    ],
+    counts: [
+        a_summary_names_each_collection_in_order,
+        counts_and_bytes_follow_every_write,
+        bytes_are_those_of_utf_8,
+        a_write_tells_the_bytes_before_and_after,
+        an_empty_collection_is_listed,
+        a_user_never_heard_of_has_nothing,
+        users_do_not_see_each_other,
+        at_most_a_hundred_collections,
+    ],
+    deletion: [
+        a_deleted_object_is_gone_and_the_collections_time_moves,
+        deleting_what_is_not_there_can_be_refused,
+        deleting_what_is_not_there_can_move_the_time,
+        deleting_from_a_missing_collection_changes_nothing,
+        a_selection_chooses_what_is_deleted,
+        an_order_and_a_limit_choose_what_is_deleted,
+        a_deleted_collection_vanishes,
+        a_deleted_collection_can_keep_its_name,
+        deleting_a_missing_collection_changes_nothing,
+        a_collection_made_anew_holds_nothing_old,
+        an_emptied_store_holds_nothing,
+        deleting_the_last_object_keeps_the_collection,
+    ],
+    expiry: [
+        an_object_without_a_life_stays,
+        an_object_lives_as_long_as_it_was_given,
+        a_life_of_nothing_ends_at_once,
+        an_expired_object_is_absent_for_every_reader,
+        an_expired_object_is_not_revived,
+        an_expired_object_matches_no_guard,
+        an_expired_object_cannot_be_deleted,
+        a_new_life_replaces_the_old,
+        a_life_can_be_made_endless,
+        a_patch_without_a_life_keeps_the_old,
+        expiry_moves_no_time,
+        lives_count_from_the_clock_and_not_from_the_time_given,
+        several_lives_end_one_by_one,
+        a_life_given_far_behind_the_clock_lasts,
+        a_clock_set_ahead_and_back_ends_no_life,
+    ],
+    guards: [
+        a_stale_write_changes_nothing,
+        a_guard_of_the_same_time_holds,
+        what_is_absent_counts_as_time_zero,
+        a_guard_on_an_object_ignores_others,
+        a_guard_on_the_store_sees_every_collection,
+        a_guard_on_a_deleted_object_holds,
+        guards_hold_for_deletions,
+        of_several_reasons_the_guard_comes_first,
+    ],
+    order: [
+        newest_first,
+        oldest_first,
+        greatest_index_first_and_none_last,
+        an_order_holds_while_nothing_is_written,
+    ],
+    pages: [
+        pages_meet_every_object_once,
+        a_page_goes_on_after_its_last_object,
+        the_last_page_has_no_next,
+        a_limit_of_zero_reads_nothing,
+        skipping_counts_from_the_same_order,
+        a_long_read_skips_once,
+        a_long_read_comes_in_bounded_pages,
+        a_page_ends_by_its_bytes_but_holds_an_object,
+        a_page_tells_the_collections_time,
+        a_read_can_stay_at_a_time,
+        a_foreign_token_is_refused,
+        pages_in_a_selection_stay_in_it,
+        ids_alone_are_the_ids_of_the_objects,
+    ],
+    patches: [
+        what_was_written_is_read,
+        fields_not_given_keep_their_value,
+        fields_can_be_cleared,
+        a_patch_of_nothing_makes_an_empty_object,
+        modified_moves_only_if_the_patch_renews,
+        modified_moves_with_a_parent_alone,
+        a_later_patch_is_laid_over_an_earlier,
+        a_later_patch_keeps_the_life_of_an_earlier,
+        objects_of_one_write_have_one_time,
+        ids_differ_by_case_and_by_any_byte,
+        payloads_come_back_to_the_byte,
+        a_write_without_patches_makes_the_collection,
+        names_of_collections_differ_by_case,
+    ],
+    purge: [
+        purging_changes_nothing_that_is_seen,
+        purging_keeps_to_its_budget_and_ends,
+        purging_an_empty_engine_removes_nothing,
+        purging_spares_open_batches,
+        purging_spares_what_expires_later_than_it_is_told,
+        an_engine_that_serves_says_so,
+    ],
+    quota: [
+        a_write_may_cross_the_quota_but_not_begin_beyond_it,
+        deletions_pass_beyond_the_quota,
+        expired_objects_do_not_count,
+        other_users_do_not_count,
+        a_batch_cannot_hold_more_than_the_quota,
+        expired_objects_make_room_for_a_part,
+        batches_opened_first_make_room,
+        a_refused_write_ends_no_batch,
+        all_open_batches_hold_no_more_than_they_may,
+        objects_without_payload_count,
+        a_refused_write_leaves_no_trace,
+    ],
+    selection: [
+        newer_and_older_leave_out_the_time_itself,
+        newer_and_older_both_hold,
+        until_takes_the_time_itself,
+        ids_select_each_object_once,
+        thousands_of_ids_select_as_few_do,
+        no_ids_select_nothing,
+        indexes_above_and_below_leave_out_the_index_itself,
+        parents_and_predecessors_select,
+        all_conditions_hold_together,
+        a_missing_collection_reads_as_empty,
+    ],
+    times: [
+        a_write_takes_the_clocks_time,
+        writes_within_a_hundredth_have_rising_times,
+        times_rise_across_collections,
+        times_rise_when_the_clock_slips_back,
+        times_rise_over_deletions,
+        times_rise_over_an_emptied_store,
+        the_stores_time_is_the_highest_given,
+        a_write_changes_only_its_collections_time,
+        what_a_read_has_not_seen_comes_later_than_its_as_of,
+        as_of_covers_what_was_seen,
+        as_of_keeps_near_the_clock,
+        a_clock_that_slips_back_hides_no_write,
+        staging_moves_no_time,
+    ],
+    writers: [
+        writers_at_once_all_succeed_at_different_times,
+        of_guarded_writers_at_once_one_succeeds,
+        readers_never_see_half_a_write,
+        summaries_and_pages_never_go_back,
+        one_commit_wins,
+        parts_appended_at_once_are_all_kept,
+        users_at_once_do_not_meet,
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::TESTS;
+
+    /// A test that is written down and never run would prove nothing.
+    #[test]
+    fn every_test_is_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
+        let mut written = Vec::new();
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let theme = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                if let Some((name, "lab: &Lab) {")) = line
+                    .strip_prefix("pub async fn ")
+                    .and_then(|rest| rest.split_once('('))
+                {
+                    written.push(format!("{theme}::{name}"));
+                }
+            }
         }
-    };
-    (@ $open:ident => $($theme:ident: [$($sentence:ident),* $(,)?]),* $(,)?) => {
-        $(mod $theme {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $sentence() {
-                let lab = $crate::conformance::Lab::open_with(|ground| {
-                    Box::pin(async move { super::$open(&ground).await })
-                })
-                .await;
-                $crate::conformance::$theme::$sentence(&lab).await;
-            })*
-        })*
-
-        /// The sentences that are run, as `theme::sentence`.
-        pub(crate) const SENTENCES: &[&str] =
-            &[$($(concat!(stringify!($theme), "::", stringify!($sentence))),*),*];
-    };
+        written.sort();
+        let mut run: Vec<_> = TESTS.iter().map(|test| test.name).collect();
+        run.sort_unstable();
+        assert_eq!(written, run);
+        assert!(run.len() > 100);
+    }
 }
