@@ -42,6 +42,9 @@ impl Engine for Broken {
     async fn purge(&self, _: Budget) -> Result<Purged, EngineError> {
         Err(gone())
     }
+    async fn users(&self, _: Option<UserId>, _: usize) -> Result<Vec<UserId>, EngineError> {
+        Err(gone())
+    }
     async fn check(&self) -> Result<(), EngineError> {
         Err(gone())
     }

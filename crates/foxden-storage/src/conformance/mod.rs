@@ -24,6 +24,7 @@ pub mod quota;
 mod runner;
 pub mod selection;
 pub mod times;
+pub mod users;
 pub mod writers;
 
 use std::pin::Pin;
@@ -219,6 +220,12 @@ pub const TESTS: &[Test] = tests! {
         as_of_keeps_near_the_clock,
         a_clock_that_slips_back_hides_no_write,
         staging_moves_no_time,
+    ],
+    users: [
+        a_new_store_has_no_users,
+        pages_list_every_user_once,
+        emptied_and_closed_stores_are_listed,
+        reading_and_staging_make_no_user,
     ],
     writers: [
         writers_at_once_all_succeed_at_different_times,

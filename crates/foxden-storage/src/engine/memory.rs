@@ -142,6 +142,19 @@ impl Engine for MemoryEngine {
         })
     }
 
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
+        let stores = self.stores.read().map_err(broken)?;
+        let mut users = Vec::new();
+        for (user, store) in stores.iter() {
+            if after.is_none_or(|after| *user > after) && lock(store)?.highest() > SyncTime::ZERO {
+                users.push(*user);
+            }
+        }
+        users.sort_unstable();
+        users.truncate(limit);
+        Ok(users)
+    }
+
     async fn check(&self) -> Result<(), EngineError> {
         self.stores.read().map(drop).map_err(broken)
     }

@@ -60,6 +60,9 @@ pub use sqlite::{SqliteEngine, SqliteOptions};
 /// 13. [`Change::Close`](crate::Change::Close) is kept in the store: from then on every read and write of the user is refused
 ///     with `Closed`, before anything else is checked, by each handle on the store and after a restart.
 ///     [`Change::DeleteAll`](crate::Change::DeleteAll) and a further closing succeed and find nothing.
+///
+/// Old clients alone ask for [`Cursor::Skip`](crate::Cursor::Skip), [`Order::Index`](crate::Order::Index) and selections by
+/// index, parent or predecessor. Those may look at every object of the collection.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// When each collection last changed and, if asked for, how much it holds.
@@ -73,6 +76,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes what has expired, by the clock and by the budget's own time, and puts counts right, until the budget is
     /// spent.
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError>;
+    /// Users who were ever given a time, closed ones among them, each once and in a fixed order of the engine's own: at most
+    /// `limit` of those that follow `after`. Without a limit of zero, only the end of the list is an empty page.
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError>;
     /// Whether the engine can serve right now.
     async fn check(&self) -> Result<(), EngineError>;
     /// Finishes the writes that were accepted, ends background work and gives files and connections back. Later calls may be

@@ -25,6 +25,7 @@ mod scan;
 mod select;
 mod step;
 mod turns;
+mod users;
 mod work;
 mod write;
 mod writer;
@@ -32,7 +33,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -107,6 +108,8 @@ struct Served {
 const SMALL_READ: u64 = 256;
 /// Objects of a collection, expired or not, that a read may pass over on the thread that it came by.
 const PASSED_OVER: u64 = 5000;
+/// The user whose share of the reading threads a list of users takes.
+const LISTING: UserId = UserId(u64::MAX);
 /// The steps of vacuuming that one purge makes for each file at most.
 const VACUUM_STEPS: usize = 64;
 
@@ -283,6 +286,17 @@ impl Engine for SqliteEngine {
             }
         }
         Ok(purged)
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
+        let mut users = BTreeSet::new();
+        for served in &*self.files {
+            let file = Arc::clone(&served.file);
+            let list = move || users::list(&file, after, limit);
+            users.extend(self.scanners.run(LISTING, list).await?);
+        }
+        let users = users.into_iter().take(limit);
+        Ok(users.map(|uid| UserId(uid.cast_unsigned())).collect())
     }
 
     async fn check(&self) -> Result<(), EngineError> {

@@ -266,7 +266,7 @@ impl DataFile {
 
     /// Lends a reading connection to a look on this very thread: a hop to another costs more than most
     /// looks do.
-    fn with_reader<T>(
+    pub(super) fn with_reader<T>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
