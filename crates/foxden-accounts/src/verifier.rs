@@ -13,6 +13,7 @@ use std::time::Duration;
 use argon2::{Algorithm, Argon2, Params, Version};
 use foxden_model::thread::lower_priority;
 use foxden_model::{Network, Notice};
+use subtle::ConstantTimeEq;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::address::counted;
@@ -188,10 +189,9 @@ impl Proof {
     }
 }
 
-/// Compares in a time that says nothing of where they differ.
+/// Compares in a time that depends on their length alone.
 pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len()
-        && std::hint::black_box(one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b))) == 0
+    one.ct_eq(other).into()
 }
 
 fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, AccountError> {
