@@ -1,5 +1,7 @@
 //! Whether two clocks agree, and dates as HTTP writes them.
 
+use std::time::UNIX_EPOCH;
+
 use foxden_http::wire::PublicUrl;
 
 use super::Finding;
@@ -23,21 +25,9 @@ pub fn look(url: &PublicUrl, theirs: Option<i64>, ours: i64) -> Finding {
 
 /// The seconds since 1970 of a date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn seconds_of(date: &str) -> Option<i64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let mut parts = date.split(' ').skip(1);
-    let day: i64 = parts.next()?.parse().ok()?;
-    let month = i64::try_from(MONTHS.find(parts.next()?)? / 3 + 1).ok()?;
-    let year: i64 = parts.next()?.parse().ok()?;
-    let mut time = parts.next()?.split(':').map(str::parse::<i64>);
-    let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
-    // Years are counted from March, so that the day that leap years add comes last.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    let time = httpdate::parse_http_date(date).ok()?;
+    let since_1970 = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_1970.as_secs()).ok()
 }
 
 #[cfg(test)]
