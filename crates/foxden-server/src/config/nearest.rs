@@ -1,5 +1,7 @@
 //! Which known word was meant by one that is not known.
 
+use strsim::levenshtein;
+
 /// The known word that differs least, if any is near enough to have been meant.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
@@ -7,28 +9,17 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         // A right name in the wrong section is a likelier slip than any other, whatever the section.
         .map(|candidate| {
-            let misplaced = last(candidate) == last(word);
-            (if misplaced { 1 } else { distance(word, candidate) }, candidate)
+            let is_misplaced = last(candidate) == last(word);
+            let distance = if is_misplaced {
+                1
+            } else {
+                levenshtein(word, candidate)
+            };
+            (distance, candidate)
         })
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, candidate)| *distance <= 2 + candidate.len() / 4)
         .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be added, dropped or exchanged to turn one word into the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, letter) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in to.iter().enumerate() {
-            let exchanged = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]
