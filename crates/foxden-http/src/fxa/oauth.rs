@@ -13,9 +13,9 @@ use super::answer::{Done, Json};
 use super::ask::Ask;
 use super::caller::{Anyone, Verified};
 use super::refusal::Refusal;
+use crate::wire::uri_component;
 use wire::{
-    CLIENT, GrantedAnswer, SCOPE, STATE, TOKEN, percent_encode, print_introspection, read_authorization,
-    read_token_request,
+    CLIENT, GrantedAnswer, SCOPE, STATE, TOKEN, print_introspection, read_authorization, read_token_request,
 };
 
 /// Where a code goes when the page hands it to the browser itself.
@@ -49,7 +49,7 @@ pub(super) async fn authorize(
     let state = ask.body.text_within("state", STATE)?;
     let granted = fxa.accounts.authorize(&ask.by.0, request).await?;
     let code = granted.code.to_hex();
-    let state_in_query = percent_encode(state);
+    let state_in_query = uri_component(state);
     let redirect = format!("{}?code={code}&state={state_in_query}", granted.redirect_uri);
     Ok(Json(
         json!({ "redirect": redirect, "code": code, "state": state }),

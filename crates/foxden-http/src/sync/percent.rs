@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 /// The name and the value of a parameter.
 pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
@@ -23,16 +25,22 @@ pub(super) fn decode(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
     if !text.bytes().any(is_special) {
         return Some(Cow::Borrowed(text));
     }
-    let mut plain = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        plain.push(match byte {
-            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
-            b'+' if plus == Plus::Space => b' ',
-            other => other,
-        });
+    // The decoder leaves a `%` without two digits as it is.
+    if !text.split('%').skip(1).all(begins_with_digits) {
+        return None;
     }
-    String::from_utf8(plain).ok().map(Cow::Owned)
+    let spaced = match plus {
+        Plus::Plus => Cow::Borrowed(text),
+        Plus::Space => Cow::Owned(text.replace('+', " ")),
+    };
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(Cow::Owned(decoded.into_owned()))
+}
+
+/// Whether an escape is whole, seen from behind its `%`.
+fn begins_with_digits(text: &str) -> bool {
+    let digits = text.as_bytes().get(..2);
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// The parameters of a query string, decoded; `None` for one that never was encoded. Of two with one name, the
@@ -64,12 +72,6 @@ fn plus_of_ids(value: &str) -> Plus {
     } else {
         Plus::Plus
     }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! - [`basic`]: requests with a name and a password
 //! - [`captcha`]: a question that a person answers
 //! - [`entity_tag`]: tags of answers, however they come back
+//! - [`uri_component`]: texts that stand in URLs
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`mod@wait`]: how long a client is asked to wait
 //! - [`note`]: [`Note`], what a surface tells the log about a request
@@ -28,6 +29,7 @@ pub mod note;
 pub mod peer;
 pub mod reach;
 pub mod site;
+mod uri;
 mod visitor;
 pub(crate) mod wait;
 
@@ -41,5 +43,6 @@ pub use note::{Note, chain};
 pub use peer::Peer;
 pub use reach::Sign;
 pub use site::{BadUrl, PublicUrl, Site};
+pub use uri::uri_component;
 pub(crate) use visitor::visitor;
 pub(crate) use wait::ask_to_wait;

@@ -1,8 +1,7 @@
 //! What each kind of letter says. Only the words stand here; [`super::compose`] gives them their form.
 
-use std::fmt::Write as _;
-
 use foxden_accounts::{Letter, Posted};
+use foxden_http::wire::uri_component;
 use foxden_model::Shown;
 
 use super::Minute;
@@ -193,7 +192,7 @@ fn reset(
     from: &Sender<'_>,
 ) -> Wording {
     let (origin, host) = (from.origin, from.host);
-    let address = Encoded(&posted.address);
+    let address = uri_component(&posted.address);
     Wording {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
@@ -235,7 +234,7 @@ fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> Wording {
 
 fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> Wording {
     let (origin, host) = (from.origin, from.host);
-    let name = Encoded(name);
+    let name = uri_component(name);
     Wording {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
@@ -273,21 +272,5 @@ fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> Wording {
         )],
         otherwise: "If you do not know who invites you, do nothing.".to_owned(),
         why: "because its operator invited this address",
-    }
-}
-
-/// A text as it stands in a part of an address.
-struct Encoded<'a>(&'a str);
-
-impl std::fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for byte in self.0.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-                f.write_char(char::from(byte))?;
-            } else {
-                write!(f, "%{byte:02X}")?;
-            }
-        }
-        Ok(())
     }
 }

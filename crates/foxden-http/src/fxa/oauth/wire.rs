@@ -165,29 +165,9 @@ pub(super) fn print_introspection(found: Introspection) -> Value {
     }
 }
 
-/// A text as it stands in a query.
-pub(super) fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push_str(&data_encoding::HEXUPPER.encode(&[byte]));
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_state_survives_the_query() {
-        assert_eq!(percent_encode("aZ09-._~"), "aZ09-._~");
-        assert_eq!(percent_encode("a b&c=ä"), "a%20b%26c%3D%C3%A4");
-    }
 
     #[test]
     fn members_of_another_grant_are_ignored() {
