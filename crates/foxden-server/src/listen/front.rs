@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
+use ipnet::IpNet;
 
 use super::body::{Arriving, Leaving};
 use super::excuse::{excuse, refuse, turn_away};
@@ -29,7 +30,6 @@ use super::room::seat::Seat;
 use super::stranger::{Stranger, Strangers};
 use super::turns::Turns;
 use crate::assemble::Doors;
-use crate::config::server::Network;
 use crate::log::{self, RequestId};
 use crate::reach::Reach;
 
@@ -39,7 +39,7 @@ const SHORT: u64 = 16 * 1024;
 /// What a listener does with requests.
 pub struct Front {
     doors: Doors,
-    trusted: Vec<Network>,
+    trusted: Vec<IpNet>,
     reach: Arc<Reach>,
     ids: Arc<Ids>,
     /// What is read off around an early answer.
@@ -104,7 +104,7 @@ impl Front {
     /// has come, its rest is read off within `bounds`; `witness` hears whose bodies are beyond them.
     pub fn new(
         doors: Doors,
-        trusted: Vec<Network>,
+        trusted: Vec<IpNet>,
         reach: Arc<Reach>,
         ids: Arc<Ids>,
         bounds: Bounds,
@@ -193,7 +193,9 @@ impl Front {
     }
 
     fn believes(&self, connected: IpAddr) -> bool {
-        connected.is_loopback() || self.trusted.iter().any(|network| network.contains(connected))
+        // A socket of both protocols names IPv4 clients by IPv6 addresses.
+        let is_within = |network: &IpNet| network.contains(&connected.to_canonical());
+        connected.is_loopback() || self.trusted.iter().any(is_within)
     }
 
     /// Who sent a request: the last hop a believed proxy names, else whoever is connected.

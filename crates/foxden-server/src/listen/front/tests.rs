@@ -7,7 +7,7 @@ use crate::reach;
 
 /// A listener of a server that is private, or not. Nothing of it is written.
 fn front(is_private: bool) -> Front {
-    let trusted = vec![Network::parse("10.0.0.0/8").unwrap()];
+    let trusted = vec!["10.0.0.0/8".parse().unwrap()];
     let ids = Arc::new(Ids::new(&SeededChance::new(1)));
     let reach = Arc::new(reach::tests::open(is_private, "/proc/foxden/public".into()));
     Front::new(
@@ -39,7 +39,13 @@ fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
 
 #[test]
 fn the_last_hop_counts_where_a_believed_proxy_names_it() {
-    for connected in [None, Some("127.0.0.1"), Some("::1"), Some("10.1.2.3")] {
+    for connected in [
+        None,
+        Some("127.0.0.1"),
+        Some("::1"),
+        Some("10.1.2.3"),
+        Some("::ffff:10.1.2.3"),
+    ] {
         for (forwarded, address) in [
             (&["192.0.2.1"][..], "192.0.2.1"),
             (&["203.0.113.9, 192.0.2.1"], "192.0.2.1"),
