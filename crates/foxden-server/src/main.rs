@@ -14,10 +14,12 @@
 //! - [`security_log`]: what a security officer is told
 //! - [`data`]: the data folder
 //! - [`allocator`]: when memory goes back to the system
+//! - [`calendar`]: times of the clock as dates
 //! - [`tasks`], [`chance`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
 
 mod allocator;
 mod assemble;
+mod calendar;
 mod chance;
 mod check;
 mod chores;

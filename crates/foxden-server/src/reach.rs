@@ -16,8 +16,8 @@ use foxden_http::wire::{Sign, Site};
 use foxden_model::Clock;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Utc;
 use crate::data;
-use crate::log::Utc;
 
 /// Whether others have reached this server.
 pub struct Reach {

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use foxden_model::Clock;
 
+use crate::calendar::Utc;
 use crate::data::write_whole;
-use crate::log::Utc;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;

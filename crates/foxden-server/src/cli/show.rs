@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use crate::calendar::date_time;
 use crate::control::Answer;
 use crate::control::order::{Chore, Event, Invitation, Node, NodeState, Standing, User, WaitingCode};
-use crate::log::Utc;
 use crate::say::{self, Look, paint};
 
 /// Shows what came of an order.
@@ -208,8 +208,7 @@ fn show_chores(chores: &[Chore]) {
 }
 
 fn date(millis: i64) -> String {
-    let text = Utc(millis).to_string();
-    // Nobody at a terminal wants milliseconds.
-    text.get(..16)
-        .map_or(text.clone(), |date| date.replace('T', " ") + " UTC")
+    let at = date_time(millis);
+    let (hour, minute, _) = at.as_hms();
+    format!("{} {hour:02}:{minute:02} UTC", at.date())
 }

@@ -8,10 +8,10 @@ use foxden_model::UserId;
 use super::deed::Deed;
 use super::nodes;
 use super::order::{Answer, Order, Serving, Standing, Switch, User, WaitingCode};
+use crate::calendar::Utc;
 use crate::chores;
 use crate::config::listener::{Bind, Surface};
 use crate::house::House;
-use crate::log::Utc;
 use crate::reach::Mark;
 
 /// Accounts fetched at once.

@@ -14,34 +14,16 @@ pub mod deliver;
 pub mod line;
 pub mod wording;
 
-use crate::log::Utc;
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+use crate::calendar::date_time;
 
 /// A time as people read it: `14:20 UTC on 3 November 2026`. Nobody knows the reader's zone here.
 struct Minute(i64);
 
 impl std::fmt::Display for Minute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = Utc(self.0).to_string();
-        let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
-        let number = |range| part(range).parse::<usize>().unwrap_or(1);
-        let month = MONTHS[(number(5..7) - 1) % MONTHS.len()];
-        let (time, day, year) = (part(11..16), number(8..10), part(0..4));
-        write!(f, "{time} UTC on {day} {month} {year}")
+        let at = date_time(self.0);
+        let (hour, minute, day, month, year) = (at.hour(), at.minute(), at.day(), at.month(), at.year());
+        write!(f, "{hour:02}:{minute:02} UTC on {day} {month} {year}")
     }
 }
 

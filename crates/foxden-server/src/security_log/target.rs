@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::cef::Line;
+use crate::calendar::{Utc, date_time};
 use crate::config::security_log::Place;
-use crate::log::Utc;
 
 /// For the user who runs the server alone: the lines name people.
 const PRIVATE: u32 = 0o600;
@@ -224,21 +224,13 @@ struct Old(i64);
 
 impl std::fmt::Display for Old {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        let utc = Utc(self.0).to_string();
-        let number = |range| {
-            utc.get(range)
-                .and_then(|digits: &str| digits.parse::<usize>().ok())
-        };
-        let month = number(5..7).and_then(|month| MONTHS.get(month - 1));
+        let at = date_time(self.0);
+        let (hour, minute, second) = at.as_hms();
         write!(
             f,
-            "{} {:2} {}",
-            month.unwrap_or(&"Jan"),
-            number(8..10).unwrap_or(1),
-            utc.get(11..19).unwrap_or("00:00:00")
+            "{:.3} {:2} {hour:02}:{minute:02}:{second:02}",
+            at.month(),
+            at.day()
         )
     }
 }
