@@ -8,8 +8,8 @@ use foxden_accounts::{
 use ring::hmac;
 
 use super::FxaState;
-use super::ask::Incoming;
 use super::credential::Presented;
+use super::incoming::Incoming;
 use super::refusal::Refusal;
 use crate::wire::hawk::{HawkHeader, Signed};
 

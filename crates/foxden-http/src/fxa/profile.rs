@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
-use super::ask::{Ask, Incoming, Taking};
+use super::ask::Ask;
 use super::caller::{Caller as _, ProfileCaller};
 use super::credential::Presented;
+use super::incoming::{Incoming, Taking};
 use super::refusal::Refusal;
 use crate::wire::body::{Unfolds, announced_length};
 use crate::wire::memory::{Owner, held};

@@ -4,7 +4,7 @@
 //! Channels live in memory for a few minutes, and everything about them is bounded. How it is spoken stands in
 //! `docs/protocol/key-exchange.md`.
 //!
-//! - [`channel`]: the channels
+//! - [`channel`]: the channels; [`name`]: their names
 //! - [`place`]: what a path means, and in which order a request is judged
 //! - [`client`]: ids of clients, and what a request demands of the message that is there
 //! - [`caller`]: who asks for too much
@@ -17,6 +17,7 @@ mod answer;
 mod caller;
 mod channel;
 mod client;
+mod name;
 mod owner;
 mod place;
 mod report;
@@ -43,6 +44,7 @@ use caller::Callers;
 pub use caller::{Allowances, Vigilance};
 use channel::{Channels, Message};
 use client::{ClientId, Condition};
+use name::Name;
 use owner::Owner;
 use place::Place;
 use report::Reports;
@@ -186,7 +188,7 @@ impl Exchange {
     /// Whatever is done with a channel, if the client may use it; that is judged before the method.
     async fn use_channel(
         &self,
-        name: channel::Name,
+        name: Name,
         parts: &Parts,
         body: Body,
         address: IpAddr,

@@ -1,10 +1,10 @@
 //! When a body is read, and what it takes of memory.
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::http::{Response, StatusCode};
 use data_encoding::HEXLOWER;
-use foxden_accounts::security::Witness;
+use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::{
     Accounts, AuthPw, Cost, Kind, MIGRATIONS, NewAccount, Nodes, Options, Parts, Secrets, SignUp,
 };

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::channel::Name;
+use super::name::Name;
 use crate::wire::{Note, ask_to_wait};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");

@@ -16,13 +16,10 @@ use ring::digest;
 
 use super::answer::{Answer, Refusal, SOON};
 use super::client::{ClientId, Condition};
+use super::name::Name;
 use super::owner::{Owner, Part, Shares};
 use super::room::{Heavier, Taken};
 
-/// What names are made of: nothing that people take for something else.
-pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
-/// How long a name is: clients cut their code into eight characters of secret and four of name.
-const NAME: usize = 4;
 /// How often a message is given out. A whole pairing reads six times.
 const READS: u8 = 6;
 /// How often a free name is looked for.
@@ -35,10 +32,6 @@ const HOUSEHOLDS: usize = 64;
 const LEAST: usize = 8;
 /// How long ended channels may lie about.
 const SWEEP_MILLIS: u64 = 1000;
-
-/// A channel's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; NAME]);
 
 /// What one client wrote for the other.
 #[derive(Debug)]
@@ -92,24 +85,6 @@ struct Channel {
 /// A message on its way, until this goes.
 #[derive(Debug)]
 pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
-
-impl Name {
-    /// The name that a word of the alphabet's characters is. One of another length is nobody's.
-    pub(super) fn of(word: &str) -> Self {
-        Self(word.as_bytes().try_into().unwrap_or_default())
-    }
-
-    /// As clients read it.
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    fn random(chance: &dyn Chance) -> Self {
-        let mut bytes = [0; NAME];
-        chance.fill(&mut bytes);
-        Self(bytes.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]))
-    }
-}
 
 impl Message {
     /// These bytes, copied out of the larger piece of memory that they came in.

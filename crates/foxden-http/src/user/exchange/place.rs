@@ -1,7 +1,7 @@
 //! What a path below the exchange's own means.
 
 use super::answer::Refusal;
-use super::channel::{ALPHABET, Name};
+use super::name::{ALPHABET, Name};
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderName};
 use foxden_model::is_unseen;
 use http_body_util::BodyExt;
 
-use super::channel::Name;
 use super::client::ID_BYTES;
+use super::name::Name;
 use super::place::Place;
 
 const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");

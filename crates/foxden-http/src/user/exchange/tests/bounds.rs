@@ -341,7 +341,7 @@ async fn a_client_sends_one_message_at_a_time() {
     let (k, l) = (lab.channel().await, lab.channel().await);
     let mut headers = HeaderMap::new();
     headers.insert("x-keyexchange-id", id('a').parse().unwrap());
-    let (name, client) = (channel::Name::of(&k[1..]), ClientId::read(&headers));
+    let (name, client) = (name::Name::of(&k[1..]), ClientId::read(&headers));
     let now = lab.clock.steady_millis();
     let upload = lab.exchange.channels.begin_upload(name, client, now).unwrap();
     let refused = lab.put('a', &k, "x").await;
