@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::front::Record;
-use super::rest::Left;
+use super::access_log::Record;
+use super::left::Left;
 use super::room::seat::Seat;
 
 /// A request's body that tells the seat when it is waited for. One that is dropped before its end is kept in `left`.

@@ -8,12 +8,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Instant;
 
 use axum::body::Body;
 use foxden_accounts::security::Witness;
 use foxden_http::ops;
-use foxden_http::wire::{Note, Peer, Sign};
+use foxden_http::wire::{Peer, Sign};
 use foxden_model::{Chance, Network as ClientNetwork, Width};
 use foxden_sql::Asker;
 use hyper::body::Incoming;
@@ -22,19 +21,18 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use ipnet::IpNet;
 
+use super::access_log::Record;
 use super::body::{Arriving, Leaving};
 use super::excuse::{excuse, refuse, turn_away};
 use super::head::fault;
-use super::rest::{Bounds, Left};
+use super::left::Left;
+use super::rest::Bounds;
 use super::room::seat::Seat;
 use super::stranger::{Stranger, Strangers};
 use super::turns::Turns;
 use crate::assemble::Doors;
 use crate::log::{self, RequestId};
 use crate::reach::Reach;
-
-/// Bytes of an answer that no client keeps waiting.
-const SHORT: u64 = 16 * 1024;
 
 /// What a listener does with requests.
 pub struct Front {
@@ -53,38 +51,6 @@ pub struct Front {
 /// Gives out request ids: a random start and a count, so that ids of two runs do not meet.
 #[derive(Debug)]
 pub struct Ids(AtomicU64);
-
-/// What the log's line for a request will say. It is written when the answer is done with.
-#[derive(Debug)]
-pub struct Record {
-    seat: Arc<Seat>,
-    line: Option<Box<Line>>,
-}
-
-#[derive(Debug)]
-struct Line {
-    id: RequestId,
-    method: hyper::Method,
-    uri: hyper::Uri,
-    peer: Peer,
-    began: Instant,
-    /// Absent until there is an answer.
-    status: Option<StatusCode>,
-    note: Note,
-    bytes: u64,
-    end: End,
-}
-
-/// How an answer came to its end.
-#[derive(Debug)]
-enum End {
-    /// The client went away, or was cut off.
-    Broken,
-    /// The surface could not go on.
-    Failed(String),
-    /// All of it was handed over.
-    Whole,
-}
 
 impl Ids {
     /// A fresh row of ids.
@@ -161,7 +127,7 @@ impl Front {
     /// Reads off what is left of the request's body. Where it does not end, the connection ends with the answer.
     async fn read_off(&self, left: &Left, seat: &Arc<Seat>, client: IpAddr, response: &mut Response<Body>) {
         // In a box, so that a connection without such a rest is not as large as one with it.
-        if !Box::pin(left.read_off(seat, self.bounds, &self.turns, client)).await {
+        if !Box::pin(self.bounds.read_off(left, seat, &self.turns, client)).await {
             seat.has_unread_body();
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -283,104 +249,6 @@ fn last_hop(header: &HeaderValue) -> Option<IpAddr> {
         .parse()
         .or_else(|_| hop.parse().map(|socket: std::net::SocketAddr| socket.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
-}
-
-impl Record {
-    fn new(seat: Arc<Seat>, id: RequestId, peer: Peer, parts: &Parts) -> Self {
-        let line = tracing::enabled!(target: log::REQUESTS, tracing::Level::INFO).then(|| {
-            Box::new(Line {
-                id,
-                method: parts.method.clone(),
-                uri: parts.uri.clone(),
-                peer,
-                began: Instant::now(),
-                status: None,
-                note: Note::default(),
-                bytes: 0,
-                end: End::Broken,
-            })
-        });
-        Self { seat, line }
-    }
-
-    fn note(&mut self, response: &mut Response<Body>) {
-        // Short answers fit into the buffers between us and the client, who then holds nothing of ours.
-        if hyper::body::Body::size_hint(response.body())
-            .upper()
-            .is_none_or(|bytes| bytes > SHORT)
-        {
-            let note = response.extensions().get::<Note>();
-            let proven = note.filter(|_| response.status().is_success());
-            self.seat.answers(proven.and_then(|note| note.user));
-        }
-        if let Some(line) = &mut self.line {
-            line.status = Some(response.status());
-            line.note = response.extensions_mut().remove().unwrap_or_default();
-            // Nobody reads the body of an answer to HEAD.
-            if line.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
-                line.end = End::Whole;
-            }
-        }
-    }
-
-    /// So many bytes of the answer were handed over.
-    pub fn count(&mut self, bytes: usize) {
-        if let Some(line) = &mut self.line {
-            line.bytes += bytes as u64;
-        }
-    }
-
-    /// The surface could not go on with the answer.
-    pub fn broke(&mut self, error: &axum::Error) {
-        if let Some(line) = &mut self.line {
-            line.end = End::Failed(error.to_string());
-        }
-    }
-
-    /// All of the answer was handed over.
-    pub fn is_whole(&mut self) {
-        if let Some(line) = &mut self.line {
-            line.end = End::Whole;
-        }
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        self.seat.request_ended();
-        if let Some(line) = self.line.take() {
-            line.write();
-        }
-    }
-}
-
-impl Line {
-    fn write(self) {
-        let method = log::Path(self.method.as_str());
-        let path = log::Path(self.uri.path());
-        let status = log::Status(self.status);
-        let took = log::Took(self.began.elapsed());
-        let details = log::Details {
-            auth: self.note.auth,
-            user: self.note.user,
-            why: self.note.why.as_deref(),
-            end: match &self.end {
-                End::Broken if self.status.is_none() => Some("the client left before the answer"),
-                End::Broken => Some("the answer was not taken whole"),
-                End::Failed(why) => Some(why),
-                End::Whole => None,
-            },
-        };
-        let (peer, bytes) = (self.peer.address, self.bytes);
-        let text = format_args!("{peer} {method} {path} {status} {bytes} B {took}{details}");
-        log::within(self.id, || {
-            if self.note.is_routine {
-                tracing::debug!(target: log::REQUESTS, "{text}");
-            } else {
-                tracing::info!(target: log::REQUESTS, "{text}");
-            }
-        });
-    }
 }
 
 #[cfg(test)]

@@ -6,15 +6,18 @@
 //! - [`stranger`]: clients that speak something else
 //! - [`front`]: what happens to every request before and after its surface
 //! - [`head`]: heads that could be read in two ways
+//! - [`access_log`]: the log's line for each request
 //! - [`body`]: bodies that count what passes
-//! - [`rest`]: what is left of a request's body when its answer is made
+//! - [`left`]: what is left of a request's body when its answer is made; [`rest`]: reads it off
 //! - [`turns`]: who may read such a rest off
 //! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no seat was free
 
+pub mod access_log;
 pub mod body;
 pub mod excuse;
 pub mod front;
 pub mod head;
+pub mod left;
 pub mod rest;
 pub mod room;
 pub mod socket;
