@@ -10,6 +10,7 @@ use foxden_model::{Chance, SeededChance};
 
 use super::*;
 use crate::config::Config;
+use crate::config::schema::SCHEMA;
 use crate::config::values::{Origin, Values};
 use crate::data::DataFolder;
 use crate::house::Needs;
@@ -42,7 +43,7 @@ impl Lot {
     /// With further settings.
     async fn set_up(name: &str, public_url: &str, settings: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("foxden-{name}-{}", std::process::id()));
-        let mut values = Values::default();
+        let mut values = Values::new(SCHEMA);
         let always = [("public_url", public_url), ("storage.url", "memory:")];
         for (key, value) in always.iter().chain(settings) {
             let value = value.split(',').map(str::to_owned).collect();

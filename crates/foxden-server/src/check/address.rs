@@ -185,6 +185,7 @@ impl Way {
 mod tests {
     use super::super::Weight;
     use super::*;
+    use crate::config::schema::SCHEMA;
     use crate::config::values::Values;
 
     #[test]
@@ -195,7 +196,7 @@ mod tests {
             ("http://sync.example.org", Weight::Bad),
             ("http://192.168.1.2:5000", Weight::Bad),
         ] {
-            let config = Config::read(&Values::default()).unwrap();
+            let config = Config::read(&Values::new(SCHEMA)).unwrap();
             assert_eq!(
                 look_at_scheme(&url.parse().unwrap(), &config).weight,
                 weight,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::setting::{self, Kind, SECTIONS, Section, Setting};
+use super::schema::SCHEMA;
+use super::setting::{Kind, Section, Setting};
 use super::values::{Origin, Values};
 
 /// One line of `config print`.
@@ -19,7 +20,7 @@ pub struct Entry {
 /// Each setting with its value and who set it.
 pub fn entries(values: &Values) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for setting in setting::all() {
+    for setting in SCHEMA.all() {
         for key in keys(setting, values) {
             entries.push(entry(setting, key, values));
         }
@@ -71,7 +72,7 @@ fn entry(setting: &Setting, key: String, values: &Values) -> Entry {
 /// The text of `docs/configuration.md`.
 pub fn markdown() -> String {
     let mut text = String::from(INTRODUCTION);
-    for section in SECTIONS {
+    for section in SCHEMA.0 {
         describe(section, &mut text);
     }
     text

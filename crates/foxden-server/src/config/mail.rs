@@ -226,11 +226,12 @@ fn read_timeout(values: &Values) -> Result<Duration, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::SCHEMA;
     use super::super::values::Origin;
     use super::*;
 
     fn read(settings: &[(&str, &str)]) -> Result<Option<Mail>, String> {
-        let mut values = Values::default();
+        let mut values = Values::new(SCHEMA);
         for (key, value) in settings {
             values
                 .set(key, vec![(*value).to_owned()], Origin::Flag("--test"))

@@ -1,6 +1,6 @@
 //! What the operator set: one file, then the environment, then flags; the later wins.
 //!
-//! - [`setting`]: the table of all that can be set
+//! - [`schema`]: the table of all that can be set; [`setting`]: what stands in it
 //! - [`source`]: reading the three sources into [`values`]
 //! - [`measure`], [`nearest`]: sizes and times; what an unknown key meant
 //! - [`document`]: `config print` and `docs/configuration.md`
@@ -18,6 +18,7 @@ pub mod log;
 pub mod mail;
 pub mod measure;
 pub mod nearest;
+pub mod schema;
 pub mod security_log;
 pub mod server;
 pub mod setting;
@@ -31,6 +32,7 @@ use std::io;
 use std::path::PathBuf;
 
 use listener::Surface;
+use schema::SCHEMA;
 pub use source::Flags;
 use values::{Origin, Values};
 
@@ -218,7 +220,7 @@ impl ConfigError {
                 how,
             };
         }
-        let known = setting::all().map(|setting| setting.key);
+        let known = SCHEMA.all().map(|setting| setting.key);
         Self::UnknownKey {
             key: key.to_owned(),
             origin: origin.clone(),

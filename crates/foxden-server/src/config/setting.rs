@@ -1,8 +1,4 @@
-//! What can be set: one table that the reader, `config print` and the documents share.
-
-use super::{
-    accounts, chores, http, key_exchange, listener, log, mail, security_log, server, storage, tokens,
-};
+//! What a setting is. All of them make one table, which the reader, `config print` and the documents share.
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -49,20 +45,9 @@ pub struct Section {
     pub settings: &'static [Setting],
 }
 
-/// Every section, in the order in which it is shown.
-pub const SECTIONS: &[Section] = &[
-    server::SECTION,
-    listener::SECTION,
-    http::SECTION,
-    storage::SECTION,
-    tokens::SECTION,
-    accounts::SECTION,
-    key_exchange::SECTION,
-    mail::SECTION,
-    chores::SECTION,
-    log::SECTION,
-    security_log::SECTION,
-];
+/// Sections, in the order in which they are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema(pub &'static [Section]);
 
 /// Settings that had another name: the old one, the new one, and how that is written.
 pub const RENAMED: &[(&str, &str, &str)] = &[
@@ -88,21 +73,23 @@ pub const RENAMED: &[(&str, &str, &str)] = &[
 /// How a setting is written of which only the name is another one.
 const SAME: &str = "it means the same";
 
-/// Every setting, in the order in which it is shown.
-pub fn all() -> impl Iterator<Item = &'static Setting> {
-    SECTIONS.iter().flat_map(|section| section.settings)
-}
+impl Schema {
+    /// Every setting, in the order in which it is shown.
+    pub fn all(self) -> impl Iterator<Item = &'static Setting> {
+        self.0.iter().flat_map(|section| section.settings)
+    }
 
-/// The setting that a key names, and whether it names the file of a secret.
-pub fn find(key: &str) -> Option<(&'static Setting, bool)> {
-    let key = general(key);
-    all().find_map(|setting| {
-        if setting.key == key {
-            return Some((setting, false));
-        }
-        let file = setting.kind == Kind::Secret && key.strip_suffix("_file") == Some(setting.key);
-        file.then_some((setting, true))
-    })
+    /// The setting that a key names, and whether it names the file of a secret.
+    pub fn find(self, key: &str) -> Option<(&'static Setting, bool)> {
+        let key = general(key);
+        self.all().find_map(|setting| {
+            if setting.key == key {
+                return Some((setting, false));
+            }
+            let file = setting.kind == Kind::Secret && key.strip_suffix("_file") == Some(setting.key);
+            file.then_some((setting, true))
+        })
+    }
 }
 
 /// A key with the number of its listener replaced by the `N` of the table.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::schema::SCHEMA;
 use super::values::{Origin, Values};
 use super::{ConfigError, environment};
 
@@ -35,7 +36,7 @@ pub struct Flags {
 
 /// All that was set, by file, environment and flags.
 pub fn gather(flags: &Flags) -> Result<Values, ConfigError> {
-    let mut values = Values::default();
+    let mut values = Values::new(SCHEMA);
     match flags.config.clone().or_else(environment::config_file) {
         Some(path) => add_file(&mut values, &path, &read(&path)?)?,
         None => match fs::read_to_string(USUAL_FILE) {

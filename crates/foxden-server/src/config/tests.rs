@@ -7,7 +7,7 @@ use foxden_http::wire::PublicUrl;
 use super::*;
 
 fn from_file(text: &str) -> Result<Config, ConfigError> {
-    let mut values = Values::default();
+    let mut values = Values::new(SCHEMA);
     source::add_file(&mut values, Path::new("foxden.toml"), text)?;
     Config::read(&values)
 }
@@ -56,7 +56,7 @@ fn limits_that_contradict_each_other_are_refused() {
 
 #[test]
 fn the_later_source_wins() {
-    let mut values = Values::default();
+    let mut values = Values::new(SCHEMA);
     let file = "data_dir = \"a\"\n[storage]\nquota = \"1 MB\"\n[log]\nlevel = \"warn\"\n";
     source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -179,7 +179,7 @@ fn a_setting_that_was_renamed_names_the_new_one() {
     assert_eq!(nodes, ["https://node1.example.org", "http://node2/x"]);
     for (old, new, _) in setting::RENAMED {
         assert!(
-            setting::find(old).is_none() && setting::find(new).is_some(),
+            SCHEMA.find(old).is_none() && SCHEMA.find(new).is_some(),
             "{old}: {new}"
         );
         let (section, name) = old.split_once('.').unwrap();
@@ -246,7 +246,7 @@ fn listening_elsewhere_needs_a_public_address() {
 
 #[test]
 fn the_listen_flag_replaces_every_listener() {
-    let mut values = Values::default();
+    let mut values = Values::new(SCHEMA);
     let file =
         "[[listener]]\nbind = \"0.0.0.0:80\"\nsurfaces = [\"ops\"]\n[[listener]]\nbind = \"0.0.0.0:81\"\n";
     source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
@@ -263,7 +263,7 @@ fn the_listen_flag_replaces_every_listener() {
 
 #[test]
 fn print_hides_secrets() {
-    let mut values = Values::default();
+    let mut values = Values::new(SCHEMA);
     let file = "master_secret = \"0123456789abcdef\"\n";
     source::add_file(&mut values, Path::new("foxden.toml"), file).unwrap();
     let entries = document::entries(&values);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::setting::{self, Kind};
+use super::setting::{Kind, Schema};
 use super::{ConfigError, measure};
 
 /// Who set a value.
@@ -65,14 +65,23 @@ pub struct Value {
     pub origin: Origin,
 }
 
-/// What was set, under the names that `setting` knows. The later setter wins.
-#[derive(Clone, Debug, Default)]
-pub struct Values(BTreeMap<String, Value>);
+/// What was set, under the names that the schema knows. The later setter wins.
+#[derive(Clone, Debug)]
+pub struct Values {
+    schema: Schema,
+    set: BTreeMap<String, Value>,
+}
 
 impl Values {
+    /// Nothing set yet of all that this schema knows.
+    pub const fn new(schema: Schema) -> Self {
+        let set = BTreeMap::new();
+        Self { schema, set }
+    }
+
     /// Sets a value, in place of what an earlier source said.
     pub fn set(&mut self, key: &str, texts: Vec<String>, origin: Origin) -> Result<(), ConfigError> {
-        let Some((setting, is_file)) = setting::find(key) else {
+        let Some((setting, is_file)) = self.schema.find(key) else {
             return Err(ConfigError::unknown_key(key, &origin));
         };
         // A secret and its file are two spellings of one value: the later source replaces both.
@@ -82,25 +91,25 @@ impl Values {
             } else {
                 format!("{key}_file")
             };
-            self.0.remove(&other);
+            self.set.remove(&other);
         }
-        self.0.insert(key.to_owned(), Value { texts, origin });
+        self.set.insert(key.to_owned(), Value { texts, origin });
         Ok(())
     }
 
     /// Forgets whatever was set below this name.
     pub fn forget(&mut self, prefix: &str) {
-        self.0.retain(|key, _| !key.starts_with(prefix));
+        self.set.retain(|key, _| !key.starts_with(prefix));
     }
 
     /// What was set under this name.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.set.get(key)
     }
 
     /// The names that were set below this one.
     pub fn keys_below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
+        self.set
             .keys()
             .map(String::as_str)
             .filter(move |key| key.starts_with(prefix))
@@ -158,7 +167,7 @@ impl Values {
 
     /// What the table says the words mean, in the words' order.
     pub fn choice<T: Copy>(&self, key: &str, meanings: &[T]) -> Result<Option<T>, ConfigError> {
-        let Some((setting, _)) = setting::find(key) else {
+        let Some((setting, _)) = self.schema.find(key) else {
             return Err(ConfigError::unknown_key(key, &Origin::Default));
         };
         let Kind::Choice(words) = setting.kind else {
@@ -179,9 +188,10 @@ impl Values {
         };
         match self.get(key) {
             Some(value) => value.texts.iter().flat_map(split).collect(),
-            None => {
-                setting::find(key).map_or_else(Vec::new, |(setting, _)| split(&setting.default.to_owned()))
-            }
+            None => self
+                .schema
+                .find(key)
+                .map_or_else(Vec::new, |(setting, _)| split(&setting.default.to_owned())),
         }
     }
 
@@ -250,7 +260,7 @@ impl Values {
                 [text] => text.trim().to_owned(),
                 _ => return Err(self.wrong(key, "a single value is needed, not a list")),
             },
-            None => match setting::find(key) {
+            None => match self.schema.find(key) {
                 Some((setting, _)) if !setting.default.is_empty() => setting.default.to_owned(),
                 _ => return Ok(None),
             },
