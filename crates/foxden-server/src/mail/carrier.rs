@@ -11,6 +11,7 @@ use lettre::transport::smtp::extension::{ClientId, MailBodyParameter, MailParame
 use lettre::transport::smtp::response::{Category, Code, Response};
 use lettre::{Address, Message};
 
+use super::cause::{Cause, plain, said};
 use super::line::{Abilities, Line};
 use crate::config::mail::{Mail, Tls};
 use crate::config::values::Secret;
@@ -52,17 +53,6 @@ pub enum NotTaken {
     /// This letter will never be taken.
     #[error("the mail server refused the letter")]
     Refused(#[source] Cause),
-}
-
-/// What a mail server or the system says.
-#[derive(Debug, thiserror::Error)]
-pub enum Cause {
-    /// In words.
-    #[error("{0}")]
-    Said(String),
-    /// Nothing in time.
-    #[error("no answer within {0:?}")]
-    Late(Duration),
 }
 
 impl Carrier {
@@ -185,13 +175,6 @@ impl Carrier {
     }
 }
 
-impl Cause {
-    /// An error of the mail server or the system, in its words.
-    pub(super) fn of(error: &dyn std::fmt::Display) -> Self {
-        Self::Said(plain(&error.to_string()))
-    }
-}
-
 impl NotTaken {
     fn of_a_letter(error: &Error) -> Self {
         match error.status() {
@@ -243,20 +226,6 @@ fn client_id(name: &str) -> ClientId {
     }
 }
 
-/// The longest remark of a mail server that is kept, in characters.
-const REMARK: usize = 300;
-
-/// What the mail server or the system said.
-pub(super) fn said(error: &Error) -> Cause {
-    Cause::of(error)
-}
-
 fn words(answer: &Response) -> String {
     plain(&answer.message().collect::<Vec<_>>().join(" "))
-}
-
-/// What others say goes into a log: without control characters and not endless.
-fn plain(text: &str) -> String {
-    let characters = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    characters.take(REMARK).collect()
 }

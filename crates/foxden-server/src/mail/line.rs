@@ -10,7 +10,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 
-use super::carrier::{Cause, said};
+use super::cause::{Cause, said};
 use crate::config::values::Secret;
 
 /// The code of an answer that asks for more of a sign-in.

@@ -4,11 +4,12 @@
 //!
 //! - [`wording`]: what each kind of letter says
 //! - [`compose`]: the same as plain text and as HTML, in one message
-//! - [`carrier`]: the mail server
+//! - [`carrier`]: the mail server; [`cause`]: what it says
 //! - [`line`]: a connection to it, up to the first letter
 //! - [`deliver`]: when letters are tried, and tried again
 
 pub mod carrier;
+pub mod cause;
 pub mod compose;
 pub mod deliver;
 pub mod line;
