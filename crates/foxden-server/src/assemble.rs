@@ -24,7 +24,7 @@ use foxden_sql::Asker;
 
 use crate::config::{self, listener::Surface};
 use crate::house::House;
-use crate::probe;
+use crate::probe::{self, ProbeState};
 use crate::tasks::Tasks;
 use crate::version::VERSION;
 pub use doors::Doors;
@@ -96,7 +96,11 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Task
     if surfaces.contains(&Surface::Pages) {
         router = router.merge(pages::change_password(&house.site));
     }
-    router = router.merge(probe::router(house));
+    router = router.merge(probe::router(ProbeState {
+        probe: Arc::clone(&house.probe),
+        reach: Arc::clone(&house.reach),
+        max_request_bytes: house.config.storage.limits.max_request_bytes,
+    }));
     let path = house.site.public_url.path();
     if path.is_empty() {
         return router;

@@ -3,14 +3,14 @@
 //! The server holds the *when*, the services the *how*. Every chore may run twice, even at once, without
 //! harm, and keeps to a budget. One file each in `chores/`, one line each in the timetable.
 
+pub mod history;
 pub mod horizon;
 mod purge_expired_credentials;
 mod purge_expired_objects;
 mod wipe_deleted_stores;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use crate::control::order;
 use crate::house::House;
 use crate::tasks::{Tasks, outlive};
+use history::Ledger;
 
 /// The timetable.
 pub const TIMETABLE: [&dyn Chore; 3] = [
@@ -46,20 +47,6 @@ pub struct Done {
     pub count: u64,
     /// Whether the budget ended it with work left.
     pub has_more: bool,
-}
-
-/// How each chore of the timetable fared.
-#[derive(Debug, Default)]
-pub struct Ledger(Mutex<BTreeMap<&'static str, Fared>>);
-
-/// How a chore fared since the start.
-#[derive(Clone, Debug, Default)]
-struct Fared {
-    /// When it last succeeded, in milliseconds since 1970.
-    last_success: Option<i64>,
-    /// How often it failed since then, and why the last time.
-    failures: u64,
-    last_failure: Option<String>,
 }
 
 /// How long a chore rests when its budget ended it: long enough for others to get their turn.
@@ -143,27 +130,6 @@ pub fn list(ledger: &Ledger) -> Vec<order::Chore> {
         }
     });
     chores.collect()
-}
-
-impl Ledger {
-    fn succeeded(&self, name: &'static str, now: i64) {
-        let fared = Fared {
-            last_success: Some(now),
-            ..Fared::default()
-        };
-        self.all().insert(name, fared);
-    }
-
-    fn failed(&self, name: &'static str, why: String) {
-        let mut all = self.all();
-        let fared = all.entry(name).or_default();
-        fared.failures += 1;
-        fared.last_failure = Some(why);
-    }
-
-    fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, Fared>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl fmt::Display for Done {

@@ -14,14 +14,14 @@ use foxden_sql::Database;
 use foxden_storage::{OpenOptions, Storage};
 use ring::hmac;
 
-use crate::chores::Ledger;
+use crate::chores::history::Ledger;
 use crate::chores::horizon::Horizon;
 use crate::config::Config;
 use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
 use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
-use crate::node;
+use crate::node::NodeClient;
 use crate::probe::Probe;
 use crate::reach::Reach;
 use crate::security_log::SecurityLog;
@@ -64,7 +64,7 @@ pub struct House {
     /// Up to when they remove what has expired.
     pub horizon: Horizon,
     /// The word by which this server is recognised from outside.
-    pub probe: Probe,
+    pub probe: Arc<Probe>,
 }
 
 /// What has to be opened.
@@ -139,7 +139,7 @@ impl House {
             captcha: None,
             ledger: Ledger::default(),
             horizon: Horizon::open(data.horizon(), &*clock),
-            probe: Probe::default(),
+            probe: Arc::default(),
             site,
             clock,
             chance,
@@ -277,7 +277,15 @@ impl House {
             Some(storage) if closed.is_own || closed.node == self.site.public_url.base() => {
                 Ok(storage.close(closed.user).await?)
             }
-            _ => node::empty_store(self, &closed.node.parse()?, closed.user).await,
+            _ => {
+                let client = NodeClient {
+                    secrets: &self.secrets,
+                    clock: &*self.clock,
+                    chance: &*self.chance,
+                    ca_file: self.config.server.ca_file.as_deref(),
+                };
+                client.empty_store(&closed.node.parse()?, closed.user).await
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`cli`]: the command line
 //! - [`config`]: what the operator set
-//! - [`serve`]: from the configuration to the last answer
+//! - [`serve`]: from the configuration to the last answer; [`site`]: where the server is found
 //! - [`house`]: all that surfaces, chores and commands are made of
 //! - [`assemble`]: what each listener serves
 //! - [`chores`]: background work
@@ -38,6 +38,7 @@ mod reach;
 mod say;
 mod security_log;
 mod serve;
+mod site;
 mod tasks;
 mod version;
 

@@ -7,48 +7,62 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use data_encoding::BASE64;
-use foxden_accounts::token::{Claims, Token};
+use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_http::wire::PublicUrl;
-use foxden_model::UserId;
+use foxden_model::{Chance, Clock, UserId};
 use ring::hmac;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::chance;
-use crate::house::House;
 
 /// How long the token for one request holds, in seconds.
 const TOKEN_SECONDS: i64 = 300;
 /// How long the node may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Empties a user's store on that node.
-pub async fn empty_store(house: &House, node: &PublicUrl, user: UserId) -> anyhow::Result<()> {
-    let base = node.base();
-    let claims = Claims {
-        user,
-        node: &base,
-        expires: house.clock.seconds() + TOKEN_SECONDS,
-        // Nobody in particular: the store's owner is gone.
-        fxa_uid: "00000000000000000000000000000000",
-        fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
-        hashed_fxa_uid: None,
-        hashed_device_id: None,
-        beside: &[],
-    };
-    let token = house.secrets.mint(&claims, &*house.chance);
-    let path = format!("{}/1.5/{user}", node.path());
-    let nonce = chance::hex(&*house.chance, 6);
-    let authorization = sign(&token, "DELETE", &path, node, house.clock.seconds(), &nonce);
-    let url = format!("{}{path}", node.origin());
-    let ca = house.config.server.ca_file.clone();
-    let delete = move || delete(&Asker::new(PATIENCE, ca.as_deref())?, &url, &authorization);
-    let status = tokio::task::spawn_blocking(delete).await??;
-    // A store that is not there is as empty as it can be.
-    ensure!(
-        (200..300).contains(&status) || status == 404,
-        "the node {base} answered {status}"
-    );
-    Ok(())
+/// Signs requests to storage nodes with tokens of its own.
+#[derive(Clone, Copy)]
+pub struct NodeClient<'a> {
+    /// The secrets that nodes know, too.
+    pub secrets: &'a TokenSecrets,
+    /// The time of tokens and signatures.
+    pub clock: &'a dyn Clock,
+    /// Where random bytes come from.
+    pub chance: &'a dyn Chance,
+    /// A file with certificates that are trusted besides the usual ones.
+    pub ca_file: Option<&'a Path>,
+}
+
+impl NodeClient<'_> {
+    /// Empties a user's store on that node.
+    pub async fn empty_store(self, node: &PublicUrl, user: UserId) -> anyhow::Result<()> {
+        let (base, now) = (node.base(), self.clock.seconds());
+        let claims = Claims {
+            user,
+            node: &base,
+            expires: now + TOKEN_SECONDS,
+            // Nobody in particular: the store's owner is gone.
+            fxa_uid: "00000000000000000000000000000000",
+            fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
+            hashed_fxa_uid: None,
+            hashed_device_id: None,
+            beside: &[],
+        };
+        let token = self.secrets.mint(&claims, self.chance);
+        let path = format!("{}/1.5/{user}", node.path());
+        let nonce = chance::hex(self.chance, 6);
+        let authorization = sign(&token, "DELETE", &path, node, now, &nonce);
+        let url = format!("{}{path}", node.origin());
+        let ca = self.ca_file.map(Path::to_owned);
+        let delete = move || delete(&Asker::new(PATIENCE, ca.as_deref())?, &url, &authorization);
+        let status = tokio::task::spawn_blocking(delete).await??;
+        // A store that is not there is as empty as it can be.
+        ensure!(
+            (200..300).contains(&status) || status == 404,
+            "the node {base} answered {status}"
+        );
+        Ok(())
+    }
 }
 
 fn delete(asker: &Asker, url: &str, authorization: &str) -> anyhow::Result<u16> {

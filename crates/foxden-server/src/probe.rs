@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
 use crate::chance;
-use crate::house::House;
+use crate::reach::Reach;
 
 /// Where the page is, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
@@ -69,24 +69,35 @@ impl Probe {
     }
 }
 
+/// What the pages need.
+#[derive(Clone)]
+pub struct ProbeState {
+    /// The word below which they are.
+    pub probe: Arc<Probe>,
+    /// Hears of a request that something else has passed on.
+    pub reach: Arc<Reach>,
+    /// The largest body that is counted.
+    pub max_request_bytes: u64,
+}
+
 /// The pages: the word itself, and below it what a request was.
-pub fn router(house: &Arc<House>) -> Router {
-    let pages = any(answer).with_state(Arc::clone(house));
+pub fn router(state: ProbeState) -> Router {
+    let pages = any(answer).with_state(state);
     Router::new().route(&format!("{PATH}{{*word}}"), pages)
 }
 
-async fn answer(State(house): State<Arc<House>>, request: Request) -> Response {
+async fn answer(State(state): State<ProbeState>, request: Request) -> Response {
     let target = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     let below = target.find(PATH).map_or("", |at| &target[at + PATH.len()..]);
     let word = below.split(['/', '?']).next().unwrap_or_default();
-    if !house.probe.knows(word) {
+    if !state.probe.knows(word) {
         return StatusCode::NOT_FOUND.into_response();
     }
     if below == word {
         return word.to_owned().into_response();
     }
     if below.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) == Some(PASSED_ON) {
-        house.reach.saw(&Sign::Check);
+        state.reach.saw(&Sign::Check);
         return word.to_owned().into_response();
     }
     let headers = request.headers();
@@ -97,8 +108,7 @@ async fn answer(State(house): State<Arc<House>>, request: Request) -> Response {
         client: request.extensions().get::<Peer>().map(|peer| peer.address),
         bytes: 0,
     };
-    let most = house.config.storage.limits.max_request_bytes;
-    let Some(bytes) = count(request.into_body(), most).await else {
+    let Some(bytes) = count(request.into_body(), state.max_request_bytes).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     seen.bytes = bytes;

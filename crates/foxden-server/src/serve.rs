@@ -1,24 +1,23 @@
 //! `foxden serve`: from the configuration to the last answer.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use foxden_http::wire::{PublicUrl, Site};
 use foxden_model::Chance;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::chance::SystemChance;
 use crate::config::Config;
-use crate::config::listener::{Bind, Surface};
+use crate::config::listener::Surface;
 use crate::data::DataFolder;
 use crate::house::{House, Needs};
 use crate::listen::front::{Front, Ids};
 use crate::listen::rest::Bounds;
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
+use crate::site::listening_site;
 use crate::tasks::Tasks;
 use crate::{assemble, check, chores, control, greeting, listen, mail, security_log};
 
@@ -29,7 +28,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
-    let site = Arc::new(site(&config, &sockets)?);
+    let site = Arc::new(listening_site(&config, &sockets)?);
     let house = House::open(&config, &data, site, Arc::clone(&chance), Needs::of(&config)).await?;
     let house = Arc::new(house);
     if check::is_years_behind(&*house.clock) {
@@ -129,42 +128,6 @@ async fn open_sockets(config: &Config) -> anyhow::Result<Vec<(Socket, BTreeSet<S
         sockets.push((socket, listener.surfaces.clone()));
     }
     Ok(sockets)
-}
-
-/// Where this server is found, now that it listens.
-fn site(config: &Config, sockets: &[(Socket, BTreeSet<Surface>)]) -> anyhow::Result<Site> {
-    let addresses = sockets.iter().map(|(socket, _)| match socket {
-        Socket::Tcp(_, address) => Some(*address),
-        Socket::Unix(..) => None,
-    });
-    site_at(config, addresses)
-}
-
-/// Where this server is found once it listens, for commands that give links while nothing serves.
-pub fn configured_site(config: &Config) -> anyhow::Result<Site> {
-    let addresses = config.listeners.iter().map(|listener| match listener.bind {
-        Bind::Tcp(address) => Some(address),
-        Bind::Unix(_) => None,
-    });
-    site_at(config, addresses)
-}
-
-/// Where the operator says, else at the first address listened on.
-fn site_at(config: &Config, addresses: impl Iterator<Item = Option<SocketAddr>>) -> anyhow::Result<Site> {
-    let listens_on_loopback = config
-        .listeners
-        .iter()
-        .all(|listener| listener.bind.is_loopback());
-    let public_url: PublicUrl = match (&config.server.public_url, addresses.flatten().next()) {
-        (Some(url), _) => url.clone(),
-        (None, Some(address)) => format!("http://{address}").parse()?,
-        (None, None) => anyhow::bail!("nothing listens on an address that a browser could open"),
-    };
-    Ok(Site {
-        is_loopback: listens_on_loopback && public_url.is_loopback(),
-        public_url,
-        other_hosts: config.server.other_hosts.clone(),
-    })
 }
 
 /// Files that are needed for other things than these connections: databases, logs, standard streams, the lobby.

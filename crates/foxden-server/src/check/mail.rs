@@ -9,14 +9,14 @@ use crate::config::mail::Mail;
 use crate::mail::carrier::{Carrier, NotTaken};
 use crate::mail::compose::{Heads, compose};
 use crate::mail::wording::Wording;
-use crate::serve;
+use crate::site::configured_site;
 
 /// What there is to say about mail; with an address, one letter is sent there.
 pub fn look(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> {
     let Some(mail) = &config.mail else {
         return Ok(without(to).into_iter().collect());
     };
-    let host = serve::configured_site(config)?.public_url.host().to_owned();
+    let host = configured_site(config)?.public_url.host().to_owned();
     let carrier = match Carrier::new(mail, &host) {
         Ok(carrier) => carrier,
         Err(error) => return Ok(vec![Finding::bad(format!("{error:#}"), "look at [mail]")]),

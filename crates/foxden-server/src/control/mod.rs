@@ -25,7 +25,8 @@ use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::house::{House, Needs, NodeList};
-use crate::{say, security_log, serve};
+use crate::site::configured_site;
+use crate::{say, security_log};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server, as is the list of nodes.
@@ -77,7 +78,7 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
         let needs = needs(order, config, &data)?;
-        let site = Arc::new(serve::configured_site(config)?);
+        let site = Arc::new(configured_site(config)?);
         let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
         let house = House::open(config, &data, site, chance, needs).await?;
         let answer = carry_out(&house, order.clone()).await;
