@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_accounts::{AccountError, Accounts, Fate, Posted};
+use foxden_http::wire::chain;
 use lettre::Message;
 
 use super::carrier::{Carrier, NotTaken};
@@ -224,14 +225,14 @@ impl Deliverer {
         error: &(dyn std::error::Error + Sync),
     ) -> Result<(), AccountError> {
         let (letter, number) = (posted.letter.kind(), posted.id);
-        tracing::warn!(letter, number, "a letter was thrown away: {}", Chain(error));
+        tracing::warn!(letter, number, "a letter was thrown away: {}", chain(error));
         self.finished = Some(posted.id);
         self.let_go().await
     }
 
     async fn put_off(&mut self, posted: &Posted, error: &NotTaken) -> Result<(), AccountError> {
         let (letter, number) = (posted.letter.kind(), posted.id);
-        let cause = Chain(error);
+        let cause = chain(error);
         match self.accounts.letter_failed(posted).await? {
             Fate::TriedAgain { pause, due } => {
                 if matches!(error, NotTaken::Away { .. }) && self.put_off.len() < REMEMBERED {
@@ -245,21 +246,6 @@ impl Deliverer {
                 );
             }
             Fate::GivenUp => tracing::warn!(letter, number, "a letter was given up: {cause}"),
-        }
-        Ok(())
-    }
-}
-
-/// An error and what lies beneath it, in one line.
-struct Chain<'a>(&'a (dyn std::error::Error + Sync));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut below = self.0.source();
-        while let Some(error) = below {
-            write!(f, ": {error}")?;
-            below = error.source();
         }
         Ok(())
     }
