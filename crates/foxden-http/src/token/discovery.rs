@@ -1,12 +1,11 @@
 //! What a tool that asks the root of the server for JSON is told.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use foxden_accounts::OLDSYNC;
 use serde_json::json;
 
-use super::OLDSYNC;
 use crate::wire::{Site, print_json};
-use axum::http::StatusCode;
 
 /// Whether a request for the root is a tool's: it asks for JSON and not for a page.
 pub fn is_wanted(headers: &HeaderMap) -> bool {

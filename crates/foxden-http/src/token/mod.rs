@@ -26,9 +26,6 @@ use crate::wire::{Marks, Peer, Site, mark};
 use answer::TokenAnswer;
 use refusal::Refusal;
 
-/// The scope that a credential must have.
-const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
-
 /// What the tokenserver needs.
 #[derive(Clone)]
 pub struct TokenState {
