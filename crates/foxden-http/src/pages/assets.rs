@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use axum::body::Body;
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ring::digest::{SHA256, digest};
+
+use crate::wire::accepts_gzip;
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -174,15 +174,6 @@ impl File {
         };
         Body::from(bytes.clone())
     }
-}
-
-fn accepts_gzip(asked: &HeaderMap) -> bool {
-    let Some(Ok(codings)) = asked.get(ACCEPT_ENCODING).map(HeaderValue::to_str) else {
-        return false;
-    };
-    codings
-        .split(',')
-        .any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 fn hashed_name(name: &str, text: &str) -> String {

@@ -12,6 +12,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::Frame;
 
+use crate::wire::accepts_gzip;
+
 /// Bytes below which compressing is not worth its own header.
 const LEAST: u64 = 1024;
 /// Compressed bytes after which a piece is sent.
@@ -33,7 +35,7 @@ pub(super) fn compress(response: Response<Body>, request: &HeaderMap) -> Respons
     parts
         .headers
         .insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if !takes_gzip(request) {
+    if !accepts_gzip(request) {
         return Response::from_parts(parts, body);
     }
     parts
@@ -46,25 +48,6 @@ pub(super) fn compress(response: Response<Body>, request: &HeaderMap) -> Respons
         encoder: Some(encoder),
     };
     Response::from_parts(parts, Body::new(gzip))
-}
-
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok());
-    accept.unwrap_or_default().split(',').any(|coding| {
-        let mut pieces = coding.split(';').map(str::trim);
-        let is_gzip = pieces
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        is_gzip && !pieces.any(is_quality_of_zero)
-    })
-}
-
-fn is_quality_of_zero(piece: &str) -> bool {
-    let quality = piece.strip_prefix("q=");
-    quality
-        .is_some_and(|quality| quality.starts_with('0') && quality.bytes().all(|b| matches!(b, b'0' | b'.')))
 }
 
 struct Gzip {

@@ -12,10 +12,12 @@
 //! - [`captcha`]: a question that a person answers
 //! - [`entity_tag`]: tags of answers, however they come back
 //! - [`uri_component`]: texts that stand in URLs
+//! - [`accept_encoding`]: which codings a client takes
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`mod@wait`]: how long a client is asked to wait
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
+mod accept_encoding;
 mod answer;
 mod background;
 pub mod basic;
@@ -33,6 +35,7 @@ mod uri;
 mod visitor;
 pub(crate) mod wait;
 
+pub(crate) use accept_encoding::accepts_gzip;
 pub(crate) use answer::{Marks, mark, print_counted, print_json};
 pub(crate) use background::remove_account;
 pub use background::{ToTheEnd, Work};
