@@ -6,11 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use data_encoding::BASE64;
-use foxden_accounts::token::{Claims, Token, TokenSecrets};
+use foxden_accounts::token::{Claims, TokenSecrets};
 use foxden_http::wire::PublicUrl;
+use foxden_http::wire::hawk::{self, Signed};
 use foxden_model::{Chance, Clock, UserId};
-use ring::hmac;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::chance;
@@ -51,7 +50,13 @@ impl NodeClient<'_> {
         let token = self.secrets.mint(&claims, self.chance);
         let path = format!("{}/1.5/{user}", node.path());
         let nonce = chance::hex(self.chance, 6);
-        let authorization = sign(&token, "DELETE", &path, node, now, &nonce);
+        let request = Signed {
+            method: "DELETE",
+            path: ["", &path],
+            host: node.host(),
+            port: node.port(),
+        };
+        let authorization = hawk::sign(&token.id, token.key.as_str().as_bytes(), &request, now, &nonce);
         let url = format!("{}{path}", node.origin());
         let ca = self.ca_file.map(Path::to_owned);
         let delete = move || delete(&Asker::new(PATIENCE, ca.as_deref())?, &url, &authorization);
@@ -137,28 +142,6 @@ pub fn read_certificates(file: &Path) -> anyhow::Result<Vec<Certificate<'static>
         file.display()
     );
     Ok(certificates)
-}
-
-/// The header that signs a request without a body.
-pub fn sign(
-    token: &Token,
-    method: &str,
-    target: &str,
-    node: &PublicUrl,
-    seconds: i64,
-    nonce: &str,
-) -> String {
-    let text = format!(
-        "hawk.1.header\n{seconds}\n{nonce}\n{method}\n{target}\n{}\n{}\n\n\n",
-        node.host(),
-        node.port()
-    );
-    let key = hmac::Key::new(hmac::HMAC_SHA256, token.key.as_str().as_bytes());
-    let mac = BASE64.encode(hmac::sign(&key, text.as_bytes()).as_ref());
-    format!(
-        "Hawk id=\"{}\", ts=\"{seconds}\", nonce=\"{nonce}\", mac=\"{mac}\"",
-        token.id
-    )
 }
 
 #[cfg(test)]

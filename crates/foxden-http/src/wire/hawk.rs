@@ -122,6 +122,19 @@ impl<'a> HawkHeader<'a> {
     }
 }
 
+/// The header by which a client signs a request without a body at a time in `seconds`.
+pub fn sign(id: &str, key: &[u8], request: &Signed<'_>, seconds: i64, nonce: &str) -> String {
+    let ts_text = seconds.to_string();
+    let unsigned = HawkHeader {
+        ts_text: &ts_text,
+        nonce,
+        ..HawkHeader::default()
+    };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let mac = BASE64.encode(hmac::sign(&key, unsigned.normalized(request).as_bytes()).as_ref());
+    format!("Hawk id=\"{id}\", ts=\"{seconds}\", nonce=\"{nonce}\", mac=\"{mac}\"")
+}
+
 /// A number in digits.
 fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
     let mut at = digits.len();

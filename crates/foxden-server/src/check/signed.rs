@@ -4,6 +4,7 @@ use std::net::ToSocketAddrs;
 
 use foxden_accounts::token::{Claims, TokenSecrets};
 use foxden_http::wire::PublicUrl;
+use foxden_http::wire::hawk::{self, Signed};
 use foxden_model::{Clock, SystemClock, UserId};
 
 use super::{Finding, date, wait};
@@ -40,7 +41,14 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
     let token = secrets.mint(&claims, &chance);
     let target = format!("{}/1.5/{NOBODY}/info/collections", node.path());
     let nonce = chance::hex(&chance, 6);
-    let authorization = node::sign(&token, "GET", &target, node, SystemClock.seconds(), &nonce);
+    let request = Signed {
+        method: "GET",
+        path: ["", &target],
+        host: node.host(),
+        port: node.port(),
+    };
+    let key = token.key.as_str().as_bytes();
+    let authorization = hawk::sign(&token.id, key, &request, SystemClock.seconds(), &nonce);
     let url = format!("{}{target}", node.origin());
     let answer = asker.ask(|agent| agent.get(&url).header("Authorization", &authorization).call())?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok());

@@ -41,6 +41,17 @@ fn storage_vectors_are_accepted() {
 }
 
 #[test]
+fn requests_are_signed_as_published() {
+    let path = "/1.5/42/storage/bookmarks?full=1&limit=2";
+    let request = request("GET", path, "sync.example.org");
+    let header = sign("x", STORAGE_KEY.as_bytes(), &request, 1_763_690_000, "abc123");
+    assert_eq!(
+        header,
+        r#"Hawk id="x", ts="1763690000", nonce="abc123", mac="Lb3bZ5F1cCeid96CEGIQhcufgKvzMRzk2eaz4tkc68U=""#
+    );
+}
+
+#[test]
 fn session_vectors_are_accepted() {
     let key = key(&data_encoding::HEXLOWER.decode(SESSION_KEY.as_bytes()).unwrap());
     let status =
