@@ -6,8 +6,10 @@
 //! - [`pages`]: what people see: front page, sign-in, settings
 //! - [`user`]: what old clients ask about accounts, and where two of them meet
 //! - [`ops`]: health and version
+//! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no connection was free
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
+pub mod excuse;
 pub mod fxa;
 pub mod ops;
 pub mod pages;

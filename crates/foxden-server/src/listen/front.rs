@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use axum::body::Body;
 use foxden_accounts::security::Witness;
+use foxden_http::excuse::{excuse, refuse, turn_away};
 use foxden_http::ops;
 use foxden_http::wire::{Peer, Sign};
 use foxden_model::{Chance, Network as ClientNetwork, Width};
@@ -23,7 +24,6 @@ use ipnet::IpNet;
 
 use super::access_log::Record;
 use super::body::{Arriving, Leaving};
-use super::excuse::{excuse, refuse, turn_away};
 use super::head::fault;
 use super::left::Left;
 use super::rest::Bounds;
@@ -33,6 +33,7 @@ use super::turns::Turns;
 use crate::assemble::Doors;
 use crate::log::{self, RequestId};
 use crate::reach::Reach;
+use crate::tasks::Panic;
 
 /// What a listener does with requests.
 pub struct Front {
@@ -147,7 +148,11 @@ impl Front {
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        let mut response = outcome.await.unwrap_or_else(|panic| excuse(id, &uri, &*panic));
+        let mut response = outcome.await.unwrap_or_else(|panic| {
+            let why = Panic::new(&*panic);
+            log::within(id, || tracing::error!("a handler panicked: {why}"));
+            excuse(&uri, &id.to_string())
+        });
         describe_no_body(&mut response);
         response
     }

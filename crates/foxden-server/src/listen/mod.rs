@@ -10,11 +10,9 @@
 //! - [`body`]: bodies that count what passes
 //! - [`left`]: what is left of a request's body when its answer is made; [`rest`]: reads it off
 //! - [`turns`]: who may read such a rest off
-//! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no seat was free
 
 pub mod access_log;
 pub mod body;
-pub mod excuse;
 pub mod front;
 pub mod head;
 pub mod left;

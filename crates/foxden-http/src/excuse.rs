@@ -1,16 +1,13 @@
 //! Answers in place of a surface, in the words of the protocol that was spoken: its handler panicked, or it was not asked.
 
-use std::any::Any;
-
 use axum::body::Body;
-use foxden_http::wire::Note;
-use foxden_model::{Clock as _, SystemClock};
-use hyper::header::{
+use axum::http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Response, StatusCode, Uri};
+use axum::http::{Response, StatusCode, Uri};
+use foxden_model::{Clock as _, SystemClock};
 
-use crate::log::{self, RequestId};
+use crate::wire::Note;
 
 /// Names of the path among which the protocol's is: a public address may have a path of its own before it.
 const DEPTH: usize = 4;
@@ -20,25 +17,18 @@ const SOON: &str = "10";
 
 /// Why a surface gives no answer.
 #[derive(Clone, Copy, Debug)]
-enum Cause {
-    /// It panicked.
-    Mistake(RequestId),
+enum Cause<'a> {
+    /// It panicked; the log says why under this id of the request.
+    Mistake(&'a str),
     /// The request can be read in two ways.
     Malformed(&'static str),
     /// No seat became free.
     Full,
 }
 
-/// Writes down why the handler panicked, and excuses it.
-pub fn excuse(id: RequestId, uri: &Uri, panic: &(dyn Any + Send)) -> Response<Body> {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    log::within(id, || {
-        tracing::error!("a handler panicked: {}", text.unwrap_or("for no reason given"));
-    });
-    answer(StatusCode::INTERNAL_SERVER_ERROR, uri, Cause::Mistake(id))
+/// Excuses a handler that panicked while it answered the request with this id.
+pub fn excuse(uri: &Uri, request_id: &str) -> Response<Body> {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, uri, Cause::Mistake(request_id))
 }
 
 /// Refuses a request that has this fault.
@@ -59,7 +49,7 @@ pub fn turn_away(uri: &Uri) -> Response<Body> {
     response
 }
 
-fn answer(status: StatusCode, uri: &Uri, cause: Cause) -> Response<Body> {
+fn answer(status: StatusCode, uri: &Uri, cause: Cause<'_>) -> Response<Body> {
     let (kind, body) = words(cause, uri.path());
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -75,7 +65,7 @@ fn answer(status: StatusCode, uri: &Uri, cause: Cause) -> Response<Body> {
 }
 
 /// The type of the answer and its body, which says no more of a mistake than where to look in the log.
-fn words(cause: Cause, path: &str) -> (&'static str, String) {
+fn words(cause: Cause<'_>, path: &str) -> (&'static str, String) {
     const JSON: &str = "application/json";
     let mut names = path.split('/').skip(1);
     for _ in 0..DEPTH {
@@ -92,7 +82,7 @@ fn words(cause: Cause, path: &str) -> (&'static str, String) {
     ("text/plain; charset=utf-8", cause.as_text())
 }
 
-impl Cause {
+impl Cause<'_> {
     /// As clients of Sync 1.1 write it into their logs.
     fn as_legacy(self) -> String {
         match self {
@@ -141,7 +131,7 @@ mod tests {
     /// Clients of Sync 1.1 are given a text to log, all others the number or the words they read.
     #[test]
     fn a_mistake_is_told_in_the_words_of_the_protocol() {
-        let mistake = Cause::Mistake(RequestId::from(42));
+        let mistake = Cause::Mistake("00000000002a");
         for (path, expected) in [
             ("/1.5/42/storage/tabs", "0"),
             ("/sync/1.5/42/storage/tabs", "0"),
