@@ -7,11 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{OriginalUri, Request, State};
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, Method, Uri};
-use axum::middleware::{Next, from_fn_with_state, map_request};
-use axum::response::Response;
+use axum::http::HeaderValue;
 use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
@@ -19,7 +15,7 @@ use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
 use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
-use foxden_http::wire::{Site, ToTheEnd};
+use foxden_http::wire::{ToTheEnd, with_and_without_path};
 use foxden_sql::Asker;
 
 use crate::config::{self, listener::Surface};
@@ -62,18 +58,9 @@ pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -
         Router::new().route("/", ops::root())
     };
     if surfaces.contains(&Surface::Token) {
-        root = root.layer(from_fn_with_state(Arc::clone(&house.site), discover));
+        root = discovery::layered_over(root, Arc::clone(&house.site));
     }
     router.merge(root).route("/robots.txt", ops::robots())
-}
-
-/// A tool that asks the root for JSON wants the discovery document, whoever else has the root.
-async fn discover(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_read && request.uri().path() == "/" && discovery::is_wanted(request.headers()) {
-        return discovery::document(&site);
-    }
-    next.run(request).await
 }
 
 /// Storage, tokens, all of Sync 1.1 and what password managers ask for, found with and without the path of the public
@@ -101,16 +88,7 @@ fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Task
         reach: Arc::clone(&house.reach),
         max_request_bytes: house.config.storage.limits.max_request_bytes,
     }));
-    let path = house.site.public_url.path();
-    if path.is_empty() {
-        return router;
-    }
-    let prefix: Arc<str> = path.into();
-    let cut = router.clone().layer(map_request(move |request: Request| {
-        let request = with_path_restored(request, &prefix);
-        async { request }
-    }));
-    Router::new().nest(path, router).merge(cut)
+    with_and_without_path(router, house.site.public_url.path())
 }
 
 /// The User API, and where two devices of Sync 1.1 meet.
@@ -191,18 +169,6 @@ fn backoff(rules: &config::storage::Storage) -> Backoff {
         (true, _) => backoff.close(wish),
     }
     backoff
-}
-
-/// Puts the path that a proxy cut off back where signatures are checked: clients sign what they ask for.
-fn with_path_restored(mut request: Request, path: &str) -> Request {
-    let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = format!("{path}{asked}").parse().ok();
-    // What cannot be an address cannot have been signed either: the request stays as it came.
-    if let Ok(uri) = Uri::from_parts(parts) {
-        request.extensions_mut().insert(OriginalUri(uri));
-    }
-    request
 }
 
 fn token_state(house: &House, accounts: &Accounts) -> TokenState {

@@ -1,14 +1,32 @@
 //! What a tool that asks the root of the server for JSON is told.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use foxden_accounts::OLDSYNC;
 use serde_json::json;
 
 use crate::wire::{Site, print_json};
 
+/// These routes, with the discovery document at the root for a tool that asks for JSON, whatever else is there.
+pub fn layered_over(root: Router, site: Arc<Site>) -> Router {
+    root.layer(from_fn_with_state(site, answer_tools))
+}
+
+async fn answer_tools(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if is_read && request.uri().path() == "/" && is_wanted(request.headers()) {
+        return document(&site);
+    }
+    next.run(request).await
+}
+
 /// Whether a request for the root is a tool's: it asks for JSON and not for a page.
-pub fn is_wanted(headers: &HeaderMap) -> bool {
+fn is_wanted(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(header::ACCEPT).iter();
     let texts: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let asks_for = |kind: &str| texts.iter().any(|text| text.contains(kind));
@@ -16,7 +34,7 @@ pub fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// The discovery document: which services there are, and whose credentials are taken.
-pub fn document(site: &Site) -> Response {
+fn document(site: &Site) -> Response {
     let url = &site.public_url;
     let document = json!({
         "services": { "sync": ["1.5"] },

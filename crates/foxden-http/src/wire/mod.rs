@@ -1,6 +1,7 @@
 //! What more than one surface needs.
 //!
 //! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
+//! - [`public_path`]: routes below the path of the public address
 //! - [`peer`]: [`Peer`], who sent a request
 //! - [`host`]: which names a request may ask for; whether it never left this machine
 //! - [`reach`]: [`Sign`], what shows that others reach a server
@@ -29,6 +30,7 @@ pub mod host;
 pub mod memory;
 pub mod note;
 pub mod peer;
+mod public_path;
 pub mod reach;
 pub mod site;
 mod uri;
@@ -44,6 +46,7 @@ pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;
 pub use note::{Note, chain};
 pub use peer::Peer;
+pub use public_path::with_and_without_path;
 pub use reach::Sign;
 pub use site::{BadUrl, PublicUrl, Site};
 pub use uri::uri_component;

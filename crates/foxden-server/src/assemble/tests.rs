@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::StatusCode;
-use foxden_http::wire::Peer;
+use axum::response::Response;
+use foxden_http::wire::{Peer, Site};
 use foxden_model::{Chance, SeededChance};
 
 use super::*;

@@ -1,0 +1,34 @@
+//! Routes below the path of the public address.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request};
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
+use axum::middleware::map_request;
+
+/// These routes below a path and without it: some proxies cut it off.
+pub fn with_and_without_path(router: Router, path: &str) -> Router {
+    if path.is_empty() {
+        return router;
+    }
+    let prefix: Arc<str> = path.into();
+    let cut = router.clone().layer(map_request(move |request: Request| {
+        let request = with_path_restored(request, &prefix);
+        async { request }
+    }));
+    Router::new().nest(path, router).merge(cut)
+}
+
+/// Puts the path that a proxy cut off back where signatures are checked: clients sign what they ask for.
+fn with_path_restored(mut request: Request, path: &str) -> Request {
+    let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = format!("{path}{asked}").parse().ok();
+    // What cannot be an address cannot have been signed either: the request stays as it came.
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.extensions_mut().insert(OriginalUri(uri));
+    }
+    request
+}
