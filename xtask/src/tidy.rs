@@ -1,11 +1,13 @@
 //! The rules of the house that a machine can check.
 
 mod arrows;
+mod circles;
 mod edges;
 mod files;
 mod findings;
 mod language;
 mod named;
+mod paths;
 mod walk;
 
 use anyhow::Result;
@@ -23,6 +25,7 @@ pub fn run() -> Result<bool> {
     faults.extend(arrows::crates(&tree));
     faults.extend(arrows::surfaces(&tree));
     faults.extend(arrows::request_table(&tree));
+    faults.extend(circles::circles(&tree));
     faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
     faults.extend(named::tests(&tree));
