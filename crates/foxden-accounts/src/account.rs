@@ -13,6 +13,7 @@ use crate::{
 };
 use data_encoding::HEXLOWER;
 use foxden_model::UserId;
+use foxden_sql::Tx;
 
 /// How much later than one issued now the last token for a removed account's store may end: one that is on its way is
 /// signed a moment after the removal, and the clock of the node may be behind ours.
@@ -143,21 +144,26 @@ impl Accounts {
             wrap_wrap_kb: self.random(),
         });
 
-        let tx = self.0.database.begin().await?;
-        self.insert_with_names(&tx, &row).await?;
-        if let Some(invitation) = invitation
-            && invitation::mark_used(&tx, invitation.id, row.uid, now).await? == 0
-        {
-            return Err(AccountError::Invalid { what: "invite" });
-        }
-        invitation::delete_first(&tx).await?;
-        if !is_verified {
-            self.make_codes(&tx, &row, self.pay(visitor)).await?;
-        }
-        let signed_in = self.sign_in(&tx, &row, &proof, new.wants_keys, visitor).await?;
-        self.note(&tx, row.uid, "created", visitor).await?;
-        let _changed = self.credentials_change(&tx, row.uid).await?;
-        tx.commit().await?;
+        let postage = (!is_verified).then(|| self.pay(visitor));
+        let (row, proof) = (&row, &proof);
+        let (invitation, postage) = (invitation.as_ref(), postage.as_ref());
+        let created = self.transact_change(|tx| async move {
+            self.insert_with_names(&tx, row).await?;
+            if let Some(invitation) = invitation
+                && invitation::mark_used(&tx, invitation.id, row.uid, now).await? == 0
+            {
+                return Err(AccountError::Invalid { what: "invite" });
+            }
+            invitation::delete_first(&tx).await?;
+            if let Some(postage) = postage {
+                self.make_codes(&tx, row, postage).await?;
+            }
+            let signed_in = self.sign_in(&tx, row, proof, new.wants_keys, visitor).await?;
+            self.note(&tx, row.uid, "created", visitor).await?;
+            self.write_change(&tx, row.uid).await?;
+            Ok(signed_in)
+        });
+        let signed_in = created.await?;
         let created = Event::by(visitor, What::AccountCreated);
         self.tell(&created.about(&row.address).of(row.uid));
         Ok(signed_in)
@@ -192,14 +198,13 @@ impl Accounts {
     /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.
     /// The token is gone whatever the answer.
     pub async fn fetch_keys(&self, ticket: &Ticket) -> Result<String, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let row = token::get(&tx, Kind::KeyFetch, &ticket.id_hash, self.millis()).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
-        token::delete(&tx, &row.id_hash).await?;
-        let account = account::by_id(&tx, row.uid)
-            .await?
-            .ok_or(AccountError::UnknownToken)?;
-        tx.commit().await?;
+        let used = self.transact(|tx| async move {
+            let row = token::take(&tx, Kind::KeyFetch, &ticket.id_hash, self.millis()).await?;
+            let row = row.ok_or(AccountError::UnknownToken)?;
+            let account = account::by_id(&tx, row.uid).await?;
+            Ok((row, account.ok_or(AccountError::UnknownToken)?))
+        });
+        let (row, account) = used.await?;
         if !account.address_verified {
             return Err(AccountError::AddressUnverified);
         }
@@ -297,39 +302,52 @@ impl Accounts {
     pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, AccountError> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
+        let removed = self.transact_change(|tx| async move {
+            let stores = self.close_all(&tx, uid, last_expiry).await?;
+            self.write_change(&tx, uid).await?;
+            account::delete(&tx, uid).await?;
+            Ok(Removed { stores })
+        });
+        let removed = removed.await?;
+        tracing::info!(account = short(&uid.0), "account removed");
+        Ok(removed)
+    }
+
+    /// Deletes the rows of the account's stores, and writes the stores down to be emptied.
+    async fn close_all(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        last_expiry: i64,
+    ) -> Result<Vec<UserId>, AccountError> {
         let email = self.store_name(uid);
         let mut stores = Vec::new();
-        let tx = self.0.database.begin().await?;
         for service in [self.0.settings.service, self.0.settings.legacy] {
             loop {
-                let page = store::of(&tx, service, &email).await?;
+                let page = store::of(tx, service, &email).await?;
                 if page.is_empty() {
                     break;
                 }
                 for row in page {
-                    store::delete(&tx, &row).await?;
+                    store::delete(tx, &row).await?;
                     let closing = Closing {
                         uid: row.uid,
                         nodeid: row.nodeid,
                         is_removed: true,
                         last_expiry,
                     };
-                    store::close(&tx, &closing).await?;
+                    store::close(tx, &closing).await?;
                     stores.push(row.uid);
                 }
             }
         }
-        let _changed = self.credentials_change(&tx, uid).await?;
-        account::delete(&tx, uid).await?;
-        tx.commit().await?;
-        tracing::info!(account = short(&uid.0), "account removed");
-        Ok(Removed { stores })
+        Ok(stores)
     }
 
     /// Wipes deleted rows off the disk, where they stand in the log until it is written back. It may take a while: close the
     /// stores of a removed account first. That the log is busy now is no failure, a chore does it again.
     pub async fn wipe_deleted(&self) {
-        if let Err(error) = self.0.database.checkpoint().await {
+        if let Err(error) = self.0.database.wipe_deleted().await {
             tracing::debug!(%error, "the register's log was not written back at once");
         }
     }

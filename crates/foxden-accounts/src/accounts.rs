@@ -1,11 +1,12 @@
 //! What every door calls.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::{Chance, Clock, Notice};
-use foxden_sql::Database;
+use foxden_sql::{Database, Tx};
 use tokio::sync::Notify;
 
 use crate::directory::{Directory, SqlDirectory};
@@ -247,6 +248,15 @@ impl Accounts {
     /// It goes on for ever; without it they stay.
     pub async fn give_buffers_back(&self) {
         self.0.verifiers.give_buffers_back().await;
+    }
+
+    /// Runs the work in a transaction of the register, perhaps more than once: see [`Database::transact`].
+    pub(crate) async fn transact<T, F, W>(&self, work: F) -> Result<T, AccountError>
+    where
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, AccountError>>,
+    {
+        self.0.database.transact(work).await
     }
 
     pub(crate) fn millis(&self) -> i64 {

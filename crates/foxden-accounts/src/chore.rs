@@ -35,20 +35,21 @@ impl Accounts {
     /// milliseconds, stays, whatever the clock shows: it may be ahead.
     pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, AccountError> {
         let now = self.millis().min(until);
-        let tx = self.0.database.begin().await?;
-        let mut deleted = oauth::purge_access(&tx, now, budget).await?;
-        deleted += oauth::purge_codes(&tx, now - KEPT_MILLIS, budget).await?;
-        deleted += oauth::purge_refresh(&tx, now - IDLE_MILLIS, budget).await?;
-        deleted += session::purge(&tx, now - IDLE_MILLIS, budget).await?;
-        deleted += token::purge(&tx, now, budget).await?;
-        deleted += nobody::purge(&tx, now, budget).await?;
-        deleted += code::purge(&tx, now, budget).await?;
-        deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
-        deleted += device::purge_commands(&tx, now, budget).await?;
-        deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
-        deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
-        let unsent = outbox::purge(&tx, now, budget).await?;
-        tx.commit().await?;
+        let purged = self.transact(|tx| async move {
+            let mut deleted = oauth::purge_access(&tx, now, budget).await?;
+            deleted += oauth::purge_codes(&tx, now - KEPT_MILLIS, budget).await?;
+            deleted += oauth::purge_refresh(&tx, now - IDLE_MILLIS, budget).await?;
+            deleted += session::purge(&tx, now - IDLE_MILLIS, budget).await?;
+            deleted += token::purge(&tx, now, budget).await?;
+            deleted += nobody::purge(&tx, now, budget).await?;
+            deleted += code::purge(&tx, now, budget).await?;
+            deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
+            deleted += device::purge_commands(&tx, now, budget).await?;
+            deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
+            deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
+            Ok((deleted, outbox::purge(&tx, now, budget).await?))
+        });
+        let (mut deleted, unsent) = purged.await?;
         if unsent > 0 {
             tracing::warn!(
                 letters = unsent,
@@ -58,7 +59,7 @@ impl Accounts {
         deleted += unsent;
         deleted += self.close_replaced(now, budget).await?;
         deleted += self.end_claims(now, budget).await?;
-        if let Err(error) = self.0.database.checkpoint().await {
+        if let Err(error) = self.0.database.wipe_deleted().await {
             tracing::debug!(%error, "the register's log was not written back this time");
         }
         Ok(deleted)
@@ -87,17 +88,18 @@ impl Accounts {
 
     /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.
     pub async fn store_emptied(&self, store: UserId) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        let now = self.millis();
-        store::emptied(&tx, store, now, now + self.token_millis()).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            let now = self.millis();
+            Ok(store::emptied(&tx, store, now, now + self.token_millis()).await?)
+        })
+        .await
     }
 
     /// Notes that a closed store could not be emptied. It comes up again in a while, behind those of other nodes.
     pub async fn store_stayed(&self, store: UserId) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        store::put_off(&tx, store, self.millis() + AGAIN_MILLIS).await?;
-        Ok(tx.commit().await?)
+        let until = self.millis() + AGAIN_MILLIS;
+        self.transact(|tx| async move { Ok(store::put_off(&tx, store, until).await?) })
+            .await
     }
 
     /// The longest that a token for a store of ours may live from now on, and what clocks of nodes differ.
@@ -118,25 +120,26 @@ impl Accounts {
 
     /// Strikes off stores that were replaced long ago and writes them down to be emptied where they lie.
     async fn close_replaced(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
-        let tx = self.0.database.begin().await?;
-        store::forget_lost(&tx).await?;
-        let replaced = store::replaced_before(&tx, now - GRACE_MILLIS, budget).await?;
-        let mut closed = 0;
-        for (uid, replaced_at, nodeid) in replaced {
-            store::delete_uid(&tx, uid).await?;
-            if let Some(nodeid) = nodeid {
-                node::give_slot(&tx, nodeid).await?;
-                let closing = Closing {
-                    uid,
-                    nodeid,
-                    is_removed: false,
-                    last_expiry: replaced_at + i64::from(self.0.options.token_seconds) * 1000,
-                };
-                store::close(&tx, &closing).await?;
+        self.transact(|tx| async move {
+            store::forget_lost(&tx).await?;
+            let replaced = store::replaced_before(&tx, now - GRACE_MILLIS, budget).await?;
+            let mut closed = 0;
+            for (uid, replaced_at, nodeid) in replaced {
+                store::delete_uid(&tx, uid).await?;
+                if let Some(nodeid) = nodeid {
+                    node::give_slot(&tx, nodeid).await?;
+                    let closing = Closing {
+                        uid,
+                        nodeid,
+                        is_removed: false,
+                        last_expiry: replaced_at + i64::from(self.0.options.token_seconds) * 1000,
+                    };
+                    store::close(&tx, &closing).await?;
+                }
+                closed += 1;
             }
-            closed += 1;
-        }
-        tx.commit().await?;
-        Ok(closed)
+            Ok(closed)
+        })
+        .await
     }
 }

@@ -7,7 +7,6 @@
 use foxden_sql::{Fetch, SqlError, Tx};
 
 use crate::address::{Address, normal};
-use crate::plain::open::Changed;
 use crate::register::account::{self, AccountRow};
 use crate::register::store;
 use crate::security::{Door, Event, What};
@@ -131,15 +130,11 @@ impl Accounts {
 
     /// Confirms the address in use, and with it everything signed in. Refused where another account has confirmed the
     /// address meanwhile.
-    pub(crate) async fn confirm_address(
-        &self,
-        tx: &Tx,
-        row: &mut AccountRow,
-    ) -> Result<Changed<'_>, AccountError> {
+    pub(crate) async fn confirm_address(&self, tx: &Tx, row: &mut AccountRow) -> Result<(), AccountError> {
         row.address_verified = true;
         self.take_names(tx, row).await?;
         account::set_verified(tx, row.uid).await?;
-        self.credentials_change(tx, row.uid).await
+        self.write_change(tx, row.uid).await
     }
 
     /// Refuses where another account owns this one's address: no code for it is of use.
@@ -197,19 +192,24 @@ impl Accounts {
                 return Ok(false);
             }
         }
-        let tx = self.0.database.begin().await?;
-        let row = account::by_id(&tx, uid).await?;
-        for service in services {
-            if !store::of(&tx, service, &email).await?.is_empty() {
-                return Ok(false);
+        let email = &email;
+        let ended = self.transact_change(|tx| async move {
+            let row = account::by_id(&tx, uid).await?;
+            for service in services {
+                if !store::of(&tx, service, email).await?.is_empty() {
+                    return Ok(None);
+                }
             }
-        }
-        let Some(row) = row.filter(|row| !row.address_verified && !row.disabled) else {
+            let Some(row) = row.filter(|row| !row.address_verified && !row.disabled) else {
+                return Ok(None);
+            };
+            self.write_change(&tx, uid).await?;
+            account::delete(&tx, uid).await?;
+            Ok(Some(row))
+        });
+        let Some(row) = ended.await? else {
             return Ok(false);
         };
-        let _changed = self.credentials_change(&tx, uid).await?;
-        account::delete(&tx, uid).await?;
-        tx.commit().await?;
         tracing::info!(account = %uid, "an account whose address was never confirmed was removed");
         let deleted = Event::new(What::AccountDeleted, Door::Chore, None);
         self.tell(

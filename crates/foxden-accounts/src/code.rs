@@ -74,11 +74,13 @@ impl Accounts {
         self.require_unowned(&self.0.database, &row).await?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
-        let tx = self.0.database.begin().await?;
-        let mailed = self.make_codes(&tx, &row, postage).await?;
-        self.note(&tx, row.uid, "code asked for", visitor).await?;
-        tx.commit().await?;
-        mailed.require()
+        let (row, postage) = (&row, &postage);
+        let mailed = self.transact(|tx| async move {
+            let mailed = self.make_codes(&tx, row, postage).await?;
+            self.note(&tx, row.uid, "code asked for", visitor).await?;
+            Ok(mailed)
+        });
+        mailed.await?.require()
     }
 
     /// Makes codes wait that confirm the address, and writes its owner a letter. Codes that wait already stay, as
@@ -87,7 +89,7 @@ impl Accounts {
         &self,
         tx: &Tx,
         account: &AccountRow,
-        postage: Postage<'_>,
+        postage: &Postage<'_>,
     ) -> Result<Mailed, AccountError> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
         let now = self.millis();
@@ -138,20 +140,20 @@ impl Accounts {
         if !is_right(codes::get(&self.0.database, uid, kind, now).await?) {
             return Ok(false);
         }
-        let tx = self.0.database.begin().await?;
-        let is_right = is_right(codes::get(&tx, uid, kind, now).await?);
-        // Told once the transaction has ended.
-        let _confirmed;
-        if is_right {
-            let mut account = account::by_id(&tx, uid)
-                .await?
-                .ok_or(AccountError::UnknownToken)?;
-            _confirmed = self.confirm_address(&tx, &mut account).await?;
+        self.transact_change(|tx| async move {
+            let is_right = is_right(codes::get(&tx, uid, kind, now).await?);
+            // Another transaction may have used it up.
+            if !is_right || !codes::delete(&tx, uid, kind).await? {
+                return Ok(false);
+            }
+            let account = account::by_id(&tx, uid).await?;
+            let mut account = account.ok_or(AccountError::UnknownToken)?;
+            self.confirm_address(&tx, &mut account).await?;
             codes::delete(&tx, uid, CodeKind::Address).await?;
             codes::delete(&tx, uid, CodeKind::Link).await?;
-        }
-        tx.commit().await?;
-        Ok(is_right)
+            Ok(true)
+        })
+        .await
     }
 }
 

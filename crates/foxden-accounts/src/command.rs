@@ -63,25 +63,26 @@ impl Accounts {
         if invocation.payload.len() > PAYLOAD {
             return Err(AccountError::Invalid { what: "payload" });
         }
-        let tx = self.0.database.begin().await?;
-        let target = device::get(&tx, owner.account(), invocation.target).await?;
-        let target = target.ok_or(AccountError::UnknownDevice)?;
-        let takes = target.open(owner)?.commands;
-        if !takes.contains_key(&invocation.command) {
-            return Err(AccountError::NoSuchCommand);
-        }
         let ttl = i64::try_from(invocation.ttl.unwrap_or(TTL).min(TTL_MAX)).unwrap_or(0);
-        let queued = QueuedCommand {
-            index: 0,
-            command: invocation.command,
-            payload: invocation.payload,
-            sender: owner.own(&tx).await?.map(|row| row.id),
-        };
-        let now = self.millis();
-        device::enqueue(&tx, invocation.target, &queued, now + ttl * 1000, KEPT).await?;
-        let account = owner.account();
-        let trimmed = device::trim_commands(&tx, account, KEPT_BYTES, ROW_BYTES).await?;
-        tx.commit().await?;
+        let (account, invocation) = (owner.account(), &invocation);
+        let queued = self.transact(|tx| async move {
+            let target = device::get(&tx, account, invocation.target).await?;
+            let target = target.ok_or(AccountError::UnknownDevice)?;
+            let takes = target.open(owner)?.commands;
+            if !takes.contains_key(&invocation.command) {
+                return Err(AccountError::NoSuchCommand);
+            }
+            let queued = QueuedCommand {
+                index: 0,
+                command: invocation.command.clone(),
+                payload: invocation.payload.clone(),
+                sender: owner.own(&tx).await?.map(|row| row.id),
+            };
+            let now = self.millis();
+            device::enqueue(&tx, invocation.target, &queued, now + ttl * 1000, KEPT).await?;
+            Ok(device::trim_commands(&tx, account, KEPT_BYTES, ROW_BYTES).await?)
+        });
+        let trimmed = queued.await?;
         if trimmed > 0 {
             self.tell_crowded(account, "bytes of waiting commands", trimmed);
         }
@@ -152,9 +153,8 @@ impl Accounts {
         if !device::has_commands_below(&self.0.database, own, index).await? {
             return Ok(());
         }
-        let tx = self.0.database.begin().await?;
-        device::delete_commands_below(&tx, own, index).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move { Ok(device::delete_commands_below(&tx, own, index).await?) })
+            .await
     }
 }
 

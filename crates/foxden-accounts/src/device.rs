@@ -16,7 +16,7 @@ use crate::register::{device, oauth as grants, session};
 use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
 
 pub use patch::DevicePatch;
-use room::{DEVICES, RECORD_BYTES};
+use room::{DEVICES, RECORD_BYTES, make_room_for};
 
 /// The type of a device whose client names none: that of a session, and that of a refresh token.
 const DESKTOP: &str = "desktop";
@@ -104,7 +104,10 @@ impl Accounts {
         patch: DevicePatch,
     ) -> Result<Device, AccountError> {
         patch.check()?;
-        let row = self.write_device(owner, &patch).await?;
+        let (row, removed) = self.write_device(owner, &patch).await?;
+        if removed > 0 {
+            self.tell_crowded(row.uid, "devices", removed);
+        }
         if owner.is_desktop() {
             if patch.has_push() {
                 self.0.quiet.end(row.id);
@@ -115,35 +118,36 @@ impl Accounts {
         row.open(owner)
     }
 
-    /// The caller's device with the patch in it.
+    /// The caller's device with the patch in it, and how many others made room for it.
     async fn write_device(
         &self,
         owner: DeviceOwner<'_>,
         patch: &DevicePatch,
-    ) -> Result<DeviceRow, AccountError> {
+    ) -> Result<(DeviceRow, u64), AccountError> {
         // Desktops register again and again without a change: those cost no write.
         if let Some(row) = owner.find_own(&self.0.database, patch.id).await?
             && patch.applied(&row)? == row
         {
-            return Ok(row);
+            return Ok((row, 0));
         }
-        let tx = self.0.database.begin().await?;
-        let known = owner.find_own(&tx, patch.id).await?;
-        let is_new = known.is_none();
-        let row = known.unwrap_or_else(|| owner.new_device(DeviceId(self.random()), self.millis()));
-        let row = patch.applied(&row)?;
-        if row.bytes() > RECORD_BYTES {
-            let what = "availableCommands";
-            return Err(AccountError::Invalid { what });
-        }
-        self.make_room_for(&tx, &row).await?;
-        if is_new {
-            device::insert(&tx, &row).await?;
-        } else {
-            device::update(&tx, &row).await?;
-        }
-        tx.commit().await?;
-        Ok(row)
+        self.transact(|tx| async move {
+            let known = owner.find_own(&tx, patch.id).await?;
+            let is_new = known.is_none();
+            let row = known.unwrap_or_else(|| owner.new_device(DeviceId(self.random()), self.millis()));
+            let row = patch.applied(&row)?;
+            if row.bytes() > RECORD_BYTES {
+                let what = "availableCommands";
+                return Err(AccountError::Invalid { what });
+            }
+            let removed = make_room_for(&tx, &row).await?;
+            if is_new {
+                device::insert(&tx, &row).await?;
+            } else {
+                device::update(&tx, &row).await?;
+            }
+            Ok((row, removed))
+        })
+        .await
     }
 
     /// The devices seen since that time (milliseconds), those that were used last where there are too many; the caller's
@@ -220,40 +224,44 @@ impl Accounts {
                 Err(error) => return Err(error),
             }
         }
-        let tx = self.0.database.begin().await?;
-        if let Some(id) = &detach.session {
-            session::delete(&tx, session.account, id).await?;
-        }
-        if let Some(id) = &detach.refresh_token
-            && grants::refresh(&tx, id)
-                .await?
-                .is_some_and(|row| row.uid == session.account)
-        {
-            grants::delete_refresh(&tx, id).await?;
-        }
-        if let Some(client) = &detach.client {
-            for row in grants::refresh_of(&tx, session.account).await? {
-                if row.client_id == *client {
-                    grants::delete_refresh(&tx, &row.id_hash).await?;
+        self.transact(|tx| async move {
+            if let Some(id) = &detach.session {
+                session::delete(&tx, session.account, id).await?;
+            }
+            if let Some(id) = &detach.refresh_token
+                && grants::refresh(&tx, id)
+                    .await?
+                    .is_some_and(|row| row.uid == session.account)
+            {
+                grants::delete_refresh(&tx, id).await?;
+            }
+            if let Some(client) = &detach.client {
+                for row in grants::refresh_of(&tx, session.account).await? {
+                    if row.client_id == *client {
+                        grants::delete_refresh(&tx, &row.id_hash).await?;
+                    }
                 }
             }
-        }
-        Ok(tx.commit().await?)
+            Ok(())
+        })
+        .await
     }
 
     /// Ends the session or refresh token behind a device, and the device with it.
     async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        let row = device::get(&tx, uid, id).await?;
-        let row = row.ok_or(AccountError::UnknownDevice)?;
-        if let Some(session) = &row.session_id {
-            session::delete(&tx, uid, session).await?;
-        }
-        if let Some(refresh) = &row.refresh_id {
-            grants::delete_refresh(&tx, refresh).await?;
-        }
-        device::delete(&tx, id).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            let row = device::get(&tx, uid, id).await?;
+            let row = row.ok_or(AccountError::UnknownDevice)?;
+            if let Some(session) = &row.session_id {
+                session::delete(&tx, uid, session).await?;
+            }
+            if let Some(refresh) = &row.refresh_id {
+                grants::delete_refresh(&tx, refresh).await?;
+            }
+            device::delete(&tx, id).await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -21,6 +21,15 @@ struct Source {
     code_hash: Option<String>,
 }
 
+/// What comes with an authorization code.
+#[derive(Clone, Copy)]
+struct Brought<'a> {
+    session: Option<&'a Session>,
+    client: &'static str,
+    verifier: Option<&'a str>,
+    ttl: u64,
+}
+
 impl Accounts {
     pub(crate) async fn grant_code(
         &self,
@@ -32,10 +41,35 @@ impl Accounts {
         visitor: &Visitor,
     ) -> Result<Granted, AccountError> {
         let code = SecretToken::from_hex(code).ok_or(AccountError::UnknownGrant)?;
-        let tx = self.0.database.begin().await?;
-        let row = oauth::code(&tx, &secret::hash(&code.0))
-            .await?
-            .ok_or(AccountError::UnknownGrant)?;
+        let (id_hash, brought) = (
+            &secret::hash(&code.0),
+            &Brought {
+                session,
+                client,
+                verifier,
+                ttl,
+            },
+        );
+        let granted = self.transact(|tx| async move { self.redeem(&tx, id_hash, brought, visitor).await });
+        granted.await?.ok_or(AccountError::UnknownGrant)
+    }
+
+    /// The same within a transaction; `None` where the code was used before, and what it gave was revoked.
+    async fn redeem(
+        &self,
+        tx: &Tx,
+        id_hash: &str,
+        brought: &Brought<'_>,
+        visitor: &Visitor,
+    ) -> Result<Option<Granted>, AccountError> {
+        let Brought {
+            session,
+            client,
+            verifier,
+            ttl,
+        } = *brought;
+        let row = oauth::code(tx, id_hash).await?;
+        let row = row.ok_or(AccountError::UnknownGrant)?;
         if row.client_id != client {
             return Err(AccountError::OtherClientsGrant);
         }
@@ -44,9 +78,8 @@ impl Accounts {
         }
         if row.used {
             // Somebody has a copy of the code, so nobody keeps what it gave.
-            oauth::revoke_of_code(&tx, &row.id_hash).await?;
-            tx.commit().await?;
-            return Err(AccountError::UnknownGrant);
+            oauth::revoke_of_code(tx, &row.id_hash).await?;
+            return Ok(None);
         }
         if !is_good(self.millis(), row.expires, CODE_MILLIS) {
             return Err(AccountError::ExpiredGrant);
@@ -55,24 +88,25 @@ impl Accounts {
         if !fits(verifier, &row.challenge) {
             return Err(AccountError::WrongVerifier);
         }
-        oauth::use_code(&tx, &row.id_hash).await?;
+        if !oauth::use_code(tx, &row.id_hash).await? {
+            return Err(AccountError::UnknownGrant);
+        }
         let source = Source {
             uid: row.uid,
             client,
             session_id: session.map(|session| session.public_id.clone()),
             code_hash: Some(row.id_hash),
         };
-        let mut granted = self.issue(&tx, &source, &row.scope, row.offline, ttl).await?;
+        let mut granted = self.issue(tx, &source, &row.scope, row.offline, ttl).await?;
         if scope::any_covers(&words(&row.scope), scope::SESSION) {
             granted.session_token = Some(
-                self.insert_session(&tx, row.uid, row.auth_at, true, visitor)
+                self.insert_session(tx, row.uid, row.auth_at, true, visitor)
                     .await?,
             );
         }
-        tx.commit().await?;
         granted.auth_at = Some(row.auth_at);
         granted.keys_jwe = row.keys_jwe;
-        Ok(granted)
+        Ok(Some(granted))
     }
 
     pub(crate) async fn grant_refresh(
@@ -83,28 +117,28 @@ impl Accounts {
         ttl: u64,
     ) -> Result<Granted, AccountError> {
         let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        let row = own_refresh(&tx, client, token).await?;
-        let scope = match scope {
-            Some(scope) => {
-                let wanted = scope::parse(scope)?;
-                scope::require(&words(&row.scope), &wanted)?;
-                wanted.join(" ")
-            }
-            None => row.scope.clone(),
-        };
-        oauth::touch_refresh(&tx, &row.id_hash, now).await?;
-        let access = NewAccess {
-            uid: row.uid,
-            client: row.client_id,
-            scope,
-            session_id: row.session_id,
-            refresh_id: Some(row.id_hash),
-            code_hash: row.code_hash,
-        };
-        let granted = self.insert_access(&tx, access, ttl).await?;
-        tx.commit().await?;
-        Ok(granted)
+        self.transact(|tx| async move {
+            let row = own_refresh(&tx, client, token).await?;
+            let scope = match scope {
+                Some(scope) => {
+                    let wanted = scope::parse(scope)?;
+                    scope::require(&words(&row.scope), &wanted)?;
+                    wanted.join(" ")
+                }
+                None => row.scope.clone(),
+            };
+            oauth::touch_refresh(&tx, &row.id_hash, now).await?;
+            let access = NewAccess {
+                uid: row.uid,
+                client: row.client_id,
+                scope,
+                session_id: row.session_id,
+                refresh_id: Some(row.id_hash),
+                code_hash: row.code_hash,
+            };
+            self.insert_access(&tx, access, ttl).await
+        })
+        .await
     }
 
     pub(crate) async fn grant_credentials(
@@ -125,21 +159,23 @@ impl Accounts {
             session_id: Some(session.public_id.clone()),
             code_hash: None,
         };
-        let tx = self.0.database.begin().await?;
-        let is_offline = access_type == AccessType::Offline;
-        let mut granted = self
-            .issue(&tx, &source, &wanted.join(" "), is_offline, ttl)
-            .await?;
-        if scope::any_covers(&wanted, scope::SESSION) {
-            let auth_at = session.auth_at;
-            granted.session_token = Some(
-                self.insert_session(&tx, session.account, auth_at, true, visitor)
-                    .await?,
-            );
-        }
-        tx.commit().await?;
-        granted.auth_at = Some(session.auth_at);
-        Ok(granted)
+        let (source, wanted) = (&source, &wanted);
+        self.transact(|tx| async move {
+            let is_offline = access_type == AccessType::Offline;
+            let mut granted = self
+                .issue(&tx, source, &wanted.join(" "), is_offline, ttl)
+                .await?;
+            if scope::any_covers(wanted, scope::SESSION) {
+                let auth_at = session.auth_at;
+                granted.session_token = Some(
+                    self.insert_session(&tx, session.account, auth_at, true, visitor)
+                        .await?,
+                );
+            }
+            granted.auth_at = Some(session.auth_at);
+            Ok(granted)
+        })
+        .await
     }
 
     /// Replaces a refresh token by a new one with the same scopes; its device stays. A token never gives more than it was
@@ -151,23 +187,26 @@ impl Accounts {
         scope: &str,
         ttl: u64,
     ) -> Result<Granted, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let old = own_refresh(&tx, client, token).await?;
-        let client = known_client(&old.client_id)?;
-        scope::require(&words(&old.scope), &scope::parse(scope)?)?;
-        let source = Source {
-            uid: old.uid,
-            client: client.id,
-            session_id: old.session_id.clone(),
-            code_hash: old.code_hash.clone(),
-        };
-        let granted = self.issue(&tx, &source, &old.scope, true, ttl).await?;
-        if let Some(new) = &granted.refresh_token {
-            device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
-        }
-        oauth::delete_refresh(&tx, &old.id_hash).await?;
-        tx.commit().await?;
-        Ok(granted)
+        self.transact(|tx| async move {
+            let old = own_refresh(&tx, client, token).await?;
+            let client = known_client(&old.client_id)?;
+            scope::require(&words(&old.scope), &scope::parse(scope)?)?;
+            let source = Source {
+                uid: old.uid,
+                client: client.id,
+                session_id: old.session_id.clone(),
+                code_hash: old.code_hash.clone(),
+            };
+            let granted = self.issue(&tx, &source, &old.scope, true, ttl).await?;
+            if let Some(new) = &granted.refresh_token {
+                device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
+            }
+            if oauth::delete_refresh(&tx, &old.id_hash).await? == 0 {
+                return Err(AccountError::UnknownToken);
+            }
+            Ok(granted)
+        })
+        .await
     }
 
     /// An access token, and a refresh token behind it if it is to outlive that.

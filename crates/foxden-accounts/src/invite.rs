@@ -64,10 +64,11 @@ impl Role {
 impl Accounts {
     /// Makes an invitation and gives its code: single use, `seconds` long (`None`: seven days).
     pub async fn invite(&self, role: Role, note: &str, seconds: Option<u64>) -> Result<String, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let (code, _) = self.add_invitation(&tx, role, note, seconds).await?;
-        tx.commit().await?;
-        Ok(code)
+        self.transact(|tx| async move {
+            let (code, _) = self.add_invitation(&tx, role, note, seconds).await?;
+            Ok(code)
+        })
+        .await
     }
 
     /// Makes an invitation, as [`Accounts::invite`] does, and writes a letter that brings it to that address.
@@ -81,39 +82,41 @@ impl Accounts {
         if !self.0.options.sends_mail {
             return Err(AccountError::Unable);
         }
-        let address = Address::to_get(address)?;
-        let tx = self.0.database.begin().await?;
-        let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
-        invitation::set_address(&tx, invitation.id, &address.normal()).await?;
-        let letter = Letter::Invitation { code: code.clone() };
-        let envelope = Envelope {
-            kind: letter.kind(),
-            address: address.as_str(),
-            account: None,
-            invitation: Some(invitation.id),
-            expires: Some(invitation.expires),
-        };
-        match self.frank_proven(&tx, envelope).await? {
-            Ok(franked) => self.post(&tx, franked, &letter).await?,
-            Err(mailed) => mailed,
-        }
-        .require()?;
-        tx.commit().await?;
-        Ok(code)
+        let (address, letters) = (&Address::to_get(address)?, &self.letters());
+        self.transact(|tx| async move {
+            let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
+            invitation::set_address(&tx, invitation.id, &address.normal()).await?;
+            let letter = Letter::Invitation { code: code.clone() };
+            let envelope = Envelope {
+                kind: letter.kind(),
+                address: address.as_str(),
+                account: None,
+                invitation: Some(invitation.id),
+                expires: Some(invitation.expires),
+            };
+            match self.frank_proven(&tx, letters, envelope).await? {
+                Ok(franked) => self.post(&tx, franked, &letter).await?,
+                Err(mailed) => mailed,
+            }
+            .require()?;
+            Ok(code)
+        })
+        .await
     }
 
     /// The code of an invitation for the first account, an administrator's: good for an hour, until the first account is
     /// there. A new one replaces the one before; `None` once there is an account.
     pub async fn first_invitation(&self) -> Result<Option<String>, AccountError> {
-        let tx = self.0.database.begin().await?;
-        if account::count(&tx).await? > 0 {
-            return Ok(None);
-        }
-        invitation::delete_first(&tx).await?;
-        let (code, invitation) = self.new_invitation(Role::Admin, "", HOUR_SECONDS, true);
-        invitation::insert(&tx, &code_hash(&code), &invitation).await?;
-        tx.commit().await?;
-        Ok(Some(code))
+        self.transact(|tx| async move {
+            if account::count(&tx).await? > 0 {
+                return Ok(None);
+            }
+            invitation::delete_first(&tx).await?;
+            let (code, invitation) = self.new_invitation(Role::Admin, "", HOUR_SECONDS, true);
+            invitation::insert(&tx, &code_hash(&code), &invitation).await?;
+            Ok(Some(code))
+        })
+        .await
     }
 
     /// All invitations, newest first.
@@ -123,10 +126,8 @@ impl Accounts {
 
     /// Takes an invitation back; says whether it was there.
     pub async fn revoke_invitation(&self, id: i64) -> Result<bool, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let deleted = invitation::delete(&tx, id).await?;
-        tx.commit().await?;
-        Ok(deleted > 0)
+        self.transact(|tx| async move { Ok(invitation::delete(&tx, id).await? > 0) })
+            .await
     }
 
     /// The invitation with that code, if it would be taken; wrong ones are counted against the visitor's network.

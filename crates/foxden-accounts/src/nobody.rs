@@ -3,6 +3,8 @@
 //! They are rows, as others are, so that every further question is answered alike, and takes as long, by whichever process
 //! and after whichever start: status, wrong codes, another letter, digits. No code is right, and no letter is written.
 
+use std::sync::Once;
+
 use ring::hmac;
 
 use crate::address::Address;
@@ -25,7 +27,7 @@ impl Accounts {
         address: &Address,
     ) -> Result<ResetStarted, AccountError> {
         let (password_forgot_token, secrets) = self.new_secrets(Kind::PasswordForgot);
-        let row = TokenRow {
+        let row = &TokenRow {
             id_hash: secret::hash(&secrets.id.0),
             kind: Kind::PasswordForgot,
             auth_key: secrets.auth_key,
@@ -35,19 +37,18 @@ impl Accounts {
             tries: RESET_TRIES,
             expires: self.millis() + RESET_MILLIS,
         };
-        let id_hash = row.id_hash.clone();
-        let tx = self.0.database.begin().await?;
-        nobody::insert(&tx, row, BEGUN).await?;
-        nobody::write(&tx, &id_hash, self.writes()).await?;
-        tx.commit().await?;
+        let begun = self.transact(|tx| async move {
+            nobody::insert(&tx, row, BEGUN).await?;
+            Ok(nobody::write(&tx, &row.id_hash, self.writes()).await?)
+        });
+        begun.await?;
         Ok(ResetStarted::new(password_forgot_token))
     }
 
     /// Does what another letter takes.
     pub(crate) async fn write_to_nobody(&self, ticket: &Ticket) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        nobody::write(&tx, &ticket.id_hash, self.writes()).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move { Ok(nobody::write(&tx, &ticket.id_hash, self.writes()).await?) })
+            .await
     }
 
     /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.
@@ -59,10 +60,12 @@ impl Accounts {
             CodeKind::Reset
         };
         let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        let id_hash = nobody::keep_code(&tx, uid, &CodeRow::new(kind, String::new(), now), now).await?;
-        nobody::write(&tx, &id_hash, self.writes()).await?;
-        Ok(tx.commit().await?)
+        let code = &CodeRow::new(kind, String::new(), now);
+        self.transact(|tx| async move {
+            let id_hash = nobody::keep_code(&tx, uid, code, now).await?;
+            Ok(nobody::write(&tx, &id_hash, self.writes()).await?)
+        })
+        .await
     }
 
     /// Tries the digits that wait, if any do. They are wrong.
@@ -71,12 +74,15 @@ impl Accounts {
         if nobody::code(&self.0.database, uid, kind, now).await?.is_none() {
             return Ok(());
         }
-        let tx = self.0.database.begin().await?;
-        if nobody::take_try(&tx, uid, kind, now).await? {
-            // Before others may be made.
-            self.0.limits.count(wrong_of(uid), self.steady());
-        }
-        Ok(tx.commit().await?)
+        let counted = &Once::new();
+        self.transact(|tx| async move {
+            if nobody::take_try(&tx, uid, kind, now).await? {
+                // Before others may be made, and once however often this runs.
+                counted.call_once(|| self.0.limits.count(wrong_of(uid), self.steady()));
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// How many statements a code takes that is asked for.

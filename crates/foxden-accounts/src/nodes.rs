@@ -112,52 +112,55 @@ impl Accounts {
             NodeState::Draining => (false, true),
             NodeState::Down => (true, true),
         };
-        let tx = self.0.database.begin().await?;
-        if node::set_state(&tx, plain_url(url), downed, backoff).await? == 0 {
-            return Err(AccountError::UnknownNode);
-        }
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            match node::set_state(&tx, plain_url(url), downed, backoff).await? {
+                0 => Err(AccountError::UnknownNode),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Strikes a node off that is no longer listed. Whoever was there gets an empty store on another node when they next come, however late, and
     /// clients fill it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores
     /// were there.
     pub async fn remove_node(&self, url: &str) -> Result<u64, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let mut rows = 0;
-        let mut users = 0;
-        for service in [self.0.settings.service, self.0.settings.legacy] {
-            let Some(row) = node::by_url(&tx, service, plain_url(url)).await? else {
-                continue;
-            };
-            if row.is_listed {
-                return Err(AccountError::NodeListed);
+        self.transact_change(|tx| async move {
+            let mut rows = 0;
+            let mut users = 0;
+            for service in [self.0.settings.service, self.0.settings.legacy] {
+                let Some(row) = node::by_url(&tx, service, plain_url(url)).await? else {
+                    continue;
+                };
+                if row.is_listed {
+                    return Err(AccountError::NodeListed);
+                }
+                rows += 1;
+                users += store::count_on(&tx, row.id).await?;
+                node::delete(&tx, row.id).await?;
             }
-            rows += 1;
-            users += store::count_on(&tx, row.id).await?;
-            node::delete(&tx, row.id).await?;
-        }
-        if rows == 0 {
-            return Err(AccountError::UnknownNode);
-        }
-        change::insert_for_all(&tx, self.millis()).await?;
-        let _changed = self.mark_changed_later();
-        tx.commit().await?;
-        Ok(users)
+            if rows == 0 {
+                return Err(AccountError::UnknownNode);
+            }
+            change::insert_for_all(&tx, self.millis()).await?;
+            Ok(users)
+        })
+        .await
     }
 
     /// Moves an account's stores to that node, or to the best other one: it gets empty ones there, which clients fill,
     /// and those it had are emptied once no token for them lives. Says how many were moved.
     pub async fn move_user(&self, name: &str, to: Option<&str>) -> Result<u64, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let uid = named(&tx, name).await?.uid;
-        let mut moved = 0;
-        for service in [self.0.settings.service, self.0.settings.legacy] {
-            moved += self.move_store(&tx, service, uid, to).await?;
-        }
-        let _changed = self.credentials_change(&tx, uid).await?;
-        tx.commit().await?;
-        Ok(moved)
+        self.transact_change(|tx| async move {
+            let uid = named(&tx, name).await?.uid;
+            let mut moved = 0;
+            for service in [self.0.settings.service, self.0.settings.legacy] {
+                moved += self.move_store(&tx, service, uid, to).await?;
+            }
+            self.write_change(&tx, uid).await?;
+            Ok(moved)
+        })
+        .await
     }
 
     async fn move_store(

@@ -247,7 +247,7 @@ impl Accounts {
             return Err(AccountError::Invalid { what: "keys_jwe" });
         }
         let code = SecretToken(self.random());
-        let row = CodeRow {
+        let row = &CodeRow {
             id_hash: secret::hash(&code.0),
             uid: session.account,
             client_id: client.id.to_owned(),
@@ -260,10 +260,11 @@ impl Accounts {
             expires: self.millis() + CODE_MILLIS,
             used: false,
         };
-        let tx = self.0.database.begin().await?;
-        oauth::trim_codes(&tx, session.account, KEPT - 1).await?;
-        oauth::insert_code(&tx, row).await?;
-        tx.commit().await?;
+        let kept = self.transact(|tx| async move {
+            oauth::trim_codes(&tx, session.account, KEPT - 1).await?;
+            Ok(oauth::insert_code(&tx, row).await?)
+        });
+        kept.await?;
         Ok(Authorization { code, redirect_uri })
     }
 
@@ -301,20 +302,18 @@ impl Accounts {
         let Some(token) = SecretToken::from_hex(token) else {
             return Ok(false);
         };
-        let id_hash = secret::hash(&token.0);
-        let tx = self.0.database.begin().await?;
-        let deleted =
-            oauth::delete_access(&tx, &id_hash).await? + oauth::delete_refresh(&tx, &id_hash).await?;
-        tx.commit().await?;
-        Ok(deleted > 0)
+        let id_hash = &secret::hash(&token.0);
+        self.transact(|tx| async move {
+            let access = oauth::delete_access(&tx, id_hash).await?;
+            Ok(access + oauth::delete_refresh(&tx, id_hash).await? > 0)
+        })
+        .await
     }
 
     /// Revokes a refresh token by its public id; says whether there was one.
     pub async fn revoke_refresh_id(&self, public_id: &str) -> Result<bool, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let deleted = oauth::delete_refresh(&tx, public_id).await?;
-        tx.commit().await?;
-        Ok(deleted > 0)
+        self.transact(|tx| async move { Ok(oauth::delete_refresh(&tx, public_id).await? > 0) })
+            .await
     }
 
     /// Whom the access token stands for; unknown, revoked and expired ones are `UnknownToken`.
@@ -341,9 +340,9 @@ impl Accounts {
             return Err(AccountError::UnknownToken);
         }
         if now - row.last_used > TOUCH_MILLIS {
-            let tx = self.0.database.begin().await?;
-            oauth::touch_refresh(&tx, &row.id_hash, now).await?;
-            tx.commit().await?;
+            let id_hash = &row.id_hash;
+            self.transact(|tx| async move { Ok(oauth::touch_refresh(&tx, id_hash, now).await?) })
+                .await?;
         }
         Ok(row.into())
     }

@@ -122,24 +122,25 @@ impl Accounts {
         let now = self.millis().max(1);
         let mut row = self.new_row(&address, role, now);
         row.address_verified = true;
-        let tx = self.0.database.begin().await?;
-        if self.keeper(&tx, address.as_str()).await?.is_some() {
-            return Err(AccountError::Exists { address: None });
-        }
-        self.insert_with_names(&tx, &row).await?;
-        let _changed = self.credentials_change(&tx, row.uid).await?;
-        let code = self.make_link(&tx, row.uid).await?;
-        tx.commit().await?;
-        Ok(code)
+        let (row, address) = (&row, &address);
+        self.transact_change(|tx| async move {
+            if self.keeper(&tx, address.as_str()).await?.is_some() {
+                return Err(AccountError::Exists { address: None });
+            }
+            self.insert_with_names(&tx, row).await?;
+            self.write_change(&tx, row.uid).await?;
+            self.make_link(&tx, row.uid).await
+        })
+        .await
     }
 
     /// The code of a single-use link with which the owner sets a password; good for a day.
     pub async fn password_link(&self, name: &str) -> Result<String, AccountError> {
-        let tx = self.0.database.begin().await?;
-        let row = named(&tx, name).await?;
-        let code = self.make_link(&tx, row.uid).await?;
-        tx.commit().await?;
-        Ok(code)
+        self.transact(|tx| async move {
+            let row = named(&tx, name).await?;
+            self.make_link(&tx, row.uid).await
+        })
+        .await
     }
 
     /// Removes the account and everything that hangs on it. Close the stores in the answer, then call
@@ -151,39 +152,43 @@ impl Accounts {
 
     /// Changes what the account may do.
     pub async fn set_role(&self, name: &str, role: Role) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        let row = named(&tx, name).await?;
-        account::set_role(&tx, row.uid, role).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            let row = named(&tx, name).await?;
+            Ok(account::set_role(&tx, row.uid, role).await?)
+        })
+        .await
     }
 
     /// Switches the account off, which ends everything signed in, or on again.
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        let row = named(&tx, name).await?;
-        account::set_disabled(&tx, row.uid, is_disabled).await?;
-        if is_disabled {
-            session::delete_all(&tx, row.uid).await?;
-        }
-        let _changed = self.credentials_change(&tx, row.uid).await?;
-        Ok(tx.commit().await?)
+        self.transact_change(|tx| async move {
+            let row = named(&tx, name).await?;
+            account::set_disabled(&tx, row.uid, is_disabled).await?;
+            if is_disabled {
+                session::delete_all(&tx, row.uid).await?;
+            }
+            self.write_change(&tx, row.uid).await
+        })
+        .await
     }
 
     /// Confirms the address without a code. Where several accounts claim it, its id must say which one is meant: a name
     /// leads to the one that claimed it first.
     pub async fn approve(&self, name: &str) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        let mut row = named(&tx, name).await?;
-        let is_by_id = normal(name) == row.uid.to_string();
-        if !is_by_id && is_claimed_twice(&tx, &row.address).await? {
-            return Err(AccountError::Invalid {
-                what: "name: several accounts have that address, so say the id of one (foxden user list)",
-            });
-        }
-        let _changed = self.confirm_address(&tx, &mut row).await?;
-        code::delete(&tx, row.uid, CodeKind::Address).await?;
-        code::delete(&tx, row.uid, CodeKind::Link).await?;
-        Ok(tx.commit().await?)
+        self.transact_change(|tx| async move {
+            let mut row = named(&tx, name).await?;
+            let is_by_id = normal(name) == row.uid.to_string();
+            if !is_by_id && is_claimed_twice(&tx, &row.address).await? {
+                return Err(AccountError::Invalid {
+                    what: "name: several accounts have that address, so say the id of one (foxden user list)",
+                });
+            }
+            self.confirm_address(&tx, &mut row).await?;
+            code::delete(&tx, row.uid, CodeKind::Address).await?;
+            code::delete(&tx, row.uid, CodeKind::Link).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The codes that wait for the account's owner.

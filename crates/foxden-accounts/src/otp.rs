@@ -1,5 +1,7 @@
 //! A reset that begins with eight digits: no token names it before they were typed.
 
+use std::sync::Once;
+
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
@@ -59,15 +61,17 @@ impl Accounts {
                 address: address.as_str().to_owned(),
             });
         };
-        let tx = self.0.database.begin().await?;
-        same_address(&tx, &row).await?;
-        if self.0.limits.has_room(wrong_of(row.uid), TRIES, self.steady()) {
-            self.make_digits(&tx, &row, postage).await?;
-        } else {
-            self.make_reset_code(&tx, &row, postage, Asked::ForDigits).await?;
-        }
-        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-        tx.commit().await?;
+        let (row, postage) = (&row, &postage);
+        let asked = self.transact(|tx| async move {
+            same_address(&tx, row).await?;
+            if self.0.limits.has_room(wrong_of(row.uid), TRIES, self.steady()) {
+                self.make_digits(&tx, row, postage).await?;
+            } else {
+                self.make_reset_code(&tx, row, postage, Asked::ForDigits).await?;
+            }
+            self.note(&tx, row.uid, RESET_ASKED, visitor).await
+        });
+        asked.await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
         Ok(())
@@ -118,12 +122,14 @@ impl Accounts {
         if !is_right(codes::get(&self.0.database, row.uid, kind, now).await?) {
             return Ok(None);
         }
-        let tx = self.0.database.begin().await?;
-        same_address(&tx, row).await?;
-        if !is_right(codes::get(&tx, row.uid, kind, now).await?) {
-            return Ok(None);
-        }
-        self.open_reset(tx, row, kind).await.map(Some)
+        self.transact(|tx| async move {
+            same_address(&tx, row).await?;
+            if !is_right(codes::get(&tx, row.uid, kind, now).await?) {
+                return Ok(None);
+            }
+            self.open_reset(&tx, row, kind).await
+        })
+        .await
     }
 
     /// Tries the eight digits that wait for the account. A try of theirs is taken before they are compared, in the same
@@ -134,49 +140,56 @@ impl Accounts {
         if waiting.await?.is_none() {
             return Ok(Tried::Wrong);
         }
-        let tx = self.0.database.begin().await?;
-        same_address(&tx, row).await?;
-        let Some(tried) = codes::take_try(&tx, row.uid, self.millis()).await? else {
-            return Ok(Tried::Wrong);
-        };
-        if same(tried.code.as_bytes(), digits.as_bytes()) {
-            let verified = self.open_reset(tx, row, kind).await?;
-            return Ok(Tried::Right(Box::new(verified)));
-        }
-        // Before others may be made.
-        self.0.limits.count(wrong_of(row.uid), self.steady());
-        let is_last = tried.tries <= 0;
-        if is_last {
+        let counted = &Once::new();
+        self.transact(|tx| async move {
+            same_address(&tx, row).await?;
+            let Some(tried) = codes::take_try(&tx, row.uid, self.millis()).await? else {
+                return Ok(Tried::Wrong);
+            };
+            if same(tried.code.as_bytes(), digits.as_bytes()) {
+                let verified = self.open_reset(&tx, row, kind).await?;
+                return Ok(verified.map_or(Tried::Wrong, |verified| Tried::Right(Box::new(verified))));
+            }
+            // Before others may be made, and once however often this runs.
+            counted.call_once(|| self.0.limits.count(wrong_of(row.uid), self.steady()));
+            if tried.tries > 0 {
+                return Ok(Tried::Wrong);
+            }
             codes::delete(&tx, row.uid, kind).await?;
-        }
-        tx.commit().await?;
-        Ok(if is_last { Tried::Last } else { Tried::Wrong })
+            Ok(Tried::Last)
+        })
+        .await
     }
 
-    /// Uses up the code of that kind, and opens a reset.
+    /// Uses up the code of that kind, and opens a reset; `None` where another transaction has used it up.
     async fn open_reset(
         &self,
-        tx: Tx,
+        tx: &Tx,
         row: &AccountRow,
         kind: CodeKind,
-    ) -> Result<OtpVerified, AccountError> {
-        codes::delete(&tx, row.uid, kind).await?;
+    ) -> Result<Option<OtpVerified>, AccountError> {
+        if !codes::delete(tx, row.uid, kind).await? {
+            return Ok(None);
+        }
         // The reset has a code of its own, so that nobody else's wrong ones can end it.
         let code = HEXLOWER.encode(&self.random::<16>());
         let data = Some(code.clone().into_bytes());
-        let token = self.new_step_with(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
-        let password_forgot_token = token.await?;
-        tx.commit().await?;
-        Ok(OtpVerified {
+        let token = self.new_step_with(tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
+        Ok(Some(OtpVerified {
             account: row.uid,
-            password_forgot_token,
+            password_forgot_token: token.await?,
             code,
             address: row.address.clone(),
-        })
+        }))
     }
 
     /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the letter says so.
-    async fn make_digits(&self, tx: &Tx, row: &AccountRow, postage: Postage<'_>) -> Result<(), AccountError> {
+    async fn make_digits(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        postage: &Postage<'_>,
+    ) -> Result<(), AccountError> {
         let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), self.millis());
         let (code, age) = self.kept_or(tx, row.uid, code).await?;
         let envelope = Envelope::to(row.uid, &row.address, RESET_OTP).until(code.expires);

@@ -204,7 +204,7 @@ impl Accounts {
     pub(crate) async fn post(
         &self,
         tx: &Tx,
-        Franked(envelope): Franked<'_>,
+        Franked { envelope, letters }: Franked<'_>,
         letter: &Letter,
     ) -> Result<Mailed, AccountError> {
         if let Some(uid) = envelope.account {
@@ -222,8 +222,7 @@ impl Accounts {
             expires: envelope.expires.unwrap_or(i64::MAX).min(now + PATIENCE),
         };
         outbox::insert(tx, row).await?;
-        // Whoever is woken takes a letter in a step of its own, which begins when the caller's has ended.
-        self.0.mail.notify_one();
+        letters.wrote();
         Ok(Mailed::Written)
     }
 
@@ -243,63 +242,60 @@ impl Accounts {
     /// [`Accounts::letter_sent`] or [`Accounts::letter_failed`].
     pub async fn take_letter(&self) -> Result<Option<Posted>, AccountError> {
         let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        let mut found = None;
-        while let Some(taken) =
-            outbox::take(&tx, now, latest_end(now, LONGEST_PAUSE), now + TAKEN_MILLIS).await?
-        {
-            found = read(&taken);
-            if found.is_some() {
-                break;
+        let latest = latest_end(now, LONGEST_PAUSE);
+        self.transact(|tx| async move {
+            while let Some(taken) = outbox::take(&tx, now, latest, now + TAKEN_MILLIS).await? {
+                if let Some(posted) = read(&taken) {
+                    return Ok(Some(posted));
+                }
+                // Another release may have written it. Nobody here can say what it says.
+                tracing::warn!("a letter that cannot be read was thrown away");
+                outbox::delete(&tx, taken.id).await?;
             }
-            // Another release may have written it. Nobody here can say what it says.
-            tracing::warn!("a letter that cannot be read was thrown away");
-            outbox::delete(&tx, taken.id).await?;
-        }
-        tx.commit().await?;
-        Ok(found)
+            Ok(None)
+        })
+        .await
     }
 
     /// Forgets a letter that was sent, or that will never be.
     pub async fn letter_sent(&self, id: i64) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        outbox::delete(&tx, id).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move { Ok(outbox::delete(&tx, id).await?) })
+            .await
     }
 
     /// Gives a letter back that was not even tried, for whoever takes the next one.
     pub async fn letter_untried(&self, id: i64) -> Result<(), AccountError> {
         let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        outbox::give_back(&tx, id, now).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move { Ok(outbox::give_back(&tx, id, now).await?) })
+            .await
     }
 
     /// Puts a letter off that could not be sent, longer each time, or gives it up when its time is nearly over.
     pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, AccountError> {
         let now = self.millis();
         let pause = pause_after(posted, now);
-        let tx = self.0.database.begin().await?;
-        let fate = if pause < FIRST_PAUSE || posted.tries >= TRIES {
-            outbox::delete(&tx, posted.id).await?;
-            Fate::GivenUp
-        } else {
+        self.transact(|tx| async move {
+            if pause < FIRST_PAUSE || posted.tries >= TRIES {
+                outbox::delete(&tx, posted.id).await?;
+                return Ok(Fate::GivenUp);
+            }
             let due = now + pause;
             outbox::put_off(&tx, posted.id, due).await?;
-            Fate::TriedAgain { pause, due }
-        };
-        tx.commit().await?;
-        Ok(fate)
+            Ok(Fate::TriedAgain { pause, due })
+        })
+        .await
     }
 
     /// Lets letters be tried at once that were put off until then; one that was taken since stays where it is.
     pub async fn letters_due_now(&self, put_off: &[(i64, i64)]) -> Result<(), AccountError> {
         let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        for (id, due) in put_off {
-            outbox::bring_forward(&tx, *id, *due, now).await?;
-        }
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            for (id, due) in put_off {
+                outbox::bring_forward(&tx, *id, *due, now).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -134,17 +134,18 @@ impl Accounts {
             }
         }
         let proven = self.prove(address, old, visitor).await?;
-        let tx = self.0.database.begin().await?;
-        let row = unchanged(&tx, &proven).await?;
-        let started = ChangeStarted {
-            key_fetch_token: self.new_key_fetch(&tx, &row, &proven.proof).await?,
-            password_change_token: self
-                .new_step(&tx, row.uid, Kind::PasswordChange, STEP_MILLIS)
-                .await?,
-            verified: row.address_verified,
-        };
-        tx.commit().await?;
-        Ok(started)
+        let proven = &proven;
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, proven).await?;
+            Ok(ChangeStarted {
+                key_fetch_token: self.new_key_fetch(&tx, &row, &proven.proof).await?,
+                password_change_token: self
+                    .new_step(&tx, row.uid, Kind::PasswordChange, STEP_MILLIS)
+                    .await?,
+                verified: row.address_verified,
+            })
+        })
+        .await
     }
 
     /// Uses up the password-change token and sets the new password. `current` is the caller's own session, which is
@@ -165,24 +166,27 @@ impl Accounts {
             .hash_new(ticket.account, &new.auth_pw, recipe, visitor)
             .await?;
 
-        let tx = self.0.database.begin().await?;
-        let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
-        if let Some(current) = current {
-            let found = session::get(&tx, &secret::hash(&current.0)).await?;
-            found
-                .filter(|(session, _)| session.uid == row.uid)
-                .ok_or(AccountError::UnknownToken)?;
-        }
-        row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
-        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
-            .await?;
-        let _changed = self.mark_changed_later();
-        self.note(&tx, row.uid, "password changed", visitor).await?;
-        let from = visitor.address.to_string();
-        self.tell_owner(&tx, &row, &Letter::PasswordChanged { from })
-            .await?;
-        let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
-        tx.commit().await?;
+        let letters = self.letters();
+        let (letters, proof, wrap_kb, then) = (&letters, &proof, &wrap_kb, &new.then);
+        let changed = self.transact_change(|tx| async move {
+            let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
+            if let Some(current) = current {
+                let found = session::get(&tx, &secret::hash(&current.0)).await?;
+                found
+                    .filter(|(session, _)| session.uid == row.uid)
+                    .ok_or(AccountError::UnknownToken)?;
+            }
+            row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
+            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
+                .await?;
+            self.note(&tx, row.uid, "password changed", visitor).await?;
+            let from = visitor.address.to_string();
+            self.tell_owner(&tx, letters, &row, &Letter::PasswordChanged { from })
+                .await?;
+            let signed_in = self.then(&tx, &row, proof, then, visitor).await?;
+            Ok((row, signed_in))
+        });
+        let (row, signed_in) = changed.await?;
         let changed = Event::by(visitor, What::PasswordChanged);
         self.tell(&changed.about(&row.address).of(row.uid));
         Ok(signed_in)
@@ -204,15 +208,17 @@ impl Accounts {
             }
             row => row?,
         };
-        let tx = self.0.database.begin().await?;
-        same_address(&tx, &row).await?;
-        self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
-        token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
-        let password_forgot_token = self
-            .new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS)
-            .await?;
-        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-        tx.commit().await?;
+        let (row, postage) = (&row, &postage);
+        let begun = self.transact(|tx| async move {
+            same_address(&tx, row).await?;
+            self.make_reset_code(&tx, row, postage, Asked::ForLink).await?;
+            token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
+            let token = self.new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS);
+            let token = token.await?;
+            self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
+            Ok(token)
+        });
+        let password_forgot_token = begun.await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
         Ok(ResetStarted::new(password_forgot_token))
@@ -262,12 +268,14 @@ impl Accounts {
             self.write_to_nobody(ticket).await?;
             return postage.require().map(|()| status);
         }
-        let row = row.ok_or(AccountError::UnknownToken)?;
-        let tx = self.0.database.begin().await?;
-        same_address(&tx, &row).await?;
-        let mailed = self.make_reset_code(&tx, &row, postage, Asked::ForLink).await?;
-        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-        tx.commit().await?;
+        let (row, postage) = (&row.ok_or(AccountError::UnknownToken)?, &postage);
+        let mailed = self.transact(|tx| async move {
+            same_address(&tx, row).await?;
+            let mailed = self.make_reset_code(&tx, row, postage, Asked::ForLink).await?;
+            self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
+            Ok(mailed)
+        });
+        let mailed = mailed.await?;
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(&row.address).of(row.uid));
         match reset.data {
@@ -303,36 +311,56 @@ impl Accounts {
         code: &str,
         visitor: &Visitor,
     ) -> Result<SecretToken, AccountError> {
-        let now = self.millis();
-        let tx = self.0.database.begin().await?;
-        let row = token::get(&tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
+        self.waiting_reset(ticket).await?;
         let guess = self.guess(visitor);
-        token::spend_try(&tx, &row).await?;
-        let waiting = codes::get(&tx, row.uid, CodeKind::Reset, now).await?;
+        let code = code.trim().as_bytes();
+        let tried = self.transact(|tx| async move { self.try_reset_code(&tx, ticket, code).await });
+        match tried.await? {
+            Ok(reset) => {
+                guess.was_right();
+                Ok(reset)
+            }
+            Err(row) => {
+                let wrong = Event::by(visitor, What::CodeRefused);
+                let wrong = if row.is_of_nobody {
+                    wrong.because("a reset code for an unknown name")
+                } else {
+                    wrong.of(row.uid).because("wrong reset code")
+                };
+                Err(guess.refuse(&wrong, AccountError::WrongCode))
+            }
+        }
+    }
+
+    /// Takes a try of the reset, and uses reset and code up where the code is right; the reset where it is wrong.
+    async fn try_reset_code(
+        &self,
+        tx: &Tx,
+        ticket: &Ticket,
+        code: &[u8],
+    ) -> Result<Result<SecretToken, TokenRow>, AccountError> {
+        let now = self.millis();
+        let row = token::get(tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
+        let row = row.ok_or(AccountError::UnknownToken)?;
+        if !token::spend_try(tx, &row).await? {
+            return Err(AccountError::UnknownToken);
+        }
+        let waiting = codes::get(tx, row.uid, CodeKind::Reset, now).await?;
         let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
         let is_right = match own {
-            Some(own) => same(own, code.trim().as_bytes()),
-            None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes())),
+            Some(own) => same(own, code),
+            None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code)),
         };
         if !is_right {
-            tx.commit().await?;
-            let wrong = Event::by(visitor, What::CodeRefused);
-            let wrong = if row.is_of_nobody {
-                wrong.because("a reset code for an unknown name")
-            } else {
-                wrong.of(row.uid).because("wrong reset code")
-            };
-            return Err(guess.refuse(&wrong, AccountError::WrongCode));
+            token::end_spent(tx, &row).await?;
+            return Ok(Err(row));
         }
-        token::delete(&tx, &row.id_hash).await?;
-        codes::delete(&tx, row.uid, CodeKind::Reset).await?;
-        let reset = self
-            .new_step(&tx, row.uid, Kind::AccountReset, STEP_MILLIS)
-            .await?;
-        tx.commit().await?;
-        guess.was_right();
-        Ok(reset)
+        let had_code = codes::delete(tx, row.uid, CodeKind::Reset).await?;
+        if !token::delete(tx, &row.id_hash).await? || (own.is_none() && !had_code) {
+            return Err(AccountError::UnknownToken);
+        }
+        let reset = self.new_step(tx, row.uid, Kind::AccountReset, STEP_MILLIS);
+        reset.await.map(Ok)
     }
 
     /// Uses up the account-reset token and sets a new password. Everything signed in ends; without a wrapped key
@@ -349,22 +377,25 @@ impl Accounts {
             .await?;
         let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
 
-        let tx = self.0.database.begin().await?;
-        let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
-        let had_password = row.verifier.is_some();
-        self.renew_keys(&mut row);
-        let _confirmed = self.confirm_address(&tx, &mut row).await?;
-        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
-            .await?;
-        let _changed = self.mark_changed_later();
-        self.note(&tx, row.uid, "password reset", visitor).await?;
-        if had_password {
-            let from = visitor.address.to_string();
-            self.tell_owner(&tx, &row, &Letter::PasswordReset { from })
+        let letters = self.letters();
+        let (letters, proof, wrap_kb, then) = (&letters, &proof, &wrap_kb, &new.then);
+        let reset = self.transact_change(|tx| async move {
+            let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
+            let had_password = row.verifier.is_some();
+            self.renew_keys(&mut row);
+            self.confirm_address(&tx, &mut row).await?;
+            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
                 .await?;
-        }
-        let signed_in = self.then(&tx, &row, &proof, &new.then, visitor).await?;
-        tx.commit().await?;
+            self.note(&tx, row.uid, "password reset", visitor).await?;
+            if had_password {
+                let from = visitor.address.to_string();
+                self.tell_owner(&tx, letters, &row, &Letter::PasswordReset { from })
+                    .await?;
+            }
+            let signed_in = self.then(&tx, &row, proof, then, visitor).await?;
+            Ok((row, signed_in))
+        });
+        let (row, signed_in) = reset.await?;
         let reset = Event::by(visitor, What::PasswordReset);
         self.tell(&reset.about(&row.address).of(row.uid));
         Ok(signed_in)
@@ -383,16 +414,17 @@ impl Accounts {
             return Err(guess.refuse(&wrong, AccountError::ExpiredCode));
         }
         guess.was_right();
-        let tx = self.0.database.begin().await?;
-        let uid = codes::take_link(&tx, &code_hash, now).await?;
-        let uid = uid.ok_or(AccountError::ExpiredCode)?;
-        let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;
-        let account_reset_token = self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?;
-        tx.commit().await?;
-        Ok(PasswordLink {
-            address: row.address,
-            account_reset_token,
+        let code_hash = &code_hash;
+        self.transact(|tx| async move {
+            let uid = codes::take_link(&tx, code_hash, now).await?;
+            let uid = uid.ok_or(AccountError::ExpiredCode)?;
+            let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;
+            Ok(PasswordLink {
+                address: row.address,
+                account_reset_token: self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?,
+            })
         })
+        .await
     }
 
     /// Hashes the password that an account sets, whose owner is proven. It counts as one of the account's sign-ins: what
@@ -450,9 +482,8 @@ impl Accounts {
 
     /// Uses a credential up and gives the account it is for.
     async fn use_step(&self, tx: &Tx, ticket: &Ticket, kind: Kind) -> Result<AccountRow, AccountError> {
-        let row = token::get(tx, kind, &ticket.id_hash, self.millis()).await?;
+        let row = token::take(tx, kind, &ticket.id_hash, self.millis()).await?;
         let row = row.ok_or(AccountError::UnknownToken)?;
-        token::delete(tx, &row.id_hash).await?;
         let account = account::by_id(tx, row.uid)
             .await?
             .ok_or(AccountError::UnknownToken)?;
@@ -469,7 +500,7 @@ impl Accounts {
         &self,
         tx: &Tx,
         account: &AccountRow,
-        postage: Postage<'_>,
+        postage: &Postage<'_>,
         asked: Asked,
     ) -> Result<Mailed, AccountError> {
         let new = HEXLOWER.encode(&self.random::<16>());

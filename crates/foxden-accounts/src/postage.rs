@@ -5,6 +5,9 @@
 //! else the answer would tell who is here. Only those who asked for nothing but another letter are told, if a letter had
 //! reached them before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use foxden_sql::Tx;
 
 use crate::address::counted;
@@ -23,11 +26,20 @@ const LATER: u64 = 15 * 60;
 
 /// What a visitor's request for a letter left of the allowance of the visitor's network. It is spent before it is known
 /// whether there is an account to write to, so that what is left tells nothing about that.
-#[derive(Clone, Copy)]
 pub(crate) struct Postage<'a> {
     visitor: &'a Visitor,
     /// For how many seconds the network gets no more letters.
     wait: Option<u64>,
+    pub(crate) letters: Letters<'a>,
+}
+
+/// The letters that one transaction writes. It may run again, so each letter is counted once, whatever the run. It is made
+/// before the transaction and dropped after it: then the mailer is woken.
+pub(crate) struct Letters<'a> {
+    accounts: &'a Accounts,
+    /// What was counted, and for how many seconds the allowance is spent if it is.
+    counted: Mutex<Vec<(Counted, Result<(), u64>)>>,
+    is_written: AtomicBool,
 }
 
 /// Whether a code was made just now, or waits already and may have been mailed.
@@ -38,7 +50,10 @@ pub(crate) enum Age {
 }
 
 /// A letter that may be written.
-pub(crate) struct Franked<'a>(pub(crate) Envelope<'a>);
+pub(crate) struct Franked<'a> {
+    pub(crate) envelope: Envelope<'a>,
+    pub(crate) letters: &'a Letters<'a>,
+}
 
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +66,55 @@ pub(crate) enum Mailed {
     Withheld(u64),
 }
 
-impl<'a> Postage<'a> {
-    /// For letters that a visitor causes without asking for them.
-    pub(crate) const fn free(visitor: &'a Visitor) -> Self {
-        Self { visitor, wait: None }
-    }
-
+impl Postage<'_> {
     /// Refuses where the network gets no more letters, for those who are proven and may be told.
-    pub(crate) const fn require(self) -> Result<(), AccountError> {
+    pub(crate) const fn require(&self) -> Result<(), AccountError> {
         match self.wait {
             None => Ok(()),
             Some(retry_after) => Err(AccountError::TooMany { retry_after }),
+        }
+    }
+}
+
+impl Letters<'_> {
+    /// Notes that a letter was written.
+    pub(crate) fn wrote(&self) {
+        self.is_written.store(true, Ordering::Relaxed);
+    }
+
+    fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), u64> {
+        self.once(what, || self.accounts.spend_for(what, visitor))
+    }
+
+    fn spend(&self, what: Counted) -> Result<(), u64> {
+        let accounts = self.accounts;
+        self.once(what, || accounts.0.limits.spend(what, accounts.steady()))
+    }
+
+    /// What an earlier run of the transaction counted counts for this one.
+    fn once(&self, what: Counted, spend: impl FnOnce() -> Result<(), AccountError>) -> Result<(), u64> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, earlier)) = counted.iter().find(|(known, _)| *known == what) {
+            return *earlier;
+        }
+        let outcome = match spend() {
+            Err(AccountError::TooMany { retry_after }) => Err(retry_after),
+            Ok(()) | Err(_) => Ok(()),
+        };
+        counted.push((what, outcome));
+        outcome
+    }
+
+    fn has_counted(&self, what: Counted) -> bool {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.iter().any(|(known, _)| *known == what)
+    }
+}
+
+impl Drop for Letters<'_> {
+    fn drop(&mut self) {
+        if *self.is_written.get_mut() {
+            self.accounts.0.mail.notify_one();
         }
     }
 }
@@ -78,12 +131,33 @@ impl Mailed {
 
 impl Accounts {
     /// Counts a letter that a visitor asks for against the visitor's network.
-    pub(crate) fn pay<'a>(&self, visitor: &'a Visitor) -> Postage<'a> {
+    pub(crate) fn pay<'a>(&'a self, visitor: &'a Visitor) -> Postage<'a> {
         let wait = match self.spend_if_mailed(visitor) {
             Err(AccountError::TooMany { retry_after }) => Some(retry_after),
             Ok(()) | Err(_) => None,
         };
-        Postage { visitor, wait }
+        Postage {
+            wait,
+            ..self.free_postage(visitor)
+        }
+    }
+
+    /// For letters that a visitor causes without asking for them.
+    pub(crate) fn free_postage<'a>(&'a self, visitor: &'a Visitor) -> Postage<'a> {
+        Postage {
+            visitor,
+            wait: None,
+            letters: self.letters(),
+        }
+    }
+
+    /// For letters that the operator or a proven owner causes.
+    pub(crate) const fn letters(&self) -> Letters<'_> {
+        Letters {
+            accounts: self,
+            counted: Mutex::new(Vec::new()),
+            is_written: AtomicBool::new(false),
+        }
     }
 
     fn spend_if_mailed(&self, visitor: &Visitor) -> Result<(), AccountError> {
@@ -103,23 +177,26 @@ impl Accounts {
     pub(crate) async fn frank<'a>(
         &self,
         tx: &Tx,
-        postage: Postage<'_>,
+        postage: &'a Postage<'_>,
         age: Age,
         envelope: Envelope<'a>,
     ) -> Result<Result<Franked<'a>, Mailed>, AccountError> {
         if !self.0.options.sends_mail {
             return Ok(Err(Mailed::NoMail));
         }
+        let letters = &postage.letters;
         let wait = match postage.wait {
             Some(wait) => Some(wait),
-            None => self.count_letter(age, &envelope, postage.visitor),
+            None => letters.count(age, &envelope, postage.visitor).err(),
         };
         let wait = match wait {
             Some(wait) => wait,
-            None if self.has_room(tx, &envelope, EACH, ALL).await? => return Ok(Ok(Franked(envelope))),
+            None if has_room(tx, &envelope, EACH, ALL).await? => {
+                return Ok(Ok(Franked { envelope, letters }));
+            }
             None => LATER,
         };
-        self.warn_of_letters(&envelope);
+        letters.warn(&envelope);
         Ok(Err(Mailed::Withheld(wait)))
     }
 
@@ -128,6 +205,7 @@ impl Accounts {
     pub(crate) async fn tell_owner(
         &self,
         tx: &Tx,
+        letters: &Letters<'_>,
         row: &AccountRow,
         letter: &Letter,
     ) -> Result<(), AccountError> {
@@ -135,7 +213,7 @@ impl Accounts {
             return Ok(());
         }
         let envelope = Envelope::to(row.uid, &row.address, letter.kind());
-        self.post_notice(tx, envelope, letter).await
+        self.post_notice(tx, letters, envelope, letter).await
     }
 
     /// Writes a letter that only tells what was done. Strangers' letters keep none back, and one that cannot be written
@@ -143,10 +221,11 @@ impl Accounts {
     pub(crate) async fn post_notice(
         &self,
         tx: &Tx,
+        letters: &Letters<'_>,
         envelope: Envelope<'_>,
         letter: &Letter,
     ) -> Result<(), AccountError> {
-        if let Ok(franked) = self.frank_proven(tx, envelope).await? {
+        if let Ok(franked) = self.frank_proven(tx, letters, envelope).await? {
             self.post(tx, franked, letter).await?;
         }
         Ok(())
@@ -156,25 +235,28 @@ impl Accounts {
     pub(crate) async fn frank_proven<'a>(
         &self,
         tx: &Tx,
+        letters: &'a Letters<'_>,
         envelope: Envelope<'a>,
     ) -> Result<Result<Franked<'a>, Mailed>, AccountError> {
         if !self.0.options.sends_mail {
             return Ok(Err(Mailed::NoMail));
         }
         let notices = Counted::Notices(counted(envelope.address));
-        let wait = match self.0.limits.spend(notices, self.steady()) {
-            Err(AccountError::TooMany { retry_after }) => retry_after,
-            Ok(()) | Err(_) if self.has_room(tx, &envelope, 2 * EACH, ALL + ALL / 10).await? => {
-                return Ok(Ok(Franked(envelope)));
+        let wait = match letters.spend(notices) {
+            Err(wait) => wait,
+            Ok(()) if has_room(tx, &envelope, 2 * EACH, ALL + ALL / 10).await? => {
+                return Ok(Ok(Franked { envelope, letters }));
             }
-            Ok(()) | Err(_) => LATER,
+            Ok(()) => LATER,
         };
-        self.warn_of_letters(&envelope);
+        letters.warn(&envelope);
         Ok(Err(Mailed::Withheld(wait)))
     }
+}
 
+impl Letters<'_> {
     /// Counts a letter, and says for how many seconds none may go where that would be too many.
-    fn count_letter(&self, age: Age, envelope: &Envelope<'_>, visitor: &Visitor) -> Option<u64> {
+    fn count(&self, age: Age, envelope: &Envelope<'_>, visitor: &Visitor) -> Result<(), u64> {
         let to = counted(envelope.address);
         // An account with a foreign address can be made and removed in a circle: each has a new code, and none is news to
         // the one who reads the letters. So a network has a few of them for each address.
@@ -183,29 +265,27 @@ impl Accounts {
             Age::Fresh if envelope.kind == CONFIRM_ADDRESS => self.count_claim(to, visitor),
             Age::Fresh => Ok([None; 2]),
             Age::Waiting => self.spend_for(repeats, visitor).map(|()| [Some(repeats), None]),
-        };
-        let counted = spent.and_then(|spent| {
-            let letter = self.spend_for(Counted::Letters(to), visitor);
-            letter.inspect_err(|_| self.give_back(spent.into_iter().flatten()))
-        });
-        match counted {
-            Err(AccountError::TooMany { retry_after }) => Some(retry_after),
-            Ok(()) | Err(_) => None,
-        }
+        }?;
+        let letter = self.spend_for(Counted::Letters(to), visitor);
+        letter.inspect_err(|_| self.give_back(spent.into_iter().flatten()))
     }
 
     /// Takes back what was just counted.
     fn give_back(&self, spent: impl Iterator<Item = Counted>) {
-        let now = self.steady();
-        spent.for_each(|what| self.0.limits.refund(what, now, now));
+        let now = self.accounts.steady();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for what in spent {
+            self.accounts.0.limits.refund(what, now, now);
+            counted.retain(|(known, _)| *known != what);
+        }
     }
 
     /// Counts a letter to confirm an address that somebody claims, and returns what was counted. Beyond what all together
     /// have, a network has one, so that few networks do not keep the owner's letter back.
-    fn count_claim(&self, to: u64, visitor: &Visitor) -> Result<[Option<Counted>; 2], AccountError> {
+    fn count_claim(&self, to: u64, visitor: &Visitor) -> Result<[Option<Counted>; 2], u64> {
         let (claim, claims) = (Counted::Claim(to, visitor.network()), Counted::Claims(to));
         self.spend_for(claim, visitor)?;
-        if self.0.limits.spend(claims, self.steady()).is_ok() {
+        if self.spend(claims).is_ok() {
             return Ok([Some(claim), Some(claims)]);
         }
         let late = Counted::LateClaim(to, visitor.network());
@@ -213,32 +293,10 @@ impl Accounts {
         spent.inspect_err(|_| self.give_back([claim].into_iter()))
     }
 
-    /// Whether the outbox takes one more: so many for the account, and so many in all. The letter that it replaces makes
-    /// room for it.
-    async fn has_room(
-        &self,
-        tx: &Tx,
-        envelope: &Envelope<'_>,
-        each: u32,
-        all: u32,
-    ) -> Result<bool, AccountError> {
-        let Envelope {
-            account,
-            kind,
-            address,
-            ..
-        } = *envelope;
-        let others = match account {
-            Some(uid) => outbox::count_others(tx, uid, kind, address).await?,
-            None => 0,
-        };
-        Ok(others < each && outbox::count(tx).await? < all)
-    }
-
     /// Tells the operator, once a day for each address, that letters are not written.
-    fn warn_of_letters(&self, envelope: &Envelope<'_>) {
+    fn warn(&self, envelope: &Envelope<'_>) {
         let unwritten = Counted::Unwritten(counted(envelope.address));
-        if self.0.limits.spend(unwritten, self.steady()).is_err() {
+        if self.has_counted(unwritten) || self.spend(unwritten).is_err() {
             return;
         }
         if let Some(uid) = envelope.account {
@@ -255,4 +313,20 @@ impl Accounts {
             );
         }
     }
+}
+
+/// Whether the outbox takes one more: so many for the account, and so many in all. The letter that it replaces makes
+/// room for it.
+async fn has_room(tx: &Tx, envelope: &Envelope<'_>, each: u32, all: u32) -> Result<bool, AccountError> {
+    let Envelope {
+        account,
+        kind,
+        address,
+        ..
+    } = *envelope;
+    let others = match account {
+        Some(uid) => outbox::count_others(tx, uid, kind, address).await?,
+        None => 0,
+    };
+    Ok(others < each && outbox::count(tx).await? < all)
 }

@@ -108,30 +108,35 @@ impl Accounts {
             return Err(AccountError::Invalid { what: "displayName" });
         }
         let name = Some(name).filter(|name| !name.is_empty());
-        let tx = self.0.database.begin().await?;
-        account::set_display_name(&tx, account, name, self.millis()).await?;
-        Ok(tx.commit().await?)
+        self.transact(
+            |tx| async move { Ok(account::set_display_name(&tx, account, name, self.millis()).await?) },
+        )
+        .await
     }
 
     /// Keeps a picture of at most 256 KiB instead of the one before, and gives its new id.
     pub async fn set_avatar(&self, account: AccountId, bytes: Vec<u8>) -> Result<String, AccountError> {
         let kind = PictureKind::of(&bytes).filter(|_| bytes.len() <= PICTURE);
         let kind = kind.ok_or(AccountError::Invalid { what: "picture" })?;
-        let id = HEXLOWER.encode(&self.random::<16>());
-        let tx = self.0.database.begin().await?;
-        account::put_avatar(&tx, account, &id, kind, bytes).await?;
-        account::touch_profile(&tx, account, self.millis()).await?;
-        tx.commit().await?;
-        Ok(id)
+        let bytes = &*bytes;
+        self.transact(|tx| async move {
+            let id = HEXLOWER.encode(&self.random::<16>());
+            account::put_avatar(&tx, account, &id, kind, bytes).await?;
+            account::touch_profile(&tx, account, self.millis()).await?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Removes the picture if it is that one.
     pub async fn remove_avatar(&self, account: AccountId, id: &str) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        if account::delete_avatar(&tx, account, id).await? > 0 {
-            account::touch_profile(&tx, account, self.millis()).await?;
-        }
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            if account::delete_avatar(&tx, account, id).await? > 0 {
+                account::touch_profile(&tx, account, self.millis()).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The bytes of what [`Self::avatar`] loads, if there is such a picture.

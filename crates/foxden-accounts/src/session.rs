@@ -77,17 +77,19 @@ impl Accounts {
         let proven = self.prove(&login.address, &login.auth_pw, visitor).await?;
         let harder = self.harder(&proven, &login.auth_pw).await?;
 
-        let tx = self.0.database.begin().await?;
-        let row = unchanged(&tx, &proven).await?;
-        if let Some(verifier) = harder {
-            account::set_hash(&tx, row.uid, &verifier).await?;
-        }
-        let signed_in = self
-            .sign_in(&tx, &row, &proven.proof, login.wants_keys, visitor)
-            .await?;
-        self.note(&tx, row.uid, "login", visitor).await?;
-        tx.commit().await?;
-        Ok(signed_in)
+        let (proven, harder) = (&proven, harder.as_ref());
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, proven).await?;
+            if let Some(verifier) = harder {
+                account::set_hash(&tx, row.uid, verifier).await?;
+            }
+            let signed_in = self
+                .sign_in(&tx, &row, &proven.proof, login.wants_keys, visitor)
+                .await?;
+            self.note(&tx, row.uid, "login", visitor).await?;
+            Ok(signed_in)
+        })
+        .await
     }
 
     /// Proves the password again for a session that exists.
@@ -103,26 +105,28 @@ impl Accounts {
                 address: login.address,
             });
         }
-        let tx = self.0.database.begin().await?;
-        let row = unchanged(&tx, &proven).await?;
-        let auth_at = self.proven_at(&row);
-        if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
-            return Err(AccountError::UnknownToken);
-        }
-        let key_fetch_token = if login.wants_keys {
-            Some(self.new_key_fetch(&tx, &row, &proven.proof).await?)
-        } else {
-            None
-        };
-        tx.commit().await?;
-        Ok(SignedIn {
-            account: row.uid,
-            session_token: None,
-            key_fetch_token,
-            auth_at,
-            address_verified: row.address_verified,
-            session_verified: session.session_verified,
+        let proven = &proven;
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, proven).await?;
+            let auth_at = self.proven_at(&row);
+            if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
+                return Err(AccountError::UnknownToken);
+            }
+            let key_fetch_token = if login.wants_keys {
+                Some(self.new_key_fetch(&tx, &row, &proven.proof).await?)
+            } else {
+                None
+            };
+            Ok(SignedIn {
+                account: row.uid,
+                session_token: None,
+                key_fetch_token,
+                auth_at,
+                address_verified: row.address_verified,
+                session_verified: session.session_verified,
+            })
         })
+        .await
     }
 
     /// The session with that token id, for Hawk and for `Bearer fxs_`.
@@ -132,9 +136,9 @@ impl Accounts {
         let (row, address_verified) = found.ok_or(AccountError::UnknownToken)?;
         let now = self.millis();
         if now - row.last_used > TOUCH_MILLIS {
-            let tx = self.0.database.begin().await?;
-            session::touch(&tx, &id_hash, now).await?;
-            tx.commit().await?;
+            let id_hash = &id_hash;
+            self.transact(|tx| async move { Ok(session::touch(&tx, id_hash, now).await?) })
+                .await?;
         }
         Ok(Session {
             account: row.uid,
@@ -162,28 +166,27 @@ impl Accounts {
         session: &Session,
         visitor: &Visitor,
     ) -> Result<SignedIn, AccountError> {
-        let tx = self.0.database.begin().await?;
-        if session::get(&tx, &session.public_id).await?.is_none() {
-            return Err(AccountError::UnknownToken);
-        }
-        let token = self
-            .insert_session(
+        self.transact(|tx| async move {
+            if session::get(&tx, &session.public_id).await?.is_none() {
+                return Err(AccountError::UnknownToken);
+            }
+            let token = self.insert_session(
                 &tx,
                 session.account,
                 session.auth_at,
                 session.session_verified,
                 visitor,
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(SignedIn {
-            account: session.account,
-            session_token: Some(token),
-            key_fetch_token: None,
-            auth_at: session.auth_at,
-            address_verified: session.address_verified,
-            session_verified: session.session_verified,
+            );
+            Ok(SignedIn {
+                account: session.account,
+                session_token: Some(token.await?),
+                key_fetch_token: None,
+                auth_at: session.auth_at,
+                address_verified: session.address_verified,
+                session_verified: session.session_verified,
+            })
         })
+        .await
     }
 
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
@@ -450,18 +453,22 @@ impl Accounts {
         let Some(verifier) = self.harder(proven, auth_pw).await? else {
             return Ok(());
         };
-        let tx = self.0.database.begin().await?;
-        let row = unchanged(&tx, proven).await?;
-        account::set_hash(&tx, row.uid, &verifier).await?;
-        Ok(tx.commit().await?)
+        let verifier = &verifier;
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, proven).await?;
+            Ok(account::set_hash(&tx, row.uid, verifier).await?)
+        })
+        .await
     }
 
     async fn delete_session(&self, session: &Session, id_hash: &str) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        if session::delete(&tx, session.account, id_hash).await? == 0 {
-            return Err(AccountError::UnknownToken);
-        }
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            match session::delete(&tx, session.account, id_hash).await? {
+                0 => Err(AccountError::UnknownToken),
+                _ => Ok(()),
+            }
+        })
+        .await
     }
 }
 

@@ -32,23 +32,25 @@ pub(crate) async fn prepare(
     new_users: NewUsers,
     now: i64,
 ) -> Result<Settings, AccountError> {
-    let tx = database.begin().await?;
-    let server_id = fixed(&tx, chance, "server_id", "").await?;
-    let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
-    let sync = node::service(&tx, node::SYNC).await?;
-    let legacy = node::service(&tx, node::LEGACY).await?;
-    nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
-    if *nodes != Nodes::AsTheyAre {
-        setting::set(&tx, NEW_USERS, new_users.word()).await?;
-    }
-    tx.commit().await?;
-    Ok(Settings {
-        server_id,
-        issuer,
-        service: sync.id,
-        pattern: sync.pattern,
-        legacy: legacy.id,
-    })
+    database
+        .transact(|tx| async move {
+            let server_id = fixed(&tx, chance, "server_id", "").await?;
+            let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
+            let sync = node::service(&tx, node::SYNC).await?;
+            let legacy = node::service(&tx, node::LEGACY).await?;
+            nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
+            if *nodes != Nodes::AsTheyAre {
+                setting::set(&tx, NEW_USERS, new_users.word()).await?;
+            }
+            Ok(Settings {
+                server_id,
+                issuer,
+                service: sync.id,
+                pattern: sync.pattern,
+                legacy: legacy.id,
+            })
+        })
+        .await
 }
 
 /// Whether those without a store get one, as the process that keeps the accounts has it: nodes hold to that, too.

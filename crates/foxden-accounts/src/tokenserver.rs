@@ -115,23 +115,25 @@ impl Accounts {
             let beside = self.beside(&self.0.database, &row, &node).await?;
             return Ok(self.assignment(identity, &row, &node, beside));
         }
-        let tx = self.0.database.begin().await?;
-        let Settled {
-            row,
-            node,
-            is_new,
-            replaced,
-        } = self.settle(&tx, &request).await?;
-        let beside = self.beside(&tx, &row, &node).await?;
-        // What is remembered of a store for old clients says what lies beside it.
-        let _changed = match request.own {
-            Some(own) if is_new => Some(self.credentials_change(&tx, own).await?),
-            Some(_) | None => None,
-        };
-        tx.commit().await?;
+        let (_changed, request) = (self.mark_changed_later(), &request);
+        let settled = self.0.database.transact(|tx| async move {
+            let settled = self.settle(&tx, request).await?;
+            // What is remembered of a store for old clients says what lies beside it.
+            if let Some(own) = request.own.filter(|_| settled.is_new) {
+                self.write_change(&tx, own).await?;
+            }
+            let beside = self.beside(&tx, &settled.row, &settled.node).await?;
+            Ok::<_, TokenError>((settled, beside))
+        });
+        let (settled, beside) = settled.await.inspect_err(|error| {
+            if let TokenError::TooManyKeyChanges { .. } = error {
+                let event = Event::new(What::TokenRefused, Door::Token, None).about(&request.email);
+                self.tell(&event.because("the keys of the account changed too often"));
+            }
+        })?;
         Ok(Assignment {
-            replaced,
-            ..self.assignment(identity, &row, &node, beside)
+            replaced: settled.replaced,
+            ..self.assignment(identity, &settled.row, &settled.node, beside)
         })
     }
 
@@ -218,7 +220,7 @@ impl Accounts {
             });
         }
         let replaced = Some(current.uid);
-        self.replace(tx, request, &current).await?;
+        self.replace(tx, &current).await?;
         let row = StoreRow {
             generation,
             keys_changed_at,
@@ -238,7 +240,7 @@ impl Accounts {
 
     /// Closes a store because the account has another key now. What is in it can be read by nobody any more, so it is
     /// emptied at once. Stores that tokens may still open are bounded: with each comes as much room on disk.
-    async fn replace(&self, tx: &Tx, request: &Request, current: &StoreRow) -> Result<(), TokenError> {
+    async fn replace(&self, tx: &Tx, current: &StoreRow) -> Result<(), TokenError> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
         let open = store::replaced_until(tx, current, now, last_expiry).await?;
@@ -246,8 +248,6 @@ impl Accounts {
         if let Some(at) = open.len().checked_sub(most)
             && let Some(first) = open.get(at)
         {
-            let event = Event::new(What::TokenRefused, Door::Token, None).about(&request.email);
-            self.tell(&event.because("the keys of the account changed too often"));
             let wait = u64::try_from(first - now).unwrap_or(0);
             return Err(TokenError::TooManyKeyChanges {
                 retry_after: wait.div_ceil(1000),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,7 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
-pub struct Database(Arc<Inside>);
+pub struct Database {
+    inside: Arc<Inside>,
+    /// Whether work runs once in vain before it counts: see [`Database::rehearsing`].
+    is_rehearsing: bool,
+}
 
 struct Inside {
     writer: Worker,
@@ -27,16 +31,24 @@ struct Inside {
     reader: Option<Worker>,
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// The number of the last transaction; the first has 1.
+    last: AtomicU64,
     /// Those who want to write, and those who want to read: the latter never wait for the former.
     writers: Arc<Lines>,
     readers: Arc<Lines>,
 }
 
-/// A transaction. Nothing of it is seen by others before [`Tx::commit`]; dropping it takes everything back.
-///
-/// At most one is open at a time, so it must not wait for anything slow, least of all for another one.
+/// A handle on the transaction that [`Database::transact`] opened. Cheap to clone. Once the transaction has ended, every
+/// statement is refused.
+#[derive(Clone)]
 pub struct Tx {
     database: Database,
+    number: u64,
+}
+
+/// An open transaction. Dropping it takes everything back that was not committed.
+struct Transaction {
+    tx: Tx,
     _turn: Turn,
 }
 
@@ -100,44 +112,105 @@ impl Database {
         Ok(Self::new(writer, None))
     }
 
-    /// Begins a transaction, once those before it have ended.
-    pub async fn begin(&self) -> Result<Tx, SqlError> {
-        // Made before it begins, so that giving up on the answer takes the beginning back.
-        let tx = Tx {
-            _turn: self.turn().await?,
-            database: self.clone(),
-        };
-        tx.database.0.writer.call(Sqlite::begin).await?;
-        Ok(tx)
+    /// Runs the work in a transaction, and commits what it did when it returns `Ok`; on `Err` everything is taken back.
+    ///
+    /// Transactions are serializable: each sees the database as if no other ran beside it. Where a database cannot keep
+    /// this promise at the first attempt (a serialization failure, a deadlock), the work runs again in a new transaction, a
+    /// bounded number of times. SQLite has one writer at a time, so there each runs once. The work must therefore have no
+    /// effect outside its transaction, but for log lines: what else is to happen follows after `transact` has returned.
+    /// Others wait meanwhile, so the work must not wait for anything slow, least of all for another transaction.
+    pub async fn transact<T, E, F, W>(&self, work: F) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, E>>,
+    {
+        if self.is_rehearsing {
+            let rehearsal = self.begin().await?;
+            work(rehearsal.tx.clone()).await?;
+        }
+        let transaction = self.begin().await?;
+        let value = work(transaction.tx.clone()).await?;
+        transaction.commit().await?;
+        Ok(value)
+    }
+
+    /// The same database, for tests: it runs every piece of work twice and takes the first run back, which shows that the
+    /// work may run again. An error of the first run is returned at once.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        Self {
+            is_rehearsing: true,
+            ..self
+        }
     }
 
     /// Whether it answers out of its tables: a question about nothing never looks at the file.
     pub async fn check(&self) -> Result<(), SqlError> {
-        let question = "SELECT COUNT(*) FROM sqlite_schema";
-        self.fetch_all(question, Vec::new()).await.map(drop)
+        self.ask(Sqlite::check).await
     }
 
-    /// Writes the log back into the file, where it holds no deleted row any longer, and empties it.
-    pub async fn checkpoint(&self) -> Result<(), SqlError> {
+    /// Makes rows that were deleted unreadable on the disk. SQLite keeps them in its log until that is written back into
+    /// the file; [`SqlError::Busy`] when somebody still reads it.
+    pub async fn wipe_deleted(&self) -> Result<(), SqlError> {
         let _turn = self.turn().await?;
-        self.0.writer.call(Sqlite::checkpoint).await
+        self.inside.writer.call(Sqlite::checkpoint).await
+    }
+
+    async fn begin(&self) -> Result<Transaction, SqlError> {
+        let turn = self.turn().await?;
+        let number = self.inside.last.fetch_add(1, Ordering::Relaxed) + 1;
+        // Made before it begins, so that giving up on the answer takes the beginning back.
+        let transaction = Transaction {
+            tx: Tx {
+                database: self.clone(),
+                number,
+            },
+            _turn: turn,
+        };
+        let writer = &self.inside.writer;
+        writer.call(move |sqlite| sqlite.begin(number)).await?;
+        Ok(transaction)
+    }
+
+    /// Asks outside of any transaction.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        if let Some(reader) = &self.inside.reader {
+            let places = self.inside.readers.enter().await?;
+            // The places are taken until the thread is done with the question, even if its asker leaves.
+            let question = move |sqlite: &mut Sqlite| {
+                let _places = places;
+                question(sqlite)
+            };
+            return reader.ask(question).await;
+        }
+        let _turn = self.turn().await?;
+        self.inside.writer.call(question).await
     }
 
     fn new(writer: Worker, reader: Option<Worker>) -> Self {
-        Self(Arc::new(Inside {
+        let inside = Inside {
             writer,
             reader,
             turn: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
             writers: Arc::default(),
             readers: Arc::default(),
-        }))
+        };
+        Self {
+            inside: Arc::new(inside),
+            is_rehearsing: false,
+        }
     }
 
     async fn turn(&self) -> Result<Turn, SqlError> {
-        let places = self.0.writers.enter().await?;
-        let _place = Waiting::join(&self.0.waiting)?;
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.0.turn).acquire_owned()).await;
+        let places = self.inside.writers.enter().await?;
+        let _place = Waiting::join(&self.inside.waiting)?;
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.inside.turn).acquire_owned()).await;
         let permit = turn.map_err(|_| SqlError::Busy)?;
         Ok(Turn {
             _permit: permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?,
@@ -148,54 +221,57 @@ impl Database {
 
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        if let Some(reader) = &self.0.reader {
-            let places = self.0.readers.enter().await?;
-            // The places are taken until the thread is done with the question, even if its asker leaves.
-            let question = move |sqlite: &mut Sqlite| {
-                let _places = places;
-                sqlite.rows(statement, values)
-            };
-            return reader.ask(question).await;
-        }
-        let _turn = self.turn().await?;
-        self.0
-            .writer
-            .call(move |sqlite| sqlite.rows(statement, values))
-            .await
+        self.ask(move |sqlite| sqlite.rows(statement, values)).await
     }
 }
 
 impl Tx {
     /// Carries out a statement and says how many rows it changed.
     pub async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
-        let writer = &self.database.0.writer;
-        writer.call(move |sqlite| sqlite.execute(statement, values)).await
+        self.call(move |sqlite| sqlite.execute(statement, values)).await
     }
 
     /// Inserts one row and gives the number it got.
     pub async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
-        let writer = &self.database.0.writer;
-        writer.call(move |sqlite| sqlite.insert(statement, values)).await
+        self.call(move |sqlite| sqlite.insert(statement, values)).await
     }
 
-    /// Makes everything last: it is on the disk when this returns.
-    pub async fn commit(self) -> Result<(), SqlError> {
-        self.database.0.writer.call(Sqlite::commit).await
+    async fn call<T: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        let number = self.number;
+        let writer = &self.database.inside.writer;
+        writer
+            .call(move |sqlite| sqlite.within(number).and_then(action))
+            .await
     }
 }
 
 impl Fetch for Tx {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let writer = &self.database.0.writer;
-        writer.call(move |sqlite| sqlite.rows(statement, values)).await
+        self.call(move |sqlite| sqlite.rows(statement, values)).await
     }
 }
 
-impl Drop for Tx {
+impl Transaction {
+    /// Makes everything last: it is on the disk when this returns.
+    async fn commit(self) -> Result<(), SqlError> {
+        self.tx.call(Sqlite::commit).await
+    }
+}
+
+impl Drop for Transaction {
     fn drop(&mut self) {
-        // After a commit there is nothing to take back, and the worker knows it. The permit is given back after
-        // this, so the next transaction begins behind it.
-        self.database.0.writer.post(Sqlite::roll_back);
+        // After a commit there is nothing to take back, and the worker knows it. The turn is given back after this, so
+        // the next transaction begins behind it.
+        let number = self.tx.number;
+        let writer = &self.tx.database.inside.writer;
+        writer.post(move |sqlite| {
+            if let Ok(sqlite) = sqlite.within(number) {
+                sqlite.roll_back();
+            }
+        });
     }
 }
 

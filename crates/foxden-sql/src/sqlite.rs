@@ -35,7 +35,14 @@ pub(crate) struct Worker(mpsc::Sender<Job>);
 type Job = Box<dyn FnOnce(&mut Sqlite) + Send>;
 
 /// The connection, as its thread sees it.
-pub(crate) struct Sqlite(Connection);
+pub(crate) struct Sqlite {
+    connection: Connection,
+    /// The number of the transaction that began last.
+    number: u64,
+}
+
+/// The number of a migration's transaction; all others have higher ones.
+const MIGRATING: u64 = 0;
 
 impl Place {
     pub(crate) fn read_only(self) -> Self {
@@ -142,14 +149,17 @@ impl Sqlite {
             PRAGMA secure_delete = ON; PRAGMA cache_size = -256; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
             PRAGMA journal_size_limit = 4194304;";
         connection.execute_batch(settings).map_err(explain)?;
-        Ok(Self(connection))
+        Ok(Self {
+            connection,
+            number: MIGRATING,
+        })
     }
 
     pub(crate) fn migrate(&mut self, migrations: &[Migration]) -> Result<(), SqlError> {
         let known = i64::try_from(migrations.len()).map_err(unavailable)?;
         // Another program may be at it too, so the version is read again under the lock of each step.
         loop {
-            self.begin()?;
+            self.begin(MIGRATING)?;
             let outcome = self.migrate_once(migrations, known);
             match outcome {
                 Ok(true) => self.commit()?,
@@ -177,7 +187,7 @@ impl Sqlite {
 
     fn version(&self) -> Result<i64, SqlError> {
         let version = self
-            .0
+            .connection
             .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         version.map_err(explain)
     }
@@ -193,53 +203,72 @@ impl Sqlite {
             return Ok(false);
         };
         tracing::info!(migration = migration.name, "bringing the tables up to date");
-        self.0.execute_batch(migration.statements).map_err(explain)?;
-        self.0
+        self.connection
+            .execute_batch(migration.statements)
+            .map_err(explain)?;
+        self.connection
             .pragma_update(None, "user_version", found + 1)
             .map_err(explain)?;
         Ok(true)
     }
 
-    pub(crate) fn begin(&mut self) -> Result<(), SqlError> {
+    /// Begins the transaction of that number; one that is still open is taken back.
+    pub(crate) fn begin(&mut self, number: u64) -> Result<(), SqlError> {
         self.roll_back();
-        self.0.execute_batch("BEGIN IMMEDIATE").map_err(explain)
+        self.number = number;
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(explain)
+    }
+
+    /// Refuses where the transaction of that number is no longer open: outside, each statement would be a transaction of
+    /// its own. SQLite ends one by itself when the disk fails.
+    pub(crate) fn within(&mut self, number: u64) -> Result<&mut Self, SqlError> {
+        if self.number == number && !self.connection.is_autocommit() {
+            Ok(self)
+        } else {
+            Err(SqlError::Unavailable("the transaction has ended".into()))
+        }
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), SqlError> {
-        self.0.execute_batch("COMMIT").map_err(explain)
+        self.connection.execute_batch("COMMIT").map_err(explain)
     }
 
     pub(crate) fn roll_back(&mut self) {
-        if self.0.is_autocommit() {
+        if self.connection.is_autocommit() {
             return;
         }
-        if let Err(error) = self.0.execute_batch("ROLLBACK") {
+        if let Err(error) = self.connection.execute_batch("ROLLBACK") {
             tracing::error!(%error, "a transaction could not be taken back");
         }
+    }
+
+    pub(crate) fn check(&mut self) -> Result<(), SqlError> {
+        self.rows("SELECT COUNT(*) FROM sqlite_schema", Vec::new())
+            .map(drop)
     }
 
     pub(crate) fn checkpoint(&mut self) -> Result<(), SqlError> {
         let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
         let busy = self
-            .0
+            .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy)
             .map_err(explain)?;
         if busy == 0 { Ok(()) } else { Err(SqlError::Busy) }
     }
 
     pub(crate) fn execute(&mut self, statement: &str, values: Vec<Value>) -> Result<u64, SqlError> {
-        let mut prepared = self.0.prepare_cached(statement).map_err(explain)?;
+        let mut prepared = self.connection.prepare_cached(statement).map_err(explain)?;
         let changed = prepared.execute(params_from_iter(values)).map_err(explain)?;
         u64::try_from(changed).map_err(unavailable)
     }
 
     pub(crate) fn insert(&mut self, statement: &str, values: Vec<Value>) -> Result<i64, SqlError> {
         self.execute(statement, values)?;
-        Ok(self.0.last_insert_rowid())
+        Ok(self.connection.last_insert_rowid())
     }
 
     pub(crate) fn rows(&mut self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let mut prepared = self.0.prepare_cached(statement).map_err(explain)?;
+        let mut prepared = self.connection.prepare_cached(statement).map_err(explain)?;
         let columns = prepared.column_count();
         let mut answer = prepared.query(params_from_iter(values)).map_err(explain)?;
         let mut rows = Vec::new();

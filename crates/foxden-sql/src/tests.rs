@@ -70,10 +70,15 @@ async fn count(from: &impl Fetch) -> i64 {
 }
 
 async fn insert(database: &Database, name: &str) -> Result<i64, SqlError> {
-    let tx = database.begin().await?;
-    let id = tx.insert(INSERT, values![name]).await?;
-    tx.commit().await?;
-    Ok(id)
+    database
+        .transact(|tx| async move { tx.insert(INSERT, values![name]).await })
+        .await
+}
+
+async fn execute(database: &Database, statement: &'static str) -> Result<u64, SqlError> {
+    database
+        .transact(|tx| async move { tx.execute(statement, vec![]).await })
+        .await
 }
 
 #[tokio::test]
@@ -88,31 +93,53 @@ async fn what_was_committed_is_seen_and_outlives_the_program() {
 }
 
 #[tokio::test]
-async fn what_was_not_committed_is_seen_by_nobody_and_gone_when_dropped() {
+async fn what_was_not_committed_is_seen_by_nobody_and_gone_after_an_error() {
     let folder = Folder::new();
-    let database = folder.open().await;
-    let tx = database.begin().await.unwrap();
-    tx.execute(INSERT, values!["Rex"]).await.unwrap();
-    assert_eq!(count(&tx).await, 1);
-    assert_eq!(count(&database).await, 0, "readers neither wait nor see it");
-    drop(tx);
-    let tx = database.begin().await.unwrap();
-    assert_eq!(count(&tx).await, 0);
+    let database = &folder.open().await;
+    let failed = database.transact(|tx| async move {
+        tx.execute(INSERT, values!["Rex"]).await?;
+        assert_eq!(count(&tx).await, 1);
+        assert_eq!(count(database).await, 0, "readers neither wait nor see it");
+        Err::<(), _>(SqlError::Conflict)
+    });
+    assert!(matches!(failed.await, Err(SqlError::Conflict)));
+    let counted = database.transact(|tx| async move { Ok::<_, SqlError>(count(&tx).await) });
+    assert_eq!(counted.await.unwrap(), 0);
+}
+
+/// A client that hangs up drops the request's future, wherever it is.
+#[tokio::test]
+async fn work_given_up_half_way_is_taken_back() {
+    let database = Database::in_memory(ONE).await.unwrap();
+    let begun = &tokio::sync::Notify::new();
+    let work = database.transact(|tx| async move {
+        tx.execute(INSERT, values!["Rex"]).await?;
+        begun.notify_one();
+        std::future::pending::<Result<(), SqlError>>().await
+    });
+    tokio::select! {
+        _ = work => panic!("it never ends"),
+        () = begun.notified() => {}
+    }
+    insert(&database, "Tom").await.unwrap();
+    assert_eq!(count(&database).await, 1);
 }
 
 #[tokio::test]
 async fn a_statement_given_up_half_way_takes_its_transaction_back() {
     let folder = Folder::new();
     let database = folder.open().await;
-    let tx = database.begin().await.unwrap();
-    {
-        let mut statement = std::pin::pin!(tx.execute(INSERT, values!["Rex"]));
-        let waker = std::task::Waker::noop();
-        let _ = statement
-            .as_mut()
-            .poll(&mut std::task::Context::from_waker(waker));
-    }
-    drop(tx);
+    let failed = database.transact(|tx| async move {
+        {
+            let mut statement = std::pin::pin!(tx.execute(INSERT, values!["Rex"]));
+            let waker = std::task::Waker::noop();
+            let _ = statement
+                .as_mut()
+                .poll(&mut std::task::Context::from_waker(waker));
+        }
+        Err::<(), _>(SqlError::Conflict)
+    });
+    assert!(matches!(failed.await, Err(SqlError::Conflict)));
     insert(&database, "Tom").await.unwrap();
     assert_eq!(count(&database).await, 1);
 }
@@ -124,12 +151,14 @@ async fn transactions_take_turns() {
         Folder::new().open().await,
     ] {
         let add = async |name| {
-            let tx = database.begin().await.unwrap();
-            let before = count(&tx).await;
-            tx.execute(INSERT, values![name]).await.unwrap();
-            tokio::task::yield_now().await;
-            assert_eq!(count(&tx).await, before + 1);
-            tx.commit().await.unwrap();
+            let added = database.transact(|tx| async move {
+                let before = count(&tx).await;
+                tx.execute(INSERT, values![name]).await?;
+                tokio::task::yield_now().await;
+                assert_eq!(count(&tx).await, before + 1);
+                Ok::<_, SqlError>(())
+            });
+            added.await.unwrap();
         };
         tokio::join!(add("a"), add("b"), add("c"), add("d"));
         assert_eq!(count(&database).await, 4);
@@ -138,15 +167,30 @@ async fn transactions_take_turns() {
 
 #[tokio::test]
 async fn whoever_waits_too_many_is_told_so() {
-    let database = Database::in_memory(ONE).await.unwrap();
-    let tx = database.begin().await.unwrap();
+    let database = &Database::in_memory(ONE).await.unwrap();
+    let (begun, end) = (&tokio::sync::Notify::new(), &tokio::sync::Notify::new());
+    let slow = database.transact(|_tx| async move {
+        begun.notify_one();
+        end.notified().await;
+        Ok::<_, SqlError>(())
+    });
+    let others = async {
+        begun.notified().await;
+        others_wait(database, end).await;
+    };
+    let (slow, ()) = tokio::join!(slow, others);
+    slow.unwrap();
+    insert(database, "Rex").await.unwrap();
+}
+
+async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..300 {
         let database = database.clone();
-        waiting.spawn(async move { database.begin().await.map(drop) });
+        waiting.spawn(async move { execute(&database, "DELETE FROM pet").await.map(drop) });
     }
     tokio::task::yield_now().await;
-    drop(tx);
+    end.notify_one();
     let mut busy = 0;
     for outcome in waiting.join_all().await {
         match outcome {
@@ -156,7 +200,42 @@ async fn whoever_waits_too_many_is_told_so() {
         }
     }
     assert!((1..=44).contains(&busy), "{busy}");
-    database.begin().await.unwrap();
+}
+
+/// What a rehearsal did is taken back before the work runs again, and work that fails does not run twice.
+#[tokio::test]
+async fn a_rehearsal_runs_everything_twice() {
+    let database = Database::in_memory(ONE).await.unwrap().rehearsing();
+    let (runs, failures) = (&AtomicU32::new(0), &AtomicU32::new(0));
+    let added = database.transact(|tx| async move {
+        runs.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(count(&tx).await, 0);
+        tx.insert(INSERT, values!["Rex"]).await
+    });
+    added.await.unwrap();
+    assert_eq!((runs.load(Ordering::Relaxed), count(&database).await), (2, 1));
+    let failed = database.transact(|_tx| async move {
+        failures.fetch_add(1, Ordering::Relaxed);
+        Err::<(), _>(SqlError::Conflict)
+    });
+    assert!(matches!(failed.await, Err(SqlError::Conflict)));
+    assert_eq!(failures.load(Ordering::Relaxed), 1);
+}
+
+/// A statement behind the end of its transaction would be a transaction of its own, or land in another one's.
+#[tokio::test]
+async fn a_handle_that_outlives_its_transaction_is_refused() {
+    let database = &Database::in_memory(ONE).await.unwrap();
+    let old = database.transact(|tx| async move { Ok::<_, SqlError>(tx) });
+    let old = &old.await.unwrap();
+    assert!(old.execute(INSERT, values!["Rex"]).await.is_err());
+    let beside = database.transact(|tx| async move {
+        assert!(old.execute(INSERT, values!["Rex"]).await.is_err());
+        assert!(old.fetch_all(COUNT, vec![]).await.is_err());
+        tx.execute(INSERT, values!["Tom"]).await
+    });
+    beside.await.unwrap();
+    assert_eq!(count(database).await, 1);
 }
 
 #[tokio::test]
@@ -164,20 +243,15 @@ async fn a_taken_value_is_a_conflict_and_references_hold() {
     let database = Database::in_memory(ONE).await.unwrap();
     let id = insert(&database, "Rex").await.unwrap();
     assert!(matches!(insert(&database, "Rex").await, Err(SqlError::Conflict)));
-    let tx = database.begin().await.unwrap();
     let toy = "INSERT INTO toy (pet, picture) VALUES (?, ?)";
-    assert!(matches!(
-        tx.execute(toy, values![id + 1, vec![1_u8]]).await,
-        Err(SqlError::Orphan)
-    ));
-    tx.execute(toy, values![id, vec![1_u8, 2]]).await.unwrap();
-    tx.execute("DELETE FROM pet", vec![]).await.unwrap();
-    assert!(
-        tx.fetch_optional("SELECT 1 FROM toy", vec![])
-            .await
-            .unwrap()
-            .is_none()
-    );
+    let toys = database.transact(|tx| async move {
+        let orphan = tx.execute(toy, values![id + 1, vec![1_u8]]).await;
+        assert!(matches!(orphan, Err(SqlError::Orphan)));
+        tx.execute(toy, values![id, vec![1_u8, 2]]).await?;
+        tx.execute("DELETE FROM pet", vec![]).await?;
+        tx.fetch_optional("SELECT 1 FROM toy", vec![]).await
+    });
+    assert!(toys.await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -235,13 +309,11 @@ async fn a_look_changes_nothing() {
 
     let looking = Database::look(&path, TWO).await.unwrap();
     assert_eq!(count(&looking).await, 1);
-    if let Ok(tx) = looking.begin().await {
-        assert!(
-            tx.execute("CREATE TABLE another (id INTEGER)", vec![])
-                .await
-                .is_err()
-        );
-    }
+    assert!(
+        execute(&looking, "CREATE TABLE another (id INTEGER)")
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -258,7 +330,7 @@ async fn a_database_whose_file_is_spoilt_does_not_check_out() {
     let database = folder.open().await;
     database.check().await.unwrap();
     insert(&database, "Rex").await.unwrap();
-    database.checkpoint().await.unwrap();
+    database.wipe_deleted().await.unwrap();
     std::fs::write(folder.file(), vec![b'x'; 64 * 1024]).unwrap();
     assert!(matches!(database.check().await, Err(SqlError::Unavailable(_))));
 }
@@ -278,14 +350,12 @@ async fn the_files_are_their_owners_alone() {
 }
 
 #[tokio::test]
-async fn deleted_rows_leave_no_trace_after_a_checkpoint() {
+async fn deleted_rows_leave_no_trace_once_wiped() {
     let folder = Folder::new();
     let database = folder.open().await;
     insert(&database, "a name that nobody must find").await.unwrap();
-    let tx = database.begin().await.unwrap();
-    tx.execute("DELETE FROM pet", vec![]).await.unwrap();
-    tx.commit().await.unwrap();
-    database.checkpoint().await.unwrap();
+    execute(&database, "DELETE FROM pet").await.unwrap();
+    database.wipe_deleted().await.unwrap();
     for entry in std::fs::read_dir(&folder.0).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(9).any(|window| window == b"must find"));
@@ -323,14 +393,14 @@ async fn a_panic_leaves_a_database_that_answers() {
     let worker = Worker::open(Place::Memory, "test").await.unwrap();
     worker.call(|sqlite| sqlite.migrate(ONE)).await.unwrap();
     let lost = worker.call(|sqlite| {
-        sqlite.begin()?;
-        assert!(sqlite.begin().is_err(), "in the middle");
+        sqlite.begin(1)?;
+        assert!(sqlite.begin(2).is_err(), "in the middle");
         Ok(())
     });
     assert!(matches!(lost.await, Err(SqlError::Unavailable(_))));
     worker
         .call(|sqlite| {
-            sqlite.begin()?;
+            sqlite.begin(3)?;
             sqlite.commit()
         })
         .await

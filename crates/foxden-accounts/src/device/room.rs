@@ -16,28 +16,25 @@ pub(super) const RECORD_BYTES: u64 = 16 * 1024;
 /// What a session or a refresh token takes at most where all that is attached is listed.
 const ATTACHED_BYTES: u64 = 1024;
 
-impl Accounts {
-    /// Removes the records of devices that were used the longest ago until there is room for this one.
-    pub(super) async fn make_room_for(&self, tx: &Tx, row: &DeviceRow) -> Result<(), AccountError> {
-        let (mut count, mut bytes) = (1, row.bytes());
-        let mut removed: u64 = 0;
-        for (id, length) in device::sizes(tx, row.uid).await? {
-            if id == row.id {
-                continue;
-            }
-            count += 1;
-            bytes += length;
-            if count > DEVICES || bytes > DEVICES_BYTES {
-                device::delete(tx, id).await?;
-                removed += 1;
-            }
+/// Removes the records of devices that were used the longest ago until there is room for this one. Says how many.
+pub(super) async fn make_room_for(tx: &Tx, row: &DeviceRow) -> Result<u64, SqlError> {
+    let (mut count, mut bytes) = (1, row.bytes());
+    let mut removed = 0;
+    for (id, length) in device::sizes(tx, row.uid).await? {
+        if id == row.id {
+            continue;
         }
-        if removed > 0 {
-            self.tell_crowded(row.uid, "devices", removed);
+        count += 1;
+        bytes += length;
+        if count > DEVICES || bytes > DEVICES_BYTES {
+            device::delete(tx, id).await?;
+            removed += 1;
         }
-        Ok(())
     }
+    Ok(removed)
+}
 
+impl Accounts {
     /// The bytes of what [`Self::devices`] loads.
     pub async fn devices_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, AccountError> {
         Ok(self.weight_of_devices(owner.account()).await?)

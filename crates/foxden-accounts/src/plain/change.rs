@@ -1,5 +1,7 @@
 //! Making an account by a door that sees the password, another password, another address, and the end.
 
+use foxden_sql::Tx;
+
 use super::open::PlainProven;
 use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, is_weak};
 use super::{Consent, NewPlain};
@@ -12,7 +14,7 @@ use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Act, Event, What};
-use crate::session::unchanged;
+use crate::session::{Proven, unchanged};
 use crate::verifier::Applicant;
 use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
 
@@ -47,18 +49,21 @@ impl Accounts {
             verify_hash: proof.verify_hash(),
             wrap_wrap_kb: self.random(),
         });
-        let tx = self.0.database.begin().await?;
-        self.insert_with_names(&tx, &row).await?;
-        if !address.names().contains(&name) {
-            add_name(&tx, &name, row.uid, Hold::Owned).await?;
-        }
-        invitation::delete_first(&tx).await?;
-        if !row.address_verified {
-            self.make_codes(&tx, &row, self.pay(visitor)).await?;
-        }
-        self.note(&tx, row.uid, "created", visitor).await?;
-        let _changed = self.credentials_change(&tx, row.uid).await?;
-        tx.commit().await?;
+        let postage = (!row.address_verified).then(|| self.pay(visitor));
+        let (row, postage, name, address) = (&row, postage.as_ref(), &name, &address);
+        let created = self.transact_change(|tx| async move {
+            self.insert_with_names(&tx, row).await?;
+            if !address.names().contains(name) {
+                add_name(&tx, name, row.uid, Hold::Owned).await?;
+            }
+            invitation::delete_first(&tx).await?;
+            if let Some(postage) = postage {
+                self.make_codes(&tx, row, postage).await?;
+            }
+            self.note(&tx, row.uid, "created", visitor).await?;
+            self.write_change(&tx, row.uid).await
+        });
+        created.await?;
         let created = if new.is_authorised {
             Event::by(visitor, What::Operator(Act::AccountAdded)).because("admin secret")
         } else {
@@ -113,18 +118,22 @@ impl Accounts {
             .await?;
         let wrap_kb = WrapKb(xor(&kb, &fresh.unwrap_b_key));
 
-        let tx = self.0.database.begin().await?;
-        let mut row = unchanged(&tx, &proven).await?;
-        row.stretched_address = address;
-        row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
-        self.replace_password(&tx, &mut row, recipe, &proof, &wrap_kb)
-            .await?;
-        let _changed = self.mark_changed_later();
-        self.note(&tx, row.uid, "password changed", visitor).await?;
-        let from = visitor.address.to_string();
-        self.tell_owner(&tx, &row, &Letter::PasswordChanged { from })
-            .await?;
-        tx.commit().await?;
+        let letters = self.letters();
+        let (letters, proven, address) = (&letters, &proven, &address);
+        let (proof, wrap_kb) = (&proof, &wrap_kb);
+        let changed = self.transact_change(|tx| async move {
+            let mut row = unchanged(&tx, proven).await?;
+            row.stretched_address.clone_from(address);
+            row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
+            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
+                .await?;
+            self.note(&tx, row.uid, "password changed", visitor).await?;
+            let from = visitor.address.to_string();
+            self.tell_owner(&tx, letters, &row, &Letter::PasswordChanged { from })
+                .await?;
+            Ok(row)
+        });
+        let row = changed.await?;
         let changed = Event::by(visitor, What::PasswordChanged);
         self.tell(&changed.about(&row.address).of(row.uid));
         Ok(())
@@ -151,43 +160,58 @@ impl Accounts {
 
         let postage = self.may_write_to(&address, &proven.row, visitor)?;
 
-        let tx = self.0.database.begin().await?;
-        let mut row = unchanged(&tx, &proven).await?;
+        let uid = proven.row.uid;
+        let (proven, address, postage) = (&proven, &address, &postage);
+        let changed = self.transact_change(|tx| async move {
+            self.move_address(&tx, proven, address, postage, visitor).await
+        });
+        changed.await?;
+        let changed = Event::by(visitor, What::AddressChanged);
+        self.tell(&changed.about(address.as_str()).of(uid));
+        Ok(())
+    }
+
+    /// The same, within a transaction.
+    async fn move_address(
+        &self,
+        tx: &Tx,
+        proven: &Proven,
+        address: &Address,
+        postage: &Postage<'_>,
+        visitor: &Visitor,
+    ) -> Result<(), AccountError> {
+        let mut row = unchanged(tx, proven).await?;
         let before = std::mem::replace(&mut row.address, address.as_str().to_owned());
         let is_same = normal(&before) == address.normal();
         let was_verified = row.address_verified;
         if !is_same {
-            self.give_claims_back(&tx, &row, &before).await?;
+            self.give_claims_back(tx, &row, &before).await?;
             row.address_verified = was_verified && !self.asks_for_codes(visitor);
         }
-        self.take_names(&tx, &row).await?;
-        if account::count_names(&tx, row.uid).await? > NAMES {
-            return Err(wrong());
+        self.take_names(tx, &row).await?;
+        if account::count_names(tx, row.uid).await? > NAMES {
+            return Err(AccountError::Invalid { what: "email" });
         }
         let now = self.millis().max(row.profile_changed_at + 1);
-        account::set_address(&tx, row.uid, address.as_str(), now).await?;
-        self.note(&tx, row.uid, "address changed", visitor).await?;
+        account::set_address(tx, row.uid, address.as_str(), now).await?;
+        self.note(tx, row.uid, "address changed", visitor).await?;
         // Whoever reads the letters to the old address must neither confirm the new one nor set a password, and a password
         // that is set in a reset begun before would be stretched with the old one.
-        code::delete_all(&tx, row.uid).await?;
-        token::delete_resets(&tx, row.uid).await?;
+        code::delete_all(tx, row.uid).await?;
+        token::delete_resets(tx, row.uid).await?;
         if was_verified && !is_same {
             let letter = Letter::AddressChanged {
                 address: address.as_str().to_owned(),
                 from: visitor.address.to_string(),
             };
             let envelope = Envelope::to(row.uid, &before, letter.kind());
-            self.post_notice(&tx, envelope, &letter).await?;
-            account::set_address_verified(&tx, row.uid, row.address_verified).await?;
+            self.post_notice(tx, &postage.letters, envelope, &letter).await?;
+            account::set_address_verified(tx, row.uid, row.address_verified).await?;
         }
         if !row.address_verified {
-            self.make_codes(&tx, &row, postage).await?;
+            self.make_codes(tx, &row, postage).await?;
         }
-        let _changed = self.credentials_change(&tx, row.uid).await?;
-        tx.commit().await?;
-        let changed = Event::by(visitor, What::AddressChanged);
-        self.tell(&changed.about(address.as_str()).of(row.uid));
-        Ok(())
+        self.write_change(tx, row.uid).await
     }
 
     /// Removes the account with everything that hangs on it, the stores of browsers of today too. Close the stores in
@@ -215,18 +239,18 @@ impl Accounts {
     /// Whether another change of address may write letters: to the new one, and about it to the old one. Its maker is
     /// proven, and is told where the new one would get none.
     fn may_write_to<'a>(
-        &self,
+        &'a self,
         new: &Address,
         row: &AccountRow,
         visitor: &'a Visitor,
     ) -> Result<Postage<'a>, AccountError> {
         if visitor.is_private {
-            return Ok(Postage::free(visitor));
+            return Ok(self.free_postage(visitor));
         }
         let of = Counted::AddressChange(counted(&row.uid.to_string()));
         if !self.asks_for_codes(visitor) {
             self.spend_for(of, visitor)?;
-            return Ok(Postage::free(visitor));
+            return Ok(self.free_postage(visitor));
         }
         self.check_for(of, visitor)?;
         self.check_letters_to(new.as_str(), visitor)?;

@@ -1,5 +1,6 @@
 //! Proving a plain password, and the store of old clients.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use foxden_model::UserId;
@@ -169,23 +170,25 @@ impl Accounts {
         self.check_plain(key, name, password, visitor).await
     }
 
-    /// Writes down, in the transaction that does it, that credentials or stores of the account change. Keep what it gives
-    /// until that transaction has ended: then what this process remembers is told.
-    pub(crate) async fn credentials_change(
-        &self,
-        tx: &Tx,
-        uid: AccountId,
-    ) -> Result<Changed<'_>, AccountError> {
-        self.write_change(tx, uid).await?;
-        Ok(self.mark_changed_later())
+    /// Runs work that changes credentials or stores, and writes down that it does: see [`Accounts::transact`]. After the
+    /// transaction this process reads what changed before it answers out of memory again.
+    pub(crate) async fn transact_change<T, F, W>(&self, work: F) -> Result<T, AccountError>
+    where
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, AccountError>>,
+    {
+        let _changed = self.mark_changed_later();
+        self.transact(work).await
     }
 
-    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
-        Ok(change::insert(tx, uid, self.millis()).await?)
-    }
-
+    /// What is to be kept while a transaction runs that changes credentials or stores.
     pub(crate) const fn mark_changed_later(&self) -> Changed<'_> {
         Changed(self)
+    }
+
+    /// Writes down, in the transaction that does it, that credentials or stores of the account change.
+    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
+        Ok(change::insert(tx, uid, self.millis()).await?)
     }
 
     /// Whose name and password these are, out of memory where that is possible, and since when nothing may have been
@@ -352,21 +355,26 @@ impl Accounts {
         if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
             return Ok(Arc::new(store));
         }
-        let tx = self.0.database.begin().await?;
-        if let Some(store) = self.find_legacy(&tx, uid).await? {
-            return Ok(Arc::new(store));
+        let store = self.transact(|tx| async move { self.first_legacy(&tx, uid).await });
+        Ok(Arc::new(store.await?))
+    }
+
+    /// The same, within the transaction that makes it.
+    async fn first_legacy(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, AccountError> {
+        if let Some(store) = self.find_legacy(tx, uid).await? {
+            return Ok(store);
         }
-        if account::by_id(&tx, uid).await?.is_none() {
+        if account::by_id(tx, uid).await?.is_none() {
             return Err(AccountError::UnknownAccount {
                 address: uid.to_string(),
             });
         }
         let service = self.0.settings.legacy;
-        let rows = store::of(&tx, service, &self.store_name(uid)).await?;
-        if rows.is_empty() && setting::new_users(&tx).await? == NewUsers::Refused {
+        let rows = store::of(tx, service, &self.store_name(uid)).await?;
+        if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
             return Err(AccountError::NoRoom);
         }
-        let node = choose(&tx, service, None).await?.ok_or(AccountError::NoRoom)?;
+        let node = choose(tx, service, None).await?.ok_or(AccountError::NoRoom)?;
         let row = StoreRow {
             uid: UserId(0),
             service,
@@ -382,11 +390,9 @@ impl Accounts {
             nodeid: node.id,
             keys_changed_at: None,
         };
-        let row = insert_store(&tx, row, &node).await?;
-        store::replace_others(&tx, &row, row.created_at).await?;
-        let store = self.legacy_store_at(&tx, uid, &row, &node).await?;
-        tx.commit().await?;
-        Ok(Arc::new(store))
+        let row = insert_store(tx, row, &node).await?;
+        store::replace_others(tx, &row, row.created_at).await?;
+        self.legacy_store_at(tx, uid, &row, &node).await
     }
 
     /// The store in use, on a node that is still there.
@@ -431,8 +437,8 @@ impl Accounts {
     }
 }
 
-/// Credentials are being changed. When this is dropped, after the transaction, this process reads what changed before
-/// it answers out of memory again.
+/// A transaction that changes credentials. When this is dropped the transaction has ended, and may have been committed even
+/// if the one who waited for it has given up.
 #[must_use = "what is remembered must be told once the transaction has ended"]
 pub(crate) struct Changed<'a>(&'a Accounts);
 

@@ -1,6 +1,6 @@
 //! Another password with a code, for doors that see the plain one.
 
-use foxden_sql::Fetch;
+use foxden_sql::{Fetch, Tx};
 
 use super::Consent;
 use super::rules::is_weak;
@@ -34,19 +34,21 @@ impl Accounts {
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = self.with_address(name, visitor).await?;
-        let tx = self.0.database.begin().await?;
-        let code = CodeRow::new(CodeKind::PlainReset, self.new_reset_code(), self.millis());
-        let (code, age) = self.kept_or(&tx, row.uid, code).await?;
-        let envelope = Envelope::to(row.uid, &row.address, PLAIN_RESET).until(code.expires);
-        if let Ok(franked) = self.frank(&tx, postage, age, envelope).await? {
-            let letter = Letter::PlainReset {
-                name: normal(name),
-                code: code.code,
-            };
-            self.post(&tx, franked, &letter).await?;
-        }
-        self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-        tx.commit().await?;
+        let (row, postage) = (&row, &postage);
+        let asked = self.transact(|tx| async move {
+            let code = CodeRow::new(CodeKind::PlainReset, self.new_reset_code(), self.millis());
+            let (code, age) = self.kept_or(&tx, row.uid, code).await?;
+            let envelope = Envelope::to(row.uid, &row.address, PLAIN_RESET).until(code.expires);
+            if let Ok(franked) = self.frank(&tx, postage, age, envelope).await? {
+                let letter = Letter::PlainReset {
+                    name: normal(name),
+                    code: code.code,
+                };
+                self.post(&tx, franked, &letter).await?;
+            }
+            self.note(&tx, row.uid, RESET_ASKED, visitor).await
+        });
+        asked.await?;
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
         let asked = Event::by(visitor, What::ResetAsked);
         self.tell(&asked.about(name).of(row.uid));
@@ -55,9 +57,11 @@ impl Accounts {
 
     /// Drops the code that waits, if one does.
     pub async fn drop_plain_reset(&self, account: AccountId) -> Result<(), AccountError> {
-        let tx = self.0.database.begin().await?;
-        codes::delete(&tx, account, CodeKind::PlainReset).await?;
-        Ok(tx.commit().await?)
+        self.transact(|tx| async move {
+            codes::delete(&tx, account, CodeKind::PlainReset).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Checks a code without using it up; says whether what browsers of today stored would become unreadable.
@@ -90,40 +94,56 @@ impl Accounts {
         if !consent.covers(self.loses_modern_data(&self.0.database, &row).await?) {
             return Err(AccountError::ConsentMissing);
         }
-        let address = row.address;
         let applicant = Some(Applicant::new(name, visitor));
-        let fresh = self.0.verifiers.stretch(&address, new, applicant).await?;
+        let fresh = self.0.verifiers.stretch(&row.address, new, applicant).await?;
         let recipe = self.new_recipe();
         let proof = self.hash_new(row.uid, &fresh.auth_pw, recipe, visitor).await?;
 
-        let tx = self.0.database.begin().await?;
-        let waiting = codes::get(&tx, row.uid, CodeKind::PlainReset, self.millis()).await?;
-        let found = account::by_id(&tx, row.uid).await?;
-        // Used, dropped or replaced since it was looked at.
-        let is_same = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
-        let mut row = found
-            .filter(|found| is_same && !found.disabled && found.address == address)
-            .ok_or(AccountError::WrongCode)?;
-        // A browser may have got its first store since.
-        if !consent.covers(self.loses_modern_data(&tx, &row).await?) {
-            return Err(AccountError::ConsentMissing);
-        }
-        let had_password = row.verifier.is_some();
-        self.renew_keys(&mut row);
-        let _confirmed = self.confirm_address(&tx, &mut row).await?;
-        self.replace_password(&tx, &mut row, recipe, &proof, &WrapKb(self.random()))
-            .await?;
-        let _changed = self.mark_changed_later();
-        self.note(&tx, row.uid, "password reset", visitor).await?;
-        if had_password {
-            let from = visitor.address.to_string();
-            self.tell_owner(&tx, &row, &Letter::PasswordReset { from })
+        let letters = self.letters();
+        let (looked_at, letters, proof) = (&row, &letters, &proof);
+        let reset = self.transact_change(|tx| async move {
+            let mut row = self.use_code(&tx, looked_at, code).await?;
+            // A browser may have got its first store since.
+            if !consent.covers(self.loses_modern_data(&tx, &row).await?) {
+                return Err(AccountError::ConsentMissing);
+            }
+            let had_password = row.verifier.is_some();
+            self.renew_keys(&mut row);
+            self.confirm_address(&tx, &mut row).await?;
+            self.replace_password(&tx, &mut row, recipe, proof, &WrapKb(self.random()))
                 .await?;
-        }
-        tx.commit().await?;
+            self.note(&tx, row.uid, "password reset", visitor).await?;
+            if had_password {
+                let from = visitor.address.to_string();
+                self.tell_owner(&tx, letters, &row, &Letter::PasswordReset { from })
+                    .await?;
+            }
+            Ok(row)
+        });
+        let row = reset.await?;
         let reset = Event::by(visitor, What::PasswordReset);
         self.tell(&reset.about(&row.address).of(row.uid));
         Ok(())
+    }
+
+    /// Uses the code up and gives the account as it is now; refused where one of them has changed since it was looked at.
+    async fn use_code(
+        &self,
+        tx: &Tx,
+        looked_at: &AccountRow,
+        code: &str,
+    ) -> Result<AccountRow, AccountError> {
+        let (uid, kind) = (looked_at.uid, CodeKind::PlainReset);
+        let waiting = codes::get(tx, uid, kind, self.millis()).await?;
+        let is_same = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
+        let row = account::by_id(tx, uid).await?;
+        let row = row.filter(|row| is_same && !row.disabled && row.address == looked_at.address);
+        let row = row.ok_or(AccountError::WrongCode)?;
+        if codes::delete(tx, uid, kind).await? {
+            Ok(row)
+        } else {
+            Err(AccountError::WrongCode)
+        }
     }
 
     /// Whether a new key would make something unreadable: a browser of today asked for its store with the present one.

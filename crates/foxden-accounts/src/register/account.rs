@@ -352,7 +352,7 @@ pub(crate) async fn put_avatar(
     uid: AccountId,
     id: &str,
     kind: PictureKind,
-    picture: Vec<u8>,
+    picture: &[u8],
 ) -> Result<(), SqlError> {
     tx.execute("DELETE FROM avatar WHERE uid = ?", values![uid])
         .await?;

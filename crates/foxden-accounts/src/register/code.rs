@@ -140,11 +140,12 @@ pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option
     get(tx, uid, kind, now).await
 }
 
-/// Deletes the code, and the letter that was to bring it.
-pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<(), SqlError> {
+/// Deletes the code, and the letter that was to bring it. Returns whether this statement deleted it.
+pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<bool, SqlError> {
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ?";
-    tx.execute(statement, values![uid, kind.word()]).await?;
-    withdraw(tx, uid, kind.letter(), None).await
+    let deleted = tx.execute(statement, values![uid, kind.word()]).await?;
+    withdraw(tx, uid, kind.letter(), None).await?;
+    Ok(deleted > 0)
 }
 
 /// Deletes every code and link of the account, and the letters that were to bring them.
@@ -190,13 +191,15 @@ async fn find_link(from: &impl Fetch, code_hash: &str, now: i64) -> Result<Optio
         .await
 }
 
-/// Uses a link up and says whose it was. One that cannot be used now stays: it may be the clock that is wrong.
+/// Uses a link up and says whose it was; `None` where another transaction has used it up. One that cannot be used now stays: it may be the clock that is wrong.
 pub(crate) async fn take_link(tx: &Tx, code_hash: &str, now: i64) -> Result<Option<AccountId>, SqlError> {
     let Some(mut row) = find_link(tx, code_hash, now).await? else {
         return Ok(None);
     };
     let statement = "DELETE FROM password_link WHERE code_hash = ?";
-    tx.execute(statement, values![code_hash]).await?;
+    if tx.execute(statement, values![code_hash]).await? == 0 {
+        return Ok(None);
+    }
     row.take(0).map(Some)
 }
 

@@ -11,9 +11,14 @@ use crate::{AccountId, secret};
 /// All that are kept: strangers make them.
 const ALL: u32 = 10_000;
 const DELETE: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ?";
+/// Takes one try.
+pub(super) const SPEND_TRY: &str =
+    "UPDATE reset_of_nobody SET tries = tries - 1 WHERE id_hash = ? AND tries > 0";
+/// Ends a reset whose last try was taken.
+pub(super) const END_SPENT: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ? AND tries <= 0";
 
 /// Keeps a reset. Of those for the same address so many stay: those that would end first make room for it.
-pub(crate) async fn insert(tx: &Tx, row: TokenRow, each: u32) -> Result<(), SqlError> {
+pub(crate) async fn insert(tx: &Tx, row: &TokenRow, each: u32) -> Result<(), SqlError> {
     let find = "SELECT id_hash FROM reset_of_nobody WHERE uid = ? AND kind = 'passwordForgotToken'
         ORDER BY expires DESC, id_hash LIMIT 100 OFFSET ?";
     trim(tx, find, DELETE, row.uid, each.saturating_sub(1)).await?;
@@ -21,7 +26,7 @@ pub(crate) async fn insert(tx: &Tx, row: TokenRow, each: u32) -> Result<(), SqlE
     let (kind, auth_key) = (row.kind.name(), row.auth_key);
     put(
         tx,
-        values![row.id_hash, kind, auth_key, row.uid, tries, row.expires],
+        values![&row.id_hash, kind, auth_key, row.uid, tries, row.expires],
     )
     .await
 }
@@ -65,17 +70,9 @@ pub(crate) async fn keep_code(tx: &Tx, uid: AccountId, new: &CodeRow, now: i64) 
 pub(crate) async fn take_try(tx: &Tx, uid: AccountId, kind: CodeKind, now: i64) -> Result<bool, SqlError> {
     let id = code_id(uid, kind);
     let waited = code(tx, uid, kind, now).await?.is_some();
-    spend_try(tx, &id).await?;
+    tx.execute(SPEND_TRY, values![&id]).await?;
+    tx.execute(END_SPENT, values![&id]).await?;
     Ok(waited)
-}
-
-/// Takes one try; the last one ends the reset.
-pub(crate) async fn spend_try(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
-    let statement = "UPDATE reset_of_nobody SET tries = tries - 1 WHERE id_hash = ?";
-    tx.execute(statement, values![id_hash]).await?;
-    let statement = "DELETE FROM reset_of_nobody WHERE id_hash = ? AND tries <= 0";
-    tx.execute(statement, values![id_hash]).await?;
-    Ok(())
 }
 
 /// Writes so many times, as would be written for an account.

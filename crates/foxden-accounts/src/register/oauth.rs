@@ -47,18 +47,18 @@ pub(crate) struct RefreshRow {
     pub(crate) last_used: i64,
 }
 
-pub(crate) async fn insert_code(tx: &Tx, row: CodeRow) -> Result<(), SqlError> {
+pub(crate) async fn insert_code(tx: &Tx, row: &CodeRow) -> Result<(), SqlError> {
     tx.execute(
         "INSERT INTO oauth_code (id_hash, uid, client_id, scope, challenge, keys_jwe, session_id, offline, auth_at,
          expires, used) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         values![
-            row.id_hash,
+            &row.id_hash,
             row.uid,
-            row.client_id,
-            row.scope,
-            row.challenge,
-            row.keys_jwe,
-            row.session_id,
+            &row.client_id,
+            &row.scope,
+            &row.challenge,
+            row.keys_jwe.as_ref(),
+            &row.session_id,
             row.offline,
             row.auth_at,
             row.expires,
@@ -92,11 +92,10 @@ pub(crate) async fn code(from: &impl Fetch, id_hash: &str) -> Result<Option<Code
     row.map(read).transpose()
 }
 
-/// Marks a code as used and forgets what it carried.
-pub(crate) async fn use_code(tx: &Tx, id_hash: &str) -> Result<(), SqlError> {
-    let statement = "UPDATE oauth_code SET used = 1, keys_jwe = NULL WHERE id_hash = ?";
-    tx.execute(statement, values![id_hash]).await?;
-    Ok(())
+/// Marks a code as used and forgets what it carried. Returns whether this statement did so: it is used once.
+pub(crate) async fn use_code(tx: &Tx, id_hash: &str) -> Result<bool, SqlError> {
+    let statement = "UPDATE oauth_code SET used = 1, keys_jwe = NULL WHERE id_hash = ? AND used = 0";
+    Ok(tx.execute(statement, values![id_hash]).await? > 0)
 }
 
 /// Revokes what a code gave.

@@ -85,17 +85,21 @@ pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>,
 }
 
 /// Takes the letter that has been due for longest, and keeps it from others until `until`. What is due later than `latest`
-/// is due now: a clock that was ahead put it off.
+/// is due now: a clock that was ahead put it off. [`SqlError::Busy`] where another transaction has taken it meanwhile.
 pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<Option<Taken>, SqlError> {
-    let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1 FROM outbox
+    let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1, due FROM outbox
         WHERE (due <= ? OR due > ?) AND expires > ? ORDER BY due, id LIMIT 1";
     let row = tx.fetch_optional(statement, values![now, latest, now]).await?;
-    let Some(taken) = row.map(read).transpose()? else {
+    let Some(mut row) = row else {
         return Ok(None);
     };
-    let statement = "UPDATE outbox SET due = ?, tries = tries + 1 WHERE id = ?";
-    tx.execute(statement, values![until, taken.id]).await?;
-    Ok(Some(taken))
+    let due: i64 = row.take(7)?;
+    let taken = read(row)?;
+    let statement = "UPDATE outbox SET due = ?, tries = tries + 1 WHERE id = ? AND due = ?";
+    match tx.execute(statement, values![until, taken.id, due]).await? {
+        0 => Err(SqlError::Busy),
+        _ => Ok(Some(taken)),
+    }
 }
 
 pub(crate) async fn put_off(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {

@@ -71,9 +71,18 @@ pub(crate) async fn insert(tx: &Tx, row: TokenRow) -> Result<(), SqlError> {
     Ok(())
 }
 
-pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<u64, SqlError> {
-    tx.execute("DELETE FROM token WHERE id_hash = ?", values![id_hash])
-        .await
+/// Uses the credential up and returns it; `None` where it is not good, or another transaction has used it up.
+pub(crate) async fn take(tx: &Tx, kind: Kind, id_hash: &str, now: i64) -> Result<Option<TokenRow>, SqlError> {
+    let Some(row) = get(tx, kind, id_hash, now).await? else {
+        return Ok(None);
+    };
+    Ok(delete(tx, id_hash).await?.then_some(row))
+}
+
+/// Deletes the credential. Returns whether this statement deleted it.
+pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<bool, SqlError> {
+    let statement = "DELETE FROM token WHERE id_hash = ?";
+    Ok(tx.execute(statement, values![id_hash]).await? > 0)
 }
 
 /// Ends every reset that has begun.
@@ -88,22 +97,24 @@ pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlErro
     Ok(())
 }
 
-/// Takes one try; the last one ends the credential.
-pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<(), SqlError> {
-    let id_hash = &row.id_hash;
-    if row.is_of_nobody {
-        return nobody::spend_try(tx, id_hash).await;
-    }
-    tx.execute(
-        "UPDATE token SET tries = tries - 1 WHERE id_hash = ?",
-        values![id_hash],
-    )
-    .await?;
-    tx.execute(
-        "DELETE FROM token WHERE id_hash = ? AND tries <= 0",
-        values![id_hash],
-    )
-    .await?;
+/// Takes one try. Returns whether there was one; [`end_spent`] ends a credential that has none left.
+pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<bool, SqlError> {
+    let statement = if row.is_of_nobody {
+        nobody::SPEND_TRY
+    } else {
+        "UPDATE token SET tries = tries - 1 WHERE id_hash = ? AND tries > 0"
+    };
+    Ok(tx.execute(statement, values![&row.id_hash]).await? > 0)
+}
+
+/// Ends the credential if its last try was taken.
+pub(crate) async fn end_spent(tx: &Tx, row: &TokenRow) -> Result<(), SqlError> {
+    let statement = if row.is_of_nobody {
+        nobody::END_SPENT
+    } else {
+        "DELETE FROM token WHERE id_hash = ? AND tries <= 0"
+    };
+    tx.execute(statement, values![&row.id_hash]).await?;
     Ok(())
 }
 

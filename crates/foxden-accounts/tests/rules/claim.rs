@@ -6,7 +6,7 @@ use foxden_accounts::{
     AccountError, AccountId, Accounts, Grant, Kind, Letter, MIGRATIONS, NewAccount, NewPlain, NodeOf,
     OLDSYNC, Options, Posted, Role, SignUp,
 };
-use foxden_sql::{Database, Fetch, values};
+use foxden_sql::{Database, Fetch, SqlError, values};
 
 use crate::lab::{
     ANN, BEA, DESKTOP, Lab, PASSWORD, authorization, cheap, new_account, proof, stranger, token_request,
@@ -568,23 +568,25 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
 async fn names_of_before_are_owned_where_the_address_is_confirmed() {
     let folder = Folder::new();
     let before = Database::open(&folder.file(), &MIGRATIONS[..3]).await.unwrap();
-    let tx = before.begin().await.unwrap();
-    for (uid, verified) in [("0a".repeat(16), 1), ("0b".repeat(16), 0)] {
-        let account = "INSERT INTO account (uid, address, stretched_address, address_verified, ka, created_at, verifier_set_at,
-            keys_changed_at, profile_changed_at, role, disabled) VALUES (?, ?, ?, ?, X'00', 1, 1, 1, 1, 'member', 0)";
-        let address = format!("{uid}@example.org");
-        let values = values![&uid, &address, &address, verified == 1];
-        tx.execute(account, values).await.unwrap();
-        for name in [
-            address,
-            format!("{}-chosen", &uid[..4]),
-            ANN_HASHED.replacen('u', &uid[1..2], 1),
-        ] {
-            let statement = "INSERT INTO login_name (name, uid) VALUES (?, ?)";
-            tx.execute(statement, values![name, &uid]).await.unwrap();
+    let written = before.transact(|tx| async move {
+        for (uid, verified) in [("0a".repeat(16), 1), ("0b".repeat(16), 0)] {
+            let account = "INSERT INTO account (uid, address, stretched_address, address_verified, ka, created_at, verifier_set_at,
+                keys_changed_at, profile_changed_at, role, disabled) VALUES (?, ?, ?, ?, X'00', 1, 1, 1, 1, 'member', 0)";
+            let address = format!("{uid}@example.org");
+            let values = values![&uid, &address, &address, verified == 1];
+            tx.execute(account, values).await?;
+            for name in [
+                address,
+                format!("{}-chosen", &uid[..4]),
+                ANN_HASHED.replacen('u', &uid[1..2], 1),
+            ] {
+                let statement = "INSERT INTO login_name (name, uid) VALUES (?, ?)";
+                tx.execute(statement, values![name, &uid]).await?;
+            }
         }
-    }
-    tx.commit().await.unwrap();
+        Ok::<_, SqlError>(())
+    });
+    written.await.unwrap();
     drop(before);
     let now = Database::open(&folder.file(), MIGRATIONS).await.unwrap();
     let statement = "SELECT owned FROM login_name WHERE uid = ? ORDER BY LENGTH(name)";

@@ -62,7 +62,8 @@ impl Lab {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        let database = Database::in_memory(MIGRATIONS).await.unwrap();
+        // Every rule holds although each transaction runs twice.
+        let database = Database::in_memory(MIGRATIONS).await.unwrap().rehearsing();
         let clock = Arc::new(ManualClock::at_millis(START));
         let accounts = open(&database, &clock, options, NODE).await;
         Self {
@@ -196,9 +197,11 @@ impl Lab {
     }
 
     pub(crate) async fn write(&self, statement: &'static str, values: Vec<Value>) {
-        let tx = self.database.begin().await.unwrap();
-        tx.execute(statement, values).await.unwrap();
-        tx.commit().await.unwrap();
+        let values = &values;
+        let written = self
+            .database
+            .transact(|tx| async move { tx.execute(statement, values.clone()).await });
+        written.await.unwrap();
     }
 }
 

@@ -23,6 +23,7 @@ mod outbox;
 mod password;
 mod plain;
 mod plain_reset;
+mod rivals;
 mod security;
 mod session;
 mod tokenserver;

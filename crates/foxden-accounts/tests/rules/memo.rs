@@ -37,7 +37,10 @@ impl Folder {
 
     /// The same with options of its own.
     pub(crate) async fn opened(&self, clock: &Arc<ManualClock>, options: Options, nodes: Nodes) -> Lab {
-        let database = Database::open(&self.file(), MIGRATIONS).await.unwrap();
+        let database = Database::open(&self.file(), MIGRATIONS)
+            .await
+            .unwrap()
+            .rehearsing();
         Lab {
             accounts: open_with(&database, clock, options, nodes).await,
             database,
@@ -413,16 +416,17 @@ async fn many_changes_are_read_to_the_end() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     lab.open(ANN, PASSWORD).await.unwrap();
-    let tx = lab.database.begin().await.unwrap();
-    for _ in 0..600 {
-        let statement =
-            "INSERT INTO credential_change (alias, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
-        tx.execute(statement, vec![]).await.unwrap();
-    }
-    let last_change = "INSERT INTO credential_change (alias, at)
-        SELECT alias, 0 FROM credential_change ORDER BY seq LIMIT 1";
-    tx.execute(last_change, vec![]).await.unwrap();
-    tx.commit().await.unwrap();
+    let changed = lab.database.transact(|tx| async move {
+        for _ in 0..600 {
+            let statement =
+                "INSERT INTO credential_change (alias, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
+            tx.execute(statement, vec![]).await?;
+        }
+        let last_change = "INSERT INTO credential_change (alias, at)
+            SELECT alias, 0 FROM credential_change ORDER BY seq LIMIT 1";
+        tx.execute(last_change, vec![]).await
+    });
+    changed.await.unwrap();
     let mut last = lab.accounts.hashes();
     lab.clock.advance_millis(1000);
     lab.open(ANN, PASSWORD).await.unwrap();

@@ -69,14 +69,14 @@ impl Lab {
         created_at: i64,
         replaced_at: Option<i64>,
     ) -> u64 {
-        let tx = self.database.begin().await.unwrap();
         let statement =
             "INSERT INTO users (service, email, generation, client_state, created_at, replaced_at, nodeid,
             keys_changed_at) VALUES (1, ?, ?, ?, ?, ?, 1, ?)";
-        let values = values![EMAIL, generation, state, created_at, replaced_at, keys_changed_at];
-        let uid = tx.insert(statement, values).await.unwrap();
-        tx.commit().await.unwrap();
-        uid.try_into().unwrap()
+        let values = &values![EMAIL, generation, state, created_at, replaced_at, keys_changed_at];
+        let seeded = self
+            .database
+            .transact(|tx| async move { tx.insert(statement, values.clone()).await });
+        seeded.await.unwrap().try_into().unwrap()
     }
 
     async fn generation(&self) -> i64 {

@@ -1,7 +1,7 @@
 //! A register of the time before old clients: its tables are brought up to date over what stands in them.
 
 use foxden_accounts::{MIGRATIONS, NodeOf, Nodes};
-use foxden_sql::{Database, Fetch, Value};
+use foxden_sql::{Database, Fetch, SqlError, Value};
 
 use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home};
 use crate::memo::Folder;
@@ -49,18 +49,19 @@ const THEN: [(&str, &str, usize); 7] = [
 /// A register with the tables of then, and the rows of now.
 async fn left_behind(now: &Database, file: &str) {
     let before = Database::open(file, &MIGRATIONS[..1]).await.unwrap();
-    let tx = before.begin().await.unwrap();
-    for (read, write, columns) in THEN {
-        let rows = now.fetch_all(read, Vec::new()).await.unwrap();
-        assert!(!rows.is_empty(), "{read}");
-        for mut row in rows {
-            let values = (0..columns)
-                .map(|at| row.take(at).unwrap())
-                .collect::<Vec<Value>>();
-            tx.execute(write, values).await.unwrap();
+    let copied = before.transact(|tx| async move {
+        for (read, write, columns) in THEN {
+            let rows = now.fetch_all(read, Vec::new()).await?;
+            assert!(!rows.is_empty(), "{read}");
+            for mut row in rows {
+                let values = (0..columns).map(|at| row.take(at));
+                let values = values.collect::<Result<Vec<Value>, _>>()?;
+                tx.execute(write, values).await?;
+            }
         }
-    }
-    tx.commit().await.unwrap();
+        Ok::<_, SqlError>(())
+    });
+    copied.await.unwrap();
 }
 
 /// Firefox finds its keys and its store, old clients get one of theirs, and what was to be emptied still is, at its node.

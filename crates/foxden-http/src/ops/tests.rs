@@ -137,7 +137,7 @@ async fn a_server_whose_register_is_gone_says_so_and_no_more() {
     let (status, _, _) = ask_of(None, Some(accounts.clone()), "GET", "/__heartbeat__").await;
     assert_eq!(status, 200);
 
-    database.checkpoint().await.unwrap();
+    database.wipe_deleted().await.unwrap();
     std::fs::write(&file, vec![b'x'; 256 * 1024]).unwrap();
     let (status, _, body) = ask_of(None, Some(accounts), "GET", "/__heartbeat__").await;
 

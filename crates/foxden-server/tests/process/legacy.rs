@@ -105,9 +105,8 @@ async fn a_node_that_loses_the_accounts_says_503() {
         .await
         .unwrap();
     let rename = async |statement| {
-        let tx = database.begin().await.unwrap();
-        tx.execute(statement, foxden_sql::values![]).await.unwrap();
-        tx.commit().await.unwrap();
+        let renamed = database.transact(|tx| async move { tx.execute(statement, vec![]).await });
+        renamed.await.unwrap();
     };
     rename("ALTER TABLE credential_change RENAME TO gone").await;
     eventually(|| status(&url, PASSWORD) == 503);

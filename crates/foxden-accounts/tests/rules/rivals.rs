@@ -1,0 +1,416 @@
+//! Two servers on one register file. Of all requests that bring the same credential at once, exactly one wins.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use foxden_accounts::{
+    AccountError, Accounts, CodePurpose, Consent, Grant, Identity, KeyId, Kind, Letter, MIGRATIONS,
+    NewAccount, NewPassword, Nodes, OLDSYNC, Options, Parts, Role, SecretToken, SignUp, SignedIn, Then,
+    Ticket, WrapKb,
+};
+use foxden_model::{ManualClock, SeededChance, UserId};
+use foxden_sql::Database;
+use tokio::task::JoinSet;
+
+use crate::lab::{
+    ANN, Lab, NODE, PASSWORD, START, VERIFIER, at_home, cheap, new_account, proof, session_id, stranger,
+    token_request,
+};
+use crate::memo::Folder;
+
+/// Requests of each server.
+const TASKS: usize = 50;
+const NEW: &str = "another horse";
+
+/// Two servers, and the first one with what tests ask.
+struct Rivals {
+    lab: Lab,
+    other: Accounts,
+    _folder: Folder,
+}
+
+impl Rivals {
+    async fn new() -> Self {
+        let folder = Folder::new();
+        let clock = Arc::new(ManualClock::at_millis(START));
+        // Each server has random bytes of its own, or they would make the same tokens.
+        let (accounts, database) = server(&folder, &clock, 1).await;
+        let (other, _) = server(&folder, &clock, 2).await;
+        let lab = Lab {
+            accounts,
+            database,
+            clock,
+        };
+        Self {
+            lab,
+            other,
+            _folder: folder,
+        }
+    }
+
+    /// What the requests get that are not refused. Each is made by all tasks of both servers at once.
+    async fn winners<T, W>(&self, request: impl Fn(Accounts, usize) -> W) -> Vec<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, AccountError>> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        for number in 0..2 * TASKS {
+            let server = if number % 2 == 0 {
+                &self.lab.accounts
+            } else {
+                &self.other
+            };
+            tasks.spawn(request(server.clone(), number));
+        }
+        let mut won = Vec::new();
+        for outcome in tasks.join_all().await {
+            match outcome {
+                Ok(value) => won.push(value),
+                Err(error @ AccountError::Unavailable(_)) => panic!("{error:?}"),
+                // Busy is among them: few hashes of one network may wait.
+                Err(_) => {}
+            }
+        }
+        won
+    }
+
+    /// What the only request gets that is not refused.
+    async fn winner<T, W>(&self, request: impl Fn(Accounts, usize) -> W) -> T
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, AccountError>> + Send + 'static,
+    {
+        let mut won = self.winners(request).await;
+        assert_eq!(won.len(), 1);
+        won.remove(0)
+    }
+
+    /// An account whose address is not confirmed, and the two codes that would confirm it.
+    async fn unconfirmed(&self) -> (SignedIn, String, String) {
+        let by = stranger("192.0.2.1");
+        let created = self.lab.accounts.create(new_account(ANN), &by).await.unwrap();
+        let posted = self.lab.accounts.take_letter().await.unwrap().unwrap();
+        let Letter::ConfirmAddress { code, link_code } = posted.letter else {
+            panic!("{:?}", posted.letter);
+        };
+        (created, code, link_code)
+    }
+
+    async fn code(&self, purpose: CodePurpose) -> String {
+        let waiting = self.lab.accounts.waiting_codes(ANN).await.unwrap();
+        let found = waiting.into_iter().find(|code| code.purpose == purpose);
+        found.expect("a code waits").code
+    }
+
+    /// A reset of an account's password that waits for its code, and the code.
+    async fn reset(&self) -> (Ticket, String) {
+        let begun = self.lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        let ticket = self
+            .ticket(Kind::PasswordForgot, &begun.password_forgot_token)
+            .await;
+        (ticket, self.code(CodePurpose::ResetPassword).await)
+    }
+
+    async fn ticket(&self, kind: Kind, token: &SecretToken) -> Ticket {
+        self.lab.ticket(kind, token).await.unwrap()
+    }
+}
+
+async fn server(folder: &Folder, clock: &Arc<ManualClock>, seed: u64) -> (Accounts, Database) {
+    let database = Database::open(&folder.file(), MIGRATIONS).await.unwrap();
+    let parts = Parts {
+        database: database.clone(),
+        clock: Arc::clone(clock) as Arc<_>,
+        chance: Arc::new(SeededChance::new(seed)),
+        nodes: Nodes::Own(NODE.to_owned()),
+        options: Options {
+            sign_up: Some(SignUp::Open),
+            sends_mail: true,
+            ..cheap()
+        },
+    };
+    (Accounts::open(parts).await.unwrap(), database)
+}
+
+fn new_password(wrap_kb: Option<WrapKb>) -> NewPassword {
+    NewPassword {
+        auth_pw: proof(ANN, NEW),
+        wrap_kb,
+        then: Then::Nothing,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_are_fetched_once() {
+    let rivals = Rivals::new().await;
+    let created = rivals.lab.create(ANN).await;
+    let ticket = rivals
+        .ticket(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+        .await;
+    rivals
+        .winner(|server, _| {
+            let ticket = ticket.clone();
+            async move { server.fetch_keys(&ticket).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_password_change_is_finished_once() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    let (old, home) = (proof(ANN, PASSWORD), at_home());
+    let started = rivals.lab.accounts.start_password_change(None, ANN, &old, &home);
+    let token = started.await.unwrap().password_change_token;
+    let ticket = rivals.ticket(Kind::PasswordChange, &token).await;
+    rivals
+        .winner(|server, _| {
+            let ticket = ticket.clone();
+            let new = new_password(Some(WrapKb([7; 32])));
+            async move {
+                server
+                    .finish_password_change(&ticket, new, None, &at_home())
+                    .await
+            }
+        })
+        .await;
+    rivals.lab.login(ANN, NEW).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reset_code_and_the_token_that_it_gives_are_used_once() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    let (ticket, code) = rivals.reset().await;
+    let token = rivals
+        .winner(|server, _| {
+            let (ticket, code) = (ticket.clone(), code.clone());
+            async move { server.verify_reset_code(&ticket, &code, &at_home()).await }
+        })
+        .await;
+    let ticket = rivals.ticket(Kind::AccountReset, &token).await;
+    rivals
+        .winner(|server, _| {
+            let ticket = ticket.clone();
+            async move {
+                server
+                    .reset_password(&ticket, new_password(None), &at_home())
+                    .await
+            }
+        })
+        .await;
+    rivals.lab.login(ANN, NEW).await.unwrap();
+}
+
+/// The code waits for the account, and each who asks begins a reset of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reset_code_is_used_once_whatever_the_reset() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    let mut tickets = Vec::new();
+    for _ in 0..20 {
+        tickets.push(rivals.reset().await.0);
+    }
+    let code = rivals.code(CodePurpose::ResetPassword).await;
+    rivals
+        .winner(|server, number| {
+            let (ticket, code) = (tickets[number % tickets.len()].clone(), code.clone());
+            async move { server.verify_reset_code(&ticket, &code, &at_home()).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn digits_open_one_reset() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    rivals.lab.accounts.send_otp(ANN, &at_home()).await.unwrap();
+    let digits = rivals.code(CodePurpose::ResetOtp).await;
+    rivals
+        .winner(|server, _| {
+            let digits = digits.clone();
+            async move { server.verify_otp(ANN, &digits, &at_home()).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_code_for_old_clients_resets_the_password_once() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    rivals
+        .lab
+        .accounts
+        .request_plain_reset(ANN, &at_home())
+        .await
+        .unwrap();
+    let code = rivals.code(CodePurpose::ResetPlain).await;
+    rivals
+        .winner(|server, _| {
+            let code = code.clone();
+            async move {
+                server
+                    .reset_plain(ANN, &code, NEW, Consent::Given, &at_home())
+                    .await
+            }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_set_password_link_is_opened_once() {
+    let rivals = Rivals::new().await;
+    let code = rivals.lab.accounts.add_account(ANN, Role::Member).await.unwrap();
+    rivals
+        .winner(|server, _| {
+            let code = code.clone();
+            async move { server.open_password_link(&code, &at_home()).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_address_is_confirmed_once_by_its_digits() {
+    let rivals = Rivals::new().await;
+    let (created, digits, _) = rivals.unconfirmed().await;
+    let session = rivals.lab.session(&created).await;
+    rivals
+        .winner(|server, _| {
+            let (session, digits) = (session.clone(), digits.clone());
+            async move { server.verify_session(&session, &digits, &at_home()).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_address_is_confirmed_once_by_its_link() {
+    let rivals = Rivals::new().await;
+    let (created, _, link) = rivals.unconfirmed().await;
+    rivals
+        .winner(|server, _| {
+            let (account, link) = (created.account, link.clone());
+            async move { server.verify_address(account, &link, &at_home()).await }
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_invitation_makes_one_account() {
+    let rivals = Rivals::new().await;
+    let code = rivals.lab.accounts.invite(Role::Member, "", None).await.unwrap();
+    rivals
+        .winner(|server, number| {
+            let new = NewAccount {
+                invite: Some(code.clone()),
+                ..new_account(&format!("guest{number}@example.org"))
+            };
+            async move { server.create(new, &at_home()).await }
+        })
+        .await;
+    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM account").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_address_makes_one_account() {
+    let rivals = Rivals::new().await;
+    let sign_up = |server: Accounts, _| async move { server.create(new_account(ANN), &at_home()).await };
+    rivals.winner(sign_up).await;
+    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM account").await, 1);
+}
+
+/// Who brings a code again has a copy of it, so the winner's tokens end, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_authorization_code_is_redeemed_once() {
+    let rivals = Rivals::new().await;
+    let created = rivals.lab.create(ANN).await;
+    let session = rivals.lab.accounts.session(&session_id(&created)).await.unwrap();
+    let code = rivals.lab.code(&session).await.to_hex();
+    rivals
+        .winner(|server, _| {
+            let grant = Grant::Code {
+                code: code.clone(),
+                verifier: Some(VERIFIER.to_owned()),
+            };
+            async move { server.grant(None, token_request(grant), &at_home()).await }
+        })
+        .await;
+    let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
+    assert_eq!(rivals.lab.count(tokens).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refresh_token_is_exchanged_once() {
+    let rivals = Rivals::new().await;
+    let created = rivals.lab.create(ANN).await;
+    let session = rivals.lab.session(&created).await;
+    let code = rivals.lab.code(&session).await;
+    let granted = rivals.lab.redeem(Some(&session), &code).await.unwrap();
+    let token = granted.refresh_token.unwrap().to_hex();
+    rivals
+        .winner(|server, _| {
+            let grant = Grant::Exchange {
+                token: token.clone(),
+                scope: OLDSYNC.to_owned(),
+            };
+            async move { server.grant(None, token_request(grant), &at_home()).await }
+        })
+        .await;
+    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM refresh_token").await, 1);
+}
+
+/// The first requests of a new user make one store, whichever server they reach.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn first_requests_make_one_store() {
+    let rivals = Rivals::new().await;
+    rivals.lab.create(ANN).await;
+    let old: HashSet<UserId> = rivals
+        .winners(|server, _| async move {
+            let store = server.open_store(ANN, PASSWORD, &at_home()).await?;
+            Ok(store.user)
+        })
+        .await
+        .into_iter()
+        .collect();
+    assert_eq!(old.len(), 1);
+
+    let new = rivals
+        .winners(|server, _| async move {
+            let identity = Identity {
+                fxa_uid: "0123456789abcdef0123456789abcdef".to_owned(),
+                issuer: "issuer.example".to_owned(),
+                generation: Some(START),
+                scope: vec![OLDSYNC.to_owned()],
+            };
+            let key_id = KeyId {
+                keys_changed_at: START,
+                client_state: vec![7; 16],
+            };
+            Ok(server.assign(&identity, &key_id).await.unwrap().user)
+        })
+        .await;
+    assert_eq!(new.len(), 2 * TASKS);
+    assert_eq!(new.into_iter().collect::<HashSet<UserId>>().len(), 1);
+    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM users").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_letter_is_taken_once() {
+    let rivals = Rivals::new().await;
+    let letters = 30;
+    for number in 0..letters {
+        let address = format!("guest{number}@example.org");
+        let invited = rivals
+            .lab
+            .accounts
+            .invite_by_mail(Role::Member, "", None, &address);
+        invited.await.unwrap();
+    }
+    let taken = rivals
+        .winners(|server, _| async move { server.take_letter().await })
+        .await;
+    let taken: Vec<i64> = taken.into_iter().flatten().map(|posted| posted.id).collect();
+    assert_eq!(taken.len(), letters);
+    assert_eq!(taken.into_iter().collect::<HashSet<i64>>().len(), letters);
+}
