@@ -109,4 +109,8 @@ pub const MIGRATIONS: &[foxden_sql::Migration] = &[
         name: "0005_resets_of_nobody",
         statements: include_str!("../migrations/sqlite/0005_resets_of_nobody.sql"),
     },
+    foxden_sql::Migration {
+        name: "0006_change_counter",
+        statements: include_str!("../migrations/sqlite/0006_change_counter.sql"),
+    },
 ];

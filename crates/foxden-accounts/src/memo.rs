@@ -15,7 +15,7 @@ use generations::Generations;
 use ring::hmac;
 
 use crate::address::normal;
-use crate::register::change::Alias;
+use crate::register::change::{Alias, Change};
 use crate::{AccountError, AccountId, LegacyStore};
 
 /// How long what was read of the register's changes counts as news.
@@ -77,7 +77,7 @@ pub(crate) struct Position {
 pub(crate) struct Reading<'a> {
     /// The number of the last one.
     pub(crate) seq: i64,
-    pub(crate) changes: &'a [(i64, Alias)],
+    pub(crate) changes: &'a [Change],
     /// Whether there were no more.
     pub(crate) is_last: bool,
 }
@@ -220,12 +220,10 @@ impl Memo {
             .iter()
             .zip(next..)
             .all(|((found, _), expected)| *found == expected);
-        if !is_whole {
-            // Something is missing, so nobody knows whom it concerned.
-            state.forget_all();
-        } else if !changes.is_empty() {
-            let aliases = changes.iter().map(|(_, alias)| *alias).collect();
-            state.forget(&aliases);
+        match changes.iter().map(|(_, alias)| *alias).collect() {
+            Some(aliases) if is_whole => state.forget(&aliases),
+            // A change that is missing was cleared up; nobody knows whom it concerned.
+            Some(_) | None => state.forget_all(),
         }
         state.seq = Some(seq);
         // A change that this process made meanwhile may not have been read.
@@ -291,6 +289,9 @@ impl State {
     }
 
     fn forget(&mut self, changed: &HashSet<Alias>) {
+        if changed.is_empty() {
+            return;
+        }
         self.epoch += 1;
         self.lately
             .extend(changed.iter().map(|alias| (self.epoch, *alias)));

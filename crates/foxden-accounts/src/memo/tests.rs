@@ -10,7 +10,7 @@ fn key(memo: &Memo, name: &str, password: &str) -> Key {
     memo.key(&SeededChance::new(1), name, password)
 }
 
-const fn read(seq: i64, changes: &[(i64, Alias)]) -> Reading<'_> {
+const fn read(seq: i64, changes: &[Change]) -> Reading<'_> {
     Reading {
         seq,
         changes,
@@ -80,14 +80,17 @@ fn a_change_forgets_its_account_and_nobody_else() {
     put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
     put(&memo, "other", Remembered::Bad(Wrong::Password(account(2))));
     put(&memo, "nobody", Remembered::Bad(Wrong::Name));
-    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
+    memo.take_in(memo.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     let left = ["ann", "bea", "wrong", "other", "nobody"].map(|name| has(&memo, name, NOW));
     assert_eq!(left, [false, true, false, true, true]);
 }
 
 #[test]
 fn a_gap_forgets_everything() {
-    for changes in [&[(12, alias(9))][..], &[(11, alias(9)), (13, alias(9))]] {
+    for changes in [
+        &[(12, Some(alias(9)))][..],
+        &[(11, Some(alias(9))), (13, Some(alias(9)))],
+    ] {
         let memo = fresh();
         put(&memo, "ann", good(1));
         put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
@@ -96,13 +99,25 @@ fn a_gap_forgets_everything() {
     }
 }
 
+#[test]
+fn a_change_of_all_accounts_forgets_everything() {
+    let memo = fresh();
+    put(&memo, "ann", good(1));
+    memo.take_in(
+        memo.position(),
+        read(12, &[(11, Some(alias(9))), (12, None)]),
+        NOW,
+    );
+    assert!(!has(&memo, "ann", NOW));
+}
+
 /// The proof began before the change and ended after it was read: what it proved may be the old password. Other
 /// people's changes do not matter.
 #[test]
 fn what_was_proven_before_a_change_is_not_remembered_after_it() {
     let memo = fresh();
     let since = memo.moment();
-    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
+    memo.take_in(memo.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     let outcomes = [
         ("ann", good(1)),
         ("wrong", Remembered::Bad(Wrong::Password(account(1)))),
@@ -126,14 +141,14 @@ fn what_was_proven_long_before_is_not_remembered() {
     for number in 0..=i64::try_from(LATELY).unwrap() {
         memo.take_in(
             memo.position(),
-            read(11 + number, &[(11 + number, alias(9))]),
+            read(11 + number, &[(11 + number, Some(alias(9)))]),
             NOW,
         );
     }
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW));
     let since = memo.moment();
-    memo.take_in(memo.position(), read(5000, &[(5000, alias(9))]), NOW);
+    memo.take_in(memo.position(), read(5000, &[(5000, Some(alias(9)))]), NOW);
     memo.remember(key(&memo, "ann", "password"), since, good(1), NOW);
     assert!(!has(&memo, "ann", NOW), "a gap hides whose it was");
     put(&memo, "ann", good(1));
@@ -159,12 +174,12 @@ fn a_page_of_changes_that_is_not_the_last_lets_nothing_be_recalled() {
     put(&memo, "ann", good(1));
     let page = Reading {
         seq: 11,
-        changes: &[(11, alias(9))],
+        changes: &[(11, Some(alias(9)))],
         is_last: false,
     };
     memo.take_in(memo.position(), page, NOW);
     assert!(!memo.is_fresh(NOW) && !has(&memo, "ann", NOW));
-    memo.take_in(memo.position(), read(12, &[(12, alias(1))]), NOW);
+    memo.take_in(memo.position(), read(12, &[(12, Some(alias(1)))]), NOW);
     assert!(memo.is_fresh(NOW) && !has(&memo, "ann", NOW));
 }
 
@@ -175,10 +190,10 @@ fn that_it_was_proven_is_known_until_it_may_be_wrong() {
     let ann = key(&memo, "ann", "password");
     put(&memo, "ann", good(1));
     assert!(memo.was_proven(&ann, NOW + PROVEN_MILLIS) && !memo.was_proven(&ann, NOW + 2 * PROVEN_MILLIS));
-    memo.take_in(memo.position(), read(11, &[(11, alias(1))]), NOW);
+    memo.take_in(memo.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     assert!(!memo.was_proven(&ann, NOW));
     put(&memo, "ann", good(1));
-    memo.take_in(memo.position(), read(13, &[(13, alias(9))]), NOW);
+    memo.take_in(memo.position(), read(13, &[(13, Some(alias(9)))]), NOW);
     assert!(!memo.was_proven(&ann, NOW), "a gap hides whose it was");
     put(&memo, "ann", good(1));
     let later = NOW + 2 * GOOD_MILLIS;

@@ -1,4 +1,4 @@
-//! Changes that make a remembered password worthless, in the order in which they were made.
+//! Changes that make a remembered password worthless, numbered without gaps in the order in which they were committed.
 
 use data_encoding::HEXLOWER;
 use foxden_sql::{Fetch, FromValue, SqlError, Tx, Value, values};
@@ -39,39 +39,36 @@ impl FromValue for Alias {
 /// Changes read at once.
 pub(crate) const PAGE: usize = 256;
 
+/// A change: its number, and whose it is; `None` where it concerns all accounts.
+pub(crate) type Change = (i64, Option<Alias>);
+
 /// Writes down that the account's credentials or stores changed, in the transaction that changes them.
 pub(crate) async fn insert(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
-    tx.insert(
-        "INSERT INTO credential_change (alias, at) VALUES (?, ?)",
-        values![Alias::of(uid), now],
-    )
-    .await?;
-    Ok(())
+    write(tx, Some(Alias::of(uid)), now).await
 }
 
-/// Writes down that everybody's changed: a number is left out, and whoever misses one forgets everything.
+/// Writes down that those of all accounts changed.
 pub(crate) async fn insert_for_all(tx: &Tx, now: i64) -> Result<(), SqlError> {
-    let statement = "INSERT INTO credential_change (alias, at) VALUES (?, ?)";
-    let nobody = Alias([0; 16]);
-    let left_out = tx.insert(statement, values![nobody, now]).await?;
-    tx.insert(statement, values![nobody, now]).await?;
-    tx.execute("DELETE FROM credential_change WHERE seq = ?", values![left_out])
+    write(tx, None, now).await
+}
+
+/// Raising the counter locks its row, so the next transaction that changes something waits for the end of this one.
+async fn write(tx: &Tx, alias: Option<Alias>, now: i64) -> Result<(), SqlError> {
+    tx.execute("UPDATE change_counter SET seq = seq + 1", vec![])
         .await?;
+    let statement =
+        "INSERT INTO credential_change (seq, alias, at) VALUES ((SELECT seq FROM change_counter), ?, ?)";
+    tx.execute(statement, values![alias, now]).await?;
     Ok(())
 }
 
-/// The number of the last change, 0 when none is written down.
+/// The number of the last change, 0 before the first.
 pub(crate) async fn last(from: &impl Fetch) -> Result<i64, SqlError> {
-    super::one(
-        from,
-        "SELECT COALESCE(MAX(seq), 0) FROM credential_change",
-        vec![],
-    )
-    .await
+    super::one(from, "SELECT seq FROM change_counter", vec![]).await
 }
 
-/// The changes after that number, in their order: number and account.
-pub(crate) async fn after(from: &impl Fetch, seq: i64) -> Result<Vec<(i64, Alias)>, SqlError> {
+/// The changes after that number, in their order.
+pub(crate) async fn after(from: &impl Fetch, seq: i64) -> Result<Vec<Change>, SqlError> {
     let statement = "SELECT seq, alias FROM credential_change WHERE seq > ? ORDER BY seq LIMIT ?";
     let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
     let rows = from.fetch_all(statement, values![seq, limit]).await?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use foxden_accounts::{AccountError, MIGRATIONS, Nodes, Options};
 use foxden_model::{Clock, ManualClock};
-use foxden_sql::Database;
+use foxden_sql::{Database, SqlError};
 
 use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, login, open_with, stranger};
 use crate::plain::{ANN_HASHED, old_client};
@@ -410,6 +410,25 @@ async fn a_gap_among_the_changes_forgets_everything() {
     assert_eq!(lab.hashes_since(&mut last), 1);
 }
 
+/// A sequence of the database would keep the number of what was taken back.
+#[tokio::test]
+async fn a_transaction_that_is_taken_back_leaves_no_gap_among_the_changes() {
+    let lab = Lab::new().await;
+    lab.create(ANN).await;
+    let counter = "SELECT seq FROM change_counter";
+    let before = lab.count(counter).await;
+    let failed = lab.database.transact(|tx| async move {
+        tx.execute("UPDATE change_counter SET seq = seq + 1", vec![])
+            .await?;
+        Err::<(), _>(SqlError::Conflict)
+    });
+    failed.await.unwrap_err();
+    lab.accounts.set_disabled(ANN, true).await.unwrap();
+    assert_eq!(lab.count(counter).await, before + 1);
+    let numbers = "SELECT MAX(seq) - MIN(seq) - COUNT(*) + 1 FROM credential_change";
+    assert_eq!(lab.count(numbers).await, 0);
+}
+
 /// More changes than are read at once.
 #[tokio::test]
 async fn many_changes_are_read_to_the_end() {
@@ -417,13 +436,16 @@ async fn many_changes_are_read_to_the_end() {
     lab.create(ANN).await;
     lab.open(ANN, PASSWORD).await.unwrap();
     let changed = lab.database.transact(|tx| async move {
+        let next = "UPDATE change_counter SET seq = seq + 1";
         for _ in 0..600 {
-            let statement =
-                "INSERT INTO credential_change (alias, at) VALUES ('ffffffffffffffffffffffffffffffff', 0)";
-            tx.execute(statement, vec![]).await?;
+            let change = "INSERT INTO credential_change (seq, alias, at)
+                SELECT seq, 'ffffffffffffffffffffffffffffffff', 0 FROM change_counter";
+            tx.execute(next, vec![]).await?;
+            tx.execute(change, vec![]).await?;
         }
-        let last_change = "INSERT INTO credential_change (alias, at)
-            SELECT alias, 0 FROM credential_change ORDER BY seq LIMIT 1";
+        let last_change = "INSERT INTO credential_change (seq, alias, at)
+            SELECT c.seq, (SELECT alias FROM credential_change ORDER BY seq LIMIT 1), 0 FROM change_counter c";
+        tx.execute(next, vec![]).await?;
         tx.execute(last_change, vec![]).await
     });
     changed.await.unwrap();
