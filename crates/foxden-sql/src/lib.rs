@@ -1,7 +1,7 @@
 //! One way to open, migrate and speak to a relational database: SQLite today.
 //!
 //! - [`asker`]: [`Asker`], on whose behalf a question is asked
-//! - [`database`]: [`Database`], [`Tx`] and the questions both answer, [`Fetch`]
+//! - [`database`]: [`Database`], its transactions, and the questions both answer, [`Fetch`]
 //! - [`migration`]: how a database gets its tables
 //! - [`value`]: [`Value`] and [`Row`], which hide the driver's types
 //! - [`error`]: [`SqlError`], named by what the caller should do
@@ -21,4 +21,4 @@ pub use asker::Asker;
 pub use database::{Database, Fetch, Tx};
 pub use error::SqlError;
 pub use migration::Migration;
-pub use value::{FromValue, Row, Value};
+pub use value::{FromValue, Nullable, Row, Value};

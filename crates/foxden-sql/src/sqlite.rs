@@ -10,6 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::value::UNTYPED_NULL;
 use crate::{Migration, Row, SqlError, Value};
 
 /// Requests that may wait for a thread.
@@ -283,23 +284,23 @@ impl Sqlite {
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Integer(number) => ValueRef::Integer(*number),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Blob(bytes) => ValueRef::Blob(bytes),
+            Self::Integer(None) | Self::Text(None) | Self::Blob(None) => ValueRef::Null,
+            Self::Integer(Some(number)) => ValueRef::Integer(*number),
+            Self::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(Some(bytes)) => ValueRef::Blob(bytes),
         }))
     }
 }
 
 fn read(value: ValueRef<'_>) -> Result<Value, SqlError> {
     match value {
-        ValueRef::Null => Ok(Value::Null),
-        ValueRef::Integer(number) => Ok(Value::Integer(number)),
+        ValueRef::Null => Ok(UNTYPED_NULL),
+        ValueRef::Integer(number) => Ok(Value::Integer(Some(number))),
         ValueRef::Text(text) => {
             let text = std::str::from_utf8(text).map_err(|_| SqlError::Mismatch)?;
-            Ok(Value::Text(text.to_owned()))
+            Ok(Value::Text(Some(text.to_owned())))
         }
-        ValueRef::Blob(bytes) => Ok(Value::Blob(bytes.to_vec())),
+        ValueRef::Blob(bytes) => Ok(Value::Blob(Some(bytes.to_vec()))),
         ValueRef::Real(_) => Err(SqlError::Mismatch),
     }
 }

@@ -2,17 +2,15 @@
 
 use crate::SqlError;
 
-/// One value.
+/// One value; `None`: NULL, whose type is known all the same, since some databases ask for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing.
-    Null,
     /// A number; also a boolean, as 0 or 1.
-    Integer(i64),
+    Integer(Option<i64>),
     /// A text.
-    Text(String),
+    Text(Option<String>),
     /// Bytes.
-    Blob(Vec<u8>),
+    Blob(Option<Vec<u8>>),
 }
 
 /// One row of an answer.
@@ -25,17 +23,32 @@ pub trait FromValue: Sized {
     fn from_value(value: Value) -> Option<Self>;
 }
 
+/// What may be absent in a statement's values.
+pub trait Nullable {
+    /// The value that stands for its absence.
+    const NULL: Value;
+}
+
 /// The values of a statement, in the order of its placeholders.
 #[macro_export]
 macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
 }
 
+/// The NULL of a column whose type nobody asks for: it is read as whatever the program expects.
+pub(crate) const UNTYPED_NULL: Value = Value::Text(None);
+
+impl Value {
+    const fn is_null(&self) -> bool {
+        matches!(self, Self::Integer(None) | Self::Text(None) | Self::Blob(None))
+    }
+}
+
 impl Row {
     /// Takes the column at that place; a second time it is empty.
     pub fn take<T: FromValue>(&mut self, column: usize) -> Result<T, SqlError> {
         let slot = self.0.get_mut(column).ok_or(SqlError::Mismatch)?;
-        let value = std::mem::replace(slot, Value::Null);
+        let value = std::mem::replace(slot, UNTYPED_NULL);
         T::from_value(value).ok_or(SqlError::Mismatch)
     }
 }
@@ -45,8 +58,8 @@ macro_rules! integers {
         impl FromValue for $kind {
             fn from_value(value: Value) -> Option<Self> {
                 match value {
-                    Value::Integer(number) => number.try_into().ok(),
-                    Value::Null | Value::Text(_) | Value::Blob(_) => None,
+                    Value::Integer(number) => number?.try_into().ok(),
+                    Value::Text(_) | Value::Blob(_) => None,
                 }
             }
         }
@@ -70,8 +83,8 @@ impl FromValue for bool {
 impl FromValue for String {
     fn from_value(value: Value) -> Option<Self> {
         match value {
-            Value::Text(text) => Some(text),
-            Value::Null | Value::Integer(_) | Value::Blob(_) => None,
+            Value::Text(text) => text,
+            Value::Integer(_) | Value::Blob(_) => None,
         }
     }
 }
@@ -79,8 +92,8 @@ impl FromValue for String {
 impl FromValue for Vec<u8> {
     fn from_value(value: Value) -> Option<Self> {
         match value {
-            Value::Blob(bytes) => Some(bytes),
-            Value::Null | Value::Integer(_) | Value::Text(_) => None,
+            Value::Blob(bytes) => bytes,
+            Value::Integer(_) | Value::Text(_) => None,
         }
     }
 }
@@ -93,72 +106,96 @@ impl<const N: usize> FromValue for [u8; N] {
 
 impl<T: FromValue> FromValue for Option<T> {
     fn from_value(value: Value) -> Option<Self> {
-        match value {
-            Value::Null => Some(None),
-            other => T::from_value(other).map(Some),
+        if value.is_null() {
+            return Some(None);
         }
+        T::from_value(value).map(Some)
     }
 }
 
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
-        Self::Integer(number)
+        Self::Integer(Some(number))
     }
 }
 
 impl From<u32> for Value {
     fn from(number: u32) -> Self {
-        Self::Integer(number.into())
+        Self::Integer(Some(number.into()))
     }
 }
 
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {
-        Self::Integer(flag.into())
+        Self::Integer(Some(flag.into()))
     }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+        Self::Text(Some(text.to_owned()))
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(Some(text))
     }
 }
 
 impl From<&String> for Value {
     fn from(text: &String) -> Self {
-        Self::Text(text.clone())
+        Self::Text(Some(text.clone()))
     }
 }
 
 impl From<Vec<u8>> for Value {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Blob(bytes)
+        Self::Blob(Some(bytes))
     }
 }
 
 impl From<&[u8]> for Value {
     fn from(bytes: &[u8]) -> Self {
-        Self::Blob(bytes.to_vec())
+        Self::Blob(Some(bytes.to_vec()))
     }
 }
 
 impl<const N: usize> From<[u8; N]> for Value {
     fn from(bytes: [u8; N]) -> Self {
-        Self::Blob(bytes.to_vec())
+        Self::Blob(Some(bytes.to_vec()))
     }
 }
 
-impl<T> From<Option<T>> for Value
+impl<T: Nullable> From<Option<T>> for Value
 where
     Self: From<T>,
 {
     fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Self::from)
+        value.map_or(T::NULL, Self::from)
     }
+}
+
+impl Nullable for i64 {
+    const NULL: Value = Value::Integer(None);
+}
+
+impl Nullable for u32 {
+    const NULL: Value = Value::Integer(None);
+}
+
+impl Nullable for String {
+    const NULL: Value = Value::Text(None);
+}
+
+impl Nullable for Vec<u8> {
+    const NULL: Value = Value::Blob(None);
+}
+
+impl<const N: usize> Nullable for [u8; N] {
+    const NULL: Value = Value::Blob(None);
+}
+
+impl<T: ToOwned<Owned: Nullable> + ?Sized> Nullable for &T {
+    const NULL: Value = T::Owned::NULL;
 }

@@ -1,7 +1,7 @@
 //! Changes that make a remembered password worthless, numbered without gaps in the order in which they were committed.
 
 use data_encoding::HEXLOWER;
-use foxden_sql::{Fetch, FromValue, SqlError, Tx, Value, values};
+use foxden_sql::{Fetch, FromValue, Nullable, SqlError, Tx, Value, values};
 use ring::digest;
 
 use super::delete_found;
@@ -25,8 +25,12 @@ impl Alias {
 
 impl From<Alias> for Value {
     fn from(Alias(bytes): Alias) -> Self {
-        Self::Text(HEXLOWER.encode(&bytes))
+        Self::Text(Some(HEXLOWER.encode(&bytes)))
     }
+}
+
+impl Nullable for Alias {
+    const NULL: Value = Value::Text(None);
 }
 
 impl FromValue for Alias {

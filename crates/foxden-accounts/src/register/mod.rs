@@ -17,20 +17,28 @@ pub(crate) mod setting;
 pub(crate) mod store;
 pub(crate) mod token;
 
-use foxden_sql::{Fetch, FromValue, SqlError, Tx, Value, values};
+use foxden_sql::{Fetch, FromValue, Nullable, SqlError, Tx, Value, values};
 
 use crate::{AccountId, DeviceId};
 
 impl From<AccountId> for Value {
     fn from(id: AccountId) -> Self {
-        Self::Text(id.to_string())
+        Self::Text(Some(id.to_string()))
     }
+}
+
+impl Nullable for AccountId {
+    const NULL: Value = Value::Text(None);
 }
 
 impl From<DeviceId> for Value {
     fn from(id: DeviceId) -> Self {
-        Self::Text(id.to_string())
+        Self::Text(Some(id.to_string()))
     }
+}
+
+impl Nullable for DeviceId {
+    const NULL: Value = Value::Text(None);
 }
 
 impl FromValue for AccountId {

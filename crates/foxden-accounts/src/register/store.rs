@@ -22,7 +22,7 @@ pub(crate) struct StoreRow {
 impl From<Uid> for Value {
     fn from(Uid(user): Uid) -> Self {
         // Uids come out of this database's own counter, far below the end of the numbers.
-        Self::Integer(i64::try_from(user.0).unwrap_or(i64::MAX))
+        Self::Integer(Some(i64::try_from(user.0).unwrap_or(i64::MAX)))
     }
 }
 
