@@ -155,3 +155,26 @@ async fn a_closed_user_is_not_admitted() {
     let refused = storage.admit(USER).await;
     assert!(matches!(refused, Err(StorageError::Engine(EngineError::Closed))));
 }
+
+/// A store of small objects is full by what they take, not by their payloads alone.
+#[test]
+fn small_objects_fill_a_store_that_an_empty_upload_finds() {
+    let clock = Arc::new(foxden_model::ManualClock::at_millis(1_763_690_000_000));
+    let chance = Arc::new(foxden_model::SeededChance::new(1));
+    let engine = MemoryEngine::new(clock, chance);
+    let storage = Storage::new(Arc::new(engine), Limits::default(), Some(2 << 20));
+    let zero = foxden_model::SyncTime::ZERO;
+    let summary = |count, bytes| Summary {
+        modified: zero,
+        as_of: zero,
+        collections: Arc::from([crate::page::CollectionSummary {
+            name: collection("tabs"),
+            modified: zero,
+            count,
+            bytes,
+        }]),
+    };
+    assert!(!storage.is_full(&summary(1000, 1000), 0));
+    assert!(storage.is_full(&summary(10_000, 0), 0));
+    assert!(storage.is_full(&summary(1, 1 << 20), 1 << 20));
+}
