@@ -34,7 +34,7 @@ pub(super) struct Found {
     modified: SyncTime,
     /// When the first of them expires.
     expiry: SyncTime,
-    rows: Vec<i64>,
+    pub(super) rows: Vec<i64>,
 }
 
 /// The objects to look at for a deletion by a selection.

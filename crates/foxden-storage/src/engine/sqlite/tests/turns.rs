@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use foxden_model::UserId;
+use foxden_model::{SyncTime, UserId};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -16,6 +16,7 @@ use crate::engine::sqlite::SqliteEngine;
 use crate::engine::sqlite::deletion::{Deletion, FEW};
 use crate::engine::sqlite::step::{Command, Step, Waiting};
 use crate::engine::sqlite::turns::{Turn, Turns};
+use crate::engine::sqlite::work::Work;
 use crate::engine::{Engine, EngineError};
 use crate::page::Written;
 
@@ -361,4 +362,50 @@ async fn begun<'a, F: Future + Send + 'a>(future: F) -> Pin<Box<F>> {
     })
     .await;
     future
+}
+
+/// Between the look and the removal an object may expire and be purged, and its row go to another user.
+#[tokio::test]
+async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    for (user, id) in [(1, "mine"), (2, "theirs")] {
+        bench.put(user, id, "x").await.unwrap();
+    }
+    let served = bench.engine.served(UserId(1));
+    let write = Arc::new(Write::new(matching(Selection::default())));
+    let mut found = served.file.find(UserId(1), &write).unwrap();
+    let theirs = served.file.find(UserId(2), &write).unwrap();
+    assert_eq!((found.rows.len(), theirs.rows.len()), (1, 1));
+    found.rows.extend(theirs.rows);
+    found.rows.push(i64::MAX);
+    let deletion = Deletion {
+        write,
+        looks_at: 3,
+        found: Some(found),
+    };
+    let written = served.writer.ask(UserId(1), deletion).await.unwrap();
+    assert!(written.is_some_and(|written| written.bytes_after == 0));
+    assert!(bench.ids(1).await.is_empty());
+    assert_eq!(bench.ids(2).await, ["theirs"]);
+}
+
+/// The index of what expires holds everybody's, so a user whose writes are refused has it walked once in a transaction.
+#[tokio::test]
+async fn what_has_expired_is_looked_for_once_until_the_user_writes() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "x").await.unwrap();
+    let served = bench.engine.served(UserId(1));
+    let connection = rusqlite::Connection::open(folder.file("0.sqlite")).unwrap();
+    let mut work = Work::new(&connection, &served.file);
+    let before = work.draft(UserId(1)).unwrap().modified;
+    let looks = |work: &mut Work<'_>| {
+        let is_first = work.may_hold_expired(UserId(1));
+        (is_first, work.may_hold_expired(UserId(1)))
+    };
+    assert_eq!(looks(&mut work), (true, false));
+    assert_eq!(looks(&mut work), (false, false));
+    work.draft(UserId(1)).unwrap().modified = SyncTime::from_hundredths(before.hundredths() + 1);
+    assert!(work.may_hold_expired(UserId(1)));
 }
