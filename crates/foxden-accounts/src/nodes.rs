@@ -52,25 +52,50 @@ pub enum NodeState {
 }
 
 impl Nodes {
-    /// Puts the register's list of nodes right, for each of the services.
-    pub(crate) async fn write_down(&self, tx: &Tx, services: [i64; 2], now: i64) -> Result<(), SqlError> {
+    /// Puts the register's list of nodes right, for each of the services. Returns the node that has another address from
+    /// now on, and which: there is one at most.
+    pub(crate) async fn write_down(
+        &self,
+        tx: &Tx,
+        services: [i64; 2],
+        now: i64,
+    ) -> Result<Option<Renamed>, SqlError> {
         let urls = match self {
             Self::Own(url) => std::slice::from_ref(url),
             Self::Listed(urls) => urls,
-            Self::AsTheyAre => return Ok(()),
+            Self::AsTheyAre => return Ok(None),
         };
+        let mut renamed = None;
         for service in services {
-            if let Self::Own(url) = self {
-                keep_own(tx, service, url, now).await?;
+            let of_service = if let Self::Own(url) = self {
+                keep_own(tx, service, url, now).await?
             } else {
-                keep_listed(tx, service, urls, now).await?;
-            }
+                keep_listed(tx, service, urls, now).await?
+            };
+            renamed = of_service.or(renamed);
             node::unlist_all(tx, service).await?;
             for url in urls {
                 node::list(tx, service, url).await?;
             }
         }
-        Ok(())
+        Ok(renamed)
+    }
+}
+
+/// A node that is reached at another address.
+pub(crate) struct Renamed {
+    before: String,
+    now: String,
+}
+
+impl Renamed {
+    /// Tells the operator, once it is committed.
+    pub(crate) fn tell(&self) {
+        let Self { before, now } = self;
+        tracing::warn!(
+            "the node {before} is taken for the same one under another address: it is {now} from now on, and keeps its \
+             users"
+        );
     }
 }
 
@@ -236,44 +261,48 @@ pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Resu
 }
 
 /// The one node: it keeps its mark and its users when its address changes.
-async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<(), SqlError> {
+async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<Option<Renamed>, SqlError> {
     let marked = match node::own(tx, service).await? {
         Some(marked) => Some(marked),
         None => node::only(tx, service).await?,
     };
     match (node::by_url(tx, service, url).await?, marked) {
-        (Some(known), _) => node::mark_own(tx, service, known.id).await,
+        (Some(known), _) => node::mark_own(tx, service, known.id).await?,
         (None, Some(marked)) => {
-            rename(tx, &marked, url, now).await?;
-            node::mark_own(tx, service, marked.id).await
+            let renamed = rename(tx, &marked, url, now).await?;
+            node::mark_own(tx, service, marked.id).await?;
+            return Ok(Some(renamed));
         }
-        (None, None) => node::insert(tx, service, url, true).await,
+        (None, None) => node::insert(tx, service, url, true).await?,
     }
+    Ok(None)
 }
 
 /// Nodes that were named: none of them has a mark, so that no address that comes later can take the place of one.
-async fn keep_listed(tx: &Tx, service: i64, urls: &[String], now: i64) -> Result<(), SqlError> {
+async fn keep_listed(tx: &Tx, service: i64, urls: &[String], now: i64) -> Result<Option<Renamed>, SqlError> {
+    let mut renamed = None;
     for url in urls {
         if node::by_url(tx, service, url).await?.is_some() {
             continue;
         }
         match node::only(tx, service).await? {
-            Some(only) if urls.len() == 1 => rename(tx, &only, url, now).await?,
+            Some(only) if urls.len() == 1 => renamed = Some(rename(tx, &only, url, now).await?),
             Some(_) | None => node::insert(tx, service, url, false).await?,
         }
     }
-    node::unmark(tx, service).await
+    node::unmark(tx, service).await?;
+    Ok(renamed)
 }
 
 /// The same node is reached at another address.
-async fn rename(tx: &Tx, row: &NodeRow, url: &str, now: i64) -> Result<(), SqlError> {
-    tracing::warn!(
-        "the node {} is taken for the same one under another address: it is {url} from now on, and keeps its users",
-        row.node
-    );
+async fn rename(tx: &Tx, row: &NodeRow, url: &str, now: i64) -> Result<Renamed, SqlError> {
     node::set_address(tx, row.id, url).await?;
     // Other processes remember where stores were.
-    change::insert_for_all(tx, now).await
+    change::insert_for_all(tx, now).await?;
+    Ok(Renamed {
+        before: row.node.clone(),
+        now: url.to_owned(),
+    })
 }
 
 fn plain_url(url: &str) -> &str {

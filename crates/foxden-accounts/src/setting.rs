@@ -32,25 +32,29 @@ pub(crate) async fn prepare(
     new_users: NewUsers,
     now: i64,
 ) -> Result<Settings, AccountError> {
-    database
-        .transact(|tx| async move {
-            let server_id = fixed(&tx, chance, "server_id", "").await?;
-            let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
-            let sync = node::service(&tx, node::SYNC).await?;
-            let legacy = node::service(&tx, node::LEGACY).await?;
-            nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
-            if *nodes != Nodes::AsTheyAre {
-                setting::set(&tx, NEW_USERS, new_users.word()).await?;
-            }
-            Ok(Settings {
-                server_id,
-                issuer,
-                service: sync.id,
-                pattern: sync.pattern,
-                legacy: legacy.id,
-            })
-        })
-        .await
+    let prepared = database.transact(|tx| async move {
+        let server_id = fixed(&tx, chance, "server_id", "").await?;
+        let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
+        let sync = node::service(&tx, node::SYNC).await?;
+        let legacy = node::service(&tx, node::LEGACY).await?;
+        let renamed = nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
+        if *nodes != Nodes::AsTheyAre {
+            setting::set(&tx, NEW_USERS, new_users.word()).await?;
+        }
+        let settings = Settings {
+            server_id,
+            issuer,
+            service: sync.id,
+            pattern: sync.pattern,
+            legacy: legacy.id,
+        };
+        Ok::<_, AccountError>((settings, renamed))
+    });
+    let (settings, renamed) = prepared.await?;
+    if let Some(renamed) = renamed {
+        renamed.tell();
+    }
+    Ok(settings)
 }
 
 /// Whether those without a store get one, as the process that keeps the accounts has it: nodes hold to that, too.

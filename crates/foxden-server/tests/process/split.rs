@@ -147,9 +147,16 @@ fn a_server_that_moves_keeps_its_stores() {
         .store();
     store.put("bookmarks", "a", "kept").expect(200);
     let uid = store.uid();
+    let before = program.url().to_owned();
     program.stop();
 
     let moved = start.serve();
+    let told = moved.log().matches("is taken for the same one").count();
+    assert_eq!(
+        told,
+        usize::from(moved.url() != before),
+        "the operator is told once"
+    );
     assert_eq!(
         moved.log().matches("listening on").count(),
         2,
