@@ -4,7 +4,7 @@
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
 //! - [`claim`]: names, claimed before their address is confirmed and owned afterwards
 //! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
-//! - [`password`]: changing and resetting
+//! - [`password`]: changing and resetting; [`new_password`]: what both do
 //! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`plain`]: doors that see the plain password, and the stores of old clients
@@ -35,6 +35,7 @@ pub mod invite;
 mod life;
 mod limits;
 mod memo;
+mod new_password;
 mod nobody;
 pub mod nodes;
 mod nonce;

@@ -3,19 +3,19 @@
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
-use crate::address::{Address, counted, normal, short};
+use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
 use crate::limits::Counted;
 use crate::outbox::{Envelope, Letter, RESET_CODE};
 use crate::postage::{Mailed, Postage};
-use crate::register::account::{AccountRow, Verifier};
+use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::event::RESET_ASKED;
 use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, What};
 use crate::session::unchanged;
-use crate::verifier::{Applicant, Proof, Recipe, same};
+use crate::verifier::{Proof, same};
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, SignedIn, Ticket, TokenId,
     Visitor, WrapKb, secret,
@@ -161,13 +161,11 @@ impl Accounts {
             .wrap_kb
             .clone()
             .ok_or(AccountError::Invalid { what: "wrapKb" })?;
-        let recipe = self.new_recipe();
-        let proof = self
-            .hash_new(ticket.account, &new.auth_pw, recipe, visitor)
-            .await?;
+        let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
+        let hash = hash.await?;
 
         let letters = self.letters();
-        let (letters, proof, wrap_kb, then) = (&letters, &proof, &wrap_kb, &new.then);
+        let (letters, hash, then) = (&letters, &hash, &new.then);
         let changed = self.transact_change(|tx| async move {
             let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
             if let Some(current) = current {
@@ -176,14 +174,9 @@ impl Accounts {
                     .filter(|(session, _)| session.uid == row.uid)
                     .ok_or(AccountError::UnknownToken)?;
             }
-            row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
-            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
+            self.password_changed(&tx, letters, &mut row, hash, visitor)
                 .await?;
-            self.note(&tx, row.uid, "password changed", visitor).await?;
-            let from = visitor.address.to_string();
-            self.tell_owner(&tx, letters, &row, &Letter::PasswordChanged { from })
-                .await?;
-            let signed_in = self.then(&tx, &row, proof, then, visitor).await?;
+            let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
             Ok((row, signed_in))
         });
         let (row, signed_in) = changed.await?;
@@ -371,28 +364,16 @@ impl Accounts {
         new: NewPassword,
         visitor: &Visitor,
     ) -> Result<Option<SignedIn>, AccountError> {
-        let recipe = self.new_recipe();
-        let proof = self
-            .hash_new(ticket.account, &new.auth_pw, recipe, visitor)
-            .await?;
         let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
+        let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
+        let hash = hash.await?;
 
         let letters = self.letters();
-        let (letters, proof, wrap_kb, then) = (&letters, &proof, &wrap_kb, &new.then);
+        let (letters, hash, then) = (&letters, &hash, &new.then);
         let reset = self.transact_change(|tx| async move {
             let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
-            let had_password = row.verifier.is_some();
-            self.renew_keys(&mut row);
-            self.confirm_address(&tx, &mut row).await?;
-            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
-                .await?;
-            self.note(&tx, row.uid, "password reset", visitor).await?;
-            if had_password {
-                let from = visitor.address.to_string();
-                self.tell_owner(&tx, letters, &row, &Letter::PasswordReset { from })
-                    .await?;
-            }
-            let signed_in = self.then(&tx, &row, proof, then, visitor).await?;
+            self.password_reset(&tx, letters, &mut row, hash, visitor).await?;
+            let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
             Ok((row, signed_in))
         });
         let (row, signed_in) = reset.await?;
@@ -425,24 +406,6 @@ impl Accounts {
             })
         })
         .await
-    }
-
-    /// Hashes the password that an account sets, whose owner is proven. It counts as one of the account's sign-ins: what
-    /// follows may fail, and can then be asked for again.
-    pub(crate) async fn hash_new(
-        &self,
-        account: AccountId,
-        auth_pw: &AuthPw,
-        recipe: Recipe,
-        visitor: &Visitor,
-    ) -> Result<Proof, AccountError> {
-        let name = account.to_string();
-        self.spend_for(Counted::SignIn(counted(&name)), visitor)?;
-        let applicant = Applicant::new(&name, visitor);
-        let verifiers = &self.0.verifiers;
-        verifiers
-            .hash_then(auth_pw, recipe, Some(applicant), |proof| proof)
-            .await
     }
 
     /// A credential for the next step.
@@ -531,42 +494,6 @@ impl Accounts {
             "a code to reset a password waits"
         );
         Ok(mailed)
-    }
-
-    /// The key is to be a new one: later times, the address in use to stretch with, and confirmed, since whoever holds a
-    /// code was reached by it.
-    pub(crate) fn renew_keys(&self, row: &mut AccountRow) {
-        row.keys_changed_at = self
-            .millis()
-            .max(row.keys_changed_at + 1)
-            .max(row.verifier_set_at + 1);
-        row.verifier_set_at = row.keys_changed_at;
-        row.stretched_address.clone_from(&row.address);
-        row.address_verified = true;
-    }
-
-    /// Stores the new verifier and the keys wrapped with it, and ends everything that the old one had opened.
-    pub(crate) async fn replace_password(
-        &self,
-        tx: &Tx,
-        row: &mut AccountRow,
-        recipe: Recipe,
-        proof: &Proof,
-        wrap_kb: &WrapKb,
-    ) -> Result<(), AccountError> {
-        if !self.0.directory.abilities().sets_passwords {
-            return Err(AccountError::Unable);
-        }
-        let verifier = Verifier {
-            recipe,
-            verify_hash: proof.verify_hash(),
-            wrap_wrap_kb: proof.wrap(&wrap_kb.0),
-        };
-        account::set_hash(tx, row.uid, &verifier).await?;
-        account::set_password_times(tx, row).await?;
-        row.verifier = Some(verifier);
-        session::delete_all(tx, row.uid).await?;
-        self.write_change(tx, row.uid).await
     }
 
     async fn then(

@@ -112,24 +112,17 @@ impl Accounts {
         let address = proven.row.address.clone();
         let applicant = Some(Applicant::new(name, visitor));
         let fresh = self.0.verifiers.stretch(&address, new, applicant).await?;
-        let recipe = self.new_recipe();
-        let proof = self
-            .hash_new(proven.row.uid, &fresh.auth_pw, recipe, visitor)
-            .await?;
         let wrap_kb = WrapKb(xor(&kb, &fresh.unwrap_b_key));
+        let hash = self
+            .hash_new(proven.row.uid, &fresh.auth_pw, wrap_kb, visitor)
+            .await?;
 
         let letters = self.letters();
-        let (letters, proven, address) = (&letters, &proven, &address);
-        let (proof, wrap_kb) = (&proof, &wrap_kb);
+        let (letters, proven, address, hash) = (&letters, &proven, &address, &hash);
         let changed = self.transact_change(|tx| async move {
             let mut row = unchanged(&tx, proven).await?;
             row.stretched_address.clone_from(address);
-            row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
-            self.replace_password(&tx, &mut row, recipe, proof, wrap_kb)
-                .await?;
-            self.note(&tx, row.uid, "password changed", visitor).await?;
-            let from = visitor.address.to_string();
-            self.tell_owner(&tx, letters, &row, &Letter::PasswordChanged { from })
+            self.password_changed(&tx, letters, &mut row, hash, visitor)
                 .await?;
             Ok(row)
         });

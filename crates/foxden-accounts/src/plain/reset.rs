@@ -96,28 +96,18 @@ impl Accounts {
         }
         let applicant = Some(Applicant::new(name, visitor));
         let fresh = self.0.verifiers.stretch(&row.address, new, applicant).await?;
-        let recipe = self.new_recipe();
-        let proof = self.hash_new(row.uid, &fresh.auth_pw, recipe, visitor).await?;
+        let wrap_kb = WrapKb(self.random());
+        let hash = self.hash_new(row.uid, &fresh.auth_pw, wrap_kb, visitor).await?;
 
         let letters = self.letters();
-        let (looked_at, letters, proof) = (&row, &letters, &proof);
+        let (looked_at, letters, hash) = (&row, &letters, &hash);
         let reset = self.transact_change(|tx| async move {
             let mut row = self.use_code(&tx, looked_at, code).await?;
             // A browser may have got its first store since.
             if !consent.covers(self.loses_modern_data(&tx, &row).await?) {
                 return Err(AccountError::ConsentMissing);
             }
-            let had_password = row.verifier.is_some();
-            self.renew_keys(&mut row);
-            self.confirm_address(&tx, &mut row).await?;
-            self.replace_password(&tx, &mut row, recipe, proof, &WrapKb(self.random()))
-                .await?;
-            self.note(&tx, row.uid, "password reset", visitor).await?;
-            if had_password {
-                let from = visitor.address.to_string();
-                self.tell_owner(&tx, letters, &row, &Letter::PasswordReset { from })
-                    .await?;
-            }
+            self.password_reset(&tx, letters, &mut row, hash, visitor).await?;
             Ok(row)
         });
         let row = reset.await?;
