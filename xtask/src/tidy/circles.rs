@@ -10,35 +10,10 @@ use super::walk::{File, Tree};
 
 /// Arrows that close a circle and are let be until they are gone: the folder of their crate, from where, to where.
 /// This list only gets shorter.
-const KNOWN: [(&str, &str, &str); 8] = [
+const KNOWN: [(&str, &str, &str); 3] = [
     ("crates/foxden-accounts", "outbox", "postage"),
     ("crates/foxden-accounts", "register::account", "claim"),
     ("crates/foxden-accounts", "register::token", "register::nobody"),
-    (
-        "crates/foxden-storage",
-        "engine::memory::batch",
-        "engine::memory::store",
-    ),
-    (
-        "crates/foxden-storage",
-        "engine::sqlite::batch",
-        "engine::sqlite::purge",
-    ),
-    (
-        "crates/foxden-storage",
-        "engine::sqlite::debt",
-        "engine::sqlite::purge",
-    ),
-    (
-        "crates/foxden-storage",
-        "engine::sqlite::open",
-        "engine::sqlite::checkpoint",
-    ),
-    (
-        "crates/foxden-storage",
-        "engine::sqlite::work",
-        "engine::sqlite::file",
-    ),
 ];
 
 /// The modules of a crate, each with those that it names.

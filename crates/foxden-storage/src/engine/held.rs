@@ -1,6 +1,7 @@
 //! What a store holds, as its quota counts it, and which open batches end to make room.
 
-use super::{EngineError, OPEN_BATCHES};
+use super::{EngineError, Excess, OPEN_BATCHES};
+use crate::command::Patch;
 
 /// The bytes an object counts for at least, whatever its payload: with ids of 64 bytes its row and index entries take
 /// as much.
@@ -26,6 +27,13 @@ pub(super) struct Room {
     pub(super) quota: Option<u64>,
 }
 
+/// The most that one batch may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchLimits {
+    pub(super) objects: u64,
+    pub(super) bytes: u64,
+}
+
 /// What a part does to its batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growth {
@@ -38,6 +46,14 @@ pub(super) struct Growth {
 }
 
 impl Held {
+    /// What these patches bring, each counted as an object.
+    pub(super) fn of(patches: &[Patch]) -> Self {
+        Self {
+            objects: patches.len() as u64,
+            bytes: patches.iter().map(Patch::bytes).sum(),
+        }
+    }
+
     /// The bytes that are compared with the quota.
     pub(crate) fn counted(self) -> u64 {
         let rows = self.objects.saturating_mul(OBJECT_BYTES);
@@ -64,6 +80,20 @@ impl std::ops::Add for Held {
 impl std::iter::Sum for Held {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), std::ops::Add::add)
+    }
+}
+
+impl BatchLimits {
+    /// Returns what a batch that holds `before` holds with these patches, or refuses them.
+    pub(super) fn grown(self, before: Held, patches: &[Patch]) -> Result<Held, EngineError> {
+        let after = before + Held::of(patches);
+        if after.objects > self.objects {
+            return Err(EngineError::TooLarge(Excess::Objects));
+        }
+        if after.bytes > self.bytes {
+            return Err(EngineError::TooLarge(Excess::Bytes));
+        }
+        Ok(after)
     }
 }
 

@@ -4,7 +4,9 @@
 //! each time somebody asks. Nothing survives the process.
 
 mod batch;
+mod deleted;
 mod read;
+mod stage;
 mod store;
 
 use std::collections::HashMap;

@@ -1,147 +1,104 @@
-//! Uploads in several requests, laid aside until they are committed.
+//! One user's batches: uploads in several requests, kept until they are committed.
 
 use std::fmt::Write as _;
 
 use foxden_model::{Chance, CollectionName, SyncTime};
 
-use super::store::{Dropped, Store};
-use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::held::{Growth, Held, Room};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess};
-use crate::page::Staged;
+use crate::command::{BatchId, Patch};
+use crate::engine::held::Held;
+use crate::engine::{BATCH_SECONDS, EngineError};
 
-pub(super) struct Batch {
-    pub(super) id: BatchId,
+/// Batches in the order they were opened.
+#[derive(Default)]
+pub(super) struct Batches(Vec<Batch>);
+
+struct Batch {
+    id: BatchId,
     collection: CollectionName,
     opened: SyncTime,
-    pub(super) patches: Vec<Patch>,
+    patches: Vec<Patch>,
 }
 
-impl Batch {
-    pub(super) fn is_open(&self, now: SyncTime) -> bool {
-        let life = BATCH_SECONDS;
-        now < self.opened.plus_seconds(life) && self.opened <= now.plus_seconds(life)
-    }
-
-    fn held(&self) -> Held {
-        held(&self.patches)
-    }
-
-    fn is_other(&self, but: Option<&BatchId>, now: SyncTime) -> bool {
-        self.is_open(now) && but != Some(&self.id)
-    }
-}
-
-impl Store {
-    /// Where the open batch of that name and collection is.
-    pub(super) fn batch(
+impl Batches {
+    /// Returns the patches of an open batch of this collection.
+    pub(super) fn find(
         &self,
         id: &BatchId,
         collection: CollectionName,
         now: SyncTime,
-    ) -> Result<usize, EngineError> {
+    ) -> Result<&[Patch], EngineError> {
         let is_meant =
-            |batch: &Batch| batch.id == *id && batch.collection == collection && batch.is_open(now);
-        self.batches
-            .iter()
-            .position(is_meant)
-            .ok_or(EngineError::NoSuchBatch)
+            |batch: &&Batch| batch.id == *id && batch.collection == collection && batch.is_open(now);
+        let batch = self.0.iter().find(is_meant).ok_or(EngineError::NoSuchBatch)?;
+        Ok(&batch.patches)
     }
 
-    pub(super) fn stage(
-        &mut self,
-        part: BatchPart,
-        now: SyncTime,
-        chance: &dyn Chance,
-    ) -> Result<Staged, EngineError> {
-        if self.is_closed {
-            return Err(EngineError::Closed);
-        }
-        self.compare(part.guard.as_ref(), now)?;
-        let open = match &part.batch {
-            Some(id) => Some(self.batch(id, part.collection, now)?),
-            None => None,
-        };
-        let before = open.map_or(&[][..], |at| &self.batches[at].patches);
-        check_size(before, &part.patches, part.max_objects, part.max_bytes)?;
-        let room = Room {
-            live: self.held(now),
-            own: held(before),
-            quota: part.quota,
-        };
-        let growth = Growth {
-            bytes: held(before).bytes + held(&part.patches).bytes,
-            max_open_bytes: part.max_open_bytes,
-            opens: open.is_none(),
-        };
-        let surplus = room.surplus_for(growth, &self.others(part.batch.as_ref(), now))?;
-        self.end_first(surplus, part.batch.as_ref(), now);
-        let at = match &part.batch {
-            Some(id) => self.batch(id, part.collection, now)?,
-            None => self.open(part.collection, now, chance),
-        };
-        self.pay(part.patches.len() as u64);
-        let batch = &mut self.batches[at];
-        batch.patches.extend(part.patches);
-        Ok(Staged {
-            batch: batch.id.clone(),
-            modified: self.modified(part.collection).unwrap_or_default(),
-        })
-    }
-
-    /// What the open batches hold, but that one; the one opened first comes first.
-    pub(super) fn others(&self, but: Option<&BatchId>, now: SyncTime) -> Vec<Held> {
-        let others = self.batches.iter().filter(|batch| batch.is_other(but, now));
-        others.map(Batch::held).collect()
-    }
-
-    /// Ends so many of them, the one opened first first.
-    pub(super) fn end_first(&mut self, count: usize, but: Option<&BatchId>, now: SyncTime) {
-        let ended = self.batches.extract_if(.., |batch| batch.is_other(but, now));
-        let ended: Vec<_> = ended
-            .take(count)
-            .map(|batch| Dropped::Patches(batch.patches))
-            .collect();
-        self.dropped.extend(ended);
-    }
-
-    /// Opens a batch and says where it is.
-    fn open(&mut self, collection: CollectionName, now: SyncTime, chance: &dyn Chance) -> usize {
-        self.batches.push(Batch {
-            id: fresh_id(chance),
+    /// Opens an empty batch.
+    pub(super) fn open(&mut self, collection: CollectionName, now: SyncTime, chance: &dyn Chance) -> BatchId {
+        let id = random_id(chance);
+        self.0.push(Batch {
+            id: id.clone(),
             collection,
             opened: now,
             patches: Vec::new(),
         });
-        self.batches.len() - 1
+        id
+    }
+
+    /// Adds patches to a batch that [`Self::find`] has found.
+    pub(super) fn append(&mut self, id: &BatchId, patches: Vec<Patch>) {
+        if let Some(batch) = self.0.iter_mut().find(|batch| batch.id == *id) {
+            batch.patches.extend(patches);
+        }
+    }
+
+    /// Ends a batch and returns its patches.
+    pub(super) fn remove(&mut self, id: &BatchId) -> Vec<Patch> {
+        let removed = self.0.extract_if(.., |batch| batch.id == *id);
+        removed.flat_map(|batch| batch.patches).collect()
+    }
+
+    /// What each open batch but `except` holds, the one opened first in front.
+    pub(super) fn others(&self, except: Option<&BatchId>, now: SyncTime) -> Vec<Held> {
+        let others = self.0.iter().filter(|batch| batch.is_other(except, now));
+        others.map(|batch| Held::of(&batch.patches)).collect()
+    }
+
+    /// Ends the `count` open batches but `except` that were opened first, and returns their patches.
+    pub(super) fn end_first(
+        &mut self,
+        count: usize,
+        except: Option<&BatchId>,
+        now: SyncTime,
+    ) -> Vec<Vec<Patch>> {
+        let ended = self.0.extract_if(.., |batch| batch.is_other(except, now));
+        ended.take(count).map(|batch| batch.patches).collect()
+    }
+
+    /// Removes the batches that are no longer open, and returns their patches.
+    pub(super) fn remove_expired(&mut self, now: SyncTime) -> Vec<Vec<Patch>> {
+        let expired = self.0.extract_if(.., |batch| !batch.is_open(now));
+        expired.map(|batch| batch.patches).collect()
+    }
+
+    /// Removes all batches, and returns their patches.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Vec<Patch>> {
+        self.0.drain(..).map(|batch| batch.patches)
     }
 }
 
-fn held(patches: &[Patch]) -> Held {
-    Held {
-        objects: patches.len() as u64,
-        bytes: patches.iter().map(Patch::bytes).sum(),
+impl Batch {
+    fn is_open(&self, now: SyncTime) -> bool {
+        let ttl = BATCH_SECONDS;
+        now < self.opened.plus_seconds(ttl) && self.opened <= now.plus_seconds(ttl)
+    }
+
+    fn is_other(&self, except: Option<&BatchId>, now: SyncTime) -> bool {
+        self.is_open(now) && except != Some(&self.id)
     }
 }
 
-/// Refuses what would make a batch too large.
-pub(super) fn check_size(
-    held: &[Patch],
-    more: &[Patch],
-    max_objects: u64,
-    max_bytes: u64,
-) -> Result<(), EngineError> {
-    if held.len() as u64 + more.len() as u64 > max_objects {
-        return Err(EngineError::TooLarge(Excess::Objects));
-    }
-    let bytes: u64 = held.iter().chain(more).map(Patch::bytes).sum();
-    if bytes > max_bytes {
-        return Err(EngineError::TooLarge(Excess::Bytes));
-    }
-    Ok(())
-}
-
-fn fresh_id(chance: &dyn Chance) -> BatchId {
+fn random_id(chance: &dyn Chance) -> BatchId {
     let mut bytes = [0; 16];
     chance.fill(&mut bytes);
     let text = bytes.iter().fold(String::new(), |mut text, byte| {

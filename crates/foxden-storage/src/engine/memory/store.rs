@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 
-use super::batch::{self, Batch};
+use super::batch::Batches;
+use super::deleted::Deleted;
 use super::{Moment, Seen};
 use crate::command::{BatchId, Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
-use crate::engine::held::{Held, Room};
+use crate::engine::held::{BatchLimits, Held, Room};
 use crate::engine::{EngineError, MAX_COLLECTIONS, lives_from};
 use crate::page::{CollectionSummary, Summary, Written};
 
@@ -17,20 +18,13 @@ pub(super) struct Store {
     highest: SyncTime,
     pub(super) is_closed: bool,
     pub(super) collections: BTreeMap<CollectionName, Collection>,
-    /// In the order they were opened.
-    pub(super) batches: Vec<Batch>,
-    pub(super) dropped: Vec<Dropped>,
+    pub(super) batches: Batches,
+    deleted: Deleted,
 }
 
 pub(super) struct Collection {
     pub(super) modified: SyncTime,
     pub(super) objects: BTreeMap<ObjectId, Bso>,
-}
-
-/// What is out of sight and waits for `purge`.
-pub(super) enum Dropped {
-    Objects(BTreeMap<ObjectId, Bso>),
-    Patches(Vec<Patch>),
 }
 
 impl Store {
@@ -78,13 +72,16 @@ impl Store {
                 max_objects,
                 max_bytes,
             } => {
-                let at = self.batch(&batch, collection, moment.now)?;
-                batch::check_size(&self.batches[at].patches, &patches, max_objects, max_bytes)?;
+                let staged = self.batches.find(&batch, collection, moment.now)?;
+                let limits = BatchLimits {
+                    objects: max_objects,
+                    bytes: max_bytes,
+                };
+                limits.grown(Held::of(staged), &patches)?;
                 let surplus = self.surplus(write.quota, Some(&batch), moment.now)?;
                 self.make_room(collection)?;
-                let batch = self.batches.remove(at);
-                let patches = batch.patches.into_iter().chain(patches);
-                self.upsert(collection, patches, moment)?;
+                let staged = self.batches.remove(&batch);
+                self.upsert(collection, staged.into_iter().chain(patches), moment)?;
                 self.end_first(surplus, None, moment.now);
                 true
             }
@@ -115,7 +112,7 @@ impl Store {
         if changed {
             self.highest = moment.next;
         }
-        self.pay(brought);
+        self.free_deleted(brought);
         Ok(Written {
             modified: self.highest,
             changed,
@@ -172,7 +169,7 @@ impl Store {
             own: Held::default(),
             quota,
         };
-        room.surplus(&self.others(own, now))
+        room.surplus(&self.batches.others(own, now))
     }
 
     fn make_room(&self, collection: CollectionName) -> Result<(), EngineError> {
@@ -235,7 +232,7 @@ impl Store {
         let Some(old) = self.collections.remove(&name) else {
             return false;
         };
-        self.dropped.push(Dropped::Objects(old.objects));
+        self.deleted.add_objects(old.objects);
         if keeps_name {
             let left = Collection {
                 modified: moment.next,
@@ -247,43 +244,29 @@ impl Store {
     }
 
     fn empty(&mut self) {
-        let collections = std::mem::take(&mut self.collections).into_values();
-        let batches = std::mem::take(&mut self.batches).into_iter();
-        self.dropped
-            .extend(collections.map(|old| Dropped::Objects(old.objects)));
-        self.dropped
-            .extend(batches.map(|old| Dropped::Patches(old.patches)));
-    }
-
-    /// Frees more of what was dropped than a command brought, so that deleting and writing in a circle takes no
-    /// more memory each time. A batch is brought once, and dropped by its commit and its deletion.
-    pub(super) fn pay(&mut self, brought: u64) {
-        let mut left = 3 * brought;
-        while left > 0
-            && let Some(mut last) = self.dropped.pop()
-        {
-            while left > 0 && last.pop() {
-                left -= 1;
-            }
-            if !last.is_empty() {
-                self.dropped.push(last);
-            }
+        for old in std::mem::take(&mut self.collections).into_values() {
+            self.deleted.add_objects(old.objects);
         }
+        self.deleted.add_batches(self.batches.clear());
     }
 
-    /// Frees what nobody can see until `left` rows are spent; says whether anything remains.
+    /// Ends the open batches that were opened first.
+    pub(super) fn end_first(&mut self, count: usize, except: Option<&BatchId>, now: SyncTime) {
+        let ended = self.batches.end_first(count, except, now);
+        self.deleted.add_batches(ended);
+    }
+
+    /// Frees more deleted data than a command added, so that repeated writing and deleting does not grow the memory in use.
+    /// A batch is added once and deleted twice: by its commit and by a deletion of its objects.
+    pub(super) fn free_deleted(&mut self, added: u64) {
+        self.deleted.free(&mut (3 * added));
+    }
+
+    /// Frees deleted and expired data until `left` rows are spent; returns whether any remain.
     pub(super) fn purge(&mut self, now: SyncTime, until: SyncTime, left: &mut u64) -> bool {
-        let dead = self.batches.extract_if(.., |batch| !batch.is_open(now));
-        let dead: Vec<_> = dead.map(|batch| Dropped::Patches(batch.patches)).collect();
-        self.dropped.extend(dead);
-        while let Some(mut last) = self.dropped.pop() {
-            while *left > 0 && last.pop() {
-                *left -= 1;
-            }
-            if !last.is_empty() {
-                self.dropped.push(last);
-                return true;
-            }
+        self.deleted.add_batches(self.batches.remove_expired(now));
+        if self.deleted.free(left) {
+            return true;
         }
         self.collections
             .values_mut()
@@ -342,22 +325,6 @@ impl Collection {
             stays
         });
         remains
-    }
-}
-
-impl Dropped {
-    fn pop(&mut self) -> bool {
-        match self {
-            Self::Objects(objects) => objects.pop_first().is_some(),
-            Self::Patches(patches) => patches.pop().is_some(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Objects(objects) => objects.is_empty(),
-            Self::Patches(patches) => patches.is_empty(),
-        }
     }
 }
 

@@ -6,25 +6,18 @@ use foxden_model::{Chance, CollectionName, SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::codec;
+use super::expiry;
 use super::objects::Objects;
-use super::purge;
 use super::work::Work;
-use crate::command::{BatchId, BatchPart, Patch};
-use crate::engine::held::{Growth, Held, Room};
-use crate::engine::{BATCH_SECONDS, EngineError, Excess};
+use crate::command::{BatchId, BatchPart};
+use crate::engine::held::{BatchLimits, Growth, Held, Room};
+use crate::engine::{BATCH_SECONDS, EngineError};
 use crate::page::Staged;
 
 /// A batch that takes further parts.
 pub(super) struct Open {
     key: i64,
-    held: Held,
-}
-
-/// What a batch may hold.
-#[derive(Clone, Copy)]
-pub(super) struct Most {
-    pub(super) objects: u64,
-    pub(super) bytes: u64,
+    pub(super) held: Held,
 }
 
 impl Open {
@@ -52,12 +45,12 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
         Some(batch) => Some(find(connection, user, part.collection, batch, now)?),
         None => None,
     };
-    let most = Most {
+    let limits = BatchLimits {
         objects: part.max_objects,
         bytes: part.max_bytes,
     };
-    let grown = grown(open.as_ref(), &part.patches, most)?;
     let own = open.as_ref().map_or_else(Held::default, |open| open.held);
+    let grown = limits.grown(own, &part.patches)?;
     let others = others(connection, user, open.as_ref(), now)?;
     let room = room(work, user, own, &others, part.quota, now)?;
     let growth = Growth {
@@ -88,23 +81,6 @@ pub(super) fn stage(work: &mut Work<'_>, user: UserId, part: &BatchPart) -> Resu
     })
 }
 
-/// What the batch would hold with these patches.
-pub(super) fn grown(open: Option<&Open>, patches: &[Patch], most: Most) -> Result<Held, EngineError> {
-    let before = open.map_or_else(Held::default, |open| open.held);
-    let more = Held {
-        objects: patches.len() as u64,
-        bytes: patches.iter().map(Patch::bytes).sum(),
-    };
-    let after = before + more;
-    if after.objects > most.objects {
-        return Err(EngineError::TooLarge(Excess::Objects));
-    }
-    if after.bytes > most.bytes {
-        return Err(EngineError::TooLarge(Excess::Bytes));
-    }
-    Ok(after)
-}
-
 /// What a write or a part finds, without what has expired where that decides.
 pub(super) fn room(
     work: &mut Work<'_>,
@@ -119,7 +95,7 @@ pub(super) fn room(
     let open = others.iter().map(|batch| batch.held).sum::<Held>() + own;
     if (draft.held() + open).fills(quota) && work.may_hold_expired(user) {
         // What has expired takes no space, though it may still lie there.
-        purge::clear_user(connection, user, work.draft(user)?, now)?;
+        expiry::clear_user(connection, user, work.draft(user)?, now)?;
     }
     Ok(Room {
         live: work.draft(user)?.held(),

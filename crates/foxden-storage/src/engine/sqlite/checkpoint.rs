@@ -13,21 +13,17 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::file::DataFile;
-use super::open;
+use super::open::{self, MAX_WAL_PAGES};
 
 /// The pages in the log that are worth a checkpoint while nobody writes.
 const PAGES_WHEN_IDLE: i64 = 1000;
 /// The pages in the log that are worth one in any case.
 const PAGES_WHEN_BUSY: i64 = 2000;
-/// The pages at which the writing thread itself sees to it that the log begins anew.
-const PAGES_AT_MOST: i64 = 4000;
 /// The pages after which that is tried again if a reader stood in the way.
 const PAGES_BETWEEN: i64 = 1000;
 /// How long the writing thread waits for readers then. Our own are done with a page long before; a
 /// backup by a foreign process may take minutes, and writers must not wait for it.
 const READER_PATIENCE: Duration = Duration::from_millis(500);
-/// The bytes the log's file keeps when it begins anew.
-pub(super) const LOG_BYTES: i64 = PAGES_AT_MOST * 8192;
 
 /// Watches the length of a file's log for its writing thread.
 pub(super) struct LogWatch {
@@ -122,7 +118,7 @@ impl Checkpoints {
 impl LogWatch {
     pub(super) const fn new(lock_patience: Duration) -> Self {
         Self {
-            renews_at: PAGES_AT_MOST,
+            renews_at: MAX_WAL_PAGES,
             lock_patience,
         }
     }
@@ -146,7 +142,7 @@ impl LogWatch {
             self.renews_at = if renewed?.is_busy {
                 log.pages + PAGES_BETWEEN
             } else {
-                PAGES_AT_MOST
+                MAX_WAL_PAGES
             };
             return Ok(false);
         }

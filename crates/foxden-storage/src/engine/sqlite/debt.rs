@@ -3,7 +3,7 @@
 
 use foxden_model::SyncTime;
 
-use super::purge::{BITE, Bite};
+use super::purge::{BITE, Bite, ROW_BYTES};
 use crate::page::Budget;
 
 /// How many times the bytes that a command brings are owed. A batch is brought once and written twice, by its
@@ -13,8 +13,6 @@ const TIMES: u64 = 3;
 const PAYABLE: u64 = 4 << 20;
 /// The debt at which commands wait until some of it is paid.
 const PRESSING: u64 = 64 << 20;
-/// What an object takes besides its payload: the rest of its row, and index entries.
-pub(super) const ROW_BYTES: u64 = 256;
 /// How long after a purge was told a time what has expired since may go, in seconds: a clock that is wrong is to
 /// cost no more than that.
 const SINCE_PURGE: i64 = 60 * 60;

@@ -8,8 +8,6 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::checkpoint::LOG_BYTES;
-
 /// Each brings a file one version further. Never edited once released.
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
@@ -18,6 +16,11 @@ const MIGRATIONS: [&str; 2] = [
 
 /// The greatest number of files a folder may be made with.
 pub(in crate::engine) const MAX_FILES: u32 = 64;
+
+/// The bytes of a page.
+const PAGE_BYTES: i64 = 8192;
+/// The pages of the WAL at which the writing thread itself makes it begin anew.
+pub(super) const MAX_WAL_PAGES: i64 = 4000;
 
 /// The page caches of a connection that writes and of one that reads, in KiB. There are up to four readers for each
 /// file; larger caches buy memory use and no speed, since the system keeps the file's pages, too.
@@ -94,13 +97,13 @@ pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Resul
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
         // Both hold only for a file that is still empty; in another the second one would wait for whoever writes.
-        connection.pragma_update(None, "page_size", 8192)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "incremental")?;
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.pragma_update(None, "journal_size_limit", MAX_WAL_PAGES * PAGE_BYTES)?;
     // What was deleted is gone, not only unlisted: free space is overwritten.
     connection.pragma_update(None, "secure_delete", "on")?;
     Ok(connection)

@@ -5,18 +5,19 @@
 use std::borrow::Cow;
 
 use foxden_model::{CollectionName, SyncTime, UserId};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 
-use super::batch::{self, Most, Open};
+use super::batch::{self, Open};
+use super::collection::{adjust, keep_time, make_collection};
 use super::known::{Draft, Entry};
 use super::objects::{Moment, Objects};
 use super::patch::Wish;
 use super::select::{self, Search};
 use super::work::Work;
 use crate::command::{Change, Order, Patch, Selection, Write};
-use crate::engine::held::Held;
+use crate::engine::held::{BatchLimits, Held};
 use crate::engine::{EngineError, MAX_COLLECTIONS};
-use crate::page::{CollectionSummary, Written};
+use crate::page::Written;
 
 /// The objects from which a deletion of all there are is one of the collection's content.
 const MANY: u64 = 100;
@@ -43,11 +44,11 @@ pub(super) fn write(
             max_bytes,
         } => {
             let open = batch::find(work.connection, user, *collection, batch, moment.now)?;
-            let most = Most {
+            let limits = BatchLimits {
                 objects: *max_objects,
                 bytes: *max_bytes,
             };
-            batch::grown(Some(&open), patches, most)?;
+            limits.grown(open.held, patches)?;
             Some(open)
         }
         _ => None,
@@ -171,48 +172,6 @@ fn make_room(draft: &Draft) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn make_collection(
-    connection: &Connection,
-    user: UserId,
-    name: CollectionName,
-    modified: SyncTime,
-) -> rusqlite::Result<Entry> {
-    let mut insert = connection.prepare_cached(
-        "insert into collection (uid, name, modified, count, bytes) values (?1, ?2, ?3, 0, 0)",
-    )?;
-    let owner = insert.insert((user.0.cast_signed(), name.as_str(), modified.hundredths()))?;
-    let listed = CollectionSummary {
-        name,
-        modified,
-        count: 0,
-        bytes: 0,
-    };
-    Ok(Entry { owner, listed })
-}
-
-/// Brings a collection's figures in line with what happened to its objects.
-pub(super) fn adjust(
-    connection: &Connection,
-    entry: &mut Entry,
-    count: i64,
-    bytes: i64,
-    modified: Option<SyncTime>,
-) -> rusqlite::Result<()> {
-    let listed = &mut entry.listed;
-    listed.count = listed.count.saturating_add_signed(count);
-    listed.bytes = listed.bytes.saturating_add_signed(bytes);
-    listed.modified = modified.unwrap_or(listed.modified);
-    let mut update = connection
-        .prepare_cached("update collection set modified = ?2, count = ?3, bytes = ?4 where owner = ?1")?;
-    update.execute((
-        entry.owner,
-        listed.modified.hundredths(),
-        listed.count.cast_signed(),
-        listed.bytes.cast_signed(),
-    ))?;
-    Ok(())
-}
-
 fn delete_objects(
     work: &mut Work<'_>,
     user: UserId,
@@ -320,14 +279,4 @@ fn close(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<bool, Engi
         .execute([user.0.cast_signed()])?;
     work.draft(user)?.is_closed = true;
     Ok(true)
-}
-
-/// Remembers a time that no collection bears.
-fn keep_time(connection: &Connection, user: UserId, time: SyncTime) -> rusqlite::Result<()> {
-    let mut keep = connection.prepare_cached(
-        "insert into store (uid, modified) values (?1, ?2)
-         on conflict (uid) do update set modified = excluded.modified",
-    )?;
-    keep.execute((user.0.cast_signed(), time.hundredths()))?;
-    Ok(())
 }

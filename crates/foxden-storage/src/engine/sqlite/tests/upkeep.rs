@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
 use crate::engine::Engine;
-use crate::engine::sqlite::purge::EXPIRED_OF_USER;
+use crate::engine::sqlite::expiry::EXPIRED_OF_USER;
 use crate::engine::sqlite::select::{Leg, Place, Search, WHOLE};
 use crate::page::Budget;
 

@@ -1,0 +1,55 @@
+//! Adding a part of an upload to a batch.
+
+use foxden_model::{Chance, SyncTime};
+
+use super::store::Store;
+use crate::command::BatchPart;
+use crate::engine::EngineError;
+use crate::engine::held::{BatchLimits, Growth, Held, Room};
+use crate::page::Staged;
+
+impl Store {
+    pub(super) fn stage(
+        &mut self,
+        part: BatchPart,
+        now: SyncTime,
+        chance: &dyn Chance,
+    ) -> Result<Staged, EngineError> {
+        if self.is_closed {
+            return Err(EngineError::Closed);
+        }
+        self.compare(part.guard.as_ref(), now)?;
+        let before = match &part.batch {
+            Some(id) => Held::of(self.batches.find(id, part.collection, now)?),
+            None => Held::default(),
+        };
+        let limits = BatchLimits {
+            objects: part.max_objects,
+            bytes: part.max_bytes,
+        };
+        let after = limits.grown(before, &part.patches)?;
+        let room = Room {
+            live: self.held(now),
+            own: before,
+            quota: part.quota,
+        };
+        let growth = Growth {
+            bytes: after.bytes,
+            max_open_bytes: part.max_open_bytes,
+            opens: part.batch.is_none(),
+        };
+        let others = self.batches.others(part.batch.as_ref(), now);
+        let surplus = room.surplus_for(growth, &others)?;
+        self.end_first(surplus, part.batch.as_ref(), now);
+        let batch = match part.batch {
+            Some(id) => id,
+            None => self.batches.open(part.collection, now, chance),
+        };
+        self.free_deleted(part.patches.len() as u64);
+        self.batches.append(&batch, part.patches);
+        Ok(Staged {
+            batch,
+            modified: self.modified(part.collection).unwrap_or_default(),
+        })
+    }
+}
