@@ -7,12 +7,14 @@
 //! - [`user`]: what old clients ask about accounts, and where two of them meet
 //! - [`ops`]: health and version
 //! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no connection was free
+//! - [`route_labels`]: what requests are counted under
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
 pub mod excuse;
 pub mod fxa;
 pub mod ops;
 pub mod pages;
+pub mod route_labels;
 pub mod sync;
 pub mod token;
 pub mod user;

@@ -35,7 +35,7 @@ use foxden_accounts::Accounts;
 use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
-use crate::wire::{HostCheck, Marks, Memory, Site, ToTheEnd, mark, refuse_foreign_hosts};
+use crate::wire::{HostCheck, Marks, Memory, Routes, Site, ToTheEnd, mark, refuse_foreign_hosts};
 use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// What the account API needs.
@@ -60,24 +60,18 @@ pub struct FxaState {
 /// The routes of the account API, all at the root of the origin.
 pub fn router(state: FxaState) -> Router {
     let site = Arc::clone(&state.site);
+    let (router, labels) = routes().build("");
     let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
         time: HeaderName::from_static("timestamp"),
+        routes: labels,
     };
     let hosts = HostCheck {
         site: Arc::clone(&state.site),
         refuse: refuse_foreign_host,
     };
-    Router::new()
-        .merge(discovery_routes())
-        .merge(account_routes())
-        .merge(password_routes())
-        .merge(device_routes())
-        .merge(oauth_routes())
-        .merge(bare_oauth_routes().layer(from_fn(speak_oauth)))
-        .merge(profile_routes().layer(from_fn(speak_profile)))
-        .merge(off_routes())
+    router
         .route("/v1/{*path}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
@@ -86,8 +80,20 @@ pub fn router(state: FxaState) -> Router {
         .layer(from_fn_with_state(marks, mark))
 }
 
-fn discovery_routes() -> Router<FxaState> {
-    Router::new()
+pub(crate) fn routes() -> Routes<FxaState> {
+    Routes::new()
+        .merge(discovery_routes())
+        .merge(account_routes())
+        .merge(password_routes())
+        .merge(device_routes())
+        .merge(oauth_routes())
+        .merge(bare_oauth_routes().map(|router| router.layer(from_fn(speak_oauth))))
+        .merge(profile_routes().map(|router| router.layer(from_fn(speak_profile))))
+        .merge(off_routes())
+}
+
+fn discovery_routes() -> Routes<FxaState> {
+    Routes::new()
         .route(
             "/.well-known/fxa-client-configuration",
             get(discovery::client_configuration),
@@ -98,8 +104,8 @@ fn discovery_routes() -> Router<FxaState> {
         )
 }
 
-fn account_routes() -> Router<FxaState> {
-    Router::new()
+fn account_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/account", get(account::subscriptions))
         .route("/v1/account/status", get(account::exists).post(account::status))
         .route(
@@ -125,8 +131,8 @@ fn account_routes() -> Router<FxaState> {
         .route("/v1/get_random_bytes", post(account::random_bytes))
 }
 
-fn password_routes() -> Router<FxaState> {
-    Router::new()
+fn password_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/password/change/start", post(password::start_change))
         .route("/v1/password/change/finish", post(password::finish_change))
         .route("/v1/password/forgot/send_code", post(password::forgot))
@@ -139,8 +145,8 @@ fn password_routes() -> Router<FxaState> {
         .route("/v1/account/reset", post(password::reset))
 }
 
-fn device_routes() -> Router<FxaState> {
-    Router::new()
+fn device_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/account/device", post(device::register))
         .route("/v1/account/devices", get(device::list))
         .route("/v1/account/device/destroy", post(device::destroy))
@@ -152,8 +158,8 @@ fn device_routes() -> Router<FxaState> {
 }
 
 /// OAuth as part of the account API, with that API's numbers.
-fn oauth_routes() -> Router<FxaState> {
-    Router::new()
+fn oauth_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/account/scoped-key-data", post(oauth::scoped_key_data))
         .route("/v1/oauth/authorization", post(oauth::authorize))
         .route("/v1/oauth/token", post(oauth::token))
@@ -162,8 +168,8 @@ fn oauth_routes() -> Router<FxaState> {
 }
 
 /// OAuth on paths of its own, with its own numbers.
-fn bare_oauth_routes() -> Router<FxaState> {
-    Router::new()
+fn bare_oauth_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/authorization", get(oauth::navigate).post(oauth::authorize))
         .route("/v1/token", post(oauth::token))
         .route("/v1/destroy", post(oauth::bare_destroy))
@@ -173,8 +179,8 @@ fn bare_oauth_routes() -> Router<FxaState> {
         .route("/v1/client/{id}", get(oauth::client))
 }
 
-fn profile_routes() -> Router<FxaState> {
-    Router::new()
+fn profile_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/profile", get(profile::whole))
         .route("/v1/email", get(profile::email))
         .route("/v1/uid", get(profile::uid))
@@ -189,8 +195,8 @@ fn profile_routes() -> Router<FxaState> {
 }
 
 /// What clients ask for and this server does not offer.
-fn off_routes() -> Router<FxaState> {
-    Router::new()
+fn off_routes() -> Routes<FxaState> {
+    Routes::new()
         .route("/v1/totp/exists", get(off::totp_exists))
         .route("/v1/totp/create", post(off::totp))
         .route("/v1/totp/destroy", post(off::totp))

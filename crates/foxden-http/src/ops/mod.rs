@@ -3,20 +3,21 @@
 //! Anybody may ask, no answer tells anything of a user. `/` belongs to the pages where they are served;
 //! elsewhere a line of text stands there.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
     CONTENT_TYPE, ORIGIN,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
 use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 use serde::Serialize;
 
-use crate::wire::{Note, chain};
+use crate::wire::{Note, Routes, chain, label_route};
 
 /// What the service pages need.
 #[derive(Clone)]
@@ -67,12 +68,18 @@ pub const ROUTES: [(&str, &str); 3] = [
 
 /// The service pages.
 pub fn router(state: OpsState) -> Router {
+    let (router, labels) = routes().build("");
+    router
+        .with_state(state)
+        .layer(from_fn_with_state(labels, label_route))
+}
+
+pub(crate) fn routes() -> Routes<OpsState> {
     let [(_, heartbeat), (_, balancer), (_, version)] = ROUTES;
-    Router::new()
+    Routes::new()
         .route(heartbeat, open(get(show_health)))
         .route(balancer, open(get(answer_balancer)))
         .route(version, open(get(show_version)))
-        .with_state(state)
 }
 
 /// `/robots.txt`, on every listener: no crawler finds anything here that is worth a search.
@@ -84,12 +91,24 @@ pub fn robots() -> MethodRouter {
             HeaderValue::from_static("text/plain; charset=utf-8"),
         ),
     ];
-    get(async || (DAY, "User-agent: *\nDisallow: /\n"))
+    get(async || {
+        (
+            Extension(Note::of_route("/robots.txt")),
+            DAY,
+            "User-agent: *\nDisallow: /\n",
+        )
+    })
 }
 
 /// What stands at `/` where no pages are served.
 pub fn root() -> MethodRouter {
-    get(async || (NO_STORE, "Foxden, a Firefox Sync server. It works.\n"))
+    get(async || {
+        (
+            Extension(Note::of_route("/")),
+            NO_STORE,
+            "Foxden, a Firefox Sync server. It works.\n",
+        )
+    })
 }
 
 const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];

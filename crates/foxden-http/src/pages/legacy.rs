@@ -78,6 +78,9 @@ struct TroublePage {
     until: Option<String>,
 }
 
+/// The templates of the routes here.
+pub(super) const TEMPLATES: [&str; 3] = ["/weave-password-reset", "/weave-delete-account", "/media/{name}"];
+
 /// The routes, wherever the public address has them: clients look below the address they were given.
 pub(super) fn router(house: &House, parts: LegacyPages) -> Router {
     let legacy = Legacy {
@@ -85,20 +88,21 @@ pub(super) fn router(house: &House, parts: LegacyPages) -> Router {
         parts: Arc::new(parts),
     };
     let path = house.site().public_url.path();
+    let [reset, delete, file] = TEMPLATES;
     let mut router = Router::new();
     for base in [path, ""].iter().take(if path.is_empty() { 1 } else { 2 }) {
         for slash in ["", "/"] {
             router = router
                 .route(
-                    &format!("{base}/weave-password-reset{slash}"),
+                    &format!("{base}{reset}{slash}"),
                     get(reset::form).post(reset::answer),
                 )
                 .route(
-                    &format!("{base}/weave-delete-account{slash}"),
+                    &format!("{base}{delete}{slash}"),
                     get(delete::form).post(delete::answer),
                 );
         }
-        router = router.route(&format!("{base}/media/{{name}}"), get(media));
+        router = router.route(&format!("{base}{file}"), get(media));
     }
     router.with_state(legacy).layer(map_response(add_headers))
 }

@@ -25,18 +25,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use foxden_model::Clock;
 
-use crate::wire::{HostCheck, Site, refuse_foreign_hosts};
+use crate::wire::{HostCheck, RouteLabels, Routes, Site, refuse_foreign_hosts, set_route};
 pub use foxden_accounts::SignUp;
 pub use legacy::LegacyPages;
 use page::House;
@@ -80,13 +80,14 @@ pub fn router(state: PagesState) -> Router {
     };
     let legacy = state.legacy.clone();
     let house = House::new(state);
-    let mut router = routes().fallback(plain::not_found).with_state(house.clone());
+    let (router, labels) = routes().build(site.public_url.path());
+    let mut router = router.fallback(plain::not_found).with_state(house.clone());
     if let Some(legacy) = legacy {
         router = router.merge(legacy::router(&house, legacy));
     }
     router
         .layer(from_fn_with_state(check, refuse_foreign_hosts))
-        .layer(map_response_with_state(site, add_headers))
+        .layer(from_fn_with_state((site, labels), add_headers))
 }
 
 /// Where password managers look for the page that changes a password. They ask at the root of the origin; with this
@@ -96,14 +97,25 @@ pub fn change_password(site: &Arc<Site>) -> Router {
         site: Arc::clone(site),
         refuse: plain::misdirected,
     };
-    Router::new()
-        .route("/.well-known/change-password", get(plain::change_password))
+    let (router, labels) = change_password_route().build(site.public_url.path());
+    router
         .layer(from_fn_with_state(check, refuse_foreign_hosts))
-        .layer(map_response_with_state(Arc::clone(site), add_headers))
+        .layer(from_fn_with_state((Arc::clone(site), labels), add_headers))
 }
 
-fn routes() -> Router<House> {
-    let router = Router::new()
+fn change_password_route() -> Routes<()> {
+    Routes::new().route("/.well-known/change-password", get(plain::change_password))
+}
+
+/// The labels of all routes of the pages.
+pub(crate) fn route_labels() -> Vec<&'static str> {
+    [routes().labels(), change_password_route().labels()].concat()
+}
+
+fn routes() -> Routes<House> {
+    // Clients know more names than this server has pages for, and add to them: whatever begins like a sign-in
+    // is one.
+    Routes::new()
         .route("/", get(front::root))
         .route("/assets/{name}", get(asset))
         .route("/favicon.ico", get(favicon))
@@ -114,20 +126,12 @@ fn routes() -> Router<House> {
         .route("/legal/terms", get(plain::terms))
         .route("/legal/privacy", get(plain::privacy))
         .route("/docs/errors", get(plain::errors))
-        .route("/docs/https", get(plain::https));
-    // Clients know more names than this server has pages for, and add to them: whatever begins like a sign-in
-    // is one.
-    let router = SIGN_IN
-        .iter()
-        .fold(router, |router, path| router.route(path, get(front::sign_in)));
-    let router = SETTINGS
-        .iter()
-        .fold(router, |router, path| router.route(path, get(front::settings)));
-    let router = RESET
-        .iter()
-        .fold(router, |router, path| router.route(path, get(front::reset)));
-    PAIR.iter()
-        .fold(router, |router, path| router.route(path, get(plain::pair)))
+        .route("/docs/https", get(plain::https))
+        .routes(SIGN_IN, &get(front::sign_in))
+        .routes(SETTINGS, &get(front::settings))
+        .routes(RESET, &get(front::reset))
+        .routes(PAIR, &get(plain::pair))
+        .with_labels(&legacy::TEMPLATES)
 }
 
 const SIGN_IN: &[&str] = &[
@@ -163,7 +167,15 @@ async fn favicon(State(house): State<House>, headers: HeaderMap) -> Response {
     }
 }
 
-async fn add_headers(State(site): State<Arc<Site>>, mut answer: Response) -> Response {
+/// Puts the headers on a page that every one carries, and its route into the access log.
+async fn add_headers(
+    State((site, labels)): State<(Arc<Site>, RouteLabels)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = labels.find(&request);
+    let mut answer = next.run(request).await;
+    set_route(&mut answer, route);
     let headers = answer.headers_mut();
     // Pages that need less have said so.
     let mut set = |name: HeaderName, value| {

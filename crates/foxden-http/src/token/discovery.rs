@@ -10,7 +10,7 @@ use axum::response::Response;
 use foxden_accounts::OLDSYNC;
 use serde_json::json;
 
-use crate::wire::{Site, print_json};
+use crate::wire::{Site, print_json, set_route};
 
 /// These routes, with the discovery document at the root for a tool that asks for JSON, whatever else is there.
 pub fn layered_over(root: Router, site: Arc<Site>) -> Router {
@@ -45,7 +45,9 @@ fn document(site: &Site) -> Response {
             "server_url": format!("{}/v1", url.origin()),
         },
     });
-    print_json(StatusCode::OK, &document)
+    let mut response = print_json(StatusCode::OK, &document);
+    set_route(&mut response, Some("/"));
+    response
 }
 
 #[cfg(test)]

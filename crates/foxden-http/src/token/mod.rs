@@ -22,7 +22,7 @@ use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Chance, Clock};
 use foxden_storage::Storage;
 
-use crate::wire::{Marks, Peer, Site, mark};
+use crate::wire::{Marks, Peer, Routes, Site, mark};
 use answer::TokenAnswer;
 use refusal::Refusal;
 
@@ -50,24 +50,27 @@ pub struct TokenState {
 /// The tokenserver's routes: at the root, and below `/token` where older set-ups have them. Clients are given the whole
 /// address by hand, and not all of them take a slash off its end.
 pub fn router(state: TokenState) -> Router {
+    let (router, labels) = routes().build(state.site.public_url.path());
     let marks = Marks {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
         time: HeaderName::from_static("x-timestamp"),
+        routes: labels,
     };
-    let paths = [
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(state)
+        .layer(from_fn_with_state(marks, mark))
+}
+
+pub(crate) fn routes() -> Routes<TokenState> {
+    const TEMPLATES: [&str; 4] = [
         "/1.0/{application}/{version}",
         "/1.0/{application}/{version}/",
         "/token/1.0/{application}/{version}",
         "/token/1.0/{application}/{version}/",
     ];
-    let add = |router: Router<TokenState>, path| router.route(path, get(issue));
-    paths
-        .into_iter()
-        .fold(Router::new(), add)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(state)
-        .layer(from_fn_with_state(marks, mark))
+    Routes::new().routes(&TEMPLATES, &get(issue))
 }
 
 /// `GET /1.0/sync/1.5`. The order of the checks is part of the protocol.

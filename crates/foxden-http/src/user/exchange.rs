@@ -38,7 +38,7 @@ use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_model::{Chance, Clock};
 use http_body_util::BodyExt;
 
-use crate::wire::Peer;
+use crate::wire::{Peer, set_route};
 use answer::{Answer, Refusal};
 use caller::Callers;
 pub use caller::{Allowances, Vigilance};
@@ -47,6 +47,7 @@ use client::{ClientId, Condition};
 use name::Name;
 use owner::Owner;
 use place::Place;
+pub(crate) use place::TEMPLATES;
 use report::Reports;
 use room::{Arriving, Room};
 
@@ -143,7 +144,8 @@ impl Exchange {
         if is_sent_by_page(request.headers()) {
             return Refusal::ForeignPage.into_response();
         }
-        let response = match self.answer(request, address).await {
+        let route = self.place(request.uri().path()).ok().map(Place::template);
+        let mut response = match self.answer(request, address).await {
             Ok(answer) => answer.into_response(),
             Err(refusal) => {
                 if let Some(spent) = refusal.spent() {
@@ -153,6 +155,7 @@ impl Exchange {
                 refusal.into_response()
             }
         };
+        set_route(&mut response, route);
         if response.status() == StatusCode::BAD_REQUEST {
             self.callers.count_bad(address, self.clock.steady_millis());
         }
@@ -163,8 +166,7 @@ impl Exchange {
     async fn answer(&self, request: Request, address: IpAddr) -> Result<Answer, Refusal> {
         self.callers.admit(address, self.clock.steady_millis())?;
         let (parts, body) = request.into_parts();
-        let below = parts.uri.path().strip_prefix(self.settings.path.as_str());
-        match (Place::of(below.unwrap_or_default())?, &parts.method) {
+        match (self.place(parts.uri.path())?, &parts.method) {
             (Place::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Alive),
             (Place::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
             (Place::NewChannel, &Method::GET) => self.open(&parts.headers, address),
@@ -173,6 +175,11 @@ impl Exchange {
             (Place::Report, _) => Err(Refusal::WrongMethod("POST")),
             (Place::Channel(name), _) => self.use_channel(name, &parts, body, address).await,
         }
+    }
+
+    /// What a path means that begins with the exchange's own.
+    fn place(&self, path: &str) -> Result<Place, Refusal> {
+        Place::of(path.strip_prefix(self.settings.path.as_str()).unwrap_or_default())
     }
 
     /// `GET new_channel`

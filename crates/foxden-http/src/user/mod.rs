@@ -35,11 +35,12 @@ use foxden_model::Clock;
 use foxden_storage::Storage;
 
 use crate::wire::captcha::Captcha;
-use crate::wire::{HostCheck, Memory, Site, ToTheEnd, refuse_foreign_hosts};
+use crate::wire::{HostCheck, Memory, Site, ToTheEnd, refuse_foreign_hosts, set_route};
 use ask::Ask;
 use refusal::{Refusal, refuse_foreign_host};
 pub use secret::AdminSecret;
-use target::{Place, Target};
+pub(crate) use target::Place;
+use target::Target;
 
 /// The time, in seconds with two decimals.
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-weave-timestamp");
@@ -102,7 +103,9 @@ async fn serve(State(user): State<UserState>, request: Request) -> Response {
         let ask = Ask::read(request, &user, &target).await?;
         answer(&user, ask, target.place).await
     };
-    answer.await.unwrap_or_else(Refusal::into_response)
+    let mut response = answer.await.unwrap_or_else(Refusal::into_response);
+    set_route(&mut response, Some(target.place.template()));
+    response
 }
 
 /// The routing table: one line for each method and path.

@@ -10,7 +10,7 @@ pub(super) struct Target {
 
 /// What of an account, or what else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Account,
     Node,
     Reset,
@@ -44,6 +44,16 @@ impl Target {
 }
 
 impl Place {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Node,
+        Self::Reset,
+        Self::Password,
+        Self::Email,
+        Self::Captcha,
+        Self::CaptchaStyle,
+    ];
+
     fn of_account(rest: &[&str]) -> Option<Self> {
         Some(match rest {
             [] => Self::Account,
@@ -53,6 +63,19 @@ impl Place {
             ["email"] => Self::Email,
             _ => return None,
         })
+    }
+
+    /// The template of its path.
+    pub(crate) const fn template(self) -> &'static str {
+        match self {
+            Self::Account => "/user/1.0/{name}",
+            Self::Node => "/user/1.0/{name}/node/weave",
+            Self::Reset => "/user/1.0/{name}/password_reset",
+            Self::Password => "/user/1.0/{name}/password",
+            Self::Email => "/user/1.0/{name}/email",
+            Self::Captcha => "/misc/1.0/captcha_html",
+            Self::CaptchaStyle => "/misc/1.0/captcha.css",
+        }
     }
 
     /// The methods that it knows.

@@ -11,8 +11,8 @@ use axum::response::Response;
 use foxden_model::Clock;
 use serde::Serialize;
 
-use super::Site;
 use super::memory::{Place, held};
+use super::{RouteLabels, Site, set_route};
 
 /// Prints a value as JSON, with a status.
 pub(crate) fn print_json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -42,11 +42,15 @@ pub(crate) struct Marks {
     pub(crate) clock: Arc<dyn Clock>,
     /// The header that tells the time, in whole seconds.
     pub(crate) time: HeaderName,
+    /// Labels of the routes below.
+    pub(crate) routes: RouteLabels,
 }
 
-/// Puts the headers on an answer that every one carries.
+/// Puts the headers on an answer that every one carries, and its route into the access log.
 pub(crate) async fn mark(State(marks): State<Marks>, request: Request, next: Next) -> Response {
+    let route = marks.routes.find(&request);
     let mut response = next.run(request).await;
+    set_route(&mut response, route);
     let headers = response.headers_mut();
     headers.insert(marks.time, HeaderValue::from(marks.clock.seconds()));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

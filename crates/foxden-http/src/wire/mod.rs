@@ -16,6 +16,7 @@
 //! - [`accept_encoding`]: which codings a client takes
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`mod@wait`]: how long a client is asked to wait
+//! - [`routes`]: labels of routes, under which requests are counted
 //! - [`note`]: [`Note`], what a surface tells the log about a request
 
 mod accept_encoding;
@@ -32,6 +33,7 @@ pub mod note;
 pub mod peer;
 mod public_path;
 pub mod reach;
+mod routes;
 pub mod site;
 mod uri;
 mod visitor;
@@ -48,6 +50,8 @@ pub use note::{Note, chain};
 pub use peer::Peer;
 pub use public_path::with_and_without_path;
 pub use reach::Sign;
+pub use routes::UNKNOWN_ROUTE;
+pub(crate) use routes::{RouteLabels, Routes, label_route, set_route};
 pub use site::{BadUrl, PublicUrl, Site};
 pub use uri::uri_component;
 pub(crate) use visitor::visitor;

@@ -10,6 +10,8 @@ use foxden_model::UserId;
 /// It never holds a secret, a token or its id, an address or a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
+    /// The template of the path that was asked for, such as `/v1/oauth/client/{id}`; absent where no route matched.
+    pub route: Option<&'static str>,
     /// How the caller showed who it is: `hawk`, `session`, `bearer`, `basic`.
     pub auth: Option<&'static str>,
     /// The store or account the request was for.
@@ -26,6 +28,14 @@ impl Note {
         Self {
             auth: Some(auth),
             user: Some(user),
+            ..Self::default()
+        }
+    }
+
+    /// A request of this route.
+    pub(crate) fn of_route(template: &'static str) -> Self {
+        Self {
+            route: Some(template),
             ..Self::default()
         }
     }

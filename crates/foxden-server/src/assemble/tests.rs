@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use foxden_http::wire::{Peer, Site};
+use foxden_http::route_labels;
+use foxden_http::wire::{Note, Peer, Site};
 use foxden_model::{Chance, SeededChance};
 
 use super::*;
@@ -197,6 +198,44 @@ async fn every_path_below_1_0_has_one_owner() {
                     .collect();
                 assert_eq!(marks, Vec::from_iter(owner), "{method} {path}");
             }
+        }
+    }
+}
+
+/// Every route of every surface tells the access log its label, below the public address's path and without it.
+#[tokio::test]
+async fn every_route_has_its_label() {
+    let label = |answer: Response| answer.extensions().get::<Note>().and_then(|fields| fields.route);
+    let surfaces: BTreeSet<Surface> = ALL.into_iter().collect();
+    for (url, prefix) in [
+        ("http://127.0.0.1:5000", ""),
+        ("http://127.0.0.1:5000/sync", "/sync"),
+    ] {
+        let lot = Lot::open("labels", url).await;
+        for route in route_labels::all() {
+            let path = route
+                .replace("{uid}", "42")
+                .replace("{collection}", "tabs")
+                .replace("{channel}", "k7mq")
+                .replace("{application}/{version}", "sync/1.5");
+            let path = path.replace(['{', '}', '*'], "");
+            let answer = lot.answer(&surfaces, "GET", &path, "*/*").await;
+            assert_eq!(label(answer), Some(route), "{path}");
+            let answer = lot
+                .answer(&surfaces, "GET", &format!("{prefix}{path}"), "*/*")
+                .await;
+            let label = label(answer);
+            assert!(
+                label.is_none_or(|label| label == route),
+                "{prefix}{path} {label:?}"
+            );
+            let is_for_programs = ["/1.", "/token", "/user", "/misc", "/jpake"];
+            let is_for_programs = is_for_programs.iter().any(|start| route.starts_with(start));
+            assert!(label.is_some() || !is_for_programs, "{prefix}{path}");
+        }
+        for path in ["/nothing", "/v1/nothing", "/1.0/", "/user/2.0/ann"] {
+            let answer = lot.answer(&surfaces, "GET", path, "*/*").await;
+            assert_eq!(label(answer), None, "{path}");
         }
     }
 }

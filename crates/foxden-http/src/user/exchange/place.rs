@@ -3,6 +3,14 @@
 use super::answer::Refusal;
 use super::name::{ALPHABET, Name};
 
+/// The templates of all paths. The operator may choose another first segment.
+pub(crate) const TEMPLATES: [&str; 4] = [
+    "/jpake",
+    "/jpake/new_channel",
+    "/jpake/report",
+    "/jpake/{channel}",
+];
+
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -17,6 +25,17 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// The template of its path.
+    pub(super) const fn template(self) -> &'static str {
+        let [root, new_channel, report, channel] = TEMPLATES;
+        match self {
+            Self::Root => root,
+            Self::NewChannel => new_channel,
+            Self::Report => report,
+            Self::Channel(_) => channel,
+        }
+    }
+
     /// What a path means, its beginning taken off; one slash at the end does not count.
     pub(super) fn of(below: &str) -> Result<Self, Refusal> {
         let Some(rest) = below.strip_prefix('/') else {
