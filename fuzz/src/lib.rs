@@ -9,7 +9,7 @@ use axum::http::header::{HOST, HeaderName, HeaderValue};
 use axum::http::{Request, Response};
 use foxden_accounts::{Accounts, Cost, MIGRATIONS, Nodes, Options, Parts, SignUp};
 use foxden_http::wire::{Peer, Site};
-use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
@@ -128,7 +128,7 @@ pub async fn accounts(clock: &Arc<dyn Clock>, site: &Site) -> Accounts {
             .await
             .expect("a database in memory"),
         clock: Arc::clone(clock),
-        chance: Arc::new(SeededChance::new(1)),
+        rng: Arc::new(SeededRng::new(1)),
         nodes: Nodes::Own(site.public_url.base()),
         options: Options {
             sign_up: Some(SignUp::Open),

@@ -14,7 +14,7 @@ use foxden_accounts::{Kind, SecretToken, Secrets};
 use foxden_fuzz::{Aimed, accounts, ask, clock, local, private_site, runtime};
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::token::{self, TokenState};
-use foxden_model::SeededChance;
+use foxden_model::SeededRng;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Handle, Runtime};
 
@@ -97,7 +97,7 @@ impl World {
     fn new() -> Self {
         let runtime = runtime();
         let (clock, site) = (clock(), private_site());
-        let chance = Arc::new(SeededChance::new(1));
+        let rng = Arc::new(SeededRng::new(1));
         let accounts = runtime.block_on(accounts(&clock, &site));
         let tokens = TokenState {
             accounts: accounts.clone(),
@@ -105,7 +105,7 @@ impl World {
             secrets: Arc::new(TokenSecrets::new([], "a secret")),
             site: Arc::clone(&site),
             clock: Arc::clone(&clock),
-            chance: Arc::clone(&chance) as _,
+            rng: Arc::clone(&rng) as _,
             duration: 3600,
             node_type: None,
         };
@@ -114,7 +114,7 @@ impl World {
             storage: None,
             site,
             clock,
-            chance,
+            rng,
             to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
             memory: Arc::default(),
         };

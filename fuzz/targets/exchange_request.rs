@@ -10,7 +10,7 @@ use axum::http::header::HeaderValue;
 use axum::http::{Request, Response};
 use foxden_accounts::security::Witness;
 use foxden_http::user::exchange::{Exchange, Settings, Vigilance};
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     let exchange = Exchange::new(
         settings,
         clock,
-        Arc::new(SeededChance::new(1)),
+        Arc::new(SeededRng::new(1)),
         Witness::default(),
     );
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -16,7 +16,7 @@ use foxden_accounts::{Accounts, Visitor};
 use foxden_fuzz::{Aimed, answer, clock, runtime, site};
 use foxden_http::sync::{LegacyState, SyncState, serve};
 use foxden_http::wire::Site;
-use foxden_model::{Clock, SeededChance};
+use foxden_model::{Clock, SeededRng};
 use foxden_storage::{Limits, MemoryEngine, Storage};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::Runtime;
@@ -101,7 +101,7 @@ impl House {
 
     /// A surface over an empty store.
     fn state(&self) -> SyncState {
-        let engine = MemoryEngine::new(Arc::clone(&self.clock), Arc::new(SeededChance::new(1)));
+        let engine = MemoryEngine::new(Arc::clone(&self.clock), Arc::new(SeededRng::new(1)));
         let storage = Storage::new(Arc::new(engine), Limits::default(), None);
         let secrets = Arc::new(TokenSecrets::new([], "a secret"));
         SyncState {

@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_fuzz::{Aimed, BEGINNING, answer, clock, runtime, site};
 use foxden_http::sync::{SyncState, serve};
-use foxden_model::{SeededChance, UserId};
+use foxden_model::{SeededRng, UserId};
 use foxden_storage::{Limits, MemoryEngine, Storage};
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let clock = clock();
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(1)));
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededRng::new(1)));
     let secrets = TokenSecrets::new([], "a secret");
     sign(&mut request, &token(&secrets));
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
@@ -76,7 +76,7 @@ fn token(secrets: &TokenSecrets) -> Token {
         hashed_device_id: None,
         beside: &[],
     };
-    secrets.mint(&claims, &SeededChance::new(2))
+    secrets.mint(&claims, &SeededRng::new(2))
 }
 
 fn sign(request: &mut Request<Body>, token: &Token) {

@@ -10,7 +10,7 @@ use axum::http::header::{AUTHORIZATION, HeaderValue};
 use foxden_fuzz::{Aimed, accounts, ask, clock, local, private_site, runtime};
 use foxden_http::user::{self, AdminSecret, UserState};
 use foxden_http::wire::captcha::Captcha;
-use foxden_model::SeededChance;
+use foxden_model::SeededRng;
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Handle, Runtime};
 
@@ -99,7 +99,7 @@ async fn sign_up(router: &Router) {
 
 async fn state() -> UserState {
     let (clock, site) = (clock(), private_site());
-    let captcha = Captcha::new(b"a key", Arc::clone(&clock), Arc::new(SeededChance::new(1)));
+    let captcha = Captcha::new(b"a key", Arc::clone(&clock), Arc::new(SeededRng::new(1)));
     UserState {
         accounts: accounts(&clock, &site).await,
         storage: None,

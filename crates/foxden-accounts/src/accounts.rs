@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_model::{Chance, Clock, Notice};
+use foxden_model::{Clock, LogThrottle, Rng};
 use foxden_sql::{Database, Tx};
 use tokio::sync::Notify;
 
@@ -27,7 +27,7 @@ pub struct Accounts(pub(crate) Arc<Inside>);
 pub(crate) struct Inside {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) rng: Arc<dyn Rng>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) verifiers: Verifiers,
     pub(crate) limits: Limits,
@@ -37,7 +37,7 @@ pub(crate) struct Inside {
     pub(crate) wrong: WrongProofs,
     pub(crate) quiet: Quiet,
     /// What the log is told when devices or their commands make room.
-    pub(crate) crowded: Notice,
+    pub(crate) crowded: LogThrottle,
     /// The account that was looked at last when claims were ended.
     pub(crate) claims_after: tokio::sync::Mutex<String>,
     pub(crate) options: Options,
@@ -53,7 +53,7 @@ pub struct Parts {
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
-    pub chance: Arc<dyn Chance>,
+    pub rng: Arc<dyn Rng>,
     /// Where stores are kept.
     pub nodes: Nodes,
     /// What the operator may choose.
@@ -177,12 +177,11 @@ impl Accounts {
         let Parts {
             database,
             clock,
-            chance,
+            rng,
             nodes,
             options,
         } = parts;
-        let settings =
-            setting::prepare(&database, &*chance, &nodes, options.new_users, clock.millis()).await?;
+        let settings = setting::prepare(&database, &*rng, &nodes, options.new_users, clock.millis()).await?;
         let verifiers = Verifiers::new(options.parallel_hashes, options.witness.clone());
         let directory = Arc::new(SqlDirectory::new(
             database.clone(),
@@ -196,11 +195,11 @@ impl Accounts {
             spellings: Spellings::default(),
             wrong: WrongProofs::default(),
             quiet: Quiet::default(),
-            crowded: Notice::default(),
+            crowded: LogThrottle::default(),
             claims_after: tokio::sync::Mutex::default(),
             database,
             clock,
-            chance,
+            rng,
             directory,
             verifiers,
             options,
@@ -270,7 +269,7 @@ impl Accounts {
 
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.chance.fill(&mut bytes);
+        self.0.rng.fill(&mut bytes);
         bytes
     }
 

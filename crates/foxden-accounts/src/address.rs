@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use foxden_model::is_unseen;
+use foxden_model::is_invisible;
 use ring::digest;
 
 use crate::{AccountError, punycode};
@@ -36,7 +36,7 @@ impl Address {
     /// would pass for another.
     pub(crate) fn to_get(text: &str) -> Result<Self, AccountError> {
         let address = Self::new(text)?;
-        if address.0.contains(is_unseen) {
+        if address.0.contains(is_invisible) {
             return Err(AccountError::Invalid { what: "email" });
         }
         Ok(address)

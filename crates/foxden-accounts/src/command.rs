@@ -94,8 +94,8 @@ impl Accounts {
     pub(crate) fn tell_crowded(&self, account: AccountId, of: &str, count: u64) {
         let full = Event::new(What::LimitReached, Door::Accounts, None);
         self.tell(&full.of(account).because(of));
-        if let Some(unsaid) = self.0.crowded.is_due() {
-            tracing::warn!("account {account} has too many {of}: {count} made room{unsaid}");
+        if let Some(suppressed) = self.0.crowded.should_log() {
+            tracing::warn!("account {account} has too many {of}: {count} made room{suppressed}");
         }
     }
 

@@ -119,7 +119,7 @@ impl Counted {
         if visitor.is_private {
             budget.private
         } else if matches!(budget.most, Most::From(_)) {
-            visitor.network().times()
+            visitor.network().allowance_factor()
         } else {
             1
         }
@@ -162,7 +162,7 @@ impl Limits {
     /// Counts one.
     pub(crate) fn count(&self, what: Counted, now: i64) {
         for entry in what.entries() {
-            self.0.spend(entry.meter, entry.key, now);
+            self.0.add(entry.meter, entry.key, now);
         }
     }
 
@@ -189,28 +189,28 @@ impl Limits {
     /// Returns whether at least so many are counted.
     pub(crate) fn has_counted(&self, what: Counted, least: u32, now: i64) -> bool {
         what.entries()
-            .any(|entry| self.0.wait(entry.meter, entry.key, least, now).is_some())
+            .any(|entry| self.0.retry_after(entry.meter, entry.key, least, now).is_some())
     }
 
     /// Returns whether so many more are allowed.
     pub(crate) fn has_room(&self, what: Counted, more: u32, now: i64) -> bool {
         what.entries().all(|entry| {
             let allowed = (entry.most + 1).saturating_sub(more);
-            self.0.wait(entry.meter, entry.key, allowed, now).is_none()
+            self.0.retry_after(entry.meter, entry.key, allowed, now).is_none()
         })
     }
 
     /// Takes back what was counted then for an attempt that turned out well.
     pub(crate) fn refund(&self, what: Counted, then: i64, now: i64) {
         for entry in what.entries() {
-            self.0.take_back(entry.meter, entry.key, then, now);
+            self.0.refund(entry.meter, entry.key, then, now);
         }
     }
 
     fn check_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
         let waits = what.entries().filter_map(|entry| {
             let most = entry.most.saturating_mul(times);
-            self.0.wait(entry.meter, entry.key, most, now)
+            self.0.retry_after(entry.meter, entry.key, most, now)
         });
         waits.max().map_or(Ok(()), |wait| Err(too_many(wait)))
     }
@@ -219,9 +219,9 @@ impl Limits {
     fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
         for (number, entry) in what.entries().enumerate() {
             let most = entry.most.saturating_mul(times);
-            if let Err(wait) = self.0.spend_within(entry.meter, entry.key, most, now) {
+            if let Err(wait) = self.0.check_and_add(entry.meter, entry.key, most, now) {
                 for spent in what.entries().take(number) {
-                    self.0.take_back(spent.meter, spent.key, now, now);
+                    self.0.refund(spent.meter, spent.key, now, now);
                 }
                 return Err(self.check_times(what, times, now).err().unwrap_or(too_many(wait)));
             }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use foxden_model::Chance;
+use foxden_model::Rng;
 use generations::Generations;
 use ring::hmac;
 
@@ -152,10 +152,10 @@ impl Default for Memo {
 
 impl Memo {
     /// What that name and password are remembered by. The name is taken in the form in which names are compared.
-    pub(crate) fn key(&self, chance: &dyn Chance, name: &str, password: &str) -> Key {
+    pub(crate) fn key(&self, rng: &dyn Rng, name: &str, password: &str) -> Key {
         let key = self.key.get_or_init(|| {
             let mut bytes = [0; 32];
-            chance.fill(&mut bytes);
+            rng.fill(&mut bytes);
             hmac::Key::new(hmac::HMAC_SHA256, &bytes)
         });
         let name = normal(name);

@@ -2,7 +2,7 @@
 //! accounts tells those that only ask.
 
 use data_encoding::HEXLOWER;
-use foxden_model::Chance;
+use foxden_model::Rng;
 use foxden_sql::{Database, Fetch, SqlError, Tx};
 
 use crate::register::{node, setting};
@@ -27,14 +27,14 @@ pub(crate) struct Settings {
 /// Makes the settings at the first start, reads them at later ones, and puts the list of nodes right.
 pub(crate) async fn prepare(
     database: &Database,
-    chance: &dyn Chance,
+    rng: &dyn Rng,
     nodes: &Nodes,
     new_users: NewUsers,
     now: i64,
 ) -> Result<Settings, AccountError> {
     let prepared = database.transact(|tx| async move {
-        let server_id = fixed(&tx, chance, "server_id", "").await?;
-        let issuer = fixed(&tx, chance, "issuer", "foxden-").await?;
+        let server_id = fixed(&tx, rng, "server_id", "").await?;
+        let issuer = fixed(&tx, rng, "issuer", "foxden-").await?;
         let sync = node::service(&tx, node::SYNC).await?;
         let legacy = node::service(&tx, node::LEGACY).await?;
         let renamed = nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
@@ -75,12 +75,12 @@ impl NewUsers {
     }
 }
 
-async fn fixed(tx: &Tx, chance: &dyn Chance, name: &str, prefix: &str) -> Result<String, AccountError> {
+async fn fixed(tx: &Tx, rng: &dyn Rng, name: &str, prefix: &str) -> Result<String, AccountError> {
     if let Some(value) = setting::get(tx, name).await? {
         return Ok(value);
     }
     let mut bytes = [0; 8];
-    chance.fill(&mut bytes);
+    rng.fill(&mut bytes);
     let value = format!("{prefix}{}", HEXLOWER.encode(&bytes));
     setting::put(tx, name, &value).await?;
     Ok(value)

@@ -9,7 +9,7 @@ mod tests;
 use std::fmt;
 
 use data_encoding::{BASE64URL, BASE64URL_NOPAD, HEXLOWER};
-use foxden_model::{Chance, SyncTime, UserId};
+use foxden_model::{Rng, SyncTime, UserId};
 use ring::{hkdf, hmac};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -111,9 +111,9 @@ impl TokenSecrets {
     }
 
     /// Makes a token with the newest secret.
-    pub fn mint(&self, claims: &Claims<'_>, chance: &dyn Chance) -> Token {
+    pub fn mint(&self, claims: &Claims<'_>, rng: &dyn Rng) -> Token {
         let mut salt = [0; 3];
-        chance.fill(&mut salt);
+        rng.fill(&mut salt);
         let salt = HEXLOWER.encode(&salt);
         let beside: Vec<u64> = claims.beside.iter().map(|user| user.0).collect();
         let statement = WireClaims {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use foxden_model::thread::lower_priority;
-use foxden_model::{Network, Notice};
+use foxden_model::{LogThrottle, Network};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Notify, Semaphore};
 
@@ -44,7 +44,7 @@ struct Bounds {
     /// That a hash began.
     began: Notify,
     /// What the log is told when there is no place.
-    full: Notice,
+    full: LogThrottle,
     /// Who hears whose share is taken.
     witness: Witness,
     hashed: AtomicU64,
@@ -87,7 +87,7 @@ impl Verifiers {
             places: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
             began: Notify::new(),
-            full: Notice::default(),
+            full: LogThrottle::default(),
             witness,
             hashed: AtomicU64::new(0),
         }))
@@ -268,14 +268,14 @@ impl Place {
             let full = Event::new(What::LimitReached, door, Some(address));
             place.bounds.witness.tell(&full.because("passwords being hashed"));
         }
-        if let Some(unsaid) = place.bounds.full.is_due() {
+        if let Some(suppressed) = place.bounds.full.should_log() {
             let which = if is_within || left == 0 {
                 ""
             } else {
                 " that one network or one name may have"
             };
             tracing::warn!(
-                "all places for passwords to be hashed{which} are taken: a sign-in was answered 503{unsaid}"
+                "all places for passwords to be hashed{which} are taken: a sign-in was answered 503{suppressed}"
             );
         }
         Err(AccountError::Busy)

@@ -1,7 +1,6 @@
-//! Counting what is spent of a budget.
+//! Rate counters: how often a client or an account did something within a span of time.
 //!
-//! A budget is a number within a span of time. What is counted here are rates; what is held at the moment, such as bytes
-//! of memory or connections, is counted where it is held.
+//! Resources in use, such as bytes of memory or connections, are counted by their owners.
 
 mod sketch;
 
@@ -11,44 +10,43 @@ use sketch::Sketch;
 
 use crate::Width;
 
-/// A memory of its own: what is counted in one neither fills another nor is pushed out of it.
+/// One kind of event. Each meter is counted in a table of its own and does not affect others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Meter {
-    /// What is counted.
+    /// The name of the event.
     pub name: &'static str,
-    /// For networks of which width; `None` where it is not counted by network.
+    /// The width of the networks that are counted; `None` if the event is not counted by network.
     pub width: Option<Width>,
-    /// For how long what was spent is counted, in milliseconds.
+    /// The span within which events count, in milliseconds.
     pub span: i64,
 }
 
-/// Whose it is that is counted: a name or an account, and the first bits of a network; zero where there is none.
+/// The subject of a count: the digest of a name or an account, and the first bits of a network; zero if there is none.
 pub type Key = [u64; 2];
 
-/// Counts what was spent, each meter apart.
+/// Counts events, each meter separately.
 ///
-/// What is read is never less than what was spent within the span. It is more only where many others spent at the same
-/// time, never because somebody else was forgotten. Several processes of one server share their counts behind this
-/// trait: a process adds at once what was spent here, and learns in the background what was spent elsewhere, so that no
-/// request waits for another machine.
+/// A count is never lower than the number of events within the span. It is higher only if many other keys were counted at the
+/// same time; counts are never evicted. Several processes of one server can share their counts behind this trait: a process
+/// adds its own events at once and reads those of others in the background, so that no request waits for another machine.
 pub trait Counters: Send + Sync + 'static {
-    /// Spends one of what `key` has.
-    fn spend(&self, meter: Meter, key: Key, now: i64);
-    /// Spends one where `allowed` are within the span, in one step: of those who come at once no more are let through.
-    /// `Err` is the milliseconds until one more may be spent.
-    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64>;
-    /// Takes back one that was spent `then`.
-    fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64);
-    /// In how many milliseconds one more may be spent where `allowed` are within the span; `None`: now.
-    fn wait(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64>;
+    /// Counts one event of `key`.
+    fn add(&self, meter: Meter, key: Key, now: i64);
+    /// Counts one event if fewer than `allowed` count, as one atomic step: concurrent callers cannot exceed the limit. `Err` is
+    /// the number of milliseconds until one more event is allowed.
+    fn check_and_add(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64>;
+    /// Takes back one event that was counted at `then`.
+    fn refund(&self, meter: Meter, key: Key, then: i64, now: i64);
+    /// Returns the milliseconds until one more event is allowed; `None`: now.
+    fn retry_after(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64>;
 }
 
-/// Counters in the memory of this process, of a fixed size whatever is counted.
+/// Counters in the memory of this process. Their size does not depend on the number of keys.
 #[derive(Debug)]
 pub struct MemoryCounters(Vec<(Meter, Mutex<Sketch>)>);
 
 impl MemoryCounters {
-    /// Columns of a table unless it is to have more. It takes eight bytes each, and as many for the span before.
+    /// Columns of a table by default. Each takes eight bytes, and eight more for the previous span.
     pub const COLUMNS: usize = 1 << 15;
 
     /// Counters for these meters.
@@ -56,14 +54,14 @@ impl MemoryCounters {
         Self::sized(meters.iter().map(|meter| (*meter, Self::COLUMNS)))
     }
 
-    /// Counters for these meters, with tables of that many columns: about as many must be spent to add one to the count of
-    /// a stranger.
+    /// Counters for these meters, each with its number of columns: about that many events are needed to raise the count of an
+    /// unrelated key by one.
     pub fn sized(meters: impl Iterator<Item = (Meter, usize)>) -> Self {
         let own = meters.map(|(meter, columns)| (meter, Mutex::new(Sketch::new(meter.span, columns))));
         Self(own.collect())
     }
 
-    /// Nothing is counted for a meter that was not named at the start.
+    /// Events of a meter that was not named at the start are not counted.
     fn with<T>(&self, meter: Meter, act: impl FnOnce(&mut Sketch) -> T) -> Option<T> {
         let (_, sketch) = self.0.iter().find(|(own, _)| *own == meter)?;
         Some(act(&mut sketch.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -71,13 +69,13 @@ impl MemoryCounters {
 }
 
 impl Counters for MemoryCounters {
-    fn spend(&self, meter: Meter, key: Key, now: i64) {
+    fn add(&self, meter: Meter, key: Key, now: i64) {
         self.with(meter, |sketch| sketch.add(key, now));
     }
 
-    fn spend_within(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
+    fn check_and_add(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
         let spent = self.with(meter, |sketch| {
-            if let Some(wait) = sketch.wait(key, allowed, now) {
+            if let Some(wait) = sketch.retry_after(key, allowed, now) {
                 return Err(wait);
             }
             sketch.add(key, now);
@@ -86,12 +84,12 @@ impl Counters for MemoryCounters {
         spent.unwrap_or(Ok(()))
     }
 
-    fn take_back(&self, meter: Meter, key: Key, then: i64, now: i64) {
-        self.with(meter, |sketch| sketch.take_back(key, then, now));
+    fn refund(&self, meter: Meter, key: Key, then: i64, now: i64) {
+        self.with(meter, |sketch| sketch.refund(key, then, now));
     }
 
-    fn wait(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64> {
-        self.with(meter, |sketch| sketch.wait(key, allowed, now))
+    fn retry_after(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64> {
+        self.with(meter, |sketch| sketch.retry_after(key, allowed, now))
             .flatten()
     }
 }

@@ -1,4 +1,4 @@
-//! Where the time comes from. The only home of the system's clock.
+//! The time. No other file reads the system's clock.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,21 +6,21 @@ use std::time::Instant;
 
 use crate::SyncTime;
 
-/// Tells the time. It may jump in either direction; whoever needs rising times makes them rise.
+/// Tells the time. It may jump in either direction; code that needs rising times enforces that itself.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970.
     fn millis(&self) -> i64;
 
-    /// Milliseconds that have passed in this process since some moment. They only rise, whatever the clock is set to:
-    /// for spans of time that nothing outside this process knows.
+    /// Milliseconds since an arbitrary point in time. They never fall, even if the clock is set back: for durations that are not
+    /// compared with times from outside this process.
     fn steady_millis(&self) -> i64;
 
-    /// The same in hundredths, as Sync counts.
+    /// The time in hundredths of a second, the unit of Sync.
     fn now(&self) -> SyncTime {
         SyncTime::from_millis(self.millis())
     }
 
-    /// The same in whole seconds.
+    /// Whole seconds since 1970.
     fn seconds(&self) -> i64 {
         self.millis().div_euclid(1000)
     }
@@ -31,7 +31,7 @@ pub trait Clock: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one home of the system's clock")]
+    #[expect(clippy::disallowed_methods, reason = "the only use of the system's clock")]
     fn millis(&self) -> i64 {
         let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
@@ -66,7 +66,7 @@ impl ManualClock {
         self.wall.store(millis, Ordering::SeqCst);
     }
 
-    /// Lets so much time pass. Less than none sets the clock back.
+    /// Lets time pass. A negative value sets the clock back.
     pub fn advance_millis(&self, millis: i64) {
         self.wall.fetch_add(millis, Ordering::SeqCst);
         self.steady.fetch_add(millis.max(0), Ordering::SeqCst);

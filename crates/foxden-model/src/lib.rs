@@ -1,33 +1,33 @@
-//! The words Foxden uses. No I/O, no HTTP, no SQL, no JSON.
+//! Types that all crates share. No I/O, no HTTP, no SQL, no JSON.
 //!
 //! - [`time`]: [`SyncTime`], whole hundredths of a second
 //! - [`names`]: [`UserId`], [`CollectionName`], [`ObjectId`]
 //! - [`object`]: [`Bso`], one stored object
-//! - [`clock`]: where the time comes from
-//! - [`chance`]: where random bytes come from
-//! - [`text`]: what strangers wrote, as it is shown
-//! - [`thread`]: how threads share the cores
+//! - [`clock`]: the time
+//! - [`rng`]: random bytes
+//! - [`text`]: untrusted text, escaped for display
+//! - [`thread`]: scheduling of threads
 //! - [`network`]: the network of a client, in three widths
-//! - [`notice`]: how often the log is told of a bound
-//! - [`budget`]: counting what is spent of a budget
+//! - [`log_throttle`]: limits repeated log lines
+//! - [`budget`]: rate counters
 
 pub mod budget;
-pub mod chance;
 pub mod clock;
+pub mod log_throttle;
 pub mod names;
 pub mod network;
-pub mod notice;
 pub mod object;
+pub mod rng;
 pub mod text;
 pub mod thread;
 pub mod time;
 
 pub use budget::{Counters, Key, MemoryCounters, Meter};
-pub use chance::{Chance, SeededChance};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use log_throttle::{LogThrottle, Suppressed};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
 pub use network::{Network, Width};
-pub use notice::{Notice, Unsaid};
 pub use object::Bso;
-pub use text::{Shown, is_unseen};
+pub use rng::{Rng, SeededRng};
+pub use text::{Escaped, is_invisible};
 pub use time::{BadTime, SyncTime};

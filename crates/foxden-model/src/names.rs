@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// A store on a node: the number in a storage URL. Never given out twice.
+/// The uid of a user, that is, of a store on a node: the number in a storage URL. It is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub u64);
 
 /// The name of a collection: 1 to 32 of `A-Z a-z 0-9 . _ -`; case matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CollectionName {
-    // The unused tail is zero, so comparing the bytes compares the names.
+    // Unused bytes are zero, so comparing the bytes compares the names.
     bytes: [u8; Self::MAX],
     len: u8,
 }
@@ -20,7 +20,7 @@ pub struct CollectionName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(Box<str>);
 
-/// A text that cannot be a name.
+/// The error for a text that is not a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadName;
 
@@ -48,7 +48,7 @@ impl CollectionName {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        // Checked to be ASCII when it was made, so there is always a text.
+        // `new` accepts ASCII only, so the bytes are always valid UTF-8.
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 }
@@ -72,7 +72,7 @@ impl ObjectId {
     /// Checks and takes an id.
     pub fn new(id: impl Into<Box<str>>) -> Result<Self, BadName> {
         let id = id.into();
-        // Bytes first: it bounds the work on a hostile text of megabytes.
+        // Checking the bytes first bounds the work on a hostile text of megabytes.
         if id.is_empty() || id.len() > Self::MAX * 4 || id.chars().count() > Self::MAX {
             return Err(BadName);
         }

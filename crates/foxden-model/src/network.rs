@@ -1,29 +1,29 @@
-//! The network that a client is in.
+//! The network of a client.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The network of a client, in the widths that budgets count: an address of IPv4 alone and its 24 first bits; the 64,
-/// 56 and 48 first bits of an address of IPv6, where one person has at least the narrowest.
+/// The network of a client, in the widths that rate limits count: the whole IPv4 address or its first 24 bits; the first 64, 56
+/// or 48 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
-/// How many times as much a private network has.
+/// How many times the usual limit a private network is allowed.
 const PRIVATE: u32 = 10;
 
-/// How much of an address counts.
+/// How many bits of an address count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Width {
     /// 32 bits of IPv4, 64 of IPv6: a household.
     Narrow,
-    /// 56 bits of IPv6: what a provider gives a household at most.
+    /// 56 bits of IPv6: the largest block that providers give a household.
     Middle,
-    /// 24 bits of IPv4, 48 of IPv6: a site, a neighbourhood, or what somebody rents for little.
+    /// 24 bits of IPv4, 48 of IPv6: a site, a neighbourhood, or a block that is cheap to rent.
     Wide,
 }
 
 impl Network {
-    /// The network of that address. An IPv4 address in IPv6 form is one of IPv4, also where a translator in front of a
-    /// server that speaks IPv6 alone wrote it so (`64:ff9b::/96`, RFC 6052).
+    /// The network of that address. IPv4-mapped IPv6 addresses count as IPv4, and so do those of a translator in front of an
+    /// IPv6-only server (`64:ff9b::/96`, RFC 6052).
     pub const fn of(address: IpAddr) -> Self {
         const TRANSLATED: u128 = 0x64_ff9b << 96;
         match address.to_canonical() {
@@ -35,7 +35,7 @@ impl Network {
         }
     }
 
-    /// Whether it is this machine or a network that the internet does not lead to.
+    /// Whether it is this machine or a private network.
     pub const fn is_private(self) -> bool {
         match self.0 {
             IpAddr::V4(v4) => {
@@ -45,13 +45,13 @@ impl Network {
         }
     }
 
-    /// How many times as much it may have as others: a whole house, or a proxy that names no client, may stand behind a
-    /// private address.
-    pub const fn times(self) -> u32 {
+    /// The factor by which its limits are raised: a private address may stand for a whole house, or for a proxy that does not name
+    /// its clients.
+    pub const fn allowance_factor(self) -> u32 {
         if self.is_private() { PRIVATE } else { 1 }
     }
 
-    /// The network whose narrowest prefix this is, as far as that tells; `None` for zero.
+    /// The network with this narrowest prefix; `None` for zero.
     pub fn from_narrowest(prefix: u64) -> Option<Self> {
         let address = match u32::try_from(prefix) {
             Ok(0) => return None,
@@ -61,13 +61,13 @@ impl Network {
         Some(Self(address))
     }
 
-    /// The first bits of the address, equal for all addresses of the same network of that width and different for all
-    /// others; `None` where addresses have no such width.
+    /// The first bits of the address: equal for all addresses of one network of that width and different for all others. `None` if
+    /// the address has no such width.
     pub fn prefix(self, width: Width) -> Option<u64> {
         let bits = match (self.0, width) {
             (IpAddr::V4(v4), Width::Narrow) => return Some(u64::from(v4.to_bits())),
             (IpAddr::V4(_), Width::Middle) => return None,
-            // No network of IPv6 in use begins with zeros, so none equals one of IPv4.
+            // No IPv6 network in use begins with zeros, so no prefix equals that of an IPv4 network.
             (IpAddr::V4(v4), Width::Wide) => return Some(u64::from(v4.to_bits() >> 8)),
             (IpAddr::V6(v6), Width::Narrow) => v6.to_bits() >> 64,
             (IpAddr::V6(v6), Width::Middle) => v6.to_bits() >> 72,
@@ -76,19 +76,19 @@ impl Network {
         u64::try_from(bits).ok()
     }
 
-    /// The widest network that the address belongs to.
+    /// The prefix of the widest network.
     pub fn widest(self) -> u64 {
         self.prefix(Width::Wide).unwrap_or_default()
     }
 
-    /// The narrowest.
+    /// The prefix of the narrowest network.
     pub fn narrowest(self) -> u64 {
         self.prefix(Width::Narrow).unwrap_or_default()
     }
 }
 
 impl Width {
-    /// All of them, the narrowest first.
+    /// All widths, the narrowest first.
     pub const ALL: [Self; 3] = [Self::Narrow, Self::Middle, Self::Wide];
 }
 
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_narrowest_prefix_tells_all_networks() {
+    fn the_narrowest_prefix_determines_all_networks() {
         for address in ["192.0.2.7", "2001:db8:1:203::4"] {
             let network = Network::of(address.parse().unwrap());
             let told = Network::from_narrowest(network.narrowest()).unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn private_networks_have_ten_times_as_much() {
+    fn private_networks_are_allowed_ten_times_as_much() {
         for (address, times) in [
             ("127.0.0.1", 10),
             ("::1", 10),
@@ -126,7 +126,11 @@ mod tests {
             ("172.32.0.1", 1),
             ("2001:db8::1", 1),
         ] {
-            assert_eq!(Network::of(address.parse().unwrap()).times(), times, "{address}");
+            assert_eq!(
+                Network::of(address.parse().unwrap()).allowance_factor(),
+                times,
+                "{address}"
+            );
         }
     }
 

@@ -1,10 +1,10 @@
-//! Texts that strangers wrote, as they are shown: what a terminal obeys or a reader does not see stands as its number.
+//! Untrusted text, escaped for display: control characters and invisible characters are written as their code points.
 
 use std::fmt::{self, Write as _};
 
-/// Characters beyond controls that show nothing or turn the direction of what follows: those that Unicode calls format
-/// characters or ignorable, fillers and blanks, and what has no meaning outside one program. In rising order.
-const UNSEEN: &[(char, char)] = &[
+/// Characters beyond controls that are invisible or change the direction of the text after them: Unicode's format and ignorable
+/// characters, fillers and blanks, and private-use characters. In rising order.
+const INVISIBLE: &[(char, char)] = &[
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{600}', '\u{605}'),
@@ -37,23 +37,23 @@ const UNSEEN: &[(char, char)] = &[
     ('\u{f0000}', '\u{10ffff}'),
 ];
 
-/// Whether the character is a control character, shows nothing, or turns the direction of text.
-pub fn is_unseen(character: char) -> bool {
+/// Whether the character is a control character, is invisible, or changes the direction of text.
+pub fn is_invisible(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
     }
-    let at = UNSEEN.partition_point(|&(_, last)| last < character);
-    character.is_control() || UNSEEN.get(at).is_some_and(|&(first, _)| first <= character)
+    let at = INVISIBLE.partition_point(|&(_, last)| last < character);
+    character.is_control() || INVISIBLE.get(at).is_some_and(|&(first, _)| first <= character)
 }
 
-/// A text in which every unseen character stands as `\u{…}`.
+/// A text in which every invisible character is written as `\u{…}`.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a>(pub &'a str);
+pub struct Escaped<'a>(pub &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            if is_unseen(character) {
+            if is_invisible(character) {
                 write!(f, "{}", character.escape_unicode())?;
             } else {
                 f.write_char(character)?;
@@ -68,17 +68,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_stand_in_their_order() {
+    fn ranges_are_sorted() {
         let mut before = '\0';
-        for &(first, last) in UNSEEN {
+        for &(first, last) in INVISIBLE {
             assert!(before < first && first <= last, "{first:?}");
             before = last;
         }
     }
 
     #[test]
-    fn what_is_not_seen_is_known() {
-        for unseen in [
+    fn invisible_characters_are_recognized() {
+        for invisible in [
             '\0',
             '\n',
             '\u{1b}',
@@ -99,19 +99,22 @@ mod tests {
             '\u{e0100}',
             '\u{10ffff}',
         ] {
-            assert!(is_unseen(unseen), "{unseen:?}");
+            assert!(is_invisible(invisible), "{invisible:?}");
         }
-        for seen in [
+        for visible in [
             ' ', 'a', '~', 'é', 'ß', 'я', 'א', 'ع', 'ก', '你', 'ひ', '한', 'ः', '\u{301}', '😀', '’',
             '\u{a0}', '\u{fffd}',
         ] {
-            assert!(!is_unseen(seen), "{seen:?}");
+            assert!(!is_invisible(visible), "{visible:?}");
         }
     }
 
     #[test]
-    fn a_text_shows_what_is_in_it() {
-        assert_eq!(Shown("ann@example.org").to_string(), "ann@example.org");
-        assert_eq!(Shown("a\u{202e}b\u{1b}[2J").to_string(), "a\\u{202e}b\\u{1b}[2J");
+    fn invisible_characters_are_escaped() {
+        assert_eq!(Escaped("ann@example.org").to_string(), "ann@example.org");
+        assert_eq!(
+            Escaped("a\u{202e}b\u{1b}[2J").to_string(),
+            "a\\u{202e}b\\u{1b}[2J"
+        );
     }
 }

@@ -1,17 +1,17 @@
-//! How threads share the cores: those that answer requests, and those at long work.
+//! Scheduling: threads that answer requests run before threads with long work.
 //!
-//! Linux alone is told. Elsewhere, or where the system refuses, all threads are equal and answers come some milliseconds
-//! later beside long work.
+//! This is set on Linux only. On other systems, or if the system refuses, all threads are equal, and long work delays answers by
+//! some milliseconds.
 
-/// Lets the calling thread, and those that it starts, run soon after they wake, though not for longer in all. To be called
-/// before other threads are started. Before Linux 6.12 it changes nothing.
-pub fn answer_soon() {
+/// Gives the calling thread, and threads that it starts, short time slices: they run soon after they wake, but not longer in
+/// total. Call it before other threads are started. It has no effect before Linux 6.12.
+pub fn prefer_low_latency() {
     #[cfg(target_os = "linux")]
     linux::change(|attributes| attributes.sched_runtime = linux::SHORT_SLICE);
 }
 
-/// Lowers the priority of the calling thread, for good. It is for long work: beside a thread that answers requests on the
-/// same core it gets a tenth of the time, where no other thread wants the core all of it.
+/// Lowers the priority of the calling thread permanently. It is for long work: beside a thread that answers requests on the same
+/// core, such a thread gets a tenth of the time; on an idle core it gets all of it.
 pub fn lower_priority() {
     #[cfg(target_os = "linux")]
     linux::change(|attributes| {
@@ -24,19 +24,19 @@ pub fn lower_priority() {
 mod linux {
     use libc::{SYS_sched_getattr, SYS_sched_setattr, c_int, c_uint, sched_attr};
 
-    /// Nanoseconds that a thread runs at once while others wait; the least that Linux takes. With the usual three
-    /// milliseconds a thread that wakes may wait for as long, or until the next tick of the clock.
+    /// The time slice in nanoseconds, the shortest that Linux accepts. With the default of three milliseconds, a thread that wakes
+    /// may wait that long, or until the next timer tick.
     pub(super) const SHORT_SLICE: u64 = 100_000;
-    /// As the system sets it.
+    /// The system's default.
     pub(super) const USUAL_SLICE: u64 = 0;
     pub(super) const NICE: i32 = 10;
 
-    #[expect(clippy::cast_possible_truncation, reason = "fifty bytes or so")]
+    #[expect(clippy::cast_possible_truncation, reason = "about fifty bytes")]
     const SIZE: c_uint = size_of::<sched_attr>() as c_uint;
     const THIS_THREAD: c_int = 0;
     const NO_FLAGS: c_uint = 0;
 
-    /// Changes what the system knows of the calling thread. A thread that the operator gave another scheduler stays as it is.
+    /// Changes the scheduling attributes of the calling thread. A thread to which the operator gave another scheduler stays as it is.
     pub(super) fn change(change: impl FnOnce(&mut sched_attr)) {
         if let Some(mut attributes) = read()
             && i64::from(attributes.sched_policy) == i64::from(libc::SCHED_OTHER)
@@ -58,7 +58,7 @@ mod linux {
             sched_deadline: 0,
             sched_period: 0,
         };
-        // SAFETY: the system writes no more than SIZE bytes into a structure of numbers, which is as large.
+        // SAFETY: the system writes at most SIZE bytes into a structure of integers of that size.
         let result = unsafe {
             libc::syscall(
                 SYS_sched_getattr,
@@ -74,8 +74,7 @@ mod linux {
     #[expect(unsafe_code, reason = "sched_setattr has no safe wrapper")]
     fn write(attributes: &sched_attr) {
         // A system that refuses leaves the thread as it was.
-        // SAFETY: the system reads SIZE bytes of a structure that is as large, and changes nothing but the calling thread's
-        // share of the cores.
+        // SAFETY: the system reads SIZE bytes of a structure of that size, and changes only the scheduling of the calling thread.
         unsafe { libc::syscall(SYS_sched_setattr, THIS_THREAD, attributes, NO_FLAGS) };
     }
 }
@@ -91,20 +90,20 @@ mod tests {
         (attributes.sched_nice, attributes.sched_runtime)
     }
 
-    /// Whether the system listens: some sandboxes do not, and a thread with another scheduler stays as it is.
-    fn is_heard() -> bool {
+    /// Whether the system supports it: some sandboxes do not, and a thread with another scheduler stays as it is.
+    fn is_supported() -> bool {
         let policy = linux::read().map(|attributes| i64::from(attributes.sched_policy));
         policy == Some(i64::from(libc::SCHED_OTHER))
     }
 
     #[test]
-    fn threads_inherit_that_they_answer_soon() {
-        if !is_heard() {
+    fn threads_inherit_the_short_slice() {
+        if !is_supported() {
             return;
         }
         let test = std::thread::spawn(|| {
             let (nice, usual) = now();
-            answer_soon();
+            prefer_low_latency();
             let (still, slice) = now();
             assert_eq!(still, nice);
             // An older system knows no slices.
@@ -115,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn long_work_stands_back_alone() {
-        if !is_heard() {
+    fn lower_priority_affects_one_thread() {
+        if !is_supported() {
             return;
         }
         let before = now();
         let at_work = std::thread::spawn(|| {
-            answer_soon();
+            prefer_low_latency();
             lower_priority();
             now()
         });

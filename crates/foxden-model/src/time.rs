@@ -1,9 +1,9 @@
-//! Time as the Sync protocol knows it.
+//! The time format of the Sync protocol.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A moment, in whole hundredths of a second since 1970.
+/// A point in time, in whole hundredths of a second since 1970.
 ///
 /// Its `Display` is the wire form: seconds with exactly two decimals. It never passes through a float.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,15 +14,15 @@ pub struct SyncTime(i64);
 pub struct BadTime;
 
 impl SyncTime {
-    /// The time of what has never been written.
+    /// The time of an object or a collection that was never written.
     pub const ZERO: Self = Self(0);
 
-    /// The time that many hundredths of a second after 1970.
+    /// The time this many hundredths of a second after 1970.
     pub const fn from_hundredths(hundredths: i64) -> Self {
         Self(hundredths)
     }
 
-    /// The time that many milliseconds after 1970, less what is below a hundredth.
+    /// The time this many milliseconds after 1970, rounded down to a hundredth of a second.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis.div_euclid(10))
     }
@@ -44,7 +44,7 @@ impl SyncTime {
         Self(self.0.saturating_sub(1))
     }
 
-    /// This time and so many seconds more.
+    /// The time this many seconds later.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(100)))
@@ -64,7 +64,7 @@ impl fmt::Display for SyncTime {
     }
 }
 
-/// The last hundredth that is read: fifteen digits of seconds.
+/// The latest time that is parsed: fifteen digits of seconds.
 const LARGEST: i64 = 99_999_999_999_999_999;
 
 impl FromStr for SyncTime {
@@ -95,7 +95,7 @@ impl FromStr for SyncTime {
         let digit = |at: usize| i64::from(fraction.as_bytes().get(at).map_or(0, |b| b - b'0'));
         let rounded = digit(0) * 10 + digit(1) + i64::from(digit(2) >= 5);
         let hundredths = seconds * 100 + rounded;
-        // What is rounded up may have one digit more than can be read back.
+        // A number that is rounded up may have one digit too many.
         if hundredths > LARGEST {
             return Err(BadTime);
         }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_number() {
+    fn refuses_text_that_is_no_number() {
         for text in [
             "",
             ".",

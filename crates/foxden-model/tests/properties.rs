@@ -1,6 +1,6 @@
-//! Rules that hold for every time and name, not only for those we thought of.
+//! Properties of all times and names.
 
-use foxden_model::{BadName, Chance, CollectionName, ObjectId, SeededChance, SyncTime};
+use foxden_model::{BadName, CollectionName, ObjectId, Rng, SeededRng, SyncTime};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -90,15 +90,15 @@ proptest! {
     }
 
     #[test]
-    fn chance_follows_its_seed_and_does_not_repeat(seed: u64, length in 8..64usize) {
-        let chances = [SeededChance::new(seed), SeededChance::new(seed)];
-        let draw = |chance: &SeededChance| {
+    fn random_bytes_follow_the_seed_and_do_not_repeat(seed: u64, length in 8..64usize) {
+        let rngs = [SeededRng::new(seed), SeededRng::new(seed)];
+        let draw = |rng: &SeededRng| {
             let mut bytes = vec![0; length];
-            chance.fill(&mut bytes);
+            rng.fill(&mut bytes);
             bytes
         };
-        let first = draw(&chances[0]);
-        prop_assert_eq!(&first, &draw(&chances[1]));
-        prop_assert_ne!(first, draw(&chances[0]));
+        let first = draw(&rngs[0]);
+        prop_assert_eq!(&first, &draw(&rngs[1]));
+        prop_assert_ne!(first, draw(&rngs[0]));
     }
 }

@@ -178,7 +178,7 @@ fn token_state(house: &House, accounts: &Accounts) -> TokenState {
         secrets: Arc::clone(&house.secrets),
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
-        chance: Arc::clone(&house.chance),
+        rng: Arc::clone(&house.rng),
         duration: house.token_seconds,
         node_type: house.engine,
     }
@@ -191,7 +191,7 @@ fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
         site: Arc::clone(&house.site),
         clock: Arc::clone(&house.clock),
         memory: Arc::clone(&house.memory),
-        chance: Arc::clone(&house.chance),
+        rng: Arc::clone(&house.rng),
         to_the_end: to_the_end(tasks),
     }
 }

@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use foxden_model::Chance;
+use foxden_model::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::chance;
+use crate::rng;
 
 /// The data folder, for as long as this process serves it.
 #[derive(Debug)]
@@ -75,11 +75,11 @@ impl DataFolder {
     }
 
     /// The secrets; made now if this is the first start.
-    pub fn secrets(&self, chance: &dyn Chance) -> Result<Secrets, DataError> {
+    pub fn secrets(&self, rng: &dyn Rng) -> Result<Secrets, DataError> {
         if let Some(secrets) = existing_secrets(&self.path)? {
             return Ok(secrets);
         }
-        let secrets = Secrets::new(chance);
+        let secrets = Secrets::new(rng);
         let text = toml::to_string(&secrets).expect("texts can always be written as TOML");
         let path = self.path.join(SECRETS);
         write_whole(&path, &text).map_err(|source| DataError::Unusable { path, source })?;
@@ -131,9 +131,9 @@ pub fn existing_secrets(folder: &Path) -> Result<Option<Secrets>, DataError> {
 }
 
 impl Secrets {
-    fn new(chance: &dyn Chance) -> Self {
+    fn new(rng: &dyn Rng) -> Self {
         Self {
-            master_secret: chance::hex(chance, 32),
+            master_secret: rng::hex(rng, 32),
         }
     }
 }

@@ -9,7 +9,7 @@ use foxden_accounts::{Accounts, ClosedStore, Nodes, Options, Parts};
 use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
-use foxden_model::{Chance, Clock, SystemClock};
+use foxden_model::{Clock, Rng, SystemClock};
 use foxden_sql::Database;
 use foxden_storage::{OpenOptions, Storage};
 use ring::hmac;
@@ -35,7 +35,7 @@ pub struct House {
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
-    pub chance: Arc<dyn Chance>,
+    pub rng: Arc<dyn Rng>,
     /// What signs storage tokens.
     pub secrets: Arc<TokenSecrets>,
     /// What the operator set.
@@ -104,11 +104,11 @@ impl House {
         config: &Config,
         data: &DataFolder,
         site: Arc<Site>,
-        chance: Arc<dyn Chance>,
+        rng: Arc<dyn Rng>,
         needs: Needs,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let master = MasterSecrets::read(config, data, &*chance)?;
+        let master = MasterSecrets::read(config, data, &*rng)?;
         let security_log = SecurityLog::open(
             &config.security_log.place,
             site.public_url.host(),
@@ -142,7 +142,7 @@ impl House {
             probe: Arc::default(),
             site,
             clock,
-            chance,
+            rng,
         };
         house.exchange = house.exchange();
         house.captcha = house.captcha(&master);
@@ -166,10 +166,10 @@ impl House {
 
     /// Processes that share the master secret take each other's questions.
     fn captcha(&self, master: &MasterSecrets) -> Option<Arc<Captcha>> {
-        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         match self.config.accounts.captcha {
             CaptchaKind::None => None,
-            CaptchaKind::Question => Some(Arc::new(Captcha::new(&master.derive("captcha"), clock, chance))),
+            CaptchaKind::Question => Some(Arc::new(Captcha::new(&master.derive("captcha"), clock, rng))),
         }
     }
 
@@ -188,16 +188,16 @@ impl House {
             vigilance: wishes.vigilance,
             ..exchange::Settings::default()
         };
-        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let witness = self.security_log.witness();
         let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
-        is_served.then(|| Arc::new(Exchange::new(settings, clock, chance, witness)))
+        is_served.then(|| Arc::new(Exchange::new(settings, clock, rng, witness)))
     }
 
     async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {
-        let (clock, chance) = (Arc::clone(&self.clock), Arc::clone(&self.chance));
+        let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let storage = &self.config.storage;
-        let engine = foxden_storage::open(&storage.url, &open_options(data), clock, chance).await?;
+        let engine = foxden_storage::open(&storage.url, &open_options(data), clock, rng).await?;
         self.engine = Some(storage.url.engine());
         self.storage = Some(Storage::new(engine, storage.limits, storage.quota));
         Ok(())
@@ -218,7 +218,7 @@ impl House {
         let accounts = Accounts::open(Parts {
             database,
             clock: Arc::clone(&self.clock),
-            chance: Arc::clone(&self.chance),
+            rng: Arc::clone(&self.rng),
             nodes: self.nodes(list),
             options: Options {
                 sign_up: config.accounts.sign_up,
@@ -281,7 +281,7 @@ impl House {
                 let client = NodeClient {
                     secrets: &self.secrets,
                     clock: &*self.clock,
-                    chance: &*self.chance,
+                    rng: &*self.rng,
                     ca_file: self.config.server.ca_file.as_deref(),
                 };
                 client.empty_store(&closed.node.parse()?, closed.user).await
@@ -302,10 +302,10 @@ pub struct MasterSecrets(Vec<Secret>);
 
 impl MasterSecrets {
     /// Those that this process uses; made now if this is the first start.
-    fn read(config: &Config, data: &DataFolder, chance: &dyn Chance) -> anyhow::Result<Self> {
+    fn read(config: &Config, data: &DataFolder, rng: &dyn Rng) -> anyhow::Result<Self> {
         match Self::given(config) {
             Some(given) => Ok(given),
-            None => Ok(Self(vec![data.secrets(chance)?.master_secret.into()])),
+            None => Ok(Self(vec![data.secrets(rng)?.master_secret.into()])),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use foxden_model::{Clock, Shown, SystemClock, UserId};
+use foxden_model::{Clock, Escaped, SystemClock, UserId};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use tracing::level_filters::LevelFilter;
@@ -163,7 +163,7 @@ impl fmt::Display for Details<'_> {
         }
         for why in [self.why, self.end].into_iter().flatten() {
             // Some reasons repeat what a client wrote.
-            write!(f, ": {}", Shown(why))?;
+            write!(f, ": {}", Escaped(why))?;
         }
         Ok(())
     }

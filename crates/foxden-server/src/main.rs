@@ -15,12 +15,11 @@
 //! - [`data`]: the data folder
 //! - [`allocator`]: when memory goes back to the system
 //! - [`calendar`]: times of the clock as dates
-//! - [`tasks`], [`chance`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
+//! - [`tasks`], [`rng`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
 
 mod allocator;
 mod assemble;
 mod calendar;
-mod chance;
 mod check;
 mod chores;
 mod cli;
@@ -35,6 +34,7 @@ mod mail;
 mod node;
 mod probe;
 mod reach;
+mod rng;
 mod say;
 mod security_log;
 mod serve;

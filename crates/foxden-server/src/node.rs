@@ -9,10 +9,10 @@ use anyhow::{Context, ensure};
 use foxden_accounts::token::{Claims, TokenSecrets};
 use foxden_http::wire::PublicUrl;
 use foxden_http::wire::hawk::{self, Signed};
-use foxden_model::{Chance, Clock, UserId};
+use foxden_model::{Clock, Rng, UserId};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::chance;
+use crate::rng;
 
 /// How long the token for one request holds, in seconds.
 const TOKEN_SECONDS: i64 = 300;
@@ -27,7 +27,7 @@ pub struct NodeClient<'a> {
     /// The time of tokens and signatures.
     pub clock: &'a dyn Clock,
     /// Where random bytes come from.
-    pub chance: &'a dyn Chance,
+    pub rng: &'a dyn Rng,
     /// A file with certificates that are trusted besides the usual ones.
     pub ca_file: Option<&'a Path>,
 }
@@ -47,9 +47,9 @@ impl NodeClient<'_> {
             hashed_device_id: None,
             beside: &[],
         };
-        let token = self.secrets.mint(&claims, self.chance);
+        let token = self.secrets.mint(&claims, self.rng);
         let path = format!("{}/1.5/{user}", node.path());
-        let nonce = chance::hex(self.chance, 6);
+        let nonce = rng::hex(self.rng, 6);
         let request = Signed {
             method: "DELETE",
             path: ["", &path],

@@ -16,12 +16,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use foxden_http::wire::{Peer, Sign};
-use foxden_model::Chance;
+use foxden_model::Rng;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
-use crate::chance;
 use crate::reach::Reach;
+use crate::rng;
 
 /// Where the page is, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
@@ -53,8 +53,8 @@ pub struct Probe(Mutex<Option<(String, Instant)>>);
 
 impl Probe {
     /// A new word, known for a minute.
-    pub fn announce(&self, chance: &dyn Chance) -> String {
-        let word = chance::hex(chance, 16);
+    pub fn announce(&self, rng: &dyn Rng) -> String {
+        let word = rng::hex(rng, 16);
         let until = Instant::now() + LIFE;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((word.clone(), until));
         word

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 
-use foxden_model::is_unseen;
+use foxden_model::is_invisible;
 
 use crate::config::environment;
 
@@ -111,7 +111,7 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, character) in self.0.char_indices() {
             let is_ours = || Look::begins(&self.0[at..]);
-            if matches!(character, '\n' | '\t') || !is_unseen(character) || is_ours() {
+            if matches!(character, '\n' | '\t') || !is_invisible(character) || is_ours() {
                 f.write_char(character)?;
             } else {
                 write!(f, "{}", character.escape_unicode())?;

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use foxden_model::Chance;
+use foxden_model::Rng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::config::listener::Surface;
 use crate::data::DataFolder;
@@ -17,6 +16,7 @@ use crate::listen::front::{Front, Ids};
 use crate::listen::rest::Bounds;
 use crate::listen::room::Room;
 use crate::listen::socket::Socket;
+use crate::rng::SystemRng;
 use crate::site::listening_site;
 use crate::tasks::Tasks;
 use crate::{assemble, check, chores, control, greeting, listen, mail, security_log};
@@ -25,11 +25,11 @@ use crate::{assemble, check, chores, control, greeting, listen, mail, security_l
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     // Whoever sees that the server serves may ask it to stop.
     let mut signals = Signals::new()?;
-    let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
+    let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
     let site = Arc::new(listening_site(&config, &sockets)?);
-    let house = House::open(&config, &data, site, Arc::clone(&chance), Needs::of(&config)).await?;
+    let house = House::open(&config, &data, site, Arc::clone(&rng), Needs::of(&config)).await?;
     let house = Arc::new(house);
     if check::is_years_behind(&*house.clock) {
         tracing::warn!(
@@ -44,7 +44,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.keep("the watch over connections", move || {
         Arc::clone(&watched).watch(stopping.clone())
     });
-    let ids = Arc::new(Ids::new(&*chance));
+    let ids = Arc::new(Ids::new(&*rng));
     if config.chores.is_enabled {
         chores::start(&house, &tasks);
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use foxden_model::{Chance, CollectionName, ObjectId, SeededChance, SystemClock, UserId};
+use foxden_model::{CollectionName, ObjectId, Rng, SeededRng, SystemClock, UserId};
 use foxden_storage::{
     BatchPart, Change, Detail, Engine, Field, Fields, Patch, Query, SqliteEngine, SqliteOptions, Write,
 };
@@ -145,7 +145,7 @@ fn strain(folder: &Path, ask: Ask, clients: u64) -> String {
 }
 
 struct Client {
-    chance: SeededChance,
+    rng: SeededRng,
     user: UserId,
     known: Arc<Vec<Vec<ObjectId>>>,
 }
@@ -153,7 +153,7 @@ struct Client {
 impl Client {
     fn new(number: u64, known: Arc<Vec<Vec<ObjectId>>>) -> Self {
         Self {
-            chance: SeededChance::new(number.wrapping_mul(0x1234_5678_9abc_def1)),
+            rng: SeededRng::new(number.wrapping_mul(0x1234_5678_9abc_def1)),
             user: UserId(0),
             known,
         }
@@ -224,7 +224,7 @@ impl Client {
 
     fn number(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.chance.fill(&mut bytes);
+        self.rng.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 
@@ -247,10 +247,10 @@ async fn fill(engine: &SqliteEngine) {
 }
 
 fn ids(user: u64) -> Vec<ObjectId> {
-    let chance = SeededChance::new(user + 77);
+    let rng = SeededRng::new(user + 77);
     let id = |_| {
         let mut bytes = [0; 8];
-        chance.fill(&mut bytes);
+        rng.fill(&mut bytes);
         let id = format!("{:08x}{user:04}", u64::from_le_bytes(bytes) as u32);
         ObjectId::new(id).expect("a plain id")
     };
@@ -358,8 +358,8 @@ fn collection() -> CollectionName {
 }
 
 fn open(folder: &Path) -> SqliteEngine {
-    let chance = Arc::new(SeededChance::new(1));
-    SqliteEngine::open(SqliteOptions::new(folder), Arc::new(SystemClock), chance).expect("a fresh folder")
+    let rng = Arc::new(SeededRng::new(1));
+    SqliteEngine::open(SqliteOptions::new(folder), Arc::new(SystemClock), rng).expect("a fresh folder")
 }
 
 fn runtime() -> tokio::runtime::Runtime {

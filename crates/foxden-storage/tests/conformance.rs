@@ -30,11 +30,11 @@ fn main() -> ExitCode {
 }
 
 fn memory(ground: &Ground) -> Arc<dyn Engine> {
-    ground.shared(|| Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone())))
+    ground.shared(|| Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone())))
 }
 
 fn sqlite(ground: &Ground) -> Arc<dyn Engine> {
     let options = SqliteOptions::new(ground.folder().join("storage"));
-    let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
+    let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
     Arc::new(engine.expect("the folder can be opened"))
 }

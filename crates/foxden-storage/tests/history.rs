@@ -34,7 +34,7 @@ mod memory {
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()))
+        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
     }
 
     explains_its_history!(open);
@@ -46,7 +46,7 @@ mod sqlite {
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
         let options = SqliteOptions::new(ground.folder().join("storage"));
-        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
+        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 

@@ -38,7 +38,7 @@ mod memory {
     use super::*;
 
     async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()))
+        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
     }
 
     equals_memory!(open);
@@ -52,7 +52,7 @@ mod sqlite {
             files: 2,
             ..SqliteOptions::new(ground.folder().join("storage"))
         };
-        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.chance.clone());
+        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 
@@ -73,8 +73,8 @@ fn compare(time: Time, open: &impl AsyncFn(&Ground) -> Arc<dyn Engine>) {
         max_shrink_iters: 4000,
         ..defaults
     };
-    let chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, chance).run(&steps::sequence(time), |steps| {
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let outcome = TestRunner::new_with_rng(config, rng).run(&steps::sequence(time), |steps| {
         runtime.block_on(async {
             let ground = Ground::new();
             let engine = open(&ground).await;

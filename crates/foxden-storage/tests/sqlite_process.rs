@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use foxden_model::{CollectionName, ObjectId, SeededChance, SystemClock, UserId};
+use foxden_model::{CollectionName, ObjectId, SeededRng, SystemClock, UserId};
 use foxden_storage::{
     BatchPart, Change, Detail, Engine, EngineError, Field, Fields, Patch, Query, SqliteEngine, SqliteOptions,
     Write, Written,
@@ -216,8 +216,8 @@ fn open(folder: &Path, files: u32) -> SqliteEngine {
         files,
         ..SqliteOptions::new(folder)
     };
-    let chance = Arc::new(SeededChance::new(u64::from(std::process::id())));
-    SqliteEngine::open(options, Arc::new(SystemClock), chance).expect("the files are sound")
+    let rng = Arc::new(SeededRng::new(u64::from(std::process::id())));
+    SqliteEngine::open(options, Arc::new(SystemClock), rng).expect("the files are sound")
 }
 
 /// One line, in one piece.

@@ -1,13 +1,13 @@
 //! What the memo forgets, and when.
 
-use foxden_model::SeededChance;
+use foxden_model::SeededRng;
 
 use super::*;
 
 const NOW: i64 = 1_763_690_000_000;
 
 fn key(memo: &Memo, name: &str, password: &str) -> Key {
-    memo.key(&SeededChance::new(1), name, password)
+    memo.key(&SeededRng::new(1), name, password)
 }
 
 const fn read(seq: i64, changes: &[Change]) -> Reading<'_> {
@@ -59,7 +59,7 @@ fn names_and_passwords_do_not_run_together() {
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
     assert!(key(&memo, " ANN ", "secret") == keys[0] && key(&memo, "ann", "Secret") != keys[0]);
     let other = Memo::default();
-    assert!(other.key(&SeededChance::new(2), "ann", "secret") != keys[0]);
+    assert!(other.key(&SeededRng::new(2), "ann", "secret") != keys[0]);
 }
 
 #[test]

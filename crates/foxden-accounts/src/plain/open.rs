@@ -433,7 +433,7 @@ impl Accounts {
     }
 
     fn memo_key(&self, name: &str, password: &str) -> Key {
-        self.0.memo.key(&*self.0.chance, name, password)
+        self.0.memo.key(&*self.0.rng, name, password)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Storage tokens against published vectors, and against those who would alter them.
 
+use foxden_model::Rng;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,7 +12,7 @@ const KEY_TEXT: &str = "geOSMk2ledqZhejKLwnKwtoSaLOJUWWoxw8kGbKPZ9s=";
 /// Gives the salt of the published token.
 struct Salt;
 
-impl Chance for Salt {
+impl Rng for Salt {
     fn fill(&self, buffer: &mut [u8]) {
         buffer.copy_from_slice(&[0xa1, 0xb2, 0xc3]);
     }

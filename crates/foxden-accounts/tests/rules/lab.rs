@@ -9,7 +9,7 @@ use foxden_accounts::{
     Kind, Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session,
     SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
 };
-use foxden_model::{Clock, ManualClock, SeededChance, UserId};
+use foxden_model::{Clock, ManualClock, SeededRng, UserId};
 use foxden_sql::{Database, Fetch, Value, values};
 use ring::digest;
 
@@ -218,7 +218,7 @@ pub(crate) async fn open_with(
     let parts = Parts {
         database: database.clone(),
         clock: Arc::clone(clock) as Arc<_>,
-        chance: Arc::new(SeededChance::new(7)),
+        rng: Arc::new(SeededRng::new(7)),
         nodes,
         options,
     };

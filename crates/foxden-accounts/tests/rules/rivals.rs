@@ -9,7 +9,7 @@ use foxden_accounts::{
     NewAccount, NewPassword, Nodes, OLDSYNC, Options, Parts, Role, SecretToken, SignUp, SignedIn, Then,
     Ticket, WrapKb,
 };
-use foxden_model::{ManualClock, SeededChance, UserId};
+use foxden_model::{ManualClock, SeededRng, UserId};
 use foxden_sql::Database;
 use tokio::task::JoinSet;
 
@@ -123,7 +123,7 @@ async fn server(folder: &Folder, clock: &Arc<ManualClock>, seed: u64) -> (Accoun
     let parts = Parts {
         database: database.clone(),
         clock: Arc::clone(clock) as Arc<_>,
-        chance: Arc::new(SeededChance::new(seed)),
+        rng: Arc::new(SeededRng::new(seed)),
         nodes: Nodes::Own(NODE.to_owned()),
         options: Options {
             sign_up: Some(SignUp::Open),

@@ -1,7 +1,7 @@
 //! Signing in, and sessions.
 
 use foxden_accounts::{AccountError, AuthPw, Cost, Kind, Login, SignUp, SignedIn, TokenId};
-use foxden_model::{Chance, SeededChance};
+use foxden_model::{Rng, SeededRng};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
 
@@ -331,7 +331,7 @@ async fn any_other_id_is_unknown() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     let mut id = [0; 32];
-    SeededChance::new(99).fill(&mut id);
+    SeededRng::new(99).fill(&mut id);
     for kind in [
         Kind::KeyFetch,
         Kind::PasswordChange,

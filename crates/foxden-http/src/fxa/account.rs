@@ -193,7 +193,7 @@ pub(super) async fn subscriptions(_: Ask<Session>) -> Json<Value> {
 /// `POST /v1/get_random_bytes`
 pub(super) async fn random_bytes(State(fxa): State<FxaState>) -> Response {
     let mut bytes = [0; 32];
-    fxa.chance.fill(&mut bytes);
+    fxa.rng.fill(&mut bytes);
     Json(json!({ "data": HEXLOWER.encode(&bytes) })).into_response()
 }
 

@@ -32,7 +32,7 @@ use axum::http::HeaderName;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, delete, get, post};
 use foxden_accounts::Accounts;
-use foxden_model::{Chance, Clock};
+use foxden_model::{Clock, Rng};
 use foxden_storage::Storage;
 
 use crate::wire::{HostCheck, Marks, Memory, Routes, Site, ToTheEnd, mark, refuse_foreign_hosts};
@@ -52,7 +52,7 @@ pub struct FxaState {
     /// Room for bodies and answers, shared with all other surfaces.
     pub memory: Arc<Memory>,
     /// Where random bytes come from, for tools that ask for some.
-    pub chance: Arc<dyn Chance>,
+    pub rng: Arc<dyn Rng>,
     /// Carries out what must not stop halfway when its client hangs up.
     pub to_the_end: ToTheEnd,
 }

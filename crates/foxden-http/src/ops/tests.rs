@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
 use foxden_accounts::{Options, Parts};
-use foxden_model::{ManualClock, SeededChance, UserId};
+use foxden_model::{ManualClock, SeededRng, UserId};
 use foxden_sql::Database;
 use foxden_storage::{
     BatchPart, Budget, Detail, Engine, EngineError, Limits, Page, Purged, Query, Staged, Summary, Write,
@@ -128,7 +128,7 @@ async fn a_server_whose_register_is_gone_says_so_and_no_more() {
     let accounts = Accounts::open(Parts {
         database: database.clone(),
         clock: Arc::new(ManualClock::at_millis(1)),
-        chance: Arc::new(SeededChance::new(7)),
+        rng: Arc::new(SeededRng::new(7)),
         nodes: foxden_accounts::Nodes::Own("http://127.0.0.1:5000".to_owned()),
         options: Options::default(),
     })

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::header::{HOST, USER_AGENT};
 use axum::http::{Request, StatusCode};
 use foxden_accounts::{Accounts, MIGRATIONS, Nodes, Options, Parts};
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -145,7 +145,7 @@ async fn legacy_pages() -> LegacyPages {
     let parts = Parts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
         clock: clock(),
-        chance: Arc::new(SeededChance::new(1)),
+        rng: Arc::new(SeededRng::new(1)),
         nodes: Nodes::Own("https://sync.example.org".to_owned()),
         options: Options::default(),
     };
@@ -155,7 +155,7 @@ async fn legacy_pages() -> LegacyPages {
         captcha: Some(Arc::new(Captcha::new(
             b"a key",
             clock(),
-            Arc::new(SeededChance::new(2)),
+            Arc::new(SeededRng::new(2)),
         ))),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
         memory: Arc::default(),

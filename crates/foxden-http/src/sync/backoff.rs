@@ -28,7 +28,7 @@ impl Backoff {
     }
 
     /// The seconds to tell this client. Up to a twentieth more, and never less than five, so that
-    /// clients do not come back together; the clock's last digits are chance enough for that.
+    /// clients do not come back together; the clock's last digits are random enough for that.
     pub(super) fn seconds(&self, millis: i64) -> Option<u32> {
         let seconds = self.seconds.load(Ordering::Relaxed);
         if seconds == 0 {

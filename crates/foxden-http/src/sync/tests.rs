@@ -12,7 +12,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use foxden_accounts::AccountId;
 use foxden_accounts::token::{Claims, Token};
-use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
+use foxden_model::{ManualClock, SeededRng, SyncTime, UserId};
 use foxden_storage::{Limits, MemoryEngine, SqliteEngine, SqliteOptions};
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -25,7 +25,7 @@ use crate::wire::memory::Owner;
 
 fn state() -> SyncState {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(1)));
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededRng::new(1)));
     let site = Site {
         public_url: "https://sync.example.org".parse().unwrap(),
         is_loopback: false,
@@ -55,7 +55,7 @@ fn token_of(user: u64, fxa_uid: &str) -> Token {
         hashed_device_id: None,
         beside: &[],
     };
-    secrets().mint(&claims, &SeededChance::new(2))
+    secrets().mint(&claims, &SeededRng::new(2))
 }
 
 fn request(token: &Token, method: &str, path: &str, body: Body) -> Request {
@@ -343,8 +343,8 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 fn lists_that_find_no_room_read_nothing() {
     let folder = std::env::temp_dir().join(format!("foxden-lists-{}", std::process::id()));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-    let chance = Arc::new(SeededChance::new(1));
-    let engine = SqliteEngine::open(SqliteOptions::new(&folder), clock, chance).unwrap();
+    let rng = Arc::new(SeededRng::new(1));
+    let engine = SqliteEngine::open(SqliteOptions::new(&folder), clock, rng).unwrap();
     let sync = SyncState {
         storage: Storage::new(Arc::new(engine), Limits::default(), None),
         memory: Arc::new(Memory::new(400_000, 16_000_000, Witness::default())),

@@ -50,7 +50,7 @@ impl Verifier {
     }
 }
 
-/// The group of a token. Ids end with a signature, whose bytes are as good as chance.
+/// The group of a token. Ids end with a signature, whose bytes are as good as random.
 fn group(id: &str) -> usize {
     let end = id.trim_end_matches('=').bytes().rev().take(4);
     end.fold(0, |sum, byte| sum * 31 + usize::from(byte)) % GROUPS
@@ -81,12 +81,12 @@ fn remember(group: &Mutex<Vec<Remembered>>, id: &str, checked: &Arc<Checked>) {
 #[cfg(test)]
 mod tests {
     use foxden_accounts::token::Claims;
-    use foxden_model::{SeededChance, UserId};
+    use foxden_model::{SeededRng, UserId};
 
     use super::*;
 
     fn ids(secrets: &TokenSecrets, count: u64) -> Vec<String> {
-        let chance = SeededChance::new(1);
+        let rng = SeededRng::new(1);
         let mint = |user| {
             let claims = Claims {
                 user: UserId(user),
@@ -98,7 +98,7 @@ mod tests {
                 hashed_device_id: None,
                 beside: &[],
             };
-            secrets.mint(&claims, &chance).id
+            secrets.mint(&claims, &rng).id
         };
         (0..count).map(mint).collect()
     }

@@ -19,7 +19,7 @@ use axum::{Extension, Router};
 use foxden_accounts::security::{Door, Event, What};
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_accounts::{Accounts, Assignment};
-use foxden_model::{Chance, Clock};
+use foxden_model::{Clock, Rng};
 use foxden_storage::Storage;
 
 use crate::wire::{Marks, Peer, Routes, Site, mark};
@@ -40,7 +40,7 @@ pub struct TokenState {
     /// The time from which tokens count.
     pub clock: Arc<dyn Clock>,
     /// What makes tokens differ.
-    pub chance: Arc<dyn Chance>,
+    pub rng: Arc<dyn Rng>,
     /// Seconds a token lives. A client may ask for fewer.
     pub duration: u32,
     /// What keeps the stores, for statistics: `sqlite`, or nothing when that is not known here.
@@ -133,7 +133,7 @@ impl TokenState {
             hashed_device_id: Some(&assignment.hashed_device_id),
             beside: &assignment.beside,
         };
-        self.secrets.mint(&claims, &*self.chance)
+        self.secrets.mint(&claims, &*self.rng)
     }
 }
 

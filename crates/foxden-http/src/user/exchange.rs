@@ -35,7 +35,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use foxden_accounts::security::{Door, Event, What, Witness};
-use foxden_model::{Chance, Clock};
+use foxden_model::{Clock, Rng};
 use http_body_util::BodyExt;
 
 use crate::wire::{Peer, set_route};
@@ -97,7 +97,7 @@ impl Default for Settings {
 pub struct Exchange {
     settings: Settings,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
     channels: Channels,
     room: Room,
     callers: Callers,
@@ -122,7 +122,7 @@ async fn serve(State(exchange): State<Arc<Exchange>>, request: Request) -> Respo
 
 impl Exchange {
     /// An exchange without channels. `witness` hears which networks reached a bound.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>, witness: Witness) -> Self {
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, witness: Witness) -> Self {
         Self {
             channels: Channels::new(settings.channels, settings.life),
             room: Room::new(settings.total_bytes, settings.household_bytes),
@@ -130,7 +130,7 @@ impl Exchange {
             reports: Reports::default(),
             settings,
             clock,
-            chance,
+            rng,
             witness,
         }
     }
@@ -188,7 +188,7 @@ impl Exchange {
         let now = self.clock.steady_millis();
         self.callers.count_channel(address, now)?;
         let owner = self.callers.counted(address);
-        let name = self.channels.open(client, owner, &*self.chance, now)?;
+        let name = self.channels.open(client, owner, &*self.rng, now)?;
         Ok(Answer::Opened(name))
     }
 

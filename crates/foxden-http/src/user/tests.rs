@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::HOST;
 use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::{Cost, Letter, MIGRATIONS, Nodes, Options, Parts, SignUp, Visitor};
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use tower::ServiceExt;
 
@@ -25,13 +25,13 @@ impl Lab {
     /// A server that sends mail and asks people a question, with an account called ann.
     async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-        let chance = Arc::new(SeededChance::new(1));
+        let rng = Arc::new(SeededRng::new(1));
         let told: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&told);
         let parts = Parts {
             database: Database::in_memory(MIGRATIONS).await.unwrap(),
             clock: Arc::clone(&clock),
-            chance: Arc::clone(&chance) as _,
+            rng: Arc::clone(&rng) as _,
             nodes: Nodes::Own("https://sync.example.org".to_owned()),
             options: Options {
                 sign_up: Some(SignUp::Open),
@@ -133,8 +133,8 @@ async fn nobody_gets_no_letter() {
 #[tokio::test]
 async fn an_answer_that_no_person_gave_is_told() {
     let mut lab = Lab::new().await;
-    let chance = Arc::new(SeededChance::new(2));
-    let captcha = Captcha::new(b"a key", Arc::clone(&lab.state.clock), chance);
+    let rng = Arc::new(SeededRng::new(2));
+    let captcha = Captcha::new(b"a key", Arc::clone(&lab.state.clock), rng);
     lab.state.captcha = Some(Arc::new(captcha));
     let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
     let status = lab.send("PUT", "/user/1.0/bea", bea).await;

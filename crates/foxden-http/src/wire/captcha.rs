@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
-use foxden_model::{Chance, Clock};
+use foxden_model::{Clock, Rng};
 use ring::hmac;
 
 /// How long a question may be answered, in seconds: whoever fills in a form may be called away.
@@ -27,7 +27,7 @@ const NONCE: usize = 16;
 pub struct Captcha {
     key: hmac::Key,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
     answered: Mutex<Answered>,
 }
 
@@ -91,11 +91,11 @@ struct Sum {
 
 impl Captcha {
     /// Processes with the same key take each other's challenges.
-    pub fn new(key: &[u8], clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+    pub fn new(key: &[u8], clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             clock,
-            chance,
+            rng,
             answered: Mutex::default(),
         }
     }
@@ -103,7 +103,7 @@ impl Captcha {
     /// A new question.
     pub fn ask(&self) -> Question {
         let mut nonce = Nonce::default();
-        self.chance.fill(&mut nonce);
+        self.rng.fill(&mut nonce);
         let expires = self.clock.seconds() + LIFE;
         let sum = self.sum(&nonce);
         Question {

@@ -16,7 +16,7 @@ use axum::http::Extensions;
 use bytes::Bytes;
 use foxden_accounts::AccountId;
 use foxden_accounts::security::{Door, Event, What, Witness};
-use foxden_model::{Network, Notice, UserId, Width};
+use foxden_model::{LogThrottle, Network, UserId, Width};
 
 use super::Peer;
 
@@ -77,7 +77,7 @@ pub(crate) struct Budget {
     cells: Box<[AtomicU64]>,
     hashes: RandomState,
     witness: Witness,
-    notice: Notice,
+    notice: LogThrottle,
 }
 
 /// How much an owner may hold.
@@ -213,7 +213,7 @@ impl Budget {
             held: AtomicU64::new(0),
             cells: (0..2 * CELLS).map(|_| AtomicU64::new(0)).collect(),
             hashes: RandomState::new(),
-            notice: Notice::default(),
+            notice: LogThrottle::default(),
         }
     }
 
@@ -339,7 +339,7 @@ impl Budget {
         let network = Network::of(address);
         let all = self.most / part;
         let holder = |width, part: u64| {
-            let share = (all / part * u64::from(network.times())).min(all);
+            let share = (all / part * u64::from(network.allowance_factor())).min(all);
             let key = Key::Network(kind, width, network.prefix(width)?);
             Some(self.holder(key, Share::Fixed(share), Full::Share))
         };
@@ -382,9 +382,9 @@ impl Budget {
         if full == Full::Share {
             self.report(owner, self.setting);
         }
-        if let Some(unsaid) = self.notice.is_due() {
+        if let Some(suppressed) = self.notice.should_log() {
             tracing::warn!(
-                "no room in {} for a request of {owner}: it was answered 503{unsaid}",
+                "no room in {} for a request of {owner}: it was answered 503{suppressed}",
                 self.setting
             );
         }

@@ -1,8 +1,8 @@
-//! A table that counts for any number of keys in a fixed number of cells.
+//! A count-min sketch: counts for any number of keys in a fixed number of cells.
 //!
-//! It is a count-min sketch: a key has a cell in each row, chosen by a hash that nobody outside can compute, and its
-//! count is the least of them. So a count is never too small. It is too large only when all cells of a key are shared
-//! with others that spent much: to add one to the count of a stranger, about as many must be spent as a row has columns.
+//! A key has one cell in each row, chosen by a keyed hash that clients cannot compute, and its count is the least of its cells.
+//! So a count is never too small. It is too large only if all cells of a key are shared with busy keys: to raise the count of an
+//! unrelated key by one, about as many events are needed as a row has columns.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -10,7 +10,7 @@ use super::Key;
 
 const ROWS: usize = 4;
 
-/// Counts of this span and of the one before, which fades while this one goes on.
+/// Counts of the current span and of the previous one, whose weight decreases while the current one lasts.
 #[derive(Debug)]
 pub(super) struct Sketch {
     span: i64,
@@ -22,19 +22,19 @@ pub(super) struct Sketch {
     hashes: RandomState,
 }
 
-/// Cells, made once something is counted in them: eight bytes a column.
+/// Cells, allocated on first use: eight bytes a column.
 #[derive(Debug, Default)]
 struct Table(Vec<u16>);
 
 impl Table {
-    fn least(&self, places: [usize; ROWS]) -> i64 {
-        let counts = places.map(|place| self.0.get(place).copied().unwrap_or(0));
+    fn least(&self, cells: [usize; ROWS]) -> i64 {
+        let counts = cells.map(|cell| self.0.get(cell).copied().unwrap_or(0));
         i64::from(counts.into_iter().min().unwrap_or(0))
     }
 
-    fn change(&mut self, places: [usize; ROWS], change: impl Fn(u16) -> u16) {
-        for place in places {
-            if let Some(cell) = self.0.get_mut(place) {
+    fn change(&mut self, cells: [usize; ROWS], change: impl Fn(u16) -> u16) {
+        for cell in cells {
+            if let Some(cell) = self.0.get_mut(cell) {
                 *cell = change(*cell);
             }
         }
@@ -60,38 +60,38 @@ impl Sketch {
             self.young.0 = vec![0; ROWS * self.columns];
         }
         self.young
-            .change(self.places(key), |count| count.saturating_add(1));
+            .change(self.cells(key), |count| count.saturating_add(1));
     }
 
-    /// Takes one back where it was counted, unless that span is long over. What the span before has not counted came late and
-    /// was counted in this one. Where neither has counted it, cells that others share stay as they are.
-    pub(super) fn take_back(&mut self, key: Key, then: i64, now: i64) {
+    /// Takes one event back in the span that counted it, unless that span is over. An event of the previous span that came late
+    /// was counted in the current one. If neither span counted the key, cells shared with other keys stay as they are.
+    pub(super) fn refund(&mut self, key: Key, then: i64, now: i64) {
         let turned = self.turn(now);
         let then = if then < now { then } else { turned };
-        let places = self.places(key);
+        let cells = self.cells(key);
         let table = match self.number - then.div_euclid(self.span) {
-            1 if self.old.least(places) > 0 => &mut self.old,
+            1 if self.old.least(cells) > 0 => &mut self.old,
             0 | 1 => &mut self.young,
             _ => return,
         };
-        if table.least(places) > 0 {
-            table.change(places, |count| count - 1);
+        if table.least(cells) > 0 {
+            table.change(cells, |count| count - 1);
         }
     }
 
-    /// How long until fewer than `allowed` count; `None` if that is so now. What was counted in the span before counts
-    /// by as much of it as lies within a span before now.
-    pub(super) fn wait(&mut self, key: Key, allowed: u32, now: i64) -> Option<i64> {
+    /// Returns how long until fewer than `allowed` events count; `None`: now. The previous span counts in proportion to its
+    /// overlap with the last full span before now.
+    pub(super) fn retry_after(&mut self, key: Key, allowed: u32, now: i64) -> Option<i64> {
         let now = self.turn(now);
-        let places = self.places(key);
-        let (young, old) = (self.young.least(places), self.old.least(places));
+        let cells = self.cells(key);
+        let (young, old) = (self.young.least(cells), self.old.least(cells));
         let rest = self.span - now.rem_euclid(self.span);
-        // One more must fit in, and a cell counts no further than it can.
+        // One more event must fit, and a cell saturates.
         let room = i64::from(allowed.min(u16::MAX.into())) - 1;
         if room < 0 {
             return Some(rest);
         }
-        // What `count` of the span before may still cover of this one for `room` to be left.
+        // How much of the current span the previous one may still overlap so that `count` events leave `room`.
         let covered = |room: i64, count: i64| self.span * room / count.max(1);
         if young > room {
             return Some(rest + self.span - covered(room, young));
@@ -100,8 +100,8 @@ impl Sketch {
         (old > 0 && left > 0).then_some(left)
     }
 
-    /// Begins the span that `now` is in; says what counts as now. A time that was read before another caller began a
-    /// later span counts as the beginning of that one.
+    /// Begins the span of `now` and returns the time to count by. If another caller has begun a later span since `now` was read,
+    /// that is the beginning of the later span.
     fn turn(&mut self, now: i64) -> i64 {
         let now = now.max(self.number * self.span);
         let number = now.div_euclid(self.span);
@@ -114,8 +114,8 @@ impl Sketch {
         now
     }
 
-    /// A cell in each row.
-    fn places(&self, key: Key) -> [usize; ROWS] {
+    /// The key's cell in each row.
+    fn cells(&self, key: Key) -> [usize; ROWS] {
         let hashes = [0_u8, 1].map(|number| self.hashes.hash_one((number, key)));
         std::array::from_fn(|row| {
             let [a, b, c, d, ..] = (hashes[row / 2] >> (32 * (row % 2))).to_le_bytes();
@@ -139,17 +139,17 @@ mod tests {
     fn the_eleventh_waits_until_one_has_faded() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
-            assert_eq!(sketch.wait(key(7), 10, 500), None);
+            assert_eq!(sketch.retry_after(key(7), 10, 500), None);
             sketch.add(key(7), 500);
         }
         // A tenth of the next span must pass.
-        assert_eq!(sketch.wait(key(7), 10, 500), Some(600));
-        assert_eq!(sketch.wait(key(7), 10, 1099), Some(1));
-        assert_eq!(sketch.wait(key(7), 10, 1100), None);
+        assert_eq!(sketch.retry_after(key(7), 10, 500), Some(600));
+        assert_eq!(sketch.retry_after(key(7), 10, 1099), Some(1));
+        assert_eq!(sketch.retry_after(key(7), 10, 1100), None);
         sketch.add(key(7), 1100);
-        assert_eq!(sketch.wait(key(7), 10, 1100), Some(100));
-        assert_eq!(sketch.wait(key(8), 10, 1100), None);
-        assert_eq!(sketch.wait(key(7), 10, 3000), None, "all is over");
+        assert_eq!(sketch.retry_after(key(7), 10, 1100), Some(100));
+        assert_eq!(sketch.retry_after(key(8), 10, 1100), None);
+        assert_eq!(sketch.retry_after(key(7), 10, 3000), None, "all is over");
     }
 
     #[test]
@@ -157,10 +157,10 @@ mod tests {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         let mut now = 0;
         for step in 0..200 {
-            if let Some(wait) = sketch.wait(key(1), 7, now) {
+            if let Some(wait) = sketch.retry_after(key(1), 7, now) {
                 assert!((1..=2 * SPAN).contains(&wait), "{wait}");
-                assert!(sketch.wait(key(1), 7, now + wait - 1).is_some(), "{step}");
-                assert_eq!(sketch.wait(key(1), 7, now + wait), None, "{step}");
+                assert!(sketch.retry_after(key(1), 7, now + wait - 1).is_some(), "{step}");
+                assert_eq!(sketch.retry_after(key(1), 7, now + wait), None, "{step}");
                 now += wait;
             }
             sketch.add(key(1), now);
@@ -168,59 +168,62 @@ mod tests {
         }
     }
 
-    /// Its caller read the clock before another one began the next span.
+    /// A caller read the clock before another caller began the next span.
     #[test]
     fn a_time_that_comes_late_forgets_nothing() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             sketch.add(key(1), 1000);
         }
-        assert_eq!(sketch.wait(key(2), 10, 999), None);
+        assert_eq!(sketch.retry_after(key(2), 10, 999), None);
         sketch.add(key(2), 999);
-        sketch.take_back(key(3), 998, 999);
-        assert!(sketch.wait(key(1), 10, 999).is_some());
-        assert!(sketch.wait(key(1), 10, 1000).is_some());
-        assert!(sketch.wait(key(2), 1, 1000).is_some());
+        sketch.refund(key(3), 998, 999);
+        assert!(sketch.retry_after(key(1), 10, 999).is_some());
+        assert!(sketch.retry_after(key(1), 10, 1000).is_some());
+        assert!(sketch.retry_after(key(2), 1, 1000).is_some());
     }
 
-    /// The same: it was counted in the span that another one had begun.
+    /// The event was counted in the span that another caller had begun.
     #[test]
     fn what_came_late_is_taken_back_where_it_was_counted() {
         for now in [999, 1500] {
             let mut sketch = Sketch::new(SPAN, COLUMNS);
             sketch.add(key(2), 1000);
             sketch.add(key(1), 999);
-            sketch.take_back(key(1), 999, now);
-            assert_eq!(sketch.wait(key(1), 1, 1500), None, "{now}");
+            sketch.refund(key(1), 999, now);
+            assert_eq!(sketch.retry_after(key(1), 1, 1500), None, "{now}");
         }
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         sketch.add(key(1), 500);
         sketch.add(key(2), 1000);
         sketch.add(key(1), 999);
-        sketch.take_back(key(1), 999, 999);
-        assert!(sketch.wait(key(1), 1, 1000).is_some(), "the one of before counts");
-        assert_eq!(sketch.wait(key(1), 1, 2000), None, "until it has faded");
+        sketch.refund(key(1), 999, 999);
+        assert!(
+            sketch.retry_after(key(1), 1, 1000).is_some(),
+            "the one of before counts"
+        );
+        assert_eq!(sketch.retry_after(key(1), 1, 2000), None, "until it has faded");
     }
 
-    /// What was never counted, or is taken back twice, costs no stranger with whom cells are shared.
+    /// Refunding an event that was never counted does not lower the count of keys that share its cells.
     #[test]
-    fn nobody_takes_back_what_others_spent() {
+    fn a_refund_leaves_the_counts_of_others() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         let spent = || (0..200).map(key);
         for key in spent() {
             sketch.add(key, 999);
         }
         for number in 1000..20_000 {
-            sketch.take_back(key(number), 999, 1000);
+            sketch.refund(key(number), 999, 1000);
         }
-        let is_counted = |key| sketch.wait(key, 1, 1000).is_some();
+        let is_counted = |key| sketch.retry_after(key, 1, 1000).is_some();
         assert!(spent().all(is_counted));
     }
 
     #[test]
     fn nothing_is_ever_allowed_of_nothing() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
-        assert!(sketch.wait(key(1), 0, 5).is_some());
+        assert!(sketch.retry_after(key(1), 0, 5).is_some());
     }
 
     #[test]
@@ -228,28 +231,28 @@ mod tests {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         sketch.add(key(1), 900);
         sketch.add(key(1), 1100);
-        sketch.take_back(key(1), 900, 1100);
-        assert_eq!(sketch.wait(key(1), 2, 1100), None);
-        assert!(sketch.wait(key(1), 1, 1100).is_some());
-        sketch.take_back(key(1), 1100, 1100);
-        assert_eq!(sketch.wait(key(1), 1, 1100), None);
+        sketch.refund(key(1), 900, 1100);
+        assert_eq!(sketch.retry_after(key(1), 2, 1100), None);
+        assert!(sketch.retry_after(key(1), 1, 1100).is_some());
+        sketch.refund(key(1), 1100, 1100);
+        assert_eq!(sketch.retry_after(key(1), 1, 1100), None);
         sketch.add(key(1), 5000);
-        sketch.take_back(key(1), 1100, 5000);
-        assert!(sketch.wait(key(1), 1, 5000).is_some());
+        sketch.refund(key(1), 1100, 5000);
+        assert!(sketch.retry_after(key(1), 1, 5000).is_some());
     }
 
-    /// Strangers push nobody out, and hardly anybody is taken for one.
+    /// Many other keys do not evict a count, and rarely raise the count of a key that did nothing.
     #[test]
-    fn strangers_wash_nothing_out() {
+    fn many_keys_evict_no_count() {
         let mut sketch = Sketch::new(SPAN, COLUMNS);
         for _ in 0..10 {
             sketch.add(key(u64::MAX), 0);
         }
-        for stranger in 0..100_000 {
-            sketch.add(key(stranger), 0);
+        for other in 0..100_000 {
+            sketch.add(key(other), 0);
         }
-        assert!(sketch.wait(key(u64::MAX), 10, 0).is_some());
-        let taken = (200_000..201_000).filter(|number| sketch.wait(key(*number), 10, 0).is_some());
+        assert!(sketch.retry_after(key(u64::MAX), 10, 0).is_some());
+        let taken = (200_000..201_000).filter(|number| sketch.retry_after(key(*number), 10, 0).is_some());
         assert_eq!(taken.count(), 0);
         assert_eq!(sketch.young.0.len(), ROWS * COLUMNS);
     }

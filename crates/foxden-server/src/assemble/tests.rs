@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use foxden_http::route_labels;
 use foxden_http::wire::{Note, Peer, Site};
-use foxden_model::{Chance, SeededChance};
+use foxden_model::{Rng, SeededRng};
 
 use super::*;
 use crate::config::Config;
@@ -54,13 +54,13 @@ impl Lot {
         }
         let config = Config::read(&values).unwrap();
         let data = DataFolder::open(&folder).unwrap();
-        let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
+        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(1));
         let site = Arc::new(Site {
             public_url: public_url.parse().unwrap(),
             is_loopback: true,
             other_hosts: Vec::new(),
         });
-        let house = House::open(&config, &data, site, chance, Needs::of(&config))
+        let house = House::open(&config, &data, site, rng, Needs::of(&config))
             .await
             .unwrap();
         Self {

@@ -1,14 +1,14 @@
 //! Whether letters get on their way.
 
-use foxden_model::{Chance, Clock, SystemClock};
+use foxden_model::{Clock, Rng, SystemClock};
 
 use super::Finding;
-use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::config::mail::Mail;
 use crate::mail::carrier::{Carrier, NotTaken};
 use crate::mail::compose::{Heads, compose};
 use crate::mail::wording::Wording;
+use crate::rng::SystemRng;
 use crate::site::configured_site;
 
 /// What there is to say about mail; with an address, one letter is sent there.
@@ -45,7 +45,7 @@ fn without(to: Option<&str>) -> Option<Finding> {
 
 async fn send(carrier: &Carrier, mail: &Mail, config: &Config, host: &str, to: &str) -> Finding {
     let mut bytes = [0; 16];
-    SystemChance::new().fill(&mut bytes);
+    SystemRng::new().fill(&mut bytes);
     let heads = Heads {
         from: &mail.from,
         reply_to: mail.reply_to.as_ref(),

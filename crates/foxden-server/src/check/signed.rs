@@ -8,8 +8,8 @@ use foxden_http::wire::hawk::{self, Signed};
 use foxden_model::{Clock, SystemClock, UserId};
 
 use super::{Finding, date, wait};
-use crate::chance::{self, SystemChance};
 use crate::node::{self, Asker};
+use crate::rng::{self, SystemRng};
 
 /// A store that no account ever has: uids are given out from one upwards.
 const NOBODY: UserId = UserId(9_999_999_999);
@@ -26,7 +26,7 @@ pub struct Answer {
 
 /// Asks the node what nobody has stored there.
 pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
-    let chance = SystemChance::new();
+    let rng = SystemRng::new();
     let base = node.base();
     let claims = Claims {
         user: NOBODY,
@@ -38,9 +38,9 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
         hashed_device_id: None,
         beside: &[],
     };
-    let token = secrets.mint(&claims, &chance);
+    let token = secrets.mint(&claims, &rng);
     let target = format!("{}/1.5/{NOBODY}/info/collections", node.path());
-    let nonce = chance::hex(&chance, 6);
+    let nonce = rng::hex(&rng, 6);
     let request = Signed {
         method: "GET",
         path: ["", &target],

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
-use foxden_model::thread::answer_soon;
+use foxden_model::thread::prefer_low_latency;
 
 use crate::config::{self, Config, Flags, document};
 use crate::control::order::Standing;
@@ -156,7 +156,7 @@ impl Invite {
 fn start(flags: &Flags) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
     log::start(config.log.level);
-    answer_soon();
+    prefer_low_latency();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(blocking_threads())

@@ -50,7 +50,7 @@ async fn attempt(house: &House, order: Order) -> anyhow::Result<Answer> {
         }
         Order::Probe => Ok(Answer::Probe {
             public_url: house.site.public_url.base(),
-            word: house.probe.announce(&*house.chance),
+            word: house.probe.announce(&*house.rng),
             serving: serving(house),
         }),
         Order::MakePrivate => Ok(make_private(house.reach.take_back()?.as_ref())),

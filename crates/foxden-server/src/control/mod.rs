@@ -19,12 +19,12 @@ pub use order::{Answer, Order};
 
 use std::sync::Arc;
 
-use foxden_model::Chance;
+use foxden_model::Rng;
 
-use crate::chance::SystemChance;
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::house::{House, Needs, NodeList};
+use crate::rng::SystemRng;
 use crate::site::configured_site;
 use crate::{say, security_log};
 
@@ -79,8 +79,8 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         let data = DataFolder::open(&config.server.data_dir)?;
         let needs = needs(order, config, &data)?;
         let site = Arc::new(configured_site(config)?);
-        let chance: Arc<dyn Chance> = Arc::new(SystemChance::new());
-        let house = House::open(config, &data, site, chance, needs).await?;
+        let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
+        let house = House::open(config, &data, site, rng, needs).await?;
         let answer = carry_out(&house, order.clone()).await;
         if !house.security_log.flush(security_log::PATIENCE) {
             say::remark(

@@ -14,7 +14,7 @@ use foxden_accounts::security::Witness;
 use foxden_http::excuse::{excuse, refuse, turn_away};
 use foxden_http::ops;
 use foxden_http::wire::{Peer, Sign};
-use foxden_model::{Chance, Network as ClientNetwork, Width};
+use foxden_model::{Network as ClientNetwork, Rng, Width};
 use foxden_sql::Asker;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -55,9 +55,9 @@ pub struct Ids(AtomicU64);
 
 impl Ids {
     /// A fresh row of ids.
-    pub fn new(chance: &dyn Chance) -> Self {
+    pub fn new(rng: &dyn Rng) -> Self {
         let mut start = [0; 8];
-        chance.fill(&mut start);
+        rng.fill(&mut start);
         Self(AtomicU64::new(u64::from_le_bytes(start)))
     }
 
@@ -226,7 +226,7 @@ fn asker(peer: Peer) -> Asker {
     let network = ClientNetwork::of(peer.address);
     Asker {
         groups: Width::ALL.map(|width| network.prefix(width)),
-        times: network.times(),
+        times: network.allowance_factor(),
     }
 }
 

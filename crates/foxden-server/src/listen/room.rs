@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use foxden_accounts::security::{Door, Event, What, Witness};
-use foxden_model::{Network, Notice};
+use foxden_model::{LogThrottle, Network};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::allocator;
@@ -53,9 +53,9 @@ pub struct Room {
     tide: Tide,
     numbers: AtomicU64,
     someone_left: Notify,
-    full: Notice,
-    crowded: Notice,
-    unread: Notice,
+    full: LogThrottle,
+    crowded: LogThrottle,
+    unread: LogThrottle,
     /// Who hears of shares that are used up.
     witness: Witness,
 }
@@ -101,9 +101,9 @@ impl Room {
             tide: Tide::default(),
             numbers: AtomicU64::new(0),
             someone_left: Notify::new(),
-            full: Notice::default(),
-            crowded: Notice::default(),
-            unread: Notice::default(),
+            full: LogThrottle::default(),
+            crowded: LogThrottle::default(),
+            unread: LogThrottle::default(),
             witness,
         })
     }
@@ -245,9 +245,9 @@ impl Room {
         if slowest.is_empty() {
             floor.barren = now;
         }
-        if let Some(unsaid) = self.full.is_due() {
+        if let Some(suppressed) = self.full.should_log() {
             tracing::warn!(
-                "all connections are taken: the slowest of whoever has the most make room{unsaid}"
+                "all connections are taken: the slowest of whoever has the most make room{suppressed}"
             );
         }
         floor.send_away(slowest);
@@ -280,9 +280,9 @@ impl Room {
         match owner {
             Owner::Network(..) => {
                 self.witness.tell(&event(Door::Listener).because("connections"));
-                if let Some(unsaid) = self.crowded.is_due() {
+                if let Some(suppressed) = self.crowded.should_log() {
                     tracing::warn!(
-                        "{owner} has {share} connections, its share: its slowest make room for others of its own{unsaid}"
+                        "{owner} has {share} connections, its share: its slowest make room for others of its own{suppressed}"
                     );
                 }
             }
@@ -290,9 +290,9 @@ impl Room {
                 let name = user.0.to_string();
                 let event = event(Door::Storage).because("answers that nobody takes");
                 self.witness.tell(&event.about(&name));
-                if let Some(unsaid) = self.unread.is_due() {
+                if let Some(suppressed) = self.unread.should_log() {
                     tracing::warn!(
-                        "answers to {owner} wait on more than {share} connections: the slowest are cut off{unsaid}"
+                        "answers to {owner} wait on more than {share} connections: the slowest are cut off{suppressed}"
                     );
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use foxden_model::Notice;
+use foxden_model::LogThrottle;
 
 /// What the first bytes of a connection look like, if not like HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ const KINDS: [Stranger; 3] = [Stranger::Tls, Stranger::Http2, Stranger::Proxy];
 
 /// Which kinds the log has named: anybody can send such bytes.
 #[derive(Debug, Default)]
-pub struct Strangers([Notice; KINDS.len()]);
+pub struct Strangers([LogThrottle; KINDS.len()]);
 
 impl Stranger {
     /// Recognises the first bytes of a connection.
@@ -63,14 +63,14 @@ impl fmt::Display for Stranger {
 impl Strangers {
     /// Writes one line for a connection, unless one was written for its kind a moment ago.
     pub fn tell(&self, stranger: Stranger, address: Option<IpAddr>) {
-        let Some(unsaid) = self.0[stranger as usize - 1].is_due() else {
+        let Some(suppressed) = self.0[stranger as usize - 1].should_log() else {
             return;
         };
         let client = address.map_or_else(
             || "a client on this machine".to_owned(),
             |address| address.to_string(),
         );
-        tracing::warn!("{client} speaks {stranger}{unsaid}");
+        tracing::warn!("{client} speaks {stranger}{suppressed}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::routing::{get, post};
 use foxden_accounts::security::Witness;
-use foxden_model::SeededChance;
+use foxden_model::SeededRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::front::Ids;
@@ -49,7 +49,7 @@ async fn connect_to(
 ) -> (DuplexStream, crate::tasks::Stop) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (tasks, stop) = Tasks::new();
-    let ids = Arc::new(Ids::new(&SeededChance::new(1)));
+    let ids = Arc::new(Ids::new(&SeededRng::new(1)));
     let reach = Arc::new(reach::tests::open(false, "/proc/foxden/public".into()));
     let front = Arc::new(Front::new(
         router.into(),

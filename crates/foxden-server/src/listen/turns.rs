@@ -65,7 +65,9 @@ impl Turns {
             Owner::Network(Width::Middle, _) => 12,
             Owner::Network(Width::Narrow, _) | Owner::User(_) => 16,
         };
-        (self.most / part).max(1).saturating_mul(client.times())
+        (self.most / part)
+            .max(1)
+            .saturating_mul(client.allowance_factor())
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {

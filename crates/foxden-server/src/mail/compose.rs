@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use askama::Template;
-use foxden_model::Shown;
+use foxden_model::Escaped;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
@@ -145,7 +145,7 @@ fn html(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
 }
 
 fn footer(words: &Wording, heads: &Heads<'_>) -> String {
-    let (host, to, why) = (heads.host, Shown(heads.to), words.why);
+    let (host, to, why) = (heads.host, Escaped(heads.to), words.why);
     let mut footer = format!("The Foxden server at {host} sent this to {to} {why}.");
     if let Some(contact) = heads.contact {
         let contact = contact.strip_prefix("mailto:").unwrap_or(contact);

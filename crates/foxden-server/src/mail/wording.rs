@@ -2,7 +2,7 @@
 
 use foxden_accounts::{Letter, Posted};
 use foxden_http::wire::uri_component;
-use foxden_model::Shown;
+use foxden_model::Escaped;
 
 use super::Minute;
 
@@ -113,7 +113,7 @@ impl Wording {
                 network,
                 format!(
                     "It is {} now. Sign in with that one; letters go there from now on.",
-                    Shown(address)
+                    Escaped(address)
                 ),
                 from,
             ),

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
-use foxden_model::is_unseen;
+use foxden_model::is_invisible;
 
 use super::Record;
 use super::signature::{LINES_MISSING, Signature};
@@ -116,7 +116,7 @@ impl fmt::Display for Header<'_> {
             match character {
                 '\\' | '|' => write!(f, "\\{character}")?,
                 // Nothing else is escaped there, and a header has one line.
-                character if is_unseen(character) => f.write_char(' ')?,
+                character if is_invisible(character) => f.write_char(' ')?,
                 character => f.write_char(character)?,
             }
         }
@@ -134,7 +134,7 @@ impl fmt::Display for Value<'_> {
                 '\\' | '=' => write!(f, "\\{character}")?,
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
-                character if is_unseen(character) => write!(f, "\\\\u{:04x}", u32::from(character))?,
+                character if is_invisible(character) => write!(f, "\\\\u{:04x}", u32::from(character))?,
                 character => f.write_char(character)?,
             }
         }

@@ -1,5 +1,5 @@
-//! The server that a conversation is held with: every surface, a clock that is moved by hand, and chance
-//! that follows from a seed. Storage is held with twice: kept in memory and in SQLite files.
+//! The server that a conversation is held with: every surface, a clock that is moved by hand, and random
+//! bytes that follow from a seed. Storage is held with twice: kept in memory and in SQLite files.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -27,7 +27,7 @@ use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::user::{self, AdminSecret, UserState};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Peer, PublicUrl, Site};
-use foxden_model::{Chance, Clock, ManualClock, SeededChance};
+use foxden_model::{Clock, ManualClock, Rng, SeededRng};
 use foxden_sql::Database;
 use foxden_storage::{Engine, Limits, MemoryEngine, SqliteEngine, SqliteOptions, Storage};
 use http_body_util::BodyExt;
@@ -189,7 +189,7 @@ impl World {
         let parts = Parts {
             database: runtime.block_on(Database::in_memory(MIGRATIONS))?,
             clock: Arc::clone(&clock) as _,
-            chance: Arc::new(SeededChance::new(2)),
+            rng: Arc::new(SeededRng::new(2)),
             nodes: match &settings.node {
                 Some(url) => Nodes::Listed(vec![url.clone()]),
                 None => Nodes::Own(settings.public_url.base()),
@@ -207,10 +207,10 @@ impl World {
             let url = settings.public_url.base();
             runtime.block_on(accounts.set_node_state(&url, NodeState::Draining))?;
         }
-        let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
-        let (engine, folder) = engine(settings.place, &clock, &chance)?;
+        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(1));
+        let (engine, folder) = engine(settings.place, &clock, &rng)?;
         let storage = Storage::new(engine, settings.limits, settings.quota);
-        let router = router(settings, &clock, chance, &accounts, storage);
+        let router = router(settings, &clock, rng, &accounts, storage);
         Ok(Self {
             clock,
             is_private: settings.is_private,
@@ -292,12 +292,12 @@ fn operator() -> Visitor {
 fn engine(
     place: Place,
     clock: &Arc<ManualClock>,
-    chance: &Arc<dyn Chance>,
+    rng: &Arc<dyn Rng>,
 ) -> Result<(Arc<dyn Engine>, Option<Folder>)> {
     static OPENED: AtomicU32 = AtomicU32::new(0);
-    let (clock, chance): (Arc<dyn Clock>, _) = (Arc::clone(clock) as _, Arc::clone(chance));
+    let (clock, rng): (Arc<dyn Clock>, _) = (Arc::clone(clock) as _, Arc::clone(rng));
     match place {
-        Place::Memory => Ok((Arc::new(MemoryEngine::new(clock, chance)), None)),
+        Place::Memory => Ok((Arc::new(MemoryEngine::new(clock, rng)), None)),
         Place::Sqlite => {
             let number = OPENED.fetch_add(1, Ordering::Relaxed);
             let name = format!("foxden-golden-{}-{number}", std::process::id());
@@ -308,10 +308,7 @@ fn engine(
                 cached_users: 100,
                 patience: Duration::from_secs(10),
             };
-            Ok((
-                Arc::new(SqliteEngine::open(options, clock, chance)?),
-                Some(folder),
-            ))
+            Ok((Arc::new(SqliteEngine::open(options, clock, rng)?), Some(folder)))
         }
     }
 }
@@ -319,7 +316,7 @@ fn engine(
 fn router(
     settings: &Settings,
     clock: &Arc<ManualClock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
     accounts: &Accounts,
     storage: Storage,
 ) -> Router {
@@ -335,7 +332,7 @@ fn router(
         storage: Some(storage.clone()),
         site: Arc::clone(&site),
         clock: Arc::clone(&clock),
-        chance: Arc::clone(&chance),
+        rng: Arc::clone(&rng),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
         memory: Arc::default(),
     };
@@ -344,7 +341,7 @@ fn router(
     let meeting = Exchange::new(
         meeting,
         Arc::clone(&fxa.clock),
-        Arc::clone(&fxa.chance),
+        Arc::clone(&fxa.rng),
         Witness::default(),
     );
     let pages = pages_state(settings, &user);
@@ -354,7 +351,7 @@ fn router(
         secrets: Arc::clone(&secrets),
         site: Arc::clone(&site),
         clock: Arc::clone(&clock),
-        chance,
+        rng,
         duration: 3600,
         node_type: Some("sqlite"),
     };
@@ -412,7 +409,7 @@ fn pages_state(settings: &Settings, user: &UserState) -> PagesState {
 }
 
 fn user_state(settings: &Settings, fxa: &FxaState) -> UserState {
-    let captcha = || Captcha::new(b"a key", Arc::clone(&fxa.clock), Arc::clone(&fxa.chance));
+    let captcha = || Captcha::new(b"a key", Arc::clone(&fxa.clock), Arc::clone(&fxa.rng));
     UserState {
         accounts: fxa.accounts.clone(),
         storage: fxa.storage.clone(),

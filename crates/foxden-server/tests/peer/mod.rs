@@ -61,7 +61,7 @@ pub fn xor(a: &[u8], b: &[u8]) -> Vec<u8> {
 /// The machine's random generator.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the peer stands outside the server and has no Chance"
+    reason = "the peer stands outside the server and has no Rng"
 )]
 pub fn random() -> ring::rand::SystemRandom {
     ring::rand::SystemRandom::new()

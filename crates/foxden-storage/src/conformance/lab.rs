@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use foxden_model::{Chance, CollectionName, ManualClock, ObjectId, SeededChance, SyncTime, UserId};
+use foxden_model::{CollectionName, ManualClock, ObjectId, Rng, SeededRng, SyncTime, UserId};
 
 use crate::command::{
     BatchId, BatchPart, Change, Cursor, Detail, Field, Fields, Guard, Order, Patch, Query, Selection, Target,
@@ -19,7 +19,7 @@ pub struct Ground {
     /// A clock that only tests move.
     pub clock: Arc<ManualClock>,
     /// Random bytes, the same in each run.
-    pub chance: Arc<dyn Chance>,
+    pub rng: Arc<dyn Rng>,
     namespace: String,
     folder: PathBuf,
     shared: OnceLock<Arc<dyn Engine>>,
@@ -68,7 +68,7 @@ impl Ground {
         std::fs::create_dir_all(&folder).expect("temporary files can be made");
         Self {
             clock: Arc::new(ManualClock::at_millis(1_763_690_000_000)),
-            chance: Arc::new(SeededChance::new(number)),
+            rng: Arc::new(SeededRng::new(number)),
             namespace,
             folder,
             shared: OnceLock::new(),

@@ -220,7 +220,7 @@ mod tests {
     fn fixtures() -> [EngineFixture; 2] {
         let memory: Opener = |ground| {
             Box::pin(async move {
-                let engine = MemoryEngine::new(ground.clock.clone(), ground.chance.clone());
+                let engine = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
                 Arc::new(engine) as Arc<dyn crate::engine::Engine>
             })
         };

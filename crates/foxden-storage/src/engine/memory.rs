@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use foxden_model::{Chance, Clock, SyncTime, UserId};
+use foxden_model::{Clock, Rng, SyncTime, UserId};
 
 use self::store::Store;
 use super::{Engine, EngineError};
@@ -24,7 +24,7 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 /// Users' objects in the memory of this process.
 pub struct MemoryEngine {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
     stores: RwLock<HashMap<UserId, Arc<Mutex<Store>>>>,
     // The highest hundredth told as *as of* by the clock alone. Writes stay above it, so that a clock
     // that slips back cannot put a write where a reader has already looked.
@@ -42,10 +42,10 @@ struct Moment {
 
 impl MemoryEngine {
     /// An empty engine.
-    pub fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self {
             clock,
-            chance,
+            rng,
             stores: RwLock::default(),
             told: AtomicI64::new(i64::MIN),
         }
@@ -127,7 +127,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
-        self.change(user, |store, moment| store.stage(part, moment.now, &*self.chance))
+        self.change(user, |store, moment| store.stage(part, moment.now, &*self.rng))
     }
 
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {

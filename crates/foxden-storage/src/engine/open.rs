@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use foxden_model::{Chance, Clock};
+use foxden_model::{Clock, Rng};
 
 use super::sqlite::{self, SqliteEngine, SqliteOptions};
 use super::{Engine, MemoryEngine};
@@ -74,17 +74,17 @@ pub async fn open(
     url: &StoreUrl,
     options: &OpenOptions,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    rng: Arc<dyn Rng>,
 ) -> Result<Arc<dyn Engine>, OpenError> {
     match &url.0 {
-        Kind::Memory => Ok(Arc::new(MemoryEngine::new(clock, chance))),
+        Kind::Memory => Ok(Arc::new(MemoryEngine::new(clock, rng))),
         Kind::Sqlite { folder, shards } => {
             let mut sqlite = SqliteOptions::new(folder.as_ref().unwrap_or(&options.default_folder));
             if let Some(shards) = shards {
                 sqlite.files = *shards;
             }
             // The files are opened on this thread: nothing is served before they are.
-            Ok(Arc::new(SqliteEngine::open(sqlite, clock, chance)?))
+            Ok(Arc::new(SqliteEngine::open(sqlite, clock, rng)?))
         }
     }
 }
@@ -170,7 +170,7 @@ impl fmt::Display for Schemes {
 
 #[cfg(test)]
 mod tests {
-    use foxden_model::{ManualClock, SeededChance};
+    use foxden_model::{ManualClock, SeededRng};
 
     use super::*;
 
@@ -225,7 +225,7 @@ mod tests {
             let url: StoreUrl = text.parse().unwrap();
             assert!(!url.exists(&options));
             let clock = Arc::new(ManualClock::at_millis(1_700_000_000_000));
-            let engine = open(&url, &options, clock, Arc::new(SeededChance::new(1))).await;
+            let engine = open(&url, &options, clock, Arc::new(SeededRng::new(1))).await;
             assert!(engine.unwrap().check().await.is_ok());
             assert_eq!(url.exists(&options), has_files);
         }

@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use foxden_model::{Chance, Clock, UserId};
+use foxden_model::{Clock, Rng, UserId};
 
 use self::checkpoint::{Checkpointer, Checkpoints};
 use self::deletion::Deletion;
@@ -133,18 +133,14 @@ impl SqliteOptions {
 
 impl SqliteEngine {
     /// Opens the files of a folder, and makes them if the folder is new.
-    pub fn open(
-        options: SqliteOptions,
-        clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
-    ) -> Result<Self, OpenError> {
+    pub fn open(options: SqliteOptions, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, OpenError> {
         let SqliteOptions {
             folder,
             files,
             cached_users,
             patience,
         } = options;
-        let outside = Arc::new(Outside::new(clock, chance));
+        let outside = Arc::new(Outside::new(clock, rng));
         let opened = open::open_files(&folder, files)?;
         let cached_users = cached_users / opened.len();
         let in_folder = |source: std::io::Error| open::unavailable(&folder, source);

@@ -10,7 +10,7 @@ use crate::engine::MemoryEngine;
 const USER: UserId = UserId(42);
 
 fn engine(ground: &Ground) -> Arc<MemoryEngine> {
-    Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()))
+    Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
 }
 
 fn put(object: &str) -> Write {
@@ -160,8 +160,8 @@ async fn a_closed_user_is_not_admitted() {
 #[test]
 fn small_objects_fill_a_store_that_an_empty_upload_finds() {
     let clock = Arc::new(foxden_model::ManualClock::at_millis(1_763_690_000_000));
-    let chance = Arc::new(foxden_model::SeededChance::new(1));
-    let engine = MemoryEngine::new(clock, chance);
+    let rng = Arc::new(foxden_model::SeededRng::new(1));
+    let engine = MemoryEngine::new(clock, rng);
     let storage = Storage::new(Arc::new(engine), Limits::default(), Some(2 << 20));
     let zero = foxden_model::SyncTime::ZERO;
     let summary = |count, bytes| Summary {

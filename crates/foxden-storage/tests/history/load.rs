@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use foxden_model::{Chance, SeededChance, SyncTime};
+use foxden_model::{Rng, SeededRng, SyncTime};
 use foxden_storage::conformance::{Ground, Lab, collection, id, payload};
 use foxden_storage::{
     BatchId, BatchPart, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, Order, Query, Selection,
@@ -95,7 +95,7 @@ pub(crate) async fn run(ground: Ground, engine: Arc<dyn Engine>) -> Vec<Call> {
             lab: lab.clone(),
             ticks: Arc::clone(&ticks),
             batches: Arc::clone(&batches),
-            chance: SeededChance::new(number),
+            rng: SeededRng::new(number),
             number,
             seen: SyncTime::ZERO,
             notes: Vec::new(),
@@ -110,7 +110,7 @@ pub(crate) async fn run(ground: Ground, engine: Arc<dyn Engine>) -> Vec<Call> {
         lab,
         ticks,
         batches,
-        chance: SeededChance::new(CLIENTS),
+        rng: SeededRng::new(CLIENTS),
         number: CLIENTS,
         seen: SyncTime::ZERO,
         notes: Vec::new(),
@@ -128,7 +128,7 @@ struct Client {
     ticks: Arc<AtomicU64>,
     /// Batches that anybody may commit.
     batches: Arc<std::sync::Mutex<Vec<Open>>>,
-    chance: SeededChance,
+    rng: SeededRng,
     number: u64,
     /// A collection's time from the last look, to guard the next write by.
     seen: SyncTime,
@@ -182,7 +182,7 @@ impl Client {
 
     fn draw(&self, below: usize) -> usize {
         let mut bytes = [0; 2];
-        self.chance.fill(&mut bytes);
+        self.rng.fill(&mut bytes);
         usize::from(u16::from_le_bytes(bytes)) % below
     }
 

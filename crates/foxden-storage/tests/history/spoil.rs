@@ -14,7 +14,7 @@ use crate::load::{self, COLLECTIONS, Call, Effect, Noted, Rows, What};
 /// check to notice.
 async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
     let ground = Ground::new();
-    let engine = Arc::new(MemoryEngine::new(ground.clock.clone(), ground.chance.clone()));
+    let engine = Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()));
     let mut history = load::run(ground, engine).await;
     assert_eq!(check(&history), Ok(()));
     assert!(spoil(&mut history), "nothing to spoil");

@@ -42,7 +42,7 @@ struct Known {
 
 impl Run {
     pub(crate) fn new(ground: Ground, tested: Arc<dyn Engine>, time: Time) -> Self {
-        let memory = MemoryEngine::new(ground.clock.clone(), ground.chance.clone());
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
         let tested = Lab::new(ground, tested);
         let mut reference = tested.clone();
         reference.engine = Arc::new(memory);

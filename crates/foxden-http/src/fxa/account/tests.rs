@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::Request;
 use foxden_accounts::security::Door;
 use foxden_accounts::{Accounts, Cost, Identity, KeyId, MIGRATIONS, Options, Parts, SignUp, Visitor};
-use foxden_model::{Chance, Clock, ManualClock, SeededChance, UserId};
+use foxden_model::{Clock, ManualClock, Rng, SeededRng, UserId};
 use foxden_sql::Database;
 use foxden_storage::{Detail, EngineError, Limits, MemoryEngine, Storage, StorageError};
 use tower::ServiceExt;
@@ -23,7 +23,7 @@ async fn accounts(clock: &Arc<ManualClock>) -> Accounts {
     let parts = Parts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
         clock: Arc::clone(clock) as _,
-        chance: Arc::new(SeededChance::new(1)),
+        rng: Arc::new(SeededRng::new(1)),
         nodes: foxden_accounts::Nodes::Own("https://sync.example.org".to_owned()),
         options: Options {
             sign_up: Some(SignUp::Open),
@@ -69,10 +69,10 @@ async fn with_store(accounts: &Accounts) -> UserId {
 #[tokio::test]
 async fn the_stores_are_closed_even_if_the_client_hangs_up() {
     let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-    let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(2));
+    let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(2));
     let accounts = accounts(&clock).await;
     let user = with_store(&accounts).await;
-    let engine = MemoryEngine::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&chance));
+    let engine = MemoryEngine::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&rng));
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
     let begun: Arc<Mutex<Option<Work>>> = Arc::default();
     let kept = Arc::clone(&begun);
@@ -87,7 +87,7 @@ async fn the_stores_are_closed_even_if_the_client_hangs_up() {
         site: Arc::new(site),
         clock,
         memory: Arc::default(),
-        chance,
+        rng,
         to_the_end: Arc::new(move |work| *kept.lock().unwrap() = Some(work)),
     });
     let body = json!({ "email": ANN, "authPW": HEXLOWER.encode(&[7; 32]) });

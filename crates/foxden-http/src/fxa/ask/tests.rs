@@ -8,7 +8,7 @@ use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::{
     Accounts, AuthPw, Cost, Kind, MIGRATIONS, NewAccount, Nodes, Options, Parts, Secrets, SignUp,
 };
-use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Lab {
         let parts = Parts {
             database: Database::in_memory(MIGRATIONS).await.unwrap(),
             clock: Arc::clone(&clock),
-            chance: Arc::new(SeededChance::new(1)),
+            rng: Arc::new(SeededRng::new(1)),
             nodes: Nodes::Own("https://sync.example.org".to_owned()),
             options: Options {
                 sign_up: Some(SignUp::Open),
@@ -94,7 +94,7 @@ impl Lab {
             }),
             clock,
             memory: Arc::clone(&memory),
-            chance: Arc::new(SeededChance::new(2)),
+            rng: Arc::new(SeededRng::new(2)),
             to_the_end: Arc::new(|_| ()),
         });
         Self {

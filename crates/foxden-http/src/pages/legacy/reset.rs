@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use foxden_accounts::plain::{self, Consent};
 use foxden_accounts::security::{Event, What};
-use foxden_model::Shown;
+use foxden_model::Escaped;
 
 use super::fault::{Complaint, Fault, Trouble, Wrong};
 use super::form::Sent;
@@ -105,7 +105,7 @@ async fn ask(legacy: &Legacy, sent: Sent) -> Response {
     }
     match request(legacy, &sent).await {
         Ok(()) => {
-            let typed = Shown(typed(&sent)).to_string();
+            let typed = Escaped(typed(&sent)).to_string();
             show(
                 StatusCode::OK,
                 &AskedPage {

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::HOST;
 use foxden_accounts::{AccountError, MIGRATIONS, Nodes, Options, Parts};
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -28,7 +28,7 @@ async fn open(public_url: &str) -> Router {
     let parts = Parts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
         clock: Arc::clone(&clock) as _,
-        chance: Arc::new(SeededChance::new(1)),
+        rng: Arc::new(SeededRng::new(1)),
         nodes: Nodes::Own(public_url.to_owned()),
         options: Options::default(),
     };

@@ -12,7 +12,7 @@ use foxden_accounts::plain::NewPlain;
 use foxden_accounts::security::{Door, Witness};
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Cost, MIGRATIONS, Nodes, Options, Parts as AccountParts, Visitor};
-use foxden_model::{Clock, ManualClock, SeededChance};
+use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
 use foxden_storage::{Limits, MemoryEngine, Storage};
 use http_body::Frame;
@@ -38,7 +38,7 @@ pub(in crate::sync) async fn surface(node: &str) -> SyncState {
     let parts = AccountParts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
         clock: Arc::clone(&clock),
-        chance: Arc::new(SeededChance::new(1)),
+        rng: Arc::new(SeededRng::new(1)),
         nodes: Nodes::Own(node.to_owned()),
         options: Options {
             cost: CHEAP,
@@ -64,7 +64,7 @@ pub(in crate::sync) async fn surface(node: &str) -> SyncState {
         is_loopback: false,
         other_hosts: Vec::new(),
     });
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededChance::new(2)));
+    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededRng::new(2)));
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
     let secrets = Arc::new(TokenSecrets::new([], "secret"));
     SyncState {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foxden_model::{Counters, MemoryCounters, Meter, Notice, Width};
+use foxden_model::{Counters, LogThrottle, MemoryCounters, Meter, Width};
 
 use super::answer::Refusal;
 use super::owner::Owner;
@@ -53,7 +53,7 @@ pub(super) struct Callers {
     allowances: Allowances,
     counters: MemoryCounters,
     /// In the order of [`Kind`].
-    notices: [Notice; 3],
+    notices: [LogThrottle; 3],
 }
 
 /// What is counted.
@@ -124,7 +124,7 @@ impl Callers {
         }
         for ((width, prefix), _) in Owner::of(address).parts() {
             let meter = Kind::Bad.meter(width, &self.allowances);
-            self.counters.spend(meter, [0, prefix], now);
+            self.counters.add(meter, [0, prefix], now);
         }
     }
 
@@ -154,7 +154,7 @@ impl Callers {
         let waits = Owner::of(address).parts().filter_map(|((width, prefix), times)| {
             let meter = kind.meter(width, &self.allowances);
             self.counters
-                .wait(meter, [0, prefix], most.saturating_mul(times), now)
+                .retry_after(meter, [0, prefix], most.saturating_mul(times), now)
         });
         let wait = waits.max()?;
         self.tell(kind, address);
@@ -170,12 +170,12 @@ impl Callers {
         let (most, _) = kind.bound(&self.allowances);
         for (number, ((width, prefix), times)) in Owner::of(address).parts().enumerate() {
             let (meter, most) = (kind.meter(width, &self.allowances), most.saturating_mul(times));
-            let Err(wait) = self.counters.spend_within(meter, [0, prefix], most, now) else {
+            let Err(wait) = self.counters.check_and_add(meter, [0, prefix], most, now) else {
                 continue;
             };
             for ((width, prefix), _) in Owner::of(address).parts().take(number) {
                 let meter = kind.meter(width, &self.allowances);
-                self.counters.take_back(meter, [0, prefix], now, now);
+                self.counters.refund(meter, [0, prefix], now, now);
             }
             let longest = self.wait(kind, address, now);
             return (self.vigilance == Vigilance::Refuse).then(|| longest.unwrap_or(wait));
@@ -184,12 +184,12 @@ impl Callers {
     }
 
     fn tell(&self, kind: Kind, address: IpAddr) {
-        let Some(unsaid) = self.notices[kind as usize].is_due() else {
+        let Some(suppressed) = self.notices[kind as usize].should_log() else {
             return;
         };
         let address = address.to_canonical();
         let kind = kind.name();
-        tracing::warn!("the key exchange counts too many {kind} from {address} or its network{unsaid}");
+        tracing::warn!("the key exchange counts too many {kind} from {address} or its network{suppressed}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use foxden_model::{Chance, Notice};
+use foxden_model::{LogThrottle, Rng};
 use ring::digest;
 
 use super::answer::{Answer, Refusal, SOON};
@@ -59,7 +59,7 @@ pub(super) struct Channels {
     most: usize,
     life: u64,
     open: Mutex<Open>,
-    notice: Notice,
+    notice: LogThrottle,
 }
 
 struct Open {
@@ -108,7 +108,7 @@ impl Channels {
                 shares: Shares::new((most / HOUSEHOLDS).max(LEAST)),
                 swept_at: 0,
             }),
-            notice: Notice::default(),
+            notice: LogThrottle::default(),
         }
     }
 
@@ -117,7 +117,7 @@ impl Channels {
         &self,
         client: ClientId,
         owner: Option<Owner>,
-        chance: &dyn Chance,
+        rng: &dyn Rng,
         now: i64,
     ) -> Result<Name, Refusal> {
         let mut open = self.lock(now);
@@ -132,7 +132,7 @@ impl Channels {
                 return Err(Refusal::NoChannelFree);
             }
         }
-        let mut names = (0..TRIES).map(|_| Name::random(chance));
+        let mut names = (0..TRIES).map(|_| Name::random(rng));
         let free = names.find(|name| !open.channels.contains_key(name));
         let name = free.ok_or(Refusal::NoChannelFree)?;
         if let Some(owner) = owner {
@@ -253,10 +253,10 @@ impl Channels {
 
     /// Tells the operator that all is taken.
     pub(super) fn tell(&self) {
-        if let Some(unsaid) = self.notice.is_due() {
+        if let Some(suppressed) = self.notice.should_log() {
             tracing::warn!(
                 "all channels of the key exchange, or all its room, are taken: the network that has most yields one to \
-                 others{unsaid}"
+                 others{suppressed}"
             );
         }
     }

@@ -1,6 +1,6 @@
 //! The name of a channel.
 
-use foxden_model::Chance;
+use foxden_model::Rng;
 
 /// What names are made of: nothing that people take for something else.
 pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
@@ -22,10 +22,10 @@ impl Name {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// A name that `chance` picks.
-    pub(super) fn random(chance: &dyn Chance) -> Self {
+    /// A name that `rng` picks.
+    pub(super) fn random(rng: &dyn Rng) -> Self {
         let mut bytes = [0; NAME];
-        chance.fill(&mut bytes);
+        rng.fill(&mut bytes);
         Self(bytes.map(|byte| ALPHABET[usize::from(byte) % ALPHABET.len()]))
     }
 }

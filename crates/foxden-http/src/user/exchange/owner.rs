@@ -37,7 +37,10 @@ impl Owner {
                 Width::Middle => 2,
                 Width::Wide => 4,
             };
-            Some(((width, self.network.prefix(width)?), times * self.network.times()))
+            Some((
+                (width, self.network.prefix(width)?),
+                times * self.network.allowance_factor(),
+            ))
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName};
-use foxden_model::is_unseen;
+use foxden_model::is_invisible;
 use http_body_util::BodyExt;
 
 use super::client::ID_BYTES;
@@ -95,7 +95,7 @@ async fn beginning(mut body: Body) -> Vec<u8> {
 
 /// A character that may stand in a log: what moves a cursor, ends a line or turns the direction of writing may not.
 fn harmless(character: char) -> char {
-    if is_unseen(character) {
+    if is_invisible(character) {
         '\u{fffd}'
     } else {
         character

@@ -3,7 +3,7 @@
 mod bounds;
 mod race;
 
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 use tower::ServiceExt;
 
 use super::*;
@@ -28,8 +28,8 @@ struct Heard {
 impl Lab {
     fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
-        let chance = Arc::new(SeededChance::new(1));
-        let exchange = Exchange::new(settings, Arc::clone(&clock) as _, chance, Witness::default());
+        let rng = Arc::new(SeededRng::new(1));
+        let exchange = Exchange::new(settings, Arc::clone(&clock) as _, rng, Witness::default());
         Self {
             exchange: Arc::new(exchange),
             clock,

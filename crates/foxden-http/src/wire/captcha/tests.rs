@@ -1,12 +1,12 @@
 //! What the question promises whoever relies on it.
 
-use foxden_model::{ManualClock, SeededChance};
+use foxden_model::{ManualClock, SeededRng};
 
 use super::*;
 
 fn captcha() -> (Captcha, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-    let captcha = Captcha::new(b"a key", Arc::clone(&clock) as _, Arc::new(SeededChance::new(1)));
+    let captcha = Captcha::new(b"a key", Arc::clone(&clock) as _, Arc::new(SeededRng::new(1)));
     (captcha, clock)
 }
 

@@ -1,6 +1,6 @@
 //! Who is believed about where a request comes from, and what makes a private server public.
 
-use foxden_model::SeededChance;
+use foxden_model::SeededRng;
 
 use super::*;
 use crate::reach;
@@ -8,7 +8,7 @@ use crate::reach;
 /// A listener of a server that is private, or not. Nothing of it is written.
 fn front(is_private: bool) -> Front {
     let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-    let ids = Arc::new(Ids::new(&SeededChance::new(1)));
+    let ids = Arc::new(Ids::new(&SeededRng::new(1)));
     let reach = Arc::new(reach::tests::open(is_private, "/proc/foxden/public".into()));
     Front::new(
         axum::Router::new().into(),

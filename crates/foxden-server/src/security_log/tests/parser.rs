@@ -114,7 +114,7 @@ pub fn seen(text: &str, most: usize) -> String {
 }
 
 fn visible(character: char) -> String {
-    if foxden_model::is_unseen(character) && !matches!(character, '\n' | '\r') {
+    if foxden_model::is_invisible(character) && !matches!(character, '\n' | '\r') {
         format!("\\u{:04x}", u32::from(character))
     } else {
         character.to_string()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use foxden_model::{Chance, CollectionName, SyncTime};
+use foxden_model::{CollectionName, Rng, SyncTime};
 
 use crate::command::{BatchId, Patch};
 use crate::engine::held::Held;
@@ -34,8 +34,8 @@ impl Batches {
     }
 
     /// Opens an empty batch.
-    pub(super) fn open(&mut self, collection: CollectionName, now: SyncTime, chance: &dyn Chance) -> BatchId {
-        let id = random_id(chance);
+    pub(super) fn open(&mut self, collection: CollectionName, now: SyncTime, rng: &dyn Rng) -> BatchId {
+        let id = random_id(rng);
         self.0.push(Batch {
             id: id.clone(),
             collection,
@@ -98,9 +98,9 @@ impl Batch {
     }
 }
 
-fn random_id(chance: &dyn Chance) -> BatchId {
+fn random_id(rng: &dyn Rng) -> BatchId {
     let mut bytes = [0; 16];
-    chance.fill(&mut bytes);
+    rng.fill(&mut bytes);
     let text = bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -1,6 +1,6 @@
 //! Adding a part of an upload to a batch.
 
-use foxden_model::{Chance, SyncTime};
+use foxden_model::{Rng, SyncTime};
 
 use super::store::Store;
 use crate::command::BatchPart;
@@ -13,7 +13,7 @@ impl Store {
         &mut self,
         part: BatchPart,
         now: SyncTime,
-        chance: &dyn Chance,
+        rng: &dyn Rng,
     ) -> Result<Staged, EngineError> {
         if self.is_closed {
             return Err(EngineError::Closed);
@@ -43,7 +43,7 @@ impl Store {
         self.end_first(surplus, part.batch.as_ref(), now);
         let batch = match part.batch {
             Some(id) => id,
-            None => self.batches.open(part.collection, now, chance),
+            None => self.batches.open(part.collection, now, rng),
         };
         self.free_deleted(part.patches.len() as u64);
         self.batches.append(&batch, part.patches);

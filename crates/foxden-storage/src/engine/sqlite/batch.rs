@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use foxden_model::{Chance, CollectionName, SyncTime, UserId};
+use foxden_model::{CollectionName, Rng, SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::codec;
@@ -133,7 +133,7 @@ fn make(
     now: SyncTime,
 ) -> Result<(i64, BatchId), EngineError> {
     let uid = user.0.cast_signed();
-    let batch = fresh_id(work.chance());
+    let batch = fresh_id(work.rng());
     let mut insert = work.connection.prepare_cached(
         "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
     )?;
@@ -141,9 +141,9 @@ fn make(
     Ok((key, batch))
 }
 
-fn fresh_id(chance: &dyn Chance) -> BatchId {
+fn fresh_id(rng: &dyn Rng) -> BatchId {
     let mut bytes = [0; 16];
-    chance.fill(&mut bytes);
+    rng.fill(&mut bytes);
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing to a text cannot fail.

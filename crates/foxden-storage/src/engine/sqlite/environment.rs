@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use foxden_model::{Chance, Clock, SyncTime};
+use foxden_model::{Clock, Rng, SyncTime};
 
-/// Where time and chance come from, and what was told of the time; the same for all files.
+/// Clock and random numbers, and the time that readers were told; the same for all files.
 pub(super) struct Outside {
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) chance: Arc<dyn Chance>,
+    pub(super) rng: Arc<dyn Rng>,
     /// The highest hundredth told as *as of* by the clock alone. Writes stay above it, so that a clock
     /// that slips back cannot put a write where a reader has already looked.
     told: AtomicI64,
 }
 
 impl Outside {
-    pub(super) fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self {
             clock,
-            chance,
+            rng,
             told: AtomicI64::new(i64::MIN),
         }
     }

@@ -12,7 +12,7 @@ mod writers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use foxden_model::{CollectionName, ManualClock, ObjectId, SeededChance, SyncTime, UserId};
+use foxden_model::{CollectionName, ManualClock, ObjectId, SeededRng, SyncTime, UserId};
 
 use super::{SqliteEngine, SqliteOptions};
 use crate::command::{Change, Detail, Field, Fields, Patch, Query, Write};
@@ -64,8 +64,8 @@ impl Bench {
     }
 
     fn with(options: SqliteOptions, clock: Arc<ManualClock>) -> Self {
-        let chance = Arc::new(SeededChance::new(7));
-        let engine = SqliteEngine::open(options, clock.clone(), chance).unwrap();
+        let rng = Arc::new(SeededRng::new(7));
+        let engine = SqliteEngine::open(options, clock.clone(), rng).unwrap();
         Self {
             clock,
             engine: Arc::new(engine),

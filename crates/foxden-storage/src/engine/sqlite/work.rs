@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map;
 use std::sync::Arc;
 
-use foxden_model::{Chance, SyncTime, UserId};
+use foxden_model::{Rng, SyncTime, UserId};
 use rusqlite::Connection;
 
 use super::cache::Cache;
@@ -84,8 +84,8 @@ impl<'a> Work<'a> {
         self.file.outside.now()
     }
 
-    pub(super) fn chance(&self) -> &'a dyn Chance {
-        &*self.file.outside.chance
+    pub(super) fn rng(&self) -> &'a dyn Rng {
+        &*self.file.outside.rng
     }
 
     /// What the user has, as this transaction sees it.

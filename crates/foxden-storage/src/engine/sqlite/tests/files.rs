@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_model::{ManualClock, SeededChance, SyncTime, UserId};
+use foxden_model::{ManualClock, SeededRng, SyncTime, UserId};
 use rusqlite::Connection;
 
 use super::{Bench, Folder, START, put};
@@ -22,7 +22,7 @@ fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
         ..SqliteOptions::new(folder.path())
     };
     let clock = Arc::new(ManualClock::at_millis(START));
-    SqliteEngine::open(options, clock, Arc::new(SeededChance::new(1)))
+    SqliteEngine::open(options, clock, Arc::new(SeededRng::new(1)))
 }
 
 /// A file of the first release opens, keeps what it holds, and its users can be closed.

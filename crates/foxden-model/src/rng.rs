@@ -1,25 +1,25 @@
-//! Where random bytes come from.
+//! The source of random bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives random bytes. What serves strangers is backed by the operating system.
-pub trait Chance: Send + Sync + 'static {
-    /// Fills the buffer with bytes that nobody can guess.
+/// Gives random bytes. The server's own implementation is backed by the operating system.
+pub trait Rng: Send + Sync + 'static {
+    /// Fills the buffer with unpredictable bytes.
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// Bytes that follow from a seed, for tests and golden conversations. Anybody can guess them.
+/// Bytes that follow from a seed, for tests and golden conversations. They are predictable.
 #[derive(Debug)]
-pub struct SeededChance(AtomicU64);
+pub struct SeededRng(AtomicU64);
 
-impl SeededChance {
+impl SeededRng {
     /// The sequence that belongs to this seed.
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 }
 
-impl Chance for SeededChance {
+impl Rng for SeededRng {
     fn fill(&self, buffer: &mut [u8]) {
         for chunk in buffer.chunks_mut(8) {
             // SplitMix64: every state gives a different word, so no two calls agree.

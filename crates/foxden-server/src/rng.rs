@@ -1,24 +1,24 @@
-//! The operating system's random bytes. Their one home.
+//! The operating system's random bytes. No other file asks for them.
 
-use foxden_model::Chance;
+use foxden_model::Rng;
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// Random bytes that nobody can guess.
+/// Unpredictable random bytes.
 #[derive(Debug)]
-pub struct SystemChance(SystemRandom);
+pub struct SystemRng(SystemRandom);
 
-impl SystemChance {
-    /// The machine's own source.
+impl SystemRng {
+    /// The operating system's generator.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one home of the system's random bytes"
+        reason = "the only use of the system's random bytes"
     )]
     pub fn new() -> Self {
         Self(SystemRandom::new())
     }
 }
 
-impl Chance for SystemChance {
+impl Rng for SystemRng {
     fn fill(&self, buffer: &mut [u8]) {
         self.0
             .fill(buffer)
@@ -26,9 +26,9 @@ impl Chance for SystemChance {
     }
 }
 
-/// So many random bytes as lower-case hexadecimal digits.
-pub fn hex(chance: &dyn Chance, bytes: usize) -> String {
+/// Returns `bytes` random bytes as lower-case hexadecimal digits.
+pub fn hex(rng: &dyn Rng, bytes: usize) -> String {
     let mut buffer = vec![0; bytes];
-    chance.fill(&mut buffer);
+    rng.fill(&mut buffer);
     data_encoding::HEXLOWER.encode(&buffer)
 }
