@@ -18,107 +18,102 @@ use foxden_http::user::{self, AdminSecret, UserState, exchange};
 use foxden_http::wire::{ToTheEnd, with_and_without_path};
 use foxden_sql::Asker;
 
+use crate::app::App;
 use crate::config::{self, listener::Surface};
-use crate::house::House;
 use crate::probe::{self, ProbeState};
 use crate::tasks::Tasks;
-use crate::version::VERSION;
 pub use doors::Doors;
 
 /// Seconds for which a node in maintenance sends clients away where nothing else is set.
 const MAINTENANCE_SECONDS: u32 = 1800;
 
 /// The way to everything a listener with these surfaces answers.
-pub fn doors(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
-    let is_at_root = house.site.public_url.path().is_empty();
-    let storage = sync_state(house, surfaces).filter(|_| is_at_root);
-    Doors::new(storage, router(house, surfaces, tasks))
+pub fn doors(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
+    let is_at_root = app.site.public_url.path().is_empty();
+    let storage = sync_state(app, surfaces).filter(|_| is_at_root);
+    Doors::new(storage, router(app, surfaces, tasks))
 }
 
 /// Everything a listener with these surfaces answers.
-pub fn router(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
-    let mut router = below_the_path(house, surfaces, tasks);
+pub fn router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
+    let mut router = below_the_path(app, surfaces, tasks);
     if surfaces.contains(&Surface::Ops) {
         router = router.merge(ops::router(OpsState {
-            storage: house.storage.clone(),
-            accounts: house.accounts.clone(),
-            version: VERSION,
+            storage: app.storage.clone(),
+            accounts: app.accounts.clone(),
+            version: app.version,
         }));
     }
-    if let Some(accounts) = house
-        .accounts
-        .as_ref()
-        .filter(|_| surfaces.contains(&Surface::Fxa))
-    {
-        router = router.merge(fxa::router(fxa_state(house, accounts, tasks)));
+    if let Some(accounts) = app.accounts.as_ref().filter(|_| surfaces.contains(&Surface::Fxa)) {
+        router = router.merge(fxa::router(fxa_state(app, accounts, tasks)));
     }
     let mut root = if surfaces.contains(&Surface::Pages) {
-        pages::router(pages_state(house, tasks))
+        pages::router(pages_state(app, tasks))
     } else {
         Router::new().route("/", ops::root())
     };
     if surfaces.contains(&Surface::Token) {
-        root = discovery::layered_over(root, Arc::clone(&house.site));
+        root = discovery::layered_over(root, Arc::clone(&app.site));
     }
     router.merge(root).route("/robots.txt", ops::robots())
 }
 
 /// Storage, tokens, all of Sync 1.1 and what password managers ask for, found with and without the path of the public
 /// address: some proxies cut it off.
-fn below_the_path(house: &Arc<House>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
+fn below_the_path(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
     let mut router = Router::new();
-    if let Some(state) = sync_state(house, surfaces) {
+    if let Some(state) = sync_state(app, surfaces) {
         router = router.merge(sync::router(state));
     }
-    if let Some(accounts) = house
+    if let Some(accounts) = app
         .accounts
         .as_ref()
         .filter(|_| surfaces.contains(&Surface::Token))
     {
-        router = router.merge(token::router(token_state(house, accounts)));
+        router = router.merge(token::router(token_state(app, accounts)));
     }
     if surfaces.contains(&Surface::User) {
-        router = router.merge(for_old_devices(house, tasks));
+        router = router.merge(for_old_devices(app, tasks));
     }
     if surfaces.contains(&Surface::Pages) {
-        router = router.merge(pages::change_password(&house.site));
+        router = router.merge(pages::change_password(&app.site));
     }
     router = router.merge(probe::router(ProbeState {
-        probe: Arc::clone(&house.probe),
-        reach: Arc::clone(&house.reach),
-        max_request_bytes: house.config.storage.limits.max_request_bytes,
+        probe: Arc::clone(&app.probe),
+        reach: Arc::clone(&app.reach),
+        max_request_bytes: app.config.storage.limits.max_request_bytes,
     }));
-    with_and_without_path(router, house.site.public_url.path())
+    with_and_without_path(router, app.site.public_url.path())
 }
 
 /// The User API, and where two devices of Sync 1.1 meet.
-fn for_old_devices(house: &House, tasks: &Tasks) -> Router {
+fn for_old_devices(app: &App, tasks: &Tasks) -> Router {
     let mut router = Router::new();
-    if let Some(accounts) = &house.accounts {
-        router = router.merge(user::router(user_state(house, accounts, tasks)));
+    if let Some(accounts) = &app.accounts {
+        router = router.merge(user::router(user_state(app, accounts, tasks)));
     }
-    if let Some(exchange) = &house.exchange {
+    if let Some(exchange) = &app.exchange {
         router = router.merge(exchange::router(Arc::clone(exchange)));
     }
     router
 }
 
-fn user_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> UserState {
-    let rules = &house.config.accounts;
+fn user_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> UserState {
+    let rules = &app.config.accounts;
     UserState {
         accounts: accounts.clone(),
-        storage: house.storage.clone(),
-        site: Arc::clone(&house.site),
-        clock: Arc::clone(&house.clock),
+        storage: app.storage.clone(),
+        site: Arc::clone(&app.site),
+        clock: Arc::clone(&app.clock),
         to_the_end: to_the_end(tasks),
-        memory: Arc::clone(&house.memory),
-        captcha: house.captcha.clone(),
+        memory: Arc::clone(&app.memory),
+        captcha: app.captcha.clone(),
         admin_secret: rules
             .admin_secret
             .as_ref()
             .and_then(|secret| AdminSecret::new(secret.reveal())),
         is_strict_about_names: rules.is_strict_about_names,
-        offers_resets: house.config.welcomes_old_clients(),
+        offers_resets: app.config.welcomes_old_clients(),
     }
 }
 
@@ -131,14 +126,14 @@ fn to_the_end(tasks: &Tasks) -> ToTheEnd {
     })
 }
 
-fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
-    let storage = house
+fn sync_state(app: &App, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
+    let storage = app
         .storage
         .clone()
         .filter(|_| surfaces.contains(&Surface::Sync))?;
-    let (secrets, site) = (Arc::clone(&house.secrets), Arc::clone(&house.site));
-    let passwords = house.passwords.as_ref();
-    let rules = &house.config.storage;
+    let (secrets, site) = (Arc::clone(&app.secrets), Arc::clone(&app.site));
+    let passwords = app.passwords.as_ref();
+    let rules = &app.config.storage;
     let skew = rules.max_clock_skew.map(|skew| skew.as_secs());
     let alert = rules
         .alert
@@ -147,13 +142,13 @@ fn sync_state(house: &House, surfaces: &BTreeSet<Surface>) -> Option<SyncState> 
     Some(SyncState {
         alert,
         backoff: Arc::new(backoff(rules)),
-        memory: Arc::clone(&house.memory),
+        memory: Arc::clone(&app.memory),
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
         legacy: passwords.map(|accounts| LegacyState::new(accounts.clone(), &site)),
-        witness: house.security_log.witness(),
+        witness: app.security_log.witness(),
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
-        ..SyncState::new(storage, secrets, site, Arc::clone(&house.clock))
+        ..SyncState::new(storage, secrets, site, Arc::clone(&app.clock))
     })
 }
 
@@ -171,69 +166,69 @@ fn backoff(rules: &config::storage::Storage) -> Backoff {
     backoff
 }
 
-fn token_state(house: &House, accounts: &Accounts) -> TokenState {
+fn token_state(app: &App, accounts: &Accounts) -> TokenState {
     TokenState {
         accounts: accounts.clone(),
-        storage: house.storage.clone(),
-        secrets: Arc::clone(&house.secrets),
-        site: Arc::clone(&house.site),
-        clock: Arc::clone(&house.clock),
-        rng: Arc::clone(&house.rng),
-        duration: house.token_seconds,
-        node_type: house.engine,
+        storage: app.storage.clone(),
+        secrets: Arc::clone(&app.secrets),
+        site: Arc::clone(&app.site),
+        clock: Arc::clone(&app.clock),
+        rng: Arc::clone(&app.rng),
+        duration: app.token_seconds,
+        node_type: app.engine,
     }
 }
 
-fn fxa_state(house: &House, accounts: &Accounts, tasks: &Tasks) -> FxaState {
+fn fxa_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> FxaState {
     FxaState {
         accounts: accounts.clone(),
-        storage: house.storage.clone(),
-        site: Arc::clone(&house.site),
-        clock: Arc::clone(&house.clock),
-        memory: Arc::clone(&house.memory),
-        rng: Arc::clone(&house.rng),
+        storage: app.storage.clone(),
+        site: Arc::clone(&app.site),
+        clock: Arc::clone(&app.clock),
+        memory: Arc::clone(&app.memory),
+        rng: Arc::clone(&app.rng),
         to_the_end: to_the_end(tasks),
     }
 }
 
-fn pages_state(house: &Arc<House>, tasks: &Tasks) -> PagesState {
-    let asked = Arc::clone(house);
+fn pages_state(app: &Arc<App>, tasks: &Tasks) -> PagesState {
+    let asked = Arc::clone(app);
     PagesState {
-        site: Arc::clone(&house.site),
-        clock: Arc::clone(&house.clock),
-        sign_up: house.config.accounts.sign_up,
-        contact: house.config.accounts.contact.clone(),
-        sends_mail: house.config.mail.is_some(),
-        legacy: legacy_pages(house, tasks),
+        site: Arc::clone(&app.site),
+        clock: Arc::clone(&app.clock),
+        sign_up: app.config.accounts.sign_up,
+        contact: app.config.accounts.contact.clone(),
+        sends_mail: app.config.mail.is_some(),
+        legacy: legacy_pages(app, tasks),
         outlook: Arc::new(move || look_out(Arc::clone(&asked))),
     }
 }
 
 /// The forms that old clients open, where their accounts are kept.
-fn legacy_pages(house: &House, tasks: &Tasks) -> Option<LegacyPages> {
-    let accounts = house
+fn legacy_pages(app: &App, tasks: &Tasks) -> Option<LegacyPages> {
+    let accounts = app
         .accounts
         .clone()
-        .filter(|_| house.config.welcomes_old_clients())?;
-    let origin = house.site.public_url.origin();
-    let path = &house.config.key_exchange.path;
+        .filter(|_| app.config.welcomes_old_clients())?;
+    let origin = app.site.public_url.origin();
+    let path = &app.config.key_exchange.path;
     Some(LegacyPages {
         accounts,
-        storage: house.storage.clone(),
-        memory: Arc::clone(&house.memory),
-        captcha: house.captcha.clone(),
+        storage: app.storage.clone(),
+        memory: Arc::clone(&app.memory),
+        captcha: app.captcha.clone(),
         to_the_end: to_the_end(tasks),
-        meeting_place: house.exchange.is_some().then(|| format!("{origin}{path}/")),
+        meeting_place: app.exchange.is_some().then(|| format!("{origin}{path}/")),
     })
 }
 
-fn look_out(house: Arc<House>) -> LookOut {
+fn look_out(app: Arc<App>) -> LookOut {
     Box::pin(async move {
-        let storage_answers = match &house.storage {
+        let storage_answers = match &app.storage {
             Some(storage) => Some(storage.check().await.is_ok()),
             None => None,
         };
-        let is_inhabited = match &house.accounts {
+        let is_inhabited = match &app.accounts {
             Some(accounts) => accounts.count_accounts().await.ok().map(|count| count > 0),
             None => None,
         };

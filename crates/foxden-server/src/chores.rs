@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::app::App;
 use crate::control::order;
-use crate::house::House;
 use crate::tasks::{Tasks, outlive};
 use history::Ledger;
 
@@ -37,7 +37,7 @@ pub trait Chore: Send + Sync {
     /// How much time lies between two runs.
     fn every(&self) -> Duration;
     /// Does one budget's worth of it.
-    async fn run(&self, house: &House) -> anyhow::Result<Done>;
+    async fn run(&self, app: &App) -> anyhow::Result<Done>;
 }
 
 /// What one run did.
@@ -55,19 +55,19 @@ const BREATH: Duration = Duration::from_secs(1);
 const AFTER_START: Duration = Duration::from_secs(10);
 
 /// Does every chore in its time until the program stops.
-pub fn start(house: &Arc<House>, tasks: &Tasks) {
+pub fn start(app: &Arc<App>, tasks: &Tasks) {
     for chore in TIMETABLE {
-        tasks.spawn(repeat(chore, Arc::clone(house), tasks.clone(), AFTER_START));
+        tasks.spawn(repeat(chore, Arc::clone(app), tasks.clone(), AFTER_START));
     }
 }
 
-async fn repeat(chore: &'static dyn Chore, house: Arc<House>, mut tasks: Tasks, mut pause: Duration) {
+async fn repeat(chore: &'static dyn Chore, app: Arc<App>, mut tasks: Tasks, mut pause: Duration) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = tasks.stopped() => return,
         }
-        pause = match run(chore, &house).await {
+        pause = match run(chore, &app).await {
             Ok(done) if done.has_more => BREATH,
             Ok(_) | Err(_) => chore.every(),
         };
@@ -75,14 +75,14 @@ async fn repeat(chore: &'static dyn Chore, house: Arc<House>, mut tasks: Tasks, 
 }
 
 /// Does a budget's worth, and writes down how it went. A panic is a failure like any other, but for its weight in the log.
-async fn run(chore: &dyn Chore, house: &House) -> anyhow::Result<Done> {
+async fn run(chore: &dyn Chore, app: &App) -> anyhow::Result<Done> {
     let name = chore.name();
-    let failure = match outlive(chore.run(house)).await {
+    let failure = match outlive(chore.run(app)).await {
         Ok(Ok(done)) => {
             if done.count > 0 {
                 tracing::info!("chore {name}: {done}");
             }
-            house.ledger.succeeded(name, house.clock.millis());
+            app.ledger.succeeded(name, app.clock.millis());
             return Ok(done);
         }
         Ok(Err(error)) => {
@@ -94,15 +94,15 @@ async fn run(chore: &dyn Chore, house: &House) -> anyhow::Result<Done> {
             anyhow::anyhow!("it panicked: {panic}")
         }
     };
-    house.ledger.failed(name, format!("{failure:#}"));
+    app.ledger.failed(name, format!("{failure:#}"));
     Err(failure)
 }
 
 /// Does a chore until nothing of it is left.
-pub async fn run_to_the_end(chore: &dyn Chore, house: &House) -> anyhow::Result<Done> {
+pub async fn run_to_the_end(chore: &dyn Chore, app: &App) -> anyhow::Result<Done> {
     let mut all = Done::default();
     loop {
-        let done = run(chore, house).await?;
+        let done = run(chore, app).await?;
         all.count += done.count;
         // A run that did nothing will not do more when asked again at once.
         if !done.has_more || done.count == 0 {

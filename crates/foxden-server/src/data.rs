@@ -75,7 +75,7 @@ impl DataFolder {
     }
 
     /// The secrets; made now if this is the first start.
-    pub fn secrets(&self, rng: &dyn Rng) -> Result<Secrets, DataError> {
+    pub(crate) fn secrets(&self, rng: &dyn Rng) -> Result<Secrets, DataError> {
         if let Some(secrets) = existing_secrets(&self.path)? {
             return Ok(secrets);
         }

@@ -4,26 +4,22 @@ use std::collections::BTreeSet;
 
 use foxden_http::wire::PublicUrl;
 
+use crate::app::App;
 use crate::config::Config;
 use crate::config::listener::Surface;
-use crate::house::House;
 use crate::listen::socket::Socket;
 use crate::say::{self, Look, paint};
 
 /// Where the server is found, what to set in Firefox, where the data is, how the first account is made.
-pub async fn show(
-    config: &Config,
-    house: &House,
-    sockets: &[(Socket, BTreeSet<Surface>)],
-) -> anyhow::Result<()> {
-    let first = first_link(house).await?;
+pub async fn show(config: &Config, app: &App, sockets: &[(Socket, BTreeSet<Surface>)]) -> anyhow::Result<()> {
+    let first = first_link(app).await?;
     for (socket, surfaces) in sockets {
         tracing::info!("listening on {socket} for {}", names(surfaces));
     }
-    if let Some(mark) = house.reach.mark() {
+    if let Some(mark) = app.reach.mark() {
         tracing::warn!("{}", mark.explain());
     }
-    let url = &house.site.public_url;
+    let url = &app.site.public_url;
     let (name, address) = (paint("Foxden", Look::Bold), paint(url, Look::Accent));
     say::line(format_args!("\n  {name} serves at {address}"));
     let folder = format!("data in {}", config.server.data_dir.display());
@@ -62,8 +58,8 @@ fn show_preferences(url: &PublicUrl) {
 
 /// The first account of a server that others can reach is made by invitation, so that no stranger is first.
 /// A link that lets anybody in belongs on a terminal and not in a log, which others may read.
-async fn first_link(house: &House) -> anyhow::Result<Option<String>> {
-    let Some(accounts) = house.accounts.as_ref().filter(|_| !house.reach.is_private()) else {
+async fn first_link(app: &App) -> anyhow::Result<Option<String>> {
+    let Some(accounts) = app.accounts.as_ref().filter(|_| !app.reach.is_private()) else {
         return Ok(None);
     };
     if accounts.count_accounts().await? > 0 {
@@ -76,7 +72,7 @@ async fn first_link(house: &House) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let code = accounts.first_invitation().await?;
-    Ok(code.map(|code| format!("{}/invite#{code}", house.site.public_url.origin())))
+    Ok(code.map(|code| format!("{}/invite#{code}", app.site.public_url.origin())))
 }
 
 /// What Firefox must be told.

@@ -4,116 +4,55 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use foxden_model::Rng;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::app::{App, Components, Environment};
 use crate::config::Config;
 use crate::config::listener::Surface;
 use crate::data::DataFolder;
-use crate::house::{House, Needs};
-use crate::listen::front::{Front, Ids};
-use crate::listen::rest::Bounds;
-use crate::listen::room::Room;
 use crate::listen::socket::Socket;
-use crate::rng::SystemRng;
+use crate::server::Server;
 use crate::site::listening_site;
-use crate::tasks::Tasks;
-use crate::{assemble, check, chores, control, greeting, listen, mail, security_log};
+use crate::{check, greeting, security_log};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    // Whoever sees that the server serves may ask it to stop.
+    // Signals are caught before the server says that it serves: from then on it may be asked to stop.
     let mut signals = Signals::new()?;
-    let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
     let site = Arc::new(listening_site(&config, &sockets)?);
-    let house = House::open(&config, &data, site, Arc::clone(&rng), Needs::of(&config)).await?;
-    let house = Arc::new(house);
-    if check::is_years_behind(&*house.clock) {
+    let app = App::open(
+        &config,
+        &data,
+        site,
+        Environment::of_this_machine(),
+        Components::of(&config),
+    )
+    .await?;
+    let app = Arc::new(app);
+    if check::is_years_behind(&*app.clock) {
         tracing::warn!(
             "the clock of this machine is years behind: set it; codes, links and tokens that are made before end when it is right"
         );
     }
 
-    let (tasks, stop) = Tasks::new();
-    let wanted = config.http.max_connections;
-    let room = Room::new(&config.http, seats(wanted), house.security_log.witness());
-    let (watched, stopping) = (Arc::clone(&room), tasks.clone());
-    tasks.keep("the watch over connections", move || {
-        Arc::clone(&watched).watch(stopping.clone())
-    });
-    let ids = Arc::new(Ids::new(&*rng));
-    if config.chores.is_enabled {
-        chores::start(&house, &tasks);
-    }
-    mail::deliver::start(&house, &tasks)?;
-    if let Some(accounts) = house.accounts.clone() {
-        let stopping = tasks.clone();
-        tasks.keep("the memory of password hashes", move || {
-            let (accounts, mut stopping) = (accounts.clone(), stopping.clone());
-            async move {
-                tokio::select! {
-                    () = stopping.stopped() => {}
-                    () = accounts.give_buffers_back() => {}
-                }
-            }
-        });
-    }
-    match control::socket::open(&data.socket()) {
-        Ok(orders) => {
-            let (orders, house, stopping) = (Arc::new(orders), Arc::clone(&house), tasks.clone());
-            tasks.keep("the socket for commands", move || {
-                control::socket::serve(Arc::clone(&orders), Arc::clone(&house), stopping.clone())
-            });
-        }
-        // A path may be too long for a socket; the server is as good without.
-        Err(error) => tracing::warn!("commands cannot reach this server while it serves: {error:#}"),
-    }
-    greeting::show(&config, &house, &sockets).await?;
+    let server = Server::new(Arc::clone(&app), connections(config.http.max_connections));
+    server.start_background_work(&data)?;
+    greeting::show(&config, &app, &sockets).await?;
     for (socket, surfaces) in sockets {
-        let doors = assemble::doors(&house, &surfaces, &tasks);
-        let bounds = Bounds::for_uploads_of(config.storage.limits.max_request_bytes);
-        let trusted = config.server.trusted_proxies.clone();
-        let witness = house.security_log.witness();
-        let front = Front::new(
-            doors,
-            trusted,
-            Arc::clone(&house.reach),
-            Arc::clone(&ids),
-            bounds,
-            witness,
-        );
-        let (socket, front, room) = (Arc::new(socket), Arc::new(front), Arc::clone(&room));
-        let stopping = tasks.clone();
-        tasks.keep("a listener", move || {
-            listen::serve(
-                Arc::clone(&socket),
-                Arc::clone(&front),
-                Arc::clone(&room),
-                stopping.clone(),
-            )
-        });
+        server.listen(socket, &surfaces);
     }
-    drop(tasks);
 
     signals.told_to_stop().await;
     tracing::info!("stopping: requests under way are finished first");
-    let finish = async {
-        if !stop.stop(config.http.shutdown_timeout).await {
-            tracing::warn!("some requests were still under way when the time to stop was up");
-        }
-        if let Some(storage) = &house.storage {
-            storage.close_engine().await;
-        }
-    };
     tokio::select! {
-        () = finish => {}
-        // Whoever asks twice means it. What was acknowledged is safe either way.
+        () = server.stop(config.http.shutdown_timeout) => {}
+        // A second signal asks for a stop at once. What was acknowledged is safe either way.
         () = signals.told_to_stop() => tracing::warn!("stopping at once"),
     }
-    if !house.security_log.flush(security_log::PATIENCE) {
+    if !app.security_log.flush(security_log::PATIENCE) {
         tracing::warn!("the security log could not be written to its end");
     }
     tracing::info!("stopped");
@@ -130,11 +69,11 @@ async fn open_sockets(config: &Config) -> anyhow::Result<Vec<(Socket, BTreeSet<S
     Ok(sockets)
 }
 
-/// Files that are needed for other things than these connections: databases, logs, standard streams, the lobby.
+/// Files that are needed for other things than these connections: databases, logs, standard streams, connections that wait.
 const OTHER_FILES: u64 = 160;
 
 /// As many connections as are wanted and the system allows; the allowance is first raised as far as it goes.
-fn seats(wanted: u32) -> u32 {
+fn connections(wanted: u32) -> u32 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let needed = u64::from(wanted) + OTHER_FILES;
     let reachable = maximum.map_or(needed, |maximum| maximum.min(needed));
@@ -148,12 +87,12 @@ fn seats(wanted: u32) -> u32 {
             allowed = reachable;
         }
     }
-    let seats = u32::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(wanted);
-    let seats = seats.clamp(1, wanted);
-    if seats < wanted {
-        tracing::warn!("the system allows {seats} connections at once, not {wanted}");
+    let connections = u32::try_from(allowed.saturating_sub(OTHER_FILES)).unwrap_or(wanted);
+    let connections = connections.clamp(1, wanted);
+    if connections < wanted {
+        tracing::warn!("the system allows {connections} connections at once, not {wanted}");
     }
-    seats
+    connections
 }
 
 /// What the system tells the process.

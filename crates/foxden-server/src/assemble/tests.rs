@@ -9,14 +9,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use foxden_http::route_labels;
 use foxden_http::wire::{Note, Peer, Site};
-use foxden_model::{Rng, SeededRng};
+use foxden_model::SeededRng;
 
 use super::*;
+use crate::app::{Components, Environment};
 use crate::config::Config;
-use crate::config::schema::SCHEMA;
-use crate::config::values::{Origin, Values};
 use crate::data::DataFolder;
-use crate::house::Needs;
 
 const ALL: [Surface; 6] = [
     Surface::Sync,
@@ -27,44 +25,42 @@ const ALL: [Surface; 6] = [
     Surface::Ops,
 ];
 
-/// A house in a folder of its own, which goes with it.
-pub struct Lot {
-    house: Arc<House>,
+/// A server in a folder of its own, which is removed with it.
+pub struct TestApp {
+    services: Arc<App>,
     folder: PathBuf,
 }
 
-impl Lot {
+impl TestApp {
     pub async fn open(name: &str, public_url: &str) -> Self {
         Self::set_up(name, public_url, &[]).await
     }
 
-    /// The house.
-    pub fn house(&self) -> Arc<House> {
-        Arc::clone(&self.house)
+    /// Its services.
+    pub fn services(&self) -> Arc<App> {
+        Arc::clone(&self.services)
     }
 
     /// With further settings.
     async fn set_up(name: &str, public_url: &str, settings: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("foxden-{name}-{}", std::process::id()));
-        let mut values = Values::new(SCHEMA);
         let always = [("public_url", public_url), ("storage.url", "memory:")];
-        for (key, value) in always.iter().chain(settings) {
-            let value = value.split(',').map(str::to_owned).collect();
-            values.set(key, value, Origin::Default).unwrap();
-        }
-        let config = Config::read(&values).unwrap();
+        let config = Config::of(&[&always, settings].concat()).unwrap();
         let data = DataFolder::open(&folder).unwrap();
-        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(1));
+        let environment = Environment {
+            rng: Arc::new(SeededRng::new(1)),
+            ..Environment::of_this_machine()
+        };
         let site = Arc::new(Site {
             public_url: public_url.parse().unwrap(),
             is_loopback: true,
             other_hosts: Vec::new(),
         });
-        let house = House::open(&config, &data, site, rng, Needs::of(&config))
+        let services = App::open(&config, &data, site, environment, Components::of(&config))
             .await
             .unwrap();
         Self {
-            house: Arc::new(house),
+            services: Arc::new(services),
             folder,
         }
     }
@@ -83,7 +79,7 @@ impl Lot {
 
     /// The page that a browser is shown by the listeners as they were set.
     async fn page(&self, path: &str) -> (u16, String) {
-        let surfaces = self.house.config.surfaces();
+        let surfaces = self.services.config.surfaces();
         let answer = self.answer(&surfaces, "GET", path, "text/html").await;
         let status = answer.status().as_u16();
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
@@ -98,13 +94,13 @@ impl Lot {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_direct: true,
         });
-        doors(&self.house, surfaces, &Tasks::new().0)
+        doors(&self.services, surfaces, &Tasks::new().0)
             .answer(request)
             .await
     }
 }
 
-impl Drop for Lot {
+impl Drop for TestApp {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -114,7 +110,7 @@ impl Drop for Lot {
 #[tokio::test]
 async fn no_method_and_path_have_two_owners() {
     for url in ["http://127.0.0.1:5000", "http://127.0.0.1:5000/sync"] {
-        let lot = Lot::open("owners", url).await;
+        let app = TestApp::open("owners", url).await;
         for choice in 1_u32..1 << ALL.len() {
             let is_chosen = |(at, _): &(usize, Surface)| choice & (1 << at) != 0;
             let surfaces = ALL
@@ -122,14 +118,14 @@ async fn no_method_and_path_have_two_owners() {
                 .enumerate()
                 .filter(is_chosen)
                 .map(|(_, surface)| surface);
-            let _ = router(&lot.house, &surfaces.collect(), &Tasks::new().0);
+            let _ = router(&app.services, &surfaces.collect(), &Tasks::new().0);
         }
     }
 }
 
 #[tokio::test]
 async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
-    let lot = Lot::open("surfaces", "http://127.0.0.1:5000").await;
+    let app = TestApp::open("surfaces", "http://127.0.0.1:5000").await;
     for (surface, method, path, status) in [
         (Surface::Sync, "GET", "/1.5/42/info/collections", 401),
         (Surface::Sync, "GET", "/storage/1.5/42/info/collections", 401),
@@ -152,10 +148,10 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
         (Surface::Ops, "GET", "/__heartbeat__", 200),
         (Surface::Ops, "GET", "/__version__", 200),
     ] {
-        assert_eq!(lot.ask(&ALL, method, path, "*/*").await.0, status, "{path}");
-        assert_eq!(lot.ask(&[surface], method, path, "*/*").await.0, status, "{path}");
+        assert_eq!(app.ask(&ALL, method, path, "*/*").await.0, status, "{path}");
+        assert_eq!(app.ask(&[surface], method, path, "*/*").await.0, status, "{path}");
         let others: Vec<Surface> = ALL.into_iter().filter(|other| *other != surface).collect();
-        assert_eq!(lot.ask(&others, method, path, "*/*").await.0, 404, "{path}");
+        assert_eq!(app.ask(&others, method, path, "*/*").await.0, 404, "{path}");
     }
 }
 
@@ -164,11 +160,11 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
 async fn every_path_below_1_0_has_one_owner() {
     const STORAGE: &str = "x-weave-timestamp";
     const TOKEN: &str = "x-timestamp";
-    let lot = Lot::open("old-and-new", "http://127.0.0.1:5000").await;
+    let app = TestApp::open("old-and-new", "http://127.0.0.1:5000").await;
     let surfaces: BTreeSet<Surface> = ALL.into_iter().collect();
     let (shorter, longer) = (
-        doors(&lot.house, &surfaces, &Tasks::new().0),
-        Doors::from(router(&lot.house, &surfaces, &Tasks::new().0)),
+        doors(&app.services, &surfaces, &Tasks::new().0),
+        Doors::from(router(&app.services, &surfaces, &Tasks::new().0)),
     );
     for (path, owner) in [
         ("/1.0/sync/1.5", Some(TOKEN)),
@@ -211,7 +207,7 @@ async fn every_route_has_its_label() {
         ("http://127.0.0.1:5000", ""),
         ("http://127.0.0.1:5000/sync", "/sync"),
     ] {
-        let lot = Lot::open("labels", url).await;
+        let app = TestApp::open("labels", url).await;
         for route in route_labels::all() {
             let path = route
                 .replace("{uid}", "42")
@@ -219,9 +215,9 @@ async fn every_route_has_its_label() {
                 .replace("{channel}", "k7mq")
                 .replace("{application}/{version}", "sync/1.5");
             let path = path.replace(['{', '}', '*'], "");
-            let answer = lot.answer(&surfaces, "GET", &path, "*/*").await;
+            let answer = app.answer(&surfaces, "GET", &path, "*/*").await;
             assert_eq!(label(answer), Some(route), "{path}");
-            let answer = lot
+            let answer = app
                 .answer(&surfaces, "GET", &format!("{prefix}{path}"), "*/*")
                 .await;
             let label = label(answer);
@@ -234,7 +230,7 @@ async fn every_route_has_its_label() {
             assert!(label.is_some() || !is_for_programs, "{prefix}{path}");
         }
         for path in ["/nothing", "/v1/nothing", "/1.0/", "/user/2.0/ann"] {
-            let answer = lot.answer(&surfaces, "GET", path, "*/*").await;
+            let answer = app.answer(&surfaces, "GET", path, "*/*").await;
             assert_eq!(label(answer), None, "{path}");
         }
     }
@@ -242,7 +238,7 @@ async fn every_route_has_its_label() {
 
 #[tokio::test]
 async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
-    let lot = Lot::open("root", "http://127.0.0.1:5000").await;
+    let app = TestApp::open("root", "http://127.0.0.1:5000").await;
     let html = "text/html,application/xhtml+xml,*/*;q=0.8";
     for (surfaces, accept, kind) in [
         (&ALL[..], html, "text/html"),
@@ -252,7 +248,7 @@ async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
         (&[Surface::Token], "application/json", "application/json"),
         (&[Surface::Token], html, "text/plain"),
     ] {
-        let answer = lot.ask(surfaces, "GET", "/", accept).await;
+        let answer = app.ask(surfaces, "GET", "/", accept).await;
         assert_eq!(answer, (200, kind.to_owned()), "{surfaces:?} {accept}");
     }
 }
@@ -277,10 +273,10 @@ async fn password_managers_find_the_settings() {
             ],
         ),
     ] {
-        let lot = Lot::open("passwords", url).await;
+        let app = TestApp::open("passwords", url).await;
         let surfaces = ALL.into_iter().collect();
         for path in paths {
-            let answer = lot.answer(&surfaces, "GET", path, "*/*").await;
+            let answer = app.answer(&surfaces, "GET", path, "*/*").await;
             let header = |name: &str| answer.headers()[name].to_str().unwrap();
             assert_eq!(
                 (answer.status(), header("location")),
@@ -294,7 +290,7 @@ async fn password_managers_find_the_settings() {
             "/.well-known/security.txt",
             "/apple-touch-icon.png",
         ] {
-            assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, 404, "{path}");
+            assert_eq!(app.ask(&ALL, "GET", path, "*/*").await.0, 404, "{path}");
         }
     }
 }
@@ -303,10 +299,10 @@ async fn password_managers_find_the_settings() {
 #[tokio::test]
 async fn crawlers_are_turned_away_everywhere() {
     for url in ["http://127.0.0.1:5000", "http://127.0.0.1:5000/sync"] {
-        let lot = Lot::open("robots", url).await;
+        let app = TestApp::open("robots", url).await;
         for surfaces in ALL.iter().map(std::slice::from_ref).chain([&ALL[..]]) {
             let surfaces = surfaces.iter().copied().collect();
-            let answer = lot.answer(&surfaces, "GET", "/robots.txt", "*/*").await;
+            let answer = app.answer(&surfaces, "GET", "/robots.txt", "*/*").await;
             assert_eq!(answer.status(), StatusCode::OK, "{surfaces:?}");
             assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
             assert_eq!(answer.headers()["cache-control"], "public, max-age=86400");
@@ -318,7 +314,7 @@ async fn crawlers_are_turned_away_everywhere() {
 
 #[tokio::test]
 async fn only_what_clients_sync_with_lives_below_the_public_path() {
-    let lot = Lot::open("path", "http://127.0.0.1:5000/sync").await;
+    let app = TestApp::open("path", "http://127.0.0.1:5000/sync").await;
     for (path, status) in [
         ("/sync/1.5/42/info/collections", 401),
         ("/1.5/42/info/collections", 401),
@@ -336,7 +332,7 @@ async fn only_what_clients_sync_with_lives_below_the_public_path() {
         ("/sync/.well-known/change-password", 303),
         ("/sync/__heartbeat__", 404),
     ] {
-        assert_eq!(lot.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");
+        assert_eq!(app.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");
     }
 }
 
@@ -353,9 +349,9 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
     ] {
         let mut settings = vec![("listener.0.surfaces", surfaces)];
         settings.extend((!legacy.is_empty()).then_some(("storage.legacy", legacy)));
-        let lot = Lot::set_up(name, "http://127.0.0.1:5000", &settings).await;
+        let app = TestApp::set_up(name, "http://127.0.0.1:5000", &settings).await;
         for path in ["/", "/docs/errors", "/legal/privacy", "/settings"] {
-            let (status, page) = lot.page(path).await;
+            let (status, page) = app.page(path).await;
             let speaks = page.contains("Pale Moon") || page.contains("jpake");
             assert_eq!((status, speaks), (200, is_welcome), "{name} {path}");
         }
@@ -364,9 +360,9 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
             "/weave-delete-account",
             "/media/mark.svg",
         ] {
-            assert_eq!(lot.page(path).await.0 == 200, is_welcome, "{name} {path}");
+            assert_eq!(app.page(path).await.0 == 200, is_welcome, "{name} {path}");
         }
-        let asked = lot.page("/user/1.0/ann/password_reset").await.0;
+        let asked = app.page("/user/1.0/ann/password_reset").await.0;
         let status = match (surfaces.contains("user"), is_welcome) {
             (false, _) => 404,
             // No code is mailed that no page would take.
@@ -374,18 +370,18 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
             (true, true) => 400,
         };
         assert_eq!(asked, status, "{name}");
-        let meets = lot.page("/jpake").await.0 == 200;
+        let meets = app.page("/jpake").await.0 == 200;
         assert_eq!(meets, surfaces.contains("user"), "{name}");
-        assert_eq!(lot.house.exchange.is_some(), meets, "{name}");
+        assert_eq!(app.services.exchange.is_some(), meets, "{name}");
     }
 }
 
 /// Work that outlives its client is still done on that client's behalf, whichever surface began it.
 #[tokio::test]
 async fn work_that_goes_on_is_its_clients() {
-    let lot = Lot::open("behalf", "http://localhost:8000/").await;
+    let app = TestApp::open("behalf", "http://localhost:8000/").await;
     let (tasks, _stop) = Tasks::new();
-    let forms = legacy_pages(&lot.house(), &tasks).unwrap().to_the_end;
+    let forms = legacy_pages(&app.services(), &tasks).unwrap().to_the_end;
     let asker = Asker {
         groups: [Some(1), None, None],
         times: 1,

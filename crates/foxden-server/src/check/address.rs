@@ -4,10 +4,10 @@ use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
 use super::{Finding, date, elsewhere, signed, wait};
+use crate::app::MasterSecrets;
 use crate::config::Config;
 use crate::control::order::Serving;
 use crate::control::{Answer, Order, socket};
-use crate::house::MasterSecrets;
 use crate::node::Asker;
 use crate::{data, probe};
 

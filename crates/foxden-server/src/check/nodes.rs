@@ -5,8 +5,8 @@ use foxden_model::{Clock, SystemClock};
 
 use super::signed::{self, Answer};
 use super::{Finding, date};
+use crate::app::MasterSecrets;
 use crate::config::Config;
-use crate::house::MasterSecrets;
 use crate::node::Asker;
 
 /// What there is to say about the nodes; nothing where users are sent to this very server.

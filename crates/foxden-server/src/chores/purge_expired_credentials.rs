@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Chore, Done};
-use crate::house::House;
+use crate::app::App;
 
 /// Rows of each kind removed in one go.
 const ROWS: u32 = 1_000;
@@ -27,11 +27,11 @@ impl Chore for PurgeExpiredCredentials {
         Duration::from_secs(60 * 60)
     }
 
-    async fn run(&self, house: &House) -> anyhow::Result<Done> {
-        let Some(accounts) = &house.accounts else {
+    async fn run(&self, app: &App) -> anyhow::Result<Done> {
+        let Some(accounts) = &app.accounts else {
             return Ok(Done::default());
         };
-        let count = accounts.purge(ROWS, house.horizon.until(&*house.clock)).await?;
+        let count = accounts.purge(ROWS, app.horizon.until(&*app.clock)).await?;
         Ok(Done {
             count,
             has_more: count >= u64::from(ROWS),

@@ -7,7 +7,7 @@ use foxden_model::SyncTime;
 use foxden_storage::Budget;
 
 use super::{Chore, Done};
-use crate::house::House;
+use crate::app::App;
 
 /// Rows removed in one go; a write waits for no longer than that takes.
 const ROWS: u64 = 5_000;
@@ -29,13 +29,13 @@ impl Chore for PurgeExpiredObjects {
         Duration::from_secs(10 * 60)
     }
 
-    async fn run(&self, house: &House) -> anyhow::Result<Done> {
-        let Some(storage) = &house.storage else {
+    async fn run(&self, app: &App) -> anyhow::Result<Done> {
+        let Some(storage) = &app.storage else {
             return Ok(Done::default());
         };
         let budget = Budget {
             rows: ROWS,
-            until: SyncTime::from_millis(house.horizon.until(&*house.clock)),
+            until: SyncTime::from_millis(app.horizon.until(&*app.clock)),
         };
         let purged = storage.purge(budget).await?;
         Ok(Done {

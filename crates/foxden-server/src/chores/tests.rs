@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::assemble::tests::Lot;
+use crate::assemble::tests::TestApp;
 
 /// Panics, fails, and succeeds from the third run on.
 struct ThirdTime;
@@ -27,7 +27,7 @@ impl Chore for ThirdTime {
         Duration::ZERO
     }
 
-    async fn run(&self, _house: &House) -> anyhow::Result<Done> {
+    async fn run(&self, _house: &App) -> anyhow::Result<Done> {
         match RUNS.fetch_add(1, Ordering::SeqCst) {
             0 => panic!("the first time"),
             1 => anyhow::bail!("the second time"),
@@ -43,20 +43,20 @@ impl Chore for ThirdTime {
 /// It runs again at its next time, and whoever asks learns how often it failed and why.
 #[tokio::test]
 async fn a_chore_that_panics_runs_again_and_its_failure_is_told() {
-    let lot = Lot::open("chores", "http://127.0.0.1:5000").await;
-    let house = lot.house();
+    let app = TestApp::open("chores", "http://127.0.0.1:5000").await;
+    let app = app.services();
     for (failures, why) in [(1, "it panicked: the first time"), (2, "the second time")] {
-        let error = run(&ThirdTime, &house).await.unwrap_err();
+        let error = run(&ThirdTime, &app).await.unwrap_err();
         assert_eq!(error.to_string(), why);
-        let fared = house.ledger.all()["third-time"].clone();
+        let fared = app.ledger.all()["third-time"].clone();
         assert_eq!(
             (fared.failures, fared.last_failure.as_deref()),
             (failures, Some(why))
         );
         assert_eq!(fared.last_success, None);
     }
-    run(&ThirdTime, &house).await.unwrap();
-    let fared = house.ledger.all()["third-time"].clone();
+    run(&ThirdTime, &app).await.unwrap();
+    let fared = app.ledger.all()["third-time"].clone();
     assert_eq!((fared.failures, fared.last_failure), (0, None));
     assert!(fared.last_success.is_some());
 
@@ -64,7 +64,7 @@ async fn a_chore_that_panics_runs_again_and_its_failure_is_told() {
     let (tasks, stop) = Tasks::new();
     tasks.spawn(repeat(
         &ThirdTime,
-        Arc::clone(&house),
+        Arc::clone(&app),
         tasks.clone(),
         Duration::ZERO,
     ));

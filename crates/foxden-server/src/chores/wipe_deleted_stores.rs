@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Chore, Done};
-use crate::house::House;
+use crate::app::App;
 
 /// Stores emptied in one go.
 const STORES: u32 = 50;
@@ -27,15 +27,15 @@ impl Chore for WipeDeletedStores {
         Duration::from_secs(60)
     }
 
-    async fn run(&self, house: &House) -> anyhow::Result<Done> {
-        let Some(accounts) = &house.accounts else {
+    async fn run(&self, app: &App) -> anyhow::Result<Done> {
+        let Some(accounts) = &app.accounts else {
             return Ok(Done::default());
         };
         let stores = accounts.stores_to_empty(STORES).await?;
         let (mut count, mut failure) = (0, None);
         for store in &stores {
             // A node that does not answer keeps nobody else waiting.
-            match house.empty_store(store).await {
+            match app.empty_store(store).await {
                 Ok(()) => {
                     accounts.store_emptied(store.user).await?;
                     count += 1;

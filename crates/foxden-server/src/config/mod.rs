@@ -138,6 +138,15 @@ impl Config {
         Self::read(&source::gather(flags)?)
     }
 
+    /// The configuration with these settings, and the defaults of all others.
+    pub fn of(settings: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let mut values = Values::new(SCHEMA);
+        for (key, value) in settings {
+            values.set(key, vec![(*value).to_owned()], Origin::Default)?;
+        }
+        Self::read(&values)
+    }
+
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let config = Self {

@@ -8,10 +8,10 @@ use foxden_model::UserId;
 use super::deed::Deed;
 use super::nodes;
 use super::order::{Answer, Order, Serving, Standing, Switch, User, WaitingCode};
+use crate::app::App;
 use crate::calendar::Utc;
 use crate::chores;
 use crate::config::listener::{Bind, Surface};
-use crate::house::House;
 use crate::reach::Mark;
 
 /// Accounts fetched at once.
@@ -20,12 +20,12 @@ const PAGE: u32 = 200;
 const EVENTS: usize = 10;
 
 /// Does it, and tells what came of it.
-pub async fn carry_out(house: &House, order: Order) -> Answer {
+pub async fn carry_out(app: &App, order: Order) -> Answer {
     let deed = Deed::of(&order);
-    match attempt(house, order).await {
+    match attempt(app, order).await {
         Ok(answer) => {
             if let Some(deed) = deed {
-                house.security_log.tell(&deed.event());
+                app.security_log.tell(&deed.event());
             }
             answer
         }
@@ -35,31 +35,31 @@ pub async fn carry_out(house: &House, order: Order) -> Answer {
     }
 }
 
-async fn attempt(house: &House, order: Order) -> anyhow::Result<Answer> {
+async fn attempt(app: &App, order: Order) -> anyhow::Result<Answer> {
     match order {
         Order::ListChores => {
-            let chores = chores::list(&house.ledger);
+            let chores = chores::list(&app.ledger);
             Ok(Answer::Chores { chores })
         }
         Order::RunChore { name } => {
             let chore = chores::find(&name)
                 .with_context(|| format!("there is no chore {name}; foxden chore list shows them all"))?;
-            let done = chores::run_to_the_end(chore, house).await?;
+            let done = chores::run_to_the_end(chore, app).await?;
             let text = format!("{name}: {done}");
             Ok(Answer::Done { text })
         }
         Order::Probe => Ok(Answer::Probe {
-            public_url: house.site.public_url.base(),
-            word: house.probe.announce(&*house.rng),
-            serving: serving(house),
+            public_url: app.site.public_url.base(),
+            word: app.probe.announce(&*app.rng),
+            serving: serving(app),
         }),
-        Order::MakePrivate => Ok(make_private(house.reach.take_back()?.as_ref())),
-        order => with_accounts(house, order).await,
+        Order::MakePrivate => Ok(make_private(app.reach.take_back()?.as_ref())),
+        order => with_accounts(app, order).await,
     }
 }
 
-fn serving(house: &House) -> Serving {
-    let config = &house.config;
+fn serving(app: &App) -> Serving {
+    let config = &app.config;
     let surfaces = config.surfaces();
     let ports = config
         .listeners
@@ -73,8 +73,8 @@ fn serving(house: &House) -> Serving {
         keeps_objects: surfaces.contains(&Surface::Sync),
         has_root: surfaces.contains(&Surface::Fxa) || surfaces.contains(&Surface::Pages),
         max_request_bytes: config.storage.limits.max_request_bytes,
-        is_private: house.reach.is_private(),
-        mark: house.reach.mark(),
+        is_private: app.reach.is_private(),
+        mark: app.reach.mark(),
     }
 }
 
@@ -89,12 +89,9 @@ fn make_private(mark: Option<&Mark>) -> Answer {
     })
 }
 
-async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
-    let accounts = house
-        .accounts
-        .as_ref()
-        .context("this process keeps no accounts")?;
-    let url = &house.site.public_url;
+async fn with_accounts(app: &App, order: Order) -> anyhow::Result<Answer> {
+    let accounts = app.accounts.as_ref().context("this process keeps no accounts")?;
+    let url = &app.site.public_url;
     Ok(match order {
         Order::ListUsers => Answer::Users {
             users: list(accounts).await?,
@@ -108,7 +105,7 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             )
         }
         Order::ShowUser { name } => show(accounts, &name).await?,
-        Order::RemoveUser { name } => remove(house, accounts, &name).await?,
+        Order::RemoveUser { name } => remove(app, accounts, &name).await?,
         Order::ResetPassword { name } => {
             let code = accounts
                 .password_link(&name)
@@ -166,7 +163,7 @@ async fn with_accounts(house: &House, order: Order) -> anyhow::Result<Answer> {
             note,
             seconds,
             mail: Some(address),
-        } => invite_by_mail(house, standing, &note, seconds, &address).await?,
+        } => invite_by_mail(app, standing, &note, seconds, &address).await?,
         Order::InviteFirst => invite_first(accounts, url).await?,
         Order::ListInvitations => Answer::Invitations {
             invitations: accounts
@@ -195,10 +192,10 @@ async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow:
     }))
 }
 
-async fn remove(house: &House, accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+async fn remove(app: &App, accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
     let removed = accounts.remove_account(name).await;
     let removed = removed.map_err(|error| named(error, name))?;
-    let text = removal(house, name, &removed.stores).await;
+    let text = removal(app, name, &removed.stores).await;
     accounts.wipe_deleted().await;
     Ok(done(text))
 }
@@ -220,20 +217,17 @@ async fn invite_first(accounts: &Accounts, url: &PublicUrl) -> anyhow::Result<An
 
 /// The link is told as well: mail may be slow, and it is the operator's to give.
 async fn invite_by_mail(
-    house: &House,
+    app: &App,
     standing: Standing,
     note: &str,
     seconds: Option<u64>,
     address: &str,
 ) -> anyhow::Result<Answer> {
     anyhow::ensure!(
-        house.config.mail.is_some(),
+        app.config.mail.is_some(),
         "this server has no mail server; set mail.host, or leave out --mail and pass the link on yourself"
     );
-    let accounts = house
-        .accounts
-        .as_ref()
-        .context("this process keeps no accounts")?;
+    let accounts = app.accounts.as_ref().context("this process keeps no accounts")?;
     let note = if note.is_empty() { address } else { note };
     let sent = accounts
         .invite_by_mail(standing.into(), note, seconds, address)
@@ -247,7 +241,7 @@ async fn invite_by_mail(
         other => other.into(),
     })?;
     let about = format!("makes one account, once; a letter takes it to {address}");
-    Ok(invitation(&house.site.public_url, &code, about))
+    Ok(invitation(&app.site.public_url, &code, about))
 }
 
 async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
@@ -260,10 +254,10 @@ async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
 }
 
 /// Empties what a removed account leaves, and says how far that went. The account is gone either way.
-async fn removal(house: &House, name: &str, stores: &[UserId]) -> String {
+async fn removal(app: &App, name: &str, stores: &[UserId]) -> String {
     let mut text = format!("{name} and everything that hung on it is gone");
     for store in stores {
-        if let Err(error) = empty(house, *store).await {
+        if let Err(error) = empty(app, *store).await {
             text = format!(
                 "{name} is gone; its store could not be emptied yet and will be tried again: {error:#}"
             );
@@ -272,13 +266,13 @@ async fn removal(house: &House, name: &str, stores: &[UserId]) -> String {
     text
 }
 
-async fn empty(house: &House, store: UserId) -> anyhow::Result<()> {
-    let closed = match &house.accounts {
+async fn empty(app: &App, store: UserId) -> anyhow::Result<()> {
+    let closed = match &app.accounts {
         Some(accounts) => accounts.store_to_empty(store).await?,
         None => None,
     };
     match closed {
-        Some(closed) => house.empty_store(&closed).await,
+        Some(closed) => app.empty_store(&closed).await,
         None => Ok(()),
     }
 }

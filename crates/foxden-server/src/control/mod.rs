@@ -19,31 +19,28 @@ pub use order::{Answer, Order};
 
 use std::sync::Arc;
 
-use foxden_model::Rng;
-
+use crate::app::{App, Components, Environment, NodeSync};
 use crate::config::Config;
 use crate::data::{self, DataFolder};
-use crate::house::{House, Needs, NodeList};
-use crate::rng::SystemRng;
 use crate::site::configured_site;
 use crate::{say, security_log};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server, as is the list of nodes.
-fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Needs> {
-    let register = House::register(config, data);
+fn components(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Components> {
+    let register = App::register(config, data);
     let has_register = config.keeps_accounts() && register.is_file();
-    let keeps_objects = House::keeps_objects(config, data);
+    let keeps_objects = App::keeps_objects(config, data);
     match order {
-        Order::RunChore { .. } => Ok(Needs {
+        Order::RunChore { .. } => Ok(Components {
             storage: keeps_objects,
             accounts: has_register,
-            nodes: NodeList::Left,
+            nodes: NodeSync::Keep,
         }),
-        Order::ListChores | Order::Probe | Order::MakePrivate => Ok(Needs {
+        Order::ListChores | Order::Probe | Order::MakePrivate => Ok(Components {
             storage: false,
             accounts: false,
-            nodes: NodeList::Left,
+            nodes: NodeSync::Keep,
         }),
         about_accounts => {
             anyhow::ensure!(
@@ -51,10 +48,10 @@ fn needs(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Ne
                 "no accounts are kept here, in {}; give the command where accounts are served",
                 config.server.data_dir.display()
             );
-            Ok(Needs {
+            Ok(Components {
                 storage: matches!(about_accounts, Order::RemoveUser { .. }) && keeps_objects,
                 accounts: true,
-                nodes: NodeList::Left,
+                nodes: NodeSync::Keep,
             })
         }
     }
@@ -77,12 +74,12 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         .build()?;
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
-        let needs = needs(order, config, &data)?;
+        let components = components(order, config, &data)?;
         let site = Arc::new(configured_site(config)?);
-        let rng: Arc<dyn Rng> = Arc::new(SystemRng::new());
-        let house = House::open(config, &data, site, rng, needs).await?;
-        let answer = carry_out(&house, order.clone()).await;
-        if !house.security_log.flush(security_log::PATIENCE) {
+        let environment = Environment::of_this_machine();
+        let app = App::open(config, &data, site, environment, components).await?;
+        let answer = carry_out(&app, order.clone()).await;
+        if !app.security_log.flush(security_log::PATIENCE) {
             say::remark(
                 "foxden: the security log could not be written; what this command did is missing there",
             );

@@ -12,7 +12,7 @@ use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use super::{Answer, Order, carry_out};
-use crate::house::House;
+use crate::app::App;
 use crate::listen::socket::{Connection, Socket};
 use crate::tasks::{Tasks, outlive};
 
@@ -33,7 +33,7 @@ pub fn open(path: &Path) -> anyhow::Result<Socket> {
 }
 
 /// Carries out orders until the program stops.
-pub async fn serve(socket: Arc<Socket>, house: Arc<House>, mut tasks: Tasks) {
+pub async fn serve(socket: Arc<Socket>, app: Arc<App>, mut tasks: Tasks) {
     let spawner = tasks.clone();
     loop {
         let accepted = tokio::select! {
@@ -42,9 +42,9 @@ pub async fn serve(socket: Arc<Socket>, house: Arc<House>, mut tasks: Tasks) {
         };
         match accepted {
             Ok((Connection::Unix(stream), _)) => {
-                let house = Arc::clone(&house);
+                let app = Arc::clone(&app);
                 spawner.spawn(async move {
-                    if let Err(error) = answer(stream, &house).await {
+                    if let Err(error) = answer(stream, &app).await {
                         tracing::warn!("a command broke off: {error:#}");
                     }
                 });
@@ -58,7 +58,7 @@ pub async fn serve(socket: Arc<Socket>, house: Arc<House>, mut tasks: Tasks) {
     }
 }
 
-async fn answer(stream: tokio::net::UnixStream, house: &House) -> anyhow::Result<()> {
+async fn answer(stream: tokio::net::UnixStream, app: &App) -> anyhow::Result<()> {
     let caller = stream.peer_cred()?.uid();
     let owner = rustix::process::geteuid().as_raw();
     anyhow::ensure!(
@@ -70,7 +70,7 @@ async fn answer(stream: tokio::net::UnixStream, house: &House) -> anyhow::Result
     let mut reader = tokio::io::BufReader::new(reader.take(ORDER_BYTES));
     tokio::time::timeout(ORDER_PATIENCE, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => match outlive(carry_out(house, order)).await {
+        Ok(order) => match outlive(carry_out(app, order)).await {
             Ok(answer) => answer,
             Err(panic) => {
                 tracing::error!("a command panicked: {panic}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
 use super::access_log::Record;
 use super::left::Left;
@@ -13,22 +13,22 @@ use super::room::seat::Seat;
 
 /// A request's body that tells the seat when it is waited for. One that is dropped before its end is kept in `left`.
 #[derive(Debug)]
-pub struct Arriving {
+pub struct Arriving<B: Body> {
     /// Absent once the body has ended.
-    body: Option<Incoming>,
+    body: Option<B>,
     seat: Arc<Seat>,
-    left: Option<Arc<Left>>,
+    left: Option<Arc<Left<B>>>,
 }
 
-impl Arriving {
+impl<B: Body> Arriving<B> {
     /// Watches a body.
-    pub const fn new(body: Incoming, seat: Arc<Seat>, left: Option<Arc<Left>>) -> Self {
+    pub const fn new(body: B, seat: Arc<Seat>, left: Option<Arc<Left<B>>>) -> Self {
         let body = Some(body);
         Self { body, seat, left }
     }
 }
 
-impl Drop for Arriving {
+impl<B: Body> Drop for Arriving<B> {
     fn drop(&mut self) {
         if let (Some(left), Some(body)) = (&self.left, self.body.take()) {
             left.keep(body);
@@ -36,14 +36,14 @@ impl Drop for Arriving {
     }
 }
 
-impl Body for Arriving {
+impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = B::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
         let Some(body) = &mut this.body else {
             return Poll::Ready(None);
@@ -66,12 +66,12 @@ impl Body for Arriving {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Incoming::is_end_stream)
+        self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let ended = SizeHint::with_exact(0);
-        self.body.as_ref().map_or(ended, Incoming::size_hint)
+        self.body.as_ref().map_or(ended, B::size_hint)
     }
 }
 

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use foxden_accounts::security::Witness;
 use foxden_http::excuse::{excuse, refuse, turn_away};
 use foxden_http::ops;
 use foxden_http::wire::{Peer, Sign};
 use foxden_model::{Network as ClientNetwork, Rng, Width};
 use foxden_sql::Asker;
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
@@ -89,12 +88,16 @@ impl Front {
     }
 
     /// Answers one request.
-    pub async fn answer(
+    pub async fn answer<B>(
         &self,
-        request: Request<Incoming>,
+        request: Request<B>,
         address: Option<IpAddr>,
         seat: Arc<Seat>,
-    ) -> Response<Leaving> {
+    ) -> Response<Leaving>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
         let (mut parts, body) = request.into_parts();
         let id = self.ids.next();
         let fault = fault(&parts);
@@ -126,7 +129,15 @@ impl Front {
     }
 
     /// Reads off what is left of the request's body. Where it does not end, the connection ends with the answer.
-    async fn read_off(&self, left: &Left, seat: &Arc<Seat>, client: IpAddr, response: &mut Response<Body>) {
+    async fn read_off<B>(
+        &self,
+        left: &Left<B>,
+        seat: &Arc<Seat>,
+        client: IpAddr,
+        response: &mut Response<Body>,
+    ) where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
         // In a box, so that a connection without such a rest is not as large as one with it.
         if !Box::pin(self.bounds.read_off(left, seat, &self.turns, client)).await {
             seat.has_unread_body();
@@ -236,8 +247,8 @@ fn connected(address: Option<IpAddr>) -> IpAddr {
 }
 
 /// Whether a request has a seat, now or in a moment. Health pages need none, unless a body comes with the request.
-async fn has_seat(seat: &Seat, parts: &Parts, body: &Incoming) -> bool {
-    let is_health = || is_health(parts.uri.path()) && hyper::body::Body::is_end_stream(body);
+async fn has_seat(seat: &Seat, parts: &Parts, body: &impl hyper::body::Body) -> bool {
+    let is_health = || is_health(parts.uri.path()) && body.is_end_stream();
     !seat.is_in_lobby() || is_health() || Box::pin(seat.finds_seat()).await
 }
 

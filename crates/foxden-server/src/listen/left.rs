@@ -4,25 +4,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::Version;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{EXPECT, HeaderMap};
 use hyper::http::request::Parts;
 
 /// A request's body that its surface dropped before the end.
-#[derive(Debug, Default)]
-pub struct Left {
-    body: Mutex<Option<Incoming>>,
+#[derive(Debug)]
+pub struct Left<B> {
+    body: Mutex<Option<B>>,
     was_asked_for: AtomicBool,
     /// Whether the client sends the body only when it is asked for.
     waits_to_be_asked: bool,
 }
 
-impl Left {
+impl<B: Body> Left<B> {
     /// A place for what may be left of this request's body; none if there is no body.
-    pub fn of(parts: &Parts, body: &Incoming) -> Option<Arc<Self>> {
+    pub fn of(parts: &Parts, body: &B) -> Option<Arc<Self>> {
         let left = || Self {
+            body: Mutex::new(None),
+            was_asked_for: AtomicBool::new(false),
             waits_to_be_asked: parts.version > Version::HTTP_10 && expects_continue(&parts.headers),
-            ..Self::default()
         };
         (!body.is_end_stream()).then(|| Arc::new(left()))
     }
@@ -33,7 +34,7 @@ impl Left {
     }
 
     /// Keeps a body: the connection is read on for as long as it exists.
-    pub fn keep(&self, body: Incoming) {
+    pub fn keep(&self, body: B) {
         if !body.is_end_stream() {
             *self.body() = Some(body);
         }
@@ -45,7 +46,7 @@ impl Left {
     }
 
     /// Takes the body that was kept.
-    pub fn take(&self) -> Option<Incoming> {
+    pub fn take(&self) -> Option<B> {
         self.body().take()
     }
 
@@ -54,7 +55,7 @@ impl Left {
         self.waits_to_be_asked && !self.was_asked_for.load(Ordering::Relaxed)
     }
 
-    fn body(&self) -> MutexGuard<'_, Option<Incoming>> {
+    fn body(&self) -> MutexGuard<'_, Option<B>> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

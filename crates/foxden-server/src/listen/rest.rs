@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Arriving;
@@ -58,7 +59,10 @@ impl Bounds {
 
     /// Reads off what is left of a body within these bounds, if one of the `turns` is free for this client. Returns whether
     /// the body is at its end, so that the connection can go on.
-    pub async fn read_off(self, left: &Left, seat: &Arc<Seat>, turns: &Turns, client: IpAddr) -> bool {
+    pub async fn read_off<B>(self, left: &Left<B>, seat: &Arc<Seat>, turns: &Turns, client: IpAddr) -> bool
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let Some(body) = left.take() else { return true };
         if left.is_unasked() || body.size_hint().lower() > self.bytes {
             return false;

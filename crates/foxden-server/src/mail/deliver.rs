@@ -11,8 +11,8 @@ use lettre::Message;
 use super::carrier::{Carrier, NotTaken};
 use super::compose::{Heads, Unwritable, compose};
 use super::wording::{Sender, Wording};
+use crate::app::App;
 use crate::config::mail::Mail;
-use crate::house::House;
 use crate::tasks::{Tasks, outlive};
 
 /// The longest rest: another process may have written a letter.
@@ -25,15 +25,15 @@ const BUSY: Duration = Duration::from_secs(5);
 const REMEMBERED: usize = 10_000;
 
 /// Starts to send letters, where there is a mail server and this process keeps accounts.
-pub fn start(house: &Arc<House>, tasks: &Tasks) -> anyhow::Result<()> {
-    let (Some(mail), Some(accounts)) = (&house.config.mail, &house.accounts) else {
+pub fn start(app: &Arc<App>, tasks: &Tasks) -> anyhow::Result<()> {
+    let (Some(mail), Some(accounts)) = (&app.config.mail, &app.accounts) else {
         return Ok(());
     };
     let deliverer = Deliverer {
-        carrier: Carrier::new(mail, house.site.public_url.host())?,
+        carrier: Carrier::new(mail, app.site.public_url.host())?,
         mail: mail.clone(),
         accounts: accounts.clone(),
-        house: Arc::clone(house),
+        app: Arc::clone(app),
         finished: None,
         put_off: HashMap::new(),
     };
@@ -45,7 +45,7 @@ struct Deliverer {
     carrier: Carrier,
     mail: Mail,
     accounts: Accounts,
-    house: Arc<House>,
+    app: Arc<App>,
     /// A letter that is over and must not be sent again.
     finished: Option<i64>,
     /// Letters that wait only because the mail server was away, and until when.
@@ -201,7 +201,7 @@ impl Deliverer {
     }
 
     fn message(&self, posted: &Posted) -> Result<Message, Unwritable> {
-        let url = &self.house.site.public_url;
+        let url = &self.app.site.public_url;
         let sender = Sender {
             origin: &url.origin(),
             host: url.host(),
@@ -212,9 +212,9 @@ impl Deliverer {
             reply_to: self.mail.reply_to.as_ref(),
             to: &posted.address,
             host: url.host(),
-            contact: self.house.config.accounts.contact.as_deref(),
+            contact: self.app.config.accounts.contact.as_deref(),
             id: format!("{}.{}.{}", posted.posted_at, posted.id, self.accounts.server_id()),
-            now: self.house.clock.millis(),
+            now: self.app.clock.millis(),
         };
         compose(&words, &heads)
     }

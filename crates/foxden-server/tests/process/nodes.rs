@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, server};
-use crate::peer::browser::Session;
-use crate::peer::legacy::account::{self, Place, basic};
-use crate::peer::legacy::name;
-use crate::peer::wire::{Call, Reply, Server};
 use crate::program::{Folder, Program, Start};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::legacy::account::{self, Place, basic};
+use foxden_test_support::client::legacy::name;
+use foxden_test_support::client::wire::{Call, Reply, Server};
 
 const PASSWORD: &str = "ann's password";
 
@@ -202,7 +202,7 @@ fn a_node_says_whether_the_accounts_know_it() {
     let check = || String::from_utf8(node.run(&["check"]).stdout).unwrap();
     let unknown = format!("the accounts do not know the node {}", cluster.urls[0]);
     let early = node.serve();
-    let warned = format!("the accounts do not know this node {}", cluster.urls[0]);
+    let warned = format!("node {} is not in tokens.nodes", cluster.urls[0]);
     assert!(early.log().contains(&warned), "{}", early.log());
     assert!(check().contains(&unknown), "{}", check());
 

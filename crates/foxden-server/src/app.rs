@@ -1,11 +1,12 @@
-//! All that surfaces, chores and commands are made of: opened once, for those that need it.
+//! The services that surfaces, chores and commands use. Each process opens those that it needs, once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, ClosedStore, Nodes, Options, Parts};
+use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts};
+use foxden_http::ops::Version;
 use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
@@ -24,10 +25,12 @@ use crate::data::{self, DataFolder};
 use crate::node::NodeClient;
 use crate::probe::Probe;
 use crate::reach::Reach;
+use crate::rng::SystemRng;
 use crate::security_log::SecurityLog;
+use crate::version::VERSION;
 
-/// Everything that is open.
-pub struct House {
+/// The services of a process, and what it gets from outside.
+pub struct App {
     /// Where this server is found.
     pub site: Arc<Site>,
     /// Whether others have reached it although it is private.
@@ -36,6 +39,8 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub rng: Arc<dyn Rng>,
+    /// The version that the server says it is.
+    pub version: Version,
     /// What signs storage tokens.
     pub secrets: Arc<TokenSecrets>,
     /// What the operator set.
@@ -67,47 +72,80 @@ pub struct House {
     pub probe: Arc<Probe>,
 }
 
-/// What has to be opened.
+/// What a process gets from outside. Tests hand in their own.
+pub struct Environment {
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub rng: Arc<dyn Rng>,
+    /// The version that the server says it is.
+    pub version: Version,
+    /// The cost of a password hash.
+    pub cost: Cost,
+    /// An open register, used in place of the file that the configuration names.
+    pub register: Option<Database>,
+}
+
+impl Environment {
+    /// The clock and the random bytes of this machine.
+    pub fn of_this_machine() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng::new()),
+            version: VERSION,
+            cost: Options::default().cost,
+            register: None,
+        }
+    }
+}
+
+/// Which services a process opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Needs {
+pub struct Components {
     /// Users' objects.
     pub storage: bool,
     /// Accounts.
     pub accounts: bool,
     /// What to do about the list of nodes.
-    pub nodes: NodeList,
+    pub nodes: NodeSync,
 }
 
-/// What to do about the list of nodes in the register.
+/// Whether the process writes its configured nodes to the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeList {
-    /// Write it down as this process is configured, if it keeps the accounts.
-    Written,
-    /// Leave it: whoever gives a command may have named the data folder alone, and not the nodes.
-    Left,
+pub enum NodeSync {
+    /// It does, if it keeps the accounts.
+    Apply,
+    /// The register's list stays: the configuration of a command may name the data folder alone, and not the nodes.
+    Keep,
 }
 
-impl Needs {
-    /// What the surfaces need that are to be served, and no more.
+impl Components {
+    /// The services that the configured surfaces need.
     pub fn of(config: &Config) -> Self {
         Self {
             storage: config.surfaces().contains(&Surface::Sync),
             accounts: config.keeps_accounts() || config.serves_legacy(),
-            nodes: NodeList::Written,
+            nodes: NodeSync::Apply,
         }
     }
 }
 
-impl House {
-    /// Opens what is needed, and nothing else.
+impl App {
+    /// Opens these services and no others.
     pub async fn open(
         config: &Config,
         data: &DataFolder,
         site: Arc<Site>,
-        rng: Arc<dyn Rng>,
-        needs: Needs,
+        environment: Environment,
+        components: Components,
     ) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let Environment {
+            clock,
+            rng,
+            version,
+            cost,
+            register,
+        } = environment;
         let master = MasterSecrets::read(config, data, &*rng)?;
         let security_log = SecurityLog::open(
             &config.security_log.place,
@@ -120,7 +158,7 @@ impl House {
             Arc::clone(&clock),
             security_log.witness(),
         )?;
-        let mut house = Self {
+        let mut app = Self {
             reach: Arc::new(reach),
             secrets: Arc::new(master.token_secrets()),
             token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
@@ -143,20 +181,26 @@ impl House {
             site,
             clock,
             rng,
+            version,
         };
-        house.exchange = house.exchange();
-        house.captcha = house.captcha(&master);
-        if needs.storage {
-            house.open_storage(data).await?;
+        app.exchange = app.exchange();
+        app.captcha = app.captcha(&master);
+        if components.storage {
+            app.open_storage(data).await?;
         }
-        if needs.accounts {
-            let file = Self::register(config, data);
-            let accounts = house.open_accounts(&file, &master, needs.nodes).await?;
-            house.look_for_itself(&accounts).await?;
-            house.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
-            house.accounts = Some(accounts).filter(|_| config.keeps_accounts());
+        if components.accounts {
+            let register = match register {
+                Some(register) => register,
+                None => open_register(&Self::register(config, data)).await?,
+            };
+            let accounts = app
+                .open_accounts(register, &master, cost, components.nodes)
+                .await?;
+            app.look_for_itself(&accounts).await?;
+            app.passwords = Some(accounts.clone()).filter(|_| config.serves_legacy());
+            app.accounts = Some(accounts).filter(|_| config.keeps_accounts());
         }
-        Ok(house)
+        Ok(app)
     }
 
     /// The file that keeps accounts, whether or not there is one.
@@ -205,16 +249,12 @@ impl House {
 
     async fn open_accounts(
         &self,
-        file: &Path,
+        database: Database,
         master: &MasterSecrets,
-        list: NodeList,
+        cost: Cost,
+        list: NodeSync,
     ) -> anyhow::Result<Accounts> {
         let config = &self.config;
-        // Whichever of the processes that share the accounts starts first makes the file.
-        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            data::make_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        let database = Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?;
         let accounts = Accounts::open(Parts {
             database,
             clock: Arc::clone(&self.clock),
@@ -230,6 +270,7 @@ impl House {
                 unconfirmed_ttl: config.accounts.unconfirmed_ttl,
                 metrics_secret: master.derive("metrics"),
                 witness: self.security_log.witness(),
+                cost,
                 ..Options::default()
             },
         })
@@ -252,16 +293,15 @@ impl House {
             return Ok(());
         }
         tracing::warn!(
-            "the accounts do not know this node {own}: until tokens.nodes of their server names it, whoever comes with a \
-             password gets 401"
+            "node {own} is not in tokens.nodes of the registration server; password log-ins here fail with 401 until it is added"
         );
         Ok(())
     }
 
     /// Where stores are kept. A process that only checks passwords changes nothing about that.
-    fn nodes(&self, list: NodeList) -> Nodes {
+    fn nodes(&self, list: NodeSync) -> Nodes {
         let listed = &self.config.tokens.nodes;
-        if !self.config.keeps_accounts() || list == NodeList::Left {
+        if !self.config.keeps_accounts() || list == NodeSync::Keep {
             Nodes::AsTheyAre
         } else if listed.is_empty() {
             Nodes::Own(self.site.public_url.base())
@@ -288,6 +328,14 @@ impl House {
             }
         }
     }
+}
+
+/// Opens the file that keeps accounts. Of the processes that share it, the first to start makes it.
+async fn open_register(file: &Path) -> anyhow::Result<Database> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        data::make_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    Ok(Database::open(&file.to_string_lossy(), foxden_accounts::MIGRATIONS).await?)
 }
 
 /// An engine whose URL names no folder stores its files in the data folder.

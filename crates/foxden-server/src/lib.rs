@@ -1,0 +1,68 @@
+//! The server behind the `foxden` program. The program's own `main.rs` only calls [`run`]; tests open [`App`] with a clock and
+//! random bytes of their own, and send requests to the [`RequestHandler`] that the program's listeners use.
+//!
+//! - [`cli`]: the command line
+//! - [`config`]: what the operator set
+//! - [`serve`]: `foxden serve`, from the configuration to the last answer; [`site`]: where the server is found
+//! - [`server`]: services, listeners and background work together
+//! - [`app`]: the services that surfaces, chores and commands use
+//! - [`assemble`]: what each listener serves
+//! - [`chores`]: background work
+//! - [`control`]: commands that look at or change what the server keeps
+//! - [`mail`]: letters to people
+//! - [`node`]: speaks to a storage node as a client does
+//! - [`listen`]: sockets, connections, what happens to every request
+//! - [`check`], [`probe`]: finding what usually goes wrong
+//! - [`security_log`]: what a security officer is told
+//! - [`data`]: the data folder
+//! - [`allocator`]: when memory goes back to the system
+//! - [`calendar`]: times of the clock as dates
+//! - [`tasks`], [`rng`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
+
+mod allocator;
+mod app;
+mod assemble;
+mod calendar;
+mod check;
+mod chores;
+mod cli;
+pub mod config;
+mod control;
+pub mod data;
+mod greeting;
+mod listen;
+mod log;
+mod mail;
+mod node;
+mod probe;
+mod reach;
+mod rng;
+mod say;
+mod security_log;
+mod serve;
+mod server;
+mod site;
+mod tasks;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use app::{App, Components, Environment, NodeSync};
+pub use listen::front::Front as RequestHandler;
+pub use listen::room::Room as ConnectionLimiter;
+pub use server::Server;
+pub use site::configured_site;
+
+/// Runs the program by its command line.
+pub fn run() -> ExitCode {
+    allocator::set_bounds();
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            say::fault(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
