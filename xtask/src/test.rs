@@ -16,6 +16,9 @@ use tally::Tally;
 /// How long every parser is fuzzed in the tests; longer before a release (`cargo xtask fuzz`).
 const FUZZ_SECONDS: u32 = 3;
 
+/// The tests that start the whole program.
+const PROGRAM: [&str; 4] = ["--package", "foxden-server", "--test", "process"];
+
 /// Runs all tests. Words given are passed on as filters for the first stage, and the other stages are left out.
 pub fn run(filters: &[&str]) -> Result<bool> {
     let mut tally = Tally::default();
@@ -43,7 +46,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
 
 /// Kills the program many times over, lets it send mail, sets its clock, and drives it with a real library.
 fn whole_program(tally: &mut Tally) -> Result<()> {
-    let mut to_tests = vec!["--ignored"];
+    let mut to_tests = vec!["--ignored", "--skip", "proxies::"];
     for program in [MAIL_SERVER, OPENSSL] {
         if let Err(what_to_do) = program.ensure()? {
             tally.check(&format!("a real mail server: {what_to_do}"), false);
@@ -59,9 +62,8 @@ fn whole_program(tally: &mut Tally) -> Result<()> {
         tally.check(&format!("the real PyFxA: {what_to_do}"), false);
         to_tests.extend(["--skip", "pyfxa::"]);
     }
-    let program = ["--package", "foxden-server", "--test", "process"];
     let name = "repeated kills, letters through a real mail server, clocks that are wrong, and PyFxA";
-    let mut command = tests(&program, &to_tests);
+    let mut command = tests(&PROGRAM, &to_tests);
     if let Ok(python) = pyfxa {
         command.env("FOXDEN_TEST_PYFXA", python);
     }
@@ -76,27 +78,25 @@ fn proxies(tally: &mut Tally) -> Result<()> {
             return Ok(());
         }
     }
-    let behind = ["--package", "foxden-server", "--test", "proxies"];
-    let to_tests = ["--ignored", "--test-threads=3"];
+    let to_tests = ["--ignored", "--test-threads=3", "proxies::"];
     stage(
         tally,
         "behind nginx, Apache and HAProxy",
-        &mut tests(&behind, &to_tests),
+        &mut tests(&PROGRAM, &to_tests),
     )?;
-    let flows = [
-        "--package",
-        "foxden-server",
-        "--test",
-        "legacy_flow",
-        "--test",
-        "account_flow",
-    ];
     for proxy in ["nginx", "apache"] {
         let name = format!("what clients of Sync 1.1 and 1.5 do, behind {proxy}");
         // More people sign up in the one than an address behind a proxy may bring; the other is about a server
         // without a proxy.
-        let left_out = ["--skip", "people_are_spread", "--skip", "each_loopback_name"];
-        let mut flows = tests(&flows, &left_out);
+        let of_clients = [
+            "legacy_flow::",
+            "account_flow::",
+            "--skip",
+            "people_are_spread",
+            "--skip",
+            "each_loopback_name",
+        ];
+        let mut flows = tests(&PROGRAM, &of_clients);
         stage(tally, &name, flows.env("FOXDEN_TEST_PROXY", proxy))?;
     }
     Ok(())

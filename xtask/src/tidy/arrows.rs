@@ -3,7 +3,7 @@
 use super::walk::Tree;
 
 /// Each crate and the crates of the house it may use.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("foxden-model", &[]),
     ("foxden-sql", &["foxden-model"]),
     ("foxden-storage", &["foxden-model", "foxden-sql"]),
@@ -20,6 +20,17 @@ const MAY_USE: [(&str, &[&str]); 6] = [
             "foxden-storage",
             "foxden-accounts",
             "foxden-http",
+        ],
+    ),
+    (
+        "foxden-test-support",
+        &[
+            "foxden-model",
+            "foxden-sql",
+            "foxden-storage",
+            "foxden-accounts",
+            "foxden-http",
+            "foxden-server",
         ],
     ),
 ];

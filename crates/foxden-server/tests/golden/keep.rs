@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::peer::onepw::{Stretched, TokenKeys};
-use crate::peer::sync_key::ProofKey;
 use crate::world::World;
+use foxden_test_support::client::onepw::{Stretched, TokenKeys};
+use foxden_test_support::client::sync_key::ProofKey;
 
 /// The text that the words after the name ask for.
 pub fn text(words: &str, world: &World) -> Result<String> {

@@ -14,7 +14,7 @@ use crate::conversation::{Conversation, Exchange, Expected, Step};
 use crate::keep;
 use crate::signer::{self, Signer};
 use crate::text::{self, Kept};
-use crate::world::{Place, Settings, World};
+use crate::world::{Engine, Settings, World};
 
 /// The longest body that is written down; of a longer one `{*}` is.
 const LONGEST: usize = 3000;
@@ -28,9 +28,9 @@ pub struct Answered {
 }
 
 /// Plays it from the beginning to the end.
-pub fn play(conversation: &Conversation, surface: &str, place: Place) -> Result<Vec<Answered>> {
+pub fn play(conversation: &Conversation, surface: &str, engine: Engine) -> Result<Vec<Answered>> {
     let mut stage = Stage {
-        settings: Settings::kept_in(place),
+        settings: Settings::new(engine),
         world: None,
         signer: Signer::Anonymous,
         kept: Kept::new(),
@@ -86,7 +86,7 @@ impl Stage {
                 let (name, password) = rest
                     .split_once(' ')
                     .context("a person has a name and a password")?;
-                self.world()?.welcome(name, password)
+                self.world()?.create_account(name, password)
             }
             "server" => {
                 ensure!(
@@ -96,7 +96,7 @@ impl Stage {
                 self.settings.change(&rest)
             }
             "clock" => {
-                let clock = &self.world()?.clock;
+                let clock = self.world()?.clock();
                 let millis = |text: &str| {
                     let time: SyncTime = text.parse().context("not a time")?;
                     anyhow::Ok(time.hundredths() * 10)
@@ -154,7 +154,7 @@ impl Stage {
         if !has_host {
             builder = builder.header("host", url.host_and_port());
         }
-        let now = self.world()?.clock.seconds();
+        let now = self.world()?.clock().seconds();
         let authorization = self.signer.header(&signer::Request {
             method: &exchange.method,
             path: &path,

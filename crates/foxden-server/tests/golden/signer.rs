@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail};
 use data_encoding::{BASE64, BASE64URL};
 use ring::hmac;
 
-use crate::peer::hawk::{Credentials, Signed};
-use crate::peer::onepw::TokenKeys;
+use foxden_test_support::client::hawk::{Credentials, Signed};
+use foxden_test_support::client::onepw::TokenKeys;
 
 /// The secret that signs tokens in every conversation.
 pub const SECRET: &str = "a secret of golden conversations";

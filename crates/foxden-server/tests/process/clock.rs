@@ -9,11 +9,11 @@ use std::process::Output;
 use foxden_model::{Clock, SystemClock};
 use serde_json::json;
 
-use crate::peer::browser::{Browser, Session, Store, signer};
-use crate::peer::hex;
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, Program, Start};
+use foxden_test_support::client::browser::{Browser, Session, Store, signer};
+use foxden_test_support::client::hex;
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Server};
 
 const ANN: &str = "ann@example.org";
 const MINUTE: i64 = 60;

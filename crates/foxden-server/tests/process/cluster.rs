@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::peer::wire::Server;
 use crate::program::{Folder, Program, SECRET, Start};
+use foxden_test_support::client::wire::Server;
 
 /// The two kinds of programs, not yet started, each at an address of its own.
 pub struct Cluster<'a> {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, server};
-use crate::peer::legacy::account::{self, basic};
-use crate::peer::legacy::name;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, Program, SECRET, Start};
 use crate::raw::{Client, Proof};
 use crate::token;
+use foxden_test_support::client::legacy::account::{self, basic};
+use foxden_test_support::client::legacy::name;
+use foxden_test_support::client::wire::{Call, Server};
 
 /// Writers at once, a user each.
 const WRITERS: u64 = 8;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cluster::server;
-use crate::peer::browser::{Session, signer};
-use crate::peer::wire::Call;
 use crate::program::{Folder, Program, Start};
 use crate::raw::read_reply;
+use foxden_test_support::client::browser::{Session, signer};
+use foxden_test_support::client::wire::Call;
 
 /// What one account or one network may add to what the program holds.
 const MOST: u64 = 60_000_000;

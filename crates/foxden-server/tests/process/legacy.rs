@@ -2,12 +2,12 @@
 
 use crate::cluster::{Cluster, server};
 use crate::nodes::eventually;
-use crate::peer::browser::Session;
-use crate::peer::legacy::account::{self, basic};
-use crate::peer::legacy::name;
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, Program, Start};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::legacy::account::{self, basic};
+use foxden_test_support::client::legacy::name;
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Server};
 
 const ANN: &str = "ann@example.org";
 const PASSWORD: &str = "ann's password";

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::peer::browser::{Session, signer};
-use crate::peer::legacy::account;
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Reply, Server};
 use crate::program::{Folder, Program, Start};
+use foxden_test_support::client::browser::{Session, signer};
+use foxden_test_support::client::legacy::account;
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Reply, Server};
 use post::{Certificates, Post, at_port};
 
 const ANN: &str = "ann@example.org";

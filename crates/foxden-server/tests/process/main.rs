@@ -7,17 +7,16 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod cluster;
-#[path = "../peer/mod.rs"]
-mod peer;
-#[allow(dead_code, reason = "it serves other test programs, too")]
 mod program;
 mod raw;
 mod token;
 
+mod account_flow;
 mod clock;
 mod crash;
 mod held;
 mod legacy;
+mod legacy_flow;
 mod load;
 mod mail;
 mod manners;
@@ -25,6 +24,7 @@ mod memory;
 mod nodes;
 mod operator;
 mod private;
+mod proxies;
 mod pyfxa;
 mod ready_made;
 mod security;

@@ -17,8 +17,9 @@ fn the_log_has_one_line_a_request_and_no_query() {
         .expect(200);
     let ids = store.authorization("GET", "/x");
     let token = ids.split('"').nth(1).unwrap();
-    let reply = crate::peer::wire::Server::at(program.url()).send(
-        &crate::peer::wire::Call::get("/__version__?secret=hush").header("X-Forwarded-For", "203.0.113.5"),
+    let reply = foxden_test_support::client::wire::Server::at(program.url()).send(
+        &foxden_test_support::client::wire::Call::get("/__version__?secret=hush")
+            .header("X-Forwarded-For", "203.0.113.5"),
     );
     let id = reply.header("x-request-id").unwrap().to_owned();
     let log = program.log();
@@ -102,8 +103,8 @@ fn what_speaks_another_protocol_is_named_in_the_log() {
         eventually(|| program.log().contains(expected));
         assert_eq!(program.log().matches(expected).count(), 1, "{}", program.log());
     }
-    crate::peer::wire::Server::at(program.url())
-        .send(&crate::peer::wire::Call::get("/__lbheartbeat__"))
+    foxden_test_support::client::wire::Server::at(program.url())
+        .send(&foxden_test_support::client::wire::Call::get("/__lbheartbeat__"))
         .expect(200);
     program.stop();
 }

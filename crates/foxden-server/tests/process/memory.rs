@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::cluster::server;
-use crate::peer::legacy::account;
-use crate::peer::wire::Call;
 use crate::program::{Folder, Start};
+use foxden_test_support::client::legacy::account;
+use foxden_test_support::client::wire::Call;
 
 /// The most that the program may hold, in bytes.
 const MOST: u64 = 120_000_000;

@@ -6,10 +6,10 @@ use std::process::Output;
 
 use serde_json::json;
 
-use crate::peer::browser::Session;
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, Start};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Server};
 
 fn said(output: &Output) -> String {
     let text = String::from_utf8(output.stdout.clone()).unwrap();

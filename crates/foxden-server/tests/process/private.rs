@@ -5,10 +5,10 @@ use std::process::Output;
 
 use serde_json::json;
 
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Reply, Server};
 use crate::program::{Folder, Start};
 use crate::raw::{connect, read_reply};
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Reply, Server};
 
 /// A server for its own machine, with no proxy before it although other tests' servers may have one.
 fn start(folder: &Folder) -> Start<'_> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::peer::wire::{Call, Server};
 use crate::token;
+use foxden_test_support::client::wire::{Call, Server};
 use proxy::{Kind, Proxy, Setup};
 
 #[path = "proxy.rs"]
@@ -203,7 +203,7 @@ impl<'a> Start<'a> {
         let mut program = start.serve_directly();
         let data = self.folder.path().join(self.name);
         // It seems to be a public server, so its operator vouches for addresses.
-        crate::peer::wire::operated_by(&program.url, move |email| {
+        foxden_test_support::client::wire::operated_by(&program.url, move |email| {
             let mut confirm = Command::new(env!("CARGO_BIN_EXE_foxden"));
             confirm.args(["user", "confirm", email, "--data-dir"]).arg(&data);
             assert!(confirm.output().unwrap().status.success());
@@ -343,7 +343,7 @@ impl Drop for Program {
 pub struct Store {
     server: Server,
     base: String,
-    signer: crate::peer::hawk::Credentials,
+    signer: foxden_test_support::client::hawk::Credentials,
 }
 
 impl Store {
@@ -365,7 +365,12 @@ impl Store {
     }
 
     /// Sends a signed request; the target begins after the store's base.
-    pub fn send(&self, method: &str, target: &str, body: Option<String>) -> crate::peer::wire::Reply {
+    pub fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<String>,
+    ) -> foxden_test_support::client::wire::Reply {
         let call = Call::new(method, format!("{}{target}", self.base)).signed(&self.signer);
         self.server.send(&match body {
             Some(body) => call.body("application/json", body),
@@ -374,7 +379,13 @@ impl Store {
     }
 
     /// Sends a signed request with a body of this type.
-    pub fn send_as(&self, method: &str, target: &str, kind: &str, body: &[u8]) -> crate::peer::wire::Reply {
+    pub fn send_as(
+        &self,
+        method: &str,
+        target: &str,
+        kind: &str,
+        body: &[u8],
+    ) -> foxden_test_support::client::wire::Reply {
         let call = Call::new(method, format!("{}{target}", self.base)).body(kind, body);
         self.server.send(&call.signed(&self.signer))
     }
@@ -382,14 +393,14 @@ impl Store {
     /// The header that signs a request whose body is not signed.
     pub fn authorization(&self, method: &str, target: &str) -> String {
         let (host, port) = self.server.base().rsplit_once(':').unwrap();
-        let signed = crate::peer::hawk::Signed {
+        let signed = foxden_test_support::client::hawk::Signed {
             method,
             target: &format!("{}{target}", self.base),
             host: host.strip_prefix("http://").unwrap(),
             port: port.parse().unwrap(),
             payload: None,
             ts: foxden_model::Clock::seconds(&foxden_model::SystemClock),
-            nonce: &crate::peer::hex(&crate::peer::random_bytes(6)),
+            nonce: &foxden_test_support::client::hex(&foxden_test_support::client::random_bytes(6)),
         };
         signed.header(&self.signer)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use foxden_model::{Clock, SystemClock};
 
-use crate::peer::hawk::{Credentials, Signed};
-use crate::peer::{hex, random_bytes};
+use foxden_test_support::client::hawk::{Credentials, Signed};
+use foxden_test_support::client::{hex, random_bytes};
 
 /// How a client shows who it is.
 pub enum Proof {

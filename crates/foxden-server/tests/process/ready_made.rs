@@ -4,9 +4,9 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 
 use crate::cluster::{file, start};
-use crate::peer::browser::Session;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, SECRET};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::wire::{Call, Server};
 
 #[test]
 fn each_file_starts_on_its_own() {

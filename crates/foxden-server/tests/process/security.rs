@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::peer::browser::Session;
-use crate::peer::legacy::account;
-use crate::peer::onepw::Stretched;
-use crate::peer::wire::{Call, Server};
 use crate::program::{Folder, Program, Start, Store};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::legacy::account;
+use foxden_test_support::client::onepw::Stretched;
+use foxden_test_support::client::wire::{Call, Server};
 
 const ANN: &str = "ann@example.org";
 const BEA: &str = "bea@example.org";

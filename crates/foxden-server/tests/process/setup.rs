@@ -138,7 +138,7 @@ fn a_public_path_is_served_with_and_without_a_proxy_that_cuts_it() {
     let address = program.log_address();
     let token = crate::token::mint(crate::program::SECRET, 5, "http://127.0.0.1/sync");
     let signed = |target: &str| {
-        crate::peer::hawk::Signed {
+        foxden_test_support::client::hawk::Signed {
             method: "GET",
             target,
             host: "127.0.0.1",
@@ -150,9 +150,9 @@ fn a_public_path_is_served_with_and_without_a_proxy_that_cuts_it() {
         .header(&token)
     };
     let ask = |path: &str, authorization: String| {
-        let call = crate::peer::wire::Call::get(path).header("Authorization", authorization);
+        let call = foxden_test_support::client::wire::Call::get(path).header("Authorization", authorization);
         let call = call.header("Host", "127.0.0.1");
-        crate::peer::wire::Server::at(&format!("http://{address}"))
+        foxden_test_support::client::wire::Server::at(&format!("http://{address}"))
             .send(&call)
             .status
     };

@@ -1,8 +1,8 @@
 //! Two servers that share a secret, and a server that moves.
 
-use crate::peer::browser::Session;
-use crate::peer::wire::Server;
 use crate::program::{Folder, Start};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::wire::Server;
 
 /// One has accounts and tokens, the other has storage; the secret is all they share.
 #[test]

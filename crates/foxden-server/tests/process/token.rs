@@ -4,8 +4,8 @@ use data_encoding::BASE64URL;
 use foxden_model::{Clock, SystemClock};
 use ring::{hkdf, hmac};
 
-use crate::peer::hawk::Credentials;
-use crate::peer::{hex, random_bytes};
+use foxden_test_support::client::hawk::Credentials;
+use foxden_test_support::client::{hex, random_bytes};
 
 /// What every derivation begins with.
 const NAMESPACE: &str = "services.mozilla.com/tokenlib/v1/";

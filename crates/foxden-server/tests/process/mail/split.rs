@@ -4,9 +4,9 @@ use super::post::Post;
 use super::{ANN, PASSWORD};
 use crate::cluster::{Cluster, server};
 use crate::nodes::eventually;
-use crate::peer::legacy::account::{self, basic};
-use crate::peer::wire::{Call, Server};
 use crate::program::Folder;
+use foxden_test_support::client::legacy::account::{self, basic};
+use foxden_test_support::client::wire::{Call, Server};
 
 /// U13.34: the letter leads to where the accounts are, and the new password holds at the node.
 #[test]

@@ -1,0 +1,55 @@
+//! A person's life with a 1.1 browser: sign up, sync, pair a second device, change the password, lose the key,
+//! move to another node, leave.
+//!
+//! The other end is the scripted client in `foxden_test_support::client::legacy`. What one process serves, split processes with two
+//! nodes must serve alike: every scenario below runs against both.
+
+mod world;
+
+mod changes;
+mod first;
+mod nodes;
+mod pairing;
+mod persons;
+mod together;
+mod trouble;
+
+use world::{Shape, World};
+
+/// Runs each scenario against one process, and against split ones.
+macro_rules! in_both_shapes {
+    ($($place:ident::$scenario:ident),* $(,)?) => {
+        mod all_in_one {
+            $(#[test]
+            fn $scenario() {
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::World::start(crate::legacy_flow::Shape::AllInOne, &[]));
+            })*
+        }
+        mod split {
+            $(#[test]
+            fn $scenario() {
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::World::start(crate::legacy_flow::Shape::Split, &[]));
+            })*
+        }
+    };
+}
+
+in_both_shapes!(
+    first::a_person_starts_to_sync,
+    first::changes_travel_between_devices,
+    first::small_devices_fetch_in_parts,
+    first::any_password_works,
+    pairing::a_second_device_joins_and_reads_everything,
+    pairing::a_mistyped_pin_joins_nobody,
+    changes::a_new_password_is_asked_for_everywhere,
+    changes::a_new_key_makes_everything_anew,
+    changes::a_wiped_store_is_filled_again,
+    changes::a_device_is_removed_from_the_list,
+    changes::whoever_leaves_leaves_nothing,
+    persons::an_account_of_firefox_works_in_pale_moon,
+    persons::an_account_of_pale_moon_works_in_firefox,
+    persons::a_new_password_keeps_what_firefox_has,
+    persons::a_new_address_leads_to_the_same_account,
+    together::devices_that_take_turns_end_up_alike,
+    together::devices_that_write_at_once_lose_nothing,
+);

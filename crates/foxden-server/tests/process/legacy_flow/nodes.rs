@@ -1,0 +1,109 @@
+//! Two nodes: who is sent where, and what happens when somebody moves.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::first::fill;
+use super::world::{ANN, PASSWORD, Shape, World};
+use foxden_test_support::client::browser::Session;
+use foxden_test_support::client::legacy::account::{self, Place};
+use foxden_test_support::client::legacy::device::Device;
+use foxden_test_support::client::legacy::engine::Habit;
+use foxden_test_support::client::legacy::storage::{Node, Stop};
+
+/// New people go to the node with the fewest and stay there. The other one knows their passwords, too, and
+/// answers 401 all the same: it is not their node.
+#[test]
+fn people_are_spread_and_stay() {
+    let world = World::start(Shape::Split, &[]);
+    let server = world.server();
+    let mut used = BTreeSet::new();
+    for number in 0..6 {
+        let address = format!("ann{number}@example.org");
+        let name = account::register(&server, &address, PASSWORD);
+        let mut device = Device::first(&server, &address, PASSWORD);
+        device.sync().unwrap();
+        let base = device.node_base().unwrap();
+        assert_eq!(account::place(&server, &name), Place::At(base.clone()));
+        let other = world.bases().into_iter().find(|other| *other != base).unwrap();
+        let mut stranger = Node::at(&other, &name, account::basic(&name, PASSWORD));
+        let refused = stranger.ask("GET", "/info/collections", |call| call).expect(401);
+        assert_eq!(refused.header("www-authenticate"), Some("Basic realm=\"Sync\""));
+        used.insert(base);
+    }
+    assert_eq!(used.len(), 2);
+}
+
+/// The operator moves somebody to the other node. The old one answers 401; a device asks where to go, finds an
+/// empty store there and fills it; the other devices follow, and nothing is lost. Firefox is sent there, too.
+#[test]
+fn whoever_is_moved_takes_everything_along() {
+    let world = World::start(Shape::Split, &[]);
+    let mut laptop = world.ann();
+    fill(&mut laptop);
+    laptop.sync().unwrap();
+    let mut telephone = laptop.another(Habit::Android);
+    telephone.sync().unwrap();
+    laptop.sync().unwrap();
+    let before = laptop.everything().len();
+    let firefox = Session::sign_in(&world.server(), ANN, PASSWORD).connect("Firefox");
+    let old_store = firefox.store();
+
+    let old = laptop.node_base().unwrap();
+    let new = world.bases().into_iter().find(|other| *other != old).unwrap();
+    let moved = world.operator(&["user", "move", ANN, "--to", new.trim_end_matches('/')]);
+    assert!(
+        moved.status.success(),
+        "{}",
+        String::from_utf8_lossy(&moved.stderr)
+    );
+    assert_eq!(
+        account::place(&world.server(), &laptop.name()),
+        Place::At(new.clone())
+    );
+    let begin = Instant::now();
+    while laptop.node().collections("").is_ok() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "the old node still serves"
+        );
+    }
+    let amid = telephone.node().list("/storage/bookmarks?full=1");
+    assert_eq!(amid.err(), Some(Stop::Reassigned), "as it would be amid a sync");
+
+    for _ in 0..2 {
+        laptop.sync().unwrap();
+        telephone.sync().unwrap();
+    }
+    for device in [&laptop, &telephone] {
+        assert_eq!(device.node_base().as_deref(), Some(new.as_str()));
+        assert_eq!(device.everything().len(), before);
+    }
+    laptop.is_alike(&telephone);
+    let store = firefox.store();
+    let endpoint = store.token["api_endpoint"].as_str().unwrap().to_owned();
+    assert!(endpoint.starts_with(&new), "{endpoint}");
+    assert_ne!(store.uid(), old_store.uid(), "a store elsewhere is a fresh one");
+}
+
+/// No node takes new people: they wait and keep asking. Those who have one go on.
+#[test]
+fn whoever_finds_no_node_waits() {
+    let world = World::start(Shape::Split, &[]);
+    let mut laptop = world.ann();
+    let node = |command: &str| {
+        for base in world.bases() {
+            let done = world.operator(&["node", command, base.trim_end_matches('/')]);
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+    };
+    node("drain");
+    laptop.sync().unwrap();
+    account::register(&world.server(), "bea@example.org", PASSWORD);
+    let mut late = Device::first(&world.server(), "bea@example.org", PASSWORD);
+    assert_eq!(late.sync(), Err(Stop::NoNode));
+    assert_eq!(late.sync(), Err(Stop::NoNode));
+    node("resume");
+    late.sync().unwrap();
+    laptop.another(Habit::Desktop).sync().unwrap();
+}

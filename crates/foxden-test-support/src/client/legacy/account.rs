@@ -1,0 +1,117 @@
+//! What a 1.1 client asks of the User API, and how it reads the answers: byte for byte.
+
+use data_encoding::BASE64;
+use serde_json::json;
+
+use super::name;
+use crate::client::wire::{Call, Reply, Server};
+
+/// Where a person's storage is, as the client understands the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At this base, which ends in a slash.
+    At(String),
+    /// None can be given now: wait.
+    NotNow,
+    /// The name or the password is refused.
+    Rejected,
+    /// The server has trouble of its own.
+    Trouble(u16),
+}
+
+/// The header that proves who asks, with the password as UTF-8.
+pub fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{name}:{password}").as_bytes()))
+}
+
+/// The same as some desktops send it: each character as one byte, where that is possible.
+pub fn basic_latin1(name: &str, password: &str) -> String {
+    let text = format!("{name}:{password}");
+    let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(letter).ok()).collect();
+    match bytes {
+        Some(bytes) => format!("Basic {}", BASE64.encode(&bytes)),
+        None => basic(name, password),
+    }
+}
+
+fn path(name: &str, rest: &str) -> String {
+    format!("/user/1.0/{name}{rest}")
+}
+
+/// Whether the name of this account is taken, asked while the person types.
+#[track_caller]
+pub fn is_taken(server: &Server, account: &str) -> bool {
+    let reply = server
+        .send(&Call::get(path(&name::of_account(account), "")))
+        .expect(200);
+    match reply.body.as_slice() {
+        b"0" => false,
+        b"1" => true,
+        _ => panic!("neither 0 nor 1: {:?}", reply.text()),
+    }
+}
+
+/// Whether the set-up shows a frame with a question: it hides that on 404 alone.
+pub fn asks_a_question(server: &Server) -> bool {
+    server.send(&Call::get("/misc/1.0/captcha_html")).status != 404
+}
+
+/// Tries to register, with what else belongs into the request.
+pub fn try_register(server: &Server, address: &str, password: &str, secret: Option<&str>) -> Reply {
+    let body = json!({
+        "email": address, "password": password, "captcha-challenge": null, "captcha-response": null,
+    });
+    let call = Call::new("PUT", path(&name::of_account(address), ""));
+    let call = call.body("text/plain", body.to_string());
+    server.send(&match secret {
+        Some(secret) => call.header("X-Weave-Secret", secret),
+        None => call,
+    })
+}
+
+/// Registers, and gives the account's name.
+#[track_caller]
+pub fn register(server: &Server, address: &str, password: &str) -> String {
+    let name = name::of_account(address);
+    assert!(!is_taken(server, address), "{address} is free");
+    try_register(server, address, password, None).expect(200);
+    assert!(is_taken(server, address));
+    name
+}
+
+/// Looks up the node.
+pub fn place(server: &Server, name: &str) -> Place {
+    let reply = server.send(&Call::get(path(name, "/node/weave")));
+    match reply.status {
+        200 if reply.body == b"null" => Place::NotNow,
+        200 => {
+            let url = reply.text();
+            assert!(
+                url.starts_with("http") && url.ends_with('/'),
+                "used as a prefix as it stands: {url:?}"
+            );
+            Place::At(url)
+        }
+        404 => Place::At(format!("{}/", server.base())),
+        400 => Place::Rejected,
+        status => Place::Trouble(status),
+    }
+}
+
+/// Changes the password with the old one.
+pub fn change_password(server: &Server, name: &str, old: &str, new: &str) -> Reply {
+    let call = Call::new("POST", path(name, "/password")).body("text/plain", new);
+    server.send(&call.header("Authorization", basic(name, old)))
+}
+
+/// Changes the address.
+pub fn change_address(server: &Server, name: &str, password: &str, address: &str) -> Reply {
+    let call = Call::new("POST", path(name, "/email")).body("text/plain", address);
+    server.send(&call.header("Authorization", basic(name, password)))
+}
+
+/// Closes the account.
+pub fn remove(server: &Server, name: &str, password: &str) -> Reply {
+    let call = Call::new("DELETE", path(name, ""));
+    server.send(&call.header("Authorization", basic(name, password)))
+}

@@ -1,0 +1,4 @@
+//! The scripted clients compute what published examples of their protocols say.
+
+mod firefox;
+mod legacy;
