@@ -101,6 +101,9 @@ pub struct Write {
     /// The user's bytes allowed, those in open batches among them. Refused when the bytes before the write
     /// reach it; deletions always pass.
     pub quota: Option<u64>,
+    /// The earliest time that the write may take, whatever the clock shows: a cache in front of the engine told readers that no
+    /// earlier write will come.
+    pub not_before: SyncTime,
     /// The change.
     pub change: Change,
 }
@@ -262,11 +265,12 @@ impl Change {
 }
 
 impl Write {
-    /// A write without guard or quota.
+    /// A write without guard, quota or earliest time.
     pub const fn new(change: Change) -> Self {
         Self {
             guard: None,
             quota: None,
+            not_before: SyncTime::ZERO,
             change,
         }
     }
@@ -296,6 +300,35 @@ impl Query {
         let mut query = Self::all(collection, Fields::Whole);
         query.selection.ids = Some(vec![id]);
         query
+    }
+
+    /// Returns the id if the query asks for one whole object by its id, without further conditions.
+    pub(crate) fn single_object(&self) -> Option<&ObjectId> {
+        let Query {
+            selection,
+            limit,
+            cursor: Cursor::Start,
+            fields: Fields::Whole,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let Selection {
+            ids: Some(ids),
+            newer: None,
+            older: None,
+            until: None,
+            index_above: None,
+            index_below: None,
+            parent_id: None,
+            predecessor_id: None,
+        } = selection
+        else {
+            return None;
+        };
+        let [id] = &ids[..] else { return None };
+        limit.is_none_or(|limit| limit > 0).then_some(id)
     }
 }
 

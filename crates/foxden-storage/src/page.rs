@@ -44,6 +44,8 @@ pub struct Page {
     /// Where to go on, if the selection holds more objects after these, be it this page or the query's
     /// limit that ended them. With a limit of zero there is none.
     pub next: Option<PageToken>,
+    /// When the object expires, for a query of one whole object by its id; otherwise it says nothing.
+    pub expiry: Option<SyncTime>,
 }
 
 /// Objects in one buffer.

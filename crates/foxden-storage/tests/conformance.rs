@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use foxden_storage::conformance::{EngineFixture, Ground, Unreachable, run};
-use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
 fn main() -> ExitCode {
     let fixtures = [
@@ -17,6 +17,10 @@ fn main() -> ExitCode {
         EngineFixture {
             engine: "sqlite",
             opener: Ok(|ground| Box::pin(async move { sqlite(&ground) })),
+        },
+        EngineFixture {
+            engine: "cached",
+            opener: Ok(|ground| Box::pin(async move { cached(&ground) })),
         },
     ];
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
@@ -37,4 +41,12 @@ fn sqlite(ground: &Ground) -> Arc<dyn Engine> {
     let options = SqliteOptions::new(ground.folder().join("storage"));
     let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
     Arc::new(engine.expect("the folder can be opened"))
+}
+
+/// A cache in front of the engine in memory, one for all handles: it serves one process.
+fn cached(ground: &Ground) -> Arc<dyn Engine> {
+    ground.shared(|| {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+        Arc::new(Cached::new(memory, ground.clock.clone(), 100))
+    })
 }

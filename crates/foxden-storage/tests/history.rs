@@ -8,13 +8,15 @@
 mod check;
 #[path = "history/load.rs"]
 mod load;
+#[path = "history/slow.rs"]
+mod slow;
 #[path = "history/spoil.rs"]
 mod spoil;
 
 use std::sync::Arc;
 
 use foxden_storage::conformance::Ground;
-use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
 /// Makes the test of an engine, opened by an `async fn(&Ground) -> Arc<dyn Engine>`.
 macro_rules! explains_its_history {
@@ -48,6 +50,20 @@ mod sqlite {
         let options = SqliteOptions::new(ground.folder().join("storage"));
         let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
+    }
+
+    explains_its_history!(open);
+}
+
+/// A cache in front of an engine that other clients overtake at every step.
+mod cached {
+    use super::*;
+    use crate::slow::Slow;
+
+    #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+        Arc::new(Cached::new(Slow::new(memory), ground.clock.clone(), 100))
     }
 
     explains_its_history!(open);

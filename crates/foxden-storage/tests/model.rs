@@ -11,7 +11,7 @@ mod steps;
 use std::sync::Arc;
 
 use foxden_storage::conformance::Ground;
-use foxden_storage::{Engine, MemoryEngine, SqliteEngine, SqliteOptions};
+use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use run::Run;
@@ -54,6 +54,17 @@ mod sqlite {
         };
         let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
+    }
+
+    equals_memory!(open);
+}
+
+mod cached {
+    use super::*;
+
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+        Arc::new(Cached::new(memory, ground.clock.clone(), 100))
     }
 
     equals_memory!(open);

@@ -1,6 +1,6 @@
 //! Expiry is exact for readers.
 
-use foxden_model::SyncTime;
+use foxden_model::{Clock, SyncTime};
 
 use super::{Lab, collection, id, payload};
 use crate::command::{Detail, Field, Fields, Patch, Query, Selection, Target, Ttl};
@@ -26,6 +26,21 @@ pub async fn an_object_lives_as_long_as_it_was_given(lab: &Lab) {
     lab.put_for("tabs", "b", "two", u32::MAX).await;
     lab.wait(1_000_000_000);
     assert_eq!(lab.payload("tabs", "b").await, "two");
+}
+
+/// A read of one object tells when it expires.
+pub async fn a_read_of_one_object_tells_its_expiry(lab: &Lab) {
+    lab.put_for("tabs", "a", "one", 10).await;
+    lab.put("tabs", "b", "two").await;
+    let ends = lab.clock.now().plus_seconds(10);
+    // The second time, a cache may answer.
+    for _ in 0..2 {
+        for (object, expiry) in [("a", Some(ends)), ("b", None), ("c", None)] {
+            let page = lab.page(&Query::one(collection("tabs"), id(object))).await;
+            assert_eq!(page.expiry, expiry, "{object}");
+        }
+        lab.summary(Detail::Times).await;
+    }
 }
 
 /// An object given no seconds at all is never read, though its collection is there.

@@ -162,6 +162,7 @@ pub async fn of_several_reasons_the_guard_comes_first(lab: &Lab) {
     let mut write = Write {
         guard: stale.clone(),
         quota: Some(0),
+        not_before: SyncTime::ZERO,
         change: commit("bookmarks", &nobodys, []),
     };
     assert!(matches!(

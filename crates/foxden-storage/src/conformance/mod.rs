@@ -113,6 +113,7 @@ pub const TESTS: &[Test] = tests! {
     expiry: [
         an_object_without_a_life_stays,
         an_object_lives_as_long_as_it_was_given,
+        a_read_of_one_object_tells_its_expiry,
         a_life_of_nothing_ends_at_once,
         an_expired_object_is_absent_for_every_reader,
         an_expired_object_is_not_revived,
@@ -209,6 +210,7 @@ pub const TESTS: &[Test] = tests! {
     times: [
         a_write_takes_the_clocks_time,
         writes_within_a_hundredth_have_rising_times,
+        a_write_takes_no_time_before_the_earliest_allowed,
         times_rise_across_collections,
         times_rise_when_the_clock_slips_back,
         times_rise_over_deletions,

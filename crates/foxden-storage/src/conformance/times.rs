@@ -2,8 +2,9 @@
 
 use foxden_model::{Clock, SyncTime};
 
+use super::lab::upsert;
 use super::{Lab, collection, payload};
-use crate::command::{Change, Detail, Fields, Query};
+use crate::command::{Change, Detail, Fields, Query, Write};
 
 /// A write gets the time that the clock shows.
 pub async fn a_write_takes_the_clocks_time(lab: &Lab) {
@@ -19,6 +20,18 @@ pub async fn writes_within_a_hundredth_have_rising_times(lab: &Lab) {
     let second = lab.put("bookmarks", "b", "two").await;
     let third = lab.put("bookmarks", "a", "three").await;
     assert_eq!([second, third], [first.next(), first.next().next()]);
+}
+
+/// A write takes no earlier time than it allows, and the next one a later time than that.
+pub async fn a_write_takes_no_time_before_the_earliest_allowed(lab: &Lab) {
+    let not_before = lab.clock.now().plus_seconds(100);
+    let write = Write {
+        not_before,
+        ..Write::new(upsert("bookmarks", [payload("a", "one")]))
+    };
+    let written = lab.try_write(write).await.expect("the write is allowed");
+    assert_eq!(written.modified, not_before);
+    assert_eq!(lab.put("bookmarks", "b", "two").await, not_before.next());
 }
 
 /// The collections of one user share one order of times.

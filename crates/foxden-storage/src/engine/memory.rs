@@ -10,13 +10,13 @@ mod stage;
 mod store;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng, SyncTime, UserId};
 
 use self::store::Store;
+use super::announced::Announced;
 use super::{Engine, EngineError};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
@@ -26,9 +26,7 @@ pub struct MemoryEngine {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     stores: RwLock<HashMap<UserId, Arc<Mutex<Store>>>>,
-    // The highest hundredth told as *as of* by the clock alone. Writes stay above it, so that a clock
-    // that slips back cannot put a write where a reader has already looked.
-    told: AtomicI64,
+    announced: Announced,
 }
 
 /// When something happens to one user.
@@ -47,7 +45,7 @@ impl MemoryEngine {
             clock,
             rng,
             stores: RwLock::default(),
-            told: AtomicI64::new(i64::MIN),
+            announced: Announced::nothing(),
         }
     }
 
@@ -80,8 +78,7 @@ impl MemoryEngine {
         let store = self.store_of(user)?;
         let mut store = lock(&store)?;
         let now = self.clock.now();
-        let told = SyncTime::from_hundredths(self.told.load(Ordering::SeqCst));
-        let next = now.max(store.highest().next()).max(told.next());
+        let next = now.max(store.highest().next()).max(self.announced.next());
         change(&mut store, Moment { now, next })
     }
 
@@ -96,7 +93,7 @@ impl MemoryEngine {
     /// When a read speaks. Call it under the lock that keeps this user's writers away.
     fn seen(&self, store: &Store) -> Seen {
         let now = self.clock.now();
-        self.told.fetch_max(now.before().hundredths(), Ordering::SeqCst);
+        self.announced.raise(now.before());
         Seen {
             now,
             as_of: now.before().max(store.highest()),
@@ -123,7 +120,10 @@ impl Engine for MemoryEngine {
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        self.change(user, |store, moment| store.write(write, moment))
+        self.change(user, |store, moment| {
+            let next = moment.next.max(write.not_before);
+            store.write(write, Moment { next, ..moment })
+        })
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {

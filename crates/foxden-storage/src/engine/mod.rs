@@ -1,5 +1,8 @@
 //! The trait every engine keeps, and the engines.
 
+mod announced;
+mod cache;
+mod cached;
 mod held;
 pub mod memory;
 mod open;
@@ -13,6 +16,7 @@ use foxden_model::{SyncTime, UserId};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
+pub use cached::Cached;
 pub(crate) use held::Held;
 pub use memory::MemoryEngine;
 pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, open};

@@ -1,12 +1,10 @@
 //! Objects in a few SQLite files of one folder: the default, for one machine and one process.
 //!
 //! A user lives in one of the files, by a hash of the uid. Each file has one thread that writes
-//! ([`writer`]) and as many reading connections as threads read ([`mod@file`]). What most requests ask, the
-//! times of a user's collections, is answered from memory ([`cache`]), and so are objects that were asked for
-//! by their id a moment ago ([`lately`]).
+//! ([`writer`]) and as many reading connections as threads read ([`mod@file`]). Most requests are answered from the
+//! [caches](super::cache) of users' collections and of objects ([`lookup`]).
 
 mod batch;
-mod cache;
 mod checkpoint;
 mod codec;
 mod collection;
@@ -18,7 +16,6 @@ mod fault;
 mod file;
 mod hand;
 mod known;
-mod lately;
 mod lookup;
 mod objects;
 mod open;
@@ -48,7 +45,7 @@ use foxden_model::{Clock, Rng, UserId};
 
 use self::checkpoint::{Checkpointer, Checkpoints};
 use self::deletion::Deletion;
-use self::environment::Outside;
+use self::environment::Environment;
 use self::fault::Trouble;
 use self::file::DataFile;
 use self::hand::Hand;
@@ -140,14 +137,19 @@ impl SqliteEngine {
             cached_users,
             patience,
         } = options;
-        let outside = Arc::new(Outside::new(clock, rng));
+        let environment = Arc::new(Environment::new(clock, rng));
         let opened = open::open_files(&folder, files)?;
         let cached_users = cached_users / opened.len();
         let in_folder = |source: std::io::Error| open::unavailable(&folder, source);
         let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;
         let mut files = Vec::with_capacity(opened.len());
         for (number, (path, connection)) in opened.into_iter().enumerate() {
-            let file = Arc::new(DataFile::new(number, path, cached_users, Arc::clone(&outside)));
+            let file = Arc::new(DataFile::new(
+                number,
+                path,
+                cached_users,
+                Arc::clone(&environment),
+            ));
             let hand = Hand::new(Arc::clone(&file), connection, checkpoints.clone(), patience / 2)
                 .map_err(|source| open::unavailable(&file.path, source))?;
             let writer = Writer::start(hand, patience).map_err(in_folder)?;

@@ -109,7 +109,7 @@ impl Run {
         let write = |change| Write {
             guard: guard.map(|guard| self.guard(guard)),
             quota,
-            change,
+            ..Write::new(change)
         };
         let wanted = reference.try_write(write(for_reference)).await;
         let answer = tested.try_write(write(for_tested)).await;

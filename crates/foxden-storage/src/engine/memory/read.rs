@@ -22,6 +22,7 @@ impl Store {
                 modified: None,
                 as_of: seen.as_of,
                 next: None,
+                expiry: None,
             });
         };
         let mut objects = collection.selected(&query.selection, query.order, seen.now);
@@ -33,11 +34,13 @@ impl Store {
             objects.retain(|object| place(object, query.order).cmp_in(query.order, &after).is_gt());
         }
         let (rows, next) = cut(&objects, query);
+        let single = objects.first().filter(|_| query.single_object().is_some());
         Ok(Page {
             rows,
             modified: Some(collection.modified),
             as_of: seen.as_of,
             next,
+            expiry: single.and_then(|object| object.expiry),
         })
     }
 }

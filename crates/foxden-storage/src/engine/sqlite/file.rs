@@ -7,76 +7,81 @@ use std::sync::{Arc, Mutex, PoisonError};
 use foxden_model::SyncTime;
 use rusqlite::Connection;
 
-use super::cache::Cache;
-use super::environment::Outside;
+use super::environment::Environment;
 use super::fault::Trouble;
-use super::lately::Lately;
+use super::known::Known;
 use super::open;
 use crate::engine::EngineError;
+use crate::engine::cache::{ObjectCache, UserCache};
 
 /// One file with some of the users.
 pub(super) struct DataFile {
     pub(super) number: usize,
     pub(super) path: PathBuf,
-    pub(super) cache: Cache,
-    pub(super) lately: Lately,
-    pub(super) outside: Arc<Outside>,
+    pub(super) users: UserCache<Known>,
+    /// Objects by the owner of their collection.
+    pub(super) objects: ObjectCache<Known, i64>,
+    pub(super) environment: Arc<Environment>,
     /// Reading connections that are idle, never more than threads that read; `None` once the file is closed.
     readers: Mutex<Option<Vec<Connection>>>,
-    /// No write under way will have an earlier time; `i64::MAX`: none is under way.
-    under_way: AtomicI64,
+    /// The earliest time of the writes that are being made; `i64::MAX`: there are none.
+    oldest_pending: AtomicI64,
     /// Whether a checkpoint was asked for and has not begun.
     pub(super) awaits_checkpoint: AtomicBool,
     /// Held by whoever makes a checkpoint. SQLite refuses a second one at once instead of letting it wait.
     pub(super) checkpoint: Mutex<()>,
 }
 
-/// Marks writes as under way, until dropped.
-pub(super) struct UnderWay<'a>(&'a AtomicI64);
+/// Marks writes as pending until it is dropped.
+pub(super) struct PendingWrites<'a>(&'a AtomicI64);
 
-impl Drop for UnderWay<'_> {
+impl Drop for PendingWrites<'_> {
     fn drop(&mut self) {
         self.0.store(i64::MAX, Ordering::SeqCst);
     }
 }
 
 impl DataFile {
-    pub(super) fn new(number: usize, path: PathBuf, cached_users: usize, outside: Arc<Outside>) -> Self {
+    pub(super) fn new(
+        number: usize,
+        path: PathBuf,
+        cached_users: usize,
+        environment: Arc<Environment>,
+    ) -> Self {
         Self {
             number,
             path,
-            cache: Cache::new(cached_users),
-            lately: Lately::new(),
-            outside,
+            users: UserCache::new(cached_users),
+            objects: ObjectCache::new(),
+            environment,
             readers: Mutex::new(Some(Vec::new())),
-            under_way: AtomicI64::new(i64::MAX),
+            oldest_pending: AtomicI64::new(i64::MAX),
             awaits_checkpoint: AtomicBool::new(false),
             checkpoint: Mutex::default(),
         }
     }
 
-    /// To be held by the writing thread while it gives out times and until they are known.
-    pub(super) fn begin_writes(&self) -> UnderWay<'_> {
-        self.under_way
-            .store(self.outside.now().hundredths(), Ordering::SeqCst);
-        UnderWay(&self.under_way)
+    /// To be held by the writer thread from before it takes times for writes until readers see the writes.
+    pub(super) fn begin_writes(&self) -> PendingWrites<'_> {
+        self.oldest_pending
+            .store(self.environment.now().hundredths(), Ordering::SeqCst);
+        PendingWrites(&self.oldest_pending)
     }
 
-    /// The earliest time a write under way may be given.
+    /// The earliest time that a pending write may take.
     pub(super) fn earliest(&self) -> SyncTime {
-        let told = self.outside.told();
-        told.next()
-            .max(SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst)))
+        let pending = SyncTime::from_hundredths(self.oldest_pending.load(Ordering::SeqCst));
+        self.environment.announced.next().max(pending)
     }
 
-    /// As of when a read speaks that looks only after asking this.
+    /// The *as of* of a read, which must begin after this call.
     pub(super) fn horizon(&self, now: SyncTime) -> SyncTime {
-        let told = now.before();
-        self.outside.tell(told);
-        // Read `under_way` only after publishing `told`: a later write then starts above it, and an earlier write is visible
+        let as_of = now.before();
+        self.environment.announced.raise(as_of);
+        // Read `oldest_pending` only after publishing `as_of`: a later write then starts above it, and an earlier write is visible
         // here.
-        let under_way = SyncTime::from_hundredths(self.under_way.load(Ordering::SeqCst));
-        told.min(under_way.before())
+        let pending = SyncTime::from_hundredths(self.oldest_pending.load(Ordering::SeqCst));
+        as_of.min(pending.before())
     }
 
     /// Lends a reading connection to a look on this very thread: a hop to another costs more than most

@@ -84,11 +84,11 @@ impl Hand {
         let file = Arc::clone(&self.file);
         let connection = self.take().map_err(Failed::Undone)?;
         // Held until readers know the new state.
-        let _under_way = file.begin_writes();
+        let _pending = file.begin_writes();
         let result = match attempt(&connection, &file, change) {
             Ok((answer, outcome)) => {
                 self.connection = Some(connection);
-                outcome.tell(&file.cache);
+                outcome.publish(&file.users);
                 Ok(answer)
             }
             Err(Stop::Before(error)) => {
@@ -103,16 +103,16 @@ impl Hand {
                 self.checkpoints.request(&file);
                 match self.has_happened(&outcome.traces) {
                     Some(true) => {
-                        outcome.tell(&file.cache);
+                        outcome.publish(&file.users);
                         Ok(answer)
                     }
                     Some(false) => {
-                        outcome.withdraw(&file.cache);
+                        outcome.discard(&file.users);
                         let code = error.sqlite_error_code();
                         Err(Failed::Unsettled(Trouble::NotCommitted(code)))
                     }
                     None => {
-                        outcome.withdraw(&file.cache);
+                        outcome.discard(&file.users);
                         Err(Failed::Unsettled(Trouble::NotFound))
                     }
                 }
@@ -124,7 +124,7 @@ impl Hand {
 
     /// Removes what nobody can see, within the budget.
     pub(super) fn bite(&mut self, budget: Budget) -> Result<Bite, EngineError> {
-        self.debt.note(budget.until, self.file.outside.now());
+        self.debt.note(budget.until, self.file.environment.now());
         Ok(self.transact(|work| purge::bite(work, budget))?)
     }
 
@@ -212,7 +212,7 @@ fn attempt<T>(
     let mut work = Work::new(connection, file);
     let answer = change(&mut work).map_err(Stop::Before)?;
     let outcome = work.into_outcome();
-    outcome.bar(&file.cache);
+    outcome.invalidate(&file.users);
     match run(connection, "commit") {
         Ok(()) => Ok((answer, outcome)),
         Err(error) => Err(Stop::AtCommit(error, answer, outcome)),

@@ -5,31 +5,30 @@ use std::sync::Arc;
 use foxden_model::UserId;
 use rusqlite::Connection;
 
-use super::cache::Ticket;
 use super::deletion;
 use super::expiry;
 use super::file::DataFile;
 use super::known::{Draft, Known};
-use super::lately;
 use super::read::{self, Begin, Found};
 use crate::command::{Query, Write};
 use crate::engine::EngineError;
+use crate::engine::cache::Ticket;
 use crate::page::{Page, Rows, Summary};
 
 impl DataFile {
     /// The times of the user's collections; their counts may still hold what has expired.
     pub(super) fn times(&self, user: UserId) -> Result<Summary, EngineError> {
-        let horizon = self.horizon(self.outside.now());
+        let horizon = self.horizon(self.environment.now());
         let known = self.known(user)?;
         Ok(known.summary(horizon.max(known.modified)))
     }
 
     /// The user's collections, from memory if they are there; a closed user is refused.
     pub(super) fn known(&self, user: UserId) -> Result<Arc<Known>, EngineError> {
-        let known = if let Some(known) = self.cache.get(user) {
+        let known = if let Some(known) = self.users.get(user) {
             known
         } else {
-            let ticket = self.cache.ticket(user);
+            let ticket = self.users.ticket(user);
             self.with_reader(|reader| self.load(reader, user, ticket))?
         };
         known.admit()?;
@@ -38,7 +37,7 @@ impl DataFile {
 
     /// The same with what is live and nothing else.
     pub(super) fn full(&self, user: UserId) -> Result<Summary, EngineError> {
-        let now = self.outside.now();
+        let now = self.environment.now();
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
             let _snapshot = Snapshot::take(reader)?;
@@ -52,30 +51,31 @@ impl DataFile {
 
     /// What memory knows about a page: the page itself, if nothing of the file is needed.
     pub(super) fn recall(&self, user: UserId, query: &Query) -> Result<Recalled, EngineError> {
-        let now = self.outside.now();
+        let now = self.environment.now();
         let horizon = self.horizon(now);
-        let Some(known) = self.cache.get(user) else {
+        let Some(known) = self.users.get(user) else {
             return Ok(Recalled::Nothing);
         };
         known.admit()?;
-        let page = |rows, modified| {
+        let page = |rows, modified, expiry| {
             Ok(Recalled::Page(Page {
                 rows,
                 modified,
                 as_of: horizon.max(known.modified),
                 next: None,
+                expiry,
             }))
         };
         let Some((owner, listed)) = known.find(query.collection) else {
-            return page(Rows::default(), None);
+            return page(Rows::default(), None, None);
         };
         let newer = query.selection.newer;
         if listed.count == 0 || newer.is_some_and(|newer| listed.modified <= newer) {
-            return page(Rows::default(), Some(listed.modified));
+            return page(Rows::default(), Some(listed.modified), None);
         }
-        let single = lately::single(query);
-        match single.and_then(|id| self.lately.get(&known, owner, id, now)) {
-            Some(rows) => page(rows, Some(listed.modified)),
+        let single = query.single_object();
+        match single.and_then(|id| self.objects.get(&known, owner, id, now)) {
+            Some(object) => page(object.rows, Some(listed.modified), object.expiry),
             None => Ok(Recalled::User(known)),
         }
     }
@@ -89,24 +89,21 @@ impl DataFile {
         begin: &Begin,
         known: &Arc<Known>,
     ) -> Result<Page, EngineError> {
-        let now = self.outside.now();
+        let now = self.environment.now();
         let horizon = self.horizon(now);
         if let Some((owner, listed)) = known.find(query.collection) {
             let read = self.with_reader(|reader| read::page(reader, owner, query, begin, now));
-            if self
-                .cache
-                .get(user)
-                .is_some_and(|current| Arc::ptr_eq(&current, known))
-            {
+            if self.users.is_current(user, known) {
                 let found = read?;
-                if lately::single(query).is_some() {
-                    self.lately.keep(known, owner, &found.rows, found.expiry);
+                if query.single_object().is_some() {
+                    self.objects.insert(known, owner, &found.rows, found.expiry);
                 }
                 return Ok(Page {
                     rows: found.rows,
                     modified: Some(listed.modified),
                     as_of: horizon.max(known.modified),
                     next: found.next,
+                    expiry: found.expiry,
                 });
             }
         }
@@ -120,11 +117,11 @@ impl DataFile {
         query: &Query,
         begin: &Begin,
     ) -> Result<Page, EngineError> {
-        let now = self.outside.now();
+        let now = self.environment.now();
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
             // Before the snapshot: what is written after it must not be taken for what it shows.
-            let ticket = self.cache.ticket(user);
+            let ticket = self.users.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
             let known = self.load(reader, user, ticket)?;
             known.admit()?;
@@ -138,13 +135,14 @@ impl DataFile {
                 modified: collection.map(|(_, listed)| listed.modified),
                 as_of: horizon.max(known.modified),
                 next: found.next,
+                expiry: found.expiry,
             })
         })
     }
 
     /// What a deletion means, from one snapshot.
     pub(super) fn find(&self, user: UserId, write: &Write) -> Result<deletion::Found, EngineError> {
-        let now = self.outside.now();
+        let now = self.environment.now();
         self.with_reader(|reader| {
             let _snapshot = Snapshot::take(reader)?;
             let known = Draft::load(reader, user)?.freeze();
@@ -167,7 +165,7 @@ impl DataFile {
     /// The ticket is older than the reader's snapshot.
     fn load(&self, reader: &Connection, user: UserId, ticket: Ticket) -> Result<Arc<Known>, EngineError> {
         let known = Arc::new(Draft::load(reader, user)?.freeze());
-        self.cache.fill(user, ticket, Arc::clone(&known));
+        self.users.fill(user, ticket, Arc::clone(&known));
         Ok(known)
     }
 }

@@ -1,9 +1,8 @@
 //! What is peculiar to this engine; its promises are kept to by the conformance suite.
 
-mod cache;
+mod cached_reads;
 mod circles;
 mod files;
-mod lately;
 mod long;
 mod turns;
 mod upkeep;

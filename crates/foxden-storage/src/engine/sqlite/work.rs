@@ -7,12 +7,12 @@ use std::sync::Arc;
 use foxden_model::{Rng, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::cache::Cache;
 use super::file::DataFile;
 use super::known::{Draft, Known};
 use super::objects::Moment;
 use crate::command::{Guard, Target};
 use crate::engine::EngineError;
+use crate::engine::cache::UserCache;
 
 /// A transaction under way. What it changes of its users is kept in drafts, which become known to
 /// readers once it is committed.
@@ -50,22 +50,22 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Sends readers of the users concerned to the file until they are told or it is withdrawn.
-    pub(super) fn bar(&self, cache: &Cache) {
-        self.users.iter().for_each(|(user, _)| cache.bar(*user));
+    /// Invalidates the cache entries of these users; readers use the database until `publish` or `discard` is called.
+    pub(super) fn invalidate(&self, cache: &UserCache<Known>) {
+        self.users.iter().for_each(|(user, _)| cache.invalidate(*user));
     }
 
-    /// Lets readers know the new state.
-    pub(super) fn tell(self, cache: &Cache) {
+    /// Puts the new states into the cache.
+    pub(super) fn publish(self, cache: &UserCache<Known>) {
         for (user, known) in self.users {
-            cache.settle(user, known);
+            cache.resolve(user, known);
         }
     }
 
-    /// Leaves readers to find out from the file.
-    pub(super) fn withdraw(self, cache: &Cache) {
+    /// Leaves it to readers to load the states from the file.
+    pub(super) fn discard(self, cache: &UserCache<Known>) {
         for (user, _) in self.users {
-            cache.settle(user, None);
+            cache.resolve(user, None);
         }
     }
 }
@@ -81,11 +81,11 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn now(&self) -> SyncTime {
-        self.file.outside.now()
+        self.file.environment.now()
     }
 
     pub(super) fn rng(&self) -> &'a dyn Rng {
-        &*self.file.outside.rng
+        &*self.file.environment.rng
     }
 
     /// What the user has, as this transaction sees it.
@@ -93,7 +93,7 @@ impl<'a> Work<'a> {
         match self.drafts.entry(user) {
             hash_map::Entry::Occupied(entry) => Ok(&mut entry.into_mut().draft),
             hash_map::Entry::Vacant(entry) => {
-                let known = self.file.cache.get(user);
+                let known = self.file.users.get(user);
                 let was_remembered = known.is_some();
                 let draft = match known {
                     Some(known) => known.draft(),
@@ -121,13 +121,13 @@ impl<'a> Work<'a> {
     }
 
     /// When a write of this user happens if it happens now.
-    pub(super) fn moment(&mut self, user: UserId) -> Result<Moment, EngineError> {
+    pub(super) fn moment(&mut self, user: UserId, not_before: SyncTime) -> Result<Moment, EngineError> {
         let now = self.now();
         let earliest = self.file.earliest();
         let last = self.draft(user)?.modified;
         Ok(Moment {
             now,
-            next: now.max(last.next()).max(earliest),
+            next: now.max(last.next()).max(earliest).max(not_before),
         })
     }
 

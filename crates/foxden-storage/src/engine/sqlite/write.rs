@@ -30,7 +30,7 @@ pub(super) fn write(
     write: &Write,
     found: Option<&[i64]>,
 ) -> Result<Written, EngineError> {
-    let moment = work.moment(user)?;
+    let moment = work.moment(user, write.not_before)?;
     if work.draft(user)?.is_closed && !write.change.is_taken_when_closed() {
         return Err(EngineError::Closed);
     }

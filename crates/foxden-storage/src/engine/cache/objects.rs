@@ -1,0 +1,150 @@
+//! A bounded cache of objects that were read by their id: `meta/global`, the keys, what a device reads in every sync.
+//!
+//! An entry holds as long as the user is in the very state in which the object was read. A write of the user replaces the state,
+//! so it invalidates all entries of that user without searching for them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use foxden_model::{ObjectId, SyncTime};
+
+use crate::page::Rows;
+
+const SHARDS: usize = 8;
+/// Bytes that one generation of a shard may hold: half a megabyte in all.
+const CAPACITY: usize = 32 * 1024;
+/// The bytes of the largest object that is cached. A larger one is worth its read from the store.
+const MAX_OBJECT: usize = 4096;
+/// Bytes that an entry takes besides its object.
+const ENTRY_OVERHEAD: usize = 256;
+
+/// Some objects, each found by a user's state, its collection and its id. `C` names a collection of the engine.
+pub(in crate::engine) struct ObjectCache<S, C> {
+    shards: [Mutex<Shard<S, C>>; SHARDS],
+    hasher: RandomState,
+}
+
+/// An object and when it expires.
+#[derive(Clone)]
+pub(in crate::engine) struct CachedObject {
+    pub(in crate::engine) rows: Rows,
+    pub(in crate::engine) expiry: Option<SyncTime>,
+}
+
+/// Two generations, as in [`super::UserCache`]. The key is a hash: of two objects that share one, one is cached.
+struct Shard<S, C> {
+    young: HashMap<u64, Entry<S, C>>,
+    old: HashMap<u64, Entry<S, C>>,
+    /// Of the young generation.
+    bytes: usize,
+}
+
+struct Entry<S, C> {
+    /// The state in which the object was read. The weak reference does not keep the state alive.
+    state: Weak<S>,
+    collection: C,
+    object: CachedObject,
+}
+
+impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
+    pub(in crate::engine) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Returns the object if it was read in this state and has not expired.
+    pub(in crate::engine) fn get(
+        &self,
+        state: &Arc<S>,
+        collection: C,
+        id: &ObjectId,
+        now: SyncTime,
+    ) -> Option<CachedObject> {
+        let key = self.hasher.hash_one((collection, id.as_str()));
+        let mut shard = self.shard(key);
+        let is_young = shard.young.contains_key(&key);
+        let entry = if is_young {
+            shard.young.get(&key)
+        } else {
+            shard.old.get(&key)
+        };
+        let entry = entry.filter(|entry| entry.is_of(state, collection, id, now))?;
+        let object = entry.object.clone();
+        if !is_young && let Some(entry) = shard.old.remove(&key) {
+            shard.insert(key, entry);
+        }
+        Some(object)
+    }
+
+    /// Caches the first of these rows, which must have been read in this state.
+    pub(in crate::engine) fn insert(
+        &self,
+        state: &Arc<S>,
+        collection: C,
+        rows: &Rows,
+        expiry: Option<SyncTime>,
+    ) {
+        let Some(row) = rows.iter().next().filter(|_| rows.bytes() <= MAX_OBJECT) else {
+            return;
+        };
+        let key = self.hasher.hash_one((collection, row.id));
+        let entry = Entry {
+            state: Arc::downgrade(state),
+            collection,
+            object: CachedObject {
+                rows: rows.clone(),
+                expiry,
+            },
+        };
+        self.shard(key).insert(key, entry);
+    }
+
+    fn shard(&self, key: u64) -> MutexGuard<'_, Shard<S, C>> {
+        let at = usize::try_from(key % SHARDS as u64).unwrap_or_default();
+        // No code panics under this lock, and each change leaves the shard whole.
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, C> Shard<S, C> {
+    fn insert(&mut self, key: u64, entry: Entry<S, C>) {
+        let bytes = entry.bytes();
+        if self.bytes + bytes > CAPACITY {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        if let Some(replaced) = self.young.insert(key, entry) {
+            self.bytes -= replaced.bytes();
+        }
+    }
+}
+
+impl<S, C> Default for Shard<S, C> {
+    fn default() -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<S, C> Entry<S, C> {
+    fn bytes(&self) -> usize {
+        self.object.rows.bytes() + ENTRY_OVERHEAD
+    }
+}
+
+impl<S, C: Copy + Eq> Entry<S, C> {
+    fn is_of(&self, state: &Arc<S>, collection: C, id: &ObjectId, now: SyncTime) -> bool {
+        let object = &self.object;
+        std::ptr::eq(self.state.as_ptr(), Arc::as_ptr(state))
+            && self.collection == collection
+            && object.rows.iter().next().is_some_and(|row| row.id == id.as_str())
+            && object.expiry.is_none_or(|expiry| now < expiry)
+    }
+}

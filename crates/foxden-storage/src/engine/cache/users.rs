@@ -1,0 +1,170 @@
+//! A bounded cache of one state for each user.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foxden_model::UserId;
+
+const SHARDS: usize = 16;
+
+/// The committed states of some users.
+pub(in crate::engine) struct UserCache<S> {
+    shards: [Mutex<Shard<S>>; SHARDS],
+    /// How many users each generation of a shard may hold.
+    capacity: usize,
+}
+
+/// Two generations: entries in use live in the young one. When that is full it becomes the old one, and the entries that were
+/// not read since the last time are dropped.
+struct Shard<S> {
+    young: HashMap<UserId, Arc<S>>,
+    old: HashMap<UserId, Arc<S>>,
+    invalidated: Vec<Invalidated>,
+    /// Counts calls of `invalidate`, `resolve` and `clear`.
+    changes: u64,
+}
+
+/// A user with writes that are not resolved.
+struct Invalidated {
+    user: UserId,
+    writes: usize,
+    /// Whether more than one write was pending at some time: then the order of their commits is unknown.
+    overlapped: bool,
+}
+
+/// Shows that a reader asked the store after this many changes of its shard.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Ticket(u64);
+
+impl<S> UserCache<S> {
+    /// A cache for about this many users.
+    pub(in crate::engine) fn new(users: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            capacity: (users / SHARDS / 2).max(1),
+        }
+    }
+
+    pub(in crate::engine) fn get(&self, user: UserId) -> Option<Arc<S>> {
+        let mut shard = self.shard(user);
+        if shard.is_invalidated(user) {
+            return None;
+        }
+        if let Some(state) = shard.young.get(&user) {
+            return Some(Arc::clone(state));
+        }
+        let state = shard.old.remove(&user)?;
+        shard.insert(user, Arc::clone(&state), self.capacity);
+        Some(state)
+    }
+
+    /// Whether this is the user's current state.
+    pub(in crate::engine) fn is_current(&self, user: UserId, state: &Arc<S>) -> bool {
+        self.get(user).is_some_and(|current| Arc::ptr_eq(&current, state))
+    }
+
+    /// To be called before the store is asked.
+    pub(in crate::engine) fn ticket(&self, user: UserId) -> Ticket {
+        Ticket(self.shard(user).changes)
+    }
+
+    /// Caches what the store answered, unless a write may have come between.
+    pub(in crate::engine) fn fill(&self, user: UserId, ticket: Ticket, state: Arc<S>) {
+        let mut shard = self.shard(user);
+        if shard.changes == ticket.0 && !shard.is_invalidated(user) {
+            shard.insert(user, state, self.capacity);
+        }
+    }
+
+    /// Sends readers of this user to the store until [`Self::resolve`] is called. To be called before the commit.
+    pub(in crate::engine) fn invalidate(&self, user: UserId) {
+        let mut shard = self.shard(user);
+        shard.changes += 1;
+        shard.young.remove(&user);
+        shard.old.remove(&user);
+        shard.begin_write(user);
+    }
+
+    /// Ends one invalidation. `state` is the committed state if the writer knows it. It is cached unless another write of the user
+    /// was pending meanwhile.
+    pub(in crate::engine) fn resolve(&self, user: UserId, state: Option<Arc<S>>) {
+        let mut shard = self.shard(user);
+        shard.changes += 1;
+        if shard.end_write(user)
+            && let Some(state) = state
+        {
+            shard.insert(user, state, self.capacity);
+        }
+    }
+
+    /// Drops all entries.
+    pub(in crate::engine) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            shard.changes += 1;
+            shard.young.clear();
+            shard.old.clear();
+        }
+    }
+
+    fn shard(&self, user: UserId) -> MutexGuard<'_, Shard<S>> {
+        // Engines with several files choose a user's file by a hash of the uid, so the low bits are still spread here.
+        lock(&self.shards[usize::try_from(user.0 % SHARDS as u64).unwrap_or_default()])
+    }
+}
+
+fn lock<S>(shard: &Mutex<Shard<S>>) -> MutexGuard<'_, Shard<S>> {
+    // No code panics under this lock, and each change leaves the shard whole.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S> Shard<S> {
+    fn is_invalidated(&self, user: UserId) -> bool {
+        self.invalidated.iter().any(|other| other.user == user)
+    }
+
+    fn begin_write(&mut self, user: UserId) {
+        if let Some(pending) = self.invalidated.iter_mut().find(|other| other.user == user) {
+            pending.writes += 1;
+            pending.overlapped = true;
+        } else {
+            self.invalidated.push(Invalidated {
+                user,
+                writes: 1,
+                overlapped: false,
+            });
+        }
+    }
+
+    /// Returns whether the state that the write has made is the user's current one.
+    fn end_write(&mut self, user: UserId) -> bool {
+        let Some(at) = self.invalidated.iter().position(|other| other.user == user) else {
+            return true;
+        };
+        let pending = &mut self.invalidated[at];
+        pending.writes -= 1;
+        if pending.writes > 0 {
+            return false;
+        }
+        !self.invalidated.swap_remove(at).overlapped
+    }
+
+    fn insert(&mut self, user: UserId, state: Arc<S>, capacity: usize) {
+        self.old.remove(&user);
+        if self.young.len() >= capacity && !self.young.contains_key(&user) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(user, state);
+    }
+}
+
+impl<S> Default for Shard<S> {
+    fn default() -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            invalidated: Vec::new(),
+            changes: 0,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A cache in front of any engine, for processes that alone serve their users.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use foxden_model::{Clock, CollectionName, SyncTime, UserId};
+
+use super::announced::Announced;
+use super::cache::{ObjectCache, UserCache};
+use super::{Engine, EngineError};
+use crate::command::{BatchPart, Cursor, Detail, Query, Write};
+use crate::page::{Budget, CollectionSummary, Page, Purged, Rows, Staged, Summary, Written};
+
+/// How long an entry is used: counts that a purge by another process has changed are wrong no longer than this.
+const ENTRY_MILLIS: i64 = 60 * 60 * 1000;
+/// How long a user stays invalidated after a write with an unknown outcome. No engine carries a write out later than that.
+const UNKNOWN_MILLIS: i64 = 60 * 1000;
+
+/// An engine whose answers are cached in this process: the times of collections, and small objects that are read by their id.
+///
+/// The cache never compares a guard and never gives a write its time. All writes of a user must pass through one `Cached`, since
+/// it does not see the writes of others.
+pub struct Cached<E> {
+    engine: E,
+    clock: Arc<dyn Clock>,
+    users: UserCache<User>,
+    objects: ObjectCache<User, CollectionName>,
+    announced: Announced,
+    unknown: Mutex<VecDeque<UnknownOutcome>>,
+}
+
+/// What the cache holds of a user.
+struct User {
+    modified: SyncTime,
+    collections: Arc<[CollectionSummary]>,
+    /// When the entry ends, by the steady clock.
+    ends: i64,
+}
+
+/// A write that may still be carried out. Its user stays invalidated meanwhile.
+struct UnknownOutcome {
+    user: UserId,
+    /// When it no longer can be, by the steady clock.
+    ends: i64,
+}
+
+impl<E: Engine> Cached<E> {
+    /// Caches about this many users of `engine`.
+    pub fn new(engine: E, clock: Arc<dyn Clock>, users: usize) -> Self {
+        Self {
+            engine,
+            clock,
+            users: UserCache::new(users),
+            objects: ObjectCache::new(),
+            announced: Announced::nothing(),
+            unknown: Mutex::default(),
+        }
+    }
+
+    /// The user's entry, and as of when it speaks.
+    fn lookup(&self, user: UserId) -> Option<(Arc<User>, SyncTime)> {
+        // Both before the entry is read: a later write takes a later time, and an earlier one has invalidated the entry.
+        let as_of = self.clock.now().before();
+        self.announced.raise(as_of);
+        let entry = self.users.get(user)?;
+        if entry.ends < self.clock.steady_millis() {
+            return None;
+        }
+        let as_of = as_of.max(entry.modified);
+        Some((entry, as_of))
+    }
+
+    /// Answers a query from the user's entry, where that says enough.
+    fn page(&self, entry: &Arc<User>, as_of: SyncTime, query: &Query) -> Option<Page> {
+        if matches!(query.cursor, Cursor::After(_)) {
+            // Only the engine knows whether the token is one of its own.
+            return None;
+        }
+        let page = |rows, modified, expiry| Page {
+            rows,
+            modified,
+            as_of,
+            next: None,
+            expiry,
+        };
+        let Some(collection) = entry.find(query.collection) else {
+            return Some(page(Rows::default(), None, None));
+        };
+        let modified = Some(collection.modified);
+        let newer = query.selection.newer;
+        if newer.is_some_and(|newer| collection.modified <= newer) {
+            return Some(page(Rows::default(), modified, None));
+        }
+        let id = query.single_object()?;
+        let now = self.clock.now();
+        let object = self.objects.get(entry, query.collection, id, now)?;
+        Some(page(object.rows, modified, object.expiry))
+    }
+
+    /// Resolves the writes with an unknown outcome that can no longer be carried out.
+    fn resolve_unknown(&self) {
+        let now = self.clock.steady_millis();
+        let mut unknown = self.unknown();
+        while unknown.front().is_some_and(|first| first.ends < now)
+            && let Some(first) = unknown.pop_front()
+        {
+            self.users.resolve(first.user, None);
+        }
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, VecDeque<UnknownOutcome>> {
+        // No code panics under this lock.
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl User {
+    fn find(&self, name: CollectionName) -> Option<&CollectionSummary> {
+        let at = self
+            .collections
+            .binary_search_by_key(&name, |collection| collection.name);
+        at.ok().map(|at| &self.collections[at])
+    }
+}
+
+/// A write under way. Dropped before its outcome is known, it leaves the user invalidated for a while.
+struct PendingWrite<'a, E: Engine> {
+    cache: &'a Cached<E>,
+    user: UserId,
+    is_resolved: bool,
+}
+
+impl<'a, E: Engine> PendingWrite<'a, E> {
+    fn begin(cache: &'a Cached<E>, user: UserId) -> Self {
+        cache.users.invalidate(user);
+        Self {
+            cache,
+            user,
+            is_resolved: false,
+        }
+    }
+
+    fn resolve(mut self) {
+        self.is_resolved = true;
+        self.cache.users.resolve(self.user, None);
+    }
+}
+
+impl<E: Engine> Drop for PendingWrite<'_, E> {
+    fn drop(&mut self) {
+        if !self.is_resolved {
+            let ends = self.cache.clock.steady_millis() + UNKNOWN_MILLIS;
+            let user = self.user;
+            self.cache.unknown().push_back(UnknownOutcome { user, ends });
+        }
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Engine for Cached<E> {
+    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
+        if detail == Detail::Full {
+            return self.engine.summary(user, detail).await;
+        }
+        if let Some((entry, as_of)) = self.lookup(user) {
+            return Ok(Summary {
+                modified: entry.modified,
+                as_of,
+                collections: Arc::clone(&entry.collections),
+            });
+        }
+        self.resolve_unknown();
+        let ticket = self.users.ticket(user);
+        let summary = self.engine.summary(user, detail).await?;
+        let entry = User {
+            modified: summary.modified,
+            collections: Arc::clone(&summary.collections),
+            ends: self.clock.steady_millis() + ENTRY_MILLIS,
+        };
+        self.users.fill(user, ticket, Arc::new(entry));
+        Ok(summary)
+    }
+
+    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
+        let Some((entry, as_of)) = self.lookup(user) else {
+            return self.engine.read(user, query).await;
+        };
+        if let Some(page) = self.page(&entry, as_of, query) {
+            return Ok(page);
+        }
+        let page = self.engine.read(user, query).await?;
+        // The entry says the same as before, so nothing of the user was written between.
+        if query.single_object().is_some() && self.users.is_current(user, &entry) {
+            self.objects
+                .insert(&entry, query.collection, &page.rows, page.expiry);
+        }
+        Ok(page)
+    }
+
+    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        self.resolve_unknown();
+        let pending = PendingWrite::begin(self, user);
+        let write = Write {
+            // Only now: readers that found the entry have announced their time.
+            not_before: write.not_before.max(self.announced.next()),
+            ..write
+        };
+        let written = self.engine.write(user, write).await;
+        if !matches!(written, Err(EngineError::OutcomeUnknown(_))) {
+            pending.resolve();
+        }
+        written
+    }
+
+    // Staging changes nothing that a reader sees.
+    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
+        self.engine.stage(user, part).await
+    }
+
+    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
+        let purged = self.engine.purge(budget).await;
+        let is_idle = purged.as_ref().is_ok_and(|purged| purged.rows == 0);
+        if !is_idle {
+            // The counts of any user may have changed.
+            self.users.clear();
+        }
+        purged
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
+        self.engine.users(after, limit).await
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        self.engine.check().await
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

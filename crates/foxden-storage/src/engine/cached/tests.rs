@@ -1,0 +1,219 @@
+//! What the cache answers alone, and when it asks the engine again.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use foxden_model::{ManualClock, ObjectId, SeededRng};
+
+use super::*;
+use crate::command::{Change, Field, Fields, Patch, Ttl};
+use crate::engine::MemoryEngine;
+
+const USER: UserId = UserId(7);
+
+/// Counts the reads of an engine. Its writes can be made to hang or to end with an unknown outcome.
+struct Counting {
+    engine: MemoryEngine,
+    reads: AtomicUsize,
+    hangs: AtomicBool,
+    loses_track: AtomicBool,
+}
+
+#[async_trait]
+impl Engine for Counting {
+    async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.engine.summary(user, detail).await
+    }
+
+    async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.engine.read(user, query).await
+    }
+
+    async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.loses_track.load(Ordering::SeqCst) {
+            return Err(EngineError::OutcomeUnknown("the connection broke".into()));
+        }
+        self.engine.write(user, write).await
+    }
+
+    async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
+        self.engine.stage(user, part).await
+    }
+
+    async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
+        self.engine.purge(budget).await
+    }
+
+    async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
+        self.engine.users(after, limit).await
+    }
+
+    async fn check(&self) -> Result<(), EngineError> {
+        self.engine.check().await
+    }
+
+    async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+struct Bench {
+    cached: Cached<Counting>,
+    clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
+        let engine = Counting {
+            engine: MemoryEngine::new(clock.clone(), Arc::new(SeededRng::new(1))),
+            reads: AtomicUsize::new(0),
+            hangs: AtomicBool::new(false),
+            loses_track: AtomicBool::new(false),
+        };
+        Self {
+            cached: Cached::new(engine, clock.clone(), 100),
+            clock,
+        }
+    }
+
+    fn reads(&self) -> usize {
+        self.cached.engine.reads.load(Ordering::SeqCst)
+    }
+
+    async fn put(&self, object: &str, ttl: Ttl) -> Written {
+        let patch = Patch {
+            payload: Field::Set("x".to_owned()),
+            ttl,
+            renews: true,
+            ..Patch::empty(id(object))
+        };
+        let change = Change::Upsert {
+            collection: name("meta"),
+            patches: vec![patch],
+        };
+        self.cached.write(USER, Write::new(change)).await.unwrap()
+    }
+
+    async fn summary(&self) -> Summary {
+        self.cached.summary(USER, Detail::Times).await.unwrap()
+    }
+
+    async fn get(&self, object: &str) -> Page {
+        let query = Query::one(name("meta"), id(object));
+        self.cached.read(USER, &query).await.unwrap()
+    }
+}
+
+fn name(name: &str) -> CollectionName {
+    CollectionName::new(name).unwrap()
+}
+
+fn id(id: &str) -> ObjectId {
+    ObjectId::new(id).unwrap()
+}
+
+#[tokio::test]
+async fn repeated_reads_ask_the_engine_once() {
+    let bench = Bench::new();
+    let written = bench.put("global", Ttl::Keep).await;
+    let first = bench.summary().await;
+    let object = bench.get("global").await;
+    assert_eq!(bench.reads(), 2);
+    bench.clock.advance_millis(5000);
+    let now = bench.clock.now();
+    let second = bench.summary().await;
+    assert_eq!((first.modified, second.as_of), (written.modified, now.before()));
+    let again = bench.get("global").await;
+    assert_eq!((again.rows, again.modified), (object.rows, object.modified));
+    let mut newer = Query::all(name("meta"), Fields::Whole);
+    newer.selection.newer = Some(written.modified);
+    assert!(bench.cached.read(USER, &newer).await.unwrap().rows.is_empty());
+    let missing = Query::all(name("missing"), Fields::Whole);
+    assert_eq!(bench.cached.read(USER, &missing).await.unwrap().modified, None);
+    assert_eq!(bench.reads(), 2);
+    newer.selection.newer = Some(written.modified.before());
+    assert_eq!(bench.cached.read(USER, &newer).await.unwrap().rows.len(), 1);
+    assert_eq!(bench.reads(), 3);
+}
+
+#[tokio::test]
+async fn a_write_is_seen_at_once() {
+    let bench = Bench::new();
+    bench.put("global", Ttl::Keep).await;
+    for _ in 0..3 {
+        bench.summary().await;
+        bench.get("global").await;
+        let written = bench.put("global", Ttl::Keep).await;
+        assert_eq!(bench.summary().await.modified, written.modified);
+        assert_eq!(bench.get("global").await.modified, Some(written.modified));
+    }
+}
+
+#[tokio::test]
+async fn cached_objects_expire() {
+    let bench = Bench::new();
+    bench.put("global", Ttl::In(10)).await;
+    bench.summary().await;
+    for (millis, count) in [(0, 1), (9990, 1), (10, 0)] {
+        bench.clock.advance_millis(millis);
+        assert_eq!(bench.get("global").await.rows.len(), count, "{millis}");
+    }
+}
+
+/// The write may be carried out although its caller has gone, so readers ask the engine for a while.
+#[tokio::test]
+async fn a_write_that_is_given_up_keeps_the_user_uncached_for_a_minute() {
+    for loses_track in [false, true] {
+        let bench = Bench::new();
+        bench.put("global", Ttl::Keep).await;
+        bench.summary().await;
+        bench.cached.engine.hangs.store(!loses_track, Ordering::SeqCst);
+        bench
+            .cached
+            .engine
+            .loses_track
+            .store(loses_track, Ordering::SeqCst);
+        {
+            let mut write = bench.cached.write(USER, Write::new(Change::DeleteAll));
+            let poll = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(matches!(poll, Poll::Ready(Err(_))), loses_track);
+        }
+        let before = bench.reads();
+        for _ in 0..3 {
+            bench.summary().await;
+        }
+        assert_eq!(bench.reads(), before + 3);
+        // Another write of the user does not end it.
+        bench.cached.engine.hangs.store(false, Ordering::SeqCst);
+        bench.cached.engine.loses_track.store(false, Ordering::SeqCst);
+        bench.put("global", Ttl::Keep).await;
+        bench.summary().await;
+        bench.summary().await;
+        assert_eq!(bench.reads(), before + 5);
+        bench.clock.advance_millis(UNKNOWN_MILLIS + 1);
+        bench.summary().await;
+        bench.summary().await;
+        assert_eq!(bench.reads(), before + 6);
+    }
+}
+
+#[tokio::test]
+async fn entries_end_after_an_hour_or_with_a_purge() {
+    let bench = Bench::new();
+    bench.put("mortal", Ttl::In(10)).await;
+    assert_eq!(bench.summary().await.collections[0].count, 1);
+    bench.clock.advance_millis(11_000);
+    assert_eq!(bench.summary().await.collections[0].count, 1);
+    assert_eq!(bench.cached.purge(Budget::of(10)).await.unwrap().rows, 1);
+    assert_eq!(bench.summary().await.collections[0].count, 0);
+    let before = bench.reads();
+    bench.clock.advance_millis(ENTRY_MILLIS + 1);
+    bench.summary().await;
+    assert_eq!(bench.reads(), before + 1);
+}
