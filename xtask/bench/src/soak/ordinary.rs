@@ -28,7 +28,7 @@ const STORES: u64 = 1_000_001;
 
 /// What came of the ordinary requests.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct SyncStats {
     /// Requests that were answered well.
     good: AtomicU64,
     /// What went wrong, and how often.
@@ -41,16 +41,16 @@ pub const fn person(number: u64) -> u64 {
     number % PEOPLE
 }
 
-/// The number of somebody with a stale device.
+/// The number of a user with a stale device.
 pub const fn stale(number: u64) -> u64 {
     STALE + number % 50
 }
 
-/// Makes everybody's account, each from a network of their own, and has them all confirmed.
+/// Creates and confirms all accounts, each from a network of its own.
 pub async fn register(server: &Process) -> Result<()> {
     let port = server.port;
-    let everybody = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
-    for (at, number) in everybody.chain(attacks::members()).enumerate() {
+    let users = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
+    for (at, number) in users.chain(attacks::members()).enumerate() {
         let mut client = Client::new(port, format!("100.64.{at}.9"));
         let answer = client.send(&Basic::registration(number, port)).await?;
         if answer.status != 200 {
@@ -65,17 +65,17 @@ pub async fn register(server: &Process) -> Result<()> {
     Ok(())
 }
 
-/// Everybody syncs until the outcome is told to be over.
-pub fn sync(port: u16, outcome: &Arc<Outcome>) -> JoinSet<()> {
+/// All users sync until the measurement is over.
+pub fn sync(port: u16, stats: &Arc<SyncStats>) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for number in 0..PEOPLE {
-        let outcome = Arc::clone(outcome);
-        all.spawn(async move { live(port, number, &outcome).await });
+        let stats = Arc::clone(stats);
+        all.spawn(async move { live(port, number, &stats).await });
     }
     all
 }
 
-async fn live(port: u16, number: u64, outcome: &Outcome) {
+async fn live(port: u16, number: u64, stats: &SyncStats) {
     let address = match number {
         0..NEIGHBOURS => SHARED_ADDRESS.to_owned(),
         _ => format!("100.65.{number}.9"),
@@ -85,7 +85,7 @@ async fn live(port: u16, number: u64, outcome: &Outcome) {
     let old = Basic::new(number, port);
     tokio::time::sleep(Duration::from_millis(number * 40)).await;
     for round in 0..u64::MAX {
-        if outcome.is_over.load(Ordering::Relaxed) {
+        if stats.is_over.load(Ordering::Relaxed) {
             return;
         }
         let place = format!("/storage/history/{}", id(round % 20 * 5));
@@ -112,13 +112,13 @@ async fn live(port: u16, number: u64, outcome: &Outcome) {
         }
         for (what, request) in script {
             let answer = client.send(&request).await;
-            outcome.count(what, answer.map(|answer| answer.status));
+            stats.count(what, answer.map(|answer| answer.status));
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 }
 
-impl Outcome {
+impl SyncStats {
     fn count(&self, what: &str, status: Result<u16>) {
         let why = match status {
             Ok(200..=399) => {
@@ -142,13 +142,13 @@ impl Outcome {
         std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets everybody end.
+    /// Ends all clients.
     pub fn is_over(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
-/// Times the reads of somebody whom no attack is aimed at, until then. The times rise.
+/// Measures the reads of a user who is not attacked, until then. The times are sorted.
 pub async fn read_apart(port: u16, until: Instant) -> Result<Vec<Duration>> {
     let mut client = Client::new(port, "100.66.0.9".to_owned());
     let signer = Signer::new(STORES + 1000, port);
