@@ -183,7 +183,7 @@ impl Accounts {
         if session.is_some_and(|session| session.address_verified && !session.session_verified) {
             return Err(AccountError::SessionUnverified);
         }
-        let proven = self.prove(address, auth_pw, visitor).await?;
+        let proven = self.log_in(address, auth_pw, visitor).await?;
         if session.is_some_and(|session| session.account != proven.row.uid) {
             return Err(AccountError::UnknownAccount {
                 address: address.to_owned(),
@@ -234,9 +234,6 @@ impl Accounts {
         address: &Address,
         visitor: &Visitor,
     ) -> Result<Option<Invitation>, AccountError> {
-        if !self.0.directory.abilities().creates_people {
-            return Err(AccountError::Unable);
-        }
         let policy = self.sign_up_policy(visitor);
         let invitation = match &new.invite {
             Some(code) => Some(self.open_invitation(code, visitor).await?),

@@ -9,7 +9,6 @@ use foxden_model::{Clock, LogThrottle, Rng};
 use foxden_sql::{Database, Tx};
 use tokio::sync::Notify;
 
-use crate::directory::{Directory, SqlDirectory};
 use crate::limits::Limits;
 use crate::memo::Memo;
 use crate::nonce::Nonces;
@@ -28,7 +27,6 @@ pub(crate) struct Inside {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
-    pub(crate) directory: Arc<dyn Directory>,
     pub(crate) verifiers: Verifiers,
     pub(crate) limits: Limits,
     pub(crate) nonces: Nonces,
@@ -183,11 +181,6 @@ impl Accounts {
         } = parts;
         let settings = setting::prepare(&database, &*rng, &nodes, options.new_users, clock.millis()).await?;
         let verifiers = Verifiers::new(options.parallel_hashes, options.witness.clone());
-        let directory = Arc::new(SqlDirectory::new(
-            database.clone(),
-            verifiers.clone(),
-            options.cost,
-        ));
         Ok(Self(Arc::new(Inside {
             limits: Limits::default(),
             nonces: Nonces::default(),
@@ -200,7 +193,6 @@ impl Accounts {
             database,
             clock,
             rng,
-            directory,
             verifiers,
             options,
             settings,

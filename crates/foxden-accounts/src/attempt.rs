@@ -36,16 +36,15 @@ enum Way {
     Strained,
 }
 
-/// An attempt to prove a password. It counts as a failure from its beginning, so that many at once cannot slip past,
-/// and it goes to where the password is checked: a client that hangs up changes nothing of what comes of it. Dropped
-/// without an outcome, it does not count.
-pub struct Attempt {
+/// An attempt to prove a password. It counts as a failure from its beginning, so that many at once cannot slip past. It
+/// moves into the blocking task that hashes, so the result is counted even if the client disconnects. Dropped without an
+/// outcome, it does not count.
+pub(crate) struct Attempt {
     accounts: Accounts,
     tries: Tries,
     /// When it was counted, in steady milliseconds.
     counted_at: i64,
     is_failure: bool,
-    then: Option<Box<dyn FnOnce(bool) + Send>>,
 }
 
 impl Tries {
@@ -103,27 +102,18 @@ impl Tries {
 
 impl Attempt {
     /// Says whether the password was right.
-    pub fn settle(mut self, is_right: bool) {
+    pub(crate) fn settle(mut self, is_right: bool) {
         self.is_failure = !is_right;
         if let Some(account) = self.tries.account.filter(|_| is_right) {
             // What is proven is the account's own cost.
             let now = self.accounts.steady();
             self.accounts.0.limits.count(Counted::SignIn(account), now);
         }
-        if let Some(then) = self.then.take() {
-            then(is_right);
-        }
     }
 
     /// What it counts for.
     pub(crate) const fn tries(&self) -> Tries {
         self.tries
-    }
-
-    /// What else follows from the outcome.
-    pub(crate) fn then(mut self, then: impl FnOnce(bool) + Send + 'static) -> Self {
-        self.then = Some(Box::new(then));
-        self
     }
 }
 
@@ -169,7 +159,6 @@ impl Accounts {
             tries,
             counted_at,
             is_failure: false,
-            then: None,
         }
     }
 

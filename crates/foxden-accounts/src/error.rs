@@ -136,8 +136,8 @@ pub enum AccountError {
     /// Take the node off the list first: it is in use.
     #[error("the node is listed")]
     NodeListed,
-    /// The directory cannot do this.
-    #[error("the directory cannot do this")]
+    /// Set mail up first: this server sends none.
+    #[error("this server sends no mail")]
     Unable,
     /// Try again shortly: too much at once.
     #[error("too much at once")]

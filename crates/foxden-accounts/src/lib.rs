@@ -3,14 +3,14 @@
 //! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
 //! - [`claim`]: names, claimed before their address is confirmed and owned afterwards
-//! - [`session`], [`secret`], [`stretch`], [`code`]: signing in, credentials, confirming
+//! - [`login`], [`session`], [`secret`], [`stretch`], [`code`]: logging in, sessions, credentials, confirming
 //! - [`password`]: changing and resetting; [`new_password`]: what both do
 //! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
 //! - [`plain`]: doors that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
 //! - [`nodes`]: where stores are kept
-//! - [`directory`]: who somebody is and whether the secret is right; [`attempt`]: what a try leaves behind
+//! - [`attempt`]: how attempts to log in are counted
 //! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`outbox`]: letters that wait to be sent
 //! - [`chore`]: clearing up
@@ -20,13 +20,12 @@
 pub mod account;
 pub mod accounts;
 mod address;
-pub mod attempt;
+mod attempt;
 pub mod chore;
 mod claim;
 pub mod code;
 pub mod command;
 pub mod device;
-pub mod directory;
 pub mod error;
 mod grant;
 mod guess;
@@ -34,6 +33,7 @@ pub mod id;
 pub mod invite;
 mod life;
 mod limits;
+pub mod login;
 mod memo;
 mod new_password;
 mod nobody;
@@ -64,14 +64,14 @@ mod wrong;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
-pub use attempt::Attempt;
+pub(crate) use attempt::Attempt;
 pub use chore::ClosedStore;
 pub use command::{CommandPage, Invocation, QueuedCommand};
 pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
-pub use directory::{Abilities, Directory, SqlDirectory};
 pub use error::{AccountError, StateFault, TokenError};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
+pub use login::Login;
 pub use nodes::{Node, NodeState, Nodes, nodes_of};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
@@ -85,7 +85,7 @@ pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};
 pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{Kind, Secrets};
-pub use session::{Login, Session};
+pub use session::Session;
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
 
 /// The steps that make the register's tables.

@@ -46,14 +46,14 @@ pub(crate) struct Known {
     pub(crate) store: Option<Arc<LegacyStore>>,
 }
 
-/// Why a name and a password were refused.
+/// Why a password does not open an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    /// Nobody is called that.
-    Name,
+pub(crate) enum LoginFailure {
+    /// No account has that name.
+    UnknownAccount,
     /// It is not that account's password.
-    Password(AccountId),
-    /// The account is switched off.
+    WrongPassword(AccountId),
+    /// The password is right, and the account is switched off.
     Disabled(AccountId),
 }
 
@@ -61,7 +61,7 @@ pub(crate) enum Wrong {
 #[derive(Clone)]
 pub(crate) enum Remembered {
     Good(Arc<Known>),
-    Bad(Wrong),
+    Bad(LoginFailure),
 }
 
 /// Where reading the register's changes stands.
@@ -99,7 +99,7 @@ struct State {
     good: Generations<(Alias, Arc<Known>)>,
     /// Whose was proven, whether or not that is still good.
     proven: Generations<Alias>,
-    bad: Generations<(Option<Alias>, Wrong)>,
+    bad: Generations<(Option<Alias>, LoginFailure)>,
     seq: Option<i64>,
     /// When the changes were last read; `None` when they must be read again.
     read_at: Option<i64>,
@@ -323,12 +323,12 @@ impl Remembered {
     }
 }
 
-impl Wrong {
+impl LoginFailure {
     /// Whose name it was.
     pub(crate) const fn account(self) -> Option<AccountId> {
         match self {
-            Self::Name => None,
-            Self::Password(account) | Self::Disabled(account) => Some(account),
+            Self::UnknownAccount => None,
+            Self::WrongPassword(account) | Self::Disabled(account) => Some(account),
         }
     }
 
@@ -336,8 +336,8 @@ impl Wrong {
     pub(crate) fn refusal(self, name: &str) -> AccountError {
         let address = name.to_owned();
         match self {
-            Self::Name => AccountError::UnknownAccount { address },
-            Self::Password(_) => AccountError::WrongPassword { address },
+            Self::UnknownAccount => AccountError::UnknownAccount { address },
+            Self::WrongPassword(_) => AccountError::WrongPassword { address },
             Self::Disabled(_) => AccountError::Disabled,
         }
     }

@@ -101,9 +101,6 @@ impl Accounts {
         row: &mut AccountRow,
         hash: &NewHash,
     ) -> Result<(), AccountError> {
-        if !self.0.directory.abilities().sets_passwords {
-            return Err(AccountError::Unable);
-        }
         let verifier = Verifier {
             recipe: hash.recipe,
             verify_hash: hash.proof.verify_hash(),

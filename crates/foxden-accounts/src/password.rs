@@ -6,6 +6,7 @@ use foxden_sql::Tx;
 use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
 use crate::limits::Counted;
+use crate::login::unchanged;
 use crate::outbox::{Envelope, Letter, RESET_CODE};
 use crate::postage::{Mailed, Postage};
 use crate::register::account::AccountRow;
@@ -14,7 +15,6 @@ use crate::register::event::RESET_ASKED;
 use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, What};
-use crate::session::unchanged;
 use crate::verifier::{Proof, same};
 use crate::{
     AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, SignedIn, Ticket, TokenId,
@@ -133,7 +133,7 @@ impl Accounts {
                 });
             }
         }
-        let proven = self.prove(address, old, visitor).await?;
+        let proven = self.log_in(address, old, visitor).await?;
         let proven = &proven;
         self.transact(|tx| async move {
             let row = unchanged(&tx, proven).await?;

@@ -77,9 +77,17 @@ fn a_change_forgets_its_account_and_nobody_else() {
     let memo = fresh();
     put(&memo, "ann", good(1));
     put(&memo, "bea", good(2));
-    put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
-    put(&memo, "other", Remembered::Bad(Wrong::Password(account(2))));
-    put(&memo, "nobody", Remembered::Bad(Wrong::Name));
+    put(
+        &memo,
+        "wrong",
+        Remembered::Bad(LoginFailure::WrongPassword(account(1))),
+    );
+    put(
+        &memo,
+        "other",
+        Remembered::Bad(LoginFailure::WrongPassword(account(2))),
+    );
+    put(&memo, "nobody", Remembered::Bad(LoginFailure::UnknownAccount));
     memo.take_in(memo.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     let left = ["ann", "bea", "wrong", "other", "nobody"].map(|name| has(&memo, name, NOW));
     assert_eq!(left, [false, true, false, true, true]);
@@ -93,7 +101,11 @@ fn a_gap_forgets_everything() {
     ] {
         let memo = fresh();
         put(&memo, "ann", good(1));
-        put(&memo, "wrong", Remembered::Bad(Wrong::Password(account(1))));
+        put(
+            &memo,
+            "wrong",
+            Remembered::Bad(LoginFailure::WrongPassword(account(1))),
+        );
         memo.take_in(memo.position(), read(13, changes), NOW);
         assert!(!has(&memo, "ann", NOW) && !has(&memo, "wrong", NOW));
     }
@@ -120,8 +132,8 @@ fn what_was_proven_before_a_change_is_not_remembered_after_it() {
     memo.take_in(memo.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     let outcomes = [
         ("ann", good(1)),
-        ("wrong", Remembered::Bad(Wrong::Password(account(1)))),
-        ("nobody", Remembered::Bad(Wrong::Name)),
+        ("wrong", Remembered::Bad(LoginFailure::WrongPassword(account(1)))),
+        ("nobody", Remembered::Bad(LoginFailure::UnknownAccount)),
         ("bea", good(2)),
     ];
     for (name, outcome) in outcomes {
@@ -197,7 +209,7 @@ fn that_it_was_proven_is_known_until_it_may_be_wrong() {
     assert!(!memo.was_proven(&ann, NOW), "a gap hides whose it was");
     put(&memo, "ann", good(1));
     let later = NOW + 2 * GOOD_MILLIS;
-    let wrong = Remembered::Bad(Wrong::Password(account(1)));
+    let wrong = Remembered::Bad(LoginFailure::WrongPassword(account(1)));
     memo.remember(ann, memo.moment(), wrong, later);
     assert!(!memo.was_proven(&ann, later));
 }

@@ -8,13 +8,13 @@ use super::{Consent, NewPlain};
 use crate::address::{Address, counted, normal};
 use crate::claim::{Hold, add_name};
 use crate::limits::Counted;
+use crate::login::{VerifiedPassword, unchanged};
 use crate::outbox::{Envelope, Letter};
 use crate::postage::Postage;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Act, Event, What};
-use crate::session::{Proven, unchanged};
 use crate::verifier::Applicant;
 use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
 
@@ -168,7 +168,7 @@ impl Accounts {
     async fn move_address(
         &self,
         tx: &Tx,
-        proven: &Proven,
+        proven: &VerifiedPassword,
         address: &Address,
         postage: &Postage<'_>,
         visitor: &Visitor,
@@ -261,9 +261,6 @@ impl Accounts {
         new: &NewPlain<'_>,
         visitor: &Visitor,
     ) -> Result<Address, AccountError> {
-        if !self.0.directory.abilities().creates_people {
-            return Err(AccountError::Unable);
-        }
         if !new.is_authorised && self.sign_up_policy(visitor) != SignUp::Open {
             return Err(AccountError::SignUpClosed);
         }

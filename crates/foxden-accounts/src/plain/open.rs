@@ -10,21 +10,21 @@ use super::{LegacyStore, NodeOf};
 use crate::address::normal;
 use crate::attempt::Tries;
 use crate::limits::Counted;
-use crate::memo::{Key, Known, Moment, Reading, Remembered, Wrong};
+use crate::login::VerifiedPassword;
+use crate::memo::{Key, Known, LoginFailure, Moment, Reading, Remembered};
 use crate::nodes::{choose, insert_store};
 use crate::register::account::{self, AccountRow};
 use crate::register::node::NodeRow;
 use crate::register::store::{self, Beside, StoreRow};
 use crate::register::{change, node};
 use crate::security::{Event, What};
-use crate::session::Proven;
 use crate::stretch::Stretched;
 use crate::wrong::Told;
 use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor, setting};
 
 /// A plain password that was proven just now, and what a client keeps of it.
 pub(super) struct PlainProven {
-    pub(super) proven: Proven,
+    pub(super) proven: VerifiedPassword,
     pub(super) stretched: Stretched,
 }
 
@@ -210,7 +210,7 @@ impl Accounts {
             return Ok((self.outcome(remembered, name, visitor)?, since));
         }
         let PlainProven { proven, stretched } = self.check_plain(key, name, password, visitor).await?;
-        self.harden(&proven, &stretched.auth_pw).await?;
+        self.store_rehashed(&proven, &stretched.auth_pw).await?;
         let known = Arc::new(Known {
             account: proven.row.uid,
             store: None,
@@ -307,7 +307,7 @@ impl Accounts {
         let proof = self.0.wrong.key(row.as_ref(), &by, &stretched.auth_pw, from);
         let accounts = self.clone();
         // Remembered where it is found out: a client that hung up asks again.
-        let remember = move |is_right| {
+        let remember = move |is_right: bool| {
             let outcome = Remembered::from_attempt(who, is_right);
             accounts.0.memo.remember(key, since, outcome, accounts.steady());
             if !is_right {
@@ -316,20 +316,14 @@ impl Accounts {
         };
         if self.0.wrong.is_known(proof) {
             remember(false);
-            let wrong = uid.map_or(Wrong::Name, Wrong::Password);
+            let wrong = uid.map_or(LoginFailure::UnknownAccount, LoginFailure::WrongPassword);
             return Err(self.refuse(wrong, name, visitor));
         }
-        let outcome = self
-            .weigh(attempt.then(remember), row, &stretched.auth_pw, name)
-            .await;
-        let wrong = match (&outcome, uid) {
-            (Err(AccountError::UnknownAccount { .. }), _) => Wrong::Name,
-            (Err(AccountError::WrongPassword { .. }), Some(uid)) => Wrong::Password(uid),
-            (Err(AccountError::Disabled), Some(uid)) => Wrong::Disabled(uid),
-            (Ok(_) | Err(_), _) => return outcome.map(|proven| PlainProven { proven, stretched }),
-        };
-        self.tell(&wrong.event(visitor, name));
-        Err(wrong.refusal(name))
+        let verified = self.verify_password(attempt, row, &stretched.auth_pw, remember);
+        match verified.await? {
+            Ok(proven) => Ok(PlainProven { proven, stretched }),
+            Err(wrong) => Err(self.refuse(wrong, name, visitor)),
+        }
     }
 
     fn outcome(
@@ -345,7 +339,7 @@ impl Accounts {
     }
 
     /// Says no, to the security log as well.
-    fn refuse(&self, wrong: Wrong, name: &str, visitor: &Visitor) -> AccountError {
+    fn refuse(&self, wrong: LoginFailure, name: &str, visitor: &Visitor) -> AccountError {
         self.tell(&wrong.event(visitor, name));
         wrong.refusal(name)
     }
@@ -452,20 +446,20 @@ impl Remembered {
     /// What becomes of a proof for whoever has that name; they may be switched off.
     fn from_attempt(who: Option<(AccountId, bool)>, is_right: bool) -> Self {
         match who {
-            None => Self::Bad(Wrong::Name),
-            Some((account, _)) if !is_right => Self::Bad(Wrong::Password(account)),
-            Some((account, true)) => Self::Bad(Wrong::Disabled(account)),
+            None => Self::Bad(LoginFailure::UnknownAccount),
+            Some((account, _)) if !is_right => Self::Bad(LoginFailure::WrongPassword(account)),
+            Some((account, true)) => Self::Bad(LoginFailure::Disabled(account)),
             Some((account, false)) => Self::Good(Arc::new(Known { account, store: None })),
         }
     }
 }
 
-impl Wrong {
+impl LoginFailure {
     const fn event<'a>(self, visitor: &Visitor, name: &'a str) -> Event<'a> {
         let event = Event::by(visitor, What::LoginFailed).about(name);
         match self {
-            Self::Name => event.because("unknown name"),
-            Self::Password(account) => event.of(account).because("wrong password"),
+            Self::UnknownAccount => event.because("unknown name"),
+            Self::WrongPassword(account) => event.of(account).because("wrong password"),
             Self::Disabled(account) => event.of(account).because("switched off"),
         }
     }

@@ -1,0 +1,309 @@
+//! Logging in: which account a name leads to, and whether the password is that account's.
+//!
+//! A log-in runs straight down: limits, then the account, then the password, then what the client is told of a failure.
+//! Every surface that takes a password ends in [`Accounts::verify_password`].
+
+use foxden_sql::Tx;
+
+use crate::address::Address;
+use crate::attempt::Tries;
+use crate::limits::Counted;
+use crate::memo::LoginFailure;
+use crate::register::account::{AccountRow, Verifier};
+use crate::register::{account, session};
+use crate::security::{Event, What};
+use crate::verifier::{Proof, Recipe};
+use crate::wrong::{ProofKey, Told};
+use crate::{AccountError, Accounts, Attempt, AuthPw, Session, SignedIn, Visitor};
+
+/// What a client sends to log in.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The address that the password was stretched with.
+    pub address: String,
+    /// The stretched password.
+    pub auth_pw: AuthPw,
+    /// Whether the client asked for a key-fetch token.
+    pub wants_keys: bool,
+}
+
+/// An account whose password was verified, as it was then.
+pub(crate) struct VerifiedPassword {
+    pub(crate) row: AccountRow,
+    pub(crate) proof: Proof,
+}
+
+/// Why a stretched password does not open the account that its address leads to.
+enum Rejection {
+    UnknownAccount,
+    WrongPassword,
+    /// The password was stretched with another spelling of the address than this one.
+    OtherSpelling(String),
+    NoPassword,
+    Disabled,
+}
+
+impl Accounts {
+    /// Signs in: limits, then the account, then the password, then the spelling of the address.
+    pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, AccountError> {
+        let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
+        let rehashed = self.rehash_if_outdated(&verified, &login.auth_pw).await?;
+
+        let (verified, rehashed) = (&verified, rehashed.as_ref());
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, verified).await?;
+            if let Some(verifier) = rehashed {
+                account::set_hash(&tx, row.uid, verifier).await?;
+            }
+            let signed_in = self
+                .sign_in(&tx, &row, &verified.proof, login.wants_keys, visitor)
+                .await?;
+            self.note(&tx, row.uid, "login", visitor).await?;
+            Ok(signed_in)
+        })
+        .await
+    }
+
+    /// Verifies the password again for a session that exists.
+    pub async fn reauth(
+        &self,
+        session: &Session,
+        login: Login,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, AccountError> {
+        let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
+        if verified.row.uid != session.account {
+            return Err(AccountError::UnknownAccount {
+                address: login.address,
+            });
+        }
+        let verified = &verified;
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, verified).await?;
+            let auth_at = self.proven_at(&row);
+            if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
+                return Err(AccountError::UnknownToken);
+            }
+            let key_fetch_token = if login.wants_keys {
+                Some(self.new_key_fetch(&tx, &row, &verified.proof).await?)
+            } else {
+                None
+            };
+            Ok(SignedIn {
+                account: row.uid,
+                session_token: None,
+                key_fetch_token,
+                auth_at,
+                address_verified: row.address_verified,
+                session_verified: session.session_verified,
+            })
+        })
+        .await
+    }
+
+    /// Verifies a stretched password: limits, then the account, then the password, and only then the spelling of the
+    /// address. A right password passes under any name of the account. A wrong one that was stretched with another
+    /// spelling than the stored one is refused with the stored spelling.
+    ///
+    /// A refusal reveals which accounts exist. A network that has used up its allowance of such answers is told
+    /// "wrong password" for every name.
+    pub(crate) async fn log_in(
+        &self,
+        address: &str,
+        auth_pw: &AuthPw,
+        visitor: &Visitor,
+    ) -> Result<VerifiedPassword, AccountError> {
+        let address = Address::new(address)?;
+        let row = account::by_name(&self.0.database, &address.normal()).await?;
+        let account = row.as_ref().map(|row| row.uid);
+        let from = visitor.network();
+        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw, from);
+        let checked = self.check_password(&address, row, (auth_pw, proof), visitor);
+        let rejection = match checked.await? {
+            Ok(verified) => return Ok(verified),
+            Err(rejection) => rejection,
+        };
+        let failed = Event {
+            account,
+            ..Event::by(visitor, What::LoginFailed).about(address.as_str())
+        };
+        self.tell(&failed.because(rejection.reason()));
+        if matches!(rejection, Rejection::Disabled) || self.may_reveal(&rejection, proof, visitor) {
+            return Err(rejection.into_error(&address));
+        }
+        Err(Rejection::WrongPassword.into_error(&address))
+    }
+
+    /// Returns whether the visitor may be told why its password was refused, and counts that against its network.
+    fn may_reveal(&self, rejection: &Rejection, proof: ProofKey, visitor: &Visitor) -> bool {
+        // An answer that was given before reveals nothing new.
+        if self.0.wrong.recall(proof) == Some(Told::All) {
+            return true;
+        }
+        let may_reveal = self.spend_visitor(Counted::Answer, visitor).is_ok()
+            || matches!(rejection, Rejection::OtherSpelling(_))
+                && self.spend_visitor(Counted::Spelling, visitor).is_ok();
+        if may_reveal {
+            self.0.wrong.keep(proof, Told::All);
+        }
+        may_reveal
+    }
+
+    /// Checks a stretched password for the account that was found by that address, within the limits.
+    async fn check_password(
+        &self,
+        address: &Address,
+        row: Option<AccountRow>,
+        (auth_pw, proof): (&AuthPw, ProofKey),
+        visitor: &Visitor,
+    ) -> Result<Result<VerifiedPassword, Rejection>, AccountError> {
+        let network = visitor.network();
+        let account = row.as_ref().map(|row| row.uid);
+        let stretched = row.as_ref().map(|row| row.stretched_address.clone());
+        let has_no_password = row.as_ref().is_some_and(|row| row.verifier.is_none());
+        let tries = Tries::new(address.as_str(), account, visitor);
+        let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
+        let attempt = self.attempt(tries).inspect_err(|_| self.tell(&locked))?;
+        let misspelt = row
+            .as_ref()
+            .and_then(|row| self.misspelt(row, address.as_str(), network, attempt.tries()));
+        let verified = if self.0.wrong.is_known(proof) {
+            Err(account.map_or(LoginFailure::UnknownAccount, LoginFailure::WrongPassword))
+        } else {
+            let accounts = self.clone();
+            let record = move |is_right: bool| {
+                if !is_right {
+                    accounts.0.wrong.keep(proof, Told::Nothing);
+                }
+                if let Some(account) = account {
+                    accounts.settle_spelling(account, network, misspelt, is_right);
+                }
+            };
+            self.verify_password(attempt, row, auth_pw, record).await?
+        };
+        Ok(verified.map_err(|failure| match (failure, misspelt, stretched) {
+            (LoginFailure::UnknownAccount, _, _) => Rejection::UnknownAccount,
+            (LoginFailure::Disabled(_), _, _) => Rejection::Disabled,
+            // Only now, so that this refusal takes as long as any other.
+            (LoginFailure::WrongPassword(_), _, _) if has_no_password => Rejection::NoPassword,
+            (LoginFailure::WrongPassword(_), Some(_), Some(address)) => Rejection::OtherSpelling(address),
+            (LoginFailure::WrongPassword(_), _, _) => Rejection::WrongPassword,
+        }))
+    }
+
+    /// Compares a stretched password with the stored hash of this account. Without an account or a stored hash it hashes
+    /// all the same, so that the time tells nothing.
+    ///
+    /// The attempt is settled and `record` is called on the thread that hashes, so the outcome counts even if the client
+    /// disconnects.
+    pub(crate) async fn verify_password(
+        &self,
+        attempt: Attempt,
+        row: Option<AccountRow>,
+        auth_pw: &AuthPw,
+        record: impl FnOnce(bool) + Send + 'static,
+    ) -> Result<Result<VerifiedPassword, LoginFailure>, AccountError> {
+        let verifier = row.as_ref().and_then(|row| row.verifier.as_ref());
+        let decoy = Recipe {
+            salt: [0; 16],
+            cost: self.0.options.cost,
+        };
+        let recipe = verifier.map_or(decoy, |verifier| verifier.recipe);
+        let stored = verifier.map(|verifier| verifier.verify_hash);
+        let applicant = attempt.tries().applicant();
+        let compare = move |proof: Proof| {
+            let is_right = stored.is_some_and(|stored| proof.matches(&stored));
+            attempt.settle(is_right);
+            record(is_right);
+            is_right.then_some(proof)
+        };
+        let compared = self
+            .0
+            .verifiers
+            .hash_then(auth_pw, recipe, Some(applicant), compare)
+            .await?;
+        Ok(match (row, compared) {
+            (None, _) => Err(LoginFailure::UnknownAccount),
+            (Some(row), None) => Err(LoginFailure::WrongPassword(row.uid)),
+            (Some(row), Some(_)) if row.disabled => Err(LoginFailure::Disabled(row.uid)),
+            (Some(row), Some(proof)) => Ok(VerifiedPassword { row, proof }),
+        })
+    }
+
+    /// Hashes a verified password again where the present cost is above that of the stored hash.
+    async fn rehash_if_outdated(
+        &self,
+        verified: &VerifiedPassword,
+        auth_pw: &AuthPw,
+    ) -> Result<Option<Verifier>, AccountError> {
+        let Some(verifier) = &verified.row.verifier else {
+            return Ok(None);
+        };
+        if !verifier.recipe.cost.is_below(self.0.options.cost) {
+            return Ok(None);
+        }
+        let recipe = self.new_recipe();
+        let proof = self.0.verifiers.hash(auth_pw, recipe).await?;
+        Ok(Some(Verifier {
+            recipe,
+            verify_hash: proof.verify_hash(),
+            wrap_wrap_kb: proof.wrap(&verified.proof.unwrap(&verifier.wrap_wrap_kb).0),
+        }))
+    }
+
+    /// Stores a hash at the present cost for a verified password whose stored hash is below it.
+    pub(crate) async fn store_rehashed(
+        &self,
+        verified: &VerifiedPassword,
+        auth_pw: &AuthPw,
+    ) -> Result<(), AccountError> {
+        let Some(verifier) = self.rehash_if_outdated(verified, auth_pw).await? else {
+            return Ok(());
+        };
+        let verifier = &verifier;
+        self.transact(|tx| async move {
+            let row = unchanged(&tx, verified).await?;
+            Ok(account::set_hash(&tx, row.uid, verifier).await?)
+        })
+        .await
+    }
+}
+
+impl Rejection {
+    /// What the security log says.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownAccount => "unknown name",
+            Self::WrongPassword => "wrong password",
+            Self::OtherSpelling(_) => "wrong password, another spelling",
+            Self::NoPassword => "no password set yet",
+            Self::Disabled => "switched off",
+        }
+    }
+
+    /// The refusal of a log-in with this address.
+    fn into_error(self, address: &Address) -> AccountError {
+        let name = address.as_str().to_owned();
+        match self {
+            Self::UnknownAccount => AccountError::UnknownAccount { address: name },
+            Self::WrongPassword => AccountError::WrongPassword { address: name },
+            Self::OtherSpelling(address) => AccountError::OtherSpelling { address },
+            Self::NoPassword => AccountError::NoPassword,
+            Self::Disabled => AccountError::Disabled,
+        }
+    }
+}
+
+/// Reads the account again and refuses if its password has changed since it was verified: hashing takes a while.
+pub(crate) async fn unchanged(tx: &Tx, verified: &VerifiedPassword) -> Result<AccountRow, AccountError> {
+    let row = account::by_id(tx, verified.row.uid).await?;
+    let row = row.filter(|row| row.verifier_set_at == verified.row.verifier_set_at && !row.disabled);
+    let gone = || AccountError::WrongPassword {
+        address: verified.row.address.clone(),
+    };
+    let mut row = row.ok_or_else(gone)?;
+    // A log-in at the same time may have stored another hash of the same password; this one fits the row that was read
+    // first.
+    row.verifier.clone_from(&verified.row.verifier);
+    Ok(row)
+}
