@@ -8,8 +8,8 @@ use crate::register::{account, invitation, store, token};
 use crate::security::{Event, What};
 use crate::verifier::{Applicant, Recipe};
 use crate::{
-    AccountError, AccountId, Accounts, AuthPw, Invitation, Kind, Role, SecretToken, Session, SignUp, Visitor,
-    secret,
+    AccountId, Accounts, AuthPw, CredentialError, Invitation, KeyFetchError, Kind, Role, SecretToken,
+    Session, SignInError, SignUp, SignUpError, Unavailable, Unverified, Visitor, secret,
 };
 use data_encoding::HEXLOWER;
 use foxden_model::UserId;
@@ -90,7 +90,7 @@ impl Accounts {
         &self,
         address: &str,
         visitor: &Visitor,
-    ) -> Result<AddressStatus, AccountError> {
+    ) -> Result<AddressStatus, SignUpError> {
         let address = Address::new(address)?;
         if self.sign_up_policy(visitor) != SignUp::Open {
             return Ok(AddressStatus {
@@ -115,12 +115,12 @@ impl Accounts {
     }
 
     /// Whether the account exists.
-    pub async fn account_exists(&self, account: AccountId) -> Result<bool, AccountError> {
+    pub async fn account_exists(&self, account: AccountId) -> Result<bool, Unavailable> {
         Ok(account::by_id(&self.0.database, account).await?.is_some())
     }
 
     /// Creates an account, by the sign-up policy or an invitation, and signs its owner in.
-    pub async fn create(&self, new: NewAccount, visitor: &Visitor) -> Result<SignedIn, AccountError> {
+    pub async fn create(&self, new: NewAccount, visitor: &Visitor) -> Result<SignedIn, SignUpError> {
         let address = Address::to_get(&new.address)?;
         let invitation = self.may_create(&new, &address, visitor).await?;
         let recipe = self.new_recipe();
@@ -152,7 +152,7 @@ impl Accounts {
             if let Some(invitation) = invitation
                 && invitation::mark_used(&tx, invitation.id, row.uid, now).await? == 0
             {
-                return Err(AccountError::Invalid { what: "invite" });
+                return Err(SignUpError::UnknownInvitation);
             }
             invitation::delete_first(&tx).await?;
             if let Some(postage) = postage {
@@ -178,15 +178,15 @@ impl Accounts {
         address: &str,
         auth_pw: &AuthPw,
         visitor: &Visitor,
-    ) -> Result<Removed, AccountError> {
+    ) -> Result<Removed, SignInError> {
         // An address need not be confirmed to be given up.
         if session.is_some_and(|session| session.address_verified && !session.session_verified) {
-            return Err(AccountError::SessionUnverified);
+            return Err(Unverified::Session.into());
         }
         let proven = self.log_in(address, auth_pw, visitor).await?;
         if session.is_some_and(|session| session.account != proven.row.uid) {
-            return Err(AccountError::UnknownAccount {
-                address: address.to_owned(),
+            return Err(SignInError::UnknownAccount {
+                name: address.to_owned(),
             });
         }
         let removed = self.remove(proven.row.uid).await?;
@@ -197,28 +197,28 @@ impl Accounts {
 
     /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.
     /// The token is gone whatever the answer.
-    pub async fn fetch_keys(&self, ticket: &Ticket) -> Result<String, AccountError> {
+    pub async fn fetch_keys(&self, ticket: &Ticket) -> Result<String, KeyFetchError> {
         let used = self.transact(|tx| async move {
             let row = token::take(&tx, Kind::KeyFetch, &ticket.id_hash, self.millis()).await?;
-            let row = row.ok_or(AccountError::UnknownToken)?;
+            let row = row.ok_or(KeyFetchError::UnknownToken)?;
             let account = account::by_id(&tx, row.uid).await?;
-            Ok((row, account.ok_or(AccountError::UnknownToken)?))
+            Ok::<_, KeyFetchError>((row, account.ok_or(KeyFetchError::UnknownToken)?))
         });
         let (row, account) = used.await?;
         if !account.address_verified {
-            return Err(AccountError::AddressUnverified);
+            return Err(KeyFetchError::AddressUnverified);
         }
         let bundle = row
             .data
-            .ok_or(AccountError::Damaged("a key-fetch token without its bundle"))?;
+            .ok_or(Unavailable::Damaged("a key-fetch token without its bundle"))?;
         Ok(HEXLOWER.encode(&bundle))
     }
 
     /// The credential of that kind and id, for the check of a Hawk signature. Sessions have
     /// [`Accounts::session`].
-    pub async fn ticket(&self, kind: Kind, id: &crate::TokenId) -> Result<Ticket, AccountError> {
+    pub async fn ticket(&self, kind: Kind, id: &crate::TokenId) -> Result<Ticket, CredentialError> {
         let row = token::get(&self.0.database, kind, &secret::hash(&id.0), self.millis()).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
+        let row = row.ok_or(CredentialError::Unknown)?;
         Ok(Ticket {
             kind,
             account: row.uid,
@@ -233,19 +233,19 @@ impl Accounts {
         new: &NewAccount,
         address: &Address,
         visitor: &Visitor,
-    ) -> Result<Option<Invitation>, AccountError> {
+    ) -> Result<Option<Invitation>, SignUpError> {
         let policy = self.sign_up_policy(visitor);
         let invitation = match &new.invite {
             Some(code) => Some(self.open_invitation(code, visitor).await?),
             None if policy == SignUp::Open => None,
-            None => return Err(AccountError::SignUpClosed),
+            None => return Err(SignUpError::Closed),
         };
         // Where sign-up is closed only the first account is made by invitation.
         if policy == SignUp::Closed && !invitation.as_ref().is_some_and(|invitation| invitation.is_first) {
-            return Err(AccountError::SignUpClosed);
+            return Err(SignUpError::Closed);
         }
         if address.is_among(&self.0.options.reserved_names) {
-            return Err(AccountError::Invalid { what: "email" });
+            return Err(SignUpError::InvalidAddress);
         }
         if invitation.is_none() {
             self.spend_visitor(Counted::Answer, visitor)?;
@@ -296,14 +296,14 @@ impl Accounts {
     }
 
     /// Removes the account, all its rows and its stores' rows in one step, and writes the stores down to be emptied.
-    pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, AccountError> {
+    pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, Unavailable> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
         let removed = self.transact_change(|tx| async move {
             let stores = self.close_all(&tx, uid, last_expiry).await?;
             self.write_change(&tx, uid).await?;
             account::delete(&tx, uid).await?;
-            Ok(Removed { stores })
+            Ok::<_, Unavailable>(Removed { stores })
         });
         let removed = removed.await?;
         tracing::info!(account = short(&uid.0), "account removed");
@@ -311,12 +311,7 @@ impl Accounts {
     }
 
     /// Deletes the rows of the account's stores, and writes the stores down to be emptied.
-    async fn close_all(
-        &self,
-        tx: &Tx,
-        uid: AccountId,
-        last_expiry: i64,
-    ) -> Result<Vec<UserId>, AccountError> {
+    async fn close_all(&self, tx: &Tx, uid: AccountId, last_expiry: i64) -> Result<Vec<UserId>, Unavailable> {
         let email = self.store_name(uid);
         let mut stores = Vec::new();
         for service in [self.0.settings.service, self.0.settings.legacy] {
@@ -352,9 +347,9 @@ impl Accounts {
 
 impl AccountRow {
     /// The refusal for whoever asks for an address that is this account's: with its spelling, never with another address.
-    fn exists(self, asked: &Address) -> AccountError {
+    fn exists(self, asked: &Address) -> SignUpError {
         let own = [self.address, self.stretched_address];
-        AccountError::Exists {
+        SignUpError::Exists {
             address: own.into_iter().find(|own| normal(own) == asked.normal()),
         }
     }

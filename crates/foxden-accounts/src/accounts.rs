@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::{Clock, LogThrottle, Rng};
-use foxden_sql::{Database, Tx};
+use foxden_sql::{Database, SqlError, Tx};
 use tokio::sync::Notify;
 
 use crate::limits::Limits;
@@ -17,7 +17,7 @@ use crate::security::{Door, Event, Witness};
 use crate::spelling::Spellings;
 use crate::verifier::Verifiers;
 use crate::wrong::WrongProofs;
-use crate::{AccessTokens, AccountError, Kind, Nodes, SecretToken, Secrets, setting};
+use crate::{AccessTokens, Kind, Nodes, SecretToken, Secrets, Unavailable, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
@@ -171,7 +171,7 @@ impl Cost {
 
 impl Accounts {
     /// Opens the accounts: makes the fixed settings at the first start and puts the list of nodes right.
-    pub async fn open(parts: Parts) -> Result<Self, AccountError> {
+    pub async fn open(parts: Parts) -> Result<Self, Unavailable> {
         let Parts {
             database,
             clock,
@@ -210,7 +210,7 @@ impl Accounts {
     }
 
     /// Whether the register answers.
-    pub async fn check(&self) -> Result<(), AccountError> {
+    pub async fn check(&self) -> Result<(), Unavailable> {
         Ok(self.0.database.check().await?)
     }
 
@@ -242,10 +242,11 @@ impl Accounts {
     }
 
     /// Runs the work in a transaction of the register, perhaps more than once: see [`Database::transact`].
-    pub(crate) async fn transact<T, F, W>(&self, work: F) -> Result<T, AccountError>
+    pub(crate) async fn transact<T, E, F, W>(&self, work: F) -> Result<T, E>
     where
+        E: From<SqlError>,
         F: Fn(Tx) -> W,
-        W: Future<Output = Result<T, AccountError>>,
+        W: Future<Output = Result<T, E>>,
     {
         self.0.database.transact(work).await
     }

@@ -6,7 +6,8 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use foxden_model::is_invisible;
 use ring::digest;
 
-use crate::{AccountError, punycode};
+use crate::error::InvalidAddress;
+use crate::punycode;
 
 /// The greatest length, in bytes.
 const MAX: usize = 255;
@@ -16,7 +17,7 @@ const MAX: usize = 255;
 pub(crate) struct Address(String);
 
 impl Address {
-    pub(crate) fn new(text: &str) -> Result<Self, AccountError> {
+    pub(crate) fn new(text: &str) -> Result<Self, InvalidAddress> {
         let text = text.trim();
         let is_odd = |c: char| c.is_whitespace() || c.is_control();
         let parts = text.split_once('@').filter(|(local, domain)| {
@@ -28,16 +29,16 @@ impl Address {
         });
         match parts {
             Some(_) => Ok(Self(text.to_owned())),
-            None => Err(AccountError::Invalid { what: "email" }),
+            None => Err(InvalidAddress),
         }
     }
 
     /// An address that an account is to get. One with characters that are not seen, or that turn the direction of text,
     /// would pass for another.
-    pub(crate) fn to_get(text: &str) -> Result<Self, AccountError> {
+    pub(crate) fn to_get(text: &str) -> Result<Self, InvalidAddress> {
         let address = Self::new(text)?;
         if address.0.contains(is_invisible) {
-            return Err(AccountError::Invalid { what: "email" });
+            return Err(InvalidAddress);
         }
         Ok(address)
     }
@@ -49,11 +50,6 @@ impl Address {
     /// The form in which addresses are compared.
     pub(crate) fn normal(&self) -> String {
         normal(&self.0)
-    }
-
-    /// A number for the counters.
-    pub(crate) fn counted(&self) -> u64 {
-        counted(&self.0)
     }
 
     /// Every name that means the owner of this address: the address, and the hashed names that old clients make of it,

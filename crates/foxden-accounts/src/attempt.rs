@@ -12,7 +12,7 @@ use crate::address::{Address, counted};
 use crate::limits::Counted;
 use crate::security::Door;
 use crate::verifier::Applicant;
-use crate::{AccountError, AccountId, Accounts, Visitor};
+use crate::{AccountId, Accounts, TooMany, Visitor};
 
 /// Tries of passwords for one name from one network.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,7 @@ impl Accounts {
     /// Counts an attempt, or refuses it where too many failed. What is counted is counted in the same step, so that of
     /// many at once no more are heard than one after the other. What is beyond a network's own bound does not make the
     /// wider ones fail often.
-    pub(crate) fn attempt(&self, tries: Tries) -> Result<Attempt, AccountError> {
+    pub(crate) fn attempt(&self, tries: Tries) -> Result<Attempt, TooMany> {
         let (limits, now) = (&self.0.limits, self.steady());
         if let Some(account) = tries.account {
             limits.check(Counted::SignIn(account), now)?;

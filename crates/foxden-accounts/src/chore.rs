@@ -6,7 +6,7 @@ use crate::account::LATE_MILLIS;
 use crate::life::latest_end;
 use crate::register::store::Closing;
 use crate::register::{change, code, device, invitation, nobody, node, oauth, outbox, session, store, token};
-use crate::{AccountError, Accounts};
+use crate::{Accounts, Unavailable};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
 /// Sessions and refresh tokens without a device end when nobody used them for so long.
@@ -33,7 +33,7 @@ pub struct ClosedStore {
 impl Accounts {
     /// Deletes expired rows, at most `budget` of each kind; says how many went. What expires later than `until`, in
     /// milliseconds, stays, whatever the clock shows: it may be ahead.
-    pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, AccountError> {
+    pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, Unavailable> {
         let now = self.millis().min(until);
         let purged = self.transact(|tx| async move {
             let mut deleted = oauth::purge_access(&tx, now, budget).await?;
@@ -47,7 +47,7 @@ impl Accounts {
             deleted += device::purge_commands(&tx, now, budget).await?;
             deleted += invitation::purge(&tx, now - KEPT_MILLIS, budget).await?;
             deleted += change::purge(&tx, now - DAY_MILLIS, budget).await?;
-            Ok((deleted, outbox::purge(&tx, now, budget).await?))
+            Ok::<_, Unavailable>((deleted, outbox::purge(&tx, now, budget).await?))
         });
         let (mut deleted, unsent) = purged.await?;
         if unsent > 0 {
@@ -67,7 +67,7 @@ impl Accounts {
 
     /// Closed stores that are due to be emptied now, at most `limit`. Empty each, then call [`Accounts::store_emptied`],
     /// or [`Accounts::store_stayed`] where that failed.
-    pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<ClosedStore>, AccountError> {
+    pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<ClosedStore>, Unavailable> {
         let now = self.millis();
         let due = store::due(&self.0.database, now, self.latest_due(now), limit).await?;
         Ok(due
@@ -77,7 +77,7 @@ impl Accounts {
     }
 
     /// A store that is still to be emptied, due or not; `None` where it is not, or its node is out of service.
-    pub async fn store_to_empty(&self, store: UserId) -> Result<Option<ClosedStore>, AccountError> {
+    pub async fn store_to_empty(&self, store: UserId) -> Result<Option<ClosedStore>, Unavailable> {
         let node = store::node_of_closed(&self.0.database, store).await?;
         Ok(node.map(|(node, is_own)| ClosedStore {
             user: store,
@@ -87,7 +87,7 @@ impl Accounts {
     }
 
     /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.
-    pub async fn store_emptied(&self, store: UserId) -> Result<(), AccountError> {
+    pub async fn store_emptied(&self, store: UserId) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             let now = self.millis();
             Ok(store::emptied(&tx, store, now, now + self.token_millis()).await?)
@@ -96,7 +96,7 @@ impl Accounts {
     }
 
     /// Notes that a closed store could not be emptied. It comes up again in a while, behind those of other nodes.
-    pub async fn store_stayed(&self, store: UserId) -> Result<(), AccountError> {
+    pub async fn store_stayed(&self, store: UserId) -> Result<(), Unavailable> {
         let until = self.millis() + AGAIN_MILLIS;
         self.transact(|tx| async move { Ok(store::put_off(&tx, store, until).await?) })
             .await
@@ -114,12 +114,12 @@ impl Accounts {
 
     /// Every store of a removed account, and of one with another key, that a live token may still ask for: the storage
     /// part of the same process refuses them from the start on.
-    pub async fn closed_stores(&self) -> Result<Vec<UserId>, AccountError> {
+    pub async fn closed_stores(&self) -> Result<Vec<UserId>, Unavailable> {
         Ok(store::closed(&self.0.database, self.millis()).await?)
     }
 
     /// Strikes off stores that were replaced long ago and writes them down to be emptied where they lie.
-    async fn close_replaced(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
+    async fn close_replaced(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
         self.transact(|tx| async move {
             store::forget_lost(&tx).await?;
             let replaced = store::replaced_before(&tx, now - GRACE_MILLIS, budget).await?;

@@ -7,10 +7,11 @@
 use foxden_sql::{Fetch, SqlError, Tx};
 
 use crate::address::{Address, normal};
+use crate::error::NameError;
 use crate::register::account::{self, AccountRow};
 use crate::register::store;
 use crate::security::{Door, Event, What};
-use crate::{AccountError, AccountId, Accounts, Invitation, Visitor};
+use crate::{AccountId, Accounts, Invitation, Unavailable, Visitor};
 
 /// Accounts looked at in one go when claims are ended.
 const PAGE: u32 = 100;
@@ -37,7 +38,7 @@ impl Accounts {
         &self,
         from: &impl Fetch,
         name: &str,
-    ) -> Result<Option<AccountRow>, AccountError> {
+    ) -> Result<Option<AccountRow>, Unavailable> {
         let holder = account::holder(from, &normal(name)).await?;
         match holder.filter(|(_, hold)| *hold == Hold::Owned || !self.0.options.sends_mail) {
             Some((uid, _)) => Ok(account::by_id(from, uid).await?),
@@ -54,7 +55,7 @@ impl Accounts {
         from: &impl Fetch,
         row: &AccountRow,
         name: &str,
-    ) -> Result<bool, AccountError> {
+    ) -> Result<bool, Unavailable> {
         if !self.0.options.sends_mail {
             return Ok(true);
         }
@@ -88,14 +89,14 @@ impl Accounts {
     }
 
     /// Inserts an account with the names of its address; one that another account keeps makes it an account that exists.
-    pub(crate) async fn insert_with_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+    pub(crate) async fn insert_with_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
         account::insert(tx, row).await?;
         self.take_names(tx, row).await
     }
 
     /// Gives the account the names of its address: for its own where the address is confirmed, which ends claims of
     /// others; else as claims, where no other account has them.
-    pub(crate) async fn take_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+    pub(crate) async fn take_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             match account::holder(tx, &name).await? {
                 None => add_name(tx, &name, row.uid, Hold::of(row.address_verified)).await?,
@@ -107,7 +108,7 @@ impl Accounts {
                     }
                 }
                 Some((_, Hold::Claimed)) if self.0.options.sends_mail => {}
-                Some(_) => return Err(AccountError::Exists { address: None }),
+                Some(_) => return Err(NameError::Taken),
             }
         }
         Ok(())
@@ -120,7 +121,7 @@ impl Accounts {
         tx: &Tx,
         row: &AccountRow,
         address: &str,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         let kept = names_of(&row.stretched_address);
         for name in names_of(address).iter().filter(|name| !kept.contains(name)) {
             account::delete_claim(tx, name, row.uid).await?;
@@ -130,23 +131,19 @@ impl Accounts {
 
     /// Confirms the address in use, and with it everything signed in. Refused where another account has confirmed the
     /// address meanwhile.
-    pub(crate) async fn confirm_address(&self, tx: &Tx, row: &mut AccountRow) -> Result<(), AccountError> {
+    pub(crate) async fn confirm_address(&self, tx: &Tx, row: &mut AccountRow) -> Result<(), NameError> {
         row.address_verified = true;
         self.take_names(tx, row).await?;
         account::set_verified(tx, row.uid).await?;
-        self.write_change(tx, row.uid).await
+        Ok(self.write_change(tx, row.uid).await?)
     }
 
     /// Refuses where another account owns this one's address: no code for it is of use.
-    pub(crate) async fn require_unowned(
-        &self,
-        from: &impl Fetch,
-        row: &AccountRow,
-    ) -> Result<(), AccountError> {
+    pub(crate) async fn require_unowned(&self, from: &impl Fetch, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             let holder = account::holder(from, &name).await?;
             if holder.is_some_and(|(uid, hold)| uid != row.uid && hold == Hold::Owned) {
-                return Err(AccountError::Exists { address: None });
+                return Err(NameError::Taken);
             }
         }
         Ok(())
@@ -155,7 +152,7 @@ impl Accounts {
     /// Removes accounts that were made so long ago, never confirmed an address and have no store, where letters are sent:
     /// looks at `budget` of those that may be so, and goes on behind them the next time. Those that are switched off stay,
     /// and keep their address from being used again.
-    pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, AccountError> {
+    pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
         let Some(ttl) = self
             .0
             .options
@@ -183,7 +180,7 @@ impl Accounts {
     }
 
     /// Removes the account, unless it was confirmed or got a store since it was found.
-    async fn end_claim(&self, uid: AccountId) -> Result<bool, AccountError> {
+    async fn end_claim(&self, uid: AccountId) -> Result<bool, Unavailable> {
         let email = self.store_name(uid);
         let services = [self.0.settings.service, self.0.settings.legacy];
         // Those with a store come up again and again: they wait for no writer.
@@ -205,7 +202,7 @@ impl Accounts {
             };
             self.write_change(&tx, uid).await?;
             account::delete(&tx, uid).await?;
-            Ok(Some(row))
+            Ok::<_, Unavailable>(Some(row))
         });
         let Some(row) = ended.await? else {
             return Ok(false);
@@ -223,11 +220,11 @@ impl Accounts {
 }
 
 /// Adds a name; one that another account has makes it an account that exists.
-pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), AccountError> {
+pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), NameError> {
     account::add_name(tx, &normal(name), uid, hold)
         .await
         .map_err(|error| match error {
-            SqlError::Conflict => AccountError::Exists { address: None },
+            SqlError::Conflict => NameError::Taken,
             other => other.into(),
         })
 }

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
-use crate::address::{Address, counted, short};
+use crate::address::{counted, short};
 use crate::limits::Counted;
 use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
 use crate::postage::{Age, Mailed, Postage};
@@ -12,7 +12,7 @@ use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
 use crate::security::{Event, What};
 use crate::verifier::same;
-use crate::{AccountError, AccountId, Accounts, Session, Visitor};
+use crate::{AccountId, Accounts, ConfirmError, Session, Unavailable, Visitor};
 
 impl Accounts {
     /// Confirms the session's address with its six digits. They are few enough to be guessed by who signed up with a
@@ -23,13 +23,13 @@ impl Accounts {
         session: &Session,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), ConfirmError> {
         if session.address_verified && session.session_verified {
             return Ok(());
         }
         let row = account::by_id(&self.0.database, session.account).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
-        let (tried_at, tries) = (self.steady(), digits_of(&row)?);
+        let row = row.ok_or(ConfirmError::SessionEnded)?;
+        let (tried_at, tries) = (self.steady(), digits_of(&row));
         let [of_account, for_address] = tries;
         self.spend_for(of_account, visitor)?;
         self.spend_for(for_address, visitor).inspect_err(|_| {
@@ -43,7 +43,7 @@ impl Accounts {
             return Ok(());
         }
         self.tell(&wrong_code(session.account, visitor));
-        Err(AccountError::ExpiredCode)
+        Err(ConfirmError::ExpiredCode)
     }
 
     /// Confirms an address with the 32 hex digits of a link. Strangers may try some: they cannot be guessed, and wrong
@@ -53,21 +53,21 @@ impl Accounts {
         account: AccountId,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), ConfirmError> {
         let guess = self.guess(visitor);
         if self.confirm(account, CodeKind::Link, code).await? {
             guess.was_right();
             return Ok(());
         }
         let wrong = wrong_code(account, visitor);
-        Err(guess.refuse(&wrong, AccountError::WrongCode))
+        Err(guess.refuse(&wrong, ConfirmError::WrongCode))
     }
 
     /// Makes a code wait for the session's address; a confirmed one needs none.
-    pub async fn resend_code(&self, session: &Session, visitor: &Visitor) -> Result<(), AccountError> {
+    pub async fn resend_code(&self, session: &Session, visitor: &Visitor) -> Result<(), ConfirmError> {
         let row = account::by_id(&self.0.database, session.account)
             .await?
-            .ok_or(AccountError::UnknownToken)?;
+            .ok_or(ConfirmError::SessionEnded)?;
         if row.address_verified {
             return Ok(());
         }
@@ -78,9 +78,9 @@ impl Accounts {
         let mailed = self.transact(|tx| async move {
             let mailed = self.make_codes(&tx, row, postage).await?;
             self.note(&tx, row.uid, "code asked for", visitor).await?;
-            Ok(mailed)
+            Ok::<_, Unavailable>(mailed)
         });
-        mailed.await?.require()
+        Ok(mailed.await?.require()?)
     }
 
     /// Makes codes wait that confirm the address, and writes its owner a letter. Codes that wait already stay, as
@@ -90,7 +90,7 @@ impl Accounts {
         tx: &Tx,
         account: &AccountRow,
         postage: &Postage<'_>,
-    ) -> Result<Mailed, AccountError> {
+    ) -> Result<Mailed, Unavailable> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
         let now = self.millis();
         let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), now);
@@ -122,7 +122,7 @@ impl Accounts {
         tx: &Tx,
         uid: AccountId,
         new: CodeRow,
-    ) -> Result<(CodeRow, Age), AccountError> {
+    ) -> Result<(CodeRow, Age), Unavailable> {
         if let Some(waiting) = codes::get(tx, uid, new.kind, self.millis()).await? {
             return Ok((waiting, Age::Waiting));
         }
@@ -131,7 +131,7 @@ impl Accounts {
     }
 
     /// Confirms the address if the code is right.
-    async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, AccountError> {
+    async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, ConfirmError> {
         let is_right = |waiting: Option<CodeRow>| {
             waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()))
         };
@@ -147,7 +147,7 @@ impl Accounts {
                 return Ok(false);
             }
             let account = account::by_id(&tx, uid).await?;
-            let mut account = account.ok_or(AccountError::UnknownToken)?;
+            let mut account = account.ok_or(ConfirmError::SessionEnded)?;
             self.confirm_address(&tx, &mut account).await?;
             codes::delete(&tx, uid, CodeKind::Address).await?;
             codes::delete(&tx, uid, CodeKind::Link).await?;
@@ -158,12 +158,11 @@ impl Accounts {
 }
 
 /// What wrong digits for an account's address count as.
-fn digits_of(row: &AccountRow) -> Result<[Counted; 2], AccountError> {
-    let address = Address::new(&row.address)?.counted();
-    Ok([
+fn digits_of(row: &AccountRow) -> [Counted; 2] {
+    [
         Counted::DigitsOf(counted(&row.uid.to_string())),
-        Counted::DigitsFor(address),
-    ])
+        Counted::DigitsFor(counted(&row.address)),
+    ]
 }
 
 fn wrong_code(account: AccountId, visitor: &Visitor) -> Event<'static> {

@@ -2,7 +2,7 @@
 
 use crate::register::device;
 use crate::security::{Door, Event, What};
-use crate::{AccountError, AccountId, Accounts, DeviceId, DeviceOwner};
+use crate::{AccountId, Accounts, DeviceError, DeviceField, DeviceId, DeviceOwner, Unavailable};
 
 /// The greatest payload of a command, in bytes.
 const PAYLOAD: usize = 16 * 1024;
@@ -59,18 +59,18 @@ pub struct CommandPage {
 
 impl Accounts {
     /// Queues a command for another device of the account.
-    pub async fn invoke(&self, owner: DeviceOwner<'_>, invocation: Invocation) -> Result<(), AccountError> {
+    pub async fn invoke(&self, owner: DeviceOwner<'_>, invocation: Invocation) -> Result<(), DeviceError> {
         if invocation.payload.len() > PAYLOAD {
-            return Err(AccountError::Invalid { what: "payload" });
+            return Err(DeviceError::Invalid(DeviceField::Payload));
         }
         let ttl = i64::try_from(invocation.ttl.unwrap_or(TTL).min(TTL_MAX)).unwrap_or(0);
         let (account, invocation) = (owner.account(), &invocation);
         let queued = self.transact(|tx| async move {
             let target = device::get(&tx, account, invocation.target).await?;
-            let target = target.ok_or(AccountError::UnknownDevice)?;
+            let target = target.ok_or(DeviceError::UnknownDevice)?;
             let takes = target.open(owner)?.commands;
             if !takes.contains_key(&invocation.command) {
-                return Err(AccountError::NoSuchCommand);
+                return Err(DeviceError::NoSuchCommand);
             }
             let queued = QueuedCommand {
                 index: 0,
@@ -100,7 +100,7 @@ impl Accounts {
     }
 
     /// The most bytes that [`Self::commands`] loads.
-    pub async fn commands_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, AccountError> {
+    pub async fn commands_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, Unavailable> {
         let database = &self.0.database;
         let Some(own) = owner.own(database).await? else {
             return Ok(0);
@@ -119,9 +119,9 @@ impl Accounts {
         owner: DeviceOwner<'_>,
         index: u64,
         limit: Option<u64>,
-    ) -> Result<CommandPage, AccountError> {
+    ) -> Result<CommandPage, DeviceError> {
         let database = &self.0.database;
-        let own = owner.own(database).await?.ok_or(AccountError::UnknownDevice)?.id;
+        let own = owner.own(database).await?.ok_or(DeviceError::UnknownDevice)?.id;
         let limit = limit.map_or(PAGE, |limit| u32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE));
         let from = i64::try_from(index).unwrap_or(i64::MAX);
         let is_known = from <= device::last_index(database, own).await? + 1;
@@ -149,7 +149,7 @@ impl Accounts {
 
     /// Deletes what the device has received: a browser that loses its record asks from 0 on again, and would open
     /// the same tabs a second time.
-    async fn delete_received(&self, own: DeviceId, index: i64) -> Result<(), AccountError> {
+    async fn delete_received(&self, own: DeviceId, index: i64) -> Result<(), Unavailable> {
         if !device::has_commands_below(&self.0.database, own, index).await? {
             return Ok(());
         }

@@ -13,7 +13,9 @@ use foxden_sql::{Fetch, SqlError};
 use crate::register::device::DeviceRow;
 use crate::register::session::SessionRow;
 use crate::register::{device, oauth as grants, session};
-use crate::{AccountError, AccountId, Accounts, DeviceId, RefreshAccess, Session, scope};
+use crate::{
+    AccountId, Accounts, DeviceError, DeviceField, DeviceId, RefreshAccess, Session, Unavailable, scope,
+};
 
 pub use patch::DevicePatch;
 use room::{DEVICES, RECORD_BYTES, make_room_for};
@@ -102,7 +104,7 @@ impl Accounts {
         &self,
         owner: DeviceOwner<'_>,
         patch: DevicePatch,
-    ) -> Result<Device, AccountError> {
+    ) -> Result<Device, DeviceError> {
         patch.check()?;
         let (row, removed) = self.write_device(owner, &patch).await?;
         if removed > 0 {
@@ -115,7 +117,7 @@ impl Accounts {
                 self.0.quiet.begin(row.id, self.steady());
             }
         }
-        row.open(owner)
+        Ok(row.open(owner)?)
     }
 
     /// The caller's device with the patch in it, and how many others made room for it.
@@ -123,7 +125,7 @@ impl Accounts {
         &self,
         owner: DeviceOwner<'_>,
         patch: &DevicePatch,
-    ) -> Result<(DeviceRow, u64), AccountError> {
+    ) -> Result<(DeviceRow, u64), DeviceError> {
         // Desktops register again and again without a change: those cost no write.
         if let Some(row) = owner.find_own(&self.0.database, patch.id).await?
             && patch.applied(&row)? == row
@@ -136,8 +138,7 @@ impl Accounts {
             let row = known.unwrap_or_else(|| owner.new_device(DeviceId(self.random()), self.millis()));
             let row = patch.applied(&row)?;
             if row.bytes() > RECORD_BYTES {
-                let what = "availableCommands";
-                return Err(AccountError::Invalid { what });
+                return Err(DeviceError::Invalid(DeviceField::Commands));
             }
             let removed = make_room_for(&tx, &row).await?;
             if is_new {
@@ -156,7 +157,7 @@ impl Accounts {
         &self,
         owner: DeviceOwner<'_>,
         seen_since: Option<i64>,
-    ) -> Result<Vec<Device>, AccountError> {
+    ) -> Result<Vec<Device>, Unavailable> {
         let mut rows = device::of(&self.0.database, owner.account(), DEVICES).await?;
         if !rows.iter().any(|row| owner.owns(row)) {
             rows.extend(owner.own(&self.0.database).await?);
@@ -173,7 +174,7 @@ impl Accounts {
     }
 
     /// Removes a device with its session or refresh token. A session that is not confirmed removes its own alone.
-    pub async fn destroy_device(&self, owner: DeviceOwner<'_>, id: DeviceId) -> Result<(), AccountError> {
+    pub async fn destroy_device(&self, owner: DeviceOwner<'_>, id: DeviceId) -> Result<(), DeviceError> {
         if let DeviceOwner::Session(session) = owner
             && !session.is_verified()
         {
@@ -186,7 +187,7 @@ impl Accounts {
     }
 
     /// Sessions, refresh tokens and devices, merged; newest use first.
-    pub async fn attached_clients(&self, session: &Session) -> Result<Vec<AttachedClient>, AccountError> {
+    pub async fn attached_clients(&self, session: &Session) -> Result<Vec<AttachedClient>, Unavailable> {
         let database = &self.0.database;
         let devices = device::of(database, session.account, DEVICES).await?;
         let mut clients = Vec::new();
@@ -217,10 +218,10 @@ impl Accounts {
     }
 
     /// Ends what is named; what is gone already is no error.
-    pub async fn detach(&self, session: &Session, detach: &Detach) -> Result<(), AccountError> {
+    pub async fn detach(&self, session: &Session, detach: &Detach) -> Result<(), DeviceError> {
         if let Some(device) = detach.device {
             match self.end_device(session.account, device).await {
-                Ok(()) | Err(AccountError::UnknownDevice) => {}
+                Ok(()) | Err(DeviceError::UnknownDevice) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -248,10 +249,10 @@ impl Accounts {
     }
 
     /// Ends the session or refresh token behind a device, and the device with it.
-    async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), AccountError> {
+    async fn end_device(&self, uid: AccountId, id: DeviceId) -> Result<(), DeviceError> {
         self.transact(|tx| async move {
             let row = device::get(&tx, uid, id).await?;
-            let row = row.ok_or(AccountError::UnknownDevice)?;
+            let row = row.ok_or(DeviceError::UnknownDevice)?;
             if let Some(session) = &row.session_id {
                 session::delete(&tx, uid, session).await?;
             }
@@ -299,16 +300,16 @@ impl DeviceOwner<'_> {
         &self,
         from: &impl Fetch,
         id: Option<DeviceId>,
-    ) -> Result<Option<DeviceRow>, AccountError> {
+    ) -> Result<Option<DeviceRow>, DeviceError> {
         let own = self.own(from).await?;
         match id {
             None => Ok(own),
             Some(id) if own.as_ref().is_some_and(|row| row.id == id) => Ok(own),
             Some(id) if device::get(from, self.account(), id).await?.is_some() => {
                 let device = own.map_or(id, |row| row.id);
-                Err(AccountError::OtherDevice { device })
+                Err(DeviceError::OtherDevice { device })
             }
-            Some(_) => Err(AccountError::UnknownDevice),
+            Some(_) => Err(DeviceError::UnknownDevice),
         }
     }
 
@@ -335,7 +336,7 @@ impl DeviceOwner<'_> {
 }
 
 impl DeviceRow {
-    pub(crate) fn open(self, caller: DeviceOwner<'_>) -> Result<Device, AccountError> {
+    pub(crate) fn open(self, caller: DeviceOwner<'_>) -> Result<Device, Unavailable> {
         let commands = serde_json::from_str(&self.commands);
         Ok(Device {
             is_current: caller.owns(&self),
@@ -343,7 +344,7 @@ impl DeviceRow {
             name: self.name,
             kind: self.kind,
             commands: commands
-                .map_err(|_| AccountError::Damaged("a device's commands are not an object of texts"))?,
+                .map_err(|_| Unavailable::Damaged("a device's commands are not an object of texts"))?,
             push_callback: self.push_callback,
             push_public_key: self.push_public_key,
             push_auth_key: self.push_auth_key,

@@ -1,29 +1,136 @@
-//! Why the accounts refused, named by what the caller should do.
+//! Why a request about an account was not carried out: one enum for each service, named by what the caller should do.
+//!
+//! [`Unavailable`] and [`TooMany`] are what all services share. A surface matches the enum of the service that it calls,
+//! so each arm can be reached.
+
+mod convert;
+mod legacy;
+mod tokenserver;
 
 use foxden_sql::SqlError;
 
 use crate::DeviceId;
 
-/// Why a request about an account was not carried out.
+pub use legacy::{
+    LegacyChangeError, LegacyLoginError, LegacyResetError, LegacySignUpError, OpenStoreError,
+    ResetRequestError,
+};
+pub use tokenserver::{StateFault, TokenError};
+
+/// Why the accounts cannot answer now.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountError {
+pub enum Unavailable {
+    /// Try again shortly: too much at once.
+    #[error("too much at once")]
+    Busy,
+    /// Try again later: the database does not answer.
+    #[error("the register cannot be reached")]
+    Register(#[source] SqlError),
+    /// Nothing the caller can do: a row is not what this program wrote.
+    #[error("the register is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+/// Wait: a rate limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many attempts")]
+pub struct TooMany {
+    /// Seconds until the next attempt is accepted.
+    pub retry_after: u64,
+}
+
+/// The nonce of a signed request was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the nonce was used before")]
+pub struct Replayed;
+
+/// What must be confirmed before a session may do this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// The address of the account.
+    #[error("the address is not confirmed")]
+    Address,
+    /// The session itself.
+    #[error("the session is not confirmed")]
+    Session,
+}
+
+/// Why a request within a rate limit was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitError {
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a token, or what it stands for, was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// Sign in again: the token is unknown, has expired or was used up, or its account is gone.
+    #[error("the token is unknown or has expired")]
+    Unknown,
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why the keys of an account were not given.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFetchError {
+    /// Sign in again: the token is unknown, has expired or was used up, or its account is gone.
+    #[error("the token is unknown or has expired")]
+    UnknownToken,
+    /// Confirm the address first.
+    #[error("the address is not confirmed")]
+    AddressUnverified,
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why an account was not created, or nothing is told of its address.
+#[derive(Debug, thiserror::Error)]
+pub enum SignUpError {
     /// Sign in instead: the address, or a name that follows from it, is taken.
     #[error("the account exists")]
     Exists {
         /// The same address as its owner spells it, where that is known.
         address: Option<String>,
     },
-    /// Nobody has that address.
+    /// Choose another address.
+    #[error("invalid address")]
+    InvalidAddress,
+    /// Ask for another invitation: this one is unknown, has expired or was used.
+    #[error("no such invitation")]
+    UnknownInvitation,
+    /// Only the operator creates accounts here, or an invitation is needed.
+    #[error("sign-up is closed")]
+    Closed,
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a client that sent a stretched password was not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No account has that name, or it is not the session's account.
     #[error("no such account")]
     UnknownAccount {
-        /// The address as asked for.
-        address: String,
+        /// The name as the client sent it.
+        name: String,
     },
     /// The password is not that account's.
     #[error("the password is wrong")]
     WrongPassword {
-        /// The address as asked for.
-        address: String,
+        /// The name as the client sent it.
+        name: String,
     },
     /// Repeat with this spelling: it is the one the password was stretched with.
     #[error("the address differs from the one the password was stretched with")]
@@ -37,67 +144,180 @@ pub enum AccountError {
     /// The operator switched the account off.
     #[error("the account is switched off")]
     Disabled,
-    /// Confirm the address first.
-    #[error("the address is not confirmed")]
-    AddressUnverified,
-    /// Confirm the session first.
-    #[error("the session is not confirmed")]
-    SessionUnverified,
+    /// The address is none.
+    #[error("invalid address")]
+    InvalidAddress,
+    /// Sign in again: the session, or the account, ended meanwhile.
+    #[error("the token is unknown or has expired")]
+    SessionEnded,
+    /// Confirm that first.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why an address was not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// Sign in again: the session, or the account, ended meanwhile.
+    #[error("the token is unknown or has expired")]
+    SessionEnded,
+    /// Another account has confirmed the address.
+    #[error("the account exists")]
+    Exists,
     /// The code is wrong.
     #[error("the code is wrong")]
     WrongCode,
     /// The code is wrong, has expired or was tried too often: ask for another.
     #[error("the code is wrong or has expired")]
     ExpiredCode,
-    /// A value is not acceptable.
-    #[error("invalid {what}")]
-    Invalid {
-        /// The parameter, as the protocol names it.
-        what: &'static str,
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why a password was not changed or reset.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// No account has that address, or none that may be written to.
+    #[error("no such account")]
+    UnknownAccount {
+        /// The address as the client sent it.
+        name: String,
     },
-    /// Sign in again: the token is unknown, has expired or was used up.
+    /// Repeat with this spelling: the new password will be stretched with it.
+    #[error("the address differs from the one the password was stretched with")]
+    OtherSpelling {
+        /// The address to stretch with.
+        address: String,
+    },
+    /// The operator switched the account off.
+    #[error("the account is switched off")]
+    Disabled,
+    /// The address is none.
+    #[error("invalid address")]
+    InvalidAddress,
+    /// Send the wrapped key: without it, what the account has stored would become unreadable.
+    #[error("the wrapped key is missing")]
+    KeyMissing,
+    /// Another account has confirmed the address.
+    #[error("the account exists")]
+    Exists,
+    /// Begin anew: the token is unknown, has expired or was used up.
     #[error("the token is unknown or has expired")]
     UnknownToken,
-    /// The request was seen before.
-    #[error("the nonce was used before")]
-    Replayed,
-    /// Wait: too many attempts.
-    #[error("too many attempts")]
-    TooMany {
-        /// Seconds until the next attempt is heard.
-        retry_after: u64,
-    },
-    /// Nobody may create an account here, or not without an invitation.
-    #[error("sign-up is closed")]
-    SignUpClosed,
+    /// The code is wrong.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The link is wrong, has expired or was used: ask for another.
+    #[error("the code is wrong or has expired")]
+    ExpiredCode,
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why a request about devices was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// That field is not acceptable.
+    #[error("invalid {0} of a device")]
+    Invalid(DeviceField),
     /// No such device of this account.
     #[error("no such device")]
     UnknownDevice,
     /// Another session of the account owns that device.
     #[error("the device belongs to another session")]
     OtherDevice {
-        /// That device.
+        /// The caller's own device, else the one that was named.
         device: DeviceId,
     },
     /// The device does not know that command.
     #[error("the device does not know that command")]
     NoSuchCommand,
+    /// Sign in again: the session, or the account, ended meanwhile.
+    #[error("the token is unknown or has expired")]
+    SessionEnded,
+    /// Confirm that first.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// What a client says of its device or sends to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceField {
+    /// The name.
+    Name,
+    /// The type.
+    Kind,
+    /// The commands it takes.
+    Commands,
+    /// Where pushes go.
+    PushCallback,
+    /// Their key.
+    PushPublicKey,
+    /// Their secret.
+    PushAuthKey,
+    /// The content of a command.
+    Payload,
+}
+
+impl std::fmt::Display for DeviceField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Name => "name",
+            Self::Kind => "type",
+            Self::Commands => "list of commands",
+            Self::PushCallback => "push address",
+            Self::PushPublicKey => "push key",
+            Self::PushAuthKey => "push secret",
+            Self::Payload => "command",
+        })
+    }
+}
+
+/// Why no code, token or key was given to an OAuth client.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthError {
     /// No such OAuth client.
     #[error("no such client")]
     UnknownClient {
-        /// The client as asked for.
+        /// The client's id as the request has it.
         client: String,
     },
+    /// The request must name its client.
+    #[error("no client is named")]
+    ClientMissing,
+    /// The scope is not a list of scopes.
+    #[error("invalid scope")]
+    InvalidScope,
     /// The client may not have these scopes.
     #[error("scopes not allowed")]
     ScopesRefused {
         /// Those refused, separated by spaces.
         scopes: String,
     },
+    /// The encrypted keys are too long.
+    #[error("the encrypted keys are too long")]
+    KeysTooLong,
     /// The client may not be sent there.
     #[error("wrong redirect")]
     WrongRedirect,
-    /// A public client must bring a challenge.
+    /// A public client must send a challenge.
     #[error("the code challenge is missing or not S256")]
     ChallengeMissing,
     /// The authorization code is unknown or was used.
@@ -118,119 +338,107 @@ pub enum AccountError {
         /// When the session began, in seconds.
         auth_at: i64,
     },
-    /// The access token lacks the scope that this needs.
-    #[error("the access token does not cover this")]
-    Forbidden,
-    /// The account has no address to write to.
-    #[error("the account has no address")]
-    NoAddress,
-    /// Ask first: what browsers of today stored would become unreadable.
-    #[error("nobody agreed that what newer browsers stored becomes unreadable")]
-    ConsentMissing,
-    /// Try again later: no node has room for another store.
-    #[error("no node has room")]
-    NoRoom,
+    /// Sign in again: the token is unknown, has expired or was used up.
+    #[error("the token is unknown or has expired")]
+    UnknownToken,
+    /// Confirm that first.
+    #[error(transparent)]
+    Unverified(#[from] Unverified),
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why a profile was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The display name is too long, or has control characters.
+    #[error("invalid display name")]
+    InvalidName,
+    /// The picture is too large, or of no known kind.
+    #[error("invalid picture")]
+    InvalidPicture,
+    /// Sign in again: the account is gone.
+    #[error("the token is unknown or has expired")]
+    AccountGone,
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+/// Why the operator's command about an account was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// No account has that name.
+    #[error("no such account")]
+    UnknownAccount {
+        /// The name as the operator typed it.
+        name: String,
+    },
+    /// Say the account's id: several accounts have that address.
+    #[error("invalid name: several accounts have that address, so say the id of one (foxden user list)")]
+    Ambiguous,
+    /// Another account has the address.
+    #[error("the account exists")]
+    Exists,
+    /// The address is none.
+    #[error("invalid address")]
+    InvalidAddress,
+    /// Set mail up first.
+    #[error("this server sends no mail")]
+    NoMail,
     /// No node has that address.
     #[error("no such node")]
     UnknownNode,
-    /// Take the node off the list first: it is in use.
-    #[error("the node is listed")]
-    NodeListed,
-    /// Set mail up first: this server sends none.
-    #[error("this server sends no mail")]
-    Unable,
-    /// Try again shortly: too much at once.
-    #[error("too much at once")]
-    Busy,
-    /// Try again later: the database does not answer.
-    #[error("the register cannot be reached")]
-    Unavailable(#[source] SqlError),
-    /// Nothing the caller can do: a row is not what this program wrote.
-    #[error("the register is damaged: {0}")]
-    Damaged(&'static str),
-}
-
-impl From<SqlError> for AccountError {
-    fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Busy => Self::Busy,
-            // Account, session or device ended while the request was on its way.
-            SqlError::Orphan => Self::UnknownToken,
-            other => Self::Unavailable(other),
-        }
-    }
-}
-
-/// Why the tokenserver refused.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The credential is bad, expired, or lacks the scope.
-    #[error("the credential is not valid")]
-    InvalidCredentials,
-    /// The generation went back.
-    #[error("the generation is older than one seen before")]
-    InvalidGeneration,
-    /// The time at which the keys changed does not fit.
-    #[error("the time of the key change does not fit")]
-    InvalidKeysChangedAt,
-    /// The client state does not fit.
-    #[error("unacceptable client state: {0}")]
-    InvalidClientState(StateFault),
-    /// Unknown users are not taken in.
-    #[error("new users are not allowed")]
-    NewUsersDisabled,
-    /// The keys changed too often lately; the account keeps the store it has until then.
-    #[error("the keys of the account changed too often lately")]
-    TooManyKeyChanges {
-        /// Seconds after which they may change again.
-        retry_after: u64,
-    },
-    /// No node has room.
+    /// No other node has room for another store.
     #[error("no node has room")]
     NoRoom,
-    /// A retired user has no node any more.
-    #[error("the retired user has no node")]
-    NoNode,
-    /// Whoever could verify the credential cannot be reached.
-    #[error("the verifier cannot be reached")]
-    VerifierUnreachable,
+    /// Wait.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// Try again later.
-    #[error("the register cannot answer")]
-    Unavailable(#[source] AccountError),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
-/// What is wrong with a client state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateFault {
-    /// Empty, though one was known.
-    Empty,
-    /// One that the user has left.
-    Stale,
-    /// New, but the generation did not rise.
-    NewWithoutGeneration,
-    /// New, but the time of the key change did not rise.
-    NewWithoutKeyChange,
+/// Why the operator's command about a node was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// No node has that address.
+    #[error("no such node")]
+    Unknown,
+    /// Take the node off the list first: it is in use.
+    #[error("the node is listed")]
+    Listed,
+    /// Try again later.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
-impl std::fmt::Display for StateFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "empty string",
-            Self::Stale => "stale value",
-            Self::NewWithoutGeneration => "new value with no generation change",
-            Self::NewWithoutKeyChange => "new value with no keys_changed_at change",
-        })
-    }
+/// Why an account does not get a name.
+#[derive(Debug)]
+pub(crate) enum NameError {
+    /// Another account keeps it.
+    Taken,
+    Unavailable(Unavailable),
 }
 
-impl From<AccountError> for TokenError {
-    fn from(error: AccountError) -> Self {
-        Self::Unavailable(error)
-    }
+/// Why a verified password opens nothing any more.
+#[derive(Debug)]
+pub(crate) enum StaleLogin {
+    /// The password was changed since, or the account was switched off or removed; by its address.
+    Outdated(String),
+    Unavailable(Unavailable),
 }
 
-impl From<SqlError> for TokenError {
-    fn from(error: SqlError) -> Self {
-        Self::Unavailable(error.into())
-    }
+/// Why an account gets no store for old clients.
+#[derive(Debug)]
+pub(crate) enum FirstStoreError {
+    AccountGone,
+    NoRoom,
+    Unavailable(Unavailable),
 }
+
+/// What was sent is no address.
+#[derive(Debug)]
+pub(crate) struct InvalidAddress;

@@ -11,7 +11,10 @@ use crate::register::{device, oauth};
 use crate::scope::{self, known_client};
 use crate::session::KEPT;
 use crate::verifier::same;
-use crate::{AccessType, AccountError, AccountId, Accounts, Granted, SecretToken, Session, Visitor, secret};
+use crate::{
+    AccessType, AccountId, Accounts, CredentialError, Granted, OAuthError, SecretToken, Session, Unavailable,
+    Visitor, secret,
+};
 
 /// What tokens are made for, and what they hang on.
 struct Source {
@@ -39,8 +42,8 @@ impl Accounts {
         verifier: Option<&str>,
         ttl: u64,
         visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
-        let code = SecretToken::from_hex(code).ok_or(AccountError::UnknownGrant)?;
+    ) -> Result<Granted, OAuthError> {
+        let code = SecretToken::from_hex(code).ok_or(OAuthError::UnknownGrant)?;
         let (id_hash, brought) = (
             &secret::hash(&code.0),
             &Brought {
@@ -51,7 +54,7 @@ impl Accounts {
             },
         );
         let granted = self.transact(|tx| async move { self.redeem(&tx, id_hash, brought, visitor).await });
-        granted.await?.ok_or(AccountError::UnknownGrant)
+        granted.await?.ok_or(OAuthError::UnknownGrant)
     }
 
     /// The same within a transaction; `None` where the code was used before, and what it gave was revoked.
@@ -61,7 +64,7 @@ impl Accounts {
         id_hash: &str,
         brought: &Brought<'_>,
         visitor: &Visitor,
-    ) -> Result<Option<Granted>, AccountError> {
+    ) -> Result<Option<Granted>, OAuthError> {
         let Brought {
             session,
             client,
@@ -69,12 +72,12 @@ impl Accounts {
             ttl,
         } = *brought;
         let row = oauth::code(tx, id_hash).await?;
-        let row = row.ok_or(AccountError::UnknownGrant)?;
+        let row = row.ok_or(OAuthError::UnknownGrant)?;
         if row.client_id != client {
-            return Err(AccountError::OtherClientsGrant);
+            return Err(OAuthError::OtherClientsGrant);
         }
         if session.is_some_and(|session| session.account != row.uid) {
-            return Err(AccountError::UnknownGrant);
+            return Err(OAuthError::UnknownGrant);
         }
         if row.used {
             // Somebody has a copy of the code, so nobody keeps what it gave.
@@ -82,14 +85,14 @@ impl Accounts {
             return Ok(None);
         }
         if !is_good(self.millis(), row.expires, CODE_MILLIS) {
-            return Err(AccountError::ExpiredGrant);
+            return Err(OAuthError::ExpiredGrant);
         }
-        let verifier = verifier.ok_or(AccountError::ChallengeMissing)?;
+        let verifier = verifier.ok_or(OAuthError::ChallengeMissing)?;
         if !fits(verifier, &row.challenge) {
-            return Err(AccountError::WrongVerifier);
+            return Err(OAuthError::WrongVerifier);
         }
         if !oauth::use_code(tx, &row.id_hash).await? {
-            return Err(AccountError::UnknownGrant);
+            return Err(OAuthError::UnknownGrant);
         }
         let source = Source {
             uid: row.uid,
@@ -115,7 +118,7 @@ impl Accounts {
         token: &str,
         scope: Option<&str>,
         ttl: u64,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, OAuthError> {
         let now = self.millis();
         self.transact(|tx| async move {
             let row = own_refresh(&tx, client, token).await?;
@@ -136,7 +139,7 @@ impl Accounts {
                 refresh_id: Some(row.id_hash),
                 code_hash: row.code_hash,
             };
-            self.insert_access(&tx, access, ttl).await
+            Ok(self.insert_access(&tx, access, ttl).await?)
         })
         .await
     }
@@ -149,7 +152,7 @@ impl Accounts {
         access_type: AccessType,
         ttl: u64,
         visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, OAuthError> {
         session.require_verified()?;
         let wanted = scope::parse(scope)?;
         scope::require(known_client(client)?.scopes, &wanted)?;
@@ -186,7 +189,7 @@ impl Accounts {
         token: &str,
         scope: &str,
         ttl: u64,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, OAuthError> {
         self.transact(|tx| async move {
             let old = own_refresh(&tx, client, token).await?;
             let client = known_client(&old.client_id)?;
@@ -202,7 +205,7 @@ impl Accounts {
                 device::move_refresh(&tx, &old.id_hash, &secret::hash(&new.0)).await?;
             }
             if oauth::delete_refresh(&tx, &old.id_hash).await? == 0 {
-                return Err(AccountError::UnknownToken);
+                return Err(OAuthError::UnknownToken);
             }
             Ok(granted)
         })
@@ -217,7 +220,7 @@ impl Accounts {
         scope: &str,
         is_offline: bool,
         ttl: u64,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, Unavailable> {
         let now = self.millis();
         let mut refresh_token = None;
         if is_offline {
@@ -250,7 +253,7 @@ impl Accounts {
         Ok(granted)
     }
 
-    async fn insert_access(&self, tx: &Tx, new: NewAccess, ttl: u64) -> Result<Granted, AccountError> {
+    async fn insert_access(&self, tx: &Tx, new: NewAccess, ttl: u64) -> Result<Granted, Unavailable> {
         let now = self.millis();
         let access_token = SecretToken(self.random());
         let life = i64::try_from(ttl).unwrap_or(0) * 1000;
@@ -294,10 +297,10 @@ async fn own_refresh(
     from: &impl Fetch,
     client: Option<&str>,
     token: &str,
-) -> Result<RefreshRow, AccountError> {
+) -> Result<RefreshRow, CredentialError> {
     let row = refresh(from, token).await?;
     match client {
-        Some(client) if client != row.client_id => Err(AccountError::UnknownToken),
+        Some(client) if client != row.client_id => Err(CredentialError::Unknown),
         Some(_) | None => Ok(row),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::limits::Counted;
 use crate::security::Event;
-use crate::{AccountError, Accounts, Visitor};
+use crate::{Accounts, TooMany, Visitor};
 
 /// A try of a code. It counts from its beginning, before anything is compared, so that of many at once no more are heard
 /// than of as many one after the other. Dropped, it stays counted: a client that hangs up has tried all the same.
@@ -12,7 +12,7 @@ pub(crate) struct Guess<'a> {
     accounts: &'a Accounts,
     visitor: &'a Visitor,
     /// When it was counted, in steady milliseconds; else that the network's allowance is spent.
-    counted: Result<i64, AccountError>,
+    counted: Result<i64, TooMany>,
 }
 
 impl Accounts {
@@ -31,7 +31,7 @@ impl Accounts {
 
 impl Guess<'_> {
     /// Refuses where the network's allowance is spent: for codes that are few enough to be guessed.
-    pub(crate) fn within_allowance(self) -> Result<Self, AccountError> {
+    pub(crate) fn within_allowance(self) -> Result<Self, TooMany> {
         match self.counted {
             Ok(_) => Ok(self),
             Err(too_many) => Err(too_many),
@@ -51,13 +51,13 @@ impl Guess<'_> {
 
     /// The refusal of a wrong code, of which the operator is told: `refusal` while the network's allowance lasts, then
     /// that there were too many.
-    pub(crate) fn refuse(self, wrong: &Event<'_>, refusal: AccountError) -> AccountError {
+    pub(crate) fn refuse<E: From<TooMany>>(self, wrong: &Event<'_>, refusal: E) -> E {
         match self.counted {
             Ok(_) => {
                 self.accounts.tell(wrong);
                 refusal
             }
-            Err(too_many) => too_many,
+            Err(too_many) => too_many.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::outbox::{Envelope, Letter};
 use crate::register::{account, invitation};
 use crate::security::{Event, What};
-use crate::{AccountError, AccountId, Accounts, Visitor, secret};
+use crate::{AccountId, Accounts, OperatorError, SignUpError, Unavailable, Visitor, secret};
 
 const WEEK_SECONDS: u64 = 7 * 24 * 3600;
 const HOUR_SECONDS: u64 = 3600;
@@ -63,7 +63,7 @@ impl Role {
 
 impl Accounts {
     /// Makes an invitation and gives its code: single use, `seconds` long (`None`: seven days).
-    pub async fn invite(&self, role: Role, note: &str, seconds: Option<u64>) -> Result<String, AccountError> {
+    pub async fn invite(&self, role: Role, note: &str, seconds: Option<u64>) -> Result<String, Unavailable> {
         self.transact(|tx| async move {
             let (code, _) = self.add_invitation(&tx, role, note, seconds).await?;
             Ok(code)
@@ -78,9 +78,9 @@ impl Accounts {
         note: &str,
         seconds: Option<u64>,
         address: &str,
-    ) -> Result<String, AccountError> {
+    ) -> Result<String, OperatorError> {
         if !self.0.options.sends_mail {
-            return Err(AccountError::Unable);
+            return Err(OperatorError::NoMail);
         }
         let (address, letters) = (&Address::to_get(address)?, &self.letters());
         self.transact(|tx| async move {
@@ -106,7 +106,7 @@ impl Accounts {
 
     /// The code of an invitation for the first account, an administrator's: good for an hour, until the first account is
     /// there. A new one replaces the one before; `None` once there is an account.
-    pub async fn first_invitation(&self) -> Result<Option<String>, AccountError> {
+    pub async fn first_invitation(&self) -> Result<Option<String>, Unavailable> {
         self.transact(|tx| async move {
             if account::count(&tx).await? > 0 {
                 return Ok(None);
@@ -120,12 +120,12 @@ impl Accounts {
     }
 
     /// All invitations, newest first.
-    pub async fn invitations(&self) -> Result<Vec<Invitation>, AccountError> {
+    pub async fn invitations(&self) -> Result<Vec<Invitation>, Unavailable> {
         Ok(invitation::all(&self.0.database).await?)
     }
 
     /// Takes an invitation back; says whether it was there.
-    pub async fn revoke_invitation(&self, id: i64) -> Result<bool, AccountError> {
+    pub async fn revoke_invitation(&self, id: i64) -> Result<bool, Unavailable> {
         self.transact(|tx| async move { Ok(invitation::delete(&tx, id).await? > 0) })
             .await
     }
@@ -135,12 +135,12 @@ impl Accounts {
         &self,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<Invitation, AccountError> {
+    ) -> Result<Invitation, SignUpError> {
         let guess = self.guess(visitor);
         let now = self.millis();
         let Some(found) = invitation::open(&self.0.database, &code_hash(code), now).await? else {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such invitation");
-            return Err(guess.refuse(&wrong, AccountError::Invalid { what: "invite" }));
+            return Err(guess.refuse(&wrong, SignUpError::UnknownInvitation));
         };
         guess.was_right();
         Ok(found)
@@ -152,7 +152,7 @@ impl Accounts {
         role: Role,
         note: &str,
         seconds: Option<u64>,
-    ) -> Result<(String, Invitation), AccountError> {
+    ) -> Result<(String, Invitation), Unavailable> {
         let seconds = seconds.unwrap_or(WEEK_SECONDS);
         let (code, mut invitation) = self.new_invitation(role, note, seconds, false);
         invitation.id = invitation::insert(tx, &code_hash(&code), &invitation).await?;

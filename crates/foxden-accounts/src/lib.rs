@@ -14,6 +14,7 @@
 //! - [`security`]: what a security officer asks about, and who hears of it
 //! - [`outbox`]: letters that wait to be sent
 //! - [`chore`]: clearing up
+//! - [`error`]: why a request was refused, one enum for each service
 //!
 //! Statements stand in `register/` and nowhere else.
 
@@ -68,7 +69,12 @@ pub(crate) use attempt::Attempt;
 pub use chore::ClosedStore;
 pub use command::{CommandPage, Invocation, QueuedCommand};
 pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
-pub use error::{AccountError, StateFault, TokenError};
+pub use error::{
+    ConfirmError, CredentialError, DeviceError, DeviceField, KeyFetchError, LegacyChangeError,
+    LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, NodeError, OAuthError, OpenStoreError,
+    OperatorError, PasswordError, ProfileError, Replayed, ResetRequestError, SignInError, SignUpError,
+    StateFault, TokenError, TooMany, Unavailable, Unverified,
+};
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
 pub use login::Login;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
 
 use crate::security::{Event, What};
-use crate::{AccountError, Accounts, Visitor};
+use crate::{Accounts, TooMany, Visitor};
 pub(crate) use table::QUARTER;
 use table::{BUDGETS, Budget, Most};
 
@@ -155,7 +155,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Refuses when the allowance is spent; counts nothing.
-    pub(crate) fn check(&self, what: Counted, now: i64) -> Result<(), AccountError> {
+    pub(crate) fn check(&self, what: Counted, now: i64) -> Result<(), TooMany> {
         self.check_times(what, 1, now)
     }
 
@@ -167,7 +167,7 @@ impl Limits {
     }
 
     /// Refuses when the allowance is spent, else counts one, in one step.
-    pub(crate) fn spend(&self, what: Counted, now: i64) -> Result<(), AccountError> {
+    pub(crate) fn spend(&self, what: Counted, now: i64) -> Result<(), TooMany> {
         self.spend_times(what, 1, now)
     }
 
@@ -176,7 +176,7 @@ impl Limits {
         &self,
         all: impl Iterator<Item = Counted> + Clone,
         now: i64,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), TooMany> {
         for (number, what) in all.clone().enumerate() {
             if let Err(refused) = self.spend(what, now) {
                 all.take(number).for_each(|spent| self.refund(spent, now, now));
@@ -207,7 +207,7 @@ impl Limits {
         }
     }
 
-    fn check_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
+    fn check_times(&self, what: Counted, times: u32, now: i64) -> Result<(), TooMany> {
         let waits = what.entries().filter_map(|entry| {
             let most = entry.most.saturating_mul(times);
             self.0.retry_after(entry.meter, entry.key, most, now)
@@ -216,7 +216,7 @@ impl Limits {
     }
 
     /// Counts one in each width, or in none where one of them has no more.
-    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<(), AccountError> {
+    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<(), TooMany> {
         for (number, entry) in what.entries().enumerate() {
             let most = entry.most.saturating_mul(times);
             if let Err(wait) = self.0.check_and_add(entry.meter, entry.key, most, now) {
@@ -230,8 +230,8 @@ impl Limits {
     }
 }
 
-fn too_many(wait: i64) -> AccountError {
-    AccountError::TooMany {
+fn too_many(wait: i64) -> TooMany {
+    TooMany {
         retry_after: u64::try_from(wait).unwrap_or(0).div_ceil(1000).max(1),
     }
 }
@@ -239,14 +239,14 @@ fn too_many(wait: i64) -> AccountError {
 impl Accounts {
     /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one, in one step. A
     /// visitor that nothing outside this machine can be has more: so here and below.
-    pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
+    pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), TooMany> {
         let times = what.times_for(visitor);
         let spent = self.0.limits.spend_times(what, times, self.steady());
         spent.inspect_err(|_| self.tell_spent(what, visitor))
     }
 
     /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; counts nothing.
-    pub(crate) fn check_for(&self, what: Counted, visitor: &Visitor) -> Result<(), AccountError> {
+    pub(crate) fn check_for(&self, what: Counted, visitor: &Visitor) -> Result<(), TooMany> {
         let times = what.times_for(visitor);
         let checked = self.0.limits.check_times(what, times, self.steady());
         checked.inspect_err(|_| self.tell_spent(what, visitor))
@@ -262,7 +262,7 @@ impl Accounts {
         &self,
         what: fn(Network) -> Counted,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), TooMany> {
         self.spend_for(what(visitor.network()), visitor)
     }
 }

@@ -7,6 +7,7 @@ use foxden_sql::Tx;
 
 use crate::address::Address;
 use crate::attempt::Tries;
+use crate::error::StaleLogin;
 use crate::limits::Counted;
 use crate::memo::LoginFailure;
 use crate::register::account::{AccountRow, Verifier};
@@ -14,7 +15,7 @@ use crate::register::{account, session};
 use crate::security::{Event, What};
 use crate::verifier::{Proof, Recipe};
 use crate::wrong::{ProofKey, Told};
-use crate::{AccountError, Accounts, Attempt, AuthPw, Session, SignedIn, Visitor};
+use crate::{Accounts, Attempt, AuthPw, LimitError, Session, SignInError, SignedIn, Unavailable, Visitor};
 
 /// What a client sends to log in.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ enum Rejection {
 
 impl Accounts {
     /// Signs in: limits, then the account, then the password, then the spelling of the address.
-    pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, AccountError> {
+    pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, SignInError> {
         let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
         let rehashed = self.rehash_if_outdated(&verified, &login.auth_pw).await?;
 
@@ -70,19 +71,17 @@ impl Accounts {
         session: &Session,
         login: Login,
         visitor: &Visitor,
-    ) -> Result<SignedIn, AccountError> {
+    ) -> Result<SignedIn, SignInError> {
         let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
         if verified.row.uid != session.account {
-            return Err(AccountError::UnknownAccount {
-                address: login.address,
-            });
+            return Err(SignInError::UnknownAccount { name: login.address });
         }
         let verified = &verified;
         self.transact(|tx| async move {
             let row = unchanged(&tx, verified).await?;
             let auth_at = self.proven_at(&row);
             if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
-                return Err(AccountError::UnknownToken);
+                return Err(SignInError::SessionEnded);
             }
             let key_fetch_token = if login.wants_keys {
                 Some(self.new_key_fetch(&tx, &row, &verified.proof).await?)
@@ -112,7 +111,7 @@ impl Accounts {
         address: &str,
         auth_pw: &AuthPw,
         visitor: &Visitor,
-    ) -> Result<VerifiedPassword, AccountError> {
+    ) -> Result<VerifiedPassword, SignInError> {
         let address = Address::new(address)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let account = row.as_ref().map(|row| row.uid);
@@ -156,7 +155,7 @@ impl Accounts {
         row: Option<AccountRow>,
         (auth_pw, proof): (&AuthPw, ProofKey),
         visitor: &Visitor,
-    ) -> Result<Result<VerifiedPassword, Rejection>, AccountError> {
+    ) -> Result<Result<VerifiedPassword, Rejection>, LimitError> {
         let network = visitor.network();
         let account = row.as_ref().map(|row| row.uid);
         let stretched = row.as_ref().map(|row| row.stretched_address.clone());
@@ -202,7 +201,7 @@ impl Accounts {
         row: Option<AccountRow>,
         auth_pw: &AuthPw,
         record: impl FnOnce(bool) + Send + 'static,
-    ) -> Result<Result<VerifiedPassword, LoginFailure>, AccountError> {
+    ) -> Result<Result<VerifiedPassword, LoginFailure>, Unavailable> {
         let verifier = row.as_ref().and_then(|row| row.verifier.as_ref());
         let decoy = Recipe {
             salt: [0; 16],
@@ -233,10 +232,10 @@ impl Accounts {
     /// Hashes a verified password again where the present cost is above that of the stored hash.
     async fn rehash_if_outdated(
         &self,
-        verified: &VerifiedPassword,
+        password: &VerifiedPassword,
         auth_pw: &AuthPw,
-    ) -> Result<Option<Verifier>, AccountError> {
-        let Some(verifier) = &verified.row.verifier else {
+    ) -> Result<Option<Verifier>, Unavailable> {
+        let Some(verifier) = &password.row.verifier else {
             return Ok(None);
         };
         if !verifier.recipe.cost.is_below(self.0.options.cost) {
@@ -247,22 +246,22 @@ impl Accounts {
         Ok(Some(Verifier {
             recipe,
             verify_hash: proof.verify_hash(),
-            wrap_wrap_kb: proof.wrap(&verified.proof.unwrap(&verifier.wrap_wrap_kb).0),
+            wrap_wrap_kb: proof.wrap(&password.proof.unwrap(&verifier.wrap_wrap_kb).0),
         }))
     }
 
     /// Stores a hash at the present cost for a verified password whose stored hash is below it.
     pub(crate) async fn store_rehashed(
         &self,
-        verified: &VerifiedPassword,
+        password: &VerifiedPassword,
         auth_pw: &AuthPw,
-    ) -> Result<(), AccountError> {
-        let Some(verifier) = self.rehash_if_outdated(verified, auth_pw).await? else {
+    ) -> Result<(), StaleLogin> {
+        let Some(verifier) = self.rehash_if_outdated(password, auth_pw).await? else {
             return Ok(());
         };
         let verifier = &verifier;
         self.transact(|tx| async move {
-            let row = unchanged(&tx, verified).await?;
+            let row = unchanged(&tx, password).await?;
             Ok(account::set_hash(&tx, row.uid, verifier).await?)
         })
         .await
@@ -282,26 +281,24 @@ impl Rejection {
     }
 
     /// The refusal of a log-in with this address.
-    fn into_error(self, address: &Address) -> AccountError {
+    fn into_error(self, address: &Address) -> SignInError {
         let name = address.as_str().to_owned();
         match self {
-            Self::UnknownAccount => AccountError::UnknownAccount { address: name },
-            Self::WrongPassword => AccountError::WrongPassword { address: name },
-            Self::OtherSpelling(address) => AccountError::OtherSpelling { address },
-            Self::NoPassword => AccountError::NoPassword,
-            Self::Disabled => AccountError::Disabled,
+            Self::UnknownAccount => SignInError::UnknownAccount { name },
+            Self::WrongPassword => SignInError::WrongPassword { name },
+            Self::OtherSpelling(address) => SignInError::OtherSpelling { address },
+            Self::NoPassword => SignInError::NoPassword,
+            Self::Disabled => SignInError::Disabled,
         }
     }
 }
 
 /// Reads the account again and refuses if its password has changed since it was verified: hashing takes a while.
-pub(crate) async fn unchanged(tx: &Tx, verified: &VerifiedPassword) -> Result<AccountRow, AccountError> {
+pub(crate) async fn unchanged(tx: &Tx, verified: &VerifiedPassword) -> Result<AccountRow, StaleLogin> {
     let row = account::by_id(tx, verified.row.uid).await?;
     let row = row.filter(|row| row.verifier_set_at == verified.row.verifier_set_at && !row.disabled);
-    let gone = || AccountError::WrongPassword {
-        address: verified.row.address.clone(),
-    };
-    let mut row = row.ok_or_else(gone)?;
+    let outdated = || StaleLogin::Outdated(verified.row.address.clone());
+    let mut row = row.ok_or_else(outdated)?;
     // A log-in at the same time may have stored another hash of the same password; this one fits the row that was read
     // first.
     row.verifier.clone_from(&verified.row.verifier);

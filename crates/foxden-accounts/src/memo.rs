@@ -16,7 +16,7 @@ use ring::hmac;
 
 use crate::address::normal;
 use crate::register::change::{Alias, Change};
-use crate::{AccountError, AccountId, LegacyStore};
+use crate::{AccountId, LegacyLoginError, LegacyStore, Unavailable};
 
 /// How long what was read of the register's changes counts as news.
 const FRESH_MILLIS: i64 = 1000;
@@ -263,12 +263,12 @@ impl Memo {
         }
     }
 
-    /// A place among those who bring the same name and password; [`AccountError::Busy`] when too many wait.
-    pub(crate) fn board(&self, key: Key) -> Result<Flight<'_>, AccountError> {
+    /// A place among those who bring the same name and password; [`Unavailable::Busy`] when too many wait.
+    pub(crate) fn board(&self, key: Key) -> Result<Flight<'_>, Unavailable> {
         let flights = &self.flights;
         let mut under_way = flights.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.inside.load(Ordering::Relaxed) >= WAITING {
-            return Err(AccountError::Busy);
+            return Err(Unavailable::Busy);
         }
         flights.inside.fetch_add(1, Ordering::Relaxed);
         let turn = Arc::clone(under_way.entry(key).or_default());
@@ -333,12 +333,12 @@ impl LoginFailure {
     }
 
     /// The refusal, for whoever asked by that name.
-    pub(crate) fn refusal(self, name: &str) -> AccountError {
+    pub(crate) fn refusal(self, name: &str) -> LegacyLoginError {
         let address = name.to_owned();
         match self {
-            Self::UnknownAccount => AccountError::UnknownAccount { address },
-            Self::WrongPassword(_) => AccountError::WrongPassword { address },
-            Self::Disabled(_) => AccountError::Disabled,
+            Self::UnknownAccount => LegacyLoginError::UnknownAccount { name: address },
+            Self::WrongPassword(_) => LegacyLoginError::WrongPassword { name: address },
+            Self::Disabled(_) => LegacyLoginError::Disabled,
         }
     }
 }

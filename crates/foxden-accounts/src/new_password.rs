@@ -3,13 +3,14 @@
 use foxden_sql::Tx;
 
 use crate::address::counted;
+use crate::error::NameError;
 use crate::limits::Counted;
 use crate::outbox::Letter;
 use crate::postage::Letters;
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, session};
 use crate::verifier::{Applicant, Proof, Recipe};
-use crate::{AccountError, AccountId, Accounts, AuthPw, Visitor, WrapKb};
+use crate::{AccountId, Accounts, AuthPw, LimitError, Unavailable, Visitor, WrapKb};
 
 /// The hash of a new password, and the account's key as the client wrapped it.
 pub(crate) struct NewHash {
@@ -27,7 +28,7 @@ impl Accounts {
         auth_pw: &AuthPw,
         wrap_kb: WrapKb,
         visitor: &Visitor,
-    ) -> Result<NewHash, AccountError> {
+    ) -> Result<NewHash, LimitError> {
         let name = account.to_string();
         self.spend_for(Counted::SignIn(counted(&name)), visitor)?;
         let recipe = self.new_recipe();
@@ -51,7 +52,7 @@ impl Accounts {
         row: &mut AccountRow,
         hash: &NewHash,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
         self.replace_password(tx, row, hash).await?;
         self.note(tx, row.uid, "password changed", visitor).await?;
@@ -68,7 +69,7 @@ impl Accounts {
         row: &mut AccountRow,
         hash: &NewHash,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), NameError> {
         let had_password = row.verifier.is_some();
         self.renew_keys(row);
         self.confirm_address(tx, row).await?;
@@ -100,7 +101,7 @@ impl Accounts {
         tx: &Tx,
         row: &mut AccountRow,
         hash: &NewHash,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         let verifier = Verifier {
             recipe: hash.recipe,
             verify_hash: hash.proof.verify_hash(),

@@ -13,7 +13,7 @@ use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::nobody;
 use crate::register::token::TokenRow;
-use crate::{AccountError, AccountId, Accounts, Kind, ResetStarted, Ticket, secret};
+use crate::{AccountId, Accounts, Kind, ResetStarted, Ticket, Unavailable, secret};
 
 /// Statements that make a code wait and note who asked for it.
 const CODE: u32 = 3;
@@ -22,10 +22,7 @@ const LETTER: u32 = 6;
 
 impl Accounts {
     /// Begins a reset.
-    pub(crate) async fn begin_reset_of_nobody(
-        &self,
-        address: &Address,
-    ) -> Result<ResetStarted, AccountError> {
+    pub(crate) async fn begin_reset_of_nobody(&self, address: &Address) -> Result<ResetStarted, Unavailable> {
         let (password_forgot_token, secrets) = self.new_secrets(Kind::PasswordForgot);
         let row = &TokenRow {
             id_hash: secret::hash(&secrets.id.0),
@@ -39,20 +36,20 @@ impl Accounts {
         };
         let begun = self.transact(|tx| async move {
             nobody::insert(&tx, row, BEGUN).await?;
-            Ok(nobody::write(&tx, &row.id_hash, self.writes()).await?)
+            Ok::<_, Unavailable>(nobody::write(&tx, &row.id_hash, self.writes()).await?)
         });
         begun.await?;
         Ok(ResetStarted::new(password_forgot_token))
     }
 
     /// Does what another letter takes.
-    pub(crate) async fn write_to_nobody(&self, ticket: &Ticket) -> Result<(), AccountError> {
+    pub(crate) async fn write_to_nobody(&self, ticket: &Ticket) -> Result<(), Unavailable> {
         self.transact(|tx| async move { Ok(nobody::write(&tx, &ticket.id_hash, self.writes()).await?) })
             .await
     }
 
     /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.
-    pub(crate) async fn send_otp_to_nobody(&self, address: &Address) -> Result<(), AccountError> {
+    pub(crate) async fn send_otp_to_nobody(&self, address: &Address) -> Result<(), Unavailable> {
         let uid = self.nobody(address);
         let kind = if self.0.limits.has_room(wrong_of(uid), TRIES, self.steady()) {
             CodeKind::ResetOtp
@@ -69,7 +66,7 @@ impl Accounts {
     }
 
     /// Tries the digits that wait, if any do. They are wrong.
-    pub(crate) async fn try_digits_of_nobody(&self, address: &Address) -> Result<(), AccountError> {
+    pub(crate) async fn try_digits_of_nobody(&self, address: &Address) -> Result<(), Unavailable> {
         let (uid, kind, now) = (self.nobody(address), CodeKind::ResetOtp, self.millis());
         if nobody::code(&self.0.database, uid, kind, now).await?.is_none() {
             return Ok(());

@@ -8,7 +8,7 @@ use crate::operator::named;
 use crate::register::change;
 use crate::register::node::{self, NodeRow};
 use crate::register::store::{self, StoreRow};
-use crate::{AccountError, AccountId, Accounts};
+use crate::{AccountId, Accounts, NodeError, OperatorError, Unavailable};
 
 /// How often slots are freed before it is said that no node has room.
 const ROUNDS: usize = 5;
@@ -100,12 +100,12 @@ impl Renamed {
 }
 
 /// Every node that a register knows which somebody else keeps.
-pub async fn nodes_of(register: &Database) -> Result<Vec<Node>, AccountError> {
+pub async fn nodes_of(register: &Database) -> Result<Vec<Node>, Unavailable> {
     let legacy = node::service(register, node::LEGACY).await?;
     list(register, legacy.id).await
 }
 
-async fn list(register: &Database, legacy: i64) -> Result<Vec<Node>, AccountError> {
+async fn list(register: &Database, legacy: i64) -> Result<Vec<Node>, Unavailable> {
     let mut nodes = BTreeMap::new();
     for row in node::all(register).await? {
         let node = nodes.entry(row.node.clone()).or_insert_with(|| Node {
@@ -126,12 +126,12 @@ async fn list(register: &Database, legacy: i64) -> Result<Vec<Node>, AccountErro
 
 impl Accounts {
     /// Every node, and how many users it has.
-    pub async fn list_nodes(&self) -> Result<Vec<Node>, AccountError> {
+    pub async fn list_nodes(&self) -> Result<Vec<Node>, Unavailable> {
         list(&self.0.database, self.0.settings.legacy).await
     }
 
     /// Changes whether a node takes users.
-    pub async fn set_node_state(&self, url: &str, state: NodeState) -> Result<(), AccountError> {
+    pub async fn set_node_state(&self, url: &str, state: NodeState) -> Result<(), NodeError> {
         let (downed, backoff) = match state {
             NodeState::Accepting => (false, false),
             NodeState::Draining => (false, true),
@@ -139,7 +139,7 @@ impl Accounts {
         };
         self.transact(|tx| async move {
             match node::set_state(&tx, plain_url(url), downed, backoff).await? {
-                0 => Err(AccountError::UnknownNode),
+                0 => Err(NodeError::Unknown),
                 _ => Ok(()),
             }
         })
@@ -149,7 +149,7 @@ impl Accounts {
     /// Strikes a node off that is no longer listed. Whoever was there gets an empty store on another node when they next come, however late, and
     /// clients fill it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores
     /// were there.
-    pub async fn remove_node(&self, url: &str) -> Result<u64, AccountError> {
+    pub async fn remove_node(&self, url: &str) -> Result<u64, NodeError> {
         self.transact_change(|tx| async move {
             let mut rows = 0;
             let mut users = 0;
@@ -158,14 +158,14 @@ impl Accounts {
                     continue;
                 };
                 if row.is_listed {
-                    return Err(AccountError::NodeListed);
+                    return Err(NodeError::Listed);
                 }
                 rows += 1;
                 users += store::count_on(&tx, row.id).await?;
                 node::delete(&tx, row.id).await?;
             }
             if rows == 0 {
-                return Err(AccountError::UnknownNode);
+                return Err(NodeError::Unknown);
             }
             change::insert_for_all(&tx, self.millis()).await?;
             Ok(users)
@@ -175,7 +175,7 @@ impl Accounts {
 
     /// Moves an account's stores to that node, or to the best other one: it gets empty ones there, which clients fill,
     /// and those it had are emptied once no token for them lives. Says how many were moved.
-    pub async fn move_user(&self, name: &str, to: Option<&str>) -> Result<u64, AccountError> {
+    pub async fn move_user(&self, name: &str, to: Option<&str>) -> Result<u64, OperatorError> {
         self.transact_change(|tx| async move {
             let uid = named(&tx, name).await?.uid;
             let mut moved = 0;
@@ -194,7 +194,7 @@ impl Accounts {
         service: i64,
         uid: AccountId,
         to: Option<&str>,
-    ) -> Result<u64, AccountError> {
+    ) -> Result<u64, OperatorError> {
         let rows = store::of(tx, service, &self.store_name(uid)).await?;
         // The order of the tokenserver: whatever it would take for the current store is what is moved.
         let current = rows
@@ -205,10 +205,10 @@ impl Accounts {
         let target = match to {
             Some(url) => node::by_url(tx, service, plain_url(url))
                 .await?
-                .ok_or(AccountError::UnknownNode)?,
+                .ok_or(OperatorError::UnknownNode)?,
             None => choose(tx, service, Some(current.nodeid))
                 .await?
-                .ok_or(AccountError::NoRoom)?,
+                .ok_or(OperatorError::NoRoom)?,
         };
         if target.id == current.nodeid {
             return Ok(0);

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{AccountError, AccountId, TokenId};
+use crate::{AccountId, Replayed, TokenId};
 
 /// A request's time may be this far off in either direction, so a nonce matters for twice as long.
 const MEMORY_MILLIS: i64 = 2 * 60_000;
@@ -61,7 +61,7 @@ impl Nonces {
         id: &TokenId,
         nonce: &str,
         now: Now,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Replayed> {
         let mark = mark(id, nonce);
         let signer = account.map_or(Signer::Credential(id.0), Signer::Account);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +81,7 @@ impl Nonces {
         let after = own.len();
         seen.count = seen.count + after - before;
         if is_known {
-            return Err(AccountError::Replayed);
+            return Err(Replayed);
         }
         if seen.count > REMEMBERED {
             seen.shrink();
@@ -141,10 +141,7 @@ mod tests {
         let nonces = Nonces::default();
         let (ann, bea) = (TokenId([1; 32]), TokenId([2; 32]));
         nonces.accept(ANN, &ann, "n", at(0)).unwrap();
-        assert!(matches!(
-            nonces.accept(ANN, &ann, "n", at(1)),
-            Err(AccountError::Replayed)
-        ));
+        assert!(matches!(nonces.accept(ANN, &ann, "n", at(1)), Err(Replayed)));
         nonces.accept(BEA, &bea, "n", at(1)).unwrap();
         nonces.accept(ANN, &ann, "n", at(MEMORY_MILLIS + 1)).unwrap();
     }
@@ -170,7 +167,7 @@ mod tests {
             Now { wall: 0, steady: day },
         ] {
             let again = nonces.accept(ANN, &ann, "n", now);
-            assert!(matches!(again, Err(AccountError::Replayed)), "{now:?}");
+            assert!(matches!(again, Err(Replayed)), "{now:?}");
         }
     }
 
@@ -187,7 +184,7 @@ mod tests {
             nonces.accept(None, &begun_by_anybody, &nonce, at(0)).unwrap();
         }
         let again = nonces.accept(BEA, &bea, "n", at(1));
-        assert!(matches!(again, Err(AccountError::Replayed)));
+        assert!(matches!(again, Err(Replayed)));
         for account in 0..200_u8 {
             for number in 0..1100 {
                 let account = AccountId([account; 16]);

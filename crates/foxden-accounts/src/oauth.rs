@@ -8,7 +8,9 @@ use crate::register::{account, oauth};
 use crate::scope::{self, known_client};
 pub use crate::scope::{Client, OLDSYNC, client};
 use crate::session::KEPT;
-use crate::{AccountError, AccountId, Accounts, SecretToken, Session, Visitor, secret};
+use crate::{
+    AccountId, Accounts, CredentialError, OAuthError, SecretToken, Session, Unavailable, Visitor, secret,
+};
 
 pub(crate) const CODE_MILLIS: i64 = 15 * 60_000;
 /// The life of an access token, in seconds: what it gets when nothing is asked for, and the most.
@@ -183,15 +185,6 @@ impl Access {
     pub fn covers(&self, scope: &str) -> bool {
         scope::any_covers(&self.scope, scope)
     }
-
-    /// Refuses a token that does not cover the scope.
-    pub fn require(&self, scope: &str) -> Result<(), AccountError> {
-        if self.covers(scope) {
-            Ok(())
-        } else {
-            Err(AccountError::Forbidden)
-        }
-    }
 }
 
 impl Accounts {
@@ -201,15 +194,15 @@ impl Accounts {
         session: &Session,
         client: &str,
         scope: &str,
-    ) -> Result<Vec<ScopedKey>, AccountError> {
+    ) -> Result<Vec<ScopedKey>, OAuthError> {
         session.require_verified()?;
         let wanted = scope::parse(scope)?;
         scope::require(known_client(client)?.scopes, &wanted)?;
         let row = account::by_id(&self.0.database, session.account)
             .await?
-            .ok_or(AccountError::UnknownToken)?;
+            .ok_or(OAuthError::UnknownToken)?;
         if session.auth_at < row.keys_changed_at / 1000 {
-            return Err(AccountError::StaleSession {
+            return Err(OAuthError::StaleSession {
                 auth_at: session.auth_at,
             });
         }
@@ -228,23 +221,23 @@ impl Accounts {
         &self,
         session: &Session,
         request: AuthorizationRequest,
-    ) -> Result<Authorization, AccountError> {
+    ) -> Result<Authorization, OAuthError> {
         session.require_verified()?;
         let client = known_client(&request.client)?;
         let scopes = scope::parse(&request.scope)?;
         scope::require(client.scopes, &scopes)?;
         let redirect_uri = redirect(client.id, &request)?;
         let challenge = request.code_challenge.filter(|challenge| is_challenge(challenge));
-        let challenge = challenge.ok_or(AccountError::ChallengeMissing)?;
+        let challenge = challenge.ok_or(OAuthError::ChallengeMissing)?;
         if request.code_challenge_method.as_deref() != Some("S256") {
-            return Err(AccountError::ChallengeMissing);
+            return Err(OAuthError::ChallengeMissing);
         }
         if request
             .keys_jwe
             .as_ref()
             .is_some_and(|keys| keys.len() > KEYS_JWE)
         {
-            return Err(AccountError::Invalid { what: "keys_jwe" });
+            return Err(OAuthError::KeysTooLong);
         }
         let code = SecretToken(self.random());
         let row = &CodeRow {
@@ -262,25 +255,25 @@ impl Accounts {
         };
         let kept = self.transact(|tx| async move {
             oauth::trim_codes(&tx, session.account, KEPT - 1).await?;
-            Ok(oauth::insert_code(&tx, row).await?)
+            Ok::<_, Unavailable>(oauth::insert_code(&tx, row).await?)
         });
         kept.await?;
         Ok(Authorization { code, redirect_uri })
     }
 
-    /// Tokens for what is brought. A missing session where the grant needs one is `UnknownToken`.
+    /// Issues tokens for the grant. Refused with [`OAuthError::UnknownToken`] if the grant needs a session and there is none.
     pub async fn grant(
         &self,
         session: Option<&Session>,
         request: TokenRequest,
         visitor: &Visitor,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, OAuthError> {
         let ttl = request.ttl.unwrap_or(TTL).clamp(1, TTL_MAX);
         let client = request.client.as_deref().map(known_client).transpose()?;
         let client = client.map(|client| client.id);
         match request.grant {
             Grant::Code { code, verifier } => {
-                let client = client.ok_or(AccountError::Invalid { what: "client_id" })?;
+                let client = client.ok_or(OAuthError::ClientMissing)?;
                 self.grant_code(session, client, &code, verifier.as_deref(), ttl, visitor)
                     .await
             }
@@ -288,8 +281,8 @@ impl Accounts {
                 self.grant_refresh(client, &token, scope.as_deref(), ttl).await
             }
             Grant::Credentials { scope, access_type } => {
-                let session = session.ok_or(AccountError::UnknownToken)?;
-                let client = client.ok_or(AccountError::Invalid { what: "client_id" })?;
+                let session = session.ok_or(OAuthError::UnknownToken)?;
+                let client = client.ok_or(OAuthError::ClientMissing)?;
                 self.grant_credentials(session, client, &scope, access_type, ttl, visitor)
                     .await
             }
@@ -298,7 +291,7 @@ impl Accounts {
     }
 
     /// Revokes an access or refresh token; says whether there was one.
-    pub async fn revoke(&self, token: &str) -> Result<bool, AccountError> {
+    pub async fn revoke(&self, token: &str) -> Result<bool, Unavailable> {
         let Some(token) = SecretToken::from_hex(token) else {
             return Ok(false);
         };
@@ -311,16 +304,16 @@ impl Accounts {
     }
 
     /// Revokes a refresh token by its public id; says whether there was one.
-    pub async fn revoke_refresh_id(&self, public_id: &str) -> Result<bool, AccountError> {
+    pub async fn revoke_refresh_id(&self, public_id: &str) -> Result<bool, Unavailable> {
         self.transact(|tx| async move { Ok(oauth::delete_refresh(&tx, public_id).await? > 0) })
             .await
     }
 
-    /// Whom the access token stands for; unknown, revoked and expired ones are `UnknownToken`.
-    pub async fn access(&self, token: &str) -> Result<Access, AccountError> {
-        let token = SecretToken::from_hex(token).ok_or(AccountError::UnknownToken)?;
+    /// Finds the account and the scopes of an access token. Unknown, revoked and expired ones are refused alike.
+    pub async fn access(&self, token: &str) -> Result<Access, CredentialError> {
+        let token = SecretToken::from_hex(token).ok_or(CredentialError::Unknown)?;
         let found = oauth::access(&self.0.database, &secret::hash(&token.0), self.millis()).await?;
-        let (row, generation, profile_changed_at) = found.ok_or(AccountError::UnknownToken)?;
+        let (row, generation, profile_changed_at) = found.ok_or(CredentialError::Unknown)?;
         Ok(Access {
             account: row.uid,
             client: row.client_id,
@@ -333,31 +326,33 @@ impl Accounts {
     }
 
     /// Whom the refresh token stands for, for the device routes: it must cover the sync scope.
-    pub async fn refresh_access(&self, token: &str) -> Result<RefreshAccess, AccountError> {
+    pub async fn refresh_access(&self, token: &str) -> Result<RefreshAccess, CredentialError> {
         let row = refresh(&self.0.database, token).await?;
         let now = self.millis();
         if !scope::any_covers(&words(&row.scope), OLDSYNC) {
-            return Err(AccountError::UnknownToken);
+            return Err(CredentialError::Unknown);
         }
         if now - row.last_used > TOUCH_MILLIS {
             let id_hash = &row.id_hash;
-            self.transact(|tx| async move { Ok(oauth::touch_refresh(&tx, id_hash, now).await?) })
-                .await?;
+            self.transact(|tx| async move {
+                Ok::<_, Unavailable>(oauth::touch_refresh(&tx, id_hash, now).await?)
+            })
+            .await?;
         }
         Ok(row.into())
     }
 
     /// What is known of a token of either kind.
-    pub async fn introspect(&self, token: &str) -> Result<Introspection, AccountError> {
+    pub async fn introspect(&self, token: &str) -> Result<Introspection, Unavailable> {
         match self.access(token).await {
             Ok(access) => return Ok(Introspection::Access(access)),
-            Err(AccountError::UnknownToken) => {}
-            Err(error) => return Err(error),
+            Err(CredentialError::Unknown) => {}
+            Err(CredentialError::Unavailable(error)) => return Err(error),
         }
         match refresh(&self.0.database, token).await {
             Ok(row) => Ok(Introspection::Refresh(row.into())),
-            Err(AccountError::UnknownToken) => Ok(Introspection::Inactive),
-            Err(error) => Err(error),
+            Err(CredentialError::Unknown) => Ok(Introspection::Inactive),
+            Err(CredentialError::Unavailable(error)) => Err(error),
         }
     }
 }
@@ -374,19 +369,19 @@ impl From<RefreshRow> for RefreshAccess {
     }
 }
 
-pub(crate) async fn refresh(from: &impl Fetch, token: &str) -> Result<RefreshRow, AccountError> {
-    let token = SecretToken::from_hex(token).ok_or(AccountError::UnknownToken)?;
+pub(crate) async fn refresh(from: &impl Fetch, token: &str) -> Result<RefreshRow, CredentialError> {
+    let token = SecretToken::from_hex(token).ok_or(CredentialError::Unknown)?;
     oauth::refresh(from, &secret::hash(&token.0))
         .await?
-        .ok_or(AccountError::UnknownToken)
+        .ok_or(CredentialError::Unknown)
 }
 
-fn redirect(client: &str, request: &AuthorizationRequest) -> Result<String, AccountError> {
+fn redirect(client: &str, request: &AuthorizationRequest) -> Result<String, OAuthError> {
     let own = format!("{}/oauth/success/{client}", request.origin);
     match &request.redirect_uri {
         None => Ok(WEBCHANNEL.to_owned()),
         Some(uri) if [WEBCHANNEL, PAIRING, &own].contains(&uri.as_str()) => Ok(uri.clone()),
-        Some(_) => Err(AccountError::WrongRedirect),
+        Some(_) => Err(OAuthError::WrongRedirect),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::plain::is_hashed_name;
 use crate::register::account::AccountRow;
 use crate::register::code::CodeKind;
 use crate::register::{account, code, device, event, node, session, store};
-use crate::{AccountError, AccountId, Accounts, Removed, Role};
+use crate::{AccountId, Accounts, OperatorError, Removed, Role, Unavailable};
 
 /// The longest list given at once.
 const LIST: u32 = 1000;
@@ -96,7 +96,7 @@ impl Accounts {
         &self,
         after: Option<AccountId>,
         limit: u32,
-    ) -> Result<Vec<AccountSummary>, AccountError> {
+    ) -> Result<Vec<AccountSummary>, Unavailable> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let mut summaries = Vec::new();
         for row in account::after(&self.0.database, &after, limit.min(LIST)).await? {
@@ -106,7 +106,7 @@ impl Accounts {
     }
 
     /// The account with that name: an address, another name, or the id.
-    pub async fn show_account(&self, name: &str) -> Result<Option<AccountSummary>, AccountError> {
+    pub async fn show_account(&self, name: &str) -> Result<Option<AccountSummary>, Unavailable> {
         match find(&self.0.database, name).await? {
             Some(row) => self.summarise(row).await.map(Some),
             None => Ok(None),
@@ -114,7 +114,7 @@ impl Accounts {
     }
 
     /// Creates an account without a password and gives the code of its set-password link.
-    pub async fn add_account(&self, address: &str, role: Role) -> Result<String, AccountError> {
+    pub async fn add_account(&self, address: &str, role: Role) -> Result<String, OperatorError> {
         let address = Address::to_get(address)?;
         let now = self.millis().max(1);
         let mut row = self.new_row(&address, role, now);
@@ -122,33 +122,33 @@ impl Accounts {
         let (row, address) = (&row, &address);
         self.transact_change(|tx| async move {
             if self.keeper(&tx, address.as_str()).await?.is_some() {
-                return Err(AccountError::Exists { address: None });
+                return Err(OperatorError::Exists);
             }
             self.insert_with_names(&tx, row).await?;
             self.write_change(&tx, row.uid).await?;
-            self.make_link(&tx, row.uid).await
+            Ok(self.make_link(&tx, row.uid).await?)
         })
         .await
     }
 
     /// The code of a single-use link with which the owner sets a password; good for a day.
-    pub async fn password_link(&self, name: &str) -> Result<String, AccountError> {
+    pub async fn password_link(&self, name: &str) -> Result<String, OperatorError> {
         self.transact(|tx| async move {
             let row = named(&tx, name).await?;
-            self.make_link(&tx, row.uid).await
+            Ok(self.make_link(&tx, row.uid).await?)
         })
         .await
     }
 
     /// Removes the account and everything that hangs on it. Close the stores in the answer, then call
     /// [`Accounts::wipe_deleted`].
-    pub async fn remove_account(&self, name: &str) -> Result<Removed, AccountError> {
+    pub async fn remove_account(&self, name: &str) -> Result<Removed, OperatorError> {
         let row = named(&self.0.database, name).await?;
-        self.remove(row.uid).await
+        Ok(self.remove(row.uid).await?)
     }
 
     /// Changes what the account may do.
-    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), AccountError> {
+    pub async fn set_role(&self, name: &str, role: Role) -> Result<(), OperatorError> {
         self.transact(|tx| async move {
             let row = named(&tx, name).await?;
             Ok(account::set_role(&tx, row.uid, role).await?)
@@ -157,28 +157,26 @@ impl Accounts {
     }
 
     /// Switches the account off, which ends everything signed in, or on again.
-    pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), AccountError> {
+    pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), OperatorError> {
         self.transact_change(|tx| async move {
             let row = named(&tx, name).await?;
             account::set_disabled(&tx, row.uid, is_disabled).await?;
             if is_disabled {
                 session::delete_all(&tx, row.uid).await?;
             }
-            self.write_change(&tx, row.uid).await
+            Ok(self.write_change(&tx, row.uid).await?)
         })
         .await
     }
 
     /// Confirms the address without a code. Where several accounts claim it, its id must say which one is meant: a name
     /// leads to the one that claimed it first.
-    pub async fn approve(&self, name: &str) -> Result<(), AccountError> {
+    pub async fn approve(&self, name: &str) -> Result<(), OperatorError> {
         self.transact_change(|tx| async move {
             let mut row = named(&tx, name).await?;
             let is_by_id = normal(name) == row.uid.to_string();
             if !is_by_id && is_claimed_twice(&tx, &row.address).await? {
-                return Err(AccountError::Invalid {
-                    what: "name: several accounts have that address, so say the id of one (foxden user list)",
-                });
+                return Err(OperatorError::Ambiguous);
             }
             self.confirm_address(&tx, &mut row).await?;
             code::delete(&tx, row.uid, CodeKind::Address).await?;
@@ -189,7 +187,7 @@ impl Accounts {
     }
 
     /// The codes that wait for the account's owner.
-    pub async fn waiting_codes(&self, name: &str) -> Result<Vec<WaitingCode>, AccountError> {
+    pub async fn waiting_codes(&self, name: &str) -> Result<Vec<WaitingCode>, OperatorError> {
         let row = named(&self.0.database, name).await?;
         let waiting = code::of(&self.0.database, row.uid, self.millis()).await?;
         let waiting = waiting.into_iter().filter_map(|row| {
@@ -210,22 +208,22 @@ impl Accounts {
     }
 
     /// What happened to the account, newest first.
-    pub async fn security_events(&self, account: AccountId) -> Result<Vec<SecurityEvent>, AccountError> {
+    pub async fn security_events(&self, account: AccountId) -> Result<Vec<SecurityEvent>, Unavailable> {
         Ok(event::of(&self.0.database, account).await?)
     }
 
     /// How many accounts there are.
-    pub async fn count_accounts(&self) -> Result<u64, AccountError> {
+    pub async fn count_accounts(&self) -> Result<u64, Unavailable> {
         Ok(account::count(&self.0.database).await?)
     }
 
-    async fn make_link(&self, tx: &Tx, uid: AccountId) -> Result<String, AccountError> {
+    async fn make_link(&self, tx: &Tx, uid: AccountId) -> Result<String, Unavailable> {
         let code = self.new_code();
         code::put_link(tx, uid, &code_hash(&code), self.millis() + code::LINK_LIFE).await?;
         Ok(code)
     }
 
-    async fn summarise(&self, row: AccountRow) -> Result<AccountSummary, AccountError> {
+    async fn summarise(&self, row: AccountRow) -> Result<AccountSummary, Unavailable> {
         let (sessions, devices, last_used) = device::usage(&self.0.database, row.uid).await?;
         let mut names = account::names(&self.0.database, row.uid).await?;
         names.retain(|name| *name != normal(&row.address) && !is_hashed_name(name));
@@ -245,7 +243,7 @@ impl Accounts {
         })
     }
 
-    async fn stores_of(&self, uid: AccountId) -> Result<Vec<StoreSummary>, AccountError> {
+    async fn stores_of(&self, uid: AccountId) -> Result<Vec<StoreSummary>, Unavailable> {
         let (database, email) = (&self.0.database, self.store_name(uid));
         let mut stores = Vec::new();
         for service in [self.0.settings.service, self.0.settings.legacy] {
@@ -264,7 +262,7 @@ impl Accounts {
 
 /// Whether several accounts have that address, in whatever letters they write it. No dialect of SQL compares all letters
 /// as [`normal`] does.
-async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, AccountError> {
+async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, Unavailable> {
     let (wanted, mut after, mut found) = (normal(address), String::new(), 0);
     loop {
         let page = account::addresses(from, &after, LIST).await?;
@@ -280,7 +278,7 @@ async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, Acco
 }
 
 /// By its id, which goes before what somebody chose to be called, or by any of its names.
-async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, AccountError> {
+async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, Unavailable> {
     let name = normal(name);
     if let Some(id) = AccountId::from_hex(&name)
         && let Some(row) = account::by_id(from, id).await?
@@ -290,9 +288,9 @@ async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, Accou
     Ok(account::by_name(from, &name).await?)
 }
 
-pub(crate) async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, AccountError> {
+pub(crate) async fn named(from: &impl Fetch, name: &str) -> Result<AccountRow, OperatorError> {
     let row = find(from, name).await?;
-    row.ok_or_else(|| AccountError::UnknownAccount {
-        address: name.to_owned(),
+    row.ok_or_else(|| OperatorError::UnknownAccount {
+        name: name.to_owned(),
     })
 }

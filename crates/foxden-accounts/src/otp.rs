@@ -16,7 +16,7 @@ use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes};
 use crate::security::{Event, What};
 use crate::verifier::same;
-use crate::{AccountError, AccountId, Accounts, Kind, SecretToken, Visitor};
+use crate::{AccountId, Accounts, Kind, PasswordError, SecretToken, Unavailable, Visitor};
 
 /// One above the greatest code, which has eight digits.
 const CODES: u64 = 100_000_000;
@@ -48,17 +48,17 @@ impl Accounts {
     /// put off. An account whose address was never confirmed counts as unknown. Where so many wrong digits were tried today
     /// that new ones would not have all their tries, a code that cannot be guessed waits instead; [`Accounts::verify_otp`]
     /// takes it as well.
-    pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), PasswordError> {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let Some(row) = self.confirmed(&address).await? else {
             // A network that was told too much of who is here is told the same of every address.
             if self.spend_visitor(Counted::Answer, visitor).is_err() {
-                return self.send_otp_to_nobody(&address).await;
+                return Ok(self.send_otp_to_nobody(&address).await?);
             }
-            return Err(AccountError::UnknownAccount {
-                address: address.as_str().to_owned(),
+            return Err(PasswordError::UnknownAccount {
+                name: address.as_str().to_owned(),
             });
         };
         let (row, postage) = (&row, &postage);
@@ -85,7 +85,7 @@ impl Accounts {
         address: &str,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<OtpVerified, AccountError> {
+    ) -> Result<OtpVerified, PasswordError> {
         let address = Address::new(address)?;
         let guess = self.guess(visitor);
         let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
@@ -93,7 +93,7 @@ impl Accounts {
             let guess = guess.within_allowance()?;
             self.try_digits_of_nobody(&address).await?;
             let wrong = wrong.because("a reset code for an unknown name");
-            return Err(guess.refuse(&wrong, AccountError::WrongCode));
+            return Err(guess.refuse(&wrong, PasswordError::WrongCode));
         };
         if let Some(verified) = self.take_code(&row, &code.to_ascii_lowercase()).await? {
             guess.was_right();
@@ -105,7 +105,7 @@ impl Accounts {
             guess.was_right();
             return Ok(*verified);
         }
-        let refusal = guess.refuse(&wrong.because("wrong reset code"), AccountError::WrongCode);
+        let refusal = guess.refuse(&wrong.because("wrong reset code"), PasswordError::WrongCode);
         if matches!(tried, Tried::Last) {
             self.tell(&wrong.because("the reset digits ended: too many wrong ones"));
         }
@@ -113,7 +113,7 @@ impl Accounts {
     }
 
     /// Uses up the code of 32 hex digits that waits for the account, if it is this one.
-    async fn take_code(&self, row: &AccountRow, code: &str) -> Result<Option<OtpVerified>, AccountError> {
+    async fn take_code(&self, row: &AccountRow, code: &str) -> Result<Option<OtpVerified>, Unavailable> {
         let is_right = |waiting: Option<CodeRow>| {
             waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()))
         };
@@ -134,7 +134,7 @@ impl Accounts {
 
     /// Tries the eight digits that wait for the account. A try of theirs is taken before they are compared, in the same
     /// transaction, so that however many come at once no more are heard. Where none wait, nothing was guessed.
-    async fn take_digits(&self, row: &AccountRow, digits: &str) -> Result<Tried, AccountError> {
+    async fn take_digits(&self, row: &AccountRow, digits: &str) -> Result<Tried, Unavailable> {
         let kind = CodeKind::ResetOtp;
         let waiting = codes::get(&self.0.database, row.uid, kind, self.millis());
         if waiting.await?.is_none() {
@@ -167,7 +167,7 @@ impl Accounts {
         tx: &Tx,
         row: &AccountRow,
         kind: CodeKind,
-    ) -> Result<Option<OtpVerified>, AccountError> {
+    ) -> Result<Option<OtpVerified>, Unavailable> {
         if !codes::delete(tx, row.uid, kind).await? {
             return Ok(None);
         }
@@ -184,12 +184,7 @@ impl Accounts {
     }
 
     /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the letter says so.
-    async fn make_digits(
-        &self,
-        tx: &Tx,
-        row: &AccountRow,
-        postage: &Postage<'_>,
-    ) -> Result<(), AccountError> {
+    async fn make_digits(&self, tx: &Tx, row: &AccountRow, postage: &Postage<'_>) -> Result<(), Unavailable> {
         let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), self.millis());
         let (code, age) = self.kept_or(tx, row.uid, code).await?;
         let envelope = Envelope::to(row.uid, &row.address, RESET_OTP).until(code.expires);
@@ -205,7 +200,7 @@ impl Accounts {
     }
 
     /// The account with that address, if its own is confirmed.
-    async fn confirmed(&self, address: &Address) -> Result<Option<AccountRow>, AccountError> {
+    async fn confirmed(&self, address: &Address) -> Result<Option<AccountRow>, Unavailable> {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let Some(row) = row.filter(|row| row.address_verified) else {
             return Ok(None);

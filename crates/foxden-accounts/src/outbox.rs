@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 use crate::life::latest_end;
 use crate::postage::{Franked, Mailed};
 use crate::register::outbox::{self, OutboxRow, Taken};
-use crate::{AccountError, AccountId, Accounts};
+use crate::{AccountId, Accounts, Unavailable};
 
 /// How long a letter is kept from others while somebody sends it: longer than the slowest mail server may take.
 const TAKEN_MILLIS: i64 = 15 * 60_000;
@@ -206,7 +206,7 @@ impl Accounts {
         tx: &Tx,
         Franked { envelope, letters }: Franked<'_>,
         letter: &Letter,
-    ) -> Result<Mailed, AccountError> {
+    ) -> Result<Mailed, Unavailable> {
         if let Some(uid) = envelope.account {
             outbox::withdraw(tx, uid, envelope.kind, Some(envelope.address)).await?;
         }
@@ -217,7 +217,7 @@ impl Accounts {
             address: envelope.address,
             kind: envelope.kind,
             letter: serde_json::to_string(letter)
-                .map_err(|_| AccountError::Damaged("a letter that cannot be kept"))?,
+                .map_err(|_| Unavailable::Damaged("a letter that cannot be kept"))?,
             now,
             expires: envelope.expires.unwrap_or(i64::MAX).min(now + PATIENCE),
         };
@@ -232,7 +232,7 @@ impl Accounts {
     }
 
     /// In how many milliseconds the next letter is due; `None` when none waits.
-    pub async fn next_letter(&self) -> Result<Option<u64>, AccountError> {
+    pub async fn next_letter(&self) -> Result<Option<u64>, Unavailable> {
         let now = self.millis();
         let due = outbox::next_due(&self.0.database, now).await?;
         Ok(due.map(|due| u64::try_from(due - now).unwrap_or(0)))
@@ -240,7 +240,7 @@ impl Accounts {
 
     /// Takes a letter that is due. Nobody else gets it in the next fifteen minutes: send it within that time, then say
     /// [`Accounts::letter_sent`] or [`Accounts::letter_failed`].
-    pub async fn take_letter(&self) -> Result<Option<Posted>, AccountError> {
+    pub async fn take_letter(&self) -> Result<Option<Posted>, Unavailable> {
         let now = self.millis();
         let latest = latest_end(now, LONGEST_PAUSE);
         self.transact(|tx| async move {
@@ -258,20 +258,20 @@ impl Accounts {
     }
 
     /// Forgets a letter that was sent, or that will never be.
-    pub async fn letter_sent(&self, id: i64) -> Result<(), AccountError> {
+    pub async fn letter_sent(&self, id: i64) -> Result<(), Unavailable> {
         self.transact(|tx| async move { Ok(outbox::delete(&tx, id).await?) })
             .await
     }
 
     /// Gives a letter back that was not even tried, for whoever takes the next one.
-    pub async fn letter_untried(&self, id: i64) -> Result<(), AccountError> {
+    pub async fn letter_untried(&self, id: i64) -> Result<(), Unavailable> {
         let now = self.millis();
         self.transact(|tx| async move { Ok(outbox::give_back(&tx, id, now).await?) })
             .await
     }
 
     /// Puts a letter off that could not be sent, longer each time, or gives it up when its time is nearly over.
-    pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, AccountError> {
+    pub async fn letter_failed(&self, posted: &Posted) -> Result<Fate, Unavailable> {
         let now = self.millis();
         let pause = pause_after(posted, now);
         self.transact(|tx| async move {
@@ -287,7 +287,7 @@ impl Accounts {
     }
 
     /// Lets letters be tried at once that were put off until then; one that was taken since stays where it is.
-    pub async fn letters_due_now(&self, put_off: &[(i64, i64)]) -> Result<(), AccountError> {
+    pub async fn letters_due_now(&self, put_off: &[(i64, i64)]) -> Result<(), Unavailable> {
         let now = self.millis();
         self.transact(|tx| async move {
             for (id, due) in put_off {

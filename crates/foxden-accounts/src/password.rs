@@ -17,8 +17,8 @@ use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, What};
 use crate::verifier::{Proof, same};
 use crate::{
-    AccountError, AccountId, Accounts, AuthPw, Kind, SecretToken, Session, SignedIn, Ticket, TokenId,
-    Visitor, WrapKb, secret,
+    AccountId, Accounts, AuthPw, Kind, PasswordError, SecretToken, Session, SignInError, SignedIn, Ticket,
+    TokenId, Unavailable, Visitor, WrapKb, secret,
 };
 
 /// How long whoever proved the old password, or a code, has for the new one.
@@ -123,13 +123,13 @@ impl Accounts {
         address: &str,
         old: &AuthPw,
         visitor: &Visitor,
-    ) -> Result<ChangeStarted, AccountError> {
+    ) -> Result<ChangeStarted, SignInError> {
         if let Some(session) = session {
             session.require_verified()?;
             let named = account::by_name(&self.0.database, &normal(address)).await?;
             if named.is_none_or(|row| row.uid != session.account) {
-                return Err(AccountError::UnknownAccount {
-                    address: address.to_owned(),
+                return Err(SignInError::UnknownAccount {
+                    name: address.to_owned(),
                 });
             }
         }
@@ -156,11 +156,8 @@ impl Accounts {
         new: NewPassword,
         current: Option<&TokenId>,
         visitor: &Visitor,
-    ) -> Result<Option<SignedIn>, AccountError> {
-        let wrap_kb = new
-            .wrap_kb
-            .clone()
-            .ok_or(AccountError::Invalid { what: "wrapKb" })?;
+    ) -> Result<Option<SignedIn>, PasswordError> {
+        let wrap_kb = new.wrap_kb.clone().ok_or(PasswordError::KeyMissing)?;
         let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
         let hash = hash.await?;
 
@@ -172,12 +169,12 @@ impl Accounts {
                 let found = session::get(&tx, &secret::hash(&current.0)).await?;
                 found
                     .filter(|(session, _)| session.uid == row.uid)
-                    .ok_or(AccountError::UnknownToken)?;
+                    .ok_or(PasswordError::UnknownToken)?;
             }
             self.password_changed(&tx, letters, &mut row, hash, visitor)
                 .await?;
             let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
-            Ok((row, signed_in))
+            Ok::<_, PasswordError>((row, signed_in))
         });
         let (row, signed_in) = changed.await?;
         let changed = Event::by(visitor, What::PasswordChanged);
@@ -190,14 +187,14 @@ impl Accounts {
         &self,
         address: &str,
         visitor: &Visitor,
-    ) -> Result<ResetStarted, AccountError> {
+    ) -> Result<ResetStarted, PasswordError> {
         let address = Address::new(address)?;
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = match self.to_be_reset(&address).await {
-            Err(told @ (AccountError::UnknownAccount { .. } | AccountError::OtherSpelling { .. })) => {
+            Err(told @ (PasswordError::UnknownAccount { .. } | PasswordError::OtherSpelling { .. })) => {
                 self.tell_of_nobody(told, visitor)?;
-                return self.begin_reset_of_nobody(&address).await;
+                return Ok(self.begin_reset_of_nobody(&address).await?);
             }
             row => row?,
         };
@@ -209,7 +206,7 @@ impl Accounts {
             let token = self.new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS);
             let token = token.await?;
             self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-            Ok(token)
+            Ok::<_, Unavailable>(token)
         });
         let password_forgot_token = begun.await?;
         let asked = Event::by(visitor, What::ResetAsked);
@@ -218,12 +215,12 @@ impl Accounts {
     }
 
     /// The account whose password is reset by a letter to that address, spelled as its owner does.
-    async fn to_be_reset(&self, address: &Address) -> Result<AccountRow, AccountError> {
+    async fn to_be_reset(&self, address: &Address) -> Result<AccountRow, PasswordError> {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         // An address of before tells nothing of the one in use.
         let row = row.filter(|row| normal(&row.address) == address.normal());
-        let unknown = || AccountError::UnknownAccount {
-            address: address.as_str().to_owned(),
+        let unknown = || PasswordError::UnknownAccount {
+            name: address.as_str().to_owned(),
         };
         let row = row.ok_or_else(unknown)?;
         let may_write = self.may_be_written_to(&self.0.database, &row, address.as_str());
@@ -232,15 +229,15 @@ impl Accounts {
         }
         // The new password will be stretched with the address as it is given here.
         if row.address != address.as_str() {
-            return Err(AccountError::OtherSpelling { address: row.address });
+            return Err(PasswordError::OtherSpelling { address: row.address });
         }
         Ok(row)
     }
 
     /// Refuses to begin a reset where there is nobody, unless the network was told too much of who is here.
-    fn tell_of_nobody(&self, told: AccountError, visitor: &Visitor) -> Result<(), AccountError> {
+    fn tell_of_nobody(&self, told: PasswordError, visitor: &Visitor) -> Result<(), PasswordError> {
         let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
-            || matches!(told, AccountError::OtherSpelling { .. })
+            || matches!(told, PasswordError::OtherSpelling { .. })
                 && self.spend_visitor(Counted::Spelling, visitor).is_ok();
         if may_tell { Err(told) } else { Ok(()) }
     }
@@ -251,7 +248,7 @@ impl Accounts {
         &self,
         ticket: &Ticket,
         visitor: &Visitor,
-    ) -> Result<ResetStatus, AccountError> {
+    ) -> Result<ResetStatus, PasswordError> {
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let reset = self.waiting_reset(ticket).await?;
         let status = self.status_of(&reset);
@@ -259,14 +256,15 @@ impl Accounts {
         let postage = self.pay(visitor);
         if reset.is_of_nobody {
             self.write_to_nobody(ticket).await?;
-            return postage.require().map(|()| status);
+            postage.require()?;
+            return Ok(status);
         }
-        let (row, postage) = (&row.ok_or(AccountError::UnknownToken)?, &postage);
+        let (row, postage) = (&row.ok_or(PasswordError::UnknownToken)?, &postage);
         let mailed = self.transact(|tx| async move {
             same_address(&tx, row).await?;
             let mailed = self.make_reset_code(&tx, row, postage, Asked::ForLink).await?;
             self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
-            Ok(mailed)
+            Ok::<_, Unavailable>(mailed)
         });
         let mailed = mailed.await?;
         let asked = Event::by(visitor, What::ResetAsked);
@@ -279,14 +277,14 @@ impl Accounts {
     }
 
     /// How the reset stands.
-    pub async fn forgot_status(&self, ticket: &Ticket) -> Result<ResetStatus, AccountError> {
+    pub async fn forgot_status(&self, ticket: &Ticket) -> Result<ResetStatus, PasswordError> {
         Ok(self.status_of(&self.waiting_reset(ticket).await?))
     }
 
-    async fn waiting_reset(&self, ticket: &Ticket) -> Result<TokenRow, AccountError> {
+    async fn waiting_reset(&self, ticket: &Ticket) -> Result<TokenRow, PasswordError> {
         let (kind, now) = (Kind::PasswordForgot, self.millis());
         let row = token::get(&self.0.database, kind, &ticket.id_hash, now).await?;
-        row.ok_or(AccountError::UnknownToken)
+        row.ok_or(PasswordError::UnknownToken)
     }
 
     fn status_of(&self, reset: &TokenRow) -> ResetStatus {
@@ -303,7 +301,7 @@ impl Accounts {
         ticket: &Ticket,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<SecretToken, AccountError> {
+    ) -> Result<SecretToken, PasswordError> {
         self.waiting_reset(ticket).await?;
         let guess = self.guess(visitor);
         let code = code.trim().as_bytes();
@@ -320,7 +318,7 @@ impl Accounts {
                 } else {
                     wrong.of(row.uid).because("wrong reset code")
                 };
-                Err(guess.refuse(&wrong, AccountError::WrongCode))
+                Err(guess.refuse(&wrong, PasswordError::WrongCode))
             }
         }
     }
@@ -331,12 +329,12 @@ impl Accounts {
         tx: &Tx,
         ticket: &Ticket,
         code: &[u8],
-    ) -> Result<Result<SecretToken, TokenRow>, AccountError> {
+    ) -> Result<Result<SecretToken, TokenRow>, PasswordError> {
         let now = self.millis();
         let row = token::get(tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
+        let row = row.ok_or(PasswordError::UnknownToken)?;
         if !token::spend_try(tx, &row).await? {
-            return Err(AccountError::UnknownToken);
+            return Err(PasswordError::UnknownToken);
         }
         let waiting = codes::get(tx, row.uid, CodeKind::Reset, now).await?;
         let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
@@ -350,10 +348,10 @@ impl Accounts {
         }
         let had_code = codes::delete(tx, row.uid, CodeKind::Reset).await?;
         if !token::delete(tx, &row.id_hash).await? || (own.is_none() && !had_code) {
-            return Err(AccountError::UnknownToken);
+            return Err(PasswordError::UnknownToken);
         }
         let reset = self.new_step(tx, row.uid, Kind::AccountReset, STEP_MILLIS);
-        reset.await.map(Ok)
+        Ok(Ok(reset.await?))
     }
 
     /// Uses up the account-reset token and sets a new password. Everything signed in ends; without a wrapped key
@@ -363,7 +361,7 @@ impl Accounts {
         ticket: &Ticket,
         new: NewPassword,
         visitor: &Visitor,
-    ) -> Result<Option<SignedIn>, AccountError> {
+    ) -> Result<Option<SignedIn>, PasswordError> {
         let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
         let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
         let hash = hash.await?;
@@ -374,7 +372,7 @@ impl Accounts {
             let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
             self.password_reset(&tx, letters, &mut row, hash, visitor).await?;
             let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
-            Ok((row, signed_in))
+            Ok::<_, PasswordError>((row, signed_in))
         });
         let (row, signed_in) = reset.await?;
         let reset = Event::by(visitor, What::PasswordReset);
@@ -387,19 +385,21 @@ impl Accounts {
         &self,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<PasswordLink, AccountError> {
+    ) -> Result<PasswordLink, PasswordError> {
         let guess = self.guess(visitor);
         let (now, code_hash) = (self.millis(), code_hash(code));
         if !codes::has_link(&self.0.database, &code_hash, now).await? {
             let wrong = Event::by(visitor, What::CodeRefused).because("no such set-password link");
-            return Err(guess.refuse(&wrong, AccountError::ExpiredCode));
+            return Err(guess.refuse(&wrong, PasswordError::ExpiredCode));
         }
         guess.was_right();
         let code_hash = &code_hash;
         self.transact(|tx| async move {
             let uid = codes::take_link(&tx, code_hash, now).await?;
-            let uid = uid.ok_or(AccountError::ExpiredCode)?;
-            let row = account::by_id(&tx, uid).await?.ok_or(AccountError::ExpiredCode)?;
+            let uid = uid.ok_or(PasswordError::ExpiredCode)?;
+            let row = account::by_id(&tx, uid)
+                .await?
+                .ok_or(PasswordError::ExpiredCode)?;
             Ok(PasswordLink {
                 address: row.address,
                 account_reset_token: self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?,
@@ -415,7 +415,7 @@ impl Accounts {
         uid: AccountId,
         kind: Kind,
         life: i64,
-    ) -> Result<SecretToken, AccountError> {
+    ) -> Result<SecretToken, Unavailable> {
         self.new_step_with(tx, uid, kind, life, None).await
     }
 
@@ -427,7 +427,7 @@ impl Accounts {
         kind: Kind,
         life: i64,
         data: Option<Vec<u8>>,
-    ) -> Result<SecretToken, AccountError> {
+    ) -> Result<SecretToken, Unavailable> {
         let (token, secrets) = self.new_secrets(kind);
         let row = TokenRow {
             id_hash: secret::hash(&secrets.id.0),
@@ -444,14 +444,14 @@ impl Accounts {
     }
 
     /// Uses a credential up and gives the account it is for.
-    async fn use_step(&self, tx: &Tx, ticket: &Ticket, kind: Kind) -> Result<AccountRow, AccountError> {
+    async fn use_step(&self, tx: &Tx, ticket: &Ticket, kind: Kind) -> Result<AccountRow, PasswordError> {
         let row = token::take(tx, kind, &ticket.id_hash, self.millis()).await?;
-        let row = row.ok_or(AccountError::UnknownToken)?;
+        let row = row.ok_or(PasswordError::UnknownToken)?;
         let account = account::by_id(tx, row.uid)
             .await?
-            .ok_or(AccountError::UnknownToken)?;
+            .ok_or(PasswordError::UnknownToken)?;
         if account.disabled {
-            Err(AccountError::Disabled)
+            Err(PasswordError::Disabled)
         } else {
             Ok(account)
         }
@@ -465,7 +465,7 @@ impl Accounts {
         account: &AccountRow,
         postage: &Postage<'_>,
         asked: Asked,
-    ) -> Result<Mailed, AccountError> {
+    ) -> Result<Mailed, Unavailable> {
         let new = HEXLOWER.encode(&self.random::<16>());
         let code = CodeRow::new(CodeKind::Reset, new, self.millis());
         let (code, age) = self.kept_or(tx, account.uid, code).await?;
@@ -503,7 +503,7 @@ impl Accounts {
         proof: &Proof,
         then: &Then,
         visitor: &Visitor,
-    ) -> Result<Option<SignedIn>, AccountError> {
+    ) -> Result<Option<SignedIn>, Unavailable> {
         match *then {
             Then::Nothing => Ok(None),
             Then::SignIn { wants_keys } => self.sign_in(tx, row, proof, wants_keys, visitor).await.map(Some),
@@ -512,11 +512,11 @@ impl Accounts {
 }
 
 /// Refuses where the account has got another address since it was looked up: a code would go to the one before.
-pub(crate) async fn same_address(tx: &Tx, row: &AccountRow) -> Result<(), AccountError> {
+pub(crate) async fn same_address(tx: &Tx, row: &AccountRow) -> Result<(), Unavailable> {
     let found = account::by_id(tx, row.uid).await?;
     if found.is_some_and(|found| found.address == row.address) {
         Ok(())
     } else {
-        Err(AccountError::Busy)
+        Err(Unavailable::Busy)
     }
 }

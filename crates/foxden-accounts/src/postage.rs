@@ -15,7 +15,7 @@ use crate::limits::Counted;
 use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
 use crate::register::account::AccountRow;
 use crate::register::outbox;
-use crate::{AccountError, Accounts, Visitor};
+use crate::{Accounts, TooMany, Unavailable, Visitor};
 
 /// Letters that may wait for one account.
 const EACH: u32 = 10;
@@ -68,10 +68,10 @@ pub(crate) enum Mailed {
 
 impl Postage<'_> {
     /// Refuses where the network gets no more letters, for those who are proven and may be told.
-    pub(crate) const fn require(&self) -> Result<(), AccountError> {
+    pub(crate) const fn require(&self) -> Result<(), TooMany> {
         match self.wait {
             None => Ok(()),
-            Some(retry_after) => Err(AccountError::TooMany { retry_after }),
+            Some(retry_after) => Err(TooMany { retry_after }),
         }
     }
 }
@@ -92,15 +92,12 @@ impl Letters<'_> {
     }
 
     /// What an earlier run of the transaction counted counts for this one.
-    fn once(&self, what: Counted, spend: impl FnOnce() -> Result<(), AccountError>) -> Result<(), u64> {
+    fn once(&self, what: Counted, spend: impl FnOnce() -> Result<(), TooMany>) -> Result<(), u64> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, earlier)) = counted.iter().find(|(known, _)| *known == what) {
             return *earlier;
         }
-        let outcome = match spend() {
-            Err(AccountError::TooMany { retry_after }) => Err(retry_after),
-            Ok(()) | Err(_) => Ok(()),
-        };
+        let outcome = spend().map_err(|error| error.retry_after);
         counted.push((what, outcome));
         outcome
     }
@@ -121,10 +118,10 @@ impl Drop for Letters<'_> {
 
 impl Mailed {
     /// Tells those who asked for nothing but the letter.
-    pub(crate) const fn require(self) -> Result<(), AccountError> {
+    pub(crate) const fn require(self) -> Result<(), TooMany> {
         match self {
             Self::Written | Self::NoMail => Ok(()),
-            Self::Withheld(retry_after) => Err(AccountError::TooMany { retry_after }),
+            Self::Withheld(retry_after) => Err(TooMany { retry_after }),
         }
     }
 }
@@ -132,10 +129,7 @@ impl Mailed {
 impl Accounts {
     /// Counts a letter that a visitor asks for against the visitor's network.
     pub(crate) fn pay<'a>(&'a self, visitor: &'a Visitor) -> Postage<'a> {
-        let wait = match self.spend_if_mailed(visitor) {
-            Err(AccountError::TooMany { retry_after }) => Some(retry_after),
-            Ok(()) | Err(_) => None,
-        };
+        let wait = self.spend_if_mailed(visitor).err().map(|error| error.retry_after);
         Postage {
             wait,
             ..self.free_postage(visitor)
@@ -160,7 +154,7 @@ impl Accounts {
         }
     }
 
-    fn spend_if_mailed(&self, visitor: &Visitor) -> Result<(), AccountError> {
+    fn spend_if_mailed(&self, visitor: &Visitor) -> Result<(), TooMany> {
         if self.0.options.sends_mail {
             self.spend_visitor(Counted::LettersFrom, visitor)
         } else {
@@ -169,7 +163,7 @@ impl Accounts {
     }
 
     /// Refuses where no letter with a new code may go to that address now. Counts nothing.
-    pub(crate) fn check_letters_to(&self, address: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    pub(crate) fn check_letters_to(&self, address: &str, visitor: &Visitor) -> Result<(), TooMany> {
         self.check_for(Counted::Letters(counted(address)), visitor)
     }
 
@@ -180,7 +174,7 @@ impl Accounts {
         postage: &'a Postage<'_>,
         age: Age,
         envelope: Envelope<'a>,
-    ) -> Result<Result<Franked<'a>, Mailed>, AccountError> {
+    ) -> Result<Result<Franked<'a>, Mailed>, Unavailable> {
         if !self.0.options.sends_mail {
             return Ok(Err(Mailed::NoMail));
         }
@@ -208,7 +202,7 @@ impl Accounts {
         letters: &Letters<'_>,
         row: &AccountRow,
         letter: &Letter,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         if !row.address_verified {
             return Ok(());
         }
@@ -224,7 +218,7 @@ impl Accounts {
         letters: &Letters<'_>,
         envelope: Envelope<'_>,
         letter: &Letter,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         if let Ok(franked) = self.frank_proven(tx, letters, envelope).await? {
             self.post(tx, franked, letter).await?;
         }
@@ -237,7 +231,7 @@ impl Accounts {
         tx: &Tx,
         letters: &'a Letters<'_>,
         envelope: Envelope<'a>,
-    ) -> Result<Result<Franked<'a>, Mailed>, AccountError> {
+    ) -> Result<Result<Franked<'a>, Mailed>, Unavailable> {
         if !self.0.options.sends_mail {
             return Ok(Err(Mailed::NoMail));
         }
@@ -317,7 +311,7 @@ impl Letters<'_> {
 
 /// Whether the outbox takes one more: so many for the account, and so many in all. The letter that it replaces makes
 /// room for it.
-async fn has_room(tx: &Tx, envelope: &Envelope<'_>, each: u32, all: u32) -> Result<bool, AccountError> {
+async fn has_room(tx: &Tx, envelope: &Envelope<'_>, each: u32, all: u32) -> Result<bool, Unavailable> {
     let Envelope {
         account,
         kind,

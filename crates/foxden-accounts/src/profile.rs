@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 
 use crate::register::account;
-use crate::{AccountError, AccountId, Accounts, Role};
+use crate::{AccountId, Accounts, CredentialError, ProfileError, Role, Unavailable};
 
 /// The greatest picture, in bytes.
 const PICTURE: usize = 256 * 1024;
@@ -83,11 +83,11 @@ impl PictureKind {
 }
 
 impl Accounts {
-    /// What the account shows; `UnknownToken` when it is gone.
-    pub async fn profile(&self, account: AccountId) -> Result<Profile, AccountError> {
+    /// What the account shows; refused with [`CredentialError::Unknown`] when it is gone.
+    pub async fn profile(&self, account: AccountId) -> Result<Profile, CredentialError> {
         let row = account::by_id(&self.0.database, account)
             .await?
-            .ok_or(AccountError::UnknownToken)?;
+            .ok_or(CredentialError::Unknown)?;
         Ok(Profile {
             account,
             address: row.address,
@@ -102,10 +102,10 @@ impl Accounts {
     }
 
     /// Changes the display name; an empty one removes it.
-    pub async fn set_display_name(&self, account: AccountId, name: &str) -> Result<(), AccountError> {
+    pub async fn set_display_name(&self, account: AccountId, name: &str) -> Result<(), ProfileError> {
         let name = name.trim();
         if name.chars().count() > NAME || name.chars().any(char::is_control) {
-            return Err(AccountError::Invalid { what: "displayName" });
+            return Err(ProfileError::InvalidName);
         }
         let name = Some(name).filter(|name| !name.is_empty());
         self.transact(
@@ -115,9 +115,9 @@ impl Accounts {
     }
 
     /// Keeps a picture of at most 256 KiB instead of the one before, and gives its new id.
-    pub async fn set_avatar(&self, account: AccountId, bytes: Vec<u8>) -> Result<String, AccountError> {
+    pub async fn set_avatar(&self, account: AccountId, bytes: Vec<u8>) -> Result<String, ProfileError> {
         let kind = PictureKind::of(&bytes).filter(|_| bytes.len() <= PICTURE);
-        let kind = kind.ok_or(AccountError::Invalid { what: "picture" })?;
+        let kind = kind.ok_or(ProfileError::InvalidPicture)?;
         let bytes = &*bytes;
         self.transact(|tx| async move {
             let id = HEXLOWER.encode(&self.random::<16>());
@@ -129,7 +129,7 @@ impl Accounts {
     }
 
     /// Removes the picture if it is that one.
-    pub async fn remove_avatar(&self, account: AccountId, id: &str) -> Result<(), AccountError> {
+    pub async fn remove_avatar(&self, account: AccountId, id: &str) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             if account::delete_avatar(&tx, account, id).await? > 0 {
                 account::touch_profile(&tx, account, self.millis()).await?;
@@ -140,13 +140,13 @@ impl Accounts {
     }
 
     /// The bytes of what [`Self::avatar`] loads, if there is such a picture.
-    pub async fn avatar_weight(&self, id: &str) -> Result<Option<usize>, AccountError> {
+    pub async fn avatar_weight(&self, id: &str) -> Result<Option<usize>, Unavailable> {
         let weight = account::avatar_weight(&self.0.database, id).await?;
         Ok(weight.map(|bytes| usize::try_from(bytes).unwrap_or(0)))
     }
 
     /// The picture of that id.
-    pub async fn avatar(&self, id: &str) -> Result<Option<Picture>, AccountError> {
+    pub async fn avatar(&self, id: &str) -> Result<Option<Picture>, Unavailable> {
         let found = account::avatar(&self.0.database, id).await?;
         Ok(found.map(|(kind, bytes)| Picture { kind, bytes }))
     }

@@ -1,6 +1,6 @@
 //! Scopes: which are known, who may have them, and what covers what.
 
-use crate::AccountError;
+use crate::OAuthError;
 
 /// The scope of Sync.
 pub const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
@@ -62,8 +62,8 @@ pub fn client(id: &str) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.id == id)
 }
 
-pub(crate) fn known_client(id: &str) -> Result<&'static Client, AccountError> {
-    client(id).ok_or_else(|| AccountError::UnknownClient {
+pub(crate) fn known_client(id: &str) -> Result<&'static Client, OAuthError> {
+    client(id).ok_or_else(|| OAuthError::UnknownClient {
         client: id.to_owned(),
     })
 }
@@ -97,7 +97,7 @@ pub(crate) fn any_covers<S: AsRef<str>>(granted: &[S], needed: &str) -> bool {
 }
 
 /// The scopes of a list, in its order, each once.
-pub(crate) fn parse(list: &str) -> Result<Vec<&str>, AccountError> {
+pub(crate) fn parse(list: &str) -> Result<Vec<&str>, OAuthError> {
     let mut scopes = Vec::new();
     if list.len() <= LIST {
         for scope in list.split_ascii_whitespace() {
@@ -107,13 +107,13 @@ pub(crate) fn parse(list: &str) -> Result<Vec<&str>, AccountError> {
         }
     }
     if scopes.is_empty() {
-        return Err(AccountError::Invalid { what: "scope" });
+        return Err(OAuthError::InvalidScope);
     }
     Ok(scopes)
 }
 
 /// Refuses scopes that are not among those allowed.
-pub(crate) fn require<S: AsRef<str>>(allowed: &[S], wanted: &[&str]) -> Result<(), AccountError> {
+pub(crate) fn require<S: AsRef<str>>(allowed: &[S], wanted: &[&str]) -> Result<(), OAuthError> {
     let refused: Vec<&str> = wanted
         .iter()
         .filter(|scope| !any_covers(allowed, scope))
@@ -122,7 +122,7 @@ pub(crate) fn require<S: AsRef<str>>(allowed: &[S], wanted: &[&str]) -> Result<(
     if refused.is_empty() {
         Ok(())
     } else {
-        Err(AccountError::ScopesRefused {
+        Err(OAuthError::ScopesRefused {
             scopes: refused.join(" "),
         })
     }

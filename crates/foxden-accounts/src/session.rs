@@ -9,7 +9,8 @@ use crate::register::token::TokenRow;
 use crate::register::{event, session, token};
 use crate::verifier::Proof;
 use crate::{
-    AccountError, AccountId, Accounts, Kind, SecretToken, SecurityEvent, SignedIn, TokenId, Visitor, secret,
+    AccountId, Accounts, CredentialError, Kind, Replayed, SecretToken, SecurityEvent, SignedIn, TokenId,
+    Unavailable, Unverified, Visitor, secret,
 };
 
 /// How stale the note of a session's last use may be: it spares a write with each request.
@@ -44,10 +45,10 @@ impl Session {
     }
 
     /// Refuses a session that is not confirmed.
-    pub const fn require_verified(&self) -> Result<(), AccountError> {
+    pub const fn require_verified(&self) -> Result<(), Unverified> {
         match (self.address_verified, self.session_verified) {
-            (false, _) => Err(AccountError::AddressUnverified),
-            (true, false) => Err(AccountError::SessionUnverified),
+            (false, _) => Err(Unverified::Address),
+            (true, false) => Err(Unverified::Session),
             (true, true) => Ok(()),
         }
     }
@@ -55,14 +56,14 @@ impl Session {
 
 impl Accounts {
     /// The session with that token id, for Hawk and for `Bearer fxs_`.
-    pub async fn session(&self, id: &TokenId) -> Result<Session, AccountError> {
+    pub async fn session(&self, id: &TokenId) -> Result<Session, CredentialError> {
         let id_hash = secret::hash(&id.0);
         let found = session::get(&self.0.database, &id_hash).await?;
-        let (row, address_verified) = found.ok_or(AccountError::UnknownToken)?;
+        let (row, address_verified) = found.ok_or(CredentialError::Unknown)?;
         let now = self.millis();
         if now - row.last_used > TOUCH_MILLIS {
             let id_hash = &id_hash;
-            self.transact(|tx| async move { Ok(session::touch(&tx, id_hash, now).await?) })
+            self.transact(|tx| async move { Ok::<_, Unavailable>(session::touch(&tx, id_hash, now).await?) })
                 .await?;
         }
         Ok(Session {
@@ -76,12 +77,12 @@ impl Accounts {
     }
 
     /// Ends the session, its device and what it was granted.
-    pub async fn end_session(&self, session: &Session) -> Result<(), AccountError> {
+    pub async fn end_session(&self, session: &Session) -> Result<(), CredentialError> {
         self.delete_session(session, &session.public_id).await
     }
 
     /// Ends another session of the same account, named by its token id.
-    pub async fn end_other_session(&self, session: &Session, other: &TokenId) -> Result<(), AccountError> {
+    pub async fn end_other_session(&self, session: &Session, other: &TokenId) -> Result<(), CredentialError> {
         self.delete_session(session, &secret::hash(&other.0)).await
     }
 
@@ -90,10 +91,10 @@ impl Accounts {
         &self,
         session: &Session,
         visitor: &Visitor,
-    ) -> Result<SignedIn, AccountError> {
+    ) -> Result<SignedIn, CredentialError> {
         self.transact(|tx| async move {
             if session::get(&tx, &session.public_id).await?.is_none() {
-                return Err(AccountError::UnknownToken);
+                return Err(CredentialError::Unknown);
             }
             let token = self.insert_session(
                 &tx,
@@ -115,13 +116,13 @@ impl Accounts {
     }
 
     /// Refuses a nonce that this credential used within the time in which requests are accepted.
-    /// `Err` is [`AccountError::Replayed`].
+    /// `Err` is [`Replayed`].
     pub fn accept_nonce(
         &self,
         account: Option<AccountId>,
         id: &TokenId,
         nonce: &str,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Replayed> {
         let now = Now {
             wall: self.millis(),
             steady: self.steady(),
@@ -137,7 +138,7 @@ impl Accounts {
         proof: &Proof,
         wants_keys: bool,
         visitor: &Visitor,
-    ) -> Result<SignedIn, AccountError> {
+    ) -> Result<SignedIn, Unavailable> {
         let auth_at = self.proven_at(row);
         let verified = row.address_verified;
         let session_token = self
@@ -171,7 +172,7 @@ impl Accounts {
         auth_at: i64,
         verified: bool,
         visitor: &Visitor,
-    ) -> Result<SecretToken, AccountError> {
+    ) -> Result<SecretToken, Unavailable> {
         let now = self.millis();
         let (token, secrets) = self.new_secrets(Kind::Session);
         let row = SessionRow {
@@ -195,9 +196,10 @@ impl Accounts {
         tx: &Tx,
         row: &AccountRow,
         proof: &Proof,
-    ) -> Result<SecretToken, AccountError> {
+    ) -> Result<SecretToken, Unavailable> {
         let (token, secrets) = self.new_secrets(Kind::KeyFetch);
-        let verifier = row.verifier.as_ref().ok_or(AccountError::NoPassword)?;
+        let verifier = row.verifier.as_ref();
+        let verifier = verifier.ok_or(Unavailable::Damaged("a verified password without its hash"))?;
         let bundle = secrets.bundle(&row.ka, &proof.unwrap(&verifier.wrap_wrap_kb).0);
         let row = TokenRow {
             id_hash: secret::hash(&secrets.id.0),
@@ -221,7 +223,7 @@ impl Accounts {
         uid: AccountId,
         kind: &str,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         let event = SecurityEvent {
             time: self.millis(),
             kind: kind.to_owned(),
@@ -230,10 +232,10 @@ impl Accounts {
         Ok(event::insert(tx, uid, &event).await?)
     }
 
-    async fn delete_session(&self, session: &Session, id_hash: &str) -> Result<(), AccountError> {
+    async fn delete_session(&self, session: &Session, id_hash: &str) -> Result<(), CredentialError> {
         self.transact(|tx| async move {
             match session::delete(&tx, session.account, id_hash).await? {
-                0 => Err(AccountError::UnknownToken),
+                0 => Err(CredentialError::Unknown),
                 _ => Ok(()),
             }
         })

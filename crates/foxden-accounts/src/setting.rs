@@ -6,7 +6,7 @@ use foxden_model::Rng;
 use foxden_sql::{Database, Fetch, SqlError, Tx};
 
 use crate::register::{node, setting};
-use crate::{AccountError, NewUsers, Nodes};
+use crate::{NewUsers, Nodes, Unavailable};
 
 /// What the setting is called that says whether those without a store get one.
 const NEW_USERS: &str = "new_users";
@@ -31,7 +31,7 @@ pub(crate) async fn prepare(
     nodes: &Nodes,
     new_users: NewUsers,
     now: i64,
-) -> Result<Settings, AccountError> {
+) -> Result<Settings, Unavailable> {
     let prepared = database.transact(|tx| async move {
         let server_id = fixed(&tx, rng, "server_id", "").await?;
         let issuer = fixed(&tx, rng, "issuer", "foxden-").await?;
@@ -48,7 +48,7 @@ pub(crate) async fn prepare(
             pattern: sync.pattern,
             legacy: legacy.id,
         };
-        Ok::<_, AccountError>((settings, renamed))
+        Ok::<_, Unavailable>((settings, renamed))
     });
     let (settings, renamed) = prepared.await?;
     if let Some(renamed) = renamed {
@@ -75,7 +75,7 @@ impl NewUsers {
     }
 }
 
-async fn fixed(tx: &Tx, rng: &dyn Rng, name: &str, prefix: &str) -> Result<String, AccountError> {
+async fn fixed(tx: &Tx, rng: &dyn Rng, name: &str, prefix: &str) -> Result<String, Unavailable> {
     if let Some(value) = setting::get(tx, name).await? {
         return Ok(value);
     }

@@ -15,7 +15,7 @@ use crate::register::store::{Beside, Closing, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
 use crate::security::{Door, Event, What};
-use crate::{AccountError, AccountId, Accounts, NewUsers, TokenError};
+use crate::{AccountId, Accounts, CredentialError, NewUsers, TokenError};
 
 /// The generation of an account that is gone for good.
 const RETIRED: i64 = i64::MAX;
@@ -84,11 +84,11 @@ impl Accounts {
                 generation: Some(access.generation),
                 scope: access.scope,
             },
-            Err(AccountError::UnknownToken) => match &self.0.options.outside {
+            Err(CredentialError::Unknown) => match &self.0.options.outside {
                 Some(outside) => outside.verify(token).await?,
                 None => return Err(TokenError::InvalidCredentials),
             },
-            Err(error) => return Err(error.into()),
+            Err(CredentialError::Unavailable(error)) => return Err(error.into()),
         };
         if any_covers(&identity.scope, OLDSYNC) {
             Ok(identity)

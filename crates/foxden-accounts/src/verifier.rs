@@ -20,7 +20,7 @@ use crate::address::counted;
 use crate::secret::{derive, xor};
 use crate::security::{Door, Event, What, Witness};
 use crate::stretch::{Stretched, stretch};
-use crate::{AccountError, AuthPw, Cost, Visitor, WrapKb};
+use crate::{AuthPw, Cost, Unavailable, Visitor, WrapKb};
 use buffers::Buffers;
 
 /// Hashes that may wait for each one that is computed: a second or two.
@@ -94,7 +94,7 @@ impl Verifiers {
     }
 
     /// Hashes a proof of the password, on a thread that may be kept busy.
-    pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, AccountError> {
+    pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, Unavailable> {
         self.hash_then(auth_pw, recipe, None, |proof| proof).await
     }
 
@@ -106,7 +106,7 @@ impl Verifiers {
         recipe: Recipe,
         from: Option<Applicant>,
         then: impl FnOnce(Proof) -> T + Send + 'static,
-    ) -> Result<T, AccountError> {
+    ) -> Result<T, Unavailable> {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
@@ -137,7 +137,7 @@ impl Verifiers {
         address: &str,
         password: &str,
         from: Option<Applicant>,
-    ) -> Result<Stretched, AccountError> {
+    ) -> Result<Stretched, Unavailable> {
         let (address, password) = (address.to_owned(), password.to_owned());
         self.run(from, move || stretch(&address, &password)).await
     }
@@ -152,10 +152,10 @@ impl Verifiers {
         &self,
         from: Option<Applicant>,
         slow: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AccountError> {
+    ) -> Result<T, Unavailable> {
         let place = Place::take(Arc::clone(&self.0), from)?;
         let turn = Arc::clone(&self.0.running).acquire_owned().await;
-        let turn = turn.map_err(|_| AccountError::Busy)?;
+        let turn = turn.map_err(|_| Unavailable::Busy)?;
         let begun = move || {
             // Given back in this order: whoever has the next turn finds the place free.
             let _held = (place, turn);
@@ -163,7 +163,7 @@ impl Verifiers {
             slow()
         };
         let done = tokio::task::spawn_blocking(begun).await;
-        done.map_err(|_| AccountError::Damaged("a password hash was not finished"))
+        done.map_err(|_| Unavailable::Damaged("a password hash was not finished"))
     }
 }
 
@@ -194,13 +194,13 @@ pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).into()
 }
 
-fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, AccountError> {
+fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, Unavailable> {
     let Cost {
         memory,
         passes,
         lanes,
     } = recipe.cost;
-    let unusable = AccountError::Damaged("the cost of a password hash is out of range");
+    let unusable = Unavailable::Damaged("the cost of a password hash is out of range");
     let Ok(params) = Params::new(memory, passes, lanes, Some(32)) else {
         return Err(unusable);
     };
@@ -252,7 +252,7 @@ impl Sharer {
 }
 
 impl Place {
-    fn take(bounds: Arc<Bounds>, from: Option<Applicant>) -> Result<Self, AccountError> {
+    fn take(bounds: Arc<Bounds>, from: Option<Applicant>) -> Result<Self, Unavailable> {
         let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
         let sharers = from.map(Applicant::sharers);
         let left = places.saturating_sub(before);
@@ -278,7 +278,7 @@ impl Place {
                 "all places for passwords to be hashed{which} are taken: a sign-in was answered 503{suppressed}"
             );
         }
-        Err(AccountError::Busy)
+        Err(Unavailable::Busy)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::register::device::DeviceRow;
-use crate::{AccountError, DeviceId};
+use crate::{DeviceError, DeviceField, DeviceId, Unavailable};
 
 /// What a client says of its device: the fields it gave.
 #[derive(Clone, Debug, Default)]
@@ -25,22 +25,22 @@ pub struct DevicePatch {
 }
 
 impl DevicePatch {
-    pub(super) fn check(&self) -> Result<(), AccountError> {
+    pub(super) fn check(&self) -> Result<(), DeviceError> {
         let is_short =
             |text: &Option<String>, most: usize| text.as_ref().is_none_or(|text| text.len() <= most);
         let rules = [
-            ("name", self.name.as_deref().is_none_or(is_device_name)),
-            ("type", self.kind.as_deref().is_none_or(is_device_kind)),
+            (DeviceField::Name, self.name.as_deref().is_none_or(is_device_name)),
+            (DeviceField::Kind, self.kind.as_deref().is_none_or(is_device_kind)),
             (
-                "availableCommands",
+                DeviceField::Commands,
                 self.commands.as_ref().is_none_or(are_commands),
             ),
-            ("pushCallback", is_short(&self.push_callback, 2048)),
-            ("pushPublicKey", is_short(&self.push_public_key, 128)),
-            ("pushAuthKey", is_short(&self.push_auth_key, 64)),
+            (DeviceField::PushCallback, is_short(&self.push_callback, 2048)),
+            (DeviceField::PushPublicKey, is_short(&self.push_public_key, 128)),
+            (DeviceField::PushAuthKey, is_short(&self.push_auth_key, 64)),
         ];
         match rules.into_iter().find(|(_, holds)| !holds) {
-            Some((what, _)) => Err(AccountError::Invalid { what }),
+            Some((field, _)) => Err(DeviceError::Invalid(field)),
             None => Ok(()),
         }
     }
@@ -54,7 +54,7 @@ impl DevicePatch {
 
     /// The row with what this says in it; what it does not mention stays, but for the keys of a push address: with
     /// another address, or the same one anew, only the keys that come along are good.
-    pub(super) fn applied(&self, row: &DeviceRow) -> Result<DeviceRow, AccountError> {
+    pub(super) fn applied(&self, row: &DeviceRow) -> Result<DeviceRow, Unavailable> {
         let text = |new: &Option<String>, old: &Option<String>| match new {
             Some(new) => Some(new.clone()).filter(|new| !new.is_empty()),
             None => old.clone(),
@@ -65,7 +65,7 @@ impl DevicePatch {
         };
         let commands = match &self.commands {
             Some(commands) => {
-                serde_json::to_string(commands).map_err(|_| AccountError::Damaged("commands"))?
+                serde_json::to_string(commands).map_err(|_| Unavailable::Damaged("commands"))?
             }
             None => row.commands.clone(),
         };

@@ -5,7 +5,7 @@ use foxden_sql::{SqlError, Tx};
 use super::DeviceOwner;
 use crate::register::device::DeviceRow;
 use crate::register::{device, oauth as grants};
-use crate::{AccountError, AccountId, Accounts, Session};
+use crate::{AccountId, Accounts, Session, Unavailable};
 
 /// Devices that an account keeps, and the bytes that their records take together. Beyond that those go that were used the
 /// longest ago: their browsers stay signed in, and register again when they are next used.
@@ -36,12 +36,12 @@ pub(super) async fn make_room_for(tx: &Tx, row: &DeviceRow) -> Result<u64, SqlEr
 
 impl Accounts {
     /// The bytes of what [`Self::devices`] loads.
-    pub async fn devices_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, AccountError> {
+    pub async fn devices_weight(&self, owner: DeviceOwner<'_>) -> Result<u64, Unavailable> {
         Ok(self.weight_of_devices(owner.account()).await?)
     }
 
     /// The bytes of what [`Self::attached_clients`] loads.
-    pub async fn attached_weight(&self, session: &Session) -> Result<u64, AccountError> {
+    pub async fn attached_weight(&self, session: &Session) -> Result<u64, Unavailable> {
         let database = &self.0.database;
         let (sessions, _, _) = device::usage(database, session.account).await?;
         let tokens = grants::count_refresh(database, session.account).await?;

@@ -24,7 +24,7 @@ fn a_refusal_says_how_long_it_lasts() {
     let what = Counted::Guess(network("192.0.2.1"));
     assert_eq!(exhaust(&limits, |_| what), 30);
     let refused = limits.check(what, MINUTE);
-    let Err(AccountError::TooMany { retry_after }) = refused else {
+    let Err(TooMany { retry_after }) = refused else {
         panic!("{refused:?}");
     };
     let until = MINUTE + i64::try_from(retry_after).unwrap() * 1000;

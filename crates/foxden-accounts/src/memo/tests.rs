@@ -242,7 +242,7 @@ fn a_bounded_number_waits() {
     let memo = fresh();
     let key = key(&memo, "ann", "password");
     let places: Vec<_> = (0..WAITING).map(|_| memo.board(key).unwrap()).collect();
-    assert!(matches!(memo.board(key), Err(AccountError::Busy)));
+    assert!(matches!(memo.board(key), Err(Unavailable::Busy)));
     drop(places);
     assert!(memo.board(key).is_ok());
 }

@@ -16,7 +16,10 @@ use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Act, Event, What};
 use crate::verifier::Applicant;
-use crate::{AccountError, AccountId, Accounts, Removed, Role, SignUp, Visitor, WrapKb};
+use crate::{
+    AccountId, Accounts, LegacyChangeError, LegacyLoginError, LegacySignUpError, Removed, Role, SignUp,
+    TooMany, Unavailable, Visitor, WrapKb,
+};
 
 /// Names an account may have: each address it had leaves some.
 const NAMES: u64 = 64;
@@ -28,7 +31,7 @@ impl Accounts {
         &self,
         new: NewPlain<'_>,
         visitor: &Visitor,
-    ) -> Result<AccountId, AccountError> {
+    ) -> Result<AccountId, LegacySignUpError> {
         let name = new.name.to_ascii_lowercase();
         let address = self.may_create_plain(&name, &new, visitor).await?;
         let recipe = self.new_recipe();
@@ -61,7 +64,7 @@ impl Accounts {
                 self.make_codes(&tx, row, postage).await?;
             }
             self.note(&tx, row.uid, "created", visitor).await?;
-            self.write_change(&tx, row.uid).await
+            Ok::<_, LegacySignUpError>(self.write_change(&tx, row.uid).await?)
         });
         created.await?;
         let created = if new.is_authorised {
@@ -79,7 +82,7 @@ impl Accounts {
         &self,
         is_right: impl FnOnce() -> bool,
         visitor: &Visitor,
-    ) -> Result<bool, AccountError> {
+    ) -> Result<bool, TooMany> {
         let guess = self.guess(visitor).within_allowance()?;
         let is_right = is_right();
         if is_right {
@@ -98,12 +101,13 @@ impl Accounts {
         old: &str,
         new: &str,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), LegacyChangeError> {
         if is_weak(name, new) {
-            return Err(AccountError::Invalid { what: "password" });
+            return Err(LegacyChangeError::WeakPassword);
         }
         let PlainProven { proven, stretched } = self.prove_whole(name, old, visitor).await?;
-        let verifier = proven.row.verifier.as_ref().ok_or(AccountError::NoPassword)?;
+        let verifier = proven.row.verifier.as_ref();
+        let verifier = verifier.ok_or(Unavailable::Damaged("a verified password without its hash"))?;
         let kb = xor(
             &proven.proof.unwrap(&verifier.wrap_wrap_kb).0,
             &stretched.unwrap_b_key,
@@ -124,7 +128,7 @@ impl Accounts {
             row.stretched_address.clone_from(address);
             self.password_changed(&tx, letters, &mut row, hash, visitor)
                 .await?;
-            Ok(row)
+            Ok::<_, LegacyChangeError>(row)
         });
         let row = changed.await?;
         let changed = Event::by(visitor, What::PasswordChanged);
@@ -143,8 +147,8 @@ impl Accounts {
         password: &str,
         address: &str,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
-        let wrong = || AccountError::Invalid { what: "email" };
+    ) -> Result<(), LegacyChangeError> {
+        let wrong = || LegacyChangeError::InvalidAddress;
         let address = Address::to_get(address).ok().filter(|_| is_address(address));
         let address = address
             .filter(|address| !address.is_among(&self.0.options.reserved_names))
@@ -172,7 +176,7 @@ impl Accounts {
         address: &Address,
         postage: &Postage<'_>,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), LegacyChangeError> {
         let mut row = unchanged(tx, proven).await?;
         let before = std::mem::replace(&mut row.address, address.as_str().to_owned());
         let is_same = normal(&before) == address.normal();
@@ -183,7 +187,7 @@ impl Accounts {
         }
         self.take_names(tx, &row).await?;
         if account::count_names(tx, row.uid).await? > NAMES {
-            return Err(AccountError::Invalid { what: "email" });
+            return Err(LegacyChangeError::InvalidAddress);
         }
         let now = self.millis().max(row.profile_changed_at + 1);
         account::set_address(tx, row.uid, address.as_str(), now).await?;
@@ -204,7 +208,7 @@ impl Accounts {
         if !row.address_verified {
             self.make_codes(tx, &row, postage).await?;
         }
-        self.write_change(tx, row.uid).await
+        Ok(self.write_change(tx, row.uid).await?)
     }
 
     /// Removes the account with everything that hangs on it, the stores of browsers of today too. Close the stores in
@@ -214,7 +218,7 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<Removed, AccountError> {
+    ) -> Result<Removed, LegacyLoginError> {
         let PlainProven { proven, .. } = self.prove_whole(name, password, visitor).await?;
         let removed = self.remove(proven.row.uid).await?;
         let deleted = Event::by(visitor, What::AccountDeleted);
@@ -236,7 +240,7 @@ impl Accounts {
         new: &Address,
         row: &AccountRow,
         visitor: &'a Visitor,
-    ) -> Result<Postage<'a>, AccountError> {
+    ) -> Result<Postage<'a>, TooMany> {
         if visitor.is_private {
             return Ok(self.free_postage(visitor));
         }
@@ -260,27 +264,27 @@ impl Accounts {
         name: &str,
         new: &NewPlain<'_>,
         visitor: &Visitor,
-    ) -> Result<Address, AccountError> {
+    ) -> Result<Address, LegacySignUpError> {
         if !new.is_authorised && self.sign_up_policy(visitor) != SignUp::Open {
-            return Err(AccountError::SignUpClosed);
+            return Err(LegacySignUpError::Closed);
         }
         if self.name_exists(name).await? {
-            return Err(AccountError::Exists { address: None });
+            return Err(LegacySignUpError::Exists);
         }
         let reserved = &self.0.options.reserved_names;
         let address = Address::to_get(new.address)
             .ok()
             .filter(|address| is_address(new.address) && !address.is_among(reserved))
-            .ok_or(AccountError::Invalid { what: "email" })?;
+            .ok_or(LegacySignUpError::InvalidAddress)?;
         let is_fit = is_name(name)
             && !is_like_an_id(name)
             && !reserved.iter().any(|kept| kept == name)
             && (!is_hashed_name(name) || belongs(name, new.address));
         if !is_fit {
-            return Err(AccountError::Invalid { what: "name" });
+            return Err(LegacySignUpError::InvalidName);
         }
         if is_weak(name, new.password) {
-            return Err(AccountError::Invalid { what: "password" });
+            return Err(LegacySignUpError::WeakPassword);
         }
         if !new.is_authorised {
             self.spend_visitor(Counted::Creation, visitor)?;

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use foxden_model::UserId;
-use foxden_sql::{Asker, Fetch, Tx};
+use foxden_sql::{Asker, Fetch, SqlError, Tx};
 
 use super::{LegacyStore, NodeOf};
 use crate::address::normal;
 use crate::attempt::Tries;
+use crate::error::FirstStoreError;
 use crate::limits::Counted;
 use crate::login::VerifiedPassword;
 use crate::memo::{Key, Known, LoginFailure, Moment, Reading, Remembered};
@@ -20,7 +21,10 @@ use crate::register::{change, node};
 use crate::security::{Event, What};
 use crate::stretch::Stretched;
 use crate::wrong::Told;
-use crate::{AccountError, AccountId, Accounts, NewUsers, SignUp, Visitor, setting};
+use crate::{
+    AccountId, Accounts, LegacyLoginError, LimitError, NewUsers, OpenStoreError, SignUp, Unavailable,
+    Visitor, setting,
+};
 
 /// A plain password that was proven just now, and what a client keeps of it.
 pub(super) struct PlainProven {
@@ -45,12 +49,15 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<Arc<LegacyStore>, AccountError> {
+    ) -> Result<Arc<LegacyStore>, OpenStoreError> {
         let (known, since) = self.known(name, password, visitor).await?;
         if let Some(store) = &known.store {
             return Ok(Arc::clone(store));
         }
-        let store = self.legacy_store(known.account).await?;
+        let store = self
+            .legacy_store(known.account)
+            .await
+            .map_err(|error| error.of(name))?;
         let known = Arc::new(Known {
             account: known.account,
             store: Some(Arc::clone(&store)),
@@ -68,55 +75,56 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<AccountId, AccountError> {
+    ) -> Result<AccountId, LegacyLoginError> {
         let (known, _) = self.known(name, password, visitor).await?;
         Ok(known.account)
     }
 
     /// Whether an account keeps others from that name; who is switched off counts.
-    pub async fn name_exists(&self, name: &str) -> Result<bool, AccountError> {
+    pub async fn name_exists(&self, name: &str) -> Result<bool, Unavailable> {
         Ok(self.keeper(&self.0.database, name).await?.is_some())
     }
 
     /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.
-    pub async fn is_name_taken(&self, name: &str, visitor: &Visitor) -> Result<bool, AccountError> {
+    pub async fn is_name_taken(&self, name: &str, visitor: &Visitor) -> Result<bool, LimitError> {
         if self.sign_up_policy(visitor) != SignUp::Open {
             return Ok(true);
         }
         self.spend_visitor(Counted::Answer, visitor)?;
-        self.name_exists(name).await
+        Ok(self.name_exists(name).await?)
     }
 
     /// Where the store of old clients is that belongs to whoever is called that, made if there is none. Anyone may ask, so
     /// nothing is made for an account whose claim may still end: a stranger's question would keep it for good.
-    pub async fn node_of(&self, name: &str, visitor: &Visitor) -> Result<NodeOf, AccountError> {
+    pub async fn node_of(&self, name: &str, visitor: &Visitor) -> Result<NodeOf, LimitError> {
         let row = match self.named_plain(name, visitor).await {
-            Err(AccountError::UnknownAccount { .. }) => return Ok(NodeOf::Unknown),
-            Err(refused @ AccountError::TooMany { .. }) => {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(NodeOf::Unknown),
+            Err(refused @ LimitError::TooMany(_)) => {
                 // Where there is but one node, it is told of every name: that tells nothing, and old clients go on.
                 let only = node::only(&self.0.database, self.0.settings.legacy).await?;
                 return only.map_or(Err(refused), |only| Ok(NodeOf::At(only.node.into())));
             }
-            row => row?,
+            Err(error) => return Err(error),
         };
         if row.disabled {
             let found = self.find_legacy(&self.0.database, row.uid).await?;
             return Ok(found.map_or(NodeOf::NoRoom, |store| NodeOf::At(store.node)));
         }
         if !row.address_verified && self.0.options.sends_mail {
-            return self.node_of_claim(row.uid).await;
+            return Ok(self.node_of_claim(row.uid).await?);
         }
         match self.legacy_store(row.uid).await {
             Ok(store) => Ok(NodeOf::At(Arc::clone(&store.node))),
-            Err(AccountError::NoRoom) => Ok(NodeOf::NoRoom),
+            Err(FirstStoreError::NoRoom) => Ok(NodeOf::NoRoom),
             // Removed since it was looked up.
-            Err(AccountError::UnknownAccount { .. }) => Ok(NodeOf::Unknown),
-            Err(error) => Err(error),
+            Err(FirstStoreError::AccountGone) => Ok(NodeOf::Unknown),
+            Err(FirstStoreError::Unavailable(error)) => Err(error.into()),
         }
     }
 
     /// Where the store is, or would be made by now. It is made by the first request whose password is right.
-    async fn node_of_claim(&self, uid: AccountId) -> Result<NodeOf, AccountError> {
+    async fn node_of_claim(&self, uid: AccountId) -> Result<NodeOf, Unavailable> {
         let (from, service) = (&self.0.database, self.0.settings.legacy);
         if let Some(store) = self.find_legacy(from, uid).await? {
             return Ok(NodeOf::At(store.node));
@@ -135,7 +143,7 @@ impl Accounts {
         &self,
         name: &str,
         visitor: &Visitor,
-    ) -> Result<AccountRow, AccountError> {
+    ) -> Result<Option<AccountRow>, LimitError> {
         self.spend_visitor(Counted::Lookup, visitor)?;
         let (network, asked_at) = (visitor.network(), self.steady());
         self.spend_visitor(Counted::Answer, visitor)?;
@@ -145,9 +153,7 @@ impl Accounts {
                 .limits
                 .refund(Counted::Answer(network), asked_at, self.steady());
         }
-        row.ok_or_else(|| AccountError::UnknownAccount {
-            address: name.to_owned(),
-        })
+        Ok(row)
     }
 
     /// Proves the password with all that follows from it, whatever is remembered. A password that was proven a while
@@ -157,7 +163,7 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<PlainProven, AccountError> {
+    ) -> Result<PlainProven, LegacyLoginError> {
         let key = self.memo_key(name, password);
         if let Some(Remembered::Bad(wrong)) = self.remembered(&key, name).await?.0 {
             return Err(self.refuse(wrong, name, visitor));
@@ -172,10 +178,11 @@ impl Accounts {
 
     /// Runs work that changes credentials or stores, and writes down that it does: see [`Accounts::transact`]. After the
     /// transaction this process reads what changed before it answers out of memory again.
-    pub(crate) async fn transact_change<T, F, W>(&self, work: F) -> Result<T, AccountError>
+    pub(crate) async fn transact_change<T, E, F, W>(&self, work: F) -> Result<T, E>
     where
+        E: From<SqlError>,
         F: Fn(Tx) -> W,
-        W: Future<Output = Result<T, AccountError>>,
+        W: Future<Output = Result<T, E>>,
     {
         let _changed = self.mark_changed_later();
         self.transact(work).await
@@ -187,7 +194,7 @@ impl Accounts {
     }
 
     /// Writes down, in the transaction that does it, that credentials or stores of the account change.
-    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), AccountError> {
+    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), Unavailable> {
         Ok(change::insert(tx, uid, self.millis()).await?)
     }
 
@@ -198,7 +205,7 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<(Arc<Known>, Moment), AccountError> {
+    ) -> Result<(Arc<Known>, Moment), LegacyLoginError> {
         let key = self.memo_key(name, password);
         if let (Some(remembered), since) = self.remembered(&key, name).await? {
             return Ok((self.outcome(remembered, name, visitor)?, since));
@@ -221,7 +228,7 @@ impl Accounts {
     /// What is remembered, and the moment before it was recalled. A refusal rests on the register as it is now: what was
     /// wrong a moment ago may be the name or the password that another process has given somebody since, and a client that
     /// is refused asks its person. So all changes are read, and the name must still be whose it was, or nobody's.
-    async fn remembered(&self, key: &Key, name: &str) -> Result<(Option<Remembered>, Moment), AccountError> {
+    async fn remembered(&self, key: &Key, name: &str) -> Result<(Option<Remembered>, Moment), Unavailable> {
         self.read_changes().await?;
         let (since, remembered) = (self.0.memo.moment(), self.0.memo.recall(key, self.steady()));
         if !matches!(remembered, Some(Remembered::Bad(_))) {
@@ -241,7 +248,7 @@ impl Accounts {
     }
 
     /// Reads what changed in the register, unless that was done a moment ago.
-    async fn read_changes(&self) -> Result<(), AccountError> {
+    async fn read_changes(&self) -> Result<(), Unavailable> {
         let memo = &self.0.memo;
         if memo.is_fresh(self.steady()) {
             return Ok(());
@@ -252,7 +259,7 @@ impl Accounts {
     }
 
     /// Reads a page of changes. Whether there may be more.
-    async fn read_some_changes(&self) -> Result<bool, AccountError> {
+    async fn read_some_changes(&self) -> Result<bool, Unavailable> {
         let memo = &self.0.memo;
         // Taken before the question, so that what changes meanwhile counts as unread.
         let (position, now) = (memo.position(), self.steady());
@@ -285,7 +292,7 @@ impl Accounts {
         name: &str,
         password: &str,
         visitor: &Visitor,
-    ) -> Result<PlainProven, AccountError> {
+    ) -> Result<PlainProven, LegacyLoginError> {
         let since = self.0.memo.moment();
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
@@ -331,7 +338,7 @@ impl Accounts {
         remembered: Remembered,
         name: &str,
         visitor: &Visitor,
-    ) -> Result<Arc<Known>, AccountError> {
+    ) -> Result<Arc<Known>, LegacyLoginError> {
         match remembered {
             Remembered::Good(known) => Ok(known),
             Remembered::Bad(wrong) => Err(self.refuse(wrong, name, visitor)),
@@ -339,13 +346,13 @@ impl Accounts {
     }
 
     /// Says no, to the security log as well.
-    fn refuse(&self, wrong: LoginFailure, name: &str, visitor: &Visitor) -> AccountError {
+    fn refuse(&self, wrong: LoginFailure, name: &str, visitor: &Visitor) -> LegacyLoginError {
         self.tell(&wrong.event(visitor, name));
         wrong.refusal(name)
     }
 
     /// The account's store for old clients, made if there is none.
-    async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, AccountError> {
+    async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, FirstStoreError> {
         if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
             return Ok(Arc::new(store));
         }
@@ -354,21 +361,19 @@ impl Accounts {
     }
 
     /// The same, within the transaction that makes it.
-    async fn first_legacy(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, AccountError> {
+    async fn first_legacy(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
         if let Some(store) = self.find_legacy(tx, uid).await? {
             return Ok(store);
         }
         if account::by_id(tx, uid).await?.is_none() {
-            return Err(AccountError::UnknownAccount {
-                address: uid.to_string(),
-            });
+            return Err(FirstStoreError::AccountGone);
         }
         let service = self.0.settings.legacy;
         let rows = store::of(tx, service, &self.store_name(uid)).await?;
         if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
-            return Err(AccountError::NoRoom);
+            return Err(FirstStoreError::NoRoom);
         }
-        let node = choose(tx, service, None).await?.ok_or(AccountError::NoRoom)?;
+        let node = choose(tx, service, None).await?.ok_or(FirstStoreError::NoRoom)?;
         let row = StoreRow {
             uid: UserId(0),
             service,
@@ -386,7 +391,7 @@ impl Accounts {
         };
         let row = insert_store(tx, row, &node).await?;
         store::replace_others(tx, &row, row.created_at).await?;
-        self.legacy_store_at(tx, uid, &row, &node).await
+        Ok(self.legacy_store_at(tx, uid, &row, &node).await?)
     }
 
     /// The store in use, on a node that is still there.
@@ -394,7 +399,7 @@ impl Accounts {
         &self,
         from: &impl Fetch,
         uid: AccountId,
-    ) -> Result<Option<LegacyStore>, AccountError> {
+    ) -> Result<Option<LegacyStore>, Unavailable> {
         let rows = store::of(from, self.0.settings.legacy, &self.store_name(uid)).await?;
         let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
             return Ok(None);
@@ -411,7 +416,7 @@ impl Accounts {
         account: AccountId,
         row: &StoreRow,
         node: &NodeRow,
-    ) -> Result<LegacyStore, AccountError> {
+    ) -> Result<LegacyStore, Unavailable> {
         let store = Beside {
             uid: row.uid,
             email: &row.email,

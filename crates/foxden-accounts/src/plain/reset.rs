@@ -13,7 +13,7 @@ use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes, store};
 use crate::security::{Event, What};
 use crate::verifier::{Applicant, same};
-use crate::{AccountError, AccountId, Accounts, Visitor, WrapKb};
+use crate::{AccountId, Accounts, LegacyResetError, ResetRequestError, Unavailable, Visitor, WrapKb};
 
 const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const GROUPS: usize = 4;
@@ -21,7 +21,11 @@ const GROUP: usize = 4;
 
 impl Accounts {
     /// Whether a code could be made for whoever is called that: refuses as [`Accounts::request_plain_reset`] does.
-    pub async fn may_request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    pub async fn may_request_plain_reset(
+        &self,
+        name: &str,
+        visitor: &Visitor,
+    ) -> Result<(), ResetRequestError> {
         self.with_address(name, visitor).await.map(drop)
     }
 
@@ -30,7 +34,7 @@ impl Accounts {
     ///
     /// Strangers may ask for it: whatever they ask, the code is the same and does, so that nobody is kept from it. Only
     /// the letters that bring it have an end, of which nothing is said.
-    pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), AccountError> {
+    pub async fn request_plain_reset(&self, name: &str, visitor: &Visitor) -> Result<(), ResetRequestError> {
         self.spend_visitor(Counted::CodesFrom, visitor)?;
         let postage = self.pay(visitor);
         let row = self.with_address(name, visitor).await?;
@@ -56,7 +60,7 @@ impl Accounts {
     }
 
     /// Drops the code that waits, if one does.
-    pub async fn drop_plain_reset(&self, account: AccountId) -> Result<(), AccountError> {
+    pub async fn drop_plain_reset(&self, account: AccountId) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             codes::delete(&tx, account, CodeKind::PlainReset).await?;
             Ok(())
@@ -70,9 +74,9 @@ impl Accounts {
         name: &str,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<bool, AccountError> {
+    ) -> Result<bool, LegacyResetError> {
         let row = self.holds_code(name, code, visitor).await?;
-        self.loses_modern_data(&self.0.database, &row).await
+        Ok(self.loses_modern_data(&self.0.database, &row).await?)
     }
 
     /// Uses the code up and sets another password, and with it a new key. Everything signed in ends.
@@ -83,16 +87,16 @@ impl Accounts {
         new: &str,
         consent: Consent,
         visitor: &Visitor,
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), LegacyResetError> {
         if is_weak(name, new) {
-            return Err(AccountError::Invalid { what: "password" });
+            return Err(LegacyResetError::WeakPassword);
         }
         let row = self.holds_code(name, code, visitor).await?;
         if row.disabled {
-            return Err(AccountError::Disabled);
+            return Err(LegacyResetError::Disabled);
         }
         if !consent.covers(self.loses_modern_data(&self.0.database, &row).await?) {
-            return Err(AccountError::ConsentMissing);
+            return Err(LegacyResetError::ConsentMissing);
         }
         let applicant = Some(Applicant::new(name, visitor));
         let fresh = self.0.verifiers.stretch(&row.address, new, applicant).await?;
@@ -105,10 +109,10 @@ impl Accounts {
             let mut row = self.use_code(&tx, looked_at, code).await?;
             // A browser may have got its first store since.
             if !consent.covers(self.loses_modern_data(&tx, &row).await?) {
-                return Err(AccountError::ConsentMissing);
+                return Err(LegacyResetError::ConsentMissing);
             }
             self.password_reset(&tx, letters, &mut row, hash, visitor).await?;
-            Ok(row)
+            Ok::<_, LegacyResetError>(row)
         });
         let row = reset.await?;
         let reset = Event::by(visitor, What::PasswordReset);
@@ -122,35 +126,37 @@ impl Accounts {
         tx: &Tx,
         looked_at: &AccountRow,
         code: &str,
-    ) -> Result<AccountRow, AccountError> {
+    ) -> Result<AccountRow, LegacyResetError> {
         let (uid, kind) = (looked_at.uid, CodeKind::PlainReset);
         let waiting = codes::get(tx, uid, kind, self.millis()).await?;
         let is_same = waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()));
         let row = account::by_id(tx, uid).await?;
         let row = row.filter(|row| is_same && !row.disabled && row.address == looked_at.address);
-        let row = row.ok_or(AccountError::WrongCode)?;
+        let row = row.ok_or(LegacyResetError::WrongCode)?;
         if codes::delete(tx, uid, kind).await? {
             Ok(row)
         } else {
-            Err(AccountError::WrongCode)
+            Err(LegacyResetError::WrongCode)
         }
     }
 
     /// Whether a new key would make something unreadable: a browser of today asked for its store with the present one.
-    async fn loses_modern_data(&self, from: &impl Fetch, row: &AccountRow) -> Result<bool, AccountError> {
+    async fn loses_modern_data(&self, from: &impl Fetch, row: &AccountRow) -> Result<bool, Unavailable> {
         let email = self.store_name(row.uid);
         let service = self.0.settings.service;
         Ok(store::was_keyed(from, service, &email, row.keys_changed_at).await?)
     }
 
-    async fn with_address(&self, name: &str, visitor: &Visitor) -> Result<AccountRow, AccountError> {
-        let row = self.named_plain(name, visitor).await?;
+    async fn with_address(&self, name: &str, visitor: &Visitor) -> Result<AccountRow, ResetRequestError> {
+        let unknown = || ResetRequestError::UnknownAccount {
+            name: name.to_owned(),
+        };
+        let row = self.named_plain(name, visitor).await?.ok_or_else(unknown)?;
         if row.address.is_empty() {
-            return Err(AccountError::NoAddress);
+            return Err(ResetRequestError::NoAddress);
         }
         if !self.may_be_written_to(&self.0.database, &row, name).await? {
-            let address = name.to_owned();
-            return Err(AccountError::UnknownAccount { address });
+            return Err(unknown());
         }
         Ok(row)
     }
@@ -162,7 +168,7 @@ impl Accounts {
         name: &str,
         code: &str,
         visitor: &Visitor,
-    ) -> Result<AccountRow, AccountError> {
+    ) -> Result<AccountRow, LegacyResetError> {
         let guess = self.guess(visitor);
         let waiting = match account::by_name(&self.0.database, &normal(name)).await? {
             Some(row) if is_code(code) => {
@@ -180,18 +186,15 @@ impl Accounts {
         }
         // What is answered from here on may tell who is here.
         let wrong = Event::by(visitor, What::CodeRefused).about(name);
-        match self.named_plain(name, visitor).await {
-            Ok(row) => {
-                let wrong = wrong.of(row.uid);
-                let wrong = wrong.because("wrong reset code");
-                Err(guess.refuse(&wrong, AccountError::WrongCode))
-            }
-            Err(unknown @ AccountError::UnknownAccount { .. }) => {
-                let wrong = wrong.because("a reset code for an unknown name");
-                Err(guess.refuse(&wrong, unknown))
-            }
-            Err(error) => Err(error),
+        if let Some(row) = self.named_plain(name, visitor).await? {
+            let wrong = wrong.of(row.uid).because("wrong reset code");
+            return Err(guess.refuse(&wrong, LegacyResetError::WrongCode));
         }
+        let wrong = wrong.because("a reset code for an unknown name");
+        let unknown = LegacyResetError::UnknownAccount {
+            name: name.to_owned(),
+        };
+        Err(guess.refuse(&wrong, unknown))
     }
 
     fn new_reset_code(&self) -> String {

@@ -1,6 +1,9 @@
 //! Making accounts and removing them.
 
-use foxden_accounts::{AccountError, DeviceOwner, DevicePatch, Kind, NewAccount, SignUp};
+use foxden_accounts::{
+    CredentialError, DeviceError, DeviceOwner, DevicePatch, KeyFetchError, Kind, NewAccount, SignInError,
+    SignUp, SignUpError, Unverified,
+};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, proof, session_id, stranger};
 
@@ -28,7 +31,7 @@ async fn an_address_is_taken_in_every_spelling() {
     lab.create("Ann@Example.org").await;
     let taken = lab.accounts.create(new_account(ANN), &at_home()).await;
     let spelling = Some("Ann@Example.org".to_owned());
-    assert!(matches!(taken, Err(AccountError::Exists { address }) if address == spelling));
+    assert!(matches!(taken, Err(SignUpError::Exists { address }) if address == spelling));
 }
 
 #[tokio::test]
@@ -38,7 +41,7 @@ async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is
         let accounts = lab.accounts.clone();
         async move {
             match accounts.create(new_account(asked), &at_home()).await {
-                Err(AccountError::Exists { address }) => address,
+                Err(SignUpError::Exists { address }) => address,
                 other => panic!("{other:?}"),
             }
         }
@@ -81,7 +84,7 @@ async fn of_two_who_register_an_address_at_once_one_gets_it() {
     );
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
     let refused = one.err().or(other.err());
-    assert!(matches!(refused, Some(AccountError::Exists { .. })));
+    assert!(matches!(refused, Some(SignUpError::Exists { .. })));
     assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
@@ -92,7 +95,7 @@ async fn strangers_need_an_invitation_unless_sign_up_is_open() {
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
         .await;
-    assert!(matches!(refused, Err(AccountError::SignUpClosed)));
+    assert!(matches!(refused, Err(SignUpError::Closed)));
 
     let open = Lab::with_policy(SignUp::Open).await;
     let created = open
@@ -135,7 +138,7 @@ async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
     let session = lab.session(&created).await;
     let (right, wrong) = (proof(ANN, PASSWORD), proof(ANN, "wrong"));
     let wrong = accounts.destroy(Some(&session), ANN, &wrong, &visitor).await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let owner = DeviceOwner::Session(&session);
     let device = accounts
         .register_device(owner, DevicePatch::default())
@@ -149,7 +152,10 @@ async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
     let foreign = accounts
         .destroy_device(DeviceOwner::Session(&other), device.id)
         .await;
-    assert!(matches!(foreign, Err(AccountError::AddressUnverified)));
+    assert!(matches!(
+        foreign,
+        Err(DeviceError::Unverified(Unverified::Address))
+    ));
     accounts.destroy_device(owner, device.id).await.unwrap();
 
     let own = accounts.destroy(Some(&other), ANN, &right, &visitor).await;
@@ -164,10 +170,7 @@ async fn malformed_and_reserved_addresses_are_refused() {
     let lab = Lab::with(options).await;
     for address in ["", "ann", "ann@b@c", "an n@example.org", "root@example.org"] {
         let refused = lab.accounts.create(new_account(address), &at_home()).await;
-        assert!(
-            matches!(refused, Err(AccountError::Invalid { what: "email" })),
-            "{address}"
-        );
+        assert!(matches!(refused, Err(SignUpError::InvalidAddress)), "{address}");
     }
 }
 
@@ -181,11 +184,11 @@ async fn keys_are_fetched_once_and_only_when_asked_for() {
 
     assert!(matches!(
         lab.accounts.fetch_keys(&ticket).await,
-        Err(AccountError::UnknownToken)
+        Err(KeyFetchError::UnknownToken)
     ));
     assert!(matches!(
         lab.ticket(Kind::KeyFetch, token).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
     let without = NewAccount {
         wants_keys: false,
@@ -209,11 +212,11 @@ async fn unverified_owners_lose_the_key_token_all_the_same() {
         .unwrap();
     assert!(matches!(
         lab.accounts.fetch_keys(&ticket).await,
-        Err(AccountError::AddressUnverified)
+        Err(KeyFetchError::AddressUnverified)
     ));
     assert!(matches!(
         lab.accounts.fetch_keys(&ticket).await,
-        Err(AccountError::UnknownToken)
+        Err(KeyFetchError::UnknownToken)
     ));
 }
 
@@ -224,7 +227,7 @@ async fn kinds_of_tokens_are_separate() {
     let id = session_id(&created);
     assert!(matches!(
         lab.accounts.ticket(Kind::KeyFetch, &id).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
 }
 
@@ -254,7 +257,7 @@ async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &at_home())
         .await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let removed = lab
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
@@ -323,7 +326,7 @@ async fn without_a_session_the_password_alone_removes_an_account_and_never_anoth
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
         .await;
-    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
     lab.accounts
         .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
         .await

@@ -1,13 +1,14 @@
 //! What one account may keep of devices, commands and sessions, and who makes room.
 
+use foxden_accounts::{
+    AccountId, Device, DeviceError, DeviceField, DeviceId, DeviceOwner, DevicePatch, Invocation, Options,
+    Session,
+};
 use std::collections::BTreeMap;
 
 use std::sync::{Arc, Mutex};
 
 use foxden_accounts::security::{What, Witness};
-use foxden_accounts::{
-    AccountError, AccountId, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, Options, Session,
-};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap};
 
@@ -35,7 +36,7 @@ impl Lab {
         self.session(&copy.unwrap()).await
     }
 
-    async fn with_device(&self, session: &Session, bytes: usize) -> Result<Device, AccountError> {
+    async fn with_device(&self, session: &Session, bytes: usize) -> Result<Device, DeviceError> {
         let owner = DeviceOwner::Session(session);
         self.accounts.register_device(owner, patch(bytes)).await
     }
@@ -119,7 +120,7 @@ async fn of_more_than_a_hundred_devices_those_used_longest_ago_make_room() {
     };
     let owner = DeviceOwner::Session(&first);
     let refused = lab.accounts.register_device(owner, again).await;
-    assert!(matches!(refused, Err(AccountError::UnknownDevice)));
+    assert!(matches!(refused, Err(DeviceError::UnknownDevice)));
     let anew = lab.with_device(&first, 0).await.unwrap();
     let known = lab.names(&first).await;
     assert_eq!((known.len(), known.contains(&anew.id)), (100, true));
@@ -152,8 +153,10 @@ async fn a_record_that_nobody_needs_is_refused() {
     let lab = Lab::new().await;
     let session = lab.session(&lab.create(ANN).await).await;
     let refused = lab.with_device(&session, 16 * 1024).await;
-    let what = "availableCommands";
-    assert!(matches!(refused, Err(AccountError::Invalid { what: named }) if named == what));
+    assert!(matches!(
+        refused,
+        Err(DeviceError::Invalid(DeviceField::Commands))
+    ));
     assert!(lab.with_device(&session, 15_000).await.is_ok());
 }
 

@@ -1,11 +1,12 @@
 //! Names that an account claims before it has confirmed their address, and what becomes of them.
 
+use foxden_accounts::{
+    AccountId, Accounts, ConfirmError, Grant, KeyFetchError, Kind, LegacyChangeError, LegacyLoginError,
+    Letter, MIGRATIONS, NewAccount, NewPlain, NodeOf, OAuthError, OLDSYNC, OpenStoreError, OperatorError,
+    Options, PasswordError, Posted, ResetRequestError, Role, SignUp, SignUpError, Unverified,
+};
 use std::time::Duration;
 
-use foxden_accounts::{
-    AccountError, AccountId, Accounts, Grant, Kind, Letter, MIGRATIONS, NewAccount, NewPlain, NodeOf,
-    OLDSYNC, Options, Posted, Role, SignUp,
-};
 use foxden_sql::{Database, Fetch, SqlError, values};
 
 use crate::lab::{
@@ -35,7 +36,7 @@ async fn letters(accounts: &Accounts) -> Vec<Posted> {
 }
 
 /// Opens the link in the letter that the account was sent last.
-async fn confirm(lab: &Lab, account: AccountId) -> Result<(), AccountError> {
+async fn confirm(lab: &Lab, account: AccountId) -> Result<(), ConfirmError> {
     let letters = letters(&lab.accounts).await;
     let codes = letters.iter().rev().find_map(|posted| match &posted.letter {
         Letter::ConfirmAddress { link_code, .. } if posted.account == Some(account) => Some(link_code),
@@ -149,23 +150,23 @@ async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
         for name in [ANN, ANN_HASHED] {
             let other = lab.open(name, OTHERS).await;
             assert!(
-                matches!(other, Err(AccountError::WrongPassword { .. })),
+                matches!(
+                    other,
+                    Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
+                ),
                 "{way:?} {name}"
             );
             assert!(lab.open(name, PASSWORD).await.is_ok(), "{way:?} {name}");
         }
         let again = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
-        assert!(matches!(again, Err(AccountError::Exists { .. })), "{way:?}");
+        assert!(matches!(again, Err(SignUpError::Exists { .. })), "{way:?}");
         let named = claimant.to_string();
         assert!(
             lab.accounts.show_account(&named).await.unwrap().is_some(),
             "the account stays"
         );
         let late = lab.accounts.approve(&named).await;
-        assert!(
-            matches!(late, Err(AccountError::Exists { .. })),
-            "{way:?}: {late:?}"
-        );
+        assert!(matches!(late, Err(OperatorError::Exists)), "{way:?}: {late:?}");
     }
 }
 
@@ -191,7 +192,7 @@ async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
             .unwrap();
         assert!(matches!(
             lab.open(ANN, OTHERS).await,
-            Err(AccountError::WrongPassword { .. })
+            Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
         ));
         assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store, "{way:?}");
         let signed_in = lab.login(ANN, PASSWORD).await.unwrap();
@@ -200,7 +201,7 @@ async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
             "{way:?}"
         );
         let other = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
-        assert!(matches!(other, Err(AccountError::Exists { .. })), "{way:?}");
+        assert!(matches!(other, Err(SignUpError::Exists { .. })), "{way:?}");
     }
 }
 
@@ -214,18 +215,18 @@ async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
     for name in ["tarek", "own@example.org", ANN, ANN_HASHED] {
         let asked = lab.accounts.request_plain_reset(name, &by).await;
         assert!(
-            matches!(asked, Err(AccountError::UnknownAccount { .. })),
+            matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
         if name.contains('@') {
             let asked = lab.accounts.forgot_password(name, &by).await.map(drop);
             assert!(
-                matches!(asked, Err(AccountError::UnknownAccount { .. })),
+                matches!(asked, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
             let asked = lab.accounts.send_otp(name, &by).await;
             assert!(
-                matches!(asked, Err(AccountError::UnknownAccount { .. })),
+                matches!(asked, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
         }
@@ -253,7 +254,7 @@ async fn the_operator_is_asked_which_of_two_claims_in_any_letters() {
     }
     for name in ["one", "two", "Änn@example.org"] {
         let unclear = lab.accounts.approve(name).await;
-        assert!(matches!(unclear, Err(AccountError::Invalid { .. })), "{name}");
+        assert!(matches!(unclear, Err(OperatorError::Ambiguous)), "{name}");
     }
 }
 
@@ -269,7 +270,7 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
         .unwrap();
     let unclear = lab.accounts.approve(ANN).await;
     assert!(
-        matches!(unclear, Err(AccountError::Invalid { .. })),
+        matches!(unclear, Err(OperatorError::Ambiguous)),
         "the operator says which"
     );
     let letters = letters(&lab.accounts).await;
@@ -286,7 +287,7 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
         .await
         .unwrap();
     let late = lab.accounts.verify_address(second, &code_of(second), &by).await;
-    assert!(matches!(late, Err(AccountError::Exists { .. })));
+    assert!(matches!(late, Err(ConfirmError::Exists)));
     let shown = lab.accounts.show_account("bob").await.unwrap().unwrap();
     assert!(!shown.address_verified && shown.account == second);
 }
@@ -308,14 +309,14 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
     for name in [ANN, ANN_HASHED] {
         let asked = lab.accounts.request_plain_reset(name, &by).await;
         assert!(
-            matches!(asked, Err(AccountError::UnknownAccount { .. })),
+            matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
     }
     let asked = lab.accounts.forgot_password(ANN, &by).await.map(drop);
-    assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
     let asked = lab.accounts.send_otp(ANN, &by).await;
-    assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
     assert!(letters(&lab.accounts).await.is_empty());
 
     lab.accounts.request_plain_reset(BEA, &by).await.unwrap();
@@ -350,7 +351,7 @@ async fn a_confirmed_address_stays_the_accounts_own() {
         .accounts
         .create(new_account(ANN), &stranger("203.0.113.5"))
         .await;
-    assert!(matches!(other, Err(AccountError::Exists { .. })));
+    assert!(matches!(other, Err(SignUpError::Exists { .. })));
     assert!(lab.open(ANN_HASHED, OTHERS).await.is_ok());
 }
 
@@ -364,9 +365,9 @@ async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
         .accounts
         .create(new_account(ANN), &stranger("203.0.113.5"))
         .await;
-    assert!(matches!(other, Err(AccountError::Exists { .. })));
+    assert!(matches!(other, Err(SignUpError::Exists { .. })));
     let added = lab.accounts.add_account(ANN, Role::Member).await;
-    assert!(matches!(added, Err(AccountError::Exists { .. })));
+    assert!(matches!(added, Err(OperatorError::Exists)));
     lab.clock.advance_millis(100 * DAY);
     lab.accounts.purge(10, i64::MAX).await.unwrap();
     assert!(lab.accounts.show_account(ANN).await.unwrap().is_some());
@@ -551,13 +552,16 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
             .accounts
             .grant(Some(&session), token_request(grant), &by)
             .await;
-        assert!(matches!(granted, Err(AccountError::AddressUnverified)));
+        assert!(matches!(
+            granted,
+            Err(OAuthError::Unverified(Unverified::Address))
+        ));
     }
     for signed_in in [&created, &again] {
         let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
         let ticket = lab.ticket(Kind::KeyFetch, token).await.unwrap();
         let keys = lab.accounts.fetch_keys(&ticket).await;
-        assert!(matches!(keys, Err(AccountError::AddressUnverified)));
+        assert!(matches!(keys, Err(KeyFetchError::AddressUnverified)));
     }
     let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
     assert_eq!(lab.count(tokens).await, 0);
@@ -648,6 +652,12 @@ async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
             .await
             .map(drop);
     }
-    assert!(matches!(last, Err(AccountError::TooMany { .. })), "{last:?}");
+    assert!(
+        matches!(
+            last,
+            Err(LegacyChangeError::Login(LegacyLoginError::TooMany { .. }))
+        ),
+        "{last:?}"
+    );
     lab.login(ANN, PASSWORD).await.unwrap();
 }

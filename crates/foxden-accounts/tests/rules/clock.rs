@@ -1,7 +1,8 @@
 //! What holds whatever the server's clock does. The decision record 0018 has the table; each test here is a row of it.
 
 use foxden_accounts::{
-    AccountError, DeviceOwner, DevicePatch, Fate, Invocation, Kind, NewAccount, OLDSYNC, Options, Role,
+    DeviceOwner, DevicePatch, Fate, Invocation, Kind, NewAccount, OAuthError, OLDSYNC, Options, Role,
+    SignInError, TooMany,
 };
 use foxden_model::Clock;
 use foxden_sql::values;
@@ -55,7 +56,7 @@ async fn a_session_that_is_older_than_the_key_heals_by_the_next_proof() {
         .await;
     let session = lab.session(&created).await;
     let refused = lab.accounts.scoped_key_data(&session, DESKTOP, OLDSYNC).await;
-    assert!(matches!(refused, Err(AccountError::StaleSession { .. })));
+    assert!(matches!(refused, Err(OAuthError::StaleSession { .. })));
 
     let proven = lab
         .accounts
@@ -407,7 +408,7 @@ async fn a_clock_that_is_set_neither_ends_a_limit_nor_lengthens_one() {
         lab.off_by(off);
         let refused = lab.login(ANN, PASSWORD).await;
         assert!(
-            matches!(refused, Err(AccountError::TooMany { retry_after: 990 })),
+            matches!(refused, Err(SignInError::TooMany(TooMany { retry_after: 990 }))),
             "{off}"
         );
         lab.clock.advance_millis(990_000);

@@ -1,8 +1,8 @@
 //! Codes under attack: strangers spoil none, and nobody guesses one.
 
 use foxden_accounts::{
-    AccountError, CodePurpose, Consent, Kind, Letter, NewAccount, Options, ResetStarted, Role, SecretToken,
-    SignUp, Visitor,
+    CodePurpose, ConfirmError, Consent, Kind, LegacyResetError, Letter, NewAccount, Options, PasswordError,
+    ResetStarted, Role, SecretToken, SignUp, Visitor,
 };
 
 use crate::lab::{ANN, BEA, Lab, cheap, new_account, stranger};
@@ -33,8 +33,9 @@ impl Lab {
         token: &SecretToken,
         code: &str,
         by: &Visitor,
-    ) -> Result<SecretToken, AccountError> {
-        let ticket = self.ticket(Kind::PasswordForgot, token).await?;
+    ) -> Result<SecretToken, PasswordError> {
+        let ticket = self.ticket(Kind::PasswordForgot, token).await;
+        let ticket = ticket.map_err(|_| PasswordError::UnknownToken)?;
         self.accounts.verify_reset_code(&ticket, code, by).await
     }
 
@@ -48,9 +49,9 @@ impl Lab {
     async fn use_up_guesses(&self, by: &Visitor) {
         loop {
             match self.accounts.open_password_link("guess", by).await {
-                Err(AccountError::ExpiredCode) => {}
+                Err(PasswordError::ExpiredCode) => {}
                 refused => {
-                    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+                    assert!(matches!(refused, Err(PasswordError::TooMany { .. })));
                     break;
                 }
             }
@@ -90,7 +91,7 @@ async fn wrong_codes_in_other_resets_spoil_no_code() {
     }
     let token = SecretToken::from_hex(&token).unwrap();
     let refused = lab.try_reset(&own.password_forgot_token, ZEROS, &owner).await;
-    assert!(matches!(refused, Err(AccountError::WrongCode)));
+    assert!(matches!(refused, Err(PasswordError::WrongCode)));
     assert_eq!(lab.code_of(ANN, CodePurpose::ResetPassword).await, code);
     lab.try_reset(&token, &code, &owner).await.unwrap();
 }
@@ -101,10 +102,10 @@ async fn wrong_links_do_not_end_the_one_in_the_letter() {
     let (account, link) = claim(&lab, ANN, &stranger("192.0.2.1")).await;
     for _ in 0..30 {
         let refused = lab.accounts.verify_address(account, ZEROS, &mallory()).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)));
+        assert!(matches!(refused, Err(ConfirmError::WrongCode)));
     }
     let refused = lab.accounts.verify_address(account, ZEROS, &mallory()).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
     lab.accounts
         .verify_address(account, &link, &stranger("192.0.2.1"))
         .await
@@ -128,13 +129,13 @@ async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
 
     lab.use_up_guesses(&owner).await;
     let wrong = lab.accounts.verify_address(account, ZEROS, &owner).await;
-    assert!(matches!(wrong, Err(AccountError::TooMany { .. })));
+    assert!(matches!(wrong, Err(ConfirmError::TooMany { .. })));
     for name in [ANN, "nobody"] {
         let wrong = lab
             .accounts
             .check_plain_reset(name, "AAAA-BBBB-CCCC-DDDD", &owner)
             .await;
-        assert!(matches!(wrong, Err(AccountError::TooMany { .. })), "{name}");
+        assert!(matches!(wrong, Err(LegacyResetError::TooMany { .. })), "{name}");
     }
 
     lab.accounts.verify_address(account, &link, &owner).await.unwrap();
@@ -169,9 +170,9 @@ async fn the_digits_of_a_foreign_address_are_not_guessed() {
         let session = lab.session(&created).await;
         loop {
             match lab.accounts.verify_session(&session, "x", &visitor).await {
-                Err(AccountError::ExpiredCode) => tries += 1,
+                Err(ConfirmError::ExpiredCode) => tries += 1,
                 refused => {
-                    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+                    assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
                     break;
                 }
             }

@@ -1,10 +1,9 @@
 //! Commands as browsers without push fetch them.
 
-use std::collections::BTreeMap;
-
 use foxden_accounts::{
-    AccountError, CommandPage, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, RefreshAccess, Session,
+    CommandPage, Device, DeviceError, DeviceId, DeviceOwner, DevicePatch, Invocation, RefreshAccess, Session,
 };
+use std::collections::BTreeMap;
 
 use crate::lab::{ANN, Lab, PASSWORD};
 
@@ -149,7 +148,7 @@ async fn a_registration_that_is_refused_withholds_nothing() {
     };
     let owner = DeviceOwner::Session(&two.receiver);
     let refused = two.lab.accounts.register_device(owner, unknown).await;
-    assert!(matches!(refused, Err(AccountError::UnknownDevice)));
+    assert!(matches!(refused, Err(DeviceError::UnknownDevice)));
     assert_eq!(two.fetch(0).await.messages.len(), 1);
 }
 

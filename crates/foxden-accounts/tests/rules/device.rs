@@ -1,10 +1,10 @@
 //! Devices, what is signed in, and commands.
 
-use std::collections::BTreeMap;
-
 use foxden_accounts::{
-    AccountError, Detach, Device, DeviceId, DeviceOwner, DevicePatch, Invocation, Session,
+    CredentialError, Detach, Device, DeviceError, DeviceField, DeviceId, DeviceOwner, DevicePatch,
+    Invocation, Session,
 };
+use std::collections::BTreeMap;
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, session_id};
 
@@ -26,13 +26,13 @@ fn of_kind(kind: &str) -> DevicePatch {
 }
 
 impl Lab {
-    async fn device(&self, session: &Session, patch: DevicePatch) -> Result<Device, AccountError> {
+    async fn device(&self, session: &Session, patch: DevicePatch) -> Result<Device, DeviceError> {
         self.accounts
             .register_device(DeviceOwner::Session(session), patch)
             .await
     }
 
-    async fn send(&self, from: &Session, target: DeviceId, text: &str) -> Result<(), AccountError> {
+    async fn send(&self, from: &Session, target: DeviceId, text: &str) -> Result<(), DeviceError> {
         let invocation = Invocation {
             target,
             command: SEND_TAB.to_owned(),
@@ -102,14 +102,14 @@ async fn ids_of_nobody_and_of_others_are_told_apart() {
     };
     assert!(matches!(
         lab.device(&one, unknown).await,
-        Err(AccountError::UnknownDevice)
+        Err(DeviceError::UnknownDevice)
     ));
     let foreign = DevicePatch {
         id: Some(device.id),
         ..named("x")
     };
     assert!(
-        matches!(lab.device(&one, foreign).await, Err(AccountError::OtherDevice { device: id }) if id == device.id)
+        matches!(lab.device(&one, foreign).await, Err(DeviceError::OtherDevice { device: id }) if id == device.id)
     );
 }
 
@@ -144,13 +144,13 @@ async fn names_kinds_and_commands_are_checked() {
     for name in ["", "a\nb", "a\u{2028}", "a\u{e000}", &"x".repeat(256)] {
         assert!(matches!(
             lab.device(&session, named(name)).await,
-            Err(AccountError::Invalid { what: "name" })
+            Err(DeviceError::Invalid(DeviceField::Name))
         ));
     }
     for kind in ["", "a\nb", "\0", "seventeen letters"] {
         assert!(matches!(
             lab.device(&session, of_kind(kind)).await,
-            Err(AccountError::Invalid { what: "type" })
+            Err(DeviceError::Invalid(DeviceField::Kind))
         ));
     }
     for (name, value) in [("bad name", "x".to_owned()), ("good", "x".repeat(2049))] {
@@ -166,9 +166,7 @@ async fn names_kinds_and_commands_are_checked() {
             .await;
         assert!(matches!(
             refused,
-            Err(AccountError::Invalid {
-                what: "availableCommands"
-            })
+            Err(DeviceError::Invalid(DeviceField::Commands))
         ));
     }
     assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
@@ -206,13 +204,13 @@ async fn a_device_goes_with_its_session_and_a_session_with_its_device() {
         .unwrap();
     assert!(matches!(
         lab.accounts.end_session(&other).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
     let gone = lab
         .accounts
         .destroy_device(DeviceOwner::Session(&one), device.id)
         .await;
-    assert!(matches!(gone, Err(AccountError::UnknownDevice)));
+    assert!(matches!(gone, Err(DeviceError::UnknownDevice)));
     lab.accounts.end_session(&one).await.unwrap();
     assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
 }
@@ -308,7 +306,7 @@ async fn nobody_disconnects_another_accounts_devices() {
     );
     assert!(matches!(
         lab.send(&bea, device.id, "x").await,
-        Err(AccountError::UnknownDevice)
+        Err(DeviceError::UnknownDevice)
     ));
 }
 
@@ -405,15 +403,15 @@ async fn commands_are_refused_where_nobody_takes_them() {
     let deaf = lab.device(&other, DevicePatch::default()).await.unwrap();
     assert!(matches!(
         lab.send(&one, deaf.id, "x").await,
-        Err(AccountError::NoSuchCommand)
+        Err(DeviceError::NoSuchCommand)
     ));
     assert!(matches!(
         lab.send(&one, DeviceId([9; 16]), "x").await,
-        Err(AccountError::UnknownDevice)
+        Err(DeviceError::UnknownDevice)
     ));
     let able = lab.device(&other, named("other")).await.unwrap();
     let refused = lab.send(&one, able.id, &"x".repeat(17_000)).await;
-    assert!(matches!(refused, Err(AccountError::Invalid { what: "payload" })));
+    assert!(matches!(refused, Err(DeviceError::Invalid(DeviceField::Payload))));
     let without = lab.accounts.commands(DeviceOwner::Session(&one), 0, None).await;
-    assert!(matches!(without, Err(AccountError::UnknownDevice)));
+    assert!(matches!(without, Err(DeviceError::UnknownDevice)));
 }

@@ -1,6 +1,6 @@
 //! Invitations.
 
-use foxden_accounts::{AccountError, NewAccount, Role, SignUp};
+use foxden_accounts::{NewAccount, Role, SignUp, SignUpError};
 
 use crate::lab::{ANN, BEA, Lab, at_home, new_account, stranger};
 
@@ -29,7 +29,7 @@ async fn an_invitation_makes_one_account_with_a_confirmed_address() {
         .create(invited(BEA, &code), &stranger("192.0.2.1"))
         .await;
 
-    assert!(matches!(again, Err(AccountError::Invalid { what: "invite" })));
+    assert!(matches!(again, Err(SignUpError::UnknownInvitation)));
     let listed = lab.accounts.invitations().await.unwrap();
     assert_eq!(
         (listed.len(), listed[0].used_by, listed[0].note.as_str()),
@@ -49,7 +49,7 @@ async fn of_two_who_bring_one_invitation_at_once_one_is_taken() {
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
     assert!(matches!(
         one.err().or(other.err()),
-        Some(AccountError::Invalid { what: "invite" })
+        Some(SignUpError::UnknownInvitation)
     ));
     assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 1);
     assert_eq!(lab.count("SELECT COUNT(*) FROM login_name").await, 2);
@@ -78,7 +78,7 @@ async fn a_closed_server_takes_no_invitation_but_the_first() {
         .unwrap()
         .expect("there is no account yet");
     let refused = lab.accounts.create(invited(ANN, &plain), &at_home()).await;
-    assert!(matches!(refused, Err(AccountError::SignUpClosed)));
+    assert!(matches!(refused, Err(SignUpError::Closed)));
     lab.accounts
         .create(invited(ANN, &first), &at_home())
         .await

@@ -1,14 +1,14 @@
 //! A register in memory, a clock that stands still, and people who remember their passwords.
 
+use foxden_accounts::{
+    AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, CredentialError, Grant, Granted,
+    KeyId, Kind, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC, Options, Parts, SecretToken,
+    Secrets, Session, SignInError, SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
+};
 use std::sync::Arc;
 
 use foxden_accounts::security::Door;
 use foxden_accounts::stretch::stretch;
-use foxden_accounts::{
-    AccessType, AccountError, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, Grant, Granted, KeyId,
-    Kind, Login, MIGRATIONS, NewAccount, Nodes, OLDSYNC, Options, Parts, SecretToken, Secrets, Session,
-    SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
-};
 use foxden_model::{Clock, ManualClock, SeededRng, UserId};
 use foxden_sql::{Database, Fetch, Value, values};
 use ring::digest;
@@ -89,7 +89,7 @@ impl Lab {
             .unwrap()
     }
 
-    pub(crate) async fn login(&self, address: &str, password: &str) -> Result<SignedIn, AccountError> {
+    pub(crate) async fn login(&self, address: &str, password: &str) -> Result<SignedIn, SignInError> {
         self.accounts.login(login(address, password), &at_home()).await
     }
 
@@ -125,7 +125,7 @@ impl Lab {
         self.accounts.session(&session_id(signed_in)).await.unwrap()
     }
 
-    pub(crate) async fn ticket(&self, kind: Kind, token: &SecretToken) -> Result<Ticket, AccountError> {
+    pub(crate) async fn ticket(&self, kind: Kind, token: &SecretToken) -> Result<Ticket, CredentialError> {
         self.accounts.ticket(kind, &Secrets::derive(kind, token).id).await
     }
 
@@ -149,7 +149,7 @@ impl Lab {
         &self,
         session: Option<&Session>,
         code: &SecretToken,
-    ) -> Result<Granted, AccountError> {
+    ) -> Result<Granted, OAuthError> {
         let grant = Grant::Code {
             code: code.to_hex(),
             verifier: Some(VERIFIER.to_owned()),

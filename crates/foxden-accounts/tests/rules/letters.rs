@@ -1,11 +1,12 @@
 //! How many letters strangers may cause, and that no owner goes without.
 
+use foxden_accounts::{
+    CodePurpose, ConfirmError, Kind, LegacyChangeError, LegacyLoginError, Letter, NewPassword, OperatorError,
+    Options, PasswordError, Role, SignUp, Then, Visitor, WrapKb,
+};
 use std::sync::{Arc, Mutex};
 
 use foxden_accounts::security::Witness;
-use foxden_accounts::{
-    AccountError, CodePurpose, Kind, Letter, NewPassword, Options, Role, SignUp, Then, Visitor, WrapKb,
-};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
 
@@ -197,7 +198,7 @@ async fn the_operators_invitations_are_counted_apart() {
     }
     assert_eq!(lab.sent().await.len(), 20);
     let refused = lab.accounts.invite_by_mail(Role::Member, "", None, ANN).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(OperatorError::TooMany { .. })));
     lab.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
@@ -248,7 +249,7 @@ async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
     lab.accounts.resend_code(&session, &at_home()).await.unwrap();
     assert_eq!(lab.sent().await, first);
     let told = lab.accounts.resend_code(&session, &visitor).await;
-    assert!(matches!(told, Err(AccountError::TooMany { .. })));
+    assert!(matches!(told, Err(ConfirmError::TooMany { .. })));
     lab.clock.advance_millis(HOUR);
     let told = lab.accounts.resend_code(&session, &visitor).await;
     told.unwrap();
@@ -269,7 +270,10 @@ async fn changes_of_address_back_and_forth_fill_no_mailbox() {
             .accounts
             .change_address(ANN, PASSWORD, targets[number % 2], &mallory)
             .await;
-        refused += u32::from(matches!(changed, Err(AccountError::TooMany { .. })));
+        refused += u32::from(matches!(
+            changed,
+            Err(LegacyChangeError::Login(LegacyLoginError::TooMany { .. }))
+        ));
         letters += lab.sent().await.len();
     }
     assert_eq!(
@@ -289,12 +293,12 @@ async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
         .await
         .unwrap();
     let asked = lab.accounts.forgot_password(ANN, &stranger("192.0.2.1")).await;
-    assert!(matches!(asked, Err(AccountError::UnknownAccount { address }) if address == ANN));
+    assert!(matches!(asked, Err(PasswordError::UnknownAccount { name }) if name == ANN));
     let asked = lab
         .accounts
         .forgot_password("BEA@example.org", &stranger("192.0.2.1"))
         .await;
-    assert!(matches!(asked, Err(AccountError::OtherSpelling { address }) if address == BEA));
+    assert!(matches!(asked, Err(PasswordError::OtherSpelling { address }) if address == BEA));
 }
 
 /// Also where none is mailed: each writes to the register.
@@ -313,9 +317,9 @@ async fn codes_are_not_asked_for_without_end() {
     }
     lab.accounts.resend_code(&session, &visitor).await.unwrap();
     let refused = lab.accounts.resend_code(&session, &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
     let refused = lab.accounts.forgot_again(&ticket, &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(PasswordError::TooMany { .. })));
 }
 
 /// An account with a foreign address is made and removed again and again: its owner's mailbox gets few letters of it, and

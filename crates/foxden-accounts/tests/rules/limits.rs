@@ -1,9 +1,11 @@
 //! How often things may be tried.
 
+use foxden_accounts::{
+    Kind, LegacyResetError, LimitError, NewPassword, NodeOf, PasswordError, ResetRequestError, Role,
+    SignInError, SignUp, SignUpError, Then, TokenId, TooMany, Unavailable, WrapKb,
+};
 use std::future::poll_fn;
 use std::task::Poll;
-
-use foxden_accounts::{AccountError, Kind, NewPassword, NodeOf, Role, SignUp, Then, TokenId, WrapKb};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
 
@@ -15,11 +17,14 @@ async fn after_ten_wrong_passwords_even_the_right_one_waits() {
     for number in 0..10 {
         assert!(matches!(
             lab.login(ANN, &format!("wrong {number}")).await,
-            Err(AccountError::WrongPassword { .. })
+            Err(SignInError::WrongPassword { .. })
         ));
     }
     let refused = lab.login(ANN, PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { retry_after: 990 })));
+    assert!(matches!(
+        refused,
+        Err(SignInError::TooMany(TooMany { retry_after: 990 }))
+    ));
     lab.login(BEA, PASSWORD).await.unwrap();
     lab.accounts
         .login(login(ANN, PASSWORD), &stranger("192.0.2.1"))
@@ -47,7 +52,7 @@ async fn a_network_creates_five_accounts_an_hour() {
         lab.accounts.create(new, &visitor).await.unwrap();
     }
     let refused = lab.accounts.create(new_account(ANN), &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(SignUpError::TooMany { .. })));
     lab.accounts
         .create(new_account(BEA), &stranger("198.51.100.1"))
         .await
@@ -64,12 +69,12 @@ async fn guessing_codes_and_asking_for_addresses_ends() {
     for _ in 0..30 {
         assert!(matches!(
             lab.accounts.open_password_link("guess", &visitor).await,
-            Err(AccountError::ExpiredCode)
+            Err(PasswordError::ExpiredCode)
         ));
         lab.accounts.address_status(ANN, &visitor).await.unwrap();
     }
     let guessed = lab.accounts.open_password_link("guess", &visitor).await;
-    assert!(matches!(guessed, Err(AccountError::TooMany { .. })));
+    assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
     let asked = lab.accounts.address_status(ANN, &visitor).await.unwrap();
     assert!(asked.exists, "the same is told of every name");
     assert!(lab.accounts.invite(Role::Member, "", None).await.is_ok());
@@ -87,17 +92,17 @@ async fn names_are_not_looked_for_without_end() {
         let node = lab.accounts.node_of(&name, &visitor).await.unwrap();
         assert_eq!(node, NodeOf::Unknown);
         let asked = lab.accounts.request_plain_reset(&name, &visitor).await;
-        assert!(matches!(asked, Err(AccountError::UnknownAccount { .. })));
+        assert!(matches!(asked, Err(ResetRequestError::UnknownAccount { .. })));
         let tried = lab.accounts.check_plain_reset(&name, CODE, &visitor).await;
-        assert!(matches!(tried, Err(AccountError::UnknownAccount { .. })));
+        assert!(matches!(tried, Err(LegacyResetError::UnknownAccount { .. })));
     }
     for name in [ANN, "nobody"] {
         let node = lab.accounts.node_of(name, &visitor).await.unwrap();
         assert!(matches!(node, NodeOf::At(_)), "{name}: there is but one");
         let asked = lab.accounts.request_plain_reset(name, &visitor).await;
-        assert!(matches!(asked, Err(AccountError::TooMany { .. })), "{name}");
+        assert!(matches!(asked, Err(ResetRequestError::TooMany { .. })), "{name}");
         let tried = lab.accounts.check_plain_reset(name, CODE, &visitor).await;
-        assert!(matches!(tried, Err(AccountError::TooMany { .. })), "{name}");
+        assert!(matches!(tried, Err(LegacyResetError::TooMany { .. })), "{name}");
     }
     assert!(
         lab.accounts.is_name_taken("nobody", &visitor).await.unwrap(),
@@ -118,12 +123,12 @@ async fn visitors_of_the_machine_itself_have_more() {
             assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
         }
         let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
-        assert!(matches!(guessed, Err(AccountError::ExpiredCode)));
+        assert!(matches!(guessed, Err(PasswordError::ExpiredCode)));
     }
     let asked = lab.accounts.is_name_taken("a@example.org", &at_home()).await;
-    assert!(matches!(asked, Err(AccountError::TooMany { .. })));
+    assert!(matches!(asked, Err(LimitError::TooMany { .. })));
     let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
-    assert!(matches!(guessed, Err(AccountError::TooMany { .. })));
+    assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
 }
 
 /// Guesses at the operator's word have an end, as those at codes have; then the right one is not heard either.
@@ -137,7 +142,7 @@ async fn the_operators_word_is_not_guessed_without_end() {
     }
     for is_right in [false, true] {
         let late = lab.accounts.take_admin_secret(|| is_right, &visitor);
-        assert!(matches!(late, Err(AccountError::TooMany { .. })));
+        assert!(matches!(late, Err(TooMany { .. })));
     }
 }
 
@@ -169,7 +174,7 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
             .accounts
             .login(login(ANN, &format!("wrong {number}")), &visitor)
             .await;
-        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+        assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     }
     for number in 0..20_000_u32 {
         let address = format!("nobody{number}@example.org");
@@ -179,12 +184,12 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
             .forgot_password(&address, &stranger(&by.to_string()))
             .await;
         assert!(
-            matches!(told, Err(AccountError::UnknownAccount { .. })),
+            matches!(told, Err(PasswordError::UnknownAccount { .. })),
             "{number}"
         );
     }
     let refused = lab.accounts.login(login(ANN, PASSWORD), &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
 #[tokio::test]
@@ -204,7 +209,7 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     for outcome in waiting.join_all().await {
         match outcome {
             Ok(()) => served += 1,
-            Err(AccountError::Busy) => busy += 1,
+            Err(SignInError::Unavailable(Unavailable::Busy)) => busy += 1,
             Err(error) => panic!("{error}"),
         }
     }
@@ -257,7 +262,7 @@ async fn who_hangs_up_is_counted_by_what_the_password_was() {
         lab.hang_up(lab.login(ANN, &wrong)).await;
     }
     let refused = lab.login(ANN, PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
 /// A slow server that is asked again and again by those who gave up waiting must come forward nevertheless.
@@ -327,8 +332,8 @@ async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
             .finish_password_change(&ticket, new, Some(&no_session), &visitor)
             .await;
         match done {
-            Err(AccountError::UnknownToken) => assert!(!is_refused),
-            Err(AccountError::TooMany { .. }) => is_refused = true,
+            Err(PasswordError::UnknownToken) => assert!(!is_refused),
+            Err(PasswordError::TooMany { .. }) => is_refused = true,
             other => panic!("{other:?}"),
         }
     }

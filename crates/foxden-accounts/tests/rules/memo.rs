@@ -1,10 +1,10 @@
 //! What is remembered of passwords, and for how long. Slow hashes are counted, not timed.
 
+use foxden_accounts::{LegacyLoginError, MIGRATIONS, Nodes, OpenStoreError, Options, SignInError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use foxden_accounts::{AccountError, MIGRATIONS, Nodes, Options};
 use foxden_model::{Clock, ManualClock};
 use foxden_sql::{Database, SqlError};
 
@@ -124,7 +124,10 @@ async fn the_same_wrong_password_counts_once() {
         for _ in 0..5 {
             let refused = lab.open(ANN_HASHED, "an old password").await;
             assert!(
-                matches!(refused, Err(AccountError::WrongPassword { .. })),
+                matches!(
+                    refused,
+                    Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
+                ),
                 "{minute}"
             );
         }
@@ -143,21 +146,27 @@ async fn a_remembered_password_passes_while_others_are_locked_out() {
     let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
     for number in 0..5 {
         let wrong = lab.open(ANN_HASHED, &format!("wrong {number}")).await;
-        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+        assert!(matches!(
+            wrong,
+            Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
+        ));
         let wrong = lab.login(ANN, &format!("other {number}")).await;
-        assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+        assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     }
     let mut last = lab.accounts.hashes();
     assert!(matches!(
         lab.open(ANN_HASHED, "wrong 11").await,
-        Err(AccountError::TooMany { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
     ));
     assert!(matches!(
         lab.login(ANN, PASSWORD).await,
-        Err(AccountError::TooMany { .. })
+        Err(SignInError::TooMany { .. })
     ));
     assert!(
-        matches!(lab.open(ANN, PASSWORD).await, Err(AccountError::TooMany { .. }),),
+        matches!(
+            lab.open(ANN, PASSWORD).await,
+            Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. })),
+        ),
         "by another name it was not proven yet"
     );
     assert_eq!(lab.hashes_since(&mut last), 0);
@@ -166,7 +175,7 @@ async fn a_remembered_password_passes_while_others_are_locked_out() {
     assert!(
         matches!(
             lab.open(ANN_HASHED, "wrong 1").await,
-            Err(AccountError::WrongPassword { .. }),
+            Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. })),
         ),
         "what is known to be wrong is"
     );
@@ -192,11 +201,17 @@ async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out()
     for quarter in 0..4 {
         for number in 0..10 {
             let wrong = lab.open(ANN, &format!("wrong {quarter} {number}")).await;
-            assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+            assert!(matches!(
+                wrong,
+                Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
+            ));
         }
         lab.clock.advance_millis(11 * MINUTE);
         let refused = lab.open(ANN, PASSWORD).await;
-        assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+        assert!(matches!(
+            refused,
+            Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
+        ));
         let mut last = lab.accounts.hashes();
         assert_eq!(lab.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
         assert_eq!(lab.hashes_since(&mut last), 1);
@@ -212,7 +227,10 @@ async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out()
     }
     let refused = lab.open(ANN_HASHED, PASSWORD).await;
     assert!(
-        matches!(refused, Err(AccountError::TooMany { .. })),
+        matches!(
+            refused,
+            Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
+        ),
         "a password that was changed is a guess like others"
     );
 }
@@ -227,7 +245,10 @@ async fn a_password_that_was_proven_days_ago_waits_like_others() {
         assert!(lab.open(ANN, &format!("wrong {number}")).await.is_err());
     }
     let refused = lab.open(ANN_HASHED, PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(
+        refused,
+        Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
+    ));
 }
 
 /// U13.19: doors that never answer from memory count a repeated wrong password once, too.
@@ -241,7 +262,7 @@ async fn those_who_come_at_once_with_a_wrong_password_count_once_at_every_door()
         let accounts = lab.accounts.clone();
         asking.spawn(async move {
             let refused = accounts.destroy_plain(ANN, "wrong", &old_client()).await;
-            matches!(refused, Err(AccountError::WrongPassword { .. }))
+            matches!(refused, Err(LegacyLoginError::WrongPassword { .. }))
         });
     }
     assert!(asking.join_all().await.into_iter().all(|is_wrong| is_wrong));
@@ -256,7 +277,10 @@ async fn a_name_that_nobody_has_is_remembered_past_the_changes_of_others() {
     lab.create(ANN).await;
     let mut last = lab.accounts.hashes();
     let refused = lab.open("gone", PASSWORD).await;
-    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(
+        refused,
+        Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
+    ));
     assert_eq!(lab.hashes_since(&mut last), 0);
 }
 
@@ -274,7 +298,7 @@ async fn an_unknown_name_is_treated_as_a_known_one() {
         assert_eq!(lab.hashes_since(&mut last), 10, "{name}");
         assert!(matches!(
             lab.open(name, "wrong 11").await,
-            Err(AccountError::TooMany { .. })
+            Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
         ));
         assert_eq!(lab.hashes_since(&mut last), 0, "{name}");
     }
@@ -354,7 +378,7 @@ async fn another_process_notices_a_change_within_a_second() {
     assert!(other.accounts.recall(ANN, PASSWORD).is_none());
     assert!(matches!(
         other.open(ANN, PASSWORD).await,
-        Err(AccountError::WrongPassword { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
     ));
     let mut last = other.accounts.hashes();
     assert_eq!(other.open(ANN, "newpasswordhere").await.unwrap(), store);
@@ -366,11 +390,11 @@ async fn another_process_notices_a_change_within_a_second() {
     clock.advance_millis(1000);
     assert!(matches!(
         other.open(ANN, "newpasswordhere").await,
-        Err(AccountError::Disabled)
+        Err(OpenStoreError::Login(LegacyLoginError::Disabled))
     ));
     assert!(matches!(
         other.open(BEA, PASSWORD).await,
-        Err(AccountError::UnknownAccount { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
     ));
 }
 

@@ -1,8 +1,10 @@
 //! Several nodes: who is sent where, and what the operator may do.
 
+use foxden_accounts::{
+    NewUsers, Node, NodeError, NodeOf, NodeState, Nodes, OpenStoreError, OperatorError, Options,
+};
 use std::sync::Arc;
 
-use foxden_accounts::{AccountError, NewUsers, Node, NodeOf, NodeState, Nodes, Options};
 use foxden_model::ManualClock;
 
 use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, open_with};
@@ -143,10 +145,10 @@ async fn of_several_nodes_none_is_taken_for_another_one() {
 async fn a_node_that_is_in_use_is_not_struck_off() {
     let lab = Lab::new().await;
     let own = lab.accounts.remove_node(NODE).await;
-    assert!(matches!(own, Err(AccountError::NodeListed)));
+    assert!(matches!(own, Err(NodeError::Listed)));
     let lab = lab.relisted(&[ONE, TWO]).await;
     let listed = lab.accounts.remove_node(ONE).await;
-    assert!(matches!(listed, Err(AccountError::NodeListed)));
+    assert!(matches!(listed, Err(NodeError::Listed)));
     assert!(lab.shown_node(ONE).await.is_listed);
     lab.accounts.remove_node(NODE).await.unwrap();
 }
@@ -163,7 +165,7 @@ async fn a_node_makes_no_store_where_new_users_are_not_taken_in() {
     let node = folder.process(&clock, Nodes::AsTheyAre).await;
     assert!(matches!(
         node.open(ANN, PASSWORD).await,
-        Err(AccountError::NoRoom)
+        Err(OpenStoreError::NoRoom)
     ));
     let _open = folder.opened(&clock, keeper(NewUsers::Welcome), own()).await;
     node.open(ANN, PASSWORD).await.unwrap();
@@ -230,7 +232,10 @@ async fn closed_to_new_users_those_with_a_store_are_served() {
     };
     let lab = lab.reopened(closed, NODE).await;
     assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
-    assert!(matches!(lab.open(BEA, PASSWORD).await, Err(AccountError::NoRoom)));
+    assert!(matches!(
+        lab.open(BEA, PASSWORD).await,
+        Err(OpenStoreError::NoRoom)
+    ));
     assert_eq!(
         lab.accounts.node_of(BEA, &crate::lab::at_home()).await.unwrap(),
         NodeOf::NoRoom
@@ -250,7 +255,10 @@ async fn without_room_there_is_no_node_and_no_store() {
         lab.accounts.node_of(ANN, &crate::lab::at_home()).await.unwrap(),
         NodeOf::NoRoom
     );
-    assert!(matches!(lab.open(ANN, PASSWORD).await, Err(AccountError::NoRoom)));
+    assert!(matches!(
+        lab.open(ANN, PASSWORD).await,
+        Err(OpenStoreError::NoRoom)
+    ));
     lab.accounts
         .set_node_state(&format!("{NODE}/"), NodeState::Accepting)
         .await
@@ -261,7 +269,7 @@ async fn without_room_there_is_no_node_and_no_store() {
     assert_eq!(lab.shown_node(NODE).await.state, NodeState::Down);
     assert!(matches!(
         lab.accounts.set_node_state(ONE, NodeState::Down).await,
-        Err(AccountError::UnknownNode)
+        Err(NodeError::Unknown)
     ));
 }
 
@@ -322,7 +330,7 @@ async fn without_a_target_a_user_goes_to_another_node() {
         lab.accounts
             .move_user(ANN, Some("https://nowhere.example.org"))
             .await,
-        Err(AccountError::UnknownNode)
+        Err(OperatorError::UnknownNode)
     ));
     lab.accounts
         .set_node_state(&before, NodeState::Draining)
@@ -330,7 +338,7 @@ async fn without_a_target_a_user_goes_to_another_node() {
         .unwrap();
     assert!(matches!(
         lab.accounts.move_user(ANN, None).await,
-        Err(AccountError::NoRoom)
+        Err(OperatorError::NoRoom)
     ));
 }
 
@@ -376,7 +384,7 @@ async fn a_removed_node_sends_its_users_elsewhere() {
     );
     assert!(matches!(
         lab.accounts.remove_node(ONE).await,
-        Err(AccountError::UnknownNode)
+        Err(NodeError::Unknown)
     ));
 }
 

@@ -1,6 +1,6 @@
 //! What the operator may do.
 
-use foxden_accounts::{AccountError, PictureKind, Role, SignUp};
+use foxden_accounts::{OperatorError, PictureKind, ProfileError, Role, SignInError, SignUp};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, session_id, stranger};
 
@@ -39,11 +39,11 @@ async fn whoever_is_switched_off_is_signed_out_and_kept_out() {
     assert!(lab.accounts.session(&session_id(&created)).await.is_err());
     assert!(matches!(
         lab.login(ANN, PASSWORD).await,
-        Err(AccountError::Disabled)
+        Err(SignInError::Disabled)
     ));
     assert!(matches!(
         lab.login(ANN, "wrong").await,
-        Err(AccountError::WrongPassword { .. })
+        Err(SignInError::WrongPassword { .. })
     ));
     lab.accounts.set_disabled(ANN, false).await.unwrap();
     lab.login(ANN, PASSWORD).await.unwrap();
@@ -72,14 +72,14 @@ async fn roles_change_and_unknown_names_are_refused() {
         Role::Admin
     );
     let unknown = lab.accounts.set_role(BEA, Role::Admin).await;
-    assert!(matches!(unknown, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(unknown, Err(OperatorError::UnknownAccount { .. })));
     assert!(matches!(
         lab.accounts.remove_account(BEA).await,
-        Err(AccountError::UnknownAccount { .. })
+        Err(OperatorError::UnknownAccount { .. })
     ));
     assert!(matches!(
         lab.accounts.add_account(ANN, Role::Member).await,
-        Err(AccountError::Exists { .. })
+        Err(OperatorError::Exists)
     ));
 }
 
@@ -155,11 +155,8 @@ async fn a_profile_shows_what_its_owner_set() {
         [b"\xff\xd8\xff".to_vec(), vec![0; 256 * 1024]].concat(),
     ] {
         let refused = lab.accounts.set_avatar(account, bytes).await;
-        assert!(matches!(refused, Err(AccountError::Invalid { what: "picture" })));
+        assert!(matches!(refused, Err(ProfileError::InvalidPicture)));
     }
     let refused = lab.accounts.set_display_name(account, "a\nb").await;
-    assert!(matches!(
-        refused,
-        Err(AccountError::Invalid { what: "displayName" })
-    ));
+    assert!(matches!(refused, Err(ProfileError::InvalidName)));
 }

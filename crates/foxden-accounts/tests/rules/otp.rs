@@ -1,7 +1,7 @@
 //! Eight digits that open a reset.
 
 use foxden_accounts::{
-    AccountError, CodePurpose, Kind, Letter, NewPassword, Options, OtpVerified, SecretToken, SignUp, Then,
+    CodePurpose, Kind, Letter, NewPassword, Options, OtpVerified, PasswordError, SecretToken, SignUp, Then,
     Visitor,
 };
 
@@ -25,8 +25,9 @@ impl Lab {
         self.digits(ANN).await.expect("digits wait")
     }
 
-    async fn code_for(&self, token: &SecretToken, code: &str) -> Result<SecretToken, AccountError> {
-        let ticket = self.ticket(Kind::PasswordForgot, token).await?;
+    async fn code_for(&self, token: &SecretToken, code: &str) -> Result<SecretToken, PasswordError> {
+        let ticket = self.ticket(Kind::PasswordForgot, token).await;
+        let ticket = ticket.map_err(|_| PasswordError::UnknownToken)?;
         self.accounts.verify_reset_code(&ticket, code, &at_home()).await
     }
 
@@ -34,10 +35,10 @@ impl Lab {
     async fn guess(&self, by: &Visitor) {
         let digits = self.send_otp(ANN).await;
         let refused = self.try_digits(wrong(&digits), by).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)));
+        assert!(matches!(refused, Err(PasswordError::WrongCode)));
     }
 
-    async fn try_digits(&self, digits: &str, by: &Visitor) -> Result<OtpVerified, AccountError> {
+    async fn try_digits(&self, digits: &str, by: &Visitor) -> Result<OtpVerified, PasswordError> {
         self.accounts.verify_otp(ANN, digits, by).await
     }
 }
@@ -99,7 +100,7 @@ async fn digits_serve_once_and_asking_again_keeps_them() {
     assert_eq!(lab.send_otp(ANN).await, digits);
     lab.try_digits(&digits, &at_home()).await.unwrap();
     let again = lab.try_digits(&digits, &at_home()).await;
-    assert!(matches!(again, Err(AccountError::WrongCode)));
+    assert!(matches!(again, Err(PasswordError::WrongCode)));
     let fresh = lab.send_otp(ANN).await;
     assert_ne!(fresh, digits);
 }
@@ -127,7 +128,7 @@ async fn digits_end_with_their_hour_and_with_another_password() {
     let digits = lab.send_otp(ANN).await;
     lab.clock.advance_millis(3_600_000);
     let late = lab.try_digits(&digits, &at_home()).await;
-    assert!(matches!(late, Err(AccountError::WrongCode)));
+    assert!(matches!(late, Err(PasswordError::WrongCode)));
 
     lab.send_otp(ANN).await;
     crate::password::reset(&lab, ANN, proof(ANN, NEW)).await;
@@ -147,7 +148,7 @@ async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
     }
     assert_eq!(lab.digits(ANN).await, None);
     let late = lab.try_digits(&digits, &owner).await;
-    assert!(matches!(late, Err(AccountError::WrongCode)));
+    assert!(matches!(late, Err(PasswordError::WrongCode)));
 
     lab.accounts.send_otp(ANN, &owner).await.unwrap();
     let fresh = lab.digits(ANN).await.unwrap();
@@ -206,7 +207,7 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
         .code_for(&SecretToken::from_hex(&token).unwrap(), &"0".repeat(32))
         .await;
     assert!(
-        matches!(by_link, Err(AccountError::WrongCode)),
+        matches!(by_link, Err(PasswordError::WrongCode)),
         "the link has a reset of its own"
     );
     let verified = lab.try_digits(&code.to_uppercase(), &owner).await.unwrap();
@@ -214,7 +215,7 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
         .await
         .unwrap();
     let again = lab.try_digits(&code, &owner).await;
-    assert!(matches!(again, Err(AccountError::WrongCode)), "it serves once");
+    assert!(matches!(again, Err(PasswordError::WrongCode)), "it serves once");
 
     lab.clock.advance_millis(2 * 24 * 3_600_000);
     let digits = lab.send_otp(ANN).await;
@@ -252,13 +253,13 @@ async fn a_network_that_guesses_digits_is_stopped() {
     }
     let digits = lab.send_otp(ANN).await;
     let refused = lab.try_digits(&digits, &guesser).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(PasswordError::TooMany { .. })));
     lab.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
 }
 
 impl Lab {
     /// Brings 199 wrong digits at once, and the right ones last; gives what comes of each.
-    async fn bring_at_once(&self, from: impl Fn(u8) -> Visitor) -> Vec<Result<OtpVerified, AccountError>> {
+    async fn bring_at_once(&self, from: impl Fn(u8) -> Visitor) -> Vec<Result<OtpVerified, PasswordError>> {
         let digits = self.send_otp(ANN).await;
         let mut bringing = JoinSet::new();
         for number in 0..200 {
@@ -289,7 +290,7 @@ async fn of_many_digits_at_once_no_more_are_heard() {
             .await;
         let heard = outcomes
             .iter()
-            .filter(|outcome| matches!(outcome, Err(AccountError::WrongCode)))
+            .filter(|outcome| matches!(outcome, Err(PasswordError::WrongCode)))
             .count();
         assert_eq!(heard, if is_one_network { 30 } else { 200 });
         let last = outcomes.last().unwrap();
@@ -330,7 +331,7 @@ async fn guesses_at_nothing_keep_nobody_from_a_reset() {
     for network in 0..60 {
         let other = stranger(&format!("198.51.{network}.1"));
         let refused = lab.try_digits("00000000", &other).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)));
+        assert!(matches!(refused, Err(PasswordError::WrongCode)));
     }
     let digits = lab.send_otp(ANN).await;
     lab.try_digits(&digits, &at_home()).await.unwrap();
@@ -355,7 +356,7 @@ async fn other_resets_do_not_end_the_one_that_digits_opened() {
     }
     let token = &verified.password_forgot_token;
     let refused = lab.code_for(token, &zeros).await;
-    assert!(matches!(refused, Err(AccountError::WrongCode)));
+    assert!(matches!(refused, Err(PasswordError::WrongCode)));
     lab.code_for(token, &verified.code).await.unwrap();
 }
 
@@ -366,9 +367,9 @@ async fn nobody_and_who_never_confirmed_are_equally_unknown() {
     lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
     for address in [ANN, BEA] {
         let refused = lab.accounts.send_otp(address, &visitor).await;
-        assert!(matches!(refused, Err(AccountError::UnknownAccount { address: said }) if said == address));
+        assert!(matches!(refused, Err(PasswordError::UnknownAccount { name: said }) if said == address));
         let refused = lab.accounts.verify_otp(address, "12345678", &visitor).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)));
+        assert!(matches!(refused, Err(PasswordError::WrongCode)));
     }
 }
 

@@ -1,8 +1,8 @@
 //! Other passwords: changed, reset, set by a link.
 
 use foxden_accounts::{
-    AccountError, AuthPw, ChangeStarted, DeviceOwner, DevicePatch, Kind, NewPassword, ResetStarted, SignedIn,
-    Then, WrapKb,
+    AuthPw, ChangeStarted, CredentialError, DeviceOwner, DevicePatch, Kind, NewPassword, PasswordError,
+    ResetStarted, SignInError, SignedIn, Then, WrapKb,
 };
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, kb, proof, session_id, stranger};
@@ -95,15 +95,15 @@ async fn a_change_keeps_the_key_and_ends_everything_else() {
     assert_eq!(lab.kb(&changed, ANN, NEW).await, before);
     assert!(matches!(
         lab.accounts.session(&session_id(&created)).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
     assert!(matches!(
         lab.accounts.access(&token).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
     assert!(matches!(
         lab.login(ANN, PASSWORD).await,
-        Err(AccountError::WrongPassword { .. })
+        Err(SignInError::WrongPassword { .. })
     ));
     let session = lab.session(&changed).await;
     assert!(
@@ -135,7 +135,7 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
         .accounts
         .start_password_change(None, ANN, &proof(ANN, "wrong"), &at_home())
         .await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let started = start(&lab, ANN, PASSWORD).await;
     let ticket = lab
         .ticket(Kind::PasswordChange, &started.password_change_token)
@@ -155,7 +155,7 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
         .accounts
         .finish_password_change(&ticket, without_key, None, &at_home())
         .await;
-    assert!(matches!(refused, Err(AccountError::Invalid { what: "wrapKb" })));
+    assert!(matches!(refused, Err(PasswordError::KeyMissing)));
     let done = lab
         .accounts
         .finish_password_change(&ticket, new.clone(), None, &at_home())
@@ -166,7 +166,7 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
         .accounts
         .finish_password_change(&ticket, new, None, &at_home())
         .await;
-    assert!(matches!(again, Err(AccountError::UnknownToken)));
+    assert!(matches!(again, Err(PasswordError::UnknownToken)));
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn with_a_session_only_its_own_password_is_changed() {
         .accounts
         .start_password_change(Some(&ann), BEA, &proof(BEA, PASSWORD), &at_home())
         .await;
-    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_change_names_a_session_of_its_own_account_or_none() {
         .accounts
         .finish_password_change(&ticket, new, Some(&session_id(&bea)), &at_home())
         .await;
-    assert!(matches!(refused, Err(AccountError::UnknownToken)));
+    assert!(matches!(refused, Err(PasswordError::UnknownToken)));
     lab.login(ANN, PASSWORD).await.unwrap();
 }
 
@@ -232,14 +232,14 @@ async fn a_reset_ends_after_three_wrong_codes() {
             .accounts
             .verify_reset_code(&ticket, &"0".repeat(32), &at_home())
             .await;
-        assert!(matches!(wrong, Err(AccountError::WrongCode)));
+        assert!(matches!(wrong, Err(PasswordError::WrongCode)));
         match lab.accounts.forgot_status(&ticket).await {
             Ok(status) => assert_eq!(status.tries, left),
-            Err(error) => assert!(left == 0 && matches!(error, AccountError::UnknownToken)),
+            Err(error) => assert!(left == 0 && matches!(error, PasswordError::UnknownToken)),
         }
     }
     let late = lab.accounts.verify_reset_code(&ticket, &code, &at_home()).await;
-    assert!(matches!(late, Err(AccountError::UnknownToken)));
+    assert!(matches!(late, Err(PasswordError::UnknownToken)));
 }
 
 #[tokio::test]
@@ -272,9 +272,9 @@ async fn a_reset_asks_for_the_address_as_it_is_spelt() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     let other = lab.accounts.forgot_password("ANN@example.org", &at_home()).await;
-    assert!(matches!(other, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    assert!(matches!(other, Err(PasswordError::OtherSpelling { address }) if address == ANN));
     let unknown = lab.accounts.forgot_password(BEA, &at_home()).await;
-    assert!(matches!(unknown, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(unknown, Err(PasswordError::UnknownAccount { .. })));
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn a_link_sets_the_first_password_once() {
         .unwrap();
     assert!(matches!(
         lab.login(ANN, PASSWORD).await,
-        Err(AccountError::NoPassword)
+        Err(SignInError::NoPassword)
     ));
 
     let link = lab
@@ -315,7 +315,7 @@ async fn a_link_sets_the_first_password_once() {
         .accounts
         .open_password_link(&code, &stranger("192.0.2.1"))
         .await;
-    assert!(matches!(again, Err(AccountError::ExpiredCode)));
+    assert!(matches!(again, Err(PasswordError::ExpiredCode)));
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use foxden_accounts::security::Door;
 use foxden_accounts::{
-    AccountError, AccountId, CodePurpose, Consent, Kind, NewPlain, NodeOf, Options, SignUp, Visitor,
+    AccountId, CodePurpose, Consent, Kind, LegacyChangeError, LegacyLoginError, LegacyResetError,
+    LegacySignUpError, NewPlain, NodeOf, OpenStoreError, Options, SignInError, SignUp, SignUpError, Visitor,
 };
 
 use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, cheap, stranger};
@@ -30,14 +31,18 @@ const fn new_plain<'a>(name: &'a str, address: &'a str) -> NewPlain<'a> {
 }
 
 impl Lab {
-    pub(crate) async fn create_plain(&self, name: &str, address: &str) -> Result<AccountId, AccountError> {
+    pub(crate) async fn create_plain(
+        &self,
+        name: &str,
+        address: &str,
+    ) -> Result<AccountId, LegacySignUpError> {
         self.accounts
             .create_plain(new_plain(name, address), &old_client())
             .await
     }
 
     /// The uid of the store that name and password open.
-    pub(crate) async fn open(&self, name: &str, password: &str) -> Result<u64, AccountError> {
+    pub(crate) async fn open(&self, name: &str, password: &str) -> Result<u64, OpenStoreError> {
         let store = self.accounts.open_store(name, password, &old_client()).await?;
         Ok(store.user.0)
     }
@@ -53,7 +58,7 @@ async fn an_account_made_by_an_old_client_serves_both_worlds() {
     assert!(lab.accounts.is_name_taken(NEW_HASHED, &at_home()).await.unwrap());
     assert!(matches!(
         lab.create_plain(NEW_HASHED, NEW).await,
-        Err(AccountError::Exists { .. })
+        Err(LegacySignUpError::Exists)
     ));
 
     let store = lab
@@ -86,11 +91,11 @@ async fn an_account_made_by_firefox_serves_old_clients_by_every_name() {
     }
     assert!(matches!(
         lab.open(NEW_HASHED, "wrong").await,
-        Err(AccountError::WrongPassword { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
     ));
     assert!(matches!(
         lab.open("nobody", PASSWORD).await,
-        Err(AccountError::UnknownAccount { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
     ));
 }
 
@@ -120,12 +125,14 @@ async fn first_requests_at_once_make_one_store() {
 #[tokio::test]
 async fn a_name_address_or_password_that_does_not_fit_is_refused() {
     let lab = Lab::new().await;
-    let what = |outcome: Result<AccountId, AccountError>| match outcome {
-        Err(AccountError::Invalid { what }) => what,
+    let what = |outcome: Result<AccountId, LegacySignUpError>| match outcome {
+        Err(LegacySignUpError::InvalidAddress) => "address",
+        Err(LegacySignUpError::InvalidName) => "name",
+        Err(LegacySignUpError::WeakPassword) => "password",
         other => panic!("{other:?}"),
     };
-    assert_eq!(what(lab.create_plain("new", "bademailhere").await), "email");
-    assert_eq!(what(lab.create_plain("new", "").await), "email");
+    assert_eq!(what(lab.create_plain("new", "bademailhere").await), "address");
+    assert_eq!(what(lab.create_plain("new", "").await), "address");
     assert_eq!(
         what(lab.create_plain(NEW_HASHED, "another-valid@email.com").await),
         "name"
@@ -148,7 +155,7 @@ async fn nobody_takes_a_name_that_leads_to_somebody_else() {
     let lab = Lab::new().await;
     lab.create_plain("tarek", "tarek@mozilla.com").await.unwrap();
     let taken =
-        |outcome: Result<AccountId, AccountError>| matches!(outcome, Err(AccountError::Exists { .. }));
+        |outcome: Result<AccountId, LegacySignUpError>| matches!(outcome, Err(LegacySignUpError::Exists));
     assert!(taken(lab.create_plain("TAREK", BEA).await));
     assert!(taken(lab.create_plain("other", "Tarek@mozilla.com").await));
     assert!(taken(
@@ -172,7 +179,7 @@ async fn of_two_who_want_a_name_at_once_one_gets_it() {
     let (one, other) = tokio::join!(lab.create_plain("tarek", ANN), lab.create_plain("tarek", BEA));
     assert!(one.is_ok() != other.is_ok());
     let refused = one.err().or(other.err());
-    assert!(matches!(refused, Some(AccountError::Exists { .. })));
+    assert!(matches!(refused, Some(LegacySignUpError::Exists)));
 }
 
 /// U13.52: the operator's secret opens what is closed, and strangers learn no name there.
@@ -182,7 +189,7 @@ async fn a_closed_server_takes_whoever_brings_the_operators_secret() {
         let lab = Lab::with_policy(policy).await;
         let visitor = stranger("192.0.2.1");
         let refused = lab.accounts.create_plain(new_plain("tarek", ANN), &visitor).await;
-        assert!(matches!(refused, Err(AccountError::SignUpClosed)));
+        assert!(matches!(refused, Err(LegacySignUpError::Closed)));
         assert!(lab.accounts.is_name_taken("tarek", &visitor).await.unwrap());
         let authorised = NewPlain {
             is_authorised: true,
@@ -209,11 +216,11 @@ async fn a_password_changed_by_an_old_client_keeps_key_and_store() {
 
     assert!(matches!(
         lab.open(ANN_HASHED, PASSWORD).await,
-        Err(AccountError::WrongPassword { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
     ));
     assert!(matches!(
         lab.login(ANN, PASSWORD).await,
-        Err(AccountError::WrongPassword { .. })
+        Err(SignInError::WrongPassword { .. })
     ));
     assert!(
         lab.accounts
@@ -247,7 +254,7 @@ async fn a_weak_new_password_is_refused_first() {
             .accounts
             .change_password_plain(name, "wrong", new, &old_client())
             .await;
-        assert!(matches!(refused, Err(AccountError::Invalid { what: "password" })));
+        assert!(matches!(refused, Err(LegacyChangeError::WeakPassword)));
     }
 }
 
@@ -265,7 +272,7 @@ async fn a_new_address_adds_names_and_takes_none_away() {
         .unwrap();
 
     let told = lab.login(NEW, PASSWORD).await;
-    assert!(matches!(told, Err(AccountError::OtherSpelling { address }) if address == ANN));
+    assert!(matches!(told, Err(SignInError::OtherSpelling { address }) if address == ANN));
     assert_eq!(lab.firefox(ANN, PASSWORD).await, before);
     for name in ["tarek", ANN, ANN_HASHED, NEW, NEW_HASHED] {
         assert_eq!(lab.open(name, PASSWORD).await.unwrap(), store, "{name}");
@@ -277,7 +284,7 @@ async fn a_new_address_adds_names_and_takes_none_away() {
             .accounts
             .create(crate::lab::new_account(address), &at_home())
             .await;
-        assert!(matches!(refused, Err(AccountError::Exists { .. })), "{address}");
+        assert!(matches!(refused, Err(SignUpError::Exists { .. })), "{address}");
     }
     let shown = lab.accounts.show_account("tarek").await.unwrap().unwrap();
     assert_eq!(shown.address, NEW);
@@ -300,7 +307,7 @@ async fn after_a_new_address_the_next_password_is_stretched_with_it() {
         .unwrap();
     assert_eq!(lab.firefox(NEW, "newpasswordhere").await, before);
     let told = lab.login(ANN, "newpasswordhere").await;
-    assert!(matches!(told, Err(AccountError::OtherSpelling { address }) if address == NEW));
+    assert!(matches!(told, Err(SignInError::OtherSpelling { address }) if address == NEW));
 }
 
 /// U13.41: and an address that is somebody else's is not given away, nor one that was theirs.
@@ -319,17 +326,20 @@ async fn an_address_that_is_none_or_somebody_elses_is_refused() {
     };
     assert!(matches!(
         change(ANN, "newemail.com").await,
-        Err(AccountError::Invalid { what: "email" })
+        Err(LegacyChangeError::InvalidAddress)
     ));
-    assert!(matches!(change(ANN, BEA).await, Err(AccountError::Exists { .. })));
+    assert!(matches!(change(ANN, BEA).await, Err(LegacyChangeError::Exists)));
     change(BEA, NEW).await.unwrap();
-    assert!(matches!(change(ANN, BEA).await, Err(AccountError::Exists { .. })));
+    assert!(matches!(change(ANN, BEA).await, Err(LegacyChangeError::Exists)));
     change(BEA, BEA).await.unwrap();
     let wrong = lab
         .accounts
         .change_address(ANN, "wrong", "x@example.com", &old_client())
         .await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(
+        wrong,
+        Err(LegacyChangeError::Login(LegacyLoginError::WrongPassword { .. }))
+    ));
 }
 
 /// Codes that went to the old address confirm nothing any more.
@@ -393,7 +403,7 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
         .accounts
         .reset_plain(ANN, &plain, "newpasswordhere", Consent::Given, &old_client())
         .await;
-    assert!(matches!(late, Err(AccountError::WrongCode)));
+    assert!(matches!(late, Err(LegacyResetError::WrongCode)));
     assert!(lab.accounts.forgot_status(&ticket).await.is_err());
     assert!(lab.ticket(Kind::AccountReset, &reset).await.is_err());
     assert!(lab.accounts.open_password_link(&link, &at_home()).await.is_err());
@@ -419,7 +429,10 @@ async fn an_account_changes_its_address_five_times_a_day() {
             .unwrap();
     }
     let refused = lab.accounts.change_address(ANN, PASSWORD, ANN, &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(
+        refused,
+        Err(LegacyChangeError::Login(LegacyLoginError::TooMany { .. }))
+    ));
     lab.accounts
         .change_address(ANN, PASSWORD, ANN, &old_client())
         .await
@@ -477,7 +490,7 @@ async fn nobody_is_called_what_may_be_an_accounts_id() {
     for name in [id.as_str(), "0123456789abcdef0123456789abcdef"] {
         let refused = lab.create_plain(name, BEA).await;
         assert!(
-            matches!(refused, Err(AccountError::Invalid { what: "name" })),
+            matches!(refused, Err(LegacySignUpError::InvalidName)),
             "{name}: {refused:?}"
         );
     }
@@ -505,7 +518,7 @@ async fn one_account_does_not_collect_names_without_end() {
             break;
         }
     }
-    assert!(matches!(refused, Some(AccountError::Invalid { what: "email" })));
+    assert!(matches!(refused, Some(LegacyChangeError::InvalidAddress)));
     assert!(lab.count("SELECT COUNT(*) FROM login_name").await <= 64);
 }
 
@@ -520,7 +533,7 @@ async fn an_old_client_removes_the_whole_account() {
         .accounts
         .destroy_plain(ANN_HASHED, "wrong", &old_client())
         .await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(wrong, Err(LegacyLoginError::WrongPassword { .. })));
 
     let removed = lab
         .accounts
@@ -533,7 +546,7 @@ async fn an_old_client_removes_the_whole_account() {
     assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_none());
     assert!(matches!(
         lab.open(ANN_HASHED, PASSWORD).await,
-        Err(AccountError::UnknownAccount { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
     ));
     assert!(!lab.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
     assert_eq!(
@@ -569,7 +582,7 @@ async fn a_disabled_account_is_taken_and_shut() {
     assert!(lab.accounts.recall(ANN, PASSWORD).is_none());
     assert!(matches!(
         lab.open(ANN, PASSWORD).await,
-        Err(AccountError::Disabled)
+        Err(OpenStoreError::Login(LegacyLoginError::Disabled))
     ));
     assert!(lab.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
     lab.accounts.set_disabled(ANN, false).await.unwrap();
@@ -586,7 +599,7 @@ async fn without_a_password_every_password_is_wrong() {
         .unwrap();
     assert!(matches!(
         lab.open(ANN, PASSWORD).await,
-        Err(AccountError::WrongPassword { .. })
+        Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
     ));
     assert_eq!(lab.accounts.hashes(), 1, "and takes as long");
 }

@@ -1,6 +1,6 @@
 //! Passwords reset with a code, by doors that see the plain one.
 
-use foxden_accounts::{AccountError, CodePurpose, Consent, Letter, Options};
+use foxden_accounts::{CodePurpose, Consent, LegacyResetError, Letter, Options, ResetRequestError};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, cheap, stranger};
 use crate::plain::{ANN_HASHED, old_client};
@@ -22,7 +22,7 @@ impl Lab {
         code.expect("a code waits").code
     }
 
-    async fn reset_plain(&self, name: &str, code: &str, consent: Consent) -> Result<(), AccountError> {
+    async fn reset_plain(&self, name: &str, code: &str, consent: Consent) -> Result<(), LegacyResetError> {
         self.accounts
             .reset_plain(name, code, NEW, consent, &old_client())
             .await
@@ -57,7 +57,7 @@ async fn a_code_resets_the_password_once() {
         "the old store is untouched"
     );
     let again = lab.reset_plain(ANN_HASHED, &code, Consent::NotAsked).await;
-    assert!(matches!(again, Err(AccountError::WrongCode)));
+    assert!(matches!(again, Err(LegacyResetError::WrongCode)));
 }
 
 /// U13.34: who asks again gets the same code, and its end is not put off. U13.40: after six hours it has ended.
@@ -77,7 +77,7 @@ async fn the_same_code_waits_six_hours() {
     );
     lab.clock.advance_millis(1);
     let late = lab.reset_plain(ANN, &code, Consent::Given).await;
-    assert!(matches!(late, Err(AccountError::WrongCode)));
+    assert!(matches!(late, Err(LegacyResetError::WrongCode)));
     assert_ne!(lab.plain_code(ANN).await, code);
 }
 
@@ -86,11 +86,11 @@ async fn the_same_code_waits_six_hours() {
 async fn nobody_without_an_address_and_wrong_codes_are_told_apart() {
     let lab = Lab::new().await;
     let nobody = lab.accounts.request_plain_reset("nobody", &old_client()).await;
-    assert!(matches!(nobody, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(nobody, Err(ResetRequestError::UnknownAccount { .. })));
     assert!(matches!(
         lab.reset_plain("nobody", "AAAA-BBBB-CCCC-DDDD", Consent::Given)
             .await,
-        Err(AccountError::UnknownAccount { .. })
+        Err(LegacyResetError::UnknownAccount { .. })
     ));
     lab.create(ANN).await;
     lab.create(BEA).await;
@@ -103,15 +103,15 @@ async fn nobody_without_an_address_and_wrong_codes_are_told_apart() {
         &code[..14],
     ] {
         let refused = lab.reset_plain(ANN, wrong, Consent::Given).await;
-        assert!(matches!(refused, Err(AccountError::WrongCode)), "{wrong}");
+        assert!(matches!(refused, Err(LegacyResetError::WrongCode)), "{wrong}");
     }
     assert!(matches!(
         lab.reset_plain(BEA, &code, Consent::Given).await,
-        Err(AccountError::WrongCode)
+        Err(LegacyResetError::WrongCode)
     ));
     lab.write("UPDATE account SET address = ''", vec![]).await;
     let no_address = lab.accounts.request_plain_reset(ANN, &old_client()).await;
-    assert!(matches!(no_address, Err(AccountError::NoAddress)));
+    assert!(matches!(no_address, Err(ResetRequestError::NoAddress)));
 }
 
 /// Where Firefox stored something, a new key makes it unreadable: that needs somebody's word, and costs the code
@@ -130,7 +130,7 @@ async fn modern_data_is_given_up_only_with_consent() {
             .unwrap()
     );
     let refused = lab.reset_plain(ANN, &code, Consent::NotAsked).await;
-    assert!(matches!(refused, Err(AccountError::ConsentMissing)));
+    assert!(matches!(refused, Err(LegacyResetError::ConsentMissing)));
     lab.reset_plain(ANN, &code, Consent::Given).await.unwrap();
     let after = lab.firefox(ANN, NEW).await;
     assert!(after.kb != before.kb && after.kid > before.kid && after.store != before.store);
@@ -172,7 +172,7 @@ async fn a_code_is_dropped_on_request_and_by_a_new_password() {
         .await
         .unwrap();
     let refused = lab.reset_plain(ANN, &code, Consent::Given).await;
-    assert!(matches!(refused, Err(AccountError::WrongCode)));
+    assert!(matches!(refused, Err(LegacyResetError::WrongCode)));
 }
 
 /// U13.33: with a mail server each request writes a letter, and one letter waits.
@@ -207,7 +207,7 @@ async fn a_disabled_account_cannot_be_reset() {
         Err(_) => lab.plain_code(ANN).await,
     };
     let refused = lab.reset_plain(ANN, &code, Consent::Given).await;
-    assert!(matches!(refused, Err(AccountError::Disabled)));
+    assert!(matches!(refused, Err(LegacyResetError::Disabled)));
 }
 
 #[tokio::test]
@@ -218,16 +218,16 @@ async fn guessing_ends_and_asking_ends() {
     for code in ["AAAA-BBBB-CCCC-DDDD", "nonsense"] {
         for _ in 0..15 {
             let guess = lab.accounts.check_plain_reset(ANN, code, &visitor).await;
-            assert!(matches!(guess, Err(AccountError::WrongCode)));
+            assert!(matches!(guess, Err(LegacyResetError::WrongCode)));
         }
     }
     for name in [ANN, BEA] {
         let guess = lab.accounts.check_plain_reset(name, "nonsense", &visitor).await;
-        assert!(matches!(guess, Err(AccountError::TooMany { .. })));
+        assert!(matches!(guess, Err(LegacyResetError::TooMany { .. })));
     }
     for _ in 0..30 {
         lab.accounts.request_plain_reset(ANN, &visitor).await.unwrap();
     }
     let asked = lab.accounts.request_plain_reset(ANN, &visitor).await;
-    assert!(matches!(asked, Err(AccountError::TooMany { .. })));
+    assert!(matches!(asked, Err(ResetRequestError::TooMany { .. })));
 }

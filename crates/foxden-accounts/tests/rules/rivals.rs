@@ -1,14 +1,15 @@
 //! Two servers on one register file. Of all requests that bring the same credential at once, exactly one wins.
 
+use foxden_accounts::{
+    Accounts, CodePurpose, Consent, Grant, Identity, KeyId, Kind, Letter, MIGRATIONS, NewAccount,
+    NewPassword, Nodes, OLDSYNC, OpenStoreError, Options, Parts, Role, SecretToken, SignUp, SignedIn, Then,
+    Ticket, WrapKb,
+};
 use std::collections::HashSet;
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
-use foxden_accounts::{
-    AccountError, Accounts, CodePurpose, Consent, Grant, Identity, KeyId, Kind, Letter, MIGRATIONS,
-    NewAccount, NewPassword, Nodes, OLDSYNC, Options, Parts, Role, SecretToken, SignUp, SignedIn, Then,
-    Ticket, WrapKb,
-};
 use foxden_model::{ManualClock, SeededRng, UserId};
 use foxden_sql::Database;
 use tokio::task::JoinSet;
@@ -50,10 +51,11 @@ impl Rivals {
     }
 
     /// What the requests get that are not refused. Each is made by all tasks of both servers at once.
-    async fn winners<T, W>(&self, request: impl Fn(Accounts, usize) -> W) -> Vec<T>
+    async fn winners<T, E, W>(&self, request: impl Fn(Accounts, usize) -> W) -> Vec<T>
     where
         T: Send + 'static,
-        W: Future<Output = Result<T, AccountError>> + Send + 'static,
+        E: Error + Send + 'static,
+        W: Future<Output = Result<T, E>> + Send + 'static,
     {
         let mut tasks = JoinSet::new();
         for number in 0..2 * TASKS {
@@ -68,19 +70,19 @@ impl Rivals {
         for outcome in tasks.join_all().await {
             match outcome {
                 Ok(value) => won.push(value),
-                Err(error @ AccountError::Unavailable(_)) => panic!("{error:?}"),
                 // Busy is among them: few hashes of one network may wait.
-                Err(_) => {}
+                Err(error) => assert!(!is_of_register(&error), "{error:?}"),
             }
         }
         won
     }
 
     /// What the only request gets that is not refused.
-    async fn winner<T, W>(&self, request: impl Fn(Accounts, usize) -> W) -> T
+    async fn winner<T, E, W>(&self, request: impl Fn(Accounts, usize) -> W) -> T
     where
         T: Send + 'static,
-        W: Future<Output = Result<T, AccountError>> + Send + 'static,
+        E: Error + Send + 'static,
+        W: Future<Output = Result<T, E>> + Send + 'static,
     {
         let mut won = self.winners(request).await;
         assert_eq!(won.len(), 1);
@@ -368,7 +370,7 @@ async fn first_requests_make_one_store() {
     let old: HashSet<UserId> = rivals
         .winners(|server, _| async move {
             let store = server.open_store(ANN, PASSWORD, &at_home()).await?;
-            Ok(store.user)
+            Ok::<_, OpenStoreError>(store.user)
         })
         .await
         .into_iter()
@@ -387,7 +389,7 @@ async fn first_requests_make_one_store() {
                 keys_changed_at: START,
                 client_state: vec![7; 16],
             };
-            Ok(server.assign(&identity, &key_id).await.unwrap().user)
+            Ok::<_, OpenStoreError>(server.assign(&identity, &key_id).await.unwrap().user)
         })
         .await;
     assert_eq!(new.len(), 2 * TASKS);
@@ -413,4 +415,10 @@ async fn a_letter_is_taken_once() {
     let taken: Vec<i64> = taken.into_iter().flatten().map(|posted| posted.id).collect();
     assert_eq!(taken.len(), letters);
     assert_eq!(taken.into_iter().collect::<HashSet<i64>>().len(), letters);
+}
+
+/// Whether the register did not answer.
+fn is_of_register(error: &(dyn Error + 'static)) -> bool {
+    let mut errors = std::iter::successors(Some(error), |error| (*error).source());
+    errors.any(<dyn Error>::is::<foxden_sql::SqlError>)
 }

@@ -1,10 +1,10 @@
 //! What a security officer hears: every door tells, and tells the truth.
 
+use foxden_accounts::{Kind, NewAccount, Options, SignInError, SignUp, Visitor};
 use std::sync::{Arc, Mutex};
 
 use foxden_accounts::plain::{Consent, NewPlain, name_of};
 use foxden_accounts::security::{Door, Witness};
-use foxden_accounts::{AccountError, Kind, NewAccount, Options, SignUp, Visitor};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
 use crate::password::{change, reset};
@@ -91,7 +91,7 @@ async fn log_ins_of_today_that_fail_are_told() {
     }
     heard.take();
     let locked = lab.login(BEA, PASSWORD).await;
-    assert!(matches!(locked, Err(AccountError::TooMany { .. })));
+    assert!(matches!(locked, Err(SignInError::TooMany { .. })));
     assert_eq!(
         heard.take(),
         ["LoginLocked bea@example.org by accounts from 127.0.0.1 unknown -"]

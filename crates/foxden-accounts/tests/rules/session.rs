@@ -1,6 +1,9 @@
 //! Signing in, and sessions.
 
-use foxden_accounts::{AccountError, AuthPw, Cost, Kind, Login, SignUp, SignedIn, TokenId};
+use foxden_accounts::{
+    AuthPw, ConfirmError, Cost, CredentialError, DeviceError, Kind, Login, OAuthError, ProfileError,
+    Replayed, SignInError, SignUp, SignUpError, SignedIn, TokenId, Unverified,
+};
 use foxden_model::{Rng, SeededRng};
 
 use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
@@ -14,7 +17,7 @@ impl Lab {
         address: &str,
         stretched: &str,
         password: &str,
-    ) -> Result<SignedIn, AccountError> {
+    ) -> Result<SignedIn, SignInError> {
         let login = Login {
             address: address.to_owned(),
             ..login(stretched, password)
@@ -23,8 +26,8 @@ impl Lab {
     }
 }
 
-fn is_told(refused: &Result<SignedIn, AccountError>, spelling: &str) -> bool {
-    matches!(refused, Err(AccountError::OtherSpelling { address }) if address == spelling)
+fn is_told(refused: &Result<SignedIn, SignInError>, spelling: &str) -> bool {
+    matches!(refused, Err(SignInError::OtherSpelling { address }) if address == spelling)
 }
 
 /// A16.2
@@ -41,7 +44,7 @@ async fn a_right_proof_passes_however_the_address_is_typed() {
     assert!(is_told(&lab.login(TYPED, PASSWORD).await, ANN));
     assert!(is_told(&lab.login_as(TYPED, ANN, "wrong").await, ANN));
     let wrong = lab.login_as(ANN, TYPED, PASSWORD).await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { .. })));
+    assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
 }
 
 /// A16.2: a device that stretches what was typed sends the same each time.
@@ -78,7 +81,7 @@ async fn another_spelling_is_no_way_to_guess() {
     }
     for typed in [TYPED, ANN] {
         let refused = lab.login_as(typed, ANN, PASSWORD).await;
-        assert!(matches!(refused, Err(AccountError::TooMany { .. })), "{typed}");
+        assert!(matches!(refused, Err(SignInError::TooMany { .. })), "{typed}");
     }
     lab.clock.advance_millis(990_000);
     lab.login(ANN, PASSWORD).await.unwrap();
@@ -117,14 +120,14 @@ async fn every_door_takes_a_right_proof_under_any_spelling() {
         let told = accounts
             .start_password_change(by, TYPED, &typed, &at_home())
             .await;
-        assert!(matches!(told, Err(AccountError::OtherSpelling { .. })));
+        assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
         let started = accounts
             .start_password_change(by, TYPED, &right, &at_home())
             .await;
         started.unwrap();
     }
     let told = accounts.destroy(Some(&session), TYPED, &typed, &at_home()).await;
-    assert!(matches!(told, Err(AccountError::OtherSpelling { .. })));
+    assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
     accounts
         .destroy(Some(&session), TYPED, &right, &at_home())
         .await
@@ -136,9 +139,9 @@ async fn unknown_addresses_and_wrong_passwords_are_told_apart() {
     let lab = Lab::new().await;
     lab.create(ANN).await;
     let unknown = lab.login(BEA, PASSWORD).await;
-    assert!(matches!(unknown, Err(AccountError::UnknownAccount { address }) if address == BEA));
+    assert!(matches!(unknown, Err(SignInError::UnknownAccount { name }) if name == BEA));
     let wrong = lab.login(ANN, "wrong").await;
-    assert!(matches!(wrong, Err(AccountError::WrongPassword { address }) if address == ANN));
+    assert!(matches!(wrong, Err(SignInError::WrongPassword { name }) if name == ANN));
 }
 
 #[tokio::test]
@@ -149,11 +152,11 @@ async fn a_session_ends_once() {
     lab.accounts.end_session(&session).await.unwrap();
     assert!(matches!(
         lab.accounts.end_session(&session).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
     assert!(matches!(
         lab.accounts.session(&session_id(&created)).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
 }
 
@@ -165,7 +168,7 @@ async fn another_session_is_ended_only_by_its_own_account() {
     let bea = lab.create(BEA).await;
     let session = lab.session(&ann).await;
     let refused = lab.accounts.end_other_session(&session, &session_id(&bea)).await;
-    assert!(matches!(refused, Err(AccountError::UnknownToken)));
+    assert!(matches!(refused, Err(CredentialError::Unknown)));
     lab.accounts
         .end_other_session(&session, &session_id(&ann_again))
         .await
@@ -210,7 +213,7 @@ async fn proving_the_password_again_renews_the_session_and_no_other() {
 
     assert!(renewed.session_token.is_none() && renewed.key_fetch_token.is_some());
     assert_eq!(lab.session(&created).await.auth_at, created.auth_at + 60);
-    assert!(matches!(refused, Err(AccountError::UnknownAccount { .. })));
+    assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
 }
 
 #[tokio::test]
@@ -221,7 +224,7 @@ async fn nonces_count_once_for_each_credential() {
     lab.accounts.accept_nonce(Some(account), &id, "n").unwrap();
     assert!(matches!(
         lab.accounts.accept_nonce(Some(account), &id, "n"),
-        Err(AccountError::Replayed)
+        Err(Replayed)
     ));
 }
 
@@ -258,17 +261,14 @@ async fn an_unverified_session_becomes_verified_by_its_code() {
         .await
         .unwrap();
     let session = lab.session(&created).await;
-    assert!(matches!(
-        session.require_verified(),
-        Err(AccountError::AddressUnverified)
-    ));
+    assert!(matches!(session.require_verified(), Err(Unverified::Address)));
     let code = lab.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
     assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()));
     lab.accounts.resend_code(&session, &at_home()).await.unwrap();
 
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let refused = lab.accounts.verify_session(&session, wrong, &at_home()).await;
-    assert!(matches!(refused, Err(AccountError::ExpiredCode)));
+    assert!(matches!(refused, Err(ConfirmError::ExpiredCode)));
     lab.accounts
         .verify_session(&session, &code, &at_home())
         .await
@@ -288,19 +288,19 @@ async fn digits_are_tried_ten_times_a_day_and_die_after_half_an_hour() {
     let first = code().await;
     for _ in 0..10 {
         let refused = lab.accounts.verify_session(&session, "x", &visitor).await;
-        assert!(matches!(refused, Err(AccountError::ExpiredCode)));
+        assert!(matches!(refused, Err(ConfirmError::ExpiredCode)));
     }
     lab.accounts.resend_code(&session, &visitor).await.unwrap();
     assert_eq!(code().await, first);
     let refused = lab.accounts.verify_session(&session, &first, &visitor).await;
-    assert!(matches!(refused, Err(AccountError::TooMany { .. })));
+    assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
 
     lab.clock.advance_millis(2 * 24 * 3_600_000);
     lab.accounts.resend_code(&session, &visitor).await.unwrap();
     let late = code().await;
     lab.clock.advance_millis(30 * 60_000);
     let refused = lab.accounts.verify_session(&session, &late, &visitor).await;
-    assert!(matches!(refused, Err(AccountError::ExpiredCode)));
+    assert!(matches!(refused, Err(ConfirmError::ExpiredCode)));
     lab.accounts.resend_code(&session, &visitor).await.unwrap();
     let fresh = code().await;
     lab.accounts
@@ -340,12 +340,12 @@ async fn any_other_id_is_unknown() {
     ] {
         assert!(matches!(
             lab.accounts.ticket(kind, &TokenId(id)).await,
-            Err(AccountError::UnknownToken)
+            Err(CredentialError::Unknown)
         ));
     }
     assert!(matches!(
         lab.accounts.session(&TokenId(id)).await,
-        Err(AccountError::UnknownToken)
+        Err(CredentialError::Unknown)
     ));
 }
 
@@ -360,12 +360,12 @@ async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_th
         .accounts
         .authorize(&session, crate::lab::authorization())
         .await;
-    assert!(matches!(code, Err(AccountError::UnknownToken)));
+    assert!(matches!(code, Err(OAuthError::UnknownToken)));
     let device = lab
         .accounts
         .register_device(DeviceOwner::Session(&session), DevicePatch::default())
         .await;
-    assert!(matches!(device, Err(AccountError::UnknownToken)));
+    assert!(matches!(device, Err(DeviceError::SessionEnded)));
     let grant = Grant::Credentials {
         scope: "profile".to_owned(),
         access_type: AccessType::Online,
@@ -374,17 +374,17 @@ async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_th
         .accounts
         .grant(Some(&session), crate::lab::token_request(grant), &at_home())
         .await;
-    assert!(matches!(granted, Err(AccountError::UnknownToken)));
+    assert!(matches!(granted, Err(OAuthError::UnknownToken)));
 
     let copy = lab.accounts.duplicate_session(&session, &at_home()).await;
-    assert!(matches!(copy, Err(AccountError::UnknownToken)));
+    assert!(matches!(copy, Err(CredentialError::Unknown)));
 
     lab.accounts.remove_account(ANN).await.unwrap();
     let picture = lab
         .accounts
         .set_avatar(session.account, b"\xff\xd8\xff".to_vec())
         .await;
-    assert!(matches!(picture, Err(AccountError::UnknownToken)));
+    assert!(matches!(picture, Err(ProfileError::AccountGone)));
 }
 
 /// A16.70: between a change of address and the next password, the address that was stretched is the one that signs
@@ -407,7 +407,7 @@ async fn the_address_that_was_stretched_signs_in_after_another_came_into_use() {
     assert_eq!(lab.login(ANN, PASSWORD).await.unwrap().account, created.account);
     for address in [ANN, BEA] {
         let taken = lab.accounts.create(new_account(address), &at_home()).await;
-        assert!(matches!(taken, Err(AccountError::Exists { .. })), "{address}");
+        assert!(matches!(taken, Err(SignUpError::Exists { .. })), "{address}");
     }
     crate::password::reset(&lab, BEA, crate::lab::proof(BEA, "another one")).await;
     lab.login(BEA, "another one").await.unwrap();

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use foxden_accounts::{AccountError, AccountId, AuthPw, Login, NewAccount, SecretToken, Session, SignedIn};
+use foxden_accounts::{AccountId, AuthPw, Login, NewAccount, SecretToken, Session, SignInError, SignedIn};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -127,8 +127,8 @@ pub(super) async fn credentials_status(
 ) -> Result<Json<Value>, Refusal> {
     let address = ask.body.address()?;
     if !fxa.accounts.address_status(address, &ask.visitor).await?.exists {
-        let address = address.to_owned();
-        return Err(AccountError::UnknownAccount { address }.into());
+        let name = address.to_owned();
+        return Err(SignInError::UnknownAccount { name }.into());
     }
     Ok(Json(json!({ "upgradeNeeded": false, "currentVersion": "v1" })))
 }
@@ -171,7 +171,8 @@ pub(super) async fn login(
 pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
     let (address, auth_pw) = (ask.body.address()?.to_owned(), ask.body.auth_pw("authPW")?);
     let (by, visitor, accounts) = (ask.by, ask.visitor, fxa.accounts.clone());
-    let removal = async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await };
+    // In a box: moved as it is, it would make this request large.
+    let removal = Box::pin(async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await });
     remove_account(&fxa.to_the_end, fxa.accounts, fxa.storage, removal).await?;
     Ok(Done {})
 }

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use foxden_accounts::{
-    Access, AccountError, AccountId, DeviceOwner, Kind, RefreshAccess, Session, Ticket, TokenId,
+    Access, AccountId, CredentialError, DeviceOwner, Kind, RefreshAccess, Session, Ticket, TokenId,
 };
 use ring::hmac;
 
@@ -351,9 +351,9 @@ fn check_signature(
 }
 
 /// Names a credential that is unknown; other failures stay what they are.
-fn unknown(why: &'static str) -> impl Fn(AccountError) -> Refusal {
+fn unknown(why: &'static str) -> impl Fn(CredentialError) -> Refusal {
     move |error| match error {
-        AccountError::UnknownToken => Refusal::NoCredential(why),
-        other => other.into(),
+        CredentialError::Unknown => Refusal::NoCredential(why),
+        CredentialError::Unavailable(error) => error.into(),
     }
 }

@@ -5,7 +5,7 @@ mod wire;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use foxden_accounts::{Introspection, Session, oauth};
+use foxden_accounts::{CredentialError, Introspection, OAuthError, Session, oauth};
 use serde_json::{Map, Value, json};
 
 use super::FxaState;
@@ -89,7 +89,7 @@ pub(super) async fn bare_destroy(State(fxa): State<FxaState>, ask: Ask<Anyone>) 
     if was_there {
         Ok(Done {})
     } else {
-        Err(foxden_accounts::AccountError::UnknownToken.into())
+        Err(CredentialError::Unknown.into())
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) async fn jwks() -> Json<Value> {
 
 /// `GET /v1/client/{id}` and `GET /v1/oauth/client/{id}`
 pub(super) async fn client(Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    let unknown = || foxden_accounts::AccountError::UnknownClient { client: id.clone() };
+    let unknown = || OAuthError::UnknownClient { client: id.clone() };
     let client = oauth::client(&id).ok_or_else(unknown)?;
     Ok(Json(json!({
         "id": client.id,

@@ -36,7 +36,7 @@ impl ProfileCaller {
                 Ok(session.account)
             }
             Self::Access(access) => {
-                access.require(scope)?;
+                require(access, scope)?;
                 Ok(access.account)
             }
         }
@@ -66,7 +66,7 @@ pub(super) async fn email(State(fxa): State<FxaState>, ask: Ask<Access>) -> Resu
 
 /// `GET /v1/uid`
 pub(super) async fn uid(ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
-    ask.by.require("profile:uid")?;
+    require(&ask.by, "profile:uid")?;
     Ok(Json(json!({ "uid": ask.by.account.to_string() })))
 }
 
@@ -175,6 +175,15 @@ pub(super) async fn of_session(
 }
 
 async fn read(fxa: &FxaState, access: &Access, scope: &str) -> Result<Profile, Refusal> {
-    access.require(scope)?;
+    require(access, scope)?;
     Ok(fxa.accounts.profile(access.account).await?)
+}
+
+/// Refuses a token that does not cover the scope.
+fn require(access: &Access, scope: &str) -> Result<(), Refusal> {
+    if access.covers(scope) {
+        Ok(())
+    } else {
+        Err(Refusal::NotCovered)
+    }
 }

@@ -16,7 +16,10 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use foxden_accounts::AccountError;
+use foxden_accounts::{
+    ConfirmError, CredentialError, DeviceError, KeyFetchError, OAuthError, PasswordError, ProfileError,
+    Replayed, SignInError, SignUpError, Unavailable, Unverified,
+};
 use serde_json::{Map, Value};
 
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
@@ -51,6 +54,8 @@ pub(super) enum Refusal {
     UnknownGrantType,
     /// The picture is not there.
     NoImage,
+    /// The access token does not cover this.
+    NotCovered,
     /// This server does not offer it.
     Off,
     /// Nobody offers it any more.
@@ -62,13 +67,51 @@ pub(super) enum Refusal {
     /// Asked for under a name that is not ours.
     ForeignHost,
     /// The accounts refused.
-    Service(Arc<AccountError>),
+    Service(Arc<Refused>),
 }
 
-impl From<AccountError> for Refusal {
-    fn from(error: AccountError) -> Self {
-        Self::Service(Arc::new(error))
-    }
+/// An error of the accounts in the numbers of the tables whose paths can meet it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// For the log.
+    why: String,
+    /// In the table of the paths that are this service's own.
+    words: Words,
+    /// In the OAuth API's table, if that differs.
+    oauth: Option<Words>,
+    /// In the profile API's table, if that differs.
+    profile: Option<Words>,
+}
+
+/// Says each error in its own table and in those others that can meet it.
+macro_rules! service {
+    ($($Error:ty: $words:expr $(, oauth: $oauth:expr)? $(, profile: $profile:expr)?;)+) => {
+        $(impl From<$Error> for Refusal {
+            fn from(error: $Error) -> Self {
+                Self::Service(Arc::new(Refused {
+                    why: chain(&error),
+                    words: ($words)(&error),
+                    oauth: None$(.or_else(|| Some(($oauth)(&error))))?,
+                    profile: None$(.or_else(|| Some(($profile)(&error))))?,
+                }))
+            }
+        })+
+    };
+}
+
+service! {
+    SignUpError: auth::sign_up;
+    SignInError: auth::sign_in;
+    KeyFetchError: auth::key_fetch;
+    ConfirmError: auth::confirm;
+    PasswordError: auth::password;
+    DeviceError: auth::device;
+    OAuthError: auth::oauth, oauth: oauth::oauth;
+    ProfileError: profile::profile;
+    CredentialError: auth::credential, oauth: oauth::credential, profile: profile::credential;
+    Replayed: |_: &_| auth::replayed(), oauth: |_: &_| oauth::replayed(), profile: |_: &_| profile::replayed();
+    Unverified: |error: &_| auth::unverified(*error), oauth: |_: &_| oauth::unverified(), profile: |_: &_| profile::unverified();
+    Unavailable: auth::unavailable, oauth: oauth::unavailable, profile: profile::unavailable;
 }
 
 impl From<NoRoom> for Refusal {
@@ -78,6 +121,7 @@ impl From<NoRoom> for Refusal {
 }
 
 /// A refusal in the numbers of one table.
+#[derive(Clone, Debug)]
 struct Words {
     status: StatusCode,
     errno: u16,
@@ -87,7 +131,7 @@ struct Words {
 }
 
 /// How many seconds the client is asked to wait, and before what.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Wait {
     /// Before it repeats this call.
     Call(u64),
@@ -99,8 +143,6 @@ enum Wait {
 
 /// Seconds after which it is worth trying again when the server was busy.
 const SOON: u64 = 30;
-/// Seconds after which it is worth trying again when no node has room.
-const LATER: u64 = 1800;
 
 impl Words {
     const fn new(status: StatusCode, errno: u16, message: &'static str) -> Self {
@@ -131,6 +173,15 @@ impl Words {
         let mut words = Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable");
         words.wait = Some(Wait::Call(RETRY_SECONDS as u64));
         words
+    }
+
+    /// A database that is down could answer no other call either.
+    fn unavailable(errno: u16) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable").after(Wait::Browser(SOON))
+    }
+
+    const fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error")
     }
 
     const fn wrong_method() -> Self {
@@ -195,12 +246,13 @@ impl Refusal {
             Self::WrongResponseType => "only response_type=code is offered".into(),
             Self::UnknownGrantType => "no such grant type".into(),
             Self::NoImage => "no such picture".into(),
+            Self::NotCovered => "the access token does not cover this".into(),
             Self::Off => "not offered here".into(),
             Self::Retired => "retired".into(),
             Self::UnknownPath => "no such path".into(),
             Self::WrongMethod => "not with this method".into(),
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
-            Self::Service(error) => chain(&**error).into(),
+            Self::Service(refused) => refused.why.clone().into(),
         }
     }
 }

@@ -133,11 +133,7 @@ impl Legacy {
     ) -> Response {
         let until = match trouble {
             Trouble::Wait { seconds } => Some(self.house.clock_time_in(seconds)),
-            Trouble::NotOurForm
-            | Trouble::ForeignPage
-            | Trouble::Busy
-            | Trouble::NoFacility
-            | Trouble::Down => None,
+            Trouble::NotOurForm | Trouble::ForeignPage | Trouble::Busy | Trouble::Down => None,
         };
         let shown = TroublePage {
             page,
@@ -155,9 +151,7 @@ fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, s
     *answer.status_mut() = match trouble {
         Trouble::NotOurForm => StatusCode::BAD_REQUEST,
         Trouble::ForeignPage => StatusCode::FORBIDDEN,
-        Trouble::Wait { .. } | Trouble::Busy | Trouble::NoFacility | Trouble::Down => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Trouble::Wait { .. } | Trouble::Busy | Trouble::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     if let Some(seconds) = trouble.retry_after() {
         ask_to_wait(answer.headers_mut(), seconds);

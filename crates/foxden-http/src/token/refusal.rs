@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use foxden_accounts::{AccountError, StateFault, TokenError};
+use foxden_accounts::{StateFault, TokenError, Unavailable};
 use serde_json::json;
 
 use crate::wire::{Note, ask_to_wait, chain, print_json};
@@ -174,11 +174,12 @@ fn words_of(error: &TokenError) -> Words<'static> {
             "The keys changed too often, try again later",
         ),
         TokenError::NoRoom => Words::internal(StatusCode::SERVICE_UNAVAILABLE),
-        TokenError::NoNode | TokenError::Unavailable(AccountError::Damaged(_)) => {
+        TokenError::NoNode | TokenError::Unavailable(Unavailable::Damaged(_)) => {
             Words::internal(StatusCode::INTERNAL_SERVER_ERROR)
         }
         // Not a refused credential: a client would throw away one that is good.
-        TokenError::VerifierUnreachable | TokenError::Unavailable(_) => Words::new(
+        TokenError::VerifierUnreachable
+        | TokenError::Unavailable(Unavailable::Busy | Unavailable::Register(_)) => Words::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "error",
             "Resource is not available",
@@ -233,7 +234,7 @@ mod tests {
     /// A16.42, E8, E21: only a credential that is bad is called so.
     #[test]
     fn what_is_our_fault_is_not_the_credential_s() {
-        let unavailable = TokenError::Unavailable(AccountError::Busy);
+        let unavailable = TokenError::Unavailable(Unavailable::Busy);
         for (error, code, retry) in [
             (unavailable, 503, Some(30)),
             (TokenError::VerifierUnreachable, 503, Some(30)),
@@ -245,7 +246,7 @@ mod tests {
             (TokenError::InvalidKeysChangedAt, 401, None),
             (TokenError::InvalidClientState(StateFault::Empty), 401, None),
             (TokenError::NewUsersDisabled, 403, None),
-            (TokenError::Unavailable(AccountError::Damaged("a row")), 500, None),
+            (TokenError::Unavailable(Unavailable::Damaged("a row")), 500, None),
         ] {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), code);

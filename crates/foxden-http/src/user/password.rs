@@ -1,7 +1,6 @@
 //! Passwords: changed by whoever knows the old one or holds a code; codes asked for and dropped.
 
 use axum::response::Response;
-use foxden_accounts::AccountError;
 use foxden_accounts::plain::{Consent, is_weak};
 
 use super::UserState;
@@ -36,15 +35,10 @@ pub(super) async fn change(user: &UserState, ask: &Ask) -> Result<Response, Refu
 async fn reset(user: &UserState, ask: &Ask, code: &[u8]) -> Result<Response, Refusal> {
     // What no header of ours could hold is no code.
     let code = std::str::from_utf8(code).unwrap_or_default();
-    let outcome = user
-        .accounts
+    user.accounts
         .reset_plain(&ask.name, code, &ask.body, Consent::NotAsked, &ask.visitor)
-        .await;
-    match outcome {
-        Ok(()) => Ok(answer::text(SUCCESS)),
-        Err(AccountError::UnknownAccount { .. }) => Err(Refusal::UnknownName),
-        Err(error) => Err(error.into()),
-    }
+        .await?;
+    Ok(answer::text(SUCCESS))
 }
 
 /// `GET /user/1.0/{name}/password_reset`
@@ -52,14 +46,13 @@ pub(super) async fn request_reset(user: &UserState, ask: &Ask) -> Result<Respons
     user.needs_resets()?;
     user.accounts
         .may_request_plain_reset(&ask.name, &ask.visitor)
-        .await
-        .map_err(Refusal::of_reset)?;
+        .await?;
     let pass = guard::check(user, ask, &ask.response())?;
     match user.accounts.request_plain_reset(&ask.name, &ask.visitor).await {
         Ok(()) => Ok(answer::text(SUCCESS)),
         Err(error) => {
             guard::give_back(user, pass);
-            Err(Refusal::of_reset(error))
+            Err(error.into())
         }
     }
 }
@@ -73,10 +66,7 @@ pub(super) async fn drop_reset(user: &UserState, ask: &Ask) -> Result<Response, 
         .prove_plain(&ask.name, &password, &ask.visitor)
         .await?;
     guard::check(user, ask, &ask.response())?;
-    user.accounts
-        .drop_plain_reset(account)
-        .await
-        .map_err(Refusal::of_reset)?;
+    user.accounts.drop_plain_reset(account).await?;
     Ok(answer::known(SUCCESS))
 }
 

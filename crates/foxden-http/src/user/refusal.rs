@@ -6,7 +6,10 @@ use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use foxden_accounts::AccountError;
+use foxden_accounts::{
+    LegacyChangeError, LegacyLoginError, LegacyResetError, LegacySignUpError, LimitError, ResetRequestError,
+    TooMany, Unavailable,
+};
 
 use super::answer;
 use crate::wire::captcha::WrongAnswer;
@@ -47,8 +50,18 @@ pub(super) enum Refusal {
     ForeignPage,
     /// Codes cannot be given here.
     NoCodes,
-    /// The accounts refused.
-    Service(AccountError),
+    /// No account was made.
+    SignUp(LegacySignUpError),
+    /// The password was not accepted.
+    Login(LegacyLoginError),
+    /// Password or address stay as they are.
+    Change(LegacyChangeError),
+    /// No reset code was made.
+    ResetRequest(ResetRequestError),
+    /// The password was not reset.
+    Reset(LegacyResetError),
+    /// Too much was asked for, or nothing can be answered now.
+    Limit(LimitError),
 }
 
 /// The small number in an error's body.
@@ -80,9 +93,51 @@ pub(super) enum ResponseCode {
     TooMuch = 17,
 }
 
-impl From<AccountError> for Refusal {
-    fn from(error: AccountError) -> Self {
-        Self::Service(error)
+impl From<LegacySignUpError> for Refusal {
+    fn from(error: LegacySignUpError) -> Self {
+        Self::SignUp(error)
+    }
+}
+
+impl From<LegacyLoginError> for Refusal {
+    fn from(error: LegacyLoginError) -> Self {
+        Self::Login(error)
+    }
+}
+
+impl From<LegacyChangeError> for Refusal {
+    fn from(error: LegacyChangeError) -> Self {
+        Self::Change(error)
+    }
+}
+
+impl From<ResetRequestError> for Refusal {
+    fn from(error: ResetRequestError) -> Self {
+        Self::ResetRequest(error)
+    }
+}
+
+impl From<LegacyResetError> for Refusal {
+    fn from(error: LegacyResetError) -> Self {
+        Self::Reset(error)
+    }
+}
+
+impl From<LimitError> for Refusal {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(error: TooMany) -> Self {
+        Self::Limit(error.into())
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(error: Unavailable) -> Self {
+        Self::Limit(error.into())
     }
 }
 
@@ -99,15 +154,6 @@ impl From<ResponseCode> for Refusal {
 }
 
 impl Refusal {
-    /// Why a code was not given or dropped: here a name that nobody has is the client's mistake, not a failed log-in.
-    pub(super) fn of_reset(error: AccountError) -> Self {
-        match error {
-            AccountError::UnknownAccount { .. } => ResponseCode::BadName.into(),
-            AccountError::Unable => Self::NoCodes,
-            error => error.into(),
-        }
-    }
-
     /// Why, for the log.
     fn why(&self) -> Cow<'static, str> {
         match self {
@@ -124,7 +170,12 @@ impl Refusal {
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
             Self::ForeignPage => "sent by a page from elsewhere".into(),
             Self::NoCodes => "passwords are not reset here".into(),
-            Self::Service(error) => chain(error).into(),
+            Self::SignUp(error) => chain(error).into(),
+            Self::Login(error) => chain(error).into(),
+            Self::Change(error) => chain(error).into(),
+            Self::ResetRequest(error) => chain(error).into(),
+            Self::Reset(error) => chain(error).into(),
+            Self::Limit(error) => chain(error).into(),
         }
     }
 
@@ -149,7 +200,12 @@ impl Refusal {
             ),
             Self::ForeignPage => said(StatusCode::FORBIDDEN, "Pages from elsewhere may not send this"),
             Self::NoCodes => later(LATER),
-            Self::Service(error) => print_error(error),
+            Self::SignUp(error) => sign_up(error),
+            Self::Login(error) => login(error),
+            Self::Change(error) => change(error),
+            Self::ResetRequest(error) => reset_request(error),
+            Self::Reset(error) => reset(error),
+            Self::Limit(error) => limit(error),
         }
     }
 }
@@ -167,45 +223,75 @@ pub(super) fn refuse_foreign_host(_: &Site) -> Response {
     Refusal::ForeignHost.into_response()
 }
 
-/// Only wrong credentials are called so: a client that is told so asks for the password.
-fn print_error(error: &AccountError) -> Response {
-    use AccountError as E;
+fn sign_up(error: &LegacySignUpError) -> Response {
     match error {
-        E::UnknownAccount { .. }
-        | E::WrongPassword { .. }
-        | E::OtherSpelling { .. }
-        | E::NoPassword
-        | E::Disabled
-        // The account went while the request was on its way.
-        | E::UnknownToken => unauthorized(),
-        E::Exists { .. } => bad(ResponseCode::Overwrites),
-        E::WrongCode | E::ExpiredCode | E::ConsentMissing => bad(ResponseCode::BadCode),
-        E::NoAddress | E::Invalid { what: "email" } => bad(ResponseCode::BadAddress),
-        E::Invalid { what: "password" } => bad(ResponseCode::WeakPassword),
-        E::Invalid { .. } => bad(ResponseCode::BadName),
-        E::SignUpClosed | E::Unable => bad(ResponseCode::NotSupported),
-        E::TooMany { retry_after } => later(*retry_after),
-        E::Busy | E::Unavailable(_) => later(SOON),
-        E::NoRoom => later(LATER),
-        E::AddressUnverified
-        | E::SessionUnverified
-        | E::Replayed
-        | E::UnknownDevice
-        | E::OtherDevice { .. }
-        | E::NoSuchCommand
-        | E::UnknownClient { .. }
-        | E::ScopesRefused { .. }
-        | E::WrongRedirect
-        | E::ChallengeMissing
-        | E::UnknownGrant
-        | E::OtherClientsGrant
-        | E::ExpiredGrant
-        | E::WrongVerifier
-        | E::StaleSession { .. }
-        | E::Forbidden
-        | E::UnknownNode
-        | E::NodeListed
-        | E::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
+        LegacySignUpError::Exists => bad(ResponseCode::Overwrites),
+        LegacySignUpError::Closed => bad(ResponseCode::NotSupported),
+        LegacySignUpError::InvalidAddress => bad(ResponseCode::BadAddress),
+        LegacySignUpError::InvalidName => bad(ResponseCode::BadName),
+        LegacySignUpError::WeakPassword => bad(ResponseCode::WeakPassword),
+        LegacySignUpError::TooMany(error) => too_many(*error),
+        LegacySignUpError::Unavailable(error) => unavailable(error),
+    }
+}
+
+/// A client that is answered 401 asks for the password, so only wrong credentials are.
+fn login(error: &LegacyLoginError) -> Response {
+    match error {
+        LegacyLoginError::UnknownAccount { .. }
+        | LegacyLoginError::WrongPassword { .. }
+        | LegacyLoginError::Disabled => unauthorized(),
+        LegacyLoginError::TooMany(error) => too_many(*error),
+        LegacyLoginError::Unavailable(error) => unavailable(error),
+    }
+}
+
+fn change(error: &LegacyChangeError) -> Response {
+    match error {
+        LegacyChangeError::Login(error) => login(error),
+        LegacyChangeError::WeakPassword => bad(ResponseCode::WeakPassword),
+        LegacyChangeError::InvalidAddress => bad(ResponseCode::BadAddress),
+        LegacyChangeError::Exists => bad(ResponseCode::Overwrites),
+    }
+}
+
+/// An unknown name is the client's mistake here, and no failed log-in.
+fn reset_request(error: &ResetRequestError) -> Response {
+    match error {
+        ResetRequestError::UnknownAccount { .. } => bad(ResponseCode::BadName),
+        ResetRequestError::NoAddress => bad(ResponseCode::BadAddress),
+        ResetRequestError::TooMany(error) => too_many(*error),
+        ResetRequestError::Unavailable(error) => unavailable(error),
+    }
+}
+
+fn reset(error: &LegacyResetError) -> Response {
+    match error {
+        LegacyResetError::UnknownAccount { .. } => status(StatusCode::NOT_FOUND),
+        LegacyResetError::WeakPassword => bad(ResponseCode::WeakPassword),
+        LegacyResetError::WrongCode | LegacyResetError::ConsentMissing => bad(ResponseCode::BadCode),
+        LegacyResetError::Disabled => unauthorized(),
+        LegacyResetError::Exists => bad(ResponseCode::Overwrites),
+        LegacyResetError::TooMany(error) => too_many(*error),
+        LegacyResetError::Unavailable(error) => unavailable(error),
+    }
+}
+
+fn limit(error: &LimitError) -> Response {
+    match error {
+        LimitError::TooMany(error) => too_many(*error),
+        LimitError::Unavailable(error) => unavailable(error),
+    }
+}
+
+fn too_many(error: TooMany) -> Response {
+    later(error.retry_after)
+}
+
+fn unavailable(error: &Unavailable) -> Response {
+    match error {
+        Unavailable::Busy | Unavailable::Register(_) => later(SOON),
+        Unavailable::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
@@ -251,33 +337,70 @@ mod tests {
     use super::*;
     use crate::wire::wait::{every, wait_in};
 
-    fn refused(error: AccountError) -> (u16, Option<u64>) {
-        let response = Refusal::from(error).into_response();
+    fn refused(error: impl Into<Refusal>) -> (u16, Option<u64>) {
+        let response = error.into().into_response();
         (response.status().as_u16(), wait_in(response.headers()))
     }
 
-    /// Whoever is told that the password is wrong asks a person for it.
+    /// Checks that these wait for so long, and that no other status than 503 makes a client wait.
+    fn check<E: Into<Refusal> + std::fmt::Debug>(errors: Vec<E>, wait: impl Fn(&E) -> Option<u64>) {
+        for error in errors {
+            let (expected, described) = (wait(&error), format!("{error:?}"));
+            let (status, told) = refused(error);
+            assert_eq!(
+                (told, status == 503),
+                (expected, expected.is_some()),
+                "{described}"
+            );
+        }
+    }
+
+    const fn wait_of(error: &Unavailable) -> Option<u64> {
+        match error {
+            Unavailable::Busy | Unavailable::Register(_) => Some(30),
+            Unavailable::Damaged(_) => None,
+        }
+    }
+
+    const fn wait_of_login(error: &LegacyLoginError) -> Option<u64> {
+        match error {
+            LegacyLoginError::TooMany(_) => Some(7),
+            LegacyLoginError::Unavailable(error) => wait_of(error),
+            _ => None,
+        }
+    }
+
+    /// A client that is told that the password is wrong asks its user for it.
     #[test]
     fn what_is_our_fault_is_not_the_password_s() {
-        for error in every::account_errors() {
-            let wait = match &error {
-                AccountError::Busy | AccountError::Unavailable(_) => Some(30),
-                AccountError::NoRoom => Some(1800),
-                AccountError::TooMany { .. } => Some(7),
-                _ => None,
-            };
-            let described = format!("{error:?}");
-            let (status, told) = refused(error);
-            assert_eq!((told, status == 503), (wait, wait.is_some()), "{described}");
-        }
-        assert_eq!(refused(AccountError::Damaged("a row")), (500, None));
-        assert_eq!(refused(AccountError::Disabled), (401, None));
+        check(every::legacy_sign_up_errors(), |error| match error {
+            LegacySignUpError::TooMany(_) => Some(7),
+            LegacySignUpError::Unavailable(error) => wait_of(error),
+            _ => None,
+        });
+        check(every::legacy_login_errors(), wait_of_login);
+        check(every::legacy_change_errors(), |error| match error {
+            LegacyChangeError::Login(error) => wait_of_login(error),
+            _ => None,
+        });
+        check(every::reset_request_errors(), |error| match error {
+            ResetRequestError::TooMany(_) => Some(7),
+            ResetRequestError::Unavailable(error) => wait_of(error),
+            _ => None,
+        });
+        check(every::legacy_reset_errors(), |error| match error {
+            LegacyResetError::TooMany(_) => Some(7),
+            LegacyResetError::Unavailable(error) => wait_of(error),
+            _ => None,
+        });
+        assert_eq!(refused(Unavailable::Damaged("a row")), (500, None));
+        assert_eq!(refused(LegacyLoginError::Disabled), (401, None));
     }
 
     /// U13.32: an account may have no address to write to.
     #[tokio::test]
     async fn a_code_needs_an_address() {
-        let response = Refusal::of_reset(AccountError::NoAddress).into_response();
+        let response = Refusal::from(ResetRequestError::NoAddress).into_response();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
         let body = axum::body::to_bytes(response.into_body(), 9).await.unwrap();
@@ -286,7 +409,7 @@ mod tests {
 
     #[test]
     fn codes_may_not_be_offered_at_all() {
-        let response = Refusal::of_reset(AccountError::Unable).into_response();
+        let response = Refusal::NoCodes.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(wait_in(response.headers()), Some(1800));
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use foxden_accounts::{AccountError, Accounts, Removed};
+use foxden_accounts::{Accounts, Removed, Unavailable};
 use foxden_storage::Storage;
 use tokio::sync::oneshot;
 
@@ -17,23 +17,23 @@ pub type ToTheEnd = Arc<dyn Fn(Work) + Send + Sync>;
 async fn finish<T: Send + 'static>(
     to_the_end: &ToTheEnd,
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, AccountError> {
+) -> Result<T, Unavailable> {
     let (sender, outcome) = oneshot::channel();
     to_the_end(Box::pin(async move {
         // Nobody waits any more where the client has gone.
         let _ = sender.send(work.await);
     }));
-    outcome.await.map_err(|_| AccountError::Busy)
+    outcome.await.map_err(|_| Unavailable::Busy)
 }
 
 /// Has an account removed, closes its stores and wipes its rows off the disk. A client that hangs up once the
 /// account is gone must not keep its stores open.
-pub(crate) async fn remove_account(
+pub(crate) async fn remove_account<E: From<Unavailable> + Send + 'static>(
     to_the_end: &ToTheEnd,
     accounts: Accounts,
     storage: Option<Storage>,
-    removal: impl Future<Output = Result<Removed, AccountError>> + Send + 'static,
-) -> Result<(), AccountError> {
+    removal: impl Future<Output = Result<Removed, E>> + Send + 'static,
+) -> Result<(), E> {
     let work = async move {
         let removed = removal.await?;
         close_stores(storage.as_ref(), removed).await;

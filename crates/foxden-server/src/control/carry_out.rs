@@ -1,7 +1,7 @@
 //! Doing what an order says.
 
 use anyhow::{Context, anyhow};
-use foxden_accounts::{AccountError, Accounts, CodePurpose};
+use foxden_accounts::{Accounts, CodePurpose, OperatorError};
 use foxden_http::wire::PublicUrl;
 use foxden_model::UserId;
 
@@ -183,7 +183,7 @@ async fn with_accounts(app: &App, order: Order) -> anyhow::Result<Answer> {
 async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow::Result<Answer> {
     let moved = accounts.move_user(name, to).await;
     let moved = moved.map_err(|error| match to {
-        Some(url) if matches!(error, AccountError::UnknownNode) => nodes::named(error, url),
+        Some(url) if matches!(error, OperatorError::UnknownNode) => nodes::unknown(url),
         _ => named(error, name),
     })?;
     Ok(done(match moved {
@@ -233,8 +233,8 @@ async fn invite_by_mail(
         .invite_by_mail(standing.into(), note, seconds, address)
         .await;
     let code = sent.map_err(|error| match error {
-        AccountError::Invalid { .. } => anyhow!("{address} is not an address"),
-        AccountError::TooMany { .. } => anyhow!(
+        OperatorError::InvalidAddress => anyhow!("{address} is not an address"),
+        OperatorError::TooMany(_) => anyhow!(
             "too many letters went to {address} today, or too many wait, which foxden check explains; leave out \
              --mail and pass the link on yourself"
         ),
@@ -319,9 +319,9 @@ fn nobody(name: &str) -> anyhow::Error {
     anyhow!("nobody is called {name}; foxden user list tells who there is")
 }
 
-fn named(error: AccountError, name: &str) -> anyhow::Error {
+fn named(error: OperatorError, name: &str) -> anyhow::Error {
     match error {
-        AccountError::UnknownAccount { .. } => nobody(name),
+        OperatorError::UnknownAccount { .. } => nobody(name),
         other => other.into(),
     }
 }

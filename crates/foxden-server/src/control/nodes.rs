@@ -1,7 +1,7 @@
 //! Orders about storage nodes.
 
 use anyhow::anyhow;
-use foxden_accounts::{AccountError, Accounts};
+use foxden_accounts::{Accounts, NodeError};
 
 use super::order::{Answer, Node, NodeState, Order};
 
@@ -35,15 +35,18 @@ pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answ
 }
 
 /// An error about a node, in words for whoever gave its address.
-pub fn named(error: AccountError, url: &str) -> anyhow::Error {
+pub fn named(error: NodeError, url: &str) -> anyhow::Error {
     match error {
-        AccountError::UnknownNode => {
-            anyhow!("there is no node {url}; foxden node list tells which there are")
-        }
-        AccountError::NodeListed => anyhow!(
+        NodeError::Unknown => unknown(url),
+        NodeError::Listed => anyhow!(
             "{url} is where users are sent to; take it out of tokens.nodes of the server that keeps the accounts, restart \
              that, then remove the node"
         ),
-        other => other.into(),
+        NodeError::Unavailable(error) => error.into(),
     }
+}
+
+/// No node has that address.
+pub fn unknown(url: &str) -> anyhow::Error {
+    anyhow!("there is no node {url}; foxden node list tells which there are")
 }

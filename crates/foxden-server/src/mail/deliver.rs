@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_accounts::{AccountError, Accounts, Fate, Posted};
+use foxden_accounts::{Accounts, Fate, Posted, Unavailable};
 use foxden_http::wire::chain;
 use lettre::Message;
 
@@ -114,7 +114,7 @@ impl Deliverer {
     }
 
     /// Takes one letter and sends it.
-    async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Outcome>, AccountError> {
+    async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Outcome>, Unavailable> {
         self.let_go().await?;
         let Some(posted) = self.accounts.take_letter().await? else {
             return Ok(None);
@@ -156,7 +156,7 @@ impl Deliverer {
         &mut self,
         posted: &Posted,
         sent: Result<String, NotTaken>,
-    ) -> Result<Outcome, AccountError> {
+    ) -> Result<Outcome, Unavailable> {
         match sent {
             Ok(answer) => {
                 self.finished = Some(posted.id);
@@ -182,7 +182,7 @@ impl Deliverer {
     }
 
     /// Forgets a letter that is over. While the register does not answer, it is remembered: no other is taken before.
-    async fn let_go(&mut self) -> Result<(), AccountError> {
+    async fn let_go(&mut self) -> Result<(), Unavailable> {
         if let Some(id) = self.finished {
             self.accounts.letter_sent(id).await?;
             self.finished = None;
@@ -191,7 +191,7 @@ impl Deliverer {
     }
 
     /// The mail server is back: nothing waits any longer because it was away.
-    async fn catch_up(&mut self) -> Result<(), AccountError> {
+    async fn catch_up(&mut self) -> Result<(), Unavailable> {
         if !self.put_off.is_empty() {
             let put_off: Vec<(i64, i64)> = self.put_off.iter().map(|(id, due)| (*id, *due)).collect();
             self.accounts.letters_due_now(&put_off).await?;
@@ -223,14 +223,14 @@ impl Deliverer {
         &mut self,
         posted: &Posted,
         error: &(dyn std::error::Error + Sync),
-    ) -> Result<(), AccountError> {
+    ) -> Result<(), Unavailable> {
         let (letter, number) = (posted.letter.kind(), posted.id);
         tracing::warn!(letter, number, "a letter was thrown away: {}", chain(error));
         self.finished = Some(posted.id);
         self.let_go().await
     }
 
-    async fn put_off(&mut self, posted: &Posted, error: &NotTaken) -> Result<(), AccountError> {
+    async fn put_off(&mut self, posted: &Posted, error: &NotTaken) -> Result<(), Unavailable> {
         let (letter, number) = (posted.letter.kind(), posted.id);
         let cause = chain(error);
         match self.accounts.letter_failed(posted).await? {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use foxden_accounts::{AccountError, AttachedClient, CommandPage, Device, DeviceId, DevicePatch};
+use foxden_accounts::{AttachedClient, CommandPage, Device, DeviceId, DevicePatch, Unavailable};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -146,10 +146,10 @@ impl CommandsAnswer {
             let payload = RawValue::from_string(queued.payload);
             let data = MessageData {
                 command: queued.command,
-                payload: payload.map_err(|_| AccountError::Damaged("a command's payload is not json"))?,
+                payload: payload.map_err(|_| Unavailable::Damaged("a command's payload is not json"))?,
                 sender: queued.sender.map(|sender| sender.to_string()),
             };
-            Ok::<_, AccountError>(Message {
+            Ok::<_, Unavailable>(Message {
                 index: queued.index,
                 data,
             })

@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
 use data_encoding::HEXLOWER;
-use foxden_accounts::{Access, AccountError, Profile};
+use foxden_accounts::{Access, Profile};
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
@@ -52,7 +52,7 @@ pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> 
         json!({ "displayName": profile.display_name }),
     );
     if shown.is_empty() {
-        return Err(AccountError::Forbidden.into());
+        return Err(Refusal::NotCovered);
     }
     shown.insert("metricsEnabled".into(), false.into());
     Ok(Value::Object(shown))

@@ -1,15 +1,13 @@
 //! The numbers of the profile API, which has few.
 
 use axum::http::StatusCode;
-use foxden_accounts::AccountError;
+use foxden_accounts::{CredentialError, ProfileError, Unavailable};
 
-use super::{LATER, Refusal, SOON, Wait, Words};
+use super::{Refusal, Words};
 
 pub(super) fn words(refusal: &Refusal) -> Words {
     match refusal {
-        Refusal::NoCredential(_) | Refusal::BadSignature(_) | Refusal::Skewed(_) => {
-            Words::unauthorized(100, "Unauthorized")
-        }
+        Refusal::NoCredential(_) | Refusal::BadSignature(_) | Refusal::Skewed(_) => unauthorized(),
         Refusal::NotJson
         | Refusal::Invalid(_)
         | Refusal::Missing(_)
@@ -21,6 +19,7 @@ pub(super) fn words(refusal: &Refusal) -> Words {
         Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 101, "Request body too large"),
         Refusal::NoImage => Words::new(StatusCode::NOT_FOUND, 104, "No such image"),
         Refusal::UnknownPath => Words::new(StatusCode::NOT_FOUND, 999, "Not found"),
+        Refusal::NotCovered => forbidden(),
         Refusal::Off => Words::new(
             StatusCode::SERVICE_UNAVAILABLE,
             999,
@@ -29,55 +28,44 @@ pub(super) fn words(refusal: &Refusal) -> Words {
         Refusal::Retired => Words::new(StatusCode::GONE, 999, "This endpoint is no longer supported"),
         Refusal::WrongMethod => Words::wrong_method(),
         Refusal::ForeignHost => Words::foreign_host(),
-        Refusal::Service(error) => words_of(error),
+        Refusal::Service(refused) => refused.profile.as_ref().unwrap_or(&refused.words).clone(),
     }
 }
 
-fn words_of(error: &AccountError) -> Words {
-    use AccountError as E;
+pub(super) fn profile(error: &ProfileError) -> Words {
     match error {
-        E::UnknownToken | E::Replayed => Words::unauthorized(100, "Unauthorized"),
-        E::Forbidden | E::AddressUnverified | E::SessionUnverified | E::Disabled => {
-            Words::new(StatusCode::FORBIDDEN, 100, "Forbidden")
-        }
-        E::Exists { .. }
-        | E::UnknownAccount { .. }
-        | E::WrongPassword { .. }
-        | E::OtherSpelling { .. }
-        | E::NoPassword
-        | E::WrongCode
-        | E::NoAddress
-        | E::ConsentMissing
-        | E::UnknownNode
-        | E::NodeListed
-        | E::ExpiredCode
-        | E::Invalid { .. }
-        | E::SignUpClosed
-        | E::UnknownDevice
-        | E::OtherDevice { .. }
-        | E::NoSuchCommand
-        | E::UnknownClient { .. }
-        | E::ScopesRefused { .. }
-        | E::WrongRedirect
-        | E::ChallengeMissing
-        | E::UnknownGrant
-        | E::OtherClientsGrant
-        | E::ExpiredGrant
-        | E::WrongVerifier
-        | E::StaleSession { .. } => Words::bad(101, "Bad request"),
-        E::TooMany { retry_after } => Words::new(StatusCode::TOO_MANY_REQUESTS, 999, "Too many attempts")
-            .after(Wait::Call(*retry_after)),
-        E::Unable => Words::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            999,
-            "This server does not offer that",
-        ),
-        E::NoRoom => {
-            Words::new(StatusCode::SERVICE_UNAVAILABLE, 999, "Service unavailable").after(Wait::Call(LATER))
-        }
-        E::Busy | E::Unavailable(_) => {
-            Words::new(StatusCode::SERVICE_UNAVAILABLE, 999, "Service unavailable").after(Wait::Browser(SOON))
-        }
-        E::Damaged(_) => Words::new(StatusCode::INTERNAL_SERVER_ERROR, 999, "Internal error"),
+        ProfileError::InvalidName | ProfileError::InvalidPicture => Words::bad(101, "Bad request"),
+        ProfileError::AccountGone => unauthorized(),
+        ProfileError::Unavailable(error) => unavailable(error),
     }
+}
+
+pub(super) fn credential(error: &CredentialError) -> Words {
+    match error {
+        CredentialError::Unknown => unauthorized(),
+        CredentialError::Unavailable(error) => unavailable(error),
+    }
+}
+
+pub(super) const fn replayed() -> Words {
+    unauthorized()
+}
+
+pub(super) const fn unverified() -> Words {
+    forbidden()
+}
+
+pub(super) fn unavailable(error: &Unavailable) -> Words {
+    match error {
+        Unavailable::Busy | Unavailable::Register(_) => Words::unavailable(999),
+        Unavailable::Damaged(_) => Words::internal(),
+    }
+}
+
+const fn unauthorized() -> Words {
+    Words::unauthorized(100, "Unauthorized")
+}
+
+const fn forbidden() -> Words {
+    Words::new(StatusCode::FORBIDDEN, 100, "Forbidden")
 }

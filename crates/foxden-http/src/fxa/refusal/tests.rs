@@ -1,7 +1,6 @@
 //! What refusals say of waiting and of credentials, in each of the three tables.
 
 use axum::body::to_bytes;
-use foxden_accounts::AccountError;
 
 use super::*;
 use crate::wire::wait::{every, wait_in};
@@ -23,28 +22,61 @@ async fn told(words: Words) -> (u16, Option<u64>, Option<u64>) {
     (parts.status.as_u16(), wait_in(&parts.headers), member)
 }
 
-/// A16.42: whoever cannot be served must not throw a good credential away. A database that is down
+/// Checks in each table how long a client is asked to wait upon each of these: in the header, and in the member.
+async fn check<E: Into<Refusal> + std::fmt::Debug>(
+    errors: impl IntoIterator<Item = E>,
+    waits: impl Fn(&E) -> (Option<u64>, Option<u64>),
+) {
+    for error in errors {
+        let (expected, described) = (waits(&error), format!("{error:?}"));
+        let refusal = error.into();
+        for (name, words) in TABLES {
+            let (status, header, member) = told(words(&refusal)).await;
+            assert_eq!((header, member), expected, "{name}: {described}");
+            let is_later = matches!(status, 429 | 503) && header.is_some();
+            assert_eq!(is_later, header.is_some(), "{name}: {described}: {status}");
+        }
+    }
+}
+
+const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
+    match error {
+        Unavailable::Busy | Unavailable::Register(_) => (Some(30), Some(30)),
+        Unavailable::Damaged(_) => (None, None),
+    }
+}
+
+/// A16.42: a client that cannot be served must not throw a good credential away. A database that is down
 /// has the words of one that is busy.
 /// V7.12, V7.13: only a server that could answer no other call either stops all calls of a browser, and for
 /// half a minute. How long a limit lasts concerns the call that met it.
 #[tokio::test]
 async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
-    for (name, words) in TABLES {
-        for error in every::account_errors() {
-            let waits = match &error {
-                AccountError::Busy | AccountError::Unavailable(_) => (Some(30), Some(30)),
-                AccountError::TooMany { .. } => (Some(7), None),
-                AccountError::NoRoom => (Some(1800), None),
+    macro_rules! check_all {
+        ($($errors:ident: $Error:ident $($limited:ident)?;)+) => {
+            $(check(every::$errors(), |error| match error {
+                $($Error::$limited(_) => (Some(7), None),)?
+                $Error::Unavailable(error) => wait_of(error),
                 _ => (None, None),
-            };
-            let described = format!("{name}: {error:?}");
-            let (status, header, member) = told(words(&error.into())).await;
-            assert_eq!((header, member), waits, "{described}");
-            let is_later = matches!(status, 429 | 503) && header.is_some();
-            assert_eq!(is_later, header.is_some(), "{described}: {status}");
-        }
+            })
+            .await;)+
+        };
     }
-    assert_eq!(auth::words(&AccountError::Busy.into()).errno, 201);
+    check_all! {
+        sign_up_errors: SignUpError TooMany;
+        sign_in_errors: SignInError TooMany;
+        key_fetch_errors: KeyFetchError;
+        confirm_errors: ConfirmError TooMany;
+        password_errors: PasswordError TooMany;
+        device_errors: DeviceError;
+        oauth_errors: OAuthError;
+        profile_errors: ProfileError;
+        credential_errors: CredentialError;
+    }
+    check(every::unavailable(), wait_of).await;
+    check([Replayed], |_| (None, None)).await;
+    check(every::UNVERIFIED, |_| (None, None)).await;
+    assert_eq!(auth::words(&Unavailable::Busy.into()).errno, 201);
 }
 
 /// What a client did wrong, or what is not offered, does not pass by waiting.
@@ -63,6 +95,7 @@ async fn what_waiting_does_not_mend_names_no_time() {
             Refusal::WrongResponseType,
             Refusal::UnknownGrantType,
             Refusal::NoImage,
+            Refusal::NotCovered,
             Refusal::Off,
             Refusal::Retired,
             Refusal::UnknownPath,
@@ -78,7 +111,7 @@ async fn what_waiting_does_not_mend_names_no_time() {
 /// The layer that names the page of errors prints the answer anew, with all that it says.
 #[tokio::test]
 async fn an_explained_refusal_says_the_same() {
-    let words = auth::words(&AccountError::Busy.into());
+    let words = auth::words(&Unavailable::Busy.into());
     let response = words.print(Some("https://sync.example.org/docs/errors".to_owned()));
     assert_eq!(wait_in(response.headers()), Some(30));
     let body = to_bytes(response.into_body(), 9999).await.unwrap();
@@ -88,7 +121,7 @@ async fn an_explained_refusal_says_the_same() {
 
 #[test]
 fn the_log_is_told_what_lies_beneath() {
-    let note = AccountError::ScopesRefused { scopes: "a b".into() };
+    let note = OAuthError::ScopesRefused { scopes: "a b".into() };
     assert_eq!(Refusal::from(note).why(), "scopes not allowed");
     assert!(Refusal::Skewed(7).why().contains("a minute"));
 }

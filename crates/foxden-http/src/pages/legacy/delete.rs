@@ -75,7 +75,7 @@ async fn delete(legacy: &Legacy, sent: &Sent) -> Result<(), Wrong> {
     let removed = remove_account(&parts.to_the_end, accounts, storage, removal).await;
     match removed.map_err(Wrong::from) {
         Ok(()) => Ok(()),
-        Err(Wrong::Trouble(Trouble::Down | Trouble::NoFacility, why)) => {
+        Err(Wrong::Trouble(Trouble::Down, why)) => {
             tracing::error!(why, "an account could not be deleted");
             Err(Fault::DeletionFailed.into())
         }

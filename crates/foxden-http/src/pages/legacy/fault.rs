@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::response::Response;
-use foxden_accounts::AccountError;
+use foxden_accounts::{LegacyLoginError, LegacyResetError, ResetRequestError, TooMany, Unavailable};
 
 use super::noted;
 use crate::wire::chain;
@@ -72,8 +72,6 @@ pub(super) enum Trouble {
     },
     /// Too much at once.
     Busy,
-    /// Accounts are kept elsewhere.
-    NoFacility,
     /// The register does not answer.
     Down,
 }
@@ -85,7 +83,7 @@ impl Trouble {
             Self::Wait { seconds } => Some(seconds),
             Self::Busy => Some(30),
             Self::Down => Some(300),
-            Self::NotOurForm | Self::ForeignPage | Self::NoFacility => None,
+            Self::NotOurForm | Self::ForeignPage => None,
         }
     }
 
@@ -96,7 +94,6 @@ impl Trouble {
             Self::ForeignPage => "Another page sent this",
             Self::Wait { .. } => "Too many tries",
             Self::Busy => "This server is busy",
-            Self::NoFacility => "Passwords are kept elsewhere",
             Self::Down => "This server does not answer",
         }
     }
@@ -108,48 +105,60 @@ impl From<Fault> for Wrong {
     }
 }
 
-impl From<AccountError> for Wrong {
-    fn from(error: AccountError) -> Self {
-        use AccountError as E;
-        let trouble = match error {
-            // That an account is switched off is nobody's business but its owner's, whom the operator tells.
-            E::UnknownAccount { .. } | E::Disabled => return Fault::Unknown.into(),
-            E::WrongPassword { .. } | E::NoPassword => return Fault::BadCredentials.into(),
-            E::NoAddress => return Fault::NoAddress.into(),
-            E::WrongCode | E::ExpiredCode => return Fault::WrongKey.into(),
-            E::ConsentMissing => return Fault::NotUnderstood.into(),
-            E::Invalid { .. } => return Fault::OwnName.into(),
-            E::TooMany { retry_after } => Trouble::Wait { seconds: retry_after },
-            E::Busy => Trouble::Busy,
-            E::Unable => Trouble::NoFacility,
-            // No form here does what could meet one of the others.
-            E::Unavailable(_)
-            | E::Damaged(_)
-            | E::Exists { .. }
-            | E::OtherSpelling { .. }
-            | E::AddressUnverified
-            | E::SessionUnverified
-            | E::UnknownToken
-            | E::Replayed
-            | E::SignUpClosed
-            | E::UnknownDevice
-            | E::OtherDevice { .. }
-            | E::NoSuchCommand
-            | E::UnknownClient { .. }
-            | E::ScopesRefused { .. }
-            | E::WrongRedirect
-            | E::ChallengeMissing
-            | E::UnknownGrant
-            | E::OtherClientsGrant
-            | E::ExpiredGrant
-            | E::WrongVerifier
-            | E::StaleSession { .. }
-            | E::Forbidden
-            | E::NoRoom
-            | E::UnknownNode
-            | E::NodeListed => Trouble::Down,
+impl From<ResetRequestError> for Wrong {
+    fn from(error: ResetRequestError) -> Self {
+        let trouble = match &error {
+            ResetRequestError::UnknownAccount { .. } => return Fault::Unknown.into(),
+            ResetRequestError::NoAddress => return Fault::NoAddress.into(),
+            ResetRequestError::TooMany(error) => too_many(*error),
+            ResetRequestError::Unavailable(error) => unavailable(error),
         };
         Self::Trouble(trouble, chain(&error))
+    }
+}
+
+impl From<LegacyResetError> for Wrong {
+    fn from(error: LegacyResetError) -> Self {
+        let trouble = match &error {
+            // Only the owner may know that an account is switched off, and learns it from the operator.
+            LegacyResetError::UnknownAccount { .. } | LegacyResetError::Disabled => {
+                return Fault::Unknown.into();
+            }
+            LegacyResetError::WrongCode => return Fault::WrongKey.into(),
+            LegacyResetError::ConsentMissing => return Fault::NotUnderstood.into(),
+            LegacyResetError::WeakPassword => return Fault::OwnName.into(),
+            LegacyResetError::Exists => Trouble::Down,
+            LegacyResetError::TooMany(error) => too_many(*error),
+            LegacyResetError::Unavailable(error) => unavailable(error),
+        };
+        Self::Trouble(trouble, chain(&error))
+    }
+}
+
+impl From<LegacyLoginError> for Wrong {
+    fn from(error: LegacyLoginError) -> Self {
+        let trouble = match &error {
+            LegacyLoginError::UnknownAccount { .. } | LegacyLoginError::Disabled => {
+                return Fault::Unknown.into();
+            }
+            LegacyLoginError::WrongPassword { .. } => return Fault::BadCredentials.into(),
+            LegacyLoginError::TooMany(error) => too_many(*error),
+            LegacyLoginError::Unavailable(error) => unavailable(error),
+        };
+        Self::Trouble(trouble, chain(&error))
+    }
+}
+
+const fn too_many(error: TooMany) -> Trouble {
+    Trouble::Wait {
+        seconds: error.retry_after,
+    }
+}
+
+const fn unavailable(error: &Unavailable) -> Trouble {
+    match error {
+        Unavailable::Busy => Trouble::Busy,
+        Unavailable::Register(_) | Unavailable::Damaged(_) => Trouble::Down,
     }
 }
 

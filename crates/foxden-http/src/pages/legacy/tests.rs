@@ -4,7 +4,9 @@ use axum::Extension;
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::HOST;
-use foxden_accounts::{AccountError, MIGRATIONS, Nodes, Options, Parts};
+use foxden_accounts::{
+    LegacyLoginError, LegacyResetError, MIGRATIONS, Nodes, Options, Parts, ResetRequestError, Unavailable,
+};
 use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use http_body_util::BodyExt;
@@ -216,24 +218,30 @@ fn every_phrase_that_clients_look_for_is_said() {
 /// A page without a form names a time where waiting helps, and no other.
 #[test]
 fn a_page_says_how_long_to_wait() {
-    for error in every::account_errors() {
-        let wait = match &error {
-            AccountError::TooMany { .. } => Some(7),
-            AccountError::Busy => Some(30),
-            AccountError::Unavailable(_) => Some(300),
-            _ => None,
+    macro_rules! check {
+        ($($errors:ident: $Error:ident;)+) => {
+            $(for error in every::$errors() {
+                let wait = match &error {
+                    $Error::TooMany(_) => Some(7),
+                    $Error::Unavailable(Unavailable::Busy) => Some(30),
+                    $Error::Unavailable(Unavailable::Register(_)) => Some(300),
+                    _ => None,
+                };
+                let described = format!("{error:?}");
+                let fault::Wrong::Trouble(trouble, why) = fault::Wrong::from(error) else {
+                    assert_eq!(wait, None, "{described}");
+                    continue;
+                };
+                let told = wait_in(refused(Response::default(), trouble, why).headers());
+                // What no form could mend is told as a server that does not answer.
+                let is_odd = wait.is_none() && trouble == fault::Trouble::Down;
+                assert!(told == wait || is_odd && told == Some(300), "{described}: {told:?}");
+            })+
         };
-        let described = format!("{error:?}");
-        let fault::Wrong::Trouble(trouble, why) = fault::Wrong::from(error) else {
-            assert_eq!(wait, None, "{described}");
-            continue;
-        };
-        let told = wait_in(refused(Response::default(), trouble, why).headers());
-        // What no form can meet is told as a server that does not answer.
-        let is_odd = wait.is_none() && trouble == fault::Trouble::Down;
-        assert!(
-            told == wait || is_odd && told == Some(300),
-            "{described}: {told:?}"
-        );
+    }
+    check! {
+        reset_request_errors: ResetRequestError;
+        legacy_reset_errors: LegacyResetError;
+        legacy_login_errors: LegacyLoginError;
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::http::StatusCode;
-use foxden_accounts::AccountError;
+use foxden_accounts::{LegacyLoginError, OpenStoreError, TooMany, Unavailable};
 use foxden_model::SyncTime;
 use foxden_storage::{EngineError, StorageError};
 
@@ -21,7 +21,7 @@ pub(in crate::sync) enum Refusal {
     /// A page of somebody else made a browser send it.
     ForeignPage,
     /// The accounts refused.
-    Account(AccountError),
+    Account(OpenStoreError),
     /// The request is wrong; the response code says in which way.
     Refused(ResponseCode),
     /// The request is wrong in a way that has no number.
@@ -98,8 +98,8 @@ impl From<StorageError> for Refusal {
     }
 }
 
-impl From<AccountError> for Refusal {
-    fn from(error: AccountError) -> Self {
+impl From<OpenStoreError> for Refusal {
+    fn from(error: OpenStoreError) -> Self {
         Self::Account(error)
     }
 }
@@ -133,53 +133,26 @@ fn storage(error: &StorageError) -> Reply {
     }
 }
 
-/// A client that hears 401 takes its password for wrong, so nothing else is said so.
-fn account(error: &AccountError) -> Reply {
-    use AccountError as E;
+/// A client that is answered 401 takes its password for wrong, so only wrong credentials are.
+fn account(error: &OpenStoreError) -> Reply {
+    use LegacyLoginError as E;
     let reply = match error {
-        E::UnknownAccount { .. } | E::WrongPassword { .. } | E::NoPassword | E::Disabled => {
+        OpenStoreError::NoRoom => later(UNAVAILABLE_SECONDS, "server issue: no node has room"),
+        OpenStoreError::Login(E::UnknownAccount { .. } | E::WrongPassword { .. } | E::Disabled) => {
             return unauthorized(chain(error));
         }
-        E::TooMany { retry_after } => {
+        OpenStoreError::Login(E::TooMany(TooMany { retry_after })) => {
             let seconds = u32::try_from(*retry_after).unwrap_or(u32::MAX);
             later(seconds, "server issue: too many attempts")
         }
-        E::Busy => later(BUSY_SECONDS, "server issue: too much at once"),
-        E::Unavailable(_) => later(
+        OpenStoreError::Login(E::Unavailable(Unavailable::Busy)) => {
+            later(BUSY_SECONDS, "server issue: too much at once")
+        }
+        OpenStoreError::Login(E::Unavailable(Unavailable::Register(_))) => later(
             UNAVAILABLE_SECONDS,
             "server issue: the accounts cannot be reached",
         ),
-        E::NoRoom => later(UNAVAILABLE_SECONDS, "server issue: no node has room"),
-        // What is asked here cannot be refused for these reasons.
-        E::Exists { .. }
-        | E::OtherSpelling { .. }
-        | E::AddressUnverified
-        | E::SessionUnverified
-        | E::WrongCode
-        | E::ExpiredCode
-        | E::Invalid { .. }
-        | E::UnknownToken
-        | E::Replayed
-        | E::SignUpClosed
-        | E::UnknownDevice
-        | E::OtherDevice { .. }
-        | E::NoSuchCommand
-        | E::UnknownClient { .. }
-        | E::ScopesRefused { .. }
-        | E::WrongRedirect
-        | E::ChallengeMissing
-        | E::UnknownGrant
-        | E::OtherClientsGrant
-        | E::ExpiredGrant
-        | E::WrongVerifier
-        | E::StaleSession { .. }
-        | E::Forbidden
-        | E::Unable
-        | E::NoAddress
-        | E::ConsentMissing
-        | E::UnknownNode
-        | E::NodeListed
-        | E::Damaged(_) => broken(),
+        OpenStoreError::Login(E::Unavailable(Unavailable::Damaged(_))) => broken(),
     };
     Reply {
         why: Some(chain(error)),
@@ -267,12 +240,13 @@ mod tests {
             };
             (Refusal::from(error), wait)
         });
-        let accounts = every::account_errors().into_iter().map(|error| {
+        let accounts = every::open_store_errors().into_iter().map(|error| {
             let wait = match &error {
-                AccountError::Busy => Some(10),
-                AccountError::Unavailable(_) | AccountError::NoRoom => Some(60),
-                AccountError::TooMany { .. } => Some(7),
-                _ => None,
+                OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Busy)) => Some(10),
+                OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Register(_)))
+                | OpenStoreError::NoRoom => Some(60),
+                OpenStoreError::Login(LegacyLoginError::TooMany(_)) => Some(7),
+                OpenStoreError::Login(_) => None,
             };
             (Refusal::from(error), wait)
         });
