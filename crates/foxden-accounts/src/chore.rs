@@ -5,7 +5,9 @@ use foxden_model::UserId;
 use crate::account::LATE_MILLIS;
 use crate::life::latest_end;
 use crate::register::store::Closing;
-use crate::register::{change, code, device, invitation, nobody, node, oauth, outbox, session, store, token};
+use crate::register::{
+    change, code, decoy_reset, device, invitation, node, oauth, outbox, session, store, token,
+};
 use crate::{Accounts, Unavailable};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
@@ -41,7 +43,7 @@ impl Accounts {
             deleted += oauth::purge_refresh(&tx, now - IDLE_MILLIS, budget).await?;
             deleted += session::purge(&tx, now - IDLE_MILLIS, budget).await?;
             deleted += token::purge(&tx, now, budget).await?;
-            deleted += nobody::purge(&tx, now, budget).await?;
+            deleted += decoy_reset::purge(&tx, now, budget).await?;
             deleted += code::purge(&tx, now, budget).await?;
             deleted += code::purge_links(&tx, now - KEPT_MILLIS, budget).await?;
             deleted += device::purge_commands(&tx, now, budget).await?;

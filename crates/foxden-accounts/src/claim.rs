@@ -8,28 +8,13 @@ use foxden_sql::{Fetch, SqlError, Tx};
 
 use crate::address::{Address, normal};
 use crate::error::NameError;
-use crate::register::account::{self, AccountRow};
+use crate::register::account::{self, AccountRow, Ownership};
 use crate::register::store;
 use crate::security::{Door, Event, What};
 use crate::{AccountId, Accounts, Invitation, Unavailable, Visitor};
 
 /// Accounts looked at in one go when claims are ended.
 const PAGE: u32 = 100;
-
-/// How an account holds a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// Until the address is confirmed by another account.
-    Claimed,
-    /// For good.
-    Owned,
-}
-
-impl Hold {
-    const fn of(is_confirmed: bool) -> Self {
-        if is_confirmed { Self::Owned } else { Self::Claimed }
-    }
-}
 
 impl Accounts {
     /// The account that keeps others from signing up by that name: its owner. Where no letters are sent nothing would
@@ -40,7 +25,7 @@ impl Accounts {
         name: &str,
     ) -> Result<Option<AccountRow>, Unavailable> {
         let holder = account::holder(from, &normal(name)).await?;
-        match holder.filter(|(_, hold)| *hold == Hold::Owned || !self.0.options.sends_mail) {
+        match holder.filter(|(_, ownership)| *ownership == Ownership::Owned || !self.0.options.sends_mail) {
             Some((uid, _)) => Ok(account::by_id(from, uid).await?),
             None => Ok(None),
         }
@@ -60,7 +45,7 @@ impl Accounts {
             return Ok(true);
         }
         let (name, of_address) = (normal(name), names_of(&row.address));
-        let owned = Some((row.uid, Hold::Owned));
+        let owned = Some((row.uid, Ownership::Owned));
         let is_confirmed = match of_address.first() {
             Some(address) => account::holder(from, address).await? == owned,
             None => false,
@@ -99,15 +84,16 @@ impl Accounts {
     pub(crate) async fn take_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             match account::holder(tx, &name).await? {
-                None => add_name(tx, &name, row.uid, Hold::of(row.address_verified)).await?,
-                Some((uid, hold)) if uid == row.uid && (hold == Hold::Owned || !row.address_verified) => {}
-                Some((uid, Hold::Claimed)) if row.address_verified => {
+                None => add_name(tx, &name, row.uid, Ownership::of(row.address_verified)).await?,
+                Some((uid, ownership))
+                    if uid == row.uid && (ownership == Ownership::Owned || !row.address_verified) => {}
+                Some((uid, Ownership::Claimed)) if row.address_verified => {
                     account::give_name(tx, &name, row.uid).await?;
                     if uid != row.uid {
                         self.write_change(tx, uid).await?;
                     }
                 }
-                Some((_, Hold::Claimed)) if self.0.options.sends_mail => {}
+                Some((_, Ownership::Claimed)) if self.0.options.sends_mail => {}
                 Some(_) => return Err(NameError::Taken),
             }
         }
@@ -142,7 +128,7 @@ impl Accounts {
     pub(crate) async fn require_unowned(&self, from: &impl Fetch, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             let holder = account::holder(from, &name).await?;
-            if holder.is_some_and(|(uid, hold)| uid != row.uid && hold == Hold::Owned) {
+            if holder.is_some_and(|(uid, ownership)| uid != row.uid && ownership == Ownership::Owned) {
                 return Err(NameError::Taken);
             }
         }
@@ -220,8 +206,13 @@ impl Accounts {
 }
 
 /// Adds a name; one that another account has makes it an account that exists.
-pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), NameError> {
-    account::add_name(tx, &normal(name), uid, hold)
+pub(crate) async fn add_name(
+    tx: &Tx,
+    name: &str,
+    uid: AccountId,
+    ownership: Ownership,
+) -> Result<(), NameError> {
+    account::add_name(tx, &normal(name), uid, ownership)
         .await
         .map_err(|error| match error {
             SqlError::Conflict => NameError::Taken,

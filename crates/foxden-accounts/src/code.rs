@@ -5,8 +5,8 @@ use foxden_sql::Tx;
 
 use crate::address::{counted, short};
 use crate::limits::Counted;
-use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
-use crate::postage::{Age, Mailed, Postage};
+use crate::mail::{CONFIRM_ADDRESS, Envelope, Letter};
+use crate::mail_limits::{Age, Mailed, Postage};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};

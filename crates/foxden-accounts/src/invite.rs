@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::Tx;
 
 use crate::address::Address;
-use crate::outbox::{Envelope, Letter};
+use crate::mail::{Envelope, Letter};
 use crate::register::{account, invitation};
 use crate::security::{Event, What};
 use crate::{AccountId, Accounts, OperatorError, SignUpError, Unavailable, Visitor, secret};

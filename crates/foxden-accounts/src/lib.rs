@@ -12,7 +12,7 @@
 //! - [`nodes`]: where stores are kept
 //! - [`attempt`]: how attempts to log in are counted
 //! - [`security`]: what a security officer asks about, and who hears of it
-//! - [`outbox`]: letters that wait to be sent
+//! - [`mail`]: what is mailed to account owners; [`outbox`]: the queue of what is still to be sent
 //! - [`chore`]: clearing up
 //! - [`error`]: why a request was refused, one enum for each service
 //!
@@ -26,6 +26,7 @@ pub mod chore;
 mod claim;
 pub mod code;
 pub mod command;
+mod decoy_reset;
 pub mod device;
 pub mod error;
 mod grant;
@@ -35,9 +36,10 @@ pub mod invite;
 mod life;
 mod limits;
 pub mod login;
+pub mod mail;
+mod mail_limits;
 mod memo;
 mod new_password;
-mod nobody;
 pub mod nodes;
 mod nonce;
 pub mod oauth;
@@ -46,7 +48,6 @@ pub mod otp;
 pub mod outbox;
 pub mod password;
 pub mod plain;
-mod postage;
 pub mod profile;
 mod punycode;
 mod quiet;
@@ -78,6 +79,7 @@ pub use error::{
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
 pub use login::Login;
+pub use mail::Letter;
 pub use nodes::{Node, NodeState, Nodes, nodes_of};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
@@ -85,7 +87,7 @@ pub use oauth::{
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, WaitingCode};
 pub use otp::OtpVerified;
-pub use outbox::{Fate, Letter, Posted};
+pub use outbox::{Fate, Posted};
 pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
 pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};
 pub use profile::{Picture, PictureKind, Profile};

@@ -7,9 +7,9 @@ use foxden_sql::Tx;
 
 use crate::address::{Address, counted, short};
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter, RESET_OTP};
+use crate::mail::{Envelope, Letter, RESET_OTP};
+use crate::mail_limits::Postage;
 use crate::password::{Asked, RESET_MILLIS, same_address};
-use crate::postage::Postage;
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::event::RESET_ASKED;
@@ -55,7 +55,7 @@ impl Accounts {
         let Some(row) = self.confirmed(&address).await? else {
             // A network that was told too much of who is here is told the same of every address.
             if self.spend_visitor(Counted::Answer, visitor).is_err() {
-                return Ok(self.send_otp_to_nobody(&address).await?);
+                return Ok(self.send_decoy_otp(&address).await?);
             }
             return Err(PasswordError::UnknownAccount {
                 name: address.as_str().to_owned(),
@@ -91,7 +91,7 @@ impl Accounts {
         let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
         let Some(row) = self.confirmed(&address).await? else {
             let guess = guess.within_allowance()?;
-            self.try_digits_of_nobody(&address).await?;
+            self.try_decoy_digits(&address).await?;
             let wrong = wrong.because("a reset code for an unknown name");
             return Err(guess.refuse(&wrong, PasswordError::WrongCode));
         };

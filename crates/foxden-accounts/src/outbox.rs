@@ -2,15 +2,11 @@
 //!
 //! What they say and how they travel is not known here. A letter that carries a code lives no longer than the code.
 
-use std::fmt;
-
-use foxden_sql::Tx;
-use serde::{Deserialize, Serialize};
 use tokio::sync::futures::Notified;
 
 use crate::life::latest_end;
-use crate::postage::{Franked, Mailed};
-use crate::register::outbox::{self, OutboxRow, Taken};
+use crate::mail::Letter;
+use crate::register::outbox::{self, Taken};
 use crate::{AccountId, Accounts, Unavailable};
 
 /// How long a letter is kept from others while somebody sends it: longer than the slowest mail server may take.
@@ -21,71 +17,9 @@ const FIRST_PAUSE: i64 = 10_000;
 const LONGEST_PAUSE: i64 = 60 * 60_000;
 /// The longest pause of a letter that somebody waits for in front of a screen.
 const LONGEST_WAIT: i64 = 5 * 60_000;
-/// How long one tries to send what no code limits.
-const PATIENCE: i64 = 2 * 24 * 3_600_000;
 /// How often a letter is tried, however far off its end: a clock that was ahead may have written it. More than fit into
 /// the patience.
 const TRIES: u32 = 100;
-
-/// What has to be said to somebody.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Letter {
-    /// Confirm the address.
-    ConfirmAddress {
-        /// Six digits to type.
-        code: String,
-        /// The same for a link: 32 hex digits.
-        link_code: String,
-    },
-    /// Reset the password.
-    ResetCode {
-        /// 32 hex digits.
-        code: String,
-        /// The reset that waits for the code, for a link: 64 hex digits.
-        token: String,
-        /// Whether eight digits were asked for, of which too many were tried in vain.
-        #[serde(default)]
-        instead_of_digits: bool,
-    },
-    /// Reset the password in a program that asks for digits.
-    ResetOtp {
-        /// Eight digits.
-        code: String,
-        /// Whether digits of before ended because too many wrong ones were tried.
-        #[serde(default)]
-        again: bool,
-    },
-    /// Reset the password on a page for old browsers.
-    PlainReset {
-        /// The name that was asked for.
-        name: String,
-        /// `XXXX-XXXX-XXXX-XXXX`.
-        code: String,
-    },
-    /// Make an account.
-    Invitation {
-        /// What the link ends with.
-        code: String,
-    },
-    /// The password was changed by somebody who knew the old one.
-    PasswordChanged {
-        /// The address of whoever did it.
-        from: String,
-    },
-    /// The password was reset with a code.
-    PasswordReset {
-        /// The address of whoever did it.
-        from: String,
-    },
-    /// The account has another address from now on; said to the one before.
-    AddressChanged {
-        /// The new one.
-        address: String,
-        /// The address of whoever did it.
-        from: String,
-    },
-}
 
 /// A letter that was taken to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,112 +54,7 @@ pub enum Fate {
     GivenUp,
 }
 
-impl Letter {
-    /// What it is about, in a word for logs and rows.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::ConfirmAddress { .. } => CONFIRM_ADDRESS,
-            Self::ResetCode { .. } => RESET_CODE,
-            Self::ResetOtp { .. } => RESET_OTP,
-            Self::PlainReset { .. } => PLAIN_RESET,
-            Self::Invitation { .. } => "invitation",
-            Self::PasswordChanged { .. } => "password_changed",
-            Self::PasswordReset { .. } => "password_reset",
-            Self::AddressChanged { .. } => "address_changed",
-        }
-    }
-
-    /// The longest pause between two tries.
-    const fn longest_pause(&self) -> i64 {
-        match self {
-            Self::ConfirmAddress { .. }
-            | Self::ResetCode { .. }
-            | Self::ResetOtp { .. }
-            | Self::PlainReset { .. } => LONGEST_WAIT,
-            Self::Invitation { .. }
-            | Self::PasswordChanged { .. }
-            | Self::PasswordReset { .. }
-            | Self::AddressChanged { .. } => LONGEST_PAUSE,
-        }
-    }
-}
-
-/// Letters that die when their code was used.
-pub(crate) const CONFIRM_ADDRESS: &str = "confirm_address";
-pub(crate) const RESET_CODE: &str = "reset_code";
-pub(crate) const RESET_OTP: &str = "reset_otp";
-pub(crate) const PLAIN_RESET: &str = "plain_reset";
-
-// A letter carries codes, and what is printed may end in a log.
-impl fmt::Debug for Letter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind())
-    }
-}
-
-/// Where a letter belongs, and how long it is of use.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Envelope<'a> {
-    /// What the letter in it is about.
-    pub(crate) kind: &'static str,
-    /// Where it goes.
-    pub(crate) address: &'a str,
-    /// The account it goes with.
-    pub(crate) account: Option<AccountId>,
-    /// The invitation it goes with.
-    pub(crate) invitation: Option<i64>,
-    /// When the code in it ends.
-    pub(crate) expires: Option<i64>,
-}
-
-impl<'a> Envelope<'a> {
-    /// To the owner of an account.
-    pub(crate) const fn to(account: AccountId, address: &'a str, kind: &'static str) -> Self {
-        Self {
-            kind,
-            address,
-            account: Some(account),
-            invitation: None,
-            expires: None,
-        }
-    }
-
-    /// A letter that is of no use after that time.
-    pub(crate) const fn until(self, expires: i64) -> Self {
-        Self {
-            expires: Some(expires),
-            ..self
-        }
-    }
-}
-
 impl Accounts {
-    /// Writes a letter down in the caller's step, in the place of an earlier one of its kind.
-    pub(crate) async fn post(
-        &self,
-        tx: &Tx,
-        Franked { envelope, letters }: Franked<'_>,
-        letter: &Letter,
-    ) -> Result<Mailed, Unavailable> {
-        if let Some(uid) = envelope.account {
-            outbox::withdraw(tx, uid, envelope.kind, Some(envelope.address)).await?;
-        }
-        let now = self.millis();
-        let row = OutboxRow {
-            uid: envelope.account,
-            invitation: envelope.invitation,
-            address: envelope.address,
-            kind: envelope.kind,
-            letter: serde_json::to_string(letter)
-                .map_err(|_| Unavailable::Damaged("a letter that cannot be kept"))?,
-            now,
-            expires: envelope.expires.unwrap_or(i64::MAX).min(now + PATIENCE),
-        };
-        outbox::insert(tx, row).await?;
-        letters.wrote();
-        Ok(Mailed::Written)
-    }
-
     /// Comes back once a letter was written in this process.
     pub fn mail_waiting(&self) -> Notified<'_> {
         self.0.mail.notified()
@@ -302,8 +131,22 @@ impl Accounts {
 /// Twice as long each time, but never past the half of the time that is left: a letter is tried until its end.
 fn pause_after(posted: &Posted, now: i64) -> i64 {
     let doublings = posted.tries.saturating_sub(1).min(10);
-    let pause = (FIRST_PAUSE << doublings).min(posted.letter.longest_pause());
+    let pause = (FIRST_PAUSE << doublings).min(longest_pause(&posted.letter));
     pause.min((posted.expires - now) / 2)
+}
+
+/// The longest pause between two tries.
+const fn longest_pause(letter: &Letter) -> i64 {
+    match letter {
+        Letter::ConfirmAddress { .. }
+        | Letter::ResetCode { .. }
+        | Letter::ResetOtp { .. }
+        | Letter::PlainReset { .. } => LONGEST_WAIT,
+        Letter::Invitation { .. }
+        | Letter::PasswordChanged { .. }
+        | Letter::PasswordReset { .. }
+        | Letter::AddressChanged { .. } => LONGEST_PAUSE,
+    }
 }
 
 fn read(taken: &Taken) -> Option<Posted> {

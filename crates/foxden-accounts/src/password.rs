@@ -7,8 +7,8 @@ use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
 use crate::limits::Counted;
 use crate::login::unchanged;
-use crate::outbox::{Envelope, Letter, RESET_CODE};
-use crate::postage::{Mailed, Postage};
+use crate::mail::{Envelope, Letter, RESET_CODE};
+use crate::mail_limits::{Mailed, Postage};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::event::RESET_ASKED;
@@ -193,8 +193,8 @@ impl Accounts {
         let postage = self.pay(visitor);
         let row = match self.to_be_reset(&address).await {
             Err(told @ (PasswordError::UnknownAccount { .. } | PasswordError::OtherSpelling { .. })) => {
-                self.tell_of_nobody(told, visitor)?;
-                return Ok(self.begin_reset_of_nobody(&address).await?);
+                self.reveal_unknown(told, visitor)?;
+                return Ok(self.begin_decoy_reset(&address).await?);
             }
             row => row?,
         };
@@ -235,7 +235,7 @@ impl Accounts {
     }
 
     /// Refuses to begin a reset where there is nobody, unless the network was told too much of who is here.
-    fn tell_of_nobody(&self, told: PasswordError, visitor: &Visitor) -> Result<(), PasswordError> {
+    fn reveal_unknown(&self, told: PasswordError, visitor: &Visitor) -> Result<(), PasswordError> {
         let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
             || matches!(told, PasswordError::OtherSpelling { .. })
                 && self.spend_visitor(Counted::Spelling, visitor).is_ok();
@@ -254,8 +254,8 @@ impl Accounts {
         let status = self.status_of(&reset);
         let row = account::by_id(&self.0.database, ticket.account).await?;
         let postage = self.pay(visitor);
-        if reset.is_of_nobody {
-            self.write_to_nobody(ticket).await?;
+        if reset.is_decoy {
+            self.write_decoy(ticket).await?;
             postage.require()?;
             return Ok(status);
         }
@@ -313,7 +313,7 @@ impl Accounts {
             }
             Err(row) => {
                 let wrong = Event::by(visitor, What::CodeRefused);
-                let wrong = if row.is_of_nobody {
+                let wrong = if row.is_decoy {
                     wrong.because("a reset code for an unknown name")
                 } else {
                     wrong.of(row.uid).because("wrong reset code")
@@ -434,7 +434,7 @@ impl Accounts {
             kind,
             auth_key: secrets.auth_key,
             uid,
-            is_of_nobody: false,
+            is_decoy: false,
             data,
             tries: RESET_TRIES,
             expires: self.millis() + life,

@@ -206,7 +206,7 @@ impl Accounts {
             kind: Kind::KeyFetch,
             auth_key: secrets.auth_key,
             uid: row.uid,
-            is_of_nobody: false,
+            is_decoy: false,
             data: Some(bundle.to_vec()),
             tries: 1,
             expires: self.millis() + KEY_FETCH_MILLIS,

@@ -6,12 +6,12 @@ use super::open::PlainProven;
 use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, is_weak};
 use super::{Consent, NewPlain};
 use crate::address::{Address, counted, normal};
-use crate::claim::{Hold, add_name};
+use crate::claim::add_name;
 use crate::limits::Counted;
 use crate::login::{VerifiedPassword, unchanged};
-use crate::outbox::{Envelope, Letter};
-use crate::postage::Postage;
-use crate::register::account::{AccountRow, Verifier};
+use crate::mail::{Envelope, Letter};
+use crate::mail_limits::Postage;
+use crate::register::account::{AccountRow, Ownership, Verifier};
 use crate::register::{account, code, invitation, token};
 use crate::secret::xor;
 use crate::security::{Act, Event, What};
@@ -57,7 +57,7 @@ impl Accounts {
         let created = self.transact_change(|tx| async move {
             self.insert_with_names(&tx, row).await?;
             if !address.names().contains(name) {
-                add_name(&tx, name, row.uid, Hold::Owned).await?;
+                add_name(&tx, name, row.uid, Ownership::Owned).await?;
             }
             invitation::delete_first(&tx).await?;
             if let Some(postage) = postage {

@@ -6,7 +6,7 @@ use super::Consent;
 use super::rules::is_weak;
 use crate::address::{normal, short};
 use crate::limits::Counted;
-use crate::outbox::{Envelope, Letter, PLAIN_RESET};
+use crate::mail::{Envelope, Letter, PLAIN_RESET};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::event::RESET_ASKED;

@@ -2,9 +2,23 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use crate::claim::Hold;
 use crate::verifier::Recipe;
 use crate::{AccountId, Cost, PictureKind, Role};
+
+/// How an account has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// Until another account confirms the address.
+    Claimed,
+    /// For good.
+    Owned,
+}
+
+impl Ownership {
+    pub(crate) const fn of(is_confirmed: bool) -> Self {
+        if is_confirmed { Self::Owned } else { Self::Claimed }
+    }
+}
 
 /// An account.
 #[derive(Clone)]
@@ -163,21 +177,33 @@ pub(crate) async fn insert(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Whose a name is, and how they hold it. It must be in the form in which names are compared.
-pub(crate) async fn holder(from: &impl Fetch, name: &str) -> Result<Option<(AccountId, Hold)>, SqlError> {
+/// Whose a name is, and how they ownership it. It must be in the form in which names are compared.
+pub(crate) async fn holder(
+    from: &impl Fetch,
+    name: &str,
+) -> Result<Option<(AccountId, Ownership)>, SqlError> {
     let statement = "SELECT uid, owned FROM login_name WHERE name = ?";
     let Some(mut row) = from.fetch_optional(statement, values![name]).await? else {
         return Ok(None);
     };
     let is_owned: bool = row.take(1)?;
-    let hold = if is_owned { Hold::Owned } else { Hold::Claimed };
-    Ok(Some((row.take(0)?, hold)))
+    let ownership = if is_owned {
+        Ownership::Owned
+    } else {
+        Ownership::Claimed
+    };
+    Ok(Some((row.take(0)?, ownership)))
 }
 
-pub(crate) async fn add_name(tx: &Tx, name: &str, uid: AccountId, hold: Hold) -> Result<(), SqlError> {
+pub(crate) async fn add_name(
+    tx: &Tx,
+    name: &str,
+    uid: AccountId,
+    ownership: Ownership,
+) -> Result<(), SqlError> {
     tx.execute(
         "INSERT INTO login_name (name, uid, owned) VALUES (?, ?, ?)",
-        values![name, uid, hold == Hold::Owned],
+        values![name, uid, ownership == Ownership::Owned],
     )
     .await?;
     Ok(())

@@ -5,7 +5,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 use super::delete_found;
 use super::outbox::withdraw;
 use crate::life::{is_good, latest_end};
-use crate::{AccountId, outbox};
+use crate::{AccountId, mail};
 
 /// A code that waits.
 pub(crate) struct CodeRow {
@@ -70,10 +70,10 @@ impl CodeKind {
     /// The letters that carry such a code.
     const fn letter(self) -> &'static str {
         match self {
-            Self::Address | Self::Link => outbox::CONFIRM_ADDRESS,
-            Self::Reset => outbox::RESET_CODE,
-            Self::ResetOtp => outbox::RESET_OTP,
-            Self::PlainReset => outbox::PLAIN_RESET,
+            Self::Address | Self::Link => mail::CONFIRM_ADDRESS,
+            Self::Reset => mail::RESET_CODE,
+            Self::ResetOtp => mail::RESET_OTP,
+            Self::PlainReset => mail::PLAIN_RESET,
         }
     }
 

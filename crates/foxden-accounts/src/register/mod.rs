@@ -1,14 +1,13 @@
-//! The register's rows and every statement about them. Statements are fixed texts that SQLite, Postgres and MySQL
-
-//! all understand once their placeholders are numbered.
+//! The register's rows and every statement about them. Statements are fixed texts that SQLite, Postgres and MySQL all
+//! understand once their placeholders are numbered.
 
 pub(crate) mod account;
 pub(crate) mod change;
 pub(crate) mod code;
+pub(crate) mod decoy_reset;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod invitation;
-pub(crate) mod nobody;
 pub(crate) mod node;
 pub(crate) mod oauth;
 pub(crate) mod outbox;

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use super::{delete_found, nobody, trim};
+use super::{delete_found, trim};
 use crate::life::is_good;
 use crate::{AccountId, Kind};
 
@@ -15,8 +15,8 @@ pub(crate) struct TokenRow {
     pub(crate) kind: Kind,
     pub(crate) auth_key: [u8; 32],
     pub(crate) uid: AccountId,
-    /// Whether no account has that id: the reset was begun for an address that nobody has.
-    pub(crate) is_of_nobody: bool,
+    /// Whether this is a decoy: a reset that was begun for an address without an account.
+    pub(crate) is_decoy: bool,
     pub(crate) data: Option<Vec<u8>>,
     pub(crate) tries: u64,
     pub(crate) expires: i64,
@@ -27,6 +27,12 @@ const GET: &str =
         UNION ALL
         SELECT id_hash, auth_key, uid, NULL, tries, expires, 1 FROM reset_of_nobody WHERE id_hash = ? AND kind = ?";
 
+/// Takes one try of a decoy.
+pub(super) const TAKE_DECOY_TRY: &str =
+    "UPDATE reset_of_nobody SET tries = tries - 1 WHERE id_hash = ? AND tries > 0";
+/// Deletes a decoy whose last try was taken.
+pub(super) const END_SPENT_DECOY: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ? AND tries <= 0";
+
 fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
     Ok(TokenRow {
         kind,
@@ -36,7 +42,7 @@ fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
         data: row.take(3)?,
         tries: row.take(4)?,
         expires: row.take(5)?,
-        is_of_nobody: row.take(6)?,
+        is_decoy: row.take(6)?,
     })
 }
 
@@ -99,8 +105,8 @@ pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlErro
 
 /// Takes one try. Returns whether there was one; [`end_spent`] ends a credential that has none left.
 pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<bool, SqlError> {
-    let statement = if row.is_of_nobody {
-        nobody::SPEND_TRY
+    let statement = if row.is_decoy {
+        TAKE_DECOY_TRY
     } else {
         "UPDATE token SET tries = tries - 1 WHERE id_hash = ? AND tries > 0"
     };
@@ -109,8 +115,8 @@ pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<bool, SqlError>
 
 /// Ends the credential if its last try was taken.
 pub(crate) async fn end_spent(tx: &Tx, row: &TokenRow) -> Result<(), SqlError> {
-    let statement = if row.is_of_nobody {
-        nobody::END_SPENT
+    let statement = if row.is_decoy {
+        END_SPENT_DECOY
     } else {
         "DELETE FROM token WHERE id_hash = ? AND tries <= 0"
     };

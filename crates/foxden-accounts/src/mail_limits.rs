@@ -12,15 +12,17 @@ use foxden_sql::Tx;
 
 use crate::address::counted;
 use crate::limits::Counted;
-use crate::outbox::{CONFIRM_ADDRESS, Envelope, Letter};
+use crate::mail::{CONFIRM_ADDRESS, Envelope, Letter};
 use crate::register::account::AccountRow;
-use crate::register::outbox;
+use crate::register::outbox::{self, OutboxRow};
 use crate::{Accounts, TooMany, Unavailable, Visitor};
 
 /// Letters that may wait for one account.
 const EACH: u32 = 10;
 /// Letters that may wait altogether.
 const ALL: u32 = 10_000;
+/// How long the outbox keeps a letter whose code sets no earlier end.
+const KEPT_MILLIS: i64 = 2 * 24 * 3_600_000;
 /// Seconds after which a full outbox may have room.
 const LATER: u64 = 15 * 60;
 
@@ -245,6 +247,32 @@ impl Accounts {
         };
         letters.warn(&envelope);
         Ok(Err(Mailed::Withheld(wait)))
+    }
+
+    /// Writes a letter down in the caller's step, in the place of an earlier one of its kind.
+    pub(crate) async fn post(
+        &self,
+        tx: &Tx,
+        Franked { envelope, letters }: Franked<'_>,
+        letter: &Letter,
+    ) -> Result<Mailed, Unavailable> {
+        if let Some(uid) = envelope.account {
+            outbox::withdraw(tx, uid, envelope.kind, Some(envelope.address)).await?;
+        }
+        let now = self.millis();
+        let row = OutboxRow {
+            uid: envelope.account,
+            invitation: envelope.invitation,
+            address: envelope.address,
+            kind: envelope.kind,
+            letter: serde_json::to_string(letter)
+                .map_err(|_| Unavailable::Damaged("a letter that cannot be kept"))?,
+            now,
+            expires: envelope.expires.unwrap_or(i64::MAX).min(now + KEPT_MILLIS),
+        };
+        outbox::insert(tx, row).await?;
+        letters.wrote();
+        Ok(Mailed::Written)
     }
 }
 

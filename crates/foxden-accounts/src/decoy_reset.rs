@@ -1,7 +1,9 @@
-//! Resets of nobody: what a network gets that was told too much of who is here, and asks for an address that no account has.
+//! Decoy resets: the answer for an address without an account, once a network has used up its allowance of answers that
+//! reveal which accounts exist.
 //!
-//! They are rows, as others are, so that every further question is answered alike, and takes as long, by whichever process
-//! and after whichever start: status, wrong codes, another letter, digits. No code is right, and no letter is written.
+//! A decoy is a row like a real reset, so that every later request about it (status, wrong codes, another mail, digits)
+//! gets the same answer after the same time, from any process and after a restart. Its code is never right, and no mail
+//! is written.
 
 use std::sync::Once;
 
@@ -11,7 +13,7 @@ use crate::address::Address;
 use crate::otp::wrong_of;
 use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
 use crate::register::code::{CodeKind, CodeRow, TRIES};
-use crate::register::nobody;
+use crate::register::decoy_reset;
 use crate::register::token::TokenRow;
 use crate::{AccountId, Accounts, Kind, ResetStarted, Ticket, Unavailable, secret};
 
@@ -21,36 +23,36 @@ const CODE: u32 = 3;
 const LETTER: u32 = 6;
 
 impl Accounts {
-    /// Begins a reset.
-    pub(crate) async fn begin_reset_of_nobody(&self, address: &Address) -> Result<ResetStarted, Unavailable> {
+    /// Begins a decoy reset.
+    pub(crate) async fn begin_decoy_reset(&self, address: &Address) -> Result<ResetStarted, Unavailable> {
         let (password_forgot_token, secrets) = self.new_secrets(Kind::PasswordForgot);
         let row = &TokenRow {
             id_hash: secret::hash(&secrets.id.0),
             kind: Kind::PasswordForgot,
             auth_key: secrets.auth_key,
-            uid: self.nobody(address),
-            is_of_nobody: true,
+            uid: self.decoy_account(address),
+            is_decoy: true,
             data: None,
             tries: RESET_TRIES,
             expires: self.millis() + RESET_MILLIS,
         };
         let begun = self.transact(|tx| async move {
-            nobody::insert(&tx, row, BEGUN).await?;
-            Ok::<_, Unavailable>(nobody::write(&tx, &row.id_hash, self.writes()).await?)
+            decoy_reset::insert(&tx, row, BEGUN).await?;
+            Ok::<_, Unavailable>(decoy_reset::write(&tx, &row.id_hash, self.writes()).await?)
         });
         begun.await?;
         Ok(ResetStarted::new(password_forgot_token))
     }
 
-    /// Does what another letter takes.
-    pub(crate) async fn write_to_nobody(&self, ticket: &Ticket) -> Result<(), Unavailable> {
-        self.transact(|tx| async move { Ok(nobody::write(&tx, &ticket.id_hash, self.writes()).await?) })
+    /// Writes as much as another mail takes.
+    pub(crate) async fn write_decoy(&self, ticket: &Ticket) -> Result<(), Unavailable> {
+        self.transact(|tx| async move { Ok(decoy_reset::write(&tx, &ticket.id_hash, self.writes()).await?) })
             .await
     }
 
     /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.
-    pub(crate) async fn send_otp_to_nobody(&self, address: &Address) -> Result<(), Unavailable> {
-        let uid = self.nobody(address);
+    pub(crate) async fn send_decoy_otp(&self, address: &Address) -> Result<(), Unavailable> {
+        let uid = self.decoy_account(address);
         let kind = if self.0.limits.has_room(wrong_of(uid), TRIES, self.steady()) {
             CodeKind::ResetOtp
         } else {
@@ -59,21 +61,24 @@ impl Accounts {
         let now = self.millis();
         let code = &CodeRow::new(kind, String::new(), now);
         self.transact(|tx| async move {
-            let id_hash = nobody::keep_code(&tx, uid, code, now).await?;
-            Ok(nobody::write(&tx, &id_hash, self.writes()).await?)
+            let id_hash = decoy_reset::keep_code(&tx, uid, code, now).await?;
+            Ok(decoy_reset::write(&tx, &id_hash, self.writes()).await?)
         })
         .await
     }
 
     /// Tries the digits that wait, if any do. They are wrong.
-    pub(crate) async fn try_digits_of_nobody(&self, address: &Address) -> Result<(), Unavailable> {
-        let (uid, kind, now) = (self.nobody(address), CodeKind::ResetOtp, self.millis());
-        if nobody::code(&self.0.database, uid, kind, now).await?.is_none() {
+    pub(crate) async fn try_decoy_digits(&self, address: &Address) -> Result<(), Unavailable> {
+        let (uid, kind, now) = (self.decoy_account(address), CodeKind::ResetOtp, self.millis());
+        if decoy_reset::code(&self.0.database, uid, kind, now)
+            .await?
+            .is_none()
+        {
             return Ok(());
         }
         let counted = &Once::new();
         self.transact(|tx| async move {
-            if nobody::take_try(&tx, uid, kind, now).await? {
+            if decoy_reset::take_try(&tx, uid, kind, now).await? {
                 // Before others may be made, and once however often this runs.
                 counted.call_once(|| self.0.limits.count(wrong_of(uid), self.steady()));
             }
@@ -91,10 +96,10 @@ impl Accounts {
         }
     }
 
-    /// The account that the address would have: always the same, and from it nobody finds the address.
-    fn nobody(&self, address: &Address) -> AccountId {
+    /// The account id that a decoy for this address has: always the same, and the address cannot be derived from it.
+    fn decoy_account(&self, address: &Address) -> AccountId {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.options.metrics_secret);
-        let text = format!("nobody {}", address.normal());
+        let text = format!("decoy {}", address.normal());
         let hash = hmac::sign(&key, text.as_bytes());
         AccountId(std::array::from_fn(|at| hash.as_ref()[at]))
     }

@@ -1,21 +1,16 @@
-//! Resets begun for addresses that no account has, and the codes of such.
+//! Decoy resets, begun for addresses without an account, and their codes.
 
 use foxden_sql::{Fetch, SqlError, Tx, Value, values};
 
 use super::code::{CodeKind, CodeRow};
-use super::token::TokenRow;
+use super::token::{END_SPENT_DECOY, TAKE_DECOY_TRY, TokenRow};
 use super::{delete_found, trim};
 use crate::life::is_good;
 use crate::{AccountId, secret};
 
-/// All that are kept: strangers make them.
+/// Decoys kept in total: anonymous clients create them.
 const ALL: u32 = 10_000;
 const DELETE: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ?";
-/// Takes one try.
-pub(super) const SPEND_TRY: &str =
-    "UPDATE reset_of_nobody SET tries = tries - 1 WHERE id_hash = ? AND tries > 0";
-/// Ends a reset whose last try was taken.
-pub(super) const END_SPENT: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ? AND tries <= 0";
 
 /// Keeps a reset. Of those for the same address so many stay: those that would end first make room for it.
 pub(crate) async fn insert(tx: &Tx, row: &TokenRow, each: u32) -> Result<(), SqlError> {
@@ -70,8 +65,8 @@ pub(crate) async fn keep_code(tx: &Tx, uid: AccountId, new: &CodeRow, now: i64) 
 pub(crate) async fn take_try(tx: &Tx, uid: AccountId, kind: CodeKind, now: i64) -> Result<bool, SqlError> {
     let id = code_id(uid, kind);
     let waited = code(tx, uid, kind, now).await?.is_some();
-    tx.execute(SPEND_TRY, values![&id]).await?;
-    tx.execute(END_SPENT, values![&id]).await?;
+    tx.execute(TAKE_DECOY_TRY, values![&id]).await?;
+    tx.execute(END_SPENT_DECOY, values![&id]).await?;
     Ok(waited)
 }
 
