@@ -169,9 +169,8 @@ impl Accounts {
         Ok(signed_in)
     }
 
-    /// Removes the session's account and everything that hangs on it, once the password is proven.
-    /// `session` is left out by clients that have none; then the password alone decides. Close the stores in the answer,
-    /// then call [`Accounts::wipe_deleted`].
+    /// Removes the session's account and all its rows, once the password is verified. A client without a session leaves
+    /// `session` out; then the password alone decides. To be carried out by [`Accounts::complete_removal`].
     pub async fn destroy(
         &self,
         session: Option<&Session>,
@@ -334,6 +333,30 @@ impl Accounts {
             }
         }
         Ok(stores)
+    }
+
+    /// Removes an account wholly: carries out the removal, has each of its stores closed, and wipes its rows off the disk.
+    /// Returns the stores that `close` failed for, with the errors: the account is gone all the same, and a chore empties
+    /// what is left.
+    pub async fn complete_removal<R, E, C, F, Failure>(
+        &self,
+        removal: R,
+        close: C,
+    ) -> Result<Vec<(UserId, Failure)>, E>
+    where
+        R: Future<Output = Result<Removed, E>>,
+        C: Fn(UserId) -> F,
+        F: Future<Output = Result<(), Failure>>,
+    {
+        let removed = removal.await?;
+        let mut failed = Vec::new();
+        for store in removed.stores {
+            if let Err(error) = close(store).await {
+                failed.push((store, error));
+            }
+        }
+        self.wipe_deleted().await;
+        Ok(failed)
     }
 
     /// Wipes deleted rows off the disk, where they stand in the log until it is written back. It may take a while: close the

@@ -162,6 +162,15 @@ impl Default for Cost {
     }
 }
 
+impl SignUp {
+    /// The policy that applies to a client: what the operator chose, else open to private clients and by invitation to
+    /// others.
+    pub fn for_client(chosen: Option<Self>, is_private: bool) -> Self {
+        let default = if is_private { Self::Open } else { Self::Invite };
+        chosen.unwrap_or(default)
+    }
+}
+
 impl Cost {
     /// Whether a hash of this cost should be made anew at that one.
     pub(crate) const fn is_below(self, other: Self) -> bool {
@@ -202,11 +211,7 @@ impl Accounts {
 
     /// Who may create an account, as this visitor meets it.
     pub fn sign_up_policy(&self, visitor: &Visitor) -> SignUp {
-        match self.0.options.sign_up {
-            Some(policy) => policy,
-            None if visitor.is_private => SignUp::Open,
-            None => SignUp::Invite,
-        }
+        SignUp::for_client(self.0.options.sign_up, visitor.is_private)
     }
 
     /// Whether the register answers.

@@ -1,6 +1,7 @@
 //! Addresses, and the names that follow from them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use foxden_model::is_invisible;
@@ -9,35 +10,34 @@ use ring::digest;
 use crate::error::InvalidAddress;
 use crate::punycode;
 
-/// The greatest length, in bytes.
+/// The greatest length, in bytes, and that of the part before the `@`.
 const MAX: usize = 255;
+const LOCAL: usize = 64;
 
 /// An address as its owner spells it, checked and trimmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address(String);
 
 impl Address {
+    /// An address that may be a name of an account. Accounts of earlier releases have some that no mail can reach.
     pub(crate) fn new(text: &str) -> Result<Self, InvalidAddress> {
         let text = text.trim();
         let is_odd = |c: char| c.is_whitespace() || c.is_control();
-        let parts = text.split_once('@').filter(|(local, domain)| {
+        let is_whole = text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty()
                 && !domain.is_empty()
                 && !domain.contains('@')
                 && text.len() <= MAX
                 && !text.contains(is_odd)
         });
-        match parts {
-            Some(_) => Ok(Self(text.to_owned())),
-            None => Err(InvalidAddress),
-        }
+        is_whole.then(|| Self(text.to_owned())).ok_or(InvalidAddress)
     }
 
-    /// An address that an account is to get. One with characters that are not seen, or that turn the direction of text,
-    /// would pass for another.
+    /// An address that an account is to get: one that mail can reach, and without characters that are invisible or turn
+    /// the direction of text, since it would pass for another.
     pub(crate) fn to_get(text: &str) -> Result<Self, InvalidAddress> {
         let address = Self::new(text)?;
-        if address.0.contains(is_invisible) {
+        if address.0.contains(is_invisible) || recipient(&address.0).is_none() {
             return Err(InvalidAddress);
         }
         Ok(address)
@@ -77,6 +77,53 @@ impl Address {
         let local: Vec<String> = local.split('.').map(punycode::label).collect();
         format!("{}@{}", local.join("."), domain.join("."))
     }
+}
+
+/// The parts of an address as mail needs them: the local part, and the domain in ASCII or as an IP address. `None` for an
+/// address that mail cannot reach.
+pub fn recipient(address: &str) -> Option<(&str, String)> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let is_sound = local.len() <= LOCAL && is_local_part(local);
+    let domain = if is_ip(domain) {
+        domain.to_owned()
+    } else {
+        idna::domain_to_ascii(domain)
+            .ok()
+            .filter(|domain| is_host(domain))?
+    };
+    is_sound.then_some((local, domain))
+}
+
+/// A quoted text, or atoms separated by dots (RFC 5321, and RFC 6531 for letters outside ASCII).
+fn is_local_part(local: &str) -> bool {
+    let is_letter = |c: char| !c.is_ascii() && !c.is_whitespace() && !c.is_control();
+    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    if let Some(quoted) = quoted {
+        let is_quotable = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
+        return !quoted.is_empty() && quoted.chars().all(|c| is_quotable(c) || is_letter(c));
+    }
+    let is_atom_text = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let mut atoms = local.split('.');
+    atoms.all(|atom| !atom.is_empty() && atom.chars().all(|c| is_atom_text(c) || is_letter(c)))
+}
+
+/// A name in ASCII: labels of letters, digits, hyphens and underscores, which begin and end with a letter or a digit.
+fn is_host(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with(['-', '_'])
+            && !label.ends_with(['-', '_'])
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    domain.split('.').all(is_label)
+}
+
+/// An IP address, in brackets or not.
+pub(crate) fn is_ip(domain: &str) -> bool {
+    let inside = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(domain).parse::<IpAddr>().is_ok()
 }
 
 /// The form in which names are compared.
@@ -177,6 +224,39 @@ mod tests {
             "อ้อ@ตัวอย่าง.ไทย",
         ] {
             assert!(Address::to_get(good).is_ok(), "{good}");
+        }
+    }
+
+    /// An account whose address mail cannot reach could neither confirm it nor reset its password.
+    #[test]
+    fn no_account_gets_an_address_that_mail_cannot_reach() {
+        let long = format!("{}@example.org", "a".repeat(65));
+        for bad in [
+            ".ann@example.org",
+            "a..b@example.org",
+            "<ann@example.org",
+            "ann,bea@example.org",
+            "\"ann@example.org",
+            "\"\"@example.org",
+            "\"a\\b\"@example.org",
+            "ann@-example.org",
+            "ann@example..org",
+            "ann@example.org>",
+            "ann@exam ple.org",
+            "ann@[example.org]",
+            &long,
+        ] {
+            assert!(Address::to_get(bad).is_err(), "{bad:?}");
+        }
+        for (good, local, domain) in [
+            ("ann@home", "ann", "home"),
+            ("a.b+c@Example.ORG", "a.b+c", "example.org"),
+            ("\"a,b\"@example.org", "\"a,b\"", "example.org"),
+            ("ann@[127.0.0.1]", "ann", "[127.0.0.1]"),
+            ("tést@exämple.com", "tést", "xn--exmple-cua.com"),
+        ] {
+            assert!(Address::to_get(good).is_ok(), "{good}");
+            assert_eq!(recipient(good), Some((local, domain.to_owned())), "{good}");
         }
     }
 

@@ -66,6 +66,7 @@ mod wrong;
 
 pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
 pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
+pub use address::recipient;
 pub(crate) use attempt::Attempt;
 pub use chore::ClosedStore;
 pub use command::{CommandPage, Invocation, QueuedCommand};

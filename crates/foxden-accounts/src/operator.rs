@@ -140,8 +140,7 @@ impl Accounts {
         .await
     }
 
-    /// Removes the account and everything that hangs on it. Close the stores in the answer, then call
-    /// [`Accounts::wipe_deleted`].
+    /// Removes the account and all its rows. To be carried out by [`Accounts::complete_removal`].
     pub async fn remove_account(&self, name: &str) -> Result<Removed, OperatorError> {
         let row = named(&self.0.database, name).await?;
         Ok(self.remove(row.uid).await?)

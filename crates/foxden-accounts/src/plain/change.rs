@@ -211,8 +211,8 @@ impl Accounts {
         Ok(self.write_change(tx, row.uid).await?)
     }
 
-    /// Removes the account with everything that hangs on it, the stores of browsers of today too. Close the stores in
-    /// the answer, then call [`Accounts::wipe_deleted`].
+    /// Removes the account and all its rows, once the password is verified. The stores of current browsers go too. To be
+    /// carried out by [`Accounts::complete_removal`].
     pub async fn destroy_plain(
         &self,
         name: &str,

@@ -1,19 +1,20 @@
 //! What names, addresses and passwords are like. Nothing here looks anything up.
 
 use crate::AccountId;
-use crate::address::Address;
+use crate::address::{Address, is_ip};
 
 /// The longest name, in bytes.
 const NAME: usize = 32;
 /// The shortest password, in bytes.
 const PASSWORD: usize = 8;
 
-/// Whether it is an address: atoms or a quoted text, an `@`, and a host with a domain or in numbers.
+/// Returns whether this is an address by the User API: one that an account may get, at a host with a domain or at an IPv4
+/// address.
 pub fn is_address(text: &str) -> bool {
-    // The last one: a quoted text may hold another.
-    text.rsplit_once('@')
-        .is_some_and(|(local, domain)| is_local(local) && (is_domain(domain) || is_quad(domain)))
-        && Address::new(text).is_ok_and(|address| address.as_str() == text)
+    Address::to_get(text).is_ok_and(|address| address.as_str() == text)
+        && text
+            .rsplit_once('@')
+            .is_some_and(|(_, domain)| has_top_domain(domain) || is_ip(domain))
 }
 
 /// Whether the name is a hashed form of the address, by the rule of servers or by that of clients.
@@ -57,18 +58,7 @@ pub(super) fn is_like_an_id(text: &str) -> bool {
     AccountId::from_hex(text).is_some() && !is_hashed_name(text)
 }
 
-fn is_local(local: &str) -> bool {
-    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if let Some(quoted) = quoted {
-        return !quoted.is_empty() && !quoted.contains(['"', '\r', '\n']);
-    }
-    let is_special = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:@\"".contains(c);
-    local
-        .split('.')
-        .all(|atom| !atom.is_empty() && !atom.contains(is_special))
-}
-
-fn is_domain(domain: &str) -> bool {
+fn has_top_domain(domain: &str) -> bool {
     let Some((labels, top)) = domain.rsplit_once('.') else {
         return false;
     };
@@ -76,11 +66,6 @@ fn is_domain(domain: &str) -> bool {
     // A name outside ASCII may stand in the form that names have there.
     let is_top = top.chars().all(char::is_alphabetic) || top.starts_with("xn--") && is_label(top);
     labels.split('.').all(is_label) && top.chars().count() >= 2 && is_top
-}
-
-fn is_quad(domain: &str) -> bool {
-    let inside = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inside.unwrap_or(domain).parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 fn percent_decoded(text: &str) -> Option<String> {

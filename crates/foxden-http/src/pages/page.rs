@@ -149,12 +149,7 @@ impl Page {
 
     /// Who may make an account, for whoever sent this request.
     fn sign_up(&self) -> SignUp {
-        let default = if self.is_private {
-            SignUp::Open
-        } else {
-            SignUp::Invite
-        };
-        self.house.0.state.sign_up.unwrap_or(default)
+        SignUp::for_client(self.house.0.state.sign_up, self.is_private)
     }
 
     /// Whether whoever sent this request may make an account.

@@ -35,20 +35,14 @@ pub(crate) async fn remove_account<E: From<Unavailable> + Send + 'static>(
     removal: impl Future<Output = Result<Removed, E>> + Send + 'static,
 ) -> Result<(), E> {
     let work = async move {
-        let removed = removal.await?;
-        close_stores(storage.as_ref(), removed).await;
-        accounts.wipe_deleted().await;
+        let close = async |user| match &storage {
+            Some(storage) => storage.close(user).await,
+            None => Ok(()),
+        };
+        for (user, error) in accounts.complete_removal(removal, close).await? {
+            tracing::warn!(%user, error = &error as &dyn std::error::Error, "a closed store is not empty yet");
+        }
         Ok(())
     };
     finish(to_the_end, work).await?
-}
-
-/// The account is gone whether or not its stores could be emptied now; a chore empties what is left.
-async fn close_stores(storage: Option<&Storage>, removed: Removed) {
-    let Some(storage) = storage else { return };
-    for user in removed.stores {
-        if let Err(error) = storage.close(user).await {
-            tracing::warn!(%user, error = &error as &dyn std::error::Error, "a closed store is not empty yet");
-        }
-    }
 }

@@ -96,8 +96,9 @@ pub fn compose(words: &Wording, heads: &Heads<'_>) -> Result<Message, Unwritable
 
 /// The address as mail says it: a host's name in letters of its own has a form that every mail server takes.
 fn recipient(address: &str) -> Result<Address, Unwritable> {
-    let (local, domain) = address.rsplit_once('@').ok_or(Unwritable::Address)?;
-    Address::new(local, ascii_domain(domain)).map_err(|_| Unwritable::Address)
+    let (local, domain) = foxden_accounts::recipient(address).ok_or(Unwritable::Address)?;
+    // Checked by the same rule as addresses at sign-up: lettre's own refuses letters of some scripts.
+    Ok(Address::new_dangerous(local, domain))
 }
 
 fn ascii_domain(domain: &str) -> String {
