@@ -7,12 +7,13 @@
 mod generations;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use foxden_model::Rng;
 use generations::Generations;
-use ring::hmac;
+use ring::digest;
 
 use crate::address::normal;
 use crate::register::change::{Alias, Change};
@@ -36,8 +37,16 @@ const LATELY: usize = 1024;
 const WAITING: usize = 2048;
 
 /// What a name and a password are remembered by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key([u8; 32]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Any eight bytes of a hash are as good as all.
+        let [first, ..] = self.0.as_chunks().0 else { return };
+        state.write_u64(u64::from_ne_bytes(*first));
+    }
+}
 
 /// Whose password was proven.
 pub(crate) struct Known {
@@ -88,7 +97,8 @@ pub(crate) struct Moment(u64);
 
 /// What is remembered.
 pub(crate) struct Memo {
-    key: OnceLock<hmac::Key>,
+    /// Keys the hashes under which entries are found.
+    secret: OnceLock<[u8; 16]>,
     state: RwLock<State>,
     /// Whoever holds it reads the register's changes.
     pub(crate) reading: tokio::sync::Mutex<()>,
@@ -129,7 +139,7 @@ pub(crate) struct Flight<'a> {
 impl Default for Memo {
     fn default() -> Self {
         Self {
-            key: OnceLock::new(),
+            secret: OnceLock::new(),
             state: RwLock::new(State {
                 good: Generations::new(GOOD_MILLIS, GOOD),
                 proven: Generations::new(PROVEN_MILLIS, GOOD),
@@ -153,20 +163,22 @@ impl Default for Memo {
 impl Memo {
     /// What that name and password are remembered by. The name is taken in the form in which names are compared.
     pub(crate) fn key(&self, rng: &dyn Rng, name: &str, password: &str) -> Key {
-        let key = self.key.get_or_init(|| {
-            let mut bytes = [0; 32];
+        let secret = self.secret.get_or_init(|| {
+            let mut bytes = [0; 16];
             rng.fill(&mut bytes);
-            hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+            bytes
         });
         let name = normal(name);
-        let mut context = hmac::Context::with_key(key);
+        // A secret before the text makes a keyed hash as long as no hash leaves this process. For most names and passwords it
+        // is one block of SHA-256, where HMAC takes three.
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(secret);
         // The length first, so that no other name and password run together to the same text.
-        context.update(&name.len().to_le_bytes());
+        context.update(&u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
         context.update(name.as_bytes());
         context.update(password.as_bytes());
-        let tag = context.sign();
         let mut out = [0; 32];
-        out.copy_from_slice(tag.as_ref());
+        out.copy_from_slice(context.finish().as_ref());
         Key(out)
     }
 
