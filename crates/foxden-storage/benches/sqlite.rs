@@ -31,7 +31,7 @@ const OBJECTS: u64 = 400_000;
 
 /// What one task asks, again and again.
 #[derive(Clone, Copy, Debug)]
-enum Load {
+enum Ask {
     Post(usize),
     Overwrite(usize),
     Stage(usize),
@@ -47,30 +47,30 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     for bytes in [400, 4_000, 40_000] {
         if is_wanted("raw") {
-            print_line(format!(
+            say(format!(
                 "append and flush {bytes} bytes: {:.0}/s",
                 appends(&folder, bytes)
             ));
         }
     }
-    for load in [
-        Load::Post(1),
-        Load::Post(5),
-        Load::Post(100),
-        Load::Overwrite(1),
-        Load::Overwrite(100),
-        Load::Stage(100),
-        Load::Summary,
-        Load::Poll,
-        Load::One,
-        Load::Page,
+    for ask in [
+        Ask::Post(1),
+        Ask::Post(5),
+        Ask::Post(100),
+        Ask::Overwrite(1),
+        Ask::Overwrite(100),
+        Ask::Stage(100),
+        Ask::Summary,
+        Ask::Poll,
+        Ask::One,
+        Ask::Page,
     ] {
-        let name = format!("{load:?}").to_lowercase();
+        let name = format!("{ask:?}").to_lowercase();
         if is_wanted(&name) {
             for clients in CLIENTS {
-                print_line(format!(
+                say(format!(
                     "{name:15} {clients:2} clients: {}",
-                    strain(&folder, load, clients)
+                    strain(&folder, ask, clients)
                 ));
             }
         }
@@ -92,7 +92,7 @@ fn main() {
                     .expect("room for it");
             }
         });
-        print_line(format!(
+        say(format!(
             "memory: {before} KB, {opened} KB opened, {} KB after {USERS} writes",
             memory()
         ));
@@ -103,7 +103,7 @@ fn main() {
 }
 
 /// Lets tasks ask for a while, against a folder filled with a thousand objects for each user.
-fn strain(folder: &Path, load: Load, clients: u64) -> String {
+fn strain(folder: &Path, ask: Ask, clients: u64) -> String {
     fresh(folder);
     let runtime = runtime();
     let engine = Arc::new(open(folder));
@@ -120,7 +120,7 @@ fn strain(folder: &Path, load: Load, clients: u64) -> String {
                 let mut latencies = Vec::<f32>::new();
                 while !is_over.load(Ordering::Relaxed) {
                     let began = Instant::now();
-                    client.load(&engine, load).await;
+                    client.ask(&engine, ask).await;
                     latencies.push(began.elapsed().as_secs_f32());
                     // A read never waits, so that it would keep the thread from the other tasks.
                     tokio::task::yield_now().await;
@@ -159,17 +159,17 @@ impl Client {
         }
     }
 
-    async fn load(&mut self, engine: &SqliteEngine, load: Load) {
+    async fn ask(&mut self, engine: &SqliteEngine, ask: Ask) {
         self.user = UserId(self.number() % USERS);
-        match load {
-            Load::Post(objects) => {
+        match ask {
+            Ask::Post(objects) => {
                 let patches = (0..objects).map(|_| patch(self.id())).collect();
                 engine
                     .write(self.user, upsert(patches))
                     .await
                     .expect("room for it");
             }
-            Load::Overwrite(objects) => {
+            Ask::Overwrite(objects) => {
                 let first = self.number() as usize % (1000 - objects);
                 let ids = &self.known[self.user.0 as usize][first..first + objects];
                 let patches = ids.iter().cloned().map(patch).collect();
@@ -178,7 +178,7 @@ impl Client {
                     .await
                     .expect("room for it");
             }
-            Load::Stage(objects) => {
+            Ask::Stage(objects) => {
                 let part = BatchPart {
                     collection: collection(),
                     batch: None,
@@ -191,13 +191,13 @@ impl Client {
                 };
                 engine.stage(self.user, part).await.expect("room for it");
             }
-            Load::Summary => {
+            Ask::Summary => {
                 engine
                     .summary(self.user, Detail::Times)
                     .await
                     .expect("it is there");
             }
-            Load::Poll => {
+            Ask::Poll => {
                 let summary = engine
                     .summary(self.user, Detail::Times)
                     .await
@@ -207,14 +207,14 @@ impl Client {
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert!(page.rows.is_empty());
             }
-            Load::One => {
+            Ask::One => {
                 let known = &self.known[self.user.0 as usize];
                 let id = known[self.number() as usize % known.len()].clone();
                 let query = Query::one(collection(), id);
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert_eq!(page.rows.len(), 1);
             }
-            Load::Page => {
+            Ask::Page => {
                 let query = Query::all(collection(), Fields::Whole);
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert_eq!(page.rows.len(), 1000);
@@ -289,7 +289,7 @@ fn commit(folder: &Path) {
             .write(UserId(1), Write::new(change))
             .await
             .expect("room for it");
-        print_line(format!(
+        say(format!(
             "commit of 10,000: {:.1} ms",
             began.elapsed().as_secs_f64() * 1e3
         ));
@@ -315,7 +315,7 @@ fn disk(folder: &Path) {
         let metadata = entry.and_then(|entry| entry.metadata());
         metadata.expect("it is readable").len()
     });
-    print_line(format!(
+    say(format!(
         "disk: {:.1} bytes for an object of 300",
         files.sum::<u64>() as f64 / OBJECTS as f64
     ));
@@ -399,6 +399,6 @@ fn memory() -> u64 {
     kilobytes.unwrap_or(0)
 }
 
-fn print_line(line: impl Display) {
+fn say(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,14 +1,14 @@
-//! The commands of an engine. Each difference in meaning between the protocol's dialects is a field here; no engine knows a
-//! protocol version.
+//! What can be asked of an engine. Every difference in meaning between the protocol's dialects is a
+//! field here; no engine knows a version.
 
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 
-/// How detailed a summary is.
+/// How much a summary says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The store's time and each collection's time; counts and bytes may be stale.
     Times,
-    /// The times, and the exact counts and bytes of each collection without expired objects.
+    /// Besides, the live objects of each collection and their bytes, exactly.
     Full,
 }
 
@@ -21,7 +21,7 @@ pub struct Query {
     pub selection: Selection,
     /// In which order.
     pub order: Order,
-    /// The most objects; a page may hold fewer.
+    /// At most so many objects; a page may hold fewer.
     pub limit: Option<u64>,
     /// Where to begin.
     pub cursor: Cursor,
@@ -29,7 +29,7 @@ pub struct Query {
     pub fields: Fields,
 }
 
-/// Selects objects of a collection. All conditions must hold; without conditions all objects match.
+/// Which objects of a collection are meant. All conditions must hold; none means all objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Only these, each once. An empty list selects nothing.
@@ -50,7 +50,8 @@ pub struct Selection {
     pub predecessor_id: Option<String>,
 }
 
-/// The order of a read. It is total: ties are broken in an order of the engine's own, which is stable between writes.
+/// The order of a read. Each is total: ties are broken in an order of the engine's own, which holds
+/// while nothing is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// `modified` falling.
@@ -68,22 +69,22 @@ pub enum Cursor {
     /// At the first object.
     #[default]
     Start,
-    /// After this many objects.
+    /// After so many objects.
     Skip(u64),
     /// After the object that an earlier page ended with.
     After(PageToken),
 }
 
-/// The last object of a page: its sort key and its tie-breaker.
+/// The last object of a page: the value it was sorted by and what breaks ties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageToken {
     /// `modified` in hundredths or `sortindex`, by the order of the query; `None`: no sortindex.
     pub key: Option<i64>,
-    /// The engine's tie-breaker, as text; that of another engine is refused as `BadCursor`.
+    /// What the engine breaks ties by, as text; another engine's is refused as `BadCursor`.
     pub tie: Box<str>,
 }
 
-/// The fields that are read.
+/// What of each object is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fields {
     /// The id alone.
@@ -92,13 +93,13 @@ pub enum Fields {
     Whole,
 }
 
-/// An atomic change to one user's store.
+/// A change to one user's store, made wholly or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The client's precondition, compared in the same step as the change.
     pub guard: Option<Guard>,
-    /// The user's quota in bytes, open batches included. A write is refused if the bytes before it reach the quota; deletions
-    /// are not.
+    /// The user's bytes allowed, those in open batches among them. Refused when the bytes before the write
+    /// reach it; deletions always pass.
     pub quota: Option<u64>,
     /// The earliest time that the write may take, whatever the clock shows: a cache in front of the engine told readers that no
     /// earlier write will come.
@@ -107,16 +108,17 @@ pub struct Write {
     pub change: Change,
 }
 
-/// A client's precondition: the target has not changed after `unmodified_since`. An absent target has time zero.
+/// A client's precondition: the target has not changed after `unmodified_since`. What is absent counts
+/// as time zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// The target whose time is compared.
+    /// Whose time is compared.
     pub target: Target,
     /// The latest time it may have.
     pub unmodified_since: SyncTime,
 }
 
-/// The target of a guard.
+/// Whose time a guard compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The whole store.
@@ -127,105 +129,106 @@ pub enum Target {
     Object(CollectionName, ObjectId),
 }
 
-/// The change of a write.
+/// What a write changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Applies patches in order and creates missing objects. The collection gets the write's time even without a patch.
+    /// Lays patches over objects, in order, making those that are missing. The collection's time
+    /// moves even without a patch.
     Upsert {
-        /// The collection; it is created if it is missing.
+        /// The collection, made if missing.
         collection: CollectionName,
-        /// The patches; those of one object are merged, the later over the earlier.
+        /// The patches; a later one of the same object is laid over an earlier one.
         patches: Vec<Patch>,
     },
-    /// Deletes the selected objects of a collection, which gets the write's time even if no object matched. A missing
-    /// collection is not created, and the write takes no time.
+    /// Deletes the selected objects of a collection, whose time moves even if none matched. A missing
+    /// collection is not made and no time moves.
     DeleteObjects {
         /// The collection.
         collection: CollectionName,
         /// Which objects.
         selection: Selection,
-        /// The order in which `limit` counts.
+        /// Which come first, where `limit` chooses.
         order: Order,
-        /// The most objects.
+        /// At most so many.
         limit: Option<u64>,
-        /// If no object matches, change nothing, not even a time ([`crate::Written::changed`] is false).
+        /// When nothing matched, change nothing, not even a time ([`crate::Written::changed`] is false).
         or_refuse: bool,
     },
-    /// Deletes a collection, at a cost that does not depend on its size. If it is missing, the write takes no time. Batches
-    /// for it stay open.
+    /// Deletes a collection at a cost that does not depend on its size. Missing: no time moves. Batches
+    /// opened for it stay.
     DeleteCollection {
         /// The collection.
         collection: CollectionName,
         /// Whether it stays listed, empty, with the time of the deletion.
         keeps_name: bool,
     },
-    /// Deletes all collections and open batches, and always takes a time. The highest time of the user is kept.
+    /// Empties the store, open batches too, and always takes a time. The highest time given out is kept.
     DeleteAll,
-    /// Empties the store in the same way and closes it permanently. A closed store stays as it is.
+    /// Empties the store in the same way and closes it for good. A store that is closed already stays as it is.
     Close,
-    /// Commits a batch, all its objects with one time.
+    /// Makes a batch visible, all its objects at one time, and ends it.
     CommitBatch {
         /// The collection it was opened for.
         collection: CollectionName,
         /// The batch.
         batch: BatchId,
-        /// The committing request's own patches, applied last.
+        /// The committing request's own patches, laid over last.
         patches: Vec<Patch>,
-        /// The most objects of a batch, those patches included.
+        /// The objects a batch may hold, those patches among them.
         max_objects: u64,
-        /// The most bytes of payload of a batch, those patches included.
+        /// The bytes of payload a batch may hold, theirs among them.
         max_bytes: u64,
     },
 }
 
-/// The fields that a client set for one object.
+/// The fields a client gave for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
     /// The object.
     pub id: ObjectId,
-    /// The payload; clearing it stores the empty text.
+    /// The payload; cleared: the empty text.
     pub payload: Field<String>,
     /// The ordering number.
     pub sortindex: Field<i64>,
-    /// The parent, used by old clients only.
+    /// The old clients' parent.
     pub parent_id: Field<String>,
-    /// The predecessor, used by old clients only.
+    /// The old clients' predecessor.
     pub predecessor_id: Field<String>,
-    /// The TTL, which counts from the write or the commit.
+    /// How long it is to live, counted from the write or the commit.
     pub ttl: Ttl,
-    /// Whether the object gets the write's time. A new object always does.
+    /// Whether the object's `modified` moves. One that is made anew always gets the write's time.
     pub renews: bool,
 }
 
 /// One field of a patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Field<T> {
-    /// Not set by the client: it stays as it is.
+    /// Not given: stays as it is.
     #[default]
     Keep,
-    /// Cleared.
+    /// Given as nothing.
     Clear,
-    /// Set.
+    /// Given.
     Set(T),
 }
 
-/// The TTL of an object, as a client sets it.
+/// A client's wish for the life of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ttl {
-    /// It stays as it is.
+    /// As it is.
     #[default]
     Keep,
-    /// The object does not expire.
+    /// For ever.
     Never,
-    /// The object expires this many seconds after the write.
+    /// So many seconds from the write.
     In(u32),
 }
 
-/// The random id of a batch, made of letters, digits, `_` and `-`.
+/// Names a batch of one user. Letters, digits, `_` and `-`; random, so that nobody meets another's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub Box<str>);
 
-/// A part of an upload in several requests, stored until the batch is committed.
+/// A part of an upload in several requests, laid aside until the batch is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchPart {
     /// The collection.
@@ -234,25 +237,25 @@ pub struct BatchPart {
     pub batch: Option<BatchId>,
     /// The client's precondition.
     pub guard: Option<Guard>,
-    /// The patches; their TTLs count from the commit.
+    /// The patches; their lives still count from the commit.
     pub patches: Vec<Patch>,
-    /// The most objects of a batch, counted as patches.
+    /// The objects a batch may hold, counted as patches.
     pub max_objects: u64,
-    /// The most bytes of payload of a batch.
+    /// The bytes of payload a batch may hold.
     pub max_bytes: u64,
-    /// The most bytes of payload of all open batches of the user, at least `max_bytes`.
+    /// The bytes of payload all open batches of the user may hold, and no less than `max_bytes`.
     pub max_open_bytes: u64,
-    /// The user's quota in bytes, open batches included.
+    /// The user's bytes allowed, those in open batches among them.
     pub quota: Option<u64>,
 }
 
 impl Change {
-    /// Returns whether a closed store accepts it, because it only empties the store.
+    /// Whether a closed store takes it, since it does no more than empty the store.
     pub(crate) const fn is_taken_when_closed(&self) -> bool {
         matches!(self, Self::DeleteAll | Self::Close)
     }
 
-    /// The patches of the change.
+    /// The patches it brings.
     pub fn patches(&self) -> &[Patch] {
         match self {
             Self::Upsert { patches, .. } | Self::CommitBatch { patches, .. } => patches,
@@ -272,7 +275,7 @@ impl Write {
         }
     }
 
-    /// The same write with a guard.
+    /// The same write, refused if the target changed after that time.
     #[must_use]
     pub fn guarded_by(self, guard: Option<Guard>) -> Self {
         Self { guard, ..self }
@@ -280,7 +283,7 @@ impl Write {
 }
 
 impl Query {
-    /// All objects of a collection, newest first.
+    /// Everything in a collection, newest first.
     pub fn all(collection: CollectionName, fields: Fields) -> Self {
         Self {
             collection,
@@ -330,7 +333,7 @@ impl Query {
 }
 
 impl Patch {
-    /// A patch that sets no field.
+    /// A patch that gives nothing.
     pub const fn empty(id: ObjectId) -> Self {
         Self {
             id,
@@ -343,9 +346,9 @@ impl Patch {
         }
     }
 
-    /// Merges this patch over an earlier one of the same object: fields that it does not set are those of the earlier one.
+    /// This patch laid over an earlier one of the same object: what it does not give, the earlier does.
     #[must_use]
-    pub fn merged_onto(self, earlier: Self) -> Self {
+    pub fn laid_over(self, earlier: Self) -> Self {
         Self {
             id: self.id,
             payload: self.payload.or(earlier.payload),
@@ -360,7 +363,7 @@ impl Patch {
         }
     }
 
-    /// The bytes of its payload.
+    /// Bytes of payload it brings.
     pub fn bytes(&self) -> u64 {
         match &self.payload {
             Field::Set(payload) => payload.len() as u64,
@@ -370,7 +373,7 @@ impl Patch {
 }
 
 impl<T> Field<T> {
-    /// Applies the field to a stored value.
+    /// Lays this over what was there.
     pub fn apply(self, to: &mut Option<T>) {
         match self {
             Self::Keep => {}
@@ -379,7 +382,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// This field if the client set it, else the other.
+    /// This if it was given, else the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match self {
@@ -388,7 +391,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Returns whether the client set or cleared it.
+    /// Whether the client gave it, as nothing or as something.
     pub const fn is_given(&self) -> bool {
         !matches!(self, Self::Keep)
     }

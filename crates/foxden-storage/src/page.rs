@@ -1,4 +1,4 @@
-//! The answers of an engine.
+//! What an engine answers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,42 +7,42 @@ use foxden_model::{CollectionName, SyncTime};
 
 use crate::command::{BatchId, PageToken};
 
-/// A user's collections and their times.
+/// What a user keeps, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The highest time of the user's writes.
+    /// The highest time ever given to the user.
     pub modified: SyncTime,
-    /// Each write of this user that is not included takes a later time.
+    /// Every write of this user that is not in here has a later time.
     pub as_of: SyncTime,
     /// The collections, by name.
     pub collections: Arc<[CollectionSummary]>,
 }
 
-/// One collection.
+/// What one collection holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectionSummary {
     /// Its name.
     pub name: CollectionName,
     /// When it last changed.
     pub modified: SyncTime,
-    /// Its number of objects; without [`crate::Detail::Full`] it may be stale or zero.
+    /// Its objects; without [`crate::Detail::Full`] this may be stale or zero.
     pub count: u64,
-    /// The bytes of their payloads; the same holds for them.
+    /// The bytes of their payloads; likewise.
     pub bytes: u64,
 }
 
-/// A bounded part of a read: at most 1,000 objects or 1 MiB of payload, but at least one object. If the query asks for ids
-/// alone, payloads are not read and do not count.
+/// A bounded piece of a read: at most 1,000 objects or 1 MiB of payload, but at least one object.
+/// With ids alone asked for, payloads are not read and do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The objects, in the order of the query.
     pub rows: Rows,
-    /// When the collection last changed; `None` if it does not exist.
+    /// When the collection last changed; `None`: there is none.
     pub modified: Option<SyncTime>,
     /// Every write of this user that is not in here has a later time.
     pub as_of: SyncTime,
-    /// The token of the next page, if the selection has more objects, whether the page or the query's limit ended this one.
-    /// With a limit of zero there is none.
+    /// Where to go on, if the selection holds more objects after these, be it this page or the query's
+    /// limit that ended them. With a limit of zero there is none.
     pub next: Option<PageToken>,
     /// When the object expires, for a query of one whole object by its id; otherwise it says nothing.
     pub expiry: Option<SyncTime>,
@@ -65,7 +65,7 @@ struct Head {
     sortindex: Option<i64>,
 }
 
-/// One object of a page. If the query asks for ids alone, only `id` and `modified` are set.
+/// One object of a page. With ids alone asked for, only `id` and `modified` mean anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The object's id.
@@ -76,9 +76,9 @@ pub struct Row<'a> {
     pub modified: SyncTime,
     /// The client's ordering number.
     pub sortindex: Option<i64>,
-    /// The parent, used by old clients only.
+    /// The old clients' parent.
     pub parent_id: Option<&'a str>,
-    /// The predecessor, used by old clients only.
+    /// The old clients' predecessor.
     pub predecessor_id: Option<&'a str>,
 }
 
@@ -113,37 +113,37 @@ impl Rows {
         })
     }
 
-    /// The number of objects.
+    /// How many objects.
     pub fn len(&self) -> usize {
         self.heads.len()
     }
 
-    /// Returns whether there are no objects.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
-    /// The bytes of text: ids, payloads, parents and predecessors.
+    /// Bytes of text: ids, payloads and the old clients' two ids.
     pub fn bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// Frees memory that was allocated for more objects.
+    /// Gives back memory that was set aside for more objects.
     pub fn shrink_to_fit(&mut self) {
         self.text.shrink_to_fit();
         self.heads.shrink_to_fit();
     }
 
-    /// The bytes of memory that the objects take.
+    /// Bytes of memory that they take.
     pub fn held(&self) -> usize {
         self.text.capacity() + self.heads.capacity() * size_of::<Head>()
     }
 }
 
-/// The result of a write.
+/// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Its time; the store's time if nothing changed.
+    /// Its time; of a write that changed nothing, the store's time.
     pub modified: SyncTime,
     /// Whether anything changed.
     pub changed: bool,
@@ -153,26 +153,26 @@ pub struct Written {
     pub bytes_after: u64,
 }
 
-/// The result of staging a part.
+/// What laying a part aside gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
-    /// The batch of the part.
+    /// The batch it is now in.
     pub batch: BatchId,
     /// The collection's unchanged time; zero if there is none.
     pub modified: SyncTime,
 }
 
-/// The limits of a purge.
+/// How much a purge may do before it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The most rows to remove.
+    /// At most so many rows removed.
     pub rows: u64,
-    /// Objects that expire later are not removed, whatever the clock shows.
+    /// Nothing is removed that expires later, whatever the clock shows.
     pub until: SyncTime,
 }
 
 impl Budget {
-    /// A budget of this many rows, without a limit of time.
+    /// So many rows of all that has expired.
     pub const fn of(rows: u64) -> Self {
         Self {
             rows,
@@ -181,12 +181,12 @@ impl Budget {
     }
 }
 
-/// The result of a purge.
+/// What a purge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Rows removed.
     pub rows: u64,
-    /// Whether the budget ended the purge with work left.
+    /// Whether the budget ended it with work left.
     pub has_more: bool,
 }
 

@@ -1,11 +1,11 @@
-//! The service that all surfaces call: it applies limits and quota before an engine is called.
+//! What every surface calls: limits and quota stand here, before any engine.
 
 use std::sync::Arc;
 
 use foxden_model::UserId;
 
 use crate::command::{BatchPart, Change, Detail, Query, Write};
-use crate::engine::{Engine, EngineError, Usage};
+use crate::engine::{Engine, EngineError, Held};
 use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -68,7 +68,7 @@ impl Storage {
                 Err(EngineError::Closed) => continue,
                 summary => summary?,
             };
-            taken = taken.saturating_add(usage(&summary).counted_bytes());
+            taken = taken.saturating_add(held(&summary).counted());
         }
         Ok(taken)
     }
@@ -76,7 +76,7 @@ impl Storage {
     /// Whether a store with this summary has no room for anything more, beside others of its account that take so many bytes.
     pub fn is_full(&self, summary: &Summary, taken: u64) -> bool {
         let quota = self.quota.map(|quota| quota.saturating_sub(taken));
-        usage(summary).fills(quota)
+        held(summary).fills(quota)
     }
 
     /// Makes a change, under the quota that the user shares with the account's other stores `beside`; the bytes
@@ -146,8 +146,8 @@ impl Storage {
 }
 
 /// What a store with this summary holds.
-fn usage(summary: &Summary) -> Usage {
-    let each = summary.collections.iter().map(|listed| Usage {
+fn held(summary: &Summary) -> Held {
+    let each = summary.collections.iter().map(|listed| Held {
         objects: listed.count,
         bytes: listed.bytes,
     });

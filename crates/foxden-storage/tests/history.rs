@@ -15,17 +15,17 @@ mod spoil;
 
 use std::sync::Arc;
 
-use foxden_storage::conformance::EngineFixture;
+use foxden_storage::conformance::Ground;
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
-/// Makes the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`.
+/// Makes the test of an engine, opened by an `async fn(&Ground) -> Arc<dyn Engine>`.
 macro_rules! explains_its_history {
     ($open:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn concurrent_clients_see_one_order() {
-            let fixture = EngineFixture::new();
-            let engine = $open(&fixture).await;
-            let history = load::run(fixture, engine).await;
+            let ground = Ground::new();
+            let engine = $open(&ground).await;
+            let history = load::run(ground, engine).await;
             check::check(&history).unwrap_or_else(|fault| panic!("{fault}"));
         }
     };
@@ -35,8 +35,8 @@ mod memory {
     use super::*;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-        Arc::new(MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone()))
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
     }
 
     explains_its_history!(open);
@@ -46,9 +46,9 @@ mod sqlite {
     use super::*;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-        let options = SqliteOptions::new(fixture.folder().join("storage"));
-        let engine = SqliteEngine::open(options, fixture.clock.clone(), fixture.rng.clone());
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        let options = SqliteOptions::new(ground.folder().join("storage"));
+        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 
@@ -61,9 +61,9 @@ mod cached {
     use crate::slow::Slow;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
-        let memory = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
-        Arc::new(Cached::new(Slow::new(memory), fixture.clock.clone(), 100))
+    async fn open(ground: &Ground) -> Arc<dyn Engine> {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+        Arc::new(Cached::new(Slow::new(memory), ground.clock.clone(), 100))
     }
 
     explains_its_history!(open);

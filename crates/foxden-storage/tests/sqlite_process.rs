@@ -100,7 +100,7 @@ async fn write_until_killed(folder: &Path, round: u64) {
                     0 => write_as_batch(&engine, user, number).await,
                     _ => write(&engine, user, number, "").await,
                 };
-                report(user, number, &result.expect("nothing but the kill stops it"));
+                tell(user, number, &result.expect("nothing but the kill stops it"));
             }
         });
     }
@@ -115,7 +115,7 @@ async fn write_until_full(folder: &Path) {
         let padding = "x".repeat(padding);
         let refused = loop {
             match write(&engine, 1, fitted + 1, &padding).await {
-                Ok(written) => report(1, fitted + 1, &written),
+                Ok(written) => tell(1, fitted + 1, &written),
                 Err(error) => break error,
             }
             fitted += 1;
@@ -213,7 +213,7 @@ fn collection() -> CollectionName {
 
 fn open(folder: &Path, files: u32) -> SqliteEngine {
     let options = SqliteOptions {
-        shards: files,
+        files,
         ..SqliteOptions::new(folder)
     };
     let rng = Arc::new(SeededRng::new(u64::from(std::process::id())));
@@ -221,10 +221,10 @@ fn open(folder: &Path, files: u32) -> SqliteEngine {
 }
 
 /// One line, in one piece.
-fn report(user: u64, number: u64, _written: &Written) {
+fn tell(user: u64, number: u64, _written: &Written) {
     let mut out = std::io::stdout().lock();
     let line = format!("acknowledged {user} {number} .\n");
-    // Once the parent has ended, nothing reads the output.
+    // Nobody listens any more once the parent has ended.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
 }
 

@@ -1,6 +1,6 @@
 //! The promises of [`crate::engine`], each a test that any engine can be held to.
 //!
-//! A test is an `async fn(&TestContext)`, kept in the file of its theme and listed in [`TESTS`]. [`run`] runs all of them for each
+//! A test is an `async fn(&Lab)`, kept in the file of its theme and listed in [`TESTS`]. [`run`] runs all of them for each
 //! engine, given the function that opens it; `tests/conformance.rs` does so for every engine of this crate. A test checks what
 //! is promised only: never how ties are broken, nor where exactly a page ends.
 
@@ -11,11 +11,11 @@
 
 pub mod batches;
 pub mod closing;
-mod context;
 pub mod counts;
 pub mod deletion;
 pub mod expiry;
 pub mod guards;
+mod lab;
 pub mod order;
 pub mod pages;
 pub mod patches;
@@ -29,15 +29,15 @@ pub mod writers;
 
 use std::pin::Pin;
 
-pub use context::{EngineFixture, Opener, Stored, TestContext, collection, id, payload, sorted};
-pub use runner::{TestedEngine, Unreachable, run};
+pub use lab::{Ground, Lab, Opener, Stored, collection, id, payload, sorted};
+pub use runner::{EngineFixture, Unreachable, run};
 
 /// A promise as a test.
 pub struct Test {
     /// The theme and the promise: `times::a_write_takes_the_clocks_time`.
     pub name: &'static str,
     /// Panics if the engine of the lab does not keep the promise.
-    pub run: fn(TestContext) -> Pin<Box<dyn Future<Output = ()>>>,
+    pub run: fn(Lab) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Lists the tests of every theme.
@@ -45,7 +45,7 @@ macro_rules! tests {
     ($($theme:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
         &[$($(Test {
             name: concat!(stringify!($theme), "::", stringify!($test)),
-            run: |ctx| Box::pin(async move { $theme::$test(&ctx).await }),
+            run: |lab| Box::pin(async move { $theme::$test(&lab).await }),
         }),*),*]
     };
 }
@@ -255,7 +255,7 @@ mod tests {
             let path = entry.unwrap().path();
             let theme = path.file_stem().unwrap().to_str().unwrap().to_owned();
             for line in std::fs::read_to_string(&path).unwrap().lines() {
-                if let Some((name, "ctx: &TestContext) {")) = line
+                if let Some((name, "lab: &Lab) {")) = line
                     .strip_prefix("pub async fn ")
                     .and_then(|rest| rest.split_once('('))
                 {

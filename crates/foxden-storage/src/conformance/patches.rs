@@ -1,10 +1,10 @@
 //! What a patch gives is stored, and what it does not give is kept.
 
-use super::{Stored, TestContext, id, payload};
+use super::{Lab, Stored, id, payload};
 use crate::command::{Field, Patch, Selection, Ttl};
 
 /// Every field of an object is read as it was written.
-pub async fn what_was_written_is_read(ctx: &TestContext) {
+pub async fn what_was_written_is_read(lab: &Lab) {
     let patch = Patch {
         payload: Field::Set("one".to_owned()),
         sortindex: Field::Set(-42),
@@ -14,7 +14,7 @@ pub async fn what_was_written_is_read(ctx: &TestContext) {
         renews: true,
         ..Patch::empty(id("a"))
     };
-    let modified = ctx.upsert("bookmarks", [patch]).await;
+    let modified = lab.upsert("bookmarks", [patch]).await;
     let wanted = Stored {
         id: "a".to_owned(),
         payload: "one".to_owned(),
@@ -23,53 +23,53 @@ pub async fn what_was_written_is_read(ctx: &TestContext) {
         parent_id: Some("parent".to_owned()),
         predecessor_id: Some("predecessor".to_owned()),
     };
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted));
-    assert_eq!(ctx.get("bookmarks", "b").await, None);
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted));
+    assert_eq!(lab.get("bookmarks", "b").await, None);
 }
 
 /// A patch of one field leaves the others as they are.
-pub async fn fields_not_given_keep_their_value(ctx: &TestContext) {
+pub async fn fields_not_given_keep_their_value(lab: &Lab) {
     let whole = Patch {
         sortindex: Field::Set(1),
         parent_id: Field::Set("p".to_owned()),
         predecessor_id: Field::Set("q".to_owned()),
         ..payload("a", "one")
     };
-    let first = ctx.upsert("bookmarks", [whole]).await;
-    let mut wanted = ctx.get("bookmarks", "a").await.expect("it was stored");
+    let first = lab.upsert("bookmarks", [whole]).await;
+    let mut wanted = lab.get("bookmarks", "a").await.expect("it was stored");
 
     let sortindex = Patch {
         sortindex: Field::Set(2),
         ..Patch::empty(id("a"))
     };
-    ctx.upsert("bookmarks", [sortindex]).await;
+    lab.upsert("bookmarks", [sortindex]).await;
     wanted.sortindex = Some(2);
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted.clone()));
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted.clone()));
 
-    let second = ctx.put("bookmarks", "a", "two").await;
+    let second = lab.put("bookmarks", "a", "two").await;
     assert!(second > first);
     "two".clone_into(&mut wanted.payload);
     wanted.modified = second;
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted.clone()));
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted.clone()));
 
     let parent = Patch {
         parent_id: Field::Set("other".to_owned()),
         ..Patch::empty(id("a"))
     };
-    ctx.upsert("bookmarks", [parent]).await;
+    lab.upsert("bookmarks", [parent]).await;
     wanted.parent_id = Some("other".to_owned());
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted));
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted));
 }
 
 /// A field given as nothing is emptied.
-pub async fn fields_can_be_cleared(ctx: &TestContext) {
+pub async fn fields_can_be_cleared(lab: &Lab) {
     let whole = Patch {
         sortindex: Field::Set(1),
         parent_id: Field::Set("p".to_owned()),
         predecessor_id: Field::Set("q".to_owned()),
         ..payload("a", "one")
     };
-    let modified = ctx.upsert("bookmarks", [whole]).await;
+    let modified = lab.upsert("bookmarks", [whole]).await;
     let nothing = Patch {
         payload: Field::Clear,
         sortindex: Field::Clear,
@@ -77,89 +77,89 @@ pub async fn fields_can_be_cleared(ctx: &TestContext) {
         predecessor_id: Field::Clear,
         ..Patch::empty(id("a"))
     };
-    ctx.upsert("bookmarks", [nothing]).await;
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(empty("a", modified)));
+    lab.upsert("bookmarks", [nothing]).await;
+    assert_eq!(lab.get("bookmarks", "a").await, Some(empty("a", modified)));
     assert_eq!(
-        ctx.held("bookmarks").await.map(|held| (held.count, held.bytes)),
+        lab.held("bookmarks").await.map(|held| (held.count, held.bytes)),
         Some((1, 0))
     );
 }
 
 /// A patch that gives nothing makes an object with the empty payload, at the time of the write.
-pub async fn a_patch_of_nothing_makes_an_empty_object(ctx: &TestContext) {
-    let modified = ctx.upsert("bookmarks", [Patch::empty(id("a"))]).await;
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(empty("a", modified)));
+pub async fn a_patch_of_nothing_makes_an_empty_object(lab: &Lab) {
+    let modified = lab.upsert("bookmarks", [Patch::empty(id("a"))]).await;
+    assert_eq!(lab.get("bookmarks", "a").await, Some(empty("a", modified)));
 }
 
 /// An object's time moves only if the patch says so; the collection's always does.
-pub async fn modified_moves_only_if_the_patch_renews(ctx: &TestContext) {
-    let first = ctx.put("bookmarks", "a", "one").await;
-    ctx.wait(1);
+pub async fn modified_moves_only_if_the_patch_renews(lab: &Lab) {
+    let first = lab.put("bookmarks", "a", "one").await;
+    lab.wait(1);
     let quiet = Patch {
         sortindex: Field::Set(3),
         ttl: Ttl::In(1000),
         renews: false,
         ..Patch::empty(id("a"))
     };
-    let second = ctx.upsert("bookmarks", [quiet.clone()]).await;
+    let second = lab.upsert("bookmarks", [quiet.clone()]).await;
     assert_eq!(
-        ctx.get("bookmarks", "a").await.map(|object| object.modified),
+        lab.get("bookmarks", "a").await.map(|object| object.modified),
         Some(first)
     );
-    assert_eq!(ctx.modified("bookmarks").await, second);
-    ctx.wait(1);
+    assert_eq!(lab.modified("bookmarks").await, second);
+    lab.wait(1);
     let loud = Patch {
         renews: true,
         ..quiet
     };
-    let third = ctx.upsert("bookmarks", [loud]).await;
+    let third = lab.upsert("bookmarks", [loud]).await;
     assert_eq!(
-        ctx.get("bookmarks", "a").await.map(|object| object.modified),
+        lab.get("bookmarks", "a").await.map(|object| object.modified),
         Some(third)
     );
     let newer = Selection {
         newer: Some(second),
         ..Selection::default()
     };
-    assert_eq!(ctx.ids("bookmarks", newer).await, ["a"]);
+    assert_eq!(lab.ids("bookmarks", newer).await, ["a"]);
 }
 
 /// A patch that gives another parent and no payload may move the time all the same, and touches nothing else.
-pub async fn modified_moves_with_a_parent_alone(ctx: &TestContext) {
+pub async fn modified_moves_with_a_parent_alone(lab: &Lab) {
     let whole = Patch {
         sortindex: Field::Set(1),
         predecessor_id: Field::Set("q".to_owned()),
         ttl: Ttl::In(10),
         ..payload("a", "one")
     };
-    ctx.upsert("bookmarks", [whole]).await;
-    let mut wanted = ctx.get("bookmarks", "a").await.expect("it was stored");
-    ctx.wait(1);
+    lab.upsert("bookmarks", [whole]).await;
+    let mut wanted = lab.get("bookmarks", "a").await.expect("it was stored");
+    lab.wait(1);
     let parent = Patch {
         parent_id: Field::Set("p/+=".to_owned()),
         renews: true,
         ..Patch::empty(id("a"))
     };
-    let modified = ctx.upsert("bookmarks", [parent]).await;
+    let modified = lab.upsert("bookmarks", [parent]).await;
     wanted = Stored {
         modified,
         parent_id: Some("p/+=".to_owned()),
         ..wanted
     };
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted.clone()));
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted.clone()));
     let predecessor = Patch {
         predecessor_id: Field::Set("r".to_owned()),
         ..Patch::empty(id("a"))
     };
-    ctx.upsert("bookmarks", [predecessor]).await;
+    lab.upsert("bookmarks", [predecessor]).await;
     wanted.predecessor_id = Some("r".to_owned());
-    assert_eq!(ctx.get("bookmarks", "a").await, Some(wanted));
-    ctx.wait(10);
-    assert_eq!(ctx.get("bookmarks", "a").await, None, "its life stays");
+    assert_eq!(lab.get("bookmarks", "a").await, Some(wanted));
+    lab.wait(10);
+    assert_eq!(lab.get("bookmarks", "a").await, None, "its life stays");
 }
 
 /// Within one write, a later patch of an object is laid over an earlier one.
-pub async fn a_later_patch_is_laid_over_an_earlier(ctx: &TestContext) {
+pub async fn a_later_patch_is_laid_over_an_earlier(lab: &Lab) {
     let index = Patch {
         sortindex: Field::Set(7),
         ..Patch::empty(id("a"))
@@ -176,19 +176,19 @@ pub async fn a_later_patch_is_laid_over_an_earlier(ctx: &TestContext) {
         payload("b", "three"),
         cleared,
     ];
-    ctx.upsert("bookmarks", patches).await;
-    let a = ctx.get("bookmarks", "a").await.expect("it was stored");
-    let b = ctx.get("bookmarks", "b").await.expect("it was stored");
+    lab.upsert("bookmarks", patches).await;
+    let a = lab.get("bookmarks", "a").await.expect("it was stored");
+    let b = lab.get("bookmarks", "b").await.expect("it was stored");
     assert_eq!((a.payload.as_str(), a.sortindex), ("two", Some(7)));
     assert_eq!((b.payload.as_str(), b.sortindex), ("three", None));
     assert_eq!(
-        ctx.held("bookmarks").await.map(|held| (held.count, held.bytes)),
+        lab.held("bookmarks").await.map(|held| (held.count, held.bytes)),
         Some((2, 8))
     );
 }
 
 /// A later patch of one write that gives no life keeps that of the earlier, even one that ends at once.
-pub async fn a_later_patch_keeps_the_life_of_an_earlier(ctx: &TestContext) {
+pub async fn a_later_patch_keeps_the_life_of_an_earlier(lab: &Lab) {
     let short = Patch {
         ttl: Ttl::In(0),
         ..payload("a", "one")
@@ -202,24 +202,24 @@ pub async fn a_later_patch_keeps_the_life_of_an_earlier(ctx: &TestContext) {
         ..Patch::empty(id("b"))
     };
     let patches = [short.clone(), index, Patch { id: id("b"), ..short }, forever];
-    ctx.upsert("bookmarks", patches).await;
-    assert_eq!(ctx.ids("bookmarks", Selection::default()).await, ["b"]);
-    assert_eq!(ctx.payload("bookmarks", "b").await, "one");
+    lab.upsert("bookmarks", patches).await;
+    assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["b"]);
+    assert_eq!(lab.payload("bookmarks", "b").await, "one");
 }
 
 /// All objects of one write have its time, and so has the collection.
-pub async fn objects_of_one_write_have_one_time(ctx: &TestContext) {
+pub async fn objects_of_one_write_have_one_time(lab: &Lab) {
     let patches: Vec<_> = (0..50).map(|n| payload(&format!("object{n}"), "x")).collect();
-    let time = ctx.upsert("bookmarks", patches).await;
+    let time = lab.upsert("bookmarks", patches).await;
     for n in [0, 25, 49] {
-        let object = ctx.get("bookmarks", &format!("object{n}")).await;
+        let object = lab.get("bookmarks", &format!("object{n}")).await;
         assert_eq!(object.map(|object| object.modified), Some(time));
     }
-    assert_eq!(ctx.modified("bookmarks").await, time);
+    assert_eq!(lab.modified("bookmarks").await, time);
 }
 
 /// Ids are compared byte by byte: case, blanks and forms of one letter make different objects.
-pub async fn ids_differ_by_case_and_by_any_byte(ctx: &TestContext) {
+pub async fn ids_differ_by_case_and_by_any_byte(lab: &Lab) {
     let ids = [
         "a",
         "A",
@@ -241,16 +241,16 @@ pub async fn ids_differ_by_case_and_by_any_byte(ctx: &TestContext) {
         "*",
     ];
     for object in ids {
-        ctx.put("info", object, object).await;
+        lab.put("info", object, object).await;
     }
     for object in ids {
-        assert_eq!(ctx.payload("info", object).await, object);
+        assert_eq!(lab.payload("info", object).await, object);
     }
-    assert_eq!(ctx.ids("info", Selection::default()).await, super::sorted(ids));
+    assert_eq!(lab.ids("info", Selection::default()).await, super::sorted(ids));
 }
 
 /// Payloads come back to the byte, whatever is in them.
-pub async fn payloads_come_back_to_the_byte(ctx: &TestContext) {
+pub async fn payloads_come_back_to_the_byte(lab: &Lab) {
     let long = "é0".repeat(700_000);
     let texts = [
         "",
@@ -265,44 +265,44 @@ pub async fn payloads_come_back_to_the_byte(ctx: &TestContext) {
         &long,
     ];
     for (n, text) in texts.iter().enumerate() {
-        ctx.put("bookmarks", &format!("object{n}"), text).await;
+        lab.put("bookmarks", &format!("object{n}"), text).await;
     }
     for (n, text) in texts.iter().enumerate() {
         assert!(
-            ctx.payload("bookmarks", &format!("object{n}")).await == *text,
+            lab.payload("bookmarks", &format!("object{n}")).await == *text,
             "payload {n}"
         );
     }
 }
 
 /// A write without patches makes the collection, and moves its time if it is there.
-pub async fn a_write_without_patches_makes_the_collection(ctx: &TestContext) {
-    let made = ctx.upsert("bookmarks", []).await;
+pub async fn a_write_without_patches_makes_the_collection(lab: &Lab) {
+    let made = lab.upsert("bookmarks", []).await;
     assert_eq!(
-        ctx.held("bookmarks")
+        lab.held("bookmarks")
             .await
             .map(|held| (held.modified, held.count)),
         Some((made, 0))
     );
-    let moved = ctx.upsert("bookmarks", []).await;
+    let moved = lab.upsert("bookmarks", []).await;
     assert!(moved > made);
-    assert_eq!(ctx.modified("bookmarks").await, moved);
+    assert_eq!(lab.modified("bookmarks").await, moved);
 }
 
 /// Names of collections that differ by case are different collections.
-pub async fn names_of_collections_differ_by_case(ctx: &TestContext) {
+pub async fn names_of_collections_differ_by_case(lab: &Lab) {
     let name = "x".repeat(32);
     for (number, name) in ["tabs", "Tabs", "TABS", "t.a_b-s", name.as_str()]
         .into_iter()
         .enumerate()
     {
-        ctx.put(name, "a", &number.to_string()).await;
+        lab.put(name, "a", &number.to_string()).await;
     }
-    assert_eq!(ctx.payload("tabs", "a").await, "0");
-    assert_eq!(ctx.payload("Tabs", "a").await, "1");
-    assert_eq!(ctx.payload("TABS", "a").await, "2");
-    assert_eq!(ctx.payload("t.a_b-s", "a").await, "3");
-    assert_eq!(ctx.payload(&name, "a").await, "4");
+    assert_eq!(lab.payload("tabs", "a").await, "0");
+    assert_eq!(lab.payload("Tabs", "a").await, "1");
+    assert_eq!(lab.payload("TABS", "a").await, "2");
+    assert_eq!(lab.payload("t.a_b-s", "a").await, "3");
+    assert_eq!(lab.payload(&name, "a").await, "4");
 }
 
 fn empty(object: &str, modified: foxden_model::SyncTime) -> Stored {

@@ -1,17 +1,17 @@
 //! Holds engines to the promises and reports it as `cargo test` does, with *ignored* for engines that are out of reach.
 
-#![expect(clippy::print_stdout, reason = "the report goes to the standard output")]
+#![expect(clippy::print_stdout, reason = "the report is for whoever runs the tests")]
 
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::context::{Opener, TestContext};
+use super::lab::{Lab, Opener};
 use super::{TESTS, Test};
 
 /// An engine that is held to the promises.
-pub struct TestedEngine {
+pub struct EngineFixture {
     /// The engine's name; the names of its tests begin with it.
     pub engine: &'static str,
     /// Opens the engine, or says what has to be set before it can be opened.
@@ -29,12 +29,12 @@ pub enum Unreachable {
 
 /// Runs every test for every engine, as far as the arguments ask for it; they are those of `cargo test`.
 pub fn run(
-    engines: &[TestedEngine],
+    fixtures: &[EngineFixture],
     unreachable: Unreachable,
     arguments: impl IntoIterator<Item = String>,
 ) -> ExitCode {
     let arguments = Arguments::parse(arguments);
-    let all = engines.iter().flat_map(Case::all_of);
+    let all = fixtures.iter().flat_map(Case::all_of);
     let (cases, others): (Vec<_>, Vec<_>) = all.partition(|case| arguments.asks_for(case));
     if arguments.lists {
         for case in &cases {
@@ -43,12 +43,12 @@ pub fn run(
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", cases.len());
-    let results = run_all(&cases, unreachable, arguments.threads);
-    let count = |wanted| results.iter().filter(|(result, _)| *result == wanted).count();
-    let failed = count(TestResult::Failed);
+    let outcomes = run_all(&cases, unreachable, arguments.threads);
+    let count = |wanted| outcomes.iter().filter(|(outcome, _)| *outcome == wanted).count();
+    let failed = count(Outcome::Failed);
     if failed > 0 {
         println!("\nfailures:");
-        let failures = results.iter().filter(|(result, _)| *result == TestResult::Failed);
+        let failures = outcomes.iter().filter(|(outcome, _)| *outcome == Outcome::Failed);
         for (_, name) in failures {
             println!("    {name}");
         }
@@ -56,8 +56,8 @@ pub fn run(
     println!(
         "\ntest result: {}. {} passed; {failed} failed; {} ignored; 0 measured; {} filtered out\n",
         if failed == 0 { "ok" } else { "FAILED" },
-        count(TestResult::Passed),
-        count(TestResult::Ignored),
+        count(Outcome::Passed),
+        count(Outcome::Ignored),
         others.len(),
     );
     if failed == 0 {
@@ -76,14 +76,14 @@ struct Case<'a> {
 
 /// How a test ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum TestResult {
+enum Outcome {
     Passed,
     Failed,
     Ignored,
 }
 
 impl<'a> Case<'a> {
-    fn all_of(fixture: &'a TestedEngine) -> impl Iterator<Item = Self> {
+    fn all_of(fixture: &'a EngineFixture) -> impl Iterator<Item = Self> {
         TESTS.iter().map(|test| Self {
             name: format!("{}::{}", fixture.engine, test.name),
             test,
@@ -91,18 +91,18 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn run(&self, unreachable: Unreachable) -> TestResult {
+    fn run(&self, unreachable: Unreachable) -> Outcome {
         let opener = match self.opener {
             Ok(opener) => *opener,
             Err(wanted) => {
                 return match unreachable {
                     Unreachable::Ignored => {
                         println!("test {} ... ignored, {wanted}", self.name);
-                        TestResult::Ignored
+                        Outcome::Ignored
                     }
                     Unreachable::Failed => {
                         println!("test {} ... FAILED, {wanted}", self.name);
-                        TestResult::Failed
+                        Outcome::Failed
                     }
                 };
             }
@@ -117,32 +117,32 @@ impl<'a> Case<'a> {
                     .enable_all()
                     .build();
                 let runtime = runtime.expect("a runtime can be built");
-                runtime.block_on(async { test(TestContext::open_with(opener).await).await });
+                runtime.block_on(async { test(Lab::open_with(opener).await).await });
             });
-        let (result, word) = match thread.expect("a thread can be started").join() {
-            Ok(()) => (TestResult::Passed, "ok"),
-            Err(_) => (TestResult::Failed, "FAILED"),
+        let (outcome, word) = match thread.expect("a thread can be started").join() {
+            Ok(()) => (Outcome::Passed, "ok"),
+            Err(_) => (Outcome::Failed, "FAILED"),
         };
         println!("test {} ... {word}", self.name);
-        result
+        outcome
     }
 }
 
-fn run_all(cases: &[Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(TestResult, String)> {
+fn run_all(cases: &[Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(Outcome, String)> {
     let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
+    let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = case.run(unreachable);
-                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results.push((result, case.name.clone()));
+                    let outcome = case.run(unreachable);
+                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcomes.push((outcome, case.name.clone()));
                 }
             });
         }
     });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the command line asks for.
@@ -217,19 +217,19 @@ mod tests {
         words.iter().map(ToString::to_string).collect()
     }
 
-    fn engines() -> [TestedEngine; 2] {
-        let memory: Opener = |fixture| {
+    fn fixtures() -> [EngineFixture; 2] {
+        let memory: Opener = |ground| {
             Box::pin(async move {
-                let engine = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
+                let engine = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
                 Arc::new(engine) as Arc<dyn crate::engine::Engine>
             })
         };
         [
-            TestedEngine {
+            EngineFixture {
                 engine: "memory",
                 opener: Ok(memory),
             },
-            TestedEngine {
+            EngineFixture {
                 engine: "remote",
                 opener: Err("FOXDEN_TEST_REMOTE is not set".to_owned()),
             },
@@ -238,8 +238,8 @@ mod tests {
 
     fn chosen(words: &[&str]) -> Vec<String> {
         let arguments = Arguments::parse(arguments(words));
-        let engines = engines();
-        let cases = engines.iter().flat_map(Case::all_of);
+        let fixtures = fixtures();
+        let cases = fixtures.iter().flat_map(Case::all_of);
         let chosen = cases.filter(|case| arguments.asks_for(case));
         chosen.map(|case| case.name).collect()
     }
@@ -259,7 +259,7 @@ mod tests {
     fn an_engine_out_of_reach_is_ignored_and_can_be_made_to_fail() {
         let run = |engine, unreachable| {
             let filter = arguments(&["--exact", engine]);
-            format!("{:?}", super::run(&engines(), unreachable, filter))
+            format!("{:?}", super::run(&fixtures(), unreachable, filter))
         };
         let (success, failure) = (
             format!("{:?}", ExitCode::SUCCESS),

@@ -81,7 +81,7 @@ pub async fn open(
         Kind::Sqlite { folder, shards } => {
             let mut sqlite = SqliteOptions::new(folder.as_ref().unwrap_or(&options.default_folder));
             if let Some(shards) = shards {
-                sqlite.shards = *shards;
+                sqlite.files = *shards;
             }
             // The files are opened on this thread: nothing is served before they are.
             Ok(Arc::new(SqliteEngine::open(sqlite, clock, rng)?))

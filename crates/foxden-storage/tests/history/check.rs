@@ -7,20 +7,20 @@ use std::ops::RangeInclusive;
 
 use foxden_model::SyncTime;
 
-use crate::load::{Call, Effect, Event, GuardRecord, Rows};
+use crate::load::{Call, Effect, Noted, Rows, What};
 
-/// Event is wrong with a history, in words.
-pub(crate) type Violation = String;
+/// What is wrong with a history, in words.
+pub(crate) type Fault = String;
 
 /// The store after some writes.
 #[derive(Clone, Default)]
 struct State {
     modified: SyncTime,
-    collections: BTreeMap<&'static str, CollectionState>,
+    collections: BTreeMap<&'static str, Held>,
 }
 
 #[derive(Clone)]
-struct CollectionState {
+struct Held {
     modified: SyncTime,
     rows: Rows,
 }
@@ -29,14 +29,14 @@ struct CollectionState {
 struct Written<'a> {
     call: &'a Call,
     effect: &'a Effect,
-    guard: Option<GuardRecord>,
+    guard: Option<Noted>,
     time: SyncTime,
     before: u64,
     after: u64,
 }
 
 /// Finds the first fault of a history.
-pub(crate) fn check(history: &[Call]) -> Result<(), Violation> {
+pub(crate) fn check(history: &[Call]) -> Result<(), Fault> {
     let writes = in_order_of_time(history);
     times_follow_the_order_of_calls(&writes)?;
     let states = replay(&writes)?;
@@ -45,7 +45,7 @@ pub(crate) fn check(history: &[Call]) -> Result<(), Violation> {
     for call in history {
         let window = window(&writes, call);
         let fitting = fitting(call, &states, window.clone());
-        if let Event::Wrote { .. } | Event::Lost { .. } = call.event {
+        if let What::Wrote { .. } | What::Lost { .. } = call.what {
             continue;
         }
         let fitting = fitting.ok_or_else(|| format!("{call:?} fits no state of {window:?}"))?;
@@ -56,8 +56,8 @@ pub(crate) fn check(history: &[Call]) -> Result<(), Violation> {
 }
 
 fn in_order_of_time(history: &[Call]) -> Vec<Written<'_>> {
-    let written = history.iter().filter_map(|call| match &call.event {
-        Event::Wrote {
+    let written = history.iter().filter_map(|call| match &call.what {
+        What::Wrote {
             effect,
             guard,
             time,
@@ -79,7 +79,7 @@ fn in_order_of_time(history: &[Call]) -> Vec<Written<'_>> {
 }
 
 /// Times are unique, and a write that ended before another began has the lower one.
-fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Violation> {
+fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Fault> {
     let mut latest_start = 0;
     for (at, write) in writes.iter().enumerate() {
         if at > 0 && writes[at - 1].time == write.time {
@@ -97,7 +97,7 @@ fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Violati
 }
 
 /// The states before the first write and after each, with what each write says of them.
-fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Violation> {
+fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Fault> {
     let mut states = vec![State::default()];
     for write in writes {
         let mut state = states.last().cloned().unwrap_or_default();
@@ -120,7 +120,7 @@ fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Violation> {
 }
 
 /// A batch is committed once, and a commit is refused only if there is another or the store was emptied.
-fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Violation> {
+fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Fault> {
     let mut committed = BTreeSet::new();
     for write in writes {
         if let Effect::Put {
@@ -138,7 +138,7 @@ fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Vi
         emptied.into_iter().any(|write| write.call.start < call.end)
     };
     for call in history {
-        if let Event::Lost { batch } = &call.event
+        if let What::Lost { batch } = &call.what
             && !committed.contains(batch)
             && !was_emptied(call)
         {
@@ -158,14 +158,14 @@ fn window(writes: &[Written<'_>], call: &Call) -> RangeInclusive<usize> {
 
 /// The first and the last state of the window that the answer fits.
 fn fitting(call: &Call, states: &[State], window: RangeInclusive<usize>) -> Option<RangeInclusive<usize>> {
-    let mut fits = window.filter(|at| states[*at].explains(&call.event));
+    let mut fits = window.filter(|at| states[*at].explains(&call.what));
     let first = fits.next()?;
     Some(first..=fits.next_back().unwrap_or(first))
 }
 
-/// Event a read has not seen has a later time than its *as of*.
-fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Result<(), Violation> {
-    let (Event::Read { as_of, .. } | Event::Summary { as_of, .. }) = &call.event else {
+/// What a read has not seen has a later time than its *as of*.
+fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Result<(), Fault> {
+    let (What::Read { as_of, .. } | What::Summary { as_of, .. }) = &call.what else {
         return Ok(());
     };
     let unseen = writes.get(last_fitting).map(|write| write.time);
@@ -176,7 +176,7 @@ fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Re
 }
 
 /// Of two calls one after the other, the second meets the same state or a later one.
-fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Result<(), Violation> {
+fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Result<(), Fault> {
     reads.sort_by_key(|(call, _)| call.start);
     let mut ended: Vec<_> = reads
         .iter()
@@ -190,7 +190,7 @@ fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Resul
             seen = seen.max(state);
         }
         if *fitting.end() < seen {
-            return Err(format!("{call:?} goes back behind event was seen before"));
+            return Err(format!("{call:?} goes back behind what was seen before"));
         }
     }
     Ok(())
@@ -215,7 +215,7 @@ impl State {
                 let held = self
                     .collections
                     .entry(collection)
-                    .or_insert_with(|| CollectionState::empty(time));
+                    .or_insert_with(|| Held::empty(time));
                 held.modified = time;
                 held.rows.extend(rows.clone());
             }
@@ -231,7 +231,7 @@ impl State {
             } => {
                 self.collections.remove(collection);
                 if *keeps_name {
-                    self.collections.insert(collection, CollectionState::empty(time));
+                    self.collections.insert(collection, Held::empty(time));
                 }
             }
             Effect::DeleteAll => self.collections.clear(),
@@ -239,14 +239,14 @@ impl State {
     }
 
     /// Whether a call that met this state would have been answered so.
-    fn explains(&self, event: &Event) -> bool {
-        match event {
-            Event::Wrote { .. } | Event::Lost { .. } => true,
-            Event::Refused { guard, modified } => {
+    fn explains(&self, what: &What) -> bool {
+        match what {
+            What::Wrote { .. } | What::Lost { .. } => true,
+            What::Refused { guard, modified } => {
                 *modified > guard.since && self.time_of(guard.collection) == *modified
             }
-            Event::Idle { effect, time } => self.modified == *time && !self.has_target_of(effect),
-            Event::Read {
+            What::Idle { effect, time } => self.modified == *time && !self.has_target_of(effect),
+            What::Read {
                 collection,
                 seen,
                 rows,
@@ -255,7 +255,7 @@ impl State {
                 Some(held) => *seen == Some(held.modified) && *rows == held.rows,
                 None => seen.is_none() && rows.is_empty(),
             },
-            Event::Summary {
+            What::Summary {
                 modified,
                 collections,
                 ..
@@ -279,7 +279,7 @@ impl State {
     }
 }
 
-impl CollectionState {
+impl Held {
     fn empty(modified: SyncTime) -> Self {
         Self {
             modified,

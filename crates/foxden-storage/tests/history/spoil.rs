@@ -4,18 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use foxden_model::SyncTime;
-use foxden_storage::conformance::EngineFixture;
+use foxden_storage::conformance::Ground;
 use foxden_storage::{BatchId, MemoryEngine};
 
 use crate::check::check;
-use crate::load::{self, COLLECTIONS, Call, Effect, Event, GuardRecord, Rows};
+use crate::load::{self, COLLECTIONS, Call, Effect, Noted, Rows, What};
 
 /// Spoils a good history by `spoil`, which says whether it found something to spoil, and expects the
 /// check to notice.
 async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
-    let fixture = EngineFixture::new();
-    let engine = Arc::new(MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone()));
-    let mut history = load::run(fixture, engine).await;
+    let ground = Ground::new();
+    let engine = Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()));
+    let mut history = load::run(ground, engine).await;
     assert_eq!(check(&history), Ok(()));
     assert!(spoil(&mut history), "nothing to spoil");
     assert!(check(&history).is_err(), "the fault was not found");
@@ -24,21 +24,21 @@ async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
 fn writes(history: &mut [Call]) -> impl Iterator<Item = &mut Call> {
     history
         .iter_mut()
-        .filter(|call| matches!(call.event, Event::Wrote { .. }))
+        .filter(|call| matches!(call.what, What::Wrote { .. }))
 }
 
 /// Where the calls of one kind stand in the history, by the order in which they began.
-fn places(history: &[Call], is_wanted: impl Fn(&Event) -> bool) -> Vec<usize> {
+fn places(history: &[Call], is_wanted: impl Fn(&What) -> bool) -> Vec<usize> {
     let mut places: Vec<_> = (0..history.len())
-        .filter(|at| is_wanted(&history[*at].event))
+        .filter(|at| is_wanted(&history[*at].what))
         .collect();
     places.sort_by_key(|at| history[*at].start);
     places
 }
 
 fn time(call: &mut Call) -> Option<&mut SyncTime> {
-    match &mut call.event {
-        Event::Wrote { time, .. } => Some(time),
+    match &mut call.what {
+        What::Wrote { time, .. } => Some(time),
         _ => None,
     }
 }
@@ -60,7 +60,7 @@ async fn finds_a_time_given_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_times_that_fall() {
     finds(|history| {
-        let at = places(history, |event| matches!(event, Event::Wrote { .. }));
+        let at = places(history, |what| matches!(what, What::Wrote { .. }));
         let (early, late) = (at[at.len() / 4], at[at.len() * 3 / 4]);
         let mut times = [early, late].map(|at| time(&mut history[at]).copied().unwrap_or_default());
         times.reverse();
@@ -77,12 +77,12 @@ async fn finds_times_that_fall() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_half_a_write_in_a_read() {
     finds(|history| {
-        let full = |event: &Event| matches!(event, Event::Read { rows, .. } if rows.len() > 1);
+        let full = |what: &What| matches!(what, What::Read { rows, .. } if rows.len() > 1);
         let Some(at) = places(history, full).pop() else {
             return false;
         };
-        match &mut history[at].event {
-            Event::Read { rows, .. } => rows.pop_first().is_some(),
+        match &mut history[at].what {
+            What::Read { rows, .. } => rows.pop_first().is_some(),
             _ => false,
         }
     })
@@ -92,9 +92,9 @@ async fn finds_half_a_write_in_a_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_an_as_of_that_hides_a_write() {
     finds(|history| {
-        let at = places(history, |event| matches!(event, Event::Summary { .. }));
-        match &mut history[at[at.len() / 2]].event {
-            Event::Summary { as_of, .. } => {
+        let at = places(history, |what| matches!(what, What::Summary { .. }));
+        match &mut history[at[at.len() / 2]].what {
+            What::Summary { as_of, .. } => {
                 *as_of = as_of.plus_seconds(1000);
                 true
             }
@@ -107,8 +107,8 @@ async fn finds_an_as_of_that_hides_a_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_bytes_added_up_wrongly() {
     finds(
-        |history| match writes(history).last().map(|call| &mut call.event) {
-            Some(Event::Wrote { after, .. }) => {
+        |history| match writes(history).last().map(|call| &mut call.what) {
+            Some(What::Wrote { after, .. }) => {
                 *after += 1;
                 true
             }
@@ -123,7 +123,7 @@ async fn finds_a_write_that_is_lost() {
     finds(|history| {
         let at = places(
             history,
-            |event| matches!(event, Event::Wrote { before, after, .. } if before != after),
+            |what| matches!(what, What::Wrote { before, after, .. } if before != after),
         );
         history.remove(at[at.len() / 2]);
         true
@@ -134,9 +134,9 @@ async fn finds_a_write_that_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_a_read_of_an_old_state() {
     finds(|history| {
-        let at = places(history, |event| matches!(event, Event::Summary { .. }));
-        let old = history[at[at.len() / 4]].event.clone();
-        history[at[at.len() * 3 / 4]].event = old;
+        let at = places(history, |what| matches!(what, What::Summary { .. }));
+        let old = history[at[at.len() / 4]].what.clone();
+        history[at[at.len() * 3 / 4]].what = old;
         true
     })
     .await;
@@ -164,7 +164,7 @@ fn finds_a_refusal_without_a_reason() {
     let refused = |since, modified| Call {
         start: 2,
         end: 3,
-        event: Event::Refused {
+        what: What::Refused {
             guard: guard(since),
             modified: at(modified),
         },
@@ -179,7 +179,7 @@ fn finds_a_batch_committed_twice_or_lost() {
     let lost = Call {
         start: 2,
         end: 3,
-        event: Event::Lost {
+        what: What::Lost {
             batch: BatchId("one".into()),
         },
     };
@@ -193,8 +193,8 @@ fn at(hundredths: i64) -> SyncTime {
     SyncTime::from_hundredths(hundredths)
 }
 
-fn guard(since: i64) -> GuardRecord {
-    GuardRecord {
+fn guard(since: i64) -> Noted {
+    Noted {
         collection: COLLECTIONS[0],
         since: at(since),
     }
@@ -205,7 +205,7 @@ fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -
     Call {
         start: during.start,
         end: during.end,
-        event: Event::Wrote {
+        what: What::Wrote {
             effect: Effect::Put {
                 collection: COLLECTIONS[0],
                 rows: Rows::new(),
@@ -225,7 +225,7 @@ fn summary(start: u64, modified: i64) -> Call {
     Call {
         start,
         end: start + 1,
-        event: Event::Summary {
+        what: What::Summary {
             modified: at(modified),
             collections: collections.into_iter().collect(),
             as_of: at(modified),

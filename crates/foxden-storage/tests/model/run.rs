@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use foxden_model::{Clock, SyncTime};
-use foxden_storage::conformance::{EngineFixture, Stored, TestContext, collection, id};
+use foxden_storage::conformance::{Ground, Lab, Stored, collection, id};
 use foxden_storage::{
     BatchId, BatchPart, Budget, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, MemoryEngine,
     Order, Page, Query, Selection, Staged, Target, Write, Written,
@@ -12,20 +12,18 @@ use foxden_storage::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::commands::{
-    COLLECTIONS, Changing, Command, Guarded, ReadArgs, Selected, Staging, Targeted, Time, When,
-};
+use crate::steps::{Asked, COLLECTIONS, Changing, Guarded, Selected, Staging, Step, Targeted, Time, When};
 
-type CheckResult<T = ()> = Result<T, TestCaseError>;
+type Checked<T = ()> = Result<T, TestCaseError>;
 
 pub(crate) struct Run {
-    reference: TestContext,
-    tested: TestContext,
+    reference: Lab,
+    tested: Lab,
     time: Time,
-    /// Every time that a write took.
+    /// Every time given to anybody.
     times: Vec<SyncTime>,
     batches: Vec<Opened>,
-    told: BTreeMap<u64, LastTold>,
+    known: BTreeMap<u64, Known>,
 }
 
 /// A batch, which each engine calls by a name of its own.
@@ -37,15 +35,15 @@ struct Opened {
 
 /// What a user was told.
 #[derive(Default)]
-struct LastTold {
+struct Known {
     last: SyncTime,
     as_of: SyncTime,
 }
 
 impl Run {
-    pub(crate) fn new(fixture: EngineFixture, tested: Arc<dyn Engine>, time: Time) -> Self {
-        let memory = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
-        let tested = TestContext::new(fixture, tested);
+    pub(crate) fn new(ground: Ground, tested: Arc<dyn Engine>, time: Time) -> Self {
+        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+        let tested = Lab::new(ground, tested);
         let mut reference = tested.clone();
         reference.engine = Arc::new(memory);
         Self {
@@ -54,13 +52,13 @@ impl Run {
             time,
             times: vec![SyncTime::ZERO],
             batches: Vec::new(),
-            told: BTreeMap::new(),
+            known: BTreeMap::new(),
         }
     }
 
-    pub(crate) async fn follow(mut self, commands: &[Command]) -> CheckResult {
-        for command in commands {
-            self.command(command).await?;
+    pub(crate) async fn follow(mut self, steps: &[Step]) -> Checked {
+        for step in steps {
+            self.step(step).await?;
         }
         for user in [42, 43] {
             self.summary(user, Detail::Full).await?;
@@ -69,13 +67,13 @@ impl Run {
         Ok(())
     }
 
-    async fn command(&mut self, command: &Command) -> CheckResult {
-        match command {
-            Command::Clock(millis) => {
+    async fn step(&mut self, step: &Step) -> Checked {
+        match step {
+            Step::Clock(millis) => {
                 self.tested.clock.advance_millis(*millis);
                 Ok(())
             }
-            Command::Write {
+            Step::Write {
                 user,
                 guard,
                 quota,
@@ -84,14 +82,14 @@ impl Run {
                 self.write(*user, guard.as_ref(), *quota, change).await?;
                 self.look_after(*user, change).await
             }
-            Command::Stage(staging) => self.stage(staging).await,
-            Command::Read {
+            Step::Stage(staging) => self.stage(staging).await,
+            Step::Read {
                 user,
                 collection,
-                args,
-            } => self.read(*user, collection, args).await,
-            Command::Summary { user, detail } => self.summary(*user, *detail).await,
-            Command::Purge { rows } => self.purge(*rows).await,
+                asked,
+            } => self.read(*user, collection, asked).await,
+            Step::Summary { user, detail } => self.summary(*user, *detail).await,
+            Step::Purge { rows } => self.purge(*rows).await,
         }
     }
 
@@ -101,7 +99,7 @@ impl Run {
         guard: Option<&Guarded>,
         quota: Option<u64>,
         change: &Changing,
-    ) -> CheckResult {
+    ) -> Checked {
         if let Changing::DeleteObjects { limit: Some(_), .. } = change {
             // The look for ties below tells memory's user a time; so both are told one.
             self.summary(user, Detail::Times).await?;
@@ -126,14 +124,14 @@ impl Run {
 
     /// Reads what a write may have changed while the clock stands. Where the clock may slip back, a read
     /// after every write would hide what happens without one.
-    async fn look_after(&mut self, user: u64, change: &Changing) -> CheckResult {
+    async fn look_after(&mut self, user: u64, change: &Changing) -> Checked {
         match (self.time, change.collection()) {
-            (Time::Forwards, Some(name)) => self.read(user, name, &ReadArgs::by_id()).await,
+            (Time::Forwards, Some(name)) => self.read(user, name, &Asked::by_id()).await,
             _ => Ok(()),
         }
     }
 
-    fn written(&mut self, user: u64, wanted: Written, answer: Written) -> CheckResult {
+    fn written(&mut self, user: u64, wanted: Written, answer: Written) -> Checked {
         prop_assert_eq!(
             (wanted.modified, wanted.changed),
             (answer.modified, answer.changed)
@@ -146,19 +144,19 @@ impl Run {
             prop_assert!(wanted.bytes_after <= answer.bytes_after);
         }
         let now = self.tested.clock.now();
-        let told = self.told.entry(user).or_default();
+        let known = self.known.entry(user).or_default();
         if answer.changed {
-            let earliest = now.max(told.last.next()).max(told.as_of.next());
+            let earliest = now.max(known.last.next()).max(known.as_of.next());
             prop_assert_eq!(answer.modified, earliest, "not the earliest time allowed");
-            told.last = answer.modified;
+            known.last = answer.modified;
             self.times.push(answer.modified);
         } else {
-            prop_assert_eq!(answer.modified, told.last);
+            prop_assert_eq!(answer.modified, known.last);
         }
         Ok(())
     }
 
-    async fn stage(&mut self, staging: &Staging) -> CheckResult {
+    async fn stage(&mut self, staging: &Staging) -> Checked {
         let opened = staging.batch.and_then(|pick| pick_last(&self.batches, pick));
         let name = staging
             .collection
@@ -198,13 +196,13 @@ impl Run {
         given: (Option<BatchId>, Option<BatchId>),
         wanted: Staged,
         answer: Staged,
-    ) -> CheckResult {
+    ) -> Checked {
         prop_assert_eq!(wanted.modified, answer.modified);
         if let (Some(reference), Some(tested)) = given {
             prop_assert_eq!((wanted.batch, answer.batch), (reference, tested));
         } else {
             prop_assert!(
-                self.batches.iter().all(|told| told.tested != answer.batch),
+                self.batches.iter().all(|known| known.tested != answer.batch),
                 "a name given twice"
             );
             self.batches.push(Opened {
@@ -216,14 +214,14 @@ impl Run {
         Ok(())
     }
 
-    async fn read(&mut self, user: u64, name: &'static str, args: &ReadArgs) -> CheckResult {
+    async fn read(&mut self, user: u64, name: &'static str, asked: &Asked) -> Checked {
         let query = Query {
             collection: collection(name),
-            selection: self.selection(&args.selected),
-            order: args.order,
-            limit: args.limit,
-            cursor: args.cursor.clone(),
-            fields: args.fields,
+            selection: self.selection(&asked.selected),
+            order: asked.order,
+            limit: asked.limit,
+            cursor: asked.cursor.clone(),
+            fields: asked.fields,
         };
         let whole = Query {
             limit: None,
@@ -237,7 +235,7 @@ impl Run {
         prop_assert_eq!(wanted.modified, answer.modified);
         prop_assert_eq!(wanted.rows.len(), answer.rows.len());
         prop_assert_eq!(wanted.next.is_some(), answer.next.is_some());
-        self.check_as_of(user, &[wanted.as_of, answer.as_of])?;
+        self.told(user, &[wanted.as_of, answer.as_of])?;
 
         let skipped = match query.cursor {
             Cursor::Skip(skipped) => usize::try_from(skipped).unwrap_or(usize::MAX).min(all.len()),
@@ -252,13 +250,13 @@ impl Run {
         same_objects(&query, &all, wanted, &read)
     }
 
-    async fn summary(&mut self, user: u64, detail: Detail) -> CheckResult {
+    async fn summary(&mut self, user: u64, detail: Detail) -> Checked {
         let wanted = self.reference.of_user(user).summary(detail).await;
         let answer = self.tested.of_user(user).summary(detail).await;
         prop_assert_eq!(wanted.modified, answer.modified);
         prop_assert_eq!(
             wanted.modified,
-            self.told.get(&user).map_or(SyncTime::ZERO, |told| told.last)
+            self.known.get(&user).map_or(SyncTime::ZERO, |known| known.last)
         );
         match detail {
             Detail::Full => prop_assert_eq!(&wanted.collections, &answer.collections),
@@ -276,12 +274,12 @@ impl Run {
                 prop_assert_eq!(wanted, answer);
             }
         }
-        self.check_as_of(user, &[wanted.as_of, answer.as_of])
+        self.told(user, &[wanted.as_of, answer.as_of])
     }
 
-    async fn purge(&self, rows: u64) -> CheckResult {
-        for ctx in [&self.reference, &self.tested] {
-            let purged = ctx.engine.purge(Budget::of(rows)).await;
+    async fn purge(&self, rows: u64) -> Checked {
+        for lab in [&self.reference, &self.tested] {
+            let purged = lab.engine.purge(Budget::of(rows)).await;
             let purged = purged.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert!(purged.rows <= rows);
             prop_assert!(purged.has_more <= (purged.rows == rows), "{purged:?} of {rows}");
@@ -290,10 +288,10 @@ impl Run {
     }
 
     /// What the summary counts is what can be read, and no object is newer than its collection.
-    async fn counts_equal_rows(&self, user: u64) -> CheckResult {
-        for ctx in [self.reference.of_user(user), self.tested.of_user(user)] {
-            for held in ctx.summary(Detail::Full).await.collections.iter() {
-                let rows = chain(&ctx, Query::all(held.name, Fields::Whole)).await?;
+    async fn counts_equal_rows(&self, user: u64) -> Checked {
+        for lab in [self.reference.of_user(user), self.tested.of_user(user)] {
+            for held in lab.summary(Detail::Full).await.collections.iter() {
+                let rows = chain(&lab, Query::all(held.name, Fields::Whole)).await?;
                 let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
                 prop_assert_eq!((held.count, held.bytes), (rows.len() as u64, bytes as u64));
                 prop_assert!(rows.iter().all(|row| row.modified <= held.modified));
@@ -303,24 +301,24 @@ impl Run {
     }
 
     /// A read has seen all there is, so it speaks as of then; and of no time beyond the clock and that.
-    fn check_as_of(&mut self, user: u64, times: &[SyncTime]) -> CheckResult {
+    fn told(&mut self, user: u64, told: &[SyncTime]) -> Checked {
         let now = self.tested.clock.now();
-        let told = self.told.entry(user).or_default();
-        for as_of in times {
+        let known = self.known.entry(user).or_default();
+        for as_of in told {
             prop_assert!(
-                *as_of >= told.last,
+                *as_of >= known.last,
                 "as of {as_of}, though {} was seen",
-                told.last
+                known.last
             );
-            prop_assert!(*as_of <= told.last.max(now.before()), "as of {as_of} at {now}");
+            prop_assert!(*as_of <= known.last.max(now.before()), "as of {as_of} at {now}");
             prop_assert!(*as_of >= now.plus_seconds(-10), "as of {as_of} at {now}");
-            told.as_of = told.as_of.max(*as_of);
+            known.as_of = known.as_of.max(*as_of);
         }
         Ok(())
     }
 
     /// The same change for both engines: they call a batch differently.
-    async fn change(&self, reference: &TestContext, change: &Changing) -> (Change, Change) {
+    async fn change(&self, reference: &Lab, change: &Changing) -> (Change, Change) {
         let same = |change: Change| (change.clone(), change);
         match change {
             Changing::Upsert {
@@ -426,13 +424,13 @@ fn nobodys() -> BatchId {
     BatchId("nobodys".into())
 }
 
-fn same_refusal(wanted: &EngineError, answer: &EngineError) -> CheckResult {
+fn same_refusal(wanted: &EngineError, answer: &EngineError) -> Checked {
     prop_assert_eq!(format!("{wanted:?}"), format!("{answer:?}"));
     Ok(())
 }
 
 /// Which of equals come first is each engine's own affair. A limit that would cut them apart is dropped.
-async fn limit_between_ties(reference: &TestContext, query: &Query, limit: Option<u64>) -> Option<u64> {
+async fn limit_between_ties(reference: &Lab, query: &Query, limit: Option<u64>) -> Option<u64> {
     let limit = limit?;
     let keys: Vec<_> = reference
         .all(query)
@@ -452,16 +450,16 @@ fn key(order: Order, row: &Stored) -> Option<i64> {
     }
 }
 
-async fn page(ctx: &TestContext, query: &Query) -> CheckResult<Page> {
-    let page = ctx.engine.read(ctx.user, query).await;
+async fn page(lab: &Lab, query: &Query) -> Checked<Page> {
+    let page = lab.engine.read(lab.user, query).await;
     page.map_err(|error| TestCaseError::fail(format!("a read fails: {error}")))
 }
 
 /// All pages of a query, its limit taken as the size of each.
-async fn chain(ctx: &TestContext, mut query: Query) -> CheckResult<Vec<Stored>> {
+async fn chain(lab: &Lab, mut query: Query) -> Checked<Vec<Stored>> {
     let mut all = Vec::new();
     loop {
-        let page = page(ctx, &query).await?;
+        let page = page(lab, &query).await?;
         all.extend(page.rows.iter().map(Stored::from));
         let Some(next) = page.next else { return Ok(all) };
         prop_assert!(!page.rows.is_empty(), "an empty page goes on");
@@ -470,12 +468,12 @@ async fn chain(ctx: &TestContext, mut query: Query) -> CheckResult<Vec<Stored>> 
 }
 
 /// `read` holds what was wanted, in the order asked for; among equals, any that the query means.
-fn same_objects(query: &Query, all: &[Stored], wanted: &[Stored], read: &[Stored]) -> CheckResult {
+fn same_objects(query: &Query, all: &[Stored], wanted: &[Stored], read: &[Stored]) -> Checked {
     let by_id: BTreeMap<_, _> = all.iter().map(|row| (row.id.as_str(), row)).collect();
     let mut keys = Vec::new();
     for row in read {
         let Some(stored) = by_id.get(row.id.as_str()) else {
-            return Err(TestCaseError::fail(format!("{row:?} is not what was args for")));
+            return Err(TestCaseError::fail(format!("{row:?} is not what was asked for")));
         };
         match query.fields {
             Fields::Whole => prop_assert_eq!(row, *stored),

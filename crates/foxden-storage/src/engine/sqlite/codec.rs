@@ -1,10 +1,10 @@
-//! The encoding of a part of a batch: the patches of one request, one after the other.
+//! How a part of a batch lies in its row: the patches of one request, one after the other.
 //!
-//! Each patch is a flags word and then the fields that it sets. Numbers are little-endian; a text is its length in four bytes
-//! and then its bytes.
+//! Each patch is a flags word and then the fields that it gives. Numbers are little-endian; a text is
+//! its length in four bytes and then its bytes.
 
-use super::errors::Corrupt;
-use super::patch::PatchRef;
+use super::fault::Damaged;
+use super::patch::Wish;
 use crate::command::{Field, Patch, Ttl};
 
 const VERSION: u8 = 1;
@@ -21,10 +21,10 @@ const KEEP: u16 = 0;
 const CLEAR: u16 = 1;
 const SET: u16 = 2;
 
-/// The error for a row that no release has written.
-const CORRUPT: Corrupt = Corrupt("a part of a batch");
+/// A row that no release has written.
+const DAMAGED: Damaged = Damaged("a part of a batch");
 
-/// Encodes patches.
+/// Puts patches into one piece.
 pub(super) fn encode(patches: &[Patch]) -> Vec<u8> {
     let texts: usize = patches
         .iter()
@@ -33,52 +33,52 @@ pub(super) fn encode(patches: &[Patch]) -> Vec<u8> {
     let mut out = Vec::with_capacity(texts + 1);
     out.push(VERSION);
     for patch in patches {
-        encode_one(&PatchRef::from(patch), &mut out);
+        encode_one(&Wish::from(patch), &mut out);
     }
     out
 }
 
-fn encode_one(patch: &PatchRef<'_>, out: &mut Vec<u8>) {
-    let flags = (kind(&patch.payload) << PAYLOAD)
-        | (kind(&patch.sortindex) << SORTINDEX)
-        | (kind(&patch.parent_id) << PARENT)
-        | (kind(&patch.predecessor_id) << PREDECESSOR)
-        | (kind(&ttl_field(patch.ttl)) << TTL)
-        | if patch.renews { RENEWS } else { 0 };
+fn encode_one(wish: &Wish<'_>, out: &mut Vec<u8>) {
+    let flags = (kind(&wish.payload) << PAYLOAD)
+        | (kind(&wish.sortindex) << SORTINDEX)
+        | (kind(&wish.parent_id) << PARENT)
+        | (kind(&wish.predecessor_id) << PREDECESSOR)
+        | (kind(&ttl_field(wish.ttl)) << TTL)
+        | if wish.renews { RENEWS } else { 0 };
     out.extend_from_slice(&flags.to_le_bytes());
-    put_text(patch.id, out);
-    if let Field::Set(payload) = patch.payload {
+    put_text(wish.id, out);
+    if let Field::Set(payload) = wish.payload {
         put_text(payload, out);
     }
-    if let Field::Set(sortindex) = patch.sortindex {
+    if let Field::Set(sortindex) = wish.sortindex {
         out.extend_from_slice(&sortindex.to_le_bytes());
     }
-    if let Field::Set(parent_id) = patch.parent_id {
+    if let Field::Set(parent_id) = wish.parent_id {
         put_text(parent_id, out);
     }
-    if let Field::Set(predecessor_id) = patch.predecessor_id {
+    if let Field::Set(predecessor_id) = wish.predecessor_id {
         put_text(predecessor_id, out);
     }
-    if let Ttl::In(seconds) = patch.ttl {
+    if let Ttl::In(seconds) = wish.ttl {
         out.extend_from_slice(&seconds.to_le_bytes());
     }
 }
 
-/// Decodes the output of [`encode`].
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PatchRef<'_>>, Corrupt> {
+/// Reads what [`encode`] wrote.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Wish<'_>>, Damaged> {
     let Some((&VERSION, mut rest)) = bytes.split_first() else {
-        return Err(CORRUPT);
+        return Err(DAMAGED);
     };
-    let mut patches = Vec::new();
+    let mut wishes = Vec::new();
     while !rest.is_empty() {
-        patches.push(decode_one(&mut rest)?);
+        wishes.push(decode_one(&mut rest)?);
     }
-    Ok(patches)
+    Ok(wishes)
 }
 
-fn decode_one<'a>(rest: &mut &'a [u8]) -> Result<PatchRef<'a>, Corrupt> {
+fn decode_one<'a>(rest: &mut &'a [u8]) -> Result<Wish<'a>, Damaged> {
     let flags = u16::from_le_bytes(take(rest)?);
-    Ok(PatchRef {
+    Ok(Wish {
         id: text(rest)?,
         payload: field(flags, PAYLOAD, || text(rest))?,
         sortindex: field(flags, SORTINDEX, || Ok(i64::from_le_bytes(take(rest)?)))?,
@@ -109,31 +109,31 @@ const fn kind<T>(field: &Field<T>) -> u16 {
     }
 }
 
-fn field<T>(flags: u16, shift: u32, read: impl FnOnce() -> Result<T, Corrupt>) -> Result<Field<T>, Corrupt> {
+fn field<T>(flags: u16, shift: u32, read: impl FnOnce() -> Result<T, Damaged>) -> Result<Field<T>, Damaged> {
     match (flags >> shift) & FIELD_MASK {
         KEEP => Ok(Field::Keep),
         CLEAR => Ok(Field::Clear),
         SET => read().map(Field::Set),
-        _ => Err(CORRUPT),
+        _ => Err(DAMAGED),
     }
 }
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
-    // No request is near four gigabytes; a longer text would be refused by `decode`.
+    // No request is near four gigabytes; a longer text would be cut here and refused when read.
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Corrupt> {
-    let length = usize::try_from(u32::from_le_bytes(take(rest)?)).map_err(|_| CORRUPT)?;
-    let (text, after) = rest.split_at_checked(length).ok_or(CORRUPT)?;
+fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Damaged> {
+    let length = usize::try_from(u32::from_le_bytes(take(rest)?)).map_err(|_| DAMAGED)?;
+    let (text, after) = rest.split_at_checked(length).ok_or(DAMAGED)?;
     *rest = after;
-    std::str::from_utf8(text).map_err(|_| CORRUPT)
+    std::str::from_utf8(text).map_err(|_| DAMAGED)
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Corrupt> {
-    let (head, after) = rest.split_first_chunk::<N>().ok_or(CORRUPT)?;
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
+    let (head, after) = rest.split_first_chunk::<N>().ok_or(DAMAGED)?;
     *rest = after;
     Ok(*head)
 }
@@ -169,7 +169,7 @@ mod tests {
         #[test]
         fn what_was_written_is_read(patches in proptest::collection::vec(patch(), 0..20)) {
             let bytes = encode(&patches);
-            let expected: Vec<_> = patches.iter().map(PatchRef::from).collect();
+            let expected: Vec<_> = patches.iter().map(Wish::from).collect();
             prop_assert_eq!(decode(&bytes).unwrap(), expected);
         }
 

@@ -1,47 +1,47 @@
-//! Builds a page, within one snapshot.
+//! Reading a page, within one snapshot.
 
 use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
-use super::errors::Corrupt;
-use super::select::{IDS, KeysetPosition, KeysetRange, Search, WHOLE};
+use super::fault::Damaged;
+use super::select::{IDS, Leg, Place, Search, WHOLE};
 use crate::command::{Cursor, Fields, Order, PageToken, Query};
 use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
 use crate::page::{Row, Rows};
 
 /// A page under construction.
-struct PageBuilder {
+struct Page {
     order: Order,
     rows: Rows,
     most: usize,
     bytes: usize,
-    last: Option<KeysetPosition>,
+    last: Option<Place>,
     has_more: bool,
     expiry: Option<SyncTime>,
 }
 
-/// The result of a query.
+/// What a query found.
 #[derive(Default)]
-pub(super) struct FoundPage {
+pub(super) struct Found {
     pub(super) rows: Rows,
-    /// The token of the next page.
+    /// Where to go on.
     pub(super) next: Option<PageToken>,
-    /// When the object expires, if the query asks for one by its id.
+    /// When the object ends, if one was asked for by its id.
     pub(super) expiry: Option<SyncTime>,
 }
 
-/// Where a page begins: the number of objects to skip, and the position to begin after.
-pub(super) struct PageStart {
+/// Where a query begins: objects to leave out, and the place to begin after.
+pub(super) struct Begin {
     pub(super) skip: u64,
-    after: Option<KeysetPosition>,
+    after: Option<Place>,
 }
 
-impl PageStart {
+impl Begin {
     pub(super) fn of(query: &Query) -> Result<Self, EngineError> {
         let (skip, after) = match &query.cursor {
             Cursor::Start => (0, None),
             Cursor::Skip(skip) => (*skip, None),
-            Cursor::After(token) => (0, Some(KeysetPosition::read(token, query.order)?)),
+            Cursor::After(token) => (0, Some(Place::read(token, query.order)?)),
         };
         Ok(Self { skip, after })
     }
@@ -52,11 +52,11 @@ pub(super) fn page(
     connection: &Connection,
     owner: i64,
     query: &Query,
-    begin: &PageStart,
+    begin: &Begin,
     now: SyncTime,
-) -> Result<FoundPage, EngineError> {
+) -> Result<Found, EngineError> {
     let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let mut page = PageBuilder {
+    let mut page = Page {
         order: query.order,
         rows: Rows::default(),
         most: asked.min(PAGE_OBJECTS),
@@ -75,38 +75,38 @@ pub(super) fn page(
         match (&query.selection.ids, query.order) {
             (None, Order::Newest | Order::Oldest) => page.stream(connection, &search, query.fields, begin)?,
             (None, Order::Index) => {
-                let positions = sorted(connection, &search, begin, page.most)?;
-                page.fetch(connection, query.fields, &positions)?;
+                let places = sorted(connection, &search, begin, page.most)?;
+                page.fetch(connection, query.fields, &places)?;
             }
             (Some(ids), _) if ids.len() == 1 && begin.skip == 0 && begin.after.is_none() => {
                 page.single(connection, &search, query.fields, &ids[0])?;
             }
             (Some(_), _) => {
-                let positions = listed(connection, &search, begin)?;
-                page.fetch(connection, query.fields, &positions)?;
+                let places = listed(connection, &search, begin)?;
+                page.fetch(connection, query.fields, &places)?;
             }
         }
     }
-    let next = page.last.filter(|_| page.has_more).map(KeysetPosition::token);
-    Ok(FoundPage {
+    let next = page.last.filter(|_| page.has_more).map(Place::token);
+    Ok(Found {
         rows: page.rows,
         next,
         expiry: page.expiry,
     })
 }
 
-impl PageBuilder {
-    /// Reads objects in the order of the index by time.
+impl Page {
+    /// Reads objects straight along the index by time.
     fn stream(
         &mut self,
         connection: &Connection,
         search: &Search<'_>,
         fields: Fields,
-        begin: &PageStart,
+        begin: &Begin,
     ) -> Result<(), EngineError> {
-        for range in ranges(begin) {
+        for leg in legs(begin) {
             let (skip, limit) = window(begin, self.most + 1 - self.rows.len());
-            let mut statement = search.walk(connection, columns(fields), range, skip, limit)?;
+            let mut statement = search.walk(connection, columns(fields), leg, skip, limit)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 if !self.push(row, fields)? {
@@ -117,7 +117,7 @@ impl PageBuilder {
         Ok(())
     }
 
-    /// Reads one object by its id, in one statement: the most frequent query.
+    /// Reads one object by its id, in one statement: what is asked most of all.
     fn single(
         &mut self,
         connection: &Connection,
@@ -140,12 +140,12 @@ impl PageBuilder {
         Ok(())
     }
 
-    /// Reads the objects at these positions, which are sorted.
+    /// Reads the objects of places that are in order already.
     fn fetch(
         &mut self,
         connection: &Connection,
         fields: Fields,
-        positions: &[KeysetPosition],
+        places: &[Place],
     ) -> Result<(), EngineError> {
         let sql = match fields {
             Fields::Ids => "select row, modified, sortindex, id from object where row = ?1",
@@ -155,9 +155,9 @@ impl PageBuilder {
             }
         };
         let mut statement = connection.prepare_cached(sql)?;
-        for position in positions {
-            let mut rows = statement.query([position.row])?;
-            let row = rows.next()?.ok_or(Corrupt("the index of objects"))?;
+        for place in places {
+            let mut rows = statement.query([place.row])?;
+            let row = rows.next()?.ok_or(Damaged("the index of objects"))?;
             if !self.push(row, fields)? {
                 break;
             }
@@ -165,7 +165,7 @@ impl PageBuilder {
         Ok(())
     }
 
-    /// Adds an object; returns `false` if the page is full.
+    /// Adds an object; `false`: there was no room for it.
     fn push(&mut self, row: &rusqlite::Row<'_>, fields: Fields) -> Result<bool, EngineError> {
         let text = |column| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
         let (modified, sortindex) = (row.get(1)?, row.get(2)?);
@@ -190,7 +190,7 @@ impl PageBuilder {
         }
         self.bytes = bytes;
         self.rows.push(object);
-        self.last = Some(KeysetPosition::of(self.order, row.get(0)?, modified, sortindex));
+        self.last = Some(Place::of(self.order, row.get(0)?, modified, sortindex));
         Ok(true)
     }
 }
@@ -202,58 +202,46 @@ const fn columns(fields: Fields) -> &'static str {
     }
 }
 
-/// The ranges from a position to the end of the order.
-fn ranges(begin: &PageStart) -> impl Iterator<Item = KeysetRange> + use<> {
-    let ranges = match begin.after {
-        None => [Some(KeysetRange::Whole), None],
-        // Two ranges, each contiguous in an index: thousands of objects of a batch have the same time.
-        Some(position) => [
-            Some(KeysetRange::Ties(position)),
-            Some(KeysetRange::Beyond(position)),
-        ],
+/// The walks that lead from a place to the end of the order.
+fn legs(begin: &Begin) -> impl Iterator<Item = Leg> + use<> {
+    let legs = match begin.after {
+        None => [Some(Leg::Whole), None],
+        // Two walks, each along one stretch of an index: a batch gives thousands of objects one time.
+        Some(place) => [Some(Leg::Ties(place)), Some(Leg::Beyond(place))],
     };
-    ranges.into_iter().flatten()
+    legs.into_iter().flatten()
 }
 
-fn window(begin: &PageStart, most: usize) -> (i64, i64) {
+fn window(begin: &Begin, most: usize) -> (i64, i64) {
     let skip = i64::try_from(begin.skip).unwrap_or(i64::MAX);
     (skip, i64::try_from(most).unwrap_or(i64::MAX))
 }
 
-/// The positions of a page sorted by sortindex, and one more. Payloads are not sorted.
+/// The places of a page sorted by sortindex, and one more. Payloads stay out of the sorting.
 fn sorted(
     connection: &Connection,
     search: &Search<'_>,
-    begin: &PageStart,
+    begin: &Begin,
     most: usize,
-) -> rusqlite::Result<Vec<KeysetPosition>> {
-    let mut positions = Vec::new();
-    for range in ranges(begin) {
-        let (skip, limit) = window(begin, most + 1 - positions.len());
-        let mut statement = search.walk(connection, super::select::THIN, range, skip, limit)?;
+) -> rusqlite::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for leg in legs(begin) {
+        let (skip, limit) = window(begin, most + 1 - places.len());
+        let mut statement = search.walk(connection, super::select::THIN, leg, skip, limit)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
-            positions.push(KeysetPosition::of(
-                search.order,
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-            ));
+            places.push(Place::of(search.order, row.get(0)?, row.get(1)?, row.get(2)?));
         }
     }
-    Ok(positions)
+    Ok(places)
 }
 
 /// The places of objects listed by id, from where the query begins.
-fn listed(
-    connection: &Connection,
-    search: &Search<'_>,
-    begin: &PageStart,
-) -> rusqlite::Result<Vec<KeysetPosition>> {
-    let mut positions = search.by_id(connection)?;
+fn listed(connection: &Connection, search: &Search<'_>, begin: &Begin) -> rusqlite::Result<Vec<Place>> {
+    let mut places = search.by_id(connection)?;
     if let Some(after) = begin.after {
-        positions.retain(|position| position.cmp_in(search.order, after).is_gt());
+        places.retain(|place| place.cmp_in(search.order, after).is_gt());
     }
     let skip = usize::try_from(begin.skip).unwrap_or(usize::MAX);
-    Ok(positions.into_iter().skip(skip).collect())
+    Ok(places.into_iter().skip(skip).collect())
 }

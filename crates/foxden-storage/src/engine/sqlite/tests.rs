@@ -1,11 +1,11 @@
 //! What is peculiar to this engine; its promises are kept to by the conformance suite.
 
 mod cached_reads;
+mod circles;
 mod files;
-mod growth;
 mod long;
+mod turns;
 mod upkeep;
-mod write_queue;
 mod writers;
 
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl Bench {
     fn open(folder: &Folder, files: u32) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let options = SqliteOptions {
-            shards: files,
+            files,
             ..SqliteOptions::new(folder.path())
         };
         Self::with(options, clock)

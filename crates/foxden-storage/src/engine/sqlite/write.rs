@@ -1,39 +1,40 @@
-//! Writes, within the transaction of the writer thread.
+//! Making a change, within the writing thread's transaction.
 //!
-//! Every refusal comes before the first change, so a refused command needs no rollback.
+//! Every refusal comes before the first change, so a refused command needs no undoing.
 
 use std::borrow::Cow;
 
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::OptionalExtension;
 
-use super::batch::{self, OpenBatch};
+use super::batch::{self, Open};
 use super::collection::{adjust, keep_time, make_collection};
-use super::objects::{Objects, WriteTime};
-use super::patch::PatchRef;
+use super::known::{Draft, Entry};
+use super::objects::{Moment, Objects};
+use super::patch::Wish;
 use super::select::{self, Search};
-use super::user_state::{CollectionState, UserStateMut};
-use super::write_tx::WriteTx;
+use super::work::Work;
 use crate::command::{Change, Order, Patch, Selection, Write};
-use crate::engine::usage::{BatchLimits, Usage};
+use crate::engine::held::{BatchLimits, Held};
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::Written;
 
-/// The number of objects from which a deletion of all of them replaces the collection.
+/// The objects from which a deletion of all there are is one of the collection's content.
 const MANY: u64 = 100;
 
-/// Makes a write, or refuses it without a visible change. `found` are the rows of a deletion, if they were searched before.
+/// Carries a write out, or refuses it and changes nothing that anyone can see. What a deletion means may have been
+/// found before.
 pub(super) fn write(
-    tx: &mut WriteTx<'_>,
+    work: &mut Work<'_>,
     user: UserId,
     write: &Write,
     found: Option<&[i64]>,
 ) -> Result<Written, EngineError> {
-    let time = tx.time(user, write.not_before)?;
-    if tx.state(user)?.is_closed && !write.change.is_taken_when_closed() {
+    let moment = work.moment(user, write.not_before)?;
+    if work.draft(user)?.is_closed && !write.change.is_taken_when_closed() {
         return Err(EngineError::Closed);
     }
-    tx.compare(user, write.guard.as_ref(), time.now)?;
+    work.compare(user, write.guard.as_ref(), moment.now)?;
     let open = match &write.change {
         Change::CommitBatch {
             collection,
@@ -42,30 +43,30 @@ pub(super) fn write(
             max_objects,
             max_bytes,
         } => {
-            let open = batch::find(tx.connection, user, *collection, batch, time.now)?;
+            let open = batch::find(work.connection, user, *collection, batch, moment.now)?;
             let limits = BatchLimits {
                 objects: *max_objects,
                 bytes: *max_bytes,
             };
-            limits.grown(open.usage, patches)?;
+            limits.grown(open.held, patches)?;
             Some(open)
         }
         _ => None,
     };
     let brings = open.is_some() || matches!(write.change, Change::Upsert { .. });
-    let batches_to_end = if brings {
-        batches_to_end(tx, user, open.as_ref(), write.quota, time.now)?
+    let surplus = if brings {
+        surplus(work, user, open.as_ref(), write.quota, moment.now)?
     } else {
         Vec::new()
     };
-    let bytes_before = tx.state(user)?.bytes();
+    let bytes_before = work.draft(user)?.bytes();
     let changed = match &write.change {
         Change::Upsert { collection, patches }
         | Change::CommitBatch {
             collection, patches, ..
         } => {
-            upsert(tx, user, *collection, open.as_ref(), patches, time)?;
-            batch::end_all(tx.connection, &batches_to_end)?;
+            upsert(work, user, *collection, open.as_ref(), patches, moment)?;
+            batch::end_all(work.connection, &surplus)?;
             true
         }
         Change::DeleteObjects {
@@ -82,31 +83,31 @@ pub(super) fn write(
                 or_refuse: *or_refuse,
                 found,
             };
-            delete_objects(tx, user, *collection, &which, time)?
+            delete_objects(work, user, *collection, &which, moment)?
         }
         Change::DeleteCollection {
             collection,
             keeps_name,
-        } => delete_collection(tx, user, *collection, *keeps_name, time)?,
+        } => delete_collection(work, user, *collection, *keeps_name, moment)?,
         Change::DeleteAll => {
-            delete_all(tx, user, time)?;
+            delete_all(work, user, moment)?;
             true
         }
-        Change::Close => close(tx, user, time)?,
+        Change::Close => close(work, user, moment)?,
     };
-    let state = tx.state(user)?;
+    let draft = work.draft(user)?;
     if changed {
-        state.modified = time.next;
+        draft.modified = moment.next;
     }
     Ok(Written {
-        modified: state.modified,
+        modified: draft.modified,
         changed,
         bytes_before,
-        bytes_after: state.bytes(),
+        bytes_after: draft.bytes(),
     })
 }
 
-/// Which objects of a collection to delete.
+/// Which objects of a collection are to go.
 struct Which<'a> {
     selection: &'a Selection,
     order: Order,
@@ -115,86 +116,80 @@ struct Which<'a> {
     found: Option<&'a [i64]>,
 }
 
-/// Returns the open batches, except the committed one, that must end to make room, or refuses the write.
-fn batches_to_end(
-    tx: &mut WriteTx<'_>,
+/// The open batches, other than the one committed, that end to make room; or the quota refuses the write.
+fn surplus(
+    work: &mut Work<'_>,
     user: UserId,
-    own: Option<&OpenBatch>,
+    own: Option<&Open>,
     quota: Option<u64>,
     now: SyncTime,
-) -> Result<Vec<OpenBatch>, EngineError> {
+) -> Result<Vec<Open>, EngineError> {
     if quota.is_none() {
         return Ok(Vec::new());
     }
-    let mut others = batch::others(tx.connection, user, own, now)?;
-    let room = batch::room(tx, user, Usage::default(), &others, quota, now)?;
-    let count = room.batches_to_end(&batch::usage_of(&others))?;
+    let mut others = batch::others(work.connection, user, own, now)?;
+    let room = batch::room(work, user, Held::default(), &others, quota, now)?;
+    let count = room.surplus(&batch::held_by(&others))?;
     others.truncate(count);
     Ok(others)
 }
 
-/// Creates the collection if it is missing, applies a batch and patches to its objects, and ends the batch.
+/// Makes the collection if it is missing, lays a batch and patches over its objects, ends the batch.
 fn upsert(
-    tx: &mut WriteTx<'_>,
+    work: &mut Work<'_>,
     user: UserId,
     name: CollectionName,
-    batch: Option<&OpenBatch>,
+    batch: Option<&Open>,
     patches: &[Patch],
-    time: WriteTime,
+    moment: Moment,
 ) -> Result<(), EngineError> {
-    let connection = tx.connection;
-    let state = tx.state(user)?;
-    let at = match state.position(name) {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let at = match draft.position(name) {
         Ok(at) => at,
         Err(at) => {
-            make_room(state)?;
-            let collection = make_collection(connection, user, name, time.next)?;
-            state.collections.insert(at, collection);
+            make_room(draft)?;
+            let entry = make_collection(connection, user, name, moment.next)?;
+            draft.entries.insert(at, entry);
             at
         }
     };
-    let collection = &mut state.collections[at];
-    let mut objects = Objects::new(connection, collection.owner, time)?;
+    let entry = &mut draft.entries[at];
+    let mut objects = Objects::new(connection, entry.owner, moment)?;
     if let Some(batch) = batch {
-        batch::apply(connection, batch, &mut objects)?;
+        batch::lay(connection, batch, &mut objects)?;
         batch::end(connection, batch)?;
     }
-    objects.apply_all(patches.iter().map(PatchRef::from).collect())?;
-    adjust(
-        connection,
-        collection,
-        objects.count,
-        objects.bytes,
-        Some(time.next),
-    )?;
+    objects.lay_all(patches.iter().map(Wish::from).collect())?;
+    adjust(connection, entry, objects.count, objects.bytes, Some(moment.next))?;
     Ok(())
 }
 
-fn make_room(state: &UserStateMut) -> Result<(), EngineError> {
-    if state.collections.len() >= MAX_COLLECTIONS {
+fn make_room(draft: &Draft) -> Result<(), EngineError> {
+    if draft.entries.len() >= MAX_COLLECTIONS {
         return Err(EngineError::TooManyCollections);
     }
     Ok(())
 }
 
 fn delete_objects(
-    tx: &mut WriteTx<'_>,
+    work: &mut Work<'_>,
     user: UserId,
     name: CollectionName,
     which: &Which<'_>,
-    time: WriteTime,
+    moment: Moment,
 ) -> Result<bool, EngineError> {
-    let connection = tx.connection;
-    let state = tx.state(user)?;
-    let Ok(at) = state.position(name) else {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let Ok(at) = draft.position(name) else {
         return Ok(false);
     };
-    let CollectionState { owner, listed } = state.collections[at];
+    let Entry { owner, listed } = draft.entries[at];
     let search = Search {
         owner,
         selection: which.selection,
         order: which.order,
-        now: time.now,
+        now: moment.now,
     };
     let rows = match which.found {
         Some(rows) => Cow::Borrowed(rows),
@@ -204,14 +199,14 @@ fn delete_objects(
         return Ok(false);
     }
     if rows.len() as u64 >= listed.count.max(MANY) {
-        // All objects match: they are hidden at once and removed by purges.
-        return delete_collection(tx, user, name, true, time);
+        // All there are: they are put out of sight at once, and removed by and by.
+        return delete_collection(work, user, name, true, moment);
     }
     let (mut count, mut bytes) = (0, 0);
     let mut delete = connection
         .prepare_cached("delete from object where row = ?1 and owner = ?2 returning octet_length(payload)")?;
     for row in &*rows {
-        // An object that was found before may have expired and been removed since.
+        // One that was found beforehand may have expired and gone since.
         let gone = delete
             .query_row([*row, owner], |row| row.get::<_, i64>(0))
             .optional()?;
@@ -222,27 +217,27 @@ fn delete_objects(
     }
     adjust(
         connection,
-        &mut state.collections[at],
+        &mut draft.entries[at],
         count,
         bytes,
-        Some(time.next),
+        Some(moment.next),
     )?;
     Ok(true)
 }
 
 fn delete_collection(
-    tx: &mut WriteTx<'_>,
+    work: &mut Work<'_>,
     user: UserId,
     name: CollectionName,
     keeps_name: bool,
-    time: WriteTime,
+    moment: Moment,
 ) -> Result<bool, EngineError> {
-    let connection = tx.connection;
-    let state = tx.state(user)?;
-    let Ok(at) = state.position(name) else {
+    let connection = work.connection;
+    let draft = work.draft(user)?;
+    let Ok(at) = draft.position(name) else {
         return Ok(false);
     };
-    let owner = state.collections[at].owner;
+    let owner = draft.entries[at].owner;
     connection
         .prepare_cached("delete from collection where owner = ?1")?
         .execute([owner])?;
@@ -250,16 +245,16 @@ fn delete_collection(
         .prepare_cached("insert into dropped (owner) values (?1)")?
         .execute([owner])?;
     if keeps_name {
-        state.collections[at] = make_collection(connection, user, name, time.next)?;
+        draft.entries[at] = make_collection(connection, user, name, moment.next)?;
     } else {
-        state.collections.remove(at);
-        keep_time(connection, user, time.next)?;
+        draft.entries.remove(at);
+        keep_time(connection, user, moment.next)?;
     }
     Ok(true)
 }
 
-fn delete_all(tx: &mut WriteTx<'_>, user: UserId, time: WriteTime) -> Result<(), EngineError> {
-    let connection = tx.connection;
+fn delete_all(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<(), EngineError> {
+    let connection = work.connection;
     let uid = user.0.cast_signed();
     for statement in [
         "insert into dropped (owner) select owner from collection where uid = ?1",
@@ -268,20 +263,20 @@ fn delete_all(tx: &mut WriteTx<'_>, user: UserId, time: WriteTime) -> Result<(),
     ] {
         connection.prepare_cached(statement)?.execute([uid])?;
     }
-    tx.state(user)?.collections.clear();
-    keep_time(connection, user, time.next)?;
+    work.draft(user)?.entries.clear();
+    keep_time(connection, user, moment.next)?;
     Ok(())
 }
 
-/// Empties the store and marks it as closed, unless it already is.
-fn close(tx: &mut WriteTx<'_>, user: UserId, time: WriteTime) -> Result<bool, EngineError> {
-    if tx.state(user)?.is_closed {
+/// Empties the store and marks it as closed, unless it is.
+fn close(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<bool, EngineError> {
+    if work.draft(user)?.is_closed {
         return Ok(false);
     }
-    delete_all(tx, user, time)?;
-    tx.connection
+    delete_all(work, user, moment)?;
+    work.connection
         .prepare_cached("update store set closed = 1 where uid = ?1")?
         .execute([user.0.cast_signed()])?;
-    tx.state(user)?.is_closed = true;
+    work.draft(user)?.is_closed = true;
     Ok(true)
 }

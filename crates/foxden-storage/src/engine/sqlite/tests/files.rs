@@ -10,15 +10,15 @@ use rusqlite::Connection;
 
 use super::{Bench, Folder, START, put};
 use crate::command::{Change, Detail, Write};
+use crate::engine::sqlite::hand::{look_for, seal};
 use crate::engine::sqlite::open::connect_writer;
-use crate::engine::sqlite::write_tx::CommitMarker;
-use crate::engine::sqlite::writer_connection::{look_for, seal};
+use crate::engine::sqlite::work::Trace;
 use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
 fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
     let options = SqliteOptions {
-        shards: files,
+        files,
         ..SqliteOptions::new(folder.path())
     };
     let clock = Arc::new(ManualClock::at_millis(START));
@@ -225,9 +225,9 @@ async fn a_foreign_lock_is_busy_and_reads_go_on() {
     let folder = Folder::new();
     let clock = Arc::new(ManualClock::at_millis(START));
     let options = SqliteOptions {
-        shards: 1,
+        files: 1,
         // Half of it is waited for the lock; the rest is for a commit on a machine that has other work.
-        timeout: Duration::from_secs(1),
+        patience: Duration::from_secs(1),
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, clock);
@@ -293,22 +293,22 @@ async fn a_transaction_is_found_by_its_traces() {
         .modified;
     drop(bench);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
-    let found = |markers: &[CommitMarker]| look_for(&file, markers).unwrap();
+    let found = |traces: &[Trace]| look_for(&file, traces).unwrap();
     let user = UserId(1);
     // It is there.
-    assert_eq!(found(&[CommitMarker::Time(user, second)]), Some(true));
+    assert_eq!(found(&[Trace::Time(user, second)]), Some(true));
     // It is not: the user has not come to that time.
-    assert_eq!(found(&[CommitMarker::Time(user, second.next())]), Some(false));
-    assert_eq!(found(&[CommitMarker::Time(UserId(9), second)]), Some(false));
-    // The user has written since, so the outcome is unknown.
-    assert_eq!(found(&[CommitMarker::Time(user, first)]), None);
+    assert_eq!(found(&[Trace::Time(user, second.next())]), Some(false));
+    assert_eq!(found(&[Trace::Time(UserId(9), second)]), Some(false));
+    // Somebody has written since; nobody can tell.
+    assert_eq!(found(&[Trace::Time(user, first)]), None);
     assert_eq!(found(&[]), None);
-    assert_eq!(found(&[CommitMarker::Part(1)]), Some(false));
+    assert_eq!(found(&[Trace::Part(1)]), Some(false));
     file.execute(
         "insert into part (number, batch, patches) values (1, 1, x'01')",
         (),
     )
     .unwrap();
-    assert_eq!(found(&[CommitMarker::Part(1)]), Some(true));
+    assert_eq!(found(&[Trace::Part(1)]), Some(true));
     assert!(first < second && SyncTime::ZERO < first);
 }

@@ -11,7 +11,7 @@ use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
 use crate::engine::Engine;
 use crate::engine::sqlite::expiry::EXPIRED_OF_USER;
-use crate::engine::sqlite::select::{KeysetPosition, KeysetRange, Search, WHOLE};
+use crate::engine::sqlite::select::{Leg, Place, Search, WHOLE};
 use crate::page::Budget;
 
 fn length(path: &Path) -> u64 {
@@ -192,13 +192,13 @@ async fn a_bite_of_large_objects_is_a_small_one() {
     bench.clock.advance_millis(3 * 60 * 60 * 1000);
     let mut bites = Vec::new();
     loop {
-        let chunk = bench.engine.shards[0]
+        let bite = bench.engine.files[0]
             .writer
-            .run(|writer| writer.chunk(Budget::of(1000)))
+            .run(|hand| hand.bite(Budget::of(1000)))
             .await;
-        let chunk = chunk.unwrap();
-        bites.push(chunk.rows);
-        if !chunk.has_more {
+        let bite = bite.unwrap();
+        bites.push(bite.rows);
+        if !bite.has_more {
             break;
         }
     }
@@ -244,12 +244,12 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("select count(*) from part"), 6);
-    let chunk = bench.engine.shards[0]
+    let bite = bench.engine.files[0]
         .writer
-        .run(|writer| writer.chunk(Budget::of(1000)))
+        .run(|hand| hand.bite(Budget::of(1000)))
         .await;
     // Two batches, and of the third the part that makes the bite a full one.
-    assert_eq!(chunk.unwrap().rows, 3 + 3 + 1);
+    assert_eq!(bite.unwrap().rows, 3 + 3 + 1);
     let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
     assert_eq!((purged.rows, purged.has_more), (1 + 1, false));
     assert_eq!(count("select count(*) from part"), 0);
@@ -268,20 +268,16 @@ fn walks_follow_their_index() {
         newer: Some(SyncTime::ZERO),
         ..Selection::default()
     };
-    let place = KeysetPosition { key: Some(7), row: 7 };
+    let place = Place { key: Some(7), row: 7 };
     for order in [Order::Newest, Order::Oldest] {
-        for range in [
-            KeysetRange::Whole,
-            KeysetRange::Ties(place),
-            KeysetRange::Beyond(place),
-        ] {
+        for leg in [Leg::Whole, Leg::Ties(place), Leg::Beyond(place)] {
             let search = Search {
                 owner: 1,
                 selection: &selection,
                 order,
                 now: SyncTime::ZERO,
             };
-            let plan = plan(&file, &search.sql(WHOLE, range));
+            let plan = plan(&file, &search.sql(WHOLE, leg));
             assert!(plan.contains("USING INDEX object_modified (owner=?"), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }

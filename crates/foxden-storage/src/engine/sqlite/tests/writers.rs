@@ -11,10 +11,10 @@ use foxden_model::{ManualClock, SyncTime, UserId};
 
 use super::{Bench, Folder, START, name, patch, put};
 use crate::command::{Change, Detail, Guard, Patch, Target, Write};
-use crate::engine::sqlite::queued_command::WriteCommand;
-use crate::engine::sqlite::write_tx::WriteTx;
-use crate::engine::sqlite::writer_connection::WriterConnection;
-use crate::engine::sqlite::{CheckResult, SqliteOptions};
+use crate::engine::sqlite::hand::Hand;
+use crate::engine::sqlite::step::Command;
+use crate::engine::sqlite::work::Work;
+use crate::engine::sqlite::{Checked, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
 /// Short enough to wait it out, and long enough for a commit on a machine that has other work.
@@ -94,8 +94,8 @@ async fn a_refusal_in_a_group_is_its_own() {
 async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     let folder = Folder::new();
     let options = SqliteOptions {
-        shards: 1,
-        timeout: PATIENCE,
+        files: 1,
+        patience: PATIENCE,
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
@@ -109,33 +109,33 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     assert_eq!(bench.ids(1).await, ["b"]);
 }
 
-/// The transaction is rolled back, the callers of its commands get an error, and later commands are served.
+/// What was begun is undone, whoever asked for it is told, and everybody else is served as before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_in_the_writing_thread_harms_nobody_else() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     bench.put(1, "a", "x").await.unwrap();
-    let half = |writer: &mut WriterConnection| -> Result<(), EngineError> {
-        let halfway = |tx: &mut WriteTx<'_>| -> Result<(), EngineError> {
-            tx.connection.execute("delete from object", ())?;
+    let half = |hand: &mut Hand| -> Result<(), EngineError> {
+        let halfway = |work: &mut Work<'_>| -> Result<(), EngineError> {
+            work.connection.execute("delete from object", ())?;
             panic!("on purpose")
         };
-        Ok(writer.transact(halfway)?)
+        Ok(hand.transact(halfway)?)
     };
-    let failed = bench.engine.shards[0].writer.run(half).await;
+    let failed = bench.engine.files[0].writer.run(half).await;
     assert!(matches!(failed, Err(EngineError::Unavailable(_))), "{failed:?}");
     bench.put(1, "b", "y").await.unwrap();
     assert_eq!(bench.ids(1).await, ["b", "a"]);
     assert!(bench.engine.check().await.is_ok());
 }
 
-/// A command that panics in the writer thread.
+/// A command that panics in the writing thread.
 struct Panics;
 
-impl WriteCommand for Panics {
+impl Command for Panics {
     type Answer = ();
 
-    fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
+    fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
         panic!("on purpose")
     }
 
@@ -148,7 +148,7 @@ impl WriteCommand for Panics {
 async fn a_write_lost_after_it_began_has_an_unknown_outcome() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
-    let lost = bench.engine.shards[0].writer.submit(UserId(1), Panics).await;
+    let lost = bench.engine.files[0].writer.ask(UserId(1), Panics).await;
     assert!(matches!(lost, Err(EngineError::OutcomeUnknown(_))), "{lost:?}");
     bench.put(1, "a", "x").await.unwrap();
 }
@@ -158,10 +158,10 @@ async fn a_write_lost_after_it_began_has_an_unknown_outcome() {
 async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
     struct Slow(Arc<std::sync::Mutex<mpsc::Receiver<()>>>);
 
-    impl WriteCommand for Slow {
+    impl Command for Slow {
         type Answer = ();
 
-        fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
+        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
             self.0.lock().unwrap().recv().unwrap();
             Ok(())
         }
@@ -173,8 +173,8 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
 
     let folder = Folder::new();
     let options = SqliteOptions {
-        shards: 1,
-        timeout: Duration::from_millis(50),
+        files: 1,
+        patience: Duration::from_millis(50),
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
@@ -182,7 +182,7 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
     let released = Arc::new(std::sync::Mutex::new(released));
     let late = loop {
         let slow = Slow(Arc::clone(&released));
-        match bench.engine.shards[0].writer.submit(UserId(1), slow).await {
+        match bench.engine.files[0].writer.ask(UserId(1), slow).await {
             // On a machine that has other work the thread may begin too late.
             Err(EngineError::Busy) => {}
             answer => break answer,
@@ -201,7 +201,7 @@ async fn a_write_that_never_began_is_unavailable() {
     let (unwritten, ()) = tokio::join!(
         biased;
         bench.put(1, "a", "x"),
-        async { bench.engine.shards[0].writer.abandon() },
+        async { bench.engine.files[0].writer.abandon() },
     );
     assert!(
         matches!(unwritten, Err(EngineError::Unavailable(_))),
@@ -211,7 +211,7 @@ async fn a_write_that_never_began_is_unavailable() {
     held.join_all().await;
 }
 
-/// A check needs no token, so that many of them must not delay writes.
+/// Anybody may ask for a check, so that many of them must not crowd out those who write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_checks_at_once_are_two() {
     let folder = Folder::new();
@@ -231,7 +231,7 @@ async fn many_checks_at_once_are_two() {
     // The one that was under way, and one for all who asked meanwhile.
     assert_eq!(bench.engine.health.begun.load(Ordering::SeqCst), 2);
     // One that failed answers those who waited for it; who asks later is not put off with it.
-    *bench.engine.health.last.lock().await = CheckResult {
+    *bench.engine.health.last.lock().await = Checked {
         number: 3,
         is_sound: false,
     };
@@ -247,10 +247,10 @@ async fn many_checks_at_once_are_two() {
 async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
     struct Huge;
 
-    impl WriteCommand for Huge {
+    impl Command for Huge {
         type Answer = ();
 
-        fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
+        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
             Ok(())
         }
 
@@ -266,7 +266,7 @@ async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     for _ in 0..2 {
-        let answer = bench.engine.shards[0].writer.submit(UserId(1), Huge).await;
+        let answer = bench.engine.files[0].writer.ask(UserId(1), Huge).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
 }
@@ -280,7 +280,7 @@ async fn what_waits_is_written_when_the_engine_is_dropped() {
     // Asked for, and not waited for.
     tokio::select! {
         biased;
-        _ = &mut put => panic!("the writer thread is held"),
+        _ = &mut put => panic!("the writing thread is held"),
         () = async { release.send(()).unwrap() } => {}
     }
     // Dropped, it would be withdrawn from the queue.
@@ -317,19 +317,19 @@ async fn what_waits_is_written_when_the_engine_is_closed() {
     assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
 }
 
-/// Keeps the writer thread of the first file busy until released.
+/// Keeps the writing thread of the first file busy until released.
 pub(super) fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
     let (release, released) = mpsc::channel();
     let (began, has_begun) = mpsc::channel();
     let engine = bench.engine.clone();
     let mut held = JoinSet::new();
     held.spawn(async move {
-        let wait = move |_: &mut WriterConnection| {
+        let wait = move |_: &mut Hand| {
             began.send(()).unwrap();
             released.recv().unwrap();
             Ok(())
         };
-        engine.shards[0].writer.run(wait).await.unwrap();
+        engine.files[0].writer.run(wait).await.unwrap();
     });
     has_begun.recv().unwrap();
     (release, held)

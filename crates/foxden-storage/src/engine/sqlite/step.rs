@@ -1,4 +1,4 @@
-//! A command in the queue of the writer thread, and the channel to its caller.
+//! A command on its way through the writing thread, and whoever waits for its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,98 +6,98 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use foxden_model::UserId;
 use tokio::sync::oneshot;
 
-use super::errors::is_fault;
-use super::write_tx::WriteTx;
+use super::fault::is_fault;
+use super::work::Work;
 use super::{batch, write};
 use crate::command::{BatchPart, Change, Patch, Write};
 use crate::engine::EngineError;
 use crate::page::{Staged, Written};
 
-/// The bytes of payload that weigh as much as one object.
+/// The bytes of payload that cost as much as one more object.
 const OBJECT_BYTES: usize = 8 << 10;
 
-/// A command that can run within a transaction.
-pub(super) trait WriteCommand: Send + 'static {
+/// What can be carried out within a transaction.
+pub(super) trait Command: Send + 'static {
     type Answer: Send + 'static;
 
-    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
+    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
     fn patches(&self) -> &[Patch];
 
-    /// The stored objects that it searches or removes, besides its own.
+    /// The objects of the store that it looks at or removes, besides those it brings.
     fn looks_at(&self) -> usize {
         0
     }
 
-    /// Whether it commits a batch, which may be much larger than the command.
+    /// Whether it commits a batch, which may hold far more than the command brings.
     fn commits_batch(&self) -> bool {
         false
     }
 
-    /// The memory that it takes in the queue.
+    /// The memory it holds while it waits.
     fn bytes(&self) -> usize {
         let bytes = self.patches().iter().map(Patch::bytes).sum::<u64>();
         usize::try_from(bytes).unwrap_or(usize::MAX / 2)
     }
 }
 
-/// A queued command, whatever its answer.
-pub(super) trait PendingWrite: Send {
+/// A command of any kind.
+pub(super) trait Step: Send {
     fn user(&self) -> UserId;
-    /// The objects of the command.
+    /// The objects it brings.
     fn objects(&self) -> usize;
     fn commits_batch(&self) -> bool;
-    /// Its cost, in objects.
+    /// What it costs, in objects.
     fn weight(&self) -> usize;
     fn bytes(&self) -> usize;
-    /// Marks it as started; returns `false` if its caller has given it up. To be called once.
-    fn start(&self) -> bool;
-    /// Runs it and keeps the answer. An error means that the file failed; a refusal is an answer.
-    fn apply(&mut self, tx: &mut WriteTx<'_>) -> Result<(), EngineError>;
-    /// Sends the answer to the caller.
+    /// Whether it is still to be carried out. To be asked once.
+    fn claim(&self) -> bool;
+    /// Carries it out and keeps the answer. An error means that the file failed; a refusal is an answer.
+    fn apply(&mut self, work: &mut Work<'_>) -> Result<(), EngineError>;
+    /// Gives the answer that was kept.
     fn answer(self: Box<Self>);
-    /// Sends an error to the caller.
+    /// Says that it came to nothing, or that nobody can tell.
     fn fail(self: Box<Self>, error: EngineError);
 }
 
-pub(super) struct QueuedCommand<C: WriteCommand> {
+pub(super) struct Waiting<C: Command> {
     user: UserId,
     command: C,
     bytes: usize,
     answer: Option<Result<C::Answer, EngineError>>,
     reply: oneshot::Sender<Result<C::Answer, EngineError>>,
-    start: StartFlag,
+    claim: Claim,
 }
 
-/// Decides between the writer thread, which starts the command, and its caller, who gives it up.
+/// Decides between the thread that wants to begin a command and the caller who wants to give it up.
 #[derive(Clone)]
-pub(super) struct StartFlag(Arc<AtomicBool>);
+pub(super) struct Claim(Arc<AtomicBool>);
 
-impl StartFlag {
-    /// Returns `true` to the first caller only.
+impl Claim {
+    /// True for the first who asks.
     pub(super) fn take(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
-type Reply<C> = oneshot::Receiver<Result<<C as WriteCommand>::Answer, EngineError>>;
+type Reply<C> = oneshot::Receiver<Result<<C as Command>::Answer, EngineError>>;
 
-impl<C: WriteCommand> QueuedCommand<C> {
-    pub(super) fn new(user: UserId, command: C) -> (Self, Reply<C>, StartFlag) {
+impl<C: Command> Waiting<C> {
+    pub(super) fn new(user: UserId, command: C) -> (Self, Reply<C>, Claim) {
         let (reply, answer) = oneshot::channel();
-        let start = StartFlag(Arc::new(AtomicBool::new(false)));
+        let claim = Claim(Arc::new(AtomicBool::new(false)));
         let waiting = Self {
             user,
             bytes: command.bytes(),
             command,
             answer: None,
             reply,
-            start: start.clone(),
+            claim: claim.clone(),
         };
-        (waiting, answer, start)
+        (waiting, answer, claim)
     }
 }
 
-impl<C: WriteCommand> PendingWrite for QueuedCommand<C> {
+impl<C: Command> Step for Waiting<C> {
     fn user(&self) -> UserId {
         self.user
     }
@@ -119,13 +119,13 @@ impl<C: WriteCommand> PendingWrite for QueuedCommand<C> {
         self.bytes
     }
 
-    fn start(&self) -> bool {
-        // A closed channel means that the client has disconnected and expects no answer.
-        !self.reply.is_closed() && self.start.take()
+    fn claim(&self) -> bool {
+        // Nobody waits any more: the client has gone, and knows that it cannot tell.
+        !self.reply.is_closed() && self.claim.take()
     }
 
-    fn apply(&mut self, tx: &mut WriteTx<'_>) -> Result<(), EngineError> {
-        match self.command.apply(tx, self.user) {
+    fn apply(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        match self.command.apply(work, self.user) {
             Err(error) if is_fault(&error) => Err(error),
             answer => {
                 self.answer = Some(answer);
@@ -146,11 +146,11 @@ impl<C: WriteCommand> PendingWrite for QueuedCommand<C> {
     }
 }
 
-impl WriteCommand for Write {
+impl Command for Write {
     type Answer = Written;
 
-    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Written, EngineError> {
-        write::write(tx, user, self, None)
+    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Written, EngineError> {
+        write::write(work, user, self, None)
     }
 
     fn patches(&self) -> &[Patch] {
@@ -162,11 +162,11 @@ impl WriteCommand for Write {
     }
 }
 
-impl WriteCommand for BatchPart {
+impl Command for BatchPart {
     type Answer = Staged;
 
-    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Staged, EngineError> {
-        batch::stage(tx, user, self)
+    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Staged, EngineError> {
+        batch::stage(work, user, self)
     }
 
     fn patches(&self) -> &[Patch] {

@@ -18,7 +18,7 @@ pub(crate) enum Time {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Command {
+pub(crate) enum Step {
     Clock(i64),
     Write {
         user: u64,
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Read {
         user: u64,
         collection: &'static str,
-        args: ReadArgs,
+        asked: Asked,
     },
     Summary {
         user: u64,
@@ -82,7 +82,7 @@ pub(crate) struct Staging {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct ReadArgs {
+pub(crate) struct Asked {
     pub(crate) selected: Selected,
     pub(crate) order: Order,
     pub(crate) cursor: Cursor,
@@ -123,7 +123,7 @@ pub(crate) enum Targeted {
     Object(&'static str, &'static str),
 }
 
-impl ReadArgs {
+impl Asked {
     /// Every object there may be, by name.
     pub(crate) fn by_id() -> Self {
         Self {
@@ -161,21 +161,21 @@ impl Changing {
 pub(crate) const COLLECTIONS: [&str; 3] = ["bookmarks", "history", "Tabs"];
 pub(crate) const IDS: [&str; 5] = ["a", "A", "b", "c d", "é"];
 
-pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Command>> {
-    vec(command(time), 1..60)
+pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Step>> {
+    vec(step(time), 1..60)
 }
 
-fn command(time: Time) -> impl Strategy<Value = Command> {
+fn step(time: Time) -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => clock(time).prop_map(Command::Clock),
+        4 => clock(time).prop_map(Step::Clock),
         12 => (user(time), option::weighted(0.3, guard()), option::weighted(0.1, 0..40u64), change(time))
-            .prop_map(|(user, guard, quota, change)| Command::Write { user, guard, quota, change }),
-        3 => stage(time).prop_map(Command::Stage),
-        4 => (user(time), collection(), args())
-            .prop_map(|(user, collection, args)| Command::Read { user, collection, args }),
+            .prop_map(|(user, guard, quota, change)| Step::Write { user, guard, quota, change }),
+        3 => stage(time).prop_map(Step::Stage),
+        4 => (user(time), collection(), asked())
+            .prop_map(|(user, collection, asked)| Step::Read { user, collection, asked }),
         1 => (user(time), prop_oneof![Just(Detail::Times), Just(Detail::Full)])
-            .prop_map(|(user, detail)| Command::Summary { user, detail }),
-        1 => (0..5u64).prop_map(|rows| Command::Purge { rows }),
+            .prop_map(|(user, detail)| Step::Summary { user, detail }),
+        1 => (0..5u64).prop_map(|rows| Step::Purge { rows }),
     ]
 }
 
@@ -290,11 +290,11 @@ fn ttl(time: Time) -> BoxedStrategy<Ttl> {
     }
 }
 
-fn args() -> impl Strategy<Value = ReadArgs> {
+fn asked() -> impl Strategy<Value = Asked> {
     let cursor = prop_oneof![3 => Just(Cursor::Start), 1 => (0..6u64).prop_map(Cursor::Skip)];
     let fields = prop_oneof![Just(Fields::Ids), Just(Fields::Whole)];
     (selected(), order(), cursor, option::of(0..5u64), fields).prop_map(
-        |(selected, order, cursor, limit, fields)| ReadArgs {
+        |(selected, order, cursor, limit, fields)| Asked {
             selected,
             order,
             cursor,

@@ -15,7 +15,7 @@ use crate::engine::{Engine, EngineError};
 use crate::page::{CollectionSummary, Page, Row, Staged, Summary, Written};
 
 /// What an engine under test stands on. The folder goes when this does.
-pub struct EngineFixture {
+pub struct Ground {
     /// A clock that only tests move.
     pub clock: Arc<ManualClock>,
     /// Random bytes, the same in each run.
@@ -27,19 +27,19 @@ pub struct EngineFixture {
 
 /// An engine and one of its users.
 #[derive(Clone)]
-pub struct TestContext {
+pub struct Lab {
     /// The engine.
     pub engine: Arc<dyn Engine>,
     /// Its clock.
     pub clock: Arc<ManualClock>,
     /// Whom the short ways below speak for.
     pub user: UserId,
-    fixture: Arc<EngineFixture>,
+    ground: Arc<Ground>,
     opener: Option<Opener>,
 }
 
 /// Opens a handle on the store that lies on a ground.
-pub type Opener = fn(Arc<EngineFixture>) -> Pin<Box<dyn Future<Output = Arc<dyn Engine>> + Send>>;
+pub type Opener = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Arc<dyn Engine>> + Send>>;
 
 /// An object as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +58,12 @@ pub struct Stored {
     pub predecessor_id: Option<String>,
 }
 
-impl EngineFixture {
+impl Ground {
     /// A clock in the year 2025 and an empty folder.
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("foxden_engine_{}_{number}", std::process::id());
+        let namespace = format!("foxden_lab_{}_{number}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         std::fs::create_dir_all(&folder).expect("temporary files can be made");
         Self {
@@ -92,13 +92,13 @@ impl EngineFixture {
     }
 }
 
-impl Default for EngineFixture {
+impl Default for Ground {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for EngineFixture {
+impl Drop for Ground {
     fn drop(&mut self) {
         // What cannot be removed lies among the temporary files, where the system clears it away.
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -131,26 +131,26 @@ pub fn sorted<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Vec<String
     texts
 }
 
-impl TestContext {
+impl Lab {
     /// A lab for an engine that stands on this ground.
-    pub fn new(fixture: EngineFixture, engine: Arc<dyn Engine>) -> Self {
+    pub fn new(ground: Ground, engine: Arc<dyn Engine>) -> Self {
         Self {
             engine,
-            clock: Arc::clone(&fixture.clock),
+            clock: Arc::clone(&ground.clock),
             user: UserId(42),
-            fixture: Arc::new(fixture),
+            ground: Arc::new(ground),
             opener: None,
         }
     }
 
     /// A lab for the engine that `opener` opens on a fresh ground.
     pub async fn open_with(opener: Opener) -> Self {
-        let fixture = Arc::new(EngineFixture::new());
+        let ground = Arc::new(Ground::new());
         Self {
-            engine: opener(Arc::clone(&fixture)).await,
-            clock: Arc::clone(&fixture.clock),
+            engine: opener(Arc::clone(&ground)).await,
+            clock: Arc::clone(&ground.clock),
             user: UserId(42),
-            fixture,
+            ground,
             opener: Some(opener),
         }
     }
@@ -159,7 +159,7 @@ impl TestContext {
     #[must_use]
     pub async fn another_handle(&self) -> Self {
         let engine = match self.opener {
-            Some(opener) => opener(Arc::clone(&self.fixture)).await,
+            Some(opener) => opener(Arc::clone(&self.ground)).await,
             None => Arc::clone(&self.engine),
         };
         Self {

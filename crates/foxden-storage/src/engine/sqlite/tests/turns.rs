@@ -1,4 +1,4 @@
-//! The order of writes, and how long a write may delay those of other users.
+//! Whose write comes next, and what a write may cost those of others.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,30 +14,30 @@ use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
 use crate::engine::sqlite::SqliteEngine;
 use crate::engine::sqlite::deletion::{Deletion, FEW};
-use crate::engine::sqlite::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
-use crate::engine::sqlite::write_queue::{NextJob, WriteQueue};
-use crate::engine::sqlite::write_tx::WriteTx;
+use crate::engine::sqlite::step::{Command, Step, Waiting};
+use crate::engine::sqlite::turns::{Turn, Turns};
+use crate::engine::sqlite::work::Work;
 use crate::engine::{Engine, EngineError};
 use crate::page::Written;
 
 const GREEDY: u64 = 1;
 const MODEST: u64 = 2;
-/// More than the writer thread itself looks at.
+/// More than the writing thread itself looks at.
 const MUCH: u64 = FEW + 500;
 
 /// What waits, with those who wait for it.
 #[derive(Default)]
 struct Waits {
-    queue: WriteQueue,
+    turns: Turns,
     answers: Vec<oneshot::Receiver<Result<Written, EngineError>>>,
     deletions: Vec<oneshot::Receiver<Result<Option<Written>, EngineError>>>,
 }
 
 impl Waits {
     fn add(&mut self, user: u64, change: Change) -> Result<(), EngineError> {
-        let (step, answer, _) = QueuedCommand::new(UserId(user), Write::new(change));
+        let (step, answer, _) = Waiting::new(UserId(user), Write::new(change));
         self.answers.push(answer);
-        self.queue.add(Box::new(step))
+        self.turns.add(Box::new(step))
     }
 
     fn delete(&mut self, user: u64, looks_at: usize) {
@@ -46,15 +46,15 @@ impl Waits {
             looks_at,
             found: None,
         };
-        let (step, answer, _) = QueuedCommand::new(UserId(user), deletion);
+        let (step, answer, _) = Waiting::new(UserId(user), deletion);
         self.deletions.push(answer);
-        self.queue.add(Box::new(step)).unwrap();
+        self.turns.add(Box::new(step)).unwrap();
     }
 
-    fn group(&self) -> Vec<Box<dyn PendingWrite>> {
-        match self.queue.next() {
-            Some(NextJob::Writes(group)) => group,
-            Some(NextJob::Maintenance(_)) | None => panic!("commands wait"),
+    fn group(&self) -> Vec<Box<dyn Step>> {
+        match self.turns.next() {
+            Some(Turn::Group(group)) => group,
+            Some(Turn::Alone(_)) | None => panic!("commands wait"),
         }
     }
 
@@ -90,7 +90,7 @@ fn above(index: i64) -> Selection {
     }
 }
 
-/// A user with many writes waits; other users wait for at most one transaction.
+/// Whoever asks for much waits, and nobody else for more than a group.
 #[test]
 fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
     let mut waits = Waits::default();
@@ -124,7 +124,7 @@ fn small_writes_of_one_user_share_a_group_in_their_order() {
     }
     let objects: Vec<usize> = waits.group().iter().map(|step| step.objects()).collect();
     assert_eq!(objects, [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert!(waits.queue.is_empty());
+    assert!(waits.turns.is_empty());
 }
 
 /// How much a batch holds is known only when it is committed, so a transaction takes one of them.
@@ -152,7 +152,7 @@ fn a_group_commits_one_batch_at_most() {
     assert_eq!(waits.group().len(), 2);
 }
 
-/// However many deletions wait, other users wait for at most one.
+/// However many of them wait, nobody else waits for more than one.
 #[test]
 fn a_deletion_that_costs_much_is_a_group_of_its_own() {
     let mut waits = Waits::default();
@@ -226,7 +226,7 @@ async fn a_write_passes_those_of_a_user_who_asks_for_many() {
     assert!(before <= 200, "{before}");
 }
 
-/// The writer thread is asked for no more than to remove what was found.
+/// The writing thread is asked for no more than to remove what was found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_deletion_means_is_found_beforehand() {
     let folder = Folder::new();
@@ -234,7 +234,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     fill(&bench, Ttl::Keep).await;
     for (selection, weight) in [(above(1_000_000), 0), (above(1_490), 9)] {
         let write = Arc::new(Write::new(matching(selection)));
-        let found = bench.engine.shards[0].file.find(UserId(GREEDY), &write).unwrap();
+        let found = bench.engine.files[0].file.find(UserId(GREEDY), &write).unwrap();
         let deletion = Deletion {
             write,
             looks_at: usize::try_from(MUCH).unwrap(),
@@ -252,7 +252,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { delete(&engine, above(1_490)).await });
-    while bench.engine.shards[0].writer.waiting() < 2 {
+    while bench.engine.files[0].writer.waiting() < 2 {
         tokio::task::yield_now().await;
     }
     release.send(()).unwrap();
@@ -290,7 +290,7 @@ async fn what_expires_before_a_deletion_is_looked_for_anew() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { engine.write(UserId(GREEDY), Write::new(first)).await });
-    while bench.engine.shards[0].writer.waiting() < 1 {
+    while bench.engine.files[0].writer.waiting() < 1 {
         tokio::task::yield_now().await;
     }
     bench.clock.advance_millis(1_000);
@@ -372,10 +372,10 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     for (user, id) in [(1, "mine"), (2, "theirs")] {
         bench.put(user, id, "x").await.unwrap();
     }
-    let shard = bench.engine.shard(UserId(1));
+    let served = bench.engine.served(UserId(1));
     let write = Arc::new(Write::new(matching(Selection::default())));
-    let mut found = shard.file.find(UserId(1), &write).unwrap();
-    let theirs = shard.file.find(UserId(2), &write).unwrap();
+    let mut found = served.file.find(UserId(1), &write).unwrap();
+    let theirs = served.file.find(UserId(2), &write).unwrap();
     assert_eq!((found.rows.len(), theirs.rows.len()), (1, 1));
     found.rows.extend(theirs.rows);
     found.rows.push(i64::MAX);
@@ -384,28 +384,28 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
         looks_at: 3,
         found: Some(found),
     };
-    let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
+    let written = served.writer.ask(UserId(1), deletion).await.unwrap();
     assert!(written.is_some_and(|written| written.bytes_after == 0));
     assert!(bench.ids(1).await.is_empty());
     assert_eq!(bench.ids(2).await, ["theirs"]);
 }
 
-/// The index of expiry holds the objects of all users, so the refused writes of one user walk it once in a transaction.
+/// The index of what expires holds everybody's, so a user whose writes are refused has it walked once in a transaction.
 #[tokio::test]
 async fn what_has_expired_is_looked_for_once_until_the_user_writes() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     bench.put(1, "a", "x").await.unwrap();
-    let shard = bench.engine.shard(UserId(1));
+    let served = bench.engine.served(UserId(1));
     let connection = rusqlite::Connection::open(folder.file("0.sqlite")).unwrap();
-    let mut tx = WriteTx::new(&connection, &shard.file);
-    let before = tx.state(UserId(1)).unwrap().modified;
-    let looks = |tx: &mut WriteTx<'_>| {
-        let is_first = tx.may_hold_expired(UserId(1));
-        (is_first, tx.may_hold_expired(UserId(1)))
+    let mut work = Work::new(&connection, &served.file);
+    let before = work.draft(UserId(1)).unwrap().modified;
+    let looks = |work: &mut Work<'_>| {
+        let is_first = work.may_hold_expired(UserId(1));
+        (is_first, work.may_hold_expired(UserId(1)))
     };
-    assert_eq!(looks(&mut tx), (true, false));
-    assert_eq!(looks(&mut tx), (false, false));
-    tx.state(UserId(1)).unwrap().modified = SyncTime::from_hundredths(before.hundredths() + 1);
-    assert!(tx.may_hold_expired(UserId(1)));
+    assert_eq!(looks(&mut work), (true, false));
+    assert_eq!(looks(&mut work), (false, false));
+    work.draft(UserId(1)).unwrap().modified = SyncTime::from_hundredths(before.hundredths() + 1);
+    assert!(work.may_hold_expired(UserId(1)));
 }
