@@ -116,7 +116,7 @@ impl Program {
                 self.package,
             ]))?;
             if let Some(service) = self.service.filter(|_| has("systemctl")) {
-                // Nor does it start with the machine: this is no server.
+                // Nor does it start with the machine: nobody asked for a service here.
                 passes(Command::new("systemctl").args(["-q", "disable", service]))?;
             }
         }

@@ -7,7 +7,6 @@ mod files;
 mod findings;
 mod language;
 mod named;
-mod names;
 mod paths;
 mod walk;
 
@@ -30,9 +29,7 @@ pub fn run() -> Result<bool> {
     faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
     faults.extend(named::tests(&tree));
-    faults.extend(language::words(&tree));
-    faults.extend(names::definitions(&tree));
-    faults.extend(names::settings(&tree));
+    faults.extend(language::documents(&tree));
     faults.sort();
     for fault in &faults {
         eprintln!("tidy: {fault}");

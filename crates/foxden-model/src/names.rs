@@ -49,7 +49,12 @@ impl CollectionName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         // `new` accepts ASCII only, so the bytes are always valid UTF-8.
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The name as ASCII, which needs no check.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use foxden_model::{Clock, Escaped, SystemClock, UserId};
 use hyper::StatusCode;
@@ -184,8 +183,9 @@ impl fmt::Display for RequestId {
 impl From<RequestId> for HeaderValue {
     fn from(id: RequestId) -> Self {
         // The same digits as above, without the machinery of formatting: every answer carries them.
-        let text = HEXLOWER.encode(&id.0.to_be_bytes()[2..]);
-        Self::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are a header value")
+        let mut text = [0; 12];
+        HEXLOWER.encode_mut(&id.0.to_be_bytes()[2..], &mut text);
+        Self::from_bytes(&text).expect("hexadecimal digits are a header value")
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
         "memory, fresh, everything in one process",
         "25 MB",
         "12 MB",
-        fresh.settled_memory().await?,
+        fresh.settled().await?,
         25_000_000,
         "",
     ));
@@ -196,7 +196,7 @@ async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> R
     mixed(&ours, length, figures).await
 }
 
-/// Plain rates, to compare servers rather than ratios.
+/// Plain rates, for whoever compares servers rather than ratios.
 async fn absolute(ours: &Process, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let port = ours.port;
     let cases: [(&str, Vec<Script>); 3] = [

@@ -71,7 +71,7 @@ pub async fn once(port: u16, script: &Script) -> Result<()> {
 pub struct First {
     /// Until all were answered.
     pub all: Duration,
-    /// How often a client was told to retry later.
+    /// How often somebody was asked to come back.
     pub refused: usize,
 }
 

@@ -10,7 +10,7 @@
 //! - [`mod@soak`]: an ordinary load beside attacks, and what it suffers
 //! - [`attacks`]: the attacks
 
-#![expect(clippy::print_stdout, reason = "a measurement prints its results")]
+#![expect(clippy::print_stdout, reason = "a measurement talks to whoever runs it")]
 
 mod attacks;
 mod cases;

@@ -131,7 +131,7 @@ impl Process {
     }
 
     /// Bytes of memory that it holds some seconds after its start: it listens before all of it is in memory.
-    pub async fn settled_memory(&self) -> Result<u64> {
+    pub async fn settled(&self) -> Result<u64> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         self.memory()
     }

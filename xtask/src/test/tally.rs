@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-/// What became of every test so far. A test run again in a later stage counts once, by its last result.
+/// What became of every test so far. A test run again in a later stage counts once, by its last outcome.
 #[derive(Debug, Default)]
 pub struct Tally {
-    results: BTreeMap<String, TestResult>,
+    outcomes: BTreeMap<String, Outcome>,
     program: String,
     has_failed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum TestResult {
+enum Outcome {
     Passed,
     Failed,
     Skipped { reason: String },
@@ -40,35 +40,31 @@ impl Tally {
         else {
             return;
         };
-        let result = match said.split_once(", ").unwrap_or((said, "")) {
-            ("ok", _) => TestResult::Passed,
-            ("ignored", reason) => TestResult::Skipped {
+        let outcome = match said.split_once(", ").unwrap_or((said, "")) {
+            ("ok", _) => Outcome::Passed,
+            ("ignored", reason) => Outcome::Skipped {
                 reason: reason.to_owned(),
             },
-            _ if said.starts_with("FAILED") || said.starts_with("failed") => TestResult::Failed,
+            _ if said.starts_with("FAILED") || said.starts_with("failed") => Outcome::Failed,
             _ => return,
         };
         let name = name.trim_end_matches(" - should panic");
-        self.take(format!("{}{name}", self.program), result);
+        self.take(format!("{}{name}", self.program), outcome);
     }
 
     /// Counts one check that is not a test of cargo's.
     pub fn check(&mut self, name: &str, is_good: bool) {
         self.take(
             name.to_owned(),
-            if is_good {
-                TestResult::Passed
-            } else {
-                TestResult::Failed
-            },
+            if is_good { Outcome::Passed } else { Outcome::Failed },
         );
     }
 
     /// Notes how a stage ended. One that failed without a failed test did not build or was killed.
     pub fn stage_ended(&mut self, name: &str, is_good: bool) {
-        let has_failures = self.results.values().any(|result| *result == TestResult::Failed);
+        let has_failures = self.outcomes.values().any(|outcome| *outcome == Outcome::Failed);
         if !is_good && !has_failures {
-            self.take(format!("{name}: ended before its tests did"), TestResult::Failed);
+            self.take(format!("{name}: ended before its tests did"), Outcome::Failed);
         }
         self.has_failed |= !is_good;
     }
@@ -77,7 +73,7 @@ impl Tally {
     pub fn skip(&mut self, name: &str, reason: &str) {
         self.take(
             name.to_owned(),
-            TestResult::Skipped {
+            Outcome::Skipped {
                 reason: reason.to_owned(),
             },
         );
@@ -85,35 +81,35 @@ impl Tally {
 
     /// Whether nothing failed.
     pub fn is_good(&self) -> bool {
-        !self.has_failed && !self.results.values().any(|result| *result == TestResult::Failed)
+        !self.has_failed && !self.outcomes.values().any(|outcome| *outcome == Outcome::Failed)
     }
 
     /// Names what failed and what was skipped, and closes with the counts.
     pub fn print(&self) {
         println!();
-        for (name, result) in &self.results {
-            match result {
-                TestResult::Passed => {}
-                TestResult::Failed => println!("failed: {name}"),
-                TestResult::Skipped { reason } => println!("skipped: {name}: {reason}"),
+        for (name, outcome) in &self.outcomes {
+            match outcome {
+                Outcome::Passed => {}
+                Outcome::Failed => println!("failed: {name}"),
+                Outcome::Skipped { reason } => println!("skipped: {name}: {reason}"),
             }
         }
         println!("{}", self.counts());
     }
 
     fn counts(&self) -> String {
-        let count = |is: fn(&TestResult) -> bool| self.results.values().filter(|result| is(result)).count();
-        let passed = count(|result| *result == TestResult::Passed);
-        let failed = count(|result| *result == TestResult::Failed);
-        let skipped = count(|result| matches!(result, TestResult::Skipped { .. }));
+        let count = |is: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| is(outcome)).count();
+        let passed = count(|outcome| *outcome == Outcome::Passed);
+        let failed = count(|outcome| *outcome == Outcome::Failed);
+        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
         format!("{passed} passed, {failed} failed, {skipped} skipped")
     }
 
-    fn take(&mut self, name: String, result: TestResult) {
+    fn take(&mut self, name: String, outcome: Outcome) {
         // Two packages may have a program of the same path; a failure must not hide behind a success.
-        let slot = self.results.entry(name).or_insert(TestResult::Passed);
-        if *slot != TestResult::Failed {
-            *slot = result;
+        let slot = self.outcomes.entry(name).or_insert(Outcome::Passed);
+        if *slot != Outcome::Failed {
+            *slot = outcome;
         }
     }
 }

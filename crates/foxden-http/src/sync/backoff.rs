@@ -27,15 +27,15 @@ impl Backoff {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// The seconds to tell this client. Up to a twentieth more, and never less than five, so that
-    /// clients do not come back together; the clock's last digits are random enough for that.
-    pub(super) fn seconds(&self, millis: i64) -> Option<u32> {
+    /// The seconds to tell this client, where the clock shows so many milliseconds. Up to a twentieth more, and never less
+    /// than five, so that clients do not come back together; the clock's last digits are random enough for that.
+    pub(super) fn seconds(&self, millis: impl FnOnce() -> i64) -> Option<u32> {
         let seconds = self.seconds.load(Ordering::Relaxed);
         if seconds == 0 {
             return None;
         }
         let spread = (seconds / 20).max(5);
-        let more = u32::try_from(millis.rem_euclid(i64::from(spread) + 1)).unwrap_or_default();
+        let more = u32::try_from(millis().rem_euclid(i64::from(spread) + 1)).unwrap_or_default();
         Some(seconds.saturating_add(more))
     }
 }
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn whoever_is_asked_to_wait_waits_at_least_that_long() {
         let backoff = Backoff::default();
-        assert_eq!(backoff.seconds(7), None);
+        assert_eq!(backoff.seconds(|| 7), None);
         for wish in [1, 5, 1800, u32::MAX] {
             backoff.ask(wish);
             for millis in [i64::MIN, -1, 0, 7, 1_763_690_000_123, i64::MAX] {
-                let told = backoff.seconds(millis).unwrap();
+                let told = backoff.seconds(|| millis).unwrap();
                 assert!(
                     (wish..=wish.saturating_add((wish / 20).max(5))).contains(&told),
                     "{wish}: {told}"
@@ -64,6 +64,6 @@ mod tests {
     fn a_node_that_is_closed_for_no_time_is_closed_for_a_moment() {
         let backoff = Backoff::default();
         backoff.close(0);
-        assert!(backoff.is_down() && backoff.seconds(0) == Some(1));
+        assert!(backoff.is_down() && backoff.seconds(|| 0) == Some(1));
     }
 }

@@ -35,8 +35,8 @@ use foxden_storage::{
 use super::listing::{List, Reader};
 use super::reply::{Format, Reply, ResponseCode};
 use super::{SyncState, body, print};
-use crate::wire::Site;
 use crate::wire::memory::{Owner, Place as Room, held};
+use crate::wire::{Peer, Site};
 use receipt::Receipt;
 pub(super) use refusal::Refusal;
 pub(super) use target::{Place, Target};
@@ -78,9 +78,10 @@ impl<'r> Call<'r> {
         sync: &'r SyncState,
         legacy: &LegacyState,
         parts: &'r Parts,
+        peer: Option<Peer>,
         name: &str,
     ) -> Result<Self, Refusal> {
-        let store = caller::authenticate(sync, legacy, parts, name).await?;
+        let store = caller::authenticate(sync, legacy, parts, peer, name).await?;
         Ok(Self { sync, parts, store })
     }
 

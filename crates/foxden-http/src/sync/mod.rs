@@ -32,7 +32,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
 use foxden_accounts::security::{Door, Event, What, Witness};
@@ -41,7 +41,7 @@ use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
 use tower::service_fn;
 
-use crate::wire::{Memory, Note, Peer, Site};
+use crate::wire::{Memory, Note, Peer, Site, accepts_gzip};
 pub use backoff::Backoff;
 pub use legacy::LegacyState;
 use reply::{Format, Reply};
@@ -134,44 +134,63 @@ impl SyncState {
     }
 }
 
-/// Answers one request. What has a router of its own may call this directly.
+/// Answers one request whose client, if it is known, is an extension of the request; what the access log is told of it
+/// is one of the response.
 pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
+    let peer = request.extensions().get::<Peer>().copied();
+    let (mut response, fields) = serve_client(sync, request, peer).await;
+    response.extensions_mut().insert(fields);
+    response
+}
+
+/// Answers one request of that client: the response, and what the access log is told. Extensions cost several allocations,
+/// so a caller with a router of its own asks here.
+pub async fn serve_client(sync: &SyncState, request: Request, peer: Option<Peer>) -> (Response<Body>, Note) {
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {
-        return preflight(sync, &parts);
+        return (preflight(sync, &parts), Note::default());
     }
     let mut user = None;
     let (mut reply, auth) = match &sync.legacy {
         Some(legacy) if legacy::target::owns(parts.uri.path()) => {
-            let reply = answer_legacy(sync, legacy, &parts, body, &mut user).await;
+            let reply = answer_legacy(sync, legacy, &parts, peer, body, &mut user).await;
             if reply.as_ref().is_err_and(legacy::Refusal::is_over_quota) {
-                tell_quota(sync, &parts, Door::Basic, user);
+                tell_quota(sync, peer, Door::Basic, user);
             }
             (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
         }
         Some(_) | None => {
-            let reply = answer(sync, &parts, body, &mut user).await;
+            let reply = answer(sync, &parts, peer, body, &mut user).await;
             if reply.as_ref().is_err_and(v1_5::Refusal::is_over_quota) {
-                tell_quota(sync, &parts, Door::Storage, user);
+                tell_quota(sync, peer, Door::Storage, user);
             }
             (reply.unwrap_or_else(v1_5::Refusal::into_reply), "hawk")
         }
     };
-    let note = Note {
+    let fields = Note {
         auth: Some(auth),
         user,
         why: reply.why.take().map(Cow::Owned),
         ..Note::default()
     };
-    let mut response = reply.into_response(sync.clock.now(), sync.backoff.seconds(sync.clock.millis()));
-    response.extensions_mut().insert(note);
+    (respond(sync, reply, parts), fields)
+}
+
+/// The response to a request. The headers of the request give their memory to those of the response.
+fn respond(sync: &SyncState, reply: Reply, parts: Parts) -> Response<Body> {
+    let Parts { method, headers, .. } = parts;
+    let is_compressed = sync.compresses && method == Method::GET;
+    let accepts_gzip = is_compressed && accepts_gzip(&headers);
+    let now = sync.clock.now();
+    let backoff = sync.backoff.seconds(|| sync.clock.millis());
+    let mut response = reply.into_response(headers, now, backoff);
     if let Some(alert) = &sync.alert {
         response.headers_mut().insert(ALERT, alert.clone());
     }
-    if sync.compresses && parts.method == Method::GET {
-        return gzip::compress(response, &parts.headers);
+    if is_compressed {
+        return gzip::compress(response, accepts_gzip);
     }
-    if parts.method == Method::HEAD {
+    if method == Method::HEAD {
         let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
         if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {
@@ -183,10 +202,12 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     response
 }
 
-/// The routing table of Sync 1.5: one line for each method and path. `user` takes the store that is meant.
+/// The routing table of Sync 1.5: one line for each method and path. `user` takes the store that is meant. What is asked for
+/// most stands here itself and the rest in boxes, so that a request is no larger than it must be.
 async fn answer(
     sync: &SyncState,
     parts: &Parts,
+    peer: Option<Peer>,
     body: Body,
     user: &mut Option<UserId>,
 ) -> Result<Reply, v1_5::Refusal> {
@@ -196,20 +217,20 @@ async fn answer(
     if let Some(seconds) = rest_of(sync) {
         return Err(Refusal::Down { seconds });
     }
-    let call = v1_5::Call::open(sync, parts, &target)?;
+    let call = v1_5::Call::open(sync, parts, peer, &target)?;
     match (method(parts), target.place.clone()) {
         ("GET", Place::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
-        ("GET", Place::InfoCounts) => v1_5::info::get_counts(&call).await,
-        ("GET", Place::InfoUsage) => v1_5::info::get_usage(&call).await,
-        ("GET", Place::InfoQuota) => v1_5::info::get_quota(&call).await,
-        ("GET", Place::InfoConfiguration) => v1_5::info::get_configuration(&call).await,
-        ("GET", Place::Collection(name)) => v1_5::get_collection(&call, name).await,
-        ("POST", Place::Collection(name)) => v1_5::post_collection(&call, name, body).await,
-        ("DELETE", Place::Collection(name)) => v1_5::delete_collection(&call, name).await,
+        ("GET", Place::InfoCounts) => Box::pin(v1_5::info::get_counts(&call)).await,
+        ("GET", Place::InfoUsage) => Box::pin(v1_5::info::get_usage(&call)).await,
+        ("GET", Place::InfoQuota) => Box::pin(v1_5::info::get_quota(&call)).await,
+        ("GET", Place::InfoConfiguration) => Box::pin(v1_5::info::get_configuration(&call)).await,
+        ("GET", Place::Collection(name)) => Box::pin(v1_5::get_collection(&call, name)).await,
+        ("POST", Place::Collection(name)) => Box::pin(v1_5::post_collection(&call, name, body)).await,
+        ("DELETE", Place::Collection(name)) => Box::pin(v1_5::delete_collection(&call, name)).await,
         ("GET", Place::Object(name, id)) => v1_5::get_object(&call, name, id).await,
-        ("PUT", Place::Object(name, id)) => v1_5::put_object(&call, name, id, body).await,
-        ("DELETE", Place::Object(name, id)) => v1_5::delete_object(&call, name, id).await,
-        ("DELETE", Place::Store) => v1_5::delete_store(&call).await,
+        ("PUT", Place::Object(name, id)) => Box::pin(v1_5::put_object(&call, name, id, body)).await,
+        ("DELETE", Place::Object(name, id)) => Box::pin(v1_5::delete_object(&call, name, id)).await,
+        ("DELETE", Place::Store) => Box::pin(v1_5::delete_store(&call)).await,
         _ => Err(Refusal::MethodNotAllowed),
     }
 }
@@ -219,6 +240,7 @@ async fn answer_legacy(
     sync: &SyncState,
     state: &LegacyState,
     parts: &Parts,
+    peer: Option<Peer>,
     body: Body,
     user: &mut Option<UserId>,
 ) -> Result<Reply, legacy::Refusal> {
@@ -231,20 +253,22 @@ async fn answer_legacy(
     if method(parts) != "GET" && sync.site.is_sent_by_page(&parts.headers) {
         return Err(Refusal::ForeignPage);
     }
-    let call = legacy::Call::open(sync, state, parts, &target.name).await?;
+    let call = legacy::Call::open(sync, state, parts, peer, &target.name).await?;
     *user = Some(call.user());
     match (method(parts), target.place) {
         ("GET", Place::InfoCollections) => legacy::info::get_collections(&call).await,
-        ("GET", Place::InfoCounts) => legacy::info::get_counts(&call).await,
-        ("GET", Place::InfoUsage) => legacy::info::get_usage(&call).await,
-        ("GET", Place::InfoQuota) => legacy::info::get_quota(&call).await,
-        ("GET", Place::Collection(name)) => legacy::get_collection(&call, name).await,
-        ("POST" | "PUT", Place::Collection(name)) => legacy::post_collection(&call, name, body).await,
-        ("DELETE", Place::Collection(name)) => legacy::delete_collection(&call, name).await,
+        ("GET", Place::InfoCounts) => Box::pin(legacy::info::get_counts(&call)).await,
+        ("GET", Place::InfoUsage) => Box::pin(legacy::info::get_usage(&call)).await,
+        ("GET", Place::InfoQuota) => Box::pin(legacy::info::get_quota(&call)).await,
+        ("GET", Place::Collection(name)) => Box::pin(legacy::get_collection(&call, name)).await,
+        ("POST" | "PUT", Place::Collection(name)) => {
+            Box::pin(legacy::post_collection(&call, name, body)).await
+        }
+        ("DELETE", Place::Collection(name)) => Box::pin(legacy::delete_collection(&call, name)).await,
         ("GET", Place::Object(name, id)) => legacy::get_object(&call, name, id).await,
-        ("PUT", Place::Object(name, id)) => legacy::put_object(&call, name, id, body).await,
-        ("DELETE", Place::Object(name, id)) => legacy::delete_object(&call, name, id).await,
-        ("DELETE", Place::Store { .. }) => legacy::delete_store(&call).await,
+        ("PUT", Place::Object(name, id)) => Box::pin(legacy::put_object(&call, name, id, body)).await,
+        ("DELETE", Place::Object(name, id)) => Box::pin(legacy::delete_object(&call, name, id)).await,
+        ("DELETE", Place::Store { .. }) => Box::pin(legacy::delete_store(&call)).await,
         // A collection without a name.
         (_, Place::Store { is_open_ended: true }) => Err(Refusal::NotFound),
         _ => Err(Refusal::MethodNotAllowed),
@@ -252,8 +276,8 @@ async fn answer_legacy(
 }
 
 /// Whoever watches over the server hears whose quota is used up.
-fn tell_quota(sync: &SyncState, parts: &Parts, door: Door, user: Option<UserId>) {
-    let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+fn tell_quota(sync: &SyncState, peer: Option<Peer>, door: Door, user: Option<UserId>) {
+    let from = peer.map(|peer| peer.address);
     let user = user.map(|user| user.to_string());
     let event = Event::new(What::LimitReached, door, from).about(user.as_deref().unwrap_or_default());
     sync.witness.tell(&event.because("storage.quota"));
@@ -270,14 +294,17 @@ fn method(parts: &Parts) -> &str {
 
 /// The seconds for which this node serves nobody.
 fn rest_of(sync: &SyncState) -> Option<u32> {
-    let seconds = sync.backoff.seconds(sync.clock.millis());
-    seconds.filter(|_| sync.backoff.is_down())
+    let is_down = sync.backoff.is_down();
+    is_down
+        .then(|| sync.backoff.seconds(|| sync.clock.millis()))
+        .flatten()
 }
 
 /// Lets a page of whichever origin ask what it may do: it may read no answer, and neither the header of a signature nor
 /// that of a name and password is let through. What a browser sends along by itself is refused where it would write.
 fn preflight(sync: &SyncState, parts: &Parts) -> Response<Body> {
-    let mut response = Reply::new(Format::Json, Vec::new()).into_response(sync.clock.now(), None);
+    let mut response =
+        Reply::new(Format::Json, Vec::new()).into_response(HeaderMap::new(), sync.clock.now(), None);
     let headers = response.headers_mut();
     if let Some(origin) = parts.headers.get(header::ORIGIN) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

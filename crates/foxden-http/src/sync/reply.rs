@@ -1,9 +1,8 @@
 //! An answer of this surface, and how it becomes a response.
 
 use axum::body::Body;
-use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Response, StatusCode};
-use bytes::Bytes;
 use foxden_model::SyncTime;
 
 use super::print;
@@ -113,10 +112,18 @@ impl Reply {
         }
     }
 
-    /// The response, at that time of day. `backoff`: the seconds clients are asked to stay away.
-    pub(super) fn into_response(self, now: SyncTime, backoff: Option<u32>) -> Response<Body> {
+    /// The response, at that time of day, with the memory of those headers. `backoff`: the seconds clients are asked to stay
+    /// away.
+    pub(super) fn into_response(
+        self,
+        mut emptied: HeaderMap,
+        now: SyncTime,
+        backoff: Option<u32>,
+    ) -> Response<Body> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
+        emptied.clear();
+        *response.headers_mut() = emptied;
         let headers = response.headers_mut();
         headers.reserve(10);
         // Without a body there is nothing that has a type; a cache would take it for that of what it holds.
@@ -141,7 +148,7 @@ impl Reply {
             headers.insert(LAST_MODIFIED, time(modified));
         }
         if let Some(records) = self.records {
-            headers.insert(RECORDS, records.into());
+            headers.insert(RECORDS, number(records));
         }
         if let Some(offset) = self.next_offset.and_then(|offset| offset.try_into().ok()) {
             headers.insert(NEXT_OFFSET, offset);
@@ -164,7 +171,19 @@ impl Reply {
 }
 
 fn time(time: SyncTime) -> HeaderValue {
-    let mut text = Vec::with_capacity(16);
-    print::time(&mut text, time);
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits may stand in a header")
+    match print::time_of_today(time) {
+        Some(text) => digits(&text),
+        None => digits(time.to_string().as_bytes()),
+    }
+}
+
+fn number(number: usize) -> HeaderValue {
+    match u8::try_from(number) {
+        Ok(digit @ 0..=9) => digits(&[b'0' + digit]),
+        _ => number.into(),
+    }
+}
+
+fn digits(text: &[u8]) -> HeaderValue {
+    HeaderValue::from_bytes(text).expect("digits may stand in a header")
 }

@@ -1,8 +1,12 @@
 //! What a store holds, as JSON: the same in all dialects.
 
+use foxden_model::CollectionName;
 use foxden_storage::{CollectionSummary, Summary};
 
 use super::print;
+
+/// Room for a collection's name and what stands around it.
+const NAME: usize = CollectionName::MAX + 4;
 
 /// A JSON object with one member for each collection.
 pub(super) struct Map {
@@ -13,8 +17,16 @@ pub(super) struct Map {
 
 /// When each collection last changed.
 pub(super) fn times(summary: &Summary) -> Map {
-    let time = |out: &mut Vec<u8>, collection: &CollectionSummary| print::time(out, collection.modified);
-    map(summary.collections.iter(), time)
+    let mut body = Vec::with_capacity(512);
+    for collection in &*summary.collections {
+        name(&mut body, collection.name.as_bytes());
+        print::time(&mut body, collection.modified);
+    }
+    end(&mut body);
+    Map {
+        body,
+        records: summary.collections.len(),
+    }
 }
 
 /// How many objects each collection holds that holds any.
@@ -45,11 +57,18 @@ pub(super) fn quota(summary: &Summary, beside: u64, quota: Option<u64>) -> Vec<u
 }
 
 /// The next member's name, which needs no escapes.
-pub(super) fn name(out: &mut Vec<u8>, name: &str) {
-    out.push(if out.is_empty() { b'{' } else { b',' });
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
+pub(super) fn name(out: &mut Vec<u8>, name: &[u8]) {
+    // Put together first: room in a vector is asked for at each step.
+    let mut text = [0; NAME];
+    let Some(place) = text.get_mut(2..2 + name.len()) else {
+        debug_assert!(false, "no member has so long a name");
+        return;
+    };
+    place.copy_from_slice(name);
+    text[..2].copy_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
+    let end = 2 + name.len();
+    text[end..end + 2].copy_from_slice(b"\":");
+    out.extend_from_slice(&text[..end + 2]);
 }
 
 /// The end of an object whose members are printed.
@@ -69,7 +88,7 @@ fn map<'a>(
     let mut body = Vec::with_capacity(512);
     let mut records = 0;
     for collection in collections {
-        name(&mut body, collection.name.as_str());
+        name(&mut body, collection.name.as_bytes());
         value(&mut body, collection);
         records += 1;
     }

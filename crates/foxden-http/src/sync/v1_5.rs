@@ -37,6 +37,7 @@ use super::listing::{List, Reader};
 use super::reply::{Format, Reply};
 use super::verifier::Checked;
 use super::{SyncState, body, print};
+use crate::wire::Peer;
 use crate::wire::hawk::HawkHeader;
 use crate::wire::memory::{Owner, Place as Room, held};
 use conditions::Conditions;
@@ -60,8 +61,13 @@ pub(super) struct Call<'r> {
 }
 
 impl<'r> Call<'r> {
-    pub(super) fn open(sync: &'r SyncState, parts: &'r Parts, target: &'r Target) -> Result<Self, Refusal> {
-        let (hawk, token) = caller::authenticate(sync, parts, target)?;
+    pub(super) fn open(
+        sync: &'r SyncState,
+        parts: &'r Parts,
+        peer: Option<Peer>,
+        target: &'r Target,
+    ) -> Result<Self, Refusal> {
+        let (hawk, token) = caller::authenticate(sync, parts, peer, target)?;
         Ok(Self {
             sync,
             parts,

@@ -1,10 +1,16 @@
 //! The way from a listener to its surfaces.
 
+use std::pin::Pin;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use foxden_http::sync::{self, SyncState};
+use foxden_http::wire::{Note, Peer};
 use tower::Service;
+
+/// A request that is being answered.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = (Response, Note)> + Send + 'a>>;
 
 /// Everything a listener answers.
 ///
@@ -22,18 +28,27 @@ impl Doors {
         Self { storage, router }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request) -> Response {
+    /// Answers one request of that client: the response, and what the access log is told. It works in a box, so that a
+    /// connection that waits is not as large as one that works.
+    pub fn answer(&self, mut request: Request, peer: Peer) -> Answering<'_> {
         match &self.storage {
-            // In a box, so that a connection that waits is not as large as one that works.
             Some(storage) if storage.owns(request.uri().path()) => {
-                Box::pin(sync::serve(storage, request)).await
+                Box::pin(sync::serve_client(storage, request, Some(peer)))
             }
-            _ => match self.router.clone().call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+            _ => {
+                request.extensions_mut().insert(peer);
+                Box::pin(self.route(request))
+            }
         }
+    }
+
+    async fn route(&self, request: Request) -> (Response, Note) {
+        let mut response = match self.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let fields = response.extensions_mut().remove().unwrap_or_default();
+        (response, fields)
     }
 }
 

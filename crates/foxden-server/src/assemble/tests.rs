@@ -89,14 +89,11 @@ impl TestApp {
     async fn answer(&self, surfaces: &BTreeSet<Surface>, method: &str, path: &str, accept: &str) -> Response {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("accept", accept).header("host", "127.0.0.1:5000");
-        let mut request = request.body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Peer {
-            address: std::net::Ipv4Addr::LOCALHOST.into(),
-            is_direct: true,
-        });
-        doors(&self.services, surfaces, &Tasks::new().0)
-            .answer(request)
-            .await
+        let request = request.body(Body::empty()).unwrap();
+        let doors = doors(&self.services, surfaces, &Tasks::new().0);
+        let (mut response, fields) = doors.answer(request, LOCAL).await;
+        response.extensions_mut().insert(fields);
+        response
     }
 }
 
@@ -105,6 +102,12 @@ impl Drop for TestApp {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
+
+/// A client on this machine.
+const LOCAL: Peer = Peer {
+    address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    is_direct: true,
+};
 
 /// A router that is merged with another one panics where both have the same method and path.
 #[tokio::test]
@@ -187,7 +190,7 @@ async fn every_path_below_1_0_has_one_owner() {
         for method in ["GET", "PUT", "POST", "DELETE"] {
             for way in [&shorter, &longer] {
                 let request = Request::builder().method(method).uri(path).body(Body::empty());
-                let answer = way.answer(request.unwrap()).await;
+                let (answer, _) = way.answer(request.unwrap(), LOCAL).await;
                 let marks = [STORAGE, TOKEN].into_iter();
                 let marks: Vec<&str> = marks
                     .filter(|mark| answer.headers().contains_key(*mark))

@@ -65,20 +65,19 @@ impl Record {
         Self { seat, line }
     }
 
-    /// Reads off what the surface says of the request, and its status.
-    pub fn note(&mut self, response: &mut Response<Body>) {
+    /// Takes what the surface says of the request, and reads off the status.
+    pub fn note(&mut self, response: &Response<Body>, note: Note) {
         // Short answers fit into the buffers between us and the client, who then holds nothing of ours.
         if hyper::body::Body::size_hint(response.body())
             .upper()
             .is_none_or(|bytes| bytes > SHORT)
         {
-            let note = response.extensions().get::<Note>();
-            let proven = note.filter(|_| response.status().is_success());
-            self.seat.answers(proven.and_then(|note| note.user));
+            self.seat
+                .answers(note.user.filter(|_| response.status().is_success()));
         }
         if let Some(line) = &mut self.line {
             line.status = Some(response.status());
-            line.note = response.extensions_mut().remove().unwrap_or_default();
+            line.note = note;
             // Nobody reads the body of an answer to HEAD.
             if line.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
                 line.end = End::Whole;

@@ -4,7 +4,6 @@
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -13,7 +12,7 @@ use axum::body::{Body, Bytes};
 use foxden_accounts::security::Witness;
 use foxden_http::excuse::{excuse, refuse, turn_away};
 use foxden_http::ops;
-use foxden_http::wire::{Peer, Sign};
+use foxden_http::wire::{Note, Peer, Sign};
 use foxden_model::{Network as ClientNetwork, Rng, Width};
 use foxden_sql::Asker;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -33,6 +32,8 @@ use crate::assemble::Doors;
 use crate::log::{self, RequestId};
 use crate::reach::Reach;
 use crate::tasks::Panic;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a listener does with requests.
 pub struct Front {
@@ -98,11 +99,10 @@ impl Front {
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let id = self.ids.next();
         let fault = fault(&parts);
         let peer = self.peer(address, &parts);
-        parts.extensions.insert(peer);
         // A proxy names its client.
         if peer.address != connected(address) {
             seat.is_asked_by(ClientNetwork::of(peer.address));
@@ -111,16 +111,18 @@ impl Front {
         seat.request_began();
         let mut record = Record::new(Arc::clone(&seat), id, peer, &parts);
         let left = Left::of(&parts, &body);
-        let body = Arriving::new(body, Arc::clone(&seat), left.clone());
-        let request = Request::from_parts(parts, Body::new(body));
-        let mut response = match fault {
-            None if has_seat => self.call(request, id, asker(peer)).await,
-            None => turn_away(request.uri()),
-            Some(fault) => refuse(request.uri(), fault),
+        let body = match &left {
+            Some(_) => Body::new(Arriving::new(body, Arc::clone(&seat), left.clone())),
+            None => Body::empty(),
         };
-        let headers = response.headers_mut();
-        headers.insert(HeaderName::from_static("x-request-id"), id.into());
-        record.note(&mut response);
+        let request = Request::from_parts(parts, body);
+        let (mut response, fields) = match fault {
+            None if has_seat => self.call(request, id, peer).await,
+            None => with_fields(turn_away(request.uri())),
+            Some(fault) => with_fields(refuse(request.uri(), fault)),
+        };
+        response.headers_mut().insert(REQUEST_ID, id.into());
+        record.note(&response, fields);
         // A body that was read whole costs nothing more.
         if let Some(left) = left.filter(|left| left.is_any()) {
             self.read_off(&left, &seat, peer.address, &mut response).await;
@@ -148,9 +150,10 @@ impl Front {
 
     /// Asks the surface. While it works, whatever is logged carries the request's id, and what is asked of the register counts
     /// for the client's networks.
-    async fn call(&self, request: Request<Body>, id: RequestId, asker: Asker) -> Response<Body> {
+    async fn call(&self, request: Request<Body>, id: RequestId, peer: Peer) -> (Response<Body>, Note) {
         let uri = request.uri().clone();
-        let mut answer = pin!(self.doors.answer(request));
+        let asker = asker(peer);
+        let mut answer = self.doors.answer(request, peer);
         let outcome = poll_fn(|cx| {
             let poll = || log::within(id, || asker.within(|| answer.as_mut().poll(cx)));
             match catch_unwind(AssertUnwindSafe(poll)) {
@@ -159,13 +162,13 @@ impl Front {
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        let mut response = outcome.await.unwrap_or_else(|panic| {
+        let (mut response, fields) = outcome.await.unwrap_or_else(|panic| {
             let why = Panic::new(&*panic);
             log::within(id, || tracing::error!("a handler panicked: {why}"));
-            excuse(&uri, &id.to_string())
+            with_fields(excuse(&uri, &id.to_string()))
         });
         describe_no_body(&mut response);
-        response
+        (response, fields)
     }
 
     /// The network of whoever is connected; `None` for a believed proxy and for this machine, which may be one.
@@ -230,6 +233,12 @@ fn describe_no_body(response: &mut Response<Body>) {
         headers.remove(CONTENT_LENGTH);
         headers.remove(CONTENT_TYPE);
     }
+}
+
+/// A response and what it carries for the access log.
+fn with_fields(mut response: Response<Body>) -> (Response<Body>, Note) {
+    let fields = response.extensions_mut().remove().unwrap_or_default();
+    (response, fields)
 }
 
 /// On whose behalf the register is asked.

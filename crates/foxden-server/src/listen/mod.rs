@@ -38,7 +38,7 @@ use crate::tasks::Tasks;
 use front::Front;
 use room::{Room, seat::Seat};
 use socket::{Connection, Socket};
-use stream::Watched;
+use stream::{Leaves, Watched};
 
 /// The most that is kept of what one client has sent and not yet been read, and of what it has not yet taken.
 const BUFFER_BYTES: usize = 36 * 1024;
@@ -92,7 +92,7 @@ async fn converse(
 /// One connection, from its first request to its end.
 async fn talk<S>(stream: S, address: Option<IpAddr>, seat: Arc<Seat>, front: Arc<Front>, mut tasks: Tasks)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
 {
     let service = service_fn(|request| {
         let (front, seat) = (Arc::clone(&front), Arc::clone(&seat));
@@ -100,8 +100,10 @@ where
     });
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat), front.bounds));
     let mut builder = http1::Builder::new();
-    // Time is kept by the room, which needs no timer for each request.
+    // Time is kept by the room, which needs no timer for each request. Whether a client left while its request is worked
+    // on is seen by the stream: hyper itself would read ahead, into a buffer made anew for each request.
     builder
+        .half_close(true)
         .max_buf_size(BUFFER_BYTES)
         .max_header_size(HEAD_BYTES)
         .header_read_timeout(None);

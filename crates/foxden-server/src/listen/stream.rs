@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep};
 
 use super::rest::Bounds;
@@ -17,6 +19,33 @@ const PIECE: usize = 16 * 1024;
 
 /// Pieces read before others get their turn.
 const PIECES: usize = 16;
+
+/// A stream that tells whether its client closed it, without reading from it.
+pub trait Leaves {
+    /// Whether the client closed the connection. If not, the task is woken when something comes.
+    fn has_left(&self, cx: &mut Context<'_>) -> bool;
+}
+
+impl Leaves for TcpStream {
+    fn has_left(&self, cx: &mut Context<'_>) -> bool {
+        let mut byte = [0];
+        let peeked = self.poll_peek(cx, &mut ReadBuf::new(&mut byte));
+        matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
+    }
+}
+
+impl Leaves for UnixStream {
+    fn has_left(&self, cx: &mut Context<'_>) -> bool {
+        while let Poll::Ready(ready) = self.poll_read_ready(cx) {
+            let peek = || Ok(recv(self, &mut [0], RecvFlags::PEEK)?.1);
+            match ready.and_then(|()| self.try_io(Interest::READABLE, peek)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                peeked => return matches!(peeked, Ok(0) | Err(_)),
+            }
+        }
+        false
+    }
+}
 
 /// A connection under watch.
 #[derive(Debug)]
@@ -113,7 +142,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Leaves + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -134,11 +163,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.stream.is_write_vectored()
     }
 
-    /// Asked for only once everything was written.
+    /// Asked for only once everything was written, and also while a request is worked on. A client that leaves meanwhile
+    /// ends the connection, and with it the work.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         this.seat.client_took_all();
+        if this.seat.is_working() && this.stream.has_left(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -158,5 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             }));
         }
         this.poll_linger(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+impl Leaves for tokio::io::DuplexStream {
+    fn has_left(&self, _: &mut Context<'_>) -> bool {
+        false
     }
 }

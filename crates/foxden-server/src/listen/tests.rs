@@ -4,6 +4,7 @@ use axum::routing::{get, post};
 use foxden_accounts::security::Witness;
 use foxden_model::SeededRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpStream, UnixStream};
 
 use super::front::Ids;
 use super::rest::Bounds;
@@ -48,6 +49,19 @@ async fn connect_to(
     bounds: Bounds,
 ) -> (DuplexStream, crate::tasks::Stop) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    (ours, converse_on(theirs, room, router, bounds).await)
+}
+
+/// Serves this router on that end of a connection; what is given ends the program.
+async fn converse_on<S>(
+    theirs: S,
+    room: &Arc<Room>,
+    router: axum::Router,
+    bounds: Bounds,
+) -> crate::tasks::Stop
+where
+    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
+{
     let (tasks, stop) = Tasks::new();
     let ids = Arc::new(Ids::new(&SeededRng::new(1)));
     let reach = Arc::new(reach::tests::open(false, "/proc/foxden/public".into()));
@@ -62,7 +76,7 @@ async fn connect_to(
     let seat = room.seat(None).await.unwrap();
     let talker = tasks.clone();
     tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });
-    (ours, stop)
+    stop
 }
 
 /// Sends a request and reads one answer, which must have a length.
@@ -109,6 +123,44 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
             "{fine}"
         );
     }
+}
+
+/// The work on a request ends when its client leaves, and goes on while the client waits.
+async fn work_ends_when_the_client_leaves<S, C>(theirs: S, mut client: C)
+where
+    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let (working, mut worked_on) = tokio::sync::mpsc::channel(1);
+    let work = async move || {
+        // Dropped with the work.
+        let (_work, ended) = tokio::sync::oneshot::channel::<()>();
+        working.send(ended).await.unwrap();
+        std::future::pending::<&'static str>().await
+    };
+    let router = axum::Router::new().route("/works", post(work));
+    let _stop = converse_on(theirs, &room(), router, Bounds::for_uploads_of(0)).await;
+    let request = b"POST /works HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
+    client.write_all(request).await.unwrap();
+    let mut ended = worked_on.recv().await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(ended.try_recv() == Err(tokio::sync::oneshot::error::TryRecvError::Empty));
+    drop(client);
+    assert!(ended.await.is_err());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_by_tcp_ends_the_work_on_its_request() {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = socket.accept().await.unwrap();
+    work_ends_when_the_client_leaves(theirs, client).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_by_a_unix_socket_ends_the_work_on_its_request() {
+    let (theirs, client) = UnixStream::pair().unwrap();
+    work_ends_when_the_client_leaves(theirs, client).await;
 }
 
 #[tokio::test]

@@ -21,11 +21,11 @@ pub async fn run(field: Field) -> Result<()> {
             let body = format!(
                 r#"{{"name":"device {number}","type":"desktop","availableCommands":{{{commands}}}}}"#
             );
-            let request = field.send_request("POST", "/v1/account/device", &session.authorization, &body);
+            let request = field.ask("POST", "/v1/account/device", &session.authorization, &body);
             field.send(&mut client, &request).await;
         }
         field.pause(20).await;
     }
-    let list = field.send_request("GET", "/v1/account/devices", &member.authorization, "");
+    let list = field.ask("GET", "/v1/account/devices", &member.authorization, "");
     field.never_read_at(80, |_| list.clone()).await
 }

@@ -229,7 +229,7 @@ impl Field {
     }
 
     /// A request of the account API.
-    fn send_request(&self, method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
+    fn ask(&self, method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
         accounts(self.port, method, path, authorization, body)
     }
 }

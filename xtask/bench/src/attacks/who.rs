@@ -12,7 +12,7 @@ pub async fn run(field: Field) -> Result<()> {
         let email = if number % 2 == 0 {
             Basic::email(ordinary::person(number / 2))
         } else {
-            format!("unknown{number}@example.org")
+            format!("nobody{number}@example.org")
         };
         let proof = Basic::proof(88_888);
         for path in ["status", "login", "create"] {
@@ -20,7 +20,7 @@ pub async fn run(field: Field) -> Result<()> {
                 "status" => format!(r#"{{"email":"{email}"}}"#),
                 _ => format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#),
             };
-            let request = field.send_request("POST", &format!("/v1/account/{path}"), "", &body);
+            let request = field.ask("POST", &format!("/v1/account/{path}"), "", &body);
             field.send(&mut client, &request).await;
         }
         let name = email.split('@').next().unwrap_or_default();

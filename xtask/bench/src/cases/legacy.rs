@@ -63,7 +63,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     cold_start(ours.restart(program).await?, length, figures).await
 }
 
-/// All users' passwords are uncached: each first request needs a password hash, while other requests continue.
+/// What happens when nobody is remembered: everybody's first request has to be stretched, and others go on.
 async fn cold_start(ours: Process, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let port = ours.port;
     let others = hawk(port, 4, collections);
@@ -103,7 +103,7 @@ async fn cold_start(ours: Process, length: Duration, figures: &mut Vec<Figure>) 
     Ok(())
 }
 
-/// Creates all accounts.
+/// Makes everybody's account.
 async fn register(port: u16) -> Result<()> {
     let requests = (0..PEOPLE)
         .map(|number| Basic::registration(number, port))

@@ -23,7 +23,7 @@ const LARGE_CLIENTS: usize = 16;
 const REST: Duration = Duration::from_secs(60);
 
 /// What one program took, in bytes.
-struct Sample {
+struct Taken {
     /// Above fresh.
     hashing: u64,
     after_hashing: u64,
@@ -43,8 +43,8 @@ struct Row {
     goal: &'static str,
     floor: &'static str,
     most: u64,
-    value: fn(&Sample) -> u64,
-    peak: Option<fn(&Sample) -> u64>,
+    value: fn(&Taken) -> u64,
+    peak: Option<fn(&Taken) -> u64>,
 }
 
 const ROWS: [Row; 4] = [
@@ -127,9 +127,9 @@ pub async fn run(
     Ok(())
 }
 
-async fn measure(program: &Path, length: Duration) -> Result<Sample> {
+async fn measure(program: &Path, length: Duration) -> Result<Taken> {
     let (hashing, after_hashing) = hashing(program).await?;
-    Ok(Sample {
+    Ok(Taken {
         hashing,
         after_hashing,
         mixed: mixed(program, length).await?,
@@ -141,7 +141,7 @@ async fn measure(program: &Path, length: Duration) -> Result<Sample> {
 async fn hashing(program: &Path) -> Result<(u64, u64)> {
     let server = Process::foxden(program, Disk::AsItIs).await?;
     let port = server.port;
-    let fresh = server.settled_memory().await?;
+    let fresh = server.settled().await?;
     server.forget_peak()?;
     let sign_ups = (0..ACCOUNTS).map(|n| Basic::registration(n, port)).collect();
     load::first(port, sign_ups, CLIENTS, Expect::Good).await?;

@@ -26,7 +26,7 @@ use crate::attacks;
 use crate::process::Process;
 use client::Client;
 use mailbox::Mailbox;
-use ordinary::SyncStats;
+use ordinary::Outcome;
 
 /// Processes that attack, and that ask for the health page.
 const PROCESSES: u64 = 4;
@@ -49,7 +49,7 @@ struct Part {
 /// A run, and all that was seen.
 struct Run<'a> {
     server: &'a Process,
-    stats: &'a SyncStats,
+    outcome: &'a Outcome,
     start: Instant,
     fresh: u64,
     samples: Vec<Sample>,
@@ -91,14 +91,14 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     let mailbox = Mailbox::open().await?;
     let server = Process::public(program, QUOTA, mailbox.port).await?;
     ordinary::register(&server).await?;
-    let fresh = server.settled_memory().await?;
+    let fresh = server.settled().await?;
     println!("fresh: {}", mb(fresh));
 
-    let stats = Arc::new(SyncStats::default());
-    let people = ordinary::sync(server.port, &stats);
+    let outcome = Arc::new(Outcome::default());
+    let people = ordinary::sync(server.port, &outcome);
     let mut run = Run {
         server: &server,
-        stats: &stats,
+        outcome: &outcome,
         start: Instant::now(),
         fresh,
         samples: Vec::new(),
@@ -130,7 +130,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
         run.part(BESIDE, beside).await?;
         collect(askers).await?;
     }
-    stats.is_over();
+    outcome.is_over();
     people.join_all().await;
 
     std::fs::write(picture, picture::draw(&run.samples, fresh, &run.begun)).context("the picture")?;
@@ -198,7 +198,7 @@ fn named(log: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
         .lines()
         .filter_map(|line| Some((field(line, "suid")?, field(line, "suser")?)));
     let users: BTreeMap<_, _> = known.collect();
-    for line in log.lines().filter(|line| line.contains("stats=failure")) {
+    for line in log.lines().filter(|line| line.contains("outcome=failure")) {
         let what = line.split('|').nth(5).unwrap_or_default();
         for (number, name) in attacks::NAMES.into_iter().enumerate() {
             let v4 = format!("src={}", attacks::network(number));
@@ -220,10 +220,10 @@ impl Run<'_> {
     /// Watches the server and times an uninvolved reader for so long.
     async fn part(&mut self, name: &'static str, seconds: u64) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(seconds);
-        let before = self.stats.good();
+        let before = self.outcome.good();
         let seen = self.samples.len();
         self.begun.push((name, self.start.elapsed().as_secs_f64()));
-        self.stats.take_refused();
+        self.outcome.take_refused();
         let mut readers = JoinSet::new();
         readers.spawn(ordinary::read_apart(self.server.port, until));
         while Instant::now() < until {
@@ -236,7 +236,7 @@ impl Run<'_> {
         }
         let times = readers.join_next().await.context("the reader")??;
         let part = self.parts.entry(name).or_default();
-        for (why, times) in self.stats.take_refused() {
+        for (why, times) in self.outcome.take_refused() {
             *part.refused.entry(why).or_default() += times;
         }
         match times {
@@ -245,7 +245,7 @@ impl Run<'_> {
                 part.refused.insert(format!("uninvolved reader: {error:#}"), 1);
             }
         }
-        part.good += self.stats.good() - before;
+        part.good += self.outcome.good() - before;
         let memory = self.samples.iter().skip(seen).map(|sample| sample.memory).max();
         println!(
             "{name}: p99 of {} reads {:.2} ms, memory {} at most",

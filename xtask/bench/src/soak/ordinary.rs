@@ -28,7 +28,7 @@ const STORES: u64 = 1_000_001;
 
 /// What came of the ordinary requests.
 #[derive(Debug, Default)]
-pub struct SyncStats {
+pub struct Outcome {
     /// Requests that were answered well.
     good: AtomicU64,
     /// What went wrong, and how often.
@@ -41,16 +41,16 @@ pub const fn person(number: u64) -> u64 {
     number % PEOPLE
 }
 
-/// The number of a user with a stale device.
+/// The number of somebody with a stale device.
 pub const fn stale(number: u64) -> u64 {
     STALE + number % 50
 }
 
-/// Creates and confirms all accounts, each from a network of its own.
+/// Makes everybody's account, each from a network of their own, and has them all confirmed.
 pub async fn register(server: &Process) -> Result<()> {
     let port = server.port;
-    let users = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
-    for (at, number) in users.chain(attacks::members()).enumerate() {
+    let everybody = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
+    for (at, number) in everybody.chain(attacks::members()).enumerate() {
         let mut client = Client::new(port, format!("100.64.{at}.9"));
         let answer = client.send(&Basic::registration(number, port)).await?;
         if answer.status != 200 {
@@ -65,17 +65,17 @@ pub async fn register(server: &Process) -> Result<()> {
     Ok(())
 }
 
-/// All users sync until the measurement is over.
-pub fn sync(port: u16, stats: &Arc<SyncStats>) -> JoinSet<()> {
+/// Everybody syncs until the outcome is told to be over.
+pub fn sync(port: u16, outcome: &Arc<Outcome>) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for number in 0..PEOPLE {
-        let stats = Arc::clone(stats);
-        all.spawn(async move { live(port, number, &stats).await });
+        let outcome = Arc::clone(outcome);
+        all.spawn(async move { live(port, number, &outcome).await });
     }
     all
 }
 
-async fn live(port: u16, number: u64, stats: &SyncStats) {
+async fn live(port: u16, number: u64, outcome: &Outcome) {
     let address = match number {
         0..NEIGHBOURS => SHARED_ADDRESS.to_owned(),
         _ => format!("100.65.{number}.9"),
@@ -85,7 +85,7 @@ async fn live(port: u16, number: u64, stats: &SyncStats) {
     let old = Basic::new(number, port);
     tokio::time::sleep(Duration::from_millis(number * 40)).await;
     for round in 0..u64::MAX {
-        if stats.is_over.load(Ordering::Relaxed) {
+        if outcome.is_over.load(Ordering::Relaxed) {
             return;
         }
         let place = format!("/storage/history/{}", id(round % 20 * 5));
@@ -112,13 +112,13 @@ async fn live(port: u16, number: u64, stats: &SyncStats) {
         }
         for (what, request) in script {
             let answer = client.send(&request).await;
-            stats.count(what, answer.map(|answer| answer.status));
+            outcome.count(what, answer.map(|answer| answer.status));
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 }
 
-impl SyncStats {
+impl Outcome {
     fn count(&self, what: &str, status: Result<u16>) {
         let why = match status {
             Ok(200..=399) => {
@@ -142,13 +142,13 @@ impl SyncStats {
         std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends all clients.
+    /// Lets everybody end.
     pub fn is_over(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
-/// Measures the reads of a user who is not attacked, until then. The times are sorted.
+/// Times the reads of somebody whom no attack is aimed at, until then. The times rise.
 pub async fn read_apart(port: u16, until: Instant) -> Result<Vec<Duration>> {
     let mut client = Client::new(port, "100.66.0.9".to_owned());
     let signer = Signer::new(STORES + 1000, port);

@@ -18,12 +18,13 @@ pub(super) async fn authenticate(
     sync: &SyncState,
     legacy: &LegacyState,
     parts: &Parts,
+    peer: Option<Peer>,
     name: &str,
 ) -> Result<Arc<LegacyStore>, Refusal> {
     let basic = Basic::read(&parts.headers)?;
     if !basic.is_for(name) {
         let why = "the credentials are not those of the user in the path";
-        let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+        let from = peer.map(|peer| peer.address);
         let event = Event::new(What::StorageRefused, Door::Basic, from).about(&basic.name);
         let event = event.at(parts.method.as_str(), parts.uri.path());
         sync.witness.tell(&event.because(why));
@@ -32,7 +33,7 @@ pub(super) async fn authenticate(
     let store = match legacy.accounts.recall(name, &basic.password) {
         Some(store) => store,
         // In a box, so that a request that is recognised is not as large as one that is not.
-        None => Box::pin(open(sync, legacy, parts, name, &basic.password)).await?,
+        None => Box::pin(open(sync, legacy, parts, peer, name, &basic.password)).await?,
     };
     if *store.node != *legacy.node {
         let why = format!(
@@ -48,10 +49,14 @@ async fn open(
     sync: &SyncState,
     legacy: &LegacyState,
     parts: &Parts,
+    peer: Option<Peer>,
     name: &str,
     password: &str,
 ) -> Result<Arc<LegacyStore>, Refusal> {
-    let request = Request::from_parts(parts.clone(), Body::empty());
+    let mut request = Request::from_parts(parts.clone(), Body::empty());
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
     let visitor = visitor(&request, &sync.site, Door::Basic);
     Ok(legacy.accounts.open_store(name, password, &visitor).await?)
 }

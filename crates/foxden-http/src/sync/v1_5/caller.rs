@@ -44,10 +44,11 @@ enum Denial {
 pub(super) fn authenticate<'r>(
     sync: &SyncState,
     parts: &'r Parts,
+    peer: Option<Peer>,
     target: &Target,
 ) -> Result<(HawkHeader<'r>, Arc<Checked>), Refusal> {
     check(sync, parts, target).map_err(|denial| {
-        tell(sync, parts, target, &denial);
+        tell(sync, parts, peer, target, &denial);
         refuse(&denial)
     })
 }
@@ -66,11 +67,11 @@ pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> R
 }
 
 /// Whoever watches over the server hears of credentials that are not good; a request without any is no more than a knock.
-fn tell(sync: &SyncState, parts: &Parts, target: &Target, denial: &Denial) {
+fn tell(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, denial: &Denial) {
     if *denial == Denial::Anonymous {
         return;
     }
-    let from = parts.extensions.get::<Peer>().map(|peer| peer.address);
+    let from = peer.map(|peer| peer.address);
     let (user, why) = (target.user.to_string(), denial.to_string());
     let event = Event::new(What::StorageRefused, Door::Storage, from);
     let event = event.at(parts.method.as_str(), parts.uri.path());
@@ -98,12 +99,11 @@ fn check<'r>(
     let token = &checked.token;
     check_time(sync, parts, target, token.expires)?;
     check_signature(sync, parts, &hawk, &checked.key)?;
-    let skew = hawk.ts.saturating_sub(sync.clock.seconds());
-    if sync
-        .max_skew_seconds
-        .is_some_and(|max| skew.unsigned_abs() > u64::from(max))
-    {
-        return Err(Denial::Skewed { seconds: skew });
+    if let Some(max) = sync.max_skew_seconds {
+        let skew = hawk.ts.saturating_sub(sync.clock.seconds());
+        if skew.unsigned_abs() > u64::from(max) {
+            return Err(Denial::Skewed { seconds: skew });
+        }
     }
     if sync.is_strict_about_nodes && *token.node != *sync.site.public_url.base() {
         let ours = sync.site.public_url.base();

@@ -10,6 +10,9 @@ use crate::sync::reply::ResponseCode;
 const MODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-modified-since");
 const UNMODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-unmodified-since");
 
+/// What both names begin with.
+const PREFIX: &str = "x-if-";
+
 /// The client's conditions. It may set one of the two.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Conditions {
@@ -19,6 +22,10 @@ pub(super) struct Conditions {
 
 impl Conditions {
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+        // Looking at all names is a fraction of the work of two searches, and most requests have neither.
+        if !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
+            return Ok(Self::default());
+        }
         let conditions = Self {
             modified_since: time(headers, &MODIFIED_SINCE)?,
             unmodified_since: time(headers, &UNMODIFIED_SINCE)?,

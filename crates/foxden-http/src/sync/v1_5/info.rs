@@ -53,7 +53,7 @@ pub(in crate::sync) async fn get_configuration(call: &Call<'_>) -> Result<Reply,
     let quota = call.sync.storage.quota().map(|quota| ("max_quota_limit", quota));
     let mut body = Vec::with_capacity(256);
     for (limit, bytes) in always.into_iter().chain(offered.iter().copied()).chain(quota) {
-        summary::name(&mut body, limit);
+        summary::name(&mut body, limit.as_bytes());
         print::unsigned(&mut body, bytes);
     }
     summary::end(&mut body);

@@ -161,13 +161,16 @@ fn later(seconds: u32) -> Reply {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
     use crate::wire::wait::{every, wait_in};
 
     fn told(refusal: Refusal) -> (u16, Option<u64>) {
-        let response = refusal
-            .into_reply()
-            .into_response(SyncTime::from_millis(1000), None);
+        let response =
+            refusal
+                .into_reply()
+                .into_response(HeaderMap::new(), SyncTime::from_millis(1000), None);
         (response.status().as_u16(), wait_in(response.headers()))
     }
 

@@ -330,6 +330,11 @@ impl Seat {
         now.saturating_add(self.rules.stall).saturating_mul(1000)
     }
 
+    /// Whether the server works on a request.
+    pub fn is_working(&self) -> bool {
+        self.is_in(Phase::Working)
+    }
+
     fn enter(&self, phase: Phase) {
         self.since
             .store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
