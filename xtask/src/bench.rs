@@ -1,11 +1,11 @@
-//! Builds a release server and measures it beside the reference programs.
+//! Builds a release server and compares it with the reference programs.
 
 use anyhow::Result;
 
 use crate::cargo::{cargo, must, passes, root, target_dir};
 
-/// Measures and writes `docs/performance.md`. The first word is the seconds a round takes, three without; the second
-/// is an earlier build's program to measure beside.
+/// Measures and writes `docs/performance.md`. The first argument is the seconds of a round, by default three; the second is
+/// the program of an earlier build to compare with.
 pub fn run(words: &[&str]) -> Result<bool> {
     let seconds = words.first().copied().unwrap_or("3");
     must(&mut cargo(&["build", "--release", "--package", "foxden-server"]))?;

@@ -1,4 +1,4 @@
-//! How every command calls cargo: in the checkout's root, with one warm target folder in the user's cache.
+//! Calls of cargo: in the root of the checkout, with one target folder in the user's cache.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn target_dir_from(target: Option<OsString>, cache: Option<OsString>, home: Opti
     }
 }
 
-/// A variable of the environment, if it says anything.
+/// A variable of the environment, if it is set and not empty.
 #[expect(
     clippy::disallowed_methods,
     reason = "automation is told where caches lie by the environment"
@@ -53,7 +53,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end; an error if it fails.
+/// Runs a command; its failure is an error.
 pub fn must(command: &mut Command) -> Result<()> {
     if !passes(command)? {
         bail!("{command:?} failed");
@@ -61,7 +61,7 @@ pub fn must(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command to its end and says whether it succeeded.
+/// Runs a command and returns whether it succeeded.
 pub fn passes(command: &mut Command) -> Result<bool> {
     match command.status() {
         Ok(status) => Ok(status.success()),

@@ -1,4 +1,4 @@
-//! What the hosted jobs call.
+//! The checks of the hosted jobs.
 
 use std::process::Command;
 
@@ -24,8 +24,7 @@ pub fn run() -> Result<bool> {
     Ok(is_good)
 }
 
-/// Licences, sources and doubled crates, where `cargo-deny` is installed: building it takes longer than
-/// everything else here.
+/// Licences, sources and duplicate crates, if `cargo-deny` is installed: building it takes longer than all other checks.
 fn deny() -> Result<bool> {
     if !passes(
         cargo(&["deny", "--version"])

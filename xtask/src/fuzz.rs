@@ -12,7 +12,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// A parser that failed, and what the fuzzer said last.
+/// A parser that failed, and the last output of the fuzzer.
 pub struct Crash {
     /// The target.
     pub target: String,
@@ -20,7 +20,7 @@ pub struct Crash {
     pub said: String,
 }
 
-/// Runs every target; the first word is the seconds each gets, sixty without.
+/// Runs every target; the first argument is the seconds for each, by default sixty.
 pub fn run(words: &[&str]) -> Result<bool> {
     let seconds = words
         .first()
@@ -39,7 +39,7 @@ pub fn run(words: &[&str]) -> Result<bool> {
     Ok(is_good)
 }
 
-/// Builds and runs every target for so many seconds.
+/// Builds and runs every target for this many seconds.
 pub fn all(seconds: u32) -> Result<Vec<(String, Option<Crash>)>> {
     let host = host()?;
     let folder = target_dir().with_file_name("fuzz");

@@ -1,10 +1,10 @@
-//! Golden conversations: plays them, or writes the answers that the code gives now into their files.
+//! Golden conversations: compares the answers, or updates their files.
 
 use anyhow::{Result, bail};
 
 use crate::cargo::{cargo, passes};
 
-/// Plays all conversations; with `--update`, writes the answers down. Further words choose among them by name.
+/// Runs all conversations; with `--update`, writes the new answers. Further arguments select conversations by name.
 pub fn run(words: &[&str]) -> Result<bool> {
     let (flags, names): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with('-'));
     if let Some(unknown) = flags.iter().find(|&&flag| flag != "--update") {

@@ -1,16 +1,16 @@
 //! All of Foxden's automation, run as `cargo xtask <command>`.
 //!
 //! - [`mod@test`]: sets up what the tests need and runs them all
-//! - [`ci`]: what the hosted jobs call: formatting, lints, documents, and the tests
-//! - [`golden`]: writes the answers of golden conversations anew
-//! - [`tidy`]: the rules of the house that a machine can check
+//! - [`ci`]: the checks of the hosted jobs: formatting, lints, documents, and the tests
+//! - [`golden`]: updates the answers of golden conversations
+//! - [`tidy`]: rules that can be checked automatically
 //! - [`packages`]: programs that only the tests need
 //! - [`mod@bench`]: measures a release server
-//! - [`soak`]: an ordinary load beside attacks
+//! - [`soak`]: an ordinary load together with attacks
 //! - [`fuzz`]: fuzzes every parser that meets the network
-//! - [`cargo`]: how every command calls cargo
+//! - [`cargo`]: calls of cargo
 
-#![expect(clippy::print_stdout, reason = "automation talks to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "automation prints to the terminal")]
 
 mod bench;
 mod cargo;
@@ -32,7 +32,7 @@ usage: cargo xtask <command>
 
   test           set up what the tests need, then run all of them
   ci             formatting, lints, tidy, documents, then the tests
-  tidy           check the rules of the house that a machine can check; --update
+  tidy           check rules that can be checked automatically; --update
                  writes anew the pages made of what the checkout holds
   golden [--update] [NAME]
                  play golden conversations, or write their answers anew
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one command; false when it found something wrong and has said what.
+/// Runs one command; returns `false` if it found and printed a fault.
 fn run(words: &[&str]) -> Result<bool> {
     match words {
         ["test", rest @ ..] => test::run(rest),

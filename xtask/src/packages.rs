@@ -1,4 +1,4 @@
-//! Programs that only the tests need: found, or installed where that is allowed.
+//! Programs that only the tests need: found, or installed if that is allowed.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,11 +9,11 @@ use anyhow::Result;
 
 use crate::cargo::{passes, variable};
 
-/// A program and the Debian package that brings it.
+/// A program and its Debian package.
 pub struct Program {
     name: &'static str,
     package: &'static str,
-    /// The service that comes with the package, which the tests do not want.
+    /// The service of the package, which the tests do not start.
     service: Option<&'static str>,
 }
 
@@ -23,19 +23,19 @@ pub const FIREFOX: Program = Program {
     package: "firefox-esr",
     service: None,
 };
-/// The mail server that letters are sent through.
+/// The mail server.
 pub const MAIL_SERVER: Program = Program {
     name: "aiosmtpd",
     package: "python3-aiosmtpd",
     service: None,
 };
-/// What makes the certificates of that mail server.
+/// Creates the certificates of the mail server.
 pub const OPENSSL: Program = Program {
     name: "openssl",
     package: "openssl",
     service: None,
 };
-/// What shifts the clock of a program.
+/// Shifts the clock of a program.
 pub const FAKETIME: Program = Program {
     name: "faketime",
     package: "faketime",
@@ -47,7 +47,7 @@ pub const CPP: Program = Program {
     package: "g++",
     service: None,
 };
-/// What makes virtual environments. It is a module of an interpreter, so `python.rs` looks for it.
+/// Creates virtual environments. It is a module of an interpreter, so `python.rs` looks for it.
 pub const VENV: Program = Program {
     name: "the module venv of Python 3",
     package: "python3-venv",
@@ -74,7 +74,7 @@ pub const PROXIES: [Program; 3] = [
 ];
 
 impl Program {
-    /// Makes sure that the program is there. `Err(text)` inside says what a person has to do.
+    /// Ensures that the program is installed. The inner `Err` tells how to install it by hand.
     pub fn ensure(&self) -> Result<Result<(), String>> {
         if self.is_there() {
             return Ok(Ok(()));
@@ -86,7 +86,7 @@ impl Program {
         Ok(Err(self.what_to_do()))
     }
 
-    /// Says that a person has to install it.
+    /// The message that it must be installed by hand.
     pub fn what_to_do(&self) -> String {
         format!(
             "{} is missing and could not be installed: apt-get install {}",
@@ -94,7 +94,7 @@ impl Program {
         )
     }
 
-    /// Installs the package, where that is allowed.
+    /// Installs the package, if that is allowed.
     pub fn install(&self) -> Result<()> {
         println!("installing {}", self.package);
         if is_root() && has("apt-get") {
@@ -116,7 +116,7 @@ impl Program {
                 self.package,
             ]))?;
             if let Some(service) = self.service.filter(|_| has("systemctl")) {
-                // Nor does it start with the machine: nobody asked for a service here.
+                // Nor does it start with the machine: this is no server.
                 passes(Command::new("systemctl").args(["-q", "disable", service]))?;
             }
         }
@@ -128,7 +128,7 @@ impl Program {
     }
 }
 
-/// Keeps packages from starting their services: what Debian asks before each start says no.
+/// Prevents packages from starting their services, by a Debian policy that denies each start.
 struct Unstarted {
     is_ours: bool,
 }
@@ -136,7 +136,7 @@ struct Unstarted {
 impl Unstarted {
     const FILE: &str = "/usr/sbin/policy-rc.d";
 
-    /// Where there is a policy already, it stays in force.
+    /// An existing policy stays in force.
     fn begin() -> Result<Self> {
         let file = OpenOptions::new()
             .write(true)
@@ -162,7 +162,7 @@ impl Drop for Unstarted {
     }
 }
 
-/// Whether a program is on the path, or where servers are.
+/// Returns whether a program is on the path or in the folders of servers.
 fn has(name: &str) -> bool {
     let path = variable("PATH").unwrap_or_default();
     let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);

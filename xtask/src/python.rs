@@ -1,4 +1,4 @@
-//! Python libraries that only the tests need: in a virtual environment of their own, beside the builds.
+//! Python libraries that only the tests need, in a virtual environment in the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use anyhow::Result;
 use crate::cargo::{passes, root, target_dir};
 use crate::packages::VENV;
 
-/// What PyFxA is made of, each library in one version.
+/// PyFxA and its dependencies, each with its version.
 const PYFXA: &str = "crates/foxden-server/tests/process/pyfxa/requirements.txt";
-/// Debian's own interpreter first: its packages bring the module that makes environments.
+/// Debian's own interpreter first: its packages contain the module for environments.
 const INTERPRETERS: [&str; 2] = ["/usr/bin/python3", "python3"];
-/// The file that says what was installed.
+/// The file that lists the installed libraries.
 const STAMP: &str = "installed.txt";
 
-/// The interpreter that has PyFxA. `Err(text)` inside says what a person has to do.
+/// The interpreter with PyFxA. The inner `Err` tells how to install it by hand.
 pub fn pyfxa() -> Result<Result<PathBuf, String>> {
     let wanted = fs::read_to_string(root().join(PYFXA))?;
     let folder = target_dir().join("pyfxa");
@@ -50,7 +50,7 @@ pub fn pyfxa() -> Result<Result<PathBuf, String>> {
     Ok(Ok(python))
 }
 
-/// An interpreter that can make environments, installed where there is none.
+/// An interpreter that can create environments; it is installed if there is none.
 fn interpreter() -> Result<Option<&'static str>> {
     let find = || {
         let mut able = INTERPRETERS.into_iter();
@@ -63,7 +63,7 @@ fn interpreter() -> Result<Option<&'static str>> {
     Ok(find())
 }
 
-/// Whether the interpreter is there and can do that.
+/// Returns whether the interpreter exists and can create environments.
 fn knows(python: &Path, import: &str) -> bool {
     let mut command = Command::new(python);
     command.args(["-c", import]);

@@ -1,4 +1,4 @@
-//! Builds a release server and lets an ordinary load run beside attacks.
+//! Builds a release server and runs an ordinary load together with attacks.
 
 use anyhow::{Result, bail};
 
@@ -6,7 +6,7 @@ use crate::cargo::{cargo, must, passes, target_dir};
 
 const USAGE: &str = "usage: cargo xtask soak --attacks [--seconds N] [--only ATTACK,...]";
 
-/// Runs for so long; ten minutes where nothing is said. False where a bound is broken.
+/// Runs for the given time, by default ten minutes. Returns `false` if a limit is exceeded.
 pub fn run(words: &[&str]) -> Result<bool> {
     let ["--attacks", options @ ..] = words else {
         bail!("{USAGE}");

@@ -1,5 +1,4 @@
-//! Sets up what the tests need, runs them all, and closes with one line: how many passed, failed and
-//! were skipped.
+//! Installs what the tests need, runs all tests, and prints one line with the numbers of passed, failed and skipped tests.
 
 mod tally;
 
@@ -13,13 +12,13 @@ use crate::packages::{CPP, FAKETIME, FIREFOX, MAIL_SERVER, OPENSSL, PROXIES};
 use crate::{fuzz, python, tidy};
 use tally::Tally;
 
-/// How long every parser is fuzzed in the tests; longer before a release (`cargo xtask fuzz`).
+/// How long each parser is fuzzed in the tests; it is longer before a release (`cargo xtask fuzz`).
 const FUZZ_SECONDS: u32 = 3;
 
 /// The tests that start the whole program.
 const PROGRAM: [&str; 4] = ["--package", "foxden-server", "--test", "process"];
 
-/// Runs all tests. Words given are passed on as filters for the first stage, and the other stages are left out.
+/// Runs all tests. Arguments are filters for the first stage, and other stages are then skipped.
 pub fn run(filters: &[&str]) -> Result<bool> {
     let mut tally = Tally::default();
     if filters.is_empty() {
@@ -44,7 +43,7 @@ pub fn run(filters: &[&str]) -> Result<bool> {
     Ok(tally.is_good())
 }
 
-/// Kills the program many times over, lets it send mail, sets its clock, and drives it with a real library.
+/// Kills the program repeatedly, has it send mail, sets its clock, and uses it with PyFxA.
 fn whole_program(tally: &mut Tally) -> Result<()> {
     let mut to_tests = vec!["--ignored", "--skip", "proxies::"];
     for program in [MAIL_SERVER, OPENSSL] {
@@ -70,7 +69,7 @@ fn whole_program(tally: &mut Tally) -> Result<()> {
     stage(tally, name, &mut command)
 }
 
-/// Puts the program behind real proxies, and runs there what scripted clients do.
+/// Runs the tests of scripted clients with the program behind real proxies.
 fn proxies(tally: &mut Tally) -> Result<()> {
     for program in PROXIES {
         if let Err(what_to_do) = program.ensure()? {
@@ -86,8 +85,7 @@ fn proxies(tally: &mut Tally) -> Result<()> {
     )?;
     for proxy in ["nginx", "apache"] {
         let name = format!("what clients of Sync 1.1 and 1.5 do, behind {proxy}");
-        // More people sign up in the one than an address behind a proxy may bring; the other is about a server
-        // without a proxy.
+        // The first has more sign-ups than one address behind a proxy is allowed; the second tests a server without a proxy.
         let of_clients = [
             "legacy_flow::",
             "account_flow::",
@@ -102,7 +100,7 @@ fn proxies(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Gives every parser a few seconds.
+/// Fuzzes each parser for a few seconds.
 fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
     if let Err(what_to_do) = CPP.ensure()? {
         tally.skip("fuzz targets", &what_to_do);
@@ -126,7 +124,7 @@ fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Drives a real Firefox through everything. One browser pair at a time: each takes half a gigabyte.
+/// Runs the tests with a real Firefox, one pair of browsers at a time: each takes half a gigabyte.
 fn firefox(tally: &mut Tally) -> Result<()> {
     if let Err(what_to_do) = FIREFOX.ensure()? {
         tally.check(&format!("a real Firefox: {what_to_do}"), false);
@@ -142,14 +140,14 @@ fn tests(what: &[&str], to_tests: &[&str]) -> Command {
     cargo(&words)
 }
 
-/// Runs one call of `cargo test`, showing what it prints and counting what it says.
+/// Runs `cargo test`, prints its output and counts the results.
 fn stage(tally: &mut Tally, name: &str, command: &mut Command) -> Result<()> {
     println!("\n== {name}");
-    // One pipe for both streams: the program's name comes on one, its tests' names on the other.
+    // One pipe for both streams: the name of the test program comes on one, the names of its tests on the other.
     let (output, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn().context("cargo cannot be started")?;
-    // The command holds the pipe's writing end; the output ends when the last holder is gone.
+    // The command holds the write end of the pipe; the output ends when the last process with it ends.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for line in BufReader::new(output).split(b'\n') {
         let line = line?;

@@ -1,12 +1,13 @@
-//! The rules of the house that a machine can check.
+//! The rules of this repository that can be checked automatically.
 
 mod arrows;
-mod circles;
+mod cycles;
 mod edges;
 mod files;
 mod findings;
 mod language;
 mod named;
+mod names;
 mod paths;
 mod walk;
 
@@ -14,7 +15,7 @@ use anyhow::Result;
 
 use walk::Tree;
 
-/// Checks all rules, prints what is wrong, and says whether nothing is.
+/// Checks all rules, prints faults, and returns whether there are none.
 pub fn run() -> Result<bool> {
     let tree = Tree::read()?;
     let mut faults = Vec::new();
@@ -25,11 +26,13 @@ pub fn run() -> Result<bool> {
     faults.extend(arrows::crates(&tree));
     faults.extend(arrows::surfaces(&tree));
     faults.extend(arrows::request_table(&tree));
-    faults.extend(circles::circles(&tree));
+    faults.extend(cycles::cycles(&tree));
     faults.extend(findings::scripts(&tree));
     faults.extend(edges::edge_cases(&tree));
     faults.extend(named::tests(&tree));
-    faults.extend(language::documents(&tree));
+    faults.extend(language::words(&tree));
+    faults.extend(names::definitions(&tree));
+    faults.extend(names::settings(&tree));
     faults.sort();
     for fault in &faults {
         eprintln!("tidy: {fault}");
@@ -38,7 +41,7 @@ pub fn run() -> Result<bool> {
     Ok(faults.is_empty())
 }
 
-/// Writes anew the pages that are made of what the checkout holds.
+/// Updates the generated pages.
 pub fn update() -> Result<bool> {
     edges::update(&Tree::read()?)?;
     Ok(true)

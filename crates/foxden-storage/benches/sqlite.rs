@@ -1,7 +1,7 @@
-//! How quick the SQLite engine is, in process: `cargo bench -p foxden-storage`.
+//! The speed of the SQLite engine, in process: `cargo bench -p foxden-storage`.
 //!
-//! A number of tasks each ask as fast as answers come, over a hundred users, with objects of 300 bytes.
-//! Beside it stands what the disk alone allows: appending to one file with a flush after each piece.
+//! Tasks send requests as fast as answers come, for a hundred users, with objects of 300 bytes. For comparison it measures
+//! the disk alone: appends to one file with a flush after each.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -26,12 +26,12 @@ use tokio::task::JoinSet;
 const USERS: u64 = 100;
 const WINDOW: Duration = Duration::from_secs(2);
 const CLIENTS: [u64; 3] = [1, 16, 64];
-/// How many objects the disk is filled with.
+/// The number of objects on the disk.
 const OBJECTS: u64 = 400_000;
 
-/// What one task asks, again and again.
+/// The repeated request of a task.
 #[derive(Clone, Copy, Debug)]
-enum Ask {
+enum Load {
     Post(usize),
     Overwrite(usize),
     Stage(usize),
@@ -47,30 +47,30 @@ fn main() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     for bytes in [400, 4_000, 40_000] {
         if is_wanted("raw") {
-            say(format!(
+            print_line(format!(
                 "append and flush {bytes} bytes: {:.0}/s",
                 appends(&folder, bytes)
             ));
         }
     }
-    for ask in [
-        Ask::Post(1),
-        Ask::Post(5),
-        Ask::Post(100),
-        Ask::Overwrite(1),
-        Ask::Overwrite(100),
-        Ask::Stage(100),
-        Ask::Summary,
-        Ask::Poll,
-        Ask::One,
-        Ask::Page,
+    for load in [
+        Load::Post(1),
+        Load::Post(5),
+        Load::Post(100),
+        Load::Overwrite(1),
+        Load::Overwrite(100),
+        Load::Stage(100),
+        Load::Summary,
+        Load::Poll,
+        Load::One,
+        Load::Page,
     ] {
-        let name = format!("{ask:?}").to_lowercase();
+        let name = format!("{load:?}").to_lowercase();
         if is_wanted(&name) {
             for clients in CLIENTS {
-                say(format!(
+                print_line(format!(
                     "{name:15} {clients:2} clients: {}",
-                    strain(&folder, ask, clients)
+                    strain(&folder, load, clients)
                 ));
             }
         }
@@ -92,7 +92,7 @@ fn main() {
                     .expect("room for it");
             }
         });
-        say(format!(
+        print_line(format!(
             "memory: {before} KB, {opened} KB opened, {} KB after {USERS} writes",
             memory()
         ));
@@ -102,8 +102,8 @@ fn main() {
     }
 }
 
-/// Lets tasks ask for a while, against a folder filled with a thousand objects for each user.
-fn strain(folder: &Path, ask: Ask, clients: u64) -> String {
+/// Runs tasks for a while, on a folder with a thousand objects for each user.
+fn strain(folder: &Path, load: Load, clients: u64) -> String {
     fresh(folder);
     let runtime = runtime();
     let engine = Arc::new(open(folder));
@@ -120,9 +120,9 @@ fn strain(folder: &Path, ask: Ask, clients: u64) -> String {
                 let mut latencies = Vec::<f32>::new();
                 while !is_over.load(Ordering::Relaxed) {
                     let began = Instant::now();
-                    client.ask(&engine, ask).await;
+                    client.load(&engine, load).await;
                     latencies.push(began.elapsed().as_secs_f32());
-                    // A read never waits, so that it would keep the thread from the other tasks.
+                    // A read never yields, so it would keep the thread from the other tasks.
                     tokio::task::yield_now().await;
                 }
                 latencies
@@ -159,17 +159,17 @@ impl Client {
         }
     }
 
-    async fn ask(&mut self, engine: &SqliteEngine, ask: Ask) {
+    async fn load(&mut self, engine: &SqliteEngine, load: Load) {
         self.user = UserId(self.number() % USERS);
-        match ask {
-            Ask::Post(objects) => {
+        match load {
+            Load::Post(objects) => {
                 let patches = (0..objects).map(|_| patch(self.id())).collect();
                 engine
                     .write(self.user, upsert(patches))
                     .await
                     .expect("room for it");
             }
-            Ask::Overwrite(objects) => {
+            Load::Overwrite(objects) => {
                 let first = self.number() as usize % (1000 - objects);
                 let ids = &self.known[self.user.0 as usize][first..first + objects];
                 let patches = ids.iter().cloned().map(patch).collect();
@@ -178,7 +178,7 @@ impl Client {
                     .await
                     .expect("room for it");
             }
-            Ask::Stage(objects) => {
+            Load::Stage(objects) => {
                 let part = BatchPart {
                     collection: collection(),
                     batch: None,
@@ -191,13 +191,13 @@ impl Client {
                 };
                 engine.stage(self.user, part).await.expect("room for it");
             }
-            Ask::Summary => {
+            Load::Summary => {
                 engine
                     .summary(self.user, Detail::Times)
                     .await
                     .expect("it is there");
             }
-            Ask::Poll => {
+            Load::Poll => {
                 let summary = engine
                     .summary(self.user, Detail::Times)
                     .await
@@ -207,14 +207,14 @@ impl Client {
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert!(page.rows.is_empty());
             }
-            Ask::One => {
+            Load::One => {
                 let known = &self.known[self.user.0 as usize];
                 let id = known[self.number() as usize % known.len()].clone();
                 let query = Query::one(collection(), id);
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert_eq!(page.rows.len(), 1);
             }
-            Ask::Page => {
+            Load::Page => {
                 let query = Query::all(collection(), Fields::Whole);
                 let page = engine.read(self.user, &query).await.expect("it is there");
                 assert_eq!(page.rows.len(), 1000);
@@ -289,14 +289,14 @@ fn commit(folder: &Path) {
             .write(UserId(1), Write::new(change))
             .await
             .expect("room for it");
-        say(format!(
+        print_line(format!(
             "commit of 10,000: {:.1} ms",
             began.elapsed().as_secs_f64() * 1e3
         ));
     });
 }
 
-/// How much an object takes on the disk, once all is in the files.
+/// The bytes of an object on the disk, after a checkpoint.
 fn disk(folder: &Path) {
     fresh(folder);
     let engine = open(folder);
@@ -315,13 +315,13 @@ fn disk(folder: &Path) {
         let metadata = entry.and_then(|entry| entry.metadata());
         metadata.expect("it is readable").len()
     });
-    say(format!(
+    print_line(format!(
         "disk: {:.1} bytes for an object of 300",
         files.sum::<u64>() as f64 / OBJECTS as f64
     ));
 }
 
-/// What the disk allows one writer.
+/// The speed of the disk for one writer.
 fn appends(folder: &Path, bytes: usize) -> f64 {
     fresh(folder);
     std::fs::create_dir_all(folder).expect("room for it");
@@ -384,7 +384,7 @@ fn cpu_seconds() -> f64 {
         .split_whitespace()
         .filter_map(|word| word.parse().ok())
         .collect();
-    // The state is no number, so user and system time are the eleventh and twelfth that is one.
+    // The state is not a number, so user and system time are the eleventh and twelfth numbers.
     fields
         .get(10)
         .zip(fields.get(11))
@@ -399,6 +399,6 @@ fn memory() -> u64 {
     kilobytes.unwrap_or(0)
 }
 
-fn say(line: impl Display) {
+fn print_line(line: impl Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,14 +1,14 @@
-//! What can be asked of an engine. Every difference in meaning between the protocol's dialects is a
-//! field here; no engine knows a version.
+//! The commands of an engine. Each difference in meaning between the protocol's dialects is a field here; no engine knows a
+//! protocol version.
 
 use foxden_model::{CollectionName, ObjectId, SyncTime};
 
-/// How much a summary says.
+/// How detailed a summary is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// The store's time and each collection's time; counts and bytes may be stale.
     Times,
-    /// Besides, the live objects of each collection and their bytes, exactly.
+    /// The times, and the exact counts and bytes of each collection without expired objects.
     Full,
 }
 
@@ -21,7 +21,7 @@ pub struct Query {
     pub selection: Selection,
     /// In which order.
     pub order: Order,
-    /// At most so many objects; a page may hold fewer.
+    /// The most objects; a page may hold fewer.
     pub limit: Option<u64>,
     /// Where to begin.
     pub cursor: Cursor,
@@ -29,7 +29,7 @@ pub struct Query {
     pub fields: Fields,
 }
 
-/// Which objects of a collection are meant. All conditions must hold; none means all objects.
+/// Selects objects of a collection. All conditions must hold; without conditions all objects match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Only these, each once. An empty list selects nothing.
@@ -50,8 +50,7 @@ pub struct Selection {
     pub predecessor_id: Option<String>,
 }
 
-/// The order of a read. Each is total: ties are broken in an order of the engine's own, which holds
-/// while nothing is written.
+/// The order of a read. It is total: ties are broken in an order of the engine's own, which is stable between writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// `modified` falling.
@@ -69,22 +68,22 @@ pub enum Cursor {
     /// At the first object.
     #[default]
     Start,
-    /// After so many objects.
+    /// After this many objects.
     Skip(u64),
     /// After the object that an earlier page ended with.
     After(PageToken),
 }
 
-/// The last object of a page: the value it was sorted by and what breaks ties.
+/// The last object of a page: its sort key and its tie-breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageToken {
     /// `modified` in hundredths or `sortindex`, by the order of the query; `None`: no sortindex.
     pub key: Option<i64>,
-    /// What the engine breaks ties by, as text; another engine's is refused as `BadCursor`.
+    /// The engine's tie-breaker, as text; that of another engine is refused as `BadCursor`.
     pub tie: Box<str>,
 }
 
-/// What of each object is read.
+/// The fields that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fields {
     /// The id alone.
@@ -93,13 +92,13 @@ pub enum Fields {
     Whole,
 }
 
-/// A change to one user's store, made wholly or not at all.
+/// An atomic change to one user's store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The client's precondition, compared in the same step as the change.
     pub guard: Option<Guard>,
-    /// The user's bytes allowed, those in open batches among them. Refused when the bytes before the write
-    /// reach it; deletions always pass.
+    /// The user's quota in bytes, open batches included. A write is refused if the bytes before it reach the quota; deletions
+    /// are not.
     pub quota: Option<u64>,
     /// The earliest time that the write may take, whatever the clock shows: a cache in front of the engine told readers that no
     /// earlier write will come.
@@ -108,17 +107,16 @@ pub struct Write {
     pub change: Change,
 }
 
-/// A client's precondition: the target has not changed after `unmodified_since`. What is absent counts
-/// as time zero.
+/// A client's precondition: the target has not changed after `unmodified_since`. An absent target has time zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// Whose time is compared.
+    /// The target whose time is compared.
     pub target: Target,
     /// The latest time it may have.
     pub unmodified_since: SyncTime,
 }
 
-/// Whose time a guard compares.
+/// The target of a guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The whole store.
@@ -129,106 +127,105 @@ pub enum Target {
     Object(CollectionName, ObjectId),
 }
 
-/// What a write changes.
+/// The change of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Lays patches over objects, in order, making those that are missing. The collection's time
-    /// moves even without a patch.
+    /// Applies patches in order and creates missing objects. The collection gets the write's time even without a patch.
     Upsert {
-        /// The collection, made if missing.
+        /// The collection; it is created if it is missing.
         collection: CollectionName,
-        /// The patches; a later one of the same object is laid over an earlier one.
+        /// The patches; those of one object are merged, the later over the earlier.
         patches: Vec<Patch>,
     },
-    /// Deletes the selected objects of a collection, whose time moves even if none matched. A missing
-    /// collection is not made and no time moves.
+    /// Deletes the selected objects of a collection, which gets the write's time even if no object matched. A missing
+    /// collection is not created, and the write takes no time.
     DeleteObjects {
         /// The collection.
         collection: CollectionName,
         /// Which objects.
         selection: Selection,
-        /// Which come first, where `limit` chooses.
+        /// The order in which `limit` counts.
         order: Order,
-        /// At most so many.
+        /// The most objects.
         limit: Option<u64>,
-        /// When nothing matched, change nothing, not even a time ([`crate::Written::changed`] is false).
+        /// If no object matches, change nothing, not even a time ([`crate::Written::changed`] is false).
         or_refuse: bool,
     },
-    /// Deletes a collection at a cost that does not depend on its size. Missing: no time moves. Batches
-    /// opened for it stay.
+    /// Deletes a collection, at a cost that does not depend on its size. If it is missing, the write takes no time. Batches
+    /// for it stay open.
     DeleteCollection {
         /// The collection.
         collection: CollectionName,
         /// Whether it stays listed, empty, with the time of the deletion.
         keeps_name: bool,
     },
-    /// Empties the store, open batches too, and always takes a time. The highest time given out is kept.
+    /// Deletes all collections and open batches, and always takes a time. The highest time of the user is kept.
     DeleteAll,
-    /// Empties the store in the same way and closes it for good. A store that is closed already stays as it is.
+    /// Empties the store in the same way and closes it permanently. A closed store stays as it is.
     Close,
-    /// Makes a batch visible, all its objects at one time, and ends it.
+    /// Commits a batch, all its objects with one time.
     CommitBatch {
         /// The collection it was opened for.
         collection: CollectionName,
         /// The batch.
         batch: BatchId,
-        /// The committing request's own patches, laid over last.
+        /// The committing request's own patches, applied last.
         patches: Vec<Patch>,
-        /// The objects a batch may hold, those patches among them.
+        /// The most objects of a batch, those patches included.
         max_objects: u64,
-        /// The bytes of payload a batch may hold, theirs among them.
+        /// The most bytes of payload of a batch, those patches included.
         max_bytes: u64,
     },
 }
 
-/// The fields a client gave for one object.
+/// The fields that a client set for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
     /// The object.
     pub id: ObjectId,
-    /// The payload; cleared: the empty text.
+    /// The payload; clearing it stores the empty text.
     pub payload: Field<String>,
     /// The ordering number.
     pub sortindex: Field<i64>,
-    /// The old clients' parent.
+    /// The parent, used by old clients only.
     pub parent_id: Field<String>,
-    /// The old clients' predecessor.
+    /// The predecessor, used by old clients only.
     pub predecessor_id: Field<String>,
-    /// How long it is to live, counted from the write or the commit.
+    /// The TTL, which counts from the write or the commit.
     pub ttl: Ttl,
-    /// Whether the object's `modified` moves. One that is made anew always gets the write's time.
+    /// Whether the object gets the write's time. A new object always does.
     pub renews: bool,
 }
 
 /// One field of a patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Field<T> {
-    /// Not given: stays as it is.
+    /// Not set by the client: it stays as it is.
     #[default]
     Keep,
-    /// Given as nothing.
+    /// Cleared.
     Clear,
-    /// Given.
+    /// Set.
     Set(T),
 }
 
-/// A client's wish for the life of an object.
+/// The TTL of an object, as a client sets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ttl {
-    /// As it is.
+    /// It stays as it is.
     #[default]
     Keep,
-    /// For ever.
+    /// The object does not expire.
     Never,
-    /// So many seconds from the write.
+    /// The object expires this many seconds after the write.
     In(u32),
 }
 
-/// Names a batch of one user. Letters, digits, `_` and `-`; random, so that nobody meets another's.
+/// The random id of a batch, made of letters, digits, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub Box<str>);
 
-/// A part of an upload in several requests, laid aside until the batch is committed.
+/// A part of an upload in several requests, stored until the batch is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchPart {
     /// The collection.
@@ -237,25 +234,25 @@ pub struct BatchPart {
     pub batch: Option<BatchId>,
     /// The client's precondition.
     pub guard: Option<Guard>,
-    /// The patches; their lives still count from the commit.
+    /// The patches; their TTLs count from the commit.
     pub patches: Vec<Patch>,
-    /// The objects a batch may hold, counted as patches.
+    /// The most objects of a batch, counted as patches.
     pub max_objects: u64,
-    /// The bytes of payload a batch may hold.
+    /// The most bytes of payload of a batch.
     pub max_bytes: u64,
-    /// The bytes of payload all open batches of the user may hold, and no less than `max_bytes`.
+    /// The most bytes of payload of all open batches of the user, at least `max_bytes`.
     pub max_open_bytes: u64,
-    /// The user's bytes allowed, those in open batches among them.
+    /// The user's quota in bytes, open batches included.
     pub quota: Option<u64>,
 }
 
 impl Change {
-    /// Whether a closed store takes it, since it does no more than empty the store.
+    /// Returns whether a closed store accepts it, because it only empties the store.
     pub(crate) const fn is_taken_when_closed(&self) -> bool {
         matches!(self, Self::DeleteAll | Self::Close)
     }
 
-    /// The patches it brings.
+    /// The patches of the change.
     pub fn patches(&self) -> &[Patch] {
         match self {
             Self::Upsert { patches, .. } | Self::CommitBatch { patches, .. } => patches,
@@ -275,7 +272,7 @@ impl Write {
         }
     }
 
-    /// The same write, refused if the target changed after that time.
+    /// The same write with a guard.
     #[must_use]
     pub fn guarded_by(self, guard: Option<Guard>) -> Self {
         Self { guard, ..self }
@@ -283,7 +280,7 @@ impl Write {
 }
 
 impl Query {
-    /// Everything in a collection, newest first.
+    /// All objects of a collection, newest first.
     pub fn all(collection: CollectionName, fields: Fields) -> Self {
         Self {
             collection,
@@ -333,7 +330,7 @@ impl Query {
 }
 
 impl Patch {
-    /// A patch that gives nothing.
+    /// A patch that sets no field.
     pub const fn empty(id: ObjectId) -> Self {
         Self {
             id,
@@ -346,9 +343,9 @@ impl Patch {
         }
     }
 
-    /// This patch laid over an earlier one of the same object: what it does not give, the earlier does.
+    /// Merges this patch over an earlier one of the same object: fields that it does not set are those of the earlier one.
     #[must_use]
-    pub fn laid_over(self, earlier: Self) -> Self {
+    pub fn merged_onto(self, earlier: Self) -> Self {
         Self {
             id: self.id,
             payload: self.payload.or(earlier.payload),
@@ -363,7 +360,7 @@ impl Patch {
         }
     }
 
-    /// Bytes of payload it brings.
+    /// The bytes of its payload.
     pub fn bytes(&self) -> u64 {
         match &self.payload {
             Field::Set(payload) => payload.len() as u64,
@@ -373,7 +370,7 @@ impl Patch {
 }
 
 impl<T> Field<T> {
-    /// Lays this over what was there.
+    /// Applies the field to a stored value.
     pub fn apply(self, to: &mut Option<T>) {
         match self {
             Self::Keep => {}
@@ -382,7 +379,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// This if it was given, else the other.
+    /// This field if the client set it, else the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match self {
@@ -391,7 +388,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Whether the client gave it, as nothing or as something.
+    /// Returns whether the client set or cleared it.
     pub const fn is_given(&self) -> bool {
         !matches!(self, Self::Keep)
     }

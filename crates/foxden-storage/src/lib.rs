@@ -1,9 +1,9 @@
-//! Users' objects: the rules they are kept by and the engines that keep them.
+//! Users' objects: limits, quota and the storage engines.
 //!
 //! - [`storage`]: [`Storage`], what every surface calls
-//! - [`limits`]: the greatest sizes a client may send
-//! - [`command`]: what can be asked of an engine, free of any protocol version
-//! - [`page`]: what a read answers
+//! - [`limits`]: the limits of requests
+//! - [`command`]: the commands of an engine, independent of protocol versions
+//! - [`page`]: the answers of an engine
 //! - [`engine`]: the [`Engine`] trait and every engine
 //! - `conformance` (feature of that name): the promises of an engine as tests
 

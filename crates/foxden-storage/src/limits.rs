@@ -1,8 +1,8 @@
-//! The greatest sizes a client may send, and which of them fit together.
+//! The limits of requests, and whether they are consistent.
 
 use crate::engine::BATCH_OBJECTS;
 
-/// The greatest sizes a client may send; most are told to clients by `info/configuration`.
+/// The limits of requests; `info/configuration` tells most of them to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a request's body.
@@ -17,22 +17,22 @@ pub struct Limits {
     pub max_total_records: u64,
     /// Bytes of payload in one batch.
     pub max_total_bytes: u64,
-    /// Bytes of payload in all batches that one user has open. Clients are not told.
+    /// Bytes of payload in all open batches of one user. Clients are not told.
     pub max_open_bytes: u64,
     /// Whether uploads in several requests are offered.
     pub batches: bool,
 }
 
-/// Why limits cannot be served: a client that keeps to one of them would break another.
+/// Why limits are inconsistent: a client that keeps to one of them would exceed another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLimits {
-    /// A payload must have room.
+    /// A payload must be allowed.
     #[error("max_record_payload_bytes must be greater than zero")]
     NoPayload,
-    /// A request must hold an object.
+    /// A request must be allowed an object.
     #[error("max_post_records must be greater than zero")]
     NoObjects,
-    /// The largest payload must fit into a request's.
+    /// The largest payload must fit into a request.
     #[error("max_post_bytes must not be less than max_record_payload_bytes")]
     PayloadAbovePost,
     /// The payloads of a request must fit into its body, with the names around them.
@@ -68,7 +68,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether a client can keep to all of them at once.
+    /// Returns whether a client can keep to all of them.
     pub fn check(&self) -> Result<(), BadLimits> {
         let faults = [
             (self.max_record_payload_bytes == 0, BadLimits::NoPayload),
@@ -101,7 +101,7 @@ impl Limits {
 }
 
 impl BadLimits {
-    /// The limit that is to blame.
+    /// The limit that is inconsistent.
     pub const fn limit(self) -> &'static str {
         match self {
             Self::NoPayload => "max_record_payload_bytes",

@@ -1,4 +1,4 @@
-//! What an engine answers.
+//! The answers of an engine.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,42 +7,42 @@ use foxden_model::{CollectionName, SyncTime};
 
 use crate::command::{BatchId, PageToken};
 
-/// What a user keeps, and since when.
+/// A user's collections and their times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The highest time ever given to the user.
+    /// The highest time of the user's writes.
     pub modified: SyncTime,
-    /// Every write of this user that is not in here has a later time.
+    /// Each write of this user that is not included takes a later time.
     pub as_of: SyncTime,
     /// The collections, by name.
     pub collections: Arc<[CollectionSummary]>,
 }
 
-/// What one collection holds.
+/// One collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectionSummary {
     /// Its name.
     pub name: CollectionName,
     /// When it last changed.
     pub modified: SyncTime,
-    /// Its objects; without [`crate::Detail::Full`] this may be stale or zero.
+    /// Its number of objects; without [`crate::Detail::Full`] it may be stale or zero.
     pub count: u64,
-    /// The bytes of their payloads; likewise.
+    /// The bytes of their payloads; the same holds for them.
     pub bytes: u64,
 }
 
-/// A bounded piece of a read: at most 1,000 objects or 1 MiB of payload, but at least one object.
-/// With ids alone asked for, payloads are not read and do not count.
+/// A bounded part of a read: at most 1,000 objects or 1 MiB of payload, but at least one object. If the query asks for ids
+/// alone, payloads are not read and do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The objects, in the order of the query.
     pub rows: Rows,
-    /// When the collection last changed; `None`: there is none.
+    /// When the collection last changed; `None` if it does not exist.
     pub modified: Option<SyncTime>,
     /// Every write of this user that is not in here has a later time.
     pub as_of: SyncTime,
-    /// Where to go on, if the selection holds more objects after these, be it this page or the query's
-    /// limit that ended them. With a limit of zero there is none.
+    /// The token of the next page, if the selection has more objects, whether the page or the query's limit ended this one.
+    /// With a limit of zero there is none.
     pub next: Option<PageToken>,
     /// When the object expires, for a query of one whole object by its id; otherwise it says nothing.
     pub expiry: Option<SyncTime>,
@@ -65,7 +65,7 @@ struct Head {
     sortindex: Option<i64>,
 }
 
-/// One object of a page. With ids alone asked for, only `id` and `modified` mean anything.
+/// One object of a page. If the query asks for ids alone, only `id` and `modified` are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The object's id.
@@ -76,9 +76,9 @@ pub struct Row<'a> {
     pub modified: SyncTime,
     /// The client's ordering number.
     pub sortindex: Option<i64>,
-    /// The old clients' parent.
+    /// The parent, used by old clients only.
     pub parent_id: Option<&'a str>,
-    /// The old clients' predecessor.
+    /// The predecessor, used by old clients only.
     pub predecessor_id: Option<&'a str>,
 }
 
@@ -113,37 +113,37 @@ impl Rows {
         })
     }
 
-    /// How many objects.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.heads.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
-    /// Bytes of text: ids, payloads and the old clients' two ids.
+    /// The bytes of text: ids, payloads, parents and predecessors.
     pub fn bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// Gives back memory that was set aside for more objects.
+    /// Frees memory that was allocated for more objects.
     pub fn shrink_to_fit(&mut self) {
         self.text.shrink_to_fit();
         self.heads.shrink_to_fit();
     }
 
-    /// Bytes of memory that they take.
+    /// The bytes of memory that the objects take.
     pub fn held(&self) -> usize {
         self.text.capacity() + self.heads.capacity() * size_of::<Head>()
     }
 }
 
-/// What a write did.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Its time; of a write that changed nothing, the store's time.
+    /// Its time; the store's time if nothing changed.
     pub modified: SyncTime,
     /// Whether anything changed.
     pub changed: bool,
@@ -153,26 +153,26 @@ pub struct Written {
     pub bytes_after: u64,
 }
 
-/// What laying a part aside gave.
+/// The result of staging a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
-    /// The batch it is now in.
+    /// The batch of the part.
     pub batch: BatchId,
     /// The collection's unchanged time; zero if there is none.
     pub modified: SyncTime,
 }
 
-/// How much a purge may do before it stops.
+/// The limits of a purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// At most so many rows removed.
+    /// The most rows to remove.
     pub rows: u64,
-    /// Nothing is removed that expires later, whatever the clock shows.
+    /// Objects that expire later are not removed, whatever the clock shows.
     pub until: SyncTime,
 }
 
 impl Budget {
-    /// So many rows of all that has expired.
+    /// A budget of this many rows, without a limit of time.
     pub const fn of(rows: u64) -> Self {
         Self {
             rows,
@@ -181,12 +181,12 @@ impl Budget {
     }
 }
 
-/// What a purge did.
+/// The result of a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Rows removed.
     pub rows: u64,
-    /// Whether the budget ended it with work left.
+    /// Whether the budget ended the purge with work left.
     pub has_more: bool,
 }
 

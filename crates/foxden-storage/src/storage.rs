@@ -1,11 +1,11 @@
-//! What every surface calls: limits and quota stand here, before any engine.
+//! The service that all surfaces call: it applies limits and quota before an engine is called.
 
 use std::sync::Arc;
 
 use foxden_model::UserId;
 
 use crate::command::{BatchPart, Change, Detail, Query, Write};
-use crate::engine::{Engine, EngineError, Held};
+use crate::engine::{Engine, EngineError, Usage};
 use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -55,39 +55,39 @@ impl Storage {
         Ok(self.engine.read(user, query).await?)
     }
 
-    /// The bytes that these other stores of the same account take of its quota, small objects as much as they do in their
-    /// own; nothing where there is none. What they lay aside counts in each of them alone.
-    pub async fn taken_by(&self, beside: &[UserId]) -> Result<u64, StorageError> {
+    /// The bytes that these other stores of the same account use of its quota, counted as in their own; zero without a quota.
+    /// Their open batches do not count.
+    pub async fn taken_by(&self, siblings: &[UserId]) -> Result<u64, StorageError> {
         if self.quota.is_none() {
             return Ok(0);
         }
         let mut taken = 0u64;
-        for user in beside {
-            // What has expired and lies there still may count here: the chores remove it soon.
+        for user in siblings {
+            // This may include expired objects, which the chores remove soon.
             let summary = match self.engine.summary(*user, Detail::Times).await {
                 Err(EngineError::Closed) => continue,
                 summary => summary?,
             };
-            taken = taken.saturating_add(held(&summary).counted());
+            taken = taken.saturating_add(usage(&summary).counted_bytes());
         }
         Ok(taken)
     }
 
-    /// Whether a store with this summary has no room for anything more, beside others of its account that take so many bytes.
+    /// Returns whether a store with this summary is full, if other stores of its account use `taken` bytes of the quota.
     pub fn is_full(&self, summary: &Summary, taken: u64) -> bool {
         let quota = self.quota.map(|quota| quota.saturating_sub(taken));
-        held(summary).fills(quota)
+        usage(summary).fills(quota)
     }
 
-    /// Makes a change, under the quota that the user shares with the account's other stores `beside`; the bytes
-    /// in the answer are those of all of them.
+    /// Makes a change, under the quota that the user shares with the account's other stores, `siblings`. The bytes in the
+    /// answer are those of all of them.
     pub async fn write(
         &self,
         user: UserId,
-        beside: &[UserId],
+        siblings: &[UserId],
         write: Write,
     ) -> Result<Written, StorageError> {
-        let taken = self.taken_by(beside).await?;
+        let taken = self.taken_by(siblings).await?;
         let write = Write {
             quota: self.quota.map(|quota| quota.saturating_sub(taken)),
             ..write
@@ -100,14 +100,14 @@ impl Storage {
         })
     }
 
-    /// Lays a part of a batch aside, under the same quota and the limit of what may lie aside.
+    /// Adds a part to a batch, under the same quota and the limit of open batches.
     pub async fn stage(
         &self,
         user: UserId,
-        beside: &[UserId],
+        siblings: &[UserId],
         part: BatchPart,
     ) -> Result<Staged, StorageError> {
-        let taken = self.taken_by(beside).await?;
+        let taken = self.taken_by(siblings).await?;
         let part = BatchPart {
             max_open_bytes: self.limits.max_open_bytes,
             quota: self.quota.map(|quota| quota.saturating_sub(taken)),
@@ -116,14 +116,13 @@ impl Storage {
         Ok(self.engine.stage(user, part).await?)
     }
 
-    /// Empties the user's store and closes it for good: whatever token is shown, in whichever process, the user is refused
-    /// from then on.
+    /// Empties the user's store and closes it permanently: all processes refuse the user from then on, with any token.
     pub async fn close(&self, user: UserId) -> Result<(), StorageError> {
         self.engine.write(user, Write::new(Change::Close)).await?;
         Ok(())
     }
 
-    /// Refuses a user whose store is closed, for callers that have to wait for what is to be written.
+    /// Refuses a closed user, for callers that have to wait for the body of a request.
     pub async fn admit(&self, user: UserId) -> Result<(), StorageError> {
         self.engine.summary(user, Detail::Times).await?;
         Ok(())
@@ -134,20 +133,20 @@ impl Storage {
         Ok(self.engine.purge(budget).await?)
     }
 
-    /// Whether objects can be read and written right now.
+    /// Checks whether objects can be read and written right now.
     pub async fn check(&self) -> Result<(), StorageError> {
         Ok(self.engine.check().await?)
     }
 
-    /// Closes the engine; to be called when no request is served any more.
+    /// Closes the engine; to be called after the last request.
     pub async fn close_engine(&self) {
         self.engine.close().await;
     }
 }
 
-/// What a store with this summary holds.
-fn held(summary: &Summary) -> Held {
-    let each = summary.collections.iter().map(|listed| Held {
+/// The usage of a store with this summary.
+fn usage(summary: &Summary) -> Usage {
+    let each = summary.collections.iter().map(|listed| Usage {
         objects: listed.count,
         bytes: listed.bytes,
     });

@@ -1,8 +1,7 @@
-//! Several clients write and read one user's store at once and note what they asked, when, and what they
-//! were answered; one pass over the notes then says whether any order of whole steps explains them.
+//! Several clients write and read one user's store concurrently and record their calls and the answers; one pass over the
+//! records then checks whether an order of atomic steps explains them.
 //!
-//! The clock is pushed forwards and back meanwhile. What the pass is able to find is shown by histories
-//! spoilt on purpose.
+//! The clock moves forwards and back meanwhile. Histories with planted faults show what the pass can find.
 
 #[path = "history/check.rs"]
 mod check;
@@ -15,17 +14,17 @@ mod spoil;
 
 use std::sync::Arc;
 
-use foxden_storage::conformance::Ground;
+use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{Cached, Engine, MemoryEngine, SqliteEngine, SqliteOptions};
 
-/// Makes the test of an engine, opened by an `async fn(&Ground) -> Arc<dyn Engine>`.
+/// Defines the test of an engine, opened by an `async fn(&EngineFixture) -> Arc<dyn Engine>`.
 macro_rules! explains_its_history {
     ($open:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn concurrent_clients_see_one_order() {
-            let ground = Ground::new();
-            let engine = $open(&ground).await;
-            let history = load::run(ground, engine).await;
+            let fixture = EngineFixture::new();
+            let engine = $open(&fixture).await;
+            let history = load::run(fixture, engine).await;
             check::check(&history).unwrap_or_else(|fault| panic!("{fault}"));
         }
     };
@@ -35,8 +34,8 @@ mod memory {
     use super::*;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
+    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+        Arc::new(MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone()))
     }
 
     explains_its_history!(open);
@@ -46,9 +45,9 @@ mod sqlite {
     use super::*;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        let options = SqliteOptions::new(ground.folder().join("storage"));
-        let engine = SqliteEngine::open(options, ground.clock.clone(), ground.rng.clone());
+    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+        let options = SqliteOptions::new(fixture.folder().join("storage"));
+        let engine = SqliteEngine::open(options, fixture.clock.clone(), fixture.rng.clone());
         Arc::new(engine.expect("the folder is fresh"))
     }
 
@@ -61,9 +60,9 @@ mod cached {
     use crate::slow::Slow;
 
     #[expect(clippy::unused_async, reason = "other engines have to be waited for")]
-    async fn open(ground: &Ground) -> Arc<dyn Engine> {
-        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
-        Arc::new(Cached::new(Slow::new(memory), ground.clock.clone(), 100))
+    async fn open(fixture: &EngineFixture) -> Arc<dyn Engine> {
+        let memory = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
+        Arc::new(Cached::new(Slow::new(memory), fixture.clock.clone(), 100))
     }
 
     explains_its_history!(open);

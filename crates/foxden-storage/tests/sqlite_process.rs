@@ -1,5 +1,5 @@
-//! SQLite files under processes that die or run out of disk. Each test starts itself again as a child
-//! that writes and tells on its standard output what was acknowledged.
+//! SQLite files of processes that are killed or run out of disk. Each test starts itself again as a child process, which
+//! writes and reports acknowledged writes on its standard output.
 
 #![cfg(unix)]
 
@@ -21,8 +21,7 @@ const KILLS: u64 = 20;
 const FOLDER: &str = "FOXDEN_TEST_CHILD_FOLDER";
 const ROUND: &str = "FOXDEN_TEST_CHILD_ROUND";
 
-/// A process is killed in the middle of its writes, again and again. Every write that it acknowledged
-/// is there, and none is there by half.
+/// A process is killed during its writes, repeatedly. Every acknowledged write is stored, and none is stored in part.
 #[test]
 fn acknowledged_writes_survive_kills() {
     if let Some(folder) = variable(FOLDER) {
@@ -38,7 +37,7 @@ fn acknowledged_writes_survive_kills() {
             &folder,
             round,
         );
-        // Killed after another number of answers each time, and at once in one round.
+        // Killed after a different number of answers each time, once immediately.
         let mut answers = (round * 37) % 200;
         let mut lines = lines_of(&mut child);
         while answers > 0 {
@@ -48,7 +47,7 @@ fn acknowledged_writes_survive_kills() {
         }
         child.kill().expect("it runs");
         child.wait().expect("it was killed");
-        // What it said before it died counts as well; its last line may be cut.
+        // Lines from before the kill count as well; the last one may be incomplete.
         lines.for_each(|line| note(&line, &mut acknowledged));
         runtime().block_on(async {
             let engine = open(&folder, 2);
@@ -61,7 +60,7 @@ fn acknowledged_writes_survive_kills() {
     remove(&folder);
 }
 
-/// Files that cannot grow any more refuse writes, keep what was acknowledged, and are read as before.
+/// Files that cannot grow refuse writes, keep acknowledged writes, and can be read.
 #[test]
 fn a_full_disk_refuses_writes_and_is_read() {
     if let Some(folder) = variable(FOLDER) {
@@ -87,7 +86,7 @@ fn a_full_disk_refuses_writes_and_is_read() {
     remove(&folder);
 }
 
-/// Writes as several users at once, by single writes and by batches, and tells each success.
+/// Writes as several users concurrently, by single writes and by batches, and reports each success.
 async fn write_until_killed(folder: &Path, round: u64) {
     let engine = Arc::new(open(folder, 2));
     let mut writers = JoinSet::new();
@@ -100,7 +99,7 @@ async fn write_until_killed(folder: &Path, round: u64) {
                     0 => write_as_batch(&engine, user, number).await,
                     _ => write(&engine, user, number, "").await,
                 };
-                tell(user, number, &result.expect("nothing but the kill stops it"));
+                report(user, number, &result.expect("nothing but the kill stops it"));
             }
         });
     }
@@ -110,19 +109,19 @@ async fn write_until_killed(folder: &Path, round: u64) {
 async fn write_until_full(folder: &Path) {
     let engine = open(folder, 1);
     let mut fitted = 0;
-    // What is too long for the rest of the room leaves some for what is shorter.
+    // A write that is too long for the free space leaves some for a shorter one.
     for padding in [50_000, 5_000] {
         let padding = "x".repeat(padding);
         let refused = loop {
             match write(&engine, 1, fitted + 1, &padding).await {
-                Ok(written) => tell(1, fitted + 1, &written),
+                Ok(written) => report(1, fitted + 1, &written),
                 Err(error) => break error,
             }
             fitted += 1;
             assert!(fitted < 10_000, "the limit must end this");
         };
         assert!(matches!(refused, EngineError::Unavailable(_)), "{refused:?}");
-        // Reads go on, and show what was acknowledged and nothing more.
+        // Reads still work and show acknowledged writes only.
         check_whole(&engine, 1, Some(fitted)).await;
         let payload = payloads(&engine, 1).await.remove(0);
         assert_eq!(payload, format!("{fitted} "), "a refused write shows");
@@ -166,7 +165,7 @@ async fn write_as_batch(engine: &SqliteEngine, user: u64, number: u64) -> Result
     engine.write(UserId(user), Write::new(change)).await
 }
 
-/// The user's three objects agree, and hold the acknowledged number or a later one.
+/// The user's three objects are equal, and contain the acknowledged number or a later one.
 async fn check_whole(engine: &SqliteEngine, user: u64, acknowledged: Option<u64>) {
     let summary = engine
         .summary(UserId(user), Detail::Full)
@@ -213,24 +212,24 @@ fn collection() -> CollectionName {
 
 fn open(folder: &Path, files: u32) -> SqliteEngine {
     let options = SqliteOptions {
-        files,
+        shards: files,
         ..SqliteOptions::new(folder)
     };
     let rng = Arc::new(SeededRng::new(u64::from(std::process::id())));
     SqliteEngine::open(options, Arc::new(SystemClock), rng).expect("the files are sound")
 }
 
-/// One line, in one piece.
-fn tell(user: u64, number: u64, _written: &Written) {
+/// Prints one line with a single write.
+fn report(user: u64, number: u64, _written: &Written) {
     let mut out = std::io::stdout().lock();
     let line = format!("acknowledged {user} {number} .\n");
-    // Nobody listens any more once the parent has ended.
+    // Once the parent has ended, nothing reads the output.
     let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
 }
 
 fn note(line: &str, acknowledged: &mut HashMap<u64, u64>) {
     let words: Vec<&str> = line.split(' ').collect();
-    // The harness prints lines of its own; and one that was cut has no full stop.
+    // The test harness prints lines of its own, and an incomplete line has no full stop.
     if let ["acknowledged", user, number, "."] = words[..] {
         let number = number.parse().expect("a number was told");
         acknowledged.insert(user.parse().expect("a user was told"), number);

@@ -1,4 +1,4 @@
-//! What is measured: the goals that concern SQLite, each beside its reference.
+//! The measurements: the goals for SQLite, each compared with its reference.
 
 mod earlier;
 mod legacy;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::duel::{alone, fight};
+use crate::comparison::{alone, compare_scripts};
 use crate::load::{self, Script};
 use crate::process::{Disk, Process};
 use crate::request::{Signer, id, objects};
@@ -24,19 +24,19 @@ const OBJECTS: u64 = 2000;
 pub struct Figure {
     /// What was measured.
     pub goal: String,
-    /// What must hold.
+    /// The required value.
     pub floor: &'static str,
-    /// What we are after.
+    /// The goal.
     pub moonshot: &'static str,
-    /// What it was.
+    /// The measured value.
     pub value: String,
-    /// What else there is to say.
+    /// A remark.
     pub note: String,
-    /// Whether the floor holds.
+    /// Whether the required value is reached.
     pub holds: bool,
 }
 
-/// Measures everything, and the memory that an earlier build takes beside it. Each round takes so many seconds.
+/// Measures everything, and the memory of an earlier build. Each round takes this many seconds.
 pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result<Vec<Figure>> {
     let length = Duration::from_secs_f64(seconds);
     let mut figures = Vec::new();
@@ -56,7 +56,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
         "memory, fresh, everything in one process",
         "25 MB",
         "12 MB",
-        fresh.settled().await?,
+        fresh.settled_memory().await?,
         25_000_000,
         "",
     ));
@@ -74,7 +74,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
     Ok(figures)
 }
 
-/// Measures speed beside an earlier build, or memory alone, and prints it.
+/// Compares the speed with an earlier build, or measures memory alone, and prints it.
 pub async fn some(what: &str, program: &Path, earlier: Option<&Path>, seconds: f64) -> Result<()> {
     let (length, mut figures) = (Duration::from_secs_f64(seconds), Vec::new());
     match (what, earlier) {
@@ -175,7 +175,7 @@ async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> R
         ),
     ];
     for (goal, floor, moonshot, least, scripts) in cases {
-        let ratio = fight(&ours, &bare, &scripts, length).await?;
+        let ratio = compare_scripts(&ours, &bare, &scripts, length).await?;
         figures.push(at_least(goal.to_owned(), floor, moonshot, &ratio, least));
     }
     drop(bare);
@@ -196,7 +196,7 @@ async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> R
     mixed(&ours, length, figures).await
 }
 
-/// Plain rates, for whoever compares servers rather than ratios.
+/// Plain rates, to compare servers rather than ratios.
 async fn absolute(ours: &Process, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let port = ours.port;
     let cases: [(&str, Vec<Script>); 3] = [
@@ -304,7 +304,7 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
                 spread(clients, ours.port, post(count)),
             ),
         };
-        let ratio = fight(&ours, &log, &scripts, length).await?;
+        let ratio = compare_scripts(&ours, &log, &scripts, length).await?;
         let syncs = if disk == Disk::Slow { ", 2 ms syncs" } else { "" };
         let goal = format!(
             "{what} / raw log server{syncs}, {clients} client{}",
@@ -315,7 +315,7 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
     Ok(())
 }
 
-/// What many writers gain from sharing a commit, on a disk that takes its time.
+/// The gain of many writers from shared commits, on a slow disk.
 async fn group(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let ours = Process::foxden(program, Disk::Slow).await?;
     let post = |signer: &Signer, n| vec![signer.request("POST", "/storage/history", &objects(n * 5, 5))];
@@ -336,7 +336,7 @@ fn at_least(
     goal: String,
     floor: &'static str,
     moonshot: &'static str,
-    ratio: &crate::duel::Ratio,
+    ratio: &crate::comparison::Ratio,
     least: f64,
 ) -> Figure {
     println!("{goal}: {:.2}", ratio.median);
@@ -377,7 +377,7 @@ fn at_most(
     }
 }
 
-/// Bytes as people read them.
+/// Formats bytes for reading.
 fn mb(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a size to read")]
     let megabytes = bytes as f64 / 1e6;

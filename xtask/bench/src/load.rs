@@ -1,4 +1,4 @@
-//! A closed-loop load: each connection sends its next request when the last was answered.
+//! A closed-loop load: each connection sends its next request after the last answer.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,20 +8,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// What one connection sends, over and over.
+/// The repeated requests of one connection.
 pub type Script = Vec<Vec<u8>>;
 
-/// What a round gave.
+/// The results of a round.
 #[derive(Default)]
 pub struct Round {
     /// Answers a second.
     pub rate: f64,
-    /// Every answer's time, rising.
+    /// The latency of every answer, sorted.
     pub times: Vec<Duration>,
 }
 
 impl Round {
-    /// The time below which that share of the answers came.
+    /// The latency at this quantile.
     pub fn percentile(&self, share: f64) -> Duration {
         #[expect(
             clippy::cast_possible_truncation,
@@ -37,7 +37,7 @@ impl Round {
     }
 }
 
-/// Runs every script on a connection of its own for so long. Any status that is not 2xx ends the run.
+/// Runs every script on its own connection for this long. Any status other than 2xx ends the run.
 pub async fn run(port: u16, scripts: &[Script], length: Duration) -> Result<Round> {
     let mut connections = JoinSet::new();
     let start = Instant::now();
@@ -67,24 +67,24 @@ pub async fn once(port: u16, script: &Script) -> Result<()> {
     Ok(())
 }
 
-/// What the first requests of many cost.
+/// The cost of many first requests.
 pub struct First {
     /// Until all were answered.
     pub all: Duration,
-    /// How often somebody was asked to come back.
+    /// How often a client was told to retry later.
     pub refused: usize,
 }
 
-/// What is done with an answer.
+/// The expected answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// It must be a good one; a client that is told to come back asks again a moment later.
+    /// Success; a client that is told to retry sends the request again a moment later.
     Good,
-    /// It may be any refusal: one is all that a client gets.
+    /// Any refusal, without a retry.
     Refusal,
 }
 
-/// Sends each request until it is answered as expected, so many at a time.
+/// Sends each request until the answer is as expected, this many at a time.
 pub async fn first(port: u16, requests: Vec<Vec<u8>>, at_once: usize, expect: Expect) -> Result<First> {
     let start = Instant::now();
     let waiting = Arc::new(Mutex::new(requests));
@@ -154,7 +154,7 @@ async fn connection(port: u16, script: &Script, end: Instant) -> Result<Vec<Dura
     Ok(times)
 }
 
-/// Reads one answer, which must be a good one.
+/// Reads one answer, which must be a success.
 async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
     read_any(stream, buffer).await?;
     check(buffer)
@@ -167,7 +167,7 @@ fn check(answer: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads one answer, whatever it is, and gives its head in lower case.
+/// Reads one answer and returns its head in lower case.
 pub async fn read_any(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<String> {
     buffer.clear();
     let head = loop {

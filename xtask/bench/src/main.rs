@@ -4,17 +4,17 @@
 //! - [`load`]: a closed-loop load of prepared requests
 //! - [`request`]: requests signed before the run
 //! - [`process`]: servers started for the run, and what they cost
-//! - [`duel`]: one case, measured in alternating rounds
+//! - [`comparison`]: one case, measured in alternating rounds
 //! - [`cases`]: what is measured
 //! - [`report`]: the page it becomes
 //! - [`mod@soak`]: an ordinary load beside attacks, and what it suffers
 //! - [`attacks`]: the attacks
 
-#![expect(clippy::print_stdout, reason = "a measurement talks to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "a measurement prints its results")]
 
 mod attacks;
 mod cases;
-mod duel;
+mod comparison;
 mod load;
 mod process;
 mod reference;

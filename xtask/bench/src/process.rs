@@ -1,4 +1,4 @@
-//! Servers started for the run, and what they cost.
+//! Server processes of the run, and their resource usage.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::request::SECRET;
 
-/// A server process with a folder of its own; both go when this is dropped.
+/// A server process with its own folder; both are removed on drop.
 pub struct Process {
     child: Child,
     folder: PathBuf,
@@ -17,12 +17,12 @@ pub struct Process {
     pub port: u16,
 }
 
-/// Whether every sync of the disk takes two milliseconds more, as on a user's disk.
+/// The latency of the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Disk {
-    /// This machine's own.
+    /// That of this machine.
     AsItIs,
-    /// Two milliseconds a sync.
+    /// Two milliseconds more for each sync, as on a typical disk.
     Slow,
 }
 
@@ -33,7 +33,7 @@ impl Process {
         Self::start(serve(program, port, &folder, "error"), port, folder, disk).await
     }
 
-    /// A fresh Foxden for strangers and members, who come through a proxy on this machine. It writes both of its logs.
+    /// A fresh Foxden with open sign-up behind a local proxy. It writes both of its logs.
     pub async fn public(program: &Path, quota: &str, mail_port: u16) -> Result<Self> {
         let (port, folder) = place("soak")?;
         let log = std::fs::File::create(folder.join("log"))?;
@@ -54,7 +54,7 @@ impl Process {
         Self::start(command, port, folder, Disk::AsItIs).await
     }
 
-    /// Has the operator confirm the address of an account.
+    /// Confirms the address of an account by the command line.
     pub fn confirm(&self, address: &str) -> Result<()> {
         let program = std::fs::read_link(format!("/proc/{}/exe", self.child.id()))?;
         let mut command = Command::new(program);
@@ -75,7 +75,7 @@ impl Process {
         std::fs::read_to_string(self.folder.join(name)).unwrap_or_default()
     }
 
-    /// The same Foxden, stopped and started again: what it remembered is gone, what it stored is there.
+    /// The same Foxden, restarted: caches are empty, stored data is kept.
     pub async fn restart(mut self, program: &Path) -> Result<Self> {
         self.end()?;
         let (port, folder) = (self.port, std::mem::take(&mut self.folder));
@@ -121,27 +121,27 @@ impl Process {
             .take(2)
             .filter_map(|field| field.parse::<u64>().ok())
             .sum();
-        // The kernel tells these in hundredths of a second on every machine it runs on.
+        // The kernel reports these in hundredths of a second on all machines.
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// Bytes of memory it holds.
+    /// Its memory in bytes.
     pub fn memory(&self) -> Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// Bytes of memory that it holds some seconds after its start: it listens before all of it is in memory.
-    pub async fn settled(&self) -> Result<u64> {
+    /// Its memory in bytes some seconds after the start: it listens before it is completely loaded.
+    pub async fn settled_memory(&self) -> Result<u64> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         self.memory()
     }
 
-    /// The most bytes of memory that it held since the peak was last forgotten.
+    /// The peak of its memory in bytes, since the last reset.
     pub fn peak(&self) -> Result<u64> {
         self.status("VmHWM:")
     }
 
-    /// Counts the peak anew from now on.
+    /// Resets the peak.
     pub fn forget_peak(&self) -> Result<()> {
         std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").context("clear_refs")
     }
@@ -156,7 +156,7 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
-    /// Stops it as an operator does, and gives the bytes that its folder takes on disk then.
+    /// Stops it with a signal, and returns the bytes of its folder.
     pub fn stop(mut self) -> Result<u64> {
         self.end()?;
         self.disk()
@@ -179,10 +179,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself, and its folder may be gone: both are what is wanted.
+        // It may have ended already, and its folder may be gone; both are fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // A restarted one has left its folder to its successor.
+        // A restarted server has passed its folder on.
         if !self.folder.as_os_str().is_empty() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
@@ -208,7 +208,7 @@ fn size_of(folder: &Path) -> Result<u64> {
         bytes += if entry.file_type()?.is_dir() {
             size_of(&entry.path())?
         } else {
-            // A file may be gone meanwhile.
+            // A file may have been removed meanwhile.
             entry.metadata().map_or(0, |file| file.len())
         };
     }

@@ -1,5 +1,5 @@
-//! The two programs everything is compared with: a bare hyper that answers the same bytes, and a raw
-//! log that appends each body and syncs it before it answers. Neither looks at a request.
+//! The two reference programs: a bare hyper server that answers the same bytes, and a log that appends each body and syncs
+//! before the answer. Neither parses a request.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -41,7 +41,7 @@ pub async fn serve(kind: &str, port: u16, folder: PathBuf) -> Result<()> {
         let log = log.clone();
         connections.spawn(async move {
             let service = service_fn(move |request| answer(request, log.clone()));
-            // A client that hangs up ends its own connection and nothing else.
+            // A client that disconnects ends its own connection only.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -67,7 +67,7 @@ async fn answer(request: Request<Incoming>, log: Option<Log>) -> Result<Response
     Ok(response.unwrap_or_default())
 }
 
-/// A file that bodies are appended to. Those that wait share one sync.
+/// A file to which bodies are appended. Waiting bodies share one sync.
 #[derive(Clone)]
 struct Log(mpsc::Sender<(Bytes, oneshot::Sender<()>)>);
 
@@ -84,7 +84,7 @@ impl Log {
                 }
                 file.sync_data().expect("the disk takes what is measured");
                 for (_, done) in group {
-                    // The client may have gone; the bytes are on disk all the same.
+                    // The client may have gone; the bytes are on disk anyway.
                     let _ = done.send(());
                 }
             }

@@ -1,4 +1,4 @@
-//! The page that the figures become.
+//! The page with the results.
 
 use std::fmt::Write as _;
 use std::path::Path;

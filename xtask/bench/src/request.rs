@@ -1,4 +1,4 @@
-//! Requests signed before the run, as a browser signs them, and those that carry a password, as old ones do.
+//! Prepared requests: signed as a browser does, or with a password as old clients do.
 
 use std::num::NonZeroU32;
 use std::time::SystemTime;
@@ -17,7 +17,7 @@ pub struct Signer {
     key: hmac::Key,
 }
 
-/// Of everything that is derived from a password or a token.
+/// The namespace of values derived from a password or a token.
 const NAMESPACE: &str = "identity.mozilla.com/picl/v1/";
 
 struct KeyLength;
@@ -28,7 +28,7 @@ impl hkdf::KeyType for KeyLength {
     }
 }
 
-/// The time of day, in seconds since 1970. A token that would last for longer than a server gives is refused.
+/// The current time, in seconds since 1970. A token with a longer TTL than servers grant would be refused.
 #[expect(
     clippy::disallowed_methods,
     reason = "tokens of a measurement begin when it begins"
@@ -120,12 +120,12 @@ pub struct Basic {
 }
 
 impl Basic {
-    /// The person with that number.
+    /// The user with that number.
     pub fn new(number: u64, port: u16) -> Self {
         Self::with_password(number, &password(number), port)
     }
 
-    /// The person with that number, under a password of this run's making.
+    /// The user with that number, with a password of this run.
     pub fn with_password(number: u64, password: &str, port: u16) -> Self {
         let name = format!("user{number}");
         let authorization = BASE64.encode(format!("{name}:{password}").as_bytes());
@@ -136,7 +136,7 @@ impl Basic {
         }
     }
 
-    /// The request that makes the account.
+    /// The request that creates the account.
     pub fn registration(number: u64, port: u16) -> Vec<u8> {
         let body = format!(
             r#"{{"email":"user{number}@example.org","password":"{}"}}"#,
@@ -146,17 +146,17 @@ impl Basic {
         with_body(&head, &body)
     }
 
-    /// The address of that person.
+    /// The address of that user.
     pub fn email(number: u64) -> String {
         format!("user{number}@example.org")
     }
 
-    /// What a browser of today sends in place of that person's password.
+    /// The value that today's browsers send in place of the password.
     pub fn proof(number: u64) -> String {
         HEXLOWER.encode(&auth_pw(&Self::email(number), &password(number)))
     }
 
-    /// The request by which a browser of today signs in to that account.
+    /// The sign-in request of today's browsers.
     pub fn sign_in(number: u64, port: u16) -> Vec<u8> {
         let (email, proof) = (Self::email(number), Self::proof(number));
         let body = format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#);
@@ -186,7 +186,7 @@ impl Basic {
     }
 }
 
-/// What a token of that kind opens calls of the account server with.
+/// The authorization header of a token of that kind.
 pub fn bearer(token: &str, kind: &str) -> String {
     let token = HEXLOWER.decode(token.as_bytes()).unwrap_or_default();
     let id = derive(&token, b"", format!("{NAMESPACE}{kind}").as_bytes());
@@ -197,7 +197,7 @@ fn password(number: u64) -> String {
     format!("the password of number {number}")
 }
 
-/// What a client sends in place of the password (onepw: `PBKDF2`, then `HKDF`).
+/// The value that a client sends in place of the password (onepw: `PBKDF2`, then `HKDF`).
 fn auth_pw(email: &str, password: &str) -> [u8; 32] {
     let rounds = NonZeroU32::new(1000).expect("not zero");
     let salt = format!("{NAMESPACE}quickStretch:{email}");
@@ -222,13 +222,13 @@ fn with_length(head: &str, body: &str) -> Vec<u8> {
     format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// One object, nearly as large as one may be.
+/// One object of almost the largest allowed size.
 pub fn large_object() -> String {
     let payload = "Qm9va21hcmtzIGFuZCBoaXN0b3J5".repeat(1_900_000 / 28);
     format!(r#"{{"payload":"{payload}"}}"#)
 }
 
-/// A body of so many objects of 300 bytes, their ids beginning at a number.
+/// A body of this many objects of 300 bytes, with consecutive id numbers.
 pub fn objects(first: u64, count: u64) -> String {
     let payload = "Qm9va21hcmtzIGFuZCBoaXN0b3J5".repeat(11);
     let payload = &payload[..300];
@@ -238,7 +238,7 @@ pub fn objects(first: u64, count: u64) -> String {
     format!("[{}]", objects.join(","))
 }
 
-/// An id of twelve characters that follows from a number and does not sort as it does.
+/// An id of twelve characters, derived from a number but not sorted like it.
 pub fn id(number: u64) -> String {
     let mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut bytes = [0; 9];

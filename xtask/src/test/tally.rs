@@ -1,27 +1,27 @@
-//! Counts what `cargo test` says.
+//! Counts the results of `cargo test`.
 
 use std::collections::BTreeMap;
 
-/// What became of every test so far. A test run again in a later stage counts once, by its last outcome.
+/// The results of all tests so far. A test that runs again in a later stage counts once, with its last result.
 #[derive(Debug, Default)]
 pub struct Tally {
-    outcomes: BTreeMap<String, Outcome>,
+    results: BTreeMap<String, TestResult>,
     program: String,
     has_failed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum TestResult {
     Passed,
     Failed,
     Skipped { reason: String },
 }
 
 impl Tally {
-    /// Takes in one line of the output.
+    /// Reads one line of the output.
     pub fn read(&mut self, line: &str) {
         let line = line.trim();
-        // Names repeat between test programs, so the program's is put before them.
+        // Test names repeat between programs, so the program's name is put before them.
         if let Some(program) = line
             .strip_prefix("Running ")
             .or_else(|| line.strip_prefix("Doc-tests "))
@@ -40,76 +40,80 @@ impl Tally {
         else {
             return;
         };
-        let outcome = match said.split_once(", ").unwrap_or((said, "")) {
-            ("ok", _) => Outcome::Passed,
-            ("ignored", reason) => Outcome::Skipped {
+        let result = match said.split_once(", ").unwrap_or((said, "")) {
+            ("ok", _) => TestResult::Passed,
+            ("ignored", reason) => TestResult::Skipped {
                 reason: reason.to_owned(),
             },
-            _ if said.starts_with("FAILED") || said.starts_with("failed") => Outcome::Failed,
+            _ if said.starts_with("FAILED") || said.starts_with("failed") => TestResult::Failed,
             _ => return,
         };
         let name = name.trim_end_matches(" - should panic");
-        self.take(format!("{}{name}", self.program), outcome);
+        self.take(format!("{}{name}", self.program), result);
     }
 
-    /// Counts one check that is not a test of cargo's.
+    /// Counts a check that is not a test of cargo.
     pub fn check(&mut self, name: &str, is_good: bool) {
         self.take(
             name.to_owned(),
-            if is_good { Outcome::Passed } else { Outcome::Failed },
+            if is_good {
+                TestResult::Passed
+            } else {
+                TestResult::Failed
+            },
         );
     }
 
-    /// Notes how a stage ended. One that failed without a failed test did not build or was killed.
+    /// Notes the result of a stage. A stage that failed without a failed test did not build or was killed.
     pub fn stage_ended(&mut self, name: &str, is_good: bool) {
-        let has_failures = self.outcomes.values().any(|outcome| *outcome == Outcome::Failed);
+        let has_failures = self.results.values().any(|result| *result == TestResult::Failed);
         if !is_good && !has_failures {
-            self.take(format!("{name}: ended before its tests did"), Outcome::Failed);
+            self.take(format!("{name}: ended before its tests did"), TestResult::Failed);
         }
         self.has_failed |= !is_good;
     }
 
-    /// Notes what was not run, and why.
+    /// Notes a skipped check and the reason.
     pub fn skip(&mut self, name: &str, reason: &str) {
         self.take(
             name.to_owned(),
-            Outcome::Skipped {
+            TestResult::Skipped {
                 reason: reason.to_owned(),
             },
         );
     }
 
-    /// Whether nothing failed.
+    /// Returns whether nothing failed.
     pub fn is_good(&self) -> bool {
-        !self.has_failed && !self.outcomes.values().any(|outcome| *outcome == Outcome::Failed)
+        !self.has_failed && !self.results.values().any(|result| *result == TestResult::Failed)
     }
 
-    /// Names what failed and what was skipped, and closes with the counts.
+    /// Prints failed and skipped tests, and the counts.
     pub fn print(&self) {
         println!();
-        for (name, outcome) in &self.outcomes {
-            match outcome {
-                Outcome::Passed => {}
-                Outcome::Failed => println!("failed: {name}"),
-                Outcome::Skipped { reason } => println!("skipped: {name}: {reason}"),
+        for (name, result) in &self.results {
+            match result {
+                TestResult::Passed => {}
+                TestResult::Failed => println!("failed: {name}"),
+                TestResult::Skipped { reason } => println!("skipped: {name}: {reason}"),
             }
         }
         println!("{}", self.counts());
     }
 
     fn counts(&self) -> String {
-        let count = |is: fn(&Outcome) -> bool| self.outcomes.values().filter(|outcome| is(outcome)).count();
-        let passed = count(|outcome| *outcome == Outcome::Passed);
-        let failed = count(|outcome| *outcome == Outcome::Failed);
-        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
+        let count = |is: fn(&TestResult) -> bool| self.results.values().filter(|result| is(result)).count();
+        let passed = count(|result| *result == TestResult::Passed);
+        let failed = count(|result| *result == TestResult::Failed);
+        let skipped = count(|result| matches!(result, TestResult::Skipped { .. }));
         format!("{passed} passed, {failed} failed, {skipped} skipped")
     }
 
-    fn take(&mut self, name: String, outcome: Outcome) {
-        // Two packages may have a program of the same path; a failure must not hide behind a success.
-        let slot = self.outcomes.entry(name).or_insert(Outcome::Passed);
-        if *slot != Outcome::Failed {
-            *slot = outcome;
+    fn take(&mut self, name: String, result: TestResult) {
+        // Two packages may have a program with the same path; a success must not hide a failure.
+        let slot = self.results.entry(name).or_insert(TestResult::Passed);
+        if *slot != TestResult::Failed {
+            *slot = result;
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The arrows of the house point down, and the request table leads where it says.
+//! Dependencies between crates point down, and the request table names existing functions.
 
 use super::walk::Tree;
 
-/// Each crate and the crates of the house it may use.
+/// Each crate and the crates it may use.
 const MAY_USE: [(&str, &[&str]); 7] = [
     ("foxden-model", &[]),
     ("foxden-sql", &["foxden-model"]),
@@ -34,9 +34,9 @@ const MAY_USE: [(&str, &[&str]); 7] = [
         ],
     ),
 ];
-/// The surfaces; none may know another.
+/// The surfaces, which must not import each other.
 const SURFACES: [&str; 6] = ["sync", "token", "user", "fxa", "pages", "ops"];
-/// Words that betray a layer below the surfaces knowing what is above it, or a driver above the engines.
+/// Words of a higher layer that must not appear below the surfaces, and of drivers that must not appear above the engines.
 const FOREIGN: [(&str, &[&str]); 4] = [
     (
         "crates/foxden-model/",
@@ -53,7 +53,7 @@ const FOREIGN: [(&str, &[&str]); 4] = [
     ("crates/foxden-http/src/", &["rusqlite", "tokio::spawn"]),
 ];
 
-/// Every crate uses only what lies below it, and says nothing that belongs elsewhere.
+/// Every crate uses only crates below it, and no word of another layer.
 pub fn crates(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, may_use) in MAY_USE {
@@ -109,7 +109,7 @@ pub fn surfaces(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// Every file that `ARCHITECTURE.md` names is there, and holds the function its table names.
+/// Every file that `ARCHITECTURE.md` names exists and contains the function in its table.
 pub fn request_table(tree: &Tree) -> Vec<String> {
     let Some(page) = tree.file("ARCHITECTURE.md") else {
         return vec!["ARCHITECTURE.md: missing".to_owned()];

@@ -1,7 +1,6 @@
-//! Every edge case of the protocols has its test, and a page says which.
+//! Every edge case of the protocols has a test, listed on a page.
 //!
-//! A test names the edge cases it holds by list and number, `D3.22a`; a decision record names those that
-//! have none, and why.
+//! A test names its edge cases by list and number, `D3.22a`; a decision record names those without a test, and the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,13 +11,13 @@ use anyhow::Result;
 use super::walk::{File, Tree};
 use crate::cargo::root;
 
-/// The page that is made of what is found.
+/// The generated page.
 const PAGE: &str = "docs/protocol/edge-cases.md";
 /// The record of those without a test.
 const RECORD: &str = "docs/decisions/0004-edge-cases-without-a-test.md";
 
-/// A protocol's list of edge cases: how its numbers begin, what it is, how far it counts, and which
-/// numbers were added between.
+/// A protocol's list of edge cases: the prefix of its numbers, its title, its last number, and numbers that were added
+/// between.
 struct List {
     name: &'static str,
     about: &'static str,
@@ -80,7 +79,7 @@ const LISTS: [List; 8] = [
     },
 ];
 
-/// Edge cases that nothing tests and no record explains, and a page that is out of date.
+/// Edge cases without a test or a reason, and a page that is out of date.
 pub fn edge_cases(tree: &Tree) -> Vec<String> {
     let mut faults: Vec<String> = found(tree)
         .into_iter()
@@ -100,7 +99,7 @@ pub fn edge_cases(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// Writes the page anew.
+/// Updates the page.
 pub fn update(tree: &Tree) -> Result<()> {
     Ok(std::fs::write(root().join(PAGE), text(tree))?)
 }
@@ -186,7 +185,7 @@ fn text(tree: &Tree) -> String {
         .to_owned();
     let found = found(tree);
     for (list, what) in LISTS.iter().enumerate() {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(
             page,
             "\n## {}: {}\n\n| Case | Held by |\n| --- | --- |\n",

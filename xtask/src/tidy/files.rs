@@ -1,17 +1,16 @@
-//! What each file must be: headed, small, honest about its tests, and silent about the machine it was
-//! written on.
+//! Rules for each file: a header, a size limit, reasons for ignored tests, and no traces of the machine it was written on.
 
 use super::walk::{File, Tree};
 
-/// The most lines a file may have, its tests apart.
+/// The most lines of a file without its tests.
 const MOST_LINES: usize = 600;
-/// Where ignored tests may stand: `cargo xtask test` runs those of these programs.
+/// Test programs that may have ignored tests: `cargo xtask test` runs these.
 const RUN_WHEN_IGNORED: [&str; 2] = [
     "crates/foxden-server/tests/process/",
     "crates/foxden-server/tests/firefox/",
 ];
 
-/// Every Rust file opens with what is in it.
+/// Every Rust file begins with a description.
 pub fn headers(tree: &Tree) -> Vec<String> {
     let is_bare = |file: &&File| !file.text.starts_with("//!") && !file.path.contains("/tests/fixtures/");
     tree.rust()
@@ -20,7 +19,7 @@ pub fn headers(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// No file grows beyond what one can read.
+/// No file is too long.
 pub fn sizes(tree: &Tree) -> Vec<String> {
     let too_long = |file: &File| {
         let lines = file.lines_without_tests();
@@ -30,7 +29,7 @@ pub fn sizes(tree: &Tree) -> Vec<String> {
     tree.rust().filter_map(too_long).collect()
 }
 
-/// An ignored test gives its reason and stands where the full run finds it.
+/// An ignored test has a reason and is in a program that the full run includes.
 pub fn ignored_tests(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     for file in tree.rust().filter(|file| !file.path.starts_with("xtask/")) {
@@ -52,7 +51,7 @@ pub fn ignored_tests(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// No file tells of unfinished work or of the machine it was written on.
+/// No file mentions unfinished work or the machine it was written on.
 pub fn words(tree: &Tree) -> Vec<String> {
     let refused = refused_words();
     let mut faults = Vec::new();
@@ -66,7 +65,7 @@ pub fn words(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// The words, put together from halves so that this list does not find itself.
+/// The words, composed of halves so that this list does not match itself.
 fn refused_words() -> Vec<String> {
     let halves = [
         ("TO", "DO"),
@@ -82,7 +81,7 @@ fn refused_words() -> Vec<String> {
     halves.map(|(a, b)| format!("{a}{b}")).to_vec()
 }
 
-/// Whether the line holds the word as a word of its own.
+/// Returns whether the line contains the whole word.
 fn holds(line: &str, word: &str) -> bool {
     let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let is_name = word.ends_with(char::is_alphabetic);

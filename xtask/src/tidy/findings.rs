@@ -1,4 +1,4 @@
-//! The scripts of `findings/` can be run as its README says, and clean up after themselves.
+//! The scripts in `findings/` run as its README says, and clean up.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use super::walk::{File, Tree};
 use crate::cargo::root;
 
-/// Where the scripts are, the only ones of the checkout.
+/// The folder of the scripts, the only ones of the checkout.
 const FOLDER: &str = "findings/";
-/// Among the first lines of a script stands what it shows.
+/// The number of first lines that must say what a script shows.
 const HEAD: usize = 12;
 
-/// Scripts that stand elsewhere, cannot be run, say nothing of what they show, or leave something behind.
+/// Scripts outside the folder, without permission to run, without a description, or without cleanup.
 pub fn scripts(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     let is_script = |file: &&File| Path::new(&file.path).extension().is_some_and(|is| is == "sh");
@@ -28,7 +28,7 @@ pub fn scripts(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// What a script lacks.
+/// What is missing in a script.
 fn missing(text: &str) -> impl Iterator<Item = &'static str> {
     let first = text.lines().next().unwrap_or_default();
     let is_bash = first.starts_with("#!") && first.ends_with("bash");

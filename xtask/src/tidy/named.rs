@@ -1,13 +1,13 @@
-//! Tests that the documents name are there.
+//! Tests that documents name must exist.
 
 use std::path::Path;
 
 use super::walk::Tree;
 
-/// The fewest words of the name of a test, as it is told from other names in documents.
+/// The fewest words of a test name, to distinguish it from other names in documents.
 const WORDS: usize = 4;
 
-/// Documents that name a test which there is not, by its function.
+/// Documents that name a missing test function.
 pub fn tests(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     let is_document = |path: &str| Path::new(path).extension().is_some_and(|is| is == "md");
@@ -22,7 +22,7 @@ pub fn tests(tree: &Tree) -> Vec<String> {
     faults
 }
 
-/// What looks like the name of a test between backquotes.
+/// Names between backquotes that look like test functions.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let is_name = |word: &&str| {
         let is_made_so = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';

@@ -1,6 +1,6 @@
 //! The paths in Rust text that begin with `crate` or `super`, and the text without its tests.
 
-/// What a text is made of, as far as paths need it.
+/// The tokens of a text that matter for paths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token<'a> {
     Word(&'a str),
@@ -17,7 +17,7 @@ pub fn absolute(text: &str) -> Vec<Vec<&str>> {
     let mut found = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         let is_start = matches!(token, Token::Word("crate" | "super"));
-        // What follows `in` names who sees an item.
+        // A path after `in` is the visibility of an item.
         let before = at.checked_sub(1).map(|before| tokens[before]);
         let is_inside = matches!(before, Some(Token::Separator | Token::Word("in")));
         if is_start && !is_inside && tokens.get(at + 1) == Some(&Token::Separator) {
@@ -27,7 +27,7 @@ pub fn absolute(text: &str) -> Vec<Vec<&str>> {
     found
 }
 
-/// Reads a path, or a list of paths in braces, that begins after `before`. Returns where it ends.
+/// Reads a path, or a list of paths in braces, after the prefix `before`. Returns its end.
 fn read<'a>(tokens: &[Token<'a>], at: usize, before: &[&'a str], found: &mut Vec<Vec<&'a str>>) -> usize {
     match tokens.get(at) {
         Some(Token::Word(word)) => {
@@ -45,7 +45,7 @@ fn read<'a>(tokens: &[Token<'a>], at: usize, before: &[&'a str], found: &mut Vec
             loop {
                 at = match tokens.get(at) {
                     None | Some(Token::Close) => return at + 1,
-                    // The new name of the member before.
+                    // The new name of the previous member.
                     Some(Token::Word("as")) => at + 2,
                     Some(Token::Word(_) | Token::Open) => read(tokens, at, before, found),
                     Some(Token::Separator | Token::Other) => at + 1,
@@ -84,7 +84,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The text without the items that only tests are compiled with.
+/// The text without items that are compiled for tests only.
 pub fn without_tests(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut lines = text.lines();
@@ -100,7 +100,7 @@ pub fn without_tests(text: &str) -> String {
     kept
 }
 
-/// Skips an item that is indented so far, with its other attributes.
+/// Skips an item with this indentation, with its other attributes.
 fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>, indent: &str) {
     let first = lines.find(|line| !line.trim_start().starts_with("#["));
     if first.is_some_and(|line| line.ends_with([';', ',', '}'])) {

@@ -16,7 +16,7 @@ pub struct Tree {
 pub struct File {
     /// Its path from the root, with `/`.
     pub path: String,
-    /// What it holds.
+    /// Its content.
     pub text: String,
 }
 
@@ -36,7 +36,7 @@ impl Tree {
         }
         let paths = String::from_utf8(listing.stdout)?;
         let read = |path: &str| {
-            // A file may be listed and already deleted, or hold no text: neither is anything to check.
+            // A listed file may be deleted already, or contain no text; there is nothing to check then.
             let text = std::fs::read_to_string(root().join(path)).ok()?;
             Some(File {
                 path: path.to_owned(),
@@ -66,14 +66,14 @@ impl Tree {
 }
 
 impl File {
-    /// Whether it holds tests and nothing else.
+    /// Returns whether it contains tests only.
     pub fn is_test(&self) -> bool {
         self.path.contains("/tests/")
             || self.path.ends_with("/tests.rs")
             || self.path.contains("/conformance/")
     }
 
-    /// The lines before the file's own tests begin.
+    /// The number of lines before its own tests.
     pub fn lines_without_tests(&self) -> usize {
         let tests = self
             .text

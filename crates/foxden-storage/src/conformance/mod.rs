@@ -1,8 +1,8 @@
-//! The promises of [`crate::engine`], each a test that any engine can be held to.
+//! The promises of [`crate::engine`] as tests that any engine can run.
 //!
-//! A test is an `async fn(&Lab)`, kept in the file of its theme and listed in [`TESTS`]. [`run`] runs all of them for each
-//! engine, given the function that opens it; `tests/conformance.rs` does so for every engine of this crate. A test checks what
-//! is promised only: never how ties are broken, nor where exactly a page ends.
+//! A test is an `async fn(&TestContext)` in the file of its theme, listed in [`TESTS`]. [`run`] runs all tests for each
+//! engine, given the function that opens it; `tests/conformance.rs` does so for every engine of this crate. A test checks
+//! promises only: not how ties are broken, and not where exactly a page ends.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -11,11 +11,11 @@
 
 pub mod batches;
 pub mod closing;
+mod context;
 pub mod counts;
 pub mod deletion;
 pub mod expiry;
 pub mod guards;
-mod lab;
 pub mod order;
 pub mod pages;
 pub mod patches;
@@ -29,15 +29,15 @@ pub mod writers;
 
 use std::pin::Pin;
 
-pub use lab::{Ground, Lab, Opener, Stored, collection, id, payload, sorted};
-pub use runner::{EngineFixture, Unreachable, run};
+pub use context::{EngineFixture, Opener, Stored, TestContext, collection, id, payload, sorted};
+pub use runner::{TestedEngine, Unreachable, run};
 
 /// A promise as a test.
 pub struct Test {
     /// The theme and the promise: `times::a_write_takes_the_clocks_time`.
     pub name: &'static str,
-    /// Panics if the engine of the lab does not keep the promise.
-    pub run: fn(Lab) -> Pin<Box<dyn Future<Output = ()>>>,
+    /// Panics if the engine does not keep the promise.
+    pub run: fn(TestContext) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Lists the tests of every theme.
@@ -45,7 +45,7 @@ macro_rules! tests {
     ($($theme:ident: [$($test:ident),* $(,)?]),* $(,)?) => {
         &[$($(Test {
             name: concat!(stringify!($theme), "::", stringify!($test)),
-            run: |lab| Box::pin(async move { $theme::$test(&lab).await }),
+            run: |ctx| Box::pin(async move { $theme::$test(&ctx).await }),
         }),*),*]
     };
 }
@@ -58,7 +58,7 @@ pub const TESTS: &[Test] = tests! {
         parts_count_in_the_order_they_came,
         the_commits_own_patches_count_last,
         a_patch_in_a_batch_keeps_what_is_stored,
-        lives_count_from_the_commit,
+        ttls_count_from_the_commit,
         a_batch_ends_with_its_commit,
         a_refused_commit_leaves_the_batch_open,
         a_commit_of_one_collection_too_many_leaves_the_batch_open,
@@ -79,10 +79,10 @@ pub const TESTS: &[Test] = tests! {
     closing: [
         a_closed_user_is_refused,
         closing_leaves_other_users_alone,
-        a_user_never_heard_of_can_be_closed,
+        an_unknown_user_can_be_closed,
         a_closed_store_can_be_closed_and_emptied_again,
         what_a_closed_store_held_is_purged,
-        a_closing_is_told_before_any_other_reason,
+        a_closing_comes_before_any_other_refusal,
         writes_beside_a_closing_leave_nothing_behind,
         a_closing_holds_for_every_handle_on_the_store,
     ],
@@ -90,10 +90,10 @@ pub const TESTS: &[Test] = tests! {
         a_summary_names_each_collection_in_order,
         counts_and_bytes_follow_every_write,
         bytes_are_those_of_utf_8,
-        a_write_tells_the_bytes_before_and_after,
+        a_write_returns_the_bytes_before_and_after,
         an_empty_collection_is_listed,
-        a_user_never_heard_of_has_nothing,
-        users_do_not_see_each_other,
+        an_unknown_user_has_nothing,
+        users_are_isolated,
         at_most_a_hundred_collections,
     ],
     deletion: [
@@ -111,22 +111,22 @@ pub const TESTS: &[Test] = tests! {
         deleting_the_last_object_keeps_the_collection,
     ],
     expiry: [
-        an_object_without_a_life_stays,
-        an_object_lives_as_long_as_it_was_given,
+        an_object_without_a_ttl_stays,
+        an_object_expires_after_its_ttl,
         a_read_of_one_object_tells_its_expiry,
-        a_life_of_nothing_ends_at_once,
+        a_ttl_of_zero_expires_at_once,
         an_expired_object_is_absent_for_every_reader,
         an_expired_object_is_not_revived,
         an_expired_object_matches_no_guard,
         an_expired_object_cannot_be_deleted,
-        a_new_life_replaces_the_old,
-        a_life_can_be_made_endless,
-        a_patch_without_a_life_keeps_the_old,
+        a_new_ttl_replaces_the_old,
+        a_ttl_can_be_removed,
+        a_patch_without_a_ttl_keeps_the_old,
         expiry_moves_no_time,
-        lives_count_from_the_clock_and_not_from_the_time_given,
-        several_lives_end_one_by_one,
-        a_life_given_far_behind_the_clock_lasts,
-        a_clock_set_ahead_and_back_ends_no_life,
+        ttls_count_from_the_clock_and_not_from_the_time_of_the_write,
+        objects_expire_one_by_one,
+        a_ttl_set_while_the_clock_is_far_behind_lasts,
+        a_clock_set_ahead_and_back_ends_no_ttl,
     ],
     guards: [
         a_stale_write_changes_nothing,
@@ -136,7 +136,7 @@ pub const TESTS: &[Test] = tests! {
         a_guard_on_the_store_sees_every_collection,
         a_guard_on_a_deleted_object_holds,
         guards_hold_for_deletions,
-        of_several_reasons_the_guard_comes_first,
+        of_several_refusals_the_guard_comes_first,
     ],
     order: [
         newest_first,
@@ -153,7 +153,7 @@ pub const TESTS: &[Test] = tests! {
         a_long_read_skips_once,
         a_long_read_comes_in_bounded_pages,
         a_page_ends_by_its_bytes_but_holds_an_object,
-        a_page_tells_the_collections_time,
+        a_page_has_the_collections_time,
         a_read_can_stay_at_a_time,
         a_foreign_token_is_refused,
         pages_in_a_selection_stay_in_it,
@@ -166,8 +166,8 @@ pub const TESTS: &[Test] = tests! {
         a_patch_of_nothing_makes_an_empty_object,
         modified_moves_only_if_the_patch_renews,
         modified_moves_with_a_parent_alone,
-        a_later_patch_is_laid_over_an_earlier,
-        a_later_patch_keeps_the_life_of_an_earlier,
+        a_later_patch_is_merged_over_an_earlier,
+        a_later_patch_keeps_the_ttl_of_an_earlier,
         objects_of_one_write_have_one_time,
         ids_differ_by_case_and_by_any_byte,
         payloads_come_back_to_the_byte,
@@ -236,7 +236,7 @@ pub const TESTS: &[Test] = tests! {
         summaries_and_pages_never_go_back,
         one_commit_wins,
         parts_appended_at_once_are_all_kept,
-        users_at_once_do_not_meet,
+        concurrent_users_are_isolated,
     ],
 };
 
@@ -246,7 +246,7 @@ mod tests {
 
     use super::TESTS;
 
-    /// A test that is written down and never run would prove nothing.
+    /// A test that is not listed would never run.
     #[test]
     fn every_test_is_run() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/conformance");
@@ -255,7 +255,7 @@ mod tests {
             let path = entry.unwrap().path();
             let theme = path.file_stem().unwrap().to_str().unwrap().to_owned();
             for line in std::fs::read_to_string(&path).unwrap().lines() {
-                if let Some((name, "lab: &Lab) {")) = line
+                if let Some((name, "ctx: &TestContext) {")) = line
                     .strip_prefix("pub async fn ")
                     .and_then(|rest| rest.split_once('('))
                 {

@@ -1,40 +1,40 @@
-//! Holds engines to the promises and reports it as `cargo test` does, with *ignored* for engines that are out of reach.
+//! Runs the tests for each engine and reports like `cargo test`, with *ignored* for engines that cannot be reached.
 
-#![expect(clippy::print_stdout, reason = "the report is for whoever runs the tests")]
+#![expect(clippy::print_stdout, reason = "the report goes to the standard output")]
 
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::lab::{Lab, Opener};
+use super::context::{Opener, TestContext};
 use super::{TESTS, Test};
 
-/// An engine that is held to the promises.
-pub struct EngineFixture {
-    /// The engine's name; the names of its tests begin with it.
+/// An engine to test.
+pub struct TestedEngine {
+    /// The engine's name, with which the names of its tests begin.
     pub engine: &'static str,
-    /// Opens the engine, or says what has to be set before it can be opened.
+    /// Opens the engine, or says which setting is missing.
     pub opener: Result<Opener, String>,
 }
 
-/// What becomes of the tests of an engine that cannot be opened.
+/// How tests of an engine that cannot be reached are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreachable {
-    /// They are reported as ignored.
+    /// As ignored.
     Ignored,
-    /// They fail.
+    /// As failed.
     Failed,
 }
 
-/// Runs every test for every engine, as far as the arguments ask for it; they are those of `cargo test`.
+/// Runs every test for every engine. The arguments are those of `cargo test`.
 pub fn run(
-    fixtures: &[EngineFixture],
+    engines: &[TestedEngine],
     unreachable: Unreachable,
     arguments: impl IntoIterator<Item = String>,
 ) -> ExitCode {
     let arguments = Arguments::parse(arguments);
-    let all = fixtures.iter().flat_map(Case::all_of);
+    let all = engines.iter().flat_map(Case::all_of);
     let (cases, others): (Vec<_>, Vec<_>) = all.partition(|case| arguments.asks_for(case));
     if arguments.lists {
         for case in &cases {
@@ -43,12 +43,12 @@ pub fn run(
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", cases.len());
-    let outcomes = run_all(&cases, unreachable, arguments.threads);
-    let count = |wanted| outcomes.iter().filter(|(outcome, _)| *outcome == wanted).count();
-    let failed = count(Outcome::Failed);
+    let results = run_all(&cases, unreachable, arguments.threads);
+    let count = |wanted| results.iter().filter(|(result, _)| *result == wanted).count();
+    let failed = count(TestResult::Failed);
     if failed > 0 {
         println!("\nfailures:");
-        let failures = outcomes.iter().filter(|(outcome, _)| *outcome == Outcome::Failed);
+        let failures = results.iter().filter(|(result, _)| *result == TestResult::Failed);
         for (_, name) in failures {
             println!("    {name}");
         }
@@ -56,8 +56,8 @@ pub fn run(
     println!(
         "\ntest result: {}. {} passed; {failed} failed; {} ignored; 0 measured; {} filtered out\n",
         if failed == 0 { "ok" } else { "FAILED" },
-        count(Outcome::Passed),
-        count(Outcome::Ignored),
+        count(TestResult::Passed),
+        count(TestResult::Ignored),
         others.len(),
     );
     if failed == 0 {
@@ -74,16 +74,16 @@ struct Case<'a> {
     opener: &'a Result<Opener, String>,
 }
 
-/// How a test ended.
+/// The result of a test.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+enum TestResult {
     Passed,
     Failed,
     Ignored,
 }
 
 impl<'a> Case<'a> {
-    fn all_of(fixture: &'a EngineFixture) -> impl Iterator<Item = Self> {
+    fn all_of(fixture: &'a TestedEngine) -> impl Iterator<Item = Self> {
         TESTS.iter().map(|test| Self {
             name: format!("{}::{}", fixture.engine, test.name),
             test,
@@ -91,24 +91,24 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn run(&self, unreachable: Unreachable) -> Outcome {
+    fn run(&self, unreachable: Unreachable) -> TestResult {
         let opener = match self.opener {
             Ok(opener) => *opener,
             Err(wanted) => {
                 return match unreachable {
                     Unreachable::Ignored => {
                         println!("test {} ... ignored, {wanted}", self.name);
-                        Outcome::Ignored
+                        TestResult::Ignored
                     }
                     Unreachable::Failed => {
                         println!("test {} ... FAILED, {wanted}", self.name);
-                        Outcome::Failed
+                        TestResult::Failed
                     }
                 };
             }
         };
         let test = self.test.run;
-        // A panic names its thread, and so the test.
+        // A panic message names the thread, and so the test.
         let thread = std::thread::Builder::new()
             .name(self.name.clone())
             .spawn(move || {
@@ -117,35 +117,35 @@ impl<'a> Case<'a> {
                     .enable_all()
                     .build();
                 let runtime = runtime.expect("a runtime can be built");
-                runtime.block_on(async { test(Lab::open_with(opener).await).await });
+                runtime.block_on(async { test(TestContext::open_with(opener).await).await });
             });
-        let (outcome, word) = match thread.expect("a thread can be started").join() {
-            Ok(()) => (Outcome::Passed, "ok"),
-            Err(_) => (Outcome::Failed, "FAILED"),
+        let (result, word) = match thread.expect("a thread can be started").join() {
+            Ok(()) => (TestResult::Passed, "ok"),
+            Err(_) => (TestResult::Failed, "FAILED"),
         };
         println!("test {} ... {word}", self.name);
-        outcome
+        result
     }
 }
 
-fn run_all(cases: &[Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(Outcome, String)> {
+fn run_all(cases: &[Case<'_>], unreachable: Unreachable, threads: usize) -> Vec<(TestResult, String)> {
     let next = AtomicUsize::new(0);
-    let outcomes = Mutex::new(Vec::new());
+    let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = case.run(unreachable);
-                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-                    outcomes.push((outcome, case.name.clone()));
+                    let result = case.run(unreachable);
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.push((result, case.name.clone()));
                 }
             });
         }
     });
-    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the command line asks for.
+/// The arguments of the command line.
 struct Arguments {
     filters: Vec<String>,
     skipped: Vec<String>,
@@ -184,7 +184,7 @@ impl Arguments {
                 "--color" | "--format" | "--logfile" | "--shuffle-seed" | "-Z" if value.is_none() => {
                     arguments.next();
                 }
-                // Other flags change nothing here.
+                // Other flags have no effect.
                 _ if name.starts_with('-') => {}
                 _ => parsed.filters.push(argument),
             }
@@ -217,19 +217,19 @@ mod tests {
         words.iter().map(ToString::to_string).collect()
     }
 
-    fn fixtures() -> [EngineFixture; 2] {
-        let memory: Opener = |ground| {
+    fn engines() -> [TestedEngine; 2] {
+        let memory: Opener = |fixture| {
             Box::pin(async move {
-                let engine = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
+                let engine = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
                 Arc::new(engine) as Arc<dyn crate::engine::Engine>
             })
         };
         [
-            EngineFixture {
+            TestedEngine {
                 engine: "memory",
                 opener: Ok(memory),
             },
-            EngineFixture {
+            TestedEngine {
                 engine: "remote",
                 opener: Err("FOXDEN_TEST_REMOTE is not set".to_owned()),
             },
@@ -238,8 +238,8 @@ mod tests {
 
     fn chosen(words: &[&str]) -> Vec<String> {
         let arguments = Arguments::parse(arguments(words));
-        let fixtures = fixtures();
-        let cases = fixtures.iter().flat_map(Case::all_of);
+        let engines = engines();
+        let cases = engines.iter().flat_map(Case::all_of);
         let chosen = cases.filter(|case| arguments.asks_for(case));
         chosen.map(|case| case.name).collect()
     }
@@ -259,7 +259,7 @@ mod tests {
     fn an_engine_out_of_reach_is_ignored_and_can_be_made_to_fail() {
         let run = |engine, unreachable| {
             let filter = arguments(&["--exact", engine]);
-            format!("{:?}", super::run(&fixtures(), unreachable, filter))
+            format!("{:?}", super::run(&engines(), unreachable, filter))
         };
         let (success, failure) = (
             format!("{:?}", ExitCode::SUCCESS),

@@ -1,13 +1,13 @@
-//! Which objects of a collection are meant.
+//! Selections of objects.
 
 use foxden_model::SyncTime;
 
-use super::{Lab, collection, id, payload, sorted};
+use super::{TestContext, collection, id, payload, sorted};
 use crate::command::{Field, Fields, Order, Patch, Query, Selection};
 
 /// `newer` and `older` are strict.
-pub async fn newer_and_older_leave_out_the_time_itself(lab: &Lab) {
-    let time = lab.put("bookmarks", "a", "x").await;
+pub async fn newer_and_older_leave_out_the_time_itself(ctx: &TestContext) {
+    let time = ctx.put("bookmarks", "a", "x").await;
     for (shift, newer, older) in [(-1, true, false), (0, false, false), (1, false, true)] {
         let edge = Some(SyncTime::from_hundredths(time.hundredths() + shift));
         let later = Selection {
@@ -19,51 +19,51 @@ pub async fn newer_and_older_leave_out_the_time_itself(lab: &Lab) {
             ..Selection::default()
         };
         assert_eq!(
-            lab.ids("bookmarks", later).await.len() == 1,
+            ctx.ids("bookmarks", later).await.len() == 1,
             newer,
             "newer {shift}"
         );
         assert_eq!(
-            lab.ids("bookmarks", earlier).await.len() == 1,
+            ctx.ids("bookmarks", earlier).await.len() == 1,
             older,
             "older {shift}"
         );
     }
 }
 
-/// `newer` and `older` together select what lies between.
-pub async fn newer_and_older_both_hold(lab: &Lab) {
-    let first = lab.put("bookmarks", "a", "x").await;
-    lab.put("bookmarks", "b", "x").await;
-    lab.put("bookmarks", "c", "x").await;
-    let last = lab.put("bookmarks", "d", "x").await;
+/// `newer` and `older` together select the times between them.
+pub async fn newer_and_older_both_hold(ctx: &TestContext) {
+    let first = ctx.put("bookmarks", "a", "x").await;
+    ctx.put("bookmarks", "b", "x").await;
+    ctx.put("bookmarks", "c", "x").await;
+    let last = ctx.put("bookmarks", "d", "x").await;
     let between = Selection {
         newer: Some(first),
         older: Some(last),
         ..Selection::default()
     };
-    assert_eq!(lab.ids("bookmarks", between).await, ["b", "c"]);
+    assert_eq!(ctx.ids("bookmarks", between).await, ["b", "c"]);
 }
 
-/// `until` takes what changed at that very time, and nothing later.
-pub async fn until_takes_the_time_itself(lab: &Lab) {
-    lab.put("bookmarks", "a", "x").await;
-    let second = lab.put("bookmarks", "b", "x").await;
-    lab.put("bookmarks", "c", "x").await;
+/// `until` includes the time itself.
+pub async fn until_takes_the_time_itself(ctx: &TestContext) {
+    ctx.put("bookmarks", "a", "x").await;
+    let second = ctx.put("bookmarks", "b", "x").await;
+    ctx.put("bookmarks", "c", "x").await;
     let until = Selection {
         until: Some(second),
         ..Selection::default()
     };
-    assert_eq!(lab.ids("bookmarks", until).await, ["a", "b"]);
+    assert_eq!(ctx.ids("bookmarks", until).await, ["a", "b"]);
 }
 
-/// A list of ids selects each of them once, however often it stands there; missing ones are passed over.
-pub async fn ids_select_each_object_once(lab: &Lab) {
-    lab.upsert("bookmarks", ["a", "b", "c"].map(|object| payload(object, object)))
+/// A list of ids selects each of them once, even if it is repeated; missing ids are ignored.
+pub async fn ids_select_each_object_once(ctx: &TestContext) {
+    ctx.upsert("bookmarks", ["a", "b", "c"].map(|object| payload(object, object)))
         .await;
     let mut query = Query::all(collection("bookmarks"), Fields::Whole);
     query.selection.ids = Some(["c", "a", "missing", "a", "A", "c"].map(id).to_vec());
-    let mut read = lab.all(&query).await;
+    let mut read = ctx.all(&query).await;
     read.sort_by(|a, b| a.id.cmp(&b.id));
     let texts: Vec<_> = read
         .iter()
@@ -72,11 +72,11 @@ pub async fn ids_select_each_object_once(lab: &Lab) {
     assert_eq!(texts, [("a", "a"), ("c", "c")]);
 }
 
-/// A list of thousands of ids is read in pages like any other selection, and deletes what it names.
-pub async fn thousands_of_ids_select_as_few_do(lab: &Lab) {
+/// A list of thousands of ids is read in pages and deleted like any other selection.
+pub async fn thousands_of_ids_select_as_few_do(ctx: &TestContext) {
     let patches: Vec<_> = (0..2500).map(|n| payload(&format!("object{n}"), "x")).collect();
     for part in patches.chunks(500) {
-        lab.upsert("history", part).await;
+        ctx.upsert("history", part).await;
     }
     let named = Selection {
         ids: Some((1..5000).step_by(2).map(|n| id(&format!("object{n}"))).collect()),
@@ -86,32 +86,32 @@ pub async fn thousands_of_ids_select_as_few_do(lab: &Lab) {
     for order in [Order::Oldest, Order::Newest, Order::Index] {
         let mut query = Query::all(collection("history"), Fields::Whole);
         (query.selection, query.order) = (named.clone(), order);
-        let read = lab.all(&query).await.into_iter().map(|object| object.id);
+        let read = ctx.all(&query).await.into_iter().map(|object| object.id);
         assert_eq!(sorted(read), odd, "{order:?}");
     }
-    lab.delete("history", named).await;
+    ctx.delete("history", named).await;
     let even = sorted((0..2500).step_by(2).map(|n| format!("object{n}")));
-    assert_eq!(lab.ids("history", Selection::default()).await, even);
+    assert_eq!(ctx.ids("history", Selection::default()).await, even);
 }
 
 /// An empty list of ids selects nothing, for reading and for deleting.
-pub async fn no_ids_select_nothing(lab: &Lab) {
-    lab.put("bookmarks", "a", "x").await;
+pub async fn no_ids_select_nothing(ctx: &TestContext) {
+    ctx.put("bookmarks", "a", "x").await;
     let nothing = Selection {
         ids: Some(Vec::new()),
         ..Selection::default()
     };
-    assert!(lab.ids("bookmarks", nothing.clone()).await.is_empty());
-    lab.delete("bookmarks", nothing).await;
-    assert_eq!(lab.ids("bookmarks", Selection::default()).await, ["a"]);
+    assert!(ctx.ids("bookmarks", nothing.clone()).await.is_empty());
+    ctx.delete("bookmarks", nothing).await;
+    assert_eq!(ctx.ids("bookmarks", Selection::default()).await, ["a"]);
 }
 
 /// `index_above` and `index_below` are strict, and an object without a sortindex matches neither.
-pub async fn indexes_above_and_below_leave_out_the_index_itself(lab: &Lab) {
+pub async fn indexes_above_and_below_leave_out_the_index_itself(ctx: &TestContext) {
     for (object, index) in [("minus", -10), ("nine", 9), ("ten", 10), ("eleven", 11)] {
-        lab.put_at("bookmarks", object, index).await;
+        ctx.put_at("bookmarks", object, index).await;
     }
-    lab.put("bookmarks", "none", "x").await;
+    ctx.put("bookmarks", "none", "x").await;
     let above = Selection {
         index_above: Some(10),
         ..Selection::default()
@@ -125,35 +125,35 @@ pub async fn indexes_above_and_below_leave_out_the_index_itself(lab: &Lab) {
         index_below: Some(11),
         ..Selection::default()
     };
-    assert_eq!(lab.ids("bookmarks", above).await, ["eleven"]);
-    assert_eq!(lab.ids("bookmarks", below).await, ["minus", "nine"]);
-    assert_eq!(lab.ids("bookmarks", between).await, ["nine", "ten"]);
+    assert_eq!(ctx.ids("bookmarks", above).await, ["eleven"]);
+    assert_eq!(ctx.ids("bookmarks", below).await, ["minus", "nine"]);
+    assert_eq!(ctx.ids("bookmarks", between).await, ["nine", "ten"]);
 }
 
 /// `parent_id` and `predecessor_id` select by equality; objects without one do not match.
-pub async fn parents_and_predecessors_select(lab: &Lab) {
+pub async fn parents_and_predecessors_select(ctx: &TestContext) {
     for (object, parent, predecessor) in [("a", "p", "q"), ("b", "p", "Q"), ("c", "P", "q")] {
         let patch = Patch {
             parent_id: Field::Set(parent.to_owned()),
             predecessor_id: Field::Set(predecessor.to_owned()),
             ..payload(object, "x")
         };
-        lab.upsert("bookmarks", [patch]).await;
+        ctx.upsert("bookmarks", [patch]).await;
     }
-    lab.put("bookmarks", "none", "x").await;
+    ctx.put("bookmarks", "none", "x").await;
     let selection = |parent: Option<&str>, predecessor: Option<&str>| Selection {
         parent_id: parent.map(str::to_owned),
         predecessor_id: predecessor.map(str::to_owned),
         ..Selection::default()
     };
-    assert_eq!(lab.ids("bookmarks", selection(Some("p"), None)).await, ["a", "b"]);
-    assert_eq!(lab.ids("bookmarks", selection(None, Some("q"))).await, ["a", "c"]);
-    assert_eq!(lab.ids("bookmarks", selection(Some("p"), Some("q"))).await, ["a"]);
-    assert!(lab.ids("bookmarks", selection(Some(""), None)).await.is_empty());
+    assert_eq!(ctx.ids("bookmarks", selection(Some("p"), None)).await, ["a", "b"]);
+    assert_eq!(ctx.ids("bookmarks", selection(None, Some("q"))).await, ["a", "c"]);
+    assert_eq!(ctx.ids("bookmarks", selection(Some("p"), Some("q"))).await, ["a"]);
+    assert!(ctx.ids("bookmarks", selection(Some(""), None)).await.is_empty());
 }
 
 /// Every condition must hold.
-pub async fn all_conditions_hold_together(lab: &Lab) {
+pub async fn all_conditions_hold_together(ctx: &TestContext) {
     let mut times = Vec::new();
     for (number, object) in ["a", "b", "c", "d", "e", "f"].into_iter().enumerate() {
         let patch = Patch {
@@ -161,7 +161,7 @@ pub async fn all_conditions_hold_together(lab: &Lab) {
             parent_id: Field::Set("p".to_owned()),
             ..payload(object, "x")
         };
-        times.push(lab.upsert("bookmarks", [patch]).await);
+        times.push(ctx.upsert("bookmarks", [patch]).await);
     }
     let selection = Selection {
         ids: Some(["a", "b", "c", "d", "e"].map(id).to_vec()),
@@ -173,14 +173,14 @@ pub async fn all_conditions_hold_together(lab: &Lab) {
         parent_id: Some("p".to_owned()),
         predecessor_id: None,
     };
-    assert_eq!(lab.ids("bookmarks", selection).await, ["b", "c"]);
+    assert_eq!(ctx.ids("bookmarks", selection).await, ["b", "c"]);
 }
 
-/// A collection that is missing reads as an empty one without a time.
-pub async fn a_missing_collection_reads_as_empty(lab: &Lab) {
-    lab.put("bookmarks", "a", "x").await;
-    let page = lab.page(&Query::all(collection("missing"), Fields::Whole)).await;
+/// A missing collection reads as empty, without a time.
+pub async fn a_missing_collection_reads_as_empty(ctx: &TestContext) {
+    ctx.put("bookmarks", "a", "x").await;
+    let page = ctx.page(&Query::all(collection("missing"), Fields::Whole)).await;
     assert!(page.rows.is_empty());
     assert_eq!((page.modified, page.next), (None, None));
-    assert_eq!(lab.get("missing", "a").await, None);
+    assert_eq!(ctx.get("missing", "a").await, None);
 }

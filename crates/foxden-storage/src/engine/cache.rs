@@ -7,7 +7,7 @@
 //! 1. A writer *invalidates* the user before it commits, and *resolves* the user after the commit. In between, readers ask the
 //!    store, which shows either state.
 //! 2. A reader takes a *ticket* before it asks the store. It may *fill* the cache with the answer only if no user of the same
-//!    shard was invalidated or resolved since.
+//!    segment was invalidated or resolved since.
 //!
 //! SQLite's engine uses them directly, since its writer thread knows the new state; [`Cached`](super::Cached) puts them in front
 //! of any other engine.
@@ -19,4 +19,4 @@ mod users;
 mod tests;
 
 pub(super) use objects::ObjectCache;
-pub(super) use users::{Ticket, UserCache};
+pub(super) use users::{FillTicket, UserCache};

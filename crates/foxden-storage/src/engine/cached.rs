@@ -125,13 +125,13 @@ impl User {
 }
 
 /// A write under way. Dropped before its outcome is known, it leaves the user invalidated for a while.
-struct PendingWrite<'a, E: Engine> {
+struct Invalidation<'a, E: Engine> {
     cache: &'a Cached<E>,
     user: UserId,
     is_resolved: bool,
 }
 
-impl<'a, E: Engine> PendingWrite<'a, E> {
+impl<'a, E: Engine> Invalidation<'a, E> {
     fn begin(cache: &'a Cached<E>, user: UserId) -> Self {
         cache.users.invalidate(user);
         Self {
@@ -147,7 +147,7 @@ impl<'a, E: Engine> PendingWrite<'a, E> {
     }
 }
 
-impl<E: Engine> Drop for PendingWrite<'_, E> {
+impl<E: Engine> Drop for Invalidation<'_, E> {
     fn drop(&mut self) {
         if !self.is_resolved {
             let ends = self.cache.clock.steady_millis() + UNKNOWN_MILLIS;
@@ -200,7 +200,7 @@ impl<E: Engine> Engine for Cached<E> {
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
         self.resolve_unknown();
-        let pending = PendingWrite::begin(self, user);
+        let pending = Invalidation::begin(self, user);
         let write = Write {
             // Only now: readers that found the entry have announced their time.
             not_before: write.not_before.max(self.announced.next()),

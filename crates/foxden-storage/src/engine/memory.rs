@@ -1,7 +1,7 @@
 //! Objects in memory: the reference that every other engine is compared with.
 //!
-//! It is written to be obviously right rather than quick: what a user holds is derived from the objects
-//! each time somebody asks. Nothing survives the process.
+//! It is meant to be obviously right rather than fast: counts are computed from the objects for each request. Nothing
+//! survives the process.
 
 mod batch;
 mod deleted;
@@ -29,12 +29,12 @@ pub struct MemoryEngine {
     announced: Announced,
 }
 
-/// When something happens to one user.
+/// The time of a write.
 #[derive(Clone, Copy)]
-struct Moment {
-    /// What the clock shows; expiry counts by it unless it is far behind.
+struct WriteTime {
+    /// The time of the clock; expiry counts from it unless the clock is far behind.
     now: SyncTime,
-    /// The time a write gets.
+    /// The time that the write gets.
     next: SyncTime,
 }
 
@@ -49,37 +49,37 @@ impl MemoryEngine {
         }
     }
 
-    /// Lets `look` see a user's store; a user never heard of has an empty one.
-    fn look<T>(
+    /// Runs a read on a user's store; an unknown user has an empty one.
+    fn read_store<T>(
         &self,
         user: UserId,
-        look: impl FnOnce(&Store, Seen) -> Result<T, EngineError>,
+        read_store: impl FnOnce(&Store, ReadTime) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let stores = self.stores.read().map_err(broken)?;
         let Some(store) = stores.get(&user).cloned() else {
             let empty = Store::default();
-            // Still under the lock: a first write of this user takes its time only afterwards.
-            return look(&empty, self.seen(&empty));
+            // The lock is still held, so that the first write of this user takes its time later.
+            return read_store(&empty, self.read_time(&empty));
         };
         drop(stores);
         let store = lock(&store)?;
         if store.is_closed {
             return Err(EngineError::Closed);
         }
-        look(&store, self.seen(&store))
+        read_store(&store, self.read_time(&store))
     }
 
-    /// Lets `change` alter a user's store, alone.
-    fn change<T>(
+    /// Runs a change on a user's store, exclusively.
+    fn change_store<T>(
         &self,
         user: UserId,
-        change: impl FnOnce(&mut Store, Moment) -> Result<T, EngineError>,
+        change: impl FnOnce(&mut Store, WriteTime) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let store = self.store_of(user)?;
         let mut store = lock(&store)?;
         let now = self.clock.now();
         let next = now.max(store.highest().next()).max(self.announced.next());
-        change(&mut store, Moment { now, next })
+        change(&mut store, WriteTime { now, next })
     }
 
     fn store_of(&self, user: UserId) -> Result<Arc<Mutex<Store>>, EngineError> {
@@ -90,44 +90,44 @@ impl MemoryEngine {
         Ok(Arc::clone(stores.entry(user).or_default()))
     }
 
-    /// When a read speaks. Call it under the lock that keeps this user's writers away.
-    fn seen(&self, store: &Store) -> Seen {
+    /// The time of a read. To be called under the lock that excludes this user's writers.
+    fn read_time(&self, store: &Store) -> ReadTime {
         let now = self.clock.now();
         self.announced.raise(now.before());
-        Seen {
+        ReadTime {
             now,
             as_of: now.before().max(store.highest()),
         }
     }
 }
 
-/// When a read speaks, and as of when.
+/// The time of a read, and its *as of*.
 #[derive(Clone, Copy)]
-struct Seen {
+struct ReadTime {
     now: SyncTime,
     as_of: SyncTime,
 }
 
 #[async_trait]
 impl Engine for MemoryEngine {
-    // A summary without counts is no cheaper here, so both say everything.
+    // A summary without counts is no cheaper here, so both are complete.
     async fn summary(&self, user: UserId, _detail: Detail) -> Result<Summary, EngineError> {
-        self.look(user, |store, seen| Ok(store.summary(seen)))
+        self.read_store(user, |store, time| Ok(store.summary(time)))
     }
 
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        self.look(user, |store, seen| store.read(query, seen))
+        self.read_store(user, |store, time| store.read(query, time))
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        self.change(user, |store, moment| {
-            let next = moment.next.max(write.not_before);
-            store.write(write, Moment { next, ..moment })
+        self.change_store(user, |store, time| {
+            let next = time.next.max(write.not_before);
+            store.write(write, WriteTime { next, ..time })
         })
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
-        self.change(user, |store, moment| store.stage(part, moment.now, &*self.rng))
+        self.change_store(user, |store, time| store.stage(part, time.now, &*self.rng))
     }
 
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
@@ -161,7 +161,7 @@ impl Engine for MemoryEngine {
         self.stores.read().map(drop).map_err(broken)
     }
 
-    // Nothing is open and nothing runs.
+    // There is nothing to close.
     async fn close(&self) {}
 }
 
@@ -169,7 +169,7 @@ fn lock(store: &Mutex<Store>) -> Result<MutexGuard<'_, Store>, EngineError> {
     store.lock().map_err(broken)
 }
 
-/// What a panic under a lock leaves behind may be half a write: it is not served.
+/// A panic under a lock may leave half a write, which is not served.
 fn broken<T>(_poisoned: PoisonError<T>) -> EngineError {
     EngineError::Unavailable("a panic interrupted a change".into())
 }

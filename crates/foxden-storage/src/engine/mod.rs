@@ -1,12 +1,12 @@
-//! The trait every engine keeps, and the engines.
+//! The [`Engine`] trait, and the engines.
 
 mod announced;
 mod cache;
 mod cached;
-mod held;
 pub mod memory;
 mod open;
 pub mod sqlite;
+mod usage;
 
 use std::error::Error;
 
@@ -17,80 +17,73 @@ use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
 pub use cached::Cached;
-pub(crate) use held::Held;
 pub use memory::MemoryEngine;
 pub use open::{BadStoreUrl, OpenError, OpenOptions, StoreUrl, open};
 pub use sqlite::{SqliteEngine, SqliteOptions};
+pub(crate) use usage::Usage;
 
-/// A place where users' objects are kept.
+/// A store of users' objects.
 ///
-/// Each method is one step for one user: it happens wholly or not at all. Limits and hooks have been
-/// dealt with before an engine is called. What every engine promises:
+/// Each method is atomic for one user. Limits are checked before an engine is called. Every engine promises:
 ///
 /// 1. No reader sees part of a write.
-/// 2. `modified` of a write is `max(clock, last + 0.01 s)`, where `last` is the highest time ever given
-///    to that user, by deletions too, or told as *as of* since the engine was opened (which matters
-///    only when the clock slips back). Staging moves no time.
-/// 3. What was acknowledged is seen by every later read, and a read says *as of* when it speaks: every
-///    write of this user that it has not seen will have a later time. With one process that is the
-///    hundredth before the clock, or before the oldest time given to a write still under way, but
-///    never less than the user's highest visible time.
-/// 4. A guard is compared in the same step as the change; what is absent counts as time zero; a refused
-///    write leaves no trace. Where a write fails several checks, the answer is the first of: guard,
-///    batch, quota, collections.
-/// 5. If the outcome of a write cannot be known, the answer is `OutcomeUnknown`, and the write shows at
-///    most once. After any other error nothing of the write shows, now or later.
-/// 6. Fields a patch does not give keep their value; on an absent or expired object they start empty.
-///    Patches of one write (or batch) for one object are one patch, each laid over those before it:
-///    expiry is judged once, by what was there before the write.
-/// 7. An object whose expiry has come is absent for every reader and writer at once. It comes when the
-///    clock, not the time given to a write, has reached the clock at the write plus the ttl.
-/// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes
-///    before it, after expired objects are cleared away; clearing moves no time. An object counts as
-///    400 bytes at least, beyond the first MiB. What lies in open batches counts as well, for a part
-///    like for a write: those opened first end to make room, and one is refused where the objects and
-///    the batch it appends to fill the quota alone. A batch does not count against its own commit. The
-///    bytes that [`Written`] tells may still hold expired objects and are those of objects alone.
-/// 9. Orders are total, page tokens hold the last key, a page is one state and bounded.
-/// 10. A batch is unseen until committed, lives two hours from its opening, and ends with its commit
-///     or with the store. One that was opened more than two hours later than now has ended, too. A
-///     refused commit leaves it open. A part or a commit that would pass the objects or bytes it
-///     carries as the greatest is refused, `TooLarge`, as a whole. A user has at most
-///     [`OPEN_BATCHES`] open, which hold at most the bytes that a part carries as the greatest for all
-///     of them: a part beyond that ends those that were opened first.
-/// 11. Deleting a collection or a store costs the same whatever its size. What waits to be removed for
-///     that grows no further than what the store held: writes remove of it more than they bring.
-/// 12. Several processes may serve one user at once, where the engine's documents say so.
-/// 13. [`Change::Close`](crate::Change::Close) is kept in the store: from then on every read and write of the user is refused
-///     with `Closed`, before anything else is checked, by each handle on the store and after a restart.
-///     [`Change::DeleteAll`](crate::Change::DeleteAll) and a further closing succeed and find nothing.
+/// 2. A write takes the time `max(clock, last + 0.01 s)`. `last` is the highest time that the user's writes and deletions took, or
+///    that readers were told as *as of* since the engine was opened (which matters only if the clock slips back). Staging takes
+///    no time.
+/// 3. Every later read sees an acknowledged write. A read returns its *as of*: each write of this user that it has not seen will
+///    take a later time. With one process that is the hundredth before the clock, or before the oldest time of a pending write,
+///    but at least the user's highest visible time.
+/// 4. A guard is compared in the same step as the change; an absent target has time zero; a refused write changes nothing. If
+///    several checks fail, the first of guard, batch, quota and collections is the answer.
+/// 5. If the engine cannot tell whether a write was committed, the answer is `OutcomeUnknown`, and the write takes effect at most
+///    once. After any other error the write has no effect, now or later.
+/// 6. Fields that a patch does not set keep their value; on an absent or expired object they start empty. The patches of one write
+///    or batch for one object are merged, the later ones over the earlier: expiry is checked once, before the write.
+/// 7. An expired object is absent for all readers and writers at the same moment: when the clock, not the time of a write, has
+///    reached the clock at the write plus the TTL.
+/// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes before the write, without expired
+///    objects; removing these takes no time. An object counts as at least 400 bytes, beyond the first MiB. Open batches count as
+///    well, for parts and for writes: the batches opened first end to make room, and a write is refused if the objects and the
+///    batch that it appends to fill the quota alone. A batch does not count against its own commit. The bytes in [`Written`] are
+///    those of objects alone and may include expired ones.
+/// 9. Orders are total, page tokens hold the last key, and a page is bounded and shows one state.
+/// 10. A batch is invisible until its commit. It ends two hours after its opening, with its commit, or with the store. A batch that
+///     was opened more than two hours ahead of the clock has ended, too. A refused commit leaves it open. A part or a commit beyond
+///     the limits that it names is refused as a whole, with `TooLarge`. A user has at most [`OPEN_BATCHES`] open batches, with at
+///     most the bytes that a part names for all of them: a further part ends the batches opened first.
+/// 11. Deleting a collection or a store costs the same whatever its size. Deleted data does not grow beyond the size of the store:
+///     writes remove more of it than they add.
+/// 12. Several processes may serve one user at once, if the engine's documentation says so.
+/// 13. [`Change::Close`](crate::Change::Close) is stored: afterwards every read and write of the user is refused with `Closed`,
+///     before any other check, by each handle on the store and after a restart.
+///     [`Change::DeleteAll`](crate::Change::DeleteAll) and closing again succeed and find nothing.
 ///
-/// Old clients alone ask for [`Cursor::Skip`](crate::Cursor::Skip), [`Order::Index`](crate::Order::Index) and selections by
-/// index, parent or predecessor. Those may look at every object of the collection.
+/// Only old clients use [`Cursor::Skip`](crate::Cursor::Skip), [`Order::Index`](crate::Order::Index) and selections by index,
+/// parent or predecessor. These queries may scan the whole collection.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// When each collection last changed and, if asked for, how much it holds.
+    /// Returns when each collection last changed and, if asked for, its counts and bytes.
     async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError>;
-    /// One bounded page of the objects that `query` asks for, in its order.
+    /// Returns one bounded page of the objects that `query` selects, in its order.
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError>;
-    /// Checks the guard and makes the change, as a single step.
+    /// Checks the guard and makes the change, in one atomic step.
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError>;
-    /// Lays patches aside in a batch, unseen until a write commits it.
+    /// Adds patches to a batch, which is invisible until a write commits it.
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError>;
-    /// Removes what has expired, by the clock and by the budget's own time, and puts counts right, until the budget is
+    /// Removes objects that have expired by the clock and by the budget's own time, and deleted data, until the budget is
     /// spent.
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError>;
-    /// Users who were ever given a time, closed ones among them, each once and in a fixed order of the engine's own: at most
-    /// `limit` of those that follow `after`. Without a limit of zero, only the end of the list is an empty page.
+    /// Returns at most `limit` of the users who follow `after`, in a fixed order of the engine's own: every user with a
+    /// write, closed ones included. Unless the limit is zero, an empty page is the end of the list.
     async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError>;
-    /// Whether the engine can serve right now.
+    /// Checks whether the engine can serve right now.
     async fn check(&self) -> Result<(), EngineError>;
-    /// Finishes the writes that were accepted, ends background work and gives files and connections back. Later calls may be
-    /// refused; closing once more does nothing.
+    /// Finishes accepted writes, ends background work and closes files and connections. Later calls may be refused; closing
+    /// again does nothing.
     async fn close(&self);
 }
 
-/// Why an engine did not do what it was asked.
+/// Why an engine refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The guard did not hold; nothing changed.
@@ -107,22 +100,22 @@ pub enum EngineError {
         /// Bytes allowed.
         quota: u64,
     },
-    /// The store was closed for good; nothing changed.
+    /// The store is closed permanently; nothing changed.
     #[error("the user is closed")]
     Closed,
-    /// No open batch of that name, user and collection.
+    /// The user has no open batch with this id and collection.
     #[error("no such batch")]
     NoSuchBatch,
-    /// The part or commit would pass what a batch may hold; the batch stays as it was.
+    /// The part or commit would exceed the limits of a batch; the batch stays as it was.
     #[error("the batch would hold too many {0}")]
     TooLarge(Excess),
-    /// The write would make more collections than a user may own.
+    /// The write would create more collections than a user may have.
     #[error("a user may own at most 100 collections")]
     TooManyCollections,
-    /// The page token is not one of this engine's.
+    /// The page token does not come from this engine.
     #[error("the page token is not one of ours")]
     BadCursor,
-    /// Others write; the same request may succeed in a moment.
+    /// Too many writes wait; the same request may succeed in a moment.
     #[error("too many writers at once")]
     Busy,
     /// The engine cannot serve; nothing changed.
@@ -133,7 +126,7 @@ pub enum EngineError {
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What a batch would hold too many of.
+/// The limit that a batch would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
     /// Objects.
@@ -151,25 +144,25 @@ impl std::fmt::Display for Excess {
     }
 }
 
-/// The collections one user may own.
+/// The most collections of one user.
 pub const MAX_COLLECTIONS: usize = 100;
-/// The objects one page may hold.
+/// The most objects of one page.
 pub const PAGE_OBJECTS: usize = 1000;
 /// The bytes of payload after which a page ends.
 pub const PAGE_BYTES: usize = 1 << 20;
-/// The objects one batch may hold.
+/// The most objects of one batch.
 pub const BATCH_OBJECTS: u64 = 10_000;
-/// The batches one user may have open at once.
+/// The most open batches of one user.
 pub const OPEN_BATCHES: u64 = 16;
-/// How long a batch lives, in seconds.
+/// The TTL of a batch, in seconds.
 pub const BATCH_SECONDS: i64 = 2 * 60 * 60;
-/// How far behind a user's own times the clock may be, in seconds, and still be what lives are counted from.
+/// How far, in seconds, the clock may be behind a user's own times for TTLs to count from it.
 const BEHIND_SECONDS: i64 = 24 * 60 * 60;
 
-/// When a life begins that a write gives which happens at `next` while the clock shows `now`. A clock that is far behind is
-/// wrong, as on a machine without a battery that has just started: counted from it, what is written then would have expired
-/// once the clock is put right.
-fn lives_from(now: SyncTime, next: SyncTime) -> SyncTime {
+/// The time from which the TTL of a write counts; the write takes the time `next` while the clock shows `now`. A clock that
+/// is far behind is wrong, as on a machine without a battery that has just started: objects whose TTL counted from it would
+/// expire once the clock is corrected.
+fn ttl_start(now: SyncTime, next: SyncTime) -> SyncTime {
     if next > now.plus_seconds(BEHIND_SECONDS) {
         next
     } else {

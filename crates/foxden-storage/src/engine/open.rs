@@ -1,4 +1,4 @@
-//! Opening an engine by its URL, without the caller knowing which engines there are.
+//! Opens an engine by its URL, so that callers do not name engines.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ enum Kind {
     },
 }
 
-/// Why a text is not the URL of a store.
+/// Why a text is not a valid URL of a store.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadStoreUrl {
     /// The text has no scheme, or the scheme of no engine.
@@ -49,15 +49,15 @@ pub enum BadStoreUrl {
     BadOption {
         /// The option's name.
         option: &'static str,
-        /// What the engine takes.
+        /// The allowed values.
         allowed: String,
     },
 }
 
-/// What an engine needs to know besides its URL.
+/// The options of an engine besides its URL.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// The folder for an engine that stores files and whose URL names no folder.
+    /// The folder of an engine that stores files, if its URL names none.
     pub default_folder: PathBuf,
 }
 
@@ -81,7 +81,7 @@ pub async fn open(
         Kind::Sqlite { folder, shards } => {
             let mut sqlite = SqliteOptions::new(folder.as_ref().unwrap_or(&options.default_folder));
             if let Some(shards) = shards {
-                sqlite.files = *shards;
+                sqlite.shards = *shards;
             }
             // The files are opened on this thread: nothing is served before they are.
             Ok(Arc::new(SqliteEngine::open(sqlite, clock, rng)?))
@@ -98,7 +98,7 @@ impl StoreUrl {
         }
     }
 
-    /// Whether the store exists before [`open`] makes it.
+    /// Returns whether the store exists before [`open`] creates it.
     pub fn exists(&self, options: &OpenOptions) -> bool {
         match &self.0 {
             Kind::Memory => false,

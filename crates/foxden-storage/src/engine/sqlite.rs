@@ -1,35 +1,35 @@
-//! Objects in a few SQLite files of one folder: the default, for one machine and one process.
+//! Objects in a few SQLite files of one folder: the default engine, for one machine and one process.
 //!
-//! A user lives in one of the files, by a hash of the uid. Each file has one thread that writes
-//! ([`writer`]) and as many reading connections as threads read ([`mod@file`]). Most requests are answered from the
-//! [caches](super::cache) of users' collections and of objects ([`lookup`]).
+//! A hash of the uid assigns each user to one of the files, the shards. Each file has one writer thread ([`writer`]) and a
+//! read connection for each thread that reads ([`mod@file`]). Most requests are answered from the [caches](super::cache) of
+//! users' collections and of objects ([`lookup`]).
 
 mod batch;
 mod checkpoint;
 mod codec;
 mod collection;
-mod debt;
 mod deletion;
 mod environment;
+mod errors;
 mod expiry;
-mod fault;
 mod file;
-mod hand;
-mod known;
 mod lookup;
 mod objects;
 mod open;
 mod patch;
 mod purge;
+mod purge_debt;
+mod queued_command;
 mod read;
-mod scan;
+mod read_pool;
 mod select;
-mod step;
-mod turns;
+mod user_state;
 mod users;
-mod work;
 mod write;
+mod write_queue;
+mod write_tx;
 mod writer;
+mod writer_connection;
 
 #[cfg(test)]
 mod tests;
@@ -46,15 +46,15 @@ use foxden_model::{Clock, Rng, UserId};
 use self::checkpoint::{Checkpointer, Checkpoints};
 use self::deletion::Deletion;
 use self::environment::Environment;
-use self::fault::Trouble;
+use self::errors::EngineFault;
 use self::file::DataFile;
-use self::hand::Hand;
-use self::lookup::Recalled;
+use self::lookup::CacheLookup;
 pub(super) use self::open::MAX_FILES;
 pub use self::open::OpenError;
-use self::read::Begin;
-use self::scan::Scanners;
+use self::read::PageStart;
+use self::read_pool::ReadPool;
 use self::writer::Writer;
+use self::writer_connection::WriterConnection;
 use super::{Engine, EngineError, PAGE_OBJECTS};
 use crate::command::{BatchPart, Change, Detail, Order, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
@@ -62,87 +62,86 @@ use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 /// Where the files are and how they are used.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The folder, made if missing.
+    /// The folder; the engine creates it if it is missing.
     pub folder: PathBuf,
-    /// How many files, 1 to 64; fixed when the folder is made. More of them let more cores write.
-    pub files: u32,
-    /// How many users' collection times are kept in memory.
+    /// The number of files, 1 to 64. It is fixed when the folder is created. More files let more cores write.
+    pub shards: u32,
+    /// The number of users whose state is cached.
     pub cached_users: usize,
-    /// How long a write may wait for its turn before it is given up; half of it, for another process
-    /// that has locked a file.
-    pub patience: Duration,
+    /// How long a write may wait in the queue; after that it is given up. Half of this time is how long a lock of another
+    /// process is waited for.
+    pub timeout: Duration,
 }
 
-/// Users' objects in SQLite files. One process at a time may serve a folder: a second one would answer from its own memory
-/// what the first has changed since. Writes and purges are to be
-/// waited for within a runtime that has a timer.
+/// Users' objects in SQLite files. Only one process at a time may serve a folder: the caches of a second one would not see
+/// the writes of the first. Writes and purges must be awaited within a runtime that has a timer.
 pub struct SqliteEngine {
-    // Shared with the thread that waits for their end.
-    scanners: Arc<Scanners>,
-    files: Arc<[Served]>,
+    // Shared with the thread on which `close` waits.
+    read_pool: Arc<ReadPool>,
+    shards: Arc<[Shard]>,
     checkpointer: Arc<Checkpointer>,
     checkpoints: Checkpoints,
     next_to_purge: AtomicUsize,
     health: Health,
 }
 
-/// The checks that were made. Anybody may ask for one without a token, and each asks every writing thread:
-/// so there is one at a time, and who waited for it shares the next.
+/// Shares health checks among their callers. A check needs no token and uses every writer thread, so only one runs at a time,
+/// and all callers who wait meanwhile share the next one.
 #[derive(Default)]
 struct Health {
     begun: AtomicU64,
-    last: tokio::sync::Mutex<Checked>,
+    last: tokio::sync::Mutex<CheckResult>,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Default)]
-struct Checked {
+struct CheckResult {
     number: u64,
     is_sound: bool,
 }
 
 /// A file and its writer.
-struct Served {
+struct Shard {
     file: Arc<DataFile>,
     writer: Writer,
 }
 
-/// A read of more objects than this goes to the reading threads.
+/// A read of more objects than this goes to the read pool.
 const SMALL_READ: u64 = 256;
-/// Objects of a collection, expired or not, that a read may pass over on the thread that it came by.
+/// The largest collection, expired objects included, that a read may scan on its caller's thread.
 const PASSED_OVER: u64 = 5000;
-/// The user whose share of the reading threads a list of users takes.
+/// The user on whose share of the read pool users are listed.
 const LISTING: UserId = UserId(u64::MAX);
-/// The steps of vacuuming that one purge makes for each file at most.
+/// The most vacuum steps that one purge makes for each file.
 const VACUUM_STEPS: usize = 64;
 
 impl SqliteOptions {
-    /// Four files in that folder.
+    /// Options for four files in this folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
-            files: 4,
+            shards: 4,
             cached_users: 4096,
-            patience: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
         }
     }
 }
 
 impl SqliteEngine {
-    /// Opens the files of a folder, and makes them if the folder is new.
+    /// Opens the files of a folder, and creates them if the folder is new.
     pub fn open(options: SqliteOptions, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, OpenError> {
         let SqliteOptions {
             folder,
-            files,
+            shards,
             cached_users,
-            patience,
+            timeout,
         } = options;
         let environment = Arc::new(Environment::new(clock, rng));
-        let opened = open::open_files(&folder, files)?;
+        let opened = open::open_files(&folder, shards)?;
         let cached_users = cached_users / opened.len();
         let in_folder = |source: std::io::Error| open::unavailable(&folder, source);
         let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;
-        let mut files = Vec::with_capacity(opened.len());
+        let mut shards = Vec::with_capacity(opened.len());
         for (number, (path, connection)) in opened.into_iter().enumerate() {
             let file = Arc::new(DataFile::new(
                 number,
@@ -150,14 +149,15 @@ impl SqliteEngine {
                 cached_users,
                 Arc::clone(&environment),
             ));
-            let hand = Hand::new(Arc::clone(&file), connection, checkpoints.clone(), patience / 2)
-                .map_err(|source| open::unavailable(&file.path, source))?;
-            let writer = Writer::start(hand, patience).map_err(in_folder)?;
-            files.push(Served { file, writer });
+            let writer =
+                WriterConnection::new(Arc::clone(&file), connection, checkpoints.clone(), timeout / 2)
+                    .map_err(|source| open::unavailable(&file.path, source))?;
+            let writer = Writer::start(writer, timeout).map_err(in_folder)?;
+            shards.push(Shard { file, writer });
         }
         Ok(Self {
-            scanners: Arc::new(Scanners::start().map_err(in_folder)?),
-            files: files.into(),
+            read_pool: Arc::new(ReadPool::start().map_err(in_folder)?),
+            shards: shards.into(),
             checkpointer: Arc::new(checkpointer),
             checkpoints,
             next_to_purge: AtomicUsize::new(0),
@@ -165,18 +165,18 @@ impl SqliteEngine {
         })
     }
 
-    fn served(&self, user: UserId) -> &Served {
-        &self.files[place_of(user, self.files.len())]
+    fn shard(&self, user: UserId) -> &Shard {
+        &self.shards[shard_of(user, self.shards.len())]
     }
 
     /// Deletes by a selection.
-    async fn delete(&self, user: UserId, served: &Served, write: Arc<Write>) -> Result<Written, EngineError> {
+    async fn delete(&self, user: UserId, shard: &Shard, write: Arc<Write>) -> Result<Written, EngineError> {
         for _ in 0..deletion::LOOKS {
-            let looks_at = deletion::looks_at(&write, &*served.file.known(user)?);
+            let looks_at = deletion::looks_at(&write, &*shard.file.state(user)?);
             let found = if looks_at > deletion::FEW {
-                let (file, write) = (Arc::clone(&served.file), Arc::clone(&write));
+                let (file, write) = (Arc::clone(&shard.file), Arc::clone(&write));
                 let find = move || file.find(user, &write);
-                Some(self.scanners.run(user, find).await?)
+                Some(self.read_pool.run(user, find).await?)
             } else {
                 None
             };
@@ -185,28 +185,28 @@ impl SqliteEngine {
                 looks_at: usize::try_from(looks_at).unwrap_or(usize::MAX),
                 found,
             };
-            if let Some(written) = served.writer.ask(user, deletion).await? {
+            if let Some(written) = shard.writer.submit(user, deletion).await? {
                 return Ok(written);
             }
         }
-        // The user writes on and on, and each time something else may be meant.
+        // The user keeps writing, so that the selection may match other objects each time.
         Err(EngineError::Busy)
     }
 
     async fn check_files(&self) -> Result<(), EngineError> {
-        for served in &*self.files {
-            served.file.check()?;
-            served.writer.run(Hand::check).await?;
+        for shard in &*self.shards {
+            shard.file.check()?;
+            shard.writer.run(WriterConnection::check).await?;
         }
         Ok(())
     }
 
-    /// Gives free pages of a file back, some steps' worth; says whether more should be.
-    async fn vacuum(&self, served: &Served) -> Result<bool, EngineError> {
+    /// Returns free pages of a file to the file system, up to a number of steps; returns whether more are left.
+    async fn vacuum(&self, shard: &Shard) -> Result<bool, EngineError> {
         let mut freed = 0;
         let mut has_more = true;
         for _ in 0..VACUUM_STEPS {
-            let step = served.writer.run(|hand| hand.upkeep(purge::vacuum)).await?;
+            let step = shard.writer.run(|writer| writer.upkeep(purge::vacuum)).await?;
             freed += step.pages;
             has_more = step.has_more;
             if !has_more {
@@ -214,8 +214,8 @@ impl SqliteEngine {
             }
         }
         if freed > 0 {
-            // The file itself becomes shorter when the log is moved into it.
-            self.checkpoints.make(&served.file).await;
+            // The file itself is truncated by a checkpoint.
+            self.checkpoints.make(&shard.file).await;
         }
         Ok(has_more)
     }
@@ -224,72 +224,76 @@ impl SqliteEngine {
 #[async_trait]
 impl Engine for SqliteEngine {
     async fn summary(&self, user: UserId, detail: Detail) -> Result<Summary, EngineError> {
-        let file = &self.served(user).file;
+        let file = &self.shard(user).file;
         match detail {
             Detail::Times => file.times(user),
-            // Looks at whatever has expired in this file and is not purged yet, which may be much.
+            // This scans all expired objects of the file that are not purged yet, which may be many.
             Detail::Full => {
                 let file = Arc::clone(file);
-                Box::pin(self.scanners.run(user, move || file.full(user))).await
+                Box::pin(self.read_pool.run(user, move || file.full(user))).await
             }
         }
     }
 
     async fn read(&self, user: UserId, query: &Query) -> Result<Page, EngineError> {
-        let begin = Begin::of(query)?;
-        let file = &self.served(user).file;
-        let known = match file.recall(user, query)? {
-            Recalled::Page(page) => return Ok(page),
-            Recalled::User(known) => known,
-            Recalled::Nothing => file.known(user)?,
+        let begin = PageStart::of(query)?;
+        let file = &self.shard(user).file;
+        let state = match file.lookup(user, query)? {
+            CacheLookup::Page(page) => return Ok(page),
+            CacheLookup::User(state) => state,
+            CacheLookup::Nothing => file.state(user)?,
         };
-        let count = known.find(query.collection).map_or(0, |(_, listed)| listed.count);
+        let count = state.find(query.collection).map_or(0, |(_, listed)| listed.count);
         if is_small(query, &begin, count) {
-            return file.page(user, query, &begin, &known);
+            return file.page(user, query, &begin, &state);
         }
         let (file, query) = (Arc::clone(file), query.clone());
-        // In a box, so that a read which is answered here is small.
+        // Boxed, so that the future of a read that is answered here is small.
         Box::pin(
-            self.scanners
-                .run(user, move || file.page(user, &query, &begin, &known)),
+            self.read_pool
+                .run(user, move || file.page(user, &query, &begin, &state)),
         )
         .await
     }
 
     async fn write(&self, user: UserId, write: Write) -> Result<Written, EngineError> {
-        let served = self.served(user);
+        let shard = self.shard(user);
         if !matches!(write.change, Change::DeleteObjects { .. }) {
-            return served.writer.ask(user, write).await;
+            return shard.writer.submit(user, write).await;
         }
-        self.delete(user, served, Arc::new(write)).await
+        self.delete(user, shard, Arc::new(write)).await
     }
 
     async fn stage(&self, user: UserId, part: BatchPart) -> Result<Staged, EngineError> {
-        self.served(user).writer.ask(user, part).await
+        self.shard(user).writer.submit(user, part).await
     }
 
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
         let mut purged = Purged::default();
-        // Each time another file comes first, so that a small budget reaches all of them.
+        // Each purge begins with another file, so that small budgets reach all of them.
         let first = self.next_to_purge.fetch_add(1, Ordering::Relaxed);
-        let count = self.files.len();
-        let mut waiting: VecDeque<&Served> = (0..count).map(|at| &self.files[(first + at) % count]).collect();
-        while let Some(served) = waiting.pop_front() {
+        let count = self.shards.len();
+        let mut waiting: VecDeque<&Shard> = (0..count).map(|at| &self.shards[(first + at) % count]).collect();
+        while let Some(shard) = waiting.pop_front() {
             let left = budget.rows - purged.rows;
             if left == 0 {
                 let nothing = Budget { rows: 0, ..budget };
-                purged.has_more |= served.writer.run(move |hand| hand.bite(nothing)).await?.has_more;
+                purged.has_more |= shard
+                    .writer
+                    .run(move |writer| writer.chunk(nothing))
+                    .await?
+                    .has_more;
                 continue;
             }
-            let bite = served
+            let chunk = shard
                 .writer
-                .run(move |hand| hand.bite(Budget { rows: left, ..budget }))
+                .run(move |writer| writer.chunk(Budget { rows: left, ..budget }))
                 .await?;
-            purged.rows += bite.rows;
-            if bite.has_more {
-                waiting.push_back(served);
+            purged.rows += chunk.rows;
+            if chunk.has_more {
+                waiting.push_back(shard);
             } else {
-                purged.has_more |= self.vacuum(served).await?;
+                purged.has_more |= self.vacuum(shard).await?;
             }
         }
         Ok(purged)
@@ -297,10 +301,10 @@ impl Engine for SqliteEngine {
 
     async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
         let mut users = BTreeSet::new();
-        for served in &*self.files {
-            let file = Arc::clone(&served.file);
+        for shard in &*self.shards {
+            let file = Arc::clone(&shard.file);
             let list = move || users::list(&file, after, limit);
-            users.extend(self.scanners.run(LISTING, list).await?);
+            users.extend(self.read_pool.run(LISTING, list).await?);
         }
         let users = users.into_iter().take(limit);
         Ok(users.map(|uid| UserId(uid.cast_unsigned())).collect())
@@ -309,17 +313,17 @@ impl Engine for SqliteEngine {
     async fn check(&self) -> Result<(), EngineError> {
         let asked = self.health.begun.load(Ordering::SeqCst);
         let mut last = self.health.last.lock().await;
-        // It began after this was asked, so it answers this as well.
+        // That check began after this call, so its result holds for this call as well.
         if last.number > asked {
             return if last.is_sound {
                 Ok(())
             } else {
-                Err(Trouble::Unsound.into())
+                Err(EngineFault::FailedCheck.into())
             };
         }
         let number = self.health.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let result = self.check_files().await;
-        *last = Checked {
+        *last = CheckResult {
             number,
             is_sound: result.is_ok(),
         };
@@ -327,11 +331,11 @@ impl Engine for SqliteEngine {
     }
 
     async fn close(&self) {
-        let scanners = Arc::clone(&self.scanners);
-        let files = Arc::clone(&self.files);
+        let read_pool = Arc::clone(&self.read_pool);
+        let shards = Arc::clone(&self.shards);
         let checkpointer = Arc::clone(&self.checkpointer);
-        // The threads write what waits, for which the disk may take its time.
-        let stopping = tokio::task::spawn_blocking(move || stop(&scanners, &files, &checkpointer));
+        // The writer threads first finish their queues, which may take long on a slow disk.
+        let stopping = tokio::task::spawn_blocking(move || stop(&read_pool, &shards, &checkpointer));
         if let Err(error) = stopping.await {
             tracing::error!(%error, "the SQLite files were not closed");
         }
@@ -340,36 +344,36 @@ impl Engine for SqliteEngine {
 
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
-        stop(&self.scanners, &self.files, &self.checkpointer);
+        stop(&self.read_pool, &self.shards, &self.checkpointer);
     }
 }
 
-impl Drop for Served {
+impl Drop for Shard {
     fn drop(&mut self) {
         self.file.close_readers();
     }
 }
 
-/// Ends the threads and closes the files; each thread finishes its queue first.
-fn stop(scanners: &Scanners, files: &[Served], checkpointer: &Checkpointer) {
-    scanners.stop();
-    for served in files {
-        // The last connection to close empties the log, which one that only reads cannot do.
-        served.file.close_readers();
-        served.writer.stop();
+/// Stops the threads and closes the files; each thread finishes its queue first.
+fn stop(read_pool: &ReadPool, shards: &[Shard], checkpointer: &Checkpointer) {
+    read_pool.stop();
+    for shard in shards {
+        // The connection that is closed last checkpoints the WAL, which a read-only connection cannot do.
+        shard.file.close_readers();
+        shard.writer.stop();
     }
     checkpointer.stop();
 }
 
 /// Which of the files a user lives in. Never to change: it says where everything is.
-fn place_of(user: UserId, files: usize) -> usize {
-    // Neighbouring uids are spread, whatever the number of files.
+fn shard_of(user: UserId, shards: usize) -> usize {
+    // The multiplication spreads neighbouring uids over the files, whatever their number.
     let hash = user.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    usize::try_from(hash % files as u64).unwrap_or_default()
+    usize::try_from(hash % shards as u64).unwrap_or_default()
 }
 
-/// Whether a read is done sooner here than handed to another thread.
-fn is_small(query: &Query, begin: &Begin, count: u64) -> bool {
+/// Returns whether a read is faster on the caller's thread than in the read pool.
+fn is_small(query: &Query, begin: &PageStart, count: u64) -> bool {
     let selection = &query.selection;
     let filters = selection.index_above.is_some()
         || selection.index_below.is_some()
@@ -377,7 +381,7 @@ fn is_small(query: &Query, begin: &Begin, count: u64) -> bool {
         || selection.predecessor_id.is_some();
     let looked_at = match &selection.ids {
         Some(ids) => ids.len() as u64,
-        // Those conditions and that order have no index.
+        // These conditions and this order have no index.
         None if filters || query.order == Order::Index => count,
         None => query
             .limit
@@ -385,7 +389,7 @@ fn is_small(query: &Query, begin: &Begin, count: u64) -> bool {
             .min(PAGE_OBJECTS as u64)
             .saturating_add(begin.skip),
     };
-    // Objects that have expired are passed over on the way, and they may be all there are.
+    // The scan also passes expired objects, and all objects may have expired.
     let has_passed_over = selection.ids.is_none() && count > PASSED_OVER;
     looked_at.min(count) <= SMALL_READ && !has_passed_over
 }

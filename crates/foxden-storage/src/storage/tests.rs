@@ -1,15 +1,15 @@
-//! What stands between the surfaces and an engine: quota and closed users.
+//! Tests of quota and closed users.
 
 use foxden_model::UserId;
 
 use super::*;
 use crate::command::Fields;
-use crate::conformance::{Ground, Lab, collection, payload};
+use crate::conformance::{EngineFixture, TestContext, collection, payload};
 use crate::engine::MemoryEngine;
 
 const USER: UserId = UserId(42);
 
-fn engine(ground: &Ground) -> Arc<MemoryEngine> {
+fn engine(ground: &EngineFixture) -> Arc<MemoryEngine> {
     Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()))
 }
 
@@ -35,7 +35,7 @@ fn part(object: &str) -> BatchPart {
 
 #[tokio::test]
 async fn the_servers_quota_holds_for_every_write() {
-    let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(5));
+    let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), Some(5));
     assert!(storage.write(USER, &[], put("a")).await.is_ok());
     let unbounded = Write {
         quota: None,
@@ -51,7 +51,7 @@ async fn the_servers_quota_holds_for_every_write() {
 #[tokio::test]
 async fn the_stores_of_an_account_share_its_quota() {
     let other = UserId(43);
-    let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(10));
+    let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), Some(10));
     storage.write(other, &[USER], put("a")).await.unwrap();
     let written = storage.write(USER, &[other], put("a")).await.unwrap();
     assert_eq!((written.bytes_before, written.bytes_after), (5, 10));
@@ -72,17 +72,17 @@ async fn the_stores_of_an_account_share_its_quota() {
     storage.close(other).await.unwrap();
     assert!(storage.write(USER, &[other], put("b")).await.is_ok());
 
-    let unbounded = Storage::new(engine(&Ground::new()), Limits::default(), None);
+    let unbounded = Storage::new(engine(&EngineFixture::new()), Limits::default(), None);
     unbounded.write(other, &[], put("a")).await.unwrap();
     let written = unbounded.write(USER, &[other], put("a")).await.unwrap();
     assert_eq!((written.bytes_before, written.bytes_after), (0, 5));
 }
 
-/// Small objects cost the other store what they cost their own.
+/// Small objects count for the other store as they do for their own.
 #[tokio::test]
 async fn small_objects_of_another_store_count_as_what_they_take() {
     let other = UserId(43);
-    let storage = Storage::new(engine(&Ground::new()), Limits::default(), Some(2 << 20));
+    let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), Some(2 << 20));
     let patches = (0..40_000).map(|id| payload(&id.to_string(), ""));
     let write = Write::new(Change::Upsert {
         collection: collection("bookmarks"),
@@ -102,7 +102,7 @@ async fn small_objects_of_another_store_count_as_what_they_take() {
 
 #[tokio::test]
 async fn a_closed_user_is_refused_and_has_nothing_left() {
-    let ground = Ground::new();
+    let ground = EngineFixture::new();
     let engine = engine(&ground);
     let storage = Storage::new(engine.clone(), Limits::default(), None);
     storage.write(USER, &[], put("a")).await.unwrap();
@@ -128,14 +128,14 @@ async fn a_closed_user_is_refused_and_has_nothing_left() {
         storage.stage(USER, &[], part("c")).await,
         Err(StorageError::Engine(EngineError::Closed))
     ));
-    let lab = Lab::new(ground, engine);
+    let lab = TestContext::new(ground, engine);
     assert!(lab.try_commit("bookmarks", &batch).await.is_err());
     assert!(storage.read(UserId(43), &query).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_closed_user_may_still_empty_the_store() {
-    let storage = Storage::new(engine(&Ground::new()), Limits::default(), None);
+    let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), None);
     storage.close(USER).await.unwrap();
     assert!(
         storage
@@ -146,17 +146,17 @@ async fn a_closed_user_may_still_empty_the_store() {
     storage.close(USER).await.unwrap();
 }
 
-/// Uploads wait for their bodies: a closed user is refused before.
+/// A closed user is refused before the body of an upload is read.
 #[tokio::test]
 async fn a_closed_user_is_not_admitted() {
-    let storage = Storage::new(engine(&Ground::new()), Limits::default(), None);
+    let storage = Storage::new(engine(&EngineFixture::new()), Limits::default(), None);
     assert!(storage.admit(USER).await.is_ok());
     storage.close(USER).await.unwrap();
     let refused = storage.admit(USER).await;
     assert!(matches!(refused, Err(StorageError::Engine(EngineError::Closed))));
 }
 
-/// A store of small objects is full by what they take, not by their payloads alone.
+/// Small objects fill a store by their overhead, not by their payloads alone.
 #[test]
 fn small_objects_fill_a_store_that_an_empty_upload_finds() {
     let clock = Arc::new(foxden_model::ManualClock::at_millis(1_763_690_000_000));

@@ -1,26 +1,25 @@
-//! Whether one order of whole steps explains a history. The times of the writes are that order, so one
-//! pass suffices: the state after each write is made by replaying them, and every other answer must fit a
-//! state that could be seen while the call lasted.
+//! Checks whether an order of atomic steps explains a history. The times of the writes are that order, so one pass suffices:
+//! replaying the writes gives the state after each, and every other answer must fit a state that was visible during its call.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use foxden_model::SyncTime;
 
-use crate::load::{Call, Effect, Noted, Rows, What};
+use crate::load::{Call, Effect, Event, GuardRecord, Rows};
 
-/// What is wrong with a history, in words.
-pub(crate) type Fault = String;
+/// The description of a fault in a history.
+pub(crate) type Violation = String;
 
 /// The store after some writes.
 #[derive(Clone, Default)]
 struct State {
     modified: SyncTime,
-    collections: BTreeMap<&'static str, Held>,
+    collections: BTreeMap<&'static str, CollectionState>,
 }
 
 #[derive(Clone)]
-struct Held {
+struct CollectionState {
     modified: SyncTime,
     rows: Rows,
 }
@@ -29,14 +28,14 @@ struct Held {
 struct Written<'a> {
     call: &'a Call,
     effect: &'a Effect,
-    guard: Option<Noted>,
+    guard: Option<GuardRecord>,
     time: SyncTime,
     before: u64,
     after: u64,
 }
 
 /// Finds the first fault of a history.
-pub(crate) fn check(history: &[Call]) -> Result<(), Fault> {
+pub(crate) fn check(history: &[Call]) -> Result<(), Violation> {
     let writes = in_order_of_time(history);
     times_follow_the_order_of_calls(&writes)?;
     let states = replay(&writes)?;
@@ -45,7 +44,7 @@ pub(crate) fn check(history: &[Call]) -> Result<(), Fault> {
     for call in history {
         let window = window(&writes, call);
         let fitting = fitting(call, &states, window.clone());
-        if let What::Wrote { .. } | What::Lost { .. } = call.what {
+        if let Event::Wrote { .. } | Event::Lost { .. } = call.event {
             continue;
         }
         let fitting = fitting.ok_or_else(|| format!("{call:?} fits no state of {window:?}"))?;
@@ -56,8 +55,8 @@ pub(crate) fn check(history: &[Call]) -> Result<(), Fault> {
 }
 
 fn in_order_of_time(history: &[Call]) -> Vec<Written<'_>> {
-    let written = history.iter().filter_map(|call| match &call.what {
-        What::Wrote {
+    let written = history.iter().filter_map(|call| match &call.event {
+        Event::Wrote {
             effect,
             guard,
             time,
@@ -78,8 +77,8 @@ fn in_order_of_time(history: &[Call]) -> Vec<Written<'_>> {
     writes
 }
 
-/// Times are unique, and a write that ended before another began has the lower one.
-fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Fault> {
+/// Times are unique, and a write that ended before another began has the lower time.
+fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Violation> {
     let mut latest_start = 0;
     for (at, write) in writes.iter().enumerate() {
         if at > 0 && writes[at - 1].time == write.time {
@@ -96,8 +95,8 @@ fn times_follow_the_order_of_calls(writes: &[Written<'_>]) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The states before the first write and after each, with what each write says of them.
-fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Fault> {
+/// The states before the first write and after each write, compared with the answers of the writes.
+fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Violation> {
     let mut states = vec![State::default()];
     for write in writes {
         let mut state = states.last().cloned().unwrap_or_default();
@@ -119,8 +118,8 @@ fn replay(writes: &[Written<'_>]) -> Result<Vec<State>, Fault> {
     Ok(states)
 }
 
-/// A batch is committed once, and a commit is refused only if there is another or the store was emptied.
-fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Fault> {
+/// A batch is committed once, and a commit is refused only if there was another one or the store was emptied.
+fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Violation> {
     let mut committed = BTreeSet::new();
     for write in writes {
         if let Effect::Put {
@@ -138,7 +137,7 @@ fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Fa
         emptied.into_iter().any(|write| write.call.start < call.end)
     };
     for call in history {
-        if let What::Lost { batch } = &call.what
+        if let Event::Lost { batch } = &call.event
             && !committed.contains(batch)
             && !was_emptied(call)
         {
@@ -148,8 +147,8 @@ fn commits_are_single(writes: &[Written<'_>], history: &[Call]) -> Result<(), Fa
     Ok(())
 }
 
-/// The states a call may have met: at least all that had ended before it began, at most all that had
-/// begun before it ended.
+/// The states that a call may have seen: at least the writes that ended before it began, at most those that began before it
+/// ended.
 fn window(writes: &[Written<'_>], call: &Call) -> RangeInclusive<usize> {
     let ended = writes.iter().rposition(|write| write.call.end < call.start);
     let begun = writes.iter().rposition(|write| write.call.start < call.end);
@@ -158,14 +157,14 @@ fn window(writes: &[Written<'_>], call: &Call) -> RangeInclusive<usize> {
 
 /// The first and the last state of the window that the answer fits.
 fn fitting(call: &Call, states: &[State], window: RangeInclusive<usize>) -> Option<RangeInclusive<usize>> {
-    let mut fits = window.filter(|at| states[*at].explains(&call.what));
+    let mut fits = window.filter(|at| states[*at].explains(&call.event));
     let first = fits.next()?;
     Some(first..=fits.next_back().unwrap_or(first))
 }
 
-/// What a read has not seen has a later time than its *as of*.
-fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Result<(), Fault> {
-    let (What::Read { as_of, .. } | What::Summary { as_of, .. }) = &call.what else {
+/// A write that a read has not seen has a later time than its *as of*.
+fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Result<(), Violation> {
+    let (Event::Read { as_of, .. } | Event::Summary { as_of, .. }) = &call.event else {
         return Ok(());
     };
     let unseen = writes.get(last_fitting).map(|write| write.time);
@@ -175,8 +174,8 @@ fn as_of_is_kept(call: &Call, writes: &[Written<'_>], last_fitting: usize) -> Re
     }
 }
 
-/// Of two calls one after the other, the second meets the same state or a later one.
-fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Result<(), Fault> {
+/// Of two consecutive calls, the second sees the same state or a later one.
+fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Result<(), Violation> {
     reads.sort_by_key(|(call, _)| call.start);
     let mut ended: Vec<_> = reads
         .iter()
@@ -190,7 +189,7 @@ fn reads_do_not_go_back(mut reads: Vec<(&Call, RangeInclusive<usize>)>) -> Resul
             seen = seen.max(state);
         }
         if *fitting.end() < seen {
-            return Err(format!("{call:?} goes back behind what was seen before"));
+            return Err(format!("{call:?} goes back behind event was seen before"));
         }
     }
     Ok(())
@@ -215,7 +214,7 @@ impl State {
                 let held = self
                     .collections
                     .entry(collection)
-                    .or_insert_with(|| Held::empty(time));
+                    .or_insert_with(|| CollectionState::empty(time));
                 held.modified = time;
                 held.rows.extend(rows.clone());
             }
@@ -231,22 +230,22 @@ impl State {
             } => {
                 self.collections.remove(collection);
                 if *keeps_name {
-                    self.collections.insert(collection, Held::empty(time));
+                    self.collections.insert(collection, CollectionState::empty(time));
                 }
             }
             Effect::DeleteAll => self.collections.clear(),
         }
     }
 
-    /// Whether a call that met this state would have been answered so.
-    fn explains(&self, what: &What) -> bool {
-        match what {
-            What::Wrote { .. } | What::Lost { .. } => true,
-            What::Refused { guard, modified } => {
+    /// Returns whether this state explains the answer.
+    fn explains(&self, event: &Event) -> bool {
+        match event {
+            Event::Wrote { .. } | Event::Lost { .. } => true,
+            Event::Refused { guard, modified } => {
                 *modified > guard.since && self.time_of(guard.collection) == *modified
             }
-            What::Idle { effect, time } => self.modified == *time && !self.has_target_of(effect),
-            What::Read {
+            Event::Idle { effect, time } => self.modified == *time && !self.has_target_of(effect),
+            Event::Read {
                 collection,
                 seen,
                 rows,
@@ -255,7 +254,7 @@ impl State {
                 Some(held) => *seen == Some(held.modified) && *rows == held.rows,
                 None => seen.is_none() && rows.is_empty(),
             },
-            What::Summary {
+            Event::Summary {
                 modified,
                 collections,
                 ..
@@ -279,7 +278,7 @@ impl State {
     }
 }
 
-impl Held {
+impl CollectionState {
     fn empty(modified: SyncTime) -> Self {
         Self {
             modified,

@@ -1,11 +1,11 @@
-//! Clients that write and read at once, and the notes they take.
+//! Clients that write and read concurrently, and the records of their calls.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foxden_model::{Rng, SeededRng, SyncTime};
-use foxden_storage::conformance::{Ground, Lab, collection, id, payload};
+use foxden_storage::conformance::{EngineFixture, TestContext, collection, id, payload};
 use foxden_storage::{
     BatchId, BatchPart, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, Order, Query, Selection,
     Target, Write,
@@ -22,23 +22,23 @@ const OBJECTS: [&str; 4] = ["a", "b", "c", "d"];
 pub(crate) struct Call {
     pub(crate) start: u64,
     pub(crate) end: u64,
-    pub(crate) what: What,
+    pub(crate) event: Event,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum What {
-    /// A write that happened.
+pub(crate) enum Event {
+    /// A write that succeeded.
     Wrote {
         effect: Effect,
-        guard: Option<Noted>,
+        guard: Option<GuardRecord>,
         time: SyncTime,
         before: u64,
         after: u64,
     },
-    /// A write that found nothing to do.
+    /// A write that changed nothing.
     Idle { effect: Effect, time: SyncTime },
     /// A write that a guard refused.
-    Refused { guard: Noted, modified: SyncTime },
+    Refused { guard: GuardRecord, modified: SyncTime },
     /// A commit that came too late.
     Lost { batch: BatchId },
     /// A read of a whole collection, as id and payload.
@@ -56,7 +56,7 @@ pub(crate) enum What {
     },
 }
 
-/// What a write does to the objects.
+/// The change of a write.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Put {
@@ -77,62 +77,62 @@ pub(crate) enum Effect {
 
 /// A guard on a collection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Noted {
+pub(crate) struct GuardRecord {
     pub(crate) collection: &'static str,
     pub(crate) since: SyncTime,
 }
 
 pub(crate) type Rows = BTreeMap<String, String>;
 
-/// Lets all clients loose on one user and gives their notes, with a last look at everything.
-pub(crate) async fn run(ground: Ground, engine: Arc<dyn Engine>) -> Vec<Call> {
-    let lab = Lab::new(ground, engine);
+/// Runs all clients on one user and returns their calls, with a final read of everything.
+pub(crate) async fn run(fixture: EngineFixture, engine: Arc<dyn Engine>) -> Vec<Call> {
+    let ctx = TestContext::new(fixture, engine);
     let ticks = Arc::new(AtomicU64::new(0));
     let batches = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let client = Client {
-            lab: lab.clone(),
+            ctx: ctx.clone(),
             ticks: Arc::clone(&ticks),
             batches: Arc::clone(&batches),
             rng: SeededRng::new(number),
             number,
             seen: SyncTime::ZERO,
-            notes: Vec::new(),
+            calls: Vec::new(),
         };
         clients.spawn(client.work());
     }
     let mut history = Vec::new();
-    while let Some(notes) = clients.join_next().await {
-        history.extend(notes.expect("no client panics"));
+    while let Some(calls) = clients.join_next().await {
+        history.extend(calls.expect("no client panics"));
     }
     let mut last = Client {
-        lab,
+        ctx,
         ticks,
         batches,
         rng: SeededRng::new(CLIENTS),
         number: CLIENTS,
         seen: SyncTime::ZERO,
-        notes: Vec::new(),
+        calls: Vec::new(),
     };
     last.summary().await;
     for name in COLLECTIONS {
         last.read(name).await;
     }
-    history.extend(last.notes);
+    history.extend(last.calls);
     history
 }
 
 struct Client {
-    lab: Lab,
+    ctx: TestContext,
     ticks: Arc<AtomicU64>,
-    /// Batches that anybody may commit.
+    /// Open batches, which any client may commit.
     batches: Arc<std::sync::Mutex<Vec<Open>>>,
     rng: SeededRng,
     number: u64,
-    /// A collection's time from the last look, to guard the next write by.
+    /// A collection's time from the last read, for the guard of the next write.
     seen: SyncTime,
-    notes: Vec<Call>,
+    calls: Vec<Call>,
 }
 
 #[derive(Clone)]
@@ -145,14 +145,14 @@ struct Open {
 impl Client {
     async fn work(mut self) -> Vec<Call> {
         for round in 0..CALLS {
-            self.lab
+            self.ctx
                 .clock
                 .advance_millis([0, 0, 10, 30, -40, 70][self.draw(6)]);
             let name = COLLECTIONS[self.draw(COLLECTIONS.len())];
             match self.draw(16) {
                 0..5 => self.put(name, round, None).await,
                 5..8 => {
-                    let guard = Noted {
+                    let guard = GuardRecord {
                         collection: name,
                         since: self.seen,
                     };
@@ -177,7 +177,7 @@ impl Client {
             }
             tokio::task::yield_now().await;
         }
-        self.notes
+        self.calls
     }
 
     fn draw(&self, below: usize) -> usize {
@@ -190,7 +190,7 @@ impl Client {
         self.ticks.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Up to three objects with a payload that nobody else writes, and of a length of its own.
+    /// Up to three objects with a payload that no other client writes, of a random length.
     fn rows(&self, round: u64) -> Rows {
         let filler = "x".repeat(self.draw(20));
         let text = format!("{} of {}{filler}", round, self.number);
@@ -198,7 +198,7 @@ impl Client {
         ids.map(|id| (id.to_owned(), text.clone())).collect()
     }
 
-    async fn put(&mut self, collection: &'static str, round: u64, guard: Option<Noted>) {
+    async fn put(&mut self, collection: &'static str, round: u64, guard: Option<GuardRecord>) {
         let rows = self.rows(round);
         self.write(
             Effect::Put {
@@ -234,7 +234,7 @@ impl Client {
             max_open_bytes: u64::MAX,
             quota: None,
         };
-        let staged = self.lab.try_stage(part).await.expect("a batch can be opened");
+        let staged = self.ctx.try_stage(part).await.expect("a batch can be opened");
         let open = Open {
             batch: staged.batch,
             collection: name,
@@ -243,7 +243,7 @@ impl Client {
         self.batches.lock().expect("no client panics").push(open);
     }
 
-    /// Commits some batch, which another client may be committing, too.
+    /// Commits a batch, which another client may commit at the same time.
     async fn commit(&mut self) {
         let open = {
             let batches = self.batches.lock().expect("no client panics");
@@ -260,7 +260,7 @@ impl Client {
         self.write(effect, None).await;
     }
 
-    async fn write(&mut self, effect: Effect, guard: Option<Noted>) {
+    async fn write(&mut self, effect: Effect, guard: Option<GuardRecord>) {
         let write = Write {
             guard: guard.map(|guard| Guard {
                 target: Target::Collection(collection(guard.collection)),
@@ -269,35 +269,35 @@ impl Client {
             ..Write::new(change(&effect))
         };
         let start = self.tick();
-        let answer = self.lab.try_write(write).await;
+        let answer = self.ctx.try_write(write).await;
         let end = self.tick();
-        let what = match answer {
-            Ok(written) if written.changed => What::Wrote {
+        let event = match answer {
+            Ok(written) if written.changed => Event::Wrote {
                 effect,
                 guard,
                 time: written.modified,
                 before: written.bytes_before,
                 after: written.bytes_after,
             },
-            Ok(written) => What::Idle {
+            Ok(written) => Event::Idle {
                 effect,
                 time: written.modified,
             },
             Err(EngineError::Stale { modified }) => {
                 let guard = guard.expect("only a guard refuses");
-                What::Refused { guard, modified }
+                Event::Refused { guard, modified }
             }
             Err(EngineError::NoSuchBatch) => match effect {
                 Effect::Put {
                     batch: Some(batch), ..
-                } => What::Lost { batch },
+                } => Event::Lost { batch },
                 other => panic!("no batch for {other:?}"),
             },
-            // It happened in no part, and says so.
+            // The write had no effect.
             Err(EngineError::Busy) => return,
             Err(other) => panic!("{other}"),
         };
-        self.notes.push(Call { start, end, what });
+        self.calls.push(Call { start, end, event });
     }
 
     pub(crate) async fn read(&mut self, name: &'static str) {
@@ -305,7 +305,7 @@ impl Client {
         query.order = [Order::Newest, Order::Oldest, Order::Index][self.draw(3)];
         query.cursor = Cursor::Start;
         let start = self.tick();
-        let page = self.lab.page(&query).await;
+        let page = self.ctx.page(&query).await;
         let end = self.tick();
         self.seen = page.modified.unwrap_or_default();
         let rows = page
@@ -313,29 +313,29 @@ impl Client {
             .iter()
             .map(|row| (row.id.to_owned(), row.payload.to_owned()))
             .collect();
-        let what = What::Read {
+        let event = Event::Read {
             collection: name,
             seen: page.modified,
             rows,
             as_of: page.as_of,
         };
-        self.notes.push(Call { start, end, what });
+        self.calls.push(Call { start, end, event });
     }
 
     async fn summary(&mut self) {
         let start = self.tick();
-        let summary = self.lab.summary(Detail::Times).await;
+        let summary = self.ctx.summary(Detail::Times).await;
         let end = self.tick();
         let collections = summary
             .collections
             .iter()
             .map(|held| (held.name.to_string(), held.modified));
-        let what = What::Summary {
+        let event = Event::Summary {
             modified: summary.modified,
             collections: collections.collect(),
             as_of: summary.as_of,
         };
-        self.notes.push(Call { start, end, what });
+        self.calls.push(Call { start, end, event });
     }
 }
 

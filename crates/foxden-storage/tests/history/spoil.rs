@@ -1,21 +1,20 @@
-//! Histories spoilt on purpose: what the check cannot find, it does not prove.
+//! Histories with planted faults, which the check must find.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use foxden_model::SyncTime;
-use foxden_storage::conformance::Ground;
+use foxden_storage::conformance::EngineFixture;
 use foxden_storage::{BatchId, MemoryEngine};
 
 use crate::check::check;
-use crate::load::{self, COLLECTIONS, Call, Effect, Noted, Rows, What};
+use crate::load::{self, COLLECTIONS, Call, Effect, Event, GuardRecord, Rows};
 
-/// Spoils a good history by `spoil`, which says whether it found something to spoil, and expects the
-/// check to notice.
+/// Plants a fault in a good history with `spoil`, which returns whether it could, and expects the check to find it.
 async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
-    let ground = Ground::new();
-    let engine = Arc::new(MemoryEngine::new(ground.clock.clone(), ground.rng.clone()));
-    let mut history = load::run(ground, engine).await;
+    let fixture = EngineFixture::new();
+    let engine = Arc::new(MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone()));
+    let mut history = load::run(fixture, engine).await;
     assert_eq!(check(&history), Ok(()));
     assert!(spoil(&mut history), "nothing to spoil");
     assert!(check(&history).is_err(), "the fault was not found");
@@ -24,21 +23,21 @@ async fn finds(spoil: impl Fn(&mut Vec<Call>) -> bool) {
 fn writes(history: &mut [Call]) -> impl Iterator<Item = &mut Call> {
     history
         .iter_mut()
-        .filter(|call| matches!(call.what, What::Wrote { .. }))
+        .filter(|call| matches!(call.event, Event::Wrote { .. }))
 }
 
-/// Where the calls of one kind stand in the history, by the order in which they began.
-fn places(history: &[Call], is_wanted: impl Fn(&What) -> bool) -> Vec<usize> {
+/// The positions of the calls of one kind, in the order in which they began.
+fn places(history: &[Call], is_wanted: impl Fn(&Event) -> bool) -> Vec<usize> {
     let mut places: Vec<_> = (0..history.len())
-        .filter(|at| is_wanted(&history[*at].what))
+        .filter(|at| is_wanted(&history[*at].event))
         .collect();
     places.sort_by_key(|at| history[*at].start);
     places
 }
 
 fn time(call: &mut Call) -> Option<&mut SyncTime> {
-    match &mut call.what {
-        What::Wrote { time, .. } => Some(time),
+    match &mut call.event {
+        Event::Wrote { time, .. } => Some(time),
         _ => None,
     }
 }
@@ -60,7 +59,7 @@ async fn finds_a_time_given_twice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_times_that_fall() {
     finds(|history| {
-        let at = places(history, |what| matches!(what, What::Wrote { .. }));
+        let at = places(history, |event| matches!(event, Event::Wrote { .. }));
         let (early, late) = (at[at.len() / 4], at[at.len() * 3 / 4]);
         let mut times = [early, late].map(|at| time(&mut history[at]).copied().unwrap_or_default());
         times.reverse();
@@ -77,12 +76,12 @@ async fn finds_times_that_fall() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_half_a_write_in_a_read() {
     finds(|history| {
-        let full = |what: &What| matches!(what, What::Read { rows, .. } if rows.len() > 1);
+        let full = |event: &Event| matches!(event, Event::Read { rows, .. } if rows.len() > 1);
         let Some(at) = places(history, full).pop() else {
             return false;
         };
-        match &mut history[at].what {
-            What::Read { rows, .. } => rows.pop_first().is_some(),
+        match &mut history[at].event {
+            Event::Read { rows, .. } => rows.pop_first().is_some(),
             _ => false,
         }
     })
@@ -92,9 +91,9 @@ async fn finds_half_a_write_in_a_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_an_as_of_that_hides_a_write() {
     finds(|history| {
-        let at = places(history, |what| matches!(what, What::Summary { .. }));
-        match &mut history[at[at.len() / 2]].what {
-            What::Summary { as_of, .. } => {
+        let at = places(history, |event| matches!(event, Event::Summary { .. }));
+        match &mut history[at[at.len() / 2]].event {
+            Event::Summary { as_of, .. } => {
                 *as_of = as_of.plus_seconds(1000);
                 true
             }
@@ -107,8 +106,8 @@ async fn finds_an_as_of_that_hides_a_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_bytes_added_up_wrongly() {
     finds(
-        |history| match writes(history).last().map(|call| &mut call.what) {
-            Some(What::Wrote { after, .. }) => {
+        |history| match writes(history).last().map(|call| &mut call.event) {
+            Some(Event::Wrote { after, .. }) => {
                 *after += 1;
                 true
             }
@@ -123,7 +122,7 @@ async fn finds_a_write_that_is_lost() {
     finds(|history| {
         let at = places(
             history,
-            |what| matches!(what, What::Wrote { before, after, .. } if before != after),
+            |event| matches!(event, Event::Wrote { before, after, .. } if before != after),
         );
         history.remove(at[at.len() / 2]);
         true
@@ -134,15 +133,15 @@ async fn finds_a_write_that_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finds_a_read_of_an_old_state() {
     finds(|history| {
-        let at = places(history, |what| matches!(what, What::Summary { .. }));
-        let old = history[at[at.len() / 4]].what.clone();
-        history[at[at.len() * 3 / 4]].what = old;
+        let at = places(history, |event| matches!(event, Event::Summary { .. }));
+        let old = history[at[at.len() / 4]].event.clone();
+        history[at[at.len() * 3 / 4]].event = old;
         true
     })
     .await;
 }
 
-/// Two reads within one long write may see it or not, but not first see it and then not.
+/// Two reads during one long write may see it or not, but not first see it and then not.
 #[test]
 fn finds_a_read_that_goes_back() {
     let write = put(0..100, 7, None, None);
@@ -164,7 +163,7 @@ fn finds_a_refusal_without_a_reason() {
     let refused = |since, modified| Call {
         start: 2,
         end: 3,
-        what: What::Refused {
+        event: Event::Refused {
             guard: guard(since),
             modified: at(modified),
         },
@@ -179,7 +178,7 @@ fn finds_a_batch_committed_twice_or_lost() {
     let lost = Call {
         start: 2,
         end: 3,
-        what: What::Lost {
+        event: Event::Lost {
             batch: BatchId("one".into()),
         },
     };
@@ -193,19 +192,19 @@ fn at(hundredths: i64) -> SyncTime {
     SyncTime::from_hundredths(hundredths)
 }
 
-fn guard(since: i64) -> Noted {
-    Noted {
+fn guard(since: i64) -> GuardRecord {
+    GuardRecord {
         collection: COLLECTIONS[0],
         since: at(since),
     }
 }
 
-/// A write of nothing to the first collection.
+/// A write to the first collection without patches.
 fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -> Call {
     Call {
         start: during.start,
         end: during.end,
-        what: What::Wrote {
+        event: Event::Wrote {
             effect: Effect::Put {
                 collection: COLLECTIONS[0],
                 rows: Rows::new(),
@@ -219,13 +218,13 @@ fn put(during: Range<u64>, time: i64, since: Option<i64>, batch: Option<&str>) -
     }
 }
 
-/// A summary of a store that holds the first collection, or nothing at time zero.
+/// A summary of a store with the first collection, or of an empty one at time zero.
 fn summary(start: u64, modified: i64) -> Call {
     let collections = (modified > 0).then(|| (COLLECTIONS[0].to_owned(), at(modified)));
     Call {
         start,
         end: start + 1,
-        what: What::Summary {
+        event: Event::Summary {
             modified: at(modified),
             collections: collections.into_iter().collect(),
             as_of: at(modified),

@@ -1,10 +1,10 @@
-//! Follows a sequence of commands on two engines at once and compares all they answer.
+//! Runs a sequence of commands on two engines and compares all answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use foxden_model::{Clock, SyncTime};
-use foxden_storage::conformance::{Ground, Lab, Stored, collection, id};
+use foxden_storage::conformance::{EngineFixture, Stored, TestContext, collection, id};
 use foxden_storage::{
     BatchId, BatchPart, Budget, Change, Cursor, Detail, Engine, EngineError, Fields, Guard, MemoryEngine,
     Order, Page, Query, Selection, Staged, Target, Write, Written,
@@ -12,38 +12,40 @@ use foxden_storage::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::steps::{Asked, COLLECTIONS, Changing, Guarded, Selected, Staging, Step, Targeted, Time, When};
+use crate::commands::{
+    COLLECTIONS, Changing, Command, Guarded, ReadArgs, Selected, Staging, Targeted, Time, When,
+};
 
-type Checked<T = ()> = Result<T, TestCaseError>;
+type CheckResult<T = ()> = Result<T, TestCaseError>;
 
 pub(crate) struct Run {
-    reference: Lab,
-    tested: Lab,
+    reference: TestContext,
+    tested: TestContext,
     time: Time,
-    /// Every time given to anybody.
+    /// Every time that a write took.
     times: Vec<SyncTime>,
     batches: Vec<Opened>,
-    known: BTreeMap<u64, Known>,
+    told: BTreeMap<u64, LastTold>,
 }
 
-/// A batch, which each engine calls by a name of its own.
+/// A batch, with its id in each engine.
 struct Opened {
     collection: &'static str,
     reference: BatchId,
     tested: BatchId,
 }
 
-/// What a user was told.
+/// The times that a user was told.
 #[derive(Default)]
-struct Known {
+struct LastTold {
     last: SyncTime,
     as_of: SyncTime,
 }
 
 impl Run {
-    pub(crate) fn new(ground: Ground, tested: Arc<dyn Engine>, time: Time) -> Self {
-        let memory = MemoryEngine::new(ground.clock.clone(), ground.rng.clone());
-        let tested = Lab::new(ground, tested);
+    pub(crate) fn new(fixture: EngineFixture, tested: Arc<dyn Engine>, time: Time) -> Self {
+        let memory = MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone());
+        let tested = TestContext::new(fixture, tested);
         let mut reference = tested.clone();
         reference.engine = Arc::new(memory);
         Self {
@@ -52,13 +54,13 @@ impl Run {
             time,
             times: vec![SyncTime::ZERO],
             batches: Vec::new(),
-            known: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
-    pub(crate) async fn follow(mut self, steps: &[Step]) -> Checked {
-        for step in steps {
-            self.step(step).await?;
+    pub(crate) async fn follow(mut self, commands: &[Command]) -> CheckResult {
+        for command in commands {
+            self.command(command).await?;
         }
         for user in [42, 43] {
             self.summary(user, Detail::Full).await?;
@@ -67,13 +69,13 @@ impl Run {
         Ok(())
     }
 
-    async fn step(&mut self, step: &Step) -> Checked {
-        match step {
-            Step::Clock(millis) => {
+    async fn command(&mut self, command: &Command) -> CheckResult {
+        match command {
+            Command::Clock(millis) => {
                 self.tested.clock.advance_millis(*millis);
                 Ok(())
             }
-            Step::Write {
+            Command::Write {
                 user,
                 guard,
                 quota,
@@ -82,14 +84,14 @@ impl Run {
                 self.write(*user, guard.as_ref(), *quota, change).await?;
                 self.look_after(*user, change).await
             }
-            Step::Stage(staging) => self.stage(staging).await,
-            Step::Read {
+            Command::Stage(staging) => self.stage(staging).await,
+            Command::Read {
                 user,
                 collection,
-                asked,
-            } => self.read(*user, collection, asked).await,
-            Step::Summary { user, detail } => self.summary(*user, *detail).await,
-            Step::Purge { rows } => self.purge(*rows).await,
+                args,
+            } => self.read(*user, collection, args).await,
+            Command::Summary { user, detail } => self.summary(*user, *detail).await,
+            Command::Purge { rows } => self.purge(*rows).await,
         }
     }
 
@@ -99,9 +101,9 @@ impl Run {
         guard: Option<&Guarded>,
         quota: Option<u64>,
         change: &Changing,
-    ) -> Checked {
+    ) -> CheckResult {
         if let Changing::DeleteObjects { limit: Some(_), .. } = change {
-            // The look for ties below tells memory's user a time; so both are told one.
+            // The search for ties below tells the user of the engine in memory a time, so both engines get a read.
             self.summary(user, Detail::Times).await?;
         }
         let (reference, tested) = (self.reference.of_user(user), self.tested.of_user(user));
@@ -122,16 +124,16 @@ impl Run {
         }
     }
 
-    /// Reads what a write may have changed while the clock stands. Where the clock may slip back, a read
-    /// after every write would hide what happens without one.
-    async fn look_after(&mut self, user: u64, change: &Changing) -> Checked {
+    /// Reads the objects that a write may have changed. If the clock may slip back, there is no such read, since it would
+    /// hide the behaviour without one.
+    async fn look_after(&mut self, user: u64, change: &Changing) -> CheckResult {
         match (self.time, change.collection()) {
-            (Time::Forwards, Some(name)) => self.read(user, name, &Asked::by_id()).await,
+            (Time::Forwards, Some(name)) => self.read(user, name, &ReadArgs::by_id()).await,
             _ => Ok(()),
         }
     }
 
-    fn written(&mut self, user: u64, wanted: Written, answer: Written) -> Checked {
+    fn written(&mut self, user: u64, wanted: Written, answer: Written) -> CheckResult {
         prop_assert_eq!(
             (wanted.modified, wanted.changed),
             (answer.modified, answer.changed)
@@ -139,24 +141,24 @@ impl Run {
         if self.time == Time::ToAndFro {
             prop_assert_eq!(wanted, answer);
         } else {
-            // The bytes an engine keeps may hold expired objects; memory's never do.
+            // The bytes of an engine may include expired objects; those of the engine in memory never do.
             prop_assert!(wanted.bytes_before <= answer.bytes_before);
             prop_assert!(wanted.bytes_after <= answer.bytes_after);
         }
         let now = self.tested.clock.now();
-        let known = self.known.entry(user).or_default();
+        let told = self.told.entry(user).or_default();
         if answer.changed {
-            let earliest = now.max(known.last.next()).max(known.as_of.next());
+            let earliest = now.max(told.last.next()).max(told.as_of.next());
             prop_assert_eq!(answer.modified, earliest, "not the earliest time allowed");
-            known.last = answer.modified;
+            told.last = answer.modified;
             self.times.push(answer.modified);
         } else {
-            prop_assert_eq!(answer.modified, known.last);
+            prop_assert_eq!(answer.modified, told.last);
         }
         Ok(())
     }
 
-    async fn stage(&mut self, staging: &Staging) -> Checked {
+    async fn stage(&mut self, staging: &Staging) -> CheckResult {
         let opened = staging.batch.and_then(|pick| pick_last(&self.batches, pick));
         let name = staging
             .collection
@@ -196,13 +198,13 @@ impl Run {
         given: (Option<BatchId>, Option<BatchId>),
         wanted: Staged,
         answer: Staged,
-    ) -> Checked {
+    ) -> CheckResult {
         prop_assert_eq!(wanted.modified, answer.modified);
         if let (Some(reference), Some(tested)) = given {
             prop_assert_eq!((wanted.batch, answer.batch), (reference, tested));
         } else {
             prop_assert!(
-                self.batches.iter().all(|known| known.tested != answer.batch),
+                self.batches.iter().all(|told| told.tested != answer.batch),
                 "a name given twice"
             );
             self.batches.push(Opened {
@@ -214,14 +216,14 @@ impl Run {
         Ok(())
     }
 
-    async fn read(&mut self, user: u64, name: &'static str, asked: &Asked) -> Checked {
+    async fn read(&mut self, user: u64, name: &'static str, args: &ReadArgs) -> CheckResult {
         let query = Query {
             collection: collection(name),
-            selection: self.selection(&asked.selected),
-            order: asked.order,
-            limit: asked.limit,
-            cursor: asked.cursor.clone(),
-            fields: asked.fields,
+            selection: self.selection(&args.selected),
+            order: args.order,
+            limit: args.limit,
+            cursor: args.cursor.clone(),
+            fields: args.fields,
         };
         let whole = Query {
             limit: None,
@@ -235,7 +237,7 @@ impl Run {
         prop_assert_eq!(wanted.modified, answer.modified);
         prop_assert_eq!(wanted.rows.len(), answer.rows.len());
         prop_assert_eq!(wanted.next.is_some(), answer.next.is_some());
-        self.told(user, &[wanted.as_of, answer.as_of])?;
+        self.check_as_of(user, &[wanted.as_of, answer.as_of])?;
 
         let skipped = match query.cursor {
             Cursor::Skip(skipped) => usize::try_from(skipped).unwrap_or(usize::MAX).min(all.len()),
@@ -250,13 +252,13 @@ impl Run {
         same_objects(&query, &all, wanted, &read)
     }
 
-    async fn summary(&mut self, user: u64, detail: Detail) -> Checked {
+    async fn summary(&mut self, user: u64, detail: Detail) -> CheckResult {
         let wanted = self.reference.of_user(user).summary(detail).await;
         let answer = self.tested.of_user(user).summary(detail).await;
         prop_assert_eq!(wanted.modified, answer.modified);
         prop_assert_eq!(
             wanted.modified,
-            self.known.get(&user).map_or(SyncTime::ZERO, |known| known.last)
+            self.told.get(&user).map_or(SyncTime::ZERO, |told| told.last)
         );
         match detail {
             Detail::Full => prop_assert_eq!(&wanted.collections, &answer.collections),
@@ -274,12 +276,12 @@ impl Run {
                 prop_assert_eq!(wanted, answer);
             }
         }
-        self.told(user, &[wanted.as_of, answer.as_of])
+        self.check_as_of(user, &[wanted.as_of, answer.as_of])
     }
 
-    async fn purge(&self, rows: u64) -> Checked {
-        for lab in [&self.reference, &self.tested] {
-            let purged = lab.engine.purge(Budget::of(rows)).await;
+    async fn purge(&self, rows: u64) -> CheckResult {
+        for ctx in [&self.reference, &self.tested] {
+            let purged = ctx.engine.purge(Budget::of(rows)).await;
             let purged = purged.map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert!(purged.rows <= rows);
             prop_assert!(purged.has_more <= (purged.rows == rows), "{purged:?} of {rows}");
@@ -287,11 +289,11 @@ impl Run {
         Ok(())
     }
 
-    /// What the summary counts is what can be read, and no object is newer than its collection.
-    async fn counts_equal_rows(&self, user: u64) -> Checked {
-        for lab in [self.reference.of_user(user), self.tested.of_user(user)] {
-            for held in lab.summary(Detail::Full).await.collections.iter() {
-                let rows = chain(&lab, Query::all(held.name, Fields::Whole)).await?;
+    /// A summary counts the objects that can be read, and no object is newer than its collection.
+    async fn counts_equal_rows(&self, user: u64) -> CheckResult {
+        for ctx in [self.reference.of_user(user), self.tested.of_user(user)] {
+            for held in ctx.summary(Detail::Full).await.collections.iter() {
+                let rows = chain(&ctx, Query::all(held.name, Fields::Whole)).await?;
                 let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
                 prop_assert_eq!((held.count, held.bytes), (rows.len() as u64, bytes as u64));
                 prop_assert!(rows.iter().all(|row| row.modified <= held.modified));
@@ -300,25 +302,25 @@ impl Run {
         Ok(())
     }
 
-    /// A read has seen all there is, so it speaks as of then; and of no time beyond the clock and that.
-    fn told(&mut self, user: u64, told: &[SyncTime]) -> Checked {
+    /// A read has seen all writes, so its *as of* is not before the last one, and not beyond the clock and that.
+    fn check_as_of(&mut self, user: u64, times: &[SyncTime]) -> CheckResult {
         let now = self.tested.clock.now();
-        let known = self.known.entry(user).or_default();
-        for as_of in told {
+        let told = self.told.entry(user).or_default();
+        for as_of in times {
             prop_assert!(
-                *as_of >= known.last,
+                *as_of >= told.last,
                 "as of {as_of}, though {} was seen",
-                known.last
+                told.last
             );
-            prop_assert!(*as_of <= known.last.max(now.before()), "as of {as_of} at {now}");
+            prop_assert!(*as_of <= told.last.max(now.before()), "as of {as_of} at {now}");
             prop_assert!(*as_of >= now.plus_seconds(-10), "as of {as_of} at {now}");
-            known.as_of = known.as_of.max(*as_of);
+            told.as_of = told.as_of.max(*as_of);
         }
         Ok(())
     }
 
-    /// The same change for both engines: they call a batch differently.
-    async fn change(&self, reference: &Lab, change: &Changing) -> (Change, Change) {
+    /// The same change for both engines, whose batches have different ids.
+    async fn change(&self, reference: &TestContext, change: &Changing) -> (Change, Change) {
         let same = |change: Change| (change.clone(), change);
         match change {
             Changing::Upsert {
@@ -415,7 +417,7 @@ impl Run {
     }
 }
 
-/// Zero picks the last, so that small numbers keep meaning what happened lately.
+/// Zero picks the last, so that small numbers mean recent ones.
 fn pick_last<T>(all: &[T], pick: usize) -> Option<&T> {
     all.iter().rev().cycle().nth(pick)
 }
@@ -424,13 +426,13 @@ fn nobodys() -> BatchId {
     BatchId("nobodys".into())
 }
 
-fn same_refusal(wanted: &EngineError, answer: &EngineError) -> Checked {
+fn same_refusal(wanted: &EngineError, answer: &EngineError) -> CheckResult {
     prop_assert_eq!(format!("{wanted:?}"), format!("{answer:?}"));
     Ok(())
 }
 
-/// Which of equals come first is each engine's own affair. A limit that would cut them apart is dropped.
-async fn limit_between_ties(reference: &Lab, query: &Query, limit: Option<u64>) -> Option<u64> {
+/// Engines break ties differently, so a limit that would split ties is dropped.
+async fn limit_between_ties(reference: &TestContext, query: &Query, limit: Option<u64>) -> Option<u64> {
     let limit = limit?;
     let keys: Vec<_> = reference
         .all(query)
@@ -450,16 +452,16 @@ fn key(order: Order, row: &Stored) -> Option<i64> {
     }
 }
 
-async fn page(lab: &Lab, query: &Query) -> Checked<Page> {
-    let page = lab.engine.read(lab.user, query).await;
+async fn page(ctx: &TestContext, query: &Query) -> CheckResult<Page> {
+    let page = ctx.engine.read(ctx.user, query).await;
     page.map_err(|error| TestCaseError::fail(format!("a read fails: {error}")))
 }
 
-/// All pages of a query, its limit taken as the size of each.
-async fn chain(lab: &Lab, mut query: Query) -> Checked<Vec<Stored>> {
+/// All pages of a query, with its limit as their size.
+async fn chain(ctx: &TestContext, mut query: Query) -> CheckResult<Vec<Stored>> {
     let mut all = Vec::new();
     loop {
-        let page = page(lab, &query).await?;
+        let page = page(ctx, &query).await?;
         all.extend(page.rows.iter().map(Stored::from));
         let Some(next) = page.next else { return Ok(all) };
         prop_assert!(!page.rows.is_empty(), "an empty page goes on");
@@ -467,13 +469,13 @@ async fn chain(lab: &Lab, mut query: Query) -> Checked<Vec<Stored>> {
     }
 }
 
-/// `read` holds what was wanted, in the order asked for; among equals, any that the query means.
-fn same_objects(query: &Query, all: &[Stored], wanted: &[Stored], read: &[Stored]) -> Checked {
+/// Checks that `read` has the wanted objects in the order of the query; among ties, any that match.
+fn same_objects(query: &Query, all: &[Stored], wanted: &[Stored], read: &[Stored]) -> CheckResult {
     let by_id: BTreeMap<_, _> = all.iter().map(|row| (row.id.as_str(), row)).collect();
     let mut keys = Vec::new();
     for row in read {
         let Some(stored) = by_id.get(row.id.as_str()) else {
-            return Err(TestCaseError::fail(format!("{row:?} is not what was asked for")));
+            return Err(TestCaseError::fail(format!("{row:?} is not what was args for")));
         };
         match query.fields {
             Fields::Whole => prop_assert_eq!(row, *stored),

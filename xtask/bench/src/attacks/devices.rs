@@ -9,7 +9,7 @@ const SESSIONS: u64 = 250;
 
 pub async fn run(field: Field) -> Result<()> {
     let member = field.sign_in(field.own(0), 0).await?;
-    // The largest record that is taken: of 16 KiB at most, each command of 2 KiB.
+    // The largest accepted device: 16 KiB, with commands of 2 KiB each.
     let sealed = "s".repeat(2000);
     let commands: Vec<String> = (0..7)
         .map(|number| format!(r#""https://identity.mozilla.com/cmd/{number}":"{sealed}""#))
@@ -21,11 +21,11 @@ pub async fn run(field: Field) -> Result<()> {
             let body = format!(
                 r#"{{"name":"device {number}","type":"desktop","availableCommands":{{{commands}}}}}"#
             );
-            let request = field.ask("POST", "/v1/account/device", &session.authorization, &body);
+            let request = field.send_request("POST", "/v1/account/device", &session.authorization, &body);
             field.send(&mut client, &request).await;
         }
         field.pause(20).await;
     }
-    let list = field.ask("GET", "/v1/account/devices", &member.authorization, "");
+    let list = field.send_request("GET", "/v1/account/devices", &member.authorization, "");
     field.never_read_at(80, |_| list.clone()).await
 }

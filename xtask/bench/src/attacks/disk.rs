@@ -1,4 +1,4 @@
-//! One member fills the disk: by batches, by writing and deleting in a loop, by new keys again and again (4).
+//! One account fills the disk: by batches, by repeated writes and deletions, by repeated key changes (4).
 
 use anyhow::{Context, Result, ensure};
 
@@ -64,7 +64,7 @@ async fn write_and_delete(field: &Field) -> Result<()> {
     }
 }
 
-/// Each reset of the password leaves a store behind, which is filled.
+/// Each password reset leaves an old store, which is filled first.
 async fn change_keys(field: &Field) -> Result<()> {
     let mut client = field.client(3);
     for round in 0..u64::MAX {
@@ -72,7 +72,7 @@ async fn change_keys(field: &Field) -> Result<()> {
         if let Err(error) = fill_store(field, &mut client, &member, round).await {
             field.count(format!("no store ({error})"));
         }
-        // Letters are few; without one the keys stay.
+        // Mails are limited; without one the keys stay.
         while let Err(error) = reset(field, &mut client, &member).await {
             field.count(format!("no reset ({error})"));
             field.pause(5000).await;
@@ -85,7 +85,7 @@ async fn reset(field: &Field, client: &mut Client, member: &Member) -> Result<()
     let (email, proof) = (Basic::email(member.number), Basic::proof(member.number));
     let before = mailbox::code(field.mail, &email).await?;
     let body = format!(r#"{{"email":"{email}"}}"#);
-    let wish = field.ask("POST", "/v1/password/forgot/send_code", "", &body);
+    let wish = field.send_request("POST", "/v1/password/forgot/send_code", "", &body);
     let begun = field.send(client, &wish).await.context("cut")?;
     let token = begun.member("passwordForgotToken").context("not begun")?;
     let token = bearer(token, "passwordForgotToken");
@@ -99,11 +99,11 @@ async fn reset(field: &Field, client: &mut Client, member: &Member) -> Result<()
     }
     let code = code.context("no letter")?;
     let body = format!(r#"{{"code":"{code}"}}"#);
-    let verify = field.ask("POST", "/v1/password/forgot/verify_code", &token, &body);
+    let verify = field.send_request("POST", "/v1/password/forgot/verify_code", &token, &body);
     let verified = field.send(client, &verify).await.context("cut")?;
     let token = verified.member("accountResetToken").context("wrong code")?;
     let body = format!(r#"{{"authPW":"{proof}"}}"#);
-    let finish = field.ask(
+    let finish = field.send_request(
         "POST",
         "/v1/account/reset",
         &bearer(token, "accountResetToken"),
@@ -118,7 +118,7 @@ async fn fill_store(field: &Field, client: &mut Client, member: &Member, round: 
     const APPLICATION: &str =
         r#""client_id":"5882386c6d801776","scope":"https://identity.mozilla.com/apps/oldsync""#;
     let keys = format!("{{{APPLICATION}}}");
-    let keys = field.ask(
+    let keys = field.send_request(
         "POST",
         "/v1/account/scoped-key-data",
         &member.authorization,
@@ -127,7 +127,7 @@ async fn fill_store(field: &Field, client: &mut Client, member: &Member, round: 
     let keys = field.send(client, &keys).await.context("cut")?;
     let rotation = keys.number("keyRotationTimestamp").context("keys")?;
     let grant = format!(r#"{{"grant_type":"fxa-credentials",{APPLICATION}}}"#);
-    let grant = field.ask("POST", "/v1/oauth/token", &member.authorization, &grant);
+    let grant = field.send_request("POST", "/v1/oauth/token", &member.authorization, &grant);
     let grant = field.send(client, &grant).await.context("cut")?;
     let access = grant.member("access_token").context("grant")?;
     let state = data_encoding::BASE64URL_NOPAD.encode(&u128::from(round + 1).to_be_bytes());

@@ -1,11 +1,11 @@
-//! One user sends bodies that inflate to nothing, at the greatest work (14).
+//! One user sends compressed bodies that cost the most work to inflate to nothing (14).
 
 use anyhow::Result;
 
 use super::Field;
 use crate::request::Signer;
 
-/// A gzip member that holds nothing.
+/// An empty gzip member.
 const EMPTY: [u8; 20] = [
     0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];

@@ -1,11 +1,12 @@
-//! Attacks upon a server of one's own, each named as the list of budgets names it.
+//! Attacks on a local server, with the numbers of the table in `docs/security.md`.
 //!
-//! Every request goes to 127.0.0.1, says in `X-Forwarded-For` which network it pretends to come from, and is counted. Each
-//! attack ends by itself and keeps a pace.
+//! Every request goes to 127.0.0.1, names its network in `X-Forwarded-For`, and is counted. Each attack has a fixed rate and
+//! ends by itself.
 
-mod circle;
 mod devices;
 mod disk;
+mod enumeration;
+mod mails;
 mod members;
 mod networks;
 mod pairing;
@@ -13,7 +14,6 @@ mod readers;
 mod resets;
 mod stale;
 mod uploads;
-mod who;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +28,18 @@ use tokio::time::Instant;
 use crate::request::{Basic, bearer};
 use crate::soak::client::{Answer, Client, accounts};
 
-/// All attacks; the order gives each its networks.
+/// All attacks; the position of each determines its networks.
 pub const NAMES: [&str; 11] = [
-    "devices", "uploads", "readers", "disk", "resets", "circle", "who", "networks", "stale", "pairing",
+    "devices",
+    "uploads",
+    "readers",
+    "disk",
+    "resets",
+    "mails",
+    "enumeration",
+    "networks",
+    "stale",
+    "pairing",
     "members",
 ];
 
@@ -73,11 +82,11 @@ pub fn wide_network(number: usize) -> String {
     format!("2001:db8:{:x}:", 0x10 + number)
 }
 
-/// Where an attack takes place.
+/// The target of an attack.
 #[derive(Clone)]
 pub struct Field {
     port: u16,
-    /// Where the attackers' letters come.
+    /// The mailbox of the attackers.
     mail: u16,
     number: usize,
     tally: Arc<Mutex<BTreeMap<String, u64>>>,
@@ -86,12 +95,12 @@ pub struct Field {
 /// An account that an attacker owns.
 struct Member {
     number: u64,
-    /// What opens the account API.
+    /// The credentials of the account API.
     authorization: String,
 }
 
-/// Runs every fourth attack of those `wanted` (or of all), beginning with that one, and prints what they were answered.
-/// `ports`: the server's and the mailbox's.
+/// Runs every fourth of the `wanted` attacks (or of all), from the given one on, and prints the answers. `ports` are those of
+/// the server and of the mailbox.
 pub async fn run([port, mail]: [u16; 2], seconds: u64, quarter: usize, wanted: &str) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut all = JoinSet::new();
@@ -135,8 +144,8 @@ async fn begin(name: &str, field: Field) -> Result<()> {
         "readers" => readers::run(field).await,
         "disk" => disk::run(field).await,
         "resets" => resets::run(field).await,
-        "circle" => circle::run(field).await,
-        "who" => who::run(field).await,
+        "mails" => mails::run(field).await,
+        "enumeration" => enumeration::run(field).await,
         "networks" => networks::run(field).await,
         "stale" => stale::run(field).await,
         "pairing" => pairing::run(field).await,
@@ -156,7 +165,7 @@ impl Field {
         Client::new(self.port, self.address(number))
     }
 
-    /// Sends a request and counts what comes of it.
+    /// Sends a request and counts the answer.
     async fn send(&self, client: &mut Client, request: &[u8]) -> Option<Answer> {
         let answer = client.send(request).await.ok();
         self.count(
@@ -172,12 +181,12 @@ impl Field {
         *tally.entry(what.into()).or_default() += 1;
     }
 
-    /// Keeps the pace.
+    /// Waits to keep the rate.
     async fn pause(&self, milliseconds: u64) {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
 
-    /// Opens a connection, sends this and takes nothing of the answer until the server gives up, then does so again.
+    /// Opens a connection, sends this, does not read the answer until the server closes the connection, and repeats.
     async fn never_read(&self, number: u64, request: Vec<u8>) -> Result<()> {
         let request = Client::new(self.port, self.address(number)).addressed(&request);
         loop {
@@ -186,7 +195,7 @@ impl Field {
             let mut stream = socket.connect(([127, 0, 0, 1], self.port).into()).await?;
             if stream.write_all(&request).await.is_ok() {
                 self.count("unread");
-                // One byte now and then shows when the connection is gone, and frees nothing.
+                // Reading one byte now and then shows when the connection is closed, and frees no buffer.
                 while stream.write_all(b"x").await.is_ok() {
                     self.pause(1000).await;
                 }
@@ -197,7 +206,7 @@ impl Field {
         }
     }
 
-    /// Does that at so many connections at once.
+    /// Does the same on this many connections at once.
     async fn never_read_at(&self, connections: u64, request: impl Fn(u64) -> Vec<u8>) -> Result<()> {
         let mut all = JoinSet::new();
         for number in 0..connections {
@@ -229,7 +238,7 @@ impl Field {
     }
 
     /// A request of the account API.
-    fn ask(&self, method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
+    fn send_request(&self, method: &str, path: &str, authorization: &str, body: &str) -> Vec<u8> {
         accounts(self.port, method, path, authorization, body)
     }
 }

@@ -1,4 +1,4 @@
-//! A few dozen addresses take all channels at which old devices pair (14).
+//! A few dozen addresses take all channels of the key exchange (14).
 
 use anyhow::Result;
 

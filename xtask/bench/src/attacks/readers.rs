@@ -1,4 +1,4 @@
-//! One user of storage asks for much on many connections and reads nothing (3).
+//! One user requests large answers on many connections and does not read them (3).
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! A stranger begins resets of somebody else's password and tries codes, by token and by digits (5).
+//! An attacker begins resets of another account's password and tries codes, by token and by digits (5).
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ pub async fn run(field: Field) -> Result<()> {
         let begun = field
             .send(
                 &mut client,
-                &field.ask("POST", "/v1/password/forgot/send_code", "", &wish),
+                &field.send_request("POST", "/v1/password/forgot/send_code", "", &wish),
             )
             .await;
         let token = begun
@@ -24,15 +24,16 @@ pub async fn run(field: Field) -> Result<()> {
         field
             .send(
                 &mut client,
-                &field.ask("POST", "/v1/password/forgot/send_otp", "", &wish),
+                &field.send_request("POST", "/v1/password/forgot/send_otp", "", &wish),
             )
             .await;
         for code in 0..6 {
             let wrong = format!(r#"{{"code":"{code:032x}"}}"#);
-            let request = field.ask("POST", "/v1/password/forgot/verify_code", &authorization, &wrong);
+            let request =
+                field.send_request("POST", "/v1/password/forgot/verify_code", &authorization, &wrong);
             field.send(&mut client, &request).await;
             let digits = format!(r#"{{"email":"{email}","code":"{:08}"}}"#, number * 6 + code);
-            let request = field.ask("POST", "/v1/password/forgot/verify_otp", "", &digits);
+            let request = field.send_request("POST", "/v1/password/forgot/verify_otp", "", &digits);
             field.send(&mut client, &request).await;
             field.pause(30).await;
         }

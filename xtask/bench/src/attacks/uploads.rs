@@ -1,4 +1,4 @@
-//! Strangers upload pictures, and take their time (2).
+//! Clients without an account upload pictures slowly (2).
 
 use anyhow::Result;
 use tokio::io::AsyncWriteExt;

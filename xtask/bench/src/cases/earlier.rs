@@ -1,4 +1,4 @@
-//! How fast this build is beside an earlier one, or beside itself with another allocator.
+//! Compares the speed of this build with an earlier one, or with itself and another allocator.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{Figure, at_least, fill, spread};
-use crate::duel::compare;
+use crate::comparison::compare;
 use crate::load::Script;
 use crate::process::{Disk, Process};
 use crate::request::{Signer, id, objects};
 
-/// Writes what one connection sends.
+/// Builds the requests of one connection.
 type Maker = fn(&Signer, u64) -> Script;
 
-/// What is measured, at how many connections.
+/// The measurements, and their numbers of connections.
 const CASES: [(&str, u64, Maker); 6] = [
     ("`info/collections`", 64, |signer, _| {
         vec![signer.request("GET", "/info/collections", "")]

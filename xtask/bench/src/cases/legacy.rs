@@ -1,4 +1,4 @@
-//! What Sync 1.1 costs, which sends a password with every request, beside the same requests of today.
+//! The cost of Sync 1.1, which sends a password with every request, compared with Sync 1.5.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use anyhow::Result;
 use tokio::task::JoinSet;
 
 use super::{Figure, at_least, ms};
-use crate::duel::{compare, fight};
+use crate::comparison::{compare, compare_scripts};
 use crate::load::{self, Expect, Round, Script};
 use crate::process::{Disk, Process};
 use crate::request::{Basic, Signer, id, objects};
 
-/// People with an account of their own.
+/// The number of accounts.
 const PEOPLE: u64 = 100;
-/// The number of the first store that the other half of the load uses; the accounts' stores count from one.
+/// The uid of the first store for Sync 1.5; those of the accounts count from one.
 const OTHERS: u64 = 1_000_001;
 /// Objects in each history.
 const OBJECTS: u64 = 2000;
@@ -23,7 +23,7 @@ const CONNECTIONS: u64 = 64;
 
 /// Writes the request of one dialect: method, path, body.
 type Writer<'a> = &'a dyn Fn(&str, &str, &str) -> Vec<u8>;
-/// Writes what one connection sends, whatever the dialect.
+/// Builds the requests of one connection, in any dialect.
 type Maker = fn(Writer<'_>, u64) -> Script;
 
 /// Measures both dialects in one process, and the first requests after a start.
@@ -41,7 +41,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     }
     let bare = Process::reference("bare", Disk::AsItIs).await?;
     let goal = "`info/collections` with memoised Basic / bare hyper, 64 connections";
-    let ratio = fight(&ours, &bare, &basic(ours.port, CONNECTIONS, collections), length).await?;
+    let ratio = compare_scripts(&ours, &bare, &basic(ours.port, CONNECTIONS, collections), length).await?;
     figures.push(at_least(goal.to_owned(), "0.85", "0.93", &ratio, 0.85));
     drop(bare);
 
@@ -63,7 +63,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     cold_start(ours.restart(program).await?, length, figures).await
 }
 
-/// What happens when nobody is remembered: everybody's first request has to be stretched, and others go on.
+/// All users' passwords are uncached: each first request needs a password hash, while other requests continue.
 async fn cold_start(ours: Process, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let port = ours.port;
     let others = hawk(port, 4, collections);
@@ -103,7 +103,7 @@ async fn cold_start(ours: Process, length: Duration, figures: &mut Vec<Figure>) 
     Ok(())
 }
 
-/// Makes everybody's account.
+/// Creates all accounts.
 async fn register(port: u16) -> Result<()> {
     let requests = (0..PEOPLE)
         .map(|number| Basic::registration(number, port))

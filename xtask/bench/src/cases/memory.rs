@@ -1,4 +1,4 @@
-//! What the server's memory grows by under what takes much of it, and what it gives back.
+//! The growth of the memory under heavy loads, and how much of it is freed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,19 +19,19 @@ const CLIENTS: usize = 64;
 /// Users who store one large object each, and how many of them at once.
 const LARGE_USERS: u64 = 320;
 const LARGE_CLIENTS: usize = 16;
-/// How long the server is left alone before its memory is read again.
+/// How long the server is idle before its memory is read again.
 const REST: Duration = Duration::from_secs(60);
 
-/// What one program took, in bytes.
-struct Taken {
-    /// Above fresh.
+/// The memory of one program, in bytes.
+struct Sample {
+    /// Beyond a fresh process.
     hashing: u64,
     after_hashing: u64,
     mixed: Load,
     large: Load,
 }
 
-/// What a load took, in bytes.
+/// The memory during a load, in bytes.
 struct Load {
     peak: u64,
     /// When the last request was answered.
@@ -43,8 +43,8 @@ struct Row {
     goal: &'static str,
     floor: &'static str,
     most: u64,
-    value: fn(&Taken) -> u64,
-    peak: Option<fn(&Taken) -> u64>,
+    value: fn(&Sample) -> u64,
+    peak: Option<fn(&Sample) -> u64>,
 }
 
 const ROWS: [Row; 4] = [
@@ -87,7 +87,7 @@ impl Load {
     }
 }
 
-/// Measures one program and, beside it, an earlier one.
+/// Measures one program and an earlier one.
 pub async fn run(
     program: &Path,
     earlier: Option<&Path>,
@@ -127,9 +127,9 @@ pub async fn run(
     Ok(())
 }
 
-async fn measure(program: &Path, length: Duration) -> Result<Taken> {
+async fn measure(program: &Path, length: Duration) -> Result<Sample> {
     let (hashing, after_hashing) = hashing(program).await?;
-    Ok(Taken {
+    Ok(Sample {
         hashing,
         after_hashing,
         mixed: mixed(program, length).await?,
@@ -141,7 +141,7 @@ async fn measure(program: &Path, length: Duration) -> Result<Taken> {
 async fn hashing(program: &Path) -> Result<(u64, u64)> {
     let server = Process::foxden(program, Disk::AsItIs).await?;
     let port = server.port;
-    let fresh = server.settled().await?;
+    let fresh = server.settled_memory().await?;
     server.forget_peak()?;
     let sign_ups = (0..ACCOUNTS).map(|n| Basic::registration(n, port)).collect();
     load::first(port, sign_ups, CLIENTS, Expect::Good).await?;

@@ -1,4 +1,4 @@
-//! What ten million objects cost beside a quarter of a million.
+//! The cost of ten million objects, compared with a quarter of a million.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Figure;
-use crate::duel::alone;
+use crate::comparison::alone;
 use crate::load::{self, Script};
 use crate::process::{Disk, Process};
 use crate::request::{Signer, id, objects};
@@ -19,7 +19,7 @@ const USERS: u64 = 200;
 const FEW: u64 = 256_000;
 const MANY: u64 = 10_000_000;
 
-/// Writes what one connection sends: for whom, which connection it is, and how many objects the user has.
+/// Builds the requests of one connection, for a user, a connection number and a number of objects.
 type Maker<'a> = &'a dyn Fn(&Signer, u64, u64) -> Script;
 
 /// Measures the same requests against a small and a large store.
@@ -77,7 +77,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
     Ok(())
 }
 
-/// Gives every user so many objects, eight users at a time.
+/// Stores this many objects for each user, eight users at a time.
 async fn fill(port: u16, each: u64) -> Result<()> {
     let turns = Arc::new(Semaphore::new(8));
     let mut users = JoinSet::new();

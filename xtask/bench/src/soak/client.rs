@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::load::read_any;
 
-/// How long an answer may take.
+/// The timeout of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client that keeps its connection for as long as the server does.
@@ -30,7 +30,7 @@ pub struct Answer {
 }
 
 impl Client {
-    /// A client that the proxy says has this address.
+    /// A client with this address, by the header of the proxy.
     pub const fn new(port: u16, address: String) -> Self {
         Self {
             port,
@@ -50,7 +50,7 @@ impl Client {
         [&request[..line], named.as_bytes(), &request[line..]].concat()
     }
 
-    /// Sends a request and reads the answer. A connection that the server has ended meanwhile is opened anew, once.
+    /// Sends a request and reads the answer. If the server has closed the connection meanwhile, the client reconnects once.
     pub async fn send(&mut self, request: &[u8]) -> Result<Answer> {
         let request = self.addressed(request);
         if let Some(stream) = self.stream.take()

@@ -1,6 +1,6 @@
-//! A mail server that takes every letter, counts it, and keeps of it the code to reset a password.
+//! A mail server that accepts and counts every mail, and keeps the code of a password reset.
 //!
-//! Attackers read their own letters, too: `VRFY` tells the latest code that was mailed to an address.
+//! Attackers read their own mails, too: `VRFY` returns the latest code that was mailed to an address.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +11,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// What came.
+/// The received mails.
 #[derive(Default)]
 struct Post {
     letters: AtomicU64,
     codes: Mutex<HashMap<String, String>>,
 }
 
-/// Where letters go. It closes when dropped.
+/// The mail server. It closes on drop.
 pub struct Mailbox {
     /// The port it listens on, on this machine alone.
     pub port: u16,
@@ -27,7 +27,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Begins to listen.
+    /// Starts to listen.
     pub async fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
@@ -38,7 +38,7 @@ impl Mailbox {
             let mut all = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let own = Arc::clone(&shared);
-                // A carrier that hangs up brings no more letters.
+                // A sender that disconnects sends no more mails.
                 all.spawn(async move { take(stream, &own).await.ok() });
                 while all.try_join_next().is_some() {}
             }
@@ -50,7 +50,7 @@ impl Mailbox {
         })
     }
 
-    /// How many letters came.
+    /// The number of received mails.
     pub fn letters(&self) -> u64 {
         self.post.letters.load(Ordering::Relaxed)
     }
@@ -93,7 +93,7 @@ async fn take(stream: TcpStream, post: &Post) -> Result<()> {
     Ok(())
 }
 
-/// The latest code to reset a password that was mailed to an address, asked of the mailbox at that port.
+/// Asks the mailbox at that port for the latest code of a password reset for an address.
 pub async fn code(port: u16, address: &str) -> Result<Option<String>> {
     let (reader, mut writer) = TcpStream::connect(("127.0.0.1", port)).await?.into_split();
     writer

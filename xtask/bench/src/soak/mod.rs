@@ -1,12 +1,12 @@
-//! An ordinary load of fifty people, and all attacks at once beside it: what the people notice, and what the server holds.
+//! An ordinary load of fifty users together with all attacks: measures what the users notice and what the server uses.
 //!
 //! - [`client`]: a client behind a proxy
 //! - [`mailbox`]: where letters go
 //! - [`ordinary`]: the fifty people, and one who is timed
 //! - [`picture`]: memory over time, drawn
 //!
-//! It has three parts: quiet, under attack, and beside as many requests for the health page as the attackers sent. All goes
-//! to a server of its own on 127.0.0.1.
+//! It has three parts: without attacks, under attack, and with as many requests for the health page as the attackers sent.
+//! The server runs on 127.0.0.1.
 
 pub mod client;
 pub mod mailbox;
@@ -26,37 +26,37 @@ use crate::attacks;
 use crate::process::Process;
 use client::Client;
 use mailbox::Mailbox;
-use ordinary::Outcome;
+use ordinary::SyncStats;
 
-/// Processes that attack, and that ask for the health page.
+/// The number of processes for attacks and for the health page.
 const PROCESSES: u64 = 4;
-/// What one store may hold.
+/// The quota of a store.
 const QUOTA: &str = "5 MB";
-/// Bytes of memory that may come to what a fresh server holds, under one attack.
+/// Bytes of memory that one attack may add to a fresh server.
 const MEMORY: u64 = 60_000_000;
-/// Bytes on disk: the people's stores, six stores of attackers with room for their batches, four logs of writes.
+/// Bytes on disk: the users' stores, six stores of attackers with their batches, four WALs.
 const DISK: u64 = 200_000_000;
 
-/// What the parts of one kind showed.
+/// The measurements of the parts of one kind.
 #[derive(Default)]
 struct Part {
-    /// How long the reads of an uninvolved user took.
+    /// The latencies of the reads of an uninvolved user.
     times: Vec<Duration>,
     good: u64,
     refused: BTreeMap<String, u64>,
 }
 
-/// A run, and all that was seen.
+/// A run, and its measurements.
 struct Run<'a> {
     server: &'a Process,
-    outcome: &'a Outcome,
+    stats: &'a SyncStats,
     start: Instant,
     fresh: u64,
     samples: Vec<Sample>,
-    /// Which part began when, in seconds since the start.
+    /// The beginning of each part, in seconds since the start.
     begun: Vec<(&'static str, f64)>,
     parts: BTreeMap<&'static str, Part>,
-    /// What the attackers said.
+    /// The output of the attackers.
     told: Vec<String>,
 }
 
@@ -64,10 +64,10 @@ const QUIET: &str = "quiet";
 const UNDER: &str = "under attack";
 const BESIDE: &str = "beside health pages";
 
-/// What is looked at every second.
+/// The sample of one second.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    /// When, in seconds since the start.
+    /// The time, in seconds since the start.
     pub second: f64,
     /// Bytes of memory.
     pub memory: u64,
@@ -75,8 +75,8 @@ pub struct Sample {
     pub disk: u64,
 }
 
-/// Runs it all, prints a report, draws memory, and fails where a bound is broken. One attack alone takes turns with the health
-/// pages, so that whatever else the machine does falls on both.
+/// Runs all parts, prints a report, draws memory, and fails if a limit is exceeded. A single attack alternates with the
+/// health pages, so that other load on the machine affects both.
 pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> Result<()> {
     let attacks: BTreeSet<&str> = match wanted {
         "all" => attacks::NAMES.into(),
@@ -91,14 +91,14 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     let mailbox = Mailbox::open().await?;
     let server = Process::public(program, QUOTA, mailbox.port).await?;
     ordinary::register(&server).await?;
-    let fresh = server.settled().await?;
+    let fresh = server.settled_memory().await?;
     println!("fresh: {}", mb(fresh));
 
-    let outcome = Arc::new(Outcome::default());
-    let people = ordinary::sync(server.port, &outcome);
+    let stats = Arc::new(SyncStats::default());
+    let people = ordinary::sync(server.port, &stats);
     let mut run = Run {
         server: &server,
-        outcome: &outcome,
+        stats: &stats,
         start: Instant::now(),
         fresh,
         samples: Vec::new(),
@@ -130,7 +130,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
         run.part(BESIDE, beside).await?;
         collect(askers).await?;
     }
-    outcome.is_over();
+    stats.is_over();
     people.join_all().await;
 
     std::fs::write(picture, picture::draw(&run.samples, fresh, &run.begun)).context("the picture")?;
@@ -138,7 +138,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     run.report(&attacks)
 }
 
-/// Starts this program so many times.
+/// Starts this program this many times.
 fn spawn_all(words: impl Fn(u64) -> Vec<String>) -> Result<Vec<Child>> {
     let program = std::env::current_exe()?;
     let start = |number| {
@@ -152,7 +152,7 @@ fn spawn_all(words: impl Fn(u64) -> Vec<String>) -> Result<Vec<Child>> {
     (0..PROCESSES).map(start).collect()
 }
 
-/// What they said, once they have ended.
+/// Waits for them and returns their output.
 async fn collect(children: Vec<Child>) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for child in children {
@@ -163,7 +163,7 @@ async fn collect(children: Vec<Child>) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Asks for the health page on eight connections, so often a second in all.
+/// Requests the health page on eight connections, at this rate in total.
 pub async fn ask_for_health(port: u16, seconds: u64, rate: u64) -> Result<()> {
     const CONNECTIONS: u32 = 8;
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -185,20 +185,20 @@ pub async fn ask_for_health(port: u16, seconds: u64, rate: u64) -> Result<()> {
     all.join_all().await.into_iter().collect()
 }
 
-/// What a line of the security log has there, if that holds no space.
+/// The value of a field in a line of the security log, without spaces.
 fn field<'l>(line: &'l str, key: &str) -> Option<&'l str> {
     let (_, rest) = line.split_once(&format!(" {key}="))?;
     rest.split(' ').next()
 }
 
-/// Which attacks the security log names, and as what.
+/// The attacks that the security log names, and its events.
 fn named(log: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut named: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     let known = log
         .lines()
         .filter_map(|line| Some((field(line, "suid")?, field(line, "suser")?)));
     let users: BTreeMap<_, _> = known.collect();
-    for line in log.lines().filter(|line| line.contains("outcome=failure")) {
+    for line in log.lines().filter(|line| line.contains("stats=failure")) {
         let what = line.split('|').nth(5).unwrap_or_default();
         for (number, name) in attacks::NAMES.into_iter().enumerate() {
             let v4 = format!("src={}", attacks::network(number));
@@ -217,13 +217,13 @@ fn named(log: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
 }
 
 impl Run<'_> {
-    /// Watches the server and times an uninvolved reader for so long.
+    /// Samples the server and measures an uninvolved reader for this long.
     async fn part(&mut self, name: &'static str, seconds: u64) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(seconds);
-        let before = self.outcome.good();
+        let before = self.stats.good();
         let seen = self.samples.len();
         self.begun.push((name, self.start.elapsed().as_secs_f64()));
-        self.outcome.take_refused();
+        self.stats.take_refused();
         let mut readers = JoinSet::new();
         readers.spawn(ordinary::read_apart(self.server.port, until));
         while Instant::now() < until {
@@ -236,7 +236,7 @@ impl Run<'_> {
         }
         let times = readers.join_next().await.context("the reader")??;
         let part = self.parts.entry(name).or_default();
-        for (why, times) in self.outcome.take_refused() {
+        for (why, times) in self.stats.take_refused() {
             *part.refused.entry(why).or_default() += times;
         }
         match times {
@@ -245,7 +245,7 @@ impl Run<'_> {
                 part.refused.insert(format!("uninvolved reader: {error:#}"), 1);
             }
         }
-        part.good += self.outcome.good() - before;
+        part.good += self.stats.good() - before;
         let memory = self.samples.iter().skip(seen).map(|sample| sample.memory).max();
         println!(
             "{name}: p99 of {} reads {:.2} ms, memory {} at most",
@@ -256,7 +256,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Prints what there is to know, and fails where a bound is broken.
+    /// Prints the report, and fails if a limit is exceeded.
     fn report(&self, attacks: &BTreeSet<&str>) -> Result<()> {
         println!("\nAttacks: requests sent, and what they were answered");
         for line in &self.told {
@@ -305,8 +305,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Which bounds are broken. One attack `alone` has those of memory and time; of several at once memory must not go on
-    /// rising.
+    /// The exceeded limits. A single attack has limits of memory and time; with several attacks, memory must stop rising.
     fn broken(&self, alone: bool) -> Vec<String> {
         let mut broken = Vec::new();
         let quiet = self.parts.get(QUIET).map(|part| &part.refused);
@@ -343,7 +342,7 @@ impl Run<'_> {
         broken
     }
 
-    /// How many times as slow an uninvolved user's reads are under attack as beside as many health pages.
+    /// How much slower the reads of an uninvolved user are under attack than with as many health pages.
     fn slowdown(&self) -> f64 {
         let [under, beside] = [UNDER, BESIDE].map(|name| self.parts.get(name).map(Part::slowest));
         match (under, beside) {
@@ -352,12 +351,12 @@ impl Run<'_> {
         }
     }
 
-    /// The most within the whole run.
+    /// The maximum of the whole run.
     fn most(&self, value: fn(&Sample) -> u64) -> u64 {
         self.samples.iter().map(value).max().unwrap_or_default()
     }
 
-    /// The most memory within the first half of the attack, and within the second.
+    /// The maximum memory in the first half of the attack, and in the second.
     fn halves(&self) -> [u64; 2] {
         let since = |wanted: &str| {
             let part = self.begun.iter().find(|(name, _)| *name == wanted);
@@ -374,7 +373,7 @@ impl Run<'_> {
 }
 
 impl Part {
-    /// The time that one read in a hundred takes longer than.
+    /// The 99th percentile of the latencies.
     fn slowest(&self) -> Duration {
         let mut times = self.times.clone();
         times.sort_unstable();

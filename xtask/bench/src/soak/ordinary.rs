@@ -1,4 +1,4 @@
-//! Fifty people who sync, and one more who only reads and is timed.
+//! Fifty users who sync, and one who only reads and is measured.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,44 +13,44 @@ use crate::attacks;
 use crate::process::Process;
 use crate::request::{Basic, Signer, id, objects};
 
-/// How many there are.
+/// The number of users.
 pub const PEOPLE: u64 = 50;
-/// Of them, so many live behind one address, with fifty others whose devices repeat an old password.
+/// The number of them behind one address, with fifty others whose devices repeat an old password.
 const NEIGHBOURS: u64 = 5;
 /// That address.
 pub const SHARED_ADDRESS: &str = "203.0.113.50";
-/// Whose account is attacked with wrong passwords. It is not an ordinary person: its owner is locked out for a while.
+/// The account that is attacked with wrong passwords. It is no ordinary user, since its owner is locked out for a while.
 pub const VICTIM: u64 = 500;
 /// The first of the fifty with a stale device.
 const STALE: u64 = 600;
 /// The number of the first store of today's dialect.
 const STORES: u64 = 1_000_001;
 
-/// What came of the ordinary requests.
+/// The results of the ordinary requests.
 #[derive(Debug, Default)]
-pub struct Outcome {
-    /// Requests that were answered well.
+pub struct SyncStats {
+    /// The number of successful requests.
     good: AtomicU64,
-    /// What went wrong, and how often.
+    /// The errors, and their numbers.
     refused: Mutex<BTreeMap<String, u64>>,
     is_over: AtomicBool,
 }
 
-/// The number of an ordinary person.
+/// The number of an ordinary user.
 pub const fn person(number: u64) -> u64 {
     number % PEOPLE
 }
 
-/// The number of somebody with a stale device.
+/// The number of a user with a stale device.
 pub const fn stale(number: u64) -> u64 {
     STALE + number % 50
 }
 
-/// Makes everybody's account, each from a network of their own, and has them all confirmed.
+/// Creates and confirms all accounts, each from a network of its own.
 pub async fn register(server: &Process) -> Result<()> {
     let port = server.port;
-    let everybody = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
-    for (at, number) in everybody.chain(attacks::members()).enumerate() {
+    let users = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
+    for (at, number) in users.chain(attacks::members()).enumerate() {
         let mut client = Client::new(port, format!("100.64.{at}.9"));
         let answer = client.send(&Basic::registration(number, port)).await?;
         if answer.status != 200 {
@@ -65,17 +65,17 @@ pub async fn register(server: &Process) -> Result<()> {
     Ok(())
 }
 
-/// Everybody syncs until the outcome is told to be over.
-pub fn sync(port: u16, outcome: &Arc<Outcome>) -> JoinSet<()> {
+/// All users sync until the measurement is over.
+pub fn sync(port: u16, stats: &Arc<SyncStats>) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for number in 0..PEOPLE {
-        let outcome = Arc::clone(outcome);
-        all.spawn(async move { live(port, number, &outcome).await });
+        let stats = Arc::clone(stats);
+        all.spawn(async move { live(port, number, &stats).await });
     }
     all
 }
 
-async fn live(port: u16, number: u64, outcome: &Outcome) {
+async fn live(port: u16, number: u64, stats: &SyncStats) {
     let address = match number {
         0..NEIGHBOURS => SHARED_ADDRESS.to_owned(),
         _ => format!("100.65.{number}.9"),
@@ -85,7 +85,7 @@ async fn live(port: u16, number: u64, outcome: &Outcome) {
     let old = Basic::new(number, port);
     tokio::time::sleep(Duration::from_millis(number * 40)).await;
     for round in 0..u64::MAX {
-        if outcome.is_over.load(Ordering::Relaxed) {
+        if stats.is_over.load(Ordering::Relaxed) {
             return;
         }
         let place = format!("/storage/history/{}", id(round % 20 * 5));
@@ -106,19 +106,19 @@ async fn live(port: u16, number: u64, outcome: &Outcome) {
                 old.request("POST", "/storage/history", &objects(round % 20, 2)),
             ),
         ];
-        // A browser signs in once, and after that when it was told to.
+        // A browser signs in once, and again when a 401 tells it to.
         if round % 40 == number % 40 {
             script.push(("sign-in", Basic::sign_in(number, port)));
         }
         for (what, request) in script {
             let answer = client.send(&request).await;
-            outcome.count(what, answer.map(|answer| answer.status));
+            stats.count(what, answer.map(|answer| answer.status));
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 }
 
-impl Outcome {
+impl SyncStats {
     fn count(&self, what: &str, status: Result<u16>) {
         let why = match status {
             Ok(200..=399) => {
@@ -132,23 +132,23 @@ impl Outcome {
         *refused.entry(why).or_default() += 1;
     }
 
-    /// How many requests were answered well.
+    /// The number of successful requests.
     pub fn good(&self) -> u64 {
         self.good.load(Ordering::Relaxed)
     }
 
-    /// What went wrong since this was asked the last time.
+    /// The errors since the last call.
     pub fn take_refused(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets everybody end.
+    /// Ends all clients.
     pub fn is_over(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
-/// Times the reads of somebody whom no attack is aimed at, until then. The times rise.
+/// Measures the reads of a user who is not attacked, until then. The times are sorted.
 pub async fn read_apart(port: u16, until: Instant) -> Result<Vec<Duration>> {
     let mut client = Client::new(port, "100.66.0.9".to_owned());
     let signer = Signer::new(STORES + 1000, port);

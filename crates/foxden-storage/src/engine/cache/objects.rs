@@ -11,8 +11,8 @@ use foxden_model::{ObjectId, SyncTime};
 
 use crate::page::Rows;
 
-const SHARDS: usize = 8;
-/// Bytes that one generation of a shard may hold: half a megabyte in all.
+const SEGMENTS: usize = 8;
+/// Bytes that one generation of a segment may hold: half a megabyte in all.
 const CAPACITY: usize = 32 * 1024;
 /// The bytes of the largest object that is cached. A larger one is worth its read from the store.
 const MAX_OBJECT: usize = 4096;
@@ -21,7 +21,7 @@ const ENTRY_OVERHEAD: usize = 256;
 
 /// Some objects, each found by a user's state, its collection and its id. `C` names a collection of the engine.
 pub(in crate::engine) struct ObjectCache<S, C> {
-    shards: [Mutex<Shard<S, C>>; SHARDS],
+    segments: [Mutex<Segment<S, C>>; SEGMENTS],
     hasher: RandomState,
 }
 
@@ -33,14 +33,14 @@ pub(in crate::engine) struct CachedObject {
 }
 
 /// Two generations, as in [`super::UserCache`]. The key is a hash: of two objects that share one, one is cached.
-struct Shard<S, C> {
-    young: HashMap<u64, Entry<S, C>>,
-    old: HashMap<u64, Entry<S, C>>,
+struct Segment<S, C> {
+    young: HashMap<u64, CacheEntry<S, C>>,
+    old: HashMap<u64, CacheEntry<S, C>>,
     /// Of the young generation.
     bytes: usize,
 }
 
-struct Entry<S, C> {
+struct CacheEntry<S, C> {
     /// The state in which the object was read. The weak reference does not keep the state alive.
     state: Weak<S>,
     collection: C,
@@ -50,7 +50,7 @@ struct Entry<S, C> {
 impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
     pub(in crate::engine) fn new() -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
+            segments: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }
     }
@@ -64,17 +64,17 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
         now: SyncTime,
     ) -> Option<CachedObject> {
         let key = self.hasher.hash_one((collection, id.as_str()));
-        let mut shard = self.shard(key);
-        let is_young = shard.young.contains_key(&key);
+        let mut segment = self.segment(key);
+        let is_young = segment.young.contains_key(&key);
         let entry = if is_young {
-            shard.young.get(&key)
+            segment.young.get(&key)
         } else {
-            shard.old.get(&key)
+            segment.old.get(&key)
         };
         let entry = entry.filter(|entry| entry.is_of(state, collection, id, now))?;
         let object = entry.object.clone();
-        if !is_young && let Some(entry) = shard.old.remove(&key) {
-            shard.insert(key, entry);
+        if !is_young && let Some(entry) = segment.old.remove(&key) {
+            segment.insert(key, entry);
         }
         Some(object)
     }
@@ -91,7 +91,7 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
             return;
         };
         let key = self.hasher.hash_one((collection, row.id));
-        let entry = Entry {
+        let entry = CacheEntry {
             state: Arc::downgrade(state),
             collection,
             object: CachedObject {
@@ -99,18 +99,18 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
                 expiry,
             },
         };
-        self.shard(key).insert(key, entry);
+        self.segment(key).insert(key, entry);
     }
 
-    fn shard(&self, key: u64) -> MutexGuard<'_, Shard<S, C>> {
-        let at = usize::try_from(key % SHARDS as u64).unwrap_or_default();
-        // No code panics under this lock, and each change leaves the shard whole.
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    fn segment(&self, key: u64) -> MutexGuard<'_, Segment<S, C>> {
+        let at = usize::try_from(key % SEGMENTS as u64).unwrap_or_default();
+        // No code panics under this lock, and each change leaves the segment whole.
+        self.segments[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S, C> Shard<S, C> {
-    fn insert(&mut self, key: u64, entry: Entry<S, C>) {
+impl<S, C> Segment<S, C> {
+    fn insert(&mut self, key: u64, entry: CacheEntry<S, C>) {
         let bytes = entry.bytes();
         if self.bytes + bytes > CAPACITY {
             self.old = std::mem::take(&mut self.young);
@@ -123,7 +123,7 @@ impl<S, C> Shard<S, C> {
     }
 }
 
-impl<S, C> Default for Shard<S, C> {
+impl<S, C> Default for Segment<S, C> {
     fn default() -> Self {
         Self {
             young: HashMap::new(),
@@ -133,13 +133,13 @@ impl<S, C> Default for Shard<S, C> {
     }
 }
 
-impl<S, C> Entry<S, C> {
+impl<S, C> CacheEntry<S, C> {
     fn bytes(&self) -> usize {
         self.object.rows.bytes() + ENTRY_OVERHEAD
     }
 }
 
-impl<S, C: Copy + Eq> Entry<S, C> {
+impl<S, C: Copy + Eq> CacheEntry<S, C> {
     fn is_of(&self, state: &Arc<S>, collection: C, id: &ObjectId, now: SyncTime) -> bool {
         let object = &self.object;
         std::ptr::eq(self.state.as_ptr(), Arc::as_ptr(state))

@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foxden_model::UserId;
 
-const SHARDS: usize = 16;
+const SEGMENTS: usize = 16;
 
 /// The committed states of some users.
 pub(in crate::engine) struct UserCache<S> {
-    shards: [Mutex<Shard<S>>; SHARDS],
-    /// How many users each generation of a shard may hold.
+    segments: [Mutex<Segment<S>>; SEGMENTS],
+    /// How many users each generation of a segment may hold.
     capacity: usize,
 }
 
 /// Two generations: entries in use live in the young one. When that is full it becomes the old one, and the entries that were
 /// not read since the last time are dropped.
-struct Shard<S> {
+struct Segment<S> {
     young: HashMap<UserId, Arc<S>>,
     old: HashMap<UserId, Arc<S>>,
     invalidated: Vec<Invalidated>,
@@ -32,29 +32,29 @@ struct Invalidated {
     overlapped: bool,
 }
 
-/// Shows that a reader asked the store after this many changes of its shard.
+/// Shows that a reader asked the store after this many changes of its segment.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct Ticket(u64);
+pub(in crate::engine) struct FillTicket(u64);
 
 impl<S> UserCache<S> {
     /// A cache for about this many users.
     pub(in crate::engine) fn new(users: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            capacity: (users / SHARDS / 2).max(1),
+            segments: std::array::from_fn(|_| Mutex::default()),
+            capacity: (users / SEGMENTS / 2).max(1),
         }
     }
 
     pub(in crate::engine) fn get(&self, user: UserId) -> Option<Arc<S>> {
-        let mut shard = self.shard(user);
-        if shard.is_invalidated(user) {
+        let mut segment = self.segment(user);
+        if segment.is_invalidated(user) {
             return None;
         }
-        if let Some(state) = shard.young.get(&user) {
+        if let Some(state) = segment.young.get(&user) {
             return Some(Arc::clone(state));
         }
-        let state = shard.old.remove(&user)?;
-        shard.insert(user, Arc::clone(&state), self.capacity);
+        let state = segment.old.remove(&user)?;
+        segment.insert(user, Arc::clone(&state), self.capacity);
         Some(state)
     }
 
@@ -64,61 +64,61 @@ impl<S> UserCache<S> {
     }
 
     /// To be called before the store is asked.
-    pub(in crate::engine) fn ticket(&self, user: UserId) -> Ticket {
-        Ticket(self.shard(user).changes)
+    pub(in crate::engine) fn ticket(&self, user: UserId) -> FillTicket {
+        FillTicket(self.segment(user).changes)
     }
 
     /// Caches what the store answered, unless a write may have come between.
-    pub(in crate::engine) fn fill(&self, user: UserId, ticket: Ticket, state: Arc<S>) {
-        let mut shard = self.shard(user);
-        if shard.changes == ticket.0 && !shard.is_invalidated(user) {
-            shard.insert(user, state, self.capacity);
+    pub(in crate::engine) fn fill(&self, user: UserId, ticket: FillTicket, state: Arc<S>) {
+        let mut segment = self.segment(user);
+        if segment.changes == ticket.0 && !segment.is_invalidated(user) {
+            segment.insert(user, state, self.capacity);
         }
     }
 
     /// Sends readers of this user to the store until [`Self::resolve`] is called. To be called before the commit.
     pub(in crate::engine) fn invalidate(&self, user: UserId) {
-        let mut shard = self.shard(user);
-        shard.changes += 1;
-        shard.young.remove(&user);
-        shard.old.remove(&user);
-        shard.begin_write(user);
+        let mut segment = self.segment(user);
+        segment.changes += 1;
+        segment.young.remove(&user);
+        segment.old.remove(&user);
+        segment.begin_write(user);
     }
 
     /// Ends one invalidation. `state` is the committed state if the writer knows it. It is cached unless another write of the user
     /// was pending meanwhile.
     pub(in crate::engine) fn resolve(&self, user: UserId, state: Option<Arc<S>>) {
-        let mut shard = self.shard(user);
-        shard.changes += 1;
-        if shard.end_write(user)
+        let mut segment = self.segment(user);
+        segment.changes += 1;
+        if segment.end_write(user)
             && let Some(state) = state
         {
-            shard.insert(user, state, self.capacity);
+            segment.insert(user, state, self.capacity);
         }
     }
 
     /// Drops all entries.
     pub(in crate::engine) fn clear(&self) {
-        for shard in &self.shards {
-            let mut shard = lock(shard);
-            shard.changes += 1;
-            shard.young.clear();
-            shard.old.clear();
+        for segment in &self.segments {
+            let mut segment = lock(segment);
+            segment.changes += 1;
+            segment.young.clear();
+            segment.old.clear();
         }
     }
 
-    fn shard(&self, user: UserId) -> MutexGuard<'_, Shard<S>> {
+    fn segment(&self, user: UserId) -> MutexGuard<'_, Segment<S>> {
         // Engines with several files choose a user's file by a hash of the uid, so the low bits are still spread here.
-        lock(&self.shards[usize::try_from(user.0 % SHARDS as u64).unwrap_or_default()])
+        lock(&self.segments[usize::try_from(user.0 % SEGMENTS as u64).unwrap_or_default()])
     }
 }
 
-fn lock<S>(shard: &Mutex<Shard<S>>) -> MutexGuard<'_, Shard<S>> {
-    // No code panics under this lock, and each change leaves the shard whole.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<S>(segment: &Mutex<Segment<S>>) -> MutexGuard<'_, Segment<S>> {
+    // No code panics under this lock, and each change leaves the segment whole.
+    segment.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S> Shard<S> {
+impl<S> Segment<S> {
     fn is_invalidated(&self, user: UserId) -> bool {
         self.invalidated.iter().any(|other| other.user == user)
     }
@@ -158,7 +158,7 @@ impl<S> Shard<S> {
     }
 }
 
-impl<S> Default for Shard<S> {
+impl<S> Default for Segment<S> {
     fn default() -> Self {
         Self {
             young: HashMap::new(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use foxden_model::{CollectionName, Rng, SyncTime};
 
 use crate::command::{BatchId, Patch};
-use crate::engine::held::Held;
+use crate::engine::usage::Usage;
 use crate::engine::{BATCH_SECONDS, EngineError};
 
 /// Batches in the order they were opened.
@@ -58,10 +58,10 @@ impl Batches {
         removed.flat_map(|batch| batch.patches).collect()
     }
 
-    /// What each open batch but `except` holds, the one opened first in front.
-    pub(super) fn others(&self, except: Option<&BatchId>, now: SyncTime) -> Vec<Held> {
+    /// The usage of each open batch but `except`, in the order they were opened.
+    pub(super) fn others(&self, except: Option<&BatchId>, now: SyncTime) -> Vec<Usage> {
         let others = self.0.iter().filter(|batch| batch.is_other(except, now));
-        others.map(|batch| Held::of(&batch.patches)).collect()
+        others.map(|batch| Usage::of(&batch.patches)).collect()
     }
 
     /// Ends the `count` open batches but `except` that were opened first, and returns their patches.

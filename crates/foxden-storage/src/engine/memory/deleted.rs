@@ -6,7 +6,7 @@ use foxden_model::{Bso, ObjectId};
 
 use crate::command::Patch;
 
-/// What one user deleted; no read shows it.
+/// The deleted data of one user; no read shows it.
 #[derive(Default)]
 pub(super) struct Deleted(Vec<Chunk>);
 

@@ -1,17 +1,17 @@
-//! Which objects a query means, in which order, and the page that holds them.
+//! Selects and sorts the objects of a query and builds its page.
 
 use std::cmp::Ordering;
 
 use foxden_model::{Bso, ObjectId, SyncTime};
 
-use super::Seen;
+use super::ReadTime;
 use super::store::{Collection, Store, is_live};
 use crate::command::{Cursor, Fields, Order, PageToken, Query, Selection};
 use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
 use crate::page::{Page, Row, Rows};
 
 impl Store {
-    pub(super) fn read(&self, query: &Query, seen: Seen) -> Result<Page, EngineError> {
+    pub(super) fn read(&self, query: &Query, time: ReadTime) -> Result<Page, EngineError> {
         let after = match &query.cursor {
             Cursor::Start | Cursor::Skip(_) => None,
             Cursor::After(token) => Some(checked(token, query.order)?),
@@ -20,25 +20,25 @@ impl Store {
             return Ok(Page {
                 rows: Rows::default(),
                 modified: None,
-                as_of: seen.as_of,
+                as_of: time.as_of,
                 next: None,
                 expiry: None,
             });
         };
-        let mut objects = collection.selected(&query.selection, query.order, seen.now);
+        let mut objects = collection.selected(&query.selection, query.order, time.now);
         if let Cursor::Skip(skipped) = query.cursor {
             let skipped = usize::try_from(skipped).unwrap_or(usize::MAX).min(objects.len());
             objects.drain(..skipped);
         }
         if let Some(after) = after {
-            objects.retain(|object| place(object, query.order).cmp_in(query.order, &after).is_gt());
+            objects.retain(|object| position(object, query.order).cmp_in(query.order, &after).is_gt());
         }
         let (rows, next) = cut(&objects, query);
         let single = objects.first().filter(|_| query.single_object().is_some());
         Ok(Page {
             rows,
             modified: Some(collection.modified),
-            as_of: seen.as_of,
+            as_of: time.as_of,
             next,
             expiry: single.and_then(|object| object.expiry),
         })
@@ -46,21 +46,21 @@ impl Store {
 }
 
 impl Collection {
-    /// The live objects that are meant, in order.
+    /// The selected objects that have not expired, sorted.
     pub(super) fn selected(&self, selection: &Selection, order: Order, now: SyncTime) -> Vec<&Bso> {
         let mut objects: Vec<&Bso> = match &selection.ids {
             Some(ids) => ids.iter().filter_map(|id| self.objects.get(id)).collect(),
             None => self.objects.values().collect(),
         };
         objects.retain(|object| is_live(object, now) && matches(selection, object));
-        objects.sort_by(|a, b| place(a, order).cmp_in(order, &place(b, order)));
+        objects.sort_by(|a, b| position(a, order).cmp_in(order, &position(b, order)));
         objects.dedup_by(|a, b| a.id == b.id);
         objects
     }
 }
 
 fn matches(selection: &Selection, object: &Bso) -> bool {
-    // `None` as a condition holds for all; as an object's field it matches nothing.
+    // `None` as a condition matches every object; as an object's field it matches no condition.
     let above = |limit: i64| object.sortindex.is_some_and(|index| index > limit);
     let below = |limit: i64| object.sortindex.is_some_and(|index| index < limit);
     selection.newer.is_none_or(|time| object.modified > time)
@@ -72,47 +72,47 @@ fn matches(selection: &Selection, object: &Bso) -> bool {
         && (selection.predecessor_id.is_none() || selection.predecessor_id == object.predecessor_id)
 }
 
-/// Where an object stands in an order.
-struct Place<'a> {
+/// The position of an object in an order.
+struct KeysetPosition<'a> {
     key: Option<i64>,
     tie: &'a str,
 }
 
-impl Place<'_> {
-    fn cmp_in(&self, order: Order, other: &Place<'_>) -> Ordering {
+impl KeysetPosition<'_> {
+    fn cmp_in(&self, order: Order, other: &KeysetPosition<'_>) -> Ordering {
         let rising = self.key.cmp(&other.key);
         let by_key = match order {
             Order::Oldest => rising,
-            // Without a sortindex is less than any, and so comes last.
+            // `None` is less than any sortindex, and so comes last.
             Order::Newest | Order::Index => rising.reverse(),
         };
         by_key.then_with(|| self.tie.cmp(other.tie))
     }
 }
 
-fn place(object: &Bso, order: Order) -> Place<'_> {
+fn position(object: &Bso, order: Order) -> KeysetPosition<'_> {
     let key = match order {
         Order::Newest | Order::Oldest => Some(object.modified.hundredths()),
         Order::Index => object.sortindex,
     };
-    Place {
+    KeysetPosition {
         key,
         tie: object.id.as_str(),
     }
 }
 
-fn checked(token: &PageToken, order: Order) -> Result<Place<'_>, EngineError> {
+fn checked(token: &PageToken, order: Order) -> Result<KeysetPosition<'_>, EngineError> {
     let has_key = token.key.is_some() || order == Order::Index;
     if !has_key || ObjectId::new(token.tie.clone()).is_err() {
         return Err(EngineError::BadCursor);
     }
-    Ok(Place {
+    Ok(KeysetPosition {
         key: token.key,
         tie: &token.tie,
     })
 }
 
-/// As many objects as a page may hold, and where to go on.
+/// The objects of one page, and the token of the next one.
 fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
     let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut rows = Rows::default();
@@ -127,10 +127,10 @@ fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
     }
     let last = rows.len().checked_sub(1).map(|at| objects[at]);
     let next = last.filter(|_| rows.len() < objects.len()).map(|object| {
-        let place = place(object, query.order);
+        let position = position(object, query.order);
         PageToken {
-            key: place.key,
-            tie: place.tie.into(),
+            key: position.key,
+            tie: position.tie.into(),
         }
     });
     (rows, next)

@@ -5,7 +5,7 @@ use foxden_model::{Rng, SyncTime};
 use super::store::Store;
 use crate::command::BatchPart;
 use crate::engine::EngineError;
-use crate::engine::held::{BatchLimits, Growth, Held, Room};
+use crate::engine::usage::{BatchGrowth, BatchLimits, QuotaState, Usage};
 use crate::page::Staged;
 
 impl Store {
@@ -20,27 +20,27 @@ impl Store {
         }
         self.compare(part.guard.as_ref(), now)?;
         let before = match &part.batch {
-            Some(id) => Held::of(self.batches.find(id, part.collection, now)?),
-            None => Held::default(),
+            Some(id) => Usage::of(self.batches.find(id, part.collection, now)?),
+            None => Usage::default(),
         };
         let limits = BatchLimits {
             objects: part.max_objects,
             bytes: part.max_bytes,
         };
         let after = limits.grown(before, &part.patches)?;
-        let room = Room {
-            live: self.held(now),
+        let room = QuotaState {
+            live: self.usage(now),
             own: before,
             quota: part.quota,
         };
-        let growth = Growth {
+        let growth = BatchGrowth {
             bytes: after.bytes,
             max_open_bytes: part.max_open_bytes,
             opens: part.batch.is_none(),
         };
         let others = self.batches.others(part.batch.as_ref(), now);
-        let surplus = room.surplus_for(growth, &others)?;
-        self.end_first(surplus, part.batch.as_ref(), now);
+        let batches_to_end = room.batches_to_end_for(growth, &others)?;
+        self.end_first(batches_to_end, part.batch.as_ref(), now);
         let batch = match part.batch {
             Some(id) => id,
             None => self.batches.open(part.collection, now, rng),

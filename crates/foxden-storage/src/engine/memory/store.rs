@@ -1,4 +1,4 @@
-//! What one user keeps in memory, and how a write changes it.
+//! The store of one user, and how a write changes it.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use foxden_model::{Bso, CollectionName, ObjectId, SyncTime};
 
 use super::batch::Batches;
 use super::deleted::Deleted;
-use super::{Moment, Seen};
+use super::{ReadTime, WriteTime};
 use crate::command::{BatchId, Change, Guard, Order, Patch, Selection, Target, Ttl, Write};
-use crate::engine::held::{BatchLimits, Held, Room};
-use crate::engine::{EngineError, MAX_COLLECTIONS, lives_from};
+use crate::engine::usage::{BatchLimits, QuotaState, Usage};
+use crate::engine::{EngineError, MAX_COLLECTIONS, ttl_start};
 use crate::page::{CollectionSummary, Summary, Written};
 
 /// One user's collections and open batches.
@@ -33,36 +33,36 @@ impl Store {
         self.highest
     }
 
-    pub(super) fn summary(&self, seen: Seen) -> Summary {
+    pub(super) fn summary(&self, time: ReadTime) -> Summary {
         let collections = self
             .collections
             .iter()
             .map(|(name, collection)| CollectionSummary {
                 name: *name,
                 modified: collection.modified,
-                count: collection.live(seen.now).count() as u64,
-                bytes: collection.live(seen.now).map(size).sum(),
+                count: collection.live(time.now).count() as u64,
+                bytes: collection.live(time.now).map(size).sum(),
             });
         Summary {
             modified: self.highest,
-            as_of: seen.as_of,
+            as_of: time.as_of,
             collections: collections.collect(),
         }
     }
 
-    /// Makes a change at `moment.next`, or refuses it and stays as it was.
-    pub(super) fn write(&mut self, write: Write, moment: Moment) -> Result<Written, EngineError> {
+    /// Makes a change at `time.next`, or refuses it and stays as it was.
+    pub(super) fn write(&mut self, write: Write, time: WriteTime) -> Result<Written, EngineError> {
         if self.is_closed && !write.change.is_taken_when_closed() {
             return Err(EngineError::Closed);
         }
-        self.compare(write.guard.as_ref(), moment.now)?;
-        let bytes_before = self.held(moment.now).bytes;
+        self.compare(write.guard.as_ref(), time.now)?;
+        let bytes_before = self.usage(time.now).bytes;
         let brought = write.change.patches().len() as u64;
         let changed = match write.change {
             Change::Upsert { collection, patches } => {
-                let surplus = self.surplus(write.quota, None, moment.now)?;
-                self.upsert(collection, patches, moment)?;
-                self.end_first(surplus, None, moment.now);
+                let batches_to_end = self.batches_to_end(write.quota, None, time.now)?;
+                self.upsert(collection, patches, time)?;
+                self.end_first(batches_to_end, None, time.now);
                 true
             }
             Change::CommitBatch {
@@ -72,17 +72,17 @@ impl Store {
                 max_objects,
                 max_bytes,
             } => {
-                let staged = self.batches.find(&batch, collection, moment.now)?;
+                let staged = self.batches.find(&batch, collection, time.now)?;
                 let limits = BatchLimits {
                     objects: max_objects,
                     bytes: max_bytes,
                 };
-                limits.grown(Held::of(staged), &patches)?;
-                let surplus = self.surplus(write.quota, Some(&batch), moment.now)?;
+                limits.grown(Usage::of(staged), &patches)?;
+                let batches_to_end = self.batches_to_end(write.quota, Some(&batch), time.now)?;
                 self.make_room(collection)?;
                 let staged = self.batches.remove(&batch);
-                self.upsert(collection, staged.into_iter().chain(patches), moment)?;
-                self.end_first(surplus, None, moment.now);
+                self.upsert(collection, staged.into_iter().chain(patches), time)?;
+                self.end_first(batches_to_end, None, time.now);
                 true
             }
             Change::DeleteObjects {
@@ -92,14 +92,14 @@ impl Store {
                 limit,
                 or_refuse,
             } => {
-                let doomed = self.doomed(collection, &selection, order, limit, moment.now);
+                let doomed = self.doomed(collection, &selection, order, limit, time.now);
                 let doomed = doomed.filter(|ids| !(ids.is_empty() && or_refuse));
-                doomed.is_some_and(|ids| self.remove(collection, &ids, moment))
+                doomed.is_some_and(|ids| self.remove(collection, &ids, time))
             }
             Change::DeleteCollection {
                 collection,
                 keeps_name,
-            } => self.delete_collection(collection, keeps_name, moment),
+            } => self.delete_collection(collection, keeps_name, time),
             Change::DeleteAll => {
                 self.empty();
                 true
@@ -110,14 +110,14 @@ impl Store {
             }
         };
         if changed {
-            self.highest = moment.next;
+            self.highest = time.next;
         }
         self.free_deleted(brought);
         Ok(Written {
             modified: self.highest,
             changed,
             bytes_before,
-            bytes_after: self.held(moment.now).bytes,
+            bytes_after: self.usage(time.now).bytes,
         })
     }
 
@@ -144,32 +144,32 @@ impl Store {
         self.collections.get(&collection).map(|found| found.modified)
     }
 
-    /// What the objects take that have not expired.
-    pub(super) fn held(&self, now: SyncTime) -> Held {
+    /// The usage of the objects that have not expired.
+    pub(super) fn usage(&self, now: SyncTime) -> Usage {
         let live = self
             .collections
             .values()
             .flat_map(|collection| collection.live(now));
-        let one = |object| Held {
+        let one = |object| Usage {
             objects: 1,
             bytes: size(object),
         };
         live.map(one).sum()
     }
 
-    /// How many open batches a write ends, other than the one it commits; or that the quota refuses it.
-    fn surplus(
+    /// Returns how many open batches, except the committed one, must end for a write, or refuses it.
+    fn batches_to_end(
         &self,
         quota: Option<u64>,
         own: Option<&BatchId>,
         now: SyncTime,
     ) -> Result<usize, EngineError> {
-        let room = Room {
-            live: self.held(now),
-            own: Held::default(),
+        let room = QuotaState {
+            live: self.usage(now),
+            own: Usage::default(),
             quota,
         };
-        room.surplus(&self.batches.others(own, now))
+        room.batches_to_end(&self.batches.others(own, now))
     }
 
     fn make_room(&self, collection: CollectionName) -> Result<(), EngineError> {
@@ -183,21 +183,21 @@ impl Store {
         &mut self,
         collection: CollectionName,
         patches: impl IntoIterator<Item = Patch>,
-        moment: Moment,
+        time: WriteTime,
     ) -> Result<(), EngineError> {
         self.make_room(collection)?;
         let collection = self.collections.entry(collection).or_insert_with(|| Collection {
-            modified: moment.next,
+            modified: time.next,
             objects: BTreeMap::new(),
         });
-        collection.modified = moment.next;
+        collection.modified = time.next;
         for patch in merged(patches) {
-            collection.apply(patch, moment);
+            collection.apply(patch, time);
         }
         Ok(())
     }
 
-    /// The ids of the objects that are meant, if there is such a collection.
+    /// The ids of the objects to delete, if the collection exists.
     fn doomed(
         &self,
         collection: CollectionName,
@@ -217,25 +217,25 @@ impl Store {
         )
     }
 
-    fn remove(&mut self, collection: CollectionName, ids: &[ObjectId], moment: Moment) -> bool {
+    fn remove(&mut self, collection: CollectionName, ids: &[ObjectId], time: WriteTime) -> bool {
         let Some(collection) = self.collections.get_mut(&collection) else {
             return false;
         };
-        collection.modified = moment.next;
+        collection.modified = time.next;
         for id in ids {
             collection.objects.remove(id);
         }
         true
     }
 
-    fn delete_collection(&mut self, name: CollectionName, keeps_name: bool, moment: Moment) -> bool {
+    fn delete_collection(&mut self, name: CollectionName, keeps_name: bool, time: WriteTime) -> bool {
         let Some(old) = self.collections.remove(&name) else {
             return false;
         };
         self.deleted.add_objects(old.objects);
         if keeps_name {
             let left = Collection {
-                modified: moment.next,
+                modified: time.next,
                 objects: BTreeMap::new(),
             };
             self.collections.insert(name, left);
@@ -280,15 +280,15 @@ impl Collection {
         self.objects.values().filter(move |object| is_live(object, now))
     }
 
-    fn apply(&mut self, patch: Patch, moment: Moment) {
+    fn apply(&mut self, patch: Patch, time: WriteTime) {
         let old = self
             .objects
             .remove(&patch.id)
-            .filter(|object| is_live(object, moment.now));
+            .filter(|object| is_live(object, time.now));
         let mut object = old.unwrap_or_else(|| Bso {
             id: patch.id.clone(),
             payload: String::new(),
-            modified: moment.next,
+            modified: time.next,
             sortindex: None,
             expiry: None,
             parent_id: None,
@@ -304,12 +304,12 @@ impl Collection {
             Ttl::Keep => {}
             Ttl::Never => object.expiry = None,
             Ttl::In(seconds) => {
-                let begin = lives_from(moment.now, moment.next);
+                let begin = ttl_start(time.now, time.next);
                 object.expiry = Some(begin.plus_seconds(seconds.into()));
             }
         }
         if patch.renews {
-            object.modified = moment.next;
+            object.modified = time.next;
         }
         self.objects.insert(patch.id, object);
     }
@@ -341,7 +341,7 @@ fn merged(patches: impl IntoIterator<Item = Patch>) -> impl Iterator<Item = Patc
     let mut merged: BTreeMap<ObjectId, Patch> = BTreeMap::new();
     for patch in patches {
         let patch = match merged.remove(&patch.id) {
-            Some(earlier) => patch.laid_over(earlier),
+            Some(earlier) => patch.merged_onto(earlier),
             None => patch,
         };
         merged.insert(patch.id.clone(), patch);

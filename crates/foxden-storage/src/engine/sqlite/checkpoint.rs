@@ -1,5 +1,5 @@
-//! Moving committed pages from the log into the file, on a thread and connections of its own, so that no
-//! writer waits for it.
+//! Checkpoints: committed pages move from the WAL into the file, on a thread with connections of its own, so that writers do
+//! not wait.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,31 +15,32 @@ use tokio::sync::oneshot;
 use super::file::DataFile;
 use super::open::{self, MAX_WAL_PAGES};
 
-/// The pages in the log that are worth a checkpoint while nobody writes.
+/// The pages in the WAL from which a checkpoint is made while the writer is idle.
 const PAGES_WHEN_IDLE: i64 = 1000;
-/// The pages in the log that are worth one in any case.
+/// The pages in the WAL from which a checkpoint is made in any case.
 const PAGES_WHEN_BUSY: i64 = 2000;
-/// The pages after which that is tried again if a reader stood in the way.
+/// The further pages after which a restart of the WAL is tried again if a reader prevented it.
 const PAGES_BETWEEN: i64 = 1000;
-/// How long the writing thread waits for readers then. Our own are done with a page long before; a
-/// backup by a foreign process may take minutes, and writers must not wait for it.
-const READER_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the writer thread waits for readers to restart the WAL. Own readers finish a page much sooner; a backup by
+/// another process may take minutes, and writers must not wait for it.
+const READER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Watches the length of a file's log for its writing thread.
-pub(super) struct LogWatch {
-    /// The pages at which the log is to begin anew.
-    renews_at: i64,
-    /// How long the connection waits otherwise.
-    lock_patience: Duration,
+/// Watches the length of a file's WAL for its writer thread.
+pub(super) struct WalMonitor {
+    /// The pages from which the WAL is restarted.
+    restarts_at: i64,
+    /// The connection's usual timeout for locks.
+    lock_timeout: Duration,
 }
 
-/// The thread that makes checkpoints. Stopped or dropped once no writing thread asks for any, it waits for the thread.
+/// The thread that makes checkpoints. `stop` and drop wait for the thread; they must come after the last writer thread has
+/// ended.
 pub(super) struct Checkpointer {
     checkpoints: Checkpoints,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The way to ask for checkpoints.
+/// Sends requests to the checkpoint thread.
 #[derive(Clone)]
 pub(super) struct Checkpoints(SyncSender<Option<Request>>);
 
@@ -49,9 +50,9 @@ struct Request {
 }
 
 impl Checkpointer {
-    /// Starts the thread for so many files.
+    /// Starts the thread for this many files.
     pub(super) fn start(files: usize) -> io::Result<(Self, Checkpoints)> {
-        // Each file asks for one at a time, and a purge for one more.
+        // Each file requests one checkpoint at a time, and a purge one more.
         let (queue, requests) = sync_channel(2 * files);
         let thread = std::thread::Builder::new()
             .name("checkpoints".into())
@@ -66,16 +67,16 @@ impl Checkpointer {
 }
 
 impl Checkpointer {
-    /// Makes the checkpoints that were asked for, and closes the thread's connections.
+    /// Finishes the requested checkpoints and ends the thread.
     pub(super) fn stop(&self) {
-        // Held while waiting, so that whoever stops it as well waits, too.
+        // The lock is held during the join, so that a concurrent `stop` waits, too.
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         // An error means that the thread has ended.
         let _ = self.checkpoints.0.send(None);
         if let Some(thread) = thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the checkpointing thread has panicked");
+            tracing::error!("the checkpoint thread has panicked");
         }
     }
 }
@@ -87,7 +88,7 @@ impl Drop for Checkpointer {
 }
 
 impl Checkpoints {
-    /// Asks for a checkpoint, unless one is coming anyway.
+    /// Requests a checkpoint, unless one is already requested.
     pub(super) fn request(&self, file: &Arc<DataFile>) {
         if !file.awaits_checkpoint.swap(true, Ordering::AcqRel) {
             let request = Request {
@@ -95,13 +96,13 @@ impl Checkpoints {
                 done: None,
             };
             if self.0.try_send(Some(request)).is_err() {
-                // The next transaction asks again.
+                // The next transaction requests it again.
                 file.awaits_checkpoint.store(false, Ordering::Release);
             }
         }
     }
 
-    /// Has one made and waits for it, as far as the thread has room for another request.
+    /// Requests a checkpoint and waits for it, if the queue has room for the request.
     pub(super) async fn make(&self, file: &Arc<DataFile>) {
         let (done, is_done) = oneshot::channel();
         let request = Request {
@@ -109,63 +110,63 @@ impl Checkpoints {
             done: Some(done),
         };
         if self.0.try_send(Some(request)).is_ok() {
-            // An error means that the thread is ending; the files are being closed, which does it as well.
+            // An error means that the thread is ending; closing the files makes a checkpoint as well.
             let _ = is_done.await;
         }
     }
 }
 
-impl LogWatch {
-    pub(super) const fn new(lock_patience: Duration) -> Self {
+impl WalMonitor {
+    pub(super) const fn new(lock_timeout: Duration) -> Self {
         Self {
-            renews_at: MAX_WAL_PAGES,
-            lock_patience,
+            restarts_at: MAX_WAL_PAGES,
+            lock_timeout,
         }
     }
 
-    /// Sees how long the log is, and begins it anew if it is too long. Whether it needs a checkpoint.
-    pub(super) fn tend(
+    /// Restarts the WAL if it is too long. Returns whether a checkpoint is needed.
+    pub(super) fn maintain_wal(
         &mut self,
         writer: &Connection,
         file: &DataFile,
         is_idle: bool,
     ) -> rusqlite::Result<bool> {
-        let log = state(writer, "noop")?;
-        if log.pages >= self.renews_at {
-            // Most of it has been done by the thread, which may be at it still: a disk that is slower than the
-            // writers makes them wait here. This does the rest, waits for readers of the old log to finish
-            // their page, and lets the next write begin at the front.
-            let _turn = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.busy_timeout(READER_PATIENCE)?;
-            let renewed = state(writer, "restart");
-            writer.busy_timeout(self.lock_patience)?;
-            self.renews_at = if renewed?.is_busy {
-                log.pages + PAGES_BETWEEN
+        let wal = wal_state(writer, "noop")?;
+        if wal.pages >= self.restarts_at {
+            // The checkpoint thread has moved most pages and may still be at work: here writers wait for a disk that is
+            // slower than they are. The restart moves the remaining pages, waits for readers of the old WAL to finish their
+            // page, and lets the next write begin at the front.
+            let _checkpoint = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.busy_timeout(READER_TIMEOUT)?;
+            let restarted = wal_state(writer, "restart");
+            writer.busy_timeout(self.lock_timeout)?;
+            self.restarts_at = if restarted?.is_busy {
+                wal.pages + PAGES_BETWEEN
             } else {
                 MAX_WAL_PAGES
             };
             return Ok(false);
         }
-        let open = log.pages - log.moved;
+        let open = wal.pages - wal.moved;
         Ok(open >= if is_idle { PAGES_WHEN_IDLE } else { PAGES_WHEN_BUSY })
     }
 }
 
-/// The pages in the log, and how many of them are in the file already.
-struct Log {
+/// The pages in the WAL, and how many of them are already in the file.
+struct WalState {
     is_busy: bool,
     pages: i64,
     moved: i64,
 }
 
-fn state(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
+fn wal_state(connection: &Connection, mode: &str) -> rusqlite::Result<WalState> {
     let sql = match mode {
         "noop" => "pragma wal_checkpoint(noop)",
         "restart" => "pragma wal_checkpoint(restart)",
         _ => "pragma wal_checkpoint(passive)",
     };
     connection.prepare_cached(sql)?.query_row((), |row| {
-        Ok(Log {
+        Ok(WalState {
             is_busy: row.get(0)?,
             pages: row.get(1)?,
             moved: row.get(2)?,
@@ -184,24 +185,24 @@ fn serve(files: usize, requests: &Receiver<Option<Request>>) {
         match catch_unwind(AssertUnwindSafe(|| checkpoint(&file, slot))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, %path, "cannot move the log into the file");
+                tracing::warn!(%error, %path, "cannot checkpoint the WAL");
                 *slot = None;
             }
             Err(_) => {
-                tracing::error!(%path, "moving the log into the file panicked");
+                tracing::error!(%path, "a checkpoint panicked");
                 *slot = None;
             }
         }
-        // The asker may have gone.
+        // The caller may have gone.
         done.map(|done| done.send(()));
     }
 }
 
 fn checkpoint(file: &DataFile, slot: &mut Option<Connection>) -> rusqlite::Result<()> {
-    let _turn = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+    let _checkpoint = file.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
     let connection = match slot {
         Some(connection) => connection,
         None => slot.insert(open::connect_writer(&file.path, Duration::ZERO)?),
     };
-    state(connection, "passive").map(drop)
+    wal_state(connection, "passive").map(drop)
 }

@@ -1,10 +1,10 @@
-//! How a part of a batch lies in its row: the patches of one request, one after the other.
+//! The encoding of a part of a batch: the patches of one request, one after the other.
 //!
-//! Each patch is a flags word and then the fields that it gives. Numbers are little-endian; a text is
-//! its length in four bytes and then its bytes.
+//! Each patch is a flags word and then the fields that it sets. Numbers are little-endian; a text is its length in four bytes
+//! and then its bytes.
 
-use super::fault::Damaged;
-use super::patch::Wish;
+use super::errors::Corrupt;
+use super::patch::PatchRef;
 use crate::command::{Field, Patch, Ttl};
 
 const VERSION: u8 = 1;
@@ -21,10 +21,10 @@ const KEEP: u16 = 0;
 const CLEAR: u16 = 1;
 const SET: u16 = 2;
 
-/// A row that no release has written.
-const DAMAGED: Damaged = Damaged("a part of a batch");
+/// The error for a row that no release has written.
+const CORRUPT: Corrupt = Corrupt("a part of a batch");
 
-/// Puts patches into one piece.
+/// Encodes patches.
 pub(super) fn encode(patches: &[Patch]) -> Vec<u8> {
     let texts: usize = patches
         .iter()
@@ -33,52 +33,52 @@ pub(super) fn encode(patches: &[Patch]) -> Vec<u8> {
     let mut out = Vec::with_capacity(texts + 1);
     out.push(VERSION);
     for patch in patches {
-        encode_one(&Wish::from(patch), &mut out);
+        encode_one(&PatchRef::from(patch), &mut out);
     }
     out
 }
 
-fn encode_one(wish: &Wish<'_>, out: &mut Vec<u8>) {
-    let flags = (kind(&wish.payload) << PAYLOAD)
-        | (kind(&wish.sortindex) << SORTINDEX)
-        | (kind(&wish.parent_id) << PARENT)
-        | (kind(&wish.predecessor_id) << PREDECESSOR)
-        | (kind(&ttl_field(wish.ttl)) << TTL)
-        | if wish.renews { RENEWS } else { 0 };
+fn encode_one(patch: &PatchRef<'_>, out: &mut Vec<u8>) {
+    let flags = (kind(&patch.payload) << PAYLOAD)
+        | (kind(&patch.sortindex) << SORTINDEX)
+        | (kind(&patch.parent_id) << PARENT)
+        | (kind(&patch.predecessor_id) << PREDECESSOR)
+        | (kind(&ttl_field(patch.ttl)) << TTL)
+        | if patch.renews { RENEWS } else { 0 };
     out.extend_from_slice(&flags.to_le_bytes());
-    put_text(wish.id, out);
-    if let Field::Set(payload) = wish.payload {
+    put_text(patch.id, out);
+    if let Field::Set(payload) = patch.payload {
         put_text(payload, out);
     }
-    if let Field::Set(sortindex) = wish.sortindex {
+    if let Field::Set(sortindex) = patch.sortindex {
         out.extend_from_slice(&sortindex.to_le_bytes());
     }
-    if let Field::Set(parent_id) = wish.parent_id {
+    if let Field::Set(parent_id) = patch.parent_id {
         put_text(parent_id, out);
     }
-    if let Field::Set(predecessor_id) = wish.predecessor_id {
+    if let Field::Set(predecessor_id) = patch.predecessor_id {
         put_text(predecessor_id, out);
     }
-    if let Ttl::In(seconds) = wish.ttl {
+    if let Ttl::In(seconds) = patch.ttl {
         out.extend_from_slice(&seconds.to_le_bytes());
     }
 }
 
-/// Reads what [`encode`] wrote.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Wish<'_>>, Damaged> {
+/// Decodes the output of [`encode`].
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<PatchRef<'_>>, Corrupt> {
     let Some((&VERSION, mut rest)) = bytes.split_first() else {
-        return Err(DAMAGED);
+        return Err(CORRUPT);
     };
-    let mut wishes = Vec::new();
+    let mut patches = Vec::new();
     while !rest.is_empty() {
-        wishes.push(decode_one(&mut rest)?);
+        patches.push(decode_one(&mut rest)?);
     }
-    Ok(wishes)
+    Ok(patches)
 }
 
-fn decode_one<'a>(rest: &mut &'a [u8]) -> Result<Wish<'a>, Damaged> {
+fn decode_one<'a>(rest: &mut &'a [u8]) -> Result<PatchRef<'a>, Corrupt> {
     let flags = u16::from_le_bytes(take(rest)?);
-    Ok(Wish {
+    Ok(PatchRef {
         id: text(rest)?,
         payload: field(flags, PAYLOAD, || text(rest))?,
         sortindex: field(flags, SORTINDEX, || Ok(i64::from_le_bytes(take(rest)?)))?,
@@ -109,31 +109,31 @@ const fn kind<T>(field: &Field<T>) -> u16 {
     }
 }
 
-fn field<T>(flags: u16, shift: u32, read: impl FnOnce() -> Result<T, Damaged>) -> Result<Field<T>, Damaged> {
+fn field<T>(flags: u16, shift: u32, read: impl FnOnce() -> Result<T, Corrupt>) -> Result<Field<T>, Corrupt> {
     match (flags >> shift) & FIELD_MASK {
         KEEP => Ok(Field::Keep),
         CLEAR => Ok(Field::Clear),
         SET => read().map(Field::Set),
-        _ => Err(DAMAGED),
+        _ => Err(CORRUPT),
     }
 }
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
-    // No request is near four gigabytes; a longer text would be cut here and refused when read.
+    // No request is near four gigabytes; a longer text would be refused by `decode`.
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }
 
-fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Damaged> {
-    let length = usize::try_from(u32::from_le_bytes(take(rest)?)).map_err(|_| DAMAGED)?;
-    let (text, after) = rest.split_at_checked(length).ok_or(DAMAGED)?;
+fn text<'a>(rest: &mut &'a [u8]) -> Result<&'a str, Corrupt> {
+    let length = usize::try_from(u32::from_le_bytes(take(rest)?)).map_err(|_| CORRUPT)?;
+    let (text, after) = rest.split_at_checked(length).ok_or(CORRUPT)?;
     *rest = after;
-    std::str::from_utf8(text).map_err(|_| DAMAGED)
+    std::str::from_utf8(text).map_err(|_| CORRUPT)
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Damaged> {
-    let (head, after) = rest.split_first_chunk::<N>().ok_or(DAMAGED)?;
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Corrupt> {
+    let (head, after) = rest.split_first_chunk::<N>().ok_or(CORRUPT)?;
     *rest = after;
     Ok(*head)
 }
@@ -169,7 +169,7 @@ mod tests {
         #[test]
         fn what_was_written_is_read(patches in proptest::collection::vec(patch(), 0..20)) {
             let bytes = encode(&patches);
-            let expected: Vec<_> = patches.iter().map(Wish::from).collect();
+            let expected: Vec<_> = patches.iter().map(PatchRef::from).collect();
             prop_assert_eq!(decode(&bytes).unwrap(), expected);
         }
 

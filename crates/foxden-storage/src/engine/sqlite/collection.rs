@@ -3,7 +3,7 @@
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::known::Entry;
+use super::user_state::CollectionState;
 use crate::page::CollectionSummary;
 
 /// Adds an empty collection.
@@ -12,7 +12,7 @@ pub(super) fn make_collection(
     user: UserId,
     name: CollectionName,
     modified: SyncTime,
-) -> rusqlite::Result<Entry> {
+) -> rusqlite::Result<CollectionState> {
     let mut insert = connection.prepare_cached(
         "insert into collection (uid, name, modified, count, bytes) values (?1, ?2, ?3, 0, 0)",
     )?;
@@ -23,25 +23,25 @@ pub(super) fn make_collection(
         count: 0,
         bytes: 0,
     };
-    Ok(Entry { owner, listed })
+    Ok(CollectionState { owner, listed })
 }
 
-/// Brings a collection's figures in line with what happened to its objects.
+/// Adds changes of its objects to a collection's count and bytes, and sets its time if one is given.
 pub(super) fn adjust(
     connection: &Connection,
-    entry: &mut Entry,
+    collection: &mut CollectionState,
     count: i64,
     bytes: i64,
     modified: Option<SyncTime>,
 ) -> rusqlite::Result<()> {
-    let listed = &mut entry.listed;
+    let listed = &mut collection.listed;
     listed.count = listed.count.saturating_add_signed(count);
     listed.bytes = listed.bytes.saturating_add_signed(bytes);
     listed.modified = modified.unwrap_or(listed.modified);
     let mut update = connection
         .prepare_cached("update collection set modified = ?2, count = ?3, bytes = ?4 where owner = ?1")?;
     update.execute((
-        entry.owner,
+        collection.owner,
         listed.modified.hundredths(),
         listed.count.cast_signed(),
         listed.bytes.cast_signed(),
@@ -49,7 +49,7 @@ pub(super) fn adjust(
     Ok(())
 }
 
-/// Stores a time that no collection has.
+/// Stores a time of the user that no collection has.
 pub(super) fn keep_time(connection: &Connection, user: UserId, time: SyncTime) -> rusqlite::Result<()> {
     let mut keep = connection.prepare_cached(
         "insert into store (uid, modified) values (?1, ?2)

@@ -1,36 +1,36 @@
 //! Deletions by a selection. What is meant is found by the threads for long reads where there is much to look at, so
-//! that the writing thread has no more to do than to remove it.
+//! that the writer thread has no more to do than to remove it.
 
 use std::sync::Arc;
 
 use foxden_model::{SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::known::Known;
+use super::queued_command::WriteCommand;
 use super::select::{self, Search};
-use super::step::Command;
-use super::work::Work;
+use super::user_state::UserState;
 use super::write;
+use super::write_tx::WriteTx;
 use crate::command::{Change, Patch, Write};
 use crate::engine::EngineError;
 use crate::page::Written;
 
-/// Objects of a collection at which the writing thread itself looks.
+/// The most objects of a collection that the writer thread searches itself.
 pub(super) const FEW: u64 = 1000;
-/// How often the objects are looked for anew because the user wrote meanwhile.
+/// How often the search is repeated because the user wrote meanwhile.
 pub(super) const LOOKS: usize = 4;
 
-/// A deletion on its way through the writing thread.
+/// A deletion in the queue of the writer thread.
 pub(super) struct Deletion {
     pub(super) write: Arc<Write>,
-    /// The objects to look at.
+    /// The objects to search.
     pub(super) looks_at: usize,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<FoundRows>,
 }
 
-/// What was found for a deletion, and in which state of the user.
-pub(super) struct Found {
-    /// The user's highest time.
+/// The rows that match a deletion, and the state of the user in which they were found.
+pub(super) struct FoundRows {
+    /// The user's highest time in that state.
     modified: SyncTime,
     /// When the first of them expires.
     expiry: SyncTime,
@@ -38,7 +38,7 @@ pub(super) struct Found {
 }
 
 /// The objects to look at for a deletion by a selection.
-pub(super) fn looks_at(write: &Write, known: &Known) -> u64 {
+pub(super) fn looks_at(write: &Write, state: &UserState) -> u64 {
     let Change::DeleteObjects {
         collection,
         selection,
@@ -47,20 +47,20 @@ pub(super) fn looks_at(write: &Write, known: &Known) -> u64 {
     else {
         return 0;
     };
-    let count = known.find(*collection).map_or(0, |(_, listed)| listed.count);
+    let count = state.find(*collection).map_or(0, |(_, listed)| listed.count);
     let listed = selection.ids.as_ref().map(|ids| ids.len() as u64);
     listed.map_or(count, |ids| ids.min(count))
 }
 
-/// Finds what a deletion means. The reader shows one state of the file, from which `known` was read.
+/// Finds the rows that match a deletion. `state` must be read from the same snapshot.
 pub(super) fn find(
     reader: &Connection,
-    known: &Known,
+    state: &UserState,
     write: &Write,
     now: SyncTime,
-) -> Result<Found, EngineError> {
-    let mut found = Found {
-        modified: known.modified,
+) -> Result<FoundRows, EngineError> {
+    let mut found = FoundRows {
+        modified: state.modified,
         expiry: SyncTime::from_hundredths(i64::MAX),
         rows: Vec::new(),
     };
@@ -74,7 +74,7 @@ pub(super) fn find(
     else {
         return Ok(found);
     };
-    if let Some((owner, _)) = known.find(*collection) {
+    if let Some((owner, _)) = state.find(*collection) {
         let search = Search {
             owner,
             selection,
@@ -90,26 +90,26 @@ pub(super) fn find(
     Ok(found)
 }
 
-impl Found {
-    /// Whether the writing thread would find the same now.
-    fn holds(&self, work: &mut Work<'_>, user: UserId) -> Result<bool, EngineError> {
-        let now = work.now();
-        Ok(now < self.expiry && work.draft(user)?.modified == self.modified)
+impl FoundRows {
+    /// Returns whether a search would find the same rows now.
+    fn holds(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<bool, EngineError> {
+        let now = tx.now();
+        Ok(now < self.expiry && tx.state(user)?.modified == self.modified)
     }
 }
 
-impl Command for Deletion {
+impl WriteCommand for Deletion {
     /// Nothing where the user's objects are no longer those that were looked at.
     type Answer = Option<Written>;
 
-    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Option<Written>, EngineError> {
+    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Option<Written>, EngineError> {
         let Some(found) = &self.found else {
-            return write::write(work, user, &self.write, None).map(Some);
+            return write::write(tx, user, &self.write, None).map(Some);
         };
-        if !found.holds(work, user)? {
+        if !found.holds(tx, user)? {
             return Ok(None);
         }
-        write::write(work, user, &self.write, Some(&found.rows)).map(Some)
+        write::write(tx, user, &self.write, Some(&found.rows)).map(Some)
     }
 
     fn patches(&self) -> &[Patch] {

@@ -6,14 +6,14 @@ use foxden_model::{SyncTime, UserId};
 use rusqlite::{Connection, Statement};
 
 use super::collection::adjust;
-use super::known::Draft;
+use super::user_state::UserStateMut;
 use crate::engine::EngineError;
 
-/// Removes what has expired of one user, so that a write is not refused because of it.
+/// Deletes one user's expired objects, so that they do not count against the quota.
 pub(super) fn clear_user(
     connection: &Connection,
     user: UserId,
-    draft: &mut Draft,
+    state: &mut UserStateMut,
     now: SyncTime,
 ) -> Result<(), EngineError> {
     let mut delete = connection.prepare_cached(&format!(
@@ -22,37 +22,41 @@ pub(super) fn clear_user(
     ))?;
     let lost = lost(&mut delete, user, now)?;
     for (owner, (count, bytes)) in lost {
-        if let Some(entry) = draft.entries.iter_mut().find(|entry| entry.owner == owner) {
-            adjust(connection, entry, count, bytes, None)?;
+        if let Some(collection) = state
+            .collections
+            .iter_mut()
+            .find(|collection| collection.owner == owner)
+        {
+            adjust(connection, collection, count, bytes, None)?;
         }
     }
     Ok(())
 }
 
-/// Takes what has expired of one user off the figures, and leaves the objects where they are.
+/// Subtracts one user's expired objects from the counts without deleting them.
 pub(super) fn discount(
     connection: &Connection,
     user: UserId,
-    draft: &mut Draft,
+    state: &mut UserStateMut,
     now: SyncTime,
 ) -> Result<(), EngineError> {
     let mut find =
         connection.prepare_cached(&format!("select owner, octet_length(payload) {EXPIRED_OF_USER}"))?;
     let lost = lost(&mut find, user, now)?;
-    for entry in &mut draft.entries {
-        let (count, bytes) = lost.get(&entry.owner).copied().unwrap_or_default();
-        entry.listed.count = entry.listed.count.saturating_add_signed(count);
-        entry.listed.bytes = entry.listed.bytes.saturating_add_signed(bytes);
+    for collection in &mut state.collections {
+        let (count, bytes) = lost.get(&collection.owner).copied().unwrap_or_default();
+        collection.listed.count = collection.listed.count.saturating_add_signed(count);
+        collection.listed.bytes = collection.listed.bytes.saturating_add_signed(bytes);
     }
     Ok(())
 }
 
-/// The expired objects of one user. The index holds everybody's, so it is walked once for all of the
-/// user's collections and not once for each.
+/// Selects the expired objects of one user. The index holds those of all users, so the statement walks it once for all of the
+/// user's collections instead of once for each.
 pub(super) const EXPIRED_OF_USER: &str = "from object indexed by object_expiry
      where expiry <= ?2 and owner in (select owner from collection where uid = ?1)";
 
-/// For each owner what its figures lose by the objects that a statement finds.
+/// Sums up, for each owner, the count and bytes of the objects that a statement finds, as negative numbers.
 fn lost(
     find: &mut Statement<'_>,
     user: UserId,

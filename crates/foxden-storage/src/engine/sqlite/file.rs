@@ -1,4 +1,4 @@
-//! What readers and the writing thread of one file share: connections, caches and times.
+//! What readers and the writer thread of one file share: read connections, caches and times.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -8,34 +8,34 @@ use foxden_model::SyncTime;
 use rusqlite::Connection;
 
 use super::environment::Environment;
-use super::fault::Trouble;
-use super::known::Known;
+use super::errors::EngineFault;
 use super::open;
+use super::user_state::UserState;
 use crate::engine::EngineError;
 use crate::engine::cache::{ObjectCache, UserCache};
 
-/// One file with some of the users.
+/// One database file with some of the users.
 pub(super) struct DataFile {
     pub(super) number: usize,
     pub(super) path: PathBuf,
-    pub(super) users: UserCache<Known>,
-    /// Objects by the owner of their collection.
-    pub(super) objects: ObjectCache<Known, i64>,
+    pub(super) users: UserCache<UserState>,
+    /// Cached objects, by the owner of their collection.
+    pub(super) objects: ObjectCache<UserState, i64>,
     pub(super) environment: Arc<Environment>,
-    /// Reading connections that are idle, never more than threads that read; `None` once the file is closed.
+    /// Idle read connections, at most one for each thread that reads; `None` after the file is closed.
     readers: Mutex<Option<Vec<Connection>>>,
-    /// The earliest time of the writes that are being made; `i64::MAX`: there are none.
+    /// The earliest time that a pending write may have taken; `i64::MAX` if no write is pending.
     oldest_pending: AtomicI64,
-    /// Whether a checkpoint was asked for and has not begun.
+    /// Whether a checkpoint was requested and has not begun.
     pub(super) awaits_checkpoint: AtomicBool,
-    /// Held by whoever makes a checkpoint. SQLite refuses a second one at once instead of letting it wait.
+    /// Held during a checkpoint. SQLite refuses a second one at once instead of letting it wait.
     pub(super) checkpoint: Mutex<()>,
 }
 
 /// Marks writes as pending until it is dropped.
-pub(super) struct PendingWrites<'a>(&'a AtomicI64);
+pub(super) struct WriteWindow<'a>(&'a AtomicI64);
 
-impl Drop for PendingWrites<'_> {
+impl Drop for WriteWindow<'_> {
     fn drop(&mut self) {
         self.0.store(i64::MAX, Ordering::SeqCst);
     }
@@ -61,11 +61,11 @@ impl DataFile {
         }
     }
 
-    /// To be held by the writer thread from before it takes times for writes until readers see the writes.
-    pub(super) fn begin_writes(&self) -> PendingWrites<'_> {
+    /// The writer thread holds the result from before it takes times for writes until readers see these writes.
+    pub(super) fn begin_writes(&self) -> WriteWindow<'_> {
         self.oldest_pending
             .store(self.environment.now().hundredths(), Ordering::SeqCst);
-        PendingWrites(&self.oldest_pending)
+        WriteWindow(&self.oldest_pending)
     }
 
     /// The earliest time that a pending write may take.
@@ -74,7 +74,7 @@ impl DataFile {
         self.environment.announced.next().max(pending)
     }
 
-    /// The *as of* of a read, which must begin after this call.
+    /// Returns the *as of* of a read, which must begin after this call.
     pub(super) fn horizon(&self, now: SyncTime) -> SyncTime {
         let as_of = now.before();
         self.environment.announced.raise(as_of);
@@ -84,19 +84,18 @@ impl DataFile {
         as_of.min(pending.before())
     }
 
-    /// Lends a reading connection to a look on this very thread: a hop to another costs more than most
-    /// looks do.
+    /// Runs `look` with a read connection on the caller's thread: a switch to another thread costs more than most reads.
     pub(super) fn with_reader<T>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let idle = self.readers().as_mut().ok_or(Trouble::Closed)?.pop();
+        let idle = self.readers().as_mut().ok_or(EngineFault::Closed)?.pop();
         let reader = match idle {
             Some(reader) => reader,
             None => open::connect_reader(&self.path)?,
         };
         let result = look(&reader);
-        // One that failed may have lost its hold on the file.
+        // After a failure the connection may no longer work, so it is closed.
         let is_sound = !matches!(result, Err(EngineError::Unavailable(_)));
         if is_sound
             && reader.is_autocommit()
@@ -107,13 +106,13 @@ impl DataFile {
         result
     }
 
-    /// Closes the reading connections and lets no further one be opened.
+    /// Closes the read connections and prevents new ones.
     pub(super) fn close_readers(&self) {
         *self.readers() = None;
     }
 
     fn readers(&self) -> std::sync::MutexGuard<'_, Option<Vec<Connection>>> {
-        // A vector that is pushed to and popped from is whole at any time.
+        // A panic cannot leave a vector that is only pushed to and popped from half changed.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,65 +8,65 @@ use rusqlite::Connection;
 use super::deletion;
 use super::expiry;
 use super::file::DataFile;
-use super::known::{Draft, Known};
-use super::read::{self, Begin, Found};
+use super::read::{self, FoundPage, PageStart};
+use super::user_state::{UserState, UserStateMut};
 use crate::command::{Query, Write};
 use crate::engine::EngineError;
-use crate::engine::cache::Ticket;
+use crate::engine::cache::FillTicket;
 use crate::page::{Page, Rows, Summary};
 
 impl DataFile {
-    /// The times of the user's collections; their counts may still hold what has expired.
+    /// Returns the times of the user's collections; their counts may include expired objects.
     pub(super) fn times(&self, user: UserId) -> Result<Summary, EngineError> {
         let horizon = self.horizon(self.environment.now());
-        let known = self.known(user)?;
-        Ok(known.summary(horizon.max(known.modified)))
+        let state = self.state(user)?;
+        Ok(state.summary(horizon.max(state.modified)))
     }
 
-    /// The user's collections, from memory if they are there; a closed user is refused.
-    pub(super) fn known(&self, user: UserId) -> Result<Arc<Known>, EngineError> {
-        let known = if let Some(known) = self.users.get(user) {
-            known
+    /// Returns the user's state, from the cache if it is there; a closed user is refused.
+    pub(super) fn state(&self, user: UserId) -> Result<Arc<UserState>, EngineError> {
+        let state = if let Some(state) = self.users.get(user) {
+            state
         } else {
             let ticket = self.users.ticket(user);
             self.with_reader(|reader| self.load(reader, user, ticket))?
         };
-        known.admit()?;
-        Ok(known)
+        state.admit()?;
+        Ok(state)
     }
 
-    /// The same with what is live and nothing else.
+    /// Returns the times and exact counts, without expired objects.
     pub(super) fn full(&self, user: UserId) -> Result<Summary, EngineError> {
         let now = self.environment.now();
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
             let _snapshot = Snapshot::take(reader)?;
-            let mut draft = Draft::load(reader, user)?;
-            expiry::discount(reader, user, &mut draft, now)?;
-            let known = draft.freeze();
-            known.admit()?;
-            Ok(known.summary(horizon.max(known.modified)))
+            let mut state = UserStateMut::load(reader, user)?;
+            expiry::discount(reader, user, &mut state, now)?;
+            let state = state.to_shared();
+            state.admit()?;
+            Ok(state.summary(horizon.max(state.modified)))
         })
     }
 
-    /// What memory knows about a page: the page itself, if nothing of the file is needed.
-    pub(super) fn recall(&self, user: UserId, query: &Query) -> Result<Recalled, EngineError> {
+    /// Looks a page up in the caches.
+    pub(super) fn lookup(&self, user: UserId, query: &Query) -> Result<CacheLookup, EngineError> {
         let now = self.environment.now();
         let horizon = self.horizon(now);
-        let Some(known) = self.users.get(user) else {
-            return Ok(Recalled::Nothing);
+        let Some(state) = self.users.get(user) else {
+            return Ok(CacheLookup::Nothing);
         };
-        known.admit()?;
+        state.admit()?;
         let page = |rows, modified, expiry| {
-            Ok(Recalled::Page(Page {
+            Ok(CacheLookup::Page(Page {
                 rows,
                 modified,
-                as_of: horizon.max(known.modified),
+                as_of: horizon.max(state.modified),
                 next: None,
                 expiry,
             }))
         };
-        let Some((owner, listed)) = known.find(query.collection) else {
+        let Some((owner, listed)) = state.find(query.collection) else {
             return page(Rows::default(), None, None);
         };
         let newer = query.selection.newer;
@@ -74,34 +74,34 @@ impl DataFile {
             return page(Rows::default(), Some(listed.modified), None);
         }
         let single = query.single_object();
-        match single.and_then(|id| self.objects.get(&known, owner, id, now)) {
+        match single.and_then(|id| self.objects.get(&state, owner, id, now)) {
             Some(object) => page(object.rows, Some(listed.modified), object.expiry),
-            None => Ok(Recalled::User(known)),
+            None => Ok(CacheLookup::User(state)),
         }
     }
 
-    /// A page from the file. What memory knows of the user saves looking up the collection; it holds if
-    /// memory still says the same afterwards, because then nothing of this user was committed meanwhile.
+    /// Reads a page from the file. The cached state saves the lookup of the collection. It holds if it is still cached after
+    /// the read, because then nothing of this user was committed meanwhile.
     pub(super) fn page(
         &self,
         user: UserId,
         query: &Query,
-        begin: &Begin,
-        known: &Arc<Known>,
+        begin: &PageStart,
+        state: &Arc<UserState>,
     ) -> Result<Page, EngineError> {
         let now = self.environment.now();
         let horizon = self.horizon(now);
-        if let Some((owner, listed)) = known.find(query.collection) {
+        if let Some((owner, listed)) = state.find(query.collection) {
             let read = self.with_reader(|reader| read::page(reader, owner, query, begin, now));
-            if self.users.is_current(user, known) {
+            if self.users.is_current(user, state) {
                 let found = read?;
                 if query.single_object().is_some() {
-                    self.objects.insert(known, owner, &found.rows, found.expiry);
+                    self.objects.insert(state, owner, &found.rows, found.expiry);
                 }
                 return Ok(Page {
                     rows: found.rows,
                     modified: Some(listed.modified),
-                    as_of: horizon.max(known.modified),
+                    as_of: horizon.max(state.modified),
                     next: found.next,
                     expiry: found.expiry,
                 });
@@ -110,47 +110,47 @@ impl DataFile {
         self.page_of_snapshot(user, query, begin)
     }
 
-    /// The same, with everything read from one snapshot.
+    /// Reads the state and the page from one snapshot.
     pub(super) fn page_of_snapshot(
         &self,
         user: UserId,
         query: &Query,
-        begin: &Begin,
+        begin: &PageStart,
     ) -> Result<Page, EngineError> {
         let now = self.environment.now();
         let horizon = self.horizon(now);
         self.with_reader(|reader| {
-            // Before the snapshot: what is written after it must not be taken for what it shows.
+            // Taken before the snapshot, so that a state that a later write replaces is not cached.
             let ticket = self.users.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
-            let known = self.load(reader, user, ticket)?;
-            known.admit()?;
-            let collection = known.find(query.collection);
+            let state = self.load(reader, user, ticket)?;
+            state.admit()?;
+            let collection = state.find(query.collection);
             let found = match collection {
                 Some((owner, _)) => read::page(reader, owner, query, begin, now)?,
-                None => Found::default(),
+                None => FoundPage::default(),
             };
             Ok(Page {
                 rows: found.rows,
                 modified: collection.map(|(_, listed)| listed.modified),
-                as_of: horizon.max(known.modified),
+                as_of: horizon.max(state.modified),
                 next: found.next,
                 expiry: found.expiry,
             })
         })
     }
 
-    /// What a deletion means, from one snapshot.
-    pub(super) fn find(&self, user: UserId, write: &Write) -> Result<deletion::Found, EngineError> {
+    /// Finds the rows that match a deletion, in one snapshot.
+    pub(super) fn find(&self, user: UserId, write: &Write) -> Result<deletion::FoundRows, EngineError> {
         let now = self.environment.now();
         self.with_reader(|reader| {
             let _snapshot = Snapshot::take(reader)?;
-            let known = Draft::load(reader, user)?.freeze();
-            deletion::find(reader, &known, write, now)
+            let state = UserStateMut::load(reader, user)?.to_shared();
+            deletion::find(reader, &state, write, now)
         })
     }
 
-    /// Whether readers can be served.
+    /// Returns whether the file can be read.
     pub(super) fn check(&self) -> Result<(), EngineError> {
         self.with_reader(|reader| {
             reader
@@ -161,26 +161,30 @@ impl DataFile {
         })
     }
 
-    /// Reads the user's collections, and remembers them unless they change meanwhile.
-    /// The ticket is older than the reader's snapshot.
-    fn load(&self, reader: &Connection, user: UserId, ticket: Ticket) -> Result<Arc<Known>, EngineError> {
-        let known = Arc::new(Draft::load(reader, user)?.freeze());
-        self.users.fill(user, ticket, Arc::clone(&known));
-        Ok(known)
+    /// Loads the user's state and caches it unless it changes meanwhile. The ticket must be older than the reader's snapshot.
+    fn load(
+        &self,
+        reader: &Connection,
+        user: UserId,
+        ticket: FillTicket,
+    ) -> Result<Arc<UserState>, EngineError> {
+        let state = Arc::new(UserStateMut::load(reader, user)?.to_shared());
+        self.users.fill(user, ticket, Arc::clone(&state));
+        Ok(state)
     }
 }
 
-/// What memory knows about a page.
-pub(super) enum Recalled {
-    /// The page itself.
+/// The result of a cache lookup.
+pub(super) enum CacheLookup {
+    /// The page.
     Page(Page),
-    /// The user, whose collection is there.
-    User(Arc<Known>),
-    /// Nothing of the user.
+    /// The user's state; the page must be read from the file.
+    User(Arc<UserState>),
+    /// The user is not cached.
     Nothing,
 }
 
-/// One state of the file, for as long as this lives.
+/// A read transaction, which shows one state of the file until it is dropped.
 struct Snapshot<'a>(&'a Connection);
 
 impl<'a> Snapshot<'a> {
@@ -193,7 +197,7 @@ impl<'a> Snapshot<'a> {
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         let end = || self.0.prepare_cached("commit")?.execute(());
-        // A connection whose snapshot did not end is closed rather than lent again.
+        // `with_reader` closes a connection whose transaction did not end.
         let _: rusqlite::Result<usize> = end();
     }
 }

@@ -5,30 +5,30 @@ use std::collections::HashSet;
 use foxden_model::SyncTime;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
-use super::patch::Wish;
+use super::patch::PatchRef;
 use crate::command::{Field, Ttl};
-use crate::engine::lives_from;
+use crate::engine::ttl_start;
 
-/// When something happens to one user.
+/// The time of a write.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    /// What the clock shows; expiry counts by it unless it is far behind.
+pub(super) struct WriteTime {
+    /// The time of the clock; expiry counts from it unless the clock is far behind.
     pub(super) now: SyncTime,
     /// The time the write gets.
     pub(super) next: SyncTime,
 }
 
-/// Lays patches over the objects of one owner and counts what that changes.
+/// Applies patches to the objects of one owner and counts the changes.
 pub(super) struct Objects<'c> {
     connection: &'c Connection,
     owner: i64,
-    moment: Moment,
+    time: WriteTime,
     find: CachedStatement<'c>,
     insert: CachedStatement<'c>,
     update: CachedStatement<'c>,
-    /// Objects that this very write gave a life of zero seconds. A further patch of the same write is
-    /// laid over them as if they lived, because a write's patches for one object are one patch.
-    stillborn: HashSet<Box<str>>,
+    /// Objects that this write gave a TTL of zero. A further patch of the same write is applied as if they had not expired,
+    /// because the patches of one write for one object are one patch.
+    already_expired: HashSet<Box<str>>,
     /// Whether the last object was new.
     expects_new: bool,
     pub(super) count: i64,
@@ -47,11 +47,11 @@ struct Head {
 }
 
 impl<'c> Objects<'c> {
-    pub(super) fn new(connection: &'c Connection, owner: i64, moment: Moment) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: &'c Connection, owner: i64, time: WriteTime) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
             owner,
-            moment,
+            time,
             find: connection.prepare_cached(
                 "select row, modified, sortindex, expiry, parent_id, predecessor_id,
                    octet_length(payload)
@@ -68,37 +68,37 @@ impl<'c> Objects<'c> {
                    predecessor_id = ?6, payload = ?7
                  where row = ?1",
             )?,
-            stillborn: HashSet::new(),
+            already_expired: HashSet::new(),
             expects_new: false,
             count: 0,
             bytes: 0,
         })
     }
 
-    /// Lays patches over their objects, each object's in the order given.
-    pub(super) fn lay_all(&mut self, mut wishes: Vec<Wish<'_>>) -> rusqlite::Result<()> {
-        // Neighbours in the index share pages. The sort is stable: patches of one object keep their order.
-        wishes.sort_by(|a, b| a.id.cmp(b.id));
-        wishes.iter().try_for_each(|wish| self.lay(wish))
+    /// Applies patches, those of each object in their order.
+    pub(super) fn apply_all(&mut self, mut patches: Vec<PatchRef<'_>>) -> rusqlite::Result<()> {
+        // Neighbours in the index share pages. The sort is stable, so patches of one object keep their order.
+        patches.sort_by(|a, b| a.id.cmp(b.id));
+        patches.iter().try_for_each(|patch| self.apply(patch))
     }
 
-    fn lay(&mut self, wish: &Wish<'_>) -> rusqlite::Result<()> {
-        // An upload brings mostly new objects or mostly known ones; a new one need not be looked for.
-        let is_made = self.expects_new && self.make(wish)?;
-        let was_stillborn = !is_made && self.stillborn.remove(wish.id);
+    fn apply(&mut self, patch: &PatchRef<'_>) -> rusqlite::Result<()> {
+        // An upload has mostly new objects or mostly existing ones, so a new object usually needs no lookup.
+        let is_made = self.expects_new && self.make(patch)?;
+        let was_already_expired = !is_made && self.already_expired.remove(patch.id);
         if !is_made {
-            let now = self.moment.now.hundredths();
-            let is_live = |head: &Head| was_stillborn || head.expiry.is_none_or(|expiry| now < expiry);
-            let found = self.find(wish.id)?;
+            let now = self.time.now.hundredths();
+            let is_live = |head: &Head| was_already_expired || head.expiry.is_none_or(|expiry| now < expiry);
+            let found = self.find(patch.id)?;
             self.expects_new = found.is_none();
             match found {
-                None => self.make(wish).map(drop),
-                Some(head) if is_live(&head) => self.change(wish, &head),
-                Some(head) => self.replace(wish, &head),
+                None => self.make(patch).map(drop),
+                Some(head) if is_live(&head) => self.change(patch, &head),
+                Some(head) => self.replace(patch, &head),
             }?;
         }
-        if wish.ttl == Ttl::In(0) || (was_stillborn && wish.ttl == Ttl::Keep) {
-            self.stillborn.insert(wish.id.into());
+        if patch.ttl == Ttl::In(0) || (was_already_expired && patch.ttl == Ttl::Keep) {
+            self.already_expired.insert(patch.id.into());
         }
         Ok(())
     }
@@ -118,17 +118,17 @@ impl<'c> Objects<'c> {
         self.find.query_row((self.owner, id), head).optional()
     }
 
-    /// Adds an object; `false`: it is there already.
-    fn make(&mut self, wish: &Wish<'_>) -> rusqlite::Result<bool> {
-        let payload = given(&wish.payload, "");
+    /// Inserts an object; returns `false` if it exists.
+    fn make(&mut self, patch: &PatchRef<'_>) -> rusqlite::Result<bool> {
+        let payload = payload_or(&patch.payload, "");
         let inserted = self.insert.execute((
             self.owner,
-            wish.id,
-            self.moment.next.hundredths(),
-            laid(&wish.sortindex, None),
-            self.moment.expiry(wish.ttl, None),
-            laid(&wish.parent_id, None),
-            laid(&wish.predecessor_id, None),
+            patch.id,
+            self.time.next.hundredths(),
+            new_value(&patch.sortindex, None),
+            self.time.expiry(patch.ttl, None),
+            new_value(&patch.parent_id, None),
+            new_value(&patch.predecessor_id, None),
             payload,
         ))?;
         if inserted == 0 {
@@ -139,33 +139,33 @@ impl<'c> Objects<'c> {
         Ok(true)
     }
 
-    /// Puts an object in the place of one that has expired; nothing of the old one shows.
-    fn replace(&mut self, wish: &Wish<'_>, old: &Head) -> rusqlite::Result<()> {
-        let payload = given(&wish.payload, "");
+    /// Replaces an expired object; no field of the old one is kept.
+    fn replace(&mut self, patch: &PatchRef<'_>, old: &Head) -> rusqlite::Result<()> {
+        let payload = payload_or(&patch.payload, "");
         self.update.execute((
             old.row,
-            self.moment.next.hundredths(),
-            laid(&wish.sortindex, None),
-            self.moment.expiry(wish.ttl, None),
-            laid(&wish.parent_id, None),
-            laid(&wish.predecessor_id, None),
+            self.time.next.hundredths(),
+            new_value(&patch.sortindex, None),
+            self.time.expiry(patch.ttl, None),
+            new_value(&patch.parent_id, None),
+            new_value(&patch.predecessor_id, None),
             payload,
         ))?;
         self.bytes += length(payload) - old.bytes;
         Ok(())
     }
 
-    fn change(&mut self, wish: &Wish<'_>, old: &Head) -> rusqlite::Result<()> {
-        let modified = if wish.renews {
-            self.moment.next.hundredths()
+    fn change(&mut self, patch: &PatchRef<'_>, old: &Head) -> rusqlite::Result<()> {
+        let modified = if patch.renews {
+            self.time.next.hundredths()
         } else {
             old.modified
         };
-        let sortindex = laid(&wish.sortindex, old.sortindex);
-        let expiry = self.moment.expiry(wish.ttl, old.expiry);
-        let parent_id = laid(&wish.parent_id, old.parent_id.as_deref());
-        let predecessor_id = laid(&wish.predecessor_id, old.predecessor_id.as_deref());
-        if let Some(payload) = payload_given(&wish.payload) {
+        let sortindex = new_value(&patch.sortindex, old.sortindex);
+        let expiry = self.time.expiry(patch.ttl, old.expiry);
+        let parent_id = new_value(&patch.parent_id, old.parent_id.as_deref());
+        let predecessor_id = new_value(&patch.predecessor_id, old.predecessor_id.as_deref());
+        if let Some(payload) = given_payload(&patch.payload) {
             self.update.execute((
                 old.row,
                 modified,
@@ -188,20 +188,20 @@ impl<'c> Objects<'c> {
     }
 }
 
-impl Moment {
+impl WriteTime {
     fn expiry(self, ttl: Ttl, old: Option<i64>) -> Option<i64> {
         match ttl {
             Ttl::Keep => old,
             Ttl::Never => None,
             Ttl::In(seconds) => {
-                let begin = lives_from(self.now, self.next);
+                let begin = ttl_start(self.now, self.next);
                 Some(begin.plus_seconds(seconds.into()).hundredths())
             }
         }
     }
 }
 
-fn laid<T: Copy>(field: &Field<T>, old: Option<T>) -> Option<T> {
+fn new_value<T: Copy>(field: &Field<T>, old: Option<T>) -> Option<T> {
     match field {
         Field::Keep => old,
         Field::Clear => None,
@@ -209,7 +209,7 @@ fn laid<T: Copy>(field: &Field<T>, old: Option<T>) -> Option<T> {
     }
 }
 
-fn payload_given<'a>(field: &Field<&'a str>) -> Option<&'a str> {
+fn given_payload<'a>(field: &Field<&'a str>) -> Option<&'a str> {
     match field {
         Field::Keep => None,
         Field::Clear => Some(""),
@@ -217,8 +217,8 @@ fn payload_given<'a>(field: &Field<&'a str>) -> Option<&'a str> {
     }
 }
 
-fn given<'a>(field: &Field<&'a str>, otherwise: &'a str) -> &'a str {
-    payload_given(field).unwrap_or(otherwise)
+fn payload_or<'a>(field: &Field<&'a str>, otherwise: &'a str) -> &'a str {
+    given_payload(field).unwrap_or(otherwise)
 }
 
 fn length(payload: &str) -> i64 {

@@ -1,4 +1,4 @@
-//! Opening the files: how a connection is set up, how a file is made and brought up to date.
+//! Opening the files: creation, migrations and the settings of connections.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -8,65 +8,65 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-/// Each brings a file one version further. Never edited once released.
+/// Migrations, one for each version. Never edited once released.
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_closed.sql"),
 ];
 
-/// The greatest number of files a folder may be made with.
+/// The greatest number of files in a folder.
 pub(in crate::engine) const MAX_FILES: u32 = 64;
 
 /// The bytes of a page.
 const PAGE_BYTES: i64 = 8192;
-/// The pages of the WAL at which the writing thread itself makes it begin anew.
+/// The pages from which the writer thread itself restarts the WAL.
 pub(super) const MAX_WAL_PAGES: i64 = 4000;
 
-/// The page caches of a connection that writes and of one that reads, in KiB. There are up to four readers for each
-/// file; larger caches buy memory use and no speed, since the system keeps the file's pages, too.
+/// The page caches of a write connection and of a read connection, in KiB. There are up to four readers for each file; larger
+/// caches cost memory without more speed, since the system caches the pages of the file, too.
 const WRITER_CACHE_KIB: i32 = 1024;
 const READER_CACHE_KIB: i32 = 512;
 
 /// Why the folder was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The settings ask for what is not possible.
+    /// The number of files is not possible.
     #[error("{0} files asked for, 1 to {MAX_FILES} are possible")]
     FileCount(u32),
-    /// The folder was made with another number of files, which cannot be changed afterwards.
+    /// The folder was created with another number of files, which cannot be changed afterwards.
     #[error("{folder} was made with {made} files and must be opened with as many, not with {asked}")]
     OtherFileCount {
         /// The folder.
         folder: PathBuf,
-        /// How many it was made with.
+        /// The number it was created with.
         made: u32,
-        /// How many were asked for.
+        /// The number in the options.
         asked: u32,
     },
-    /// A file that held users is gone, or lies under another's name.
+    /// A file is missing, or has another file's name.
     #[error("{0} is not the file that belongs there")]
     Misplaced(PathBuf),
-    /// A newer release has written the file.
+    /// The file was written by a newer release.
     #[error("{0} was written by a newer release")]
     Newer(PathBuf),
-    /// The folder or a file cannot be made, read or written.
+    /// The folder or a file cannot be created, read or written.
     #[error("cannot open {path}")]
     Unavailable {
         /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// Opens the files of a folder for writing, and makes what is missing of them.
+/// Opens the files of a folder for writing, and creates missing files of a new folder.
 pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Connection)>, OpenError> {
     if count == 0 || count > MAX_FILES {
         return Err(OpenError::FileCount(count));
     }
     make_folder(folder)?;
-    // The first file is made last: once it is there all are, and one that is missing has been lost.
+    // The first file is created last: once it exists, all do, and a missing file has been lost.
     let is_made = path_of(folder, 0).exists();
     let mut files = Vec::new();
     for number in (0..count).rev() {
@@ -91,12 +91,12 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
     Ok(files)
 }
 
-/// A connection that reads and writes; the one that writes objects, and the one for checkpoints.
-pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Result<Connection> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
+/// Opens a connection that writes: the one of the writer thread, and the one for checkpoints.
+pub(super) fn connect_writer(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, timeout)?;
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
     if pages == 0 {
-        // Both hold only for a file that is still empty; in another the second one would wait for whoever writes.
+        // Both take effect only in an empty file; in another one the second pragma would wait for the current writer.
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "auto_vacuum", "incremental")?;
     }
@@ -104,20 +104,20 @@ pub(super) fn connect_writer(path: &Path, patience: Duration) -> rusqlite::Resul
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", MAX_WAL_PAGES * PAGE_BYTES)?;
-    // What was deleted is gone, not only unlisted: free space is overwritten.
+    // Deleted data is overwritten, not only unlinked.
     connection.pragma_update(None, "secure_delete", "on")?;
     Ok(connection)
 }
 
-/// A connection that only reads.
+/// Opens a read-only connection.
 pub(super) fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::from_secs(1))
 }
 
-fn connect(path: &Path, access: OpenFlags, patience: Duration) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, access: OpenFlags, timeout: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(patience)?;
-    // Otherwise each new value of a bound range makes SQLite plan the statement anew.
+    connection.busy_timeout(timeout)?;
+    // Without it, SQLite plans a statement again for each new value of a bound range.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(48);
     let is_reader = access.contains(OpenFlags::SQLITE_OPEN_READ_ONLY);
@@ -179,7 +179,7 @@ fn check_place(
     Ok(())
 }
 
-/// A file that should be there: lost, or never made because the folder has fewer.
+/// Returns why a file is missing: it was lost, or the folder was created with fewer files.
 fn missing(folder: &Path, asked: u32, path: PathBuf) -> OpenError {
     let first = path_of(folder, 0);
     let made = connect_reader(&first)
@@ -198,7 +198,7 @@ fn path_of(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("{number}.sqlite"))
 }
 
-/// Makes the folder and those it lies in, as far as they are missing, so that they are there after a crash.
+/// Creates the folder and its missing parents, durably.
 fn make_folder(folder: &Path) -> Result<(), OpenError> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     let mut builder = DirBuilder::new();
@@ -209,21 +209,21 @@ fn make_folder(folder: &Path) -> Result<(), OpenError> {
         .create(folder)
         .map_err(|source| unavailable(folder, source))?;
     for parent in missing.iter().filter_map(|made| made.parent()) {
-        // The parent of a bare name is written as nothing at all.
+        // The parent of a bare name is the empty path.
         let is_here = parent.as_os_str().is_empty();
         sync(if is_here { Path::new(".") } else { parent })?;
     }
     Ok(())
 }
 
-/// Brings a folder's list of what lies in it to the disk.
+/// Flushes a folder's entries to the disk.
 fn sync(folder: &Path) -> Result<(), OpenError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|source| unavailable(folder, source))
 }
 
-/// Makes an empty file for this user's eyes only; SQLite gives its companions the same rights.
+/// Creates an empty file that only this system user may read; SQLite gives the WAL the same permissions.
 fn make_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

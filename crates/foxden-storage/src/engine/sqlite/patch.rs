@@ -1,10 +1,10 @@
-//! A patch as the engine works with it: borrowed from a command or from a staged part.
+//! A patch that borrows from a command or from a staged part.
 
 use crate::command::{Field, Patch, Ttl};
 
-/// The same as [`Patch`], without owning its texts.
+/// Like [`Patch`], with borrowed texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wish<'a> {
+pub(super) struct PatchRef<'a> {
     pub(super) id: &'a str,
     pub(super) payload: Field<&'a str>,
     pub(super) sortindex: Field<i64>,
@@ -14,7 +14,7 @@ pub(super) struct Wish<'a> {
     pub(super) renews: bool,
 }
 
-impl<'a> From<&'a Patch> for Wish<'a> {
+impl<'a> From<&'a Patch> for PatchRef<'a> {
     fn from(patch: &'a Patch) -> Self {
         Self {
             id: patch.id.as_str(),

@@ -1,4 +1,4 @@
-//! Removing what nobody can see any more, in bites that do not hold up the writers beside it.
+//! Removes expired and deleted data, in chunks small enough not to delay writers.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::batch::Span;
 use super::collection::adjust;
-use super::work::Work;
+use super::write_tx::WriteTx;
 use crate::engine::EngineError;
 use crate::page::Budget;
 
-/// The rows one bite removes at most.
-pub(super) const BITE: u64 = 1000;
-/// What an object takes besides its payload: the rest of its row, and index entries.
+/// The most rows of one chunk.
+pub(super) const CHUNK_ROWS: u64 = 1000;
+/// The bytes of an object besides its payload: the rest of its row, and index entries.
 pub(super) const ROW_BYTES: u64 = 256;
-/// The bytes after which a bite ends: what is removed is overwritten, and goes through the log for that.
-const BITE_BYTES: i64 = 4 << 20;
-/// The pages one step of vacuuming frees at most.
+/// The bytes after which a chunk ends: removed data is overwritten, and so written to the WAL.
+const CHUNK_BYTES: i64 = 4 << 20;
+/// The most pages that one vacuum step frees.
 const VACUUM_PAGES: i64 = 128;
-/// Free pages that may stay, so that a busy file does not shrink and grow all the time: so many, and
-/// besides one in so many of its pages.
+/// Free pages that stay, so that a busy file does not shrink and grow all the time: this many, and one in `SLACK_SHARE` of
+/// its pages.
 const SLACK_PAGES: i64 = 64;
 const SLACK_SHARE: i64 = 32;
 
@@ -31,28 +31,28 @@ struct Expired {
     bytes: i64,
 }
 
-/// What a bite did.
+/// What a chunk removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bite {
-    /// The rows removed.
+pub(super) struct PurgeChunk {
+    /// The removed rows.
     pub(super) rows: u64,
-    /// The bytes they took in the file, roughly.
+    /// Roughly their bytes in the file.
     pub(super) bytes: u64,
-    /// Whether there are more of them.
+    /// Whether more rows are left.
     pub(super) has_more: bool,
 }
 
-/// Removes what nobody can see, within the budget.
-pub(super) fn bite(work: &mut Work<'_>, budget: Budget) -> Result<Bite, EngineError> {
-    let most = budget.rows.min(BITE);
-    let (now, until) = (work.now(), work.now().min(budget.until));
+/// Removes one chunk of expired and deleted data, within the budget.
+pub(super) fn chunk(tx: &mut WriteTx<'_>, budget: Budget) -> Result<PurgeChunk, EngineError> {
+    let most = budget.rows.min(CHUNK_ROWS);
+    let (now, until) = (tx.now(), tx.now().min(budget.until));
     let mut taken = 0;
-    let mut rows = expired(work, until, most, &mut taken)?;
-    rows += dropped(work.connection, most - rows, &mut taken)?;
-    rows += dead_batches(work.connection, now, most - rows, &mut taken)?;
+    let mut rows = purge_expired(tx, until, most, &mut taken)?;
+    rows += purge_tombstones(tx.connection, most - rows, &mut taken)?;
+    rows += purge_batches(tx.connection, now, most - rows, &mut taken)?;
     let bytes = taken.cast_unsigned() + rows * ROW_BYTES;
-    let has_more = is_left(work.connection, now, until)?;
-    Ok(Bite {
+    let has_more = is_left(tx.connection, now, until)?;
+    Ok(PurgeChunk {
         rows,
         bytes,
         has_more,
@@ -69,15 +69,20 @@ fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite:
     left.query_row((until.hundredths(), dead, ahead), |row| row.get(0))
 }
 
-fn expired(work: &mut Work<'_>, until: SyncTime, most: u64, all: &mut i64) -> Result<u64, EngineError> {
-    let connection = work.connection;
+fn purge_expired(
+    tx: &mut WriteTx<'_>,
+    until: SyncTime,
+    most: u64,
+    all: &mut i64,
+) -> Result<u64, EngineError> {
+    let connection = tx.connection;
     let mut find = connection.prepare_cached(
         "select row, owner, octet_length(payload) from object indexed by object_expiry
          where expiry <= ?1 order by expiry limit ?2",
     )?;
     let mut rows = find.query((until.hundredths(), most.cast_signed()))?;
     let (mut found, mut taken) = (Vec::new(), 0);
-    while taken < BITE_BYTES
+    while taken < CHUNK_BYTES
         && let Some(row) = rows.next()?
     {
         let (row, owner, bytes) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -95,11 +100,15 @@ fn expired(work: &mut Work<'_>, until: SyncTime, most: u64, all: &mut i64) -> Re
         *bytes -= expired.bytes;
     }
     for (owner, (count, bytes)) in lost {
-        // The owner of a dropped collection has no figures.
+        // A deleted collection has no counts.
         if let Some(user) = user_of(connection, owner)? {
-            let draft = work.draft(user)?;
-            if let Some(entry) = draft.entries.iter_mut().find(|entry| entry.owner == owner) {
-                adjust(connection, entry, count, bytes, None)?;
+            let state = tx.state(user)?;
+            if let Some(collection) = state
+                .collections
+                .iter_mut()
+                .find(|collection| collection.owner == owner)
+            {
+                adjust(connection, collection, count, bytes, None)?;
             }
         }
     }
@@ -112,14 +121,14 @@ fn user_of(connection: &Connection, owner: i64) -> rusqlite::Result<Option<UserI
     Ok(uid.map(|uid| UserId(uid.cast_unsigned())))
 }
 
-fn dropped(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
+fn purge_tombstones(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
     let mut find = connection.prepare_cached("select owner from dropped limit 1")?;
     let (mut removed, mut taken) = (0, 0);
-    while removed < most && taken < BITE_BYTES {
+    while removed < most && taken < CHUNK_BYTES {
         let Some(owner) = find.query_row((), |row| row.get::<_, i64>(0)).optional()? else {
             break;
         };
-        let objects = Belongings {
+        let objects = OwnedRows {
             find: "select row, octet_length(payload) from object where owner = ?1 limit ?2",
             delete: "delete from object where row = ?1",
         };
@@ -129,7 +138,7 @@ fn dropped(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Resul
             connection
                 .prepare_cached("delete from dropped where owner = ?1")?
                 .execute([owner])?;
-            // The mark is a row as well: many empty collections are bounded work, too.
+            // The tombstone counts as a row, so that many empty collections are bounded work, too.
             removed += 1;
         }
     }
@@ -137,15 +146,15 @@ fn dropped(connection: &Connection, most: u64, all: &mut i64) -> rusqlite::Resul
     Ok(removed)
 }
 
-fn dead_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
+fn purge_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
     let Span { dead, ahead } = Span::at(now);
     let mut find = connection
         .prepare_cached("select key from batch where uid is null or opened <= ?1 or opened > ?2 limit 1")?;
     let (mut removed, mut taken) = (0, 0);
-    while removed < most && taken < BITE_BYTES {
+    while removed < most && taken < CHUNK_BYTES {
         let found = find.query_row((dead, ahead), |row| row.get::<_, i64>(0));
         let Some(key) = found.optional()? else { break };
-        let parts = Belongings {
+        let parts = OwnedRows {
             find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",
             delete: "delete from part where number = ?1",
         };
@@ -155,7 +164,7 @@ fn dead_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64
             connection
                 .prepare_cached("delete from batch where key = ?1")?
                 .execute([key])?;
-            // The batch itself is a row as well.
+            // The batch counts as a row, too.
             removed += 1;
         }
     }
@@ -163,25 +172,31 @@ fn dead_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64
     Ok(removed)
 }
 
-/// The rows that were removed of what belongs together, and whether it has more.
-struct Gone {
+/// How many rows of one owner or batch were removed, and whether it has more.
+struct Removed {
     rows: u64,
     has_more: bool,
 }
 
-/// Statements by which what belongs to one owner or batch is found, with its bytes, and removed.
-struct Belongings {
+/// Statements that find the rows of one owner or batch, with their bytes, and delete them.
+struct OwnedRows {
     find: &'static str,
     delete: &'static str,
 }
 
-impl Belongings {
-    /// Removes some of what belongs together: so many rows, until so much is taken that a bite is full.
-    fn remove(&self, connection: &Connection, of: i64, most: u64, taken: &mut i64) -> rusqlite::Result<Gone> {
+impl OwnedRows {
+    /// Removes up to `most` rows of one owner or batch, until the chunk has its bytes.
+    fn remove(
+        &self,
+        connection: &Connection,
+        of: i64,
+        most: u64,
+        taken: &mut i64,
+    ) -> rusqlite::Result<Removed> {
         let mut find = connection.prepare_cached(self.find)?;
         let mut rows = find.query((of, most.cast_signed()))?;
         let mut found: Vec<i64> = Vec::new();
-        while *taken < BITE_BYTES
+        while *taken < CHUNK_BYTES
             && let Some(row) = rows.next()?
         {
             found.push(row.get(0)?);
@@ -193,20 +208,20 @@ impl Belongings {
             delete.execute([row])?;
         }
         let rows = found.len() as u64;
-        let has_more = rows == most || *taken >= BITE_BYTES;
-        Ok(Gone { rows, has_more })
+        let has_more = rows == most || *taken >= CHUNK_BYTES;
+        Ok(Removed { rows, has_more })
     }
 }
 
-/// What vacuuming a little has left to do.
+/// The result of a vacuum step.
 pub(super) struct Vacuumed {
-    /// The pages given back.
+    /// The freed pages.
     pub(super) pages: u64,
-    /// Whether more should be.
+    /// Whether more pages should be freed.
     pub(super) has_more: bool,
 }
 
-/// Gives a few free pages back to the file system, unless the file is better off with them.
+/// Returns a few free pages to the file system, unless they are within the slack.
 pub(super) fn vacuum(connection: &Connection) -> rusqlite::Result<Vacuumed> {
     let excess = excess(connection)?;
     if excess <= 0 {
@@ -218,7 +233,7 @@ pub(super) fn vacuum(connection: &Connection) -> rusqlite::Result<Vacuumed> {
     let pages = excess.min(VACUUM_PAGES);
     let mut step = connection.prepare(&format!("pragma incremental_vacuum({pages})"))?;
     let mut freed = step.query(())?;
-    // Each row it answers is one page freed.
+    // Each row of the result is one freed page.
     while freed.next()?.is_some() {}
     Ok(Vacuumed {
         pages: pages.unsigned_abs(),
@@ -226,7 +241,7 @@ pub(super) fn vacuum(connection: &Connection) -> rusqlite::Result<Vacuumed> {
     })
 }
 
-/// How many free pages there are beyond what may stay.
+/// The number of free pages beyond the slack.
 fn excess(connection: &Connection) -> rusqlite::Result<i64> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let (free, all) = (number("freelist_count")?, number("page_count")?);

@@ -1,47 +1,47 @@
-//! Reading a page, within one snapshot.
+//! Builds a page, within one snapshot.
 
 use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
-use super::fault::Damaged;
-use super::select::{IDS, Leg, Place, Search, WHOLE};
+use super::errors::Corrupt;
+use super::select::{IDS, KeysetPosition, KeysetRange, Search, WHOLE};
 use crate::command::{Cursor, Fields, Order, PageToken, Query};
 use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
 use crate::page::{Row, Rows};
 
 /// A page under construction.
-struct Page {
+struct PageBuilder {
     order: Order,
     rows: Rows,
     most: usize,
     bytes: usize,
-    last: Option<Place>,
+    last: Option<KeysetPosition>,
     has_more: bool,
     expiry: Option<SyncTime>,
 }
 
-/// What a query found.
+/// The result of a query.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct FoundPage {
     pub(super) rows: Rows,
-    /// Where to go on.
+    /// The token of the next page.
     pub(super) next: Option<PageToken>,
-    /// When the object ends, if one was asked for by its id.
+    /// When the object expires, if the query asks for one by its id.
     pub(super) expiry: Option<SyncTime>,
 }
 
-/// Where a query begins: objects to leave out, and the place to begin after.
-pub(super) struct Begin {
+/// Where a page begins: the number of objects to skip, and the position to begin after.
+pub(super) struct PageStart {
     pub(super) skip: u64,
-    after: Option<Place>,
+    after: Option<KeysetPosition>,
 }
 
-impl Begin {
+impl PageStart {
     pub(super) fn of(query: &Query) -> Result<Self, EngineError> {
         let (skip, after) = match &query.cursor {
             Cursor::Start => (0, None),
             Cursor::Skip(skip) => (*skip, None),
-            Cursor::After(token) => (0, Some(Place::read(token, query.order)?)),
+            Cursor::After(token) => (0, Some(KeysetPosition::read(token, query.order)?)),
         };
         Ok(Self { skip, after })
     }
@@ -52,11 +52,11 @@ pub(super) fn page(
     connection: &Connection,
     owner: i64,
     query: &Query,
-    begin: &Begin,
+    begin: &PageStart,
     now: SyncTime,
-) -> Result<Found, EngineError> {
+) -> Result<FoundPage, EngineError> {
     let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let mut page = Page {
+    let mut page = PageBuilder {
         order: query.order,
         rows: Rows::default(),
         most: asked.min(PAGE_OBJECTS),
@@ -75,38 +75,38 @@ pub(super) fn page(
         match (&query.selection.ids, query.order) {
             (None, Order::Newest | Order::Oldest) => page.stream(connection, &search, query.fields, begin)?,
             (None, Order::Index) => {
-                let places = sorted(connection, &search, begin, page.most)?;
-                page.fetch(connection, query.fields, &places)?;
+                let positions = sorted(connection, &search, begin, page.most)?;
+                page.fetch(connection, query.fields, &positions)?;
             }
             (Some(ids), _) if ids.len() == 1 && begin.skip == 0 && begin.after.is_none() => {
                 page.single(connection, &search, query.fields, &ids[0])?;
             }
             (Some(_), _) => {
-                let places = listed(connection, &search, begin)?;
-                page.fetch(connection, query.fields, &places)?;
+                let positions = listed(connection, &search, begin)?;
+                page.fetch(connection, query.fields, &positions)?;
             }
         }
     }
-    let next = page.last.filter(|_| page.has_more).map(Place::token);
-    Ok(Found {
+    let next = page.last.filter(|_| page.has_more).map(KeysetPosition::token);
+    Ok(FoundPage {
         rows: page.rows,
         next,
         expiry: page.expiry,
     })
 }
 
-impl Page {
-    /// Reads objects straight along the index by time.
+impl PageBuilder {
+    /// Reads objects in the order of the index by time.
     fn stream(
         &mut self,
         connection: &Connection,
         search: &Search<'_>,
         fields: Fields,
-        begin: &Begin,
+        begin: &PageStart,
     ) -> Result<(), EngineError> {
-        for leg in legs(begin) {
+        for range in ranges(begin) {
             let (skip, limit) = window(begin, self.most + 1 - self.rows.len());
-            let mut statement = search.walk(connection, columns(fields), leg, skip, limit)?;
+            let mut statement = search.walk(connection, columns(fields), range, skip, limit)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next()? {
                 if !self.push(row, fields)? {
@@ -117,7 +117,7 @@ impl Page {
         Ok(())
     }
 
-    /// Reads one object by its id, in one statement: what is asked most of all.
+    /// Reads one object by its id, in one statement: the most frequent query.
     fn single(
         &mut self,
         connection: &Connection,
@@ -140,12 +140,12 @@ impl Page {
         Ok(())
     }
 
-    /// Reads the objects of places that are in order already.
+    /// Reads the objects at these positions, which are sorted.
     fn fetch(
         &mut self,
         connection: &Connection,
         fields: Fields,
-        places: &[Place],
+        positions: &[KeysetPosition],
     ) -> Result<(), EngineError> {
         let sql = match fields {
             Fields::Ids => "select row, modified, sortindex, id from object where row = ?1",
@@ -155,9 +155,9 @@ impl Page {
             }
         };
         let mut statement = connection.prepare_cached(sql)?;
-        for place in places {
-            let mut rows = statement.query([place.row])?;
-            let row = rows.next()?.ok_or(Damaged("the index of objects"))?;
+        for position in positions {
+            let mut rows = statement.query([position.row])?;
+            let row = rows.next()?.ok_or(Corrupt("the index of objects"))?;
             if !self.push(row, fields)? {
                 break;
             }
@@ -165,7 +165,7 @@ impl Page {
         Ok(())
     }
 
-    /// Adds an object; `false`: there was no room for it.
+    /// Adds an object; returns `false` if the page is full.
     fn push(&mut self, row: &rusqlite::Row<'_>, fields: Fields) -> Result<bool, EngineError> {
         let text = |column| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
         let (modified, sortindex) = (row.get(1)?, row.get(2)?);
@@ -190,7 +190,7 @@ impl Page {
         }
         self.bytes = bytes;
         self.rows.push(object);
-        self.last = Some(Place::of(self.order, row.get(0)?, modified, sortindex));
+        self.last = Some(KeysetPosition::of(self.order, row.get(0)?, modified, sortindex));
         Ok(true)
     }
 }
@@ -202,46 +202,58 @@ const fn columns(fields: Fields) -> &'static str {
     }
 }
 
-/// The walks that lead from a place to the end of the order.
-fn legs(begin: &Begin) -> impl Iterator<Item = Leg> + use<> {
-    let legs = match begin.after {
-        None => [Some(Leg::Whole), None],
-        // Two walks, each along one stretch of an index: a batch gives thousands of objects one time.
-        Some(place) => [Some(Leg::Ties(place)), Some(Leg::Beyond(place))],
+/// The ranges from a position to the end of the order.
+fn ranges(begin: &PageStart) -> impl Iterator<Item = KeysetRange> + use<> {
+    let ranges = match begin.after {
+        None => [Some(KeysetRange::Whole), None],
+        // Two ranges, each contiguous in an index: thousands of objects of a batch have the same time.
+        Some(position) => [
+            Some(KeysetRange::Ties(position)),
+            Some(KeysetRange::Beyond(position)),
+        ],
     };
-    legs.into_iter().flatten()
+    ranges.into_iter().flatten()
 }
 
-fn window(begin: &Begin, most: usize) -> (i64, i64) {
+fn window(begin: &PageStart, most: usize) -> (i64, i64) {
     let skip = i64::try_from(begin.skip).unwrap_or(i64::MAX);
     (skip, i64::try_from(most).unwrap_or(i64::MAX))
 }
 
-/// The places of a page sorted by sortindex, and one more. Payloads stay out of the sorting.
+/// The positions of a page sorted by sortindex, and one more. Payloads are not sorted.
 fn sorted(
     connection: &Connection,
     search: &Search<'_>,
-    begin: &Begin,
+    begin: &PageStart,
     most: usize,
-) -> rusqlite::Result<Vec<Place>> {
-    let mut places = Vec::new();
-    for leg in legs(begin) {
-        let (skip, limit) = window(begin, most + 1 - places.len());
-        let mut statement = search.walk(connection, super::select::THIN, leg, skip, limit)?;
+) -> rusqlite::Result<Vec<KeysetPosition>> {
+    let mut positions = Vec::new();
+    for range in ranges(begin) {
+        let (skip, limit) = window(begin, most + 1 - positions.len());
+        let mut statement = search.walk(connection, super::select::THIN, range, skip, limit)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
-            places.push(Place::of(search.order, row.get(0)?, row.get(1)?, row.get(2)?));
+            positions.push(KeysetPosition::of(
+                search.order,
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+            ));
         }
     }
-    Ok(places)
+    Ok(positions)
 }
 
 /// The places of objects listed by id, from where the query begins.
-fn listed(connection: &Connection, search: &Search<'_>, begin: &Begin) -> rusqlite::Result<Vec<Place>> {
-    let mut places = search.by_id(connection)?;
+fn listed(
+    connection: &Connection,
+    search: &Search<'_>,
+    begin: &PageStart,
+) -> rusqlite::Result<Vec<KeysetPosition>> {
+    let mut positions = search.by_id(connection)?;
     if let Some(after) = begin.after {
-        places.retain(|place| place.cmp_in(search.order, after).is_gt());
+        positions.retain(|position| position.cmp_in(search.order, after).is_gt());
     }
     let skip = usize::try_from(begin.skip).unwrap_or(usize::MAX);
-    Ok(places.into_iter().skip(skip).collect())
+    Ok(positions.into_iter().skip(skip).collect())
 }

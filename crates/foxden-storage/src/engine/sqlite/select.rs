@@ -1,6 +1,6 @@
 //! Which objects a selection means, and in which order: the statements behind reads and deletions.
 //!
-//! Ties are broken by the row's number, which the index by time holds anyway.
+//! Ties are broken by the row number, which the index by time contains anyway.
 
 use std::cmp::Ordering;
 
@@ -10,25 +10,25 @@ use rusqlite::{CachedStatement, Connection};
 use crate::command::{Order, PageToken, Selection};
 use crate::engine::EngineError;
 
-/// Where an object stands in an order.
+/// The position of an object in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct KeysetPosition {
     pub(super) key: Option<i64>,
     pub(super) row: i64,
 }
 
-/// A walk along an index: a whole order, or a stretch of it.
+/// A range of an order, contiguous in an index.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Leg {
-    /// From the beginning.
+pub(super) enum KeysetRange {
+    /// The whole order.
     Whole,
-    /// Objects of the same key that come after this row.
-    Ties(Place),
-    /// Objects of the keys after this one.
-    Beyond(Place),
+    /// Objects with the same key, after this row.
+    Ties(KeysetPosition),
+    /// Objects with later keys.
+    Beyond(KeysetPosition),
 }
 
-/// Columns of the statements made here.
+/// Columns of the statements.
 pub(super) const THIN: &str = "row, modified, sortindex";
 pub(super) const ENDS: &str = "row, expiry";
 pub(super) const IDS: &str = "row, modified, sortindex, id";
@@ -42,7 +42,7 @@ pub(super) struct Search<'a> {
     pub(super) now: SyncTime,
 }
 
-impl Place {
+impl KeysetPosition {
     pub(super) const fn of(order: Order, row: i64, modified: i64, sortindex: Option<i64>) -> Self {
         let key = match order {
             Order::Newest | Order::Oldest => Some(modified),
@@ -70,7 +70,7 @@ impl Place {
         let rising = (self.key, self.row).cmp(&(other.key, other.row));
         match order {
             Order::Oldest => rising,
-            // Without a sortindex is less than any, and so comes last.
+            // `None` is less than any sortindex, and so comes last.
             Order::Newest | Order::Index => rising.reverse(),
         }
     }
@@ -82,11 +82,11 @@ impl Search<'_> {
         &self,
         connection: &'c Connection,
         columns: &str,
-        leg: Leg,
+        range: KeysetRange,
         skip: i64,
         limit: i64,
     ) -> rusqlite::Result<CachedStatement<'c>> {
-        let mut statement = connection.prepare_cached(&self.sql(columns, leg))?;
+        let mut statement = connection.prepare_cached(&self.sql(columns, range))?;
         let (after, before) = self.times();
         let selection = self.selection;
         statement.raw_bind_parameter(1, self.owner)?;
@@ -97,16 +97,16 @@ impl Search<'_> {
         statement.raw_bind_parameter(6, selection.index_below)?;
         statement.raw_bind_parameter(7, selection.parent_id.as_deref())?;
         statement.raw_bind_parameter(8, selection.predecessor_id.as_deref())?;
-        if let Leg::Ties(place) | Leg::Beyond(place) = leg {
-            statement.raw_bind_parameter(9, place.key)?;
-            statement.raw_bind_parameter(10, place.row)?;
+        if let KeysetRange::Ties(position) | KeysetRange::Beyond(position) = range {
+            statement.raw_bind_parameter(9, position.key)?;
+            statement.raw_bind_parameter(10, position.row)?;
         }
         statement.raw_bind_parameter(11, limit)?;
         statement.raw_bind_parameter(12, skip)?;
         Ok(statement)
     }
 
-    pub(super) fn sql(&self, columns: &str, leg: Leg) -> String {
+    pub(super) fn sql(&self, columns: &str, range: KeysetRange) -> String {
         let mut sql = format!(
             "select {columns} from object where owner = ?1 and (expiry is null or expiry > ?2)
              and modified > ?3 and modified < ?4"
@@ -122,28 +122,30 @@ impl Search<'_> {
                 sql.push_str(condition);
             }
         }
-        sql.push_str(match (leg, self.order) {
-            (Leg::Whole, _) => "",
-            (Leg::Ties(_), Order::Newest) => " and modified = ?9 and row < ?10",
-            (Leg::Ties(_), Order::Oldest) => " and modified = ?9 and row > ?10",
-            (Leg::Ties(_), Order::Index) => " and sortindex is ?9 and row < ?10",
-            (Leg::Beyond(_), Order::Newest) => " and modified < ?9",
-            (Leg::Beyond(_), Order::Oldest) => " and modified > ?9",
-            (Leg::Beyond(_), Order::Index) => " and ?9 is not null and (sortindex < ?9 or sortindex is null)",
+        sql.push_str(match (range, self.order) {
+            (KeysetRange::Whole, _) => "",
+            (KeysetRange::Ties(_), Order::Newest) => " and modified = ?9 and row < ?10",
+            (KeysetRange::Ties(_), Order::Oldest) => " and modified = ?9 and row > ?10",
+            (KeysetRange::Ties(_), Order::Index) => " and sortindex is ?9 and row < ?10",
+            (KeysetRange::Beyond(_), Order::Newest) => " and modified < ?9",
+            (KeysetRange::Beyond(_), Order::Oldest) => " and modified > ?9",
+            (KeysetRange::Beyond(_), Order::Index) => {
+                " and ?9 is not null and (sortindex < ?9 or sortindex is null)"
+            }
         });
-        sql.push_str(match (leg, self.order) {
-            (Leg::Ties(_), Order::Oldest) => " order by row",
-            (Leg::Ties(_), Order::Newest | Order::Index) => " order by row desc",
+        sql.push_str(match (range, self.order) {
+            (KeysetRange::Ties(_), Order::Oldest) => " order by row",
+            (KeysetRange::Ties(_), Order::Newest | Order::Index) => " order by row desc",
             (_, Order::Newest) => " order by modified desc, row desc",
             (_, Order::Oldest) => " order by modified, row",
             (_, Order::Index) => " order by sortindex desc nulls last, row desc",
         });
-        // Always present, so that every statement has the same twelve parameters.
+        // Always present, so that all statements have the same twelve parameters.
         sql.push_str(" limit ?11 offset ?12");
         sql
     }
 
-    /// Modified later than the one and earlier than the other.
+    /// The exclusive bounds of `modified`.
     fn times(&self) -> (i64, i64) {
         let selection = self.selection;
         let after = selection.newer.map_or(i64::MIN, SyncTime::hundredths);
@@ -152,28 +154,34 @@ impl Search<'_> {
         (after, older.min(until))
     }
 
-    /// The objects of a list of ids, in order.
-    pub(super) fn by_id(&self, connection: &Connection) -> rusqlite::Result<Vec<Place>> {
+    /// The positions of the objects with the selected ids, sorted.
+    pub(super) fn by_id(&self, connection: &Connection) -> rusqlite::Result<Vec<KeysetPosition>> {
         let mut find = connection.prepare_cached(
             "select row, modified, sortindex, id, parent_id, predecessor_id from object
              where owner = ?1 and id = ?2 and (expiry is null or expiry > ?3)",
         )?;
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         for id in self.selection.ids.iter().flatten() {
             let mut rows = find.query((self.owner, id.as_str(), self.now.hundredths()))?;
             if let Some(row) = rows.next()?
                 && self.matches(row)?
             {
-                places.push(Place::of(self.order, row.get(0)?, row.get(1)?, row.get(2)?));
+                positions.push(KeysetPosition::of(
+                    self.order,
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                ));
             }
         }
-        places.sort_unstable_by(|a, b| a.cmp_in(self.order, *b));
-        // The same id may be asked for twice.
-        places.dedup();
-        Ok(places)
+        positions.sort_unstable_by(|a, b| a.cmp_in(self.order, *b));
+        // The list may contain an id twice.
+        positions.dedup();
+        Ok(positions)
     }
 
-    /// Whether an object found by its id is meant: row, modified, sortindex, id and the two old ids.
+    /// Returns whether a row matches the selection. Its first columns are those of
+    /// [`WHOLE`], without the payload.
     pub(super) fn matches(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
         let selection = self.selection;
         let (modified, sortindex): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
@@ -202,18 +210,18 @@ pub(super) fn rows(
     let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     if search.selection.ids.is_some() {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut places = search.by_id(connection)?;
-        places.truncate(most);
+        let mut positions = search.by_id(connection)?;
+        positions.truncate(most);
         let mut expires = connection.prepare_cached("select expiry from object where row = ?1")?;
         let mut first = None;
-        for place in &places {
-            let expiry: Option<i64> = expires.query_row([place.row], |row| row.get(0))?;
+        for position in &positions {
+            let expiry: Option<i64> = expires.query_row([position.row], |row| row.get(0))?;
             first = first.into_iter().chain(expiry).min();
         }
-        let rows = places.into_iter().map(|place| place.row).collect();
+        let rows = positions.into_iter().map(|position| position.row).collect();
         return Ok((rows, first.map(SyncTime::from_hundredths)));
     }
-    let mut statement = search.walk(connection, ENDS, Leg::Whole, 0, limit)?;
+    let mut statement = search.walk(connection, ENDS, KeysetRange::Whole, 0, limit)?;
     let mut rows = statement.raw_query();
     let (mut found, mut first) = (Vec::new(), None);
     while let Some(row) = rows.next()? {

@@ -1,11 +1,11 @@
-//! What is peculiar to this engine; its promises are kept to by the conformance suite.
+//! Tests of what is specific to this engine; the conformance tests check its promises.
 
 mod cached_reads;
-mod circles;
 mod files;
+mod growth;
 mod long;
-mod turns;
 mod upkeep;
+mod write_queue;
 mod writers;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::command::{Change, Detail, Field, Fields, Patch, Query, Write};
 use crate::engine::{Engine, EngineError};
 use crate::page::Written;
 
-/// A folder that vanishes with the test that made it.
+/// A folder that is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -56,7 +56,7 @@ impl Bench {
     fn open(folder: &Folder, files: u32) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let options = SqliteOptions {
-            files,
+            shards: files,
             ..SqliteOptions::new(folder.path())
         };
         Self::with(options, clock)

@@ -8,13 +8,13 @@ use rusqlite::Connection;
 use super::file::DataFile;
 use crate::engine::EngineError;
 
-/// Rows with the uid that the list goes on from, or a greater one.
+/// Select users from a uid on.
 const STATEMENTS: [&str; 2] = [
     "select distinct uid from collection where uid >= ?1 order by uid limit ?2",
     "select uid from store where uid >= ?1 order by uid limit ?2",
 ];
 
-/// The first users after that one, by the signed number under which the files list them.
+/// Returns the first users after `after`, in the order of the signed numbers that the file stores.
 pub(super) fn list(
     file: &DataFile,
     after: Option<UserId>,

@@ -1,40 +1,39 @@
-//! Making a change, within the writing thread's transaction.
+//! Writes, within the transaction of the writer thread.
 //!
-//! Every refusal comes before the first change, so a refused command needs no undoing.
+//! Every refusal comes before the first change, so a refused command needs no rollback.
 
 use std::borrow::Cow;
 
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::OptionalExtension;
 
-use super::batch::{self, Open};
+use super::batch::{self, OpenBatch};
 use super::collection::{adjust, keep_time, make_collection};
-use super::known::{Draft, Entry};
-use super::objects::{Moment, Objects};
-use super::patch::Wish;
+use super::objects::{Objects, WriteTime};
+use super::patch::PatchRef;
 use super::select::{self, Search};
-use super::work::Work;
+use super::user_state::{CollectionState, UserStateMut};
+use super::write_tx::WriteTx;
 use crate::command::{Change, Order, Patch, Selection, Write};
-use crate::engine::held::{BatchLimits, Held};
+use crate::engine::usage::{BatchLimits, Usage};
 use crate::engine::{EngineError, MAX_COLLECTIONS};
 use crate::page::Written;
 
-/// The objects from which a deletion of all there are is one of the collection's content.
+/// The number of objects from which a deletion of all of them replaces the collection.
 const MANY: u64 = 100;
 
-/// Carries a write out, or refuses it and changes nothing that anyone can see. What a deletion means may have been
-/// found before.
+/// Makes a write, or refuses it without a visible change. `found` are the rows of a deletion, if they were searched before.
 pub(super) fn write(
-    work: &mut Work<'_>,
+    tx: &mut WriteTx<'_>,
     user: UserId,
     write: &Write,
     found: Option<&[i64]>,
 ) -> Result<Written, EngineError> {
-    let moment = work.moment(user, write.not_before)?;
-    if work.draft(user)?.is_closed && !write.change.is_taken_when_closed() {
+    let time = tx.time(user, write.not_before)?;
+    if tx.state(user)?.is_closed && !write.change.is_taken_when_closed() {
         return Err(EngineError::Closed);
     }
-    work.compare(user, write.guard.as_ref(), moment.now)?;
+    tx.compare(user, write.guard.as_ref(), time.now)?;
     let open = match &write.change {
         Change::CommitBatch {
             collection,
@@ -43,30 +42,30 @@ pub(super) fn write(
             max_objects,
             max_bytes,
         } => {
-            let open = batch::find(work.connection, user, *collection, batch, moment.now)?;
+            let open = batch::find(tx.connection, user, *collection, batch, time.now)?;
             let limits = BatchLimits {
                 objects: *max_objects,
                 bytes: *max_bytes,
             };
-            limits.grown(open.held, patches)?;
+            limits.grown(open.usage, patches)?;
             Some(open)
         }
         _ => None,
     };
     let brings = open.is_some() || matches!(write.change, Change::Upsert { .. });
-    let surplus = if brings {
-        surplus(work, user, open.as_ref(), write.quota, moment.now)?
+    let batches_to_end = if brings {
+        batches_to_end(tx, user, open.as_ref(), write.quota, time.now)?
     } else {
         Vec::new()
     };
-    let bytes_before = work.draft(user)?.bytes();
+    let bytes_before = tx.state(user)?.bytes();
     let changed = match &write.change {
         Change::Upsert { collection, patches }
         | Change::CommitBatch {
             collection, patches, ..
         } => {
-            upsert(work, user, *collection, open.as_ref(), patches, moment)?;
-            batch::end_all(work.connection, &surplus)?;
+            upsert(tx, user, *collection, open.as_ref(), patches, time)?;
+            batch::end_all(tx.connection, &batches_to_end)?;
             true
         }
         Change::DeleteObjects {
@@ -83,31 +82,31 @@ pub(super) fn write(
                 or_refuse: *or_refuse,
                 found,
             };
-            delete_objects(work, user, *collection, &which, moment)?
+            delete_objects(tx, user, *collection, &which, time)?
         }
         Change::DeleteCollection {
             collection,
             keeps_name,
-        } => delete_collection(work, user, *collection, *keeps_name, moment)?,
+        } => delete_collection(tx, user, *collection, *keeps_name, time)?,
         Change::DeleteAll => {
-            delete_all(work, user, moment)?;
+            delete_all(tx, user, time)?;
             true
         }
-        Change::Close => close(work, user, moment)?,
+        Change::Close => close(tx, user, time)?,
     };
-    let draft = work.draft(user)?;
+    let state = tx.state(user)?;
     if changed {
-        draft.modified = moment.next;
+        state.modified = time.next;
     }
     Ok(Written {
-        modified: draft.modified,
+        modified: state.modified,
         changed,
         bytes_before,
-        bytes_after: draft.bytes(),
+        bytes_after: state.bytes(),
     })
 }
 
-/// Which objects of a collection are to go.
+/// Which objects of a collection to delete.
 struct Which<'a> {
     selection: &'a Selection,
     order: Order,
@@ -116,80 +115,86 @@ struct Which<'a> {
     found: Option<&'a [i64]>,
 }
 
-/// The open batches, other than the one committed, that end to make room; or the quota refuses the write.
-fn surplus(
-    work: &mut Work<'_>,
+/// Returns the open batches, except the committed one, that must end to make room, or refuses the write.
+fn batches_to_end(
+    tx: &mut WriteTx<'_>,
     user: UserId,
-    own: Option<&Open>,
+    own: Option<&OpenBatch>,
     quota: Option<u64>,
     now: SyncTime,
-) -> Result<Vec<Open>, EngineError> {
+) -> Result<Vec<OpenBatch>, EngineError> {
     if quota.is_none() {
         return Ok(Vec::new());
     }
-    let mut others = batch::others(work.connection, user, own, now)?;
-    let room = batch::room(work, user, Held::default(), &others, quota, now)?;
-    let count = room.surplus(&batch::held_by(&others))?;
+    let mut others = batch::others(tx.connection, user, own, now)?;
+    let room = batch::room(tx, user, Usage::default(), &others, quota, now)?;
+    let count = room.batches_to_end(&batch::usage_of(&others))?;
     others.truncate(count);
     Ok(others)
 }
 
-/// Makes the collection if it is missing, lays a batch and patches over its objects, ends the batch.
+/// Creates the collection if it is missing, applies a batch and patches to its objects, and ends the batch.
 fn upsert(
-    work: &mut Work<'_>,
+    tx: &mut WriteTx<'_>,
     user: UserId,
     name: CollectionName,
-    batch: Option<&Open>,
+    batch: Option<&OpenBatch>,
     patches: &[Patch],
-    moment: Moment,
+    time: WriteTime,
 ) -> Result<(), EngineError> {
-    let connection = work.connection;
-    let draft = work.draft(user)?;
-    let at = match draft.position(name) {
+    let connection = tx.connection;
+    let state = tx.state(user)?;
+    let at = match state.position(name) {
         Ok(at) => at,
         Err(at) => {
-            make_room(draft)?;
-            let entry = make_collection(connection, user, name, moment.next)?;
-            draft.entries.insert(at, entry);
+            make_room(state)?;
+            let collection = make_collection(connection, user, name, time.next)?;
+            state.collections.insert(at, collection);
             at
         }
     };
-    let entry = &mut draft.entries[at];
-    let mut objects = Objects::new(connection, entry.owner, moment)?;
+    let collection = &mut state.collections[at];
+    let mut objects = Objects::new(connection, collection.owner, time)?;
     if let Some(batch) = batch {
-        batch::lay(connection, batch, &mut objects)?;
+        batch::apply(connection, batch, &mut objects)?;
         batch::end(connection, batch)?;
     }
-    objects.lay_all(patches.iter().map(Wish::from).collect())?;
-    adjust(connection, entry, objects.count, objects.bytes, Some(moment.next))?;
+    objects.apply_all(patches.iter().map(PatchRef::from).collect())?;
+    adjust(
+        connection,
+        collection,
+        objects.count,
+        objects.bytes,
+        Some(time.next),
+    )?;
     Ok(())
 }
 
-fn make_room(draft: &Draft) -> Result<(), EngineError> {
-    if draft.entries.len() >= MAX_COLLECTIONS {
+fn make_room(state: &UserStateMut) -> Result<(), EngineError> {
+    if state.collections.len() >= MAX_COLLECTIONS {
         return Err(EngineError::TooManyCollections);
     }
     Ok(())
 }
 
 fn delete_objects(
-    work: &mut Work<'_>,
+    tx: &mut WriteTx<'_>,
     user: UserId,
     name: CollectionName,
     which: &Which<'_>,
-    moment: Moment,
+    time: WriteTime,
 ) -> Result<bool, EngineError> {
-    let connection = work.connection;
-    let draft = work.draft(user)?;
-    let Ok(at) = draft.position(name) else {
+    let connection = tx.connection;
+    let state = tx.state(user)?;
+    let Ok(at) = state.position(name) else {
         return Ok(false);
     };
-    let Entry { owner, listed } = draft.entries[at];
+    let CollectionState { owner, listed } = state.collections[at];
     let search = Search {
         owner,
         selection: which.selection,
         order: which.order,
-        now: moment.now,
+        now: time.now,
     };
     let rows = match which.found {
         Some(rows) => Cow::Borrowed(rows),
@@ -199,14 +204,14 @@ fn delete_objects(
         return Ok(false);
     }
     if rows.len() as u64 >= listed.count.max(MANY) {
-        // All there are: they are put out of sight at once, and removed by and by.
-        return delete_collection(work, user, name, true, moment);
+        // All objects match: they are hidden at once and removed by purges.
+        return delete_collection(tx, user, name, true, time);
     }
     let (mut count, mut bytes) = (0, 0);
     let mut delete = connection
         .prepare_cached("delete from object where row = ?1 and owner = ?2 returning octet_length(payload)")?;
     for row in &*rows {
-        // One that was found beforehand may have expired and gone since.
+        // An object that was found before may have expired and been removed since.
         let gone = delete
             .query_row([*row, owner], |row| row.get::<_, i64>(0))
             .optional()?;
@@ -217,27 +222,27 @@ fn delete_objects(
     }
     adjust(
         connection,
-        &mut draft.entries[at],
+        &mut state.collections[at],
         count,
         bytes,
-        Some(moment.next),
+        Some(time.next),
     )?;
     Ok(true)
 }
 
 fn delete_collection(
-    work: &mut Work<'_>,
+    tx: &mut WriteTx<'_>,
     user: UserId,
     name: CollectionName,
     keeps_name: bool,
-    moment: Moment,
+    time: WriteTime,
 ) -> Result<bool, EngineError> {
-    let connection = work.connection;
-    let draft = work.draft(user)?;
-    let Ok(at) = draft.position(name) else {
+    let connection = tx.connection;
+    let state = tx.state(user)?;
+    let Ok(at) = state.position(name) else {
         return Ok(false);
     };
-    let owner = draft.entries[at].owner;
+    let owner = state.collections[at].owner;
     connection
         .prepare_cached("delete from collection where owner = ?1")?
         .execute([owner])?;
@@ -245,16 +250,16 @@ fn delete_collection(
         .prepare_cached("insert into dropped (owner) values (?1)")?
         .execute([owner])?;
     if keeps_name {
-        draft.entries[at] = make_collection(connection, user, name, moment.next)?;
+        state.collections[at] = make_collection(connection, user, name, time.next)?;
     } else {
-        draft.entries.remove(at);
-        keep_time(connection, user, moment.next)?;
+        state.collections.remove(at);
+        keep_time(connection, user, time.next)?;
     }
     Ok(true)
 }
 
-fn delete_all(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<(), EngineError> {
-    let connection = work.connection;
+fn delete_all(tx: &mut WriteTx<'_>, user: UserId, time: WriteTime) -> Result<(), EngineError> {
+    let connection = tx.connection;
     let uid = user.0.cast_signed();
     for statement in [
         "insert into dropped (owner) select owner from collection where uid = ?1",
@@ -263,20 +268,20 @@ fn delete_all(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<(), E
     ] {
         connection.prepare_cached(statement)?.execute([uid])?;
     }
-    work.draft(user)?.entries.clear();
-    keep_time(connection, user, moment.next)?;
+    tx.state(user)?.collections.clear();
+    keep_time(connection, user, time.next)?;
     Ok(())
 }
 
-/// Empties the store and marks it as closed, unless it is.
-fn close(work: &mut Work<'_>, user: UserId, moment: Moment) -> Result<bool, EngineError> {
-    if work.draft(user)?.is_closed {
+/// Empties the store and marks it as closed, unless it already is.
+fn close(tx: &mut WriteTx<'_>, user: UserId, time: WriteTime) -> Result<bool, EngineError> {
+    if tx.state(user)?.is_closed {
         return Ok(false);
     }
-    delete_all(work, user, moment)?;
-    work.connection
+    delete_all(tx, user, time)?;
+    tx.connection
         .prepare_cached("update store set closed = 1 where uid = ?1")?
         .execute([user.0.cast_signed()])?;
-    work.draft(user)?.is_closed = true;
+    tx.state(user)?.is_closed = true;
     Ok(true)
 }

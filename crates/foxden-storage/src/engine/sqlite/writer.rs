@@ -1,5 +1,5 @@
-//! The one thread that writes a file. It takes what waits, in turns by user, makes one transaction of it, and answers
-//! once that is on the disk: many requests share one flush, and none waits for company.
+//! The writer thread of a file. It takes waiting commands, by user in turn, makes one transaction of them, and answers after
+//! the commit is on the disk: many commands share one flush, and no command waits for others to come.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,87 +11,92 @@ use foxden_model::UserId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::fault::Trouble;
-use super::hand::{Failed, Hand};
-use super::step::{Command, Step, Waiting};
-use super::turns::{Turn, Turns};
+use super::errors::EngineFault;
+use super::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
+use super::write_queue::{NextJob, WriteQueue};
+use super::writer_connection::{TxError, WriterConnection};
 use crate::engine::EngineError;
 
-/// The way to the writing thread. Stopped or dropped, it lets the thread finish what waits, and waits for it.
+/// The handle of the writer thread. `stop` and drop wait until the thread has finished its queue.
 pub(super) struct Writer {
-    turns: Arc<Turns>,
+    queue: Arc<WriteQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Writer {
-    /// Starts the thread. A command that is not begun within `patience` is given up.
-    pub(super) fn start(hand: Hand, patience: Duration) -> io::Result<Self> {
-        let turns = Arc::<Turns>::default();
-        let taken_from = Arc::clone(&turns);
+    /// Starts the thread. A command that is not started within `timeout` is given up.
+    pub(super) fn start(writer: WriterConnection, timeout: Duration) -> io::Result<Self> {
+        let queue = Arc::<WriteQueue>::default();
+        let taken_from = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
-            .name(format!("sqlite-{}", hand.number()))
-            .spawn(move || serve(hand, &taken_from))?;
+            .name(format!("sqlite-{}", writer.number()))
+            .spawn(move || serve(writer, &taken_from))?;
         Ok(Self {
-            turns,
+            queue,
             thread: Mutex::new(Some(thread)),
-            patience,
+            timeout,
         })
     }
 
-    /// Has a command carried out and waits until it is on the disk.
-    pub(super) async fn ask<C: Command>(&self, user: UserId, command: C) -> Result<C::Answer, EngineError> {
-        let (waiting, mut answer, claim) = Waiting::new(user, command);
-        self.turns.add(Box::new(waiting))?;
-        // The thread drops a command without an answer only if it panics or ends. One that it had not begun is unwritten.
+    /// Queues a command and waits until it is on the disk.
+    pub(super) async fn submit<C: WriteCommand>(
+        &self,
+        user: UserId,
+        command: C,
+    ) -> Result<C::Answer, EngineError> {
+        let (waiting, mut answer, start) = QueuedCommand::new(user, command);
+        self.queue.add(Box::new(waiting))?;
+        // The thread drops a command without an answer only if it panics or ends. A command that was not started is not
+        // written.
         let lost = || {
-            let is_begun = !claim.take();
-            let trouble = if is_begun {
-                Trouble::WriterLost
+            let is_begun = !start.take();
+            let fault = if is_begun {
+                EngineFault::WriterLost
             } else {
-                Trouble::NoWriter
+                EngineFault::NoWriter
             };
-            Err(trouble.into())
+            Err(fault.into())
         };
-        if let Ok(answer) = timeout(self.patience, &mut answer).await {
+        if let Ok(answer) = timeout(self.timeout, &mut answer).await {
             return answer.unwrap_or_else(|_| lost());
         }
-        if claim.take() {
-            // It will not be begun any more.
+        if start.take() {
+            // The writer thread will not start it any more.
             return Err(EngineError::Busy);
         }
-        // It is under way and may happen yet; a disk that hangs must not hold the caller for ever.
-        match timeout(2 * self.patience, answer).await {
+        // It has started and may still be committed; a disk that hangs must not block the caller for ever.
+        match timeout(2 * self.timeout, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| lost()),
-            Err(_) => Err(Trouble::Overdue.into()),
+            Err(_) => Err(EngineFault::Overdue.into()),
         }
     }
 
-    /// Takes nothing more in, and waits until what waits is written and the file is closed.
+    /// Closes the queue and waits until it is written and the file is closed.
     pub(super) fn stop(&self) {
-        self.turns.close();
-        // Held while waiting, so that whoever stops it as well waits, too.
+        self.queue.close();
+        // The lock is held during the join, so that a concurrent `stop` waits, too.
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("a writing thread has panicked");
+            tracing::error!("a writer thread has panicked");
         }
     }
 
-    /// Has upkeep done, between two transactions.
+    /// Runs maintenance work between two transactions.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        task: impl FnOnce(&mut Hand) -> Result<T, EngineError> + Send + 'static,
+        task: impl FnOnce(&mut WriterConnection) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.turns.add_task(Box::new(move |hand| {
-            // Whoever asked may have gone; upkeep is worth doing all the same.
-            let _ = reply.send(task(hand));
+        self.queue.add_task(Box::new(move |writer| {
+            // The work is done even if its caller has gone.
+            let _ = reply.send(task(writer));
         }))?;
-        match timeout(3 * self.patience, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(Trouble::NoWriter.into())),
-            Err(_) => Err(Trouble::Silent.into()),
+        match timeout(3 * self.timeout, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(EngineFault::NoWriter.into())),
+            Err(_) => Err(EngineFault::Unresponsive.into()),
         }
     }
 }
@@ -100,12 +105,12 @@ impl Writer {
 impl Writer {
     /// How many jobs wait.
     pub(super) fn waiting(&self) -> usize {
-        self.turns.count()
+        self.queue.count()
     }
 
     /// Empties the queue as the thread does when it ends.
     pub(super) fn abandon(&self) {
-        self.turns.abandon();
+        self.queue.abandon();
     }
 }
 
@@ -115,29 +120,29 @@ impl Drop for Writer {
     }
 }
 
-fn serve(mut hand: Hand, turns: &Turns) {
-    let _ended = Ended(turns);
-    while let Some(turn) = turns.next() {
-        match turn {
-            Turn::Alone(task) => survive(|| task(&mut hand)),
-            Turn::Group(group) => survive(|| run(&mut hand, group)),
+fn serve(mut writer: WriterConnection, queue: &WriteQueue) {
+    let _ended = Ended(queue);
+    while let Some(job) = queue.next() {
+        match job {
+            NextJob::Maintenance(task) => survive(|| task(&mut writer)),
+            NextJob::Writes(group) => survive(|| run(&mut writer, group)),
         }
-        survive(|| hand.tend(turns.is_empty()));
-        // One instalment at once. The next ones while nobody waits, or where too much is owed.
-        let mut owes = hand.debt.is_payable();
+        survive(|| writer.maintain_wal(queue.is_empty()));
+        // One chunk at once; more while the queue is empty, or if too much is owed.
+        let mut owes = writer.debt.is_payable();
         while owes {
-            survive(|| hand.pay());
-            let is_idle = turns.is_empty();
-            survive(|| hand.tend(is_idle));
-            let is_due = is_idle || hand.debt.is_pressing();
-            // A stop does not wait for it.
-            owes = hand.debt.is_payable() && is_due && !turns.has_ended();
+            survive(|| writer.pay());
+            let is_idle = queue.is_empty();
+            survive(|| writer.maintain_wal(is_idle));
+            let is_due = is_idle || writer.debt.is_pressing();
+            // `stop` does not wait for the purge.
+            owes = writer.debt.is_payable() && is_due && !queue.has_ended();
         }
     }
 }
 
-/// Ends the queue with the thread, however that ends.
-struct Ended<'a>(&'a Turns);
+/// Abandons the queue when the thread ends, even by a panic.
+struct Ended<'a>(&'a WriteQueue);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -145,52 +150,52 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// A panic costs those whose work it was, who are left without an answer, and the connection, whose closing
-/// undoes what was begun. The hand opens another, and everybody else is served.
-fn survive(work: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        tracing::error!("a change panicked in the writing thread");
+/// Runs work that may panic. A panic drops the commands of that transaction, whose callers get an error, and the connection,
+/// whose closing rolls the transaction back. The next transaction opens another connection.
+fn survive(tx: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(tx)).is_err() {
+        tracing::error!("a write panicked in the writer thread");
     }
 }
 
-fn run(hand: &mut Hand, mut group: Vec<Box<dyn Step>>) {
-    group.retain(|step| step.claim());
+fn run(writer: &mut WriterConnection, mut group: Vec<Box<dyn PendingWrite>>) {
+    group.retain(|write| write.start());
     if group.is_empty() {
         return;
     }
-    for step in group.iter().filter(|step| step.objects() > 0) {
-        hand.debt.grow(step.objects() as u64, step.bytes() as u64);
+    for write in group.iter().filter(|write| write.objects() > 0) {
+        writer.debt.grow(write.objects() as u64, write.bytes() as u64);
     }
-    match together(hand, &mut group) {
-        Ok(()) => group.into_iter().for_each(Step::answer),
-        Err(Failed::Unsettled(trouble)) => group.into_iter().for_each(|step| step.fail(trouble.into())),
-        // Nothing of it happened. Waiting for a foreign lock once is enough for all.
-        Err(Failed::Undone(EngineError::Busy)) => {
-            for step in group {
-                step.fail(EngineError::Busy);
+    match together(writer, &mut group) {
+        Ok(()) => group.into_iter().for_each(PendingWrite::answer),
+        Err(TxError::OutcomeUnknown(fault)) => group.into_iter().for_each(|write| write.fail(fault.into())),
+        // Nothing was committed. All commands waited for the lock of another process together, so none waits again.
+        Err(TxError::RolledBack(EngineError::Busy)) => {
+            for write in group {
+                write.fail(EngineError::Busy);
             }
         }
-        // One of them may be to blame, so each gets a transaction of its own.
-        Err(Failed::Undone(_)) if group.len() > 1 => {
-            for step in group {
-                alone(hand, step);
+        // One of the commands may be the cause, so each gets a transaction of its own.
+        Err(TxError::RolledBack(_)) if group.len() > 1 => {
+            for write in group {
+                alone(writer, write);
             }
         }
-        Err(Failed::Undone(error)) => {
-            if let Some(step) = group.pop() {
-                step.fail(error);
+        Err(TxError::RolledBack(error)) => {
+            if let Some(write) = group.pop() {
+                write.fail(error);
             }
         }
     }
 }
 
-fn together(hand: &mut Hand, group: &mut [Box<dyn Step>]) -> Result<(), Failed> {
-    hand.transact(|work| group.iter_mut().try_for_each(|step| step.apply(work)))
+fn together(writer: &mut WriterConnection, group: &mut [Box<dyn PendingWrite>]) -> Result<(), TxError> {
+    writer.transact(|tx| group.iter_mut().try_for_each(|write| write.apply(tx)))
 }
 
-fn alone(hand: &mut Hand, mut step: Box<dyn Step>) {
-    match hand.transact(|work| step.apply(work)) {
-        Ok(()) => step.answer(),
-        Err(failed) => step.fail(failed.into()),
+fn alone(writer: &mut WriterConnection, mut write: Box<dyn PendingWrite>) {
+    match writer.transact(|tx| write.apply(tx)) {
+        Ok(()) => write.answer(),
+        Err(failed) => write.fail(failed.into()),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foxden_model::UserId;
 
-use crate::engine::cache::{Ticket, UserCache};
+use crate::engine::cache::{FillTicket, UserCache};
 
 const USER: UserId = UserId(5);
 
@@ -38,7 +38,7 @@ struct Reader {
     /// What must be shown at least, while a read is under way.
     least: u64,
     read: Option<u64>,
-    ticket: Option<Ticket>,
+    ticket: Option<FillTicket>,
     is_done: bool,
 }
 

@@ -11,7 +11,7 @@ const USER: UserId = UserId(5);
 
 /// Without its files no reading connection can be opened any more.
 fn lose_files(folder: &Folder, bench: &Bench) {
-    bench.engine.files[0].file.close_readers();
+    bench.engine.shards[0].file.close_readers();
     for entry in folder.path().read_dir().unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -114,7 +114,7 @@ async fn a_purge_caches_no_users() {
     bench.modified(1).await;
     let purged = bench.engine.purge(Budget::of(100)).await.unwrap();
     assert_eq!(purged.rows, 2);
-    let cache = &bench.engine.files[0].file.users;
+    let cache = &bench.engine.shards[0].file.users;
     let here = cache.get(UserId(1)).unwrap();
     assert_eq!((here.listed[0].count, here.listed[0].bytes), (1, 1));
     assert!(cache.get(UserId(2)).is_none());
@@ -126,7 +126,7 @@ async fn a_purge_caches_no_users() {
 async fn a_read_beside_a_write_speaks_as_of_before_it() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
-    let file = &bench.engine.files[0].file;
+    let file = &bench.engine.shards[0].file;
     let began = SyncTime::from_millis(super::START);
     let pending = file.begin_writes();
     bench.clock.advance_millis(50);

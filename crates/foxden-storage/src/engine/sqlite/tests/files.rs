@@ -1,4 +1,4 @@
-//! Making, opening, misplacing and damaging files.
+//! Created, opened, misplaced and damaged files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,22 +10,22 @@ use rusqlite::Connection;
 
 use super::{Bench, Folder, START, put};
 use crate::command::{Change, Detail, Write};
-use crate::engine::sqlite::hand::{look_for, seal};
 use crate::engine::sqlite::open::connect_writer;
-use crate::engine::sqlite::work::Trace;
+use crate::engine::sqlite::write_tx::CommitMarker;
+use crate::engine::sqlite::writer_connection::{look_for, seal};
 use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
 fn reopen(folder: &Folder, files: u32) -> Result<SqliteEngine, OpenError> {
     let options = SqliteOptions {
-        files,
+        shards: files,
         ..SqliteOptions::new(folder.path())
     };
     let clock = Arc::new(ManualClock::at_millis(START));
     SqliteEngine::open(options, clock, Arc::new(SeededRng::new(1)))
 }
 
-/// A file of the first release opens, keeps what it holds, and its users can be closed.
+/// A file of the first release can be opened, keeps its objects, and its users can be closed.
 #[tokio::test]
 async fn a_file_of_an_earlier_release_is_upgraded() {
     let folder = Folder::new();
@@ -88,7 +88,7 @@ async fn everything_is_there_after_opening_again() {
     let before = bench.engine.summary(UserId(7), Detail::Full).await.unwrap();
     drop(bench);
 
-    // Nothing of the log is left, and the clock has gone back by a minute.
+    // The WAL is gone, and the clock has gone back by a minute.
     assert!(!folder.file("0.sqlite-wal").exists());
     let bench = Bench::open(&folder, 4);
     for user in (0..20).filter(|&user| user != 3) {
@@ -179,7 +179,7 @@ fn a_file_that_is_lost_or_swapped_is_missed() {
 fn a_folder_that_was_half_made_is_finished() {
     let folder = Folder::new();
     drop(reopen(&folder, 3).unwrap());
-    // The first file is made last.
+    // The first file is created last.
     fs::remove_file(folder.file("0.sqlite")).unwrap();
     fs::remove_file(folder.file("1.sqlite")).unwrap();
     assert!(reopen(&folder, 3).is_ok());
@@ -216,7 +216,7 @@ async fn damage_is_unavailable_and_no_panic() {
     assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
     let damaged = bench.put(1, "object-199", "new").await;
     assert!(matches!(damaged, Err(EngineError::Unavailable(_))), "{damaged:?}");
-    // What is sound is still served.
+    // Undamaged data is still served.
     assert!(bench.engine.summary(UserId(1), Detail::Times).await.is_ok());
 }
 
@@ -225,9 +225,9 @@ async fn a_foreign_lock_is_busy_and_reads_go_on() {
     let folder = Folder::new();
     let clock = Arc::new(ManualClock::at_millis(START));
     let options = SqliteOptions {
-        files: 1,
-        // Half of it is waited for the lock; the rest is for a commit on a machine that has other work.
-        patience: Duration::from_secs(1),
+        shards: 1,
+        // Half of it is the timeout of the lock; the rest is for a commit on a busy machine.
+        timeout: Duration::from_secs(1),
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, clock);
@@ -243,15 +243,15 @@ async fn a_foreign_lock_is_busy_and_reads_go_on() {
     assert!(bench.engine.check().await.is_ok());
 }
 
-/// A commit that failed can leave whole frames in the log, beyond the end that the index knows. Once it is
-/// said that nothing of it happened, a crash, which costs the index, must not bring them back.
+/// A failed commit can leave whole frames in the WAL, beyond the end in the WAL index. After the engine has reported the
+/// failure, a crash, which loses the index, must not restore them.
 #[test]
 fn a_failed_commit_does_not_come_back_with_a_crash() {
     let folder = Folder::new();
     fs::create_dir_all(folder.path()).unwrap();
     let path = |name: &str| folder.file(&format!("{name}.sqlite"));
     let log = |name: &str| folder.file(&format!("{name}.sqlite-wal"));
-    // Setting a connection up as a writer's writes to the file.
+    // Setting up a write connection writes to the file.
     let open = |name: &str| Connection::open(path(name)).unwrap();
     let copy = |from: &str, to: &str| {
         fs::copy(path(from), path(to)).unwrap();
@@ -270,7 +270,7 @@ fn a_failed_commit_does_not_come_back_with_a_crash() {
     let failed = open("failed");
     assert_eq!(count(&failed), 1);
     whole.execute(insert, ()).unwrap();
-    // The same log with the frames of one more commit, of which the index of this file says nothing.
+    // The same WAL with the frames of one more commit, which the index does not contain.
     fs::copy(log("whole"), log("failed")).unwrap();
     assert_eq!(count(&failed), 1);
     copy("failed", "crashed");
@@ -293,22 +293,22 @@ async fn a_transaction_is_found_by_its_traces() {
         .modified;
     drop(bench);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
-    let found = |traces: &[Trace]| look_for(&file, traces).unwrap();
+    let found = |markers: &[CommitMarker]| look_for(&file, markers).unwrap();
     let user = UserId(1);
-    // It is there.
-    assert_eq!(found(&[Trace::Time(user, second)]), Some(true));
-    // It is not: the user has not come to that time.
-    assert_eq!(found(&[Trace::Time(user, second.next())]), Some(false));
-    assert_eq!(found(&[Trace::Time(UserId(9), second)]), Some(false));
-    // Somebody has written since; nobody can tell.
-    assert_eq!(found(&[Trace::Time(user, first)]), None);
+    // It was committed.
+    assert_eq!(found(&[CommitMarker::Time(user, second)]), Some(true));
+    // It was not: the user has no write at that time.
+    assert_eq!(found(&[CommitMarker::Time(user, second.next())]), Some(false));
+    assert_eq!(found(&[CommitMarker::Time(UserId(9), second)]), Some(false));
+    // The user has written since, so the outcome is unknown.
+    assert_eq!(found(&[CommitMarker::Time(user, first)]), None);
     assert_eq!(found(&[]), None);
-    assert_eq!(found(&[Trace::Part(1)]), Some(false));
+    assert_eq!(found(&[CommitMarker::Part(1)]), Some(false));
     file.execute(
         "insert into part (number, batch, patches) values (1, 1, x'01')",
         (),
     )
     .unwrap();
-    assert_eq!(found(&[Trace::Part(1)]), Some(true));
+    assert_eq!(found(&[CommitMarker::Part(1)]), Some(true));
     assert!(first < second && SyncTime::ZERO < first);
 }

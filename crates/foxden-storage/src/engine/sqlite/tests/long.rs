@@ -1,4 +1,4 @@
-//! Which reads go to threads of their own.
+//! Reads that go to the read pool.
 
 use std::future::poll_fn;
 use std::sync::mpsc::channel;
@@ -7,7 +7,7 @@ use std::task::Poll;
 use super::*;
 use crate::engine::sqlite::PASSED_OVER;
 
-/// A read of one object may pass over all those that have expired.
+/// A read of one object may scan all expired objects.
 #[tokio::test]
 async fn a_read_that_may_pass_over_thousands_holds_up_no_small_ones() {
     let folder = Folder::new();
@@ -19,10 +19,10 @@ async fn a_read_that_may_pass_over_thousands_holds_up_no_small_ones() {
         put(&engine, user.0, collection, &objects).await.unwrap();
     }
     let (go_on, gate) = channel::<()>();
-    let long = engine.scanners.run(user, move || Ok(gate.recv().is_ok()));
+    let long = engine.read_pool.run(user, move || Ok(gate.recv().is_ok()));
     let mut long = std::pin::pin!(long);
     let is_waiting = poll_fn(|context| Poll::Ready(long.as_mut().poll(context).is_pending())).await;
-    assert!(is_waiting, "the user's turn of a reading thread is taken");
+    assert!(is_waiting, "the user's turn of a read thread is taken");
 
     let first = |collection| Query {
         limit: Some(1),

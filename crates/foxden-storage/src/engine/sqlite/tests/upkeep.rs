@@ -1,4 +1,4 @@
-//! The log stays short, the file shrinks again, statements use their indexes.
+//! The WAL stays short, the file shrinks again, statements use their indexes.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchPart, Change, Fields, Order, Query, Selection, Ttl, Write};
 use crate::engine::Engine;
 use crate::engine::sqlite::expiry::EXPIRED_OF_USER;
-use crate::engine::sqlite::select::{Leg, Place, Search, WHOLE};
+use crate::engine::sqlite::select::{KeysetPosition, KeysetRange, Search, WHOLE};
 use crate::page::Budget;
 
 fn length(path: &Path) -> u64 {
@@ -25,7 +25,7 @@ async fn the_log_stays_short_while_all_write_and_read() {
     let log = folder.file("0.sqlite-wal");
     let mut longest = 0;
     for round in 0..120 {
-        // Not the same twice: SQLite leaves pages alone that would not change.
+        // Payloads differ, since SQLite does not write pages that would not change.
         let payload = format!("{round:04}").repeat(25_000);
         let mut writes = JoinSet::new();
         for user in 0..8 {
@@ -43,7 +43,7 @@ async fn the_log_stays_short_while_all_write_and_read() {
     assert!(longest < 48 << 20, "the log grew to {longest} bytes");
 }
 
-/// A backup reads one state for minutes. Writers go on meanwhile, and afterwards the log is short again.
+/// A backup reads one state for minutes. Writes continue meanwhile, and afterwards the WAL is short again.
 #[tokio::test]
 async fn a_foreign_reader_holds_up_nobody() {
     let folder = Folder::new();
@@ -102,7 +102,7 @@ async fn the_file_shrinks_when_much_is_deleted() {
             break;
         }
     }
-    // The objects, and the mark that said so.
+    // The objects, and their tombstone.
     assert_eq!(rows, 401);
     let (left, live) = (length(&file), 400 * 20_000);
     assert!((live..live * 5 / 4).contains(&left), "{left} bytes for {live}");
@@ -151,7 +151,7 @@ async fn purging_removes_what_nobody_sees_from_the_file() {
     assert_eq!(count("select bytes from collection"), 1);
 }
 
-/// Writers wait for a bite, so it is bounded in bytes as well as in rows.
+/// Writes wait for a chunk, so it is bounded in bytes as well as in rows.
 #[tokio::test]
 async fn a_bite_of_large_objects_is_a_small_one() {
     let folder = Folder::new();
@@ -183,7 +183,7 @@ async fn a_bite_of_large_objects_is_a_small_one() {
         };
         bench.engine.stage(UserId(1), part).await.unwrap();
     }
-    // Last: for what is written after it, some of it would go at once.
+    // Last, because a later write would purge some of it at once.
     let delete = Change::DeleteCollection {
         collection: name("dropped"),
         keeps_name: false,
@@ -192,23 +192,23 @@ async fn a_bite_of_large_objects_is_a_small_one() {
     bench.clock.advance_millis(3 * 60 * 60 * 1000);
     let mut bites = Vec::new();
     loop {
-        let bite = bench.engine.files[0]
+        let chunk = bench.engine.shards[0]
             .writer
-            .run(|hand| hand.bite(Budget::of(1000)))
+            .run(|writer| writer.chunk(Budget::of(1000)))
             .await;
-        let bite = bite.unwrap();
-        bites.push(bite.rows);
-        if !bite.has_more {
+        let chunk = chunk.unwrap();
+        bites.push(chunk.rows);
+        if !chunk.has_more {
             break;
         }
     }
-    // Five objects of each kind and one part; the rest, with the marks of collection and batch, and the
-    // other part; the mark of the other batch.
+    // Five objects of each kind and one part; the rest, with the tombstones of collection and batch, and the other part; the
+    // tombstone of the other batch.
     assert_eq!(bites, [5 + 5 + 1, 2 + 2 + 1 + 1 + 1, 1]);
 }
 
-/// What is removed goes through the log as zeros, so a commit leaves that to the purge, and all writers
-/// of the file wait for the objects alone.
+/// Removed data is written to the WAL as zeros, so a commit leaves the removal to the purge, and other writers of the file
+/// wait for the objects alone.
 #[tokio::test]
 async fn a_commit_leaves_its_parts_to_the_purge() {
     let folder = Folder::new();
@@ -244,12 +244,12 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
     let count = |sql: &str| file.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("select count(*) from part"), 6);
-    let bite = bench.engine.files[0]
+    let chunk = bench.engine.shards[0]
         .writer
-        .run(|hand| hand.bite(Budget::of(1000)))
+        .run(|writer| writer.chunk(Budget::of(1000)))
         .await;
-    // Two batches, and of the third the part that makes the bite a full one.
-    assert_eq!(bite.unwrap().rows, 3 + 3 + 1);
+    // Two batches, and the part of the third that fills the chunk.
+    assert_eq!(chunk.unwrap().rows, 3 + 3 + 1);
     let purged = bench.engine.purge(Budget::of(1000)).await.unwrap();
     assert_eq!((purged.rows, purged.has_more), (1 + 1, false));
     assert_eq!(count("select count(*) from part"), 0);
@@ -257,8 +257,8 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     assert_eq!(bench.payload(1, "a").await.unwrap(), Some(payload));
 }
 
-/// A statement that sorts or scans where an index has the order would be right and a thousand times
-/// slower, so that no other test sees it.
+/// A statement that sorts or scans instead of using an index is correct and a thousand times slower, so no other test finds
+/// it.
 #[test]
 fn walks_follow_their_index() {
     let folder = Folder::new();
@@ -268,16 +268,20 @@ fn walks_follow_their_index() {
         newer: Some(SyncTime::ZERO),
         ..Selection::default()
     };
-    let place = Place { key: Some(7), row: 7 };
+    let place = KeysetPosition { key: Some(7), row: 7 };
     for order in [Order::Newest, Order::Oldest] {
-        for leg in [Leg::Whole, Leg::Ties(place), Leg::Beyond(place)] {
+        for range in [
+            KeysetRange::Whole,
+            KeysetRange::Ties(place),
+            KeysetRange::Beyond(place),
+        ] {
             let search = Search {
                 owner: 1,
                 selection: &selection,
                 order,
                 now: SyncTime::ZERO,
             };
-            let plan = plan(&file, &search.sql(WHOLE, leg));
+            let plan = plan(&file, &search.sql(WHOLE, range));
             assert!(plan.contains("USING INDEX object_modified (owner=?"), "{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         }

@@ -1,4 +1,4 @@
-//! Many writers at once, and writers that wait too long.
+//! Concurrent writers, and writers that wait too long.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -11,13 +11,13 @@ use foxden_model::{ManualClock, SyncTime, UserId};
 
 use super::{Bench, Folder, START, name, patch, put};
 use crate::command::{Change, Detail, Guard, Patch, Target, Write};
-use crate::engine::sqlite::hand::Hand;
-use crate::engine::sqlite::step::Command;
-use crate::engine::sqlite::work::Work;
-use crate::engine::sqlite::{Checked, SqliteOptions};
+use crate::engine::sqlite::queued_command::WriteCommand;
+use crate::engine::sqlite::write_tx::WriteTx;
+use crate::engine::sqlite::writer_connection::WriterConnection;
+use crate::engine::sqlite::{CheckResult, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
-/// Short enough to wait it out, and long enough for a commit on a machine that has other work.
+/// Short enough for a test, and long enough for a commit on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +44,7 @@ async fn writers_of_many_users_share_commits_and_all_succeed() {
         times[usize::try_from(user).unwrap()].extend(given);
     }
     for (user, times) in (0..).zip(&times) {
-        // The clock stands still, so each user's times are the next eighty hundredths, each once.
+        // The clock stands still, so each user's times are the next eighty hundredths of a second, each once.
         assert_eq!(times.len(), 80);
         let (first, last) = (times.first().unwrap(), times.last().unwrap());
         assert_eq!(first.hundredths(), START / 10);
@@ -58,7 +58,7 @@ async fn writers_of_many_users_share_commits_and_all_succeed() {
     }
 }
 
-/// Of a group, one command is refused; the others' changes stand, and nothing of the refused one does.
+/// If one command of a transaction is refused, the others are committed and it has no effect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_in_a_group_is_its_own() {
     let folder = Folder::new();
@@ -72,7 +72,7 @@ async fn a_refusal_in_a_group_is_its_own() {
         target: Target::Collection(name("history")),
         unmodified_since: SyncTime::ZERO,
     }));
-    // Each is in the queue when the next one is asked for, and none is begun before all of them are.
+    // Each command is queued before the next one is submitted, and none starts before all are queued.
     let (first, refused, last, ()) = tokio::join!(
         biased;
         put(&bench.engine, 1, "history", &[("a", "x")]),
@@ -94,8 +94,8 @@ async fn a_refusal_in_a_group_is_its_own() {
 async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     let folder = Folder::new();
     let options = SqliteOptions {
-        files: 1,
-        patience: PATIENCE,
+        shards: 1,
+        timeout: PATIENCE,
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
@@ -109,33 +109,33 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     assert_eq!(bench.ids(1).await, ["b"]);
 }
 
-/// What was begun is undone, whoever asked for it is told, and everybody else is served as before.
+/// The transaction is rolled back, the callers of its commands get an error, and later commands are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_in_the_writing_thread_harms_nobody_else() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     bench.put(1, "a", "x").await.unwrap();
-    let half = |hand: &mut Hand| -> Result<(), EngineError> {
-        let halfway = |work: &mut Work<'_>| -> Result<(), EngineError> {
-            work.connection.execute("delete from object", ())?;
+    let half = |writer: &mut WriterConnection| -> Result<(), EngineError> {
+        let halfway = |tx: &mut WriteTx<'_>| -> Result<(), EngineError> {
+            tx.connection.execute("delete from object", ())?;
             panic!("on purpose")
         };
-        Ok(hand.transact(halfway)?)
+        Ok(writer.transact(halfway)?)
     };
-    let failed = bench.engine.files[0].writer.run(half).await;
+    let failed = bench.engine.shards[0].writer.run(half).await;
     assert!(matches!(failed, Err(EngineError::Unavailable(_))), "{failed:?}");
     bench.put(1, "b", "y").await.unwrap();
     assert_eq!(bench.ids(1).await, ["b", "a"]);
     assert!(bench.engine.check().await.is_ok());
 }
 
-/// A command that panics in the writing thread.
+/// A command that panics in the writer thread.
 struct Panics;
 
-impl Command for Panics {
+impl WriteCommand for Panics {
     type Answer = ();
 
-    fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+    fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
         panic!("on purpose")
     }
 
@@ -148,20 +148,20 @@ impl Command for Panics {
 async fn a_write_lost_after_it_began_has_an_unknown_outcome() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
-    let lost = bench.engine.files[0].writer.ask(UserId(1), Panics).await;
+    let lost = bench.engine.shards[0].writer.submit(UserId(1), Panics).await;
     assert!(matches!(lost, Err(EngineError::OutcomeUnknown(_))), "{lost:?}");
     bench.put(1, "a", "x").await.unwrap();
 }
 
-/// The disk does not answer: the write is in the file in the end, and its caller was not told that it is not.
+/// If the disk hangs, the write may be committed later, and its caller is not told that it was not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
     struct Slow(Arc<std::sync::Mutex<mpsc::Receiver<()>>>);
 
-    impl Command for Slow {
+    impl WriteCommand for Slow {
         type Answer = ();
 
-        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+        fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
             self.0.lock().unwrap().recv().unwrap();
             Ok(())
         }
@@ -173,8 +173,8 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
 
     let folder = Folder::new();
     let options = SqliteOptions {
-        files: 1,
-        patience: Duration::from_millis(50),
+        shards: 1,
+        timeout: Duration::from_millis(50),
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
@@ -182,8 +182,8 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
     let released = Arc::new(std::sync::Mutex::new(released));
     let late = loop {
         let slow = Slow(Arc::clone(&released));
-        match bench.engine.files[0].writer.ask(UserId(1), slow).await {
-            // On a machine that has other work the thread may begin too late.
+        match bench.engine.shards[0].writer.submit(UserId(1), slow).await {
+            // On a busy machine the thread may start too late.
             Err(EngineError::Busy) => {}
             answer => break answer,
         }
@@ -192,7 +192,8 @@ async fn a_write_that_ends_too_late_has_an_unknown_outcome() {
     assert!(matches!(late, Err(EngineError::OutcomeUnknown(_))), "{late:?}");
 }
 
-/// The thread ends with commands in its queue: none of them began, so each is told that nothing was written.
+/// If the thread ends with commands in its queue, none of them has started, and each caller learns that its command was not
+/// written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_never_began_is_unavailable() {
     let folder = Folder::new();
@@ -201,7 +202,7 @@ async fn a_write_that_never_began_is_unavailable() {
     let (unwritten, ()) = tokio::join!(
         biased;
         bench.put(1, "a", "x"),
-        async { bench.engine.files[0].writer.abandon() },
+        async { bench.engine.shards[0].writer.abandon() },
     );
     assert!(
         matches!(unwritten, Err(EngineError::Unavailable(_))),
@@ -211,7 +212,7 @@ async fn a_write_that_never_began_is_unavailable() {
     held.join_all().await;
 }
 
-/// Anybody may ask for a check, so that many of them must not crowd out those who write.
+/// A check needs no token, so that many of them must not delay writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_checks_at_once_are_two() {
     let folder = Folder::new();
@@ -228,10 +229,10 @@ async fn many_checks_at_once_are_two() {
     for answer in [first, second, third, fourth] {
         assert!(answer.is_ok(), "{answer:?}");
     }
-    // The one that was under way, and one for all who asked meanwhile.
+    // The running check, and one for all calls that came meanwhile.
     assert_eq!(bench.engine.health.begun.load(Ordering::SeqCst), 2);
-    // One that failed answers those who waited for it; who asks later is not put off with it.
-    *bench.engine.health.last.lock().await = Checked {
+    // A failed check answers the calls that waited for it, but not later ones.
+    *bench.engine.health.last.lock().await = CheckResult {
         number: 3,
         is_sound: false,
     };
@@ -242,15 +243,15 @@ async fn many_checks_at_once_are_two() {
     held.join_all().await;
 }
 
-/// A command that brings more than may wait is carried out when nothing else waits.
+/// A command that exceeds the queue is accepted when nothing else waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
     struct Huge;
 
-    impl Command for Huge {
+    impl WriteCommand for Huge {
         type Answer = ();
 
-        fn apply(&self, _: &mut Work<'_>, _: UserId) -> Result<(), EngineError> {
+        fn apply(&self, _: &mut WriteTx<'_>, _: UserId) -> Result<(), EngineError> {
             Ok(())
         }
 
@@ -266,7 +267,7 @@ async fn a_command_larger_than_the_queue_is_not_refused_for_ever() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     for _ in 0..2 {
-        let answer = bench.engine.files[0].writer.ask(UserId(1), Huge).await;
+        let answer = bench.engine.shards[0].writer.submit(UserId(1), Huge).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
 }
@@ -277,20 +278,20 @@ async fn what_waits_is_written_when_the_engine_is_dropped() {
     let bench = Bench::open(&folder, 1);
     let (release, held) = hold(&bench);
     let mut put = Box::pin(put(&bench.engine, 1, "history", &[("a", "x")]));
-    // Asked for, and not waited for.
+    // Submitted, and not awaited.
     tokio::select! {
         biased;
-        _ = &mut put => panic!("the writing thread is held"),
+        _ = &mut put => panic!("the writer thread is held"),
         () = async { release.send(()).unwrap() } => {}
     }
-    // Dropped, it would be withdrawn from the queue.
+    // If it were dropped, the command would be given up.
     std::mem::forget(put);
     held.join_all().await;
     drop(bench);
     assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
 }
 
-/// Closing waits for what waits, leaves files that another handle can open, and can be repeated; later calls are refused.
+/// Closing finishes the queue, leaves files that another handle can open, and can be repeated; later calls are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_is_written_when_the_engine_is_closed() {
     let folder = Folder::new();
@@ -317,19 +318,19 @@ async fn what_waits_is_written_when_the_engine_is_closed() {
     assert_eq!(Bench::open(&folder, 1).ids(1).await, ["a"]);
 }
 
-/// Keeps the writing thread of the first file busy until released.
+/// Keeps the writer thread of the first file busy until released.
 pub(super) fn hold(bench: &Bench) -> (mpsc::Sender<()>, JoinSet<()>) {
     let (release, released) = mpsc::channel();
     let (began, has_begun) = mpsc::channel();
     let engine = bench.engine.clone();
     let mut held = JoinSet::new();
     held.spawn(async move {
-        let wait = move |_: &mut Hand| {
+        let wait = move |_: &mut WriterConnection| {
             began.send(()).unwrap();
             released.recv().unwrap();
             Ok(())
         };
-        engine.files[0].writer.run(wait).await.unwrap();
+        engine.shards[0].writer.run(wait).await.unwrap();
     });
     has_begun.recv().unwrap();
     (release, held)

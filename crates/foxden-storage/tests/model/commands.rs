@@ -1,7 +1,6 @@
-//! Commands drawn at random from a small world, so that they meet: two users, three collections, five ids.
+//! Random commands on few targets, so that they conflict: two users, three collections, five ids.
 //!
-//! What only a run knows (times given out, batches opened) is drawn as a number that picks among what
-//! there is by then.
+//! Values that are known only in a run (times of writes, batches) are drawn as numbers that index the existing ones.
 
 use foxden_storage::conformance::id;
 use foxden_storage::{Cursor, Detail, Field, Fields, Order, Patch, Ttl};
@@ -9,8 +8,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-/// How the clock of a sequence goes. An expired object that one engine has cleared away and another has
-/// not would come back in one of them if the clock went back, so the two are not mixed.
+/// How the clock of a sequence moves. If the clock went back, an expired object would reappear in an engine that has not
+/// removed it, so expiry and a clock that goes back are not mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Time {
     Forwards,
@@ -18,7 +17,7 @@ pub(crate) enum Time {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum Command {
     Clock(i64),
     Write {
         user: u64,
@@ -30,7 +29,7 @@ pub(crate) enum Step {
     Read {
         user: u64,
         collection: &'static str,
-        asked: Asked,
+        args: ReadArgs,
     },
     Summary {
         user: u64,
@@ -82,7 +81,7 @@ pub(crate) struct Staging {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReadArgs {
     pub(crate) selected: Selected,
     pub(crate) order: Order,
     pub(crate) cursor: Cursor,
@@ -90,7 +89,7 @@ pub(crate) struct Asked {
     pub(crate) fields: Fields,
 }
 
-/// A selection whose times are still to be picked.
+/// A selection whose times are not chosen yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Selected {
     pub(crate) ids: Option<Vec<&'static str>>,
@@ -103,7 +102,7 @@ pub(crate) struct Selected {
     pub(crate) predecessor_id: Option<&'static str>,
 }
 
-/// A time given out earlier, or a hundredth beside it.
+/// The time of an earlier write, or a hundredth of a second beside it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct When {
     pub(crate) pick: usize,
@@ -123,8 +122,8 @@ pub(crate) enum Targeted {
     Object(&'static str, &'static str),
 }
 
-impl Asked {
-    /// Every object there may be, by name.
+impl ReadArgs {
+    /// All possible objects, by id.
     pub(crate) fn by_id() -> Self {
         Self {
             selected: Selected {
@@ -146,7 +145,7 @@ impl Asked {
 }
 
 impl Changing {
-    /// Whose objects it may change, if it says so itself.
+    /// The collection whose objects it may change, if it names one.
     pub(crate) fn collection(&self) -> Option<&'static str> {
         match self {
             Self::Upsert { collection, .. }
@@ -161,25 +160,25 @@ impl Changing {
 pub(crate) const COLLECTIONS: [&str; 3] = ["bookmarks", "history", "Tabs"];
 pub(crate) const IDS: [&str; 5] = ["a", "A", "b", "c d", "é"];
 
-pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Step>> {
-    vec(step(time), 1..60)
+pub(crate) fn sequence(time: Time) -> impl Strategy<Value = Vec<Command>> {
+    vec(command(time), 1..60)
 }
 
-fn step(time: Time) -> impl Strategy<Value = Step> {
+fn command(time: Time) -> impl Strategy<Value = Command> {
     prop_oneof![
-        4 => clock(time).prop_map(Step::Clock),
+        4 => clock(time).prop_map(Command::Clock),
         12 => (user(time), option::weighted(0.3, guard()), option::weighted(0.1, 0..40u64), change(time))
-            .prop_map(|(user, guard, quota, change)| Step::Write { user, guard, quota, change }),
-        3 => stage(time).prop_map(Step::Stage),
-        4 => (user(time), collection(), asked())
-            .prop_map(|(user, collection, asked)| Step::Read { user, collection, asked }),
+            .prop_map(|(user, guard, quota, change)| Command::Write { user, guard, quota, change }),
+        3 => stage(time).prop_map(Command::Stage),
+        4 => (user(time), collection(), args())
+            .prop_map(|(user, collection, args)| Command::Read { user, collection, args }),
         1 => (user(time), prop_oneof![Just(Detail::Times), Just(Detail::Full)])
-            .prop_map(|(user, detail)| Step::Summary { user, detail }),
-        1 => (0..5u64).prop_map(|rows| Step::Purge { rows }),
+            .prop_map(|(user, detail)| Command::Summary { user, detail }),
+        1 => (0..5u64).prop_map(|rows| Command::Purge { rows }),
     ]
 }
 
-/// Milliseconds. Forwards, some jumps outlive a batch.
+/// In milliseconds. Some jumps forwards are longer than the TTL of a batch.
 fn clock(time: Time) -> BoxedStrategy<i64> {
     match time {
         Time::Forwards => prop_oneof![3 => 0..30i64, 3 => 300..1500i64, 1 => 3_600_000..7_300_000i64].boxed(),
@@ -290,11 +289,11 @@ fn ttl(time: Time) -> BoxedStrategy<Ttl> {
     }
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn args() -> impl Strategy<Value = ReadArgs> {
     let cursor = prop_oneof![3 => Just(Cursor::Start), 1 => (0..6u64).prop_map(Cursor::Skip)];
     let fields = prop_oneof![Just(Fields::Ids), Just(Fields::Whole)];
     (selected(), order(), cursor, option::of(0..5u64), fields).prop_map(
-        |(selected, order, cursor, limit, fields)| Asked {
+        |(selected, order, cursor, limit, fields)| ReadArgs {
             selected,
             order,
             cursor,
@@ -348,8 +347,8 @@ fn order() -> impl Strategy<Value = Order> {
     prop_oneof![Just(Order::Newest), Just(Order::Oldest), Just(Order::Index)]
 }
 
-/// When the clock slips back, what was told to one user may hold back another's times or not; that is the
-/// engine's affair, and so there is only one.
+/// When the clock slips back, the times that one user was told may raise those of another or not, depending on the engine; so
+/// there is only one user.
 fn user(time: Time) -> BoxedStrategy<u64> {
     match time {
         Time::Forwards => prop_oneof![4 => Just(42u64), 1 => Just(43u64)].boxed(),

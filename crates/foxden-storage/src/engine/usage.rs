@@ -1,52 +1,51 @@
-//! What a store holds, as its quota counts it, and which open batches end to make room.
+//! The usage of a store, as its quota counts it, and the open batches that must end to make room.
 
 use super::{EngineError, Excess, OPEN_BATCHES};
 use crate::command::Patch;
 
-/// The bytes an object counts for at least, whatever its payload: with ids of 64 bytes its row and index entries take
-/// as much.
+/// The least bytes that an object counts for: its row and index entries take as many with ids of 64 bytes.
 const OBJECT_BYTES: u64 = 400;
-/// The bytes by which small objects may fall short of that, so that a small quota counts payloads alone.
+/// Small objects count for their payload alone up to this many bytes, so that a small quota is one of payloads.
 const FREE_BYTES: u64 = 1 << 20;
 
 /// Objects and their bytes of payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct Usage {
     pub(crate) objects: u64,
     pub(crate) bytes: u64,
 }
 
-/// What a write or a part of a batch finds.
+/// What a write or a part is checked against.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct QuotaState {
     /// The visible objects that have not expired.
-    pub(super) live: Held,
-    /// What the batch holds that is appended to; nothing for a write.
-    pub(super) own: Held,
-    /// The bytes the store may hold.
+    pub(super) live: Usage,
+    /// The batch to which a part is appended; nothing for a write.
+    pub(super) own: Usage,
+    /// The bytes that the store may hold.
     pub(super) quota: Option<u64>,
 }
 
-/// The most that one batch may hold.
+/// The limits of one batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BatchLimits {
     pub(super) objects: u64,
     pub(super) bytes: u64,
 }
 
-/// What a part does to its batch.
+/// How a part grows its batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Growth {
-    /// The bytes the batch will hold.
+pub(super) struct BatchGrowth {
+    /// The bytes of the batch with the part.
     pub(super) bytes: u64,
-    /// The bytes all open batches of the user may hold.
+    /// The bytes that all open batches of the user may hold.
     pub(super) max_open_bytes: u64,
     /// Whether the part opens the batch.
     pub(super) opens: bool,
 }
 
-impl Held {
-    /// What these patches bring, each counted as an object.
+impl Usage {
+    /// The usage of patches, each counted as an object.
     pub(super) fn of(patches: &[Patch]) -> Self {
         Self {
             objects: patches.len() as u64,
@@ -55,18 +54,18 @@ impl Held {
     }
 
     /// The bytes that are compared with the quota.
-    pub(crate) fn counted(self) -> u64 {
+    pub(crate) fn counted_bytes(self) -> u64 {
         let rows = self.objects.saturating_mul(OBJECT_BYTES);
         self.bytes.max(rows.saturating_sub(FREE_BYTES))
     }
 
-    /// Whether a store that holds this is full.
+    /// Returns whether a store with this usage is full.
     pub(crate) fn fills(self, quota: Option<u64>) -> bool {
-        quota.is_some_and(|quota| self.counted() >= quota)
+        quota.is_some_and(|quota| self.counted_bytes() >= quota)
     }
 }
 
-impl std::ops::Add for Held {
+impl std::ops::Add for Usage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -77,16 +76,16 @@ impl std::ops::Add for Held {
     }
 }
 
-impl std::iter::Sum for Held {
+impl std::iter::Sum for Usage {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), std::ops::Add::add)
     }
 }
 
 impl BatchLimits {
-    /// Returns what a batch that holds `before` holds with these patches, or refuses them.
-    pub(super) fn grown(self, before: Held, patches: &[Patch]) -> Result<Held, EngineError> {
-        let after = before + Held::of(patches);
+    /// Returns the usage of a batch after these patches, or refuses them.
+    pub(super) fn grown(self, before: Usage, patches: &[Patch]) -> Result<Usage, EngineError> {
+        let after = before + Usage::of(patches);
         if after.objects > self.objects {
             return Err(EngineError::TooLarge(Excess::Objects));
         }
@@ -97,22 +96,26 @@ impl BatchLimits {
     }
 }
 
-impl Room {
-    /// How many of the other open batches, the first of `others` first, end so that a write fits.
-    pub(super) fn surplus(self, others: &[Held]) -> Result<usize, EngineError> {
+impl QuotaState {
+    /// Returns how many of the other open batches must end, from the first of `others` on, so that a write fits.
+    pub(super) fn batches_to_end(self, others: &[Usage]) -> Result<usize, EngineError> {
         let base = self.live + self.own;
         if let Some(quota) = self.quota
             && base.fills(self.quota)
         {
-            let used = base.counted();
+            let used = base.counted_bytes();
             return Err(EngineError::OverQuota { used, quota });
         }
         Ok(first_to_end(others, |left| (base + left).fills(self.quota)))
     }
 
-    /// The same so that a part fits.
-    pub(super) fn surplus_for(self, growth: Growth, others: &[Held]) -> Result<usize, EngineError> {
-        let for_quota = self.surplus(others)?;
+    /// The same for a part.
+    pub(super) fn batches_to_end_for(
+        self,
+        growth: BatchGrowth,
+        others: &[Usage],
+    ) -> Result<usize, EngineError> {
+        let for_quota = self.batches_to_end(others)?;
         let for_bytes = first_to_end(others, |left| {
             growth.bytes.saturating_add(left.bytes) > growth.max_open_bytes
         });
@@ -121,8 +124,8 @@ impl Room {
     }
 }
 
-/// How many have to go until what the rest holds is not too much.
-fn first_to_end(others: &[Held], is_too_much: impl Fn(Held) -> bool) -> usize {
+/// How many must end until the usage of the rest is not too much.
+fn first_to_end(others: &[Usage], is_too_much: impl Fn(Usage) -> bool) -> usize {
     let rest = |from: usize| others[from..].iter().copied().sum();
     (0..others.len())
         .find(|&from| !is_too_much(rest(from)))
@@ -133,8 +136,8 @@ fn first_to_end(others: &[Held], is_too_much: impl Fn(Held) -> bool) -> usize {
 mod tests {
     use super::*;
 
-    const fn held(objects: u64, bytes: u64) -> Held {
-        Held { objects, bytes }
+    const fn held(objects: u64, bytes: u64) -> Usage {
+        Usage { objects, bytes }
     }
 
     #[test]
@@ -149,27 +152,27 @@ mod tests {
 
     #[test]
     fn the_batches_opened_first_make_room_and_no_more_of_them_than_needed() {
-        let room = Room {
+        let quota = QuotaState {
             live: held(1, 10),
             own: held(1, 20),
             quota: Some(61),
         };
         let others = [held(1, 5), held(1, 20), held(1, 10)];
-        assert_eq!(room.surplus(&others).unwrap(), 1);
-        assert_eq!(room.surplus(&others[2..]).unwrap(), 0);
-        let growth = |bytes, max_open_bytes| Growth {
+        assert_eq!(quota.batches_to_end(&others).unwrap(), 1);
+        assert_eq!(quota.batches_to_end(&others[2..]).unwrap(), 0);
+        let growth = |bytes, max_open_bytes| BatchGrowth {
             bytes,
             max_open_bytes,
             opens: false,
         };
-        assert_eq!(room.surplus_for(growth(25, 60), &others).unwrap(), 1);
-        assert_eq!(room.surplus_for(growth(25, 36), &others).unwrap(), 2);
-        assert_eq!(room.surplus_for(growth(25, 25), &others).unwrap(), 3);
-        let full = Room {
+        assert_eq!(quota.batches_to_end_for(growth(25, 60), &others).unwrap(), 1);
+        assert_eq!(quota.batches_to_end_for(growth(25, 36), &others).unwrap(), 2);
+        assert_eq!(quota.batches_to_end_for(growth(25, 25), &others).unwrap(), 3);
+        let full = QuotaState {
             own: held(1, 51),
-            ..room
+            ..quota
         };
-        let refused = full.surplus(&others);
+        let refused = full.batches_to_end(&others);
         assert!(matches!(
             refused,
             Err(EngineError::OverQuota { used: 61, quota: 61 })

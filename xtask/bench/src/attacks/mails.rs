@@ -1,4 +1,4 @@
-//! Letters of every kind to the same addresses in a circle, from several networks (6).
+//! Requests for mails of every kind to the same addresses, repeated from several networks (6).
 
 use anyhow::Result;
 
@@ -13,7 +13,7 @@ pub async fn run(field: Field) -> Result<()> {
         let name = email.split('@').next().unwrap_or_default().to_owned();
         let body = format!(r#"{{"email":"{email}"}}"#);
         for path in ["forgot/send_code", "forgot/send_otp"] {
-            let request = field.ask("POST", &format!("/v1/password/{path}"), "", &body);
+            let request = field.send_request("POST", &format!("/v1/password/{path}"), "", &body);
             field.send(&mut client, &request).await;
         }
         let old = format!(
@@ -27,7 +27,10 @@ pub async fn run(field: Field) -> Result<()> {
             number % 4
         );
         field
-            .send(&mut client, &field.ask("POST", "/v1/account/create", "", &create))
+            .send(
+                &mut client,
+                &field.send_request("POST", "/v1/account/create", "", &create),
+            )
             .await;
         field.pause(50).await;
     }

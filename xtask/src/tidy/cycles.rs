@@ -1,57 +1,41 @@
-//! No circle among the modules of a crate.
+//! No cycle among the modules of a crate.
 //!
-//! An arrow leads from a module to another that it names by a path from `crate` or `super`, each file being one module. A
-//! name that a module re-exports belongs to that module. Tests make no arrows, nor do the declarations of children.
+//! A module depends on each module that it names by a path from `crate` or `super`; each file is one module. A re-exported
+//! name belongs to the module that re-exports it. Tests and declarations of child modules do not count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::paths::{absolute, without_tests};
 use super::walk::{File, Tree};
 
-/// Arrows that close a circle and are let be until they are gone: the folder of their crate, from where, to where.
-/// This list only gets shorter.
-const KNOWN: [(&str, &str, &str); 0] = [];
+/// The modules of a crate, each with its dependencies.
+type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
-/// The modules of a crate, each with those that it names.
-type Arrows = BTreeMap<String, BTreeSet<String>>;
-
-/// Circles, and known arrows that close none any more.
-pub fn circles(tree: &Tree) -> Vec<String> {
-    let mut crates = crates(tree);
+/// Cycles among the modules of each crate.
+pub fn cycles(tree: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
-    for (folder, from, to) in KNOWN {
-        let arrows = crates.get(folder);
-        if arrows.is_none_or(|arrows| !is_in_circle(arrows, from, to)) {
-            faults.push(format!(
-                "{folder}: {from} -> {to} closes no circle any more; strike it off the list in tidy/circles.rs"
-            ));
-        }
-    }
-    for (folder, from, to) in KNOWN {
-        if let Some(named) = crates.get_mut(folder).and_then(|arrows| arrows.get_mut(from)) {
-            named.remove(to);
-        }
-    }
-    for (folder, arrows) in &crates {
-        let circles = found(arrows).into_iter().map(|circle| circle.join(" -> "));
-        faults.extend(circles.map(|circle| format!("{folder}: circle among modules, {circle}")));
+    for (folder, dependencies) in &crates(tree) {
+        let cycles = found(dependencies).into_iter().map(|cycle| cycle.join(" -> "));
+        faults.extend(cycles.map(|cycle| format!("{folder}: cycle among modules, {cycle}")));
     }
     faults
 }
 
-/// The arrows of each crate, by its folder.
-fn crates(tree: &Tree) -> BTreeMap<&str, Arrows> {
+/// The dependencies in each crate, by its folder.
+fn crates(tree: &Tree) -> BTreeMap<&str, Dependencies> {
     let mut files: BTreeMap<&str, Vec<(String, &File)>> = BTreeMap::new();
     for file in tree.rust().filter(|file| !file.is_test()) {
         if let Some((folder, path)) = file.path.split_once("/src/") {
             files.entry(folder).or_default().push((module(path), file));
         }
     }
-    let arrows = files.into_iter().map(|(folder, files)| (folder, arrows(&files)));
-    arrows.collect()
+    let dependencies = files
+        .into_iter()
+        .map(|(folder, files)| (folder, dependencies(&files)));
+    dependencies.collect()
 }
 
-/// The name of the module in a file; that of the crate itself is empty.
+/// The name of the module in a file; that of the crate root is empty.
 fn module(path: &str) -> String {
     let path = path.trim_end_matches(".rs");
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -61,21 +45,21 @@ fn module(path: &str) -> String {
     path.replace('/', "::")
 }
 
-fn arrows(files: &[(String, &File)]) -> Arrows {
+fn dependencies(files: &[(String, &File)]) -> Dependencies {
     let modules: BTreeSet<&str> = files.iter().map(|(module, _)| module.as_str()).collect();
-    let mut arrows = Arrows::new();
+    let mut dependencies = Dependencies::new();
     for (module, file) in files {
         let text = without_tests(&file.text);
         let named = absolute(&text)
             .into_iter()
             .map(|path| target(&modules, module, &path));
         let others = named.filter(|named| named != module);
-        arrows.entry(module.clone()).or_default().extend(others);
+        dependencies.entry(module.clone()).or_default().extend(others);
     }
-    arrows
+    dependencies
 }
 
-/// The module that holds what a path in another names.
+/// The module that a path in another module names.
 fn target(modules: &BTreeSet<&str>, from: &str, path: &[&str]) -> String {
     let mut at: Vec<&str> = from.split("::").filter(|word| !word.is_empty()).collect();
     for word in path {
@@ -96,36 +80,33 @@ fn target(modules: &BTreeSet<&str>, from: &str, path: &[&str]) -> String {
     at.join("::")
 }
 
-fn is_in_circle(arrows: &Arrows, from: &str, to: &str) -> bool {
-    let is_arrow = arrows.get(from).is_some_and(|named| named.contains(to));
-    is_arrow && way(arrows, to, from).is_some()
-}
-
-/// One circle for all modules that lie in circles with each other: a shortest one of the first of them.
-fn found(arrows: &Arrows) -> Vec<Vec<&str>> {
-    let mut circles = Vec::new();
-    let mut told: BTreeSet<&str> = BTreeSet::new();
-    for module in arrows.keys() {
-        if told.contains(module.as_str()) {
+/// One cycle for each strongly connected set of modules: a shortest one through its first module.
+fn found(dependencies: &Dependencies) -> Vec<Vec<&str>> {
+    let mut cycles = Vec::new();
+    let mut reported: BTreeSet<&str> = BTreeSet::new();
+    for module in dependencies.keys() {
+        if reported.contains(module.as_str()) {
             continue;
         }
-        let Some(circle) = way(arrows, module, module) else {
+        let Some(cycle) = shortest_path(dependencies, module, module) else {
             continue;
         };
-        let is_with =
-            |other: &&String| way(arrows, module, other).is_some() && way(arrows, other, module).is_some();
-        told.extend(arrows.keys().filter(is_with).map(String::as_str));
-        circles.push(circle);
+        let is_with = |other: &&String| {
+            shortest_path(dependencies, module, other).is_some()
+                && shortest_path(dependencies, other, module).is_some()
+        };
+        reported.extend(dependencies.keys().filter(is_with).map(String::as_str));
+        cycles.push(cycle);
     }
-    circles
+    cycles
 }
 
-/// The shortest way along at least one arrow, with both its ends.
-fn way<'a>(arrows: &'a Arrows, from: &'a str, to: &str) -> Option<Vec<&'a str>> {
+/// The shortest path of at least one step, with both ends.
+fn shortest_path<'a>(dependencies: &'a Dependencies, from: &'a str, to: &str) -> Option<Vec<&'a str>> {
     let mut reached_from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut waiting = VecDeque::from([from]);
     while let Some(module) = waiting.pop_front() {
-        for next in arrows.get(module).into_iter().flatten() {
+        for next in dependencies.get(module).into_iter().flatten() {
             if reached_from.contains_key(next.as_str()) {
                 continue;
             }
@@ -139,7 +120,7 @@ fn way<'a>(arrows: &'a Arrows, from: &'a str, to: &str) -> Option<Vec<&'a str>> 
     None
 }
 
-/// The way on which a module was reached.
+/// The path on which a module was reached.
 fn back<'a>(reached_from: &BTreeMap<&'a str, &'a str>, from: &str, to: &'a str) -> Vec<&'a str> {
     let mut way = vec![to];
     let mut at = to;
@@ -158,17 +139,17 @@ fn back<'a>(reached_from: &BTreeMap<&'a str, &'a str>, from: &str, to: &'a str) 
 mod tests {
     use super::*;
 
-    fn graph(arrows: &[(&str, &[&str])]) -> Arrows {
+    fn graph(dependencies: &[(&str, &[&str])]) -> Dependencies {
         let owned = |named: &[&str]| named.iter().map(ToString::to_string).collect();
-        let arrows = arrows
+        let dependencies = dependencies
             .iter()
             .map(|(from, named)| ((*from).to_owned(), owned(named)));
-        arrows.collect()
+        dependencies.collect()
     }
 
     #[test]
-    fn each_knot_of_circles_is_told_once() {
-        let arrows = graph(&[
+    fn each_set_of_cycles_is_reported_once() {
+        let dependencies = graph(&[
             ("a", &["b"]),
             ("b", &["c", "d"]),
             ("c", &["a", "d"]),
@@ -177,9 +158,10 @@ mod tests {
             ("x", &["y", "a"]),
             ("y", &["x"]),
         ]);
-        assert_eq!(found(&arrows), [vec!["a", "b", "c", "a"], vec!["x", "y", "x"]]);
-        assert!(is_in_circle(&arrows, "c", "a"));
-        assert!(!is_in_circle(&arrows, "c", "d") && !is_in_circle(&arrows, "a", "c"));
+        assert_eq!(
+            found(&dependencies),
+            [vec!["a", "b", "c", "a"], vec!["x", "y", "x"]]
+        );
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! What is known of one user besides the objects: the collections and their times.
+//! The state of one user besides the objects: collections and their times.
 
 use std::sync::Arc;
 
 use foxden_model::{CollectionName, SyncTime, UserId};
 use rusqlite::Connection;
 
-use super::fault::Damaged;
+use super::errors::Corrupt;
 use crate::engine::EngineError;
-use crate::engine::held::Held;
+use crate::engine::usage::Usage;
 use crate::page::{CollectionSummary, Summary};
 
-/// A user's collections as of one committed state.
+/// A user's collections in one committed state.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct UserState {
     /// The highest time ever given to the user.
     pub(super) modified: SyncTime,
     /// Whether the store is closed for good.
@@ -23,24 +23,24 @@ pub(super) struct Known {
     pub(super) owners: Box<[i64]>,
 }
 
-/// The same while it is being changed.
+/// The same in a transaction that changes it.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct UserStateMut {
     pub(super) modified: SyncTime,
     pub(super) is_closed: bool,
     /// The collections, by name.
-    pub(super) entries: Vec<Entry>,
+    pub(super) collections: Vec<CollectionState>,
 }
 
-/// One collection and whose objects it shows.
+/// One collection, and the owner number of its objects.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct CollectionState {
     pub(super) owner: i64,
     pub(super) listed: CollectionSummary,
 }
 
-impl Known {
-    /// Finds a collection: its owner and what it holds.
+impl UserState {
+    /// Finds a collection: its owner and its summary.
     pub(super) fn find(&self, name: CollectionName) -> Option<(i64, &CollectionSummary)> {
         let at = self
             .listed
@@ -49,7 +49,7 @@ impl Known {
         Some((self.owners[at], &self.listed[at]))
     }
 
-    /// Refuses a user whose store is closed.
+    /// Refuses a closed user.
     pub(super) const fn admit(&self) -> Result<(), EngineError> {
         if self.is_closed {
             return Err(EngineError::Closed);
@@ -65,83 +65,98 @@ impl Known {
         }
     }
 
-    pub(super) fn draft(&self) -> Draft {
+    pub(super) fn state(&self) -> UserStateMut {
         let pairs = self.owners.iter().zip(self.listed.iter());
-        Draft {
+        UserStateMut {
             modified: self.modified,
             is_closed: self.is_closed,
-            entries: pairs.map(|(&owner, &listed)| Entry { owner, listed }).collect(),
+            collections: pairs
+                .map(|(&owner, &listed)| CollectionState { owner, listed })
+                .collect(),
         }
     }
 }
 
-impl Draft {
-    /// Reads the user's collections. One statement, so it is one state even outside a transaction.
+impl UserStateMut {
+    /// Loads the user's collections. One statement shows one state even outside a transaction.
     pub(super) fn load(connection: &Connection, user: UserId) -> Result<Self, EngineError> {
         let mut statement = connection.prepare_cached(
             "select owner, name, modified, count, bytes from collection where uid = ?1
              union all select null, '', modified, closed, 0 from store where uid = ?1",
         )?;
         let mut rows = statement.query([user.0.cast_signed()])?;
-        let mut draft = Self {
+        let mut state = Self {
             modified: SyncTime::ZERO,
             is_closed: false,
-            entries: Vec::new(),
+            collections: Vec::new(),
         };
         while let Some(row) = rows.next()? {
             let modified = SyncTime::from_hundredths(row.get(2)?);
-            draft.modified = draft.modified.max(modified);
+            state.modified = state.modified.max(modified);
             if let Some(owner) = row.get(0)? {
                 let name = row
                     .get_ref(1)?
                     .as_str()
-                    .map_err(|_| Damaged("a collection's name"))?;
-                let name = CollectionName::new(name).map_err(|_| Damaged("a collection's name"))?;
+                    .map_err(|_| Corrupt("a collection's name"))?;
+                let name = CollectionName::new(name).map_err(|_| Corrupt("a collection's name"))?;
                 let listed = CollectionSummary {
                     name,
                     modified,
                     count: row.get::<_, i64>(3)?.max(0).cast_unsigned(),
                     bytes: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
                 };
-                draft.entries.push(Entry { owner, listed });
+                state.collections.push(CollectionState { owner, listed });
             } else {
-                draft.is_closed = row.get(3)?;
+                state.is_closed = row.get(3)?;
             }
         }
-        draft.entries.sort_unstable_by_key(|entry| entry.listed.name);
-        Ok(draft)
+        state
+            .collections
+            .sort_unstable_by_key(|collection| collection.listed.name);
+        Ok(state)
     }
 
-    pub(super) fn freeze(&self) -> Known {
-        Known {
+    pub(super) fn to_shared(&self) -> UserState {
+        UserState {
             modified: self.modified,
             is_closed: self.is_closed,
-            listed: self.entries.iter().map(|entry| entry.listed).collect(),
-            owners: self.entries.iter().map(|entry| entry.owner).collect(),
+            listed: self
+                .collections
+                .iter()
+                .map(|collection| collection.listed)
+                .collect(),
+            owners: self
+                .collections
+                .iter()
+                .map(|collection| collection.owner)
+                .collect(),
         }
     }
 
     /// Where a collection is, or where it belongs.
     pub(super) fn position(&self, name: CollectionName) -> Result<usize, usize> {
-        self.entries
-            .binary_search_by_key(&name, |entry| entry.listed.name)
+        self.collections
+            .binary_search_by_key(&name, |collection| collection.listed.name)
     }
 
-    pub(super) fn get(&self, name: CollectionName) -> Option<&Entry> {
-        self.position(name).ok().map(|at| &self.entries[at])
+    pub(super) fn get(&self, name: CollectionName) -> Option<&CollectionState> {
+        self.position(name).ok().map(|at| &self.collections[at])
     }
 
-    /// The objects of all collections and their bytes, what has expired but lies there still among them.
-    pub(super) fn held(&self) -> Held {
-        let each = self.entries.iter().map(|entry| Held {
-            objects: entry.listed.count,
-            bytes: entry.listed.bytes,
+    /// The objects and bytes of all collections, including expired objects that are not removed yet.
+    pub(super) fn usage(&self) -> Usage {
+        let each = self.collections.iter().map(|collection| Usage {
+            objects: collection.listed.count,
+            bytes: collection.listed.bytes,
         });
         each.sum()
     }
 
-    /// The bytes of all collections, what has expired but lies there still among them.
+    /// The bytes of all collections, including expired objects that are not removed yet.
     pub(super) fn bytes(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.listed.bytes).sum()
+        self.collections
+            .iter()
+            .map(|collection| collection.listed.bytes)
+            .sum()
     }
 }

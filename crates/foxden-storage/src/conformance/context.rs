@@ -1,4 +1,4 @@
-//! An engine on the bench: one user, a clock moved by hand, and short ways to say what a test does.
+//! The context of a test: an engine, one user, a manual clock, and helpers for common steps.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use crate::command::{
 use crate::engine::{Engine, EngineError};
 use crate::page::{CollectionSummary, Page, Row, Staged, Summary, Written};
 
-/// What an engine under test stands on. The folder goes when this does.
-pub struct Ground {
+/// The environment of an engine under test. Its folder is removed on drop.
+pub struct EngineFixture {
     /// A clock that only tests move.
     pub clock: Arc<ManualClock>,
     /// Random bytes, the same in each run.
@@ -27,19 +27,19 @@ pub struct Ground {
 
 /// An engine and one of its users.
 #[derive(Clone)]
-pub struct Lab {
+pub struct TestContext {
     /// The engine.
     pub engine: Arc<dyn Engine>,
     /// Its clock.
     pub clock: Arc<ManualClock>,
-    /// Whom the short ways below speak for.
+    /// The user of the helpers below.
     pub user: UserId,
-    ground: Arc<Ground>,
+    fixture: Arc<EngineFixture>,
     opener: Option<Opener>,
 }
 
-/// Opens a handle on the store that lies on a ground.
-pub type Opener = fn(Arc<Ground>) -> Pin<Box<dyn Future<Output = Arc<dyn Engine>> + Send>>;
+/// Opens a handle on the store in a fixture.
+pub type Opener = fn(Arc<EngineFixture>) -> Pin<Box<dyn Future<Output = Arc<dyn Engine>> + Send>>;
 
 /// An object as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,18 +52,18 @@ pub struct Stored {
     pub modified: SyncTime,
     /// Its ordering number.
     pub sortindex: Option<i64>,
-    /// The old clients' parent.
+    /// The parent, used by old clients only.
     pub parent_id: Option<String>,
-    /// The old clients' predecessor.
+    /// The predecessor, used by old clients only.
     pub predecessor_id: Option<String>,
 }
 
-impl Ground {
+impl EngineFixture {
     /// A clock in the year 2025 and an empty folder.
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("foxden_lab_{}_{number}", std::process::id());
+        let namespace = format!("foxden_engine_{}_{number}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         std::fs::create_dir_all(&folder).expect("temporary files can be made");
         Self {
@@ -75,13 +75,13 @@ impl Ground {
         }
     }
 
-    /// The engine of a store that lives in this process: made once, so that each handle shows the same objects.
+    /// The engine of a store in this process. It is created once, so that all handles show the same objects.
     pub fn shared(&self, make: impl FnOnce() -> Arc<dyn Engine>) -> Arc<dyn Engine> {
         Arc::clone(self.shared.get_or_init(make))
     }
 
-    /// A name that only this engine uses, for a schema, a keyspace or the prefix of keys: lower-case letters, digits and
-    /// underscores, fewer than 48.
+    /// A name that only this engine uses, for a schema, a keyspace or the prefix of keys: fewer than 48 lower-case letters,
+    /// digits and underscores.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -92,30 +92,30 @@ impl Ground {
     }
 }
 
-impl Default for Ground {
+impl Default for EngineFixture {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Ground {
+impl Drop for EngineFixture {
     fn drop(&mut self) {
-        // What cannot be removed lies among the temporary files, where the system clears it away.
+        // The system cleans temporary files that cannot be removed here.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// A name that a test writes out.
+/// A collection name given as a literal.
 pub fn collection(name: &str) -> CollectionName {
     CollectionName::new(name).expect("tests use names that are allowed")
 }
 
-/// An id that a test writes out.
+/// An object id given as a literal.
 pub fn id(id: &str) -> ObjectId {
     ObjectId::new(id).expect("tests use ids that are allowed")
 }
 
-/// A patch that gives a payload, and so renews the object.
+/// A patch that sets a payload and the object's time.
 pub fn payload(object: &str, text: &str) -> Patch {
     Patch {
         payload: Field::Set(text.to_owned()),
@@ -124,42 +124,42 @@ pub fn payload(object: &str, text: &str) -> Patch {
     }
 }
 
-/// The same texts in order, for comparing sets.
+/// Sorts texts, to compare them as sets.
 pub fn sorted<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
     let mut texts: Vec<String> = texts.into_iter().map(Into::into).collect();
     texts.sort();
     texts
 }
 
-impl Lab {
-    /// A lab for an engine that stands on this ground.
-    pub fn new(ground: Ground, engine: Arc<dyn Engine>) -> Self {
+impl TestContext {
+    /// The context of an engine in this fixture.
+    pub fn new(fixture: EngineFixture, engine: Arc<dyn Engine>) -> Self {
         Self {
             engine,
-            clock: Arc::clone(&ground.clock),
+            clock: Arc::clone(&fixture.clock),
             user: UserId(42),
-            ground: Arc::new(ground),
+            fixture: Arc::new(fixture),
             opener: None,
         }
     }
 
-    /// A lab for the engine that `opener` opens on a fresh ground.
+    /// The context of the engine that `opener` opens in a new fixture.
     pub async fn open_with(opener: Opener) -> Self {
-        let ground = Arc::new(Ground::new());
+        let fixture = Arc::new(EngineFixture::new());
         Self {
-            engine: opener(Arc::clone(&ground)).await,
-            clock: Arc::clone(&ground.clock),
+            engine: opener(Arc::clone(&fixture)).await,
+            clock: Arc::clone(&fixture.clock),
             user: UserId(42),
-            ground,
+            fixture,
             opener: Some(opener),
         }
     }
 
-    /// The same store and user through another handle, such as another process would have.
+    /// The same store and user through another handle, as another process would have.
     #[must_use]
     pub async fn another_handle(&self) -> Self {
         let engine = match self.opener {
-            Some(opener) => opener(Arc::clone(&self.ground)).await,
+            Some(opener) => opener(Arc::clone(&self.fixture)).await,
             None => Arc::clone(&self.engine),
         };
         Self {
@@ -177,7 +177,7 @@ impl Lab {
         }
     }
 
-    /// Writes, and gives the answer whatever it is.
+    /// Writes, and returns the result.
     pub async fn try_write(&self, write: Write) -> Result<Written, EngineError> {
         self.engine.write(self.user, write).await
     }
@@ -189,12 +189,12 @@ impl Lab {
             .expect("the write succeeds")
     }
 
-    /// Lays patches over a collection.
+    /// Applies patches to a collection.
     pub async fn upsert(&self, name: &str, patches: impl Into<Vec<Patch>>) -> SyncTime {
         self.write(upsert(name, patches)).await.modified
     }
 
-    /// Lays patches over a collection if the target has not changed since.
+    /// Applies patches to a collection if the target has not changed since.
     pub async fn upsert_if(
         &self,
         name: &str,
@@ -210,12 +210,12 @@ impl Lab {
             .await
     }
 
-    /// Stores a payload and gives the time of the write.
+    /// Stores a payload and returns the time of the write.
     pub async fn put(&self, name: &str, object: &str, text: &str) -> SyncTime {
         self.upsert(name, [payload(object, text)]).await
     }
 
-    /// Stores a payload that ends after so many seconds.
+    /// Stores a payload that expires after this many seconds.
     pub async fn put_for(&self, name: &str, object: &str, text: &str, seconds: u32) -> SyncTime {
         let patch = Patch {
             ttl: Ttl::In(seconds),
@@ -264,7 +264,7 @@ impl Lab {
             .expect("the page can be read")
     }
 
-    /// All that a query without a limit asks for, page after page.
+    /// All objects of a query without a limit, page by page.
     pub async fn all(&self, query: &Query) -> Vec<Stored> {
         let mut query = query.clone();
         let mut all = Vec::new();
@@ -310,12 +310,12 @@ impl Lab {
         page.rows.iter().next().map(Stored::from)
     }
 
-    /// The payload of one object that must be there.
+    /// The payload of an object that must exist.
     pub async fn payload(&self, name: &str, object: &str) -> String {
         self.get(name, object).await.expect("the object is there").payload
     }
 
-    /// What the user keeps.
+    /// The user's summary.
     pub async fn summary(&self, detail: Detail) -> Summary {
         self.engine
             .summary(self.user, detail)
@@ -323,7 +323,7 @@ impl Lab {
             .expect("the summary can be read")
     }
 
-    /// What one collection holds, exactly.
+    /// The exact summary of one collection.
     pub async fn held(&self, name: &str) -> Option<CollectionSummary> {
         let summary = self.summary(Detail::Full).await;
         summary
@@ -343,12 +343,12 @@ impl Lab {
         found.map_or(SyncTime::ZERO, |held| held.modified)
     }
 
-    /// The highest time given to the user.
+    /// The highest time of the user's writes.
     pub async fn store_time(&self) -> SyncTime {
         self.summary(Detail::Times).await.modified
     }
 
-    /// Lays a part aside and gives the answer whatever it is.
+    /// Stages a part and returns the result.
     pub async fn try_stage(&self, part: BatchPart) -> Result<Staged, EngineError> {
         self.engine.stage(self.user, part).await
     }
@@ -365,12 +365,12 @@ impl Lab {
         assert_eq!(&staged.expect("the part is taken").batch, batch);
     }
 
-    /// Commits a batch and gives the answer whatever it is.
+    /// Commits a batch and returns the result.
     pub async fn try_commit(&self, name: &str, batch: &BatchId) -> Result<Written, EngineError> {
         self.try_write(Write::new(commit(name, batch, []))).await
     }
 
-    /// Commits a batch and gives the time of the commit.
+    /// Commits a batch and returns the time of the commit.
     pub async fn commit(&self, name: &str, batch: &BatchId) -> SyncTime {
         self.try_commit(name, batch)
             .await
@@ -378,7 +378,7 @@ impl Lab {
             .modified
     }
 
-    /// Moves the clock by so many seconds.
+    /// Moves the clock by this many seconds.
     pub fn wait(&self, seconds: i64) {
         self.clock.advance_millis(seconds * 1000);
     }
@@ -414,12 +414,12 @@ pub(super) fn delete(name: &str, selection: Selection, or_refuse: bool) -> Chang
     }
 }
 
-/// A commit with room for all that tests stage.
+/// A commit with limits that no test reaches.
 pub(super) fn commit(name: &str, batch: &BatchId, patches: impl Into<Vec<Patch>>) -> Change {
     commit_within(name, batch, patches, (10_000, 262_144_000))
 }
 
-/// A commit of a batch that may hold so many objects and bytes.
+/// A commit with these limits.
 pub(super) fn commit_within(
     name: &str,
     batch: &BatchId,
@@ -435,7 +435,7 @@ pub(super) fn commit_within(
     }
 }
 
-/// A part with room for all that tests stage.
+/// A part with limits that no test reaches.
 pub(super) fn part(name: &str, batch: Option<&BatchId>, patches: impl Into<Vec<Patch>>) -> BatchPart {
     BatchPart {
         collection: collection(name),

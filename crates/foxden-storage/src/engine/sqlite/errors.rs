@@ -1,68 +1,70 @@
-//! What goes wrong below the engine, in the engine's words.
+//! Errors below the engine, and how they become [`EngineError`].
 
 use rusqlite::ErrorCode;
 
 use crate::engine::EngineError;
 
-/// Something in a file that no release has written.
+/// Data in a file that no release has written.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} is damaged")]
-pub(super) struct Damaged(pub(super) &'static str);
+pub(super) struct Corrupt(pub(super) &'static str);
 
 /// Why a write cannot be served, or why its outcome is unknown.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("the writing thread has ended or failed")]
+pub(super) enum EngineFault {
+    #[error("the writer thread has ended or failed")]
     NoWriter,
-    #[error("the writing thread failed after it had begun the write")]
+    #[error("the writer thread failed after it had begun the write")]
     WriterLost,
     #[error("the disk has not answered since the write began")]
     Overdue,
-    #[error("the reading threads have ended or failed")]
+    #[error("the read threads have ended or failed")]
     NoReader,
     #[error("the engine is closed")]
     Closed,
     #[error("the disk has not answered in time")]
-    Silent,
+    Unresponsive,
     #[error("the commit failed ({0:?}) and nothing of it is in the file")]
     NotCommitted(Option<ErrorCode>),
     #[error("the commit failed, and the file does not tell whether it happened")]
     NotFound,
     #[error("the last check has failed")]
-    Unsound,
+    FailedCheck,
 }
 
 impl From<rusqlite::Error> for EngineError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            // Only a foreign process can hold the lock: within this one, one thread writes.
+            // Only another process can hold the lock: in this one, a single thread writes.
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             _ => Self::Unavailable(error.into()),
         }
     }
 }
 
-impl From<Damaged> for EngineError {
-    fn from(error: Damaged) -> Self {
+impl From<Corrupt> for EngineError {
+    fn from(error: Corrupt) -> Self {
         Self::Unavailable(error.into())
     }
 }
 
-impl From<Trouble> for EngineError {
-    fn from(error: Trouble) -> Self {
+impl From<EngineFault> for EngineError {
+    fn from(error: EngineFault) -> Self {
         match error {
-            Trouble::WriterLost | Trouble::Overdue | Trouble::NotFound => Self::OutcomeUnknown(error.into()),
-            Trouble::NoWriter
-            | Trouble::NoReader
-            | Trouble::Closed
-            | Trouble::Silent
-            | Trouble::NotCommitted(_)
-            | Trouble::Unsound => Self::Unavailable(error.into()),
+            EngineFault::WriterLost | EngineFault::Overdue | EngineFault::NotFound => {
+                Self::OutcomeUnknown(error.into())
+            }
+            EngineFault::NoWriter
+            | EngineFault::NoReader
+            | EngineFault::Closed
+            | EngineFault::Unresponsive
+            | EngineFault::NotCommitted(_)
+            | EngineFault::FailedCheck => Self::Unavailable(error.into()),
         }
     }
 }
 
-/// Whether the file or the connection failed, rather than the request being refused.
+/// Returns whether the file or the connection failed, as opposed to a refused request.
 pub(super) const fn is_fault(error: &EngineError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! A command on its way through the writing thread, and whoever waits for its answer.
+//! A command in the queue of the writer thread, and the channel to its caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,98 +6,98 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use foxden_model::UserId;
 use tokio::sync::oneshot;
 
-use super::fault::is_fault;
-use super::work::Work;
+use super::errors::is_fault;
+use super::write_tx::WriteTx;
 use super::{batch, write};
 use crate::command::{BatchPart, Change, Patch, Write};
 use crate::engine::EngineError;
 use crate::page::{Staged, Written};
 
-/// The bytes of payload that cost as much as one more object.
+/// The bytes of payload that weigh as much as one object.
 const OBJECT_BYTES: usize = 8 << 10;
 
-/// What can be carried out within a transaction.
-pub(super) trait Command: Send + 'static {
+/// A command that can run within a transaction.
+pub(super) trait WriteCommand: Send + 'static {
     type Answer: Send + 'static;
 
-    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
+    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Self::Answer, EngineError>;
     fn patches(&self) -> &[Patch];
 
-    /// The objects of the store that it looks at or removes, besides those it brings.
+    /// The stored objects that it searches or removes, besides its own.
     fn looks_at(&self) -> usize {
         0
     }
 
-    /// Whether it commits a batch, which may hold far more than the command brings.
+    /// Whether it commits a batch, which may be much larger than the command.
     fn commits_batch(&self) -> bool {
         false
     }
 
-    /// The memory it holds while it waits.
+    /// The memory that it takes in the queue.
     fn bytes(&self) -> usize {
         let bytes = self.patches().iter().map(Patch::bytes).sum::<u64>();
         usize::try_from(bytes).unwrap_or(usize::MAX / 2)
     }
 }
 
-/// A command of any kind.
-pub(super) trait Step: Send {
+/// A queued command, whatever its answer.
+pub(super) trait PendingWrite: Send {
     fn user(&self) -> UserId;
-    /// The objects it brings.
+    /// The objects of the command.
     fn objects(&self) -> usize;
     fn commits_batch(&self) -> bool;
-    /// What it costs, in objects.
+    /// Its cost, in objects.
     fn weight(&self) -> usize;
     fn bytes(&self) -> usize;
-    /// Whether it is still to be carried out. To be asked once.
-    fn claim(&self) -> bool;
-    /// Carries it out and keeps the answer. An error means that the file failed; a refusal is an answer.
-    fn apply(&mut self, work: &mut Work<'_>) -> Result<(), EngineError>;
-    /// Gives the answer that was kept.
+    /// Marks it as started; returns `false` if its caller has given it up. To be called once.
+    fn start(&self) -> bool;
+    /// Runs it and keeps the answer. An error means that the file failed; a refusal is an answer.
+    fn apply(&mut self, tx: &mut WriteTx<'_>) -> Result<(), EngineError>;
+    /// Sends the answer to the caller.
     fn answer(self: Box<Self>);
-    /// Says that it came to nothing, or that nobody can tell.
+    /// Sends an error to the caller.
     fn fail(self: Box<Self>, error: EngineError);
 }
 
-pub(super) struct Waiting<C: Command> {
+pub(super) struct QueuedCommand<C: WriteCommand> {
     user: UserId,
     command: C,
     bytes: usize,
     answer: Option<Result<C::Answer, EngineError>>,
     reply: oneshot::Sender<Result<C::Answer, EngineError>>,
-    claim: Claim,
+    start: StartFlag,
 }
 
-/// Decides between the thread that wants to begin a command and the caller who wants to give it up.
+/// Decides between the writer thread, which starts the command, and its caller, who gives it up.
 #[derive(Clone)]
-pub(super) struct Claim(Arc<AtomicBool>);
+pub(super) struct StartFlag(Arc<AtomicBool>);
 
-impl Claim {
-    /// True for the first who asks.
+impl StartFlag {
+    /// Returns `true` to the first caller only.
     pub(super) fn take(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
-type Reply<C> = oneshot::Receiver<Result<<C as Command>::Answer, EngineError>>;
+type Reply<C> = oneshot::Receiver<Result<<C as WriteCommand>::Answer, EngineError>>;
 
-impl<C: Command> Waiting<C> {
-    pub(super) fn new(user: UserId, command: C) -> (Self, Reply<C>, Claim) {
+impl<C: WriteCommand> QueuedCommand<C> {
+    pub(super) fn new(user: UserId, command: C) -> (Self, Reply<C>, StartFlag) {
         let (reply, answer) = oneshot::channel();
-        let claim = Claim(Arc::new(AtomicBool::new(false)));
+        let start = StartFlag(Arc::new(AtomicBool::new(false)));
         let waiting = Self {
             user,
             bytes: command.bytes(),
             command,
             answer: None,
             reply,
-            claim: claim.clone(),
+            start: start.clone(),
         };
-        (waiting, answer, claim)
+        (waiting, answer, start)
     }
 }
 
-impl<C: Command> Step for Waiting<C> {
+impl<C: WriteCommand> PendingWrite for QueuedCommand<C> {
     fn user(&self) -> UserId {
         self.user
     }
@@ -119,13 +119,13 @@ impl<C: Command> Step for Waiting<C> {
         self.bytes
     }
 
-    fn claim(&self) -> bool {
-        // Nobody waits any more: the client has gone, and knows that it cannot tell.
-        !self.reply.is_closed() && self.claim.take()
+    fn start(&self) -> bool {
+        // A closed channel means that the client has disconnected and expects no answer.
+        !self.reply.is_closed() && self.start.take()
     }
 
-    fn apply(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        match self.command.apply(work, self.user) {
+    fn apply(&mut self, tx: &mut WriteTx<'_>) -> Result<(), EngineError> {
+        match self.command.apply(tx, self.user) {
             Err(error) if is_fault(&error) => Err(error),
             answer => {
                 self.answer = Some(answer);
@@ -146,11 +146,11 @@ impl<C: Command> Step for Waiting<C> {
     }
 }
 
-impl Command for Write {
+impl WriteCommand for Write {
     type Answer = Written;
 
-    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Written, EngineError> {
-        write::write(work, user, self, None)
+    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Written, EngineError> {
+        write::write(tx, user, self, None)
     }
 
     fn patches(&self) -> &[Patch] {
@@ -162,11 +162,11 @@ impl Command for Write {
     }
 }
 
-impl Command for BatchPart {
+impl WriteCommand for BatchPart {
     type Answer = Staged;
 
-    fn apply(&self, work: &mut Work<'_>, user: UserId) -> Result<Staged, EngineError> {
-        batch::stage(work, user, self)
+    fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Staged, EngineError> {
+        batch::stage(tx, user, self)
     }
 
     fn patches(&self) -> &[Patch] {

@@ -1,4 +1,4 @@
-//! Whose write comes next, and what a write may cost those of others.
+//! The order of writes, and how long a write may delay those of other users.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,30 +14,30 @@ use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
 use crate::engine::sqlite::SqliteEngine;
 use crate::engine::sqlite::deletion::{Deletion, FEW};
-use crate::engine::sqlite::step::{Command, Step, Waiting};
-use crate::engine::sqlite::turns::{Turn, Turns};
-use crate::engine::sqlite::work::Work;
+use crate::engine::sqlite::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
+use crate::engine::sqlite::write_queue::{NextJob, WriteQueue};
+use crate::engine::sqlite::write_tx::WriteTx;
 use crate::engine::{Engine, EngineError};
 use crate::page::Written;
 
 const GREEDY: u64 = 1;
 const MODEST: u64 = 2;
-/// More than the writing thread itself looks at.
+/// More objects than the writer thread searches itself.
 const MUCH: u64 = FEW + 500;
 
-/// What waits, with those who wait for it.
+/// A queue, and the channels of its callers.
 #[derive(Default)]
 struct Waits {
-    turns: Turns,
+    queue: WriteQueue,
     answers: Vec<oneshot::Receiver<Result<Written, EngineError>>>,
     deletions: Vec<oneshot::Receiver<Result<Option<Written>, EngineError>>>,
 }
 
 impl Waits {
     fn add(&mut self, user: u64, change: Change) -> Result<(), EngineError> {
-        let (step, answer, _) = Waiting::new(UserId(user), Write::new(change));
+        let (step, answer, _) = QueuedCommand::new(UserId(user), Write::new(change));
         self.answers.push(answer);
-        self.turns.add(Box::new(step))
+        self.queue.add(Box::new(step))
     }
 
     fn delete(&mut self, user: u64, looks_at: usize) {
@@ -46,19 +46,19 @@ impl Waits {
             looks_at,
             found: None,
         };
-        let (step, answer, _) = Waiting::new(UserId(user), deletion);
+        let (step, answer, _) = QueuedCommand::new(UserId(user), deletion);
         self.deletions.push(answer);
-        self.turns.add(Box::new(step)).unwrap();
+        self.queue.add(Box::new(step)).unwrap();
     }
 
-    fn group(&self) -> Vec<Box<dyn Step>> {
-        match self.turns.next() {
-            Some(Turn::Group(group)) => group,
-            Some(Turn::Alone(_)) | None => panic!("commands wait"),
+    fn group(&self) -> Vec<Box<dyn PendingWrite>> {
+        match self.queue.next() {
+            Some(NextJob::Writes(group)) => group,
+            Some(NextJob::Maintenance(_)) | None => panic!("commands wait"),
         }
     }
 
-    /// The users of the next group.
+    /// The users of the next transaction.
     fn users(&self) -> Vec<u64> {
         self.group().iter().map(|step| step.user().0).collect()
     }
@@ -90,7 +90,7 @@ fn above(index: i64) -> Selection {
     }
 }
 
-/// Whoever asks for much waits, and nobody else for more than a group.
+/// A user with many writes waits; other users wait for at most one transaction.
 #[test]
 fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
     let mut waits = Waits::default();
@@ -101,10 +101,10 @@ fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
     waits.add(MODEST, upsert(1)).unwrap();
     waits.add(MODEST, upsert(1)).unwrap();
     assert_eq!(waits.users(), [GREEDY, MODEST, GREEDY, MODEST]);
-    // Who comes later waits for one write of each, whatever waits of them.
+    // A later user waits for one write of each other user, however many they have.
     waits.add(MODEST, upsert(1)).unwrap();
     assert_eq!(waits.users(), [GREEDY, MODEST, GREEDY]);
-    // Many users take one write each; the one who has had a turn comes after those who have not.
+    // Many users have one write each; a user who has had a turn comes after those who have not.
     for user in 10..50 {
         waits.add(user, upsert(1)).unwrap();
     }
@@ -115,7 +115,7 @@ fn a_user_who_fills_the_queue_leaves_room_and_turns_to_others() {
     assert_eq!(second[9..], [GREEDY, GREEDY]);
 }
 
-/// Many small writes of one user share a flush all the same, in the order in which they came.
+/// Many small writes of one user share a flush, in their order.
 #[test]
 fn small_writes_of_one_user_share_a_group_in_their_order() {
     let mut waits = Waits::default();
@@ -124,10 +124,10 @@ fn small_writes_of_one_user_share_a_group_in_their_order() {
     }
     let objects: Vec<usize> = waits.group().iter().map(|step| step.objects()).collect();
     assert_eq!(objects, [1, 2, 3, 4, 5, 6, 7, 8]);
-    assert!(waits.turns.is_empty());
+    assert!(waits.queue.is_empty());
 }
 
-/// How much a batch holds is known only when it is committed, so a transaction takes one of them.
+/// The size of a batch is known only at its commit, so a transaction takes one commit.
 #[test]
 fn a_group_commits_one_batch_at_most() {
     let commit = || Change::CommitBatch {
@@ -152,7 +152,7 @@ fn a_group_commits_one_batch_at_most() {
     assert_eq!(waits.group().len(), 2);
 }
 
-/// However many of them wait, nobody else waits for more than one.
+/// However many deletions wait, other users wait for at most one.
 #[test]
 fn a_deletion_that_costs_much_is_a_group_of_its_own() {
     let mut waits = Waits::default();
@@ -163,7 +163,7 @@ fn a_deletion_that_costs_much_is_a_group_of_its_own() {
     assert_eq!(waits.users(), [GREEDY]);
     assert_eq!(waits.users(), [MODEST]);
     assert_eq!(waits.users(), [GREEDY]);
-    // Those that look at few are as cheap as other writes.
+    // Deletions that search few objects are as cheap as other writes.
     let mut waits = Waits::default();
     waits.delete(GREEDY, 10);
     waits.delete(GREEDY, 10);
@@ -192,7 +192,7 @@ fn large_writes_of_one_user_do_not_fill_a_group() {
     assert!(waits.add(MODEST, large()).is_ok());
 }
 
-/// In the file, the write that came last stands before most of those that were there first.
+/// The last write is committed before most of those that were queued first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_passes_those_of_a_user_who_asks_for_many() {
     let folder = Folder::new();
@@ -226,7 +226,7 @@ async fn a_write_passes_those_of_a_user_who_asks_for_many() {
     assert!(before <= 200, "{before}");
 }
 
-/// The writing thread is asked for no more than to remove what was found.
+/// The writer thread only removes the objects that were found before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_deletion_means_is_found_beforehand() {
     let folder = Folder::new();
@@ -234,7 +234,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     fill(&bench, Ttl::Keep).await;
     for (selection, weight) in [(above(1_000_000), 0), (above(1_490), 9)] {
         let write = Arc::new(Write::new(matching(selection)));
-        let found = bench.engine.files[0].file.find(UserId(GREEDY), &write).unwrap();
+        let found = bench.engine.shards[0].file.find(UserId(GREEDY), &write).unwrap();
         let deletion = Deletion {
             write,
             looks_at: usize::try_from(MUCH).unwrap(),
@@ -242,7 +242,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
         };
         assert_eq!(deletion.looks_at(), weight);
     }
-    // Found, asked for, and by then no longer what is meant: it is looked for anew.
+    // Other objects match by the time the deletion runs, so the search is repeated.
     let (release, held) = hold(&bench);
     let late = Change::Upsert {
         collection: name("history"),
@@ -252,7 +252,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { delete(&engine, above(1_490)).await });
-    while bench.engine.files[0].writer.waiting() < 2 {
+    while bench.engine.shards[0].writer.waiting() < 2 {
         tokio::task::yield_now().await;
     }
     release.send(()).unwrap();
@@ -264,7 +264,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     assert!(bench.payload(GREEDY, "late").await.unwrap().is_none());
 }
 
-/// What has expired since it was found is absent: the figures do not lose it twice.
+/// Objects that have expired since the search are absent and are not subtracted from the counts twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expires_before_a_deletion_is_looked_for_anew() {
     let folder = Folder::new();
@@ -290,7 +290,7 @@ async fn what_expires_before_a_deletion_is_looked_for_anew() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { engine.write(UserId(GREEDY), Write::new(first)).await });
-    while bench.engine.files[0].writer.waiting() < 1 {
+    while bench.engine.shards[0].writer.waiting() < 1 {
         tokio::task::yield_now().await;
     }
     bench.clock.advance_millis(1_000);
@@ -301,7 +301,7 @@ async fn what_expires_before_a_deletion_is_looked_for_anew() {
     assert_eq!(count(&bench).await, 1_499);
 }
 
-/// A deletion of all there are costs the same whatever they are.
+/// A deletion of all objects costs the same whatever their number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_of_all_objects_removes_none_at_once() {
     let folder = Folder::new();
@@ -319,7 +319,7 @@ async fn a_deletion_of_all_objects_removes_none_at_once() {
     assert_eq!(left.cast_unsigned(), MUCH);
 }
 
-/// Writes so many objects, each with its number as sortindex.
+/// Writes this many objects, each with its number as sortindex.
 async fn fill(bench: &Bench, ttl: Ttl) {
     let numbers = 0..i64::try_from(MUCH).unwrap();
     let change = Change::Upsert {
@@ -353,7 +353,7 @@ async fn count(bench: &Bench) -> u64 {
     summary.unwrap().collections[0].count
 }
 
-/// What was begun, by the time this returns, and is not done yet.
+/// Polls a future once, which must not be ready.
 async fn begun<'a, F: Future + Send + 'a>(future: F) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
     poll_fn(|context| {
@@ -364,7 +364,7 @@ async fn begun<'a, F: Future + Send + 'a>(future: F) -> Pin<Box<F>> {
     future
 }
 
-/// Between the look and the removal an object may expire and be purged, and its row go to another user.
+/// Between the search and the removal an object may expire and be purged, and its row number may be reused for another user.
 #[tokio::test]
 async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     let folder = Folder::new();
@@ -372,10 +372,10 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     for (user, id) in [(1, "mine"), (2, "theirs")] {
         bench.put(user, id, "x").await.unwrap();
     }
-    let served = bench.engine.served(UserId(1));
+    let shard = bench.engine.shard(UserId(1));
     let write = Arc::new(Write::new(matching(Selection::default())));
-    let mut found = served.file.find(UserId(1), &write).unwrap();
-    let theirs = served.file.find(UserId(2), &write).unwrap();
+    let mut found = shard.file.find(UserId(1), &write).unwrap();
+    let theirs = shard.file.find(UserId(2), &write).unwrap();
     assert_eq!((found.rows.len(), theirs.rows.len()), (1, 1));
     found.rows.extend(theirs.rows);
     found.rows.push(i64::MAX);
@@ -384,28 +384,28 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
         looks_at: 3,
         found: Some(found),
     };
-    let written = served.writer.ask(UserId(1), deletion).await.unwrap();
+    let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
     assert!(written.is_some_and(|written| written.bytes_after == 0));
     assert!(bench.ids(1).await.is_empty());
     assert_eq!(bench.ids(2).await, ["theirs"]);
 }
 
-/// The index of what expires holds everybody's, so a user whose writes are refused has it walked once in a transaction.
+/// The index of expiry holds the objects of all users, so the refused writes of one user walk it once in a transaction.
 #[tokio::test]
 async fn what_has_expired_is_looked_for_once_until_the_user_writes() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     bench.put(1, "a", "x").await.unwrap();
-    let served = bench.engine.served(UserId(1));
+    let shard = bench.engine.shard(UserId(1));
     let connection = rusqlite::Connection::open(folder.file("0.sqlite")).unwrap();
-    let mut work = Work::new(&connection, &served.file);
-    let before = work.draft(UserId(1)).unwrap().modified;
-    let looks = |work: &mut Work<'_>| {
-        let is_first = work.may_hold_expired(UserId(1));
-        (is_first, work.may_hold_expired(UserId(1)))
+    let mut tx = WriteTx::new(&connection, &shard.file);
+    let before = tx.state(UserId(1)).unwrap().modified;
+    let looks = |tx: &mut WriteTx<'_>| {
+        let is_first = tx.may_hold_expired(UserId(1));
+        (is_first, tx.may_hold_expired(UserId(1)))
     };
-    assert_eq!(looks(&mut work), (true, false));
-    assert_eq!(looks(&mut work), (false, false));
-    work.draft(UserId(1)).unwrap().modified = SyncTime::from_hundredths(before.hundredths() + 1);
-    assert!(work.may_hold_expired(UserId(1)));
+    assert_eq!(looks(&mut tx), (true, false));
+    assert_eq!(looks(&mut tx), (false, false));
+    tx.state(UserId(1)).unwrap().modified = SyncTime::from_hundredths(before.hundredths() + 1);
+    assert!(tx.may_hold_expired(UserId(1)));
 }

@@ -1,5 +1,5 @@
-//! Writing and deleting in a circle, without a single purge: the file grows no further than a multiple of what was
-//! held, whichever way it is deleted.
+//! Repeated writing and deleting without a purge: the file does not grow beyond a multiple of the live data, whatever the
+//! kind of deletion.
 
 use std::fs;
 
@@ -57,7 +57,7 @@ async fn delete_collection(bench: &Bench) {
     write(bench, change).await;
 }
 
-/// Runs a circle, and says how long the file became.
+/// Repeats a cycle, and returns the length of the file.
 async fn length_after(circle: impl AsyncFn(&Bench, usize)) -> u64 {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
@@ -72,7 +72,7 @@ async fn length_after(circle: impl AsyncFn(&Bench, usize)) -> u64 {
 }
 
 #[tokio::test]
-async fn dropped_collections_do_not_pile_up() {
+async fn deleted_collections_do_not_pile_up() {
     let length = length_after(async |bench, round| {
         put(bench, round, Ttl::Keep).await;
         delete_collection(bench).await;
@@ -113,7 +113,7 @@ async fn committed_batches_do_not_pile_up() {
     assert!(length.await < 6 * ROUND);
 }
 
-/// Expired objects go once a purge has said that the clock is right.
+/// Expired objects are removed once a purge has confirmed the time.
 #[tokio::test]
 async fn expired_objects_do_not_pile_up() {
     let length = length_after(async |bench, round| {

@@ -1,30 +1,30 @@
-//! What the writing thread owes the file. For the bytes that writes bring it removes more of what nobody can
-//! see, so that writing and deleting in a circle makes the file no longer than a multiple of what was held.
+//! The purge work that writes cause. For the bytes that writes add, the writer thread removes more bytes of deleted data, so
+//! that repeated writing and deleting does not grow the file beyond a multiple of the live data.
 
 use foxden_model::SyncTime;
 
-use super::purge::{BITE, Bite, ROW_BYTES};
+use super::purge::{CHUNK_ROWS, PurgeChunk, ROW_BYTES};
 use crate::page::Budget;
 
-/// How many times the bytes that a command brings are owed. A batch is brought once and written twice, by its
-/// parts and by its commit; deleted, it is to be removed twice.
+/// How many times the bytes of a command are to be purged. The data of a batch is written twice, by its parts and by its
+/// commit, and so removed twice.
 const TIMES: u64 = 3;
-/// The debt that is worth a transaction of its own.
+/// The debt from which a chunk is purged.
 const PAYABLE: u64 = 4 << 20;
-/// The debt at which commands wait until some of it is paid.
+/// The debt from which commands wait for the purge.
 const PRESSING: u64 = 64 << 20;
-/// How long after a purge was told a time what has expired since may go, in seconds: a clock that is wrong is to
-/// cost no more than that.
+/// How far beyond the time of the last purge expired objects may be removed, in seconds. It bounds the damage of a clock that
+/// is wrong.
 const SINCE_PURGE: i64 = 60 * 60;
 
-/// What is owed, and up to when expired objects may be removed for it.
-pub(super) struct Debt {
+/// The bytes to purge, and the time up to which expired objects may be removed for them.
+pub(super) struct PurgeDebt {
     bytes: u64,
-    /// What the last purge was told.
+    /// The time that the last purge was given.
     until: Option<SyncTime>,
 }
 
-impl Debt {
+impl PurgeDebt {
     pub(super) const fn none() -> Self {
         Self {
             bytes: 0,
@@ -32,7 +32,7 @@ impl Debt {
         }
     }
 
-    /// Notes what commands bring.
+    /// Adds the objects and bytes of a command.
     pub(super) const fn grow(&mut self, objects: u64, bytes: u64) {
         let brought = bytes.saturating_add(objects.saturating_mul(ROW_BYTES));
         self.bytes = self.bytes.saturating_add(brought.saturating_mul(TIMES));
@@ -46,24 +46,24 @@ impl Debt {
         self.bytes >= PRESSING
     }
 
-    /// Notes up to when a purge may remove what has expired.
+    /// Notes the time that a purge was given.
     pub(super) fn note(&mut self, until: SyncTime, now: SyncTime) {
         self.until = Some(until.min(now));
     }
 
-    /// What one instalment may remove.
+    /// The budget of one chunk.
     pub(super) fn budget(&self) -> Budget {
         let until = self.until.map(|until| until.plus_seconds(SINCE_PURGE));
         Budget {
-            rows: BITE,
+            rows: CHUNK_ROWS,
             until: until.unwrap_or(SyncTime::from_hundredths(i64::MIN)),
         }
     }
 
-    /// Notes an instalment; where nothing is left to remove, or none could be, nothing is owed.
-    pub(super) const fn pay(&mut self, bite: Option<Bite>) {
-        self.bytes = match bite {
-            Some(bite) if bite.has_more && bite.bytes > 0 => self.bytes.saturating_sub(bite.bytes),
+    /// Subtracts a purged chunk. The debt ends if no rows are left or the chunk failed.
+    pub(super) const fn pay(&mut self, chunk: Option<PurgeChunk>) {
+        self.bytes = match chunk {
+            Some(chunk) if chunk.has_more && chunk.bytes > 0 => self.bytes.saturating_sub(chunk.bytes),
             Some(_) | None => 0,
         };
     }
@@ -75,31 +75,31 @@ mod tests {
 
     #[test]
     fn a_debt_is_paid_or_ends_where_nothing_is_left() {
-        let mut debt = Debt::none();
+        let mut debt = PurgeDebt::none();
         debt.grow(100, 200_000);
         assert!(!debt.is_payable());
         debt.grow(1, 2_600_000);
         assert!(debt.is_payable() && !debt.is_pressing());
-        let bite = Bite {
+        let chunk = PurgeChunk {
             rows: 1000,
             bytes: 2 << 20,
             has_more: true,
         };
         for is_left in [true, true, false] {
-            debt.pay(Some(bite));
+            debt.pay(Some(chunk));
             assert_eq!(debt.is_payable(), is_left);
         }
         debt.grow(0, 1 << 30);
-        debt.pay(Some(Bite {
+        debt.pay(Some(PurgeChunk {
             has_more: false,
-            ..bite
+            ..chunk
         }));
         assert!(!debt.is_payable());
     }
 
     #[test]
     fn no_object_goes_much_before_a_purge_may_take_it() {
-        let mut debt = Debt::none();
+        let mut debt = PurgeDebt::none();
         let second = |second: i64| SyncTime::from_hundredths(second * 100);
         assert!(debt.budget().until < SyncTime::ZERO);
         debt.note(second(1000), second(5_000_000));

@@ -1,4 +1,4 @@
-//! One case, measured in alternating rounds: the reference, ours, the reference, ours, …
+//! Compares two servers in alternating rounds: the reference, ours, the reference, ours, …
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::process::Process;
 
 /// Rounds of each side.
 const ROUNDS: usize = 5;
-/// A round whose reference moved by more than this from the median is thrown away.
+/// A round is dropped if its reference differs from the median by more than this.
 const DRIFT: f64 = 0.15;
 
-/// A port, and what is sent there.
+/// A port, and the requests that are sent to it.
 pub type Side<'a> = (u16, &'a [Script]);
 
-/// How ours stands beside the reference.
+/// The comparison with the reference.
 pub struct Ratio {
     /// Ratio of the medians.
     pub median: f64,
@@ -30,7 +30,7 @@ pub struct Ratio {
 }
 
 /// Runs the same scripts against both, alternating.
-pub async fn fight(
+pub async fn compare_scripts(
     ours: &Process,
     reference: &Process,
     scripts: &[Script],
@@ -39,7 +39,7 @@ pub async fn fight(
     compare((ours.port, scripts), (reference.port, scripts), length).await
 }
 
-/// Runs scripts against the port they are for, and others against theirs, alternating.
+/// Runs two sets of scripts, each against its own port, alternating.
 pub async fn compare(ours: Side<'_>, reference: Side<'_>, length: Duration) -> Result<Ratio> {
     // A first short round warms both: caches fill and connections settle.
     load::run(ours.0, ours.1, length / 4).await?;
@@ -67,7 +67,7 @@ pub async fn compare(ours: Side<'_>, reference: Side<'_>, length: Duration) -> R
     })
 }
 
-/// Runs scripts against one server and gives the round in the middle.
+/// Runs scripts against one server and returns the median round.
 pub async fn alone(ours: &Process, scripts: &[Script], length: Duration) -> Result<Round> {
     load::run(ours.port, scripts, length / 4).await?;
     let mut rounds = Vec::new();

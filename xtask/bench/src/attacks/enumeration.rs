@@ -1,4 +1,4 @@
-//! A stranger asks who has an account here, in every way there is (7).
+//! A client without an account probes for existing accounts, in every possible way (7).
 
 use anyhow::Result;
 
@@ -12,7 +12,7 @@ pub async fn run(field: Field) -> Result<()> {
         let email = if number % 2 == 0 {
             Basic::email(ordinary::person(number / 2))
         } else {
-            format!("nobody{number}@example.org")
+            format!("unknown{number}@example.org")
         };
         let proof = Basic::proof(88_888);
         for path in ["status", "login", "create"] {
@@ -20,7 +20,7 @@ pub async fn run(field: Field) -> Result<()> {
                 "status" => format!(r#"{{"email":"{email}"}}"#),
                 _ => format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#),
             };
-            let request = field.ask("POST", &format!("/v1/account/{path}"), "", &body);
+            let request = field.send_request("POST", &format!("/v1/account/{path}"), "", &body);
             field.send(&mut client, &request).await;
         }
         let name = email.split('@').next().unwrap_or_default();

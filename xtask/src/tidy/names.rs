@@ -1,0 +1,197 @@
+//! Names of types, functions, files and settings that are refused because a standard term exists.
+
+use std::path::Path;
+
+use super::walk::{File, Tree};
+
+/// Refused names, by the part of the path in which they are: a name that is right elsewhere has a narrower scope.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "",
+        "House Needs NodeList AsTheyAre Doors doors Door Front Ids Room Seat Taken look_around told_to_leave converse talk \
+         excuse Arriving Leaving Painted paint remark Ledger BREATH carry_out Deed Standing Asker Wishes Finding \
+         hand_over try_the_way ways NotTaken Letter Posted Fate Wording Heads Minute let_go catch_up throw_away put_off Fold \
+         Verdict owes_nothing Outlook LookOut look_out is_inhabited ToTheEnd Note Marks Visitor Ask Presented Holder \
+         speak_oauth respeak Place Bodies Liking FRAME Vigilance Callers Stock Complaint Trouble Wrong Hand tend LogWatch \
+         Known Draft freeze Recalled Lately lately withdraw Outside Trace Claim Alone Moment Wish lay lay_all \
+         laid_over laid stillborn Bite Belongings dead_batches Scanners Leg Served place_of Damaged Unsound Silent Chance \
+         SeededChance Memo Remembered Flight board Generations recall Witness What Act Asked because Recipe Verifiers Unlocked \
+         weigh harder harden Counted Mailed settled take_in NewPlain NodeOf Lab Ground Stage World SENTENCES patience",
+    ),
+    ("/control/", "Order give Switch"),
+    ("/fxa/", "Incoming Ticket Purpose Members off explain Words"),
+    ("/user/", "Exchange Pass guard"),
+    ("/pages/", "Fault"),
+    ("/wire/", "Work finish mark"),
+    ("/sync/", "Rest"),
+    ("/mail/", "Carrier part Said Late"),
+    ("/security_log/", "tidy cut"),
+    ("/check/", "ask mend look good doubtful bad"),
+    ("foxden-server/", "Record Line say Look fault greeting ask"),
+    ("/engine/", "Entry"),
+    (
+        "/engine/sqlite",
+        "Command Step Waiting Work Outcome Stop Failed cache bar settle tell ask given dropped Seen told \
+         under_way",
+    ),
+    ("/engine/memory", "Seen dropped"),
+    (
+        "foxden-accounts/",
+        "Then Found Alias Changed Proof Checked spend moment about plain Consent tell settle",
+    ),
+];
+
+/// Settings and chores that had another name before the first release.
+const SETTINGS: [&str; 11] = [
+    "rests",
+    "files",
+    "stop_timeout",
+    "life",
+    "channels",
+    "new_users",
+    "compress",
+    "strict_nodes",
+    "clear-sign-ins",
+    "empty-closed-stores",
+    "purge-expired",
+];
+
+/// Crates that still define refused names. This list only gets shorter.
+const UNFINISHED: [&str; 6] = [
+    "crates/foxden-accounts/",
+    "crates/foxden-http/",
+    "crates/foxden-server/",
+    "crates/foxden-sql/",
+    "crates/foxden-test-support/",
+    "fuzz/",
+];
+
+/// The folder whose tests use refused names.
+const THIS: &str = "xtask/src/tidy/";
+
+/// Files, types and functions with a refused name.
+pub fn definitions(tree: &Tree) -> Vec<String> {
+    let is_checked = |file: &&File| {
+        let is_unfinished = UNFINISHED.iter().any(|folder| file.path.starts_with(folder));
+        !is_unfinished && !file.path.starts_with(THIS)
+    };
+    let mut faults = Vec::new();
+    for file in tree.rust().filter(is_checked) {
+        if is_refused(&file.path, stem(&file.path)) {
+            faults.push(format!("{}: the file has a refused name", file.path));
+        }
+        for (number, line) in (1..).zip(file.text.lines()) {
+            if let Some(name) = defined(line).filter(|name| is_refused(&file.path, name)) {
+                faults.push(format!(
+                    "{}:{number}: {name} is a refused name; use the standard term",
+                    file.path
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// Settings with a refused name, by the generated list of all settings and by what documents say of chores.
+pub fn settings(tree: &Tree) -> Vec<String> {
+    let mut faults = Vec::new();
+    for document in tree.files().filter(|file| is_document(file)) {
+        for (number, line) in (1..).zip(document.text.lines()) {
+            let heading = line.strip_prefix("### ").map(|heading| heading.trim_matches('`'));
+            let quoted = line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .filter(|name| name.contains('-'));
+            for name in heading
+                .into_iter()
+                .chain(quoted)
+                .filter(|name| SETTINGS.contains(name))
+            {
+                faults.push(format!("{}:{number}: {name} is a refused name", document.path));
+            }
+        }
+    }
+    faults
+}
+
+fn is_document(file: &File) -> bool {
+    let is_markdown = Path::new(&file.path).extension().is_some_and(|is| is == "md");
+    is_markdown && file.path.starts_with("docs/") && !file.path.starts_with("docs/decisions/")
+}
+
+/// The name of the module in a file.
+fn stem(path: &str) -> &str {
+    let path = path.trim_end_matches(".rs");
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_refused(path: &str, name: &str) -> bool {
+    let in_scope = REFUSED.iter().filter(|(scope, _)| path.contains(scope));
+    in_scope
+        .flat_map(|(_, names)| names.split_whitespace())
+        .any(|refused| refused == name)
+}
+
+/// The name of the item that begins on this line.
+fn defined(line: &str) -> Option<&str> {
+    const ITEMS: [&str; 8] = ["fn", "struct", "enum", "trait", "type", "static", "mod", "union"];
+    const QUALIFIERS: [&str; 6] = ["pub", "default", "async", "unsafe", "extern", "\"C\""];
+    let mut words = line.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let is_item = ITEMS.contains(&word) || word == "const" && words.peek() != Some(&"fn");
+        if is_item {
+            let name = words.next()?;
+            return name
+                .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                .next();
+        }
+        let is_qualifier =
+            QUALIFIERS.contains(&word) || word == "const" || word.starts_with("pub(") || word.ends_with(')');
+        if !is_qualifier {
+            return None;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_found_by_their_names() {
+        for (line, name) in [
+            ("pub(super) struct Hand {", Some("Hand")),
+            ("    pub(in crate::engine) const fn tend(&self)", Some("tend")),
+            ("pub const BREATH: u8 = 1;", Some("BREATH")),
+            ("async fn talk<S>(stream: S)", Some("talk")),
+            ("pub mod lately;", Some("lately")),
+            ("// struct Hand", None),
+            ("let x = Hand::new();", None),
+            ("use super::Hand;", None),
+        ] {
+            assert_eq!(defined(line), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_refused_in_its_scope() {
+        assert!(is_refused(
+            "crates/foxden-storage/src/engine/sqlite/writer.rs",
+            "Hand"
+        ));
+        assert!(is_refused(
+            "crates/foxden-storage/src/engine/sqlite/step.rs",
+            "Command"
+        ));
+        assert!(!is_refused(
+            "crates/foxden-server/src/control/command.rs",
+            "Command"
+        ));
+        assert!(!is_refused("crates/foxden-storage/src/command.rs", "Order"));
+        assert_eq!(stem("crates/a/src/engine/mod.rs"), "engine");
+        assert_eq!(stem("crates/a/src/lately.rs"), "lately");
+    }
+}
