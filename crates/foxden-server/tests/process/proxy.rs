@@ -1,4 +1,4 @@
-//! A real proxy in front of the program, configured as the operator's book says.
+//! A real proxy in front of the program, configured as the operator's manual says.
 //!
 //! Each runs on loopback as one process in the foreground, with its files in a folder of the test.
 
