@@ -206,7 +206,7 @@ impl SqliteEngine {
         let mut freed = 0;
         let mut has_more = true;
         for _ in 0..VACUUM_STEPS {
-            let step = shard.writer.run(|writer| writer.upkeep(purge::vacuum)).await?;
+            let step = shard.writer.run(|writer| writer.maintain(purge::vacuum)).await?;
             freed += step.pages;
             has_more = step.has_more;
             if !has_more {
@@ -280,14 +280,14 @@ impl Engine for SqliteEngine {
                 let nothing = Budget { rows: 0, ..budget };
                 purged.has_more |= shard
                     .writer
-                    .run(move |writer| writer.chunk(nothing))
+                    .run(move |writer| writer.purge_chunk(nothing))
                     .await?
                     .has_more;
                 continue;
             }
             let chunk = shard
                 .writer
-                .run(move |writer| writer.chunk(Budget { rows: left, ..budget }))
+                .run(move |writer| writer.purge_chunk(Budget { rows: left, ..budget }))
                 .await?;
             purged.rows += chunk.rows;
             if chunk.has_more {

@@ -117,9 +117,9 @@ pub(super) fn others(
         "select key, objects, bytes from batch
          where uid = ?1 and opened > ?2 and opened <= ?3 and key is not ?4 order by key",
     )?;
-    let Span { dead, ahead } = Span::at(now);
+    let OpenedRange { expired, ahead } = OpenedRange::at(now);
     let but = but.map(|open| open.key);
-    find.query_map((user.0.cast_signed(), dead, ahead, but), OpenBatch::read)?
+    find.query_map((user.0.cast_signed(), expired, ahead, but), OpenBatch::read)?
         .collect()
 }
 
@@ -166,26 +166,32 @@ pub(super) fn find(
         "select key, objects, bytes from batch
          where uid = ?1 and name = ?2 and collection = ?3 and opened > ?4 and opened <= ?5",
     )?;
-    let Span { dead, ahead } = Span::at(now);
+    let OpenedRange { expired, ahead } = OpenedRange::at(now);
     let found = find.query_row(
-        (user.0.cast_signed(), &*batch.0, collection.as_str(), dead, ahead),
+        (
+            user.0.cast_signed(),
+            &*batch.0,
+            collection.as_str(),
+            expired,
+            ahead,
+        ),
         OpenBatch::read,
     );
     found.optional()?.ok_or(EngineError::NoSuchBatch)
 }
 
 /// The range of opening times of batches that are open now, in hundredths.
-pub(super) struct Span {
+pub(super) struct OpenedRange {
     /// A batch opened at this time or earlier has expired.
-    pub(super) dead: i64,
+    pub(super) expired: i64,
     /// A batch opened after this time was opened while the clock was ahead.
     pub(super) ahead: i64,
 }
 
-impl Span {
+impl OpenedRange {
     pub(super) fn at(now: SyncTime) -> Self {
         Self {
-            dead: now.plus_seconds(-BATCH_SECONDS).hundredths(),
+            expired: now.plus_seconds(-BATCH_SECONDS).hundredths(),
             ahead: now.plus_seconds(BATCH_SECONDS).hundredths(),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foxden_model::{SyncTime, UserId};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::batch::Span;
+use super::batch::OpenedRange;
 use super::collection::adjust;
 use super::write_tx::WriteTx;
 use crate::engine::EngineError;
@@ -43,7 +43,7 @@ pub(super) struct PurgeChunk {
 }
 
 /// Removes one chunk of expired and deleted data, within the budget.
-pub(super) fn chunk(tx: &mut WriteTx<'_>, budget: Budget) -> Result<PurgeChunk, EngineError> {
+pub(super) fn purge_chunk(tx: &mut WriteTx<'_>, budget: Budget) -> Result<PurgeChunk, EngineError> {
     let most = budget.rows.min(CHUNK_ROWS);
     let (now, until) = (tx.now(), tx.now().min(budget.until));
     let mut taken = 0;
@@ -60,13 +60,13 @@ pub(super) fn chunk(tx: &mut WriteTx<'_>, budget: Budget) -> Result<PurgeChunk, 
 }
 
 fn is_left(connection: &Connection, now: SyncTime, until: SyncTime) -> rusqlite::Result<bool> {
-    let Span { dead, ahead } = Span::at(now);
+    let OpenedRange { expired, ahead } = OpenedRange::at(now);
     let mut left = connection.prepare_cached(
         "select exists (select 1 from object indexed by object_expiry where expiry <= ?1)
            or exists (select 1 from dropped)
            or exists (select 1 from batch where uid is null or opened <= ?2 or opened > ?3)",
     )?;
-    left.query_row((until.hundredths(), dead, ahead), |row| row.get(0))
+    left.query_row((until.hundredths(), expired, ahead), |row| row.get(0))
 }
 
 fn purge_expired(
@@ -147,12 +147,12 @@ fn purge_tombstones(connection: &Connection, most: u64, all: &mut i64) -> rusqli
 }
 
 fn purge_batches(connection: &Connection, now: SyncTime, most: u64, all: &mut i64) -> rusqlite::Result<u64> {
-    let Span { dead, ahead } = Span::at(now);
+    let OpenedRange { expired, ahead } = OpenedRange::at(now);
     let mut find = connection
         .prepare_cached("select key from batch where uid is null or opened <= ?1 or opened > ?2 limit 1")?;
     let (mut removed, mut taken) = (0, 0);
     while removed < most && taken < CHUNK_BYTES {
-        let found = find.query_row((dead, ahead), |row| row.get::<_, i64>(0));
+        let found = find.query_row((expired, ahead), |row| row.get::<_, i64>(0));
         let Some(key) = found.optional()? else { break };
         let parts = OwnedRows {
             find: "select number, octet_length(patches) from part where batch = ?1 limit ?2",

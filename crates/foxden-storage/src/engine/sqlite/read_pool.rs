@@ -16,7 +16,7 @@ use crate::engine::EngineError;
 /// The number of threads, for all files together.
 const THREADS: usize = 2;
 /// The most reads that may wait.
-const QUEUE: usize = 256;
+const MAX_QUEUED: usize = 256;
 /// A user may have this share (1/n) of the places that other users leave, and one more read that is running.
 const USER_SHARE: usize = 8;
 
@@ -98,7 +98,7 @@ impl Queue {
             return Err(EngineFault::NoReader.into());
         }
         let own = state.waiting.iter().filter(|(other, _)| *other == user).count();
-        if own >= share(state.waiting.len() - own) || state.waiting.len() >= QUEUE {
+        if own >= share(state.waiting.len() - own) || state.waiting.len() >= MAX_QUEUED {
             return Err(EngineError::Busy);
         }
         state.waiting.push_back((user, job));
@@ -149,7 +149,7 @@ impl Queue {
 /// How many reads of a user may wait, given how many of others do. The number shrinks as the queue fills, so that a few users
 /// cannot fill it: that takes 38 users, and eight leave a third.
 const fn share(others: usize) -> usize {
-    let left = QUEUE.saturating_sub(others) / USER_SHARE;
+    let left = MAX_QUEUED.saturating_sub(others) / USER_SHARE;
     if left == 0 { 1 } else { left }
 }
 
@@ -216,6 +216,6 @@ mod tests {
         for user in 8..38 {
             assert!(fill(user) >= 1, "user {user}");
         }
-        assert_eq!((fill(38), queue.state().waiting.len()), (0, QUEUE));
+        assert_eq!((fill(38), queue.state().waiting.len()), (0, MAX_QUEUED));
     }
 }

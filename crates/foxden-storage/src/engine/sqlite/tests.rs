@@ -4,7 +4,7 @@ mod cached_reads;
 mod files;
 mod growth;
 mod long;
-mod upkeep;
+mod maintenance;
 mod write_queue;
 mod writers;
 

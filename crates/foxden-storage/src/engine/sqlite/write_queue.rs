@@ -13,15 +13,15 @@ use super::writer_connection::WriterConnection;
 use crate::engine::EngineError;
 
 /// The most commands of one transaction.
-const GROUP: usize = 32;
+const MAX_COMMANDS: usize = 32;
 /// The most weight of one transaction, unless a single command weighs more.
-const GROUP_WEIGHT: usize = 1600;
+const MAX_WEIGHT: usize = 1600;
 /// The weight of one user's commands after which a transaction takes no more of the same user.
-const OWN_WEIGHT: usize = 200;
+const MAX_USER_WEIGHT: usize = 200;
 /// The most commands that may wait.
-const QUEUE: usize = 1024;
+const MAX_QUEUED: usize = 1024;
 /// The most bytes of payload that may wait.
-const QUEUE_BYTES: usize = 64 << 20;
+const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// One user may hold this share (1/n) of the queue that others leave.
 const USER_SHARE: usize = 8;
 
@@ -57,7 +57,7 @@ struct Queue {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Submitter {
     User(UserId),
-    Upkeep,
+    Maintenance,
 }
 
 /// The waiting jobs of one submitter, never empty.
@@ -91,7 +91,7 @@ impl WriteQueue {
 
     /// Adds maintenance work.
     pub(super) fn add_task(&self, task: MaintenanceTask) -> Result<(), EngineError> {
-        self.push(Submitter::Upkeep, Job::Maintenance(task), 0)
+        self.push(Submitter::Maintenance, Job::Maintenance(task), 0)
     }
 
     fn push(&self, submitter: Submitter, job: Job, bytes: usize) -> Result<(), EngineError> {
@@ -99,7 +99,7 @@ impl WriteQueue {
         if queue.is_closed {
             return Err(EngineFault::NoWriter.into());
         }
-        if !queue.has_room(submitter, bytes) {
+        if !queue.accepts(submitter, bytes) {
             return Err(EngineError::Busy);
         }
         queue.push(submitter, job, bytes);
@@ -112,8 +112,8 @@ impl WriteQueue {
     pub(super) fn next(&self) -> Option<NextJob> {
         let mut queue = self.queue();
         loop {
-            if let Some(turn) = queue.next() {
-                return Some(turn);
+            if let Some(job) = queue.next() {
+                return Some(job);
             }
             if queue.is_closed {
                 return None;
@@ -165,10 +165,10 @@ impl WriteQueue {
 
 impl Queue {
     /// Returns whether the submitter may add one more job.
-    fn has_room(&self, submitter: Submitter, bytes: usize) -> bool {
+    fn accepts(&self, submitter: Submitter, bytes: usize) -> bool {
         let own = self.queues.get(&submitter);
         let (own_count, own_bytes) = own.map_or((0, 0), |own| (own.jobs.len(), own.bytes));
-        let left = QUEUE.saturating_sub(self.count - own_count);
+        let left = MAX_QUEUED.saturating_sub(self.count - own_count);
         if own_count * USER_SHARE >= left {
             return false;
         }
@@ -176,7 +176,7 @@ impl Queue {
         if self.bytes == 0 {
             return true;
         }
-        let left = QUEUE_BYTES.saturating_sub(self.bytes - own_bytes);
+        let left = MAX_QUEUED_BYTES.saturating_sub(self.bytes - own_bytes);
         let share = if own_bytes == 0 { left } else { left / USER_SHARE };
         own_bytes.saturating_add(bytes) <= share
     }
@@ -199,7 +199,7 @@ impl Queue {
     fn next(&mut self) -> Option<NextJob> {
         let mut group = WriteGroup::default();
         // Users who have had a turn and get no other one in this transaction, and users who have had none.
-        let (mut had_enough, mut passed_over) = (Vec::new(), Vec::new());
+        let (mut served, mut skipped) = (Vec::new(), Vec::new());
         while !group.is_full()
             && let Some(submitter) = self.order.pop_front()
         {
@@ -211,9 +211,9 @@ impl Queue {
             };
             if !fits {
                 if own > 0 {
-                    had_enough.push(submitter);
+                    served.push(submitter);
                 } else {
-                    passed_over.push(submitter);
+                    skipped.push(submitter);
                 }
                 continue;
             }
@@ -222,10 +222,10 @@ impl Queue {
                 Job::Maintenance(task) => return Some(NextJob::Maintenance(task)),
             }
         }
-        for submitter in passed_over.into_iter().rev() {
+        for submitter in skipped.into_iter().rev() {
             self.order.push_front(submitter);
         }
-        self.order.extend(had_enough);
+        self.order.extend(served);
         (!group.writes.is_empty()).then_some(NextJob::Writes(group.writes))
     }
 
@@ -253,7 +253,7 @@ impl Queue {
 
 impl WriteGroup {
     const fn is_full(&self) -> bool {
-        self.writes.len() >= GROUP || self.weight >= GROUP_WEIGHT
+        self.writes.len() >= MAX_COMMANDS || self.weight >= MAX_WEIGHT
     }
 
     /// The weight of a user's commands.
@@ -266,8 +266,8 @@ impl WriteGroup {
     /// most one commit of a batch.
     fn takes(&self, write: &dyn PendingWrite, own: usize) -> bool {
         self.writes.is_empty()
-            || own < OWN_WEIGHT
-                && self.weight.saturating_add(write.weight()) <= GROUP_WEIGHT
+            || own < MAX_USER_WEIGHT
+                && self.weight.saturating_add(write.weight()) <= MAX_WEIGHT
                 && !(self.commits_batch && write.commits_batch())
     }
 

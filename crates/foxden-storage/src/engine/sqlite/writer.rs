@@ -121,19 +121,19 @@ impl Drop for Writer {
 }
 
 fn serve(mut writer: WriterConnection, queue: &WriteQueue) {
-    let _ended = Ended(queue);
+    let _abandon = AbandonOnExit(queue);
     while let Some(job) = queue.next() {
         match job {
-            NextJob::Maintenance(task) => survive(|| task(&mut writer)),
-            NextJob::Writes(group) => survive(|| run(&mut writer, group)),
+            NextJob::Maintenance(task) => catch_panic(|| task(&mut writer)),
+            NextJob::Writes(group) => catch_panic(|| run(&mut writer, group)),
         }
-        survive(|| writer.maintain_wal(queue.is_empty()));
+        catch_panic(|| writer.maintain_wal(queue.is_empty()));
         // One chunk at once; more while the queue is empty, or if too much is owed.
         let mut owes = writer.debt.is_payable();
         while owes {
-            survive(|| writer.pay());
+            catch_panic(|| writer.pay());
             let is_idle = queue.is_empty();
-            survive(|| writer.maintain_wal(is_idle));
+            catch_panic(|| writer.maintain_wal(is_idle));
             let is_due = is_idle || writer.debt.is_pressing();
             // `stop` does not wait for the purge.
             owes = writer.debt.is_payable() && is_due && !queue.has_ended();
@@ -142,9 +142,9 @@ fn serve(mut writer: WriterConnection, queue: &WriteQueue) {
 }
 
 /// Abandons the queue when the thread ends, even by a panic.
-struct Ended<'a>(&'a WriteQueue);
+struct AbandonOnExit<'a>(&'a WriteQueue);
 
-impl Drop for Ended<'_> {
+impl Drop for AbandonOnExit<'_> {
     fn drop(&mut self) {
         self.0.abandon();
     }
@@ -152,8 +152,8 @@ impl Drop for Ended<'_> {
 
 /// Runs work that may panic. A panic drops the commands of that transaction, whose callers get an error, and the connection,
 /// whose closing rolls the transaction back. The next transaction opens another connection.
-fn survive(tx: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(tx)).is_err() {
+fn catch_panic(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
         tracing::error!("a write panicked in the writer thread");
     }
 }
@@ -166,9 +166,9 @@ fn run(writer: &mut WriterConnection, mut group: Vec<Box<dyn PendingWrite>>) {
     for write in group.iter().filter(|write| write.objects() > 0) {
         writer.debt.grow(write.objects() as u64, write.bytes() as u64);
     }
-    match together(writer, &mut group) {
+    match run_in_one_transaction(writer, &mut group) {
         Ok(()) => group.into_iter().for_each(PendingWrite::answer),
-        Err(TxError::OutcomeUnknown(fault)) => group.into_iter().for_each(|write| write.fail(fault.into())),
+        Err(TxError::CommitFailed(fault)) => group.into_iter().for_each(|write| write.fail(fault.into())),
         // Nothing was committed. All commands waited for the lock of another process together, so none waits again.
         Err(TxError::RolledBack(EngineError::Busy)) => {
             for write in group {
@@ -178,7 +178,7 @@ fn run(writer: &mut WriterConnection, mut group: Vec<Box<dyn PendingWrite>>) {
         // One of the commands may be the cause, so each gets a transaction of its own.
         Err(TxError::RolledBack(_)) if group.len() > 1 => {
             for write in group {
-                alone(writer, write);
+                run_alone(writer, write);
             }
         }
         Err(TxError::RolledBack(error)) => {
@@ -189,11 +189,14 @@ fn run(writer: &mut WriterConnection, mut group: Vec<Box<dyn PendingWrite>>) {
     }
 }
 
-fn together(writer: &mut WriterConnection, group: &mut [Box<dyn PendingWrite>]) -> Result<(), TxError> {
+fn run_in_one_transaction(
+    writer: &mut WriterConnection,
+    group: &mut [Box<dyn PendingWrite>],
+) -> Result<(), TxError> {
     writer.transact(|tx| group.iter_mut().try_for_each(|write| write.apply(tx)))
 }
 
-fn alone(writer: &mut WriterConnection, mut write: Box<dyn PendingWrite>) {
+fn run_alone(writer: &mut WriterConnection, mut write: Box<dyn PendingWrite>) {
     match writer.transact(|tx| write.apply(tx)) {
         Ok(()) => write.answer(),
         Err(failed) => write.fail(failed.into()),

@@ -35,14 +35,14 @@ pub(super) enum TxError {
     /// It was rolled back.
     RolledBack(EngineError),
     /// The commit failed.
-    OutcomeUnknown(EngineFault),
+    CommitFailed(EngineFault),
 }
 
 impl From<TxError> for EngineError {
     fn from(failed: TxError) -> Self {
         match failed {
             TxError::RolledBack(error) => error,
-            TxError::OutcomeUnknown(fault) => fault.into(),
+            TxError::CommitFailed(fault) => fault.into(),
         }
     }
 }
@@ -101,7 +101,7 @@ impl WriterConnection {
                 self.connection = None;
                 // A WAL that cannot grow can restart after a checkpoint.
                 self.checkpoints.request(&file);
-                match self.has_happened(&effects.markers) {
+                match self.was_committed(&effects.markers) {
                     Some(true) => {
                         effects.publish(&file.users);
                         Ok(answer)
@@ -109,11 +109,11 @@ impl WriterConnection {
                     Some(false) => {
                         effects.discard(&file.users);
                         let code = error.sqlite_error_code();
-                        Err(TxError::OutcomeUnknown(EngineFault::NotCommitted(code)))
+                        Err(TxError::CommitFailed(EngineFault::NotCommitted(code)))
                     }
                     None => {
                         effects.discard(&file.users);
-                        Err(TxError::OutcomeUnknown(EngineFault::NotFound))
+                        Err(TxError::CommitFailed(EngineFault::NotFound))
                     }
                 }
             }
@@ -123,9 +123,9 @@ impl WriterConnection {
     }
 
     /// Purges one chunk, within the budget.
-    pub(super) fn chunk(&mut self, budget: Budget) -> Result<PurgeChunk, EngineError> {
+    pub(super) fn purge_chunk(&mut self, budget: Budget) -> Result<PurgeChunk, EngineError> {
         self.debt.note(budget.until, self.file.environment.now());
-        Ok(self.transact(|tx| purge::chunk(tx, budget))?)
+        Ok(self.transact(|tx| purge::purge_chunk(tx, budget))?)
     }
 
     /// Purges one chunk of the debt.
@@ -133,12 +133,12 @@ impl WriterConnection {
         let budget = self.debt.budget();
         // Cleared first, so that a panic does not repeat for the same debt.
         let debt = std::mem::replace(&mut self.debt, PurgeDebt::none());
-        let paid = self.transact(|tx| purge::chunk(tx, budget));
+        let paid = self.transact(|tx| purge::purge_chunk(tx, budget));
         self.debt = debt;
         if let Err(error) = &paid {
             let error: &dyn std::error::Error = match error {
                 TxError::RolledBack(error) => error,
-                TxError::OutcomeUnknown(fault) => fault,
+                TxError::CommitFailed(fault) => fault,
             };
             tracing::warn!(error, path = %self.file.path.display(), "cannot purge deleted data");
         }
@@ -146,7 +146,7 @@ impl WriterConnection {
     }
 
     /// Runs maintenance outside a transaction.
-    pub(super) fn upkeep<T>(
+    pub(super) fn maintain<T>(
         &mut self,
         task: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, EngineError> {
@@ -162,7 +162,7 @@ impl WriterConnection {
             self.transact(|tx| Ok(touch(tx.connection)?))?;
             return Ok(());
         }
-        self.upkeep(|connection| connection.execute_batch("begin immediate; rollback"))
+        self.maintain(|connection| connection.execute_batch("begin immediate; rollback"))
     }
 
     /// Keeps the WAL short; to be called after a transaction, when its callers have their answers.
@@ -195,11 +195,11 @@ impl WriterConnection {
     }
 
     /// Returns whether a transaction with these markers is in the file; `None` if that is unknown.
-    fn has_happened(&mut self, markers: &[CommitMarker]) -> Option<bool> {
+    fn was_committed(&mut self, markers: &[CommitMarker]) -> Option<bool> {
         let connection = self.take().ok()?;
         // First, so that a crash cannot restore a commit that is not visible now.
         seal(&connection).ok()?;
-        let found = look_for(&connection, markers).ok()?;
+        let found = find_markers(&connection, markers).ok()?;
         self.connection = Some(connection);
         found
     }
@@ -242,7 +242,7 @@ fn touch(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// A transaction is atomic, so its first marker decides for all of it.
-pub(super) fn look_for(
+pub(super) fn find_markers(
     connection: &Connection,
     markers: &[CommitMarker],
 ) -> Result<Option<bool>, EngineError> {

@@ -12,7 +12,7 @@ use super::{Bench, Folder, START, put};
 use crate::command::{Change, Detail, Write};
 use crate::engine::sqlite::open::connect_writer;
 use crate::engine::sqlite::write_tx::CommitMarker;
-use crate::engine::sqlite::writer_connection::{look_for, seal};
+use crate::engine::sqlite::writer_connection::{find_markers, seal};
 use crate::engine::sqlite::{OpenError, SqliteEngine, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
@@ -293,7 +293,7 @@ async fn a_transaction_is_found_by_its_traces() {
         .modified;
     drop(bench);
     let file = Connection::open(folder.file("0.sqlite")).unwrap();
-    let found = |markers: &[CommitMarker]| look_for(&file, markers).unwrap();
+    let found = |markers: &[CommitMarker]| find_markers(&file, markers).unwrap();
     let user = UserId(1);
     // It was committed.
     assert_eq!(found(&[CommitMarker::Time(user, second)]), Some(true));

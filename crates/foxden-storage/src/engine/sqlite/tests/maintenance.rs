@@ -194,7 +194,7 @@ async fn a_bite_of_large_objects_is_a_small_one() {
     loop {
         let chunk = bench.engine.shards[0]
             .writer
-            .run(|writer| writer.chunk(Budget::of(1000)))
+            .run(|writer| writer.purge_chunk(Budget::of(1000)))
             .await;
         let chunk = chunk.unwrap();
         bites.push(chunk.rows);
@@ -246,7 +246,7 @@ async fn a_commit_leaves_its_parts_to_the_purge() {
     assert_eq!(count("select count(*) from part"), 6);
     let chunk = bench.engine.shards[0]
         .writer
-        .run(|writer| writer.chunk(Budget::of(1000)))
+        .run(|writer| writer.purge_chunk(Budget::of(1000)))
         .await;
     // Two batches, and the part of the third that fills the chunk.
     assert_eq!(chunk.unwrap().rows, 3 + 3 + 1);
