@@ -1,4 +1,4 @@
-//! Measures a release server beside reference programs and writes `docs/performance.md`.
+//! Compares a release server with reference programs and writes `docs/performance.md`.
 //!
 //! - [`mod@reference`]: the two programs everything is compared with
 //! - [`load`]: a closed-loop load of prepared requests
@@ -7,7 +7,7 @@
 //! - [`comparison`]: one case, measured in alternating rounds
 //! - [`cases`]: what is measured
 //! - [`report`]: the page it becomes
-//! - [`mod@soak`]: an ordinary load beside attacks, and what it suffers
+//! - [`mod@soak`]: an ordinary load together with attacks, and how they affect it
 //! - [`attacks`]: the attacks
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its results")]
