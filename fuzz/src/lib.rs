@@ -1,22 +1,15 @@
-//! What targets that send whole requests share: taking the input apart, accounts to ask about, and answers.
+//! What targets that send whole requests share: taking the input apart, the shipped server without sockets, and answers.
 
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{HOST, HeaderName, HeaderValue};
 use axum::http::{Request, Response};
-use foxden_accounts::{Accounts, Cost, MIGRATIONS, Nodes, Options, Parts, SignUp};
-use foxden_http::wire::{Peer, Site};
-use foxden_model::{Clock, ManualClock, SeededRng};
-use foxden_sql::Database;
+use foxden_server::config::Config;
+use foxden_test_support::server::TestServer;
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
-use tower::ServiceExt;
 
-/// When everything happens, in milliseconds.
-pub const BEGINNING: i64 = 1_763_690_000_000;
+/// The secret that signs tokens.
+pub const SECRET: &str = "a secret that all targets share";
 
 /// A request as an input describes it.
 pub struct Aimed {
@@ -36,6 +29,7 @@ pub struct Aimed {
 pub struct Answer {
     pub status: u16,
     pub is_json: bool,
+    pub has_weave_time: bool,
     pub body: Vec<u8>,
 }
 
@@ -59,18 +53,9 @@ impl Aimed {
         })
     }
 
-    /// The request, with no other header.
-    pub fn bare(self) -> Option<Request<Body>> {
-        let request = Request::builder()
-            .method(self.method)
-            .uri(self.path)
-            .header(self.name, self.value);
-        request.body(Body::from(self.body)).ok()
-    }
-
-    /// The request from this machine, over these headers.
-    pub fn over(self, headers: &[(HeaderName, HeaderValue)]) -> Option<Request<Body>> {
-        let mut request = local(self.method, &self.path, self.body)?;
+    /// The request for this host, with these headers unless the hostile one replaces them.
+    pub fn over(self, host: &str, headers: &[(HeaderName, HeaderValue)]) -> Option<Request<Body>> {
+        let mut request = request(host, self.method, &self.path, self.body)?;
         let all = request.headers_mut();
         for (name, value) in headers {
             all.insert(name, value.clone());
@@ -80,85 +65,95 @@ impl Aimed {
     }
 }
 
-/// A request that comes from this machine.
-pub fn local(method: &str, path: &str, body: Vec<u8>) -> Option<Request<Body>> {
-    let peer = Peer {
-        address: Ipv4Addr::LOCALHOST.into(),
-        is_direct: true,
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .extension(peer)
-        .header(HOST, "127.0.0.1:5000");
+/// A request for this host.
+pub fn request(host: &str, method: &str, path: &str, body: Vec<u8>) -> Option<Request<Body>> {
+    let request = Request::builder().method(method).uri(path).header(HOST, host);
     request.body(Body::from(body)).ok()
 }
 
-/// A server that only this machine can reach.
-pub fn private_site() -> Arc<Site> {
-    site("http://127.0.0.1:5000", true)
+/// A server and the runtime that it runs on.
+pub struct Host {
+    /// The server.
+    pub server: TestServer,
+    runtime: Runtime,
 }
 
-/// A server that is found there.
-pub fn site(url: &str, is_loopback: bool) -> Arc<Site> {
-    Arc::new(Site {
-        public_url: url.parse().expect("an address"),
-        is_loopback,
-        other_hosts: Vec::new(),
-    })
+impl Host {
+    /// The name of a server that only this machine reaches.
+    pub const PRIVATE: &str = "127.0.0.1:5000";
+
+    /// A server with these settings; it keeps objects in memory.
+    pub fn open(settings: &[(&str, &str)]) -> Self {
+        let always = [("storage.url", "memory:"), ("master_secret", SECRET)];
+        let config = Config::of(&[&always, settings].concat()).expect("settings that are allowed");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let server = runtime.block_on(TestServer::open(&config, None));
+        Self {
+            server: server.expect("a server in an empty folder opens"),
+            runtime,
+        }
+    }
+
+    /// A private server where everybody may sign up.
+    pub fn open_private() -> Self {
+        Self::open(&[("accounts.sign_up", "open")])
+    }
+
+    /// Runs a future to its end.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// What the server answers.
+    pub fn ask(&self, request: Request<Body>) -> Answer {
+        self.runtime
+            .block_on(async { answer(self.server.answer(request).await).await })
+    }
 }
 
-/// A clock that stands still.
-pub fn clock() -> Arc<dyn Clock> {
-    Arc::new(ManualClock::at_millis(BEGINNING))
+/// Something that a target opens, and opens anew after so many inputs, so that it does not fill up.
+pub struct Renewed<T> {
+    open: fn() -> T,
+    most: u32,
+    current: Option<T>,
+    inputs: u32,
 }
 
-/// What carries futures.
-pub fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+impl<T> Renewed<T> {
+    /// It is opened with the first input.
+    pub const fn every(most: u32, open: fn() -> T) -> Self {
+        Self {
+            open,
+            most,
+            current: None,
+            inputs: 0,
+        }
+    }
+
+    /// The one for the next input.
+    pub fn next(&mut self) -> &mut T {
+        if self.inputs >= self.most {
+            (self.current, self.inputs) = (None, 0);
+        }
+        self.inputs += 1;
+        self.current.get_or_insert_with(self.open)
+    }
 }
 
-/// Accounts of nobody yet. Passwords are hashed as little as possible, since many are.
-pub async fn accounts(clock: &Arc<dyn Clock>, site: &Site) -> Accounts {
-    let parts = Parts {
-        database: Database::in_memory(MIGRATIONS)
-            .await
-            .expect("a database in memory"),
-        clock: Arc::clone(clock),
-        rng: Arc::new(SeededRng::new(1)),
-        nodes: Nodes::Own(site.public_url.base()),
-        options: Options {
-            sign_up: Some(SignUp::Open),
-            cost: Cost {
-                memory: 8,
-                passes: 1,
-                lanes: 1,
-            },
-            ..Options::default()
-        },
-    };
-    Accounts::open(parts).await.expect("an empty register opens")
-}
-
-/// What the router says.
-pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await;
-    answer(response.expect("a router always answers")).await
-}
-
-/// The answer, read to its end.
-pub async fn answer(response: Response<Body>) -> Answer {
+async fn answer(response: Response<Body>) -> Answer {
     let status = response.status().as_u16();
     let kind = response.headers().get("content-type");
     let is_json = kind.is_some_and(|kind| kind == "application/json");
+    let has_weave_time = response.headers().contains_key("x-weave-timestamp");
     let body = response.into_body().collect().await;
     let body = body.expect("memory does not break off").to_bytes();
     Answer {
         status,
         is_json,
+        has_weave_time,
         body: body.to_vec(),
     }
 }

@@ -4,47 +4,34 @@
 #![no_main]
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use data_encoding::HEXLOWER;
-use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Kind, SecretToken, Secrets};
-use foxden_fuzz::{Aimed, accounts, ask, clock, local, private_site, runtime};
-use foxden_http::fxa::{self, FxaState};
-use foxden_http::token::{self, TokenState};
-use foxden_model::SeededRng;
+use foxden_fuzz::{Aimed, Host, Renewed, request};
 use libfuzzer_sys::fuzz_target;
-use tokio::runtime::{Handle, Runtime};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A server with one account, renewed now and then so that it does not fill up.
-struct World {
-    runtime: Runtime,
-    router: Router,
+/// A server with one account.
+struct SignedIn {
+    host: Host,
     bearer: HeaderValue,
-    uses: u32,
 }
 
 thread_local! {
-    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+    static SIGNED_IN: RefCell<Renewed<SignedIn>> = const { RefCell::new(Renewed::every(2000, SignedIn::new)) };
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    WORLD.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|world| world.uses > 2000) {
-            *slot = Some(World::new());
-        }
-        let world = slot.as_mut().expect("made above");
-        world.uses += 1;
+    SIGNED_IN.with_borrow_mut(|signed_in| {
+        let SignedIn { host, bearer } = signed_in.next();
         let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
-        let headers = [(AUTHORIZATION, world.bearer.clone()), (CONTENT_TYPE, JSON)];
-        let Some(request) = aimed.and_then(|aimed| aimed.over(&headers)) else {
+        let headers = [(AUTHORIZATION, bearer.clone()), (CONTENT_TYPE, JSON)];
+        let Some(request) = aimed.and_then(|aimed| aimed.over(Host::PRIVATE, &headers)) else {
             return;
         };
-        let answer = world.runtime.block_on(ask(&world.router, request));
+        let answer = host.ask(request);
         answer.check_status();
         answer.check_json();
     });
@@ -93,49 +80,22 @@ const HEADERS: [&str; 8] = [
     "x-forwarded-for",
 ];
 
-impl World {
+impl SignedIn {
     fn new() -> Self {
-        let runtime = runtime();
-        let (clock, site) = (clock(), private_site());
-        let rng = Arc::new(SeededRng::new(1));
-        let accounts = runtime.block_on(accounts(&clock, &site));
-        let tokens = TokenState {
-            accounts: accounts.clone(),
-            storage: None,
-            secrets: Arc::new(TokenSecrets::new([], "a secret")),
-            site: Arc::clone(&site),
-            clock: Arc::clone(&clock),
-            rng: Arc::clone(&rng) as _,
-            duration: 3600,
-            node_type: None,
-        };
-        let state = FxaState {
-            accounts,
-            storage: None,
-            site,
-            clock,
-            rng,
-            to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
-            memory: Arc::default(),
-        };
-        let router = fxa::router(state).merge(token::router(tokens));
-        let bearer = runtime.block_on(sign_up(&router));
-        Self {
-            runtime,
-            router,
-            bearer,
-            uses: 0,
-        }
+        let host = Host::open_private();
+        let bearer = sign_up(&host);
+        Self { host, bearer }
     }
 }
 
 /// Makes the account and gives what its session shows as `Bearer`.
-async fn sign_up(router: &Router) -> HeaderValue {
+fn sign_up(host: &Host) -> HeaderValue {
     let proof = "0".repeat(64);
     let body = format!(r#"{{"email":"ann@example.org","authPW":"{proof}"}}"#);
-    let mut request = local("POST", "/v1/account/create", body.into_bytes()).expect("a request");
+    let request = request(Host::PRIVATE, "POST", "/v1/account/create", body.into_bytes());
+    let mut request = request.expect("a request");
     request.headers_mut().insert(CONTENT_TYPE, JSON);
-    let answer = ask(router, request).await;
+    let answer = host.ask(request);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     let answer: serde_json::Value = serde_json::from_slice(&answer.body).expect("an answer");
     let token = HEXLOWER

@@ -3,52 +3,55 @@
 //! then the header's value, a zero byte, and the body.
 #![no_main]
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use axum::body::Body;
 use axum::http::header::HeaderValue;
 use axum::http::{Request, Response};
-use foxden_accounts::security::Witness;
-use foxden_http::user::exchange::{Exchange, Settings, Vigilance};
-use foxden_model::{ManualClock, SeededRng};
+use foxden_fuzz::{Host, Renewed};
 use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 
 /// More requests than a pairing takes.
 const MOST: usize = 24;
+/// Milliseconds after which the channels of an input are gone.
+const LIFE: i64 = 3_600_000;
+
+thread_local! {
+    static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
+}
+
+fn open() -> Host {
+    Host::open(&[
+        ("public_url", "https://sync.example.org"),
+        ("key_exchange.limits", "off"),
+    ])
+}
 
 fuzz_target!(|bytes: &[u8]| {
-    let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-    let settings = Settings {
-        vigilance: Vigilance::Off,
-        ..Settings::default()
-    };
-    let exchange = Exchange::new(
-        settings,
-        clock,
-        Arc::new(SeededRng::new(1)),
-        Witness::default(),
-    );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime without anything");
-    runtime.block_on(async {
-        let opening = Request::builder()
-            .uri("/jpake/new_channel")
-            .header(ID, "a".repeat(256));
-        let opening = opening.body(Body::empty()).expect("a request");
-        let opened = exchange.serve(opening).await;
-        let name = opened.headers()["x-keyexchange-channel"].clone();
-        let name = name.to_str().expect("letters and digits");
-        for line in bytes.split(|&byte| byte == b'\n').take(MOST) {
-            let Some(request) = request(line, name) else {
-                continue;
-            };
-            check(exchange.serve(request).await).await;
-        }
+    HOST.with_borrow_mut(|host| {
+        let host = host.next();
+        host.server.clock.advance_millis(LIFE);
+        host.block_on(async {
+            let opening = Request::builder()
+                .uri("/jpake/new_channel")
+                .header("host", NAME)
+                .header(ID, "a".repeat(256));
+            let opening = opening.body(Body::empty()).expect("a request");
+            let opened = host.server.answer(opening).await;
+            let name = opened.headers()["x-keyexchange-channel"].clone();
+            let name = name.to_str().expect("letters and digits");
+            for line in bytes.split(|&byte| byte == b'\n').take(MOST) {
+                let Some(request) = request(line, name) else {
+                    continue;
+                };
+                check(host.server.answer(request).await).await;
+            }
+        });
     });
 });
 
+const NAME: &str = "sync.example.org";
 const ID: &str = "x-keyexchange-id";
 const METHODS: [&str; 6] = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS"];
 const HEADERS: [&str; 6] = [
@@ -75,6 +78,7 @@ fn request(line: &[u8], name: &str) -> Option<Request<Body>> {
     let mut request = Request::builder()
         .method(METHODS[usize::from(who) % METHODS.len()])
         .uri(path)
+        .header("host", NAME)
         .header(header, HeaderValue::from_bytes(value).ok()?);
     if let Some(client) = ["a", "b", "c"].get(usize::from(who / 64)) {
         request = request.header(ID, client.repeat(256));

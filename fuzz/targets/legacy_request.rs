@@ -3,50 +3,36 @@
 //! follow.
 #![no_main]
 
-use std::sync::{Arc, OnceLock};
+use std::cell::RefCell;
 
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
 use foxden_accounts::plain::NewPlain;
-use foxden_accounts::security::Door;
-use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Accounts, Visitor};
-use foxden_fuzz::{Aimed, answer, clock, runtime, site};
-use foxden_http::sync::{LegacyState, SyncState, serve};
-use foxden_http::wire::Site;
-use foxden_model::{Clock, SeededRng};
-use foxden_storage::{Limits, MemoryEngine, Storage};
+use foxden_fuzz::{Aimed, Host, Renewed};
+use foxden_test_support::server::operator;
 use libfuzzer_sys::fuzz_target;
-use tokio::runtime::Runtime;
 
-const BASE: &str = "https://sync.example.org";
+const NAME: &str = "sync.example.org";
 const PASSWORD: &str = "correct horse";
 
-/// What outlives a request: an account, for which no input can do anything but be recognised.
-struct House {
-    runtime: Runtime,
-    accounts: Accounts,
-    clock: Arc<dyn Clock>,
-    site: Arc<Site>,
+thread_local! {
+    static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    static HOUSE: OnceLock<House> = OnceLock::new();
     let Some((request, is_known)) = request(bytes) else {
         return;
     };
-    let house = HOUSE.get_or_init(House::open);
-    let state = house.state();
-    house.runtime.block_on(async {
-        let response = serve(&state, request).await;
-        let status = response.status().as_u16();
-        // Whoever tries hostile passwords is made to wait in the end.
+    HOST.with_borrow_mut(|host| {
+        let answer = host.next().ask(request);
+        let status = answer.status;
+        // A client that tries hostile passwords has to wait in the end.
         assert!(status < 500 || (status == 503 && !is_known), "{status}");
         assert!(status != 401 || !is_known, "{status}");
-        assert!(response.headers().contains_key("x-weave-timestamp"));
-        answer(response).await.check_json();
+        assert!(answer.has_weave_time);
+        answer.check_json();
     });
 });
 
@@ -76,7 +62,7 @@ const HEADERS: [&str; 6] = [
 fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
     let aimed = Aimed::read(bytes, &PLACES, &HEADERS)?;
     let name = aimed.name;
-    let mut request = aimed.bare()?;
+    let mut request = aimed.over(NAME, &[])?;
     // A hostile end may make it another user's path, or none at all.
     let is_known = name != "authorization" && request.uri().path().split('/').nth(2) == Some("ann");
     if is_known {
@@ -87,47 +73,18 @@ fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
     Some((request, is_known))
 }
 
-impl House {
-    fn open() -> Self {
-        let (runtime, clock, site) = (runtime(), clock(), site(BASE, false));
-        let accounts = runtime.block_on(with_ann(&clock, &site));
-        Self {
-            runtime,
-            accounts,
-            clock,
-            site,
-        }
-    }
-
-    /// A surface over an empty store.
-    fn state(&self) -> SyncState {
-        let engine = MemoryEngine::new(Arc::clone(&self.clock), Arc::new(SeededRng::new(1)));
-        let storage = Storage::new(Arc::new(engine), Limits::default(), None);
-        let secrets = Arc::new(TokenSecrets::new([], "a secret"));
-        SyncState {
-            legacy: Some(LegacyState::new(self.accounts.clone(), &self.site)),
-            ..SyncState::new(storage, secrets, Arc::clone(&self.site), Arc::clone(&self.clock))
-        }
-    }
-}
-
-async fn with_ann(clock: &Arc<dyn Clock>, site: &Site) -> Accounts {
-    let accounts = foxden_fuzz::accounts(clock, site).await;
+/// A server with Ann's account, for which no input can do anything but be recognised.
+fn open() -> Host {
+    let host = Host::open(&[("public_url", "https://sync.example.org")]);
     let new = NewPlain {
         name: "ann",
         address: "ann@example.org",
         password: PASSWORD,
         is_authorised: true,
     };
-    let operator = Visitor {
-        address: std::net::Ipv4Addr::LOCALHOST.into(),
-        is_private: true,
-        user_agent: String::new(),
-        door: Door::Operator,
-    };
-    accounts
-        .create_plain(new, &operator)
-        .await
+    let operator = operator();
+    let accounts = host.server.accounts().expect("accounts are served");
+    host.block_on(accounts.create_plain(new, &operator))
         .expect("a new account");
-    accounts
+    host
 }

@@ -2,57 +2,73 @@
 //! are hostile. The first two bytes choose where it goes and which header; two lines and the rest follow.
 #![no_main]
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
-use foxden_fuzz::{Aimed, BEGINNING, answer, clock, runtime, site};
-use foxden_http::sync::{SyncState, serve};
+use foxden_fuzz::{Aimed, Host, Renewed, SECRET};
 use foxden_model::{SeededRng, UserId};
-use foxden_storage::{Limits, MemoryEngine, Storage};
+use foxden_test_support::server::START;
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 
+const NAME: &str = "sync.example.org";
+const BASE: &str = "https://sync.example.org";
+
+/// A server, and the user of the last input. Each input has a store of its own.
+struct Stores {
+    host: Host,
+    user: UserId,
+}
+
+thread_local! {
+    static STORES: RefCell<Renewed<Stores>> = const { RefCell::new(Renewed::every(2000, Stores::new)) };
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
-    let Some(mut request) = aimed.and_then(Aimed::bare) else {
+    let Some(mut aimed) = Aimed::read(bytes, &PLACES, &HEADERS) else {
         return;
     };
-    let clock = clock();
-    let engine = MemoryEngine::new(Arc::clone(&clock), Arc::new(SeededRng::new(1)));
-    let secrets = TokenSecrets::new([], "a secret");
-    sign(&mut request, &token(&secrets));
-    let storage = Storage::new(Arc::new(engine), Limits::default(), None);
-    let state = SyncState::new(
-        storage,
-        Arc::new(secrets),
-        site("https://sync.example.org", false),
-        clock,
-    );
-    runtime().block_on(async {
-        let response = serve(&state, request).await;
-        let status = response.status().as_u16();
+    STORES.with_borrow_mut(|stores| {
+        let Stores { host, user } = stores.next();
+        user.0 += 1;
+        aimed.path = aimed.path.replacen("{uid}", &user.to_string(), 1);
+        let Some(mut request) = aimed.over(NAME, &[]) else {
+            return;
+        };
+        sign(&mut request, &token(*user));
+        let answer = host.ask(request);
+        let status = answer.status;
         assert!(status < 500 && status != 401, "{status}");
-        assert!(response.headers().contains_key("x-weave-timestamp"));
-        answer(response).await.check_json();
+        assert!(answer.has_weave_time);
+        answer.check_json();
     });
 });
 
+impl Stores {
+    fn new() -> Self {
+        Self {
+            host: Host::open(&[("public_url", BASE)]),
+            user: UserId(0),
+        }
+    }
+}
+
 const PLACES: [(&str, &str); 11] = [
-    ("GET", "/1.5/42/info/"),
-    ("GET", "/1.5/42/storage/tabs?"),
-    ("GET", "/1.5/42/storage/tabs?ids=a,b&limit=2&offset="),
-    ("GET", "/1.5/42/storage/tabs/"),
-    ("PUT", "/1.5/42/storage/tabs/a"),
-    ("PUT", "/1.5/42/storage/crypto/keys"),
-    ("POST", "/1.5/42/storage/tabs"),
-    ("POST", "/1.5/42/storage/tabs?batch=true&commit=true"),
-    ("POST", "/1.5/42/storage/tabs?batch"),
-    ("DELETE", "/1.5/42/storage/tabs?ids="),
-    ("DELETE", "/1.5/42/"),
+    ("GET", "/1.5/{uid}/info/"),
+    ("GET", "/1.5/{uid}/storage/tabs?"),
+    ("GET", "/1.5/{uid}/storage/tabs?ids=a,b&limit=2&offset="),
+    ("GET", "/1.5/{uid}/storage/tabs/"),
+    ("PUT", "/1.5/{uid}/storage/tabs/a"),
+    ("PUT", "/1.5/{uid}/storage/crypto/keys"),
+    ("POST", "/1.5/{uid}/storage/tabs"),
+    ("POST", "/1.5/{uid}/storage/tabs?batch=true&commit=true"),
+    ("POST", "/1.5/{uid}/storage/tabs?batch"),
+    ("DELETE", "/1.5/{uid}/storage/tabs?ids="),
+    ("DELETE", "/1.5/{uid}/"),
 ];
 const HEADERS: [&str; 8] = [
     "accept",
@@ -65,18 +81,18 @@ const HEADERS: [&str; 8] = [
     "x-other",
 ];
 
-fn token(secrets: &TokenSecrets) -> Token {
+fn token(user: UserId) -> Token {
     let claims = Claims {
-        user: UserId(42),
-        node: "https://sync.example.org",
-        expires: BEGINNING / 1000 + 3600,
+        user,
+        node: BASE,
+        expires: START / 1000 + 3600,
         fxa_uid: "u",
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
         beside: &[],
     };
-    secrets.mint(&claims, &SeededRng::new(2))
+    TokenSecrets::new([], SECRET).mint(&claims, &SeededRng::new(2))
 }
 
 fn sign(request: &mut Request<Body>, token: &Token) {

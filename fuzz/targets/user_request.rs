@@ -3,43 +3,29 @@
 #![no_main]
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
-use foxden_fuzz::{Aimed, accounts, ask, clock, local, private_site, runtime};
-use foxden_http::user::{self, AdminSecret, UserState};
-use foxden_http::wire::captcha::Captcha;
-use foxden_model::SeededRng;
+use foxden_fuzz::{Aimed, Host, Renewed, request};
 use libfuzzer_sys::fuzz_target;
-use tokio::runtime::{Handle, Runtime};
 
 /// `ann` and her password, as Basic says them.
 const ANN: HeaderValue = HeaderValue::from_static("Basic YW5uOmNvcnJlY3QgaG9yc2U=");
-
-/// A server with one account, renewed now and then so that it does not fill up.
-struct World {
-    runtime: Runtime,
-    router: Router,
-    uses: u32,
-}
+/// What lets a program make accounts.
+const ADMIN_SECRET: &str = "an administrator's word";
 
 thread_local! {
-    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+    static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    WORLD.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|world| world.uses > 500) {
-            *slot = Some(World::new());
-        }
-        let world = slot.as_mut().expect("made above");
-        world.uses += 1;
+    HOST.with_borrow_mut(|host| {
+        let host = host.next();
         let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
-        let Some(request) = aimed.and_then(|aimed| aimed.over(&[(AUTHORIZATION, ANN)])) else {
+        let request = aimed.and_then(|aimed| aimed.over(Host::PRIVATE, &[(AUTHORIZATION, ANN)]));
+        let Some(request) = request else {
             return;
         };
-        let answer = world.runtime.block_on(ask(&world.router, request));
+        let answer = host.ask(request);
         answer.check_status();
         if answer.is_json {
             serde_json::from_slice::<Option<u8>>(&answer.body)
@@ -75,41 +61,19 @@ const HEADERS: [&str; 8] = [
     "x-forwarded-for",
 ];
 
-impl World {
-    fn new() -> Self {
-        let runtime = runtime();
-        let router = user::router(runtime.block_on(state()));
-        runtime.block_on(sign_up(&router));
-        Self {
-            runtime,
-            router,
-            uses: 0,
-        }
-    }
-}
-
-async fn sign_up(router: &Router) {
+/// A server with Ann's account.
+fn open() -> Host {
+    let host = Host::open(&[
+        ("accounts.sign_up", "open"),
+        ("accounts.captcha", "question"),
+        ("accounts.admin_secret", ADMIN_SECRET),
+    ]);
     let body = br#"{"email":"ann@example.org","password":"correct horse"}"#;
-    let mut request = local("PUT", "/user/1.0/ann", body.to_vec()).expect("a request");
-    let word = HeaderValue::from_static("word");
-    request.headers_mut().insert("x-weave-secret", word);
-    let answer = ask(router, request).await;
+    let request = request(Host::PRIVATE, "PUT", "/user/1.0/ann", body.to_vec());
+    let mut request = request.expect("a request");
+    let secret = HeaderValue::from_static(ADMIN_SECRET);
+    request.headers_mut().insert("x-weave-secret", secret);
+    let answer = host.ask(request);
     assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-}
-
-async fn state() -> UserState {
-    let (clock, site) = (clock(), private_site());
-    let captcha = Captcha::new(b"a key", Arc::clone(&clock), Arc::new(SeededRng::new(1)));
-    UserState {
-        accounts: accounts(&clock, &site).await,
-        storage: None,
-        site,
-        clock,
-        to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
-        memory: Arc::default(),
-        captcha: Some(Arc::new(captcha)),
-        admin_secret: AdminSecret::new("word"),
-        is_strict_about_names: false,
-        offers_resets: true,
-    }
+    host
 }

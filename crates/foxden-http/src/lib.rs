@@ -7,6 +7,8 @@
 //! - [`user`]: what old clients ask about accounts, and where two of them meet
 //! - [`ops`]: health and version
 //! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no connection was free
+//! - [`probe`]: the pages by which `foxden check` recognises the server
+//! - [`request_head`], [`response`]: what listeners read and write beside the surfaces
 //! - [`route_labels`]: what requests are counted under
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
@@ -14,6 +16,9 @@ pub mod excuse;
 pub mod fxa;
 pub mod ops;
 pub mod pages;
+pub mod probe;
+pub mod request_head;
+pub mod response;
 pub mod route_labels;
 pub mod sync;
 pub mod token;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts};
 use foxden_http::ops::Version;
+use foxden_http::probe::Probe;
 use foxden_http::user::exchange::{self, Exchange};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
@@ -15,16 +16,15 @@ use foxden_sql::Database;
 use foxden_storage::{OpenOptions, Storage};
 use ring::hmac;
 
-use crate::chores::history::Ledger;
+use crate::chores::history::ChoreHistory;
 use crate::chores::horizon::Horizon;
 use crate::config::Config;
 use crate::config::accounts::CaptchaKind;
 use crate::config::listener::Surface;
 use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
+use crate::exposure::Exposure;
 use crate::node::NodeClient;
-use crate::probe::Probe;
-use crate::reach::Reach;
 use crate::rng::SystemRng;
 use crate::security_log::SecurityLog;
 use crate::version::VERSION;
@@ -34,7 +34,7 @@ pub struct App {
     /// Where this server is found.
     pub site: Arc<Site>,
     /// Whether others have reached it although it is private.
-    pub reach: Arc<Reach>,
+    pub exposure: Arc<Exposure>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
@@ -65,7 +65,7 @@ pub struct App {
     /// The question that a person answers, where one is asked: what was answered at one surface is used up at all.
     pub captcha: Option<Arc<Captcha>>,
     /// How chores fared.
-    pub ledger: Ledger,
+    pub chore_history: ChoreHistory,
     /// Up to when they remove what has expired.
     pub horizon: Horizon,
     /// The word by which this server is recognised from outside.
@@ -148,18 +148,18 @@ impl App {
         } = environment;
         let master = MasterSecrets::read(config, data, &*rng)?;
         let security_log = SecurityLog::open(
-            &config.security_log.place,
+            &config.security_log.sink,
             site.public_url.host(),
             Arc::clone(&clock),
         )?;
-        let reach = Reach::open(
+        let exposure = Exposure::open(
             &site,
             data.public_mark(),
             Arc::clone(&clock),
             security_log.witness(),
         )?;
         let mut app = Self {
-            reach: Arc::new(reach),
+            exposure: Arc::new(exposure),
             secrets: Arc::new(master.token_secrets()),
             token_seconds: u32::try_from(config.tokens.duration.as_secs())?,
             config: config.clone(),
@@ -175,7 +175,7 @@ impl App {
             exchange: None,
             security_log,
             captcha: None,
-            ledger: Ledger::default(),
+            chore_history: ChoreHistory::default(),
             horizon: Horizon::open(data.horizon(), &*clock),
             probe: Arc::default(),
             site,

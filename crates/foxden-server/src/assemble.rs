@@ -1,6 +1,6 @@
 //! What each listener serves.
 
-mod doors;
+mod listener_service;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
 use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
+use foxden_http::probe::{self, ProbeState};
 use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
@@ -20,23 +21,22 @@ use foxden_sql::Asker;
 
 use crate::app::App;
 use crate::config::{self, listener::Surface};
-use crate::probe::{self, ProbeState};
 use crate::tasks::Tasks;
-pub use doors::Doors;
+pub use listener_service::ListenerService;
 
 /// Seconds for which a node in maintenance sends clients away where nothing else is set.
 const MAINTENANCE_SECONDS: u32 = 1800;
 
 /// The way to everything a listener with these surfaces answers.
-pub fn doors(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Doors {
+pub fn listener_service(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> ListenerService {
     let is_at_root = app.site.public_url.path().is_empty();
     let storage = sync_state(app, surfaces).filter(|_| is_at_root);
-    Doors::new(storage, router(app, surfaces, tasks))
+    ListenerService::new(storage, router(app, surfaces, tasks))
 }
 
 /// Everything a listener with these surfaces answers.
 pub fn router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
-    let mut router = below_the_path(app, surfaces, tasks);
+    let mut router = path_router(app, surfaces, tasks);
     if surfaces.contains(&Surface::Ops) {
         router = router.merge(ops::router(OpsState {
             storage: app.storage.clone(),
@@ -60,7 +60,7 @@ pub fn router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Ro
 
 /// Storage, tokens, all of Sync 1.1 and what password managers ask for, found with and without the path of the public
 /// address: some proxies cut it off.
-fn below_the_path(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
+fn path_router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Router {
     let mut router = Router::new();
     if let Some(state) = sync_state(app, surfaces) {
         router = router.merge(sync::router(state));
@@ -73,21 +73,22 @@ fn below_the_path(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -
         router = router.merge(token::router(token_state(app, accounts)));
     }
     if surfaces.contains(&Surface::User) {
-        router = router.merge(for_old_devices(app, tasks));
+        router = router.merge(legacy_router(app, tasks));
     }
     if surfaces.contains(&Surface::Pages) {
         router = router.merge(pages::change_password(&app.site));
     }
+    let exposure = Arc::clone(&app.exposure);
     router = router.merge(probe::router(ProbeState {
         probe: Arc::clone(&app.probe),
-        reach: Arc::clone(&app.reach),
+        on_sign: Arc::new(move |sign| exposure.observe(sign)),
         max_request_bytes: app.config.storage.limits.max_request_bytes,
     }));
     with_and_without_path(router, app.site.public_url.path())
 }
 
 /// The User API, and where two devices of Sync 1.1 meet.
-fn for_old_devices(app: &App, tasks: &Tasks) -> Router {
+fn legacy_router(app: &App, tasks: &Tasks) -> Router {
     let mut router = Router::new();
     if let Some(accounts) = &app.accounts {
         router = router.merge(user::router(user_state(app, accounts, tasks)));

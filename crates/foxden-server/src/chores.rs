@@ -17,8 +17,8 @@ use async_trait::async_trait;
 
 use crate::app::App;
 use crate::control::order;
-use crate::tasks::{Tasks, outlive};
-use history::Ledger;
+use crate::tasks::{Tasks, catch_panic};
+use history::ChoreHistory;
 
 /// The timetable.
 pub const TIMETABLE: [&dyn Chore; 3] = [
@@ -33,7 +33,7 @@ pub trait Chore: Send + Sync {
     /// How it is called on the command line.
     fn name(&self) -> &'static str;
     /// What it does.
-    fn about(&self) -> &'static str;
+    fn description(&self) -> &'static str;
     /// How much time lies between two runs.
     fn every(&self) -> Duration;
     /// Does one budget's worth of it.
@@ -50,7 +50,7 @@ pub struct Done {
 }
 
 /// How long a chore rests when its budget ended it: long enough for others to get their turn.
-const BREATH: Duration = Duration::from_secs(1);
+const YIELD: Duration = Duration::from_secs(1);
 /// How long after the start the first chore runs; a start has better things to do.
 const AFTER_START: Duration = Duration::from_secs(10);
 
@@ -68,7 +68,7 @@ async fn repeat(chore: &'static dyn Chore, app: Arc<App>, mut tasks: Tasks, mut 
             () = tasks.stopped() => return,
         }
         pause = match run(chore, &app).await {
-            Ok(done) if done.has_more => BREATH,
+            Ok(done) if done.has_more => YIELD,
             Ok(_) | Err(_) => chore.every(),
         };
     }
@@ -77,12 +77,12 @@ async fn repeat(chore: &'static dyn Chore, app: Arc<App>, mut tasks: Tasks, mut 
 /// Does a budget's worth, and writes down how it went. A panic is a failure like any other, but for its weight in the log.
 async fn run(chore: &dyn Chore, app: &App) -> anyhow::Result<Done> {
     let name = chore.name();
-    let failure = match outlive(chore.run(app)).await {
+    let failure = match catch_panic(chore.run(app)).await {
         Ok(Ok(done)) => {
             if done.count > 0 {
                 tracing::info!("chore {name}: {done}");
             }
-            app.ledger.succeeded(name, app.clock.millis());
+            app.chore_history.succeeded(name, app.clock.millis());
             return Ok(done);
         }
         Ok(Err(error)) => {
@@ -94,7 +94,7 @@ async fn run(chore: &dyn Chore, app: &App) -> anyhow::Result<Done> {
             anyhow::anyhow!("it panicked: {panic}")
         }
     };
-    app.ledger.failed(name, format!("{failure:#}"));
+    app.chore_history.failed(name, format!("{failure:#}"));
     Err(failure)
 }
 
@@ -117,13 +117,13 @@ pub fn find(name: &str) -> Option<&'static dyn Chore> {
 }
 
 /// Every chore, and how it fared.
-pub fn list(ledger: &Ledger) -> Vec<order::Chore> {
-    let all = ledger.all();
+pub fn list(chore_history: &ChoreHistory) -> Vec<order::Chore> {
+    let all = chore_history.all();
     let chores = TIMETABLE.iter().map(|chore| {
         let fared = all.get(chore.name()).cloned().unwrap_or_default();
         order::Chore {
             name: chore.name().to_owned(),
-            about: chore.about().to_owned(),
+            about: chore.description().to_owned(),
             last_success: fared.last_success,
             failures: fared.failures,
             last_failure: fared.last_failure,

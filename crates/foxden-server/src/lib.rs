@@ -12,12 +12,12 @@
 //! - [`mail`]: letters to people
 //! - [`node`]: speaks to a storage node as a client does
 //! - [`listen`]: sockets, connections, what happens to every request
-//! - [`check`], [`probe`]: finding what usually goes wrong
+//! - [`check`]: finding what usually goes wrong
 //! - [`security_log`]: what a security officer is told
 //! - [`data`]: the data folder
 //! - [`allocator`]: when memory goes back to the system
 //! - [`calendar`]: times of the clock as dates
-//! - [`tasks`], [`rng`], [`log`], [`say`]: the homes of background work, random bytes, the log, printing
+//! - [`tasks`], [`rng`], [`log`], [`terminal`]: the homes of background work, random bytes, the log, printing
 
 mod allocator;
 mod app;
@@ -29,20 +29,19 @@ mod cli;
 pub mod config;
 mod control;
 pub mod data;
-mod greeting;
+mod exposure;
 mod listen;
 mod log;
 mod mail;
 mod node;
-mod probe;
-mod reach;
 mod rng;
-mod say;
 mod security_log;
 mod serve;
 mod server;
 mod site;
+mod startup_banner;
 mod tasks;
+mod terminal;
 mod version;
 
 use std::process::ExitCode;
@@ -50,8 +49,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use app::{App, Components, Environment, NodeSync};
-pub use listen::front::Front as RequestHandler;
-pub use listen::room::Room as ConnectionLimiter;
+pub use listen::connection_limiter::ConnectionLimiter;
+pub use listen::request_handler::RequestHandler;
 pub use server::Server;
 pub use site::configured_site;
 
@@ -61,7 +60,7 @@ pub fn run() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            say::fault(&error);
+            terminal::print_error(&error);
             ExitCode::FAILURE
         }
     }

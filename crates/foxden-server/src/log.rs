@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use foxden_model::{Clock, Escaped, SystemClock, UserId};
-use hyper::StatusCode;
-use hyper::header::HeaderValue;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -18,7 +16,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::calendar::Utc;
-use crate::say;
+use crate::terminal;
 
 /// The target of the lines about requests.
 pub const REQUESTS: &str = "request";
@@ -33,7 +31,7 @@ thread_local! {
 }
 
 /// Does something on behalf of a request, so that what is logged meanwhile carries its id.
-pub fn within<T>(id: RequestId, work: impl FnOnce() -> T) -> T {
+pub fn with_request_id<T>(id: RequestId, work: impl FnOnce() -> T) -> T {
     struct Before(Option<RequestId>);
     impl Drop for Before {
         fn drop(&mut self) {
@@ -49,17 +47,17 @@ pub fn start(level: LevelFilter) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(io::stderr)
-        .with_ansi(say::stderr_has_colour())
-        .event_format(Plain)
+        .with_ansi(terminal::stderr_has_colour())
+        .event_format(PlainFormat)
         .finish();
     // A second start, as in tests, keeps the first log.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Time, weight, request, words.
-struct Plain;
+struct PlainFormat;
 
-impl<S, N> FormatEvent<S, N> for Plain
+impl<S, N> FormatEvent<S, N> for PlainFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -93,12 +91,12 @@ where
 
 /// A path as it may stand in a line: without control characters and not endless.
 #[derive(Clone, Copy, Debug)]
-pub struct Path<'a>(pub &'a str);
+pub struct EscapedPath<'a>(pub &'a str);
 
 /// The most of a path or a method that is written.
 const PATH_CHARACTERS: usize = 200;
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for EscapedPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut characters = self.0.chars();
         for character in characters.by_ref().take(PATH_CHARACTERS) {
@@ -117,9 +115,9 @@ impl fmt::Display for Path<'_> {
 
 /// A span of time in milliseconds, to the tenth.
 #[derive(Clone, Copy, Debug)]
-pub struct Took(pub Duration);
+pub struct DisplayMillis(pub Duration);
 
-impl fmt::Display for Took {
+impl fmt::Display for DisplayMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = self.0.as_micros() / 100;
         write!(f, "{}.{} ms", tenths / 10, tenths % 10)
@@ -128,12 +126,12 @@ impl fmt::Display for Took {
 
 /// The status of an answer, or a dash where there was none.
 #[derive(Clone, Copy, Debug)]
-pub struct Status(pub Option<StatusCode>);
+pub struct Status(pub Option<u16>);
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(status) => f.write_str(status.as_str()),
+            Some(status) => write!(f, "{status}"),
             None => f.write_str("-"),
         }
     }
@@ -180,12 +178,12 @@ impl fmt::Display for RequestId {
     }
 }
 
-impl From<RequestId> for HeaderValue {
-    fn from(id: RequestId) -> Self {
-        // The same digits as above, without the machinery of formatting: every answer carries them.
+impl RequestId {
+    /// The same digits as in the log, without the machinery of formatting: every response carries them.
+    pub fn digits(self) -> [u8; 12] {
         let mut text = [0; 12];
-        HEXLOWER.encode_mut(&id.0.to_be_bytes()[2..], &mut text);
-        Self::from_bytes(&text).expect("hexadecimal digits are a header value")
+        HEXLOWER.encode_mut(&self.0.to_be_bytes()[2..], &mut text);
+        text
     }
 }
 
@@ -196,21 +194,21 @@ mod tests {
     #[test]
     fn the_log_and_the_answer_name_a_request_alike() {
         for id in [0, 1, 0xffff_ffff_ffff, 0x1234_5678_9abc_def0].map(RequestId::from) {
-            assert_eq!(HeaderValue::from(id), id.to_string());
+            assert_eq!(id.digits(), id.to_string().as_bytes());
         }
     }
 
     #[test]
     fn a_path_cannot_forge_a_line() {
-        assert_eq!(Path("/1.5/42/a%20b").to_string(), "/1.5/42/a%20b");
-        assert_eq!(Path("/a\nb").to_string(), "/a\\u{a}b");
-        assert!(Path(&"x".repeat(5000)).to_string().chars().count() <= PATH_CHARACTERS + 1);
+        assert_eq!(EscapedPath("/1.5/42/a%20b").to_string(), "/1.5/42/a%20b");
+        assert_eq!(EscapedPath("/a\nb").to_string(), "/a\\u{a}b");
+        assert!(EscapedPath(&"x".repeat(5000)).to_string().chars().count() <= PATH_CHARACTERS + 1);
     }
 
     #[test]
     fn a_request_carries_its_id_only_while_it_is_worked_on() {
         let id = RequestId(7);
-        assert_eq!(within(id, || CURRENT.get()), Some(id));
+        assert_eq!(with_request_id(id, || CURRENT.get()), Some(id));
         assert_eq!(CURRENT.get(), None);
     }
 }

@@ -59,7 +59,7 @@ impl NodeClient<'_> {
         let authorization = hawk::sign(&token.id, token.key.as_str().as_bytes(), &request, now, &nonce);
         let url = format!("{}{path}", node.origin());
         let ca = self.ca_file.map(Path::to_owned);
-        let delete = move || delete(&Asker::new(PATIENCE, ca.as_deref())?, &url, &authorization);
+        let delete = move || delete(&HttpClient::new(PATIENCE, ca.as_deref())?, &url, &authorization);
         let status = tokio::task::spawn_blocking(delete).await??;
         // A store that is not there is as empty as it can be.
         ensure!(
@@ -70,8 +70,8 @@ impl NodeClient<'_> {
     }
 }
 
-fn delete(asker: &Asker, url: &str, authorization: &str) -> anyhow::Result<u16> {
-    let answer = asker.ask(|agent| agent.delete(url).header("Authorization", authorization).call());
+fn delete(client: &HttpClient, url: &str, authorization: &str) -> anyhow::Result<u16> {
+    let answer = client.send(|agent| agent.delete(url).header("Authorization", authorization).call());
     let answer = answer.with_context(|| format!("cannot reach {url}"))?;
     Ok(answer.status().as_u16())
 }
@@ -79,13 +79,13 @@ fn delete(asker: &Asker, url: &str, authorization: &str) -> anyhow::Result<u16> 
 /// What sends requests: it follows nobody elsewhere, waits no longer than it is told, and trusts the authorities that
 /// browsers trust, and others beside them.
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct HttpClient {
     usual: ureq::Agent,
     /// Trusts the others alone.
     own: Option<ureq::Agent>,
 }
 
-impl Asker {
+impl HttpClient {
     /// One that trusts the certificates in that file, too.
     pub fn new(patience: Duration, ca: Option<&Path>) -> anyhow::Result<Self> {
         let config = || {
@@ -107,7 +107,10 @@ impl Asker {
 
     /// Has it asked. Whoever shows a certificate that the usual authorities have not signed has heard nothing yet, and is
     /// asked once more with one's own.
-    pub fn ask<T>(&self, request: impl Fn(&ureq::Agent) -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
+    pub fn send<T>(
+        &self,
+        request: impl Fn(&ureq::Agent) -> Result<T, ureq::Error>,
+    ) -> Result<T, ureq::Error> {
         match (request(&self.usual), &self.own) {
             (Err(error), Some(own)) if is_about_a_certificate(&error) => request(own),
             (answer, _) => answer,
@@ -163,9 +166,9 @@ mod tests {
             (Some(agent()), Ok(()), 1),
         ] {
             let usual = agent();
-            let asker = Asker { usual, own };
+            let client = HttpClient { usual, own };
             let (first, count) = (Cell::new(Some(first)), Cell::new(0));
-            let answer = asker.ask(|_| {
+            let answer = client.send(|_| {
                 count.set(count.get() + 1);
                 first.take().unwrap_or(Ok(()))
             });

@@ -5,12 +5,12 @@
 //!
 //! - [`signature`]: the table of what is written, which `docs/security-log.md` shows
 //! - [`cef`]: how a line is spelled
-//! - [`fold`]: equal refusals become one line with a count
+//! - [`repeat_filter`]: equal refusals become one line with a count
 //! - [`writer`]: the thread
 //! - [`target`]: files, standard output, syslog
 
 mod cef;
-mod fold;
+mod repeat_filter;
 mod signature;
 mod target;
 mod writer;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use foxden_accounts::security::{Door, Event, What, Witness};
 use foxden_model::Clock;
 
-use crate::config::security_log::Place;
+use crate::config::security_log::Sink;
 use crate::tasks::Panic;
 use cef::Line;
 use signature::Signature;
@@ -34,13 +34,13 @@ use target::Target;
 use writer::Writer;
 
 /// How long whoever ends waits for what is not written yet.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events that wait to be written.
 const QUEUE: usize = 1024;
 /// Places of these that refusals leave to what is severe and to what was done.
-const KEPT: usize = 256;
+const RESERVED: usize = 256;
 /// How often the writer looks whether counts are to be told.
-const PULSE: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
 /// Characters of a name that are kept; no address is longer.
 const NAME: usize = 256;
 /// Characters of a reason or a path that are kept.
@@ -48,10 +48,10 @@ const TEXT: usize = 500;
 
 /// Where security events go. Cheap to clone.
 #[derive(Clone)]
-pub struct SecurityLog(Option<Arc<Inside>>);
+pub struct SecurityLog(Option<Arc<Queue>>);
 
-struct Inside {
-    queue: SyncSender<Order>,
+struct Queue {
+    sender: SyncSender<WriterMessage>,
     /// Events in it.
     waiting: Arc<AtomicUsize>,
     /// Events that found the queue full, until the writer says so.
@@ -60,7 +60,7 @@ struct Inside {
 }
 
 /// What the writer is asked.
-enum Order {
+enum WriterMessage {
     /// Write this, or count it.
     Write(Box<Record>),
     /// Write whatever waits, and say whether the target took it all.
@@ -90,21 +90,21 @@ impl SecurityLog {
 
     /// Opens the log; `host` is the name that this server goes by. A file that cannot be written is an error. A syslog that
     /// is away is not: it may come back.
-    pub fn open(place: &Place, host: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let Some(target) = Target::open(place, host)? else {
+    pub fn open(sink: &Sink, host: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let Some(target) = Target::open(sink, host)? else {
             return Ok(Self::none());
         };
-        let (queue, orders) = sync_channel(QUEUE);
+        let (sender, messages) = sync_channel(QUEUE);
         let missed = Arc::default();
         let waiting = Arc::<AtomicUsize>::default();
         let writer = Writer::new(target, host, Arc::clone(&missed), Arc::clone(&clock));
         // One more thread, and nothing that a request awaits: files and pipes have no other way that cannot block.
         thread::Builder::new().name("security-log".to_owned()).spawn({
             let waiting = Arc::clone(&waiting);
-            move || run(writer, &orders, &waiting)
+            move || run(writer, &messages, &waiting)
         })?;
-        Ok(Self(Some(Arc::new(Inside {
-            queue,
+        Ok(Self(Some(Arc::new(Queue {
+            sender,
             waiting,
             missed,
             clock,
@@ -127,23 +127,26 @@ impl SecurityLog {
     }
 
     /// Waits until what was told so far is written, but no longer than that. Whether it is.
-    pub fn flush(&self, patience: Duration) -> bool {
+    pub fn flush(&self, timeout: Duration) -> bool {
         let Some(inside) = &self.0 else { return true };
         let (done, is_done) = sync_channel(1);
         // A full queue means a target that does not keep up: it is not waited for.
-        inside.queue.try_send(Order::Flush(done)).is_ok() && is_done.recv_timeout(patience) == Ok(true)
+        inside.sender.try_send(WriterMessage::Flush(done)).is_ok()
+            && is_done.recv_timeout(timeout) == Ok(true)
     }
 }
 
-impl Inside {
+impl Queue {
     fn take(&self, event: &Event<'_>) {
         let signature = Signature::of(event.what);
-        let is_ordinary = signature.is_folded() && !signature.is_severe();
-        let places = if is_ordinary { QUEUE - KEPT } else { QUEUE };
+        let is_ordinary = signature.is_repeatable() && !signature.is_severe();
+        let places = if is_ordinary { QUEUE - RESERVED } else { QUEUE };
         let has_place = self.waiting.fetch_add(1, Ordering::Relaxed) < places;
         let is_in = has_place && {
             let record = Record::of(event, self.clock.millis());
-            self.queue.try_send(Order::Write(Box::new(record))).is_ok()
+            self.sender
+                .try_send(WriterMessage::Write(Box::new(record)))
+                .is_ok()
         };
         if !is_in {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -160,34 +163,34 @@ impl Record {
             what: event.what,
             door: event.door,
             from: event.from.map(|address| address.to_canonical()),
-            name: event.name.map(|name| cut(name, NAME)),
+            name: event.name.map(|name| truncated(name, NAME)),
             account: event.account.map(|account| account.to_string()),
-            why: event.why.map(|why| cut(why, TEXT)),
-            method: request.map(|asked| cut(asked.method, NAME)),
-            path: request.map(|asked| cut(asked.path.split('?').next().unwrap_or_default(), TEXT)),
+            why: event.why.map(|why| truncated(why, TEXT)),
+            method: request.map(|asked| truncated(asked.method, NAME)),
+            path: request.map(|asked| truncated(asked.path.split('?').next().unwrap_or_default(), TEXT)),
         }
     }
 }
 
 /// The beginning of a text; a mark says that there was more.
-fn cut(text: &str, most: usize) -> String {
+fn truncated(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-fn run(mut writer: Writer, orders: &Receiver<Order>, waiting: &AtomicUsize) {
+fn run(mut writer: Writer, messages: &Receiver<WriterMessage>, waiting: &AtomicUsize) {
     loop {
-        let order = orders.recv_timeout(PULSE);
-        if matches!(order, Ok(Order::Write(_))) {
+        let message = messages.recv_timeout(TICK);
+        if matches!(message, Ok(WriterMessage::Write(_))) {
             waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        let is_over = matches!(order, Err(RecvTimeoutError::Disconnected));
+        let is_over = matches!(message, Err(RecvTimeoutError::Disconnected));
         // A panic costs the line that it came from, which counts as missing; the thread goes on for all others.
-        if let Err(cause) = catch_unwind(AssertUnwindSafe(|| obey(&mut writer, order))) {
+        if let Err(cause) = catch_unwind(AssertUnwindSafe(|| handle(&mut writer, message))) {
             tracing::error!("the security log's writer panicked: {}", Panic::new(&*cause));
-            writer.lost_a_line();
+            writer.count_lost_line();
         }
         if is_over {
             return;
@@ -195,15 +198,15 @@ fn run(mut writer: Writer, orders: &Receiver<Order>, waiting: &AtomicUsize) {
     }
 }
 
-fn obey(writer: &mut Writer, order: Result<Order, RecvTimeoutError>) {
-    match order {
-        Ok(Order::Write(record)) => writer.take(&record),
-        Ok(Order::Flush(done)) => {
+fn handle(writer: &mut Writer, message: Result<WriterMessage, RecvTimeoutError>) {
+    match message {
+        Ok(WriterMessage::Write(record)) => writer.take(&record),
+        Ok(WriterMessage::Flush(done)) => {
             writer.finish();
             // Nobody waits any more: that is theirs to know.
-            let _ = done.try_send(writer.owes_nothing());
+            let _ = done.try_send(writer.is_flushed());
         }
-        Err(RecvTimeoutError::Timeout) => writer.tidy(),
+        Err(RecvTimeoutError::Timeout) => writer.tick(),
         Err(RecvTimeoutError::Disconnected) => writer.finish(),
     }
 }

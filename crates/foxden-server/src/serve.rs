@@ -14,7 +14,7 @@ use crate::data::DataFolder;
 use crate::listen::socket::Socket;
 use crate::server::Server;
 use crate::site::listening_site;
-use crate::{check, greeting, security_log};
+use crate::{check, security_log, startup_banner};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -40,7 +40,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let server = Server::new(Arc::clone(&app), connections(config.http.max_connections));
     server.start_background_work(&data)?;
-    greeting::show(&config, &app, &sockets).await?;
+    startup_banner::print(&config, &app, &sockets).await?;
     for (socket, surfaces) in sockets {
         server.listen(socket, &surfaces);
     }
@@ -52,7 +52,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         // A second signal asks for a stop at once. What was acknowledged is safe either way.
         () = signals.told_to_stop() => tracing::warn!("stopping at once"),
     }
-    if !app.security_log.flush(security_log::PATIENCE) {
+    if !app.security_log.flush(security_log::FLUSH_TIMEOUT) {
         tracing::warn!("the security log could not be written to its end");
     }
     tracing::info!("stopped");

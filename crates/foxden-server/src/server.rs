@@ -7,20 +7,20 @@ use std::time::Duration;
 use crate::app::App;
 use crate::config::listener::Surface;
 use crate::data::DataFolder;
-use crate::listen::front::{Front, Ids};
-use crate::listen::rest::Bounds;
-use crate::listen::room::Room;
+use crate::listen::connection_limiter::ConnectionLimiter;
+use crate::listen::drain::DrainLimits;
+use crate::listen::request_handler::{RequestHandler, RequestIds};
 use crate::listen::socket::Socket;
-use crate::tasks::{Stop, Tasks};
+use crate::tasks::{Stopper, Tasks};
 use crate::{assemble, chores, control, listen, mail};
 
 /// A running server.
 pub struct Server {
     app: Arc<App>,
-    connections: Arc<Room>,
-    request_ids: Arc<Ids>,
+    connections: Arc<ConnectionLimiter>,
+    request_ids: Arc<RequestIds>,
     tasks: Tasks,
-    stop: Stop,
+    stop: Stopper,
 }
 
 impl Server {
@@ -30,8 +30,8 @@ impl Server {
         let (tasks, stop) = Tasks::new();
         let witness = app.security_log.witness();
         Self {
-            connections: Room::new(&app.config.http, max_connections, witness),
-            request_ids: Arc::new(Ids::new(&*app.rng)),
+            connections: ConnectionLimiter::new(&app.config.http, max_connections, witness),
+            request_ids: Arc::new(RequestIds::new(&*app.rng)),
             app,
             tasks,
             stop,
@@ -44,7 +44,7 @@ impl Server {
     }
 
     /// The connections of all its listeners.
-    pub const fn connections(&self) -> &Arc<Room> {
+    pub const fn connection_limiter(&self) -> &Arc<ConnectionLimiter> {
         &self.connections
     }
 
@@ -52,7 +52,7 @@ impl Server {
     pub fn start_background_work(&self, data: &DataFolder) -> anyhow::Result<()> {
         let (app, tasks) = (&self.app, &self.tasks);
         let (watched, stopping) = (Arc::clone(&self.connections), tasks.clone());
-        tasks.keep("the watch over connections", move || {
+        tasks.supervise("the watch over connections", move || {
             Arc::clone(&watched).watch(stopping.clone())
         });
         if app.config.chores.is_enabled {
@@ -61,7 +61,7 @@ impl Server {
         mail::deliver::start(app, tasks)?;
         if let Some(accounts) = app.accounts.clone() {
             let stopping = tasks.clone();
-            tasks.keep("the memory of password hashes", move || {
+            tasks.supervise("the memory of password hashes", move || {
                 let (accounts, mut stopping) = (accounts.clone(), stopping.clone());
                 async move {
                     tokio::select! {
@@ -74,7 +74,7 @@ impl Server {
         match control::socket::open(&data.socket()) {
             Ok(socket) => {
                 let (socket, app, stopping) = (Arc::new(socket), Arc::clone(app), tasks.clone());
-                tasks.keep("the control socket", move || {
+                tasks.supervise("the control socket", move || {
                     control::socket::serve(Arc::clone(&socket), Arc::clone(&app), stopping.clone())
                 });
             }
@@ -85,14 +85,14 @@ impl Server {
     }
 
     /// The handler of a listener that serves these surfaces.
-    pub fn request_handler(&self, surfaces: &BTreeSet<Surface>) -> Front {
+    pub fn request_handler(&self, surfaces: &BTreeSet<Surface>) -> RequestHandler {
         let app = &self.app;
-        Front::new(
-            assemble::doors(app, surfaces, &self.tasks),
+        RequestHandler::new(
+            assemble::listener_service(app, surfaces, &self.tasks),
             app.config.server.trusted_proxies.clone(),
-            Arc::clone(&app.reach),
+            Arc::clone(&app.exposure),
             Arc::clone(&self.request_ids),
-            Bounds::for_uploads_of(app.config.storage.limits.max_request_bytes),
+            DrainLimits::for_uploads_of(app.config.storage.limits.max_request_bytes),
             app.security_log.witness(),
         )
     }
@@ -102,7 +102,7 @@ impl Server {
         let handler = Arc::new(self.request_handler(surfaces));
         let (socket, connections) = (Arc::new(socket), Arc::clone(&self.connections));
         let stopping = self.tasks.clone();
-        self.tasks.keep("a listener", move || {
+        self.tasks.supervise("a listener", move || {
             listen::serve(
                 Arc::clone(&socket),
                 Arc::clone(&handler),

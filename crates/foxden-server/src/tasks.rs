@@ -26,21 +26,21 @@ pub struct Panic(String);
 
 /// Ends the work that its [`Tasks`] started.
 #[derive(Debug)]
-pub struct Stop {
+pub struct Stopper {
     alive: mpsc::Receiver<()>,
     stop: watch::Sender<bool>,
 }
 
 impl Tasks {
     /// Nothing running yet, and the means to end it.
-    pub fn new() -> (Self, Stop) {
+    pub fn new() -> (Self, Stopper) {
         let (alive_sender, alive) = mpsc::channel(1);
         let (sender, stop) = watch::channel(false);
         let tasks = Self {
             alive: alive_sender,
             stop,
         };
-        (tasks, Stop { alive, stop: sender })
+        (tasks, Stopper { alive, stop: sender })
     }
 
     /// Starts work that a stop waits for. A panic ends it, and the log says so.
@@ -48,7 +48,7 @@ impl Tasks {
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let alive = self.alive.clone();
         tokio::spawn(async move {
-            if let Err(panic) = outlive(work).await {
+            if let Err(panic) = catch_panic(work).await {
                 tracing::error!("background work ended by a panic: {panic}");
             }
             drop(alive);
@@ -56,20 +56,24 @@ impl Tasks {
     }
 
     /// Starts work that goes on until the program stops: after a panic it begins again.
-    pub fn keep<W>(&self, name: &'static str, work: impl FnMut() -> W + Send + 'static)
+    pub fn supervise<W>(&self, name: &'static str, work: impl FnMut() -> W + Send + 'static)
     where
         W: Future<Output = ()> + Send,
     {
-        self.keep_after(PAUSE, name, work);
+        self.supervise_after(PAUSE, name, work);
     }
 
-    fn keep_after<W>(&self, pause: Duration, name: &'static str, mut work: impl FnMut() -> W + Send + 'static)
-    where
+    fn supervise_after<W>(
+        &self,
+        pause: Duration,
+        name: &'static str,
+        mut work: impl FnMut() -> W + Send + 'static,
+    ) where
         W: Future<Output = ()> + Send,
     {
         let mut tasks = self.clone();
         self.spawn(async move {
-            while let Err(panic) = outlive(work()).await {
+            while let Err(panic) = catch_panic(work()).await {
                 tracing::error!("{name} panicked and begins again: {panic}");
                 tokio::select! {
                     () = tasks.stopped() => return,
@@ -87,7 +91,7 @@ impl Tasks {
 }
 
 /// Does a piece of work to its end, or finds out why it panicked.
-pub async fn outlive<T>(work: impl Future<Output = T>) -> Result<T, Panic> {
+pub async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panic> {
     let mut work = pin!(work);
     poll_fn(
         |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
@@ -115,12 +119,12 @@ impl fmt::Display for Panic {
 
 impl std::error::Error for Panic {}
 
-impl Stop {
-    /// Tells everything to stop and waits for it, but no longer than `patience`. Whether all ended.
-    pub async fn stop(mut self, patience: Duration) -> bool {
+impl Stopper {
+    /// Tells everything to stop and waits for it, but no longer than `timeout`. Whether all ended.
+    pub async fn stop(mut self, timeout: Duration) -> bool {
         self.stop.send_replace(true);
         // Nothing is ever sent: the channel ends when the last piece of work has dropped its sender.
-        tokio::time::timeout(patience, self.alive.recv()).await.is_ok()
+        tokio::time::timeout(timeout, self.alive.recv()).await.is_ok()
     }
 }
 
@@ -142,12 +146,12 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error_that_says_why() {
         let runs = AtomicU32::new(0);
-        let first = outlive(third_time(&runs)).await;
+        let first = catch_panic(third_time(&runs)).await;
         assert_eq!(first.unwrap_err().to_string(), "run 0 is too early");
-        let second = outlive(async { std::panic::panic_any(7) }).await;
+        let second = catch_panic(async { std::panic::panic_any(7) }).await;
         assert_eq!(second, Err::<(), _>(Panic("for no reason given".into())));
         runs.store(2, Ordering::SeqCst);
-        assert_eq!(outlive(third_time(&runs)).await, Ok(2));
+        assert_eq!(catch_panic(third_time(&runs)).await, Ok(2));
     }
 
     #[tokio::test]
@@ -155,7 +159,7 @@ mod tests {
         let (tasks, stop) = Tasks::new();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
-        tasks.keep_after(Duration::ZERO, "work", move || {
+        tasks.supervise_after(Duration::ZERO, "work", move || {
             let counted = Arc::clone(&counted);
             async move {
                 third_time(&counted).await;
@@ -163,7 +167,7 @@ mod tests {
         });
         drop(tasks);
         // It ends by itself with its third run, and nobody stops it before.
-        let Stop { mut alive, stop } = stop;
+        let Stopper { mut alive, stop } = stop;
         assert_eq!(alive.recv().await, None);
         assert_eq!(runs.load(Ordering::SeqCst), 3);
         drop(stop);
@@ -174,7 +178,7 @@ mod tests {
         let (tasks, stop) = Tasks::new();
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
-        tasks.keep("work", move || {
+        tasks.supervise("work", move || {
             let counted = Arc::clone(&counted);
             async move {
                 third_time(&counted).await;

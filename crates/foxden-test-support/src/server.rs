@@ -113,11 +113,11 @@ impl TestServer {
     /// Answers a request as if it came on a connection of its own, from this machine.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let connection = self.server.connections().seat(None).await;
+        let connection = self.server.connection_limiter().admit(None).await;
         let connection = connection.expect("this machine has no share that it could exceed");
         let answer = self
             .handler
-            .answer(request, Some(address), connection.seat())
+            .answer(request, Some(address), connection.state())
             .await;
         answer.map(Body::new)
     }

@@ -90,8 +90,8 @@ impl TestApp {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("accept", accept).header("host", "127.0.0.1:5000");
         let request = request.body(Body::empty()).unwrap();
-        let doors = doors(&self.services, surfaces, &Tasks::new().0);
-        let (mut response, fields) = doors.answer(request, LOCAL).await;
+        let service = listener_service(&self.services, surfaces, &Tasks::new().0);
+        let (mut response, fields) = service.answer(request, LOCAL).await;
         response.extensions_mut().insert(fields);
         response
     }
@@ -166,8 +166,8 @@ async fn every_path_below_1_0_has_one_owner() {
     let app = TestApp::open("old-and-new", "http://127.0.0.1:5000").await;
     let surfaces: BTreeSet<Surface> = ALL.into_iter().collect();
     let (shorter, longer) = (
-        doors(&app.services, &surfaces, &Tasks::new().0),
-        Doors::from(router(&app.services, &surfaces, &Tasks::new().0)),
+        listener_service(&app.services, &surfaces, &Tasks::new().0),
+        ListenerService::from(router(&app.services, &surfaces, &Tasks::new().0)),
     );
     for (path, owner) in [
         ("/1.0/sync/1.5", Some(TOKEN)),

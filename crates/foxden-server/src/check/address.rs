@@ -1,5 +1,6 @@
 //! Whether the public address leads here, seen from this machine, and whether signatures survive the way.
 
+use foxden_http::probe;
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
@@ -8,24 +9,24 @@ use crate::app::MasterSecrets;
 use crate::config::Config;
 use crate::control::order::Serving;
 use crate::control::{Answer, Order, socket};
-use crate::node::Asker;
-use crate::{data, probe};
+use crate::data;
+use crate::node::HttpClient;
 
 /// What there is to say about the public address.
-pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
+pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding>> {
     let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), &Order::Probe)? else {
         let what = format!(
             "nothing serves the data folder {}",
             config.server.data_dir.display()
         );
-        let mend =
+        let hint =
             "start it with: foxden serve; then check again, so that the public address can be looked at";
         let scheme = config
             .server
             .public_url
             .as_ref()
-            .map(|url| look_at_scheme(url, config));
-        let unseen = Finding::doubtful(what, mend);
+            .map(|url| check_scheme(url, config));
+        let unseen = Finding::warning(what, hint);
         return Ok(scheme.into_iter().chain([unseen]).collect());
     };
     let (url, word, serving) = match answer {
@@ -37,9 +38,9 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         Answer::Failed { text } => anyhow::bail!(text),
         other => anyhow::bail!("the serving process answered {other:?} to a probe"),
     };
-    let mut findings = vec![look_at_scheme(&url, config)];
-    findings.extend(look_at_configured(&url, config));
-    let way = Way::new(&serving, url, asker.clone());
+    let mut findings = vec![check_scheme(&url, config)];
+    findings.extend(check_configured(&url, config));
+    let way = PublicAddress::new(&serving, url, client.clone());
     match way.find_word(&word) {
         Ok(finding) => findings.push(finding),
         Err(bad) => {
@@ -48,18 +49,18 @@ pub fn look(config: &Config, asker: &Asker) -> anyhow::Result<Vec<Finding>> {
         }
     }
     if serving.keeps_objects {
-        findings.push(way.look_at_signatures(config)?);
-        findings.extend(way.look_at_storage(&word, serving.max_request_bytes));
+        findings.push(way.check_signatures(config)?);
+        findings.extend(way.check_storage(&word, serving.max_request_bytes));
     }
-    findings.extend(way.look_at_names(&word));
-    findings.extend(elsewhere::look(&serving, &word));
+    findings.extend(way.check_names(&word));
+    findings.extend(elsewhere::check(&serving, &word));
     Ok(findings)
 }
 
 /// The running server goes by what it was started with, whatever was written since.
-fn look_at_configured(running: &PublicUrl, config: &Config) -> Option<Finding> {
+fn check_configured(running: &PublicUrl, config: &Config) -> Option<Finding> {
     let configured = config.server.public_url.as_ref().filter(|url| *url != running)?;
-    Some(Finding::doubtful(
+    Some(Finding::warning(
         format!(
             "the configuration says {configured}, but the running server took {running} for its public address"
         ),
@@ -67,12 +68,12 @@ fn look_at_configured(running: &PublicUrl, config: &Config) -> Option<Finding> {
     ))
 }
 
-fn look_at_scheme(url: &PublicUrl, config: &Config) -> Finding {
+fn check_scheme(url: &PublicUrl, config: &Config) -> Finding {
     if url.is_https() {
-        return Finding::good(format!("the public address is {url}"));
+        return Finding::ok(format!("the public address is {url}"));
     }
     if url.is_loopback() {
-        return Finding::good(format!(
+        return Finding::ok(format!(
             "the public address is {url}, for browsers on this machine"
         ));
     }
@@ -83,7 +84,7 @@ fn look_at_scheme(url: &PublicUrl, config: &Config) -> Finding {
     } else {
         "anybody on the way would see who stores what and when"
     };
-    Finding::bad(
+    Finding::error(
         format!("the public address {url} has no TLS: {harm}"),
         format!(
             "put a proxy with a certificate in front (caddy reverse-proxy --from {0} --to …) and set \
@@ -94,24 +95,24 @@ fn look_at_scheme(url: &PublicUrl, config: &Config) -> Finding {
 }
 
 /// The way through the public address.
-pub(super) struct Way {
+pub(super) struct PublicAddress {
     pub(super) url: PublicUrl,
     /// Where the server's own pages are: below the path where only storage is served.
     pub(super) base: String,
-    pub(super) asker: Asker,
+    pub(super) client: HttpClient,
     /// The ports that the server itself listens on.
     pub(super) ports: Vec<u16>,
 }
 
-impl Way {
-    fn new(serving: &Serving, url: PublicUrl, asker: Asker) -> Self {
+impl PublicAddress {
+    fn new(serving: &Serving, url: PublicUrl, client: HttpClient) -> Self {
         Self {
             base: if serving.has_root {
                 url.origin()
             } else {
                 url.base()
             },
-            asker,
+            client,
             url,
             ports: serving.ports.clone(),
         }
@@ -122,8 +123,8 @@ impl Way {
         let page = format!("{}{}{word}", self.base, probe::PATH);
         let url = &self.url;
         let mut answer = self
-            .asker
-            .ask(|agent| agent.get(&page).call())
+            .client
+            .send(|agent| agent.get(&page).call())
             .map_err(|error| self.cannot_reach(&error))?;
         let status = answer.status().as_u16();
         let date = answer
@@ -131,17 +132,17 @@ impl Way {
             .get("date")
             .and_then(|date| date.to_str().ok())
             .map(str::to_owned);
-        let wait = wait::remark(answer.headers());
+        let wait = wait::describe(answer.headers());
         let found = answer.body_mut().read_to_string().unwrap_or_default();
         if found.trim() != word {
-            return Err(Finding::bad(
+            return Err(Finding::error(
                 format!("{url} does not lead here: something else answered with status {status}{wait}"),
                 "check the name's address (getent hosts …), the port, and where the proxy sends requests; it must pass \
                  all paths on, without a redirect or a log-in of its own; if it speaks TLS or HTTP/2 to this server, the \
                  server's log says so",
             ));
         }
-        Ok(date::look(
+        Ok(date::check(
             url,
             date.as_deref().and_then(date::seconds_of),
             SystemClock.seconds(),
@@ -157,23 +158,23 @@ impl Way {
     }
 
     /// Whether a request signed for the public address is taken.
-    fn look_at_signatures(&self, config: &Config) -> anyhow::Result<Finding> {
+    fn check_signatures(&self, config: &Config) -> anyhow::Result<Finding> {
         let Some(secrets) = MasterSecrets::find(config) else {
             return Ok(signed::no_secret());
         };
-        let answer = signed::ask(&self.asker, &self.url, &secrets.token_secrets())?;
+        let answer = signed::request(&self.client, &self.url, &secrets.token_secrets())?;
         Ok(match answer.status {
-            200 => Finding::good("storage takes requests signed for the public address"),
-            401 => Finding::bad(
+            200 => Finding::ok("storage takes requests signed for the public address"),
+            401 => Finding::error(
                 format!("storage refuses requests signed for {}", self.url.host_and_port()),
                 "public_url must be exactly what browsers use (name, port and path), and the proxy must not rewrite \
                  paths or drop the Authorization header; the server's log says what it saw and what was signed",
             ),
-            404 => Finding::bad(
+            404 => Finding::error(
                 format!("storage is not found at {}", self.url),
                 "the proxy must pass everything below the path of public_url on",
             ),
-            status => Finding::bad(
+            status => Finding::error(
                 format!("storage answers {status} at {}{}", self.url, answer.wait),
                 "the server's log, or the proxy's, says why",
             ),
@@ -183,23 +184,23 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Weight;
+    use super::super::Severity;
     use super::*;
     use crate::config::schema::SCHEMA;
     use crate::config::values::Values;
 
     #[test]
     fn a_name_without_tls_is_bad_and_loopback_is_not() {
-        for (url, weight) in [
-            ("https://sync.example.org", Weight::Good),
-            ("http://127.0.0.1:5000", Weight::Good),
-            ("http://sync.example.org", Weight::Bad),
-            ("http://192.168.1.2:5000", Weight::Bad),
+        for (url, severity) in [
+            ("https://sync.example.org", Severity::Ok),
+            ("http://127.0.0.1:5000", Severity::Ok),
+            ("http://sync.example.org", Severity::Error),
+            ("http://192.168.1.2:5000", Severity::Error),
         ] {
             let config = Config::read(&Values::new(SCHEMA)).unwrap();
             assert_eq!(
-                look_at_scheme(&url.parse().unwrap(), &config).weight,
-                weight,
+                check_scheme(&url.parse().unwrap(), &config).severity,
+                severity,
                 "{url}"
             );
         }

@@ -10,16 +10,16 @@ use super::Finding;
 const APART: i64 = 30;
 
 /// Whether the clock there agrees with ours: another machine has one of its own.
-pub fn look(url: &PublicUrl, theirs: Option<i64>, ours: i64) -> Finding {
+pub fn check(url: &PublicUrl, theirs: Option<i64>, ours: i64) -> Finding {
     match theirs {
-        Some(theirs) if (theirs - ours).abs() > APART => Finding::bad(
+        Some(theirs) if (theirs - ours).abs() > APART => Finding::error(
             format!(
                 "the clock behind {url} and this machine's are {} seconds apart",
                 (theirs - ours).abs()
             ),
             "keep both right with a time service such as systemd-timesyncd or chrony",
         ),
-        _ => Finding::good(format!("{url} leads here")),
+        _ => Finding::ok(format!("{url} leads here")),
     }
 }
 
@@ -32,7 +32,7 @@ pub fn seconds_of(date: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Weight;
+    use super::super::Severity;
     use super::*;
 
     #[test]
@@ -51,8 +51,8 @@ mod tests {
     #[test]
     fn clocks_that_disagree_are_bad() {
         let url: PublicUrl = "https://sync.example.org".parse().unwrap();
-        assert_eq!(look(&url, Some(1000), 1010).weight, Weight::Good);
-        assert_eq!(look(&url, Some(1000), 1100).weight, Weight::Bad);
-        assert_eq!(look(&url, None, 1100).weight, Weight::Good);
+        assert_eq!(check(&url, Some(1000), 1010).severity, Severity::Ok);
+        assert_eq!(check(&url, Some(1000), 1100).severity, Severity::Error);
+        assert_eq!(check(&url, None, 1100).severity, Severity::Ok);
     }
 }

@@ -14,7 +14,7 @@ use ureq::tls::TlsConfig;
 
 use super::Finding;
 use crate::control::order::Serving;
-use crate::probe;
+use foxden_http::probe;
 
 /// How long a port may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,9 +32,9 @@ const OTHERS: &[u16] = &[
 const USUAL: &[u16] = &[80, 443, 8000, 8080, 8443, 8888];
 
 /// What there is to say of a server that listens on loopback alone.
-pub fn look(serving: &Serving, word: &str) -> Option<Finding> {
+pub fn check(serving: &Serving, word: &str) -> Option<Finding> {
     if let Some(mark) = &serving.mark {
-        return Some(Finding::doubtful(
+        return Some(Finding::warning(
             "this server listens for this machine alone, and was reached from elsewhere",
             mark.explain(),
         ));
@@ -44,7 +44,7 @@ pub fn look(serving: &Serving, word: &str) -> Option<Finding> {
 
 fn judge(way: Option<&str>) -> Finding {
     match way {
-        Some(url) => Finding::bad(
+        Some(url) => Finding::error(
             format!(
                 "{url} leads here, and others can reach it: strangers there were taken for people at this machine. From now on \
                  this server counts as public"
@@ -52,7 +52,7 @@ fn judge(way: Option<&str>) -> Finding {
             "set public_url to the address that people use, and look for accounts that you do not know: foxden user list. If \
              others are not to come here, take that way away, then give: foxden private",
         ),
-        None => Finding::good("no web server that others can reach on this machine leads here by its number"),
+        None => Finding::ok("no web server that others can reach on this machine leads here by its number"),
     }
 }
 
@@ -134,9 +134,9 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Weight;
+    use super::super::Severity;
     use super::*;
-    use crate::reach::Mark;
+    use crate::exposure::Mark;
 
     #[test]
     #[cfg(target_endian = "little")]
@@ -172,7 +172,7 @@ mod tests {
             mark,
         };
         assert_eq!(
-            look(&serving(false, None), "w"),
+            check(&serving(false, None), "w"),
             None,
             "public by its configuration"
         );
@@ -180,10 +180,10 @@ mod tests {
             since: 0,
             why: "a sign".into(),
         };
-        let found = look(&serving(false, Some(mark)), "w").unwrap();
-        assert_eq!(found.weight, Weight::Doubtful);
-        assert!(found.mend.unwrap().contains("foxden private"));
-        assert!(judge(Some("http://127.0.0.1:80")).is_bad());
-        assert!(!judge(None).is_bad());
+        let found = check(&serving(false, Some(mark)), "w").unwrap();
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.hint.unwrap().contains("foxden private"));
+        assert!(judge(Some("http://127.0.0.1:80")).is_error());
+        assert!(!judge(None).is_error());
     }
 }

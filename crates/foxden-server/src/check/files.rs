@@ -13,12 +13,12 @@ const LITTLE_ROOM: u64 = 100 << 20;
 const SOME_ROOM: u64 = 1 << 30;
 
 /// What there is to say about the folder.
-pub fn look(folder: &Path) -> Vec<Finding> {
+pub fn check(folder: &Path) -> Vec<Finding> {
     let metadata = match fs::metadata(folder) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let what = format!("there is no data folder {} yet", folder.display());
-            return vec![Finding::doubtful(
+            return vec![Finding::warning(
                 what,
                 "the first start makes it; or name the right one with --data-dir",
             )];
@@ -28,21 +28,21 @@ pub fn look(folder: &Path) -> Vec<Finding> {
                 "the data folder {} cannot be looked at: {error}",
                 folder.display()
             );
-            return vec![Finding::bad(
+            return vec![Finding::error(
                 what,
                 "run this as the user who runs the server, or as root",
             )];
         }
     };
-    let mut findings = vec![look_at_mode(folder, &metadata, 0o700)];
+    let mut findings = vec![check_mode(folder, &metadata, 0o700)];
     for name in ["secrets.toml", "register.sqlite"] {
         let path = folder.join(name);
         if let Ok(metadata) = fs::metadata(&path) {
-            findings.push(look_at_mode(&path, &metadata, 0o600));
+            findings.push(check_mode(&path, &metadata, 0o600));
         }
     }
-    findings.push(look_at_owner(folder, &metadata));
-    findings.push(look_at_room(folder));
+    findings.push(check_owner(folder, &metadata));
+    findings.push(check_room(folder));
     findings
 }
 
@@ -50,12 +50,12 @@ pub fn look(folder: &Path) -> Vec<Finding> {
 const OWNER_BITS: u32 = 6;
 
 /// Nobody but the owner may look at it.
-fn look_at_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
+fn check_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
     let mode = metadata.permissions().mode() & 0o777;
     if mode.trailing_zeros() >= OWNER_BITS {
-        return Finding::good(format!("{} is private", path.display()));
+        return Finding::ok(format!("{} is private", path.display()));
     }
-    Finding::bad(
+    Finding::error(
         format!(
             "others on this machine may look at {} (mode {mode:o})",
             path.display()
@@ -64,7 +64,7 @@ fn look_at_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
     )
 }
 
-fn look_at_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
+fn check_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
     let strays = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
         let owner = entry.metadata().ok()?.uid();
@@ -72,9 +72,9 @@ fn look_at_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
     });
     let strays: Vec<String> = strays.collect();
     if strays.is_empty() {
-        return Finding::good("everything in the data folder belongs to its owner");
+        return Finding::ok("everything in the data folder belongs to its owner");
     }
-    Finding::bad(
+    Finding::error(
         format!(
             "{} in the data folder belong to another user than the folder",
             strays.join(", ")
@@ -83,7 +83,7 @@ fn look_at_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
     )
 }
 
-fn look_at_room(folder: &Path) -> Finding {
+fn check_room(folder: &Path) -> Finding {
     let room = match rustix::fs::statvfs(folder) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
         Err(error) => {
@@ -91,21 +91,21 @@ fn look_at_room(folder: &Path) -> Finding {
                 "the room on the disk of {} cannot be found out: {error}",
                 folder.display()
             );
-            return Finding::doubtful(what, "look with: df -h");
+            return Finding::warning(what, "look with: df -h");
         }
     };
     let megabytes = room >> 20;
     let what = format!("{megabytes} MiB are free on the disk of the data folder");
     match room {
-        0..LITTLE_ROOM => Finding::bad(what, "make room: writes are about to be refused"),
-        LITTLE_ROOM..SOME_ROOM => Finding::doubtful(what, "make room before it runs out"),
-        SOME_ROOM.. => Finding::good(what),
+        0..LITTLE_ROOM => Finding::error(what, "make room: writes are about to be refused"),
+        LITTLE_ROOM..SOME_ROOM => Finding::warning(what, "make room before it runs out"),
+        SOME_ROOM.. => Finding::ok(what),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Weight;
+    use super::super::Severity;
     use super::*;
 
     #[test]
@@ -114,15 +114,15 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let mode_is = |mode| {
             fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
-            look_at_mode(&folder, &fs::metadata(&folder).unwrap(), 0o700)
+            check_mode(&folder, &fs::metadata(&folder).unwrap(), 0o700)
         };
-        assert_eq!(mode_is(0o700).weight, Weight::Good);
+        assert_eq!(mode_is(0o700).severity, Severity::Ok);
         let bad = mode_is(0o750);
-        assert_eq!(bad.weight, Weight::Bad);
-        assert_eq!(bad.mend, Some(format!("chmod 700 {}", folder.display())));
+        assert_eq!(bad.severity, Severity::Error);
+        assert_eq!(bad.hint, Some(format!("chmod 700 {}", folder.display())));
         fs::remove_dir(&folder).unwrap();
         assert_eq!(
-            look(&folder).len(),
+            check(&folder).len(),
             1,
             "a folder that is not there is all there is to say"
         );

@@ -27,109 +27,106 @@ use std::time::Duration;
 use foxden_model::{Clock, SystemClock};
 
 use crate::config::{Config, Flags};
-use crate::node::Asker;
-use crate::say::{self, Look, paint};
+use crate::node::HttpClient;
+use crate::terminal::{self, Style, styled};
 
 /// How long the way through a public address may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What `foxden check` may be told.
+/// The arguments of `foxden check`.
 #[derive(Debug, clap::Args)]
-pub struct Wishes {
+pub struct CheckArgs {
     /// Trust the certificates in this file of PEM besides those that browsers do
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Send a letter to this address, to see whether it arrives
+    /// Send a test mail to this address
     #[arg(long, value_name = "ADDRESS")]
     mail: Option<String>,
 }
 
-/// What one look found.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    weight: Weight,
+    severity: Severity,
     what: String,
-    mend: Option<String>,
+    hint: Option<String>,
 }
 
-/// How bad it is.
+/// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// As it should be.
-    Good,
-    /// It works, but should be looked at.
-    Doubtful,
+pub enum Severity {
+    /// Nothing is wrong.
+    Ok,
+    /// It works, but deserves attention.
+    Warning,
     /// It does not work.
-    Bad,
+    Error,
 }
 
 impl Finding {
-    /// As it should be.
-    pub fn good(what: impl Into<String>) -> Self {
+    /// Nothing is wrong.
+    pub fn ok(what: impl Into<String>) -> Self {
         Self {
-            weight: Weight::Good,
+            severity: Severity::Ok,
             what: what.into(),
-            mend: None,
+            hint: None,
         }
     }
 
-    /// It works, but should be looked at.
-    pub fn doubtful(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    /// It works, but deserves attention.
+    pub fn warning(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            weight: Weight::Doubtful,
+            severity: Severity::Warning,
             what: what.into(),
-            mend: Some(mend.into()),
+            hint: Some(hint.into()),
         }
     }
 
-    /// It does not work until it is mended.
-    pub fn bad(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    /// It does not work. The hint says what to do.
+    pub fn error(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
-            weight: Weight::Bad,
+            severity: Severity::Error,
             what: what.into(),
-            mend: Some(mend.into()),
+            hint: Some(hint.into()),
         }
     }
 
-    /// Whether it does not work.
-    pub fn is_bad(&self) -> bool {
-        self.weight == Weight::Bad
+    /// Returns whether it does not work.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     fn show(&self) {
-        let mark = match self.weight {
-            Weight::Good => paint("ok  ", Look::Good),
-            Weight::Doubtful => paint("look", Look::Warning),
-            Weight::Bad => paint("BAD ", Look::Bad),
+        let mark = match self.severity {
+            Severity::Ok => styled("ok  ", Style::Good),
+            Severity::Warning => styled("look", Style::Warning),
+            Severity::Error => styled("BAD ", Style::Bad),
         };
-        say::line(format_args!("{mark}  {}", self.what));
-        if let Some(mend) = &self.mend {
-            say::line(format_args!("      {}", paint(mend, Look::Dim)));
+        terminal::print_line(format_args!("{mark}  {}", self.what));
+        if let Some(hint) = &self.hint {
+            terminal::print_line(format_args!("      {}", styled(hint, Style::Dim)));
         }
     }
 }
 
-/// Looks at everything; fails if something is bad.
-pub fn check(flags: &Flags, wishes: &Wishes) -> anyhow::Result<ExitCode> {
+/// Runs all checks. Returns a failure if one finds an error.
+pub fn check(flags: &Flags, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
-    let asker = Asker::new(
-        PATIENCE,
-        wishes.ca.as_deref().or(config.server.ca_file.as_deref()),
-    )?;
+    let client = HttpClient::new(PATIENCE, args.ca.as_deref().or(config.server.ca_file.as_deref()))?;
     let mut findings = vec![
-        Finding::good("the configuration is fine"),
-        look_at_clock(&SystemClock),
+        Finding::ok("the configuration is fine"),
+        check_clock(&SystemClock),
     ];
-    findings.extend(files::look(&config.server.data_dir));
-    findings.extend(address::look(&config, &asker)?);
-    findings.extend(nodes::look(&config, &asker));
-    findings.extend(register::look(&config)?);
-    findings.extend(mail::look(&config, wishes.mail.as_deref())?);
+    findings.extend(files::check(&config.server.data_dir));
+    findings.extend(address::check(&config, &client)?);
+    findings.extend(nodes::check(&config, &client));
+    findings.extend(register::check(&config)?);
+    findings.extend(mail::check(&config, args.mail.as_deref())?);
     for finding in &findings {
         finding.show();
     }
-    let is_bad = findings.iter().any(Finding::is_bad);
-    Ok(if is_bad {
+    let is_error = findings.iter().any(Finding::is_error);
+    Ok(if is_error {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -144,14 +141,14 @@ pub fn is_years_behind(clock: &dyn Clock) -> bool {
     clock.seconds() < EARLIEST
 }
 
-fn look_at_clock(clock: &dyn Clock) -> Finding {
+fn check_clock(clock: &dyn Clock) -> Finding {
     if is_years_behind(clock) {
-        return Finding::bad(
+        return Finding::error(
             "the clock of this machine is years behind",
             "set it, and keep it right with a time service such as systemd-timesyncd or chrony",
         );
     }
-    Finding::good("the clock shows a possible time")
+    Finding::ok("the clock shows a possible time")
 }
 
 #[cfg(test)]
@@ -162,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_clock_of_the_past_is_bad() {
-        assert_eq!(look_at_clock(&ManualClock::at_millis(0)).weight, Weight::Bad);
-        assert_eq!(look_at_clock(&SystemClock).weight, Weight::Good);
+        assert_eq!(check_clock(&ManualClock::at_millis(0)).severity, Severity::Error);
+        assert_eq!(check_clock(&SystemClock).severity, Severity::Ok);
     }
 }

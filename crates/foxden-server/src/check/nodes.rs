@@ -7,10 +7,10 @@ use super::signed::{self, Answer};
 use super::{Finding, date};
 use crate::app::MasterSecrets;
 use crate::config::Config;
-use crate::node::Asker;
+use crate::node::HttpClient;
 
 /// What there is to say about the nodes; nothing where users are sent to this very server.
-pub fn look(config: &Config, asker: &Asker) -> Vec<Finding> {
+pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
     let nodes = &config.tokens.nodes;
     if nodes.is_empty() || !config.keeps_accounts() {
         return Vec::new();
@@ -19,7 +19,7 @@ pub fn look(config: &Config, asker: &Asker) -> Vec<Finding> {
         return vec![signed::no_secret()];
     };
     let secrets = secrets.token_secrets();
-    let look_at = |node: &PublicUrl| match signed::ask(asker, node, &secrets) {
+    let look_at = |node: &PublicUrl| match signed::request(client, node, &secrets) {
         Ok(answer) => judge(node, &answer, SystemClock.seconds()),
         Err(error) => vec![signed::cannot_reach(
             node,
@@ -33,23 +33,23 @@ pub fn look(config: &Config, asker: &Asker) -> Vec<Finding> {
 fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
     match answer.status {
         200 => {
-            let taken = Finding::good(format!("the node {node} takes the tokens that are signed here"));
+            let taken = Finding::ok(format!("the node {node} takes the tokens that are signed here"));
             // Where the clocks agree there is nothing more to say.
-            let clock = date::look(node, answer.time, now);
+            let clock = date::check(node, answer.time, now);
             std::iter::once(taken)
-                .chain(clock.is_bad().then_some(clock))
+                .chain(clock.is_error().then_some(clock))
                 .collect()
         }
-        401 => vec![Finding::bad(
+        401 => vec![Finding::error(
             format!("the node {node} refuses the tokens that are signed here"),
             "both need the same master_secret, the node's public_url must be exactly what tokens.nodes says, and their \
              clocks must be right",
         )],
-        503 => vec![Finding::doubtful(
+        503 => vec![Finding::warning(
             format!("the node {node} sends everybody away for a while{}", answer.wait),
             "if that is not meant (storage.maintenance), its log says why",
         )],
-        status => vec![Finding::bad(
+        status => vec![Finding::error(
             format!(
                 "at {node} something else than a storage node answered, with status {status}{}",
                 answer.wait
@@ -61,24 +61,24 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Weight;
+    use super::super::Severity;
     use super::*;
 
     #[test]
     fn a_node_is_good_only_with_the_same_secret_and_time() {
         let node: PublicUrl = "https://node1.example.org".parse().unwrap();
         for (status, time, weights) in [
-            (200, Some(1000), &[Weight::Good][..]),
-            (200, None, &[Weight::Good]),
-            (200, Some(5000), &[Weight::Good, Weight::Bad]),
-            (401, Some(1000), &[Weight::Bad]),
-            (503, Some(1000), &[Weight::Doubtful]),
-            (404, None, &[Weight::Bad]),
+            (200, Some(1000), &[Severity::Ok][..]),
+            (200, None, &[Severity::Ok]),
+            (200, Some(5000), &[Severity::Ok, Severity::Error]),
+            (401, Some(1000), &[Severity::Error]),
+            (503, Some(1000), &[Severity::Warning]),
+            (404, None, &[Severity::Error]),
         ] {
             let wait = String::new();
             let answer = Answer { status, time, wait };
             let found = judge(&node, &answer, 1000);
-            let found: Vec<Weight> = found.iter().map(|finding| finding.weight).collect();
+            let found: Vec<Severity> = found.iter().map(|finding| finding.severity).collect();
             assert_eq!(found, weights, "{status} {time:?}");
         }
     }

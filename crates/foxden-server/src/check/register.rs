@@ -9,7 +9,7 @@ use super::Finding;
 use crate::config::Config;
 
 /// What there is to say about the accounts that another server keeps; nothing where this one does or needs none.
-pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
+pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let Some(file) = config.accounts.file.as_deref() else {
         return Ok(Vec::new());
     };
@@ -17,7 +17,7 @@ pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         return Ok(Vec::new());
     }
     if !file.is_file() {
-        return Ok(vec![Finding::doubtful(
+        return Ok(vec![Finding::warning(
             format!("there are no accounts in {} yet", file.display()),
             "start the server that keeps them; accounts.url must name its file",
         )]);
@@ -27,14 +27,14 @@ pub fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
         .build()?;
     Ok(vec![match runtime.block_on(read(file)) {
         Ok(nodes) => judge(config, &nodes),
-        Err(error) if matches!(error.downcast_ref(), Some(SqlError::Older { .. })) => Finding::doubtful(
+        Err(error) if matches!(error.downcast_ref(), Some(SqlError::Older { .. })) => Finding::warning(
             format!(
                 "the accounts in {} are kept by an older program: {error:#}",
                 file.display()
             ),
             "stop all servers that share them, replace the program everywhere, and start the one that keeps them first",
         ),
-        Err(error) => Finding::bad(
+        Err(error) => Finding::error(
             format!("the accounts in {} cannot be read: {error:#}", file.display()),
             "run the node on the same machine and as the same user as the server that keeps the accounts",
         ),
@@ -48,16 +48,16 @@ async fn read(file: &Path) -> anyhow::Result<Vec<Node>> {
 
 fn judge(config: &Config, nodes: &[Node]) -> Finding {
     let Some(url) = config.server.public_url.as_ref() else {
-        return Finding::good("the accounts can be read");
+        return Finding::ok("the accounts can be read");
     };
     let own = url.base();
     match nodes.iter().find(|node| node.url == own) {
-        Some(node) if node.state == NodeState::Down => Finding::doubtful(
+        Some(node) if node.state == NodeState::Down => Finding::warning(
             format!("the accounts call this node down: nobody new is sent to {own}"),
             format!("when it is back: foxden node resume {own}, given where accounts are served"),
         ),
-        Some(_) => Finding::good(format!("the accounts can be read and send users to {own}")),
-        None => Finding::bad(
+        Some(_) => Finding::ok(format!("the accounts can be read and send users to {own}")),
+        None => Finding::error(
             format!("the accounts do not know the node {own}: whoever comes here with a password gets 401"),
             "name exactly this address in tokens.nodes of the server that keeps the accounts, and restart that",
         ),

@@ -8,11 +8,11 @@ use foxden_http::wire::hawk::{self, Signed};
 use foxden_model::{Clock, SystemClock, UserId};
 
 use super::{Finding, date, wait};
-use crate::node::{self, Asker};
+use crate::node::{self, HttpClient};
 use crate::rng::{self, SystemRng};
 
 /// A store that no account ever has: uids are given out from one upwards.
-const NOBODY: UserId = UserId(9_999_999_999);
+const UNUSED_USER: UserId = UserId(9_999_999_999);
 
 /// What the node answered.
 pub struct Answer {
@@ -25,11 +25,11 @@ pub struct Answer {
 }
 
 /// Asks the node what nobody has stored there.
-pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
+pub fn request(client: &HttpClient, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
     let rng = SystemRng::new();
     let base = node.base();
     let claims = Claims {
-        user: NOBODY,
+        user: UNUSED_USER,
         node: &base,
         expires: SystemClock.seconds() + 60,
         fxa_uid: "00000000000000000000000000000000",
@@ -39,7 +39,7 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
         beside: &[],
     };
     let token = secrets.mint(&claims, &rng);
-    let target = format!("{}/1.5/{NOBODY}/info/collections", node.path());
+    let target = format!("{}/1.5/{UNUSED_USER}/info/collections", node.path());
     let nonce = rng::hex(&rng, 6);
     let request = Signed {
         method: "GET",
@@ -50,36 +50,36 @@ pub fn ask(asker: &Asker, node: &PublicUrl, secrets: &TokenSecrets) -> Result<An
     let key = token.key.as_str().as_bytes();
     let authorization = hawk::sign(&token.id, key, &request, SystemClock.seconds(), &nonce);
     let url = format!("{}{target}", node.origin());
-    let answer = asker.ask(|agent| agent.get(&url).header("Authorization", &authorization).call())?;
+    let answer = client.send(|agent| agent.get(&url).header("Authorization", &authorization).call())?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
     Ok(Answer {
         status: answer.status().as_u16(),
         time: date.and_then(date::seconds_of),
-        wait: wait::remark(answer.headers()),
+        wait: wait::describe(answer.headers()),
     })
 }
 
 /// Without the secret nothing can be signed.
 pub fn no_secret() -> Finding {
-    Finding::doubtful(
+    Finding::warning(
         "the secret that signs tokens cannot be read",
         "run this as the user who runs the server",
     )
 }
 
 /// An address that does not answer, and what that may mean.
-pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> Finding {
-    Finding::bad(
+pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> Finding {
+    Finding::error(
         format!("{url} cannot be reached from this machine: {error}"),
-        mend_of(url, error, else_mend),
+        hint_for(url, error, else_hint),
     )
 }
 
-fn mend_of(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> String {
+fn hint_for(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> String {
     if matches!(error, ureq::Error::Timeout(_)) {
         return format!(
             "something takes the connection and does not answer in time: look at the firewall, and where the proxy sends \
-             requests; if it speaks TLS or HTTP/2 to this server, the server's log says so; else {else_mend}"
+             requests; if it speaks TLS or HTTP/2 to this server, the server's log says so; else {else_hint}"
         );
     }
     if node::is_about_a_certificate(error) {
@@ -99,7 +99,7 @@ fn mend_of(url: &PublicUrl, error: &ureq::Error, else_mend: &str) -> String {
     if has_no_address(url) {
         return "the name has no address: add it to the DNS or to /etc/hosts".to_owned();
     }
-    else_mend.to_owned()
+    else_hint.to_owned()
 }
 
 /// Whether the name leads nowhere; the system's error for that has no kind of its own.
@@ -147,7 +147,7 @@ mod tests {
                 "does not answer in time",
             ),
         ] {
-            let mend = mend_of(url, &error, "start the proxy");
+            let mend = hint_for(url, &error, "start the proxy");
             assert!(mend.contains(expected), "{error}: {mend}");
         }
     }

@@ -9,7 +9,7 @@ use ureq::http::HeaderMap;
 const HEADERS: [&str; 3] = ["retry-after", "x-weave-backoff", "x-backoff"];
 
 /// What to add to a finding about an answer with these headers: nothing, if browsers can read them.
-pub fn remark(headers: &HeaderMap) -> String {
+pub fn describe(headers: &HeaderMap) -> String {
     let is_seconds = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     for name in HEADERS {
         for value in headers.get_all(name) {
@@ -44,8 +44,8 @@ mod tests {
             ("expires", "Sun, 06 Nov 1994 08:49:37 GMT", false),
         ] {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-            assert_eq!(remark(&headers).contains(name), is_named, "{name}: {value}");
+            assert_eq!(describe(&headers).contains(name), is_named, "{name}: {value}");
         }
-        assert_eq!(remark(&HeaderMap::new()), "");
+        assert_eq!(describe(&HeaderMap::new()), "");
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How each chore fared, by its name.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<BTreeMap<&'static str, Fared>>);
+pub struct ChoreHistory(Mutex<BTreeMap<&'static str, ChoreStatus>>);
 
 /// How a chore fared since the start.
 #[derive(Clone, Debug, Default)]
-pub struct Fared {
+pub struct ChoreStatus {
     /// When it last succeeded, in milliseconds since 1970.
     pub last_success: Option<i64>,
     /// How often it failed since then.
@@ -18,12 +18,12 @@ pub struct Fared {
     pub last_failure: Option<String>,
 }
 
-impl Ledger {
+impl ChoreHistory {
     /// A run succeeded, at this time in milliseconds since 1970.
     pub fn succeeded(&self, name: &'static str, now: i64) {
-        let fared = Fared {
+        let fared = ChoreStatus {
             last_success: Some(now),
-            ..Fared::default()
+            ..ChoreStatus::default()
         };
         self.all().insert(name, fared);
     }
@@ -37,7 +37,7 @@ impl Ledger {
     }
 
     /// Every chore that has run.
-    pub fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, Fared>> {
+    pub fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, ChoreStatus>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

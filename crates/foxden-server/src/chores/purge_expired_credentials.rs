@@ -19,7 +19,7 @@ impl Chore for PurgeExpiredCredentials {
         "purge-expired-credentials"
     }
 
-    fn about(&self) -> &'static str {
+    fn description(&self) -> &'static str {
         "removes expired sessions, tokens, codes and invitations"
     }
 

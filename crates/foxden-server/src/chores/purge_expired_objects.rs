@@ -21,7 +21,7 @@ impl Chore for PurgeExpiredObjects {
         "purge-expired-objects"
     }
 
-    fn about(&self) -> &'static str {
+    fn description(&self) -> &'static str {
         "removes expired objects and abandoned uploads"
     }
 

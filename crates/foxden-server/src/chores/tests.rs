@@ -19,7 +19,7 @@ impl Chore for ThirdTime {
         "third-time"
     }
 
-    fn about(&self) -> &'static str {
+    fn description(&self) -> &'static str {
         "succeeds the third time"
     }
 
@@ -48,7 +48,7 @@ async fn a_chore_that_panics_runs_again_and_its_failure_is_told() {
     for (failures, why) in [(1, "it panicked: the first time"), (2, "the second time")] {
         let error = run(&ThirdTime, &app).await.unwrap_err();
         assert_eq!(error.to_string(), why);
-        let fared = app.ledger.all()["third-time"].clone();
+        let fared = app.chore_history.all()["third-time"].clone();
         assert_eq!(
             (fared.failures, fared.last_failure.as_deref()),
             (failures, Some(why))
@@ -56,7 +56,7 @@ async fn a_chore_that_panics_runs_again_and_its_failure_is_told() {
         assert_eq!(fared.last_success, None);
     }
     run(&ThirdTime, &app).await.unwrap();
-    let fared = app.ledger.all()["third-time"].clone();
+    let fared = app.chore_history.all()["third-time"].clone();
     assert_eq!((fared.failures, fared.last_failure), (0, None));
     assert!(fared.last_success.is_some());
 

@@ -19,7 +19,7 @@ impl Chore for WipeDeletedStores {
         "wipe-deleted-stores"
     }
 
-    fn about(&self) -> &'static str {
+    fn description(&self) -> &'static str {
         "empties the stores of removed accounts and of former keys"
     }
 

@@ -17,7 +17,7 @@ use foxden_model::thread::prefer_low_latency;
 use crate::config::{self, Config, Flags, document};
 use crate::control::order::Standing;
 use crate::control::{self, Order};
-use crate::say::{self, Look, paint};
+use crate::terminal::{self, Style, styled};
 use crate::{check, log, serve, version};
 
 /// A Firefox Sync server: bookmarks, passwords, history and tabs of everyone in the house.
@@ -35,21 +35,21 @@ enum Command {
     /// Serve until told to stop
     Serve,
     /// Find what usually goes wrong, and say how to mend it
-    Check(check::Wishes),
-    /// Look after accounts
+    Check(check::CheckArgs),
+    /// Style after accounts
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Look after storage nodes
+    /// Style after storage nodes
     #[command(subcommand)]
     Node(node::NodeCommand),
     /// Make a link with which somebody creates an account, or look after those made
     Invite(Invite),
     /// Take a server that was reached from elsewhere for private again
     Private,
-    /// Look at the configuration
+    /// Style at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at background work, or do it now
+    /// Style at background work, or do it now
     #[command(subcommand)]
     Chore(ChoreCommand),
     /// Say which version this is
@@ -116,7 +116,7 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Serve => start(&self.flags),
-            Command::Check(wishes) => check::check(&self.flags, &wishes),
+            Command::Check(args) => check::check(&self.flags, &args),
             Command::User(command) => give(&self.flags, &command.into_order()?),
             Command::Node(command) => give(&self.flags, &command.into_order()?),
             Command::Invite(invite) => give(&self.flags, &invite.into_order()),
@@ -125,7 +125,7 @@ impl Cli {
             Command::Chore(ChoreCommand::List) => give(&self.flags, &Order::ListChores),
             Command::Chore(ChoreCommand::Run { name }) => give(&self.flags, &Order::RunChore { name }),
             Command::Version => {
-                say::line(version::line());
+                terminal::print_line(version::line());
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -182,8 +182,8 @@ fn agree(harm: &str, name: &str, what: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         bail!("{what} cannot be undone; add --yes to do it without being asked");
     }
-    say::line(harm);
-    say::line("Type the name again to go on:");
+    terminal::print_line(harm);
+    terminal::print_line("Type the name again to go on:");
     let mut typed = String::new();
     io::stdin().read_line(&mut typed)?;
     if typed.trim() != name {
@@ -196,10 +196,10 @@ fn about_config(command: &ConfigCommand, flags: &Flags) -> anyhow::Result<ExitCo
     match command {
         ConfigCommand::Check => {
             Config::load(flags)?;
-            say::line(paint("The configuration is fine.", Look::Good));
+            terminal::print_line(styled("The configuration is fine.", Style::Good));
         }
         ConfigCommand::Print => print_config(flags)?,
-        ConfigCommand::Document => say::text(document::markdown()),
+        ConfigCommand::Document => terminal::print_text(document::markdown()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -215,8 +215,8 @@ fn print_config(flags: &Flags) -> anyhow::Result<()> {
         } else {
             &entry.value
         };
-        let origin = paint(format!("({})", entry.origin), Look::Dim);
-        say::line(format_args!("{}  {value}  {origin}", paint(key, Look::Bold)));
+        let origin = styled(format!("({})", entry.origin), Style::Dim);
+        terminal::print_line(format_args!("{}  {value}  {origin}", styled(key, Style::Bold)));
     }
     Config::read(&values)?;
     Ok(())

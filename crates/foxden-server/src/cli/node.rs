@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::agree;
 use crate::control::Order;
 use crate::control::order::NodeState;
-use crate::say::Look;
-use crate::say::paint;
+use crate::terminal::Style;
+use crate::terminal::styled;
 
 /// What can be done with storage nodes. They are added in the configuration, as `tokens.nodes`.
 #[derive(Debug, Subcommand)]
@@ -51,7 +51,7 @@ impl NodeCommand {
                 if !yes {
                     let harm = format!(
                         "This sends all users of {} elsewhere, to empty stores, and forgets the node.",
-                        paint(&url, Look::Bold)
+                        styled(&url, Style::Bold)
                     );
                     agree(&harm, &url, "removing a node")?;
                 }

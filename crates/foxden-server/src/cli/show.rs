@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::calendar::date_time;
 use crate::control::Answer;
 use crate::control::order::{Chore, Event, Invitation, Node, NodeState, Standing, User, WaitingCode};
-use crate::say::{self, Look, paint};
+use crate::terminal::{self, Style, styled};
 
 /// Shows what came of an order.
 pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
@@ -20,14 +20,14 @@ pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
         }
         Answer::Invitations { invitations } => show_invitations(&invitations),
         Answer::Link { url, about } => {
-            say::line(paint(url, Look::Accent));
-            say::line(paint(about, Look::Dim));
+            terminal::print_line(styled(url, Style::Accent));
+            terminal::print_line(styled(about, Style::Dim));
         }
         Answer::Nodes { nodes } => show_nodes(&nodes),
         Answer::Codes { codes } => show_codes(&codes),
         Answer::Chores { chores } => show_chores(&chores),
         Answer::Probe { .. } => bail!("nobody asked for a probe"),
-        Answer::Done { text } => say::line(paint(text, Look::Good)),
+        Answer::Done { text } => terminal::print_line(styled(text, Style::Good)),
         Answer::Failed { text } => bail!(text),
     }
     Ok(ExitCode::SUCCESS)
@@ -35,7 +35,7 @@ pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
 
 fn show_users(users: &[User]) {
     if users.is_empty() {
-        say::line("Nobody has an account yet.");
+        terminal::print_line("Nobody has an account yet.");
         return;
     }
     let widest = users
@@ -55,14 +55,14 @@ fn show_users(users: &[User]) {
             [] => String::new(),
             names => format!("  also {}", names.join(", ")),
         };
-        let marks = paint(marks(user).join(", "), Look::Warning);
+        let marks = styled(marks(user).join(", "), Style::Warning);
         let is_alone = having.get(&user.address.to_lowercase()) == Some(&1);
         let id = if is_alone { "" } else { &*user.id };
         let marks = format!("{marks}  {id}");
         let marks = marks.trim_end();
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {devices}{names}  {marks}",
-            paint(address, Look::Bold)
+            styled(address, Style::Bold)
         ));
     }
 }
@@ -94,7 +94,10 @@ fn show_user(user: &User) {
         ("devices", user.devices.to_string()),
     ] {
         if !value.is_empty() {
-            say::line(format_args!("{}  {value}", paint(format!("{name:9}"), Look::Dim)));
+            terminal::print_line(format_args!(
+                "{}  {value}",
+                styled(format!("{name:9}"), Style::Dim)
+            ));
         }
     }
     for store in &user.stores {
@@ -103,9 +106,9 @@ fn show_user(user: &User) {
             .node
             .as_deref()
             .unwrap_or("no node: the next sync finds one");
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {} for {protocol}, at {node}",
-            paint("store    ", Look::Dim),
+            styled("store    ", Style::Dim),
             store.uid
         ));
     }
@@ -113,14 +116,14 @@ fn show_user(user: &User) {
 
 fn show_events(events: &[Event]) {
     for event in events {
-        let time = paint(date(event.time), Look::Dim);
-        say::line(format_args!("{time}  {} from {}", event.kind, event.address));
+        let time = styled(date(event.time), Style::Dim);
+        terminal::print_line(format_args!("{time}  {} from {}", event.kind, event.address));
     }
 }
 
 fn show_invitations(invitations: &[Invitation]) {
     if invitations.is_empty() {
-        say::line("There is no invitation.");
+        terminal::print_line("There is no invitation.");
     }
     for invitation in invitations {
         let fate = match &invitation.used_by {
@@ -131,11 +134,11 @@ fn show_invitations(invitations: &[Invitation]) {
             Standing::Admin => "  administrator",
             Standing::Member => "",
         };
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {}{}  {}",
-            paint(invitation.id, Look::Bold),
-            paint(fate, Look::Dim),
-            paint(standing, Look::Warning),
+            styled(invitation.id, Style::Bold),
+            styled(fate, Style::Dim),
+            styled(standing, Style::Warning),
             invitation.note
         ));
     }
@@ -143,23 +146,25 @@ fn show_invitations(invitations: &[Invitation]) {
 
 fn show_nodes(nodes: &[Node]) {
     if nodes.is_empty() {
-        say::line("No node is known yet: the server that makes accounts writes them down when it starts.");
+        terminal::print_line(
+            "No node is known yet: the server that makes accounts writes them down when it starts.",
+        );
     }
     let widest = nodes.iter().map(|node| node.url.len()).max().unwrap_or(0);
     for node in nodes {
         let url = format!("{:widest$}", node.url);
-        let (state, look) = match node.state {
-            NodeState::Accepting if node.is_listed => ("takes users", Look::Good),
-            NodeState::Accepting => ("not in tokens.nodes: takes no new users", Look::Warning),
-            NodeState::Draining => ("draining: takes no new users", Look::Warning),
-            NodeState::Down => ("down", Look::Bad),
+        let (state, style) = match node.state {
+            NodeState::Accepting if node.is_listed => ("takes users", Style::Good),
+            NodeState::Accepting => ("not in tokens.nodes: takes no new users", Style::Warning),
+            NodeState::Draining => ("draining: takes no new users", Style::Warning),
+            NodeState::Down => ("down", Style::Bad),
         };
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {}, {} of Sync 1.1  {}",
-            paint(url, Look::Bold),
+            styled(url, Style::Bold),
             counted(node.users, "user"),
             node.legacy_users,
-            paint(state, look)
+            styled(state, style)
         ));
     }
 }
@@ -173,14 +178,14 @@ fn counted(count: u64, what: &str) -> String {
 
 fn show_codes(codes: &[WaitingCode]) {
     if codes.is_empty() {
-        say::line("No code waits.");
+        terminal::print_line("No code waits.");
     }
     for code in codes {
         let about = format!("{}, until {}", code.purpose, date(code.expires));
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {}",
-            paint(&code.code, Look::Accent),
-            paint(about, Look::Dim)
+            styled(&code.code, Style::Accent),
+            styled(about, Style::Dim)
         ));
     }
 }
@@ -193,16 +198,16 @@ fn show_chores(chores: &[Chore]) {
             None => "not done since the start".to_owned(),
         };
         let name = format!("{:widest$}", chore.name);
-        say::line(format_args!(
+        terminal::print_line(format_args!(
             "{}  {}  {}",
-            paint(name, Look::Bold),
+            styled(name, Style::Bold),
             chore.about,
-            paint(last, Look::Dim)
+            styled(last, Style::Dim)
         ));
         if let Some(why) = &chore.last_failure {
             let times = if chore.failures == 1 { "time" } else { "times" };
             let failed = format!("{:widest$}  failed {} {times} since: {why}", "", chore.failures);
-            say::line(format_args!("{}", paint(failed, Look::Warning)));
+            terminal::print_line(format_args!("{}", styled(failed, Style::Warning)));
         }
     }
 }

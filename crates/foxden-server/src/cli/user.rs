@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::agree;
 use crate::control::Order;
 use crate::control::order::{Standing, Switch};
-use crate::say::{Look, paint};
+use crate::terminal::{Style, styled};
 
 /// What can be done with accounts. A NAME is an address, another name of the account, or its id.
 #[derive(Debug, Subcommand)]
@@ -90,7 +90,7 @@ impl UserCommand {
                 if !yes {
                     let harm = format!(
                         "This removes {} and all that is stored for it, for good.",
-                        paint(&name, Look::Bold)
+                        styled(&name, Style::Bold)
                     );
                     agree(&harm, &name, "removing an account")?;
                 }

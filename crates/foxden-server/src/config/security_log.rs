@@ -29,12 +29,12 @@ const WRONG: &str = "one of none, stdout, file:/path, syslog, syslog:/path, sysl
 #[derive(Clone, Debug)]
 pub struct SecurityLog {
     /// Where to.
-    pub place: Place,
+    pub sink: Sink,
 }
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Sink {
     /// Nowhere.
     Nowhere,
     /// Standard output.
@@ -51,21 +51,21 @@ impl SecurityLog {
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let target = values.text("security_log.target")?.unwrap_or_default();
-        let place = place(&target).ok_or_else(|| values.wrong("security_log.target", WRONG))?;
-        Ok(Self { place })
+        let sink = sink(&target).ok_or_else(|| values.wrong("security_log.target", WRONG))?;
+        Ok(Self { sink })
     }
 }
 
-fn place(target: &str) -> Option<Place> {
+fn sink(target: &str) -> Option<Sink> {
     let (kind, rest) = target.split_once(':').unwrap_or((target, ""));
     match (kind, rest) {
-        ("none", "") => Some(Place::Nowhere),
-        ("stdout", "") => Some(Place::Stdout),
-        ("file", path) => absolute(path).map(Place::File),
-        ("syslog", "") => Some(Place::Local(SYSLOG.into())),
+        ("none", "") => Some(Sink::Nowhere),
+        ("stdout", "") => Some(Sink::Stdout),
+        ("file", path) => absolute(path).map(Sink::File),
+        ("syslog", "") => Some(Sink::Local(SYSLOG.into())),
         ("syslog", rest) => match rest.strip_prefix("udp://") {
-            Some(to) => is_host_and_port(to).then(|| Place::Udp(to.to_owned())),
-            None => absolute(rest).map(Place::Local),
+            Some(to) => is_host_and_port(to).then(|| Sink::Udp(to.to_owned())),
+            None => absolute(rest).map(Sink::Local),
         },
         _ => None,
     }
@@ -94,18 +94,18 @@ mod tests {
     #[test]
     fn every_kind_of_target_is_read() {
         for (target, expected) in [
-            ("none", Place::Nowhere),
-            ("stdout", Place::Stdout),
-            ("file:/var/log/a b", Place::File("/var/log/a b".into())),
-            ("syslog", Place::Local("/dev/log".into())),
-            ("syslog:/run/log", Place::Local("/run/log".into())),
-            ("syslog:udp://[::1]:514", Place::Udp("[::1]:514".into())),
+            ("none", Sink::Nowhere),
+            ("stdout", Sink::Stdout),
+            ("file:/var/log/a b", Sink::File("/var/log/a b".into())),
+            ("syslog", Sink::Local("/dev/log".into())),
+            ("syslog:/run/log", Sink::Local("/run/log".into())),
+            ("syslog:udp://[::1]:514", Sink::Udp("[::1]:514".into())),
             (
                 "syslog:udp://log.example.org:514",
-                Place::Udp("log.example.org:514".into()),
+                Sink::Udp("log.example.org:514".into()),
             ),
         ] {
-            assert_eq!(place(target), Some(expected), "{target}");
+            assert_eq!(sink(target), Some(expected), "{target}");
         }
         for target in [
             "",
@@ -120,7 +120,7 @@ mod tests {
             "syslog:udp://::1:514",
             "syslog:tcp://host:514",
         ] {
-            assert_eq!(place(target), None, "{target}");
+            assert_eq!(sink(target), None, "{target}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::calendar::Utc;
 use crate::chores;
 use crate::config::listener::{Bind, Surface};
-use crate::reach::Mark;
+use crate::exposure::Mark;
 
 /// Accounts fetched at once.
 const PAGE: u32 = 200;
@@ -38,7 +38,7 @@ pub async fn carry_out(app: &App, order: Order) -> Answer {
 async fn attempt(app: &App, order: Order) -> anyhow::Result<Answer> {
     match order {
         Order::ListChores => {
-            let chores = chores::list(&app.ledger);
+            let chores = chores::list(&app.chore_history);
             Ok(Answer::Chores { chores })
         }
         Order::RunChore { name } => {
@@ -53,7 +53,7 @@ async fn attempt(app: &App, order: Order) -> anyhow::Result<Answer> {
             word: app.probe.announce(&*app.rng),
             serving: serving(app),
         }),
-        Order::MakePrivate => Ok(make_private(app.reach.take_back()?.as_ref())),
+        Order::MakePrivate => Ok(make_private(app.exposure.make_private()?.as_ref())),
         order => with_accounts(app, order).await,
     }
 }
@@ -73,8 +73,8 @@ fn serving(app: &App) -> Serving {
         keeps_objects: surfaces.contains(&Surface::Sync),
         has_root: surfaces.contains(&Surface::Fxa) || surfaces.contains(&Surface::Pages),
         max_request_bytes: config.storage.limits.max_request_bytes,
-        is_private: app.reach.is_private(),
-        mark: app.reach.mark(),
+        is_private: app.exposure.is_private(),
+        mark: app.exposure.mark(),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::app::{App, Components, Environment, NodeSync};
 use crate::config::Config;
 use crate::data::{self, DataFolder};
 use crate::site::configured_site;
-use crate::{say, security_log};
+use crate::{security_log, terminal};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server, as is the list of nodes.
@@ -79,8 +79,8 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         let environment = Environment::of_this_machine();
         let app = App::open(config, &data, site, environment, components).await?;
         let answer = carry_out(&app, order.clone()).await;
-        if !app.security_log.flush(security_log::PATIENCE) {
-            say::remark(
+        if !app.security_log.flush(security_log::FLUSH_TIMEOUT) {
+            terminal::eprint_line(
                 "foxden: the security log could not be written; what this command did is missing there",
             );
         }

@@ -4,7 +4,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::reach::Mark;
+use crate::exposure::Mark;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ pub struct Serving {
 pub enum Standing {
     /// Use it.
     Member,
-    /// Look after the server too.
+    /// Style after the server too.
     Admin,
 }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use super::{Answer, Order, carry_out};
 use crate::app::App;
 use crate::listen::socket::{Connection, Socket};
-use crate::tasks::{Tasks, outlive};
+use crate::tasks::{Tasks, catch_panic};
 
 /// The longest order that is read.
 const ORDER_BYTES: u64 = 64 * 1024;
@@ -70,7 +70,7 @@ async fn answer(stream: tokio::net::UnixStream, app: &App) -> anyhow::Result<()>
     let mut reader = tokio::io::BufReader::new(reader.take(ORDER_BYTES));
     tokio::time::timeout(ORDER_PATIENCE, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => match outlive(carry_out(app, order)).await {
+        Ok(order) => match catch_panic(carry_out(app, order)).await {
             Ok(answer) => answer,
             Err(panic) => {
                 tracing::error!("a command panicked: {panic}");

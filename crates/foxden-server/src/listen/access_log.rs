@@ -1,56 +1,57 @@
-//! The log's line for each request, written when its answer is done with.
+//! The log line of each request, written once its response is sent.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
+use foxden_http::response::proven_user;
 use foxden_http::wire::{Note, Peer};
+use hyper::Response;
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
 
-use super::room::seat::Seat;
+use super::connection_limiter::state::ConnectionState;
 use crate::log::{self, RequestId};
 
-/// Bytes of an answer that no client keeps waiting.
+/// A response of at most so many bytes never waits for its client.
 const SHORT: u64 = 16 * 1024;
 
-/// What the log's line for a request will say. It is written when the answer is done with.
+/// The log line of a request. It is written when this value is dropped.
 #[derive(Debug)]
-pub struct Record {
-    seat: Arc<Seat>,
-    line: Option<Box<Line>>,
+pub struct AccessLog {
+    state: Arc<ConnectionState>,
+    entry: Option<Box<AccessLogEntry>>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct AccessLogEntry {
     id: RequestId,
     method: hyper::Method,
     uri: hyper::Uri,
     peer: Peer,
     began: Instant,
-    /// Absent until there is an answer.
-    status: Option<StatusCode>,
+    /// Absent until there is a response.
+    status: Option<u16>,
     note: Note,
     bytes: u64,
     end: End,
 }
 
-/// How an answer came to its end.
+/// How a response ended.
 #[derive(Debug)]
 enum End {
-    /// The client went away, or was cut off.
-    Broken,
-    /// The surface could not go on.
+    /// The client went away, or its connection was closed.
+    Interrupted,
+    /// The surface could not complete it.
     Failed(String),
-    /// All of it was handed over.
-    Whole,
+    /// It was sent completely.
+    Complete,
 }
 
-impl Record {
-    /// What is known before the request is answered.
-    pub fn new(seat: Arc<Seat>, id: RequestId, peer: Peer, parts: &Parts) -> Self {
-        let line = tracing::enabled!(target: log::REQUESTS, tracing::Level::INFO).then(|| {
-            Box::new(Line {
+impl AccessLog {
+    /// Starts the entry of a request.
+    pub fn new(state: Arc<ConnectionState>, id: RequestId, peer: Peer, parts: &Parts) -> Self {
+        let entry = tracing::enabled!(target: log::REQUESTS, tracing::Level::INFO).then(|| {
+            Box::new(AccessLogEntry {
                 id,
                 method: parts.method.clone(),
                 uri: parts.uri.clone(),
@@ -59,83 +60,82 @@ impl Record {
                 status: None,
                 note: Note::default(),
                 bytes: 0,
-                end: End::Broken,
+                end: End::Interrupted,
             })
         });
-        Self { seat, line }
+        Self { state, entry }
     }
 
-    /// Takes what the surface says of the request, and reads off the status.
-    pub fn note(&mut self, response: &Response<Body>, note: Note) {
-        // Short answers fit into the buffers between us and the client, who then holds nothing of ours.
+    /// Takes over the status and what the surface says of the request.
+    pub fn add_response(&mut self, response: &Response<Body>, note: Note) {
+        // Short responses fit into the buffers between server and client, so the client holds no memory of the server.
         if hyper::body::Body::size_hint(response.body())
             .upper()
             .is_none_or(|bytes| bytes > SHORT)
         {
-            self.seat
-                .answers(note.user.filter(|_| response.status().is_success()));
+            self.state.set_user(proven_user(response, &note));
         }
-        if let Some(line) = &mut self.line {
-            line.status = Some(response.status());
-            line.note = note;
-            // Nobody reads the body of an answer to HEAD.
-            if line.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
-                line.end = End::Whole;
+        if let Some(entry) = &mut self.entry {
+            entry.status = Some(response.status().as_u16());
+            entry.note = note;
+            // The body of a response to HEAD is never sent.
+            if entry.method == hyper::Method::HEAD || hyper::body::Body::is_end_stream(response.body()) {
+                entry.end = End::Complete;
             }
         }
     }
 
-    /// So many bytes of the answer were handed over.
+    /// Counts so many bytes of the response.
     pub fn count(&mut self, bytes: usize) {
-        if let Some(line) = &mut self.line {
-            line.bytes += bytes as u64;
+        if let Some(entry) = &mut self.entry {
+            entry.bytes += bytes as u64;
         }
     }
 
-    /// The surface could not go on with the answer.
-    pub fn broke(&mut self, error: &axum::Error) {
-        if let Some(line) = &mut self.line {
-            line.end = End::Failed(error.to_string());
+    /// Notes that the surface could not complete the response.
+    pub fn set_failed(&mut self, error: &axum::Error) {
+        if let Some(entry) = &mut self.entry {
+            entry.end = End::Failed(error.to_string());
         }
     }
 
-    /// All of the answer was handed over.
-    pub fn is_whole(&mut self) {
-        if let Some(line) = &mut self.line {
-            line.end = End::Whole;
+    /// Notes that the response was sent completely.
+    pub fn set_complete(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.end = End::Complete;
         }
     }
 }
 
-impl Drop for Record {
+impl Drop for AccessLog {
     fn drop(&mut self) {
-        self.seat.request_ended();
-        if let Some(line) = self.line.take() {
-            line.write();
+        self.state.request_ended();
+        if let Some(entry) = self.entry.take() {
+            entry.write();
         }
     }
 }
 
-impl Line {
+impl AccessLogEntry {
     fn write(self) {
-        let method = log::Path(self.method.as_str());
-        let path = log::Path(self.uri.path());
+        let method = log::EscapedPath(self.method.as_str());
+        let path = log::EscapedPath(self.uri.path());
         let status = log::Status(self.status);
-        let took = log::Took(self.began.elapsed());
+        let took = log::DisplayMillis(self.began.elapsed());
         let details = log::Details {
             auth: self.note.auth,
             user: self.note.user,
             why: self.note.why.as_deref(),
             end: match &self.end {
-                End::Broken if self.status.is_none() => Some("the client left before the answer"),
-                End::Broken => Some("the answer was not taken whole"),
+                End::Interrupted if self.status.is_none() => Some("the client left before the answer"),
+                End::Interrupted => Some("the answer was not taken whole"),
                 End::Failed(why) => Some(why),
-                End::Whole => None,
+                End::Complete => None,
             },
         };
         let (peer, bytes) = (self.peer.address, self.bytes);
         let text = format_args!("{peer} {method} {path} {status} {bytes} B {took}{details}");
-        log::within(self.id, || {
+        log::with_request_id(self.id, || {
             if self.note.is_routine {
                 tracing::debug!(target: log::REQUESTS, "{text}");
             } else {

@@ -1,4 +1,4 @@
-//! Bodies that count what passes.
+//! Bodies that count the bytes that pass.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,36 +7,37 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::access_log::Record;
-use super::left::Left;
-use super::room::seat::Seat;
+use super::access_log::AccessLog;
+use super::connection_limiter::state::ConnectionState;
+use super::unread_body::UnreadBody;
 
-/// A request's body that tells the seat when it is waited for. One that is dropped before its end is kept in `left`.
+/// A request's body that notes in the connection's state when the server waits for it. One that is dropped before its end is
+/// stored in `unread`.
 #[derive(Debug)]
-pub struct Arriving<B: Body> {
+pub struct RequestBody<B: Body> {
     /// Absent once the body has ended.
     body: Option<B>,
-    seat: Arc<Seat>,
-    left: Option<Arc<Left<B>>>,
+    state: Arc<ConnectionState>,
+    unread: Option<Arc<UnreadBody<B>>>,
 }
 
-impl<B: Body> Arriving<B> {
-    /// Watches a body.
-    pub const fn new(body: B, seat: Arc<Seat>, left: Option<Arc<Left<B>>>) -> Self {
+impl<B: Body> RequestBody<B> {
+    /// Wraps a body.
+    pub const fn new(body: B, state: Arc<ConnectionState>, unread: Option<Arc<UnreadBody<B>>>) -> Self {
         let body = Some(body);
-        Self { body, seat, left }
+        Self { body, state, unread }
     }
 }
 
-impl<B: Body> Drop for Arriving<B> {
+impl<B: Body> Drop for RequestBody<B> {
     fn drop(&mut self) {
-        if let (Some(left), Some(body)) = (&self.left, self.body.take()) {
-            left.keep(body);
+        if let (Some(unread), Some(body)) = (&self.unread, self.body.take()) {
+            unread.store(body);
         }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -48,17 +49,18 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
         let Some(body) = &mut this.body else {
             return Poll::Ready(None);
         };
-        if let Some(left) = &this.left {
-            left.is_asked_for();
+        if let Some(unread) = &this.unread {
+            unread.set_requested();
         }
         let polled = Pin::new(body).poll_frame(cx);
         match &polled {
-            Poll::Pending => this.seat.waits_for_body(),
+            Poll::Pending => this.state.waits_for_body(),
             Poll::Ready(Some(Ok(frame))) => {
-                this.seat.body_came(frame.data_ref().map_or(0, Buf::remaining));
+                this.state
+                    .body_received(frame.data_ref().map_or(0, Buf::remaining));
             }
             Poll::Ready(_) => {
-                this.seat.body_came(0);
+                this.state.body_received(0);
                 this.body = None;
             }
         }
@@ -75,21 +77,21 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Arriving<B> {
     }
 }
 
-/// An answer's body that counts its bytes; once it is done with, the log has its line.
+/// A response's body that counts its bytes. Its access log entry is written once it is dropped.
 #[derive(Debug)]
-pub struct Leaving {
+pub struct ResponseBody {
     body: axum::body::Body,
-    record: Record,
+    access_log: AccessLog,
 }
 
-impl Leaving {
-    /// Counts a body for a record.
-    pub const fn new(body: axum::body::Body, record: Record) -> Self {
-        Self { body, record }
+impl ResponseBody {
+    /// Counts the bytes of a body for its access log entry.
+    pub const fn new(body: axum::body::Body, access_log: AccessLog) -> Self {
+        Self { body, access_log }
     }
 }
 
-impl Body for Leaving {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -100,13 +102,13 @@ impl Body for Leaving {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) => this.record.count(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(error)) => this.record.broke(error),
-            None => this.record.is_whole(),
+            Some(Ok(frame)) => this.access_log.count(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(error)) => this.access_log.set_failed(error),
+            None => this.access_log.set_complete(),
         }
-        // What is known to have ended is not asked again.
+        // A body that is known to have ended is not polled again.
         if this.body.is_end_stream() {
-            this.record.is_whole();
+            this.access_log.set_complete();
         }
         Poll::Ready(frame)
     }

@@ -1,27 +1,25 @@
-//! The sockets the server listens on, and the conversations on them.
+//! The sockets the server listens on, and the connections on them.
 //!
-//! - [`socket`]: opening a socket, taking connections from it
-//! - [`room`]: how many connections there are, and who is too slow
-//! - [`stream`]: a connection that tells the room how it moves
-//! - [`stranger`]: clients that speak something else
-//! - [`front`]: what happens to every request before and after its surface
-//! - [`head`]: heads that could be read in two ways
-//! - [`access_log`]: the log's line for each request
-//! - [`body`]: bodies that count what passes
-//! - [`left`]: what is left of a request's body when its answer is made; [`rest`]: reads it off
-//! - [`turns`]: who may read such a rest off
+//! - [`socket`]: opens sockets and accepts connections
+//! - [`connection_limiter`]: limits the number of connections and closes those of slow clients
+//! - [`stream`]: a connection's stream, which reports its progress to the limiter
+//! - [`foreign_protocol`]: recognises clients that do not speak HTTP/1
+//! - [`request_handler`]: what happens to every request before and after its surface
+//! - [`access_log`]: the log line of each request
+//! - [`body`]: bodies that count the bytes that pass
+//! - [`unread_body`]: the part of a request's body that its surface did not read; [`drain`] reads and discards it
+//! - [`drain_permits`]: limits how many such bodies are drained at once
 
 pub mod access_log;
 pub mod body;
-pub mod front;
-pub mod head;
-pub mod left;
-pub mod rest;
-pub mod room;
+pub mod connection_limiter;
+pub mod drain;
+pub mod drain_permits;
+pub mod foreign_protocol;
+pub mod request_handler;
 pub mod socket;
-pub mod stranger;
 pub mod stream;
-pub mod turns;
+pub mod unread_body;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -35,22 +33,28 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::tasks::Tasks;
-use front::Front;
-use room::{Room, seat::Seat};
+use connection_limiter::state::ConnectionState;
+use connection_limiter::{ConnectionLimiter, ConnectionPermit};
+use request_handler::RequestHandler;
 use socket::{Connection, Socket};
-use stream::{Leaves, Watched};
+use stream::{ClientGone, MonitoredStream};
 
-/// The most that is kept of what one client has sent and not yet been read, and of what it has not yet taken.
+/// The most that is buffered of what one client has sent and the server not read, and of what the client has not yet taken.
 const BUFFER_BYTES: usize = 36 * 1024;
 
-/// The most that a request's head may hold. A list of a hundred ids of the longest kind fits well.
+/// The longest head of a request. A list of a hundred ids of the longest kind fits well.
 const HEAD_BYTES: usize = 32 * 1024;
 
-/// How long to leave a socket alone that gives no connections, as when the system is out of files.
+/// The pause after a failed `accept`, as when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes connections until the program stops.
-pub async fn serve(socket: Arc<Socket>, front: Arc<Front>, room: Arc<Room>, mut tasks: Tasks) {
+/// Accepts connections until the program stops.
+pub async fn serve(
+    socket: Arc<Socket>,
+    handler: Arc<RequestHandler>,
+    limiter: Arc<ConnectionLimiter>,
+    mut tasks: Tasks,
+) {
     let spawner = tasks.clone();
     loop {
         let accepted = tokio::select! {
@@ -60,78 +64,89 @@ pub async fn serve(socket: Arc<Socket>, front: Arc<Front>, room: Arc<Room>, mut 
         let (connection, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!("cannot take a connection: {error}");
+                tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let seat = tokio::select! {
-            seat = room.seat(front.direct_client(address)) => seat,
+        let permit = tokio::select! {
+            permit = limiter.admit(handler.direct_client(address)) => permit,
             () = tasks.stopped() => return,
         };
-        // A network beyond its share; the log was told.
-        let Some(seat) = seat else { continue };
-        let front = Arc::clone(&front);
-        spawner.spawn(converse(connection, address, seat, front, spawner.clone()));
+        // The client's network has used up its share; the limiter has logged that.
+        let Some(permit) = permit else { continue };
+        let handler = Arc::clone(&handler);
+        spawner.spawn(serve_connection(
+            connection,
+            address,
+            permit,
+            handler,
+            spawner.clone(),
+        ));
     }
 }
 
-async fn converse(
+async fn serve_connection(
     connection: Connection,
     address: Option<IpAddr>,
-    seat: room::Taken,
-    front: Arc<Front>,
+    permit: ConnectionPermit,
+    handler: Arc<RequestHandler>,
     tasks: Tasks,
 ) {
     match connection {
-        Connection::Tcp(stream) => talk(stream, address, seat.seat(), front, tasks).await,
-        Connection::Unix(stream) => talk(stream, address, seat.seat(), front, tasks).await,
+        Connection::Tcp(stream) => serve_stream(stream, address, permit.state(), handler, tasks).await,
+        Connection::Unix(stream) => serve_stream(stream, address, permit.state(), handler, tasks).await,
     }
 }
 
-/// One connection, from its first request to its end.
-async fn talk<S>(stream: S, address: Option<IpAddr>, seat: Arc<Seat>, front: Arc<Front>, mut tasks: Tasks)
-where
-    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
+/// Serves one connection, from its first request to its end.
+async fn serve_stream<S>(
+    stream: S,
+    address: Option<IpAddr>,
+    state: Arc<ConnectionState>,
+    handler: Arc<RequestHandler>,
+    mut tasks: Tasks,
+) where
+    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
 {
     let service = service_fn(|request| {
-        let (front, seat) = (Arc::clone(&front), Arc::clone(&seat));
-        async move { Ok::<_, Infallible>(front.answer(request, address, seat).await) }
+        let (handler, state) = (Arc::clone(&handler), Arc::clone(&state));
+        async move { Ok::<_, Infallible>(handler.answer(request, address, state).await) }
     });
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&seat), front.bounds));
+    let stream = TokioIo::new(MonitoredStream::new(stream, Arc::clone(&state), handler.limits));
     let mut builder = http1::Builder::new();
-    // Time is kept by the room, which needs no timer for each request. Whether a client left while its request is worked
-    // on is seen by the stream: hyper itself would read ahead, into a buffer made anew for each request.
+    // The connection limiter enforces the timeouts, without a timer for each request. The stream sees whether a client leaves
+    // while its request is worked on: hyper itself would read ahead, into a new buffer for each request.
     builder
         .half_close(true)
         .max_buf_size(BUFFER_BYTES)
         .max_header_size(HEAD_BYTES)
         .header_read_timeout(None);
-    let mut conversation = pin!(builder.serve_connection(stream, service));
+    let mut connection = pin!(builder.serve_connection(stream, service));
     let mut is_stopping = false;
     loop {
         tokio::select! {
             // The client first: what has arrived when the stop comes is a request under way.
             biased;
-            ended = conversation.as_mut() => {
-                if let Some(stranger) = seat.stranger() {
-                    front.meets(stranger, address);
+            ended = connection.as_mut() => {
+                if let Some(protocol) = state.foreign_protocol() {
+                    handler.report_foreign_protocol(protocol, address);
                 } else if let Err(error) = ended {
-                    tracing::debug!("a connection broke off: {error}");
+                    tracing::debug!("a connection was interrupted: {error}");
                 }
                 return;
             }
-            () = seat.told_to_leave() => {
-                tracing::debug!("a connection was cut off: its client was too slow");
+            () = state.closed() => {
+                tracing::debug!("a connection was closed: its client was too slow");
                 return;
             }
             () = tasks.stopped(), if !is_stopping => {
-                if seat.is_lingering() {
+                if state.is_lingering() {
                     return;
                 }
                 is_stopping = true;
-                seat.will_not_linger();
-                conversation.as_mut().graceful_shutdown();
+                state.forbid_linger();
+                connection.as_mut().graceful_shutdown();
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A conversation on one connection, without a socket.
+//! A connection on one connection, without a socket.
 
 use axum::routing::{get, post};
 use foxden_accounts::security::Witness;
@@ -6,27 +6,27 @@ use foxden_model::SeededRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::front::Ids;
-use super::rest::Bounds;
+use super::drain::DrainLimits;
+use super::request_handler::RequestIds;
 use super::*;
 use crate::config::http::Http;
-use crate::reach;
+use crate::exposure;
 
 mod early;
 
 /// The client's end of a connection to this router, and what ends the program.
-async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stop) {
-    connect_within(router, Bounds::for_uploads_of(0)).await
+async fn connect(router: axum::Router) -> (DuplexStream, crate::tasks::Stopper) {
+    connect_within(router, DrainLimits::for_uploads_of(0)).await
 }
 
 /// The same where this much of a body is read off.
-async fn connect_within(router: axum::Router, bounds: Bounds) -> (DuplexStream, crate::tasks::Stop) {
-    let room = room();
-    connect_to(&room, router, bounds).await
+async fn connect_within(router: axum::Router, limits: DrainLimits) -> (DuplexStream, crate::tasks::Stopper) {
+    let limiter = limiter();
+    connect_to(&limiter, router, limits).await
 }
 
-/// A room with one seat.
-fn room() -> Arc<Room> {
+/// A room with one connection.
+fn limiter() -> Arc<ConnectionLimiter> {
     let http = Http {
         max_connections: 1,
         max_connections_per_network: 1,
@@ -40,42 +40,42 @@ fn room() -> Arc<Room> {
         max_answer_memory: 1_000_000,
         shutdown_timeout: Duration::from_secs(1),
     };
-    Room::new(&http, 1, foxden_accounts::security::Witness::default())
+    ConnectionLimiter::new(&http, 1, foxden_accounts::security::Witness::default())
 }
 
 async fn connect_to(
-    room: &Arc<Room>,
+    limiter: &Arc<ConnectionLimiter>,
     router: axum::Router,
-    bounds: Bounds,
-) -> (DuplexStream, crate::tasks::Stop) {
+    limits: DrainLimits,
+) -> (DuplexStream, crate::tasks::Stopper) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    (ours, converse_on(theirs, room, router, bounds).await)
+    (ours, serve_on(theirs, limiter, router, limits).await)
 }
 
 /// Serves this router on that end of a connection; what is given ends the program.
-async fn converse_on<S>(
+async fn serve_on<S>(
     theirs: S,
-    room: &Arc<Room>,
+    limiter: &Arc<ConnectionLimiter>,
     router: axum::Router,
-    bounds: Bounds,
-) -> crate::tasks::Stop
+    limits: DrainLimits,
+) -> crate::tasks::Stopper
 where
-    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
 {
     let (tasks, stop) = Tasks::new();
-    let ids = Arc::new(Ids::new(&SeededRng::new(1)));
-    let reach = Arc::new(reach::tests::open(false, "/proc/foxden/public".into()));
-    let front = Arc::new(Front::new(
+    let ids = Arc::new(RequestIds::new(&SeededRng::new(1)));
+    let exposure = Arc::new(exposure::tests::open(false, "/proc/foxden/public".into()));
+    let handler = Arc::new(RequestHandler::new(
         router.into(),
         Vec::new(),
-        reach,
+        exposure,
         ids,
-        bounds,
+        limits,
         Witness::default(),
     ));
-    let seat = room.seat(None).await.unwrap();
-    let talker = tasks.clone();
-    tasks.spawn(async move { talk(theirs, None, seat.seat(), front, talker).await });
+    let permit = limiter.admit(None).await.unwrap();
+    let stopping = tasks.clone();
+    tasks.spawn(async move { serve_stream(theirs, None, permit.state(), handler, stopping).await });
     stop
 }
 
@@ -128,7 +128,7 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
 /// The work on a request ends when its client leaves, and goes on while the client waits.
 async fn work_ends_when_the_client_leaves<S, C>(theirs: S, mut client: C)
 where
-    S: AsyncRead + AsyncWrite + Leaves + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
     C: AsyncRead + AsyncWrite + Unpin,
 {
     let (working, mut worked_on) = tokio::sync::mpsc::channel(1);
@@ -139,7 +139,7 @@ where
         std::future::pending::<&'static str>().await
     };
     let router = axum::Router::new().route("/works", post(work));
-    let _stop = converse_on(theirs, &room(), router, Bounds::for_uploads_of(0)).await;
+    let _stop = serve_on(theirs, &limiter(), router, DrainLimits::for_uploads_of(0)).await;
     let request = b"POST /works HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
     client.write_all(request).await.unwrap();
     let mut ended = worked_on.recv().await.unwrap();
@@ -197,7 +197,7 @@ async fn a_stop_lets_a_request_end_and_then_the_connection() {
     );
 }
 
-/// While the server works for all its seats, a monitor is answered. Whoever asks for something else waits for a seat.
+/// While the server works for all its connections, a monitor is answered. Whoever asks for something else waits for a connection.
 #[tokio::test]
 async fn a_monitor_gets_in_while_all_seats_are_taken() {
     let (release, released) = tokio::sync::watch::channel(false);
@@ -215,16 +215,16 @@ async fn a_monitor_gets_in_while_all_seats_are_taken() {
         .route("/slow", get(slow))
         .route("/__heartbeat__", get(async || "well"))
         .route("/other", get(async || "other"));
-    let room = room();
-    let bounds = Bounds::for_uploads_of(0);
-    let (mut busy, _stop) = connect_to(&room, router.clone(), bounds).await;
+    let limiter = limiter();
+    let limits = DrainLimits::for_uploads_of(0);
+    let (mut busy, _stop) = connect_to(&limiter, router.clone(), limits).await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         .await
         .unwrap();
     began.notified().await;
     let mut monitors = Vec::new();
     for _ in 0..3 {
-        let (mut monitor, stop) = connect_to(&room, router.clone(), bounds).await;
+        let (mut monitor, stop) = connect_to(&limiter, router.clone(), limits).await;
         for _ in 0..2 {
             let answer = ask(&mut monitor, "GET /__heartbeat__ HTTP/1.1\r\nHost: a\r\n\r\n").await;
             assert!(
@@ -234,7 +234,7 @@ async fn a_monitor_gets_in_while_all_seats_are_taken() {
         }
         monitors.push((monitor, stop));
     }
-    let (mut waiting, _stop) = connect_to(&room, router, bounds).await;
+    let (mut waiting, _stop) = connect_to(&limiter, router, limits).await;
     waiting
         .write_all(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
         .await

@@ -12,16 +12,16 @@ const REMARK: usize = 300;
 pub enum Cause {
     /// In words.
     #[error("{0}")]
-    Said(String),
+    Reply(String),
     /// Nothing in time.
     #[error("no answer within {0:?}")]
-    Late(Duration),
+    Timeout(Duration),
 }
 
 impl Cause {
     /// An error of the mail server or the system, in its words.
     pub fn of(error: &dyn std::fmt::Display) -> Self {
-        Self::Said(plain(&error.to_string()))
+        Self::Reply(plain(&error.to_string()))
     }
 }
 

@@ -8,7 +8,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
 
-use super::wording::{Key, Wording};
+use super::mail_text::{Key, MailText};
 
 /// The longest line of the plain text, but for what cannot be broken.
 const COLUMNS: usize = 76;
@@ -20,7 +20,7 @@ const SMALL: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, 
                      font-size: 14px; line-height: 1.6;";
 
 /// Who writes, to whom.
-pub struct Heads<'a> {
+pub struct MailHeaders<'a> {
     /// Who writes.
     pub from: &'a Mailbox,
     /// Where answers go.
@@ -39,7 +39,7 @@ pub struct Heads<'a> {
 
 /// Why a letter cannot be made into a message. No later try will do better.
 #[derive(Debug, thiserror::Error)]
-pub enum Unwritable {
+pub enum ComposeError {
     /// Mail has no way to say that address.
     #[error("mail cannot be sent to such an address")]
     Address,
@@ -52,7 +52,7 @@ pub enum Unwritable {
 }
 
 #[derive(Template)]
-#[template(path = "mail/letter.txt")]
+#[template(path = "mail/mail.txt")]
 struct Plain<'a> {
     heading: &'a str,
     lead: &'a str,
@@ -62,41 +62,41 @@ struct Plain<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "mail/letter.html")]
+#[template(path = "mail/mail.html")]
 struct Html<'a> {
-    words: &'a Wording,
+    words: &'a MailText,
     host: &'a str,
     footer: &'a str,
 }
 
 /// Makes the message.
-pub fn compose(words: &Wording, heads: &Heads<'_>) -> Result<Message, Unwritable> {
-    let to = recipient(heads.to)?;
+pub fn compose(words: &MailText, headers: &MailHeaders<'_>) -> Result<Message, ComposeError> {
+    let to = recipient(headers.to)?;
     let mut message = Message::builder()
-        .from(heads.from.clone())
+        .from(headers.from.clone())
         .to(Mailbox::new(None, to))
         .subject(words.subject.as_str())
-        .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(heads.now).unwrap_or(0)))
+        .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(headers.now).unwrap_or(0)))
         .message_id(Some(format!(
             "<{}@{}>",
-            heads.id,
-            ascii_domain(heads.from.email.domain())
+            headers.id,
+            ascii_domain(headers.from.email.domain())
         )))
         // Nobody's absence note shall answer it.
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),
         ));
-    if let Some(reply_to) = heads.reply_to {
+    if let Some(reply_to) = headers.reply_to {
         message = message.reply_to(reply_to.clone());
     }
-    let (plain, html) = (plain(words, heads)?, html(words, heads)?);
+    let (plain, html) = (plain(words, headers)?, html(words, headers)?);
     Ok(message.multipart(MultiPart::alternative_plain_html(plain, html))?)
 }
 
 /// The address as mail says it: a host's name in letters of its own has a form that every mail server takes.
-fn recipient(address: &str) -> Result<Address, Unwritable> {
-    let (local, domain) = foxden_accounts::recipient(address).ok_or(Unwritable::Address)?;
+fn recipient(address: &str) -> Result<Address, ComposeError> {
+    let (local, domain) = foxden_accounts::recipient(address).ok_or(ComposeError::Address)?;
     // Checked by the same rule as addresses at sign-up: lettre's own refuses letters of some scripts.
     Ok(Address::new_dangerous(local, domain))
 }
@@ -105,7 +105,7 @@ fn ascii_domain(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned())
 }
 
-fn plain(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
+fn plain(words: &MailText, headers: &MailHeaders<'_>) -> Result<String, askama::Error> {
     let mut paragraphs = Vec::new();
     let key = match &words.key {
         Key::Digits { code, link } => {
@@ -131,24 +131,24 @@ fn plain(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
         lead: &wrapped(&words.lead),
         key,
         paragraphs,
-        footer: wrapped(&footer(words, heads)),
+        footer: wrapped(&footer(words, headers)),
     };
     text.render()
 }
 
-fn html(words: &Wording, heads: &Heads<'_>) -> Result<String, askama::Error> {
+fn html(words: &MailText, headers: &MailHeaders<'_>) -> Result<String, askama::Error> {
     let html = Html {
         words,
-        host: heads.host,
-        footer: &footer(words, heads),
+        host: headers.host,
+        footer: &footer(words, headers),
     };
     html.render()
 }
 
-fn footer(words: &Wording, heads: &Heads<'_>) -> String {
-    let (host, to, why) = (heads.host, Escaped(heads.to), words.why);
+fn footer(words: &MailText, headers: &MailHeaders<'_>) -> String {
+    let (host, to, why) = (headers.host, Escaped(headers.to), words.why);
     let mut footer = format!("The Foxden server at {host} sent this to {to} {why}.");
-    if let Some(contact) = heads.contact {
+    if let Some(contact) = headers.contact {
         let contact = contact.strip_prefix("mailto:").unwrap_or(contact);
         footer.push_str(" Its operator: ");
         footer.push_str(contact);

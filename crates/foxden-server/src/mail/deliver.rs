@@ -8,21 +8,21 @@ use foxden_accounts::{Accounts, Fate, Posted, Unavailable};
 use foxden_http::wire::chain;
 use lettre::Message;
 
-use super::carrier::{Carrier, NotTaken};
-use super::compose::{Heads, Unwritable, compose};
-use super::wording::{Sender, Wording};
+use super::compose::{ComposeError, MailHeaders, compose};
+use super::mail_text::{MailText, Sender};
+use super::smtp_client::{SendError, SmtpClient};
 use crate::app::App;
 use crate::config::mail::Mail;
-use crate::tasks::{Tasks, outlive};
+use crate::tasks::{Tasks, catch_panic};
 
 /// The longest rest: another process may have written a letter.
-const LONGEST_REST: Duration = Duration::from_secs(15);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// How long nothing is tried after the mail server was away.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long a letter is put aside that a full register did not let go of.
 const BUSY: Duration = Duration::from_secs(5);
 /// How many letters are remembered that an outage put off.
-const REMEMBERED: usize = 10_000;
+const MAX_DEFERRED: usize = 10_000;
 
 /// Starts to send letters, where there is a mail server and this process keeps accounts.
 pub fn start(app: &Arc<App>, tasks: &Tasks) -> anyhow::Result<()> {
@@ -30,30 +30,30 @@ pub fn start(app: &Arc<App>, tasks: &Tasks) -> anyhow::Result<()> {
         return Ok(());
     };
     let deliverer = Deliverer {
-        carrier: Carrier::new(mail, app.site.public_url.host())?,
+        client: SmtpClient::new(mail, app.site.public_url.host())?,
         mail: mail.clone(),
         accounts: accounts.clone(),
         app: Arc::clone(app),
         finished: None,
-        put_off: HashMap::new(),
+        deferred: HashMap::new(),
     };
     tasks.spawn(deliverer.run(tasks.clone()));
     Ok(())
 }
 
 struct Deliverer {
-    carrier: Carrier,
+    client: SmtpClient,
     mail: Mail,
     accounts: Accounts,
     app: Arc<App>,
     /// A letter that is over and must not be sent again.
     finished: Option<i64>,
     /// Letters that wait only because the mail server was away, and until when.
-    put_off: HashMap<i64, i64>,
+    deferred: HashMap<i64, i64>,
 }
 
 /// How one letter fared.
-enum Outcome {
+enum Delivery {
     Sent,
     /// It waits for another try, or is gone.
     Failed,
@@ -67,14 +67,14 @@ impl Deliverer {
     /// Sends what waits until the program stops. A letter that is being handed over is finished first; a mail server
     /// that does not even answer holds up no stop.
     async fn run(mut self, mut tasks: Tasks) {
-        while let Err(panic) = outlive(Box::pin(self.deliver(&mut tasks))).await {
+        while let Err(panic) = catch_panic(Box::pin(self.deliver(&mut tasks))).await {
             tracing::error!("sending letters panicked and begins again: {panic}");
             tokio::select! {
                 () = tasks.stopped() => break,
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        if self.let_go().await.is_err() {
+        if self.ack().await.is_err() {
             tracing::warn!("a letter that was sent stays in the outbox, and will be sent again");
         }
     }
@@ -82,9 +82,9 @@ impl Deliverer {
     async fn deliver(&mut self, tasks: &mut Tasks) {
         loop {
             let rest = match self.next(tasks).await {
-                Ok(Some(Outcome::Sent | Outcome::Failed)) => Duration::ZERO,
-                Ok(Some(Outcome::Away)) => PAUSE,
-                Ok(Some(Outcome::Stopped)) => return,
+                Ok(Some(Delivery::Sent | Delivery::Failed)) => Duration::ZERO,
+                Ok(Some(Delivery::Away)) => PAUSE,
+                Ok(Some(Delivery::Stopped)) => return,
                 Ok(None) => match self.wait(tasks).await {
                     Some(()) => Duration::ZERO,
                     None => return,
@@ -105,7 +105,7 @@ impl Deliverer {
     /// Comes back when there may be something to send; `None` when the program stops.
     async fn wait(&self, tasks: &mut Tasks) -> Option<()> {
         let due = self.accounts.next_letter().await.ok().flatten();
-        let rest = due.map_or(LONGEST_REST, Duration::from_millis).min(LONGEST_REST);
+        let rest = due.map_or(MAX_PAUSE, Duration::from_millis).min(MAX_PAUSE);
         tokio::select! {
             () = tasks.stopped() => None,
             () = self.accounts.mail_waiting() => Some(()),
@@ -114,39 +114,39 @@ impl Deliverer {
     }
 
     /// Takes one letter and sends it.
-    async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Outcome>, Unavailable> {
-        self.let_go().await?;
+    async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Delivery>, Unavailable> {
+        self.ack().await?;
         let Some(posted) = self.accounts.take_letter().await? else {
             return Ok(None);
         };
         let message = match self.message(&posted) {
             Ok(message) => message,
             Err(error) => {
-                self.throw_away(&posted, &error).await?;
-                return Ok(Some(Outcome::Failed));
+                self.drop_mail(&posted, &error).await?;
+                return Ok(Some(Delivery::Failed));
             }
         };
         let connected = tokio::select! {
             biased;
             () = tasks.stopped() => {
                 self.accounts.letter_untried(posted.id).await?;
-                return Ok(Some(Outcome::Stopped));
+                return Ok(Some(Delivery::Stopped));
             }
-            connected = self.carrier.connect() => connected,
+            connected = self.client.connect() => connected,
         };
         let mut connection = match connected {
             Ok(connection) => connection,
             Err(error) => {
-                self.put_off(&posted, &error).await?;
-                return Ok(Some(Outcome::Away));
+                self.defer(&posted, &error).await?;
+                return Ok(Some(Delivery::Away));
             }
         };
-        let sent = self.carrier.hand_over(&mut connection, &message).await;
+        let sent = self.client.send(&mut connection, &message).await;
         let noted = self.note(&posted, sent).await;
         tokio::select! {
             biased;
             () = tasks.stopped() => {}
-            () = self.carrier.part(connection) => {}
+            () = self.client.quit(connection) => {}
         }
         noted.map(Some)
     }
@@ -155,34 +155,34 @@ impl Deliverer {
     async fn note(
         &mut self,
         posted: &Posted,
-        sent: Result<String, NotTaken>,
-    ) -> Result<Outcome, Unavailable> {
+        sent: Result<String, SendError>,
+    ) -> Result<Delivery, Unavailable> {
         match sent {
             Ok(answer) => {
                 self.finished = Some(posted.id);
                 let (letter, number) = (posted.letter.kind(), posted.id);
                 tracing::info!(letter, number, "a letter was sent: {answer}");
-                self.let_go().await?;
-                self.catch_up().await?;
-                Ok(Outcome::Sent)
+                self.ack().await?;
+                self.retry_deferred().await?;
+                Ok(Delivery::Sent)
             }
-            Err(error @ NotTaken::Refused(_)) => {
-                self.throw_away(posted, &error).await?;
-                Ok(Outcome::Failed)
+            Err(error @ SendError::Refused(_)) => {
+                self.drop_mail(posted, &error).await?;
+                Ok(Delivery::Failed)
             }
-            Err(error @ NotTaken::Later(_)) => {
-                self.put_off(posted, &error).await?;
-                Ok(Outcome::Failed)
+            Err(error @ SendError::Later(_)) => {
+                self.defer(posted, &error).await?;
+                Ok(Delivery::Failed)
             }
-            Err(error @ NotTaken::Away { .. }) => {
-                self.put_off(posted, &error).await?;
-                Ok(Outcome::Away)
+            Err(error @ SendError::Away { .. }) => {
+                self.defer(posted, &error).await?;
+                Ok(Delivery::Away)
             }
         }
     }
 
     /// Forgets a letter that is over. While the register does not answer, it is remembered: no other is taken before.
-    async fn let_go(&mut self) -> Result<(), Unavailable> {
+    async fn ack(&mut self) -> Result<(), Unavailable> {
         if let Some(id) = self.finished {
             self.accounts.letter_sent(id).await?;
             self.finished = None;
@@ -191,23 +191,23 @@ impl Deliverer {
     }
 
     /// The mail server is back: nothing waits any longer because it was away.
-    async fn catch_up(&mut self) -> Result<(), Unavailable> {
-        if !self.put_off.is_empty() {
-            let put_off: Vec<(i64, i64)> = self.put_off.iter().map(|(id, due)| (*id, *due)).collect();
-            self.accounts.letters_due_now(&put_off).await?;
-            self.put_off.clear();
+    async fn retry_deferred(&mut self) -> Result<(), Unavailable> {
+        if !self.deferred.is_empty() {
+            let deferred: Vec<(i64, i64)> = self.deferred.iter().map(|(id, due)| (*id, *due)).collect();
+            self.accounts.letters_due_now(&deferred).await?;
+            self.deferred.clear();
         }
         Ok(())
     }
 
-    fn message(&self, posted: &Posted) -> Result<Message, Unwritable> {
+    fn message(&self, posted: &Posted) -> Result<Message, ComposeError> {
         let url = &self.app.site.public_url;
         let sender = Sender {
             origin: &url.origin(),
             host: url.host(),
         };
-        let words = Wording::of(posted, &sender);
-        let heads = Heads {
+        let words = MailText::of(posted, &sender);
+        let headers = MailHeaders {
             from: &self.mail.from,
             reply_to: self.mail.reply_to.as_ref(),
             to: &posted.address,
@@ -216,10 +216,10 @@ impl Deliverer {
             id: format!("{}.{}.{}", posted.posted_at, posted.id, self.accounts.server_id()),
             now: self.app.clock.millis(),
         };
-        compose(&words, &heads)
+        compose(&words, &headers)
     }
 
-    async fn throw_away(
+    async fn drop_mail(
         &mut self,
         posted: &Posted,
         error: &(dyn std::error::Error + Sync),
@@ -227,16 +227,16 @@ impl Deliverer {
         let (letter, number) = (posted.letter.kind(), posted.id);
         tracing::warn!(letter, number, "a letter was thrown away: {}", chain(error));
         self.finished = Some(posted.id);
-        self.let_go().await
+        self.ack().await
     }
 
-    async fn put_off(&mut self, posted: &Posted, error: &NotTaken) -> Result<(), Unavailable> {
+    async fn defer(&mut self, posted: &Posted, error: &SendError) -> Result<(), Unavailable> {
         let (letter, number) = (posted.letter.kind(), posted.id);
         let cause = chain(error);
         match self.accounts.letter_failed(posted).await? {
             Fate::TriedAgain { pause, due } => {
-                if matches!(error, NotTaken::Away { .. }) && self.put_off.len() < REMEMBERED {
-                    self.put_off.insert(posted.id, due);
+                if matches!(error, SendError::Away { .. }) && self.deferred.len() < MAX_DEFERRED {
+                    self.deferred.insert(posted.id, due);
                 }
                 let seconds = pause / 1000;
                 tracing::warn!(

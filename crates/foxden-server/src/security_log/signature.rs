@@ -126,7 +126,7 @@ impl Signature {
     }
 
     /// Whether equal ones become one line: those that a device left alone repeats for ever.
-    pub(super) fn is_folded(&self) -> bool {
+    pub(super) fn is_repeatable(&self) -> bool {
         self.outcome == Outcome::Failure || self.id == 205
     }
 

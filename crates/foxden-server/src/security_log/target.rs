@@ -12,12 +12,12 @@ use anyhow::Context;
 
 use super::cef::Line;
 use crate::calendar::{Utc, date_time};
-use crate::config::security_log::Place;
+use crate::config::security_log::Sink;
 
 /// For the user who runs the server alone: the lines name people.
 const PRIVATE: u32 = 0o600;
 /// How long a syslog of this machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the address of a syslog elsewhere is believed.
 const BELIEVED: Duration = Duration::from_secs(300);
 /// What syslog calls messages about who may do what, `authpriv`.
@@ -55,11 +55,11 @@ pub(super) struct Udp {
 
 impl Target {
     /// Opens it; `None` where nothing is to be written.
-    pub(super) fn open(place: &Place, host: &str) -> anyhow::Result<Option<Self>> {
-        Ok(Some(match place {
-            Place::Nowhere => return Ok(None),
-            Place::Stdout => Self::Stdout,
-            Place::File(path) => {
+    pub(super) fn open(sink: &Sink, host: &str) -> anyhow::Result<Option<Self>> {
+        Ok(Some(match sink {
+            Sink::Nowhere => return Ok(None),
+            Sink::Stdout => Self::Stdout,
+            Sink::File(path) => {
                 let file = open(path).with_context(|| format!("cannot write {}", path.display()))?;
                 let path = path.clone();
                 Self::File(Appended {
@@ -68,11 +68,11 @@ impl Target {
                     may_be_torn: true,
                 })
             }
-            Place::Local(path) => Self::Local(Local {
+            Sink::Local(path) => Self::Local(Local {
                 path: path.clone(),
                 socket: None,
             }),
-            Place::Udp(to) => Self::Udp(Udp {
+            Sink::Udp(to) => Self::Udp(Udp {
                 to: to.clone(),
                 host: host.to_owned(),
                 socket: None,
@@ -164,7 +164,7 @@ impl Local {
         self.socket = None;
         let socket = UnixDatagram::unbound()?;
         socket.connect(&self.path)?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(FLUSH_TIMEOUT))?;
         socket.send(text.as_bytes())?;
         self.socket = Some(socket);
         Ok(())

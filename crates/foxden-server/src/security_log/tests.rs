@@ -33,8 +33,8 @@ impl Lab {
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         let clock = Arc::new(ManualClock::at_millis(NOW));
-        let place = Place::File(folder.join("log"));
-        let log = SecurityLog::open(&place, "sync.example.org", Arc::clone(&clock) as _).unwrap();
+        let sink = Sink::File(folder.join("log"));
+        let log = SecurityLog::open(&sink, "sync.example.org", Arc::clone(&clock) as _).unwrap();
         Self { folder, clock, log }
     }
 
@@ -158,9 +158,9 @@ fn refusals_that_differ_have_a_bound() {
 /// Refusals may fill the queue while the target does not keep up, but for places that are kept for what matters.
 #[test]
 fn refusals_leave_places_in_the_queue() {
-    let (queue, orders) = sync_channel(QUEUE);
-    let inside = Inside {
-        queue,
+    let (sender, messages) = sync_channel(QUEUE);
+    let inside = Queue {
+        sender,
         waiting: Arc::default(),
         missed: Arc::default(),
         clock: Arc::new(ManualClock::at_millis(NOW)),
@@ -169,15 +169,15 @@ fn refusals_leave_places_in_the_queue() {
     for number in 0..2 * QUEUE {
         inside.take(&failure(&number.to_string()));
     }
-    assert_eq!(missed(), QUEUE + KEPT);
-    for _ in 0..KEPT / 2 {
+    assert_eq!(missed(), QUEUE + RESERVED);
+    for _ in 0..RESERVED / 2 {
         inside.take(&Event::by_operator(Act::RoleChanged));
         inside.take(&Event::new(What::LoginLocked, Door::Basic, None));
     }
-    assert_eq!(missed(), QUEUE + KEPT);
+    assert_eq!(missed(), QUEUE + RESERVED);
     inside.take(&Event::by_operator(Act::RoleChanged));
-    assert_eq!(missed(), QUEUE + KEPT + 1);
-    assert_eq!(orders.try_iter().count(), QUEUE);
+    assert_eq!(missed(), QUEUE + RESERVED + 1);
+    assert_eq!(messages.try_iter().count(), QUEUE);
 }
 
 /// Characters that break lines, keys, terminals or reading.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use foxden_model::Clock;
 
 use super::cef::Repeats;
-use super::fold::{Fold, Verdict};
+use super::repeat_filter::{Decision, RepeatFilter};
 use super::signature::Signature;
 use super::{Line, Record, Target};
 
@@ -19,7 +19,7 @@ pub(super) struct Writer {
     target: Target,
     host: String,
     clock: Arc<dyn Clock>,
-    fold: Fold,
+    repeats: RepeatFilter,
     /// Events that found the queue full.
     missed: Arc<AtomicU64>,
     /// Refusals that were too many.
@@ -38,7 +38,7 @@ impl Writer {
             target,
             host: host.to_owned(),
             clock,
-            fold: Fold::default(),
+            repeats: RepeatFilter::default(),
             missed,
             too_many: 0,
             unwritten: 0,
@@ -49,12 +49,12 @@ impl Writer {
 
     /// Writes an event, or counts it.
     pub(super) fn take(&mut self, record: &Record) {
-        self.tidy();
-        if Signature::of(record.what).is_folded() {
-            match self.fold.take(record) {
-                Verdict::Write => {}
-                Verdict::Counted => return,
-                Verdict::TooMany => {
+        self.tick();
+        if Signature::of(record.what).is_repeatable() {
+            match self.repeats.take(record) {
+                Decision::Write => {}
+                Decision::Counted => return,
+                Decision::TooMany => {
                     self.too_many += 1;
                     return;
                 }
@@ -66,42 +66,42 @@ impl Writer {
 
     /// Closes windows, and says what is missing. Refusals that were too many are told when their minute is over, so that a
     /// flood does not bring one such line with each of its own.
-    pub(super) fn tidy(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = self.clock.millis();
-        while let Some((record, repeats)) = self.fold.close(now) {
-            self.tell_repeats(&record, repeats);
+        while let Some((record, repeats)) = self.repeats.close(now) {
+            self.write_repeats(&record, repeats);
         }
-        let is_calm = self.fold.is_calm(now);
-        self.tell_missing(now, is_calm);
+        let is_calm = self.repeats.is_calm(now);
+        self.write_missing(now, is_calm);
     }
 
     /// Writes all that is counted but not told.
     pub(super) fn finish(&mut self) {
-        while let Some((record, repeats)) = self.fold.close_oldest() {
-            self.tell_repeats(&record, repeats);
+        while let Some((record, repeats)) = self.repeats.close_oldest() {
+            self.write_repeats(&record, repeats);
         }
         (self.failed_at, self.missed_told_at) = (None, None);
-        self.tell_missing(self.clock.millis(), true);
+        self.write_missing(self.clock.millis(), true);
     }
 
     /// Whether the target took every line so far.
-    pub(super) const fn owes_nothing(&self) -> bool {
+    pub(super) const fn is_flushed(&self) -> bool {
         self.unwritten == 0
     }
 
     /// Counts a line that could not be made.
-    pub(super) const fn lost_a_line(&mut self) {
+    pub(super) const fn count_lost_line(&mut self) {
         self.unwritten += 1;
     }
 
-    fn tell_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
+    fn write_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
         if repeats.is_some() {
             let line = Line::of(record, repeats, &self.host);
             self.write(&line);
         }
     }
 
-    fn tell_missing(&mut self, now: i64, with_too_many: bool) {
+    fn write_missing(&mut self, now: i64, with_too_many: bool) {
         let may_try = self.failed_at.is_none_or(|since| since.elapsed() >= RETRY);
         if self.unwritten > 0 && may_try {
             let line = Line::missing(self.unwritten, "the target did not take them", &self.host, now);

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::super::Weight;
+use super::super::Severity;
 use super::*;
-use crate::node::Asker;
+use crate::node::HttpClient;
 
 fn url() -> PublicUrl {
     "https://sync.example.org".parse().unwrap()
@@ -25,10 +25,10 @@ fn seen(host: &str, forwarded_for: Option<&str>, client: &str) -> Seen {
 #[test]
 fn a_path_that_changes_is_bad() {
     let sent = format!("{PATH}abc/{TARGET}");
-    assert_eq!(judge_path(&url(), &sent, &sent).weight, Weight::Good);
+    assert_eq!(judge_path(&url(), &sent, &sent).severity, Severity::Ok);
     let came = sent.replace("%7E", "~");
     let bad = judge_path(&url(), &sent, &came);
-    assert_eq!(bad.weight, Weight::Bad);
+    assert_eq!(bad.severity, Severity::Error);
     assert!(bad.what.contains("came as a~b%2Fc"), "{}", bad.what);
     assert!(
         !bad.what.contains("abc"),
@@ -47,19 +47,23 @@ fn an_upload_comes_whole_or_is_bad() {
         bytes: 1000,
         ..seen("a", None, "::1")
     };
-    for (came, weight, part) in [
-        (Came::Seen(whole), Weight::Good, "2 KB"),
-        (Came::Seen(half), Weight::Bad, "1000 came"),
+    for (came, severity, part) in [
+        (ProbeOutcome::Seen(whole), Severity::Ok, "2 KB"),
+        (ProbeOutcome::Seen(half), Severity::Error, "1000 came"),
         (
-            Came::Refused(413, "the proxy (nginx)".into()),
-            Weight::Bad,
+            ProbeOutcome::Refused(413, "the proxy (nginx)".into()),
+            Severity::Error,
             "the proxy (nginx) refuses",
         ),
-        (Came::Refused(504, "the proxy".into()), Weight::Bad, "504"),
-        (Came::Broken("reset".into()), Weight::Bad, "reset"),
+        (
+            ProbeOutcome::Refused(504, "the proxy".into()),
+            Severity::Error,
+            "504",
+        ),
+        (ProbeOutcome::Broken("reset".into()), Severity::Error, "reset"),
     ] {
         let finding = judge_upload(&url(), 2000, &came);
-        assert_eq!(finding.weight, weight);
+        assert_eq!(finding.severity, severity);
         assert!(finding.what.contains(part), "{}", finding.what);
     }
 }
@@ -78,19 +82,19 @@ fn a_proxy_says_which_name_is_meant_and_who_asks() {
             "127.0.0.1:5000",
             Some("198.51.100.7"),
             "198.51.100.7",
-            &[Weight::Doubtful],
+            &[Severity::Warning],
         ),
         (
             "sync.example.org",
             Some("192.0.2.123"),
             "192.0.2.123",
-            &[Weight::Bad],
+            &[Severity::Error],
         ),
         (
             "sync.example.org",
             Some("198.51.100.7"),
             "10.0.0.1",
-            &[Weight::Bad],
+            &[Severity::Error],
         ),
         // The same addresses, in other spellings.
         ("sync.example.org", Some("2001:DB8:0::7"), "2001:db8::7", &[]),
@@ -104,11 +108,11 @@ fn a_proxy_says_which_name_is_meant_and_who_asks() {
             "[::1]:5000",
             Some("192.0.2.123"),
             "127.0.0.1",
-            &[Weight::Doubtful, Weight::Bad],
+            &[Severity::Warning, Severity::Error],
         ),
     ] {
         let found = judge_names(&url(), &seen(host, forwarded_for, client));
-        let found: Vec<Weight> = found.iter().map(|finding| finding.weight).collect();
+        let found: Vec<Severity> = found.iter().map(|finding| finding.severity).collect();
         assert_eq!(found, weights, "{host} {forwarded_for:?} {client}");
     }
 }
@@ -118,10 +122,10 @@ fn a_proxy_says_which_name_is_meant_and_who_asks() {
 fn storage_is_tried_below_the_path_of_the_public_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
-    let way = Way {
+    let way = PublicAddress {
         url: format!("{origin}/sync").parse().unwrap(),
         base: origin,
-        asker: Asker::new(Duration::from_secs(30), None).unwrap(),
+        client: HttpClient::new(Duration::from_secs(30), None).unwrap(),
         ports: Vec::new(),
     };
     // The server has seen each, under another path than was asked for.
@@ -142,12 +146,12 @@ fn storage_is_tried_below_the_path_of_the_public_address() {
             .map(answer)
             .collect::<Vec<_>>()
     });
-    let weights: Vec<Weight> = way
-        .look_at_storage("abc", 0)
+    let weights: Vec<Severity> = way
+        .check_storage("abc", 0)
         .iter()
-        .map(|finding| finding.weight)
+        .map(|finding| finding.severity)
         .collect();
-    assert_eq!(weights, [Weight::Bad, Weight::Good]);
+    assert_eq!(weights, [Severity::Error, Severity::Ok]);
     for line in asked.join().unwrap() {
         let (_, target) = line.split_once(' ').unwrap();
         assert!(target.starts_with(&format!("/sync{PATH}abc/")), "{line}");

@@ -21,15 +21,15 @@ fn refusing() -> axum::Router {
 }
 
 /// Small bounds, of which a test can reach the end.
-fn bounds() -> Bounds {
-    Bounds {
-        at_once: 2,
+fn limits() -> DrainLimits {
+    DrainLimits {
+        max_concurrent: 2,
         bytes: 3_000_000,
         linger_bytes: 3_000_000,
-        answer: Duration::from_secs(20),
-        silence: Duration::from_secs(10),
-        linger: Duration::from_secs(20),
-        linger_silence: Duration::from_secs(10),
+        timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(10),
+        linger_timeout: Duration::from_secs(20),
+        linger_idle_timeout: Duration::from_secs(10),
     }
 }
 
@@ -61,7 +61,7 @@ async fn send(stream: &mut DuplexStream, request: &[u8]) -> String {
 
 #[tokio::test]
 async fn whoever_reads_after_all_is_sent_gets_the_true_answer() {
-    let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     for bytes in [1, 1000, 20_000, 300_000, 2_625_536, 2_625_537, 3_000_000] {
         for is_chunked in [false, true] {
             for (path, status) in [
@@ -89,7 +89,7 @@ async fn beyond_the_bound_the_answer_comes_at_once_and_the_connection_ends() {
         (50_000_000, false, false),
         (50_000_000, true, false),
     ] {
-        let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+        let (mut stream, _stop) = connect_within(refusing(), limits()).await;
         let text = request("/early", bytes, is_chunked);
         let (mut reading, mut writing) = tokio::io::split(&mut stream);
         let mut answer = Vec::new();
@@ -105,7 +105,7 @@ async fn beyond_the_bound_the_answer_comes_at_once_and_the_connection_ends() {
 
 #[tokio::test]
 async fn a_client_that_waits_to_be_asked_for_the_body_is_not_asked() {
-    let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     let more = "Content-Length: 300000\r\nExpect: 100-continue";
     let answer = send(&mut stream, &head("/early", more)).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -119,7 +119,7 @@ async fn a_client_that_waits_to_be_asked_for_the_body_is_not_asked() {
 /// It was asked for the body once the surface wanted some of it, so it sends the rest as well.
 #[tokio::test]
 async fn a_client_that_was_asked_for_the_body_is_read_to_the_end() {
-    let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     let more = "Content-Length: 300000\r\nExpect: 100-continue";
     stream.write_all(&head("/half", more)).await.unwrap();
     let mut asked = [0; 25];
@@ -137,11 +137,11 @@ async fn a_client_that_was_asked_for_the_body_is_read_to_the_end() {
 
 #[tokio::test]
 async fn a_client_that_falls_silent_gets_the_answer_before_the_rest_of_its_body() {
-    let bounds = Bounds {
-        silence: Duration::from_millis(20),
-        ..bounds()
+    let limits = DrainLimits {
+        idle_timeout: Duration::from_millis(20),
+        ..limits()
     };
-    let (mut stream, _stop) = connect_within(refusing(), bounds).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits).await;
     let text = [head("/early", "Content-Length: 300000"), vec![b'x'; 1000]].concat();
     let answer = send(&mut stream, &text).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -153,12 +153,12 @@ async fn a_client_that_falls_silent_gets_the_answer_before_the_rest_of_its_body(
 
 #[tokio::test]
 async fn a_client_that_drips_is_answered_and_let_go() {
-    let bounds = Bounds {
-        answer: Duration::from_millis(100),
-        linger: Duration::from_millis(100),
-        ..bounds()
+    let limits = DrainLimits {
+        timeout: Duration::from_millis(100),
+        linger_timeout: Duration::from_millis(100),
+        ..limits()
     };
-    let (stream, _stop) = connect_within(refusing(), bounds).await;
+    let (stream, _stop) = connect_within(refusing(), limits).await;
     let (mut reading, mut writing) = tokio::io::split(stream);
     let drip = async {
         writing
@@ -184,7 +184,7 @@ async fn a_client_that_drips_is_answered_and_let_go() {
 
 #[tokio::test]
 async fn a_stop_waits_for_no_client_that_still_sends() {
-    let (mut stream, stop) = connect_within(refusing(), bounds()).await;
+    let (mut stream, stop) = connect_within(refusing(), limits()).await;
     let answer = send(&mut stream, &head("/early", "Content-Length: 5000000")).await;
     assert!(answer.contains("connection: close"), "{answer}");
     assert!(stop.stop(Duration::from_secs(5)).await);
@@ -193,17 +193,17 @@ async fn a_stop_waits_for_no_client_that_still_sends() {
 /// Bodies that are read off hold memory, and anybody can send them.
 #[tokio::test]
 async fn where_too_many_bodies_are_read_off_the_answer_comes_first() {
-    let bounds = Bounds {
-        at_once: 0,
-        ..bounds()
+    let limits = DrainLimits {
+        max_concurrent: 0,
+        ..limits()
     };
-    let (mut stream, _stop) = connect_within(refusing(), bounds).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits).await;
     let text = request("/early", 2_000_000, false);
     let answer = send(&mut stream, &text).await;
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     // A request without a body needs no turn.
-    let (mut stream, _stop) = connect_within(refusing(), bounds).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits).await;
     let answer = send(&mut stream, &head("/early", "Content-Length: 0")).await;
     assert!(!answer.contains("connection: close"), "{answer}");
 }
@@ -212,7 +212,7 @@ async fn where_too_many_bodies_are_read_off_the_answer_comes_first() {
 #[tokio::test]
 async fn a_body_in_tiny_chunks_is_not_read_to_its_end() {
     for (chunks, is_read) in [(10_000, true), (20_000, false)] {
-        let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+        let (mut stream, _stop) = connect_within(refusing(), limits()).await;
         let body = [b"1\r\nx\r\n".repeat(chunks), b"0\r\n\r\n".to_vec()].concat();
         let text = [head("/early", "Transfer-Encoding: chunked"), body].concat();
         let answer = send(&mut stream, &text).await;
@@ -224,7 +224,7 @@ async fn a_body_in_tiny_chunks_is_not_read_to_its_end() {
 /// A head that is too long is no request, but whoever sends it learns so.
 #[tokio::test]
 async fn a_refused_head_is_answered_though_more_comes() {
-    let (mut stream, _stop) = connect_within(refusing(), bounds()).await;
+    let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     let text = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(1_000_000));
     stream.write_all(text.as_bytes()).await.unwrap();
     let answer = ask(&mut stream, "").await;

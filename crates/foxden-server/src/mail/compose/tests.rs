@@ -3,7 +3,7 @@
 use foxden_accounts::{AccountId, Letter, Posted};
 
 use super::*;
-use crate::mail::wording::Sender;
+use crate::mail::mail_text::Sender;
 
 /// The day whose name is the longest.
 const NOW: i64 = 1_790_776_800_000;
@@ -20,12 +20,12 @@ fn posted(address: &str, letter: Letter) -> Posted {
     }
 }
 
-fn words(address: &str, letter: Letter) -> Wording {
+fn words(address: &str, letter: Letter) -> MailText {
     let sender = Sender {
         origin: "https://sync.example.org",
         host: "sync.example.org",
     };
-    Wording::of(&posted(address, letter), &sender)
+    MailText::of(&posted(address, letter), &sender)
 }
 
 fn letters() -> Vec<Letter> {
@@ -80,8 +80,8 @@ impl Names {
         }
     }
 
-    fn heads<'a>(&'a self, to: &'a str) -> Heads<'a> {
-        Heads {
+    fn headers<'a>(&'a self, to: &'a str) -> MailHeaders<'a> {
+        MailHeaders {
             from: &self.from,
             reply_to: None,
             to,
@@ -95,7 +95,7 @@ impl Names {
 
 fn message(to: &str, letter: Letter) -> String {
     let names = Names::new();
-    let message = compose(&words(to, letter), &names.heads(to)).unwrap();
+    let message = compose(&words(to, letter), &names.headers(to)).unwrap();
     String::from_utf8(message.formatted()).unwrap()
 }
 
@@ -103,7 +103,11 @@ fn message(to: &str, letter: Letter) -> String {
 fn plain_text_keeps_to_its_columns_and_says_who_and_why() {
     let names = Names::new();
     for letter in letters() {
-        let text = plain(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+        let text = plain(
+            &words("ann@example.org", letter),
+            &names.headers("ann@example.org"),
+        )
+        .unwrap();
         for line in text.lines() {
             let cannot_break = line.starts_with("https://");
             assert!(cannot_break || line.chars().count() <= COLUMNS, "{line}");
@@ -135,7 +139,11 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
             name: name.to_owned(),
             code: "ABCD-EFGH-2345-6789".to_owned(),
         };
-        let text = plain(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+        let text = plain(
+            &words("ann@example.org", letter),
+            &names.headers("ann@example.org"),
+        )
+        .unwrap();
         let link = format!(
             "https://sync.example.org/weave-password-reset?username={encoded}&key=ABCD-EFGH-2345-6789"
         );
@@ -149,7 +157,7 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
     let third = |letter: &Letter| {
         let text = plain(
             &words("ann@example.org", letter.clone()),
-            &names.heads("ann@example.org"),
+            &names.headers("ann@example.org"),
         )
         .unwrap();
         text.lines().nth(2).unwrap_or_default().to_owned()
@@ -172,12 +180,12 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
     );
     let text = plain(
         &words("ann@example.org", letters[0].clone()),
-        &names.heads("ann@example.org"),
+        &names.headers("ann@example.org"),
     );
     assert!(text.unwrap().lines().any(|line| line == page));
     let text = html(
         &words("ann@example.org", letters[7].clone()),
-        &names.heads("ann@example.org"),
+        &names.headers("ann@example.org"),
     );
     assert!(
         !text.unwrap().contains("<a class"),
@@ -190,7 +198,7 @@ fn html_says_the_same_and_asks_for_nothing_outside() {
     let names = Names::new();
     for letter in letters() {
         let words = words("ann@example.org", letter);
-        let text = html(&words, &names.heads("ann@example.org")).unwrap();
+        let text = html(&words, &names.headers("ann@example.org")).unwrap();
         for outside in ["<img", "<script", "url(", "@import", "<link", "src="] {
             assert!(!text.contains(outside), "{outside}");
         }
@@ -214,7 +222,11 @@ fn hostile_names_end_in_no_header_and_in_no_markup() {
         from: "\"><img src=x>".to_owned(),
     };
     let names = Names::new();
-    let text = html(&words("ann@example.org", letter), &names.heads("ann@example.org")).unwrap();
+    let text = html(
+        &words("ann@example.org", letter),
+        &names.headers("ann@example.org"),
+    )
+    .unwrap();
     assert!(!text.contains("<script") && !text.contains("<img"));
 
     for bad in [
@@ -230,16 +242,16 @@ fn hostile_names_end_in_no_header_and_in_no_markup() {
         "\0@example.org",
     ] {
         let letter = Letter::Invitation { code: "x".to_owned() };
-        let made = compose(&words(bad, letter), &names.heads(bad));
-        assert!(matches!(made, Err(Unwritable::Address)), "{bad:?}");
+        let made = compose(&words(bad, letter), &names.headers(bad));
+        assert!(matches!(made, Err(ComposeError::Address)), "{bad:?}");
     }
 }
 
 #[test]
 fn a_message_has_the_heads_that_mail_wants_and_no_more() {
     let text = message("ann@example.org", letters().remove(0));
-    let (heads, _) = text.split_once("\r\n\r\n").unwrap();
-    let mut names: Vec<&str> = heads
+    let (headers, _) = text.split_once("\r\n\r\n").unwrap();
+    let mut names: Vec<&str> = headers
         .lines()
         .filter(|line| !line.starts_with([' ', '\t']))
         .map(|line| line.split(':').next().unwrap())
@@ -256,15 +268,21 @@ fn a_message_has_the_heads_that_mail_wants_and_no_more() {
         "To",
     ];
     assert_eq!(names, wanted);
-    assert!(heads.contains("Message-ID: <1.7.server@example.org>"), "{heads}");
-    assert!(heads.contains("Auto-Submitted: auto-generated"));
-    assert!(heads.contains("Date: Wed, 30 Sep 2026 14:00:00 +0000"), "{heads}");
+    assert!(
+        headers.contains("Message-ID: <1.7.server@example.org>"),
+        "{headers}"
+    );
+    assert!(headers.contains("Auto-Submitted: auto-generated"));
+    assert!(
+        headers.contains("Date: Wed, 30 Sep 2026 14:00:00 +0000"),
+        "{headers}"
+    );
 }
 
 #[test]
 fn an_address_in_other_letters_is_said_as_mail_says_it() {
     let names = Names::new();
-    let made = |to: &str| compose(&words(to, letters().remove(3)), &names.heads(to)).unwrap();
+    let made = |to: &str| compose(&words(to, letters().remove(3)), &names.headers(to)).unwrap();
     let envelope = made("ann@exämple.org").envelope().clone();
     assert_eq!(envelope.to()[0].to_string(), "ann@xn--exmple-cua.org");
     assert_eq!(

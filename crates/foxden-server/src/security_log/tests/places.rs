@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn created(name: &str) -> Event<'_> {
     Event::new(What::AccountCreated, Door::UserApi, None).about(name)
@@ -15,13 +15,13 @@ fn created(name: &str) -> Event<'_> {
 /// Tells of it and waits until it is written.
 fn tell(log: &SecurityLog, event: &Event<'_>) {
     log.tell(event);
-    assert!(log.flush(PATIENCE));
+    assert!(log.flush(FLUSH_TIMEOUT));
 }
 
 /// Tells of it while the target is away, and hears that it was not written.
 fn tell_in_vain(log: &SecurityLog, event: &Event<'_>) {
     log.tell(event);
-    assert!(!log.flush(PATIENCE));
+    assert!(!log.flush(FLUSH_TIMEOUT));
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn half_a_line_ends_before_the_next() {
 #[test]
 fn a_file_that_cannot_be_written_is_told_at_once() {
     let lab = Lab::new();
-    let place = Place::File(lab.folder.join("no/folder/log"));
+    let sink = Sink::File(lab.folder.join("no/folder/log"));
     let clock = Arc::new(ManualClock::at_millis(NOW));
-    let opened = SecurityLog::open(&place, "", clock);
+    let opened = SecurityLog::open(&sink, "", clock);
     assert!(opened.is_err_and(|error| error.to_string().contains("no/folder/log")));
 }
 
@@ -94,12 +94,12 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
     let path = lab.folder.join("syslog");
     let clock = Arc::new(ManualClock::at_millis(NOW));
     // It need not be there when the server starts.
-    let log = SecurityLog::open(&Place::Local(path.clone()), "sync.example.org", clock).unwrap();
+    let log = SecurityLog::open(&Sink::Local(path.clone()), "sync.example.org", clock).unwrap();
     tell_in_vain(&log, &created("ann"));
     for name in ["bea", "cid"] {
         let _ = fs::remove_file(&path);
         let syslog = UnixDatagram::bind(&path).unwrap();
-        syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+        syslog.set_read_timeout(Some(FLUSH_TIMEOUT)).unwrap();
         tell(&log, &created(name));
         let text = heard(|buffer| syslog.recv(buffer).unwrap());
         if name == "bea" {
@@ -125,9 +125,9 @@ fn what_is_lost_is_counted() {
     let lab = Lab::new();
     let path = lab.folder.join("syslog");
     let syslog = UnixDatagram::bind(&path).unwrap();
-    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
+    syslog.set_read_timeout(Some(FLUSH_TIMEOUT)).unwrap();
     let clock = Arc::clone(&lab.clock) as _;
-    let log = SecurityLog::open(&Place::Local(path), "sync.example.org", clock).unwrap();
+    let log = SecurityLog::open(&Sink::Local(path), "sync.example.org", clock).unwrap();
     // Nobody reads meanwhile, so the socket is full after a few.
     for number in 0..TOLD {
         log.tell(&created(&number.to_string()));
@@ -148,10 +148,10 @@ fn what_is_lost_is_counted() {
 #[test]
 fn a_syslog_elsewhere_hears() {
     let syslog = UdpSocket::bind("127.0.0.1:0").unwrap();
-    syslog.set_read_timeout(Some(PATIENCE)).unwrap();
-    let place = Place::Udp(syslog.local_addr().unwrap().to_string());
+    syslog.set_read_timeout(Some(FLUSH_TIMEOUT)).unwrap();
+    let sink = Sink::Udp(syslog.local_addr().unwrap().to_string());
     let clock = Arc::new(ManualClock::at_millis(NOW));
-    let log = SecurityLog::open(&place, "sync.example.org", clock).unwrap();
+    let log = SecurityLog::open(&sink, "sync.example.org", clock).unwrap();
     tell(&log, &Event::by_operator(Act::AccountRemoved).about("a\nb"));
     let text = heard(|buffer| syslog.recv(buffer).unwrap());
     let header = format!(
@@ -166,7 +166,7 @@ fn a_syslog_elsewhere_hears() {
 #[test]
 fn no_target_is_silent() {
     let clock = Arc::new(ManualClock::at_millis(NOW));
-    let log = SecurityLog::open(&Place::Nowhere, "", clock).unwrap();
+    let log = SecurityLog::open(&Sink::Nowhere, "", clock).unwrap();
     log.witness().tell(&created("ann"));
     assert!(log.flush(Duration::ZERO));
 }

@@ -12,17 +12,17 @@ use lettre::transport::smtp::response::{Category, Code, Response};
 use lettre::{Address, Message};
 
 use super::cause::{Cause, plain, said};
-use super::line::{Abilities, Line};
+use super::smtp_connection::{Extensions, SmtpConnection};
 use crate::config::mail::{Mail, Tls};
 use crate::config::values::Secret;
 use crate::node;
 
 /// How long a mail server may look at a letter before it takes it (RFC 5321, 4.5.3.2.6): whoever gives up earlier sends
 /// what was taken once more.
-const TAKING: Duration = Duration::from_secs(600);
+const DATA_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How to reach the mail server.
-pub struct Carrier {
+pub struct SmtpClient {
     host: String,
     port: u16,
     tls: Tls,
@@ -35,7 +35,7 @@ pub struct Carrier {
 
 /// Why a letter was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum SendError {
     /// Nothing can be sent at all right now.
     #[error("{step} {host}")]
     Away {
@@ -55,7 +55,7 @@ pub enum NotTaken {
     Refused(#[source] Cause),
 }
 
-impl Carrier {
+impl SmtpClient {
     /// Reads what is needed to reach the mail server; `greeting_host` is what this server is called if nothing else is set.
     pub fn new(mail: &Mail, greeting_host: &str) -> anyhow::Result<Self> {
         let mut parameters = TlsParameters::builder(mail.host.clone());
@@ -80,50 +80,62 @@ impl Carrier {
     }
 
     /// Hands one letter over, and says what the mail server answered: it is theirs from then on.
-    pub async fn hand_over(&self, line: &mut Line, message: &Message) -> Result<String, NotTaken> {
+    pub async fn send(
+        &self,
+        connection: &mut SmtpConnection,
+        message: &Message,
+    ) -> Result<String, SendError> {
         let bytes = message.formatted();
-        let announced = self.announce(line, message.envelope(), bytes.is_ascii());
+        let announced = self.announce(connection, message.envelope(), bytes.is_ascii());
         let announced = tokio::time::timeout(self.timeout, announced).await;
-        announced.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
-        let taken = tokio::time::timeout(TAKING, line.connection.message(&bytes)).await;
-        let taken = taken.map_err(|_| NotTaken::Later(Cause::Late(TAKING)))?;
-        let answer = taken.map_err(|error| NotTaken::of_a_letter(&error))?;
+        announced.map_err(|_| SendError::Later(Cause::Timeout(self.timeout)))??;
+        let taken = tokio::time::timeout(DATA_TIMEOUT, connection.smtp.message(&bytes)).await;
+        let taken = taken.map_err(|_| SendError::Later(Cause::Timeout(DATA_TIMEOUT)))?;
+        let answer = taken.map_err(|error| SendError::of_a_letter(&error))?;
         Ok(words(&answer))
     }
 
     /// Says from whom and to whom a letter is, up to its text.
-    async fn announce(&self, line: &mut Line, envelope: &Envelope, is_ascii: bool) -> Result<(), NotTaken> {
-        let ways = ways(line.can, envelope, is_ascii)?;
-        self.sign(line, envelope.from(), ways).await?;
+    async fn announce(
+        &self,
+        connection: &mut SmtpConnection,
+        envelope: &Envelope,
+        is_ascii: bool,
+    ) -> Result<(), SendError> {
+        let mail_params = mail_params(connection.extensions, envelope, is_ascii)?;
+        self.sign(connection, envelope.from(), mail_params).await?;
         for to in envelope.to() {
-            let named = line.connection.command(Rcpt::new(to.clone(), vec![])).await;
-            named.map_err(|error| NotTaken::of_a_letter(&error))?;
+            let named = connection.smtp.command(Rcpt::new(to.clone(), vec![])).await;
+            named.map_err(|error| SendError::of_a_letter(&error))?;
         }
-        let may_begin = line.connection.command(Data).await;
-        may_begin.map_err(|error| NotTaken::of_a_letter(&error))?;
+        let may_begin = connection.smtp.command(Data).await;
+        may_begin.map_err(|error| SendError::of_a_letter(&error))?;
         Ok(())
     }
 
     /// Says in whose name a letter comes. Whoever is refused here gets no letter through.
     async fn sign(
         &self,
-        line: &mut Line,
+        connection: &mut SmtpConnection,
         from: Option<&Address>,
-        ways: Vec<MailParameter>,
-    ) -> Result<(), NotTaken> {
-        let signed = line.connection.command(MailFrom::new(from.cloned(), ways)).await;
+        mail_params: Vec<MailParameter>,
+    ) -> Result<(), SendError> {
+        let signed = connection
+            .smtp
+            .command(MailFrom::new(from.cloned(), mail_params))
+            .await;
         signed.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
         Ok(())
     }
 
     /// Ends a connection politely, which nothing depends on.
-    pub async fn part(&self, mut line: Line) {
-        let _ = tokio::time::timeout(self.timeout, line.connection.quit()).await;
+    pub async fn quit(&self, mut connection: SmtpConnection) {
+        let _ = tokio::time::timeout(self.timeout, connection.smtp.quit()).await;
     }
 
     /// Goes the way up to the first letter, and says how.
-    pub async fn try_the_way(&self) -> Result<String, NotTaken> {
-        let mut line = self.connect().await?;
+    pub async fn probe(&self) -> Result<String, SendError> {
+        let mut connection = self.connect().await?;
         let (host, port) = (&self.host, self.port);
         let cover = match self.tls {
             Tls::Starttls => "encrypted after STARTTLS",
@@ -131,43 +143,43 @@ impl Carrier {
             Tls::None => "not encrypted",
         };
         let login = if self.login.is_some() { ", signed in" } else { "" };
-        let signed = tokio::time::timeout(self.timeout, self.try_the_name(&mut line)).await;
-        signed.map_err(|_| NotTaken::Later(Cause::Late(self.timeout)))??;
-        self.part(line).await;
+        let signed = tokio::time::timeout(self.timeout, self.probe_sender(&mut connection)).await;
+        signed.map_err(|_| SendError::Later(Cause::Timeout(self.timeout)))??;
+        self.quit(connection).await;
         Ok(format!("the mail server {host}:{port} answers, {cover}{login}"))
     }
 
-    async fn try_the_name(&self, line: &mut Line) -> Result<(), NotTaken> {
-        self.sign(line, Some(&self.from), Vec::new()).await?;
-        let taken_back = line.connection.command(Rset).await;
+    async fn probe_sender(&self, connection: &mut SmtpConnection) -> Result<(), SendError> {
+        self.sign(connection, Some(&self.from), Vec::new()).await?;
+        let taken_back = connection.smtp.command(Rset).await;
         taken_back.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
         Ok(())
     }
 
     /// Goes the way up to the first letter. Nothing is lost by giving up on it.
-    pub async fn connect(&self) -> Result<Line, NotTaken> {
+    pub async fn connect(&self) -> Result<SmtpConnection, SendError> {
         let connecting = tokio::time::timeout(self.timeout, self.greet_and_sign_in()).await;
-        connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Late(self.timeout))))
+        connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Timeout(self.timeout))))
     }
 
-    async fn greet_and_sign_in(&self) -> Result<Line, NotTaken> {
+    async fn greet_and_sign_in(&self) -> Result<SmtpConnection, SendError> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let (address, parameters) = ((host, self.port), self.parameters.clone());
         let opened = match self.tls {
-            Tls::Implicit => Line::open_encrypted(address, &self.hello, parameters).await,
-            Tls::Starttls => Line::open(address, &self.hello, Some(parameters)).await,
-            Tls::None => Line::open(address, &self.hello, None).await,
+            Tls::Implicit => SmtpConnection::open_encrypted(address, &self.hello, parameters).await,
+            Tls::Starttls => SmtpConnection::open(address, &self.hello, Some(parameters)).await,
+            Tls::None => SmtpConnection::open(address, &self.hello, None).await,
         };
-        let mut line = opened.map_err(|(step, cause)| self.away(step, cause))?;
+        let mut connection = opened.map_err(|(step, cause)| self.away(step, cause))?;
         if let Some((name, password)) = &self.login {
-            let signed_in = line.sign_in(name, password).await;
+            let signed_in = connection.sign_in(name, password).await;
             signed_in.map_err(|cause| self.away("no sign-in at", cause))?;
         }
-        Ok(line)
+        Ok(connection)
     }
 
-    fn away(&self, step: &'static str, source: Cause) -> NotTaken {
-        NotTaken::Away {
+    fn away(&self, step: &'static str, source: Cause) -> SendError {
+        SendError::Away {
             step,
             host: format!("{}:{}", self.host, self.port),
             source,
@@ -175,7 +187,7 @@ impl Carrier {
     }
 }
 
-impl NotTaken {
+impl SendError {
     fn of_a_letter(error: &Error) -> Self {
         match error.status() {
             Some(code) if error.is_permanent() => {
@@ -199,22 +211,26 @@ fn ends_a_letter(code: Code, remark: &str) -> bool {
 }
 
 /// What the mail server must be told of a letter beforehand.
-fn ways(can: Abilities, envelope: &Envelope, is_ascii: bool) -> Result<Vec<MailParameter>, NotTaken> {
+fn mail_params(
+    can: Extensions,
+    envelope: &Envelope,
+    is_ascii: bool,
+) -> Result<Vec<MailParameter>, SendError> {
     let needs = |can: bool, name: &str| {
-        let lacks = || NotTaken::Refused(Cause::Said(format!("it needs a mail server with {name}")));
+        let lacks = || SendError::Refused(Cause::Reply(format!("it needs a mail server with {name}")));
         can.then_some(()).ok_or_else(lacks)
     };
-    let mut ways = Vec::new();
+    let mut mail_params = Vec::new();
     let mut addresses = envelope.from().into_iter().chain(envelope.to());
     if !addresses.all(|address| address.to_string().is_ascii()) {
         needs(can.utf8, "SMTPUTF8")?;
-        ways.push(MailParameter::SmtpUtfEight);
+        mail_params.push(MailParameter::SmtpUtfEight);
     }
     if !is_ascii {
         needs(can.eight_bit, "8BITMIME")?;
-        ways.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        mail_params.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
-    Ok(ways)
+    Ok(mail_params)
 }
 
 /// A host's address stands in brackets in a greeting.

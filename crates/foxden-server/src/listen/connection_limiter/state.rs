@@ -6,51 +6,52 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use foxden_model::{Network, UserId, Width};
 use tokio::sync::Notify;
 
-use super::lobby::Place;
-use super::share::Owner;
-use crate::listen::stranger::Stranger;
+use super::limits::LimitKey;
+use super::slot::Slot;
+use crate::listen::foreign_protocol::ForeignProtocol;
 
-/// A client that takes its answer at so many times the least rate makes room for nobody.
-const BRISK: u64 = 16;
+/// The connection of a client that takes its response at so many times the least rate is not closed for others.
+const FAST_FACTOR: u64 = 16;
 
-/// Milliseconds for which a client may take nothing, or send nothing of a body, before its seat makes room for others.
+/// Milliseconds for which a client may take nothing, or send nothing of a body, before its connection may be closed for
+/// others.
 const GRACE: u64 = 1000;
 
-/// Milliseconds that a slow client has left when the program stops.
+/// Milliseconds that a slow client gets when the program stops.
 pub const STOP_GRACE: u64 = 3000;
 
 /// What one connection is doing.
 #[derive(Debug)]
-pub struct Seat {
+pub struct ConnectionState {
     now: Arc<AtomicU64>,
     phase: AtomicU8,
-    rules: Rules,
+    timeouts: Timeouts,
     since: AtomicU64,
-    /// When the patience with a body ends, in microseconds.
+    /// When the time for a body ends, in microseconds.
     body_until: AtomicU64,
     blocked_since: AtomicU64,
     blocked_bytes: AtomicU64,
-    /// Whether the last answer was made before its request's body had come.
+    /// Whether the last response was made before its request's body had come.
     is_unread: AtomicBool,
     linger: AtomicU8,
-    /// The number of a [`Stranger`].
-    stranger: AtomicU8,
+    /// The number of a [`ForeignProtocol`].
+    protocol: AtomicU8,
     /// The narrowest network of the client; zero where it is not known.
     client: AtomicU64,
     /// Whether the client itself is connected, not a proxy.
     is_direct: bool,
-    /// The user whose answer the client takes, where it is a long one; zero for none.
+    /// The user whose long response the client is being sent; zero for none.
     user: AtomicU64,
-    /// Whether the connection has a seat of its own yet.
-    pub(super) place: Place,
-    is_leaving: AtomicBool,
-    leave: Notify,
+    /// Its slot among the connections.
+    pub(super) slot: Slot,
+    is_closing: AtomicBool,
+    close_signal: Notify,
 }
 
-/// Whether a connection waits for its client after the last answer.
+/// Whether a connection waits for its client after the last response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Linger {
-    /// It would where the client may still send.
+    /// It will, where the client may still send.
     Possible = 0,
     /// It does.
     Now = 1,
@@ -65,7 +66,7 @@ pub enum Phase {
     Idle = 0,
     /// Part of a head has come.
     Head = 1,
-    /// The server has a request and works on it or writes its answer.
+    /// The server has a request and works on it or writes its response.
     Working = 2,
     /// The server waits for more of a request's body.
     Body = 3,
@@ -73,98 +74,98 @@ pub enum Phase {
 
 /// How slow a client may be, in milliseconds and bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct Timeouts {
     /// Between requests.
     pub idle: u64,
     /// For a head.
     pub head: u64,
     /// Below the least rate.
     pub stall: u64,
-    /// For one request and its answer.
+    /// For one request and its response.
     pub request: u64,
     /// The least rate.
     pub bytes_per_second: u64,
 }
 
-/// How readily a seat makes room for others; the greater first.
+/// How early a connection is closed for others; the greater first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Yields {
-    /// Its client takes an answer slowly; for how many milliseconds more than its bytes earned.
+pub enum ClosePriority {
+    /// The client takes a response slowly; for how many milliseconds more than its bytes earned.
     Blocked(i64),
-    /// Its client sends a body slowly; the less patience is left the sooner.
+    /// The client sends a body slowly; the less time is left the sooner.
     Body(i64),
-    /// Part of a head came, so long ago.
+    /// Part of a head came so many milliseconds ago.
     Head(i64),
-    /// It waits for a request, for so long.
+    /// The connection has waited for a request for so many milliseconds.
     Idle(i64),
 }
 
-impl Seat {
-    /// A seat for a client in that network; `None` where a proxy is connected, or this machine.
-    pub fn new(now: Arc<AtomicU64>, rules: Rules, client: Option<Network>, place: Place) -> Self {
+impl ConnectionState {
+    /// The state of a connection of a client in that network; `None` where a proxy is connected, or this machine.
+    pub fn new(now: Arc<AtomicU64>, timeouts: Timeouts, client: Option<Network>, slot: Slot) -> Self {
         let since = AtomicU64::new(now.load(Ordering::Relaxed));
         Self {
             now,
             phase: AtomicU8::new(Phase::Idle as u8),
-            rules,
+            timeouts,
             since,
             body_until: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             blocked_bytes: AtomicU64::new(0),
             is_unread: AtomicBool::new(false),
             linger: AtomicU8::new(Linger::Possible as u8),
-            stranger: AtomicU8::new(0),
+            protocol: AtomicU8::new(0),
             client: AtomicU64::new(client.map_or(0, Network::narrowest)),
             is_direct: client.is_some(),
             user: AtomicU64::new(0),
-            place,
-            is_leaving: AtomicBool::new(false),
-            leave: Notify::new(),
+            slot,
+            is_closing: AtomicBool::new(false),
+            close_signal: Notify::new(),
         }
     }
 
-    /// Comes back when the client is to be cut off.
-    pub async fn told_to_leave(&self) {
-        self.leave.notified().await;
+    /// Completes when the connection is to be closed.
+    pub async fn closed(&self) {
+        self.close_signal.notified().await;
     }
 
-    /// Cuts the client off. Returns whether this is the first time.
-    pub fn is_to_leave(&self) -> bool {
-        let is_first = !self.is_leaving.swap(true, Ordering::Relaxed);
+    /// Closes the connection. Returns whether this is the first call.
+    pub fn close(&self) -> bool {
+        let is_first = !self.is_closing.swap(true, Ordering::Relaxed);
         if is_first {
-            self.leave.notify_one();
+            self.close_signal.notify_one();
         }
         is_first
     }
 
-    /// Whether the client was cut off.
-    pub fn is_leaving(&self) -> bool {
-        self.is_leaving.load(Ordering::Relaxed)
+    /// Returns whether the connection is being closed.
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
     }
 
-    /// Whether the connection has no seat of its own yet: all were taken when it came.
-    pub fn is_in_lobby(&self) -> bool {
-        self.place.is_in_lobby()
+    /// Returns whether the connection waits for a slot: all were taken when it came.
+    pub fn is_waiting(&self) -> bool {
+        self.slot.is_waiting()
     }
 
-    /// Waits for a seat of its own, but not for long. Returns whether it has one.
-    pub async fn finds_seat(&self) -> bool {
-        self.place.finds_seat().await
+    /// Waits a short time for a slot. Returns whether the connection has one.
+    pub async fn acquire_slot(&self) -> bool {
+        self.slot.acquire().await
     }
 
-    /// A proxy passes on a request of this client.
-    pub fn is_asked_by(&self, client: Network) {
+    /// Notes that a proxy passes on a request of this client.
+    pub fn set_client(&self, client: Network) {
         if !self.is_direct {
             self.client.store(client.narrowest(), Ordering::Relaxed);
         }
     }
 
-    /// The long answer that begins is for this user, who is proven; `None`: for nobody known.
-    pub fn answers(&self, user: Option<UserId>) {
+    /// Notes that a long response is for this user, from whom the request proved to come; `None` where no user is known.
+    pub fn set_user(&self, user: Option<UserId>) {
         self.user.store(user.map_or(0, |user| user.0), Ordering::Relaxed);
     }
 
-    /// The network of a client who is connected itself.
+    /// The client's network, where no proxy is between.
     pub fn direct_client(&self) -> Option<Network> {
         self.client().filter(|_| self.is_direct)
     }
@@ -173,105 +174,107 @@ impl Seat {
         Network::from_narrowest(self.client.load(Ordering::Relaxed))
     }
 
-    /// The user whose answer the client does not take.
-    pub fn blocked_user(&self) -> Option<Owner> {
+    /// The user whose response the client does not take.
+    pub fn blocked_user(&self) -> Option<LimitKey> {
         let user = self.user.load(Ordering::Relaxed);
-        (user != 0 && self.is_blocked()).then_some(Owner::User(UserId(user)))
+        (user != 0 && self.is_blocked()).then_some(LimitKey::User(UserId(user)))
     }
 
-    /// The networks that the seat is taken for. A proxy's connection that waits is taken for nobody.
-    pub fn networks(&self) -> impl Iterator<Item = Owner> + Clone + use<> {
+    /// The networks that the connection is counted by. An idle connection of a proxy is counted by none.
+    pub fn networks(&self) -> impl Iterator<Item = LimitKey> + Clone + use<> {
         let is_taken = self.is_direct || self.is_blocked() || !self.is_in(Phase::Idle);
         let client = self.client().filter(|_| is_taken);
-        let owner = |width| Some(Owner::Network(width, client?.prefix(width)?));
-        Width::ALL.map(owner).into_iter().flatten()
+        let key = |width| Some(LimitKey::Network(width, client?.prefix(width)?));
+        Width::ALL.map(key).into_iter().flatten()
     }
 
-    /// Whether the client has yet to take what was written.
+    /// Returns whether the client has yet to take what was written.
     fn is_blocked(&self) -> bool {
         self.blocked_since.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether and how readily the seat makes room for others: its client is waited for, not the server.
-    pub fn yields(&self, now: u64) -> Option<Yields> {
-        if self.is_leaving() {
+    /// Returns how early the connection is closed for others; `None` if it is not, since the server works and does not wait for
+    /// the client.
+    pub fn close_priority(&self, now: u64) -> Option<ClosePriority> {
+        if self.is_closing() {
             return None;
         }
         let since = |moment: &AtomicU64| now.saturating_sub(moment.load(Ordering::Relaxed));
         if self.is_blocked() {
             let lasted = since(&self.blocked_since);
             let taken = self.blocked_bytes.load(Ordering::Relaxed);
-            let brisk = self
-                .rules
+            let fast = self
+                .timeouts
                 .bytes_per_second
-                .saturating_mul(BRISK)
+                .saturating_mul(FAST_FACTOR)
                 .saturating_mul(lasted)
                 / 1000;
-            let is_slow = lasted >= GRACE && taken < brisk.max(1);
+            let is_slow = lasted >= GRACE && taken < fast.max(1);
             return is_slow
-                .then(|| Yields::Blocked(signed(lasted).saturating_sub(signed(self.earned(taken)))));
+                .then(|| ClosePriority::Blocked(signed(lasted).saturating_sub(signed(self.earned(taken)))));
         }
         let lasted = signed(since(&self.since));
         if self.is_in(Phase::Idle) {
-            Some(Yields::Idle(lasted))
+            Some(ClosePriority::Idle(lasted))
         } else if self.is_in(Phase::Head) {
-            Some(Yields::Head(lasted))
+            Some(ClosePriority::Head(lasted))
         } else if self.is_in(Phase::Body) {
             let left = (self.body_until.load(Ordering::Relaxed) / 1000).saturating_sub(now);
-            let is_slow = left.saturating_add(GRACE) <= self.rules.stall;
-            is_slow.then(|| Yields::Body(-signed(left)))
+            let is_slow = left.saturating_add(GRACE) <= self.timeouts.stall;
+            is_slow.then(|| ClosePriority::Body(-signed(left)))
         } else {
             None
         }
     }
 
-    /// The milliseconds that so many bytes may take at the least rate.
+    /// The milliseconds that so many bytes take at the least rate.
     fn earned(&self, bytes: u64) -> u64 {
-        bytes.saturating_mul(1000) / self.rules.bytes_per_second.max(1)
+        bytes.saturating_mul(1000) / self.timeouts.bytes_per_second.max(1)
     }
 
-    /// Bytes have come from the client.
-    pub fn bytes_came(&self) {
+    /// Notes that bytes have come from the client.
+    pub fn bytes_received(&self) {
         if self.is_in(Phase::Idle) {
             self.enter(Phase::Head);
         }
     }
 
-    /// A request's head is whole.
+    /// Notes that a request's head is complete.
     pub fn request_began(&self) {
         self.user.store(0, Ordering::Relaxed);
         self.body_until.store(self.one_stall_ahead(), Ordering::Relaxed);
         self.enter(Phase::Working);
     }
 
-    /// The answer is made; what is left of it is the client's to take.
+    /// Notes that the response is written; the client may still have to take some of it.
     pub fn request_ended(&self) {
         self.enter(Phase::Idle);
     }
 
-    /// The server waits for more of the body.
+    /// Notes that the server waits for more of the body.
     pub fn waits_for_body(&self) {
         self.phase.store(Phase::Body as u8, Ordering::Relaxed);
     }
 
-    /// So much of the body has come. It buys the time that it may take at the least rate, but never more than
-    /// one stall ahead: else whoever sends much at once could then hold it here for as long as a request may last.
-    pub fn body_came(&self, bytes: usize) {
-        let earned = (bytes as u64).saturating_mul(1_000_000) / self.rules.bytes_per_second.max(1);
+    /// Notes that so many bytes of the body have come. They extend the time by what they take at the least rate, but never
+    /// beyond one stall: otherwise a client that sends much at once could then hold the connection for as long as a request
+    /// may last.
+    pub fn body_received(&self, bytes: usize) {
+        let earned = (bytes as u64).saturating_mul(1_000_000) / self.timeouts.bytes_per_second.max(1);
         let until = self.body_until.load(Ordering::Relaxed).saturating_add(earned);
         let until = until.min(self.one_stall_ahead());
         self.body_until.store(until, Ordering::Relaxed);
         self.phase.store(Phase::Working as u8, Ordering::Relaxed);
     }
 
-    /// The client took so many bytes.
+    /// Notes that the client took so many bytes.
     pub fn client_took(&self, bytes: usize) {
         if self.blocked_since.load(Ordering::Relaxed) != 0 {
             self.blocked_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }
 
-    /// The client takes nothing more for now.
+    /// Notes that the client takes nothing more for now.
     pub fn client_is_full(&self) {
         if self.blocked_since.load(Ordering::Relaxed) == 0 {
             self.blocked_bytes.store(0, Ordering::Relaxed);
@@ -280,20 +283,20 @@ impl Seat {
         }
     }
 
-    /// The client has taken all there was.
+    /// Notes that the client has taken everything.
     pub fn client_took_all(&self) {
         self.blocked_since.store(0, Ordering::Relaxed);
     }
 
-    /// The answer is the last one, and part of its request's body is not read.
-    pub fn has_unread_body(&self) {
+    /// Notes that the response is the last one and that part of its request's body is not read.
+    pub fn set_unread_body(&self) {
         self.is_unread.store(true, Ordering::Relaxed);
     }
 
-    /// The last answer is written. Returns whether the client may still send: part of a body, or what is no request.
-    /// Such a client may be as slow as one that sends a body, and makes room as that one does.
-    pub fn lingers(&self) -> bool {
-        let is_http = self.stranger().is_none();
+    /// Notes that the last response is written. Returns whether the client may still send: part of a body, or what is no
+    /// request. Such a client has the timeouts of one that sends a body.
+    pub fn start_linger(&self) -> bool {
+        let is_http = self.foreign_protocol().is_none();
         let may_send = self.is_unread.load(Ordering::Relaxed) || (is_http && self.is_in(Phase::Head));
         let is_possible = self.linger.load(Ordering::Relaxed) == Linger::Possible as u8;
         if may_send && is_possible {
@@ -304,30 +307,30 @@ impl Seat {
         may_send && is_possible
     }
 
-    /// Whether the connection waits for its client after the last answer.
+    /// Returns whether the connection waits for its client after the last response.
     pub fn is_lingering(&self) -> bool {
         self.linger.load(Ordering::Relaxed) == Linger::Now as u8
     }
 
-    /// The program stops.
-    pub fn will_not_linger(&self) {
+    /// Forbids to wait for the client after the last response: the program stops.
+    pub fn forbid_linger(&self) {
         self.linger.store(Linger::Never as u8, Ordering::Relaxed);
     }
 
-    /// The first bytes were no HTTP/1.
-    pub fn is_strange(&self, stranger: Stranger) {
-        self.stranger.store(stranger as u8, Ordering::Relaxed);
+    /// Notes that the first bytes were not HTTP/1.
+    pub fn set_foreign_protocol(&self, protocol: ForeignProtocol) {
+        self.protocol.store(protocol as u8, Ordering::Relaxed);
     }
 
-    /// What the first bytes looked like, if not like HTTP/1.
-    pub fn stranger(&self) -> Option<Stranger> {
-        Stranger::numbered(self.stranger.load(Ordering::Relaxed))
+    /// The protocol of the first bytes, if it is not HTTP/1.
+    pub fn foreign_protocol(&self) -> Option<ForeignProtocol> {
+        ForeignProtocol::numbered(self.protocol.load(Ordering::Relaxed))
     }
 
     /// In microseconds, as the bytes of one piece may earn less than a millisecond.
     fn one_stall_ahead(&self) -> u64 {
         let now = self.now.load(Ordering::Relaxed);
-        now.saturating_add(self.rules.stall).saturating_mul(1000)
+        now.saturating_add(self.timeouts.stall).saturating_mul(1000)
     }
 
     /// Whether the server works on a request.
@@ -345,16 +348,17 @@ impl Seat {
         self.phase.load(Ordering::Relaxed) == phase as u8
     }
 
-    /// Whether the client is given up; sooner where the program stops and has waited for [`STOP_GRACE`].
+    /// Returns whether the client is too slow; the timeouts are shorter where the program stops and has waited for
+    /// [`STOP_GRACE`].
     pub fn is_too_slow(&self, now: u64, is_stopping: bool) -> bool {
-        let rules = &self.rules;
-        let [head, stall] = [rules.head, rules.stall].map(|most| {
+        let timeouts = &self.timeouts;
+        let [head, stall] = [timeouts.head, timeouts.stall].map(|most| {
             let grace = if is_stopping { STOP_GRACE } else { most };
             most.min(grace)
         });
         let blocked_since = self.blocked_since.load(Ordering::Relaxed);
         if blocked_since != 0 {
-            // The system hands over what lies in its buffers by large pieces, so these may buy more than a stall.
+            // The system takes the contents of its buffers in large pieces, so these may extend the time by more than a stall.
             let earned = self.earned(self.blocked_bytes.load(Ordering::Relaxed));
             if now.saturating_sub(blocked_since) > stall.saturating_add(earned) {
                 return true;
@@ -363,16 +367,16 @@ impl Seat {
         let since = self.since.load(Ordering::Relaxed);
         let lasted = now.saturating_sub(since);
         if self.is_in(Phase::Idle) {
-            // An answer that the client still takes is not idleness.
-            blocked_since == 0 && lasted > rules.idle
+            // A connection whose client still takes a response is not idle.
+            blocked_since == 0 && lasted > timeouts.idle
         } else if self.is_in(Phase::Head) {
             lasted > head
         } else if self.is_in(Phase::Body) {
             let until = self.body_until.load(Ordering::Relaxed) / 1000;
-            // Of a patience that ends `rules.stall` after the last progress, only `stall` counts.
-            lasted > rules.request || now.saturating_add(rules.stall - stall) > until
+            // `until` is `timeouts.stall` after the last progress; only `stall` of that counts.
+            lasted > timeouts.request || now.saturating_add(timeouts.stall - stall) > until
         } else {
-            lasted > rules.request
+            lasted > timeouts.request
         }
     }
 }

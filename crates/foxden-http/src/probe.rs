@@ -1,7 +1,7 @@
 //! The pages by which `foxden check` recognises this very server from outside, and sees what becomes of its requests on
 //! the way.
 //!
-//! They need a word that was told over the control socket a moment ago; to everybody else they are not there.
+//! They need a word that the control socket gave out at most a minute ago; all other requests are answered 404.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,12 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use foxden_http::wire::{Peer, Sign};
+use data_encoding::HEXLOWER;
 use foxden_model::Rng;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
-use crate::reach::Reach;
-use crate::rng;
+use crate::wire::{Peer, Sign};
 
 /// Where the page is, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
@@ -54,7 +53,9 @@ pub struct Probe(Mutex<Option<(String, Instant)>>);
 impl Probe {
     /// A new word, known for a minute.
     pub fn announce(&self, rng: &dyn Rng) -> String {
-        let word = rng::hex(rng, 16);
+        let mut bytes = [0; 16];
+        rng.fill(&mut bytes);
+        let word = HEXLOWER.encode(&bytes);
         let until = Instant::now() + LIFE;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((word.clone(), until));
         word
@@ -74,8 +75,8 @@ impl Probe {
 pub struct ProbeState {
     /// The word below which they are.
     pub probe: Arc<Probe>,
-    /// Hears of a request that something else has passed on.
-    pub reach: Arc<Reach>,
+    /// Called when a request was passed on by something else.
+    pub on_sign: Arc<dyn Fn(&Sign) + Send + Sync>,
     /// The largest body that is counted.
     pub max_request_bytes: u64,
 }
@@ -97,7 +98,7 @@ async fn answer(State(state): State<ProbeState>, request: Request) -> Response {
         return word.to_owned().into_response();
     }
     if below.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) == Some(PASSED_ON) {
-        state.reach.saw(&Sign::Check);
+        (state.on_sign)(&Sign::Check);
         return word.to_owned().into_response();
     }
     let headers = request.headers();

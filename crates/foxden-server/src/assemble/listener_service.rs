@@ -17,12 +17,12 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = (Response, Note)> + Send + 
 /// A router costs a small read of storage a fifth of its time, so storage stands beside it as long as its
 /// paths begin at the root. The router knows those paths all the same: nothing depends on the shorter way.
 #[derive(Clone)]
-pub struct Doors {
+pub struct ListenerService {
     storage: Option<SyncState>,
     router: Router,
 }
 
-impl Doors {
+impl ListenerService {
     /// Leads to storage directly, if it is given and found at the root, and to all else by the router.
     pub const fn new(storage: Option<SyncState>, router: Router) -> Self {
         Self { storage, router }
@@ -52,7 +52,7 @@ impl Doors {
     }
 }
 
-impl From<Router> for Doors {
+impl From<Router> for ListenerService {
     fn from(router: Router) -> Self {
         Self::new(None, router)
     }

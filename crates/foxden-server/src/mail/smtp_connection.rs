@@ -17,11 +17,11 @@ use crate::config::values::Secret;
 const GO_ON: u16 = 334;
 
 /// A connection on which the mail server has greeted.
-pub struct Line {
+pub struct SmtpConnection {
     /// Takes commands.
-    pub connection: AsyncSmtpConnection,
+    pub smtp: AsyncSmtpConnection,
     /// What the mail server can do, as it said last.
-    pub can: Abilities,
+    pub extensions: Extensions,
 }
 
 /// What a mail server says it can do, as far as it matters here.
@@ -30,7 +30,7 @@ pub struct Line {
     clippy::struct_excessive_bools,
     reason = "each is a keyword that is there or not"
 )]
-pub struct Abilities {
+pub struct Extensions {
     /// Encryption on a connection that began without.
     pub starttls: bool,
     /// Texts in other letters than those of ASCII.
@@ -41,7 +41,7 @@ pub struct Abilities {
     login: bool,
 }
 
-impl Abilities {
+impl Extensions {
     /// Reads an answer to EHLO: its first line is a greeting, each other one a keyword and its parameters.
     fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
         let mut can = Self::default();
@@ -64,7 +64,7 @@ impl Abilities {
     }
 }
 
-impl Line {
+impl SmtpConnection {
     /// Connects without encryption, and encrypts then if asked to.
     pub async fn open(
         address: (&str, u16),
@@ -78,12 +78,12 @@ impl Line {
         let connection = connection
             .await
             .map_err(|error| ("no connection to", said(&error)))?;
-        let mut line = Self::greeted(connection, hello).await?;
+        let mut connection = Self::greeted(connection, hello).await?;
         if let Some(parameters) = starttls {
-            let encrypted = line.encrypt(twin, parameters, hello).await;
+            let encrypted = connection.encrypt(twin, parameters, hello).await;
             encrypted.map_err(|cause| ("no encryption with", cause))?;
         }
-        Ok(line)
+        Ok(connection)
     }
 
     /// Connects with encryption from the first byte on.
@@ -99,16 +99,16 @@ impl Line {
         Self::greeted(connection, hello).await
     }
 
-    /// Asks once more what the mail server can do: the library has not kept the words.
+    /// Asks again what the mail server can do: the library does not keep the response.
     async fn greeted(
         mut connection: AsyncSmtpConnection,
         hello: &ClientId,
     ) -> Result<Self, (&'static str, Cause)> {
-        let can = connection.command(Ehlo::new(hello.clone())).await;
-        let can = can.map_err(|error| ("no connection to", said(&error)))?;
+        let response = connection.command(Ehlo::new(hello.clone())).await;
+        let response = response.map_err(|error| ("no connection to", said(&error)))?;
         Ok(Self {
-            connection,
-            can: abilities(&can),
+            smtp: connection,
+            extensions: extensions(&response),
         })
     }
 
@@ -119,10 +119,10 @@ impl Line {
         parameters: TlsParameters,
         hello: &ClientId,
     ) -> Result<(), Cause> {
-        if !self.can.starttls {
-            return Err(Cause::Said("it does not offer STARTTLS".to_owned()));
+        if !self.extensions.starttls {
+            return Err(Cause::Reply("it does not offer STARTTLS".to_owned()));
         }
-        let agreed = self.connection.command(Starttls).await;
+        let agreed = self.smtp.command(Starttls).await;
         agreed.map_err(|error| said(&error))?;
         #[expect(
             deprecated,
@@ -134,10 +134,10 @@ impl Line {
                 .upgrade_tls(parameters)
                 .await
                 .map_err(|error| said(&error))?;
-            self.connection.set_stream(stream);
+            self.smtp.set_stream(stream);
         }
-        let can = self.connection.command(Ehlo::new(hello.clone())).await;
-        self.can = abilities(&can.map_err(|error| said(&error))?);
+        let can = self.smtp.command(Ehlo::new(hello.clone())).await;
+        self.extensions = extensions(&can.map_err(|error| said(&error))?);
         Ok(())
     }
 
@@ -145,11 +145,11 @@ impl Line {
     pub async fn sign_in(&mut self, name: &str, password: &Secret) -> Result<(), Cause> {
         let password = password.reveal();
         // What the server asks for is a text of its own choice; the order is not.
-        let words = if self.can.plain {
+        let words = if self.extensions.plain {
             let both = BASE64.encode(format!("\0{name}\0{password}").as_bytes());
             // Some servers ask for it though it came with the command.
             vec![format!("AUTH PLAIN {both}"), both]
-        } else if self.can.login {
+        } else if self.extensions.login {
             let (name, password) = (name.as_bytes(), password.as_bytes());
             vec![
                 "AUTH LOGIN".to_owned(),
@@ -158,22 +158,22 @@ impl Line {
             ]
         } else {
             let lacks = "it offers neither AUTH PLAIN nor AUTH LOGIN";
-            return Err(Cause::Said(lacks.to_owned()));
+            return Err(Cause::Reply(lacks.to_owned()));
         };
         for word in words {
-            let answer = self.connection.command(word + "\r\n").await;
+            let answer = self.smtp.command(word + "\r\n").await;
             if !answer.map_err(|error| said(&error))?.has_code(GO_ON) {
                 return Ok(());
             }
         }
-        Err(Cause::Said(
+        Err(Cause::Reply(
             "it asks for more than a name and a password".to_owned(),
         ))
     }
 }
 
-fn abilities(answer: &Response) -> Abilities {
-    Abilities::of(answer.message())
+fn extensions(answer: &Response) -> Extensions {
+    Extensions::of(answer.message())
 }
 
 /// Two handles of one connection.

@@ -1,13 +1,13 @@
-//! Clients that speak something else than HTTP/1 to a listener, as a proxy does that is set up wrongly.
+//! Recognises clients that do not speak HTTP/1, such as a misconfigured proxy.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use foxden_model::LogThrottle;
 
-/// What the first bytes of a connection look like, if not like HTTP/1.
+/// The protocol of a connection's first bytes, if it is not HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum ForeignProtocol {
     /// TLS: a `ClientHello`.
     Tls = 1,
     /// HTTP/2 without TLS: its connection preface.
@@ -17,13 +17,17 @@ pub enum Stranger {
 }
 
 /// All kinds.
-const KINDS: [Stranger; 3] = [Stranger::Tls, Stranger::Http2, Stranger::Proxy];
+const KINDS: [ForeignProtocol; 3] = [
+    ForeignProtocol::Tls,
+    ForeignProtocol::Http2,
+    ForeignProtocol::Proxy,
+];
 
-/// Which kinds the log has named: anybody can send such bytes.
+/// Writes one line for each kind now and then: any client can send such bytes.
 #[derive(Debug, Default)]
-pub struct Strangers([LogThrottle; KINDS.len()]);
+pub struct ForeignProtocolLog([LogThrottle; KINDS.len()]);
 
-impl Stranger {
+impl ForeignProtocol {
     /// Recognises the first bytes of a connection.
     pub fn of(first: &[u8]) -> Option<Self> {
         match first {
@@ -36,13 +40,13 @@ impl Stranger {
         }
     }
 
-    /// The same from its number.
+    /// The protocol with this number.
     pub fn numbered(number: u8) -> Option<Self> {
         KINDS.into_iter().find(|kind| *kind as u8 == number)
     }
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for ForeignProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tls => {
@@ -60,17 +64,17 @@ impl fmt::Display for Stranger {
     }
 }
 
-impl Strangers {
-    /// Writes one line for a connection, unless one was written for its kind a moment ago.
-    pub fn tell(&self, stranger: Stranger, address: Option<IpAddr>) {
-        let Some(suppressed) = self.0[stranger as usize - 1].should_log() else {
+impl ForeignProtocolLog {
+    /// Writes a line about a connection, unless one was written for its protocol a moment ago.
+    pub fn warn(&self, protocol: ForeignProtocol, address: Option<IpAddr>) {
+        let Some(suppressed) = self.0[protocol as usize - 1].should_log() else {
             return;
         };
         let client = address.map_or_else(
             || "a client on this machine".to_owned(),
             |address| address.to_string(),
         );
-        tracing::warn!("{client} speaks {stranger}{suppressed}");
+        tracing::warn!("{client} speaks {protocol}{suppressed}");
     }
 }
 
@@ -82,18 +86,24 @@ mod tests {
     fn what_is_not_http_is_recognised() {
         let hello = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
         for (first, expected) in [
-            (&hello[..], Some(Stranger::Tls)),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(Stranger::Http2)),
-            (b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", Some(Stranger::Proxy)),
-            (b"PROXY TCP6 ::1 ::1 1 2\r\n", Some(Stranger::Proxy)),
-            (b"PROXY UNKNOWN\r\n", Some(Stranger::Proxy)),
-            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Some(Stranger::Proxy)),
+            (&hello[..], Some(ForeignProtocol::Tls)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(ForeignProtocol::Http2)),
+            (
+                b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+                Some(ForeignProtocol::Proxy),
+            ),
+            (b"PROXY TCP6 ::1 ::1 1 2\r\n", Some(ForeignProtocol::Proxy)),
+            (b"PROXY UNKNOWN\r\n", Some(ForeignProtocol::Proxy)),
+            (
+                b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+                Some(ForeignProtocol::Proxy),
+            ),
             (b"PROXY /a HTTP/1.1\r\n", None),
             (b"GET / HTTP/1.1\r\n", None),
             (b"\r\n\r\nGET / HTTP/1.1\r\n", None),
             (b"", None),
         ] {
-            assert_eq!(Stranger::of(first), expected, "{first:?}");
+            assert_eq!(ForeignProtocol::of(first), expected, "{first:?}");
         }
     }
 }

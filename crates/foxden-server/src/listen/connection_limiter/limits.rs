@@ -1,4 +1,4 @@
-//! Who takes how many seats, and how many each may take.
+//! How many connections each network and each user has, and may have.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,33 +8,33 @@ use foxden_model::{Network, UserId, Width};
 
 use crate::config::http::Http;
 
-/// Whom a seat is taken for.
+/// What connections are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Owner {
+pub enum LimitKey {
     /// The clients of a network, by its width and its first bits.
     Network(Width, u64),
-    /// A proven user, whose answers wait for a client to take them.
+    /// A user, whose responses wait for a client to take them. The request has proved to come from that user.
     User(UserId),
 }
 
-/// How many seats each owner may take.
+/// How many connections each key may have.
 #[derive(Clone, Copy, Debug)]
-pub struct Shares {
+pub struct ConnectionLimits {
     narrow: u32,
     middle: u32,
     wide: u32,
     user: u32,
 }
 
-/// How many seats are taken for each owner. It holds no owner without a seat.
+/// How many connections each key has. A key without a connection is not kept.
 #[derive(Debug, Default)]
-pub struct Counts(HashMap<Owner, u32>);
+pub struct KeyCounts(HashMap<LimitKey, u32>);
 
-impl Shares {
-    /// The shares of a room with so many seats. However few there are, no network takes all.
-    pub fn new(http: &Http, seats: u32) -> Self {
+impl ConnectionLimits {
+    /// The limits where so many connections are allowed. However few those are, no network may have all.
+    pub fn new(http: &Http, connections: u32) -> Self {
         let narrow = http.max_connections_per_network;
-        let of_seats = |eighths: u32| (seats.saturating_mul(eighths) / 8).max(1);
+        let of_seats = |eighths: u32| (connections.saturating_mul(eighths) / 8).max(1);
         Self {
             narrow: narrow.min(of_seats(4)),
             middle: narrow.saturating_mul(2).min(of_seats(5)),
@@ -43,18 +43,18 @@ impl Shares {
         }
     }
 
-    /// The seats that may be taken for this owner.
-    pub const fn of(&self, owner: Owner) -> u32 {
-        match owner {
-            Owner::Network(Width::Narrow, _) => self.narrow,
-            Owner::Network(Width::Middle, _) => self.middle,
-            Owner::Network(Width::Wide, _) => self.wide,
-            Owner::User(_) => self.user,
+    /// The connections that this key may have.
+    pub const fn of(&self, key: LimitKey) -> u32 {
+        match key {
+            LimitKey::Network(Width::Narrow, _) => self.narrow,
+            LimitKey::Network(Width::Middle, _) => self.middle,
+            LimitKey::Network(Width::Wide, _) => self.wide,
+            LimitKey::User(_) => self.user,
         }
     }
 }
 
-impl Owner {
+impl LimitKey {
     /// The first address of a network.
     pub fn address(self) -> Option<IpAddr> {
         match self {
@@ -72,41 +72,41 @@ impl Owner {
 
     /// The networks of a client.
     pub fn networks(client: Network) -> impl Iterator<Item = Self> {
-        let owner = move |width| Some(Self::Network(width, client.prefix(width)?));
-        Width::ALL.map(owner).into_iter().flatten()
+        let key = move |width| Some(Self::Network(width, client.prefix(width)?));
+        Width::ALL.map(key).into_iter().flatten()
     }
 }
 
-impl Counts {
-    /// One more for each of these.
-    pub fn add(&mut self, owners: impl Iterator<Item = Owner>) {
-        for owner in owners {
-            *self.0.entry(owner).or_default() += 1;
+impl KeyCounts {
+    /// Counts one more for each of these keys.
+    pub fn add(&mut self, keys: impl Iterator<Item = LimitKey>) {
+        for key in keys {
+            *self.0.entry(key).or_default() += 1;
         }
     }
 
-    /// One less for each of these.
-    pub fn remove(&mut self, owners: impl Iterator<Item = Owner>) {
-        for owner in owners {
-            if let Some(count) = self.0.get_mut(&owner) {
+    /// Counts one less for each of these keys.
+    pub fn remove(&mut self, keys: impl Iterator<Item = LimitKey>) {
+        for key in keys {
+            if let Some(count) = self.0.get_mut(&key) {
                 *count -= 1;
                 if *count == 0 {
-                    self.0.remove(&owner);
+                    self.0.remove(&key);
                 }
             }
         }
     }
 
-    /// How many are taken for this owner.
-    pub fn of(&self, owner: Owner) -> u32 {
-        self.0.get(&owner).copied().unwrap_or_default()
+    /// How many this key has.
+    pub fn of(&self, key: LimitKey) -> u32 {
+        self.0.get(&key).copied().unwrap_or_default()
     }
 
-    /// By how many each owner exceeds its share.
-    pub fn excess(&self, shares: &Shares) -> HashMap<Owner, u32> {
-        let over = |(owner, count): (&Owner, &u32)| {
-            let excess = count.saturating_sub(shares.of(*owner));
-            (excess > 0).then_some((*owner, excess))
+    /// By how many each key exceeds its limit.
+    pub fn excess(&self, limits: &ConnectionLimits) -> HashMap<LimitKey, u32> {
+        let over = |(key, count): (&LimitKey, &u32)| {
+            let excess = count.saturating_sub(limits.of(*key));
+            (excess > 0).then_some((*key, excess))
         };
         self.0.iter().filter_map(over).collect()
     }
@@ -126,7 +126,7 @@ const fn bits(width: Width) -> [u32; 2] {
     }
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (*self, self.address()) {
             (Self::User(user), _) => write!(f, "user {}", user.0),
@@ -147,7 +147,7 @@ mod tests {
     fn owners_are_named_as_operators_write_networks() {
         let names = |address: &str| {
             let client = Network::of(address.parse().unwrap());
-            let names = Owner::networks(client).map(|owner| owner.to_string());
+            let names = LimitKey::networks(client).map(|key| key.to_string());
             names.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(names("192.0.2.7"), "192.0.2.7/32 192.0.2.0/24");
@@ -155,6 +155,6 @@ mod tests {
             names("2001:db8:1:203::4"),
             "2001:db8:1:203::/64 2001:db8:1:200::/56 2001:db8:1::/48"
         );
-        assert_eq!(Owner::User(UserId(7)).to_string(), "user 7");
+        assert_eq!(LimitKey::User(UserId(7)).to_string(), "user 7");
     }
 }

@@ -12,7 +12,7 @@ use crate::config::environment;
 
 /// How a piece of text looks.
 #[derive(Clone, Copy, Debug)]
-pub enum Look {
+pub enum Style {
     /// A title, or what must be seen.
     Bold,
     /// What may be overlooked.
@@ -27,7 +27,7 @@ pub enum Look {
     Accent,
 }
 
-impl Look {
+impl Style {
     const ALL: [Self; 6] = [
         Self::Bold,
         Self::Dim,
@@ -43,7 +43,7 @@ impl Look {
             return false;
         };
         let is_code = |code: &str| rest.strip_prefix(code).is_some_and(|rest| rest.starts_with('m'));
-        is_code("0") || Self::ALL.iter().any(|look| is_code(look.code()))
+        is_code("0") || Self::ALL.iter().any(|style| is_code(style.code()))
     }
 
     const fn code(self) -> &'static str {
@@ -60,26 +60,26 @@ impl Look {
 
 /// A text with a look, which shows only where colour is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Painted<T> {
+pub struct Styled<T> {
     text: T,
-    look: Option<Look>,
+    style: Option<Style>,
 }
 
-impl<T: fmt::Display> fmt::Display for Painted<T> {
+impl<T: fmt::Display> fmt::Display for Styled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(look) = self.look else {
+        let Some(style) = self.style else {
             return self.text.fmt(f);
         };
-        write!(f, "\x1b[{}m", look.code())?;
+        write!(f, "\x1b[{}m", style.code())?;
         self.text.fmt(f)?;
         f.write_str("\x1b[0m")
     }
 }
 
 /// The text as it appears on standard output.
-pub fn paint<T: fmt::Display>(text: T, look: Look) -> Painted<T> {
-    let look = stdout_has_colour().then_some(look);
-    Painted { text, look }
+pub fn styled<T: fmt::Display>(text: T, style: Style) -> Styled<T> {
+    let style = stdout_has_colour().then_some(style);
+    Styled { text, style }
 }
 
 /// Whether standard output is a terminal that a person may be reading.
@@ -99,18 +99,18 @@ pub fn stderr_has_colour() -> bool {
 
 /// A text as it may reach a terminal: names and addresses in it are what strangers wrote, so what a terminal obeys or a
 /// reader does not see stands as its number. Lines end, and looks of ours stay.
-struct Seen(String);
+struct Sanitized(String);
 
-impl Seen {
+impl Sanitized {
     fn new(text: impl fmt::Display) -> Self {
         Self(text.to_string())
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for Sanitized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, character) in self.0.char_indices() {
-            let is_ours = || Look::begins(&self.0[at..]);
+            let is_ours = || Style::begins(&self.0[at..]);
             if matches!(character, '\n' | '\t') || !is_invisible(character) || is_ours() {
                 f.write_char(character)?;
             } else {
@@ -122,30 +122,30 @@ impl fmt::Display for Seen {
 }
 
 /// Says one line on standard output.
-pub fn line(text: impl fmt::Display) {
+pub fn print_line(text: impl fmt::Display) {
     // Whoever closed the pipe has read enough.
-    let _ = writeln!(io::stdout().lock(), "{}", Seen::new(text));
+    let _ = writeln!(io::stdout().lock(), "{}", Sanitized::new(text));
 }
 
 /// Says a text that ends its own lines on standard output.
-pub fn text(text: impl fmt::Display) {
+pub fn print_text(text: impl fmt::Display) {
     // Whoever closed the pipe has read enough.
-    let _ = write!(io::stdout().lock(), "{}", Seen::new(text));
+    let _ = write!(io::stdout().lock(), "{}", Sanitized::new(text));
 }
 
 /// Says one line on standard error.
-pub fn remark(text: impl fmt::Display) {
+pub fn eprint_line(text: impl fmt::Display) {
     // Nothing is left to tell it to when standard error is gone.
-    let _ = writeln!(io::stderr().lock(), "{}", Seen::new(text));
+    let _ = writeln!(io::stderr().lock(), "{}", Sanitized::new(text));
 }
 
 /// Tells an error and what lies beneath it, on standard error.
-pub fn fault(error: &anyhow::Error) {
-    let word = Painted {
+pub fn print_error(error: &anyhow::Error) {
+    let word = Styled {
         text: "foxden:",
-        look: stderr_has_colour().then_some(Look::Bad),
+        style: stderr_has_colour().then_some(Style::Bad),
     };
-    remark(format_args!("{word} {error:#}"));
+    eprint_line(format_args!("{word} {error:#}"));
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_nothing_that_strangers_wrote() {
-        let seen = |text: &str| Seen::new(text).to_string();
+        let seen = |text: &str| Sanitized::new(text).to_string();
         assert_eq!(seen("a\tb\nann@exämple.org"), "a\tb\nann@exämple.org");
         assert_eq!(
             seen("\x1b[1mbold\x1b[0m \x1b[38;5;208mx"),

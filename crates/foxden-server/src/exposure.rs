@@ -20,7 +20,7 @@ use crate::calendar::Utc;
 use crate::data;
 
 /// Whether others have reached this server.
-pub struct Reach {
+pub struct Exposure {
     /// Whether it listens on loopback alone: any other server is public anyway.
     is_loopback: bool,
     /// Whether nothing has shown that others reach it.
@@ -44,7 +44,7 @@ pub struct Mark {
 const ABOUT: &str = "# This server was private: people at its machine made accounts without an invitation. Then it was reached from elsewhere,\n\
                      # and counts as public. The command `foxden private` takes that back.\n";
 
-impl Reach {
+impl Exposure {
     /// As the data folder has it.
     pub fn open(site: &Site, file: PathBuf, clock: Arc<dyn Clock>, witness: Witness) -> anyhow::Result<Self> {
         let mark = read(&file)?;
@@ -70,7 +70,7 @@ impl Reach {
     }
 
     /// Makes the server public. The first sign is on the disk when this returns; those that follow cost nothing.
-    pub fn saw(&self, sign: &Sign) {
+    pub fn observe(&self, sign: &Sign) {
         if !self.is_private() {
             return;
         }
@@ -93,7 +93,7 @@ impl Reach {
     }
 
     /// Takes the server for private again; gives what had made it public.
-    pub fn take_back(&self) -> anyhow::Result<Option<Mark>> {
+    pub fn make_private(&self) -> anyhow::Result<Option<Mark>> {
         ensure!(
             self.is_loopback,
             "this server has a public address or listens for other machines: it is public by its configuration"
@@ -159,7 +159,7 @@ pub mod tests {
             Self(path)
         }
 
-        fn open(&self, is_loopback: bool) -> Reach {
+        fn open(&self, is_loopback: bool) -> Exposure {
             open(is_loopback, self.0.join("public"))
         }
     }
@@ -171,38 +171,38 @@ pub mod tests {
     }
 
     /// A server's reach, kept in that file.
-    pub fn open(is_loopback: bool, file: PathBuf) -> Reach {
+    pub fn open(is_loopback: bool, file: PathBuf) -> Exposure {
         let site = Site {
             public_url: "http://127.0.0.1:5000".parse().unwrap(),
             is_loopback,
             other_hosts: Vec::new(),
         };
         let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-        Reach::open(&site, file, clock, Witness::default()).unwrap()
+        Exposure::open(&site, file, clock, Witness::default()).unwrap()
     }
 
     #[test]
     fn a_sign_holds_through_restarts_until_it_is_taken_back() {
         let folder = Folder::new("holds");
-        let reach = folder.open(true);
-        assert!(reach.is_private() && reach.mark().is_none());
-        reach.saw(&Sign::OldHttp);
-        reach.saw(&Sign::Host("later.example.org".into()));
-        for reach in [reach, folder.open(true)] {
-            assert!(!reach.is_private());
-            let mark = reach.mark().unwrap();
+        let exposure = folder.open(true);
+        assert!(exposure.is_private() && exposure.mark().is_none());
+        exposure.observe(&Sign::OldHttp);
+        exposure.observe(&Sign::Host("later.example.org".into()));
+        for exposure in [exposure, folder.open(true)] {
+            assert!(!exposure.is_private());
+            let mark = exposure.mark().unwrap();
             assert_eq!(mark.since, 1_763_690_000_000);
             assert!(mark.why.contains("HTTP/1.0"), "{mark:?}");
         }
-        let reach = folder.open(true);
-        assert!(reach.take_back().unwrap().is_some());
-        assert!(reach.is_private() && reach.mark().is_none());
+        let exposure = folder.open(true);
+        assert!(exposure.make_private().unwrap().is_some());
+        assert!(exposure.is_private() && exposure.mark().is_none());
         assert!(folder.open(true).is_private());
         assert!(
-            reach.take_back().unwrap().is_none(),
+            exposure.make_private().unwrap().is_none(),
             "nothing is left to take back"
         );
-        reach.saw(&Sign::UnixSocket);
+        exposure.observe(&Sign::UnixSocket);
         assert!(!folder.open(true).is_private(), "it may be seen again");
     }
 
@@ -211,26 +211,26 @@ pub mod tests {
         let folder = Folder::new("damaged");
         for text in [&b""[..], b"\xff", b"since = \"then\""] {
             fs::write(folder.0.join("public"), text).unwrap();
-            let reach = folder.open(true);
-            assert!(!reach.is_private() && reach.mark().is_some());
+            let exposure = folder.open(true);
+            assert!(!exposure.is_private() && exposure.mark().is_some());
         }
     }
 
     #[test]
     fn a_server_for_others_is_public_without_a_mark() {
         let folder = Folder::new("others");
-        let reach = folder.open(false);
-        reach.saw(&Sign::OldHttp);
-        assert!(!reach.is_private() && reach.mark().is_none());
-        assert!(reach.take_back().is_err());
+        let exposure = folder.open(false);
+        exposure.observe(&Sign::OldHttp);
+        assert!(!exposure.is_private() && exposure.mark().is_none());
+        assert!(exposure.make_private().is_err());
         assert!(File::open(folder.0.join("public")).is_err());
     }
 
     /// Where the disk takes nothing the sign counts at least as long as the process lives.
     #[test]
     fn a_sign_counts_although_it_cannot_be_written() {
-        let reach = open(true, "/proc/foxden/public".into());
-        reach.saw(&Sign::OldHttp);
-        assert!(!reach.is_private() && reach.mark().is_some());
+        let exposure = open(true, "/proc/foxden/public".into());
+        exposure.observe(&Sign::OldHttp);
+        assert!(!exposure.is_private() && exposure.mark().is_some());
     }
 }

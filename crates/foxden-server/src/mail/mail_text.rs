@@ -4,11 +4,11 @@ use foxden_accounts::{Letter, Posted};
 use foxden_http::wire::uri_component;
 use foxden_model::Escaped;
 
-use super::Minute;
+use super::DisplayTime;
 
 /// The words of one letter.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Wording {
+pub struct MailText {
     /// What it is about.
     pub subject: String,
     /// The same in its first line.
@@ -71,7 +71,7 @@ const GUESSED: &str = "Too many wrong codes of eight digits were tried for your 
 const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
                     bookmarks and passwords upload them again.";
 
-impl Wording {
+impl MailText {
     /// The words of a letter that was taken out of the outbox.
     pub fn of(posted: &Posted, from: &Sender<'_>) -> Self {
         let host = from.host;
@@ -147,7 +147,7 @@ impl Wording {
         Self {
             subject,
             heading,
-            lead: format!("At {}, from {network}.", Minute(posted.posted_at)),
+            lead: format!("At {}, from {network}.", DisplayTime(posted.posted_at)),
             key: Key::Nothing,
             more: vec![what],
             otherwise: format!(
@@ -159,18 +159,18 @@ impl Wording {
     }
 }
 
-fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> Wording {
+fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
     let account = posted
         .account
         .map(|account| account.to_string())
         .unwrap_or_default();
-    Wording {
+    MailText {
         subject: format!("Your code for {host}"),
         heading: "Confirm your address",
         lead: format!(
             "Type this code where you signed up, before {}:",
-            Minute(posted.expires)
+            DisplayTime(posted.expires)
         ),
         key: Key::Digits {
             code: code.to_owned(),
@@ -190,13 +190,13 @@ fn reset(
     (code, token): (&str, &str),
     instead_of_digits: bool,
     from: &Sender<'_>,
-) -> Wording {
+) -> MailText {
     let (origin, host) = (from.origin, from.host);
     let address = uri_component(&posted.address);
-    Wording {
+    MailText {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
-        lead: format!("Open this page before {}:", Minute(posted.expires)),
+        lead: format!("Open this page before {}:", DisplayTime(posted.expires)),
         key: Key::Link {
             link: format!("{origin}/reset_password#{token}.{code}.{address}"),
             label: "Choose a new password",
@@ -212,16 +212,16 @@ fn reset(
     }
 }
 
-fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> Wording {
+fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> MailText {
     let mut more = vec!["Type it into the program that asked for it. It works once.".to_owned()];
     if again {
         more.push(ENDED.to_owned());
     }
     more.push(LOST.to_owned());
-    Wording {
+    MailText {
         subject: format!("Your code for a new password at {host}"),
         heading: "Choose a new password",
-        lead: format!("Type this code before {}:", Minute(posted.expires)),
+        lead: format!("Type this code before {}:", DisplayTime(posted.expires)),
         key: Key::Digits {
             code: code.to_owned(),
             link: None,
@@ -232,13 +232,13 @@ fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> Wording {
     }
 }
 
-fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> Wording {
+fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
     let name = uri_component(name);
-    Wording {
+    MailText {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
-        lead: format!("Open this page before {}:", Minute(posted.expires)),
+        lead: format!("Open this page before {}:", DisplayTime(posted.expires)),
         key: Key::Link {
             link: format!("{origin}/weave-password-reset?username={name}&key={code}"),
             label: "Choose a new password",
@@ -252,14 +252,14 @@ fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> Wo
     }
 }
 
-fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> Wording {
+fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
-    Wording {
+    MailText {
         subject: format!("You are invited to {host}"),
         heading: "You are invited",
         lead: format!(
             "Open this page to make your account, before {}:",
-            Minute(posted.expires)
+            DisplayTime(posted.expires)
         ),
         key: Key::Link {
             link: format!("{origin}/invite#{code}"),

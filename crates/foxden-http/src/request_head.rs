@@ -1,13 +1,17 @@
-//! Heads that could be read in two ways, by us and by what stands before us: RFC 9112, section 3.2.
+//! What a listener reads in the head of a request before any surface does.
 //!
-//! Such a request is answered 400 before any surface reads it.
+//! A head that this server and a proxy before it could read in two ways (RFC 9112, section 3.2) is answered 400.
 
-use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    IF_MATCH, IF_NONE_MATCH, ORIGIN, TRANSFER_ENCODING,
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, IF_MATCH, IF_NONE_MATCH, ORIGIN, TRANSFER_ENCODING,
 };
-use hyper::http::request::Parts;
-use hyper::{Uri, Version};
+use axum::http::request::Parts;
+use axum::http::{Uri, Version};
+
+use crate::ops;
 
 /// Headers of which one value is read. `X-Forwarded-For` and its like are lists, of which the last item counts.
 const SINGLE: [HeaderName; 22] = [
@@ -46,14 +50,44 @@ const OF_HOSTS: [bool; 256] = {
     table
 };
 
-/// Why a request cannot be read in one way alone.
-pub fn fault(parts: &Parts) -> Option<&'static str> {
+/// Returns why the head of a request could be read in two ways.
+pub fn ambiguity(parts: &Parts) -> Option<&'static str> {
     let host = parts.headers.get(HOST);
-    fault_of_host(parts.version, &parts.uri, host).or_else(|| doubled(&parts.headers))
+    ambiguous_host(parts.version, &parts.uri, host).or_else(|| doubled(&parts.headers))
 }
 
-/// What is wrong with the host that a request names.
-fn fault_of_host(version: Version, uri: &Uri, host: Option<&HeaderValue>) -> Option<&'static str> {
+/// The address of the client, as the proxy before this server names it. Only the last hop of `X-Forwarded-For` was written by
+/// that proxy; a client may have written what stands before it.
+pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let hop = last.to_str().ok()?.rsplit(',').next()?.trim();
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    let address = bare
+        .parse()
+        .or_else(|_| hop.parse().map(|socket: SocketAddr| socket.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// Returns whether the client sends the body only when it is asked for it.
+pub fn waits_for_continue(parts: &Parts) -> bool {
+    let expected = parts.headers.get(EXPECT);
+    let expects = expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    expects && parts.version > Version::HTTP_10
+}
+
+/// Returns whether a token of an account is asked for at this path, as today's storage API does. A client without one gets
+/// nothing, whether or not the server is private.
+pub fn needs_token(uri: &Uri) -> bool {
+    uri.path().starts_with("/1.5/")
+}
+
+/// Returns whether monitors ask for this path.
+pub fn is_health(uri: &Uri) -> bool {
+    ops::ROUTES.iter().any(|(_, route)| *route == uri.path())
+}
+
+/// Returns what is ambiguous about the host that a request names.
+fn ambiguous_host(version: Version, uri: &Uri, host: Option<&HeaderValue>) -> Option<&'static str> {
     let Some(host) = host.map(HeaderValue::as_bytes) else {
         return (version > Version::HTTP_10).then_some("no Host");
     };
@@ -76,7 +110,7 @@ fn fault_of_host(version: Version, uri: &Uri, host: Option<&HeaderValue>) -> Opt
     is_another.then_some("a Host other than the one in the request line")
 }
 
-/// Whether a header has two values of which one is read. Most requests have no header twice.
+/// Returns what is ambiguous about a header that has two values where one is read. Most requests have no header twice.
 fn doubled(headers: &HeaderMap) -> Option<&'static str> {
     if headers.len() == headers.keys_len() {
         return None;
@@ -90,7 +124,7 @@ fn doubled(headers: &HeaderMap) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
+    use axum::http::Request;
 
     use super::*;
 
@@ -99,7 +133,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        fault(&request.body(()).unwrap().into_parts().0)
+        ambiguity(&request.body(()).unwrap().into_parts().0)
     }
 
     #[test]

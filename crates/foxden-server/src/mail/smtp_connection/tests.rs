@@ -6,13 +6,13 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-fn can(lines: &[&str]) -> Abilities {
-    Abilities::of(std::iter::once("mail.example.org AUTH PLAIN STARTTLS").chain(lines.iter().copied()))
+fn can(lines: &[&str]) -> Extensions {
+    Extensions::of(std::iter::once("mail.example.org AUTH PLAIN STARTTLS").chain(lines.iter().copied()))
 }
 
 #[test]
 fn keywords_have_no_case() {
-    let all = Abilities {
+    let all = Extensions {
         starttls: true,
         eight_bit: true,
         utf8: true,
@@ -53,7 +53,7 @@ fn keywords_have_no_case() {
         &["AUTH", "AUTH=", "XSTARTTLS", "AUTHPLAIN", "8BITMIMEX"],
         &["AUTH CRAM-MD5 PLAIN-CLIENTTOKEN", "X PLAIN"],
     ] {
-        assert_eq!(can(lines), Abilities::default(), "{lines:?}");
+        assert_eq!(can(lines), Extensions::default(), "{lines:?}");
     }
 }
 
@@ -84,7 +84,9 @@ async fn conversation(offers: &str, asks: &[&str]) -> (Result<(), Cause>, Vec<St
     };
     let client = async {
         let hello = ClientId::Domain("sync.example.org".to_owned());
-        let mut line = Line::open(("127.0.0.1", port), &hello, None).await.unwrap();
+        let mut line = SmtpConnection::open(("127.0.0.1", port), &hello, None)
+            .await
+            .unwrap();
         line.sign_in("foxden", &Secret::from("short".to_owned())).await
     };
     tokio::join!(client, server)

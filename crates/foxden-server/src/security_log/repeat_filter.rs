@@ -52,7 +52,7 @@ struct Window {
 
 /// What becomes of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Decision {
     /// It is written now.
     Write,
     /// It was counted; a later line tells.
@@ -63,7 +63,7 @@ pub(super) enum Verdict {
 
 /// The windows that are open.
 #[derive(Default)]
-pub(super) struct Fold {
+pub(super) struct RepeatFilter {
     windows: HashMap<Key, Window>,
     /// In the order in which they opened.
     order: VecDeque<Key>,
@@ -84,9 +84,9 @@ struct Lines<const MOST: u32> {
 /// What lines are counted by, the narrowest first.
 type Source = [Option<(Width, u64)>; 3];
 
-impl Fold {
+impl RepeatFilter {
     /// Judges a refusal.
-    pub(super) fn take(&mut self, record: &Record) -> Verdict {
+    pub(super) fn take(&mut self, record: &Record) -> Decision {
         let key = Key {
             what: record.what,
             door: record.door,
@@ -101,10 +101,10 @@ impl Fold {
             }
             window.count += 1;
             window.last = record.time;
-            return Verdict::Counted;
+            return Decision::Counted;
         }
         if !self.has_line(record) {
-            return Verdict::TooMany;
+            return Decision::TooMany;
         }
         let window = Window {
             record: record.clone(),
@@ -115,7 +115,7 @@ impl Fold {
         };
         self.windows.insert(key.clone(), window);
         self.order.push_back(key);
-        Verdict::Write
+        Decision::Write
     }
 
     /// The next window that is to close: one that was open long enough, or the oldest of too many.
@@ -227,10 +227,10 @@ mod tests {
 
     #[test]
     fn a_device_that_never_gives_up_fills_a_line_in_five_minutes() {
-        let mut fold = Fold::default();
-        assert_eq!(fold.take(&refusal("ann", NOW)), Verdict::Write);
+        let mut fold = RepeatFilter::default();
+        assert_eq!(fold.take(&refusal("ann", NOW)), Decision::Write);
         for second in 1..300 {
-            assert_eq!(fold.take(&refusal("ann", NOW + second * 1000)), Verdict::Counted);
+            assert_eq!(fold.take(&refusal("ann", NOW + second * 1000)), Decision::Counted);
             assert!(fold.close(NOW + second * 1000).is_none());
         }
         let (record, repeats) = fold.close(NOW + WINDOW).unwrap();
@@ -240,27 +240,27 @@ mod tests {
             (repeats.count, repeats.first, repeats.last),
             (299, NOW + 1000, NOW + 299_000)
         );
-        assert_eq!(fold.take(&refusal("ann", NOW + WINDOW)), Verdict::Write);
+        assert_eq!(fold.take(&refusal("ann", NOW + WINDOW)), Decision::Write);
     }
 
     /// Lines carry the clock's time, so windows go by it, too: what was counted is told, only sooner.
     #[test]
     fn a_clock_that_is_set_closes_windows_early() {
         for set in [NOW + 400 * 86_400_000, NOW - 400 * 86_400_000, 86_400_000] {
-            let mut fold = Fold::default();
+            let mut fold = RepeatFilter::default();
             for second in 0..3 {
                 fold.take(&refusal("ann", NOW + second * 1000));
             }
             let (_, repeats) = fold.close(set).expect("the window has closed");
             assert_eq!(repeats.map(|repeats| repeats.count), Some(2));
-            assert_eq!(fold.take(&refusal("ann", set)), Verdict::Write, "{set}");
+            assert_eq!(fold.take(&refusal("ann", set)), Decision::Write, "{set}");
             assert!(fold.is_calm(NOW), "a new minute has begun");
         }
     }
 
     #[test]
     fn one_that_was_not_repeated_is_not_told_again() {
-        let mut fold = Fold::default();
+        let mut fold = RepeatFilter::default();
         fold.take(&refusal("ann", NOW));
         fold.take(&refusal("bea", NOW + 1));
         assert!(fold.close(NOW + WINDOW - 1).is_none());
@@ -278,13 +278,13 @@ mod tests {
             why: Some(why.to_owned()),
             ..locked("")
         };
-        let mut fold = Fold::default();
-        assert_eq!(fold.take(&by(1, "answers")), Verdict::Write);
-        assert_eq!(fold.take(&by(1, "answers")), Verdict::Counted);
-        assert_eq!(fold.take(&by(2, "answers")), Verdict::Write);
-        let written = |account: u8, fold: &mut Fold| {
+        let mut fold = RepeatFilter::default();
+        assert_eq!(fold.take(&by(1, "answers")), Decision::Write);
+        assert_eq!(fold.take(&by(1, "answers")), Decision::Counted);
+        assert_eq!(fold.take(&by(2, "answers")), Decision::Write);
+        let written = |account: u8, fold: &mut RepeatFilter| {
             let each = (0..500).map(|number| fold.take(&by(account, &number.to_string())));
-            each.filter(|verdict| *verdict == Verdict::Write).count()
+            each.filter(|verdict| *verdict == Decision::Write).count()
         };
         assert!(written(1, &mut fold) < 80);
         assert!(written(3, &mut fold) > 0, "another account has lines left");
@@ -305,12 +305,17 @@ mod tests {
     }
 
     /// Has each of these addresses in turn refused with ever other names; gives how many lines each has.
-    fn flood(fold: &mut Fold, addresses: &[IpAddr], rounds: u32, record: fn(&str) -> Record) -> Vec<u32> {
+    fn flood(
+        fold: &mut RepeatFilter,
+        addresses: &[IpAddr],
+        rounds: u32,
+        record: fn(&str) -> Record,
+    ) -> Vec<u32> {
         let mut lines = vec![0; addresses.len()];
         for round in 0..rounds {
-            for (place, address) in addresses.iter().enumerate() {
-                let record = from(*address, record(&format!("{round} of {place}")));
-                lines[place] += u32::from(fold.take(&record) == Verdict::Write);
+            for (sink, address) in addresses.iter().enumerate() {
+                let record = from(*address, record(&format!("{round} of {sink}")));
+                lines[sink] += u32::from(fold.take(&record) == Decision::Write);
             }
         }
         lines
@@ -328,7 +333,7 @@ mod tests {
 
     #[test]
     fn memory_and_lines_are_bounded() {
-        let mut fold = Fold::default();
+        let mut fold = RepeatFilter::default();
         let mut written = 0;
         for number in 0..100_000_i64 {
             let now = NOW + number;
@@ -339,7 +344,7 @@ mod tests {
                 what,
                 ..refusal(&number.to_string(), now)
             };
-            if fold.take(&record) == Verdict::Write {
+            if fold.take(&record) == Decision::Write {
                 written += 1;
             }
             while fold.close(now).is_some() {}
@@ -355,7 +360,7 @@ mod tests {
     #[test]
     fn a_network_has_a_part_of_the_lines() {
         let lines = |spelled: &dyn Fn(u8) -> String| {
-            let mut fold = Fold::default();
+            let mut fold = RepeatFilter::default();
             flood(&mut fold, &addresses(250, spelled), 20, failed)
                 .iter()
                 .sum::<u32>()
@@ -371,7 +376,7 @@ mod tests {
     #[test]
     fn a_noisy_network_leaves_room_for_all_others() {
         for (sites, least) in [(1, 30), (10, 5), (100, 1)] {
-            let mut fold = Fold::default();
+            let mut fold = RepeatFilter::default();
             let noise = addresses(sites, |site| format!("2001:db8:{site:x}::1"));
             for site in &noise {
                 flood(&mut fold, &[*site], 200, failed);
@@ -386,7 +391,7 @@ mod tests {
     /// What was found: ten networks of 64 bits, of one household, had every line.
     #[test]
     fn a_household_of_ipv6_is_one_network() {
-        let mut fold = Fold::default();
+        let mut fold = RepeatFilter::default();
         let noise = addresses(10, |network| format!("2001:db8:1:{network:x}::1"));
         assert_eq!(flood(&mut fold, &noise, 62, failed).iter().sum::<u32>(), 64);
         let attacker = ["192.0.2.66".parse().unwrap()];
@@ -397,7 +402,7 @@ mod tests {
     /// A lock is told even where refusals have used up every line, and locks leave room for those of others.
     #[test]
     fn what_is_severe_has_lines_of_its_own() {
-        let mut fold = Fold::default();
+        let mut fold = RepeatFilter::default();
         let mut noise = addresses(250, |site| format!("192.0.{site}.1"));
         noise.extend(addresses(250, |site| format!("198.51.{site}.1")));
         assert_eq!(
@@ -414,6 +419,6 @@ mod tests {
             from: None,
             ..locked("")
         };
-        assert_eq!(fold.take(&became_public), Verdict::Write);
+        assert_eq!(fold.take(&became_public), Decision::Write);
     }
 }

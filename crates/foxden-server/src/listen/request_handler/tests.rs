@@ -3,30 +3,30 @@
 use foxden_model::SeededRng;
 
 use super::*;
-use crate::reach;
+use crate::exposure;
 
 /// A listener of a server that is private, or not. Nothing of it is written.
-fn front(is_private: bool) -> Front {
+fn handler(is_private: bool) -> RequestHandler {
     let trusted = vec!["10.0.0.0/8".parse().unwrap()];
-    let ids = Arc::new(Ids::new(&SeededRng::new(1)));
-    let reach = Arc::new(reach::tests::open(is_private, "/proc/foxden/public".into()));
-    Front::new(
+    let ids = Arc::new(RequestIds::new(&SeededRng::new(1)));
+    let exposure = Arc::new(exposure::tests::open(is_private, "/proc/foxden/public".into()));
+    RequestHandler::new(
         axum::Router::new().into(),
         trusted,
-        reach,
+        exposure,
         ids,
-        Bounds::for_uploads_of(0),
+        DrainLimits::for_uploads_of(0),
         Witness::default(),
     )
 }
 
-fn peer_at(front: &Front, connected: Option<&str>, headers: &[(&str, &str)]) -> Peer {
+fn peer_at(handler: &RequestHandler, connected: Option<&str>, headers: &[(&str, &str)]) -> Peer {
     let mut request = Request::builder().uri("/");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    front.peer(connected.map(|address| address.parse().unwrap()), &parts)
+    handler.peer(connected.map(|address| address.parse().unwrap()), &parts)
 }
 
 fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
@@ -34,7 +34,7 @@ fn peer(connected: Option<&str>, forwarded: &[&str]) -> Peer {
         .iter()
         .map(|value| ("x-forwarded-for", *value))
         .collect();
-    peer_at(&front(true), connected, &headers)
+    peer_at(&handler(true), connected, &headers)
 }
 
 #[test]
@@ -78,29 +78,29 @@ fn nothing_stands_between_on_this_machine_alone() {
     );
     assert!(!peer(Some("192.0.2.7"), &[]).is_direct);
     assert!(!peer(Some("127.0.0.1"), &["unknown"]).is_direct);
-    assert!(!peer_at(&front(false), Some("127.0.0.1"), &[]).is_direct);
+    assert!(!peer_at(&handler(false), Some("127.0.0.1"), &[]).is_direct);
 }
 
 /// After the first sign no request looks private any more, whatever it shows.
 #[test]
 fn what_was_seen_once_stays() {
-    let front = front(true);
+    let handler = handler(true);
     let here = Some("127.0.0.1");
-    assert!(peer_at(&front, here, &[("host", "localhost:5000")]).is_direct);
-    assert!(!peer_at(&front, here, &[("host", "sync.example.org")]).is_direct);
-    assert!(!peer_at(&front, here, &[("host", "localhost:5000")]).is_direct);
-    assert!(front.reach.mark().unwrap().why.contains("sync.example.org"));
+    assert!(peer_at(&handler, here, &[("host", "localhost:5000")]).is_direct);
+    assert!(!peer_at(&handler, here, &[("host", "sync.example.org")]).is_direct);
+    assert!(!peer_at(&handler, here, &[("host", "localhost:5000")]).is_direct);
+    assert!(handler.exposure.mark().unwrap().why.contains("sync.example.org"));
 }
 
 #[test]
 fn the_proxy_protocol_gives_a_proxy_away() {
-    for (stranger, stays) in [
-        (Stranger::Tls, true),
-        (Stranger::Http2, true),
-        (Stranger::Proxy, false),
+    for (foreign_protocol, stays) in [
+        (ForeignProtocol::Tls, true),
+        (ForeignProtocol::Http2, true),
+        (ForeignProtocol::Proxy, false),
     ] {
-        let front = front(true);
-        front.meets(stranger, None);
-        assert_eq!(front.reach.is_private(), stays, "{stranger:?}");
+        let handler = handler(true);
+        handler.report_foreign_protocol(foreign_protocol, None);
+        assert_eq!(handler.exposure.is_private(), stays, "{foreign_protocol:?}");
     }
 }

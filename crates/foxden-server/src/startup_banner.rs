@@ -8,22 +8,26 @@ use crate::app::App;
 use crate::config::Config;
 use crate::config::listener::Surface;
 use crate::listen::socket::Socket;
-use crate::say::{self, Look, paint};
+use crate::terminal::{self, Style, styled};
 
 /// Where the server is found, what to set in Firefox, where the data is, how the first account is made.
-pub async fn show(config: &Config, app: &App, sockets: &[(Socket, BTreeSet<Surface>)]) -> anyhow::Result<()> {
+pub async fn print(
+    config: &Config,
+    app: &App,
+    sockets: &[(Socket, BTreeSet<Surface>)],
+) -> anyhow::Result<()> {
     let first = first_link(app).await?;
     for (socket, surfaces) in sockets {
         tracing::info!("listening on {socket} for {}", names(surfaces));
     }
-    if let Some(mark) = app.reach.mark() {
+    if let Some(mark) = app.exposure.mark() {
         tracing::warn!("{}", mark.explain());
     }
     let url = &app.site.public_url;
-    let (name, address) = (paint("Foxden", Look::Bold), paint(url, Look::Accent));
-    say::line(format_args!("\n  {name} serves at {address}"));
+    let (name, address) = (styled("Foxden", Style::Bold), styled(url, Style::Accent));
+    terminal::print_line(format_args!("\n  {name} serves at {address}"));
     let folder = format!("data in {}", config.server.data_dir.display());
-    say::line(format_args!("  {}", paint(folder, Look::Dim)));
+    terminal::print_line(format_args!("  {}", styled(folder, Style::Dim)));
     if sockets
         .iter()
         .any(|(_, surfaces)| surfaces.contains(&Surface::Fxa))
@@ -31,41 +35,41 @@ pub async fn show(config: &Config, app: &App, sockets: &[(Socket, BTreeSet<Surfa
         show_preferences(url);
     }
     if config.welcomes_old_clients() {
-        let server = paint(format!("{}/", url.base()), Look::Accent);
-        say::line(format_args!(
+        let server = styled(format!("{}/", url.base()), Style::Accent);
+        terminal::print_line(format_args!(
             "\n  In Pale Moon and Basilisk choose Tools, Set Up Sync, and this custom server:\n    {server}"
         ));
     }
     if let Some(link) = first {
-        let link = paint(link, Look::Accent);
-        say::line(format_args!(
+        let link = styled(link, Style::Accent);
+        terminal::print_line(format_args!(
             "\n  Make the first account within an hour, at\n    {link}"
         ));
     }
-    say::line("");
+    terminal::print_line("");
     Ok(())
 }
 
 fn show_preferences(url: &PublicUrl) {
-    let page = paint("about:config", Look::Bold);
-    say::line(format_args!("\n  In Firefox open {page} and set"));
+    let page = styled("about:config", Style::Bold);
+    terminal::print_line(format_args!("\n  In Firefox open {page} and set"));
     for (name, value) in preferences(url) {
-        let (name, value) = (paint(name, Look::Bold), paint(value, Look::Accent));
-        say::line(format_args!("    {name} = {value}"));
+        let (name, value) = (styled(name, Style::Bold), styled(value, Style::Accent));
+        terminal::print_line(format_args!("    {name} = {value}"));
     }
-    say::line("  then sign in from the menu. The address itself shows the same in any browser.");
+    terminal::print_line("  then sign in from the menu. The address itself shows the same in any browser.");
 }
 
 /// The first account of a server that others can reach is made by invitation, so that no stranger is first.
 /// A link that lets anybody in belongs on a terminal and not in a log, which others may read.
 async fn first_link(app: &App) -> anyhow::Result<Option<String>> {
-    let Some(accounts) = app.accounts.as_ref().filter(|_| !app.reach.is_private()) else {
+    let Some(accounts) = app.accounts.as_ref().filter(|_| !app.exposure.is_private()) else {
         return Ok(None);
     };
     if accounts.count_accounts().await? > 0 {
         return Ok(None);
     }
-    if !say::stdout_is_terminal() {
+    if !terminal::stdout_is_terminal() {
         tracing::info!(
             "there is no account yet; this command shows the link for the first: foxden invite --first"
         );
