@@ -40,16 +40,16 @@ use http_body_util::BodyExt;
 
 use crate::wire::{Peer, set_route};
 use answer::{Answer, Refusal};
-use caller::Callers;
 pub use caller::{Allowances, Vigilance};
+use caller::{Callers, OverLimit};
 use channel::{Channels, Message};
-use client::{ClientId, Condition};
+use client::{ClientId, Condition, Preconditions};
 use name::Name;
 use owner::Owner;
 use place::Place;
 pub(crate) use place::TEMPLATES;
 use report::Reports;
-use room::{Arriving, Room};
+use room::{Arriving, Room, RoomError};
 
 /// Where browsers say what made them send a request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -144,7 +144,7 @@ impl Exchange {
         if is_sent_by_page(request.headers()) {
             return Refusal::ForeignPage.into_response();
         }
-        let route = self.place(request.uri().path()).ok().map(Place::template);
+        let route = self.place(request.uri().path()).map(Place::template);
         let mut response = match self.answer(request, address).await {
             Ok(answer) => answer.into_response(),
             Err(refusal) => {
@@ -164,9 +164,11 @@ impl Exchange {
 
     /// The order of the checks is part of the protocol.
     async fn answer(&self, request: Request, address: IpAddr) -> Result<Answer, Refusal> {
-        self.callers.admit(address, self.clock.steady_millis())?;
+        let admitted = self.callers.admit(address, self.clock.steady_millis());
+        admitted.map_err(|_| Refusal::Blocked)?;
         let (parts, body) = request.into_parts();
-        match (self.place(parts.uri.path())?, &parts.method) {
+        let place = self.place(parts.uri.path()).ok_or(Refusal::NoSuchPlace)?;
+        match (place, &parts.method) {
             (Place::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Alive),
             (Place::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
             (Place::NewChannel, &Method::GET) => self.open(&parts.headers, address),
@@ -178,7 +180,7 @@ impl Exchange {
     }
 
     /// What a path means that begins with the exchange's own.
-    fn place(&self, path: &str) -> Result<Place, Refusal> {
+    fn place(&self, path: &str) -> Option<Place> {
         Place::of(path.strip_prefix(self.settings.path.as_str()).unwrap_or_default())
     }
 
@@ -186,7 +188,8 @@ impl Exchange {
     fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
         let client = ClientId::read(headers).ok_or(Refusal::BadId)?;
         let now = self.clock.steady_millis();
-        self.callers.count_channel(address, now)?;
+        let counted = self.callers.count_channel(address, now);
+        counted.map_err(|OverLimit { retry_after }| Refusal::ManyChannels { retry_after })?;
         let owner = self.callers.counted(address);
         let name = self.channels.open(client, owner, &*self.rng, now)?;
         Ok(Answer::Opened(name))
@@ -205,15 +208,20 @@ impl Exchange {
         match parts.method {
             Method::GET => {
                 let known = Condition::read(&parts.headers, &header::IF_NONE_MATCH);
-                self.channels.read(name, client, known, now())
+                Ok(self.channels.read(name, client, known, now())?.into())
             }
             Method::PUT => {
                 // Nothing is received for somebody who may not write. The channel may end meanwhile.
                 let _upload = self.channels.begin_upload(name, client, now())?;
                 let message = self.receive(&parts.headers, body, address).await?;
-                self.channels.write(name, client, &parts.headers, message, now())
+                let preconditions = Preconditions::read(&parts.headers);
+                let tag = self.channels.write(name, client, preconditions, message, now())?;
+                Ok(Answer::Stored { tag })
             }
-            Method::DELETE => self.channels.end(name, client, now()),
+            Method::DELETE => {
+                self.channels.end(name, client, now())?;
+                Ok(Answer::Done)
+            }
             _ => {
                 self.channels.enter(name, client, now())?;
                 Err(Refusal::NoSuchPlace)
@@ -256,10 +264,10 @@ impl Exchange {
     }
 
     /// Takes room. Where none is left, messages of the networks that hold most yield.
-    fn grow(&self, arriving: &Arriving, owner: Option<Owner>, bytes: usize) -> Result<(), Refusal> {
+    fn grow(&self, arriving: &Arriving, owner: Option<Owner>, bytes: usize) -> Result<(), RoomError> {
         for _ in 0..YIELDED {
             match (arriving.grow(bytes), owner) {
-                (Err(Refusal::NoRoom), Some(owner)) if self.make_room(owner, bytes) => {}
+                (Err(RoomError::Full), Some(owner)) if self.make_room(owner, bytes) => {}
                 (answer, _) => return answer,
             }
         }

@@ -6,14 +6,16 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
+use super::channel::{ChannelError, ReadMessage};
 use super::name::Name;
+use super::room::RoomError;
 use crate::wire::{Note, ask_to_wait};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Seconds after which a channel or room may be free again.
-pub(super) const SOON: u32 = 30;
+const SOON: u32 = 30;
 
 /// What a client gets.
 #[derive(Debug)]
@@ -30,6 +32,15 @@ pub(super) enum Answer {
     Stored { tag: Box<str> },
     /// It was done; there is nothing to tell.
     Done,
+}
+
+impl From<ReadMessage> for Answer {
+    fn from(read: ReadMessage) -> Self {
+        match read {
+            ReadMessage::Message { bytes, tag } => Self::Message { bytes, tag },
+            ReadMessage::Unchanged { tag } => Self::Unchanged { tag },
+        }
+    }
 }
 
 /// Why a client gets nothing.
@@ -94,6 +105,29 @@ impl IntoResponse for Answer {
             }
             Self::Stored { tag } => tagged(print(StatusCode::OK, JSON, nothing), Some(&tag)),
             Self::Done => print(StatusCode::OK, JSON, nothing),
+        }
+    }
+}
+
+impl From<ChannelError> for Refusal {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::InvalidClientId => Self::BadId,
+            ChannelError::ThirdClient => Self::ThirdClient,
+            ChannelError::NotFound => Self::NoSuchChannel,
+            ChannelError::PreconditionFailed { tag } => Self::OtherMessage { tag },
+            ChannelError::UploadInProgress => Self::UnderWay,
+            ChannelError::NetworkLimit => Self::ManyChannels { retry_after: SOON },
+            ChannelError::Full => Self::NoChannelFree,
+        }
+    }
+}
+
+impl From<RoomError> for Refusal {
+    fn from(error: RoomError) -> Self {
+        match error {
+            RoomError::NetworkLimit => Self::NoShare,
+            RoomError::Full => Self::NoRoom,
         }
     }
 }

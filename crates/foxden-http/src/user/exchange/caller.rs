@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use foxden_model::{Counters, LogThrottle, MemoryCounters, Meter, Width};
 
-use super::answer::Refusal;
 use super::owner::Owner;
 
 /// What is done about networks that ask for too much.
@@ -45,6 +44,12 @@ impl Default for Allowances {
             bad_window: 3600,
         }
     }
+}
+
+/// A network has asked for too much. After this many seconds it may ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OverLimit {
+    pub(super) retry_after: u32,
 }
 
 /// What was asked for of late.
@@ -95,6 +100,15 @@ impl Kind {
     }
 }
 
+impl OverLimit {
+    fn wait(millis: i64) -> Self {
+        let seconds = u64::try_from(millis).unwrap_or(0).div_ceil(1000);
+        Self {
+            retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 impl Callers {
     pub(super) fn new(vigilance: Vigilance, allowances: Allowances) -> Self {
         let meters = KINDS
@@ -109,12 +123,12 @@ impl Callers {
     }
 
     /// Counts a request, and refuses one too many, and all of a network that sent too many bad ones.
-    pub(super) fn admit(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        let is_bad = self.wait(Kind::Bad, address, now).is_some();
-        if is_bad || self.spend(Kind::Requests, address, now).is_some() {
-            return Err(Refusal::Blocked);
+    pub(super) fn admit(&self, address: IpAddr, now: i64) -> Result<(), OverLimit> {
+        let wait = self.wait(Kind::Bad, address, now);
+        match wait.or_else(|| self.spend(Kind::Requests, address, now)) {
+            Some(wait) => Err(OverLimit::wait(wait)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts an answer that says that the request was bad.
@@ -129,14 +143,11 @@ impl Callers {
     }
 
     /// Counts a new channel, and refuses one too many.
-    pub(super) fn count_channel(&self, address: IpAddr, now: i64) -> Result<(), Refusal> {
-        if let Some(wait) = self.spend(Kind::Channels, address, now) {
-            let seconds = u64::try_from(wait).unwrap_or(0).div_ceil(1000);
-            return Err(Refusal::ManyChannels {
-                retry_after: u32::try_from(seconds).unwrap_or(u32::MAX),
-            });
+    pub(super) fn count_channel(&self, address: IpAddr, now: i64) -> Result<(), OverLimit> {
+        match self.spend(Kind::Channels, address, now) {
+            Some(wait) => Err(OverLimit::wait(wait)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whose share of what is held counts; `None` for those who are not held to one.
@@ -268,7 +279,7 @@ mod tests {
         let refused = callers.count_channel(one, NOW);
         assert!(matches!(
             refused,
-            Err(Refusal::ManyChannels {
+            Err(OverLimit {
                 retry_after: 361..720
             })
         ));

@@ -8,14 +8,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use foxden_model::{LogThrottle, Rng};
 use ring::digest;
 
-use super::answer::{Answer, Refusal, SOON};
-use super::client::{ClientId, Condition};
+use super::client::{ClientId, Condition, Preconditions};
 use super::name::Name;
 use super::owner::{Owner, Part, Shares};
 use super::room::{Heavier, Taken};
@@ -52,6 +50,34 @@ impl AsRef<[u8]> for Kept {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Why a client cannot use a channel.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ChannelError {
+    /// The request carries no valid client id. The channel has ended.
+    InvalidClientId,
+    /// Two other clients use the channel. It has ended.
+    ThirdClient,
+    /// There is no such channel, or it has ended.
+    NotFound,
+    /// The channel holds another message than the preconditions name. The tag is that of the message sent.
+    PreconditionFailed { tag: Box<str> },
+    /// The client is already sending a message to this channel.
+    UploadInProgress,
+    /// The client's network has opened as many channels as one network may.
+    NetworkLimit,
+    /// All channels are in use.
+    Full,
+}
+
+/// What a client reads from a channel.
+#[derive(Debug)]
+pub(super) enum ReadMessage {
+    /// The message, and its tag once a client has written one.
+    Message { bytes: Bytes, tag: Option<Box<str>> },
+    /// The client has this message already.
+    Unchanged { tag: Box<str> },
 }
 
 /// Every channel that lives.
@@ -119,22 +145,22 @@ impl Channels {
         owner: Option<Owner>,
         rng: &dyn Rng,
         now: i64,
-    ) -> Result<Name, Refusal> {
+    ) -> Result<Name, ChannelError> {
         let mut open = self.lock(now);
         if owner.is_some_and(|owner| !open.shares.may_take(owner, 1)) {
-            return Err(Refusal::ManyChannels { retry_after: SOON });
+            return Err(ChannelError::NetworkLimit);
         }
         if open.channels.len() >= self.most {
             self.tell();
             let yields = owner.and_then(|owner| open.shares.who_yields_to(owner, 1));
             let ended = yields.is_some_and(|network| open.end_one_of(network));
             if !ended {
-                return Err(Refusal::NoChannelFree);
+                return Err(ChannelError::Full);
             }
         }
         let mut names = (0..TRIES).map(|_| Name::random(rng));
         let free = names.find(|name| !open.channels.contains_key(name));
-        let name = free.ok_or(Refusal::NoChannelFree)?;
+        let name = free.ok_or(ChannelError::Full)?;
         if let Some(owner) = owner {
             open.shares.take(owner, 1);
         }
@@ -155,7 +181,7 @@ impl Channels {
 
     /// Lets a client in who belongs there or is the second to come. Somebody without an id, or a third, ends the channel:
     /// it is better lost than listened to.
-    pub(super) fn enter(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), Refusal> {
+    pub(super) fn enter(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), ChannelError> {
         self.lock(now).admit(name, client, self.life, now).map(|_| ())
     }
 
@@ -165,12 +191,12 @@ impl Channels {
         name: Name,
         client: Option<ClientId>,
         now: i64,
-    ) -> Result<Upload, Refusal> {
+    ) -> Result<Upload, ChannelError> {
         let mut open = self.lock(now);
         let channel = open.admit(name, client, self.life, now)?;
         let hand = &channel.uploads[usize::from(client != Some(channel.first))];
         if Arc::strong_count(hand) > 1 {
-            return Err(Refusal::UnderWay);
+            return Err(ChannelError::UploadInProgress);
         }
         Ok(Upload(Arc::clone(hand)))
     }
@@ -182,14 +208,14 @@ impl Channels {
         client: Option<ClientId>,
         known: Option<Condition<'_>>,
         now: i64,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<ReadMessage, ChannelError> {
         let mut open = self.lock(now);
         let channel = open.admit(name, client, self.life, now)?;
         let tag = channel.message.as_ref().map(|message| message.tag.clone());
         if let (Some(tag), Some(known)) = (&tag, known)
             && known.names(tag)
         {
-            return Ok(Answer::Unchanged { tag: tag.clone() });
+            return Ok(ReadMessage::Unchanged { tag: tag.clone() });
         }
         let bytes = channel.message.as_ref().map(|message| message.bytes.clone());
         channel.reads_left -= 1;
@@ -197,34 +223,34 @@ impl Channels {
             open.end(name);
         }
         let bytes = bytes.unwrap_or(Bytes::from_static(b"{}"));
-        Ok(Answer::Message { bytes, tag })
+        Ok(ReadMessage::Message { bytes, tag })
     }
 
-    /// Puts a message in the place of the one that is there, if it is the one that the client takes it for.
+    /// Replaces the message, if it fulfils the client's preconditions. Returns the new message's tag.
     pub(super) fn write(
         &self,
         name: Name,
         client: Option<ClientId>,
-        headers: &HeaderMap,
+        preconditions: Preconditions<'_>,
         message: Message,
         now: i64,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Box<str>, ChannelError> {
         let mut open = self.lock(now);
         let channel = open.admit(name, client, self.life, now)?;
         let tag = message.tag.clone();
-        if !channel.fulfils(headers) {
-            return Err(Refusal::OtherMessage { tag });
+        if !channel.fulfils(preconditions) {
+            return Err(ChannelError::PreconditionFailed { tag });
         }
         channel.message = Some(message);
-        Ok(Answer::Stored { tag })
+        Ok(tag)
     }
 
     /// Ends a channel for one of its clients.
-    pub(super) fn end(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<Answer, Refusal> {
+    pub(super) fn end(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), ChannelError> {
         let mut open = self.lock(now);
         open.admit(name, client, self.life, now)?;
         open.end(name);
-        Ok(Answer::Done)
+        Ok(())
     }
 
     /// Ends a channel if the client is one of its two; else nothing happens.
@@ -318,18 +344,18 @@ impl Open {
         client: Option<ClientId>,
         life: u64,
         now: i64,
-    ) -> Result<&mut Channel, Refusal> {
+    ) -> Result<&mut Channel, ChannelError> {
         let Some(client) = client else {
             self.end(name);
-            return Err(Refusal::BadId);
+            return Err(ChannelError::InvalidClientId);
         };
         let channel = self.channels.get_mut(&name);
         let channel = channel.filter(|channel| channel.is_alive(life, now));
-        if channel.ok_or(Refusal::NoSuchChannel)?.takes_in(client) {
-            return self.channels.get_mut(&name).ok_or(Refusal::NoSuchChannel);
+        if channel.ok_or(ChannelError::NotFound)?.takes_in(client) {
+            return self.channels.get_mut(&name).ok_or(ChannelError::NotFound);
         }
         self.end(name);
-        Err(Refusal::ThirdClient)
+        Err(ChannelError::ThirdClient)
     }
 }
 
@@ -360,12 +386,12 @@ impl Channel {
         self.knows(client)
     }
 
-    /// Whether the message that is there is what a client takes it for. `If-Match` decides where there are both.
-    fn fulfils(&self, headers: &HeaderMap) -> bool {
-        if let Some(wanted) = Condition::read(headers, &header::IF_MATCH) {
+    /// Returns whether the message fulfils a client's preconditions. `If-Match` decides where there are both.
+    fn fulfils(&self, preconditions: Preconditions<'_>) -> bool {
+        if let Some(wanted) = preconditions.if_match {
             let tag = self.message.as_ref().map(|message| &*message.tag);
             return wanted == Condition::Any || tag.is_some_and(|tag| wanted.names(tag));
         }
-        Condition::read(headers, &header::IF_NONE_MATCH) != Some(Condition::Any) || self.message.is_none()
+        preconditions.if_none_match != Some(Condition::Any) || self.message.is_none()
     }
 }

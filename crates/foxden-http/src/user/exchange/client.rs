@@ -1,5 +1,6 @@
 //! Who a client says it is, and what it demands of the message that is there.
 
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName};
 use ring::digest;
 
@@ -20,6 +21,22 @@ pub(super) enum Condition<'a> {
     Any,
     /// One of these, as the header has them.
     OneOf(&'a [u8]),
+}
+
+/// What a client demands of the message that it replaces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Preconditions<'a> {
+    pub(super) if_match: Option<Condition<'a>>,
+    pub(super) if_none_match: Option<Condition<'a>>,
+}
+
+impl<'a> Preconditions<'a> {
+    pub(super) fn read(headers: &'a HeaderMap) -> Self {
+        Self {
+            if_match: Condition::read(headers, &IF_MATCH),
+            if_none_match: Condition::read(headers, &IF_NONE_MATCH),
+        }
+    }
 }
 
 impl ClientId {

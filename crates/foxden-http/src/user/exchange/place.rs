@@ -1,6 +1,5 @@
 //! What a path below the exchange's own means.
 
-use super::answer::Refusal;
 use super::name::{ALPHABET, Name};
 
 /// The templates of all paths. The operator may choose another first segment.
@@ -37,23 +36,23 @@ impl Place {
     }
 
     /// What a path means, its beginning taken off; one slash at the end does not count.
-    pub(super) fn of(below: &str) -> Result<Self, Refusal> {
-        let Some(rest) = below.strip_prefix('/') else {
-            return if below.is_empty() {
-                Ok(Self::Root)
-            } else {
-                Err(Refusal::NoSuchPlace)
-            };
-        };
-        if rest.is_empty() {
-            return Ok(Self::Root);
+    pub(super) fn of(below: &str) -> Option<Self> {
+        if below.is_empty() {
+            return Some(Self::Root);
         }
-        match rest.strip_suffix('/').unwrap_or(rest) {
-            "new_channel" => Ok(Self::NewChannel),
-            "report" => Ok(Self::Report),
-            "" => Err(Refusal::NoSuchPlace),
-            name if name.bytes().all(|byte| ALPHABET.contains(&byte)) => Ok(Self::Channel(Name::of(name))),
-            _ => Err(Refusal::NoSuchPlace),
+        match below.strip_prefix('/')? {
+            "" => Some(Self::Root),
+            rest => Self::of_name(rest.strip_suffix('/').unwrap_or(rest)),
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "new_channel" => Some(Self::NewChannel),
+            "report" => Some(Self::Report),
+            "" => None,
+            name if name.bytes().all(|byte| ALPHABET.contains(&byte)) => Some(Self::Channel(Name::of(name))),
+            _ => None,
         }
     }
 }
@@ -78,7 +77,7 @@ mod tests {
             "/k7m1",
             "/%6b7mq",
         ] {
-            assert!(Place::of(path).is_err(), "{path}");
+            assert!(Place::of(path).is_none(), "{path}");
         }
     }
 }

@@ -36,9 +36,9 @@ struct Lately {
 /// The channel that a report is to end.
 pub(super) fn channel(headers: &HeaderMap) -> Option<Name> {
     let name = headers.get(CHANNEL)?.to_str().ok()?;
-    match Place::of(&format!("/{name}")) {
-        Ok(Place::Channel(name)) => Some(name),
-        Ok(Place::Root | Place::NewChannel | Place::Report) | Err(_) => None,
+    match Place::of(&format!("/{name}"))? {
+        Place::Channel(name) => Some(name),
+        Place::Root | Place::NewChannel | Place::Report => None,
     }
 }
 

@@ -8,13 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::answer::Refusal;
 use super::owner::{Owner, Part, Shares};
 
 /// How much all messages may hold together, and those of one network.
 #[derive(Debug)]
 pub(super) struct Room {
     stock: Arc<Mutex<Stock>>,
+}
+
+/// Why a message is not received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RoomError {
+    /// The messages of the client's network hold all that one network may.
+    NetworkLimit,
+    /// All messages together hold all that they may.
+    Full,
 }
 
 /// Networks that hold more than another one, and how much.
@@ -115,7 +123,7 @@ impl Room {
 
 impl Arriving {
     /// Takes so many bytes more, if they are left.
-    pub(super) fn grow(&self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn grow(&self, bytes: usize) -> Result<(), RoomError> {
         let mut stock = lock(&self.stock);
         let Stock {
             left,
@@ -123,12 +131,12 @@ impl Arriving {
             arriving,
             ..
         } = &mut *stock;
-        let hold = arriving.get_mut(&self.number).ok_or(Refusal::NoShare)?;
+        let hold = arriving.get_mut(&self.number).ok_or(RoomError::NetworkLimit)?;
         let owner = hold.owner.filter(|_| bytes > 0);
         if owner.is_some_and(|owner| !shares.may_take(owner, bytes)) {
-            return Err(Refusal::NoShare);
+            return Err(RoomError::NetworkLimit);
         }
-        *left = left.checked_sub(bytes).ok_or(Refusal::NoRoom)?;
+        *left = left.checked_sub(bytes).ok_or(RoomError::Full)?;
         if let Some(owner) = owner {
             shares.take(owner, bytes);
         }
@@ -142,9 +150,9 @@ impl Arriving {
     }
 
     /// The room of a message that has come, unless it has yielded to others.
-    pub(super) fn keep(self) -> Result<Taken, Refusal> {
+    pub(super) fn keep(self) -> Result<Taken, RoomError> {
         let hold = lock(&self.stock).arriving.remove(&self.number);
-        let hold = hold.ok_or(Refusal::NoShare)?;
+        let hold = hold.ok_or(RoomError::NetworkLimit)?;
         Ok(Taken {
             stock: Arc::clone(&self.stock),
             owner: hold.owner,
