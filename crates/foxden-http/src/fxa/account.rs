@@ -11,8 +11,8 @@ use super::FxaState;
 use super::answer::{Done, Json};
 use super::ask::Ask;
 use super::caller::{Anyone, Holder, KeyFetch};
-use super::members::{Members, parse_hex};
 use super::refusal::Refusal;
+use crate::wire::json_body::{JsonBody, parse_hex};
 use crate::wire::remove_account;
 
 /// The longest address, in bytes.
@@ -68,15 +68,15 @@ impl From<SignedIn> for SignedInAnswer {
     }
 }
 
-impl Members {
+impl JsonBody {
     /// The address; the accounts say whether it is one.
     pub(super) fn address(&self) -> Result<&str, Refusal> {
-        self.text_within("email", ADDRESS)
+        Ok(self.text_within("email", ADDRESS)?)
     }
 
     /// The proof of the password under one of its names.
     pub(super) fn auth_pw(&self, name: &'static str) -> Result<AuthPw, Refusal> {
-        self.hex(name).map(AuthPw)
+        Ok(AuthPw(self.hex(name)?))
     }
 
     /// Refuses the members with which a client would stretch the password in the second way as well: taken in silence,

@@ -7,10 +7,11 @@ use super::FxaState;
 use super::caller::Caller;
 use super::credential::Presented;
 use super::incoming::{Incoming, Taking};
-use super::members::Members;
 use super::refusal::Refusal;
 use crate::wire::body::{Unfolds, announced_length};
+use crate::wire::json_body::JsonBody;
 use crate::wire::memory::{Owner, Place};
+use crate::wire::percent;
 
 /// The largest body, but for devices.
 const BODY: usize = 16 * 1024;
@@ -24,7 +25,7 @@ pub(super) struct Ask<By> {
     /// From where.
     pub(super) visitor: Visitor,
     /// The members of the body.
-    pub(super) body: Members,
+    pub(super) body: JsonBody,
     /// The query, undecoded.
     query: String,
     /// What the body takes of memory.
@@ -55,7 +56,7 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
         if account.is_some() {
             presented.vouch_for(fxa, &incoming, payer, &body)?;
         }
-        let members = Members::parse(&body)?;
+        let members = JsonBody::parse_or_empty(&body)?;
         if let Some(place) = &place {
             // The body itself goes, its members stay.
             place.set(members.weight());
@@ -74,8 +75,7 @@ impl<By: Caller> FromRequest<FxaState> for Ask<By> {
 impl<By> Ask<By> {
     /// One parameter of the query. Only plain values are asked for, so nothing is decoded.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(given, _)| *given == name).map(|(_, value)| value)
+        percent::parameter(&self.query, name)
     }
 
     /// A number in the query.

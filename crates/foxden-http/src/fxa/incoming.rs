@@ -12,6 +12,7 @@ use super::FxaState;
 use super::credential::Presented;
 use super::refusal::Refusal;
 use crate::wire::body::{self, BadBody, Unfolds};
+use crate::wire::json_body::BadJson;
 use crate::wire::memory::{Owner, Place};
 use crate::wire::{Site, visitor};
 
@@ -88,6 +89,17 @@ impl Incoming {
             return Err(Refusal::Invalid("origin"));
         }
         Ok(())
+    }
+}
+
+impl From<BadJson> for Refusal {
+    fn from(error: BadJson) -> Self {
+        match error {
+            BadJson::NotJson => Self::NotJson,
+            BadJson::NotAnObject => Self::Invalid("body"),
+            BadJson::Missing(name) => Self::Missing(name),
+            BadJson::Invalid(name) => Self::Invalid(name),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! - [`account`], [`session`], [`password`], [`email`]: the account API
 //! - [`device`]: devices, their commands, what is attached
 //! - [`oauth`]: codes and tokens; [`profile`]: what an account shows; [`off`]: what is not offered
-//! - [`ask`]: how a request is read; [`incoming`], [`caller`], [`credential`], [`members`]: its parts
+//! - [`ask`]: how a request is read; [`incoming`], [`caller`], [`credential`]: its parts
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
 mod account;
@@ -16,7 +16,6 @@ mod device;
 mod discovery;
 mod email;
 mod incoming;
-mod members;
 mod oauth;
 mod off;
 mod password;

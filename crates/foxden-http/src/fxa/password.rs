@@ -9,8 +9,8 @@ use super::account::SignedInAnswer;
 use super::answer::{Done, Json};
 use super::ask::Ask;
 use super::caller::{AccountReset, Anyone, Holder, PasswordChange, PasswordForgot};
-use super::members::Members;
 use super::refusal::Refusal;
+use crate::wire::json_body::JsonBody;
 
 /// The longest code of a link.
 const LINK: usize = 128;
@@ -19,7 +19,7 @@ const CODE: usize = 16;
 /// The longest code that is looked at where eight digits are meant.
 const OTP: usize = 64;
 
-impl Members {
+impl JsonBody {
     fn new_password(&self, then: Then) -> Result<NewPassword, Refusal> {
         Ok(NewPassword {
             auth_pw: self.auth_pw("authPW")?,

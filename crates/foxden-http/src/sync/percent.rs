@@ -1,47 +1,14 @@
-//! Undoes the percent-encoding of URLs.
+//! The parameters of a query string, decoded. Ids follow a rule of their own.
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use crate::wire::percent::{Plus, decode};
 
 /// The name and the value of a parameter.
 pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// The parameters whose values are ids, or lists of them.
 const IDS: [&str; 3] = ["ids", "parentid", "predecessorid"];
-
-/// What a plus sign stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plus {
-    /// Itself, as in a path.
-    Plus,
-    /// A space, as in a query.
-    Space,
-}
-
-/// The text that was encoded; `None` if it never was one.
-pub(super) fn decode(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
-    let is_special = |b: u8| b == b'%' || (b == b'+' && plus == Plus::Space);
-    if !text.bytes().any(is_special) {
-        return Some(Cow::Borrowed(text));
-    }
-    // The decoder leaves a `%` without two digits as it is.
-    if !text.split('%').skip(1).all(begins_with_digits) {
-        return None;
-    }
-    let spaced = match plus {
-        Plus::Plus => Cow::Borrowed(text),
-        Plus::Space => Cow::Owned(text.replace('+', " ")),
-    };
-    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-    Some(Cow::Owned(decoded.into_owned()))
-}
-
-/// Whether an escape is whole, seen from behind its `%`.
-fn begins_with_digits(text: &str) -> bool {
-    let digits = text.as_bytes().get(..2);
-    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-}
 
 /// The parameters of a query string, decoded; `None` for one that never was encoded. Of two with one name, the
 /// later counts.
@@ -79,17 +46,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn decodes_what_was_encoded_and_nothing_else() {
-        assert_eq!(decode("%22%20{x}", Plus::Plus).as_deref(), Some("\" {x}"));
-        assert_eq!(decode("a+b%2B", Plus::Plus).as_deref(), Some("a+b+"));
-        assert_eq!(decode("a+b%2B", Plus::Space).as_deref(), Some("a b+"));
-        assert_eq!(decode("%C3%A9", Plus::Plus).as_deref(), Some("é"));
-        for text in ["%", "%2", "%zz", "%%%", "%ff"] {
-            assert_eq!(decode(text, Plus::Plus), None, "{text}");
-        }
-    }
 
     #[test]
     fn a_plus_sign_in_ids_is_one_unless_a_form_was_encoded() {

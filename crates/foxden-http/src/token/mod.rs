@@ -22,6 +22,7 @@ use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Clock, Rng};
 use foxden_storage::Storage;
 
+use crate::wire::percent::parameter;
 use crate::wire::{Marks, Peer, Routes, Site, mark};
 use answer::TokenAnswer;
 use refusal::Refusal;
@@ -165,8 +166,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
 
 /// A client may shorten the life of its token; whatever else it asks for is ignored.
 fn wanted_duration(query: Option<&str>, most: u32) -> u32 {
-    let mut pairs = query.unwrap_or_default().split('&');
-    let wanted = pairs.find_map(|pair| pair.strip_prefix("duration="));
+    let wanted = query.and_then(|query| parameter(query, "duration"));
     let wanted: Option<u32> = wanted.and_then(|text| text.parse().ok());
     wanted
         .filter(|&wanted| 0 < wanted && wanted < most)

@@ -3,17 +3,17 @@
 use axum::response::Response;
 use foxden_accounts::plain::{NewPlain, NodeOf, belongs, is_address, is_hashed_name, is_weak};
 use foxden_accounts::{SignUp, Visitor};
-use serde_json::{Map, Value};
 
 use super::UserState;
 use super::answer;
 use super::ask::{self, Ask};
 use super::guard;
 use super::refusal::{Refusal, ResponseCode};
+use crate::wire::json_body::JsonBody;
 use crate::wire::remove_account;
 
-/// What a client wishes for a new account.
-struct Wish(Map<String, Value>);
+/// What a client sends for a new account.
+struct NewAccountBody(JsonBody);
 
 /// `GET /user/1.0/{name}`: clients compare the one byte of the answer.
 pub(super) async fn is_taken(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
@@ -35,13 +35,13 @@ pub(super) async fn create(user: &UserState, ask: &Ask) -> Result<Response, Refu
     if is_taken {
         return Err(ResponseCode::Overwrites.into());
     }
-    let wish = Wish::parse(&ask.body)?;
-    let address = wish.address(&ask.name, user.is_strict_about_names)?;
-    let password = wish.password(&ask.name)?;
+    let new_account = NewAccountBody::parse(&ask.body)?;
+    let address = new_account.address(&ask.name, user.is_strict_about_names)?;
+    let password = new_account.password(&ask.name)?;
     let pass = if is_authorised {
         None
     } else {
-        guard::check(user, ask, &wish.response())?
+        guard::check(user, ask, &new_account.response())?
     };
     let new = NewPlain {
         name: &ask.name,
@@ -102,19 +102,15 @@ impl UserState {
     }
 }
 
-impl Wish {
+impl NewAccountBody {
     fn parse(body: &str) -> Result<Self, Refusal> {
-        let parsed = serde_json::from_str(body).map_err(|_| ResponseCode::BadJson);
+        let parsed = JsonBody::parse(body.as_bytes()).map_err(|_| ResponseCode::BadJson);
         parsed.map(Self).map_err(Refusal::from)
-    }
-
-    fn text(&self, member: &str) -> &str {
-        self.0.get(member).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The address, if it may belong to that name.
     fn address(&self, name: &str, is_strict: bool) -> Result<&str, Refusal> {
-        let address = self.text("email");
+        let address = self.0.text_or_empty("email");
         if !is_address(address) {
             return Err(ResponseCode::BadAddress.into());
         }
@@ -125,7 +121,7 @@ impl Wish {
     }
 
     fn password(&self, name: &str) -> Result<&str, Refusal> {
-        let password = self.text("password");
+        let password = self.0.text_or_empty("password");
         if password.is_empty() {
             return Err(ResponseCode::NoPassword.into());
         }
@@ -137,8 +133,8 @@ impl Wish {
 
     fn response(&self) -> ask::Response {
         ask::Response {
-            challenge: self.text("captcha-challenge").to_owned(),
-            answer: self.text("captcha-response").to_owned(),
+            challenge: self.0.text_or_empty("captcha-challenge").to_owned(),
+            answer: self.0.text_or_empty("captcha-response").to_owned(),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! - [`basic`]: requests with a name and a password
 //! - [`captcha`]: a question that a person answers
 //! - [`entity_tag`]: tags of answers, however they come back
-//! - [`uri_component`]: texts that stand in URLs
+//! - [`percent`]: percent-encoding of URLs, query strings and forms; [`json_body`]: members of JSON bodies
 //! - [`accept_encoding`]: which codings a client takes
 //! - [`answer`]: how answers in JSON are printed, and what each carries
 //! - [`mod@wait`]: how long a client is asked to wait
@@ -28,14 +28,15 @@ pub mod captcha;
 pub(crate) mod entity_tag;
 pub mod hawk;
 pub mod host;
+pub(crate) mod json_body;
 pub mod memory;
 pub mod note;
 pub mod peer;
+pub(crate) mod percent;
 mod public_path;
 pub mod reach;
 mod routes;
 pub mod site;
-mod uri;
 mod visitor;
 pub(crate) mod wait;
 
@@ -48,11 +49,11 @@ pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;
 pub use note::{Note, chain};
 pub use peer::Peer;
+pub use percent::uri_component;
 pub use public_path::with_and_without_path;
 pub use reach::Sign;
 pub use routes::UNKNOWN_ROUTE;
 pub(crate) use routes::{RouteLabels, Routes, label_route, set_route};
 pub use site::{BadUrl, PublicUrl, Site};
-pub use uri::uri_component;
 pub(crate) use visitor::visitor;
 pub(crate) use wait::ask_to_wait;

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::fxa::members::Members;
 use crate::fxa::refusal::Refusal;
 use crate::fxa::user_agent::Browser;
+use crate::wire::json_body::JsonBody;
 
 /// A place on earth: none is ever looked up.
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ pub(in crate::fxa) struct AttachedAnswer {
 }
 
 /// What a client says of its device.
-pub(super) fn read_patch(body: &Members) -> Result<DevicePatch, Refusal> {
+pub(super) fn read_patch(body: &JsonBody) -> Result<DevicePatch, Refusal> {
     let text = |name| Ok::<_, Refusal>(body.optional_text(name)?.map(str::to_owned));
     Ok(DevicePatch {
         id: body.optional_hex("id")?.map(DeviceId),
@@ -101,7 +101,7 @@ pub(super) fn read_patch(body: &Members) -> Result<DevicePatch, Refusal> {
     })
 }
 
-fn read_commands(body: &Members) -> Result<Option<BTreeMap<String, String>>, Refusal> {
+fn read_commands(body: &JsonBody) -> Result<Option<BTreeMap<String, String>>, Refusal> {
     const NAME: &str = "availableCommands";
     let commands = match body.get(NAME) {
         None => return Ok(None),

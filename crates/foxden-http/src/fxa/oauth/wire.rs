@@ -6,8 +6,8 @@ use foxden_accounts::oauth::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::fxa::members::Members;
 use crate::fxa::refusal::Refusal;
+use crate::wire::json_body::JsonBody;
 
 /// The longest name of a client that is looked at.
 pub(super) const CLIENT: usize = 64;
@@ -58,7 +58,7 @@ impl From<Granted> for GrantedAnswer {
     }
 }
 
-impl Members {
+impl JsonBody {
     fn owned_within(&self, name: &'static str, most: usize) -> Result<Option<String>, Refusal> {
         match self.optional_text(name)? {
             Some(text) if text.len() > most => Err(Refusal::Invalid(name)),
@@ -75,12 +75,12 @@ impl Members {
     }
 
     fn scope(&self) -> Result<String, Refusal> {
-        self.text_within("scope", SCOPE).map(str::to_owned)
+        Ok(self.text_within("scope", SCOPE)?.to_owned())
     }
 }
 
 /// What a page asks for on behalf of a browser.
-pub(super) fn read_authorization(body: &Members, origin: String) -> Result<AuthorizationRequest, Refusal> {
+pub(super) fn read_authorization(body: &JsonBody, origin: String) -> Result<AuthorizationRequest, Refusal> {
     if body
         .optional_text("response_type")?
         .is_some_and(|kind| kind != "code")
@@ -100,7 +100,7 @@ pub(super) fn read_authorization(body: &Members, origin: String) -> Result<Autho
 }
 
 /// What a client brings for tokens. Members that belong to another grant are ignored: some clients send them.
-pub(super) fn read_token_request(body: &Members) -> Result<TokenRequest, Refusal> {
+pub(super) fn read_token_request(body: &JsonBody) -> Result<TokenRequest, Refusal> {
     let grant_type = body.optional_text("grant_type")?;
     let grant = match grant_type.unwrap_or("authorization_code") {
         "authorization_code" => Grant::Code {
@@ -173,17 +173,17 @@ mod tests {
     fn members_of_another_grant_are_ignored() {
         let body = br#"{"grant_type":"fxa-credentials","client_id":"e7ce535d93522896","scope":"profile",
             "refresh_token":7,"code":[]}"#;
-        let request = read_token_request(&Members::parse(body).unwrap()).unwrap();
+        let request = read_token_request(&JsonBody::parse(body).unwrap()).unwrap();
         assert!(matches!(request.grant, Grant::Credentials { scope, .. } if scope == "profile"));
     }
 
     #[test]
     fn a_grant_without_a_name_is_that_of_a_code() {
         let body = br#"{"client_id":"e7ce535d93522896","code":"00","code_verifier":"v"}"#;
-        let request = read_token_request(&Members::parse(body).unwrap()).unwrap();
+        let request = read_token_request(&JsonBody::parse(body).unwrap()).unwrap();
         assert!(matches!(request.grant, Grant::Code { .. }));
         let body = br#"{"grant_type":"password"}"#;
-        let refused = read_token_request(&Members::parse(body).unwrap());
+        let refused = read_token_request(&JsonBody::parse(body).unwrap());
         assert!(matches!(refused, Err(Refusal::UnknownGrantType)));
     }
 }

@@ -1,7 +1,5 @@
 //! What somebody sent: the fields of a form, and who they are.
 
-use std::borrow::Cow;
-
 use axum::extract::{FromRequest, Request};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderName, Method};
@@ -13,6 +11,7 @@ use super::fault::Trouble;
 use super::{Legacy, Page};
 use crate::wire::body::{self, BadBody, Unfolds};
 use crate::wire::memory::{Owner, Place};
+use crate::wire::percent::decode_field;
 use crate::wire::visitor;
 
 /// The largest form; far more than anybody types.
@@ -157,13 +156,10 @@ fn weight(fields: &Vec<(String, String)>) -> u64 {
     (fields.capacity() * size_of::<(String, String)>() + texts.sum::<usize>()) as u64
 }
 
-/// Reads fields as forms write them. Bytes that are no text are refused: a password read differently from how it was
-/// meant would lock its owner out.
+/// Reads the fields of an encoded form. Bytes that are not UTF-8 are refused: a misread password would lock out its
+/// owner.
 fn read(text: &str) -> Result<Vec<(String, String)>, &'static str> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        decoded(&text).map(Cow::into_owned).ok_or("a field is not text")
-    };
+    let decode = |text| decode_field(text).ok_or("a field is not text");
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -171,30 +167,6 @@ fn read(text: &str) -> Result<Vec<(String, String)>, &'static str> {
             Ok((decode(name)?, decode(value)?))
         })
         .collect()
-}
-
-/// Replaces `%41` and the like; a `%` that begins nothing stands for itself.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(text.into());
-    }
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%')
-            .then(|| bytes.get(at + 1..at + 3).and_then(hex))
-            .flatten();
-        plain.push(escaped.unwrap_or(byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(plain).ok().map(Cow::Owned)
-}
-
-fn hex(digits: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let (high, low) = (digit(*digits.first()?)?, digit(*digits.get(1)?)?);
-    u8::try_from(high * 16 + low).ok()
 }
 
 /// Browsers name HTML; tools take anything, or say nothing.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use foxden_model::{CollectionName, ObjectId};
 
 use super::refusal::Refusal;
-use crate::sync::percent::{self, Plus};
 use crate::sync::reply::ResponseCode;
+use crate::wire::percent::{self, Plus};
 
 /// The three names under which one API is served.
 const VERSIONS: [&str; 3] = ["/1.1/", "/1.0/", "/1/"];

@@ -3,8 +3,8 @@
 use foxden_model::{CollectionName, ObjectId, UserId};
 
 use super::refusal::Refusal;
-use crate::sync::percent::{self, Plus};
 use crate::sync::reply::ResponseCode;
+use crate::wire::percent::{self, Plus};
 
 /// The digits a uid may have.
 const UID_DIGITS: usize = 10;
