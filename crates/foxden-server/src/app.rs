@@ -8,7 +8,7 @@ use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts};
 use foxden_http::ops::Version;
 use foxden_http::probe::Probe;
-use foxden_http::user::exchange::{self, Exchange};
+use foxden_http::user::exchange::{self, KeyExchange};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
 use foxden_model::{Clock, Rng, SystemClock};
@@ -59,7 +59,7 @@ pub struct App {
     /// Which engine keeps objects, if this process keeps them.
     pub engine: Option<&'static str>,
     /// Where devices of Sync 1.1 meet, if that is served.
-    pub exchange: Option<Arc<Exchange>>,
+    pub exchange: Option<Arc<KeyExchange>>,
     /// Where security events go.
     pub security_log: SecurityLog,
     /// The question that a person answers, where one is asked: what was answered at one surface is used up at all.
@@ -223,19 +223,19 @@ impl App {
     }
 
     /// The channels are the same at every listener.
-    fn exchange(&self) -> Option<Arc<Exchange>> {
+    fn exchange(&self) -> Option<Arc<KeyExchange>> {
         let wishes = &self.config.key_exchange;
         let settings = exchange::Settings {
             path: wishes.path.clone(),
-            channels: usize::try_from(wishes.max_channels).unwrap_or(usize::MAX),
-            life: wishes.channel_ttl,
-            vigilance: wishes.vigilance,
+            max_channels: usize::try_from(wishes.max_channels).unwrap_or(usize::MAX),
+            channel_ttl: wishes.channel_ttl,
+            abuse_control: wishes.abuse_control,
             ..exchange::Settings::default()
         };
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let witness = self.security_log.witness();
         let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
-        is_served.then(|| Arc::new(Exchange::new(settings, clock, rng, witness)))
+        is_served.then(|| Arc::new(KeyExchange::new(settings, clock, rng, witness)))
     }
 
     async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {

@@ -1,27 +1,28 @@
-//! The key exchange of old clients: two devices that a person pairs with a short code meet in a channel here.
+//! The key exchange of old clients: two devices that a person pairs with a short code exchange messages in a
+//! channel.
 //!
-//! What they write is sealed between themselves (J-PAKE); the server passes one message at a time and understands none.
-//! Channels live in memory for a few minutes, and everything about them is bounded. How it is spoken stands in
-//! `docs/protocol/key-exchange.md`.
+//! The messages are encrypted between the devices (J-PAKE). The server passes one message at a time and can read
+//! none. Channels live in memory for a few minutes, and every resource they use is bounded.
+//! `docs/protocol/key-exchange.md` describes the protocol.
 //!
 //! - [`channel`]: the channels; [`name`]: their names
-//! - [`place`]: what a path means, and in which order a request is judged
-//! - [`client`]: ids of clients, and what a request demands of the message that is there
-//! - [`caller`]: who asks for too much
-//! - [`owner`]: what each network holds
-//! - [`room`]: what messages hold
-//! - [`report`]: what clients say when a pairing failed
+//! - [`route`]: the paths
+//! - [`client`]: client ids and preconditions
+//! - [`client_counters`]: rate limits of clients
+//! - [`client_networks`]: shares of networks
+//! - [`message_memory`]: the memory that messages take
+//! - [`report`]: reports of failed pairings
 //! - [`answer`]: how answers and refusals are printed
 
 mod answer;
-mod caller;
 mod channel;
 mod client;
+mod client_counters;
+mod client_networks;
+mod message_memory;
 mod name;
-mod owner;
-mod place;
 mod report;
-mod room;
+mod route;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -40,74 +41,74 @@ use http_body_util::BodyExt;
 
 use crate::wire::{Peer, set_route};
 use answer::{Answer, Refusal};
-pub use caller::{Allowances, Vigilance};
-use caller::{Callers, OverLimit};
 use channel::{Channels, Message};
 use client::{ClientId, Condition, Preconditions};
-use name::Name;
-use owner::Owner;
-use place::Place;
-pub(crate) use place::TEMPLATES;
+pub use client_counters::{AbuseControl, ClientLimits};
+use client_counters::{ClientCounters, LimitExceeded};
+use client_networks::ClientNetworks;
+use message_memory::{IncomingMessage, MessageMemory, MessageMemoryError};
+use name::ChannelName;
 use report::Reports;
-use room::{Arriving, Room, RoomError};
+use route::Route;
+pub(crate) use route::TEMPLATES;
 
-/// Where browsers say what made them send a request.
+/// The header in which browsers describe what triggered a request.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Messages that yield their room to one piece of a message at most.
-const YIELDED: usize = 16;
+/// Maximum number of messages dropped to make memory for one piece of an incoming message.
+const MAX_EVICTIONS: usize = 16;
 
-/// What the operator may choose.
+/// Settings of the key exchange.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Below which path it is found: a slash, then at least one more character, no slash at the end.
+    /// The path of all routes: a slash and at least one more character, without a slash at the end.
     pub path: String,
-    /// Channels that live at once.
-    pub channels: usize,
+    /// Maximum number of open channels.
+    pub max_channels: usize,
     /// How long a channel lives.
-    pub life: Duration,
-    /// The largest message.
+    pub channel_ttl: Duration,
+    /// Maximum size of a message.
     pub message_bytes: usize,
-    /// The most that all messages hold together, those on their way included.
+    /// Maximum size of all messages together, including those being received.
     pub total_bytes: usize,
-    /// The most that one household's messages hold together, those on their way included.
+    /// Maximum size of the messages of one IPv4 address or IPv6 /64, including those being received.
     pub household_bytes: usize,
-    /// What is done about networks that ask for too much.
-    pub vigilance: Vigilance,
-    /// What a household may ask for.
-    pub allowances: Allowances,
+    /// What happens to networks that exceed their limits.
+    pub abuse_control: AbuseControl,
+    /// The limits of one IPv4 address or IPv6 /64.
+    pub limits: ClientLimits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             path: "/jpake".to_owned(),
-            channels: 4096,
-            life: Duration::from_secs(300),
+            max_channels: 4096,
+            channel_ttl: Duration::from_secs(300),
             message_bytes: 64 * 1024,
             total_bytes: 8 * 1024 * 1024,
             household_bytes: 512 * 1024,
-            vigilance: Vigilance::default(),
-            allowances: Allowances::default(),
+            abuse_control: AbuseControl::default(),
+            limits: ClientLimits::default(),
         }
     }
 }
 
-/// The meeting place: what it was set to, its channels, and who was seen.
-pub struct Exchange {
+/// The key exchange: settings, channels, and the counters of clients.
+pub struct KeyExchange {
     settings: Settings,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     channels: Channels,
-    room: Room,
-    callers: Callers,
+    message_memory: MessageMemory,
+    counters: ClientCounters,
     reports: Reports,
-    /// Who hears of bounds that are reached.
+    /// Receives events about limits that are reached.
     witness: Witness,
 }
 
-/// The key exchange's routes: everything below its path.
-pub fn router(exchange: Arc<Exchange>) -> Router {
+/// The routes of the key exchange: everything below its path.
+pub fn router(exchange: Arc<KeyExchange>) -> Router {
     let path = exchange.settings.path.clone();
     Router::new()
         .route(&path, any(serve))
@@ -116,17 +117,17 @@ pub fn router(exchange: Arc<Exchange>) -> Router {
         .with_state(exchange)
 }
 
-async fn serve(State(exchange): State<Arc<Exchange>>, request: Request) -> Response {
+async fn serve(State(exchange): State<Arc<KeyExchange>>, request: Request) -> Response {
     exchange.serve(request).await
 }
 
-impl Exchange {
-    /// An exchange without channels. `witness` hears which networks reached a bound.
+impl KeyExchange {
+    /// A key exchange without channels.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, witness: Witness) -> Self {
         Self {
-            channels: Channels::new(settings.channels, settings.life),
-            room: Room::new(settings.total_bytes, settings.household_bytes),
-            callers: Callers::new(settings.vigilance, settings.allowances),
+            channels: Channels::new(settings.max_channels, settings.channel_ttl),
+            message_memory: MessageMemory::new(settings.total_bytes, settings.household_bytes),
+            counters: ClientCounters::new(settings.abuse_control, settings.limits),
             reports: Reports::default(),
             settings,
             clock,
@@ -135,70 +136,70 @@ impl Exchange {
         }
     }
 
-    /// Answers one request; its path begins with the exchange's own.
+    /// Answers one request. Its path begins with that of the key exchange.
     pub async fn serve(&self, request: Request) -> Response {
         let peer = request.extensions().get::<Peer>();
-        // Without a peer nothing can be told apart, so all share one allowance.
+        // All clients without a known address share one limit.
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address);
-        // Neither a channel nor anybody's allowance is touched by what other pages make browsers send.
+        // Requests that a foreign page triggers change no channel and count towards no limit.
         if is_sent_by_page(request.headers()) {
             return Refusal::ForeignPage.into_response();
         }
-        let route = self.place(request.uri().path()).map(Place::template);
+        let route = self.route(request.uri().path()).map(Route::template);
         let mut response = match self.answer(request, address).await {
             Ok(answer) => answer.into_response(),
             Err(refusal) => {
-                if let Some(spent) = refusal.spent() {
+                if let Some(limit) = refusal.reached_limit() {
                     let event = Event::new(What::LimitReached, Door::KeyExchange, Some(address));
-                    self.witness.tell(&event.because(spent));
+                    self.witness.tell(&event.because(limit));
                 }
                 refusal.into_response()
             }
         };
         set_route(&mut response, route);
         if response.status() == StatusCode::BAD_REQUEST {
-            self.callers.count_bad(address, self.clock.steady_millis());
+            self.counters.count_bad(address, self.clock.steady_millis());
         }
         response
     }
 
     /// The order of the checks is part of the protocol.
     async fn answer(&self, request: Request, address: IpAddr) -> Result<Answer, Refusal> {
-        let admitted = self.callers.admit(address, self.clock.steady_millis());
+        let admitted = self.counters.admit(address, self.clock.steady_millis());
         admitted.map_err(|_| Refusal::Blocked)?;
         let (parts, body) = request.into_parts();
-        let place = self.place(parts.uri.path()).ok_or(Refusal::NoSuchPlace)?;
-        match (place, &parts.method) {
-            (Place::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Alive),
-            (Place::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
-            (Place::NewChannel, &Method::GET) => self.open(&parts.headers, address),
-            (Place::NewChannel, _) => Err(Refusal::WrongMethod("GET")),
-            (Place::Report, &Method::POST) => Ok(self.hear_report(&parts.headers, body).await),
-            (Place::Report, _) => Err(Refusal::WrongMethod("POST")),
-            (Place::Channel(name), _) => self.use_channel(name, &parts, body, address).await,
+        let route = self.route(parts.uri.path()).ok_or(Refusal::UnknownPath)?;
+        match (route, &parts.method) {
+            (Route::Root, &Method::GET | &Method::HEAD) => Ok(Answer::Running),
+            (Route::Root, _) => Err(Refusal::WrongMethod("GET, HEAD")),
+            (Route::NewChannel, &Method::GET) => self.open(&parts.headers, address),
+            (Route::NewChannel, _) => Err(Refusal::WrongMethod("GET")),
+            (Route::Report, &Method::POST) => Ok(self.receive_report(&parts.headers, body).await),
+            (Route::Report, _) => Err(Refusal::WrongMethod("POST")),
+            (Route::Channel(name), _) => self.use_channel(name, &parts, body, address).await,
         }
     }
 
-    /// What a path means that begins with the exchange's own.
-    fn place(&self, path: &str) -> Option<Place> {
-        Place::of(path.strip_prefix(self.settings.path.as_str()).unwrap_or_default())
+    /// Returns the route of a path that begins with that of the key exchange.
+    fn route(&self, path: &str) -> Option<Route> {
+        Route::of(path.strip_prefix(self.settings.path.as_str()).unwrap_or_default())
     }
 
     /// `GET new_channel`
     fn open(&self, headers: &HeaderMap, address: IpAddr) -> Result<Answer, Refusal> {
-        let client = ClientId::read(headers).ok_or(Refusal::BadId)?;
+        let client = ClientId::read(headers).ok_or(Refusal::InvalidClientId)?;
         let now = self.clock.steady_millis();
-        let counted = self.callers.count_channel(address, now);
-        counted.map_err(|OverLimit { retry_after }| Refusal::ManyChannels { retry_after })?;
-        let owner = self.callers.counted(address);
-        let name = self.channels.open(client, owner, &*self.rng, now)?;
+        let counted = self.counters.count_channel(address, now);
+        counted.map_err(|LimitExceeded { retry_after }| Refusal::TooManyChannels { retry_after })?;
+        let networks = self.counters.counted(address);
+        let name = self.channels.open(client, networks, &*self.rng, now)?;
         Ok(Answer::Opened(name))
     }
 
-    /// Whatever is done with a channel, if the client may use it; that is judged before the method.
+    /// Uses a channel. Whether the client may use it is checked before the method.
     async fn use_channel(
         &self,
-        name: Name,
+        name: ChannelName,
         parts: &Parts,
         body: Body,
         address: IpAddr,
@@ -211,7 +212,7 @@ impl Exchange {
                 Ok(self.channels.read(name, client, known, now())?.into())
             }
             Method::PUT => {
-                // Nothing is received for somebody who may not write. The channel may end meanwhile.
+                // Receive the body only from a client that may write. The channel may end in the meantime.
                 let _upload = self.channels.begin_upload(name, client, now())?;
                 let message = self.receive(&parts.headers, body, address).await?;
                 let preconditions = Preconditions::read(&parts.headers);
@@ -223,13 +224,13 @@ impl Exchange {
                 Ok(Answer::Done)
             }
             _ => {
-                self.channels.enter(name, client, now())?;
-                Err(Refusal::NoSuchPlace)
+                self.channels.admit(name, client, now())?;
+                Err(Refusal::UnknownPath)
             }
         }
     }
 
-    /// Takes a message in; room is taken as it arrives, so that nobody keeps it by sending nothing.
+    /// Receives a message. Memory is taken piece by piece, so that a slow or silent client holds none in advance.
     async fn receive(
         &self,
         headers: &HeaderMap,
@@ -242,57 +243,62 @@ impl Exchange {
         if announced.is_some_and(|length| length > most) {
             return Err(Refusal::TooLarge);
         }
-        let owner = self.callers.counted(address);
-        let arriving = self.room.enter(owner);
+        let networks = self.counters.counted(address);
+        let incoming = self.message_memory.begin(networks);
         let mut bytes = Vec::new();
         loop {
             let frame = tokio::select! {
-                () = arriving.ended() => return Err(Refusal::NoShare),
+                () = incoming.cancelled() => return Err(Refusal::NetworkMemoryFull),
                 frame = body.frame() => frame,
             };
             let Some(frame) = frame else { break };
-            let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
+            let Ok(piece) = frame.map_err(|_| Refusal::IncompleteBody)?.into_data() else {
                 continue;
             };
             if bytes.len() + piece.len() > most {
                 return Err(Refusal::TooLarge);
             }
-            self.grow(&arriving, owner, piece.len())?;
+            self.grow(&incoming, networks, piece.len())?;
             bytes.extend_from_slice(&piece);
         }
-        Ok(Message::new(&bytes, arriving.keep()?))
+        Ok(Message::new(&bytes, incoming.complete()?))
     }
 
-    /// Takes room. Where none is left, messages of the networks that hold most yield.
-    fn grow(&self, arriving: &Arriving, owner: Option<Owner>, bytes: usize) -> Result<(), RoomError> {
-        for _ in 0..YIELDED {
-            match (arriving.grow(bytes), owner) {
-                (Err(RoomError::Full), Some(owner)) if self.make_room(owner, bytes) => {}
+    /// Takes memory. When none is left, messages of the networks that hold most are dropped.
+    fn grow(
+        &self,
+        incoming: &IncomingMessage,
+        networks: Option<ClientNetworks>,
+        bytes: usize,
+    ) -> Result<(), MessageMemoryError> {
+        for _ in 0..MAX_EVICTIONS {
+            match (incoming.grow(bytes), networks) {
+                (Err(MessageMemoryError::Full), Some(networks)) if self.free_memory(networks, bytes) => {}
                 (answer, _) => return answer,
             }
         }
-        arriving.grow(bytes)
+        incoming.grow(bytes)
     }
 
-    /// Ends a message of a network that holds more than that owner's: of the one that holds most, first what has come,
-    /// with its channel, then what arrives. Whether there was one.
-    fn make_room(&self, owner: Owner, bytes: usize) -> bool {
+    /// Drops a message of a network that holds more than `networks`: of the one that holds most, first a stored
+    /// message with its channel, then one being received. Returns whether there was one.
+    fn free_memory(&self, networks: ClientNetworks, bytes: usize) -> bool {
         let now = self.clock.steady_millis();
-        self.channels.tell();
-        let heavier = self.room.heavier_than(owner, bytes);
-        let arriving = self.room.who_yields(&heavier);
-        let least = arriving.map_or(0, |(_, held)| held);
-        if self.channels.end_one_with_message(&heavier, least, now) {
+        self.channels.warn_full();
+        let larger = self.message_memory.larger_than(networks, bytes);
+        let incoming = self.message_memory.largest_incoming(&larger);
+        let least = incoming.map_or(0, |(_, held)| held);
+        if self.channels.end_one_with_message(&larger, least, now) {
             return true;
         }
-        if let Some((number, _)) = arriving {
-            self.room.end(number);
+        if let Some((number, _)) = incoming {
+            self.message_memory.cancel(number);
         }
-        arriving.is_some()
+        incoming.is_some()
     }
 
-    /// `POST report`: whatever it says, the client hears that all is well.
-    async fn hear_report(&self, headers: &HeaderMap, body: Body) -> Answer {
+    /// `POST report`: the answer is always 200.
+    async fn receive_report(&self, headers: &HeaderMap, body: Body) -> Answer {
         let text = report::text(headers, body).await;
         let now = self.clock.steady_millis();
         self.reports.log(&text, now);
@@ -303,7 +309,8 @@ impl Exchange {
     }
 }
 
-/// Whether a page in a browser made it send this. Clients are no pages: they name no site, and no relation to one.
+/// Returns whether a page in a browser triggered the request. Clients of the key exchange send no `Origin` and no
+/// `Sec-Fetch-Site` of a page.
 fn is_sent_by_page(headers: &HeaderMap) -> bool {
     let is_site = |origin: &HeaderValue| origin.as_bytes().starts_with(b"http");
     let is_elsewhere = |site: &HeaderValue| matches!(site.as_bytes(), b"cross-site" | b"same-site");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foxden_http::user::exchange::Vigilance;
+use foxden_http::user::exchange::AbuseControl;
 
 use super::ConfigError;
 use super::setting::{Kind, Section, Setting};
@@ -62,11 +62,11 @@ pub struct KeyExchange {
     /// How long one may take.
     pub channel_ttl: Duration,
     /// What is done about networks that ask for too much.
-    pub vigilance: Vigilance,
+    pub abuse_control: AbuseControl,
 }
 
 /// In the order of the words.
-const VIGILANCE: [Vigilance; 3] = [Vigilance::Refuse, Vigilance::Observe, Vigilance::Off];
+const ABUSE_CONTROL: [AbuseControl; 3] = [AbuseControl::Refuse, AbuseControl::Observe, AbuseControl::Off];
 
 impl KeyExchange {
     /// Reads what was set.
@@ -76,8 +76,8 @@ impl KeyExchange {
             path: read_path(values)?,
             max_channels: values.count("key_exchange.max_channels")?,
             channel_ttl: values.time("key_exchange.channel_ttl")?,
-            vigilance: values
-                .choice("key_exchange.limits", &VIGILANCE)?
+            abuse_control: values
+                .choice("key_exchange.limits", &ABUSE_CONTROL)?
                 .unwrap_or_default(),
         })
     }

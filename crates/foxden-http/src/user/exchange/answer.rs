@@ -1,4 +1,4 @@
-//! How the exchange's answers and refusals are printed. Clients look at little more than the status.
+//! How answers and refusals of the key exchange are printed. Clients look at little more than the status.
 
 use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
@@ -7,30 +7,30 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::channel::{ChannelError, ReadMessage};
-use super::name::Name;
-use super::room::RoomError;
+use super::message_memory::MessageMemoryError;
+use super::name::ChannelName;
 use crate::wire::{Note, ask_to_wait};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// Seconds after which a channel or room may be free again.
-const SOON: u32 = 30;
+/// Seconds after which a channel or memory may be free again.
+const RETRY_SECONDS: u32 = 30;
 
-/// What a client gets.
+/// A successful answer.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The exchange works.
-    Alive,
+    /// The key exchange works.
+    Running,
     /// A new channel.
-    Opened(Name),
+    Opened(ChannelName),
     /// The message, and its tag once there is one.
     Message { bytes: Bytes, tag: Option<Box<str>> },
-    /// The message is the one that the client knows.
+    /// The client has the current message already.
     Unchanged { tag: Box<str> },
-    /// The message was taken.
+    /// The message was stored.
     Stored { tag: Box<str> },
-    /// It was done; there is nothing to tell.
+    /// Success without content.
     Done,
 }
 
@@ -43,46 +43,46 @@ impl From<ReadMessage> for Answer {
     }
 }
 
-/// Why a client gets nothing.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The network asked for too much.
+    /// The network exceeded its limit of requests.
     Blocked,
-    /// A page in a browser made it send this.
+    /// A page in a browser triggered the request.
     ForeignPage,
     /// No such path, or no such method on a channel.
-    NoSuchPlace,
-    /// The path takes these methods.
+    UnknownPath,
+    /// The path takes only these methods.
     WrongMethod(&'static str),
-    /// The client's id is missing or no id.
-    BadId,
-    /// Two others meet in that channel; it has ended.
+    /// The client id is missing or invalid.
+    InvalidClientId,
+    /// Two other clients use the channel. It has ended.
     ThirdClient,
-    /// The channel never was, or has ended.
+    /// The channel does not exist or has ended.
     NoSuchChannel,
-    /// Another message is there than the client takes it for. The tag is that of the message it sent.
-    OtherMessage { tag: Box<str> },
+    /// The channel holds another message than the preconditions name. The tag is that of the message sent.
+    PreconditionFailed { tag: Box<str> },
     /// The message is too large.
     TooLarge,
-    /// The message did not arrive whole.
-    Broken,
-    /// The client is sending a message to that channel already.
-    UnderWay,
-    /// The network's messages take up its share of the room.
-    NoShare,
-    /// Messages take up all the room there is.
-    NoRoom,
-    /// So many channels live that there is no other.
-    NoChannelFree,
+    /// The body ended early.
+    IncompleteBody,
+    /// The client is already sending a message to this channel.
+    UploadInProgress,
+    /// The messages of the network take all the memory that one network may.
+    NetworkMemoryFull,
+    /// The messages of all networks take all the memory.
+    MemoryFull,
+    /// All channels are in use.
+    AllChannelsInUse,
     /// The network opened too many channels.
-    ManyChannels { retry_after: u32 },
+    TooManyChannels { retry_after: u32 },
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let nothing = Bytes::from_static(b"\"\"");
+        let empty = Bytes::from_static(b"\"\"");
         match self {
-            Self::Alive => print(
+            Self::Running => print(
                 StatusCode::OK,
                 TEXT,
                 Bytes::from_static(b"The key exchange works.\n"),
@@ -99,12 +99,12 @@ impl IntoResponse for Answer {
             Self::Unchanged { tag } => {
                 let mut response = print(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
                 response.headers_mut().remove(CONTENT_TYPE);
-                // Two devices ask each second.
+                // Two devices poll each second.
                 response.extensions_mut().insert(Note::routine());
                 tagged(response, Some(&tag))
             }
-            Self::Stored { tag } => tagged(print(StatusCode::OK, JSON, nothing), Some(&tag)),
-            Self::Done => print(StatusCode::OK, JSON, nothing),
+            Self::Stored { tag } => tagged(print(StatusCode::OK, JSON, empty), Some(&tag)),
+            Self::Done => print(StatusCode::OK, JSON, empty),
         }
     }
 }
@@ -112,64 +112,66 @@ impl IntoResponse for Answer {
 impl From<ChannelError> for Refusal {
     fn from(error: ChannelError) -> Self {
         match error {
-            ChannelError::InvalidClientId => Self::BadId,
+            ChannelError::InvalidClientId => Self::InvalidClientId,
             ChannelError::ThirdClient => Self::ThirdClient,
             ChannelError::NotFound => Self::NoSuchChannel,
-            ChannelError::PreconditionFailed { tag } => Self::OtherMessage { tag },
-            ChannelError::UploadInProgress => Self::UnderWay,
-            ChannelError::NetworkLimit => Self::ManyChannels { retry_after: SOON },
-            ChannelError::Full => Self::NoChannelFree,
+            ChannelError::PreconditionFailed { tag } => Self::PreconditionFailed { tag },
+            ChannelError::UploadInProgress => Self::UploadInProgress,
+            ChannelError::NetworkLimit => Self::TooManyChannels {
+                retry_after: RETRY_SECONDS,
+            },
+            ChannelError::Full => Self::AllChannelsInUse,
         }
     }
 }
 
-impl From<RoomError> for Refusal {
-    fn from(error: RoomError) -> Self {
+impl From<MessageMemoryError> for Refusal {
+    fn from(error: MessageMemoryError) -> Self {
         match error {
-            RoomError::NetworkLimit => Self::NoShare,
-            RoomError::Full => Self::NoRoom,
+            MessageMemoryError::NetworkLimit => Self::NetworkMemoryFull,
+            MessageMemoryError::Full => Self::MemoryFull,
         }
     }
 }
 
 impl Refusal {
-    /// What the network itself has spent, if that is why. Where others took all there is, it is none of its doing.
-    pub(super) const fn spent(&self) -> Option<&'static str> {
+    /// Returns the limit that the network itself has reached, if that is the reason.
+    pub(super) const fn reached_limit(&self) -> Option<&'static str> {
         match self {
             Self::Blocked => Some("requests to pair"),
-            Self::NoShare => Some("room for messages of pairing"),
-            Self::ManyChannels { .. } => Some("channels to pair"),
+            Self::NetworkMemoryFull => Some("room for messages of pairing"),
+            Self::TooManyChannels { .. } => Some("channels to pair"),
             _ => None,
         }
     }
 
-    /// The status, and why, in words for the client and the log.
-    const fn words(&self) -> (StatusCode, &'static str) {
+    /// Returns the status and the reason, for the client and the log.
+    const fn status_and_reason(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Blocked => (StatusCode::FORBIDDEN, "this network asked too often"),
             Self::ForeignPage => (StatusCode::FORBIDDEN, "pages may not send this"),
-            Self::NoSuchPlace => (StatusCode::NOT_FOUND, "there is nothing here"),
+            Self::UnknownPath => (StatusCode::NOT_FOUND, "there is nothing here"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
-            Self::BadId => (
+            Self::InvalidClientId => (
                 StatusCode::BAD_REQUEST,
                 "the client id is missing or not 256 characters long",
             ),
             Self::ThirdClient => (StatusCode::BAD_REQUEST, "two other clients meet here"),
             Self::NoSuchChannel => (StatusCode::NOT_FOUND, "there is no such channel"),
-            Self::OtherMessage { .. } => (StatusCode::PRECONDITION_FAILED, "another message is there"),
+            Self::PreconditionFailed { .. } => (StatusCode::PRECONDITION_FAILED, "another message is there"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the message is too large"),
-            Self::Broken => (StatusCode::BAD_REQUEST, "the message did not arrive whole"),
-            Self::UnderWay => (
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "the message did not arrive whole"),
+            Self::UploadInProgress => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "another message of this client is on its way",
             ),
-            Self::NoShare => (
+            Self::NetworkMemoryFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "this network has no room left for messages",
             ),
-            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
-            Self::NoChannelFree => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
-            Self::ManyChannels { .. } => (
+            Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
+            Self::AllChannelsInUse => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
+            Self::TooManyChannels { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "this network opened too many channels",
             ),
@@ -179,7 +181,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let (status, why) = self.words();
+        let (status, why) = self.status_and_reason();
         let mut response = print(status, TEXT, Bytes::from_static(why.as_bytes()));
         response.extensions_mut().insert(Note::refused(why));
         let headers = response.headers_mut();
@@ -187,27 +189,27 @@ impl IntoResponse for Refusal {
             Self::WrongMethod(allowed) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
-            Self::UnderWay | Self::NoShare | Self::NoRoom | Self::NoChannelFree => {
-                ask_to_wait(headers, SOON);
+            Self::UploadInProgress | Self::NetworkMemoryFull | Self::MemoryFull | Self::AllChannelsInUse => {
+                ask_to_wait(headers, RETRY_SECONDS);
             }
-            Self::ManyChannels { retry_after } => {
+            Self::TooManyChannels { retry_after } => {
                 ask_to_wait(headers, retry_after);
             }
-            Self::OtherMessage { tag } => response = tagged(response, Some(&tag)),
+            Self::PreconditionFailed { tag } => response = tagged(response, Some(&tag)),
             Self::Blocked
             | Self::ForeignPage
-            | Self::NoSuchPlace
-            | Self::BadId
+            | Self::UnknownPath
+            | Self::InvalidClientId
             | Self::ThirdClient
             | Self::NoSuchChannel
             | Self::TooLarge
-            | Self::Broken => {}
+            | Self::IncompleteBody => {}
         }
         response
     }
 }
 
-/// An answer that nobody keeps and whose type nobody guesses.
+/// A response that is not cached and whose type is not guessed.
 fn print(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -234,21 +236,21 @@ mod tests {
     #[test]
     fn what_waiting_mends_names_a_time() {
         for (refusal, wait) in [
-            (Refusal::UnderWay, Some(30)),
-            (Refusal::NoShare, Some(30)),
-            (Refusal::NoRoom, Some(30)),
-            (Refusal::NoChannelFree, Some(30)),
-            (Refusal::ManyChannels { retry_after: 360 }, Some(360)),
+            (Refusal::UploadInProgress, Some(30)),
+            (Refusal::NetworkMemoryFull, Some(30)),
+            (Refusal::MemoryFull, Some(30)),
+            (Refusal::AllChannelsInUse, Some(30)),
+            (Refusal::TooManyChannels { retry_after: 360 }, Some(360)),
             (Refusal::Blocked, None),
             (Refusal::ForeignPage, None),
-            (Refusal::NoSuchPlace, None),
+            (Refusal::UnknownPath, None),
             (Refusal::WrongMethod("GET"), None),
-            (Refusal::BadId, None),
+            (Refusal::InvalidClientId, None),
             (Refusal::ThirdClient, None),
             (Refusal::NoSuchChannel, None),
-            (Refusal::OtherMessage { tag: "t".into() }, None),
+            (Refusal::PreconditionFailed { tag: "t".into() }, None),
             (Refusal::TooLarge, None),
-            (Refusal::Broken, None),
+            (Refusal::IncompleteBody, None),
         ] {
             let described = format!("{refusal:?}");
             let response = refusal.into_response();

@@ -1,7 +1,7 @@
-//! The channels: two clients at most, one message, six reads, a few minutes.
+//! Channels: each has at max_channels two clients, one message, six reads and a few minutes to live.
 //!
-//! Whatever is done to a channel is done under one lock and without waiting, so that of two clients that come at once
-//! one is first. What takes time, hashing and receiving, is done before.
+//! Every change of a channel happens under one lock and without waiting, so that one of two concurrent clients is
+//! first. Hashing and receiving, which take time, happen before.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,39 +14,39 @@ use foxden_model::{LogThrottle, Rng};
 use ring::digest;
 
 use super::client::{ClientId, Condition, Preconditions};
-use super::name::Name;
-use super::owner::{Owner, Part, Shares};
-use super::room::{Heavier, Taken};
+use super::client_networks::{ClientNetworks, NetworkPrefix, NetworkShares};
+use super::message_memory::{LargerNetworks, MessagePermit};
+use super::name::ChannelName;
 
-/// How often a message is given out. A whole pairing reads six times.
-const READS: u8 = 6;
-/// How often a free name is looked for.
-const TRIES: usize = 100;
-/// How much of a hash tells messages apart.
+/// How often a channel is read. A complete pairing reads six times.
+const MAX_READS: u8 = 6;
+/// How many random names are tried.
+const NAME_ATTEMPTS: usize = 100;
+/// How many bytes of a hash a tag has.
 const TAG_BYTES: usize = 16;
-/// How many households fill all channels, each with its share.
-const HOUSEHOLDS: usize = 64;
-/// The smallest share of a household.
-const LEAST: usize = 8;
-/// How long ended channels may lie about.
+/// How many networks fill all channels, each with its share.
+const NETWORKS_AT_ONCE: usize = 64;
+/// The minimum share of a network.
+const MIN_SHARE: usize = 8;
+/// How often ended channels are removed.
 const SWEEP_MILLIS: u64 = 1000;
 
-/// What one client wrote for the other.
+/// A message from one client to the other.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Who sent it; absent where no shares are kept to.
-    sender: Option<Owner>,
+    /// The networks of the sender; absent where no shares are enforced.
+    sender: Option<ClientNetworks>,
     bytes: Bytes,
     tag: Box<str>,
 }
 
-/// The bytes of a message with the room they take: as long as an answer holds them, whatever became of the channel.
-struct Kept(
+/// The bytes of a message with the permit for their memory. A response may hold them after the channel has ended.
+struct MessageBytes(
     Box<[u8]>,
-    #[expect(dead_code, reason = "it is held, not read")] Taken,
+    #[expect(dead_code, reason = "it is held, not read")] MessagePermit,
 );
 
-impl AsRef<[u8]> for Kept {
+impl AsRef<[u8]> for MessageBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
@@ -80,98 +80,99 @@ pub(super) enum ReadMessage {
     Unchanged { tag: Box<str> },
 }
 
-/// Every channel that lives.
+/// All open channels.
 pub(super) struct Channels {
-    most: usize,
-    life: u64,
-    open: Mutex<Open>,
+    max_channels: usize,
+    ttl_millis: u64,
+    table: Mutex<ChannelTable>,
     notice: LogThrottle,
 }
 
-struct Open {
-    channels: HashMap<Name, Channel>,
-    /// How many of them each network has opened.
-    shares: Shares,
+struct ChannelTable {
+    channels: HashMap<ChannelName, Channel>,
+    /// How many channels each network has opened.
+    shares: NetworkShares,
     swept_at: i64,
 }
 
 struct Channel {
     opened_at: i64,
-    /// Who opened it; absent where no shares are kept to.
-    owner: Option<Owner>,
+    /// The networks of the first client; absent where no shares are enforced.
+    networks: Option<ClientNetworks>,
     first: ClientId,
     second: Option<ClientId>,
     reads_left: u8,
-    /// Empty until somebody has written.
+    /// Absent until a client has written one.
     message: Option<Message>,
-    /// What each of the two holds while it sends a message.
+    /// Held by each of the two clients while it sends a message.
     uploads: [Arc<()>; 2],
 }
 
-/// A message on its way, until this goes.
+/// An upload in progress, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Upload(#[expect(dead_code, reason = "it is held, not read")] Arc<()>);
 
 impl Message {
-    /// These bytes, copied out of the larger piece of memory that they came in.
-    pub(super) fn new(bytes: &[u8], taken: Taken) -> Self {
+    /// A message of these bytes, copied out of the larger buffer in which they were received.
+    pub(super) fn new(bytes: &[u8], permit: MessagePermit) -> Self {
         let hash = digest::digest(&digest::SHA256, bytes);
         Self {
-            sender: taken.owner(),
-            bytes: Bytes::from_owner(Kept(bytes.into(), taken)),
+            sender: permit.networks(),
+            bytes: Bytes::from_owner(MessageBytes(bytes.into(), permit)),
             tag: HEXLOWER.encode(&hash.as_ref()[..TAG_BYTES]).into(),
         }
     }
 }
 
 impl Channels {
-    pub(super) fn new(most: usize, life: Duration) -> Self {
+    pub(super) fn new(max_channels: usize, ttl: Duration) -> Self {
         Self {
-            most,
-            life: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
-            open: Mutex::new(Open {
+            max_channels,
+            ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            table: Mutex::new(ChannelTable {
                 channels: HashMap::new(),
-                shares: Shares::new((most / HOUSEHOLDS).max(LEAST)),
+                shares: NetworkShares::new((max_channels / NETWORKS_AT_ONCE).max(MIN_SHARE)),
                 swept_at: 0,
             }),
             notice: LogThrottle::default(),
         }
     }
 
-    /// Opens a channel for its first client. Where all are taken, the network that has most yields one.
+    /// Opens a channel for its first client. When all channels are in use, one of the network that has most is
+    /// closed.
     pub(super) fn open(
         &self,
         client: ClientId,
-        owner: Option<Owner>,
+        networks: Option<ClientNetworks>,
         rng: &dyn Rng,
         now: i64,
-    ) -> Result<Name, ChannelError> {
-        let mut open = self.lock(now);
-        if owner.is_some_and(|owner| !open.shares.may_take(owner, 1)) {
+    ) -> Result<ChannelName, ChannelError> {
+        let mut table = self.lock(now);
+        if networks.is_some_and(|networks| !table.shares.allows(networks, 1)) {
             return Err(ChannelError::NetworkLimit);
         }
-        if open.channels.len() >= self.most {
-            self.tell();
-            let yields = owner.and_then(|owner| open.shares.who_yields_to(owner, 1));
-            let ended = yields.is_some_and(|network| open.end_one_of(network));
+        if table.channels.len() >= self.max_channels {
+            self.warn_full();
+            let yields = networks.and_then(|networks| table.shares.largest_above(networks, 1));
+            let ended = yields.is_some_and(|network| table.end_one_of(network));
             if !ended {
                 return Err(ChannelError::Full);
             }
         }
-        let mut names = (0..TRIES).map(|_| Name::random(rng));
-        let free = names.find(|name| !open.channels.contains_key(name));
+        let mut names = (0..NAME_ATTEMPTS).map(|_| ChannelName::random(rng));
+        let free = names.find(|name| !table.channels.contains_key(name));
         let name = free.ok_or(ChannelError::Full)?;
-        if let Some(owner) = owner {
-            open.shares.take(owner, 1);
+        if let Some(networks) = networks {
+            table.shares.take(networks, 1);
         }
-        open.channels.insert(
+        table.channels.insert(
             name,
             Channel {
                 opened_at: now,
-                owner,
+                networks,
                 first: client,
                 second: None,
-                reads_left: READS,
+                reads_left: MAX_READS,
                 message: None,
                 uploads: Default::default(),
             },
@@ -179,38 +180,45 @@ impl Channels {
         Ok(name)
     }
 
-    /// Lets a client in who belongs there or is the second to come. Somebody without an id, or a third, ends the channel:
-    /// it is better lost than listened to.
-    pub(super) fn enter(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), ChannelError> {
-        self.lock(now).admit(name, client, self.life, now).map(|_| ())
+    /// Admits a client that belongs to the channel or is its second. A client without an id, or a third, ends the
+    /// channel: a third could be listening.
+    pub(super) fn admit(
+        &self,
+        name: ChannelName,
+        client: Option<ClientId>,
+        now: i64,
+    ) -> Result<(), ChannelError> {
+        self.lock(now)
+            .admit(name, client, self.ttl_millis, now)
+            .map(|_| ())
     }
 
-    /// Lets a client in to send a message, one at a time.
+    /// Admits a client for an upload. A client has one upload at a time.
     pub(super) fn begin_upload(
         &self,
-        name: Name,
+        name: ChannelName,
         client: Option<ClientId>,
         now: i64,
     ) -> Result<Upload, ChannelError> {
-        let mut open = self.lock(now);
-        let channel = open.admit(name, client, self.life, now)?;
-        let hand = &channel.uploads[usize::from(client != Some(channel.first))];
-        if Arc::strong_count(hand) > 1 {
+        let mut table = self.lock(now);
+        let channel = table.admit(name, client, self.ttl_millis, now)?;
+        let upload = &channel.uploads[usize::from(client != Some(channel.first))];
+        if Arc::strong_count(upload) > 1 {
             return Err(ChannelError::UploadInProgress);
         }
-        Ok(Upload(Arc::clone(hand)))
+        Ok(Upload(Arc::clone(upload)))
     }
 
-    /// Gives out the message, unless the client has it.
+    /// Returns the message, unless the client has it.
     pub(super) fn read(
         &self,
-        name: Name,
+        name: ChannelName,
         client: Option<ClientId>,
         known: Option<Condition<'_>>,
         now: i64,
     ) -> Result<ReadMessage, ChannelError> {
-        let mut open = self.lock(now);
-        let channel = open.admit(name, client, self.life, now)?;
+        let mut table = self.lock(now);
+        let channel = table.admit(name, client, self.ttl_millis, now)?;
         let tag = channel.message.as_ref().map(|message| message.tag.clone());
         if let (Some(tag), Some(known)) = (&tag, known)
             && known.names(tag)
@@ -220,7 +228,7 @@ impl Channels {
         let bytes = channel.message.as_ref().map(|message| message.bytes.clone());
         channel.reads_left -= 1;
         if channel.reads_left == 0 {
-            open.end(name);
+            table.end(name);
         }
         let bytes = bytes.unwrap_or(Bytes::from_static(b"{}"));
         Ok(ReadMessage::Message { bytes, tag })
@@ -229,14 +237,14 @@ impl Channels {
     /// Replaces the message, if it fulfils the client's preconditions. Returns the new message's tag.
     pub(super) fn write(
         &self,
-        name: Name,
+        name: ChannelName,
         client: Option<ClientId>,
         preconditions: Preconditions<'_>,
         message: Message,
         now: i64,
     ) -> Result<Box<str>, ChannelError> {
-        let mut open = self.lock(now);
-        let channel = open.admit(name, client, self.life, now)?;
+        let mut table = self.lock(now);
+        let channel = table.admit(name, client, self.ttl_millis, now)?;
         let tag = message.tag.clone();
         if !channel.fulfils(preconditions) {
             return Err(ChannelError::PreconditionFailed { tag });
@@ -246,75 +254,84 @@ impl Channels {
     }
 
     /// Ends a channel for one of its clients.
-    pub(super) fn end(&self, name: Name, client: Option<ClientId>, now: i64) -> Result<(), ChannelError> {
-        let mut open = self.lock(now);
-        open.admit(name, client, self.life, now)?;
-        open.end(name);
+    pub(super) fn end(
+        &self,
+        name: ChannelName,
+        client: Option<ClientId>,
+        now: i64,
+    ) -> Result<(), ChannelError> {
+        let mut table = self.lock(now);
+        table.admit(name, client, self.ttl_millis, now)?;
+        table.end(name);
         Ok(())
     }
 
-    /// Ends a channel if the client is one of its two; else nothing happens.
-    pub(super) fn end_if_known(&self, name: Name, client: ClientId, now: i64) {
-        let mut open = self.lock(now);
-        let channel = open.channels.get(&name);
+    /// Ends a channel if the client is one of its two; otherwise nothing happens.
+    pub(super) fn end_if_known(&self, name: ChannelName, client: ClientId, now: i64) {
+        let mut table = self.lock(now);
+        let channel = table.channels.get(&name);
         if channel.is_some_and(|channel| channel.knows(client)) {
-            open.end(name);
+            table.end(name);
         }
     }
 
-    /// Ends a channel whose message one of these networks sent, if that holds so much: one of the network that holds most.
-    /// Whether there was one.
-    pub(super) fn end_one_with_message(&self, heavier: &Heavier, least: usize, now: i64) -> bool {
+    /// Ends a channel whose message one of these networks sent, if that network holds at least `least` bytes. The
+    /// network that holds most comes first. Returns whether there was such a channel.
+    pub(super) fn end_one_with_message(&self, larger: &LargerNetworks, least: usize, now: i64) -> bool {
         let held_by_sender = |channel: &Channel| {
             let message = channel
                 .message
                 .as_ref()
                 .filter(|message| !message.bytes.is_empty())?;
-            let held = *heavier.get(&message.sender?.widest())?;
+            let held = *larger.get(&message.sender?.widest())?;
             (held >= least).then_some(held)
         };
-        let order = |channel: &Channel| Some((Reverse(held_by_sender(channel)?), channel.order()));
+        let order = |channel: &Channel| Some((Reverse(held_by_sender(channel)?), channel.eviction_order()));
         self.lock(now).end_first(order)
     }
 
-    /// Tells the operator that all is taken.
-    pub(super) fn tell(&self) {
+    /// Logs that all channels or all message memory are in use.
+    pub(super) fn warn_full(&self) {
         if let Some(suppressed) = self.notice.should_log() {
             tracing::warn!(
-                "all channels of the key exchange, or all its room, are taken: the network that has most yields one to \
-                 others{suppressed}"
+                "all channels of the key exchange, or all its message memory, are in use: the network that holds most \
+                 loses one{suppressed}"
             );
         }
     }
 
-    /// The channels; now and then those that have ended are first cleared away.
-    fn lock(&self, now: i64) -> MutexGuard<'_, Open> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.swept_at.abs_diff(now) >= SWEEP_MILLIS {
-            open.swept_at = now;
-            open.sweep(self.life, now);
+    /// Locks the channels, and sometimes removes ended ones first.
+    fn lock(&self, now: i64) -> MutexGuard<'_, ChannelTable> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.swept_at.abs_diff(now) >= SWEEP_MILLIS {
+            table.swept_at = now;
+            table.sweep(self.ttl_millis, now);
         }
-        open
+        table
     }
 }
 
-impl Open {
-    /// Ends a channel, if it is there.
-    fn end(&mut self, name: Name) {
+impl ChannelTable {
+    /// Ends a channel, if it exists.
+    fn end(&mut self, name: ChannelName) {
         let ended = self.channels.remove(&name);
-        if let Some(owner) = ended.and_then(|channel| channel.owner) {
-            self.shares.give_back(owner, 1);
+        if let Some(networks) = ended.and_then(|channel| channel.networks) {
+            self.shares.release(networks, 1);
         }
     }
 
-    /// Ends one of the channels that the network opened.
-    fn end_one_of(&mut self, network: Part) -> bool {
-        let is_of = |channel: &Channel| channel.owner.is_some_and(|owner| owner.widest() == network);
-        self.end_first(|channel| is_of(channel).then(|| channel.order()))
+    /// Ends one of the channels that a network opened.
+    fn end_one_of(&mut self, network: NetworkPrefix) -> bool {
+        let is_of = |channel: &Channel| {
+            channel
+                .networks
+                .is_some_and(|networks| networks.widest() == network)
+        };
+        self.end_first(|channel| is_of(channel).then(|| channel.eviction_order()))
     }
 
-    /// Ends the channel that is first in that order. Those without a place in it stay.
-    fn end_first<Place: Ord>(&mut self, order: impl Fn(&Channel) -> Option<Place>) -> bool {
+    /// Ends the channel with the lowest rank. Channels without a rank stay.
+    fn end_first<Rank: Ord>(&mut self, order: impl Fn(&Channel) -> Option<Rank>) -> bool {
         let channels = self.channels.iter();
         let places = channels.filter_map(|(name, channel)| Some((order(channel)?, *name)));
         let yields = places.min_by(|(a, _), (b, _)| a.cmp(b));
@@ -325,24 +342,24 @@ impl Open {
         yields.is_some()
     }
 
-    /// Clears away what has ended.
-    fn sweep(&mut self, life: u64, now: i64) {
+    /// Removes ended channels.
+    fn sweep(&mut self, ttl_millis: u64, now: i64) {
         let Self { channels, shares, .. } = self;
         channels.retain(|_, channel| {
-            let is_alive = channel.is_alive(life, now);
-            if let Some(owner) = channel.owner.filter(|_| !is_alive) {
-                shares.give_back(owner, 1);
+            let is_alive = channel.is_alive(ttl_millis, now);
+            if let Some(networks) = channel.networks.filter(|_| !is_alive) {
+                shares.release(networks, 1);
             }
             is_alive
         });
     }
 
-    /// The channel, for a client that may use it.
+    /// Returns the channel, if the client may use it.
     fn admit(
         &mut self,
-        name: Name,
+        name: ChannelName,
         client: Option<ClientId>,
-        life: u64,
+        ttl_millis: u64,
         now: i64,
     ) -> Result<&mut Channel, ChannelError> {
         let Some(client) = client else {
@@ -350,8 +367,8 @@ impl Open {
             return Err(ChannelError::InvalidClientId);
         };
         let channel = self.channels.get_mut(&name);
-        let channel = channel.filter(|channel| channel.is_alive(life, now));
-        if channel.ok_or(ChannelError::NotFound)?.takes_in(client) {
+        let channel = channel.filter(|channel| channel.is_alive(ttl_millis, now));
+        if channel.ok_or(ChannelError::NotFound)?.admits(client) {
             return self.channels.get_mut(&name).ok_or(ChannelError::NotFound);
         }
         self.end(name);
@@ -360,17 +377,18 @@ impl Open {
 }
 
 impl Channel {
-    const fn is_alive(&self, life: u64, now: i64) -> bool {
-        self.opened_at.abs_diff(now) < life
+    const fn is_alive(&self, ttl_millis: u64, now: i64) -> bool {
+        self.opened_at.abs_diff(now) < ttl_millis
     }
 
-    /// Whether two have met in it, or one is sending to it.
+    /// Returns whether two clients have met in the channel, or one is sending.
     fn is_in_use(&self) -> bool {
         self.second.is_some() || self.uploads.iter().any(|upload| Arc::strong_count(upload) > 1)
     }
 
-    /// In which order a network's channels yield: the oldest in which no two have met, then the oldest.
-    fn order(&self) -> (bool, i64) {
+    /// The order in which channels of a network are ended: first those in which no two clients have met, then the
+    /// oldest.
+    fn eviction_order(&self) -> (bool, i64) {
         (self.is_in_use(), self.opened_at)
     }
 
@@ -378,8 +396,8 @@ impl Channel {
         self.first == client || self.second == Some(client)
     }
 
-    /// Whether the client belongs there: it is known, or becomes the second.
-    fn takes_in(&mut self, client: ClientId) -> bool {
+    /// Returns whether the client belongs to the channel: it is known, or becomes the second.
+    fn admits(&mut self, client: ClientId) -> bool {
         if self.second.is_none() && self.first != client {
             self.second = Some(client);
         }

@@ -1,4 +1,4 @@
-//! Who a client says it is, and what it demands of the message that is there.
+//! Client ids and preconditions.
 
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderName};
@@ -7,23 +7,23 @@ use ring::digest;
 use crate::wire::entity_tag;
 
 const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
-/// How long an id is. Clients send 256 hex digits; what they are made of is theirs.
+/// The length of an id. Clients send 256 hex digits, but any characters are valid.
 pub(super) const ID_BYTES: usize = 256;
 
-/// A client's id, hashed: the id is all that opens a channel, so it is not kept.
+/// The hash of a client id. The id alone opens a channel, so it is not stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClientId([u8; 32]);
 
-/// What a client says of the message that it knows, from `If-Match` or `If-None-Match`.
+/// A condition on the tag of a message, from `If-Match` or `If-None-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
-    /// Any.
+    /// Any message.
     Any,
-    /// One of these, as the header has them.
+    /// One of these tags, as in the header.
     OneOf(&'a [u8]),
 }
 
-/// What a client demands of the message that it replaces.
+/// The preconditions of a write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Preconditions<'a> {
     pub(super) if_match: Option<Condition<'a>>,
@@ -40,7 +40,7 @@ impl<'a> Preconditions<'a> {
 }
 
 impl ClientId {
-    /// The one id of the right length that a request brings.
+    /// Reads the client id. A request has exactly one, of the right length.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(ID).iter();
         let id = values.next().filter(|id| id.len() == ID_BYTES)?;
@@ -53,7 +53,7 @@ impl ClientId {
 }
 
 impl<'a> Condition<'a> {
-    /// What that header demands. One without a value demands nothing.
+    /// Reads a header. An empty value is no condition.
     pub(super) fn read(headers: &'a HeaderMap, name: &HeaderName) -> Option<Self> {
         let value = headers.get(name)?.as_bytes().trim_ascii();
         match value {
@@ -63,7 +63,7 @@ impl<'a> Condition<'a> {
         }
     }
 
-    /// Whether this tag is named. A 412 that the client did not earn ends its pairing.
+    /// Returns whether the condition names this tag. A wrong 412 would end the client's pairing.
     pub(super) fn names(self, tag: &str) -> bool {
         matches!(self, Self::OneOf(tags) if entity_tag::is_named(tags, tag))
     }

@@ -2,27 +2,27 @@
 
 use foxden_model::Rng;
 
-/// What names are made of: nothing that people take for something else.
+/// The characters of names: none that people confuse.
 pub(super) const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
-/// How long a name is: clients cut their code into eight characters of secret and four of name.
+/// The length of a name. Clients split their code into eight characters of secret and four of name.
 const NAME: usize = 4;
 
-/// A channel's name.
+/// The name of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Name([u8; NAME]);
+pub(super) struct ChannelName([u8; NAME]);
 
-impl Name {
-    /// The name that a word of the alphabet's characters is. One of another length is nobody's.
+impl ChannelName {
+    /// The name in a path. No channel has a name of another length.
     pub(super) fn of(word: &str) -> Self {
         Self(word.as_bytes().try_into().unwrap_or_default())
     }
 
-    /// As clients read it.
+    /// The name as text.
     pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// A name that `rng` picks.
+    /// A random name.
     pub(super) fn random(rng: &dyn Rng) -> Self {
         let mut bytes = [0; NAME];
         rng.fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! What clients say when a pairing failed. Anybody can say anything here, as often as they like.
+//! Reports of failed pairings. Any client can send any number of reports with any content.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,44 +8,44 @@ use foxden_model::is_invisible;
 use http_body_util::BodyExt;
 
 use super::client::ID_BYTES;
-use super::name::Name;
-use super::place::Place;
+use super::name::ChannelName;
+use super::route::Route;
 
 const ID: HeaderName = HeaderName::from_static("x-keyexchange-id");
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-cid");
 const LOG: HeaderName = HeaderName::from_static("x-keyexchange-log");
-/// How much of a body is kept, and of a header.
-const KEPT: usize = 2000;
-/// How much of a body is listened to at all.
-const HEARD: usize = 64 * 1024;
-/// Reports that are logged within a minute; of the others only the number is.
-const LOGGED: u32 = 60;
+/// How many bytes are kept of a body, and of a header.
+const MAX_KEPT: usize = 2000;
+/// How many bytes of a body are read.
+const MAX_READ: usize = 64 * 1024;
+/// How many reports are logged per minute. Of the others only the number is.
+const MAX_LOGGED: u32 = 60;
 const MINUTE: i64 = 60_000;
 
-/// How many reports were logged of late.
+/// Counts the reports logged recently.
 #[derive(Default)]
-pub(super) struct Reports(Mutex<Lately>);
+pub(super) struct Reports(Mutex<ReportWindow>);
 
 #[derive(Default)]
-struct Lately {
+struct ReportWindow {
     began: i64,
     logged: u32,
     left_out: u64,
 }
 
-/// The channel that a report is to end.
-pub(super) fn channel(headers: &HeaderMap) -> Option<Name> {
+/// Returns the channel that a report ends.
+pub(super) fn channel(headers: &HeaderMap) -> Option<ChannelName> {
     let name = headers.get(CHANNEL)?.to_str().ok()?;
-    match Place::of(&format!("/{name}"))? {
-        Place::Channel(name) => Some(name),
-        Place::Root | Place::NewChannel | Place::Report => None,
+    match Route::of(&format!("/{name}"))? {
+        Route::Channel(name) => Some(name),
+        Route::Root | Route::NewChannel | Route::Report => None,
     }
 }
 
-/// The text of a report, fit for a log: one line of plain text, no longer than allowed, without the client's id.
+/// Returns the text of a report for the log: one line of printable text, bounded, without the client id.
 pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
     let header = headers.get(LOG).map_or(&b""[..], |value| value.as_bytes());
-    let header = &header[..header.len().min(KEPT + ID_BYTES)];
+    let header = &header[..header.len().min(MAX_KEPT + ID_BYTES)];
     let body = beginning(body).await;
     let id = id(headers);
     let texts = [header, &body].map(|bytes| without(id, bytes));
@@ -57,43 +57,43 @@ pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
     texts.join(": ").chars().map(harmless).collect()
 }
 
-/// The id by which channels know this client. Anything else is no secret, and may be as short as a star.
+/// Returns the client id. Other values are no secrets, and may be as short as one asterisk.
 fn id(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(ID).iter();
     let id = values.next().filter(|id| id.len() == ID_BYTES)?;
     id.to_str().ok().filter(|_| values.next().is_none())
 }
 
-/// A text without that id, and no longer than is kept.
+/// Returns a text without the client id, truncated.
 fn without(id: Option<&str>, bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     if let Some(id) = id {
         text = text.replace(id, "***");
     }
-    let end = (0..=KEPT.min(text.len()))
+    let end = (0..=MAX_KEPT.min(text.len()))
         .rev()
         .find(|&at| text.is_char_boundary(at));
     text.truncate(end.unwrap_or_default());
     text
 }
 
-/// The first bytes of a body; what follows is let pass. An id that begins in what is kept is there whole.
+/// Reads the beginning of a body and discards the rest. A client id that begins in the kept part is kept whole.
 async fn beginning(mut body: Body) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut heard = 0;
-    while heard < HEARD {
-        // A body that breaks off is no matter: what came before is the report.
+    while heard < MAX_READ {
+        // A body that breaks off is no error: the report is what came before.
         let Some(Ok(frame)) = body.frame().await else {
             break;
         };
         let Ok(data) = frame.into_data() else { continue };
         heard += data.len();
-        kept.extend_from_slice(&data[..data.len().min(KEPT + ID_BYTES - kept.len())]);
+        kept.extend_from_slice(&data[..data.len().min(MAX_KEPT + ID_BYTES - kept.len())]);
     }
     kept
 }
 
-/// A character that may stand in a log: what moves a cursor, ends a line or turns the direction of writing may not.
+/// Replaces characters that move the cursor, end a line or turn the direction of writing.
 fn harmless(character: char) -> char {
     if is_invisible(character) {
         '\u{fffd}'
@@ -103,29 +103,29 @@ fn harmless(character: char) -> char {
 }
 
 impl Reports {
-    /// Logs a report that says something, within bounds.
+    /// Logs a report that is not empty, within the limit.
     pub(super) fn log(&self, text: &str, now: i64) {
         if text.is_empty() {
             return;
         }
-        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !(0..MINUTE).contains(&now.saturating_sub(lately.began)) {
-            if lately.left_out > 0 {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !(0..MINUTE).contains(&now.saturating_sub(window.began)) {
+            if window.left_out > 0 {
                 tracing::info!(
                     "{} more reports of pairings that failed were not logged",
-                    lately.left_out
+                    window.left_out
                 );
             }
-            *lately = Lately {
+            *window = ReportWindow {
                 began: now,
-                ..Lately::default()
+                ..ReportWindow::default()
             };
         }
-        if lately.logged < LOGGED {
-            lately.logged += 1;
+        if window.logged < MAX_LOGGED {
+            window.logged += 1;
             tracing::info!("a client reports that pairing failed: {text}");
         } else {
-            lately.left_out += 1;
+            window.left_out += 1;
         }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         runtime.block_on(text(&headers, body.into()))
     }
 
-    /// K10.24: of a long body at most 2000 bytes.
+    /// K10.24: of a long body at most 2000 bytes are logged.
     #[test]
     fn a_report_is_cut() {
         assert_eq!(text_of(&[], "x".repeat(5000)).len(), 2000);
@@ -186,9 +186,9 @@ mod tests {
             reports.log("x", 1000);
         }
         reports.log("", 1000);
-        let lately = reports.0.lock().unwrap();
-        assert_eq!((lately.logged, lately.left_out), (60, 40));
-        drop(lately);
+        let window = reports.0.lock().unwrap();
+        assert_eq!((window.logged, window.left_out), (60, 40));
+        drop(window);
         reports.log("x", 61_000);
         assert_eq!(reports.0.lock().unwrap().left_out, 0);
     }

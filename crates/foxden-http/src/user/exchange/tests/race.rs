@@ -1,36 +1,36 @@
-//! Clients that come at once.
+//! Concurrent requests.
 
 use std::sync::Barrier;
 use std::thread;
 
 use super::*;
 
-/// Lets two clients do the same at once, again and again.
+/// Lets two clients do the same concurrently, again and again.
 fn race(
     rounds: u32,
-    check: impl Fn(&Lab, &str, [u16; 2]),
+    check: impl Fn(&TestContext, &str, [u16; 2]),
     method: &str,
     header: (&str, &str),
     who: [char; 2],
 ) {
-    let lab = Lab::new(Settings {
-        vigilance: Vigilance::Off,
+    let ctx = TestContext::new(Settings {
+        abuse_control: AbuseControl::Off,
         ..Settings::default()
     });
     for _ in 0..rounds {
-        let k = block_on(lab.channel());
+        let k = block_on(ctx.channel());
         let start = Barrier::new(2);
         let statuses = thread::scope(|scope| {
-            let (lab, k, start) = (&lab, &k, &start);
+            let (ctx, k, start) = (&ctx, &k, &start);
             let racers = who.map(|who| {
                 scope.spawn(move || {
                     start.wait();
-                    block_on(lab.by(who, method, k, &[header], "x")).status
+                    block_on(ctx.send_as(who, method, k, &[header], "x")).status
                 })
             });
             racers.map(|racer| racer.join().unwrap())
         });
-        check(&lab, &k, statuses);
+        check(&ctx, &k, statuses);
     }
 }
 
@@ -42,21 +42,21 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 /// K10.30: of two that would be the second, one is served; the other is a third and ends the channel.
 #[test]
 fn only_one_becomes_the_second_client() {
-    let check = |lab: &Lab, k: &str, mut statuses: [u16; 2]| {
+    let check = |ctx: &TestContext, k: &str, mut statuses: [u16; 2]| {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 400]);
-        assert_eq!(block_on(lab.get('a', k)).status, 404);
+        assert_eq!(block_on(ctx.get('a', k)).status, 404);
     };
     race(300, check, "GET", ("accept", "*/*"), ['b', 'c']);
 }
 
-/// Two that would write first do not both succeed.
+/// Of two concurrent first writes, one succeeds.
 #[test]
 fn only_one_writes_first() {
-    let check = |lab: &Lab, k: &str, mut statuses: [u16; 2]| {
+    let check = |ctx: &TestContext, k: &str, mut statuses: [u16; 2]| {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 412]);
-        block_on(lab.by('a', "DELETE", k, &[], ""));
+        block_on(ctx.send_as('a', "DELETE", k, &[], ""));
     };
     race(300, check, "PUT", ("if-none-match", "*"), ['a', 'b']);
 }

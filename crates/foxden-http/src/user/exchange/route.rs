@@ -1,8 +1,8 @@
-//! What a path below the exchange's own means.
+//! The paths of the key exchange.
 
-use super::name::{ALPHABET, Name};
+use super::name::{ALPHABET, ChannelName};
 
-/// The templates of all paths. The operator may choose another first segment.
+/// The templates of all paths. The operator may configure another first segment.
 pub(crate) const TEMPLATES: [&str; 4] = [
     "/jpake",
     "/jpake/new_channel",
@@ -10,21 +10,21 @@ pub(crate) const TEMPLATES: [&str; 4] = [
     "/jpake/{channel}",
 ];
 
-/// What a path means.
+/// The route of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The exchange itself.
+pub(super) enum Route {
+    /// The key exchange itself.
     Root,
-    /// Where channels are opened.
+    /// Opens a channel.
     NewChannel,
-    /// Where clients say what went wrong.
+    /// Reports a failed pairing.
     Report,
-    /// A channel, if there is one of that name.
-    Channel(Name),
+    /// A channel of this name, which may not exist.
+    Channel(ChannelName),
 }
 
-impl Place {
-    /// The template of its path.
+impl Route {
+    /// Returns the template of the path.
     pub(super) const fn template(self) -> &'static str {
         let [root, new_channel, report, channel] = TEMPLATES;
         match self {
@@ -35,7 +35,7 @@ impl Place {
         }
     }
 
-    /// What a path means, its beginning taken off; one slash at the end does not count.
+    /// Parses a path without its prefix. One slash at the end is ignored.
     pub(super) fn of(below: &str) -> Option<Self> {
         if below.is_empty() {
             return Some(Self::Root);
@@ -51,7 +51,9 @@ impl Place {
             "new_channel" => Some(Self::NewChannel),
             "report" => Some(Self::Report),
             "" => None,
-            name if name.bytes().all(|byte| ALPHABET.contains(&byte)) => Some(Self::Channel(Name::of(name))),
+            name if name.bytes().all(|byte| ALPHABET.contains(&byte)) => {
+                Some(Self::Channel(ChannelName::of(name)))
+            }
             _ => None,
         }
     }
@@ -63,11 +65,11 @@ mod tests {
 
     #[test]
     fn one_slash_at_the_end_does_not_count() {
-        assert_eq!(Place::of("").unwrap(), Place::Root);
-        assert_eq!(Place::of("/").unwrap(), Place::Root);
-        assert_eq!(Place::of("/report/").unwrap(), Place::Report);
-        assert_eq!(Place::of("/new_channel/").unwrap(), Place::NewChannel);
-        assert_eq!(Place::of("/k7mq").unwrap(), Place::of("/k7mq/").unwrap());
+        assert_eq!(Route::of("").unwrap(), Route::Root);
+        assert_eq!(Route::of("/").unwrap(), Route::Root);
+        assert_eq!(Route::of("/report/").unwrap(), Route::Report);
+        assert_eq!(Route::of("/new_channel/").unwrap(), Route::NewChannel);
+        assert_eq!(Route::of("/k7mq").unwrap(), Route::of("/k7mq/").unwrap());
         for path in [
             "//",
             "/k7mq//",
@@ -77,7 +79,7 @@ mod tests {
             "/k7m1",
             "/%6b7mq",
         ] {
-            assert!(Place::of(path).is_none(), "{path}");
+            assert!(Route::of(path).is_none(), "{path}");
         }
     }
 }
