@@ -1,4 +1,4 @@
-//! Accounts: whether a name is taken, made, removed; the node of their storage.
+//! Accounts: whether a name is taken, creation, removal, and the node of an account's storage.
 
 use axum::response::Response;
 use foxden_accounts::plain::{NewPlain, NodeOf, belongs, is_address, is_hashed_name, is_weak};
@@ -6,98 +6,107 @@ use foxden_accounts::{SignUp, Visitor};
 
 use super::UserState;
 use super::answer;
-use super::ask::{self, Ask};
-use super::guard;
+use super::api_request::{self, ApiRequest};
+use super::captcha;
 use super::refusal::{Refusal, ResponseCode};
 use crate::wire::json_body::JsonBody;
 use crate::wire::remove_account;
 
-/// What a client sends for a new account.
+/// The body of a request for a new account.
 struct NewAccountBody(JsonBody);
 
 /// `GET /user/1.0/{name}`: clients compare the one byte of the answer.
-pub(super) async fn is_taken(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
-    let is_taken = user.accounts.is_name_taken(&ask.name, &ask.visitor).await?;
+pub(super) async fn is_taken(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
+    let is_taken = user
+        .accounts
+        .is_name_taken(&request.name, &request.visitor)
+        .await?;
     Ok(answer::text(if is_taken { "1" } else { "0" }))
 }
 
 /// `PUT /user/1.0/{name}`. The order of the checks is part of the protocol.
-pub(super) async fn create(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
-    let is_authorised = user.is_authorised(ask)?;
-    if !is_authorised && !user.takes_strangers(&ask.visitor) {
+pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
+    let is_authorised = user.is_authorised(request)?;
+    if !is_authorised && !user.is_sign_up_open(&request.visitor) {
         return Err(ResponseCode::NotSupported.into());
     }
     let is_taken = if is_authorised {
-        user.accounts.name_exists(&ask.name).await?
+        user.accounts.name_exists(&request.name).await?
     } else {
-        user.accounts.is_name_taken(&ask.name, &ask.visitor).await?
+        user.accounts
+            .is_name_taken(&request.name, &request.visitor)
+            .await?
     };
     if is_taken {
         return Err(ResponseCode::Overwrites.into());
     }
-    let new_account = NewAccountBody::parse(&ask.body)?;
-    let address = new_account.address(&ask.name, user.is_strict_about_names)?;
-    let password = new_account.password(&ask.name)?;
+    let new_account = NewAccountBody::parse(&request.body)?;
+    let address = new_account.address(&request.name, user.is_strict_about_names)?;
+    let password = new_account.password(&request.name)?;
     let pass = if is_authorised {
         None
     } else {
-        guard::check(user, ask, &new_account.response())?
+        captcha::check(user, request, &new_account.response())?
     };
     let new = NewPlain {
-        name: &ask.name,
+        name: &request.name,
         address,
         password,
         is_authorised,
     };
-    let created = user.accounts.create_plain(new, &ask.visitor).await;
+    let created = user.accounts.create_plain(new, &request.visitor).await;
     if created.is_err() {
-        guard::give_back(user, pass);
+        captcha::restore(user, pass);
     }
     created?;
-    Ok(answer::text(ask.name.clone()))
+    Ok(answer::text(request.name.clone()))
 }
 
 /// `DELETE /user/1.0/{name}`
-pub(super) async fn remove(user: &UserState, ask: Ask) -> Result<Response, Refusal> {
-    let password = ask.password()?;
+pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Response, Refusal> {
+    let password = request.password()?;
     let accounts = user.accounts.clone();
-    let removal = async move { accounts.destroy_plain(&ask.name, &password, &ask.visitor).await };
+    let removal = async move {
+        accounts
+            .destroy_plain(&request.name, &password, &request.visitor)
+            .await
+    };
     let (accounts, storage) = (user.accounts.clone(), user.storage.clone());
     remove_account(&user.to_the_end, accounts, storage, removal).await?;
-    Ok(answer::known("1"))
+    Ok(answer::authenticated_text("1"))
 }
 
-/// `GET /user/1.0/{name}/node/weave`: credentials, if any came, are not looked at.
-pub(super) async fn node(user: &UserState, ask: &Ask) -> Result<Response, Refusal> {
-    match user.accounts.node_of(&ask.name, &ask.visitor).await? {
+/// `GET /user/1.0/{name}/node/weave`: credentials are ignored.
+pub(super) async fn node(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
+    match user.accounts.node_of(&request.name, &request.visitor).await? {
         NodeOf::At(base) => Ok(answer::text(node_address(&base))),
         NodeOf::NoRoom => Ok(answer::null()),
         NodeOf::Unknown => Err(Refusal::UnknownName),
     }
 }
 
-/// The address as clients need it: they put a version right behind the slash. A row may be older than this server and hold a
-/// host alone.
+/// Returns the node's URL as clients need it: they append a version right after the slash. Rows of older servers
+/// may hold a host alone.
 fn node_address(base: &str) -> String {
     let scheme = if base.starts_with("http") { "" } else { "https://" };
     format!("{scheme}{}/", base.trim_end_matches('/'))
 }
 
 impl UserState {
-    /// Whether the operator sent this. Whoever guesses the word is counted, and in the end not heard.
-    fn is_authorised(&self, ask: &Ask) -> Result<bool, Refusal> {
+    /// Returns whether the operator sent the request. Wrong secrets are counted, and refused beyond a limit.
+    fn is_authorised(&self, request: &ApiRequest) -> Result<bool, Refusal> {
         let secret = self.admin_secret.as_ref();
-        match secret.zip(ask.header("x-weave-secret")) {
-            Some((secret, shown)) => {
-                let is_right = || secret.is(shown);
-                Ok(self.accounts.take_admin_secret(is_right, &ask.visitor)?)
+        match secret.zip(request.header("x-weave-secret")) {
+            Some((secret, given)) => {
+                let is_secret = || secret.matches(given);
+                Ok(self.accounts.take_admin_secret(is_secret, &request.visitor)?)
             }
             None => Ok(false),
         }
     }
 
-    /// Whether this visitor may sign up without the operator's word.
-    fn takes_strangers(&self, visitor: &Visitor) -> bool {
+    /// Returns whether a client may sign up without the operator's secret.
+    fn is_sign_up_open(&self, visitor: &Visitor) -> bool {
         self.accounts.sign_up_policy(visitor) == SignUp::Open
     }
 }
@@ -108,7 +117,7 @@ impl NewAccountBody {
         parsed.map(Self).map_err(Refusal::from)
     }
 
-    /// The address, if it may belong to that name.
+    /// Returns the address, if it may belong to the name.
     fn address(&self, name: &str, is_strict: bool) -> Result<&str, Refusal> {
         let address = self.0.text_or_empty("email");
         if !is_address(address) {
@@ -131,8 +140,8 @@ impl NewAccountBody {
         Ok(password)
     }
 
-    fn response(&self) -> ask::Response {
-        ask::Response {
+    fn response(&self) -> api_request::Response {
+        api_request::Response {
             challenge: self.0.text_or_empty("captcha-challenge").to_owned(),
             answer: self.0.text_or_empty("captcha-response").to_owned(),
         }

@@ -1,4 +1,4 @@
-//! Answers that are not refusals.
+//! Successful answers.
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use crate::wire::{Note, print_json};
 
-/// A text. Clients compare some byte for byte, so nothing stands around it.
+/// A plain text. Clients compare some byte for byte.
 pub(super) fn text(text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     let plain = HeaderValue::from_static("text/plain; charset=UTF-8");
@@ -15,8 +15,8 @@ pub(super) fn text(text: impl Into<Body>) -> Response {
     response
 }
 
-/// A text for whoever showed the password.
-pub(super) fn known(text: impl Into<Body>) -> Response {
+/// A plain text for a client that has sent the right password.
+pub(super) fn authenticated_text(text: impl Into<Body>) -> Response {
     let mut response = self::text(text);
     response.extensions_mut().insert(Note {
         auth: Some("basic"),
@@ -25,7 +25,7 @@ pub(super) fn known(text: impl Into<Body>) -> Response {
     response
 }
 
-/// Nothing now: the client asks again later.
+/// `null`: no node is free, the client asks again later.
 pub(super) fn null() -> Response {
     print_json(StatusCode::OK, &())
 }

@@ -1,23 +1,24 @@
-//! The User API 1.0: the accounts of Sync 1.x, a name and a password sent with Basic. And how two old devices meet.
+//! The User API 1.0: accounts of Sync 1.x, which authenticate by Basic with name and password. And the key exchange
+//! of old devices.
 //!
-//! - [`target`]: what the path of a request names
-//! - [`ask`]: how a request is read; who asks
-//! - [`account`]: whether a name is taken, accounts made and removed, their node
-//! - [`password`], [`address`]: changing and resetting the one, changing the other
-//! - [`guard`]: the question that a person answers; [`secret`]: the operator's own word
+//! - [`route`]: what a path names
+//! - [`api_request`]: reads requests
+//! - [`account`]: whether a name is taken, creation and removal of accounts, their node
+//! - [`password`], [`address`]: change and reset of the password, change of the address
+//! - [`captcha`]: the captcha; [`admin_secret`]: the operator's secret
 //! - [`mod@answer`], [`refusal`]: how answers and refusals are printed
 //! - [`exchange`]: the key exchange, with routes of its own
 
 mod account;
 mod address;
+mod admin_secret;
 mod answer;
-mod ask;
+mod api_request;
+mod captcha;
 pub mod exchange;
-mod guard;
 mod password;
 mod refusal;
-mod secret;
-mod target;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -36,37 +37,37 @@ use foxden_storage::Storage;
 
 use crate::wire::captcha::Captcha;
 use crate::wire::{HostCheck, Memory, Site, ToTheEnd, refuse_foreign_hosts, set_route};
-use ask::Ask;
+pub use admin_secret::AdminSecret;
+use api_request::ApiRequest;
 use refusal::{Refusal, refuse_foreign_host};
-pub use secret::AdminSecret;
-pub(crate) use target::Place;
-use target::Target;
+pub(crate) use route::Route;
+use route::Target;
 
-/// The time, in seconds with two decimals.
+/// The time of the response, in seconds with two decimals.
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-weave-timestamp");
 
-/// What the User API needs.
+/// State of the User API.
 #[derive(Clone)]
 pub struct UserState {
     /// The accounts.
     pub accounts: Accounts,
-    /// The storage of this process, if it serves any: it refuses a closed account's stores at once.
+    /// The storage of this process, if it has one: it refuses the stores of a removed account at once.
     pub storage: Option<Storage>,
     /// Where this server is found.
     pub site: Arc<Site>,
-    /// The time that every answer tells.
+    /// The clock of the time header.
     pub clock: Arc<dyn Clock>,
-    /// Carries out what must not stop halfway when its client hangs up.
+    /// Runs tasks that must not stop when the client disconnects.
     pub to_the_end: ToTheEnd,
-    /// Room for bodies, shared with all other surfaces.
+    /// The memory budgets of bodies, shared with all other surfaces.
     pub memory: Arc<Memory>,
-    /// The question that a person answers, where one is asked.
+    /// The captcha, where one is asked.
     pub captcha: Option<Arc<Captcha>>,
-    /// What the operator sends to make accounts for others.
+    /// The secret with which the operator creates accounts for others.
     pub admin_secret: Option<AdminSecret>,
-    /// Whether every name must be the hash of its address; names that look like one must be in any case.
+    /// Whether every name must be the hash of its address. Names that look like a hash must be one in any case.
     pub is_strict_about_names: bool,
-    /// Whether there is a page that takes the codes which reset passwords.
+    /// Whether there is a page that accepts the codes for password resets.
     pub offers_resets: bool,
 }
 
@@ -76,7 +77,7 @@ pub fn router(state: UserState) -> Router {
         site: Arc::clone(&state.site),
         refuse: refuse_foreign_host,
     };
-    let marked = state.clone();
+    let header_state = state.clone();
     let paths = [
         "/user",
         "/user/",
@@ -91,7 +92,7 @@ pub fn router(state: UserState) -> Router {
         .fold(Router::new(), add)
         .with_state(state)
         .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
-        .layer(from_fn_with_state(marked, mark))
+        .layer(from_fn_with_state(header_state, add_headers))
 }
 
 /// Answers one request.
@@ -100,38 +101,38 @@ async fn serve(State(user): State<UserState>, request: Request) -> Response {
         return Refusal::UnknownPath.into_response();
     };
     let answer = async {
-        let ask = Ask::read(request, &user, &target).await?;
-        answer(&user, ask, target.place).await
+        let request = ApiRequest::read(request, &user, &target).await?;
+        answer(&user, request, target.route).await
     };
     let mut response = answer.await.unwrap_or_else(Refusal::into_response);
-    set_route(&mut response, Some(target.place.template()));
+    set_route(&mut response, Some(target.route.template()));
     response
 }
 
 /// The routing table: one line for each method and path.
-async fn answer(user: &UserState, ask: Ask, place: Place) -> Result<Response, Refusal> {
-    let method = if ask.parts.method == Method::HEAD {
+async fn answer(user: &UserState, request: ApiRequest, route: Route) -> Result<Response, Refusal> {
+    let method = if request.parts.method == Method::HEAD {
         Method::GET
     } else {
-        ask.parts.method.clone()
+        request.parts.method.clone()
     };
-    match (method.as_str(), place) {
-        ("GET", Place::Account) => account::is_taken(user, &ask).await,
-        ("PUT", Place::Account) => account::create(user, &ask).await,
-        ("DELETE", Place::Account) => account::remove(user, ask).await,
-        ("GET", Place::Node) => account::node(user, &ask).await,
-        ("GET", Place::Reset) => password::request_reset(user, &ask).await,
-        ("DELETE", Place::Reset) => password::drop_reset(user, &ask).await,
-        ("POST", Place::Password) => password::change(user, &ask).await,
-        ("POST", Place::Email) => address::change(user, &ask).await,
-        ("GET" | "POST", Place::Captcha) => guard::question(user),
-        ("GET", Place::CaptchaStyle) => guard::style(user),
-        (_, place) => Err(Refusal::WrongMethod(place.methods())),
+    match (method.as_str(), route) {
+        ("GET", Route::Account) => account::is_taken(user, &request).await,
+        ("PUT", Route::Account) => account::create(user, &request).await,
+        ("DELETE", Route::Account) => account::remove(user, request).await,
+        ("GET", Route::Node) => account::node(user, &request).await,
+        ("GET", Route::Reset) => password::request_reset(user, &request).await,
+        ("DELETE", Route::Reset) => password::drop_reset(user, &request).await,
+        ("POST", Route::Password) => password::change(user, &request).await,
+        ("POST", Route::Email) => address::change(user, &request).await,
+        ("GET" | "POST", Route::Captcha) => captcha::question(user),
+        ("GET", Route::CaptchaStyle) => captcha::style(user),
+        (_, route) => Err(Refusal::WrongMethod(route.methods())),
     }
 }
 
-/// Puts the headers on an answer that every one carries.
-async fn mark(State(user): State<UserState>, request: Request, next: Next) -> Response {
+/// Adds the headers of every response.
+async fn add_headers(State(user): State<UserState>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let now = HeaderValue::try_from(user.clock.now().to_string());

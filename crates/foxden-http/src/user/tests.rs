@@ -1,4 +1,4 @@
-//! What the User API has accounts do that no answer shows: letters that are written, events that are told.
+//! Effects of the User API that no response shows: mails and security events.
 
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
@@ -15,19 +15,19 @@ use tower::ServiceExt;
 use super::*;
 use crate::wire::Peer;
 
-/// A server, the letters and the events that it brings forth.
-struct Lab {
+/// A server with its mails and security events.
+struct TestContext {
     state: UserState,
-    told: Arc<Mutex<Vec<String>>>,
+    events: Arc<Mutex<Vec<String>>>,
 }
 
-impl Lab {
-    /// A server that sends mail and asks people a question, with an account called ann.
+impl TestContext {
+    /// A server that sends mail and asks a captcha, with an account called ann.
     async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
         let rng = Arc::new(SeededRng::new(1));
-        let told: Arc<Mutex<Vec<String>>> = Arc::default();
-        let heard = Arc::clone(&told);
+        let events: Arc<Mutex<Vec<String>>> = Arc::default();
+        let sink = Arc::clone(&events);
         let parts = Parts {
             database: Database::in_memory(MIGRATIONS).await.unwrap(),
             clock: Arc::clone(&clock),
@@ -41,7 +41,7 @@ impl Lab {
                     lanes: 1,
                 },
                 sends_mail: true,
-                witness: Witness::new(move |event| heard.lock().unwrap().push(format!("{event:?}"))),
+                witness: Witness::new(move |event| sink.lock().unwrap().push(format!("{event:?}"))),
                 ..Options::default()
             },
         };
@@ -62,11 +62,11 @@ impl Lab {
             is_strict_about_names: false,
             offers_resets: true,
         };
-        let lab = Self { state, told };
+        let ctx = Self { state, events };
         let ann = r#"{"email":"ann@example.org","password":"correct horse"}"#;
-        assert_eq!(lab.send("PUT", "/user/1.0/ann", ann).await, StatusCode::OK);
-        lab.take_letters().await;
-        lab
+        assert_eq!(ctx.send("PUT", "/user/1.0/ann", ann).await, StatusCode::OK);
+        ctx.take_letters().await;
+        ctx
     }
 
     async fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> StatusCode {
@@ -92,7 +92,7 @@ impl Lab {
         response.unwrap().status()
     }
 
-    /// The letters that wait, as if they were sent now.
+    /// The pending mails, as if they were sent now.
     async fn take_letters(&self) -> Vec<(String, Letter)> {
         let mut letters = Vec::new();
         while let Some(posted) = self.state.accounts.take_letter().await.unwrap() {
@@ -103,15 +103,15 @@ impl Lab {
     }
 }
 
-/// U13.33, U13.34: one letter for each request, and the same code in both.
+/// U13.33, U13.34: one mail for each request, and the same code in both.
 #[tokio::test]
 async fn a_code_is_mailed_each_time_it_is_asked_for() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let mut codes = Vec::new();
     for _ in 0..2 {
-        let status = lab.send("GET", "/user/1.0/ann/password_reset", "").await;
+        let status = ctx.send("GET", "/user/1.0/ann/password_reset", "").await;
         assert_eq!(status, StatusCode::OK);
-        let letters = lab.take_letters().await;
+        let letters = ctx.take_letters().await;
         let [(address, Letter::PlainReset { name, code })] = letters.as_slice() else {
             panic!("one letter with a code, not {}", letters.len());
         };
@@ -121,40 +121,40 @@ async fn a_code_is_mailed_each_time_it_is_asked_for() {
     assert_eq!(codes[0], codes[1]);
 }
 
-/// Nothing is mailed for a name that nobody has.
+/// Nothing is mailed for an unknown name.
 #[tokio::test]
 async fn nobody_gets_no_letter() {
-    let lab = Lab::new().await;
-    let status = lab.send("GET", "/user/1.0/nobody/password_reset", "").await;
+    let ctx = TestContext::new().await;
+    let status = ctx.send("GET", "/user/1.0/nobody/password_reset", "").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(lab.take_letters().await.is_empty());
+    assert!(ctx.take_letters().await.is_empty());
 }
 
 #[tokio::test]
 async fn an_answer_that_no_person_gave_is_told() {
-    let mut lab = Lab::new().await;
+    let mut ctx = TestContext::new().await;
     let rng = Arc::new(SeededRng::new(2));
-    let captcha = Captcha::new(b"a key", Arc::clone(&lab.state.clock), rng);
-    lab.state.captcha = Some(Arc::new(captcha));
+    let captcha = Captcha::new(b"a key", Arc::clone(&ctx.state.clock), rng);
+    ctx.state.captcha = Some(Arc::new(captcha));
     let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
-    let status = lab.send("PUT", "/user/1.0/bea", bea).await;
+    let status = ctx.send("PUT", "/user/1.0/bea", bea).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    let told = lab.told.lock().unwrap();
-    let event = told.last().unwrap();
+    let events = ctx.events.lock().unwrap();
+    let event = events.last().unwrap();
     for word in ["CaptchaFailed", "UserApi", "bea", "127.0.0.1", "not answered"] {
         assert!(event.contains(word), "{event}");
     }
 }
 
-/// Clients mean both encodings: U13.21 and U13.22 have the same for credentials.
+/// Clients use both encodings: U13.21 and U13.22 say the same of credentials.
 #[tokio::test]
 async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let body = |password: &[u8]| {
         let before = br#"{"email":"bea@example.org","password":""#;
         [before.as_slice(), password, br#""}"#].concat()
     };
-    let status = lab.send("PUT", "/user/1.0/bea", body(&[0xe9; 8])).await;
+    let status = ctx.send("PUT", "/user/1.0/bea", body(&[0xe9; 8])).await;
     assert_eq!(status, StatusCode::OK);
     let visitor = Visitor {
         address: Ipv4Addr::LOCALHOST.into(),
@@ -162,26 +162,26 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
         user_agent: String::new(),
         door: Door::Basic,
     };
-    let accounts = &lab.state.accounts;
+    let accounts = &ctx.state.accounts;
     accounts.prove_plain("bea", "éééééééé", &visitor).await.unwrap();
 
-    lab.send("GET", "/user/1.0/bea/password_reset", "").await;
-    let letters = lab.take_letters().await;
+    ctx.send("GET", "/user/1.0/bea/password_reset", "").await;
+    let letters = ctx.take_letters().await;
     let Some((_, Letter::PlainReset { code, .. })) = letters.last() else {
         panic!("a letter with a code");
     };
-    let mut request = Lab::request("POST", "/user/1.0/bea/password", vec![0xe8; 8]);
+    let mut request = TestContext::request("POST", "/user/1.0/bea/password", vec![0xe8; 8]);
     let headers = request.headers_mut();
     headers.insert("x-weave-password-reset", code.parse().unwrap());
-    assert_eq!(lab.answer(request).await, StatusCode::OK);
+    assert_eq!(ctx.answer(request).await, StatusCode::OK);
     accounts.prove_plain("bea", "èèèèèèèè", &visitor).await.unwrap();
 }
 
 #[tokio::test]
 async fn of_two_who_take_a_name_at_once_one_gets_it() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let bea = r#"{"email":"bea@example.org","password":"correct horse"}"#;
-    let take = || lab.send("PUT", "/user/1.0/bea", bea);
+    let take = || ctx.send("PUT", "/user/1.0/bea", bea);
     let (one, other) = tokio::join!(take(), take());
     let mut statuses = [one.as_u16(), other.as_u16()];
     statuses.sort_unstable();

@@ -1,9 +1,8 @@
-//! The built-in question that a person answers and a dumb program does not: a small sum, one number in digits and
-//! the other in words.
+//! The built-in captcha: a small sum, one number in digits and the other in words.
 //!
-//! Nothing is kept of a question that was asked. Its challenge carries when it ends and what it was drawn from, signed;
-//! the sum follows from that by another use of the key, so the challenge tells nobody the answer. Only what was answered is
-//! remembered, within bounds: a challenge takes one right answer and a few wrong ones.
+//! The server stores nothing about a question. Its challenge contains the expiry and a nonce, signed; the sum is
+//! derived from the nonce with the same key, so the challenge does not reveal the answer. Only used challenges are
+//! stored, up to a limit: a challenge accepts one right answer and a few wrong ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,76 +11,76 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_model::{Clock, Rng};
 use ring::hmac;
 
-/// How long a question may be answered, in seconds: whoever fills in a form may be called away.
-const LIFE: i64 = 1800;
-/// How far the clock may be set back without ending a question, in seconds.
-const SLACK: i64 = 3600;
-/// Wrong answers that a challenge takes. The clients keep a question standing when an answer was wrong.
-const TRIES: u8 = 3;
-/// Challenges that are remembered at once.
-const REMEMBERED: usize = 10_000;
-/// Bytes that make challenges differ.
-const NONCE: usize = 16;
+/// How many seconds a question may be answered: people are interrupted while they fill in a form.
+const TTL_SECONDS: i64 = 1800;
+/// How many seconds the clock may be set back without ending a question.
+const CLOCK_SLACK_SECONDS: i64 = 3600;
+/// How many wrong answers a challenge accepts. Clients keep a question after a wrong answer.
+const MAX_TRIES: u8 = 3;
+/// Maximum number of used challenges that are stored.
+const MAX_ENTRIES: usize = 10_000;
+/// Length of the random part of a challenge.
+const NONCE_BYTES: usize = 16;
 
 /// Asks questions and checks answers.
 pub struct Captcha {
     key: hmac::Key,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-    answered: Mutex<Answered>,
+    used: Mutex<UsedChallenges>,
 }
 
 /// A question, as a form shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// What the form sends back beside the answer.
+    /// The value that the form sends along with the answer.
     pub challenge: String,
     /// The sum: the first number in digits, the second in words.
     pub asked: String,
-    /// The same sum the other way round, for whoever does not read one of the words.
+    /// The same sum with the spellings exchanged, for people who cannot read one of the words.
     pub again: String,
 }
 
-/// A right answer, which uses its challenge up.
+/// A right answer. It uses its challenge up.
 #[derive(Debug)]
-pub struct Pass(Nonce);
+pub struct CaptchaPass(Nonce);
 
-/// Why an answer does not do, for the log.
+/// Why an answer is refused, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongAnswer {
-    /// No challenge or no answer.
+    /// The challenge or the answer is missing.
     #[error("the question was not answered")]
     Missing,
-    /// A challenge that was never given out.
+    /// The challenge was not issued by this server.
     #[error("the challenge is not one of ours")]
     Foreign,
-    /// The question was asked too long ago.
+    /// The question has expired.
     #[error("the question is too old")]
     TooOld,
-    /// It was answered before, or tried too often.
+    /// The challenge was answered before, or tried too often.
     #[error("the question was answered before")]
     UsedUp,
-    /// Not the answer.
+    /// The answer is wrong.
     #[error("the answer is wrong")]
     Wrong,
 }
 
-type Nonce = [u8; NONCE];
+type Nonce = [u8; NONCE_BYTES];
 
-/// What became of challenges that were answered, the oldest first.
+/// Used challenges, the oldest first.
 #[derive(Default)]
-struct Answered {
+struct UsedChallenges {
     tries: HashMap<Nonce, u8>,
     order: VecDeque<Nonce>,
 }
 
-/// What a challenge says.
+/// The content of a challenge.
 struct Challenge {
     expires: i64,
     nonce: Nonce,
 }
 
-/// Two numbers that are added, or the second taken from the first.
+/// Two numbers, and whether the second is added or subtracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sum {
     first: u8,
@@ -90,21 +89,21 @@ struct Sum {
 }
 
 impl Captcha {
-    /// Processes with the same key take each other's challenges.
+    /// Processes with the same key accept each other's challenges.
     pub fn new(key: &[u8], clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             clock,
             rng,
-            answered: Mutex::default(),
+            used: Mutex::default(),
         }
     }
 
-    /// A new question.
-    pub fn ask(&self) -> Question {
+    /// Creates a question.
+    pub fn question(&self) -> Question {
         let mut nonce = Nonce::default();
         self.rng.fill(&mut nonce);
-        let expires = self.clock.seconds() + LIFE;
+        let expires = self.clock.seconds() + TTL_SECONDS;
         let sum = self.sum(&nonce);
         Question {
             challenge: Challenge { expires, nonce }.sign(&self.key),
@@ -113,25 +112,25 @@ impl Captcha {
         }
     }
 
-    /// Checks an answer. The right one uses the challenge up.
-    pub fn check(&self, challenge: &str, answer: &str) -> Result<Pass, WrongAnswer> {
+    /// Checks an answer. A right one uses the challenge up.
+    pub fn check(&self, challenge: &str, answer: &str) -> Result<CaptchaPass, WrongAnswer> {
         if challenge.is_empty() || answer.trim().is_empty() {
             return Err(WrongAnswer::Missing);
         }
         let challenge = Challenge::open(challenge, &self.key).ok_or(WrongAnswer::Foreign)?;
         let left = challenge.expires.saturating_sub(self.clock.seconds());
-        // One that lasts too long was asked while the clock was ahead.
-        if !(0..=LIFE + SLACK).contains(&left) {
+        // A challenge that expires too late was issued while the clock was ahead.
+        if !(0..=TTL_SECONDS + CLOCK_SLACK_SECONDS).contains(&left) {
             return Err(WrongAnswer::TooOld);
         }
         let is_right = number(answer) == Some(self.sum(&challenge.nonce).result());
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let tries = answered.tries_of(challenge.nonce);
-        match (*tries < TRIES, is_right) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let tries = used.tries_of(challenge.nonce);
+        match (*tries < MAX_TRIES, is_right) {
             (false, _) => Err(WrongAnswer::UsedUp),
             (true, true) => {
-                *tries = TRIES;
-                Ok(Pass(challenge.nonce))
+                *tries = MAX_TRIES;
+                Ok(CaptchaPass(challenge.nonce))
             }
             (true, false) => {
                 *tries += 1;
@@ -140,16 +139,16 @@ impl Captcha {
         }
     }
 
-    /// Lets the challenge be answered again: what it stood guard over failed for another reason, and clients keep the
-    /// question standing.
-    pub fn give_back(&self, pass: &Pass) {
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tries) = answered.tries.get_mut(&pass.0) {
+    /// Makes a challenge valid again after the request failed for another reason: clients keep showing the same
+    /// question.
+    pub fn restore(&self, pass: &CaptchaPass) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tries) = used.tries.get_mut(&pass.0) {
             *tries = 0;
         }
     }
 
-    /// The sum that belongs to a challenge.
+    /// The sum of a challenge.
     fn sum(&self, nonce: &Nonce) -> Sum {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(b"captcha question");
@@ -158,7 +157,7 @@ impl Captcha {
         let [first, second, sign, ..] = *tag.as_ref() else {
             unreachable!("a tag has 32 bytes");
         };
-        // No result is a number that the question shows, so nobody passes by repeating one.
+        // The result is never a number that the question shows, so repeating one is never right.
         Sum {
             first: 21 + first % 39,
             second: 2 + second % 8,
@@ -167,10 +166,10 @@ impl Captcha {
     }
 }
 
-impl Answered {
+impl UsedChallenges {
     fn tries_of(&mut self, nonce: Nonce) -> &mut u8 {
         if !self.tries.contains_key(&nonce) {
-            if self.order.len() >= REMEMBERED
+            if self.order.len() >= MAX_ENTRIES
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.tries.remove(&oldest);
@@ -254,7 +253,7 @@ fn words(number: u8) -> String {
     }
 }
 
-/// Reads a short number, in whichever digits the keyboard gives.
+/// Parses a short number in any common digits.
 fn number(text: &str) -> Option<u8> {
     let mut number: u8 = 0;
     for digit in text.trim().chars() {

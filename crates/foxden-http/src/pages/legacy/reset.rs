@@ -212,7 +212,7 @@ fn key(sent: &Sent) -> String {
 }
 
 fn ask_form(legacy: &Legacy, sent: Sent, fault: Option<Fault>) -> Response {
-    let question = legacy.parts.captcha.as_ref().map(|captcha| captcha.ask());
+    let question = legacy.parts.captcha.as_ref().map(|captcha| captcha.question());
     let typed = typed(&sent).to_owned();
     let complaint = Complaint(fault);
     let page = AskPage {

@@ -1,4 +1,4 @@
-//! What the question promises whoever relies on it.
+//! Properties of the captcha.
 
 use foxden_model::{ManualClock, SeededRng};
 
@@ -10,7 +10,7 @@ fn captcha() -> (Captcha, Arc<ManualClock>) {
     (captcha, clock)
 }
 
-/// Answers as a person does who reads the digits of both spellings and nothing else.
+/// Answers like a person who reads only the digits of both spellings.
 fn solve(question: &Question) -> String {
     let (first, _) = question.asked.split_once(' ').unwrap();
     let (_, second) = question.again.rsplit_once(' ').unwrap();
@@ -27,7 +27,7 @@ fn solve(question: &Question) -> String {
 fn both_spellings_together_can_be_solved_without_a_word_of_english() {
     let (captcha, _) = captcha();
     for _ in 0..200 {
-        let question = captcha.ask();
+        let question = captcha.question();
         assert!(
             captcha.check(&question.challenge, &solve(&question)).is_ok(),
             "{question:?}"
@@ -39,7 +39,7 @@ fn both_spellings_together_can_be_solved_without_a_word_of_english() {
 fn nothing_that_the_question_shows_is_its_answer() {
     let (captcha, _) = captcha();
     for _ in 0..200 {
-        let question = captcha.ask();
+        let question = captcha.question();
         let shown = format!("{} {} {}", question.asked, question.again, question.challenge);
         let answer = solve(&question);
         assert!(shown.split(' ').all(|piece| piece != answer), "{question:?}");
@@ -49,19 +49,19 @@ fn nothing_that_the_question_shows_is_its_answer() {
 #[test]
 fn a_right_answer_counts_once() {
     let (captcha, _) = captcha();
-    let question = captcha.ask();
+    let question = captcha.question();
     let answer = solve(&question);
     let pass = captcha.check(&question.challenge, &answer).unwrap();
     let again = captcha.check(&question.challenge, &answer);
     assert_eq!(again.unwrap_err(), WrongAnswer::UsedUp);
-    captcha.give_back(&pass);
+    captcha.restore(&pass);
     assert!(captcha.check(&question.challenge, &answer).is_ok());
 }
 
 #[test]
 fn three_wrong_answers_use_a_question_up() {
     let (captcha, _) = captcha();
-    let question = captcha.ask();
+    let question = captcha.question();
     for wrong in ["0", "a", "300"] {
         let refused = captcha.check(&question.challenge, wrong).unwrap_err();
         assert_eq!(refused, WrongAnswer::Wrong);
@@ -73,7 +73,7 @@ fn three_wrong_answers_use_a_question_up() {
 #[test]
 fn only_our_own_challenges_count_and_not_for_ever() {
     let (captcha, clock) = captcha();
-    let question = captcha.ask();
+    let question = captcha.question();
     let answer = solve(&question);
     let mut forged = question.challenge.clone().into_bytes();
     forged[3] ^= 1;
@@ -91,15 +91,15 @@ fn only_our_own_challenges_count_and_not_for_ever() {
             WrongAnswer::Missing
         );
     }
-    clock.advance_millis((LIFE + 1) * 1000);
+    clock.advance_millis((TTL_SECONDS + 1) * 1000);
     assert_eq!(
         captcha.check(&question.challenge, &answer).unwrap_err(),
         WrongAnswer::TooOld
     );
 }
 
-/// A question that was asked while the clock was ahead does not stand until the clock has caught up, and one that waits while
-/// the clock is behind is good again.
+/// A question asked while the clock was ahead does not last until the clock has caught up. One that is pending
+/// while the clock is behind becomes valid again.
 #[test]
 fn a_clock_that_is_wrong_makes_no_question_last() {
     let day = 86_400_000;
@@ -107,13 +107,13 @@ fn a_clock_that_is_wrong_makes_no_question_last() {
         let (captcha, clock) = captcha();
         let now = clock.millis();
         clock.set_millis(now + off);
-        let question = captcha.ask();
+        let question = captcha.question();
         clock.set_millis(now);
         let checked = captcha.check(&question.challenge, &solve(&question));
         assert_eq!(checked.is_ok(), good, "{off}: {:?}", checked.err());
     }
     let (captcha, clock) = captcha();
-    let (now, question) = (clock.millis(), captcha.ask());
+    let (now, question) = (clock.millis(), captcha.question());
     clock.set_millis(day);
     let refused = captcha.check(&question.challenge, &solve(&question));
     assert_eq!(refused.unwrap_err(), WrongAnswer::TooOld);
@@ -133,13 +133,10 @@ fn numbers_are_read_in_many_digits() {
 
 #[test]
 fn what_is_remembered_is_bounded() {
-    let mut answered = Answered::default();
-    for at in 0..=REMEMBERED as u128 {
-        *answered.tries_of(at.to_be_bytes()) = TRIES;
+    let mut used = UsedChallenges::default();
+    for at in 0..=MAX_ENTRIES as u128 {
+        *used.tries_of(at.to_be_bytes()) = MAX_TRIES;
     }
-    assert_eq!(
-        (answered.tries.len(), answered.order.len()),
-        (REMEMBERED, REMEMBERED)
-    );
-    assert_eq!(*answered.tries_of(5_u128.to_be_bytes()), TRIES);
+    assert_eq!((used.tries.len(), used.order.len()), (MAX_ENTRIES, MAX_ENTRIES));
+    assert_eq!(*used.tries_of(5_u128.to_be_bytes()), MAX_TRIES);
 }

@@ -1,4 +1,4 @@
-//! How a request is read: its body within bounds, who asks, with which credentials.
+//! Reads requests: the client, the credentials, and the body within bounds.
 
 use axum::extract::{Query, Request};
 use axum::http::request::Parts;
@@ -10,27 +10,27 @@ use serde::Deserialize;
 
 use super::UserState;
 use super::refusal::Refusal;
-use super::target::{Place, Target};
+use super::route::{Route, Target};
 use crate::wire::body::{self, BadBody, Unfolds};
 use crate::wire::memory::{self, Owner};
 use crate::wire::{Basic, visitor};
 
-/// The largest body, in bytes. A password that fits in is one that Basic can carry afterwards.
-const BODY: usize = 4 * 1024;
+/// Maximum size of a body. A password that fits in also fits in a Basic header.
+const MAX_BODY_BYTES: usize = 4 * 1024;
 
-/// A request, read.
-pub(super) struct Ask {
+/// A request of the User API.
+pub(super) struct ApiRequest {
     pub(super) parts: Parts,
-    /// The account acted on, in lower case.
+    /// The account that the path names, in lower case.
     pub(super) name: String,
     /// The body as text.
     pub(super) body: String,
     pub(super) visitor: Visitor,
-    /// What the body takes of memory.
-    _room: Option<memory::Place>,
+    /// The memory that the body takes.
+    _permit: Option<memory::Place>,
 }
 
-/// What a form sends for the question that a person answers.
+/// A client's answer to the captcha.
 #[derive(Default, Deserialize)]
 pub(super) struct Response {
     #[serde(rename = "captcha-challenge", default)]
@@ -39,21 +39,21 @@ pub(super) struct Response {
     pub(super) answer: String,
 }
 
-impl Ask {
-    /// Reads the request for that target. What means nothing by its body is not read: whoever sends it is not known yet.
+impl ApiRequest {
+    /// Reads a request. The body is read only where it has a meaning, as the client is not authenticated yet.
     pub(super) async fn read(request: Request, user: &UserState, target: &Target) -> Result<Self, Refusal> {
-        // A browser may know the password from a prompt of its own, and send it along unasked. To ask for a code is a
-        // change, too: it writes a letter.
+        // A browser may have the password from a prompt of its own and send it unasked. Asking for a reset code is
+        // a change, too: it sends a mail.
         let is_change = matches!(*request.method(), Method::POST | Method::PUT | Method::DELETE);
-        if (is_change || target.place == Place::Reset) && user.site.is_sent_by_page(request.headers()) {
+        if (is_change || target.route == Route::Reset) && user.site.is_sent_by_page(request.headers()) {
             return Err(Refusal::ForeignPage);
         }
         let visitor = visitor(&request, &user.site, Door::UserApi);
         let (parts, body) = request.into_parts();
-        let (body, room) = if has_body(&parts.method, target.place) {
+        let (body, permit) = if has_body(&parts.method, target.route) {
             let owner = Owner::client(&parts.extensions);
             let bodies = &user.memory.bodies;
-            body::take(bodies, owner, &parts.headers, body, BODY, Unfolds::Json).await?
+            body::take(bodies, owner, &parts.headers, body, MAX_BODY_BYTES, Unfolds::Json).await?
         } else {
             (Bytes::new(), None)
         };
@@ -62,11 +62,11 @@ impl Ask {
             parts,
             name: target.name.clone(),
             visitor,
-            _room: room,
+            _permit: permit,
         })
     }
 
-    /// The password that came with the account's own name.
+    /// Returns the password, if the credentials are those of the account in the path.
     pub(super) fn password(&self) -> Result<String, Refusal> {
         let basic = Basic::read(&self.parts.headers)?;
         if basic.is_for(&self.name) {
@@ -76,26 +76,26 @@ impl Ask {
         }
     }
 
-    /// What the query holds for the question that a person answers.
+    /// Returns the answer to the captcha from the query.
     pub(super) fn response(&self) -> Response {
         match Query::try_from_uri(&self.parts.uri) {
             Ok(Query(response)) => response,
-            // What cannot be read was not answered.
+            // An unreadable query counts as no answer.
             Err(_) => Response::default(),
         }
     }
 
-    /// A header, if it is there.
+    /// Returns a header, if it is present.
     pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
         self.parts.headers.get(name).map(HeaderValue::as_bytes)
     }
 }
 
-/// Whether a request with this method means something by its body there.
-fn has_body(method: &Method, place: Place) -> bool {
+/// Returns whether the body of this method has a meaning on this route.
+fn has_body(method: &Method, route: Route) -> bool {
     matches!(
-        (method, place),
-        (&Method::PUT, Place::Account) | (&Method::POST, Place::Password | Place::Email)
+        (method, route),
+        (&Method::PUT, Route::Account) | (&Method::POST, Route::Password | Route::Email)
     )
 }
 
@@ -109,7 +109,7 @@ impl From<BadBody> for Refusal {
     }
 }
 
-/// Most clients send UTF-8; some send each character of a text as one byte, which is ISO-8859-1.
+/// Most clients send UTF-8; some send each character as one byte, which is ISO-8859-1.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect())

@@ -1,16 +1,16 @@
-//! What the path of a request names.
+//! The routes of the User API.
 
-/// A path that this surface knows.
+/// A parsed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The account acted on, in lower case; empty where none is.
+    /// The account that the path names, in lower case; empty where it names none.
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) route: Route,
 }
 
-/// What of an account, or what else.
+/// The route of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Route {
     Account,
     Node,
     Reset,
@@ -21,29 +21,28 @@ pub(crate) enum Place {
 }
 
 impl Target {
-    /// Reads a path as it was sent: nothing in it is decoded, as a name holds nothing that needs it. Slashes at the end
-    /// do not count.
+    /// Parses a path. Nothing is decoded, as valid names contain no escapes. Slashes at the end are ignored.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.trim_end_matches('/').split('/').skip(1).collect();
-        let (name, place) = match segments.as_slice() {
-            ["user", "1.0" | "1", name, rest @ ..] => (name.to_ascii_lowercase(), Place::of_account(rest)?),
-            ["misc", "1.0" | "1", "captcha_html"] => return Some(Self::without_name(Place::Captcha)),
-            ["misc", "1.0" | "1", "captcha.css"] => return Some(Self::without_name(Place::CaptchaStyle)),
+        let (name, route) = match segments.as_slice() {
+            ["user", "1.0" | "1", name, rest @ ..] => (name.to_ascii_lowercase(), Route::of_account(rest)?),
+            ["misc", "1.0" | "1", "captcha_html"] => return Some(Self::without_name(Route::Captcha)),
+            ["misc", "1.0" | "1", "captcha.css"] => return Some(Self::without_name(Route::CaptchaStyle)),
             _ => return None,
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        (!name.is_empty() && name.bytes().all(is_plain)).then_some(Self { name, place })
+        (!name.is_empty() && name.bytes().all(is_plain)).then_some(Self { name, route })
     }
 
-    const fn without_name(place: Place) -> Self {
+    const fn without_name(route: Route) -> Self {
         Self {
             name: String::new(),
-            place,
+            route,
         }
     }
 }
 
-impl Place {
+impl Route {
     pub(crate) const ALL: [Self; 7] = [
         Self::Account,
         Self::Node,
@@ -65,7 +64,7 @@ impl Place {
         })
     }
 
-    /// The template of its path.
+    /// Returns the template of the path.
     pub(crate) const fn template(self) -> &'static str {
         match self {
             Self::Account => "/user/1.0/{name}",
@@ -78,7 +77,7 @@ impl Place {
         }
     }
 
-    /// The methods that it knows.
+    /// Returns the methods of the route.
     pub(super) const fn methods(self) -> &'static str {
         match self {
             Self::Account => "GET, HEAD, PUT, DELETE",
@@ -94,27 +93,27 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn parse(path: &str) -> Option<(String, Place)> {
-        Target::parse(path).map(|target| (target.name, target.place))
+    fn parse(path: &str) -> Option<(String, Route)> {
+        Target::parse(path).map(|target| (target.name, target.route))
     }
 
-    /// U13.3: both versions, and slashes at the end.
+    /// U13.3: both versions, with slashes at the end.
     #[test]
     fn knows_its_paths() {
-        let ann = |place| Some(("ann.b-c_1".to_owned(), place));
-        for (path, place) in [
-            ("/user/1.0/ann.b-c_1", Place::Account),
-            ("/user/1/Ann.B-c_1/", Place::Account),
-            ("/user/1.0/ann.b-c_1/node/weave", Place::Node),
-            ("/user/1.0/ann.b-c_1/password_reset//", Place::Reset),
-            ("/user/1/ann.b-c_1/password", Place::Password),
-            ("/user/1/ann.b-c_1/email", Place::Email),
+        let ann = |route| Some(("ann.b-c_1".to_owned(), route));
+        for (path, route) in [
+            ("/user/1.0/ann.b-c_1", Route::Account),
+            ("/user/1/Ann.B-c_1/", Route::Account),
+            ("/user/1.0/ann.b-c_1/node/weave", Route::Node),
+            ("/user/1.0/ann.b-c_1/password_reset//", Route::Reset),
+            ("/user/1/ann.b-c_1/password", Route::Password),
+            ("/user/1/ann.b-c_1/email", Route::Email),
         ] {
-            assert_eq!(parse(path), ann(place), "{path}");
+            assert_eq!(parse(path), ann(route), "{path}");
         }
         assert_eq!(
             parse("/misc/1/captcha_html"),
-            Some((String::new(), Place::Captcha))
+            Some((String::new(), Route::Captcha))
         );
     }
 

@@ -1,4 +1,4 @@
-//! The question that a person answers, where the server asks one.
+//! The captcha, where the operator has switched it on.
 
 use askama::Template;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
@@ -7,26 +7,26 @@ use axum::response::{Html, IntoResponse, Response};
 use foxden_accounts::security::{Event, What};
 
 use super::UserState;
-use super::ask::{self, Ask};
+use super::api_request::{self, ApiRequest};
 use super::refusal::Refusal;
-use crate::wire::captcha::{Pass, Question};
+use crate::wire::captcha::{CaptchaPass, Question};
 
-/// Nothing from elsewhere, nothing inline. Clients show the page in a frame, so it may stand in one.
+/// The page loads its style sheet alone. Clients show it in a frame, so framing is allowed.
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'";
 
 #[derive(Template)]
 #[template(path = "user/captcha.html")]
 struct QuestionPage<'a> {
     question: Question,
-    /// What the paths of this surface begin with, as clients see them.
+    /// The path of the public address.
     base: &'a str,
 }
 
-/// `GET /misc/1.0/captcha_html`. Clients leave the question out when this is not found.
+/// `GET /misc/1.0/captcha_html`. Clients leave the captcha out when this is not found.
 pub(super) fn question(user: &UserState) -> Result<Response, Refusal> {
     let captcha = user.captcha.as_ref().ok_or(Refusal::UnknownPath)?;
     let page = QuestionPage {
-        question: captcha.ask(),
+        question: captcha.question(),
         base: user.site.public_url.path(),
     };
     let mut response = match page.render() {
@@ -42,7 +42,7 @@ pub(super) fn question(user: &UserState) -> Result<Response, Refusal> {
     Ok(response)
 }
 
-/// `GET /misc/1.0/captcha.css`: how that page looks.
+/// `GET /misc/1.0/captcha.css`: the style sheet of that page.
 pub(super) fn style(user: &UserState) -> Result<Response, Refusal> {
     if user.captcha.is_none() {
         return Err(Refusal::UnknownPath);
@@ -54,24 +54,27 @@ pub(super) fn style(user: &UserState) -> Result<Response, Refusal> {
     Ok((headers, include_str!("../../assets/captcha.css")).into_response())
 }
 
-/// Checks the answer, where one is needed.
-pub(super) fn check(user: &UserState, ask: &Ask, response: &ask::Response) -> Result<Option<Pass>, Refusal> {
+/// Checks the client's answer, where one is needed.
+pub(super) fn check(
+    user: &UserState,
+    request: &ApiRequest,
+    response: &api_request::Response,
+) -> Result<Option<CaptchaPass>, Refusal> {
     let Some(captcha) = &user.captcha else {
         return Ok(None);
     };
     let pass = captcha.check(&response.challenge, &response.answer);
     pass.map(Some).map_err(|wrong| {
-        let event = Event::by(&ask.visitor, What::CaptchaFailed);
+        let event = Event::by(&request.visitor, What::CaptchaFailed);
         user.accounts
-            .tell(&event.about(&ask.name).because(&wrong.to_string()));
+            .tell(&event.about(&request.name).because(&wrong.to_string()));
         Refusal::WrongAnswer(wrong)
     })
 }
 
-/// Lets the same answer be given again: what it stood guard over failed for another reason, and clients keep showing the
-/// question that they have.
-pub(super) fn give_back(user: &UserState, pass: Option<Pass>) {
+/// Makes an answer valid again after the request failed for another reason: clients keep showing the same question.
+pub(super) fn restore(user: &UserState, pass: Option<CaptchaPass>) {
     if let (Some(captcha), Some(pass)) = (&user.captcha, pass) {
-        captcha.give_back(&pass);
+        captcha.restore(&pass);
     }
 }
