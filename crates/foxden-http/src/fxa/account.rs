@@ -1,4 +1,4 @@
-//! Accounts: whether there is one, made, signed in to, left; their keys.
+//! Accounts: whether one exists, sign-up, sign-in, removal, and keys.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
-use super::ask::Ask;
-use super::caller::{Anyone, Holder, KeyFetch};
+use super::api_request::ApiRequest;
+use super::caller::{KeyFetch, OneTimeToken, Unauthenticated};
 use super::refusal::Refusal;
 use crate::wire::json_body::{JsonBody, parse_hex};
 use crate::wire::remove_account;
 
-/// The longest address, in bytes.
+/// Maximum length of an address in bytes.
 const ADDRESS: usize = 255;
-/// The longest code of an invitation.
+/// Maximum length of an invitation code.
 const INVITE: usize = 128;
 
-/// Members that only key-stretching version 2 has.
+/// JsonBody of key-stretching version 2 alone.
 const SECOND_STRETCHING: [&str; 3] = ["authPWVersion2", "wrapKbVersion2", "clientSalt"];
 
-/// What a client gets when it signed in.
+/// The answer to a sign-in.
 #[expect(clippy::struct_excessive_bools, reason = "the protocol has so many")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,18 +69,18 @@ impl From<SignedIn> for SignedInAnswer {
 }
 
 impl JsonBody {
-    /// The address; the accounts say whether it is one.
+    /// Returns the address. The accounts validate it.
     pub(super) fn address(&self) -> Result<&str, Refusal> {
         Ok(self.text_within("email", ADDRESS)?)
     }
 
-    /// The proof of the password under one of its names.
+    /// Returns the proof of the password, which has several names.
     pub(super) fn auth_pw(&self, name: &'static str) -> Result<AuthPw, Refusal> {
         Ok(AuthPw(self.hex(name)?))
     }
 
-    /// Refuses the members with which a client would stretch the password in the second way as well: taken in silence,
-    /// they would leave it with keys that nobody gives back.
+    /// Refuses the members of key-stretching version 2. A client whose members were silently ignored would have
+    /// keys that the server cannot return.
     pub(super) fn refuse_second_stretching(&self) -> Result<(), Refusal> {
         let found = SECOND_STRETCHING
             .into_iter()
@@ -88,7 +88,7 @@ impl JsonBody {
         found.map_or(Ok(()), |name| Err(Refusal::SecondStretching(name)))
     }
 
-    /// What signs in.
+    /// Reads a sign-in.
     pub(super) fn login(&self, wants_keys: bool) -> Result<Login, Refusal> {
         Ok(Login {
             address: self.address()?.to_owned(),
@@ -99,18 +99,24 @@ impl JsonBody {
 }
 
 /// `GET /v1/account/status?uid=`
-pub(super) async fn exists(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
-    let uid = ask.parameter("uid").ok_or(Refusal::Missing("uid"))?;
+pub(super) async fn exists(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Json<Value>, Refusal> {
+    let uid = request.parameter("uid").ok_or(Refusal::Missing("uid"))?;
     let account = parse_hex(uid).map(AccountId).ok_or(Refusal::Invalid("uid"))?;
     let exists = fxa.accounts.account_exists(account).await?;
     Ok(Json(json!({ "exists": exists })))
 }
 
 /// `POST /v1/account/status`
-pub(super) async fn status(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn status(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Json<Value>, Refusal> {
     let status = fxa
         .accounts
-        .address_status(ask.body.address()?, &ask.visitor)
+        .address_status(request.body.address()?, &request.visitor)
         .await?;
     let mut answer = json!({ "exists": status.exists });
     if status.exists {
@@ -120,13 +126,18 @@ pub(super) async fn status(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Res
     Ok(Json(answer))
 }
 
-/// `POST /v1/account/credentials/status`: every password here is stretched in the first way.
+/// `POST /v1/account/credentials/status`: every account here uses key-stretching version 1.
 pub(super) async fn credentials_status(
     State(fxa): State<FxaState>,
-    ask: Ask<Anyone>,
+    request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<Value>, Refusal> {
-    let address = ask.body.address()?;
-    if !fxa.accounts.address_status(address, &ask.visitor).await?.exists {
+    let address = request.body.address()?;
+    if !fxa
+        .accounts
+        .address_status(address, &request.visitor)
+        .await?
+        .exists
+    {
         let name = address.to_owned();
         return Err(SignInError::UnknownAccount { name }.into());
     }
@@ -136,42 +147,48 @@ pub(super) async fn credentials_status(
 /// `POST /v1/account/create`
 pub(super) async fn create(
     State(fxa): State<FxaState>,
-    ask: Ask<Anyone>,
+    request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
-    ask.body.refuse_second_stretching()?;
-    if ask.body.get("wrapKb").is_some() {
-        // In the first way the keys begin here.
+    request.body.refuse_second_stretching()?;
+    if request.body.get("wrapKb").is_some() {
+        // Accounts of version 1 have their keys from now on.
         return Err(Refusal::SecondStretching("wrapKb"));
     }
-    let invite = ask.body.optional_text("invite")?;
+    let invite = request.body.optional_text("invite")?;
     if invite.is_some_and(|invite| invite.len() > INVITE) {
         return Err(Refusal::Invalid("invite"));
     }
     let new = NewAccount {
-        address: ask.body.address()?.to_owned(),
-        auth_pw: ask.body.auth_pw("authPW")?,
+        address: request.body.address()?.to_owned(),
+        auth_pw: request.body.auth_pw("authPW")?,
         invite: invite.map(str::to_owned),
-        wants_keys: ask.wants_keys(),
+        wants_keys: request.wants_keys(),
     };
-    let signed_in = fxa.accounts.create(new, &ask.visitor).await?;
+    let signed_in = fxa.accounts.create(new, &request.visitor).await?;
     Ok(Json(signed_in.into()))
 }
 
 /// `POST /v1/account/login`
 pub(super) async fn login(
     State(fxa): State<FxaState>,
-    ask: Ask<Anyone>,
+    request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
-    let login = ask.body.login(ask.wants_keys())?;
-    let signed_in = fxa.accounts.login(login, &ask.visitor).await?;
+    let login = request.body.login(request.wants_keys())?;
+    let signed_in = fxa.accounts.login(login, &request.visitor).await?;
     Ok(Json(signed_in.into()))
 }
 
 /// `POST /v1/account/destroy`
-pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session>>) -> Result<Done, Refusal> {
-    let (address, auth_pw) = (ask.body.address()?.to_owned(), ask.body.auth_pw("authPW")?);
-    let (by, visitor, accounts) = (ask.by, ask.visitor, fxa.accounts.clone());
-    // In a box: moved as it is, it would make this request large.
+pub(super) async fn destroy(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Option<Session>>,
+) -> Result<Done, Refusal> {
+    let (address, auth_pw) = (
+        request.body.address()?.to_owned(),
+        request.body.auth_pw("authPW")?,
+    );
+    let (by, visitor, accounts) = (request.caller, request.visitor, fxa.accounts.clone());
+    // Boxed, so that the future of the request is not as large.
     let removal = Box::pin(async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await });
     remove_account(&fxa.to_the_end, fxa.accounts, fxa.storage, removal).await?;
     Ok(Done {})
@@ -180,14 +197,14 @@ pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Option<Session
 /// `GET /v1/account/keys`
 pub(super) async fn keys(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<KeyFetch>>,
+    request: ApiRequest<OneTimeToken<KeyFetch>>,
 ) -> Result<Json<Value>, Refusal> {
-    let bundle = fxa.accounts.fetch_keys(&ask.by.ticket).await?;
+    let bundle = fxa.accounts.fetch_keys(&request.caller.ticket).await?;
     Ok(Json(json!({ "bundle": bundle })))
 }
 
-/// `GET /v1/account`: nobody buys anything here.
-pub(super) async fn subscriptions(_: Ask<Session>) -> Json<Value> {
+/// `GET /v1/account`: there are no subscriptions.
+pub(super) async fn subscriptions(_: ApiRequest<Session>) -> Json<Value> {
     Json(json!({ "subscriptions": [] }))
 }
 

@@ -1,4 +1,4 @@
-//! The account API's answers in JSON.
+//! JSON answers of the account API.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::wire::memory::Place;
 use crate::wire::{print_counted, print_json};
 
-/// An answer in JSON.
+/// A JSON answer.
 pub(super) struct Json<T>(pub(super) T);
 
-/// An answer in JSON that takes a place of memory until the client has it.
-pub(super) struct Counted<T>(pub(super) T, pub(super) Option<Place>);
+/// A JSON answer that holds a memory permit until the client has received it.
+pub(super) struct CountedJson<T>(pub(super) T, pub(super) Option<Place>);
 
-/// The empty success: clients read every body as JSON, so there is one.
+/// An empty object: clients parse every body as JSON.
 #[derive(Serialize)]
 pub(super) struct Done {}
 
@@ -23,7 +23,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-impl<T: Serialize> IntoResponse for Counted<T> {
+impl<T: Serialize> IntoResponse for CountedJson<T> {
     fn into_response(self) -> Response {
         print_counted(&self.0, self.1)
     }

@@ -1,4 +1,4 @@
-//! Who asks: each kind of caller is a type, so that a handler's signature says who may call it.
+//! Callers: each kind is a type, so that the signature of a handler says who may call it.
 
 use std::marker::PhantomData;
 
@@ -8,39 +8,39 @@ use foxden_accounts::{
 use ring::hmac;
 
 use super::FxaState;
-use super::credential::Presented;
-use super::incoming::Incoming;
+use super::credentials::Credentials;
+use super::raw_request::RawRequest;
 use super::refusal::Refusal;
 use crate::wire::hawk::{HawkHeader, Signed};
 
-/// How far a client's clock may be off, in seconds, either way.
-const SKEW: u64 = 60;
+/// How many seconds the clock of a client may differ.
+const MAX_SKEW_SECONDS: u64 = 60;
 
-/// Somebody who may call a handler.
+/// A caller of a handler.
 pub(super) trait Caller: Sized + Send {
-    /// Finds out whether the one who presented this is one, before its body is read.
+    /// Identifies the caller by its credentials, before its body is read.
     fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> impl Future<Output = Result<Self, Refusal>> + Send;
 
-    /// The account that was proven, if any was.
+    /// The authenticated account, if there is one.
     fn account(&self) -> Option<AccountId>;
 
-    /// The account that has proven itself and so bears what the request costs.
+    /// The authenticated account whose memory share the request takes.
     fn payer(&self) -> Option<AccountId> {
         self.account()
     }
 }
 
-/// Anybody; what they present is not looked at.
-pub(super) struct Anyone;
+/// Any client. Its credentials are ignored.
+pub(super) struct Unauthenticated;
 
-/// A session that is confirmed, and so is its account's address.
+/// A confirmed session of an account whose address is confirmed.
 pub(super) struct Verified(pub(super) Session);
 
-/// A session, or a refresh token that covers Sync, as phones use it for their device.
+/// A session, or a refresh token for Sync, with which phones manage their device.
 pub(super) enum DeviceCaller {
     Session(Session),
     Refresh(RefreshAccess),
@@ -52,47 +52,47 @@ pub(super) enum ProfileCaller {
     Access(Access),
 }
 
-/// Whoever holds a token that is good for one thing.
-pub(super) struct Holder<P> {
+/// The holder of a token for a single purpose.
+pub(super) struct OneTimeToken<P> {
     pub(super) ticket: Ticket,
     purpose: PhantomData<P>,
 }
 
-/// What a token is good for.
-pub(super) trait Purpose: Send {
+/// The purpose of a token.
+pub(super) trait TokenPurpose: Send {
     const KIND: Kind;
-    /// Whether the token was given to who proved an account. Anybody may begin a reset of any.
-    const IS_PROOF: bool = true;
+    /// Whether only the account's owner gets such a token. Any client can begin a reset of any account.
+    const PROVES_ACCOUNT: bool = true;
 }
 
 /// Fetches the keys.
 pub(super) struct KeyFetch;
-/// Finishes a change of password.
+/// Finishes a password change.
 pub(super) struct PasswordChange;
-/// Tries codes after a password was forgotten.
+/// Tries codes after the password was forgotten.
 pub(super) struct PasswordForgot;
 /// Sets a new password.
 pub(super) struct AccountReset;
 
-impl Purpose for KeyFetch {
+impl TokenPurpose for KeyFetch {
     const KIND: Kind = Kind::KeyFetch;
 }
 
-impl Purpose for PasswordChange {
+impl TokenPurpose for PasswordChange {
     const KIND: Kind = Kind::PasswordChange;
 }
 
-impl Purpose for PasswordForgot {
+impl TokenPurpose for PasswordForgot {
     const KIND: Kind = Kind::PasswordForgot;
-    const IS_PROOF: bool = false;
+    const PROVES_ACCOUNT: bool = false;
 }
 
-impl Purpose for AccountReset {
+impl TokenPurpose for AccountReset {
     const KIND: Kind = Kind::AccountReset;
 }
 
-impl Caller for Anyone {
-    async fn identify(_: &FxaState, _: &Incoming, _: &Presented<'_>) -> Result<Self, Refusal> {
+impl Caller for Unauthenticated {
+    async fn identify(_: &FxaState, _: &RawRequest, _: &Credentials<'_>) -> Result<Self, Refusal> {
         Ok(Self)
     }
 
@@ -104,16 +104,16 @@ impl Caller for Anyone {
 impl Caller for Session {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let id = shown_id(presented, Kind::Session)?;
+        let id = token_id(credentials, Kind::Session)?;
         let session = fxa
             .accounts
             .session(&id)
             .await
             .map_err(unknown("no such session"))?;
-        prove(fxa, incoming, presented, &session.auth_key)?;
+        prove(fxa, raw, credentials, &session.auth_key)?;
         Ok(session)
     }
 
@@ -125,12 +125,12 @@ impl Caller for Session {
 impl Caller for Option<Session> {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        match presented {
-            Presented::Nothing => Ok(None),
-            _ => Session::identify(fxa, incoming, presented).await.map(Some),
+        match credentials {
+            Credentials::Nothing => Ok(None),
+            _ => Session::identify(fxa, raw, credentials).await.map(Some),
         }
     }
 
@@ -142,10 +142,10 @@ impl Caller for Option<Session> {
 impl Caller for Verified {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let session = Session::identify(fxa, incoming, presented).await?;
+        let session = Session::identify(fxa, raw, credentials).await?;
         session.require_verified()?;
         Ok(Self(session))
     }
@@ -158,13 +158,11 @@ impl Caller for Verified {
 impl Caller for DeviceCaller {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let Presented::Bearer(token) = presented else {
-            return Session::identify(fxa, incoming, presented)
-                .await
-                .map(Self::Session);
+        let Credentials::Bearer(token) = credentials else {
+            return Session::identify(fxa, raw, credentials).await.map(Self::Session);
         };
         let access = fxa.accounts.refresh_access(token).await;
         access
@@ -183,13 +181,11 @@ impl Caller for DeviceCaller {
 impl Caller for ProfileCaller {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let Presented::Bearer(token) = presented else {
-            return Session::identify(fxa, incoming, presented)
-                .await
-                .map(Self::Session);
+        let Credentials::Bearer(token) = credentials else {
+            return Session::identify(fxa, raw, credentials).await.map(Self::Session);
         };
         let access = fxa.accounts.access(token).await;
         access.map(Self::Access).map_err(unknown("no such access token"))
@@ -204,8 +200,12 @@ impl Caller for ProfileCaller {
 }
 
 impl Caller for Access {
-    async fn identify(fxa: &FxaState, _: &Incoming, presented: &Presented<'_>) -> Result<Self, Refusal> {
-        let Presented::Bearer(token) = presented else {
+    async fn identify(
+        fxa: &FxaState,
+        _: &RawRequest,
+        credentials: &Credentials<'_>,
+    ) -> Result<Self, Refusal> {
+        let Credentials::Bearer(token) = credentials else {
             return Err(Refusal::NoCredential("no access token"));
         };
         let access = fxa.accounts.access(token).await;
@@ -217,16 +217,16 @@ impl Caller for Access {
     }
 }
 
-impl<P: Purpose> Caller for Holder<P> {
+impl<P: TokenPurpose> Caller for OneTimeToken<P> {
     async fn identify(
         fxa: &FxaState,
-        incoming: &Incoming,
-        presented: &Presented<'_>,
+        raw: &RawRequest,
+        credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let id = shown_id(presented, P::KIND)?;
+        let id = token_id(credentials, P::KIND)?;
         let ticket = fxa.accounts.ticket(P::KIND, &id).await;
         let ticket = ticket.map_err(unknown("no such token of this kind"))?;
-        prove(fxa, incoming, presented, &ticket.auth_key)?;
+        prove(fxa, raw, credentials, &ticket.auth_key)?;
         Ok(Self {
             ticket,
             purpose: PhantomData,
@@ -238,13 +238,13 @@ impl<P: Purpose> Caller for Holder<P> {
     }
 
     fn payer(&self) -> Option<AccountId> {
-        P::IS_PROOF.then_some(self.ticket.account)
+        P::PROVES_ACCOUNT.then_some(self.ticket.account)
     }
 }
 
 impl DeviceCaller {
-    /// The owner, if its session is confirmed: before that it may register a device, remove it, and no more. A refresh
-    /// token was granted to one that was.
+    /// Returns the owner of the device, if its session is confirmed. An unconfirmed session may only register and
+    /// remove a device. Refresh tokens are granted to confirmed sessions alone.
     pub(super) fn confirmed(&self) -> Result<DeviceOwner<'_>, Refusal> {
         if let Self::Session(session) = self {
             session.require_verified()?;
@@ -252,7 +252,7 @@ impl DeviceCaller {
         Ok(self.owner())
     }
 
-    /// The owner of the device, as the accounts know it.
+    /// Returns the owner of the device.
     pub(super) const fn owner(&self) -> DeviceOwner<'_> {
         match self {
             Self::Session(session) => DeviceOwner::Session(session),
@@ -261,16 +261,16 @@ impl DeviceCaller {
     }
 }
 
-/// The id of the token that was presented, when it is of the kind that is asked for. A signature does not
-/// tell the kind; there the look-up does.
-fn shown_id(presented: &Presented<'_>, wanted: Kind) -> Result<TokenId, Refusal> {
-    match presented {
-        Presented::Nothing => Err(Refusal::NoCredential("no authorization header")),
-        Presented::Unusable(why) => Err(Refusal::NoCredential(why)),
-        Presented::Bearer(_) => Err(Refusal::NoCredential("an oauth token does not do here")),
-        Presented::Id(kind, id) if *kind == wanted => Ok(id.clone()),
-        Presented::Id(..) => Err(Refusal::NoCredential("a token of another kind")),
-        Presented::Hawk(header) => id_of(header),
+/// Returns the id of the presented token, if it is of the wanted kind. A signature does not contain the kind; the
+/// lookup checks it.
+fn token_id(credentials: &Credentials<'_>, wanted: Kind) -> Result<TokenId, Refusal> {
+    match credentials {
+        Credentials::Nothing => Err(Refusal::NoCredential("no authorization header")),
+        Credentials::Unusable(why) => Err(Refusal::NoCredential(why)),
+        Credentials::Bearer(_) => Err(Refusal::NoCredential("an oauth token does not do here")),
+        Credentials::Id(kind, id) if *kind == wanted => Ok(id.clone()),
+        Credentials::Id(..) => Err(Refusal::NoCredential("a token of another kind")),
+        Credentials::Hawk(header) => id_of(header),
     }
 }
 
@@ -278,39 +278,39 @@ fn id_of(header: &HawkHeader<'_>) -> Result<TokenId, Refusal> {
     TokenId::from_hex(header.id).ok_or(Refusal::NoCredential("the hawk id is not a token id"))
 }
 
-/// Checks the signature, where there is one: made with the token's key, and now. What it says of the body is checked once
-/// that has come. An id shown in place of a signature proves itself.
+/// Checks a signature: made with the token's key, at the current time. Its hash of the body is checked later. An id
+/// without a signature needs no check.
 fn prove(
     fxa: &FxaState,
-    incoming: &Incoming,
-    presented: &Presented<'_>,
+    raw: &RawRequest,
+    credentials: &Credentials<'_>,
     key: &[u8; 32],
 ) -> Result<(), Refusal> {
-    let Presented::Hawk(header) = presented else {
+    let Credentials::Hawk(header) = credentials else {
         return Ok(());
     };
-    check_signature(fxa, incoming, header, key)?;
+    check_signature(fxa, raw, header, key)?;
     let now = fxa.clock.seconds();
-    if header.ts.abs_diff(now) > SKEW {
+    if header.ts.abs_diff(now) > MAX_SKEW_SECONDS {
         return Err(Refusal::Skewed(now));
     }
     Ok(())
 }
 
-impl Presented<'_> {
-    /// Checks that a signature that holds is one for this body, and was not seen before. `account`: the one that is proven by
-    /// it, if one is.
-    pub(super) fn vouch_for(
+impl Credentials<'_> {
+    /// Checks that a valid signature covers this body and was not used before. `account` is the account that it
+    /// authenticates, if it does.
+    pub(super) fn verify_body(
         &self,
         fxa: &FxaState,
-        incoming: &Incoming,
+        raw: &RawRequest,
         account: Option<AccountId>,
         body: &[u8],
     ) -> Result<(), Refusal> {
         let Self::Hawk(header) = self else {
             return Ok(());
         };
-        if !header.vouches_for(incoming.content_type(), body) {
+        if !header.vouches_for(raw.content_type(), body) {
             return Err(Refusal::BadSignature("signed for another body"));
         }
         let id = id_of(header)?;
@@ -320,14 +320,14 @@ impl Presented<'_> {
 
 fn check_signature(
     fxa: &FxaState,
-    incoming: &Incoming,
+    raw: &RawRequest,
     header: &HawkHeader<'_>,
     key: &[u8; 32],
 ) -> Result<(), Refusal> {
     let url = &fxa.site.public_url;
     let request = Signed {
-        method: incoming.parts.method.as_str(),
-        path: ["", incoming.target()],
+        method: raw.parts.method.as_str(),
+        path: ["", raw.target()],
         host: url.host(),
         port: url.port(),
     };
@@ -340,7 +340,7 @@ fn check_signature(
         };
         header.is_signed_with(&key, &request)
     };
-    let parts = &incoming.parts;
+    let parts = &raw.parts;
     if fxa.site.is_signed_for(&parts.uri, &parts.headers, holds) {
         Ok(())
     } else {
@@ -350,7 +350,7 @@ fn check_signature(
     }
 }
 
-/// Names a credential that is unknown; other failures stay what they are.
+/// Turns an unknown token into a missing credential. Other errors stay as they are.
 fn unknown(why: &'static str) -> impl Fn(CredentialError) -> Refusal {
     move |error| match error {
         CredentialError::Unknown => Refusal::NoCredential(why),

@@ -1,4 +1,4 @@
-//! The two documents by which browsers find everything else.
+//! The two documents in which browsers find the other services.
 
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
@@ -8,13 +8,13 @@ use serde_json::json;
 use super::FxaState;
 use super::answer::Json;
 
-/// An hour: a server that moves is noticed by then.
+/// One hour, after which browsers notice that a server has moved.
 const CACHEABLE: [(axum::http::HeaderName, &str); 1] = [(CACHE_CONTROL, "public, max-age=3600")];
 
 /// `GET /.well-known/fxa-client-configuration`
 pub(super) async fn client_configuration(State(fxa): State<FxaState>) -> Response {
     let url = &fxa.site.public_url;
-    // No trailing slashes: browsers append `/v1` as it is. No pairing server: there is none.
+    // No trailing slashes: browsers append `/v1`. There is no pairing server.
     let document = json!({
         "auth_server_base_url": url.origin(),
         "oauth_server_base_url": url.origin(),

@@ -1,25 +1,25 @@
 //! The account API: sign-up and sign-in, sessions, passwords, devices, OAuth, profiles.
 //!
-//! - [`discovery`]: the documents by which browsers find the rest
+//! - [`discovery`]: the documents in which browsers find the other services
 //! - [`account`], [`session`], [`password`], [`email`]: the account API
-//! - [`device`]: devices, their commands, what is attached
-//! - [`oauth`]: codes and tokens; [`profile`]: what an account shows; [`off`]: what is not offered
-//! - [`ask`]: how a request is read; [`incoming`], [`caller`], [`credential`]: its parts
+//! - [`device`]: devices, their commands, attached clients
+//! - [`oauth`]: codes and tokens; [`profile`]: profiles; [`off`]: features that are not offered
+//! - [`api_request`]: reads requests; [`raw_request`], [`caller`], [`credentials`]: its parts
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
 mod account;
 mod answer;
-mod ask;
+mod api_request;
 mod caller;
-mod credential;
+mod credentials;
 mod device;
 mod discovery;
 mod email;
-mod incoming;
 mod oauth;
 mod off;
 mod password;
 mod profile;
+mod raw_request;
 mod refusal;
 mod session;
 mod user_agent;
@@ -37,22 +37,22 @@ use foxden_storage::Storage;
 use crate::wire::{HostCheck, Marks, Memory, Routes, Site, ToTheEnd, mark, refuse_foreign_hosts};
 use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
-/// What the account API needs.
+/// State of the account API.
 #[derive(Clone)]
 pub struct FxaState {
     /// The accounts.
     pub accounts: Accounts,
-    /// The storage of this process, if it serves any: it refuses a closed account's stores at once.
+    /// The storage of this process, if it has one: it refuses the stores of a removed account at once.
     pub storage: Option<Storage>,
     /// Where this server is found.
     pub site: Arc<Site>,
-    /// The time that signatures are compared with.
+    /// The clock for signatures.
     pub clock: Arc<dyn Clock>,
-    /// Room for bodies and answers, shared with all other surfaces.
+    /// The memory budgets of bodies and answers, shared with all other surfaces.
     pub memory: Arc<Memory>,
-    /// Where random bytes come from, for tools that ask for some.
+    /// The source of random bytes, for tools that ask for some.
     pub rng: Arc<dyn Rng>,
-    /// Carries out what must not stop halfway when its client hangs up.
+    /// Runs tasks that must not stop when the client disconnects.
     pub to_the_end: ToTheEnd,
 }
 
@@ -156,7 +156,7 @@ fn device_routes() -> Routes<FxaState> {
         .route("/v1/account/attached_client/destroy", post(device::detach))
 }
 
-/// OAuth as part of the account API, with that API's numbers.
+/// OAuth as part of the account API, with its error numbers.
 fn oauth_routes() -> Routes<FxaState> {
     Routes::new()
         .route("/v1/account/scoped-key-data", post(oauth::scoped_key_data))
@@ -166,7 +166,7 @@ fn oauth_routes() -> Routes<FxaState> {
         .route("/v1/oauth/client/{id}", get(oauth::client))
 }
 
-/// OAuth on paths of its own, with its own numbers.
+/// OAuth on its own paths, with its own error numbers.
 fn bare_oauth_routes() -> Routes<FxaState> {
     Routes::new()
         .route("/v1/authorization", get(oauth::navigate).post(oauth::authorize))
@@ -193,7 +193,7 @@ fn profile_routes() -> Routes<FxaState> {
         .route("/avatar/{id}", get(profile::picture))
 }
 
-/// What clients ask for and this server does not offer.
+/// Routes of features that are not offered.
 fn off_routes() -> Routes<FxaState> {
     Routes::new()
         .route("/v1/totp/exists", get(off::totp_exists))

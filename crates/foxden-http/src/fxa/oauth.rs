@@ -1,4 +1,4 @@
-//! OAuth: keys of scopes, codes, tokens, and what others may learn of them.
+//! OAuth: keys of scopes, codes, tokens, introspection.
 
 mod wire;
 
@@ -10,25 +10,28 @@ use serde_json::{Map, Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
-use super::ask::Ask;
-use super::caller::{Anyone, Verified};
+use super::api_request::ApiRequest;
+use super::caller::{Unauthenticated, Verified};
 use super::refusal::Refusal;
 use crate::wire::uri_component;
 use wire::{
     CLIENT, GrantedAnswer, SCOPE, STATE, TOKEN, print_introspection, read_authorization, read_token_request,
 };
 
-/// Where a code goes when the page hands it to the browser itself.
+/// The redirect target of browsers that receive the code from the page itself.
 const WEBCHANNEL: &str = "urn:ietf:wg:oauth:2.0:oob:oauth-redirect-webchannel";
 
 /// `POST /v1/account/scoped-key-data`
 pub(super) async fn scoped_key_data(
     State(fxa): State<FxaState>,
-    ask: Ask<Verified>,
+    request: ApiRequest<Verified>,
 ) -> Result<Json<Map<String, Value>>, Refusal> {
-    let client = ask.body.text_within("client_id", CLIENT)?;
-    let scope = ask.body.text_within("scope", SCOPE)?;
-    let keys = fxa.accounts.scoped_key_data(&ask.by.0, client, scope).await?;
+    let client = request.body.text_within("client_id", CLIENT)?;
+    let scope = request.body.text_within("scope", SCOPE)?;
+    let keys = fxa
+        .accounts
+        .scoped_key_data(&request.caller.0, client, scope)
+        .await?;
     let print = |key: oauth::ScopedKey| {
         let data = json!({
             "identifier": key.identifier,
@@ -43,11 +46,11 @@ pub(super) async fn scoped_key_data(
 /// `POST /v1/oauth/authorization`
 pub(super) async fn authorize(
     State(fxa): State<FxaState>,
-    ask: Ask<Verified>,
+    request: ApiRequest<Verified>,
 ) -> Result<Json<Value>, Refusal> {
-    let request = read_authorization(&ask.body, fxa.site.public_url.origin())?;
-    let state = ask.body.text_within("state", STATE)?;
-    let granted = fxa.accounts.authorize(&ask.by.0, request).await?;
+    let authorization = read_authorization(&request.body, fxa.site.public_url.origin())?;
+    let state = request.body.text_within("state", STATE)?;
+    let granted = fxa.accounts.authorize(&request.caller.0, authorization).await?;
     let code = granted.code.to_hex();
     let state_in_query = uri_component(state);
     let redirect = format!("{}?code={code}&state={state_in_query}", granted.redirect_uri);
@@ -59,31 +62,40 @@ pub(super) async fn authorize(
 /// `POST /v1/oauth/token` and `POST /v1/token`
 pub(super) async fn token(
     State(fxa): State<FxaState>,
-    ask: Ask<Option<Session>>,
+    request: ApiRequest<Option<Session>>,
 ) -> Result<Json<GrantedAnswer>, Refusal> {
-    let request = read_token_request(&ask.body)?;
-    if ask.by.is_none() && matches!(request.grant, oauth::Grant::Credentials { .. }) {
+    let token_request = read_token_request(&request.body)?;
+    if request.caller.is_none() && matches!(token_request.grant, oauth::Grant::Credentials { .. }) {
         return Err(Refusal::NoCredential("this grant needs a session"));
     }
-    let granted = fxa.accounts.grant(ask.by.as_ref(), request, &ask.visitor).await?;
+    let granted = fxa
+        .accounts
+        .grant(request.caller.as_ref(), token_request, &request.visitor)
+        .await?;
     Ok(Json(granted.into()))
 }
 
-/// `POST /v1/oauth/destroy`: a token that is not there is as good as destroyed.
-pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Done, Refusal> {
-    let token = ask.body.text_within("token", TOKEN)?;
+/// `POST /v1/oauth/destroy`: succeeds for an unknown token.
+pub(super) async fn destroy(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Done, Refusal> {
+    let token = request.body.text_within("token", TOKEN)?;
     fxa.accounts.revoke(token).await?;
     Ok(Done {})
 }
 
-/// `POST /v1/destroy`, which tells whether there was one.
-pub(super) async fn bare_destroy(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Done, Refusal> {
-    let was_there = if let Some(id) = ask.body.optional_text("refresh_token_id")? {
+/// `POST /v1/destroy`: tells whether the token existed.
+pub(super) async fn bare_destroy(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Done, Refusal> {
+    let was_there = if let Some(id) = request.body.optional_text("refresh_token_id")? {
         fxa.accounts.revoke_refresh_id(id).await?
     } else {
         let names = ["access_token", "refresh_token"];
-        let given = names.into_iter().find(|name| ask.body.get(name).is_some());
-        let token = ask.body.text_within(given.unwrap_or("token"), TOKEN)?;
+        let given = names.into_iter().find(|name| request.body.get(name).is_some());
+        let token = request.body.text_within(given.unwrap_or("token"), TOKEN)?;
         fxa.accounts.revoke(token).await?
     };
     if was_there {
@@ -93,9 +105,15 @@ pub(super) async fn bare_destroy(State(fxa): State<FxaState>, ask: Ask<Anyone>) 
     }
 }
 
-/// `POST /v1/verify`: for a tokenserver that stands elsewhere.
-pub(super) async fn verify(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
-    let access = fxa.accounts.access(ask.body.text_within("token", TOKEN)?).await?;
+/// `POST /v1/verify`: for a tokenserver in another process.
+pub(super) async fn verify(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Json<Value>, Refusal> {
+    let access = fxa
+        .accounts
+        .access(request.body.text_within("token", TOKEN)?)
+        .await?;
     Ok(Json(json!({
         "user": access.account.to_string(),
         "client_id": access.client,
@@ -109,9 +127,9 @@ pub(super) async fn verify(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Res
 /// `POST /v1/introspect`
 pub(super) async fn introspect(
     State(fxa): State<FxaState>,
-    ask: Ask<Anyone>,
+    request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<Value>, Refusal> {
-    let token = ask.body.text("token")?;
+    let token = request.body.text("token")?;
     let found = if token.len() <= TOKEN {
         fxa.accounts.introspect(token).await?
     } else {
@@ -120,7 +138,7 @@ pub(super) async fn introspect(
     Ok(Json(print_introspection(found)))
 }
 
-/// `GET /v1/jwks`: access tokens are opaque here, so nobody needs a key to read them.
+/// `GET /v1/jwks`: empty, as access tokens are opaque.
 pub(super) async fn jwks() -> Json<Value> {
     Json(json!({ "keys": [] }))
 }
@@ -138,7 +156,7 @@ pub(super) async fn client(Path(id): Path<String>) -> Result<Json<Value>, Refusa
     })))
 }
 
-/// `GET /v1/authorization`: a browser was sent here; the page is at the root.
+/// `GET /v1/authorization`: redirects a browser to the page at the root.
 pub(super) async fn navigate(RawQuery(query): RawQuery) -> Response {
     let target = format!("/?{}", query.unwrap_or_default());
     (StatusCode::FOUND, [(header::LOCATION, target)]).into_response()

@@ -1,33 +1,34 @@
-//! What clients ask for and this server does not offer: the answers say so in each feature's own way.
+//! Features that clients ask for and this server does not offer. Each answer is what clients of that feature
+//! understand.
 
 use foxden_accounts::Session;
 use serde_json::{Value, json};
 
 use super::answer::Json;
-use super::ask::Ask;
+use super::api_request::ApiRequest;
 use super::refusal::Refusal;
 
-/// `GET /v1/totp/exists`: nobody has a second step.
-pub(super) async fn totp_exists(_: Ask<Session>) -> Json<Value> {
+/// `GET /v1/totp/exists`: no account has a second factor.
+pub(super) async fn totp_exists(_: ApiRequest<Session>) -> Json<Value> {
     Json(json!({ "exists": false, "verified": false }))
 }
 
-/// Anything else about a second step.
-pub(super) async fn totp(_: Ask<Session>) -> Refusal {
+/// Other routes of the second factor.
+pub(super) async fn totp(_: ApiRequest<Session>) -> Refusal {
     Refusal::Off
 }
 
-/// `POST /v1/recoveryKey/exists`: nobody has a recovery key; asked with a session or with an address.
-pub(super) async fn recovery_key_exists(_: Ask<Option<Session>>) -> Json<Value> {
+/// `POST /v1/recoveryKey/exists`: no account has a recovery key. Clients ask with a session or an address.
+pub(super) async fn recovery_key_exists(_: ApiRequest<Option<Session>>) -> Json<Value> {
     Json(json!({ "exists": false }))
 }
 
-/// A feature that is not there, whoever asks.
+/// A feature that is not offered.
 pub(super) async fn feature() -> Refusal {
     Refusal::Off
 }
 
-/// What nobody offers any more.
+/// A feature that was removed from the protocol.
 pub(super) async fn retired() -> Refusal {
     Refusal::Retired
 }

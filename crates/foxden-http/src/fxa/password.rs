@@ -1,4 +1,4 @@
-//! Passwords: changed by whoever knows the old one, or reset with a code.
+//! Passwords: change with the old password, reset with a code.
 
 use axum::extract::State;
 use foxden_accounts::{NewPassword, ResetStatus, SecretToken, Session, SignedIn, Then, TokenId, WrapKb};
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use super::FxaState;
 use super::account::SignedInAnswer;
 use super::answer::{Done, Json};
-use super::ask::Ask;
-use super::caller::{AccountReset, Anyone, Holder, PasswordChange, PasswordForgot};
+use super::api_request::ApiRequest;
+use super::caller::{AccountReset, OneTimeToken, PasswordChange, PasswordForgot, Unauthenticated};
 use super::refusal::Refusal;
 use crate::wire::json_body::JsonBody;
 
-/// The longest code of a link.
+/// Maximum length of the code in a link.
 const LINK: usize = 128;
-/// Bytes of a reset code.
+/// Length of a reset code in bytes.
 const CODE: usize = 16;
-/// The longest code that is looked at where eight digits are meant.
+/// Maximum length of a code that should have eight digits.
 const OTP: usize = 64;
 
 impl JsonBody {
@@ -32,13 +32,13 @@ impl JsonBody {
 /// `POST /v1/password/change/start`
 pub(super) async fn start_change(
     State(fxa): State<FxaState>,
-    ask: Ask<Option<Session>>,
+    request: ApiRequest<Option<Session>>,
 ) -> Result<Json<Value>, Refusal> {
-    let (address, old) = (ask.body.address()?, ask.body.auth_pw("oldAuthPW")?);
-    let session = ask.by.as_ref();
+    let (address, old) = (request.body.address()?, request.body.auth_pw("oldAuthPW")?);
+    let session = request.caller.as_ref();
     let started = fxa
         .accounts
-        .start_password_change(session, address, &old, &ask.visitor)
+        .start_password_change(session, address, &old, &request.visitor)
         .await?;
     Ok(Json(json!({
         "keyFetchToken": started.key_fetch_token.to_hex(),
@@ -50,29 +50,32 @@ pub(super) async fn start_change(
 /// `POST /v1/password/change/finish`
 pub(super) async fn finish_change(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<PasswordChange>>,
+    request: ApiRequest<OneTimeToken<PasswordChange>>,
 ) -> Result<Json<Value>, Refusal> {
-    ask.body.refuse_second_stretching()?;
-    // Without the wrapped key the account's data would be lost, and this is not the way to lose it.
-    ask.body.hex::<32>("wrapKb")?;
-    let current = ask.body.optional_hex("sessionToken")?.map(TokenId);
-    let wants_keys = ask.wants_keys();
+    request.body.refuse_second_stretching()?;
+    // A change without the wrapped key would lose the account's data. Resets exist for that.
+    request.body.hex::<32>("wrapKb")?;
+    let current = request.body.optional_hex("sessionToken")?.map(TokenId);
+    let wants_keys = request.wants_keys();
     let then = current
         .as_ref()
         .map_or(Then::Nothing, |_| Then::SignIn { wants_keys });
-    let new = ask.body.new_password(then)?;
+    let new = request.body.new_password(then)?;
     let signed_in = fxa
         .accounts
-        .finish_password_change(&ask.by.ticket, new, current.as_ref(), &ask.visitor)
+        .finish_password_change(&request.caller.ticket, new, current.as_ref(), &request.visitor)
         .await?;
     Ok(print_signed_in(signed_in))
 }
 
 /// `POST /v1/password/forgot/send_code`
-pub(super) async fn forgot(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn forgot(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Json<Value>, Refusal> {
     let started = fxa
         .accounts
-        .forgot_password(ask.body.address()?, &ask.visitor)
+        .forgot_password(request.body.address()?, &request.visitor)
         .await?;
     let status = ResetStatus {
         ttl: started.ttl,
@@ -84,10 +87,13 @@ pub(super) async fn forgot(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Res
 /// `POST /v1/password/forgot/resend_code`
 pub(super) async fn forgot_again(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<PasswordForgot>>,
+    request: ApiRequest<OneTimeToken<PasswordForgot>>,
 ) -> Result<Json<Value>, Refusal> {
-    let status = fxa.accounts.forgot_again(&ask.by.ticket, &ask.visitor).await?;
-    // The token itself is not known here, and its holder has it.
+    let status = fxa
+        .accounts
+        .forgot_again(&request.caller.ticket, &request.visitor)
+        .await?;
+    // The server stores only a hash of the token. The client has it.
     Ok(Json(
         json!({ "ttl": status.ttl, "codeLength": CODE, "tries": status.tries }),
     ))
@@ -96,41 +102,46 @@ pub(super) async fn forgot_again(
 /// `GET /v1/password/forgot/status`
 pub(super) async fn forgot_status(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<PasswordForgot>>,
+    request: ApiRequest<OneTimeToken<PasswordForgot>>,
 ) -> Result<Json<Value>, Refusal> {
-    let status = fxa.accounts.forgot_status(&ask.by.ticket).await?;
+    let status = fxa.accounts.forgot_status(&request.caller.ticket).await?;
     Ok(Json(json!({ "tries": status.tries, "ttl": status.ttl })))
 }
 
 /// `POST /v1/password/forgot/verify_code`
 pub(super) async fn verify_code(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<PasswordForgot>>,
+    request: ApiRequest<OneTimeToken<PasswordForgot>>,
 ) -> Result<Json<Value>, Refusal> {
-    ask.body.hex::<CODE>("code")?;
-    let code = ask.body.text("code")?.to_ascii_lowercase();
+    request.body.hex::<CODE>("code")?;
+    let code = request.body.text("code")?.to_ascii_lowercase();
     let token = fxa
         .accounts
-        .verify_reset_code(&ask.by.ticket, &code, &ask.visitor)
+        .verify_reset_code(&request.caller.ticket, &code, &request.visitor)
         .await?;
     Ok(Json(json!({ "accountResetToken": token.to_hex() })))
 }
 
 /// `POST /v1/password/forgot/send_otp`
-pub(super) async fn send_otp(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Done, Refusal> {
-    fxa.accounts.send_otp(ask.body.address()?, &ask.visitor).await?;
+pub(super) async fn send_otp(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Done, Refusal> {
+    fxa.accounts
+        .send_otp(request.body.address()?, &request.visitor)
+        .await?;
     Ok(Done {})
 }
 
 /// `POST /v1/password/forgot/verify_otp`
 pub(super) async fn verify_otp(
     State(fxa): State<FxaState>,
-    ask: Ask<Anyone>,
+    request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<Value>, Refusal> {
-    let (address, code) = (ask.body.address()?, ask.body.text_within("code", OTP)?);
+    let (address, code) = (request.body.address()?, request.body.text_within("code", OTP)?);
     let verified = fxa
         .accounts
-        .verify_otp(address, code.trim(), &ask.visitor)
+        .verify_otp(address, code.trim(), &request.visitor)
         .await?;
     Ok(Json(json!({
         "code": verified.code,
@@ -143,28 +154,31 @@ pub(super) async fn verify_otp(
 /// `POST /v1/account/reset`
 pub(super) async fn reset(
     State(fxa): State<FxaState>,
-    ask: Ask<Holder<AccountReset>>,
+    request: ApiRequest<OneTimeToken<AccountReset>>,
 ) -> Result<Json<Value>, Refusal> {
-    ask.body.refuse_second_stretching()?;
-    if ask.body.get("recoveryKeyId").is_some() {
+    request.body.refuse_second_stretching()?;
+    if request.body.get("recoveryKeyId").is_some() {
         return Err(Refusal::Off);
     }
-    let wants_keys = ask.wants_keys();
-    let then = if ask.body.is_set("sessionToken")? {
+    let wants_keys = request.wants_keys();
+    let then = if request.body.is_set("sessionToken")? {
         Then::SignIn { wants_keys }
     } else {
         Then::Nothing
     };
-    let new = ask.body.new_password(then)?;
-    let ticket = &ask.by.ticket;
-    let signed_in = fxa.accounts.reset_password(ticket, new, &ask.visitor).await?;
+    let new = request.body.new_password(then)?;
+    let ticket = &request.caller.ticket;
+    let signed_in = fxa.accounts.reset_password(ticket, new, &request.visitor).await?;
     Ok(print_signed_in(signed_in))
 }
 
-/// `POST /v1/password/link`, Foxden's own: what a set-password link of the operator opens.
-pub(super) async fn open_link(State(fxa): State<FxaState>, ask: Ask<Anyone>) -> Result<Json<Value>, Refusal> {
-    let code = ask.body.text_within("code", LINK)?;
-    let link = fxa.accounts.open_password_link(code, &ask.visitor).await?;
+/// `POST /v1/password/link`, an extension of Foxden: opens a set-password link that the operator created.
+pub(super) async fn open_link(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Unauthenticated>,
+) -> Result<Json<Value>, Refusal> {
+    let code = request.body.text_within("code", LINK)?;
+    let link = fxa.accounts.open_password_link(code, &request.visitor).await?;
     Ok(Json(json!({
         "email": link.address,
         "accountResetToken": link.account_reset_token.to_hex(),

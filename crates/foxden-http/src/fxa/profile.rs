@@ -1,4 +1,4 @@
-//! Profiles: what an account shows of its owner, to whom a token covers it; its picture.
+//! Profiles, as far as a token covers them, and pictures.
 
 mod wire;
 
@@ -12,23 +12,23 @@ use serde_json::{Value, json};
 
 use super::FxaState;
 use super::answer::{Done, Json};
-use super::ask::Ask;
+use super::api_request::ApiRequest;
 use super::caller::{Caller as _, ProfileCaller};
-use super::credential::Presented;
-use super::incoming::{Incoming, Taking};
+use super::credentials::Credentials;
+use super::raw_request::{BodyRules, RawRequest};
 use super::refusal::Refusal;
 use crate::wire::body::{Unfolds, announced_length};
 use crate::wire::memory::{Owner, held};
 use crate::wire::print_json;
 use wire::{DEFAULT_ID, DEFAULT_PICTURE, avatar_of, matches_tag, print_covered, tag_of};
 
-/// The largest picture.
-const PICTURE: usize = 256 * 1024;
-/// The longest display name, in bytes.
+/// Maximum size of a picture.
+const MAX_PICTURE_BYTES: usize = 256 * 1024;
+/// Maximum length of a display name in bytes.
 const DISPLAY_NAME: usize = 1024;
 
 impl ProfileCaller {
-    /// The account, if the caller may do what this scope allows. A session may do everything.
+    /// Returns the account, if the caller's token covers this scope. A session covers all.
     fn account_for(&self, scope: &str) -> Result<AccountId, Refusal> {
         match self {
             Self::Session(session) => {
@@ -43,14 +43,14 @@ impl ProfileCaller {
     }
 }
 
-/// `GET /v1/profile`: what the token's scopes cover.
+/// `GET /v1/profile`: the members that the token's scopes cover.
 pub(super) async fn whole(
     State(fxa): State<FxaState>,
     headers: HeaderMap,
-    ask: Ask<Access>,
+    request: ApiRequest<Access>,
 ) -> Result<Response, Refusal> {
-    let profile = fxa.accounts.profile(ask.by.account).await?;
-    let shown = print_covered(&profile, &ask.by, &fxa.site)?;
+    let profile = fxa.accounts.profile(request.caller.account).await?;
+    let shown = print_covered(&profile, &request.caller, &fxa.site)?;
     let tag = tag_of(&shown);
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, format!("\"{tag}\""))]).into_response());
@@ -59,20 +59,26 @@ pub(super) async fn whole(
 }
 
 /// `GET /v1/email`
-pub(super) async fn email(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
-    let profile = read(&fxa, &ask.by, "profile:email").await?;
+pub(super) async fn email(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Access>,
+) -> Result<Json<Value>, Refusal> {
+    let profile = read(&fxa, &request.caller, "profile:email").await?;
     Ok(Json(json!({ "email": profile.address })))
 }
 
 /// `GET /v1/uid`
-pub(super) async fn uid(ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
-    require(&ask.by, "profile:uid")?;
-    Ok(Json(json!({ "uid": ask.by.account.to_string() })))
+pub(super) async fn uid(request: ApiRequest<Access>) -> Result<Json<Value>, Refusal> {
+    require(&request.caller, "profile:uid")?;
+    Ok(Json(json!({ "uid": request.caller.account.to_string() })))
 }
 
 /// `GET /v1/avatar`
-pub(super) async fn avatar(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Json<Value>, Refusal> {
-    let profile = read(&fxa, &ask.by, "profile:avatar").await?;
+pub(super) async fn avatar(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Access>,
+) -> Result<Json<Value>, Refusal> {
+    let profile = read(&fxa, &request.caller, "profile:avatar").await?;
     let url = avatar_of(&profile, &fxa.site);
     let id = profile.avatar.as_deref().unwrap_or(DEFAULT_ID);
     let is_default = profile.avatar.is_none();
@@ -82,8 +88,11 @@ pub(super) async fn avatar(State(fxa): State<FxaState>, ask: Ask<Access>) -> Res
 }
 
 /// `GET /v1/display_name`
-pub(super) async fn display_name(State(fxa): State<FxaState>, ask: Ask<Access>) -> Result<Response, Refusal> {
-    let profile = read(&fxa, &ask.by, "profile:display_name").await?;
+pub(super) async fn display_name(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Access>,
+) -> Result<Response, Refusal> {
+    let profile = read(&fxa, &request.caller, "profile:display_name").await?;
     Ok(match profile.display_name {
         Some(name) => Json(json!({ "displayName": name })).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
@@ -93,10 +102,10 @@ pub(super) async fn display_name(State(fxa): State<FxaState>, ask: Ask<Access>) 
 /// `POST /v1/display_name`
 pub(super) async fn set_display_name(
     State(fxa): State<FxaState>,
-    ask: Ask<ProfileCaller>,
+    request: ApiRequest<ProfileCaller>,
 ) -> Result<Done, Refusal> {
-    let account = ask.by.account_for("profile:display_name:write")?;
-    let name = ask.body.text_within("displayName", DISPLAY_NAME)?;
+    let account = request.caller.account_for("profile:display_name:write")?;
+    let name = request.body.text_within("displayName", DISPLAY_NAME)?;
     fxa.accounts.set_display_name(account, name).await?;
     Ok(Done {})
 }
@@ -106,18 +115,18 @@ pub(super) async fn upload_avatar(
     State(fxa): State<FxaState>,
     request: Request,
 ) -> Result<Json<Value>, Refusal> {
-    let (incoming, body) = Incoming::split(request, &fxa);
-    let presented = Presented::read(&incoming.parts.headers);
-    announced_length(&incoming.parts.headers, &body, PICTURE)?;
-    let caller = ProfileCaller::identify(&fxa, &incoming, &presented).await?;
+    let (raw, body) = RawRequest::split(request, &fxa);
+    let credentials = Credentials::read(&raw.parts.headers);
+    announced_length(&raw.parts.headers, &body, MAX_PICTURE_BYTES)?;
+    let caller = ProfileCaller::identify(&fxa, &raw, &credentials).await?;
     let account = caller.account_for("profile:avatar:write")?;
-    let taking = Taking {
-        most: PICTURE,
+    let rules = BodyRules {
+        max_bytes: MAX_PICTURE_BYTES,
         owner: Owner::Account(account),
         unfolds: Unfolds::Twice,
     };
-    let (picture, _place) = incoming.take(&fxa, body, taking).await?;
-    presented.vouch_for(&fxa, &incoming, Some(account), &picture)?;
+    let (picture, _permit) = raw.read_body(&fxa, body, rules).await?;
+    credentials.verify_body(&fxa, &raw, Some(account), &picture)?;
     let id = fxa.accounts.set_avatar(account, picture.into()).await?;
     let url = format!("{}/avatar/{id}", fxa.site.public_url.origin());
     Ok(Json(json!({ "id": id, "url": url })))
@@ -127,14 +136,14 @@ pub(super) async fn upload_avatar(
 pub(super) async fn remove_avatar(
     State(fxa): State<FxaState>,
     Path(id): Path<String>,
-    ask: Ask<ProfileCaller>,
+    request: ApiRequest<ProfileCaller>,
 ) -> Result<Done, Refusal> {
-    let account = ask.by.account_for("profile:avatar:write")?;
+    let account = request.caller.account_for("profile:avatar:write")?;
     fxa.accounts.remove_avatar(account, &id).await?;
     Ok(Done {})
 }
 
-/// `GET /avatar/{id}`: the picture, which can do nothing but be looked at.
+/// `GET /avatar/{id}`: the picture, sandboxed.
 pub(super) async fn picture(
     State(fxa): State<FxaState>,
     Path(id): Path<String>,
@@ -162,16 +171,16 @@ pub(super) async fn picture(
     Ok((headers, bytes).into_response())
 }
 
-/// `GET /v1/account/profile`: the same account in the account API's words.
+/// `GET /v1/account/profile`: the profile in the format of the account API.
 pub(super) async fn of_session(
     State(fxa): State<FxaState>,
-    ask: Ask<ProfileCaller>,
+    request: ApiRequest<ProfileCaller>,
 ) -> Result<Json<Value>, Refusal> {
-    let profile = match &ask.by {
+    let profile = match &request.caller {
         ProfileCaller::Session(session) => fxa.accounts.profile(session.account).await?,
         ProfileCaller::Access(access) => fxa.accounts.profile(access.account).await?,
     };
-    Ok(Json(wire::print_account(&profile, &ask.by)))
+    Ok(Json(wire::print_account(&profile, &request.caller)))
 }
 
 async fn read(fxa: &FxaState, access: &Access, scope: &str) -> Result<Profile, Refusal> {

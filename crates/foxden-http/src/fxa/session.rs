@@ -1,4 +1,4 @@
-//! Sessions: confirmed again, shown, doubled, ended.
+//! Sessions: reauthentication, status, duplication, and end.
 
 use axum::extract::State;
 use foxden_accounts::{Session, TokenId};
@@ -7,35 +7,45 @@ use serde_json::{Value, json};
 use super::FxaState;
 use super::account::SignedInAnswer;
 use super::answer::{Done, Json};
-use super::ask::Ask;
+use super::api_request::ApiRequest;
 use super::caller::Verified;
 use super::refusal::Refusal;
 
 /// `POST /v1/session/reauth`
 pub(super) async fn reauth(
     State(fxa): State<FxaState>,
-    ask: Ask<Session>,
+    request: ApiRequest<Session>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
-    let login = ask.body.login(ask.wants_keys())?;
-    let signed_in = fxa.accounts.reauth(&ask.by, login, &ask.visitor).await?;
+    let login = request.body.login(request.wants_keys())?;
+    let signed_in = fxa
+        .accounts
+        .reauth(&request.caller, login, &request.visitor)
+        .await?;
     Ok(Json(signed_in.into()))
 }
 
 /// `GET /v1/session/status`
-pub(super) async fn status(ask: Ask<Session>) -> Json<Value> {
-    let state = if ask.by.is_verified() {
+pub(super) async fn status(request: ApiRequest<Session>) -> Json<Value> {
+    let state = if request.caller.is_verified() {
         "verified"
     } else {
         "unverified"
     };
-    Json(json!({ "state": state, "uid": ask.by.account.to_string() }))
+    Json(json!({ "state": state, "uid": request.caller.account.to_string() }))
 }
 
-/// `POST /v1/session/destroy`: the caller's own, or another of the same account by its token id.
-pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Session>) -> Result<Done, Refusal> {
-    match ask.body.optional_hex("customSessionToken")? {
-        Some(other) => fxa.accounts.end_other_session(&ask.by, &TokenId(other)).await?,
-        None => fxa.accounts.end_session(&ask.by).await?,
+/// `POST /v1/session/destroy`: the caller's session, or another of the same account by its token id.
+pub(super) async fn destroy(
+    State(fxa): State<FxaState>,
+    request: ApiRequest<Session>,
+) -> Result<Done, Refusal> {
+    match request.body.optional_hex("customSessionToken")? {
+        Some(other) => {
+            fxa.accounts
+                .end_other_session(&request.caller, &TokenId(other))
+                .await?
+        }
+        None => fxa.accounts.end_session(&request.caller).await?,
     }
     Ok(Done {})
 }
@@ -43,13 +53,16 @@ pub(super) async fn destroy(State(fxa): State<FxaState>, ask: Ask<Session>) -> R
 /// `POST /v1/session/duplicate`
 pub(super) async fn duplicate(
     State(fxa): State<FxaState>,
-    ask: Ask<Verified>,
+    request: ApiRequest<Verified>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
-    let signed_in = fxa.accounts.duplicate_session(&ask.by.0, &ask.visitor).await?;
+    let signed_in = fxa
+        .accounts
+        .duplicate_session(&request.caller.0, &request.visitor)
+        .await?;
     Ok(Json(signed_in.into()))
 }
 
-/// `GET /v1/account/sessions`: what is attached says more; tools that ask here want a list.
-pub(super) async fn list(_: Ask<Session>) -> Json<Value> {
+/// `GET /v1/account/sessions`: an empty list for tools. `attached_clients` has the sessions.
+pub(super) async fn list(_: ApiRequest<Session>) -> Json<Value> {
     Json(json!([]))
 }

@@ -1,16 +1,15 @@
-//! What a browser calls itself, in words its owner knows it by.
+//! Browser and operating system from a `User-Agent`, as people know them.
 
-/// The browser and its system, as far as its name tells.
+/// A browser and its operating system.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Browser {
-    /// Name and main version, such as `Firefox 153`; empty when it is none we know.
+    /// Name and major version, such as `Firefox 153`; empty for an unknown browser.
     pub(super) name: String,
-    /// The system it runs on.
+    /// The operating system.
     pub(super) system: Option<&'static str>,
 }
 
-/// What stands in the text, and what people call it. The first that is found counts, so the particular
-/// comes before the general.
+/// Markers and the names that people know. The first marker found counts, so the specific ones come first.
 const BROWSERS: [(&str, &str); 6] = [
     ("FxiOS/", "Firefox for iOS"),
     ("Firefox/", "Firefox"),
@@ -43,7 +42,7 @@ impl Browser {
         }
     }
 
-    /// Both in a few words, if either is known.
+    /// Returns both in a few words, if either is known.
     pub(super) fn describe(&self) -> Option<String> {
         match (self.name.as_str(), self.system) {
             ("", None) => None,

@@ -1,4 +1,4 @@
-//! What becomes of an account whose owner hangs up.
+//! Removal of an account whose client disconnects.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ async fn accounts(clock: &Arc<ManualClock>) -> Accounts {
     Accounts::open(parts).await.unwrap()
 }
 
-/// Ann's account, and the uid of its store.
+/// Creates Ann's account and returns the uid of its store.
 async fn with_store(accounts: &Accounts) -> UserId {
     let visitor = Visitor {
         address: std::net::Ipv4Addr::LOCALHOST.into(),

@@ -1,4 +1,4 @@
-//! Devices and commands as they go over the wire.
+//! The JSON of devices and commands.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::fxa::refusal::Refusal;
 use crate::fxa::user_agent::Browser;
 use crate::wire::json_body::JsonBody;
 
-/// A place on earth: none is ever looked up.
+/// The location of a device. The server never looks one up.
 #[derive(Serialize)]
 struct Location {}
 
-/// A device's own record.
+/// The record of one device.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::fxa) struct DeviceAnswer {
@@ -25,7 +25,7 @@ pub(in crate::fxa) struct DeviceAnswer {
     #[serde(rename = "type")]
     kind: String,
     available_commands: BTreeMap<String, String>,
-    // Left out where there is none: browsers take an explicit null for a lost subscription.
+    // Absent values are omitted: browsers take an explicit null for a lost subscription.
     #[serde(skip_serializing_if = "Option::is_none")]
     push_callback: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub(in crate::fxa) struct ListedDevice {
     location: Location,
 }
 
-/// The commands that wait for a device.
+/// The pending commands of a device.
 #[derive(Serialize)]
 pub(in crate::fxa) struct CommandsAnswer {
     index: u64,
@@ -68,7 +68,7 @@ struct MessageData {
     sender: Option<String>,
 }
 
-/// Something that is signed in to the account.
+/// A client that is signed in to the account.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::fxa) struct AttachedAnswer {
@@ -87,7 +87,7 @@ pub(in crate::fxa) struct AttachedAnswer {
     os: Option<&'static str>,
 }
 
-/// What a client says of its device.
+/// Reads the fields that a client sends for its device.
 pub(super) fn read_patch(body: &JsonBody) -> Result<DevicePatch, Refusal> {
     let text = |name| Ok::<_, Refusal>(body.optional_text(name)?.map(str::to_owned));
     Ok(DevicePatch {

@@ -1,4 +1,4 @@
-//! Requests for codes and tokens, and the answers, as they go over the wire.
+//! The JSON of requests for codes and tokens, and of their answers.
 
 use foxden_accounts::oauth::{
     Access, AccessType, AuthorizationRequest, Grant, Granted, Introspection, RefreshAccess, TokenRequest,
@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 use crate::fxa::refusal::Refusal;
 use crate::wire::json_body::JsonBody;
 
-/// The longest name of a client that is looked at.
+/// Maximum length of a client id.
 pub(super) const CLIENT: usize = 64;
-/// The longest list of scopes.
+/// Maximum length of a list of scopes.
 pub(super) const SCOPE: usize = 1024;
-/// The longest state.
+/// Maximum length of a state.
 pub(super) const STATE: usize = 256;
-/// The longest token; ours have 64 digits.
+/// Maximum length of a token. Valid ones have 64 digits.
 pub(super) const TOKEN: usize = 2048;
-/// The longest sealed keys.
+/// Maximum length of encrypted keys.
 const KEYS_JWE: usize = 4096;
-/// The longest address a browser is sent to.
+/// Maximum length of a redirect address.
 const REDIRECT: usize = 512;
-/// The longest challenge or verifier.
+/// Maximum length of a challenge or verifier.
 const PROOF: usize = 128;
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const REFRESH_TYPE: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 
-/// What a client is granted.
+/// The answer to a grant.
 #[derive(Serialize)]
 pub(in crate::fxa) struct GrantedAnswer {
     access_token: String,
@@ -79,7 +79,7 @@ impl JsonBody {
     }
 }
 
-/// What a page asks for on behalf of a browser.
+/// Reads the authorization that a page requests for a browser.
 pub(super) fn read_authorization(body: &JsonBody, origin: String) -> Result<AuthorizationRequest, Refusal> {
     if body
         .optional_text("response_type")?
@@ -99,7 +99,7 @@ pub(super) fn read_authorization(body: &JsonBody, origin: String) -> Result<Auth
     })
 }
 
-/// What a client brings for tokens. Members that belong to another grant are ignored: some clients send them.
+/// Reads a token request. Members that belong to another grant are ignored: some clients send them.
 pub(super) fn read_token_request(body: &JsonBody) -> Result<TokenRequest, Refusal> {
     let grant_type = body.optional_text("grant_type")?;
     let grant = match grant_type.unwrap_or("authorization_code") {
@@ -137,7 +137,7 @@ pub(super) fn read_token_request(body: &JsonBody) -> Result<TokenRequest, Refusa
     })
 }
 
-/// What is told of a token.
+/// Prints what a token's introspection tells.
 pub(super) fn print_introspection(found: Introspection) -> Value {
     match found {
         Introspection::Access(Access {

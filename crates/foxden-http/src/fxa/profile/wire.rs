@@ -1,4 +1,4 @@
-//! Profiles as they go over the wire.
+//! The JSON of profiles.
 
 use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
@@ -11,9 +11,9 @@ use crate::fxa::caller::ProfileCaller;
 use crate::fxa::refusal::Refusal;
 use crate::wire::{Site, entity_tag};
 
-/// The name of the picture of those who have none.
+/// The id of the default picture.
 pub(super) const DEFAULT_ID: &str = "default.svg";
-/// That picture: somebody.
+/// The default picture: a silhouette.
 pub(super) const DEFAULT_PICTURE: &str = concat!(
     r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">"##,
     r##"<rect width="64" height="64" fill="#c9c4bd"/>"##,
@@ -21,13 +21,13 @@ pub(super) const DEFAULT_PICTURE: &str = concat!(
     r##"<path d="M10 64a22 22 0 0 1 44 0z" fill="#fff"/></svg>"##
 );
 
-/// Where the picture is found. Never nothing: some clients need an address.
+/// Returns the address of the picture. Some clients need one, so there is always a default.
 pub(super) fn avatar_of(profile: &Profile, site: &Site) -> String {
     let id = profile.avatar.as_deref().unwrap_or(DEFAULT_ID);
     format!("{}/avatar/{id}", site.public_url.origin())
 }
 
-/// The members that the token's scopes cover; a token that covers none is refused.
+/// Returns the members that the token's scopes cover. A token that covers none is refused.
 pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> Result<Value, Refusal> {
     let mut shown = Map::new();
     let uid = profile.account.to_string();
@@ -58,7 +58,7 @@ pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> 
     Ok(Value::Object(shown))
 }
 
-/// The account in the account API's words.
+/// Prints the profile in the format of the account API.
 pub(super) fn print_account(profile: &Profile, caller: &ProfileCaller) -> Value {
     let covers = |scope: &str| match caller {
         ProfileCaller::Session(_) => true,
@@ -78,13 +78,13 @@ pub(super) fn print_account(profile: &Profile, caller: &ProfileCaller) -> Value 
     shown
 }
 
-/// A name for this content: equal content, equal name.
+/// Returns an entity tag for this content.
 pub(super) fn tag_of(shown: &Value) -> String {
     let digest = digest(&SHA256, shown.to_string().as_bytes());
     HEXLOWER.encode(&digest.as_ref()[..16])
 }
 
-/// Whether the client has it already.
+/// Returns whether the client has this content.
 pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
     let mut values = headers.get_all(IF_NONE_MATCH).iter();
     values.any(|value| entity_tag::is_named(value.as_bytes(), tag))

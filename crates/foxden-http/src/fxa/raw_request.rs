@@ -1,4 +1,4 @@
-//! A request of the account API before its sender is known, and how its body is taken.
+//! Requests of the account API before their sender is known, and how their body is read.
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request};
@@ -9,51 +9,55 @@ use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
 
 use super::FxaState;
-use super::credential::Presented;
+use super::credentials::Credentials;
 use super::refusal::Refusal;
 use crate::wire::body::{self, BadBody, Unfolds};
 use crate::wire::json_body::BadJson;
 use crate::wire::memory::{Owner, Place};
 use crate::wire::{Site, visitor};
 
-/// A request as it came, without its body.
-pub(super) struct Incoming {
+/// A request without its body.
+pub(super) struct RawRequest {
     pub(super) parts: Parts,
     pub(super) visitor: Visitor,
 }
 
-/// How a body is taken.
+/// How a body is read.
 #[derive(Clone, Copy)]
-pub(super) struct Taking {
-    /// How many bytes it may have.
-    pub(super) most: usize,
-    /// Whose memory it takes.
+pub(super) struct BodyRules {
+    /// The maximum size.
+    pub(super) max_bytes: usize,
+    /// Whose memory share the body takes.
     pub(super) owner: Owner,
-    /// How much of it.
+    /// How much memory a body takes, relative to its size.
     pub(super) unfolds: Unfolds,
 }
 
-impl Incoming {
-    /// Lays the body aside, of which nothing is read yet.
+impl RawRequest {
+    /// Separates the body, which is not read yet.
     pub(super) fn split(request: Request, fxa: &FxaState) -> (Self, Body) {
         let visitor = visitor(&request, &fxa.site, Door::Accounts);
         let (parts, body) = request.into_parts();
         (Self { parts, visitor }, body)
     }
 
-    /// Takes the body, counted as long as its place is kept.
-    pub(super) async fn take(
+    /// Reads the body. Its memory is counted until the permit is dropped.
+    pub(super) async fn read_body(
         &self,
         fxa: &FxaState,
         body: Body,
-        taking: Taking,
+        rules: BodyRules,
     ) -> Result<(Bytes, Option<Place>), Refusal> {
-        let Taking { most, owner, unfolds } = taking;
+        let BodyRules {
+            max_bytes,
+            owner,
+            unfolds,
+        } = rules;
         let headers = &self.parts.headers;
-        Ok(body::take(&fxa.memory.bodies, owner, headers, body, most, unfolds).await?)
+        Ok(body::take(&fxa.memory.bodies, owner, headers, body, max_bytes, unfolds).await?)
     }
 
-    /// The one who is counted where nothing is proven.
+    /// The owner of the memory where no account is authenticated.
     pub(super) fn client(&self) -> Owner {
         Owner::client(&self.parts.extensions)
     }
@@ -65,25 +69,29 @@ impl Incoming {
         uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
-    /// The content type as the client gave it.
+    /// The content type as the client sent it.
     pub(super) fn content_type(&self) -> &str {
         let value = self.parts.headers.get(header::CONTENT_TYPE);
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Refuses what a page from elsewhere may have made a browser send unasked: a form, with a password by Basic that the
-    /// browser was once given at a prompt. JSON it sends only with a permission that is never given; browsers that did
-    /// so without name the page.
-    pub(super) fn refuse_foreign_page(&self, presented: &Presented<'_>, site: &Site) -> Result<(), Refusal> {
+    /// Refuses requests that a foreign page may trigger: a form, sent with a Basic password that the browser knows
+    /// from a prompt. Browsers send JSON from a foreign page only with a permission that this server never gives.
+    /// Browsers without that rule name the page.
+    pub(super) fn refuse_foreign_page(
+        &self,
+        credentials: &Credentials<'_>,
+        site: &Site,
+    ) -> Result<(), Refusal> {
         let is_question = matches!(self.parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if is_question || presented.is_put_in_by_the_client() {
+        if is_question || credentials.is_set_by_client() {
             return Ok(());
         }
         let media_type = self.content_type().split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(Refusal::Invalid("content-type"));
         }
-        // Firefox itself says that its own requests are cross-site, but of those it names no origin.
+        // Firefox marks its own requests as cross-site, but sends no origin with them.
         let headers = &self.parts.headers;
         if headers.contains_key(header::ORIGIN) && site.is_sent_by_foreign_page(headers) {
             return Err(Refusal::Invalid("origin"));

@@ -1,26 +1,26 @@
-//! What an `Authorization` header says, before anybody is asked whether it is true.
+//! Parses the `Authorization` header. Nothing is verified here.
 
 use axum::http::{HeaderMap, header};
 use foxden_accounts::{Kind, TokenId};
 
 use crate::wire::hawk::HawkHeader;
 
-/// What a client presented.
-pub(super) enum Presented<'a> {
-    /// No header at all.
+/// The credentials of a request.
+pub(super) enum Credentials<'a> {
+    /// No header.
     Nothing,
     /// A signed request.
     Hawk(HawkHeader<'a>),
-    /// The id of a token in place of a signature.
+    /// The id of a token, without a signature.
     Id(Kind, TokenId),
     /// A refresh or access token, 64 lower-case hex digits.
     Bearer(&'a str),
-    /// Something else, and why it is nothing we know.
+    /// Unusable credentials, and the reason.
     Unusable(&'static str),
 }
 
-impl<'a> Presented<'a> {
-    /// Reads the header. The syntax is exact: an id in upper case is not an id.
+impl<'a> Credentials<'a> {
+    /// Parses the header. The syntax is exact: an upper-case id is invalid.
     pub(super) fn read(headers: &'a HeaderMap) -> Self {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else {
@@ -42,9 +42,9 @@ impl<'a> Presented<'a> {
         }
     }
 
-    /// Whether the client put it in itself. Any other scheme, such as Basic, a browser adds by itself to whatever a page
-    /// makes it send.
-    pub(super) const fn is_put_in_by_the_client(&self) -> bool {
+    /// Returns whether the client set the header itself. Browsers add other schemes, such as Basic, to requests
+    /// that a page triggers.
+    pub(super) const fn is_set_by_client(&self) -> bool {
         match self {
             Self::Hawk(_) | Self::Id(..) | Self::Bearer(_) => true,
             Self::Nothing | Self::Unusable(_) => false,
@@ -80,12 +80,12 @@ mod tests {
     fn read(value: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-        match Presented::read(&headers) {
-            Presented::Nothing => "nothing".into(),
-            Presented::Hawk(header) => format!("hawk {}", header.id),
-            Presented::Id(kind, _) => format!("{kind:?}"),
-            Presented::Bearer(_) => "bearer".into(),
-            Presented::Unusable(_) => "unusable".into(),
+        match Credentials::read(&headers) {
+            Credentials::Nothing => "nothing".into(),
+            Credentials::Hawk(header) => format!("hawk {}", header.id),
+            Credentials::Id(kind, _) => format!("{kind:?}"),
+            Credentials::Bearer(_) => "bearer".into(),
+            Credentials::Unusable(_) => "unusable".into(),
         }
     }
 

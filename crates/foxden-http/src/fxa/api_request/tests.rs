@@ -1,4 +1,4 @@
-//! When a body is read, and what it takes of memory.
+//! When bodies are read, and which memory they take.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,7 +18,7 @@ use super::*;
 use crate::wire::body::tests::Untouchable;
 use crate::wire::{Memory, Site};
 
-/// Every route that needs a credential and takes a body.
+/// Every route that needs credentials and takes a body.
 const WITH_CREDENTIALS: &[&str] = &[
     "/v1/session/reauth",
     "/v1/session/destroy",
@@ -43,14 +43,14 @@ const WITH_CREDENTIALS: &[&str] = &[
     "/v1/totp/create",
 ];
 
-struct Lab {
+struct TestContext {
     router: Router,
     memory: Arc<Memory>,
     session: String,
     owner: Owner,
 }
 
-impl Lab {
+impl TestContext {
     async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
         let parts = Parts {
@@ -122,7 +122,7 @@ impl Lab {
 
 #[tokio::test]
 async fn no_body_is_read_before_it_is_known_whose_it_is() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let unknown = HEXLOWER.encode(&[9; 32]);
     let hawk = format!(r#"Hawk id="{unknown}", ts="1763690000", nonce="n", mac="bWFj""#);
     let credentials = [
@@ -134,31 +134,31 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     ];
     for path in WITH_CREDENTIALS {
         for credential in credentials {
-            let answer = lab.send("POST", path, credential, Body::new(Untouchable)).await;
+            let answer = ctx.send("POST", path, credential, Body::new(Untouchable)).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path} {credential}");
         }
     }
-    // Of those that take either, one that is shown must be good.
+    // Routes with optional credentials refuse invalid ones.
     for path in [
         "/v1/account/destroy",
         "/v1/oauth/token",
         "/v1/password/change/start",
     ] {
         for credential in &credentials[2..3] {
-            let answer = lab.send("POST", path, credential, Body::new(Untouchable)).await;
+            let answer = ctx.send("POST", path, credential, Body::new(Untouchable)).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path} {credential}");
         }
     }
 }
 
-/// One that is too large is refused before anybody is asked who sent it.
+/// A body that is too large is refused before the caller is identified.
 #[tokio::test]
 async fn the_announced_length_is_looked_at_first() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     for (path, most) in [
-        ("/v1/account/login", BODY),
-        ("/v1/session/destroy", BODY),
-        ("/v1/account/device", DEVICE_BODY),
+        ("/v1/account/login", MAX_BODY_BYTES),
+        ("/v1/session/destroy", MAX_BODY_BYTES),
+        ("/v1/account/device", MAX_DEVICE_BODY_BYTES),
         ("/v1/avatar/upload", 256 * 1024),
     ] {
         let request = Request::post(path)
@@ -166,50 +166,50 @@ async fn the_announced_length_is_looked_at_first() {
             .header("content-type", "application/json")
             .header("content-length", most + 1)
             .body(Body::new(Untouchable));
-        let answer = lab.router.clone().oneshot(request.unwrap()).await.unwrap();
+        let answer = ctx.router.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_body_takes_its_senders_memory_until_it_is_answered() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let body = || Body::from(json!({ "name": "x".repeat(200) }).to_string());
-    let held = lab.memory.bodies.take(lab.owner, 99_000).unwrap();
-    let answer = lab.send("POST", "/v1/account/device", &lab.session, body()).await;
+    let held = ctx.memory.bodies.take(ctx.owner, 99_000).unwrap();
+    let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body()).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()["retry-after"], "10");
     let said: Value = serde_json::from_slice(&to_bytes(answer.into_body(), 9999).await.unwrap()).unwrap();
     assert_eq!((&said["errno"], said.get("retryAfter")), (&json!(201), None));
-    let picture = lab.send("POST", "/v1/avatar/upload", &lab.session, "x".repeat(900).into());
+    let picture = ctx.send("POST", "/v1/avatar/upload", &ctx.session, "x".repeat(900).into());
     assert_eq!(picture.await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    // Those who have proven nothing have memory of their own.
-    let login = lab.send("POST", "/v1/account/login", "", body()).await;
+    // Clients without credentials have memory of their own.
+    let login = ctx.send("POST", "/v1/account/login", "", body()).await;
     assert_eq!(login.status(), StatusCode::BAD_REQUEST);
     drop(held);
-    let answer = lab.send("POST", "/v1/account/device", &lab.session, body()).await;
+    let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body()).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(lab.memory.bodies.held(), 0);
-    let stranger = lab.memory.bodies.take(Owner::Brief([0, 0, 0, 0].into()), 50_000);
-    let login = lab.send("POST", "/v1/account/login", "", body()).await;
+    assert_eq!(ctx.memory.bodies.held(), 0);
+    let stranger = ctx.memory.bodies.take(Owner::Brief([0, 0, 0, 0].into()), 50_000);
+    let login = ctx.send("POST", "/v1/account/login", "", body()).await;
     assert_eq!(login.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(stranger);
 }
 
 #[tokio::test]
 async fn an_answer_takes_its_readers_memory_until_it_is_taken() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let commands = json!({ "availableCommands": { "a": "x".repeat(2000), "b": "x".repeat(2000), "c": "x".repeat(2000) } });
     let body = Body::from(commands.to_string());
-    let answer = lab.send("POST", "/v1/account/device", &lab.session, body).await;
+    let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    let list = || lab.send("GET", "/v1/account/devices", &lab.session, Body::empty());
+    let list = || ctx.send("GET", "/v1/account/devices", &ctx.session, Body::empty());
     let mut answers = Vec::new();
     for _ in 0..9 {
         answers.push(list().await);
     }
     assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
-    let held = lab.memory.answers.held();
+    let held = ctx.memory.answers.held();
     assert!((54_000..100_000).contains(&held), "{held}");
     while answers.len() < 20 {
         answers.push(list().await);
@@ -218,10 +218,10 @@ async fn an_answer_takes_its_readers_memory_until_it_is_taken() {
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "10");
     for path in ["/v1/account/devices", "/v1/account/attached_clients"] {
-        let answer = lab.send("GET", path, &lab.session, Body::empty()).await;
+        let answer = ctx.send("GET", path, &ctx.session, Body::empty()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
     drop(answers);
-    assert_eq!(lab.memory.answers.held(), 0);
+    assert_eq!(ctx.memory.answers.held(), 0);
     assert_eq!(list().await.status(), StatusCode::OK);
 }
