@@ -11,7 +11,7 @@ use axum::http::HeaderValue;
 use foxden_accounts::Accounts;
 use foxden_http::fxa::{self, FxaState};
 use foxden_http::ops::{self, OpsState};
-use foxden_http::pages::{self, LegacyPages, LookOut, Outlook, PagesState};
+use foxden_http::pages::{self, LegacyPages, PagesState, ServerStatus, StatusFuture};
 use foxden_http::probe::{self, ProbeState};
 use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
@@ -201,7 +201,7 @@ fn pages_state(app: &Arc<App>, tasks: &Tasks) -> PagesState {
         contact: app.config.accounts.contact.clone(),
         sends_mail: app.config.mail.is_some(),
         legacy: legacy_pages(app, tasks),
-        outlook: Arc::new(move || look_out(Arc::clone(&asked))),
+        server_status: Arc::new(move || server_status(Arc::clone(&asked))),
     }
 }
 
@@ -219,23 +219,23 @@ fn legacy_pages(app: &App, tasks: &Tasks) -> Option<LegacyPages> {
         memory: Arc::clone(&app.memory),
         captcha: app.captcha.clone(),
         to_the_end: to_the_end(tasks),
-        meeting_place: app.exchange.is_some().then(|| format!("{origin}{path}/")),
+        key_exchange_url: app.exchange.is_some().then(|| format!("{origin}{path}/")),
     })
 }
 
-fn look_out(app: Arc<App>) -> LookOut {
+fn server_status(app: Arc<App>) -> StatusFuture {
     Box::pin(async move {
         let storage_answers = match &app.storage {
             Some(storage) => Some(storage.check().await.is_ok()),
             None => None,
         };
-        let is_inhabited = match &app.accounts {
+        let has_accounts = match &app.accounts {
             Some(accounts) => accounts.count_accounts().await.ok().map(|count| count > 0),
             None => None,
         };
-        Outlook {
+        ServerStatus {
             storage_answers,
-            is_inhabited,
+            has_accounts,
         }
     })
 }

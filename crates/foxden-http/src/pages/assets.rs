@@ -1,7 +1,7 @@
 //! The files that pages load: style sheet, mark and script.
 //!
-//! Each is found under a name that carries a hash of its content, so that browsers may keep it for ever and
-//! yet see a change at once. Script modules name each other by those names as well.
+//! The name of each file contains a hash of its content, so browsers may cache it for ever and still see a change
+//! at once. Script modules import each other by these names.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +21,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// A hash this long, in hexadecimal, tells versions apart.
+/// Length of the hash in names, in hexadecimal digits.
 const HASH_LENGTH: usize = 12;
 
 macro_rules! file {
@@ -34,7 +34,7 @@ macro_rules! file {
     };
 }
 
-/// All files. A module stands below those that it imports.
+/// All files. A module comes after those that it imports.
 const SOURCES: &[Source] = &[
     file!("foxden.css", CSS),
     file!("mark.svg", SVG),
@@ -65,7 +65,7 @@ struct Source {
     text: &'static str,
 }
 
-/// The files, ready to be sent, and the paths they are found under.
+/// The files and their paths.
 #[derive(Debug)]
 pub(super) struct Assets {
     paths: BTreeMap<&'static str, String>,
@@ -81,7 +81,7 @@ struct File {
 }
 
 impl Assets {
-    /// Names every file after its content.
+    /// Loads all files.
     pub(super) fn new() -> Self {
         let mut assets = Self {
             paths: BTreeMap::new(),
@@ -94,17 +94,17 @@ impl Assets {
         assets
     }
 
-    /// The path of a file, by the name it has in the source; empty for a name that there is not.
+    /// Returns the path of a file by its name in the source; empty for an unknown name.
     pub(super) fn path(&self, name: &str) -> &str {
         self.paths.get(name).map_or("", String::as_str)
     }
 
-    /// The paths of all modules that a module needs, near or far.
+    /// Returns the paths of all modules that a module imports, directly or not.
     pub(super) fn imports(&self, name: &str) -> &[String] {
         self.imports.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The file under the name it has in the source, which stays when its content changes.
+    /// Returns a file by its name in the source, which does not change with the content.
     pub(super) fn answer_by_name(&self, name: &str, asked: &HeaderMap) -> Option<Response> {
         let hashed = self.paths.get(name)?.trim_start_matches("/assets/");
         let mut answer = self.answer(hashed, asked)?;
@@ -113,7 +113,7 @@ impl Assets {
         Some(answer)
     }
 
-    /// The file under `/assets/<hashed>`, if there is one.
+    /// Returns the file at `/assets/<hashed>`, if there is one.
     pub(super) fn answer(&self, hashed: &str, asked: &HeaderMap) -> Option<Response> {
         let file = self.files.get(hashed)?;
         let mut answer = file.body(asked).into_response();

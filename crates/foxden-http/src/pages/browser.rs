@@ -1,37 +1,37 @@
-//! Which browser opens a page, as far as it says so itself: only to show the steps that fit.
+//! Guesses the browser from its `User-Agent`, only to show the matching steps.
 
 use std::fmt;
 
-/// The last Firefox that speaks Sync 1.1.
+/// The last Firefox with Sync 1.1.
 const LAST_OLD: u32 = 28;
 
-/// A browser, as its `User-Agent` names it.
+/// A browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Browser {
     /// Firefox on a computer: version and system.
     Desktop {
-        /// The number before the first dot.
+        /// The major version.
         version: u32,
-        /// What it runs on.
+        /// The operating system.
         system: &'static str,
     },
     /// Firefox on Android.
     Android,
     /// Firefox on an iPhone or iPad.
     Ios,
-    /// One that speaks Sync 1.1.
+    /// A browser with Sync 1.1.
     Old(&'static str),
-    /// Anything else.
+    /// Any other browser.
     Other,
 }
 
 impl Browser {
-    /// Reads what a browser says of itself.
+    /// Parses a `User-Agent`.
     pub(super) fn from_user_agent(text: &str) -> Self {
         if text.contains("FxiOS/") {
             return Self::Ios;
         }
-        // These call themselves Firefox as well.
+        // These browsers call themselves Firefox as well.
         let old = [("PaleMoon/", "Pale Moon"), ("Basilisk/", "Basilisk")];
         if let Some((_, name)) = old.iter().find(|(sign, _)| text.contains(sign)) {
             return Self::Old(name);
@@ -65,7 +65,7 @@ impl Browser {
         Self::Desktop { version, system }
     }
 
-    /// Whether the steps for Firefox on a computer are the ones to show.
+    /// Returns whether the page shows the steps for Firefox on a computer.
     pub(super) const fn is_desktop(&self) -> bool {
         matches!(self, Self::Desktop { .. })
     }

@@ -1,12 +1,12 @@
-//! The pages that old clients open: ask for a new password, set it, delete the account.
+//! The pages that old clients open: request a new password, set it, delete the account.
 //!
-//! They are plain forms, without script and without cookies, and work in browsers that are years behind. The
-//! password travels with them, as it does with everything that such clients send.
+//! They are plain forms without scripts and cookies, for browsers that are years old. The password is sent as it
+//! is, as these clients always do.
 //!
-//! - [`form`]: what somebody sent, and who
-//! - [`fault`]: what can be wrong with it, in words that clients look for
-//! - [`reset`]: asking for a code, and a new password for one
-//! - [`delete`]: the end of an account
+//! - [`form`]: reads forms
+//! - [`fault`]: error messages, in phrases that clients look for
+//! - [`reset`]: requests a code, and sets a new password with it
+//! - [`delete`]: removes an account
 
 mod delete;
 mod fault;
@@ -30,41 +30,41 @@ use axum::routing::get;
 use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 
-use super::page::{House, Page, show};
-use super::plain;
+use super::page::{Page, PageContext, render};
+use super::text_pages;
 use crate::wire::captcha::Captcha;
 use crate::wire::{Memory, Note, ToTheEnd, ask_to_wait};
 use fault::Trouble;
 use form::Form;
 
-/// As strict as that of other pages, and no script.
+/// As strict as the policy of other pages, and without scripts.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
      frame-ancestors 'none'; base-uri 'none'";
-/// The address of the reset page holds the code, so only the name of the server may go along with a request.
-/// With nothing at all browsers would not say either that a form comes from here, and `localhost` would be refused.
+/// The URL of the reset page contains the code, so only the origin may be sent along with a request. Without any
+/// referrer, browsers would send no origin with the form either, and `localhost` would be refused.
 const REFERRER: &str = "no-referrer, strict-origin";
 
-/// What the pages for old clients need.
+/// State of the pages for old clients.
 #[derive(Clone)]
 pub struct LegacyPages {
     /// The accounts.
     pub accounts: Accounts,
-    /// The storage of this process, if it serves any: it empties a closed account's stores at once.
+    /// The storage of this process, if it has one: it empties the stores of a removed account at once.
     pub storage: Option<Storage>,
-    /// Room for bodies, shared with all other surfaces.
+    /// The memory budgets of bodies, shared with all other surfaces.
     pub memory: Arc<Memory>,
-    /// Asks who wants a reset, if the operator wants that.
+    /// The captcha for resets, if the operator has switched it on.
     pub captcha: Option<Arc<Captcha>>,
-    /// Carries out what must not stop halfway when its client hangs up.
+    /// Runs tasks that must not stop when the client disconnects.
     pub to_the_end: ToTheEnd,
-    /// Where two such browsers meet to hand over their key, if this server has such a place.
-    pub meeting_place: Option<String>,
+    /// The address of the key exchange, if this server has one.
+    pub key_exchange_url: Option<String>,
 }
 
-/// What handlers here share.
+/// State of the handlers.
 #[derive(Clone)]
 struct Legacy {
-    house: House,
+    context: PageContext,
     parts: Arc<LegacyPages>,
 }
 
@@ -74,20 +74,20 @@ struct TroublePage {
     page: Page,
     form: Form,
     trouble: Trouble,
-    /// When the next try is heard.
+    /// When the client may try again.
     until: Option<String>,
 }
 
-/// The templates of the routes here.
+/// The templates of the routes.
 pub(super) const TEMPLATES: [&str; 3] = ["/weave-password-reset", "/weave-delete-account", "/media/{name}"];
 
-/// The routes, wherever the public address has them: clients look below the address they were given.
-pub(super) fn router(house: &House, parts: LegacyPages) -> Router {
+/// The routes, with and without the path of the public address: clients look below the address they were given.
+pub(super) fn router(context: &PageContext, parts: LegacyPages) -> Router {
     let legacy = Legacy {
-        house: house.clone(),
+        context: context.clone(),
         parts: Arc::new(parts),
     };
-    let path = house.site().public_url.path();
+    let path = context.site().public_url.path();
     let [reset, delete, file] = TEMPLATES;
     let mut router = Router::new();
     for base in [path, ""].iter().take(if path.is_empty() { 1 } else { 2 }) {
@@ -107,11 +107,11 @@ pub(super) fn router(house: &House, parts: LegacyPages) -> Router {
     router.with_state(legacy).layer(map_response(add_headers))
 }
 
-/// `/media/<file>`: what pages show, under names that do not change.
+/// `/media/<file>`: assets under names that do not change.
 async fn media(State(legacy): State<Legacy>, Path(name): Path<String>, asked: HeaderMap) -> Response {
-    match legacy.house.assets().answer_by_name(&name, &asked) {
+    match legacy.context.assets().answer_by_name(&name, &asked) {
         Some(file) => file,
-        None => plain::nothing_here(&legacy.house),
+        None => text_pages::not_found_page(&legacy.context),
     }
 }
 
@@ -123,7 +123,7 @@ async fn add_headers(mut answer: Response) -> Response {
 }
 
 impl Legacy {
-    /// The page that says why there is no form.
+    /// Renders a page that says why there is no form.
     fn trouble(
         &self,
         page: Page,
@@ -132,7 +132,7 @@ impl Legacy {
         why: impl Into<Cow<'static, str>>,
     ) -> Response {
         let until = match trouble {
-            Trouble::Wait { seconds } => Some(self.house.clock_time_in(seconds)),
+            Trouble::Wait { seconds } => Some(self.context.clock_time_in(seconds)),
             Trouble::NotOurForm | Trouble::ForeignPage | Trouble::Busy | Trouble::Down => None,
         };
         let shown = TroublePage {
@@ -141,12 +141,12 @@ impl Legacy {
             trouble,
             until,
         };
-        let answer = show(StatusCode::OK, &shown);
+        let answer = render(StatusCode::OK, &shown);
         refused(answer, trouble, why)
     }
 }
 
-/// The answer with the status and the waiting time that belong to a trouble.
+/// Adds the status and the waiting time of an error.
 fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, str>>) -> Response {
     *answer.status_mut() = match trouble {
         Trouble::NotOurForm => StatusCode::BAD_REQUEST,
@@ -159,7 +159,7 @@ fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, s
     noted(answer, why)
 }
 
-/// The answer with a reason for the log.
+/// Adds a reason for the log.
 fn noted(mut answer: Response, why: impl Into<Cow<'static, str>>) -> Response {
     answer.extensions_mut().insert(Note::refused(why));
     answer

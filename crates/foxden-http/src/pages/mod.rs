@@ -1,22 +1,22 @@
 //! The pages for people: front page, sign-up and sign-in, settings, invitations, help.
 //!
-//! Pages are rendered here and then talk to the account API by themselves, with the script of `assets/`: but for
-//! the forms of [`legacy`], no page posts anything to this surface or learns a password. None sets a cookie.
+//! Pages are rendered here and call the account API with the scripts of `assets/`. No page posts to this surface or
+//! shows it a password, except the forms of [`legacy`]. No page sets a cookie.
 //!
-//! - [`page`]: what every page knows of the server
-//! - [`front`]: the front page, and where the browser's own links lead
-//! - [`plain`]: pages of words alone
-//! - [`legacy`]: forms that old clients open
-//! - [`assets`]: style sheet, mark and script, named by their content
-//! - [`browser`], [`qr`]: which browser asks; addresses as QR codes
+//! - [`page`]: what templates may ask
+//! - [`script_pages`]: the front page, and the pages that need scripts
+//! - [`text_pages`]: static pages
+//! - [`legacy`]: the forms for old clients
+//! - [`assets`]: style sheet, logo and scripts, named by their content
+//! - [`browser`], [`qr`]: the reader's browser; addresses as QR codes
 
 mod assets;
 mod browser;
-mod front;
 mod legacy;
 mod page;
-mod plain;
 mod qr;
+mod script_pages;
+mod text_pages;
 
 #[cfg(test)]
 mod tests;
@@ -39,63 +39,63 @@ use foxden_model::Clock;
 use crate::wire::{HostCheck, RouteLabels, Routes, Site, refuse_foreign_hosts, set_route};
 pub use foxden_accounts::SignUp;
 pub use legacy::LegacyPages;
-use page::House;
-pub use page::Outlook;
+use page::PageContext;
+pub use page::ServerStatus;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// The page loads from this server alone, has no inline scripts, and may not be framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 const ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
-/// What pages need.
+/// State of the pages.
 #[derive(Clone)]
 pub struct PagesState {
     /// Where the server is found.
     pub site: Arc<Site>,
-    /// The time that the front page compares the reader's clock with.
+    /// The clock that the front page compares with the reader's.
     pub clock: Arc<dyn Clock>,
-    /// Who may make accounts, if the operator said so. Else anyone while the server is private, and whoever
-    /// has an invitation otherwise.
+    /// Who may create accounts, if the operator configured it. By default anyone while the server is private,
+    /// otherwise holders of an invitation.
     pub sign_up: Option<SignUp>,
-    /// How to reach the operator: the address of a page, or `mailto:` and an address.
+    /// How to contact the operator: the address of a page, or a `mailto:` link.
     pub contact: Option<String>,
-    /// Whether codes and links go out by mail. Else they wait for the operator to hand them over.
+    /// Whether codes and links are mailed. Otherwise the operator hands them out.
     pub sends_mail: bool,
-    /// What the pages for old clients need, where such clients are served.
+    /// State of the pages for old clients, where they are served.
     pub legacy: Option<LegacyPages>,
-    /// How the server fares, asked each time the front page is shown.
-    pub outlook: Arc<dyn Fn() -> LookOut + Send + Sync>,
+    /// Returns the status of the server. Called for every front page.
+    pub server_status: Arc<dyn Fn() -> StatusFuture + Send + Sync>,
 }
 
-/// The answer to how the server fares, as it is being found out.
-pub type LookOut = Pin<Box<dyn Future<Output = Outlook> + Send>>;
+/// The future of the server's status.
+pub type StatusFuture = Pin<Box<dyn Future<Output = ServerStatus> + Send>>;
 
-/// All pages, their assets, and the page for what is not there.
+/// All pages, their assets, and the page for unknown paths.
 pub fn router(state: PagesState) -> Router {
     let site = state.site.clone();
     let check = HostCheck {
         site: site.clone(),
-        refuse: plain::misdirected,
+        refuse: text_pages::misdirected,
     };
     let legacy = state.legacy.clone();
-    let house = House::new(state);
+    let context = PageContext::new(state);
     let (router, labels) = routes().build(site.public_url.path());
-    let mut router = router.fallback(plain::not_found).with_state(house.clone());
+    let mut router = router.fallback(text_pages::not_found).with_state(context.clone());
     if let Some(legacy) = legacy {
-        router = router.merge(legacy::router(&house, legacy));
+        router = router.merge(legacy::router(&context, legacy));
     }
     router
         .layer(from_fn_with_state(check, refuse_foreign_hosts))
         .layer(from_fn_with_state((site, labels), add_headers))
 }
 
-/// Where password managers look for the page that changes a password. They ask at the root of the origin; with this
-/// router below the path of the public address too, a proxy may hand that path on or cut it off.
+/// The route where password managers look for the page that changes a password. They ask at the root of the origin;
+/// the route also exists below the path of the public address, as a proxy may keep or remove that path.
 pub fn change_password(site: &Arc<Site>) -> Router {
     let check = HostCheck {
         site: Arc::clone(site),
-        refuse: plain::misdirected,
+        refuse: text_pages::misdirected,
     };
     let (router, labels) = change_password_route().build(site.public_url.path());
     router
@@ -104,7 +104,7 @@ pub fn change_password(site: &Arc<Site>) -> Router {
 }
 
 fn change_password_route() -> Routes<()> {
-    Routes::new().route("/.well-known/change-password", get(plain::change_password))
+    Routes::new().route("/.well-known/change-password", get(text_pages::change_password))
 }
 
 /// The labels of all routes of the pages.
@@ -112,25 +112,25 @@ pub(crate) fn route_labels() -> Vec<&'static str> {
     [routes().labels(), change_password_route().labels()].concat()
 }
 
-fn routes() -> Routes<House> {
-    // Clients know more names than this server has pages for, and add to them: whatever begins like a sign-in
-    // is one.
+fn routes() -> Routes<PageContext> {
+    // Clients know more paths than this server has pages for, and add to them. Every path that begins like a
+    // sign-in is one.
     Routes::new()
-        .route("/", get(front::root))
+        .route("/", get(script_pages::root))
         .route("/assets/{name}", get(asset))
         .route("/favicon.ico", get(favicon))
-        .route("/metrics-flow", get(plain::metrics_flow))
-        .route("/connect_another_device", get(plain::connect_another_device))
-        .route("/invite", get(front::invite))
-        .route("/confirm_address", get(front::confirm_address))
-        .route("/legal/terms", get(plain::terms))
-        .route("/legal/privacy", get(plain::privacy))
-        .route("/docs/errors", get(plain::errors))
-        .route("/docs/https", get(plain::https))
-        .routes(SIGN_IN, &get(front::sign_in))
-        .routes(SETTINGS, &get(front::settings))
-        .routes(RESET, &get(front::reset))
-        .routes(PAIR, &get(plain::pair))
+        .route("/metrics-flow", get(text_pages::metrics_flow))
+        .route("/connect_another_device", get(text_pages::connect_another_device))
+        .route("/invite", get(script_pages::invite))
+        .route("/confirm_address", get(script_pages::confirm_address))
+        .route("/legal/terms", get(text_pages::terms))
+        .route("/legal/privacy", get(text_pages::privacy))
+        .route("/docs/errors", get(text_pages::errors))
+        .route("/docs/https", get(text_pages::https))
+        .routes(SIGN_IN, &get(script_pages::sign_in))
+        .routes(SETTINGS, &get(script_pages::settings))
+        .routes(RESET, &get(script_pages::reset))
+        .routes(PAIR, &get(text_pages::pair))
         .with_labels(&legacy::TEMPLATES)
 }
 
@@ -152,22 +152,22 @@ const SETTINGS: &[&str] = &["/settings", "/settings/", "/settings/{*rest}"];
 const RESET: &[&str] = &["/reset_password", "/reset_password/{*rest}"];
 const PAIR: &[&str] = &["/pair", "/pair/", "/pair/{*rest}"];
 
-async fn asset(State(house): State<House>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    match house.assets().answer(&name, &headers) {
+async fn asset(State(context): State<PageContext>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match context.assets().answer(&name, &headers) {
         Some(file) => file,
-        None => plain::nothing_here(&house),
+        None => text_pages::not_found_page(&context),
     }
 }
 
-async fn favicon(State(house): State<House>, headers: HeaderMap) -> Response {
-    let name = house.assets().path("mark.svg").trim_start_matches("/assets/");
-    match house.assets().answer(name, &headers) {
+async fn favicon(State(context): State<PageContext>, headers: HeaderMap) -> Response {
+    let name = context.assets().path("mark.svg").trim_start_matches("/assets/");
+    match context.assets().answer(name, &headers) {
         Some(file) => file,
-        None => plain::nothing_here(&house),
+        None => text_pages::not_found_page(&context),
     }
 }
 
-/// Puts the headers on a page that every one carries, and its route into the access log.
+/// Adds the headers of every page, and its route for the access log.
 async fn add_headers(
     State((site, labels)): State<(Arc<Site>, RouteLabels)>,
     request: Request,
@@ -177,16 +177,17 @@ async fn add_headers(
     let mut answer = next.run(request).await;
     set_route(&mut answer, route);
     let headers = answer.headers_mut();
-    // Pages that need less have said so.
+    // Pages with other needs have set theirs.
     let mut set = |name: HeaderName, value| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(CONTENT_SECURITY_POLICY, POLICY);
-    // The address of a sign-in carries its state.
+    // The URL of a sign-in contains its state.
     set(REFERRER_POLICY, "no-referrer");
     set(X_FRAME_OPTIONS, "DENY");
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // For crawlers that come by a link: `robots.txt` stands at the root of the host, which may be somebody else's.
+    // For crawlers that follow a link: `robots.txt` is at the root of the host, which may belong to another
+    // service.
     set(ROBOTS_TAG, "noindex, nofollow");
     if site.public_url.is_https() {
         set(STRICT_TRANSPORT_SECURITY, "max-age=31536000");

@@ -1,4 +1,4 @@
-//! What every page knows of the server it belongs to.
+//! What templates may ask of the server and the request.
 
 use std::sync::Arc;
 
@@ -12,29 +12,29 @@ use super::assets::Assets;
 use super::{PagesState, qr};
 use crate::wire::Site;
 
-/// How the server fares.
+/// The status of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outlook {
-    /// Whether storage can be read; nothing is said of it where another process has it.
+pub struct ServerStatus {
+    /// Whether storage can be read; unknown where another process has it.
     pub storage_answers: Option<bool>,
-    /// Whether there is any account; nothing is said of it while that cannot be found out.
-    pub is_inhabited: Option<bool>,
+    /// Whether there are accounts; unknown if the register does not answer.
+    pub has_accounts: Option<bool>,
 }
 
-/// What all pages share, made once.
+/// What all pages share.
 #[derive(Clone)]
-pub(super) struct House(Arc<Inner>);
+pub(super) struct PageContext(Arc<Shared>);
 
-struct Inner {
+struct Shared {
     state: PagesState,
     assets: Assets,
     qr_code: String,
 }
 
-impl House {
+impl PageContext {
     pub(super) fn new(state: PagesState) -> Self {
         let qr_code = qr::draw(&format!("{}/", state.site.public_url.origin()));
-        Self(Arc::new(Inner {
+        Self(Arc::new(Shared {
             state,
             assets: Assets::new(),
             qr_code,
@@ -49,27 +49,27 @@ impl House {
         &self.0.state.site
     }
 
-    pub(super) async fn outlook(&self) -> Outlook {
-        (self.0.state.outlook)().await
+    pub(super) async fn server_status(&self) -> ServerStatus {
+        (self.0.state.server_status)().await
     }
 
-    /// The clock time so many seconds from now, rounded up to the minute: a page without script cannot know the
-    /// reader's zone.
+    /// Returns the UTC time in so many seconds, rounded up to the minute: a page without scripts cannot know the
+    /// reader's time zone.
     pub(super) fn clock_time_in(&self, seconds: u64) -> String {
         let now = u64::try_from(self.0.state.clock.seconds()).unwrap_or(0);
         let minutes = now.saturating_add(seconds).div_ceil(60) % (24 * 60);
         format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
     }
 
-    /// What a page that answers this request may say.
+    /// Returns the context of a page that answers this request.
     pub(super) fn page(&self, request: &Request) -> Page {
         self.page_for(self.site().is_private(request))
     }
 
-    /// The same for a request of which nothing is known.
+    /// Returns the context of a page without its request.
     pub(super) fn page_for(&self, is_private: bool) -> Page {
         Page {
-            house: self.clone(),
+            context: self.clone(),
             is_private,
         }
     }
@@ -77,45 +77,44 @@ impl House {
 
 /// What templates may ask.
 pub(super) struct Page {
-    house: House,
+    context: PageContext,
     is_private: bool,
 }
 
 impl Page {
-    /// The path of an asset.
+    /// Returns the path of an asset.
     pub(super) fn asset(&self, name: &str) -> &str {
-        self.house.assets().path(name)
+        self.context.assets().path(name)
     }
 
-    /// The paths of the modules that a module needs.
+    /// Returns the paths of the modules that a module imports.
     pub(super) fn imports(&self, name: &str) -> &[String] {
-        self.house.assets().imports(name)
+        self.context.assets().imports(name)
     }
 
     /// The server's name as people read it.
     pub(super) fn host(&self) -> String {
-        self.house.site().public_url.host_and_port()
+        self.context.site().public_url.host_and_port()
     }
 
-    /// What browsers are told to use.
+    /// The origin that browsers use.
     pub(super) fn origin(&self) -> String {
-        self.house.site().public_url.origin()
+        self.context.site().public_url.origin()
     }
 
-    /// The same with places where a narrow page may break it; markup. A public address holds nothing that
-    /// would need escaping.
+    /// The origin with optional line breaks for narrow pages, as markup. A public address has nothing to escape.
     pub(super) fn origin_with_breaks(&self) -> String {
         with_breaks(&self.origin())
     }
 
-    /// What old clients are told to use, the same way.
+    /// The address that old clients use, with optional line breaks.
     pub(super) fn old_server_with_breaks(&self) -> String {
         with_breaks(&self.old_server())
     }
 
     /// The origin as a QR code.
     pub(super) fn qr_code(&self) -> &str {
-        &self.house.0.qr_code
+        &self.context.0.qr_code
     }
 
     #[expect(clippy::unused_self, reason = "templates ask the page for all they show")]
@@ -124,66 +123,66 @@ impl Page {
     }
 
     pub(super) fn contact(&self) -> Option<&str> {
-        self.house.0.state.contact.as_deref()
+        self.context.0.state.contact.as_deref()
     }
 
-    /// Whether codes are sent by mail; else the operator has them.
+    /// Whether codes are mailed. Otherwise the operator hands them out.
     pub(super) fn sends_mail(&self) -> bool {
-        self.house.0.state.sends_mail
+        self.context.0.state.sends_mail
     }
 
     /// Whether old clients are served, which send their password.
     pub(super) fn serves_old_clients(&self) -> bool {
-        self.house.0.state.legacy.is_some()
+        self.context.0.state.legacy.is_some()
     }
 
-    /// What old clients are told to use.
+    /// The address that old clients use.
     pub(super) fn old_server(&self) -> String {
-        self.house.site().public_url.base() + "/"
+        self.context.site().public_url.base() + "/"
     }
 
-    /// Where two old browsers meet to hand over their key, if this server has such a place.
-    pub(super) fn meeting_place(&self) -> Option<&str> {
-        self.house.0.state.legacy.as_ref()?.meeting_place.as_deref()
+    /// The address of the key exchange, if this server has one.
+    pub(super) fn key_exchange_url(&self) -> Option<&str> {
+        self.context.0.state.legacy.as_ref()?.key_exchange_url.as_deref()
     }
 
-    /// Who may make an account, for whoever sent this request.
+    /// Who may create an account with this request.
     fn sign_up(&self) -> SignUp {
-        SignUp::for_client(self.house.0.state.sign_up, self.is_private)
+        SignUp::for_client(self.context.0.state.sign_up, self.is_private)
     }
 
-    /// Whether whoever sent this request may make an account.
+    /// Whether this client may create an account.
     pub(super) fn is_open(&self) -> bool {
         self.sign_up() == SignUp::Open
     }
 
-    /// Whether an invitation would let them.
+    /// Whether this client needs an invitation.
     pub(super) fn is_by_invitation(&self) -> bool {
         self.sign_up() == SignUp::Invite
     }
 
     pub(super) fn is_https(&self) -> bool {
-        self.house.site().public_url.is_https()
+        self.context.site().public_url.is_https()
     }
 
-    /// Whether only this machine can reach the server's address.
+    /// Whether the public address is a loopback address.
     pub(super) fn is_loopback(&self) -> bool {
-        self.house.site().public_url.is_loopback()
+        self.context.site().public_url.is_loopback()
     }
 
-    /// Whether browsers keep back what pages need to make keys: neither https nor this machine.
+    /// Whether browsers withhold the cryptography that pages need: neither https nor a loopback address.
     pub(super) fn is_insecure(&self) -> bool {
         !self.is_https() && !self.is_loopback()
     }
 
-    /// Whether others come here although only a loopback address is set.
+    /// Whether clients of other machines come although only a loopback address is configured.
     pub(super) fn lacks_public_url(&self) -> bool {
-        self.house.site().is_loopback && !self.is_private
+        self.context.site().is_loopback && !self.is_private
     }
 
     /// The server's time, in milliseconds since 1970.
     pub(super) fn now(&self) -> i64 {
-        self.house.0.state.clock.millis()
+        self.context.0.state.clock.millis()
     }
 }
 
@@ -192,7 +191,7 @@ fn with_breaks(address: &str) -> String {
 }
 
 /// Renders a page with a status.
-pub(super) fn show(status: StatusCode, page: &impl Template) -> Response {
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {

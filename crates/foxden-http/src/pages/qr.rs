@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// Modules left free around the code, so that a camera finds it.
+/// Empty modules around the code, which cameras need.
 const QUIET: i32 = 3;
 
-/// Draws an address: one path, dark on the white plate that the style sheet puts under `svg.qr`. Nothing for
-/// an address too long for any code.
+/// Draws an address as one dark path, on the white plate that the style sheet puts under `svg.qr`. An address too
+/// long for any code gives nothing.
 pub(super) fn draw(address: &str) -> String {
     let Ok(code) = QrCode::encode_text(address, QrCodeEcc::Medium) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! Every page, as a browser gets it.
+//! Every page, as a browser receives it.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::wire::captcha::Captcha;
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
 const FLOW: &str = "/?context=oauth_webchannel_v1&service=sync&client_id=5882386c6d801776&state=abc";
-/// One address of every page.
+/// One path of every page.
 const PAGES: &[&str] = &[
     "/",
     FLOW,
@@ -36,7 +36,7 @@ const PAGES: &[&str] = &[
     "/confirm_address",
     "/nothing/here",
 ];
-/// The same of the forms for old clients, which have no script.
+/// Paths of the forms for old clients, which have no scripts.
 const LEGACY_PAGES: &[&str] = &[
     "/weave-password-reset",
     "/weave-password-reset?key=",
@@ -45,34 +45,34 @@ const LEGACY_PAGES: &[&str] = &[
     "/weave-delete-account",
 ];
 
-struct Served {
+struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
     text: String,
 }
 
-/// A server to ask.
-struct Lab {
+/// A site with pages.
+struct TestSite {
     public_url: &'static str,
     is_direct: bool,
     sign_up: Option<SignUp>,
-    outlook: Outlook,
+    server_status: ServerStatus,
     sends_mail: bool,
     serves_old_clients: bool,
     user_agent: &'static str,
-    /// Made at the first request: naming the assets takes longer than answering.
+    /// Made at the first request: loading the assets takes longer than answering.
     router: OnceCell<Router>,
 }
 
-impl Default for Lab {
+impl Default for TestSite {
     fn default() -> Self {
         Self {
             public_url: "https://sync.example.org",
             is_direct: false,
             sign_up: None,
-            outlook: Outlook {
+            server_status: ServerStatus {
                 storage_answers: Some(true),
-                is_inhabited: Some(true),
+                has_accounts: Some(true),
             },
             sends_mail: false,
             serves_old_clients: true,
@@ -82,8 +82,8 @@ impl Default for Lab {
     }
 }
 
-impl Lab {
-    async fn get(&self, path: &str) -> Served {
+impl TestSite {
+    async fn get(&self, path: &str) -> TestResponse {
         let host = self.public_url.split("//").nth(1).unwrap();
         self.ask(
             Request::get(path)
@@ -93,13 +93,13 @@ impl Lab {
         .await
     }
 
-    async fn ask(&self, request: axum::http::request::Builder) -> Served {
+    async fn ask(&self, request: axum::http::request::Builder) -> TestResponse {
         let request = request.body(Body::empty()).unwrap();
         let router = self.router.get_or_init(|| self.open()).await.clone();
         let answer = router.oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Served {
+        TestResponse {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8_lossy(&body).into_owned(),
@@ -107,14 +107,14 @@ impl Lab {
     }
 }
 
-impl Lab {
+impl TestSite {
     async fn open(&self) -> Router {
         let site = Site {
             public_url: self.public_url.parse().unwrap(),
             is_loopback: self.public_url.contains("127.0.0.1"),
             other_hosts: Vec::new(),
         };
-        let outlook = self.outlook;
+        let server_status = self.server_status;
         let state = PagesState {
             site: Arc::new(site),
             clock: clock(),
@@ -126,7 +126,7 @@ impl Lab {
             } else {
                 None
             },
-            outlook: Arc::new(move || Box::pin(async move { outlook })),
+            server_status: Arc::new(move || Box::pin(async move { server_status })),
         };
         let peer = Peer {
             address: [127, 0, 0, 1].into(),
@@ -140,7 +140,7 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at_millis(1_795_224_914_000))
 }
 
-/// Forms of a server without accounts.
+/// The forms of a server without accounts.
 async fn legacy_pages() -> LegacyPages {
     let parts = Parts {
         database: Database::in_memory(MIGRATIONS).await.unwrap(),
@@ -159,19 +159,19 @@ async fn legacy_pages() -> LegacyPages {
         ))),
         to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
         memory: Arc::default(),
-        meeting_place: Some("https://sync.example.org/jpake/".to_owned()),
+        key_exchange_url: Some("https://sync.example.org/jpake/".to_owned()),
     }
 }
 
 /// Caddy reads its file by lines.
 #[tokio::test]
 async fn the_configuration_of_the_proxy_keeps_its_lines() {
-    let page = Lab::default().get("/docs/https").await.text;
+    let page = TestSite::default().get("/docs/https").await.text;
     let block = "<code class=\"lines\">sync.example.org {\n    reverse_proxy 127.0.0.1:5000\n}</code>";
     assert!(page.contains(block), "{page}");
 }
 
-/// The attributes of this name, in the order of the page.
+/// Returns the attributes of this name, in the order of the page.
 fn attributes<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!(" {name}=\"");
     text.split(&start)
@@ -180,7 +180,7 @@ fn attributes<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The tags of this name, in full.
+/// Returns the tags of this name in full.
 fn tags<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let start = format!("<{name} ");
     text.split(&start)
@@ -189,7 +189,7 @@ fn tags<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The page without its templates, and each template that becomes a step, as they stand in the page in turn.
+/// Returns the page without its templates, and each template that becomes a step, as if it were in the page.
 fn views(text: &str) -> Vec<String> {
     let mut outside = String::new();
     let mut steps = Vec::new();
@@ -218,9 +218,9 @@ fn views(text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_page_is_guarded_and_complete() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for path in PAGES.iter().chain(LEGACY_PAGES) {
-        let page = lab.get(path).await;
+        let page = site.get(path).await;
         let (is_found, is_legacy) = (*path != "/nothing/here", LEGACY_PAGES.contains(path));
         assert_eq!(page.status.is_success(), is_found, "{path}: {}", page.status);
         let (policy, referrer) = if is_legacy {
@@ -254,9 +254,9 @@ async fn every_page_is_guarded_and_complete() {
 
 #[tokio::test]
 async fn no_page_carries_inline_script_or_style() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for path in PAGES.iter().chain(LEGACY_PAGES) {
-        let page = lab.get(path).await.text;
+        let page = site.get(path).await.text;
         for word in [
             "<style",
             " style=",
@@ -273,18 +273,18 @@ async fn no_page_carries_inline_script_or_style() {
         }
     }
     for path in LEGACY_PAGES {
-        assert!(!lab.get(path).await.text.contains("<script"), "{path}");
+        assert!(!site.get(path).await.text.contains("<script"), "{path}");
     }
 }
 
 #[tokio::test]
 async fn each_step_has_one_heading_and_names_its_fields() {
-    let lab = Lab {
+    let site = TestSite {
         sign_up: Some(SignUp::Open),
-        ..Lab::default()
+        ..TestSite::default()
     };
     for path in PAGES.iter().chain(LEGACY_PAGES) {
-        let page = lab.get(path).await.text;
+        let page = site.get(path).await.text;
         for view in views(&page) {
             assert_eq!(view.matches("<h1").count(), 1, "{path}: {view}");
             let ids = attributes(&view, "id");
@@ -320,7 +320,7 @@ async fn each_step_has_one_heading_and_names_its_fields() {
 
 #[tokio::test]
 async fn every_step_and_word_that_script_asks_for_is_there() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for (path, script) in [
         (FLOW, include_str!("../../assets/signin.js")),
         (FLOW, include_str!("../../assets/identify.js")),
@@ -330,10 +330,10 @@ async fn every_step_and_word_that_script_asks_for_is_there() {
         ("/invite", include_str!("../../assets/invite.js")),
         ("/confirm_address", include_str!("../../assets/confirm.js")),
     ] {
-        let page = lab.get(path).await.text;
+        let page = site.get(path).await.text;
         let has = |id: &str| page.contains(&format!("<template id=\"{id}\">"));
         for (call, kind) in [
-            ("show(\"", "step"),
+            ("render(\"", "step"),
             ("form(\"", "step"),
             ("words: \"", "words"),
             ("error: \"", "error"),
@@ -357,12 +357,12 @@ async fn every_step_and_word_that_script_asks_for_is_there() {
 
 #[tokio::test]
 async fn assets_are_found_by_the_names_that_pages_give() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for path in PAGES.iter().chain(LEGACY_PAGES) {
-        let page = lab.get(path).await.text;
+        let page = site.get(path).await.text;
         let links = ["src", "href"].iter().flat_map(|name| attributes(&page, name));
         for link in links.filter(|link| link.starts_with("/assets/")) {
-            let asset = lab.get(link).await;
+            let asset = site.get(link).await;
             assert_eq!(asset.status, StatusCode::OK, "{path}: {link}");
             assert_eq!(
                 asset.headers["cache-control"],
@@ -370,24 +370,24 @@ async fn assets_are_found_by_the_names_that_pages_give() {
             );
         }
     }
-    assert_eq!(lab.get("/assets/foxden.css").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(site.get("/assets/foxden.css").await.status, StatusCode::NOT_FOUND);
     assert_eq!(
-        lab.get("/favicon.ico").await.headers["content-type"],
+        site.get("/favicon.ico").await.headers["content-type"],
         "image/svg+xml"
     );
 }
 
 #[tokio::test]
 async fn links_within_the_house_lead_somewhere() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for path in PAGES.iter().chain(LEGACY_PAGES) {
-        let page = lab.get(path).await.text;
+        let page = site.get(path).await.text;
         for link in attributes(&page, "href")
             .into_iter()
             .filter(|link| link.starts_with('/'))
         {
             assert_eq!(
-                lab.get(link).await.status,
+                site.get(link).await.status,
                 StatusCode::OK,
                 "{path} links to {link}"
             );
@@ -407,7 +407,7 @@ async fn links_within_the_house_lead_somewhere() {
 
 #[tokio::test]
 async fn whatever_begins_like_a_sign_in_is_one() {
-    let lab = Lab::default();
+    let site = TestSite::default();
     for path in [
         "/?context=fx_desktop_v3&service=sync",
         "/?client_id=5882386c6d801776",
@@ -420,7 +420,7 @@ async fn whatever_begins_like_a_sign_in_is_one() {
         "/post_verify/third_party_auth/set_password?context=oauth_webchannel_v1",
         "/post_verify/some/later/thing",
     ] {
-        let page = lab.get(path).await;
+        let page = site.get(path).await;
         assert!(
             page.status.is_success() && page.text.contains("step-password"),
             "{path}"
@@ -431,7 +431,7 @@ async fn whatever_begins_like_a_sign_in_is_one() {
         "/settings/avatar/change",
         "/settings/not/yet/known",
     ] {
-        assert!(lab.get(path).await.text.contains("step-settings"), "{path}");
+        assert!(site.get(path).await.text.contains("step-settings"), "{path}");
     }
     for path in [
         "/pair",
@@ -439,28 +439,28 @@ async fn whatever_begins_like_a_sign_in_is_one() {
         "/oauth?client_id=5882386c6d801776&channel_id=abc",
     ] {
         assert!(
-            lab.get(path).await.text.contains("Pairing is not offered here"),
+            site.get(path).await.text.contains("Pairing is not offered here"),
             "{path}"
         );
     }
-    let flow = lab.get("/metrics-flow?entrypoint=x").await;
+    let flow = site.get("/metrics-flow?entrypoint=x").await;
     assert_eq!((flow.status, flow.text.as_str()), (StatusCode::OK, "{}"));
 }
 
 #[tokio::test]
 async fn the_front_page_says_how_the_server_fares() {
-    let well = Lab::default().get("/").await.text;
+    let well = TestSite::default().get("/").await.text;
     assert!(well.contains("Working</span>") && !well.contains("Storage does not answer"));
     assert!(well.contains("Firefox 153 on Linux") && !well.contains("Nobody lives here"));
     assert!(!well.contains("allowHttp"), "https needs no second preference");
 
-    let outlook = Outlook {
+    let server_status = ServerStatus {
         storage_answers: Some(false),
-        is_inhabited: Some(false),
+        has_accounts: Some(false),
     };
-    let ill = Lab {
-        outlook,
-        ..Lab::default()
+    let ill = TestSite {
+        server_status,
+        ..TestSite::default()
     }
     .get("/")
     .await
@@ -469,9 +469,9 @@ async fn the_front_page_says_how_the_server_fares() {
     assert!(ill.contains("Storage does not answer. Nothing is lost; your browsers try again by themselves."));
     assert!(ill.contains("Nobody lives here yet. The start-up message has the link for the first account."));
 
-    let plain = Lab {
+    let plain = TestSite {
         public_url: "http://sync.example.org",
-        ..Lab::default()
+        ..TestSite::default()
     }
     .get("/")
     .await;
@@ -479,22 +479,22 @@ async fn the_front_page_says_how_the_server_fares() {
     assert!(!plain.headers.contains_key("strict-transport-security"));
 }
 
-/// A16.66 of the account server, the page's part: sign-up behind a proxy that nobody told it of.
+/// A16.66 of the account server, the part of the page: sign-up behind a proxy that is not configured.
 #[tokio::test]
 async fn sign_up_is_open_while_private_and_by_invitation_else() {
-    let private = Lab {
+    let private = TestSite {
         public_url: "http://127.0.0.1:5000",
         is_direct: true,
-        ..Lab::default()
+        ..TestSite::default()
     };
     assert!(private.get("/signin").await.text.contains("data-sign-up"));
     let front = private.get("/").await.text;
     assert!(front.contains("identity.<wbr>fxaccounts.<wbr>allowHttp") && !front.contains("class=\"qr\""));
     assert!(!front.contains("public_url"));
 
-    let forwarded = Lab {
+    let forwarded = TestSite {
         public_url: "http://127.0.0.1:5000",
-        ..Lab::default()
+        ..TestSite::default()
     };
     let sign_in = forwarded.get("/signin").await.text;
     assert!(!sign_in.contains("data-sign-up"));
@@ -509,7 +509,7 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
             .contains("the operator sets <code>public_url</code>")
     );
 
-    let public = Lab::default();
+    let public = TestSite::default();
     assert!(
         public
             .get("/signin")
@@ -517,9 +517,9 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
             .text
             .contains("New accounts need an invitation")
     );
-    let closed = Lab {
+    let closed = TestSite {
         sign_up: Some(SignUp::Closed),
-        ..Lab::default()
+        ..TestSite::default()
     };
     assert!(
         closed
@@ -533,7 +533,7 @@ async fn sign_up_is_open_while_private_and_by_invitation_else() {
 #[tokio::test]
 async fn another_name_is_refused_and_told_the_right_one() {
     let request = Request::get("/settings").header(HOST, "evil.test");
-    let page = Lab::default().ask(request).await;
+    let page = TestSite::default().ask(request).await;
     assert_eq!(page.status, StatusCode::MISDIRECTED_REQUEST);
     assert!(page.text.contains("https://sync.example.org") && page.text.contains("public_url"));
     assert_eq!(page.headers["content-security-policy"], POLICY);
@@ -543,15 +543,15 @@ async fn another_name_is_refused_and_told_the_right_one() {
 async fn the_front_page_helps_old_browsers_where_they_are_served() {
     const PALE_MOON: &str =
         "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Goanna/6.7 Firefox/128.0 PaleMoon/33.3";
-    let old = Lab {
+    let old = TestSite {
         user_agent: PALE_MOON,
         public_url: "https://sync.example.org/den",
-        ..Lab::default()
+        ..TestSite::default()
     };
-    let request = |lab: &Lab| {
+    let request = |site: &TestSite| {
         Request::get("/")
             .header(HOST, "sync.example.org")
-            .header(USER_AGENT, lab.user_agent)
+            .header(USER_AGENT, site.user_agent)
     };
     let front = old.ask(request(&old)).await.text;
     for words in [
@@ -563,15 +563,15 @@ async fn the_front_page_helps_old_browsers_where_they_are_served() {
     ] {
         assert!(front.contains(words), "{words}: {front}");
     }
-    let today = Lab::default().get("/").await.text;
+    let today = TestSite::default().get("/").await.text;
     assert!(
         today.contains("id=\"old-browsers\"") && today.contains("href=\"#connect\">Connect this browser")
     );
 
-    let without = Lab {
+    let without = TestSite {
         user_agent: PALE_MOON,
         serves_old_clients: false,
-        ..Lab::default()
+        ..TestSite::default()
     };
     let front = without.get("/").await.text;
     assert!(front.contains("This server does not serve it.") && !front.contains("weave-password-reset"));
@@ -582,10 +582,10 @@ async fn the_front_page_helps_old_browsers_where_they_are_served() {
 
 #[tokio::test]
 async fn pages_say_who_has_the_code() {
-    let operator = Lab::default();
-    let mail = Lab {
+    let operator = TestSite::default();
+    let mail = TestSite {
         sends_mail: true,
-        ..Lab::default()
+        ..TestSite::default()
     };
     for (path, with_mail, without) in [
         (

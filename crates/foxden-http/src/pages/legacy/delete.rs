@@ -1,4 +1,4 @@
-//! The end of an account, for who has no browser that could do it.
+//! Removes an account, for people without a browser that could do it.
 
 use askama::Template;
 use axum::extract::State;
@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::plain;
 
 use super::fault::{Complaint, Fault, Trouble, Wrong};
-use super::form::Sent;
-use super::{Legacy, Page, refused, show};
+use super::form::Submission;
+use super::{Legacy, Page, refused, render};
 use crate::wire::remove_account;
 
-/// What tools are told when it worked.
+/// The text for tools after success.
 const REMOVED: &str = "Account removed.";
 
 #[derive(Template)]
@@ -30,9 +30,9 @@ struct DeletedPage {
 }
 
 /// `GET /weave-delete-account`
-pub(super) async fn form(sent: Sent) -> Response {
-    let (page, typed, complaint) = (sent.page, String::new(), Complaint::default());
-    show(
+pub(super) async fn form(submission: Submission) -> Response {
+    let (page, typed, complaint) = (submission.page, String::new(), Complaint::default());
+    render(
         StatusCode::OK,
         &DeletePage {
             page,
@@ -43,16 +43,21 @@ pub(super) async fn form(sent: Sent) -> Response {
 }
 
 /// `POST /weave-delete-account`: a page for browsers, the bare phrase for tools.
-pub(super) async fn answer(State(legacy): State<Legacy>, sent: Sent) -> Response {
-    let outcome = delete(&legacy, &sent).await;
+pub(super) async fn answer(State(legacy): State<Legacy>, submission: Submission) -> Response {
+    let outcome = delete(&legacy, &submission).await;
     let mut answer = match outcome {
-        Err(Wrong::Trouble(trouble, why)) if sent.wants_page => {
-            legacy.trouble(sent.page, sent.form, trouble, why)
+        Err(Wrong::Trouble(trouble, why)) if submission.wants_page => {
+            legacy.trouble(submission.page, submission.form, trouble, why)
         }
         Err(Wrong::Trouble(trouble, why)) => refused(in_words(Fault::DeletionFailed.phrase()), trouble, why),
-        Ok(()) if sent.wants_page => show(StatusCode::OK, &DeletedPage { page: sent.page }),
+        Ok(()) if submission.wants_page => render(
+            StatusCode::OK,
+            &DeletedPage {
+                page: submission.page,
+            },
+        ),
         Ok(()) => in_words(REMOVED),
-        Err(Wrong::Fault(fault)) if sent.wants_page => form_again(sent, fault),
+        Err(Wrong::Fault(fault)) if submission.wants_page => form_again(submission, fault),
         Err(Wrong::Fault(fault)) => Complaint(Some(fault)).note(in_words(fault.phrase())),
     };
     answer
@@ -61,15 +66,18 @@ pub(super) async fn answer(State(legacy): State<Legacy>, sent: Sent) -> Response
     answer
 }
 
-async fn delete(legacy: &Legacy, sent: &Sent) -> Result<(), Wrong> {
-    let (typed, password) = (sent.text("username").trim(), sent.text("password").to_owned());
+async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> {
+    let (typed, password) = (
+        submission.text("username").trim(),
+        submission.text("password").to_owned(),
+    );
     if typed.is_empty() || password.is_empty() {
         let (name, password) = (typed.is_empty(), password.is_empty());
         return Err(Fault::DataMissing { name, password }.into());
     }
     let name = plain::name_of(typed).ok_or(Fault::BadCredentials)?;
     let parts = &legacy.parts;
-    let (accounts, visitor) = (parts.accounts.clone(), sent.visitor.clone());
+    let (accounts, visitor) = (parts.accounts.clone(), submission.visitor.clone());
     let removal = async move { accounts.destroy_plain(&name, &password, &visitor).await };
     let (accounts, storage) = (parts.accounts.clone(), parts.storage.clone());
     let removed = remove_account(&parts.to_the_end, accounts, storage, removal).await;
@@ -84,14 +92,17 @@ async fn delete(legacy: &Legacy, sent: &Sent) -> Result<(), Wrong> {
     }
 }
 
-fn form_again(sent: Sent, fault: Fault) -> Response {
-    let (typed, complaint) = (sent.text("username").trim().to_owned(), Complaint(Some(fault)));
+fn form_again(submission: Submission, fault: Fault) -> Response {
+    let (typed, complaint) = (
+        submission.text("username").trim().to_owned(),
+        Complaint(Some(fault)),
+    );
     let page = DeletePage {
-        page: sent.page,
+        page: submission.page,
         complaint,
         typed,
     };
-    complaint.note(show(StatusCode::OK, &page))
+    complaint.note(render(StatusCode::OK, &page))
 }
 
 fn in_words(words: &'static str) -> Response {

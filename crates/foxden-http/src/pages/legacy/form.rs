@@ -1,4 +1,4 @@
-//! What somebody sent: the fields of a form, and who they are.
+//! Reads the forms of the pages for old clients.
 
 use axum::extract::{FromRequest, Request};
 use axum::http::header::ACCEPT;
@@ -14,23 +14,23 @@ use crate::wire::memory::{Owner, Place};
 use crate::wire::percent::decode_field;
 use crate::wire::visitor;
 
-/// The largest form; far more than anybody types.
-const FORM: usize = 16 * 1024;
+/// Maximum size of a form.
+const MAX_FORM_BYTES: usize = 16 * 1024;
 
-/// Where a browser says what it wants an answer for; old ones do not.
+/// The header in which a browser says what the response is for; old browsers do not send it.
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// One of the forms.
+/// The forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For a new password.
+    /// Requests or sets a new password.
     Reset,
-    /// For the end of an account.
+    /// Removes an account.
     Delete,
 }
 
 impl Form {
-    /// Where it is found.
+    /// Returns the path of the form.
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Reset => "/weave-password-reset",
@@ -47,36 +47,36 @@ impl Form {
     }
 }
 
-/// A request, read: the query of a `GET`, the body of a `POST`.
-pub(super) struct Sent {
+/// A submitted form: the query of a `GET`, the body of a `POST`.
+pub(super) struct Submission {
     fields: Vec<(String, String)>,
-    /// Which form it was sent to.
+    /// The form that was submitted.
     pub(super) form: Form,
-    /// Whether somebody opens the page, as far as that is told: no other page shows it as an image or the like.
+    /// Whether the request is a top-level navigation (`Sec-Fetch-Dest`), not an embedded resource.
     pub(super) is_navigation: bool,
-    /// From where it came.
+    /// The client.
     pub(super) visitor: Visitor,
-    /// What the answering page may say.
+    /// The context of the response page.
     pub(super) page: Page,
-    /// Whether a page is wanted rather than a line of plain text.
+    /// Whether the client wants a page, not a line of plain text.
     pub(super) wants_page: bool,
-    /// What the fields take of memory.
+    /// The memory that the fields take.
     _place: Option<Place>,
 }
 
-impl FromRequest<Legacy> for Sent {
+impl FromRequest<Legacy> for Submission {
     type Rejection = Response;
 
     async fn from_request(request: Request, legacy: &Legacy) -> Result<Self, Response> {
-        let visitor = visitor(&request, legacy.house.site(), Door::Pages);
-        let page = legacy.house.page(&request);
+        let visitor = visitor(&request, legacy.context.site(), Door::Pages);
+        let page = legacy.context.page(&request);
         let wants_page = wants_page(&request);
         let form = Form::of(request.uri().path());
         let dest = request.headers().get(FETCH_DEST);
         let is_navigation = dest.is_none_or(|dest| dest == "document");
         let is_post = request.method() == Method::POST;
-        // Else whatever page somebody opens could use up the tries of the whole network.
-        if is_post && legacy.house.site().is_sent_by_foreign_page(request.headers()) {
+        // Otherwise any foreign page could use up the tries of the visitor's network.
+        if is_post && legacy.context.site().is_sent_by_foreign_page(request.headers()) {
             return Err(legacy.trouble(page, form, Trouble::ForeignPage, "sent by a page from elsewhere"));
         }
         let fields = if is_post {
@@ -101,8 +101,8 @@ impl FromRequest<Legacy> for Sent {
     }
 }
 
-impl Sent {
-    /// A field as it was typed; empty when it is not there.
+impl Submission {
+    /// Returns a field as it was typed; empty if it is absent.
     pub(super) fn text(&self, name: &str) -> &str {
         let mut fields = self.fields.iter();
         fields
@@ -118,7 +118,7 @@ impl Sent {
         self.fields.is_empty()
     }
 
-    /// Whether there is any field but these.
+    /// Returns whether there is any field but these.
     pub(super) fn has_other_than(&self, names: &[&str]) -> bool {
         self.fields
             .iter()
@@ -126,15 +126,15 @@ impl Sent {
     }
 }
 
-/// Fields, and what they take of memory.
+/// The fields, and the permit for their memory.
 type Collected = (Vec<(String, String)>, Option<Place>);
 
-/// Reads the fields of a form that was sent: its sender is known by what it holds, if at all.
+/// Reads the fields of a form. Its sender is not authenticated yet.
 async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Trouble, &'static str)> {
     let (parts, body) = request.into_parts();
     let owner = Owner::client(&parts.extensions);
     let bodies = &legacy.parts.memory.bodies;
-    let taken = body::take(bodies, owner, &parts.headers, body, FORM, Unfolds::Json).await;
+    let taken = body::take(bodies, owner, &parts.headers, body, MAX_FORM_BYTES, Unfolds::Json).await;
     let (body, place) = taken.map_err(|error| match error {
         BadBody::NoRoom => (Trouble::Busy, "no memory is left for the form"),
         BadBody::TooLarge | BadBody::Broken => (Trouble::NotOurForm, "the form is too large, or broke off"),
@@ -142,13 +142,13 @@ async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Troubl
     let text = std::str::from_utf8(&body).map_err(|_| (Trouble::NotOurForm, "the form is not text"))?;
     let fields = read(text).map_err(|why| (Trouble::NotOurForm, why))?;
     if let Some(place) = &place {
-        // The form itself goes, its fields stay.
+        // The body is dropped, its fields stay.
         place.set(weight(&fields));
     }
     Ok((fields, place))
 }
 
-/// How many bytes of memory fields take.
+/// Returns how many bytes of memory the fields take.
 fn weight(fields: &Vec<(String, String)>) -> u64 {
     let texts = fields
         .iter()
@@ -169,7 +169,7 @@ fn read(text: &str) -> Result<Vec<(String, String)>, &'static str> {
         .collect()
 }
 
-/// Browsers name HTML; tools take anything, or say nothing.
+/// Browsers ask for HTML; tools accept anything, or say nothing.
 fn wants_page(request: &Request) -> bool {
     let accepted = request.headers().get_all(ACCEPT).iter();
     let mut types = accepted

@@ -1,4 +1,4 @@
-//! Asking for a new password, and setting it with the code that came by mail or from the operator.
+//! Requests a reset code, and sets a new password with a code from a mail or the operator.
 
 use askama::Template;
 use axum::extract::State;
@@ -9,12 +9,12 @@ use foxden_accounts::security::{Event, What};
 use foxden_model::Escaped;
 
 use super::fault::{Complaint, Fault, Trouble, Wrong};
-use super::form::Sent;
-use super::{Legacy, Page, show};
+use super::form::Submission;
+use super::{Legacy, Page, render};
 use crate::wire::captcha::Question;
 
-/// The shortest password, in bytes.
-const SHORTEST: usize = 8;
+/// Minimum length of a password in bytes.
+const MIN_PASSWORD_BYTES: usize = 8;
 
 #[derive(Template)]
 #[template(path = "pages/legacy/ask.html")]
@@ -39,7 +39,7 @@ struct ResetPage {
     complaint: Complaint,
     typed: String,
     key: String,
-    /// Whether what browsers of today stored would become unreadable, as far as that is known.
+    /// Whether data of modern browsers would become unreadable, as far as that is known.
     loses: Option<bool>,
     is_ticked: bool,
 }
@@ -52,81 +52,84 @@ struct DonePage {
 }
 
 /// `GET /weave-password-reset`
-pub(super) async fn form(State(legacy): State<Legacy>, sent: Sent) -> Response {
-    if sent.is_empty() {
-        return ask_form(&legacy, sent, None);
+pub(super) async fn form(State(legacy): State<Legacy>, submission: Submission) -> Response {
+    if submission.is_empty() {
+        return ask_form(&legacy, submission, None);
     }
-    if !sent.has("key") && !sent.has("error") {
+    if !submission.has("key") && !submission.has("error") {
         return legacy.trouble(
-            sent.page,
-            sent.form,
+            submission.page,
+            submission.form,
             Trouble::NotOurForm,
             "neither a key nor an error",
         );
     }
-    // An image on another page has the address of a link as well, and would use up tries.
-    if key(&sent).is_empty() || typed(&sent).is_empty() || !sent.is_navigation {
-        return reset_form(sent, None, None);
+    // Embedded resources of foreign pages may have the URL of a link as well, and would use up tries.
+    if key(&submission).is_empty() || typed(&submission).is_empty() || !submission.is_navigation {
+        return reset_form(submission, None, None);
     }
-    // Opening the link does not use it up, and what is wrong with it need not wait for a password.
-    match check(&legacy, &sent).await {
-        Ok(loses) => reset_form(sent, None, Some(loses)),
-        Err(wrong) => legacy.reset_again(sent, wrong, None),
+    // Opening the link does not use it up. Errors of the code are shown before a password is typed.
+    match check(&legacy, &submission).await {
+        Ok(loses) => reset_form(submission, None, Some(loses)),
+        Err(wrong) => legacy.reset_again(submission, wrong, None),
     }
 }
 
-/// `POST /weave-password-reset`: without a code it asks for one, with a code it sets the password.
-pub(super) async fn answer(State(legacy): State<Legacy>, sent: Sent) -> Response {
-    if !sent.has("key") {
-        return ask(&legacy, sent).await;
+/// `POST /weave-password-reset`: without a code it requests one, with a code it sets the password.
+pub(super) async fn answer(State(legacy): State<Legacy>, submission: Submission) -> Response {
+    if !submission.has("key") {
+        return ask(&legacy, submission).await;
     }
-    let checked = check(&legacy, &sent).await;
+    let checked = check(&legacy, &submission).await;
     let loses = checked.as_ref().ok().copied();
-    match set_password(&legacy, &sent, checked).await {
-        Ok(loses) => show(
+    match set_password(&legacy, &submission, checked).await {
+        Ok(loses) => render(
             StatusCode::OK,
             &DonePage {
-                page: sent.page,
+                page: submission.page,
                 loses,
             },
         ),
-        Err(wrong) => legacy.reset_again(sent, wrong, loses),
+        Err(wrong) => legacy.reset_again(submission, wrong, loses),
     }
 }
 
-async fn ask(legacy: &Legacy, sent: Sent) -> Response {
-    if sent.has_other_than(&["username", "captcha-challenge", "captcha-response"]) {
+async fn ask(legacy: &Legacy, submission: Submission) -> Response {
+    if submission.has_other_than(&["username", "captcha-challenge", "captcha-response"]) {
         return legacy.trouble(
-            sent.page,
-            sent.form,
+            submission.page,
+            submission.form,
             Trouble::NotOurForm,
             "neither a name alone nor a key",
         );
     }
-    match request(legacy, &sent).await {
+    match request(legacy, &submission).await {
         Ok(()) => {
-            let typed = Escaped(typed(&sent)).to_string();
-            show(
+            let typed = Escaped(typed(&submission)).to_string();
+            render(
                 StatusCode::OK,
                 &AskedPage {
-                    page: sent.page,
+                    page: submission.page,
                     typed,
                 },
             )
         }
-        Err(Wrong::Fault(fault)) => ask_form(legacy, sent, Some(fault)),
-        Err(Wrong::Trouble(trouble, why)) => legacy.trouble(sent.page, sent.form, trouble, why),
+        Err(Wrong::Fault(fault)) => ask_form(legacy, submission, Some(fault)),
+        Err(Wrong::Trouble(trouble, why)) => legacy.trouble(submission.page, submission.form, trouble, why),
     }
 }
 
-/// Has a code made and sent. The question stands before the look at the name, so that nobody asks for many names at once.
-async fn request(legacy: &Legacy, sent: &Sent) -> Result<(), Wrong> {
-    let name = name(sent)?;
+/// Mails a reset code. The captcha is checked before the name, so that a client cannot probe many names.
+async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> {
+    let name = name(submission)?;
     if let Some(captcha) = &legacy.parts.captcha {
-        let (challenge, answer) = (sent.text("captcha-challenge"), sent.text("captcha-response"));
+        let (challenge, answer) = (
+            submission.text("captcha-challenge"),
+            submission.text("captcha-response"),
+        );
         if let Err(wrong) = captcha.check(challenge, answer) {
             let why = wrong.to_string();
-            let event = Event::by(&sent.visitor, What::CaptchaFailed)
+            let event = Event::by(&submission.visitor, What::CaptchaFailed)
                 .about(&name)
                 .because(&why);
             legacy.parts.accounts.tell(&event);
@@ -136,35 +139,39 @@ async fn request(legacy: &Legacy, sent: &Sent) -> Result<(), Wrong> {
     Ok(legacy
         .parts
         .accounts
-        .request_plain_reset(&name, &sent.visitor)
+        .request_plain_reset(&name, &submission.visitor)
         .await?)
 }
 
-/// Whether the code is right, and if so whether the reset would make stored data unreadable.
-async fn check(legacy: &Legacy, sent: &Sent) -> Result<bool, Wrong> {
+/// Checks the code. Returns whether the reset would make stored data unreadable.
+async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, Wrong> {
     let accounts = &legacy.parts.accounts;
     Ok(accounts
-        .check_plain_reset(&name(sent)?, &key(sent), &sent.visitor)
+        .check_plain_reset(&name(submission)?, &key(submission), &submission.visitor)
         .await?)
 }
 
-/// Sets the password. What is wrong is said in an order that clients know: name, password, code.
-async fn set_password(legacy: &Legacy, sent: &Sent, checked: Result<bool, Wrong>) -> Result<bool, Wrong> {
+/// Sets the password. Errors are reported in an order that clients know: name, password, code.
+async fn set_password(
+    legacy: &Legacy,
+    submission: &Submission,
+    checked: Result<bool, Wrong>,
+) -> Result<bool, Wrong> {
     let checked = match checked {
         Err(wrong) if !matches!(wrong, Wrong::Fault(Fault::WrongKey)) => return Err(wrong),
         checked => checked,
     };
-    let (name, password) = (name(sent)?, sent.text("password"));
-    check_password(typed(sent), &name, password, sent.text("confirm"))?;
+    let (name, password) = (name(submission)?, submission.text("password"));
+    check_password(typed(submission), &name, password, submission.text("confirm"))?;
     let loses = checked?;
-    let consent = match (loses, sent.has("understood")) {
+    let consent = match (loses, submission.has("understood")) {
         (true, false) => return Err(Fault::NotUnderstood.into()),
         (true, true) => Consent::Given,
         (false, _) => Consent::NotAsked,
     };
     let accounts = &legacy.parts.accounts;
     let reset = accounts
-        .reset_plain(&name, &key(sent), password, consent, &sent.visitor)
+        .reset_plain(&name, &key(submission), password, consent, &submission.visitor)
         .await;
     match reset.map_err(Wrong::from) {
         Ok(()) => Ok(loses),
@@ -183,7 +190,7 @@ fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Resul
     if password != again {
         return Err(Fault::Differs);
     }
-    if password.len() < SHORTEST {
+    if password.len() < MIN_PASSWORD_BYTES {
         let count = password.chars().count();
         return Err(Fault::Short { count });
     }
@@ -194,56 +201,56 @@ fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Resul
 }
 
 /// The name as it was typed.
-fn typed(sent: &Sent) -> &str {
-    sent.text("username").trim()
+fn typed(submission: &Submission) -> &str {
+    submission.text("username").trim()
 }
 
-/// The name that accounts know.
-fn name(sent: &Sent) -> Result<String, Fault> {
-    match typed(sent) {
+/// The name of the account.
+fn name(submission: &Submission) -> Result<String, Fault> {
+    match typed(submission) {
         "" => Err(Fault::NameMissing),
         typed => plain::name_of(typed).ok_or(Fault::Unknown),
     }
 }
 
-/// The code. People type it as they like; the link has it as it is.
-fn key(sent: &Sent) -> String {
-    sent.text("key").trim().to_ascii_uppercase()
+/// The code. People type it in any case; the link has it as it is.
+fn key(submission: &Submission) -> String {
+    submission.text("key").trim().to_ascii_uppercase()
 }
 
-fn ask_form(legacy: &Legacy, sent: Sent, fault: Option<Fault>) -> Response {
+fn ask_form(legacy: &Legacy, submission: Submission, fault: Option<Fault>) -> Response {
     let question = legacy.parts.captcha.as_ref().map(|captcha| captcha.question());
-    let typed = typed(&sent).to_owned();
+    let typed = typed(&submission).to_owned();
     let complaint = Complaint(fault);
     let page = AskPage {
-        page: sent.page,
+        page: submission.page,
         complaint,
         typed,
         question,
     };
-    complaint.note(show(StatusCode::OK, &page))
+    complaint.note(render(StatusCode::OK, &page))
 }
 
-fn reset_form(sent: Sent, fault: Option<Fault>, loses: Option<bool>) -> Response {
+fn reset_form(submission: Submission, fault: Option<Fault>, loses: Option<bool>) -> Response {
     let complaint = Complaint(fault);
     let page = ResetPage {
-        typed: typed(&sent).to_owned(),
-        key: sent.text("key").trim().to_owned(),
-        is_ticked: sent.has("understood"),
-        page: sent.page,
+        typed: typed(&submission).to_owned(),
+        key: submission.text("key").trim().to_owned(),
+        is_ticked: submission.has("understood"),
+        page: submission.page,
         complaint,
         loses,
     };
-    complaint.note(show(StatusCode::OK, &page))
+    complaint.note(render(StatusCode::OK, &page))
 }
 
 impl Legacy {
-    fn reset_again(&self, sent: Sent, wrong: Wrong, loses: Option<bool>) -> Response {
+    fn reset_again(&self, submission: Submission, wrong: Wrong, loses: Option<bool>) -> Response {
         match wrong {
-            // Only who must tick can have failed to.
-            Wrong::Fault(fault @ Fault::NotUnderstood) => reset_form(sent, Some(fault), Some(true)),
-            Wrong::Fault(fault) => reset_form(sent, Some(fault), loses),
-            Wrong::Trouble(trouble, why) => self.trouble(sent.page, sent.form, trouble, why),
+            // The tick is missing only where it is required.
+            Wrong::Fault(fault @ Fault::NotUnderstood) => reset_form(submission, Some(fault), Some(true)),
+            Wrong::Fault(fault) => reset_form(submission, Some(fault), loses),
+            Wrong::Trouble(trouble, why) => self.trouble(submission.page, submission.form, trouble, why),
         }
     }
 }

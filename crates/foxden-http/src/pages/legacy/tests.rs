@@ -15,11 +15,11 @@ use tower::ServiceExt;
 
 use super::fault::Fault;
 use super::*;
-use crate::pages::{Outlook, PagesState, router};
+use crate::pages::{PagesState, ServerStatus, router};
 use crate::wire::wait::{every, wait_in};
 use crate::wire::{Peer, Site};
 
-struct Served {
+struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
     text: String,
@@ -34,9 +34,9 @@ async fn open(public_url: &str) -> Router {
         nodes: Nodes::Own(public_url.to_owned()),
         options: Options::default(),
     };
-    let outlook = Outlook {
+    let server_status = ServerStatus {
         storage_answers: None,
-        is_inhabited: None,
+        has_accounts: None,
     };
     let state = PagesState {
         site: Arc::new(Site {
@@ -54,9 +54,9 @@ async fn open(public_url: &str) -> Router {
             captcha: None,
             to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
             memory: Arc::default(),
-            meeting_place: None,
+            key_exchange_url: None,
         }),
-        outlook: Arc::new(move || Box::pin(async move { outlook })),
+        server_status: Arc::new(move || Box::pin(async move { server_status })),
     };
     let peer = Peer {
         address: [192, 0, 2, 1].into(),
@@ -65,7 +65,7 @@ async fn open(public_url: &str) -> Router {
     router(state).layer(Extension(peer))
 }
 
-async fn send(router: &Router, method: &str, path: &str, body: impl Into<Body>) -> Served {
+async fn send(router: &Router, method: &str, path: &str, body: impl Into<Body>) -> TestResponse {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -77,7 +77,7 @@ async fn send(router: &Router, method: &str, path: &str, body: impl Into<Body>) 
         .unwrap();
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Served {
+    TestResponse {
         status: parts.status,
         headers: parts.headers,
         text: String::from_utf8(body.into()).unwrap(),
@@ -153,11 +153,11 @@ async fn a_code_in_the_address_is_told_nobody() {
             .contains("<meta name=\"referrer\" content=\"strict-origin\">")
     );
     assert_eq!(page.headers["cache-control"], "no-store");
-    // Browsers would follow such a link with the code in their hands.
+    // Browsers would follow such a link with the code in their URL.
     assert!(!page.text.contains("href=\"http"));
 }
 
-/// U13.50: whatever stands in the address is text on the page.
+/// U13.50: content of the URL is shown as text.
 #[tokio::test]
 async fn nothing_typed_becomes_markup() {
     let router = open("https://sync.example.org").await;
@@ -233,7 +233,7 @@ fn a_page_says_how_long_to_wait() {
                     continue;
                 };
                 let told = wait_in(refused(Response::default(), trouble, why).headers());
-                // What no form could mend is told as a server that does not answer.
+                // Errors that no form can have are reported as a server that does not answer.
                 let is_odd = wait.is_none() && trouble == fault::Trouble::Down;
                 assert!(told == wait || is_odd && told == Some(300), "{described}: {told:?}");
             })+

@@ -1,4 +1,4 @@
-//! Pages of words alone: help, privacy, what is not offered, what is not there.
+//! Static pages: help, privacy, features that are not offered, unknown paths.
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 
-use super::page::{House, Page, show};
+use super::page::{Page, PageContext, render};
 use crate::wire::{Note, Site};
 
-macro_rules! words {
+macro_rules! text_page {
     ($(#[$doc:meta])* $handler:ident, $page:ident, $path:literal) => {
         #[derive(Template)]
         #[template(path = $path)]
@@ -18,49 +18,49 @@ macro_rules! words {
         }
 
         $(#[$doc])*
-        pub(super) async fn $handler(State(house): State<House>, request: Request) -> Response {
-            let page = house.page(&request);
-            show(StatusCode::OK, &$page { page })
+        pub(super) async fn $handler(State(context): State<PageContext>, request: Request) -> Response {
+            let page = context.page(&request);
+            render(StatusCode::OK, &$page { page })
         }
     };
 }
 
-/// `/.well-known/change-password`: the settings are where a password is changed.
+/// `/.well-known/change-password`: passwords are changed in the settings.
 pub(super) async fn change_password() -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, "/settings")]).into_response()
 }
 
-words!(
+text_page!(
     /// `/connect_another_device`
     connect_another_device,
     ConnectPage,
     "pages/connect.html"
 );
-words!(
-    /// `/pair` and all below it: not offered.
+text_page!(
+    /// `/pair` and all paths below it: not offered.
     pair,
     PairPage,
     "pages/pair.html"
 );
-words!(
+text_page!(
     /// `/legal/terms`
     terms,
     TermsPage,
     "pages/terms.html"
 );
-words!(
+text_page!(
     /// `/legal/privacy`
     privacy,
     PrivacyPage,
     "pages/privacy.html"
 );
-words!(
+text_page!(
     /// `/docs/errors`: what to do when something fails.
     errors,
     ErrorsPage,
     "pages/help.html"
 );
-words!(
+text_page!(
     /// `/docs/https`: how the operator switches on encryption.
     https,
     HttpsPage,
@@ -79,28 +79,28 @@ struct MisdirectedPage {
     origin: String,
 }
 
-/// Any path that nothing is at.
-pub(super) async fn not_found(State(house): State<House>) -> Response {
-    nothing_here(&house)
+/// Any unknown path.
+pub(super) async fn not_found(State(context): State<PageContext>) -> Response {
+    not_found_page(&context)
 }
 
-/// The page for what is not there.
-pub(super) fn nothing_here(house: &House) -> Response {
-    let page = house.page_for(false);
-    show(StatusCode::NOT_FOUND, &NotFoundPage { page })
+/// Renders the page for an unknown path.
+pub(super) fn not_found_page(context: &PageContext) -> Response {
+    let page = context.page_for(false);
+    render(StatusCode::NOT_FOUND, &NotFoundPage { page })
 }
 
-/// The page for a request that asks for a name which is not ours. It loads nothing, as nothing would come.
+/// Renders the page for a request to a foreign host. It loads nothing, as its assets would be refused, too.
 pub(super) fn misdirected(site: &Site) -> Response {
     let origin = site.public_url.origin();
-    let mut answer = show(StatusCode::MISDIRECTED_REQUEST, &MisdirectedPage { origin });
+    let mut answer = render(StatusCode::MISDIRECTED_REQUEST, &MisdirectedPage { origin });
     answer
         .extensions_mut()
         .insert(Note::refused("the request names a host that is not ours"));
     answer
 }
 
-/// `/metrics-flow`: the browser's first-run page asks, and wants any JSON. Nothing is counted.
+/// `/metrics-flow`: the browser's first-run page expects any JSON. Nothing is counted.
 pub(super) async fn metrics_flow() -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json"),
