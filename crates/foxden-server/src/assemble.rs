@@ -16,7 +16,7 @@ use foxden_http::probe::{self, ProbeState};
 use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
-use foxden_http::wire::{ToTheEnd, with_and_without_path};
+use foxden_http::wire::{TaskSpawner, with_and_without_path};
 use foxden_sql::Asker;
 
 use crate::app::App;
@@ -106,7 +106,7 @@ fn user_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> UserState {
         storage: app.storage.clone(),
         site: Arc::clone(&app.site),
         clock: Arc::clone(&app.clock),
-        to_the_end: to_the_end(tasks),
+        task_spawner: task_spawner(tasks),
         memory: Arc::clone(&app.memory),
         captcha: app.captcha.clone(),
         admin_secret: rules
@@ -119,7 +119,7 @@ fn user_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> UserState {
 }
 
 /// Has work carried out that must not stop halfway when its client hangs up.
-fn to_the_end(tasks: &Tasks) -> ToTheEnd {
+fn task_spawner(tasks: &Tasks) -> TaskSpawner {
     let tasks = tasks.clone();
     Arc::new(move |work| match Asker::current() {
         Some(asker) => tasks.spawn(asker.carry(work)),
@@ -188,7 +188,7 @@ fn fxa_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> FxaState {
         clock: Arc::clone(&app.clock),
         memory: Arc::clone(&app.memory),
         rng: Arc::clone(&app.rng),
-        to_the_end: to_the_end(tasks),
+        task_spawner: task_spawner(tasks),
     }
 }
 
@@ -218,7 +218,7 @@ fn legacy_pages(app: &App, tasks: &Tasks) -> Option<LegacyPages> {
         storage: app.storage.clone(),
         memory: Arc::clone(&app.memory),
         captcha: app.captcha.clone(),
-        to_the_end: to_the_end(tasks),
+        task_spawner: task_spawner(tasks),
         key_exchange_url: app.exchange.is_some().then(|| format!("{origin}{path}/")),
     })
 }

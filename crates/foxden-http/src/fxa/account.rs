@@ -190,7 +190,7 @@ pub(super) async fn destroy(
     let (by, visitor, accounts) = (request.caller, request.visitor, fxa.accounts.clone());
     // Boxed, so that the future of the request is not as large.
     let removal = Box::pin(async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await });
-    remove_account(&fxa.to_the_end, fxa.accounts, fxa.storage, removal).await?;
+    remove_account(&fxa.task_spawner, fxa.accounts, fxa.storage, removal).await?;
     Ok(Done {})
 }
 

@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::wire::memory::Place;
+use crate::wire::memory::MemoryPermit;
 use crate::wire::{print_counted, print_json};
 
 /// A JSON answer.
 pub(super) struct Json<T>(pub(super) T);
 
 /// A JSON answer that holds a memory permit until the client has received it.
-pub(super) struct CountedJson<T>(pub(super) T, pub(super) Option<Place>);
+pub(super) struct CountedJson<T>(pub(super) T, pub(super) Option<MemoryPermit>);
 
 /// An empty object: clients parse every body as JSON.
 #[derive(Serialize)]

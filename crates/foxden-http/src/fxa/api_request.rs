@@ -8,9 +8,9 @@ use super::caller::Caller;
 use super::credentials::Credentials;
 use super::raw_request::{BodyRules, RawRequest};
 use super::refusal::Refusal;
-use crate::wire::body::{Unfolds, announced_length};
+use crate::wire::body::{MemoryFactor, announced_length};
 use crate::wire::json_body::JsonBody;
-use crate::wire::memory::{Owner, Place};
+use crate::wire::memory::{MemoryPermit, Owner};
 use crate::wire::percent;
 
 /// Maximum size of a body, except for devices.
@@ -29,7 +29,7 @@ pub(super) struct ApiRequest<C> {
     /// The query, undecoded.
     query: String,
     /// The memory that the body takes.
-    _permit: Option<Place>,
+    _permit: Option<MemoryPermit>,
 }
 
 impl<C: Caller> FromRequest<FxaState> for ApiRequest<C> {
@@ -50,7 +50,7 @@ impl<C: Caller> FromRequest<FxaState> for ApiRequest<C> {
         let rules = BodyRules {
             max_bytes,
             owner: payer.map_or(raw.client(), Owner::Account),
-            unfolds: Unfolds::Json,
+            memory_factor: MemoryFactor::ParsedJson,
         };
         let (body, permit) = raw.read_body(fxa, body, rules).await?;
         if account.is_some() {

@@ -12,7 +12,7 @@ use super::answer::{CountedJson, Done, Json};
 use super::api_request::ApiRequest;
 use super::caller::{DeviceCaller, Verified};
 use super::refusal::Refusal;
-use crate::wire::memory::{NoRoom, Owner, Place};
+use crate::wire::memory::{MemoryPermit, NoRoom, Owner};
 use wire::{AttachedAnswer, CommandsAnswer, DeviceAnswer, ListedDevice, read_patch};
 
 /// Maximum size of a command's payload in bytes.
@@ -23,7 +23,7 @@ const COMMAND: usize = 255;
 impl FxaState {
     /// Takes memory for a list before its rows are loaded: rows, structs and printed JSON exist at the same time.
     /// `weight` is the size of the rows.
-    fn room(&self, account: AccountId, weight: u64) -> Result<Option<Place>, NoRoom> {
+    fn list_permit(&self, account: AccountId, weight: u64) -> Result<Option<MemoryPermit>, NoRoom> {
         let bytes = usize::try_from(weight.saturating_mul(3)).unwrap_or(usize::MAX);
         self.memory
             .answers
@@ -52,11 +52,11 @@ pub(super) async fn list(
     let since = request.number("filterIdleDevicesTimestamp")?;
     let since = since.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX));
     let owner = request.caller.confirmed()?;
-    let place = fxa.room(owner.account(), fxa.accounts.devices_weight(owner).await?)?;
+    let permit = fxa.list_permit(owner.account(), fxa.accounts.devices_weight(owner).await?)?;
     let devices = fxa.accounts.devices(owner, since).await?;
     Ok(CountedJson(
         devices.into_iter().map(ListedDevice::from).collect(),
-        place,
+        permit,
     ))
 }
 
@@ -121,9 +121,9 @@ pub(super) async fn commands(
 ) -> Result<CountedJson<CommandsAnswer>, Refusal> {
     let (index, limit) = (request.number("index")?, request.number("limit")?);
     let owner = request.caller.confirmed()?;
-    let place = fxa.room(owner.account(), fxa.accounts.commands_weight(owner).await?)?;
+    let permit = fxa.list_permit(owner.account(), fxa.accounts.commands_weight(owner).await?)?;
     let page = fxa.accounts.commands(owner, index.unwrap_or(0), limit).await?;
-    Ok(CountedJson(CommandsAnswer::new(page)?, place))
+    Ok(CountedJson(CommandsAnswer::new(page)?, permit))
 }
 
 /// `GET /v1/account/attached_clients`, with the server's time for comparison.
@@ -132,13 +132,13 @@ pub(super) async fn attached(
     request: ApiRequest<Verified>,
 ) -> Result<([(HeaderName, HeaderValue); 1], CountedJson<Vec<AttachedAnswer>>), Refusal> {
     let weight = fxa.accounts.attached_weight(&request.caller.0).await?;
-    let place = fxa.room(request.caller.0.account, weight)?;
+    let permit = fxa.list_permit(request.caller.0.account, weight)?;
     let clients = fxa.accounts.attached_clients(&request.caller.0).await?;
     let now = HeaderValue::from(fxa.clock.millis());
     let answers = clients.into_iter().map(AttachedAnswer::from).collect();
     Ok((
         [(HeaderName::from_static("x-timestamp"), now)],
-        CountedJson(answers, place),
+        CountedJson(answers, permit),
     ))
 }
 

@@ -34,7 +34,9 @@ use foxden_accounts::Accounts;
 use foxden_model::{Clock, Rng};
 use foxden_storage::Storage;
 
-use crate::wire::{HostCheck, Marks, Memory, Routes, Site, ToTheEnd, mark, refuse_foreign_hosts};
+use crate::wire::{
+    HostCheck, Memory, ResponseHeaders, Routes, Site, TaskSpawner, add_headers, refuse_foreign_hosts,
+};
 use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
 
 /// State of the account API.
@@ -53,14 +55,14 @@ pub struct FxaState {
     /// The source of random bytes, for tools that ask for some.
     pub rng: Arc<dyn Rng>,
     /// Runs tasks that must not stop when the client disconnects.
-    pub to_the_end: ToTheEnd,
+    pub task_spawner: TaskSpawner,
 }
 
 /// The routes of the account API, all at the root of the origin.
 pub fn router(state: FxaState) -> Router {
     let site = Arc::clone(&state.site);
     let (router, labels) = routes().build("");
-    let marks = Marks {
+    let headers_state = ResponseHeaders {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
         time: HeaderName::from_static("timestamp"),
@@ -76,7 +78,7 @@ pub fn router(state: FxaState) -> Router {
         .with_state(state)
         .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
         .layer(from_fn_with_state(site, explain))
-        .layer(from_fn_with_state(marks, mark))
+        .layer(from_fn_with_state(headers_state, add_headers))
 }
 
 pub(crate) fn routes() -> Routes<FxaState> {

@@ -17,8 +17,8 @@ use super::caller::{Caller as _, ProfileCaller};
 use super::credentials::Credentials;
 use super::raw_request::{BodyRules, RawRequest};
 use super::refusal::Refusal;
-use crate::wire::body::{Unfolds, announced_length};
-use crate::wire::memory::{Owner, held};
+use crate::wire::body::{MemoryFactor, announced_length};
+use crate::wire::memory::{Owner, body_with_permit};
 use crate::wire::print_json;
 use wire::{DEFAULT_ID, DEFAULT_PICTURE, avatar_of, matches_tag, print_covered, tag_of};
 
@@ -123,7 +123,7 @@ pub(super) async fn upload_avatar(
     let rules = BodyRules {
         max_bytes: MAX_PICTURE_BYTES,
         owner: Owner::Account(account),
-        unfolds: Unfolds::Twice,
+        memory_factor: MemoryFactor::Copied,
     };
     let (picture, _permit) = raw.read_body(&fxa, body, rules).await?;
     credentials.verify_body(&fxa, &raw, Some(account), &picture)?;
@@ -154,14 +154,14 @@ pub(super) async fn picture(
     } else {
         let weight = fxa.accounts.avatar_weight(&id).await?.ok_or(Refusal::NoImage)?;
         let answers = &fxa.memory.answers;
-        let place = answers.take_for_answer(Owner::client(&extensions), weight)?;
+        let permit = answers.take_for_answer(Owner::client(&extensions), weight)?;
         let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::NoImage)?;
         let kind = match picture.kind {
             PictureKind::Png => "image/png",
             PictureKind::Jpeg => "image/jpeg",
             PictureKind::WebP => "image/webp",
         };
-        (kind, held(place, picture.bytes))
+        (kind, body_with_permit(permit, picture.bytes))
     };
     let headers = [
         (CONTENT_TYPE, kind),

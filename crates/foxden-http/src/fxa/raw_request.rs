@@ -11,9 +11,9 @@ use foxden_accounts::security::Door;
 use super::FxaState;
 use super::credentials::Credentials;
 use super::refusal::Refusal;
-use crate::wire::body::{self, BadBody, Unfolds};
+use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::json_body::BadJson;
-use crate::wire::memory::{Owner, Place};
+use crate::wire::memory::{MemoryPermit, Owner};
 use crate::wire::{Site, visitor};
 
 /// A request without its body.
@@ -30,7 +30,7 @@ pub(super) struct BodyRules {
     /// Whose memory share the body takes.
     pub(super) owner: Owner,
     /// How much memory a body takes, relative to its size.
-    pub(super) unfolds: Unfolds,
+    pub(super) memory_factor: MemoryFactor,
 }
 
 impl RawRequest {
@@ -47,14 +47,14 @@ impl RawRequest {
         fxa: &FxaState,
         body: Body,
         rules: BodyRules,
-    ) -> Result<(Bytes, Option<Place>), Refusal> {
+    ) -> Result<(Bytes, Option<MemoryPermit>), Refusal> {
         let BodyRules {
             max_bytes,
             owner,
-            unfolds,
+            memory_factor,
         } = rules;
         let headers = &self.parts.headers;
-        Ok(body::take(&fxa.memory.bodies, owner, headers, body, max_bytes, unfolds).await?)
+        Ok(body::read_whole(&fxa.memory.bodies, owner, headers, body, max_bytes, memory_factor).await?)
     }
 
     /// The owner of the memory where no account is authenticated.

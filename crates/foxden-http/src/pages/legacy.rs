@@ -33,7 +33,7 @@ use foxden_storage::Storage;
 use super::page::{Page, PageContext, render};
 use super::text_pages;
 use crate::wire::captcha::Captcha;
-use crate::wire::{Memory, Note, ToTheEnd, ask_to_wait};
+use crate::wire::{Memory, Note, TaskSpawner, ask_to_wait};
 use fault::Trouble;
 use form::Form;
 
@@ -56,7 +56,7 @@ pub struct LegacyPages {
     /// The captcha for resets, if the operator has switched it on.
     pub captcha: Option<Arc<Captcha>>,
     /// Runs tasks that must not stop when the client disconnects.
-    pub to_the_end: ToTheEnd,
+    pub task_spawner: TaskSpawner,
     /// The address of the key exchange, if this server has one.
     pub key_exchange_url: Option<String>,
 }

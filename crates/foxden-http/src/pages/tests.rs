@@ -157,7 +157,7 @@ async fn legacy_pages() -> LegacyPages {
             clock(),
             Arc::new(SeededRng::new(2)),
         ))),
-        to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+        task_spawner: Arc::new(|work| drop(Handle::current().spawn(work))),
         memory: Arc::default(),
         key_exchange_url: Some("https://sync.example.org/jpake/".to_owned()),
     }

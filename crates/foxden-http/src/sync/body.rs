@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::write::GzDecoder;
 
 use crate::wire::body::{self, announced_length};
-use crate::wire::memory::{Budget, NoRoom, Owner, Place};
+use crate::wire::memory::{Budget, MemoryPermit, NoRoom, Owner};
 
 /// Members of a compressed body: clients send one, tools that join files some.
 const MEMBERS: usize = 16;
@@ -32,7 +32,7 @@ pub(super) enum BadBody {
     UnknownCoding,
     /// It broke off, or is not what its coding says.
     Broken,
-    /// It unfolds into far less than the work of unfolding it is worth.
+    /// It memory_factor into far less than the work of unfolding it is worth.
     Barren,
 }
 
@@ -86,26 +86,26 @@ pub(super) async fn take<E: From<BadBody>>(
     body: Body,
     limit: usize,
     check: impl FnOnce(&[u8]) -> Result<(), E>,
-) -> Result<(Bytes, Place), E> {
+) -> Result<(Bytes, MemoryPermit), E> {
     let length = announced_length(headers, &body, limit).map_err(BadBody::from)?;
     let coding = Coding::from_headers(headers)?;
     let held = |length: usize| match coding {
         Coding::Plain => length as u64,
         Coding::Gzip => length.saturating_add(limit) as u64,
     };
-    let place = bodies.expect(owner, held(length)).map_err(BadBody::from)?;
-    let bytes = body::read(body, length, limit, &place)
+    let permit = bodies.reserve(owner, held(length)).map_err(BadBody::from)?;
+    let bytes = body::read_into(body, length, limit, &permit)
         .await
         .map_err(BadBody::from)?;
     check(&bytes)?;
-    place.grow(held(bytes.len())).map_err(BadBody::from)?;
+    permit.grow(held(bytes.len())).map_err(BadBody::from)?;
     let decoded = decode(bytes, coding, limit).await;
     if decoded == Err(BadBody::Barren) {
         bodies.report(owner, "work on compressed bodies that hold little");
     }
     let plain = decoded?;
-    place.set(plain.len() as u64);
-    Ok((plain, place))
+    permit.set(plain.len() as u64);
+    Ok((plain, permit))
 }
 
 /// Undoes the coding; the limit holds for what comes out, too.

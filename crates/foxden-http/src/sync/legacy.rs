@@ -35,7 +35,7 @@ use foxden_storage::{
 use super::listing::{List, Reader};
 use super::reply::{Format, Reply, ResponseCode};
 use super::{SyncState, body, print};
-use crate::wire::memory::{Owner, Place as Room, held};
+use crate::wire::memory::{MemoryPermit, Owner, body_with_permit};
 use crate::wire::{Peer, Site};
 use receipt::Receipt;
 pub(super) use refusal::Refusal;
@@ -107,12 +107,12 @@ impl<'r> Call<'r> {
     }
 
     /// Reads the body, unless the store is closed. It is counted as held as long as its place is kept.
-    async fn read(&self, body: Body) -> Result<(Bytes, Room), Refusal> {
+    async fn read(&self, body: Body) -> Result<(Bytes, MemoryPermit), Refusal> {
         self.sync.storage.admit(self.user()).await?;
         let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let bodies = &self.sync.memory.bodies;
-        body::take(bodies, self.owner(), &self.parts.headers, body, limit, |_| Ok(())).await
+        body::read_whole(bodies, self.owner(), &self.parts.headers, body, limit, |_| Ok(())).await
     }
 
     /// The client's precondition.
@@ -221,7 +221,7 @@ pub(super) async fn post_collection(
     body: Body,
 ) -> Result<Reply, Refusal> {
     let guard = call.guard(Guarded::Collection(collection))?;
-    let (body, _place) = call.read(body).await?;
+    let (body, _permit) = call.read(body).await?;
     let Objects { patches, failed } = match wbo::upload(&body) {
         Ok(Upload::Many(objects)) => objects,
         Ok(Upload::One(patch)) => {
@@ -265,14 +265,14 @@ pub(super) async fn get_object(
     let row = page.rows.iter().next();
     let row = row.ok_or(Refusal::NoObject { as_of })?;
     let length = row.payload.len() + row.payload.len() / 16 + 256;
-    let place = call
+    let permit = call
         .sync
         .memory
         .answers
         .take_for_answer(call.owner(), row.payload.len() + length)?;
     let mut body = Vec::with_capacity(length);
     print_object(&mut body, &row);
-    Ok(read(as_of, Format::Json, held(place, body)))
+    Ok(read(as_of, Format::Json, body_with_permit(permit, body)))
 }
 
 /// `PUT /1.1/{name}/storage/{collection}/{id}`
@@ -283,7 +283,7 @@ pub(super) async fn put_object(
     body: Body,
 ) -> Result<Reply, Refusal> {
     let guard = call.guard(Guarded::Collection(collection))?;
-    let (body, _place) = call.read(body).await?;
+    let (body, _permit) = call.read(body).await?;
     let patch = wbo::one(id, &body)?;
     drop(body);
     let written = call.upsert(collection, vec![patch], guard).await?;

@@ -14,7 +14,7 @@ use http_body::Frame;
 use super::reply::Format;
 use super::{SyncState, print};
 use crate::wire::chain;
-use crate::wire::memory::{NoRoom, Owner, Place, held};
+use crate::wire::memory::{MemoryPermit, NoRoom, Owner, body_with_permit};
 
 /// Bytes after which a piece of a long list is sent.
 const CHUNK: usize = 64 * 1024;
@@ -46,7 +46,7 @@ pub(super) struct List<'s> {
     query: Query,
     page: Page,
     /// What was set aside for the page.
-    place: Place,
+    permit: MemoryPermit,
 }
 
 /// A list as it is sent.
@@ -66,7 +66,7 @@ impl<'s> List<'s> {
         E: From<StorageError> + From<NoRoom>,
     {
         let storage = &sync.storage;
-        let place = sync.memory.answers.take(reader.owner, PAGE)?;
+        let permit = sync.memory.answers.take(reader.owner, PAGE)?;
         let mut page = storage.read(reader.user, &query).await?;
         page.rows.shrink_to_fit();
         Ok(Self {
@@ -74,7 +74,7 @@ impl<'s> List<'s> {
             user: reader.user,
             query,
             page,
-            place,
+            permit,
         })
     }
 
@@ -99,18 +99,18 @@ impl<'s> List<'s> {
         let is_whole = self.page.next.is_none() || self.page.rows.len() as u64 >= wanted;
         if is_whole {
             let rows = &self.page.rows;
-            let place = self
-                .place
+            let permit = self
+                .permit
                 .resize_for_answer(rows.bytes() + Printer::length(rows))?;
             return Ok(Printed {
                 records: Some(rows.len()),
-                body: held(place, printer.whole(rows)),
+                body: body_with_permit(permit, printer.whole(rows)),
                 next: self.page.next,
             });
         }
         // Of the pages that follow each may be a full one.
-        self.place.resize(PAGE.max(Stream::bytes(&self.page.rows)))?;
-        let place = self.place;
+        self.permit.resize(PAGE.max(Stream::bytes(&self.page.rows)))?;
+        let permit = self.permit;
         let mut page = self.page;
         let mut rest = Rest {
             storage: self.storage.clone(),
@@ -125,7 +125,7 @@ impl<'s> List<'s> {
             (records, next) = (Some(range.records), range.next);
         }
         rest.advance(&mut page);
-        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows, place)));
+        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows, permit)));
         Ok(Printed { records, next, body })
     }
 }
@@ -258,7 +258,7 @@ impl Printer {
 /// A long list on its way to the client. It holds one page at a time, and the pieces that the client has not taken.
 struct Stream {
     /// Counts what is held.
-    place: Arc<Place>,
+    permit: Arc<MemoryPermit>,
     rest: Rest,
     printer: Printer,
     rows: Rows,
@@ -269,9 +269,9 @@ struct Stream {
 type Step = Result<(Option<Bytes>, Stream), StorageError>;
 
 impl Stream {
-    fn new(rest: Rest, printer: Printer, rows: Rows, place: Place) -> Self {
+    fn new(rest: Rest, printer: Printer, rows: Rows, permit: MemoryPermit) -> Self {
         Self {
-            place: Arc::new(place),
+            permit: Arc::new(permit),
             rest,
             printer,
             rows,
@@ -296,7 +296,7 @@ impl Stream {
                 break;
             }
             if let Some(rows) = self.rest.read().await? {
-                self.place.set(PAGE.max(Self::bytes(&rows)));
+                self.permit.set(PAGE.max(Self::bytes(&rows)));
                 (self.rows, self.printed) = (rows, 0);
             } else {
                 self.printer.end(&mut out);
@@ -304,16 +304,16 @@ impl Stream {
                 // What is left are the last pieces.
                 self.rows = Rows::default();
                 self.printed = 0;
-                self.place.set(Self::bytes(&self.rows));
+                self.permit.set(Self::bytes(&self.rows));
             }
         }
         if out.capacity() > PIECE {
             // A single object is that large.
             let rows = Self::bytes(&self.rows);
             let held = if self.is_ended { rows } else { PAGE.max(rows) };
-            self.place.set(held + out.capacity() as u64);
+            self.permit.set(held + out.capacity() as u64);
         }
-        let chunk = (!out.is_empty()).then(|| Place::hold_part(&self.place, out));
+        let chunk = (!out.is_empty()).then(|| MemoryPermit::hold_part(&self.permit, out));
         Ok((chunk, self))
     }
 

@@ -20,7 +20,7 @@ use ring::hmac;
 
 use super::*;
 use crate::wire::Memory;
-use crate::wire::body::tests::Untouchable;
+use crate::wire::body::tests::UnreadBody;
 use crate::wire::memory::Owner;
 
 fn state() -> SyncState {
@@ -221,7 +221,7 @@ fn bodies_share_one_room() {
         runtime.block_on(serve(&sync, request))
     };
     let fits = || Body::from(r#"{"payload":"x"}"#);
-    let place = sync.memory.bodies.take(Owner::Store(UserId(42)), 90).unwrap();
+    let permit = sync.memory.bodies.take(Owner::Store(UserId(42)), 90).unwrap();
     // Reading this one would end in another refusal.
     let broken = || {
         Body::new(Pieces {
@@ -235,7 +235,7 @@ fn bodies_share_one_room() {
         assert_eq!(response.headers()["retry-after"], "10");
         assert_eq!(response.headers()["x-weave-timestamp"], "1763690000.00");
     }
-    drop(place);
+    drop(permit);
     // Each of them alone would fill the room, as nothing is announced.
     assert_eq!(put(None, broken()).status(), StatusCode::BAD_REQUEST);
     assert_eq!(put(None, fits()).status(), StatusCode::OK);
@@ -252,14 +252,14 @@ fn the_stores_of_an_account_share_its_memory() {
     };
     let ann = "0123456789abcdef0123456789abcdef";
     let owner = Owner::Account(AccountId::from_hex(ann).unwrap());
-    let place = sync.memory.bodies.take(owner, 95).unwrap();
+    let permit = sync.memory.bodies.take(owner, 95).unwrap();
     let put = |user: u64, fxa_uid: &str, body: Body| {
         let path = format!("/1.5/{user}/storage/c/a");
         send(&sync, request(&token_of(user, fxa_uid), "PUT", &path, body)).0
     };
     for user in [42, 43] {
         assert_eq!(
-            put(user, ann, Body::new(Untouchable)),
+            put(user, ann, Body::new(UnreadBody)),
             StatusCode::SERVICE_UNAVAILABLE
         );
         let answers = sync.memory.answers.take(owner, 100).unwrap();
@@ -272,7 +272,7 @@ fn the_stores_of_an_account_share_its_memory() {
     for other in ["fedcba9876543210fedcba9876543210", "u"] {
         assert_eq!(put(44, other, object()), StatusCode::OK, "{other}");
     }
-    drop(place);
+    drop(permit);
     assert_eq!(put(42, ann, object()), StatusCode::OK);
 }
 
@@ -287,7 +287,7 @@ fn a_closed_store_takes_no_body() {
         ("POST", "/1.5/42/storage/c"),
         ("POST", "/1.5/42/storage/c?batch=true"),
     ] {
-        let (status, _) = send(&sync, request(&token(), method, path, Body::new(Untouchable)));
+        let (status, _) = send(&sync, request(&token(), method, path, Body::new(UnreadBody)));
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
     }
     let (status, _) = send(&sync, request(&token(), "DELETE", "/1.5/42", Body::empty()));
@@ -309,16 +309,16 @@ async fn what_is_counted_of_a_body_is_what_is_held() {
             left: left.into_iter().rev().collect(),
             breaks_off: false,
         });
-        let taken = body::take(bodies, Owner::Store(UserId(1)), &headers, body, 1 << 20, |_| {
+        let taken = body::read_whole(bodies, Owner::Store(UserId(1)), &headers, body, 1 << 20, |_| {
             Ok::<_, body::BadBody>(())
         });
-        let (bytes, place) = taken.await.unwrap();
+        let (bytes, permit) = taken.await.unwrap();
         let bytes = Vec::from(bytes);
         assert_eq!(
             (bytes.len(), bytes.capacity() as u64, bodies.held()),
             (999, 999, 999)
         );
-        drop(place);
+        drop(permit);
     }
 }
 

@@ -39,7 +39,7 @@ use super::verifier::Checked;
 use super::{SyncState, body, print};
 use crate::wire::Peer;
 use crate::wire::hawk::HawkHeader;
-use crate::wire::memory::{Owner, Place as Room, held};
+use crate::wire::memory::{MemoryPermit, Owner, body_with_permit};
 use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
@@ -115,12 +115,12 @@ impl<'r> Call<'r> {
         &self,
         body: Body,
         check_type: impl FnOnce(&HeaderMap) -> Result<T, Refusal>,
-    ) -> Result<(T, Bytes, Room), Refusal> {
+    ) -> Result<(T, Bytes, MemoryPermit), Refusal> {
         self.sync.storage.admit(self.user()).await?;
         let limit = usize::try_from(self.limits().max_request_bytes).unwrap_or(usize::MAX);
         let (headers, kind) = (&self.parts.headers, check_type(&self.parts.headers)?);
         let check = |bytes: &[u8]| caller::check_body(&self.hawk, self.parts, bytes);
-        let (bytes, place) = body::take(
+        let (bytes, permit) = body::read_whole(
             &self.sync.memory.bodies,
             self.owner(),
             headers,
@@ -129,7 +129,7 @@ impl<'r> Call<'r> {
             check,
         )
         .await?;
-        Ok((kind, bytes, place))
+        Ok((kind, bytes, permit))
     }
 
     async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
@@ -179,7 +179,7 @@ pub(super) async fn post_collection(
 ) -> Result<Reply, Refusal> {
     let upload = params::upload(call.query(), call.limits())?;
     params::check_announced(&call.parts.headers, call.limits())?;
-    let (layout, body, _place) = call.read(body, params::upload_layout).await?;
+    let (layout, body, _permit) = call.read(body, params::upload_layout).await?;
     let Objects { patches, failed } = patch::all(collection, layout, &body, call.limits())?;
     let mut receipt = Receipt::new(&patches, failed);
     // An upload is not kept twice while the disk is waited for.
@@ -225,14 +225,18 @@ pub(super) async fn get_object(
     call.conditions.check_read(modified)?;
     let row = row.ok_or(Refusal::NotFound)?;
     let length = row.payload.len() + row.payload.len() / 16 + 256;
-    let place = call
+    let permit = call
         .sync
         .memory
         .answers
         .take_for_answer(call.owner(), row.payload.len() + length)?;
     let mut body = Vec::with_capacity(length);
     print_object(&mut body, &row);
-    Ok(Reply::read(modified, Format::Json, held(place, body)))
+    Ok(Reply::read(
+        modified,
+        Format::Json,
+        body_with_permit(permit, body),
+    ))
 }
 
 /// `PUT /1.5/{uid}/storage/{collection}/{id}`
@@ -242,7 +246,7 @@ pub(super) async fn put_object(
     id: ObjectId,
     body: Body,
 ) -> Result<Reply, Refusal> {
-    let ((), body, _place) = call.read(body, params::check_object_type).await?;
+    let ((), body, _permit) = call.read(body, params::check_object_type).await?;
     let patch = patch::one(collection, id.clone(), &body, call.limits())?;
     drop(body);
     let change = Change::Upsert {

@@ -23,7 +23,7 @@ use foxden_model::{Clock, Rng};
 use foxden_storage::Storage;
 
 use crate::wire::percent::parameter;
-use crate::wire::{Marks, Peer, Routes, Site, mark};
+use crate::wire::{Peer, ResponseHeaders, Routes, Site, add_headers};
 use answer::TokenAnswer;
 use refusal::Refusal;
 
@@ -52,7 +52,7 @@ pub struct TokenState {
 /// address by hand, and not all of them take a slash off its end.
 pub fn router(state: TokenState) -> Router {
     let (router, labels) = routes().build(state.site.public_url.path());
-    let marks = Marks {
+    let headers_state = ResponseHeaders {
         site: Arc::clone(&state.site),
         clock: Arc::clone(&state.clock),
         time: HeaderName::from_static("x-timestamp"),
@@ -61,7 +61,7 @@ pub fn router(state: TokenState) -> Router {
     router
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
-        .layer(from_fn_with_state(marks, mark))
+        .layer(from_fn_with_state(headers_state, add_headers))
 }
 
 pub(crate) fn routes() -> Routes<TokenState> {

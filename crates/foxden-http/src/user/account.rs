@@ -72,7 +72,7 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
             .await
     };
     let (accounts, storage) = (user.accounts.clone(), user.storage.clone());
-    remove_account(&user.to_the_end, accounts, storage, removal).await?;
+    remove_account(&user.task_spawner, accounts, storage, removal).await?;
     Ok(answer::authenticated_text("1"))
 }
 

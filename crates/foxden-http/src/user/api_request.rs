@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::UserState;
 use super::refusal::Refusal;
 use super::route::{Route, Target};
-use crate::wire::body::{self, BadBody, Unfolds};
+use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::memory::{self, Owner};
 use crate::wire::{Basic, visitor};
 
@@ -27,7 +27,7 @@ pub(super) struct ApiRequest {
     pub(super) body: String,
     pub(super) visitor: Visitor,
     /// The memory that the body takes.
-    _permit: Option<memory::Place>,
+    _permit: Option<memory::MemoryPermit>,
 }
 
 /// A client's answer to the captcha.
@@ -53,7 +53,15 @@ impl ApiRequest {
         let (body, permit) = if has_body(&parts.method, target.route) {
             let owner = Owner::client(&parts.extensions);
             let bodies = &user.memory.bodies;
-            body::take(bodies, owner, &parts.headers, body, MAX_BODY_BYTES, Unfolds::Json).await?
+            body::read_whole(
+                bodies,
+                owner,
+                &parts.headers,
+                body,
+                MAX_BODY_BYTES,
+                MemoryFactor::ParsedJson,
+            )
+            .await?
         } else {
             (Bytes::new(), None)
         };

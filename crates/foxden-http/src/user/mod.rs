@@ -36,7 +36,7 @@ use foxden_model::Clock;
 use foxden_storage::Storage;
 
 use crate::wire::captcha::Captcha;
-use crate::wire::{HostCheck, Memory, Site, ToTheEnd, refuse_foreign_hosts, set_route};
+use crate::wire::{HostCheck, Memory, Site, TaskSpawner, refuse_foreign_hosts, set_route};
 pub use admin_secret::AdminSecret;
 use api_request::ApiRequest;
 use refusal::{Refusal, refuse_foreign_host};
@@ -58,7 +58,7 @@ pub struct UserState {
     /// The clock of the time header.
     pub clock: Arc<dyn Clock>,
     /// Runs tasks that must not stop when the client disconnects.
-    pub to_the_end: ToTheEnd,
+    pub task_spawner: TaskSpawner,
     /// The memory budgets of bodies, shared with all other surfaces.
     pub memory: Arc<Memory>,
     /// The captcha, where one is asked.

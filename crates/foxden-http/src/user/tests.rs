@@ -55,7 +55,7 @@ impl TestContext {
             storage: None,
             site: Arc::new(site),
             clock: Arc::clone(&clock),
-            to_the_end: Arc::new(|work| drop(tokio::runtime::Handle::current().spawn(work))),
+            task_spawner: Arc::new(|work| drop(tokio::runtime::Handle::current().spawn(work))),
             memory: Arc::default(),
             captcha: None,
             admin_secret: None,

@@ -1,8 +1,8 @@
-//! Which codings of an answer's body a client takes.
+//! Parses `Accept-Encoding`.
 
 use axum::http::header::{self, HeaderMap};
 
-/// Whether a client takes gzip: it names it, and not with a quality of zero.
+/// Returns whether a client accepts gzip: it is listed, and not with a quality of zero.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT_ENCODING)

@@ -1,5 +1,4 @@
-//! What the answers of accounts and tokens have in common: how they are printed, and the headers that
-//! every one of them carries.
+//! What the responses of accounts and tokens have in common: JSON, and the headers of every response.
 
 use std::sync::Arc;
 
@@ -11,52 +10,59 @@ use axum::response::Response;
 use foxden_model::Clock;
 use serde::Serialize;
 
-use super::memory::{Place, held};
+use super::memory::{MemoryPermit, body_with_permit};
 use super::{RouteLabels, Site, set_route};
 
-/// Prints a value as JSON, with a status.
+/// Prints a value as JSON.
 pub(crate) fn print_json(status: StatusCode, value: &impl Serialize) -> Response {
     print(status, value, None)
 }
 
-/// Prints a value as JSON that takes this place of memory until the client has it.
-pub(crate) fn print_counted(value: &impl Serialize, place: Option<Place>) -> Response {
-    print(StatusCode::OK, value, place)
+/// Prints a value as JSON. The body keeps the permit until the client has received it.
+pub(crate) fn print_counted(value: &impl Serialize, permit: Option<MemoryPermit>) -> Response {
+    print(StatusCode::OK, value, permit)
 }
 
-fn print(status: StatusCode, value: &impl Serialize, place: Option<Place>) -> Response {
+fn print(status: StatusCode, value: &impl Serialize, permit: Option<MemoryPermit>) -> Response {
     let body = serde_json::to_vec(value).expect("answers hold texts and numbers alone");
-    let mut response = Response::new(held(place, body));
+    let mut response = Response::new(body_with_permit(permit, body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
 
-/// What the layer of [`mark`] needs.
+/// State of [`add_headers`].
 #[derive(Clone)]
-pub(crate) struct Marks {
+pub(crate) struct ResponseHeaders {
     /// Where the server is found.
     pub(crate) site: Arc<Site>,
     /// What tells the time.
     pub(crate) clock: Arc<dyn Clock>,
-    /// The header that tells the time, in whole seconds.
+    /// The name of the header with the time in whole seconds.
     pub(crate) time: HeaderName,
-    /// Labels of the routes below.
+    /// The labels of the routes.
     pub(crate) routes: RouteLabels,
 }
 
-/// Puts the headers on an answer that every one carries, and its route into the access log.
-pub(crate) async fn mark(State(marks): State<Marks>, request: Request, next: Next) -> Response {
-    let route = marks.routes.find(&request);
+/// Adds the headers of every response, and its route for the access log.
+pub(crate) async fn add_headers(
+    State(headers_state): State<ResponseHeaders>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = headers_state.routes.find(&request);
     let mut response = next.run(request).await;
     set_route(&mut response, route);
     let headers = response.headers_mut();
-    headers.insert(marks.time, HeaderValue::from(marks.clock.seconds()));
+    headers.insert(
+        headers_state.time,
+        HeaderValue::from(headers_state.clock.seconds()),
+    );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let unstored = HeaderValue::from_static("no-store");
     headers.entry(CACHE_CONTROL).or_insert(unstored);
-    if marks.site.public_url.is_https() {
+    if headers_state.site.public_url.is_https() {
         let long = HeaderValue::from_static("max-age=31536000");
         headers.insert(STRICT_TRANSPORT_SECURITY, long);
     }

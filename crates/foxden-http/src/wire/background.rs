@@ -1,4 +1,4 @@
-//! What goes on when its client has gone: a request's own work ends wherever it stands once the client hangs up.
+//! Tasks that continue after their client has disconnected. The future of a request is dropped at that moment.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use foxden_accounts::{Accounts, Removed, Unavailable};
 use foxden_storage::Storage;
 use tokio::sync::oneshot;
 
-/// A piece of work.
-pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A boxed task.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Carries a piece of work out to its end, whatever becomes of the request that asked for it.
-pub type ToTheEnd = Arc<dyn Fn(Work) + Send + Sync>;
+/// Runs a task to its end, whatever happens to the request.
+pub type TaskSpawner = Arc<dyn Fn(BoxFuture) + Send + Sync>;
 
-/// Has the work carried out and waits for what comes of it.
-async fn finish<T: Send + 'static>(
-    to_the_end: &ToTheEnd,
+/// Runs a task detached from the request and waits for its result.
+async fn run_detached<T: Send + 'static>(
+    task_spawner: &TaskSpawner,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Unavailable> {
     let (sender, outcome) = oneshot::channel();
-    to_the_end(Box::pin(async move {
-        // Nobody waits any more where the client has gone.
+    task_spawner(Box::pin(async move {
+        // The receiver is gone if the client has disconnected.
         let _ = sender.send(work.await);
     }));
     outcome.await.map_err(|_| Unavailable::Busy)
 }
 
-/// Has an account removed, closes its stores and wipes its rows off the disk. A client that hangs up once the
+/// Removes an account, closes its stores and wipes its rows off the disk. A client that disconnects once the
 /// account is gone must not keep its stores open.
 pub(crate) async fn remove_account<E: From<Unavailable> + Send + 'static>(
-    to_the_end: &ToTheEnd,
+    task_spawner: &TaskSpawner,
     accounts: Accounts,
     storage: Option<Storage>,
     removal: impl Future<Output = Result<Removed, E>> + Send + 'static,
@@ -44,5 +44,5 @@ pub(crate) async fn remove_account<E: From<Unavailable> + Send + 'static>(
         }
         Ok(())
     };
-    finish(to_the_end, work).await?
+    run_detached(task_spawner, work).await?
 }

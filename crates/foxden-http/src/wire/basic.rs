@@ -1,4 +1,4 @@
-//! Basic: a name and a password with every request, as old clients send them.
+//! Basic authentication: a name and a password with every request, as old clients send them.
 
 #[cfg(test)]
 mod tests;
@@ -12,24 +12,24 @@ use ring::digest;
 
 use super::hawk::MAX_HEADER;
 
-/// What a client says who it is.
+/// The credentials of a client.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Basic {
-    /// The name of the account: lower case, and where the client gave an address, the name that follows from it.
+    /// The account name in lower case. For an address, the name derived from it.
     pub name: String,
-    /// The password as it was typed.
+    /// The password as typed.
     pub password: String,
-    /// The name that some clients make of an address where `name` is what others make of it.
+    /// The name that some clients derive from an address where others derive `name`.
     other_name: Option<String>,
 }
 
-/// Why a request has no credentials of this kind.
+/// Why a request has no usable Basic credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBasic {
     /// There is no header.
     #[error("no credentials")]
     Anonymous,
-    /// There are several, and a proxy may have looked at another one than we would.
+    /// There are several, of which a proxy may have checked another one.
     #[error("two sets of credentials")]
     Doubled,
     /// Another scheme.
@@ -38,13 +38,13 @@ pub enum NoBasic {
     /// Not base64, without a colon, or over [`MAX_HEADER`].
     #[error("the basic header is malformed")]
     Malformed,
-    /// What stands before the colon is neither a name nor an address.
+    /// The part before the colon is neither a name nor an address.
     #[error("the basic header holds no name that an account can have")]
     BadName,
 }
 
 impl Basic {
-    /// Reads the `Authorization` header.
+    /// Parses the `Authorization` header.
     pub fn read(headers: &HeaderMap) -> Result<Self, NoBasic> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let value = values.next().ok_or(NoBasic::Anonymous)?;
@@ -54,7 +54,7 @@ impl Basic {
         Self::parse(value.as_bytes())
     }
 
-    /// Whether these credentials are those of whom the path names, in lower case.
+    /// Returns whether the credentials are for the account in a path, in lower case.
     pub fn is_for(&self, path_name: &str) -> bool {
         self.name == path_name || self.other_name.as_deref() == Some(path_name)
     }
@@ -84,7 +84,7 @@ impl Basic {
     }
 }
 
-/// Passwords do not show.
+/// The password is not printed.
 impl fmt::Debug for Basic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Basic")
@@ -93,13 +93,13 @@ impl fmt::Debug for Basic {
     }
 }
 
-/// Most clients send UTF-8; some encode each character of a text as one byte, which is ISO-8859-1.
+/// Most clients send UTF-8; some send each character as one byte, which is ISO-8859-1.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect())
 }
 
-/// The name meant, and the other one that may be meant.
+/// Returns the account name, and the alternative that some clients derive.
 fn names(text: &str) -> Result<(String, Option<String>), NoBasic> {
     let name = plain::name_of(text).ok_or(NoBasic::BadName)?;
     let other_name = text.contains('@').then(|| hashed(&text.to_lowercase()));
@@ -107,7 +107,7 @@ fn names(text: &str) -> Result<(String, Option<String>), NoBasic> {
     Ok((name, other_name))
 }
 
-/// The name that clients make of an address: its hash, as it is typed.
+/// Returns the name that clients derive from an address: its hash.
 fn hashed(address: &str) -> String {
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, address.as_bytes());
     BASE32_NOPAD.encode(hash.as_ref()).to_ascii_lowercase()

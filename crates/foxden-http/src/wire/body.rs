@@ -1,4 +1,5 @@
-//! Reads the bodies of requests, within bounds. Each has its place before any of it is read, which grows as it comes.
+//! Reads the bodies of requests, within bounds. The permit of a body exists before any of it is read, and grows
+//! with it.
 
 use std::sync::Arc;
 
@@ -7,21 +8,21 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::memory::{Budget, NoRoom, Owner, Place};
+use super::memory::{Budget, MemoryPermit, NoRoom, Owner};
 
-/// How many times as much as has come a buffer has room for.
-const GROWTH: usize = 8;
-/// The same for a client that has proven nothing, whose bodies are short: few bytes are to take little room.
-const STRANGERS_GROWTH: usize = 2;
+/// How many times the received bytes a buffer may have.
+const BUFFER_GROWTH: usize = 8;
+/// The same for an unauthenticated client, whose bodies are short: few bytes should take little memory.
+const UNAUTHENTICATED_BUFFER_GROWTH: usize = 2;
 
-/// Why a body cannot be taken.
+/// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadBody {
-    /// Larger than a request may be.
+    /// It is larger than a request may be.
     TooLarge,
-    /// The owner's share of the memory there is for bodies is in use, or all of it.
+    /// The owner's share of the memory of bodies is in use, or all of it.
     NoRoom,
-    /// It broke off.
+    /// It ended early.
     Broken,
 }
 
@@ -31,16 +32,16 @@ impl From<NoRoom> for BadBody {
     }
 }
 
-/// What a body takes of memory while its request is carried out, in terms of its own length.
+/// How much memory a body takes while its request is handled, as a factor of its size.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Unfolds {
-    /// It is read, and copied once.
-    Twice = 2,
-    /// It is JSON that is kept member by member: a number of one digit becomes 32 bytes.
-    Json = 16,
+pub(crate) enum MemoryFactor {
+    /// The body is read and copied once.
+    Copied = 2,
+    /// The body is parsed as JSON: a number of one digit takes 32 bytes.
+    ParsedJson = 16,
 }
 
-/// The most bytes that a body can have by what is announced. One that is too large is refused before any of it is read.
+/// Returns the maximum size of a body by its headers. One that is too large is refused before any of it is read.
 pub(crate) fn announced_length(headers: &HeaderMap, body: &Body, limit: usize) -> Result<usize, BadBody> {
     let announced = match headers.get(header::CONTENT_LENGTH) {
         Some(length) => {
@@ -56,44 +57,44 @@ pub(crate) fn announced_length(headers: &HeaderMap, body: &Body, limit: usize) -
         .ok_or(BadBody::TooLarge)
 }
 
-/// Takes a body of at most `limit` bytes, counted as the owner's for as long as its place is kept. What has no body takes
-/// no place.
-pub(crate) async fn take(
+/// Reads a body of at most `limit` bytes. They count as the owner's until the permit is dropped. An empty body
+/// needs no permit.
+pub(crate) async fn read_whole(
     budget: &Arc<Budget>,
     owner: Owner,
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-    unfolds: Unfolds,
-) -> Result<(Bytes, Option<Place>), BadBody> {
+    memory_factor: MemoryFactor,
+) -> Result<(Bytes, Option<MemoryPermit>), BadBody> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
     let length = announced_length(headers, &body, limit)?;
-    let unfolded = |length: usize| (length as u64).saturating_mul(unfolds as u64);
-    let place = budget.expect(owner.who_brings(length), unfolded(length))?;
-    let bytes = read(body, length, limit, &place).await?;
-    place.resize(unfolded(bytes.len()))?;
-    Ok((bytes, Some(place)))
+    let memory_of = |length: usize| (length as u64).saturating_mul(memory_factor as u64);
+    let permit = budget.reserve(owner.for_body(length), memory_of(length))?;
+    let bytes = read_into(body, length, limit, &permit).await?;
+    permit.resize(memory_of(bytes.len()))?;
+    Ok((bytes, Some(permit)))
 }
 
-/// Reads a whole body of at most `limit` bytes; `length`: how many there may be by what is announced. The place grows with
-/// what has come: who announces much and sends little holds little.
-pub(crate) async fn read(
+/// Reads a body of at most `limit` bytes, of which `length` are announced. The permit grows with the received
+/// bytes, so a client that announces much and sends little holds little.
+pub(crate) async fn read_into(
     mut body: Body,
     length: usize,
     limit: usize,
-    place: &Place,
+    permit: &MemoryPermit,
 ) -> Result<Bytes, BadBody> {
-    let growth = if place.is_proven() {
-        GROWTH
+    let growth = if permit.is_proven() {
+        BUFFER_GROWTH
     } else {
-        STRANGERS_GROWTH
+        UNAUTHENTICATED_BUFFER_GROWTH
     };
     let mut first = Bytes::new();
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        // The client went away or broke the framing; nobody is there to read the answer.
+        // The client disconnected or broke the framing. It does not read the answer.
         let frame = frame.map_err(|_| BadBody::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
         let came = first.len() + all.len() + data.len();
@@ -101,24 +102,24 @@ pub(crate) async fn read(
             return Err(BadBody::TooLarge);
         }
         if first.is_empty() && all.is_empty() {
-            place.grow(came as u64)?;
+            permit.grow(came as u64)?;
             first = data;
             continue;
         }
         if all.capacity() < came {
-            // In few steps: a buffer that grows is held twice while it is copied.
+            // Few steps: a buffer that grows exists twice while it is copied.
             let room = came.saturating_mul(growth).min(length).max(came);
-            place.grow(room as u64)?;
+            permit.grow(room as u64)?;
             all.reserve_exact(room - all.len());
         }
         all.extend_from_slice(&std::mem::take(&mut first));
         all.extend_from_slice(&data);
     }
-    // A body that came in one piece, as most do, is not copied.
+    // A body in one piece, as most are, is not copied.
     if all.is_empty() {
         return Ok(first);
     }
-    // From now on no more is held than its length, which is what its place is told.
+    // From here on the buffer has the size that the permit counts.
     all.shrink_to_fit();
     Ok(all.into())
 }

@@ -1,6 +1,6 @@
-//! Entity tags as they come back from clients and from what stands on the way.
+//! Compares entity tags, which clients and proxies return in several forms.
 
-/// What proxies append to a tag, within its quotes, when they compress: Apache, and other servers and libraries.
+/// Suffixes that proxies append to a tag when they compress: Apache, and other servers and libraries.
 const SUFFIXES: [&[u8]; 8] = [
     b"-gzip",
     b"-br",

@@ -1,7 +1,7 @@
-//! Under which names pages and account routes may be asked for.
+//! The hosts that requests to pages and account routes may ask for.
 //!
-//! A foreign page in the person's own browser can make a name of its own lead here and then read the
-//! answers. The name it asks for gives it away.
+//! A foreign page can let a host name of its own resolve to this server and then read the responses in the user's
+//! browser (DNS rebinding). The `Host` header reveals it.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use axum::response::Response;
 use super::site::is_loopback_host;
 use super::{Peer, Site};
 
-/// Where browsers say what made them send a request.
+/// The header in which browsers describe what triggered a request.
 pub(super) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a layer of [`refuse_foreign_hosts`] needs.
+/// State of [`refuse_foreign_hosts`].
 #[derive(Clone)]
 pub struct HostCheck {
-    /// The names that are ours.
+    /// Knows the hosts of this server.
     pub site: Arc<Site>,
-    /// What a request for another name is told, with status 421.
+    /// Makes the response with status 421.
     pub refuse: fn(&Site) -> Response,
 }
 
 impl Site {
-    /// Whether this request never left the machine: no request has ever come from elsewhere, it asks for a loopback name
-    /// of a server that listens there alone, and no page from elsewhere made a browser send it.
+    /// Returns whether the request never left this machine: the server is private, the request asks for a loopback
+    /// name, and no page from elsewhere triggered it.
     pub fn is_private(&self, request: &Request) -> bool {
         let is_direct = request
             .extensions()
@@ -40,7 +40,7 @@ impl Site {
             && !comes_from_elsewhere(request)
     }
 
-    /// Whether the request asks for one of our names, on whatever port.
+    /// Returns whether the request asks for a host of this server, on any port.
     pub fn is_meant_by(&self, request: &Request) -> bool {
         let Some(host) = asked_host(request.uri(), request.headers()) else {
             return false;
@@ -48,8 +48,8 @@ impl Site {
         self.answers_to(host)
     }
 
-    /// Whether a signature `holds` for an address of this server: the public one or, where the request asks for another of
-    /// our names, that one. Clients sign for the address that they connect to.
+    /// Returns whether a signature `holds` for an address of this server: the public one, or another host of this
+    /// server that the request asks for. Clients sign for the address that they connect to.
     pub(crate) fn is_signed_for(
         &self,
         uri: &Uri,
@@ -70,15 +70,15 @@ impl Site {
         };
         let host = without_port(authority).to_ascii_lowercase();
         let port = authority[host.len()..].strip_prefix(':');
-        // A proxy may have taken the port off.
+        // A proxy may have removed the port.
         let port = port.map_or(Some(url.default_port()), |port| port.parse().ok());
         let ports = [port, Some(url.port())];
         self.answers_to(&host) && ports.into_iter().flatten().any(|port| holds(&host, port))
     }
 
-    /// Whether a page that is not ours made a browser send this. Whoever asks for other reasons sends no `Origin`, or
-    /// `null`, which a browser says for itself but also for pages that hide where they are from: newer ones tell the two
-    /// apart in another header.
+    /// Returns whether a foreign page triggered the request. Other requests have no `Origin`, or `null`. Browsers
+    /// send `null` for themselves and for pages that hide their origin; newer ones tell the two apart in
+    /// `Sec-Fetch-Site`.
     pub(crate) fn is_sent_by_foreign_page(&self, headers: &HeaderMap) -> bool {
         let is_foreign = |origin: &HeaderValue| match origin.to_str().map(|text| text.split_once("://")) {
             Ok(Some((_, host))) => !self.answers_to(without_port(host)),
@@ -90,10 +90,9 @@ impl Site {
             || headers.get_all(FETCH_SITE).iter().any(is_from_elsewhere)
     }
 
-    /// Whether a page made a browser send this to something that only programs use. A page that hides where it is from
-    /// says `null`, as programs do; but browsers show what they navigate to and so ask for HTML, and a page cannot have
-    /// another `User-Agent` than its browser sent along without asking, where a program of the browser's own has one of its
-    /// own. Old browsers name no origin, but the page.
+    /// Returns whether a page triggered a request to a route that only programs use. A page that hides its origin
+    /// sends `null`, as programs do. But browsers ask for HTML when they navigate, and a page cannot change the
+    /// browser's `User-Agent` without a preflight. Old browsers send no origin, but a `Referer`.
     pub(crate) fn is_sent_by_page(&self, headers: &HeaderMap) -> bool {
         let is_browser = || {
             let mut agents = headers.get_all(USER_AGENT).iter();
@@ -121,12 +120,12 @@ impl Site {
                     || is_browser())
     }
 
-    /// Whether the name is ours, or that of a machine which nobody else can reach.
+    /// Returns whether the host is of this server, or a loopback name of a private server.
     fn answers_to(&self, host: &str) -> bool {
         self.is_named(host) || self.is_loopback && is_loopback_host(host)
     }
 
-    /// Whether the name is the public address's, or another one that was set.
+    /// Returns whether the host is that of the public address or another configured one.
     fn is_named(&self, host: &str) -> bool {
         let mut ours =
             std::iter::once(self.public_url.host()).chain(self.other_hosts.iter().map(String::as_str));
@@ -134,7 +133,7 @@ impl Site {
     }
 }
 
-/// Middleware for pages and account routes: lets through what is meant for us.
+/// Middleware for pages and account routes: refuses requests for foreign hosts.
 pub async fn refuse_foreign_hosts(State(check): State<HostCheck>, request: Request, next: Next) -> Response {
     if check.site.is_meant_by(&request) {
         next.run(request).await
@@ -143,12 +142,12 @@ pub async fn refuse_foreign_hosts(State(check): State<HostCheck>, request: Reque
     }
 }
 
-/// The host that the client asked for, without the port.
+/// Returns the requested host without its port.
 fn asked_host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     asked_authority(uri, headers).map(without_port)
 }
 
-/// The host that the client asked for, with the port if it named one.
+/// Returns the requested host, with its port if it has one.
 fn asked_authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     match uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -156,7 +155,7 @@ fn asked_authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> 
     }
 }
 
-/// Whether the page that made a browser send this is not of this machine, or does not say (`null`).
+/// Returns whether a page that is not of this machine triggered the request, or hides its origin (`null`).
 fn comes_from_elsewhere(request: &Request) -> bool {
     let is_of_this_machine = |origin: &HeaderValue| {
         let (_, host) = origin.to_str().ok()?.split_once("://")?;
@@ -211,7 +210,7 @@ mod tests {
         }
     }
 
-    /// A client signs for the address that it connects to, by whichever of our names that is.
+    /// A client signs for the address that it connects to, by any host of this server.
     #[test]
     fn a_signature_holds_for_each_of_our_names() {
         let is_signed = |site: &Site, asked: &str, signed: (&str, u16)| {
@@ -222,7 +221,7 @@ mod tests {
         };
         let public = site("https://sync.example.org", false);
         for (asked, signed) in [
-            // A proxy may ask for whatever it likes.
+            // A proxy may ask for any host.
             ("127.0.0.1:5000", ("sync.example.org", 443)),
             ("", ("sync.example.org", 443)),
             ("SYNC.example.org:443", ("sync.example.org", 443)),

@@ -1,9 +1,9 @@
-//! How many bytes are held on behalf of clients at once, over all connections.
+//! Limits the bytes that the server holds for clients, over all connections.
 //!
-//! There are two budgets: one for the bodies of requests, one for answers that clients have not taken yet. In each, one
-//! account or one network has a share, so that it cannot keep the others from theirs; and all clients that have proven
-//! nothing have one together, so that no number of them keeps out those who have. Counting takes a few atomic additions and
-//! no lock. Decision record 0025 gives the reasons.
+//! There are two budgets: for the bodies of requests, and for responses that clients have not received yet. In
+//! each, an account or a network has a share, so that it cannot take those of others. All unauthenticated clients
+//! share one part, so that no number of them keeps out the others. Counting takes a few atomic additions and no
+//! lock. Decision record 0025 has the reasons.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -20,60 +20,61 @@ use foxden_model::{LogThrottle, Network, UserId, Width};
 
 use super::Peer;
 
-/// Answers of fewer bytes are not counted: the system's buffers take them from the program at once.
-pub(crate) const SMALL: usize = 16 * 1024;
-/// Seconds after which a client may try again when there was no room for its request or answer.
+/// Smaller responses are not counted: the buffers of the system take them at once.
+pub(crate) const SMALL_ANSWER_BYTES: usize = 16 * 1024;
+/// Seconds after which a client may try again when there was no memory for its request or response.
 pub(crate) const RETRY_SECONDS: u32 = 10;
-/// Bytes up to which a body is brief. A sign-in has a few hundred.
-const BRIEF: usize = 1024;
-/// An upload of the largest size is a 49th part of the default: a person's devices have six at once. Strangers send a few
-/// hundred bytes each: of what may be a sign-in there is room for one on each of 4,096 connections, and more.
-const BODIES: Parts = Parts {
+/// Maximum size of a small body. A sign-in has a few hundred bytes.
+const SMALL_BODY_BYTES: usize = 1024;
+/// The largest upload takes a 49th of the default, and a person's devices have six at once. Unauthenticated clients
+/// send a few hundred bytes each: there is memory for one possible sign-in on each of 4,096 connections, and more.
+const BODY_DIVISORS: ShareDivisors = ShareDivisors {
     proven: 8,
-    brief: 24,
-    strangers: 48,
+    small_bodies: 24,
+    unauthenticated: 48,
 };
-/// A long list takes little more than a megabyte: a person's devices read six at once by default. Strangers see pictures.
-const ANSWERS: Parts = Parts {
+/// A long list takes little more than a megabyte, and a person's devices read six at once by default.
+/// Unauthenticated clients read pictures.
+const ANSWER_DIVISORS: ShareDivisors = ShareDivisors {
     proven: 8,
-    brief: 16,
-    strangers: 16,
+    small_bodies: 16,
+    unauthenticated: 16,
 };
-/// Cells of a row. Two strangers meet in both rows once in some ten million pairs.
-const CELLS: usize = 4096;
+/// Cells of a row. Two clients share both cells once in some ten million pairs.
+const CELLS_PER_ROW: usize = 4096;
 
-/// Room for what is held on behalf of clients, shared by all surfaces and listeners.
+/// The memory budgets, shared by all surfaces and listeners.
 #[derive(Debug)]
 pub struct Memory {
     /// Bodies of requests.
     pub(crate) bodies: Arc<Budget>,
-    /// Answers that are under way.
+    /// Responses in transit.
     pub(crate) answers: Arc<Budget>,
 }
 
-/// Whose share a place is taken from.
+/// Whose share memory is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// An account that is proven, by whatever it was proven and in whichever of its stores.
+    /// An authenticated account, whatever its credentials and store.
     Account(AccountId),
-    /// A store whose owner is proven, where nobody says which account that is.
+    /// An authenticated store whose account is unknown.
     Store(UserId),
-    /// The network of a client that has proven nothing.
+    /// The network of an unauthenticated client.
     Client(IpAddr),
-    /// The same, where it brings so little that it may be a sign-in.
-    Brief(IpAddr),
+    /// The same, for a body so small that it may be a sign-in.
+    SmallBody(IpAddr),
 }
 
-/// A number of bytes, and how much of it each owner holds.
+/// A number of bytes, and how many of them each owner holds.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// The setting that says how much it is.
+    /// The setting of the limit, for the log.
     setting: &'static str,
     most: u64,
-    parts: Parts,
+    divisors: ShareDivisors,
     held: AtomicU64,
-    /// What owners hold, in two rows of cells that are chosen by a hash which nobody outside can compute. The lesser of
-    /// an owner's two cells is never less than what it holds, and more only where both are shared with others.
+    /// What owners hold, in two rows of cells. A secret hash selects an owner's cell in each row. The lesser of the
+    /// two is never below what the owner holds, and above it only where both are shared with others.
     cells: Box<[AtomicU64]>,
     hashes: RandomState,
     witness: Witness,
@@ -83,90 +84,95 @@ pub(crate) struct Budget {
 /// How much an owner may hold.
 #[derive(Clone, Copy, Debug)]
 enum Share {
-    /// So many bytes.
+    /// A number of bytes.
     Fixed(u64),
-    /// One of so many parts of what others left: so there is always some for one more owner.
+    /// This fraction of what others have left, so that there is always some for one more owner.
     OfRest(u64),
 }
 
-/// How much of a budget each may hold: the whole divided by these.
+/// The limits of owners: the budget divided by these.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parts {
-    /// An account or a store that is proven, of what others left.
+pub(crate) struct ShareDivisors {
+    /// An authenticated account or store, of what others have left.
     proven: u64,
-    /// The brief bodies of all clients together that have proven nothing.
-    brief: u64,
-    /// All else of these.
-    strangers: u64,
+    /// The small bodies of all unauthenticated clients together.
+    small_bodies: u64,
+    /// Everything else of unauthenticated clients.
+    unauthenticated: u64,
 }
 
-/// Bytes that are held, given back when dropped.
+/// Memory that is counted until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Place {
+pub(crate) struct MemoryPermit {
     budget: Arc<Budget>,
     owner: Owner,
-    holders: Holders,
+    counters: OwnerCounters,
     bytes: AtomicU64,
 }
 
-/// There is no room: the owner's share or the whole budget is in use.
+/// The owner's share or the whole budget is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// What has no room left.
+/// Which limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
-    /// What the owner alone may hold.
-    Share,
-    /// What it shares with others, who may hold all of it.
-    Shared,
+enum Exceeded {
+    /// The owner's own share.
+    OwnShare,
+    /// A limit that the owner shares with others.
+    SharedLimit,
 }
 
-/// The owner, in each of the ways in which it is counted.
-type Holders = [Option<Holder>; 4];
+/// The counters of an owner.
+type OwnerCounters = [Option<OwnerCounter>; 4];
 
-/// Who is counted.
+/// What a counter counts.
 #[derive(Hash)]
-enum Key {
+enum OwnerKey {
     Store(UserId),
     Account(AccountId),
-    Network(Kind, Width, u64),
-    Strangers(Kind),
+    Network(ClientBody, Width, u64),
+    Unauthenticated(ClientBody),
 }
 
-/// What a client brings that has proven nothing.
+/// What an unauthenticated client sends.
 #[derive(Clone, Copy, Hash)]
-enum Kind {
-    Brief,
+enum ClientBody {
+    SmallBody,
     Other,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Holder {
+struct OwnerCounter {
     cells: [usize; 2],
     share: Share,
-    /// What it is when that is spent.
-    spent: Full,
+    /// What is exceeded when this counter reaches its share.
+    exceeded: Exceeded,
 }
 
-/// Bytes and the place they take.
-struct Held<P> {
+/// Bytes with the permit for their memory.
+struct BytesWithPermit<P> {
     bytes: Vec<u8>,
-    _place: P,
+    _permit: P,
 }
 
 impl Memory {
-    /// Room for so many bytes of bodies, and for so many of answers. `witness` hears who found none.
+    /// Budgets of so many bytes. `witness` receives events about owners that reach their share.
     pub fn new(bodies: u64, answers: u64, witness: Witness) -> Self {
         Self {
             bodies: Arc::new(Budget::new(
                 "http.max_body_memory",
                 bodies,
-                BODIES,
+                BODY_DIVISORS,
                 witness.clone(),
             )),
-            answers: Arc::new(Budget::new("http.max_answer_memory", answers, ANSWERS, witness)),
+            answers: Arc::new(Budget::new(
+                "http.max_answer_memory",
+                answers,
+                ANSWER_DIVISORS,
+                witness,
+            )),
         }
     }
 }
@@ -178,190 +184,204 @@ impl Default for Memory {
 }
 
 impl Owner {
-    /// The network of the client that sent a request with these extensions.
+    /// Returns the network of a client, from the extensions of its request.
     pub(crate) fn client(extensions: &Extensions) -> Self {
         let peer = extensions.get::<Peer>();
-        // Without a peer nothing can be told apart, so all share one network.
+        // All clients without a known address share one network.
         Self::Client(peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address))
     }
 
-    /// Who is counted for a body of at most so many bytes. Brief ones of strangers are apart from their others, so that no
-    /// long ones keep anybody from signing in.
-    pub(crate) const fn who_brings(self, bytes: usize) -> Self {
+    /// Returns the owner for a body of at most so many bytes. Small bodies of unauthenticated clients are counted
+    /// apart, so that large ones do not keep others from signing in.
+    pub(crate) const fn for_body(self, bytes: usize) -> Self {
         match self {
-            Self::Client(address) if bytes <= BRIEF => Self::Brief(address),
-            Self::Account(_) | Self::Store(_) | Self::Client(_) | Self::Brief(_) => self,
+            Self::Client(address) if bytes <= SMALL_BODY_BYTES => Self::SmallBody(address),
+            Self::Account(_) | Self::Store(_) | Self::Client(_) | Self::SmallBody(_) => self,
         }
     }
 
-    /// Whether it has proven who it is.
+    /// Returns whether the owner is authenticated.
     pub(crate) const fn is_proven(self) -> bool {
         match self {
             Self::Account(_) | Self::Store(_) => true,
-            Self::Client(_) | Self::Brief(_) => false,
+            Self::Client(_) | Self::SmallBody(_) => false,
         }
     }
 }
 
 impl Budget {
-    fn new(setting: &'static str, most: u64, parts: Parts, witness: Witness) -> Self {
+    fn new(setting: &'static str, most: u64, divisors: ShareDivisors, witness: Witness) -> Self {
         Self {
             witness,
             setting,
             most,
-            parts,
+            divisors,
             held: AtomicU64::new(0),
-            cells: (0..2 * CELLS).map(|_| AtomicU64::new(0)).collect(),
+            cells: (0..2 * CELLS_PER_ROW).map(|_| AtomicU64::new(0)).collect(),
             hashes: RandomState::new(),
             notice: LogThrottle::default(),
         }
     }
 
-    /// A place for so many bytes, if there is one. An owner that holds nothing always finds one within its share, however
-    /// small that is, so that no setting shuts out what a single request may bring.
-    pub(crate) fn take(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Place, NoRoom> {
-        let place = self.place(owner);
-        place.grow(bytes)?;
-        Ok(place)
+    /// Takes memory. An owner that holds nothing is always within its share, so that no setting excludes any single
+    /// request.
+    pub(crate) fn take(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, NoRoom> {
+        let permit = self.empty_permit(owner);
+        permit.grow(bytes)?;
+        Ok(permit)
     }
 
-    /// A place for what is announced to have so many bytes, if that finds room by now. It is empty: each byte is counted
-    /// when it comes, so that none is kept from others who bring theirs.
-    pub(crate) fn expect(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Place, NoRoom> {
-        let place = self.place(owner);
-        self.look(owner, &place.holders, bytes)?;
-        Ok(place)
+    /// Checks that an announced number of bytes fits now, and returns an empty permit. Bytes are counted when they
+    /// arrive, so that an announcement alone takes nothing from others.
+    pub(crate) fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, NoRoom> {
+        let permit = self.empty_permit(owner);
+        self.check_limits(owner, &permit.counters, bytes)?;
+        Ok(permit)
     }
 
-    /// A place that holds nothing yet.
-    fn place(self: &Arc<Self>, owner: Owner) -> Place {
-        Place {
+    /// Returns a permit that holds nothing yet.
+    fn empty_permit(self: &Arc<Self>, owner: Owner) -> MemoryPermit {
+        MemoryPermit {
             budget: Arc::clone(self),
             owner,
-            holders: self.holders(owner),
+            counters: self.counters(owner),
             bytes: AtomicU64::new(0),
         }
     }
 
-    /// A place for an answer of so many bytes, if there is one; a small answer needs none.
+    /// Takes memory for a response; a small one needs none.
     pub(crate) fn take_for_answer(
         self: &Arc<Self>,
         owner: Owner,
         bytes: usize,
-    ) -> Result<Option<Place>, NoRoom> {
-        if bytes < SMALL {
+    ) -> Result<Option<MemoryPermit>, NoRoom> {
+        if bytes < SMALL_ANSWER_BYTES {
             return Ok(None);
         }
         self.take(owner, bytes as u64).map(Some)
     }
 
-    /// Refuses an owner that holds all it may, before work is done for it.
+    /// Refuses an owner that has reached its share, before work is done for it.
     pub(crate) fn check(&self, owner: Owner) -> Result<(), NoRoom> {
-        self.look(owner, &self.holders(owner), 1)
+        self.check_limits(owner, &self.counters(owner), 1)
     }
 
-    /// Refuses what finds no room by now; counts nothing.
-    fn look(&self, owner: Owner, holders: &Holders, bytes: u64) -> Result<(), NoRoom> {
-        let mut holders = holders.iter().flatten();
-        let spent = holders.find(|holder| {
-            let held = self.held_by(holder);
-            !fits(held, 0, bytes, self.share(holder, held))
+    /// Checks that so many bytes fit, without counting them.
+    fn check_limits(&self, owner: Owner, counters: &OwnerCounters, bytes: u64) -> Result<(), NoRoom> {
+        let mut counters = counters.iter().flatten();
+        let exceeded = counters.find(|counter| {
+            let held = self.held_of(counter);
+            !fits(held, 0, bytes, self.share(counter, held))
         });
-        let full = match spent {
-            Some(holder) => holder.spent,
-            None if !fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most) => Full::Shared,
+        let exceeded = match exceeded {
+            Some(counter) => counter.exceeded,
+            None if !fits(self.held.load(Ordering::Relaxed), 0, bytes, self.most) => Exceeded::SharedLimit,
             None => return Ok(()),
         };
-        self.tell(owner, full);
+        self.report_full(owner, exceeded);
         Err(NoRoom)
     }
 
-    /// Counts so many bytes beside those that the same place holds.
-    fn enter(&self, holders: &Holders, own: u64, bytes: u64) -> Result<(), Full> {
-        for (at, holder) in holders.iter().enumerate() {
-            let Some(holder) = holder else { continue };
-            let before = holder
+    /// Counts bytes beside the `own` bytes of the same permit.
+    fn add(&self, counters: &OwnerCounters, own: u64, bytes: u64) -> Result<(), Exceeded> {
+        for (at, counter) in counters.iter().enumerate() {
+            let Some(counter) = counter else { continue };
+            let before = counter
                 .cells
                 .map(|cell| self.cells[cell].fetch_add(bytes, Ordering::Relaxed));
             let before = before[0].min(before[1]);
-            if !fits(before, own, bytes, self.share(holder, before)) {
-                self.leave_shares(&holders[..=at], bytes);
-                return Err(holder.spent);
+            if !fits(before, own, bytes, self.share(counter, before)) {
+                self.subtract_shares(&counters[..=at], bytes);
+                return Err(counter.exceeded);
             }
         }
         let add = |held: u64| fits(held, own, bytes, self.most).then(|| held.saturating_add(bytes));
         let entered = self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         if entered.is_err() {
-            self.leave_shares(holders, bytes);
-            return Err(Full::Shared);
+            self.subtract_shares(counters, bytes);
+            return Err(Exceeded::SharedLimit);
         }
         Ok(())
     }
 
-    fn leave_shares(&self, holders: &[Option<Holder>], bytes: u64) {
-        for cell in holders.iter().flatten().flat_map(|holder| holder.cells) {
+    fn subtract_shares(&self, counters: &[Option<OwnerCounter>], bytes: u64) {
+        for cell in counters.iter().flatten().flat_map(|counter| counter.cells) {
             self.cells[cell].fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
-    /// How many bytes it may hold, which has so many.
-    fn share(&self, holder: &Holder, held: u64) -> u64 {
-        match holder.share {
+    /// Returns the limit of a counter whose value is `held`.
+    fn share(&self, counter: &OwnerCounter, held: u64) -> u64 {
+        match counter.share {
             Share::Fixed(bytes) => bytes,
-            Share::OfRest(parts) => {
+            Share::OfRest(divisors) => {
                 let others = self.held.load(Ordering::Relaxed).saturating_sub(held);
-                self.most.saturating_sub(others) / parts
+                self.most.saturating_sub(others) / divisors
             }
         }
     }
 
-    fn held_by(&self, holder: &Holder) -> u64 {
-        let [one, other] = holder.cells.map(|cell| self.cells[cell].load(Ordering::Relaxed));
+    fn held_of(&self, counter: &OwnerCounter) -> u64 {
+        let [one, other] = counter.cells.map(|cell| self.cells[cell].load(Ordering::Relaxed));
         one.min(other)
     }
 
-    /// Who is counted, and how much each may hold: an account its part of what others left; all strangers theirs, of which a network of the
-    /// widest kind has a quarter, and narrower ones within it less. A private one has more, and never more than all.
-    fn holders(&self, owner: Owner) -> Holders {
+    /// Returns the counters of an owner with their limits: an authenticated one has its part of what others have
+    /// left. All unauthenticated clients have theirs, of which a network of the widest kind has a quarter and a
+    /// narrower one less. Private networks have more, up to the whole part.
+    fn counters(&self, owner: Owner) -> OwnerCounters {
         let proven = |key| {
-            let share = Share::OfRest(self.parts.proven);
-            [Some(self.holder(key, share, Full::Share)), None, None, None]
+            let share = Share::OfRest(self.divisors.proven);
+            [
+                Some(self.counter(key, share, Exceeded::OwnShare)),
+                None,
+                None,
+                None,
+            ]
         };
         match owner {
-            Owner::Store(user) => proven(Key::Store(user)),
-            Owner::Account(account) => proven(Key::Account(account)),
-            Owner::Client(address) => self.strangers(Kind::Other, address, self.parts.strangers),
-            Owner::Brief(address) => self.strangers(Kind::Brief, address, self.parts.brief),
+            Owner::Store(user) => proven(OwnerKey::Store(user)),
+            Owner::Account(account) => proven(OwnerKey::Account(account)),
+            Owner::Client(address) => {
+                self.unauthenticated(ClientBody::Any, address, self.divisors.unauthenticated)
+            }
+            Owner::SmallBody(address) => {
+                self.unauthenticated(ClientBody::Small, address, self.divisors.small_bodies)
+            }
         }
     }
 
-    fn strangers(&self, kind: Kind, address: IpAddr, part: u64) -> Holders {
+    fn unauthenticated(&self, kind: ClientBody, address: IpAddr, part: u64) -> OwnerCounters {
         let network = Network::of(address);
         let all = self.most / part;
-        let holder = |width, part: u64| {
+        let counter = |width, part: u64| {
             let share = (all / part * u64::from(network.allowance_factor())).min(all);
-            let key = Key::Network(kind, width, network.prefix(width)?);
-            Some(self.holder(key, Share::Fixed(share), Full::Share))
+            let key = OwnerKey::Network(kind, width, network.prefix(width)?);
+            Some(self.counter(key, Share::Fixed(share), Exceeded::OwnShare))
         };
         [
-            holder(Width::Narrow, 8),
-            holder(Width::Middle, 6),
-            holder(Width::Wide, 4),
-            Some(self.holder(Key::Strangers(kind), Share::Fixed(all), Full::Shared)),
+            counter(Width::Narrow, 8),
+            counter(Width::Middle, 6),
+            counter(Width::Wide, 4),
+            Some(self.counter(
+                OwnerKey::Unauthenticated(kind),
+                Share::Fixed(all),
+                Exceeded::SharedLimit,
+            )),
         ]
     }
 
-    fn holder(&self, key: Key, share: Share, spent: Full) -> Holder {
+    fn counter(&self, key: OwnerKey, share: Share, exceeded: Exceeded) -> OwnerCounter {
         let hash = self.hashes.hash_one(key);
-        let cell = |hash: u64| usize::try_from(hash % CELLS as u64).unwrap_or(0);
-        Holder {
-            cells: [cell(hash), CELLS + cell(hash >> 32)],
+        let cell = |hash: u64| usize::try_from(hash % CELLS_PER_ROW as u64).unwrap_or(0);
+        OwnerCounter {
+            cells: [cell(hash), CELLS_PER_ROW + cell(hash >> 32)],
             share,
-            spent,
+            exceeded,
         }
     }
 
-    /// Tells the security log, which folds what is repeated, that an owner spent what it may of something.
+    /// Emits a security event: an owner has used up its share of `what`.
     pub(crate) fn report(&self, owner: Owner, what: &str) {
         let event = |door, from| Event::new(What::LimitReached, door, from).because(what);
         match owner {
@@ -370,16 +390,16 @@ impl Budget {
                 self.witness.tell(&event(Door::Storage, None).about(&name));
             }
             Owner::Account(account) => self.witness.tell(&event(Door::Accounts, None).of(account)),
-            Owner::Client(address) | Owner::Brief(address) => {
+            Owner::Client(address) | Owner::SmallBody(address) => {
                 self.witness.tell(&event(Door::Accounts, Some(address)));
             }
         }
     }
 
-    /// Tells the operator that there was no room: once a minute at most the log, and the security log where it was the owner
-    /// who took it. Where others did, nobody learns by this request who they are.
-    fn tell(&self, owner: Owner, full: Full) {
-        if full == Full::Share {
+    /// Logs that there was no memory, at most once a minute. Emits a security event if the owner's own share is
+    /// used up; otherwise the request tells nothing about those who hold the memory.
+    fn report_full(&self, owner: Owner, exceeded: Exceeded) {
+        if exceeded == Exceeded::OwnShare {
             self.report(owner, self.setting);
         }
         if let Some(suppressed) = self.notice.should_log() {
@@ -391,50 +411,51 @@ impl Budget {
     }
 }
 
-/// Whether so many bytes more find room within `most`, beside the `own` of the same place. What is alone always does.
+/// Returns whether so many bytes fit into `most`, beside the `own` bytes of the same permit. A single permit always
+/// fits.
 const fn fits(held: u64, own: u64, bytes: u64, most: u64) -> bool {
     held <= own || held.saturating_add(bytes) <= most
 }
 
-impl Place {
-    /// Whether it is taken for somebody who has proven who they are.
+impl MemoryPermit {
+    /// Returns whether the owner is authenticated.
     pub(crate) const fn is_proven(&self) -> bool {
         self.owner.is_proven()
     }
 
-    /// Holds so many bytes from now on, if there is room for those that are new.
+    /// Raises the permit to so many bytes, if the difference fits.
     pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
         let own = self.bytes.load(Ordering::Relaxed);
         let Some(more) = bytes.checked_sub(own).filter(|&more| more > 0) else {
             return Ok(());
         };
-        if let Err(full) = self.budget.enter(&self.holders, own, more) {
-            self.budget.tell(self.owner, full);
+        if let Err(exceeded) = self.budget.add(&self.counters, own, more) {
+            self.budget.report_full(self.owner, exceeded);
             return Err(NoRoom);
         }
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Holds so many bytes from now on: fewer at once, more only if there is room for them.
+    /// Changes the permit to so many bytes. Fewer always fit.
     pub(crate) fn resize(&self, bytes: u64) -> Result<(), NoRoom> {
         self.grow(bytes)?;
         self.set(bytes);
         Ok(())
     }
 
-    /// The same for an answer; a small one needs no place.
+    /// Changes the permit to a response of so many bytes; a small one needs none.
     pub(crate) fn resize_for_answer(self, bytes: usize) -> Result<Option<Self>, NoRoom> {
-        if bytes < SMALL {
+        if bytes < SMALL_ANSWER_BYTES {
             return Ok(None);
         }
         self.resize(bytes as u64).map(|()| Some(self))
     }
 
-    /// Says how many bytes there are after all: they are there already, so nothing is refused.
+    /// Sets the number of bytes of memory that is already in use, so nothing is refused.
     pub(crate) fn set(&self, bytes: u64) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
-        let cells = self.holders.iter().flatten().flat_map(|holder| holder.cells);
+        let cells = self.counters.iter().flatten().flat_map(|counter| counter.cells);
         let counts = cells
             .map(|cell| &self.budget.cells[cell])
             .chain([&self.budget.held]);
@@ -447,36 +468,36 @@ impl Place {
         }
     }
 
-    /// These bytes, counted until the last of them is gone, wherever they go.
+    /// Returns the bytes. The permit lasts until the last reference to them is dropped.
     pub(crate) fn hold(self, bytes: Vec<u8>) -> Bytes {
         self.set(bytes.capacity() as u64);
-        Bytes::from_owner(Held { bytes, _place: self })
+        Bytes::from_owner(BytesWithPermit { bytes, _permit: self })
     }
 
-    /// These bytes, part of what a place counts that lasts as long as they do.
-    pub(crate) fn hold_part(place: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Held {
+    /// Returns bytes that are part of what a permit counts. It lasts as long as they do.
+    pub(crate) fn hold_part(permit: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(BytesWithPermit {
             bytes,
-            _place: Arc::clone(place),
+            _permit: Arc::clone(permit),
         })
     }
 }
 
-/// An answer that takes this place.
-pub(crate) fn held(place: Option<Place>, bytes: Vec<u8>) -> Body {
-    match place {
-        Some(place) => Body::from(place.hold(bytes)),
+/// Returns a body of these bytes, which keeps the permit.
+pub(crate) fn body_with_permit(permit: Option<MemoryPermit>, bytes: Vec<u8>) -> Body {
+    match permit {
+        Some(permit) => Body::from(permit.hold(bytes)),
         None => Body::from(bytes),
     }
 }
 
-impl Drop for Place {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         self.set(0);
     }
 }
 
-impl<P> AsRef<[u8]> for Held<P> {
+impl<P> AsRef<[u8]> for BytesWithPermit<P> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -487,7 +508,7 @@ impl fmt::Display for Owner {
         match self {
             Self::Store(user) => write!(f, "user {user}"),
             Self::Account(account) => write!(f, "account {account}"),
-            Self::Client(address) | Self::Brief(address) => write!(f, "the network of {address}"),
+            Self::Client(address) | Self::SmallBody(address) => write!(f, "the network of {address}"),
         }
     }
 }

@@ -41,9 +41,9 @@ mod visitor;
 pub(crate) mod wait;
 
 pub(crate) use accept_encoding::accepts_gzip;
-pub(crate) use answer::{Marks, mark, print_counted, print_json};
+pub(crate) use answer::{ResponseHeaders, add_headers, print_counted, print_json};
 pub(crate) use background::remove_account;
-pub use background::{ToTheEnd, Work};
+pub use background::{BoxFuture, TaskSpawner};
 pub use basic::{Basic, NoBasic};
 pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::map_request;
 
-/// These routes below a path and without it: some proxies cut it off.
+/// Serves routes below a path and without it: some proxies remove the path.
 pub fn with_and_without_path(router: Router, path: &str) -> Router {
     if path.is_empty() {
         return router;
@@ -21,12 +21,12 @@ pub fn with_and_without_path(router: Router, path: &str) -> Router {
     Router::new().nest(path, router).merge(cut)
 }
 
-/// Puts the path that a proxy cut off back where signatures are checked: clients sign what they ask for.
+/// Restores the path that a proxy removed, for signatures: clients sign what they ask for.
 fn with_path_restored(mut request: Request, path: &str) -> Request {
     let asked = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
     let mut parts = request.uri().clone().into_parts();
     parts.path_and_query = format!("{path}{asked}").parse().ok();
-    // What cannot be an address cannot have been signed either: the request stays as it came.
+    // An invalid address cannot have been signed, so the request stays as it is.
     if let Ok(uri) = Uri::from_parts(parts) {
         request.extensions_mut().insert(OriginalUri(uri));
     }

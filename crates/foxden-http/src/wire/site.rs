@@ -1,11 +1,11 @@
-//! Where this server is found.
+//! The address of this server.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The address that links, discovery, tokens and nodes are made of: scheme, host, port, and a path for
-/// storage and tokens. Pages and the account API always live at the root of the origin.
+/// The address in links, discovery documents, tokens and nodes: scheme, host, port, and a path for storage and
+/// tokens. Pages and the account API are always at the root of the origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     is_https: bool,
@@ -14,24 +14,24 @@ pub struct PublicUrl {
     path: String,
 }
 
-/// A text that cannot be the public address of a server.
+/// Not a valid public address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadUrl(&'static str);
 
-/// What every surface knows about the server it belongs to.
+/// The hosts of this server.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Where it is found.
+    /// The public address.
     pub public_url: PublicUrl,
-    /// Whether it listens on loopback alone and its public address is loopback too. The first request that shows a
-    /// [`super::Sign`] of others makes it public all the same.
+    /// Whether the server listens on loopback alone and its public address is loopback too. The first request with
+    /// a [`super::Sign`] of remote clients makes it public all the same.
     pub is_loopback: bool,
-    /// Further names under which pages and account routes may be asked for.
+    /// Further hosts for pages and account routes.
     pub other_hosts: Vec<String>,
 }
 
 impl PublicUrl {
-    /// Scheme, host and port, the port only where it is not the scheme's own; no trailing slash.
+    /// Scheme, host and port, without a default port and a trailing slash.
     pub fn origin(&self) -> String {
         let scheme = if self.is_https { "https" } else { "http" };
         if self.port == self.default_port() {
@@ -41,12 +41,12 @@ impl PublicUrl {
         }
     }
 
-    /// Host, lower case, an IPv6 address in brackets.
+    /// The host in lower case, an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Host and port as people read them: the port only where it is not the scheme's own.
+    /// Host and port as people read them, without a default port.
     pub fn host_and_port(&self) -> String {
         let origin = self.origin();
         origin
@@ -54,32 +54,32 @@ impl PublicUrl {
             .map_or(origin.clone(), |(_, rest)| rest.to_owned())
     }
 
-    /// The port clients connect to.
+    /// The port that clients connect to.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether clients come by https.
+    /// Whether clients connect by https.
     pub const fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// The path below which storage and tokens are found: empty, or `/` and a name, without a slash at the end.
+    /// The path of storage and tokens: empty, or `/` and a name, without a trailing slash.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Origin and path: what nodes and token addresses begin with.
+    /// Origin and path: the prefix of nodes and token addresses.
     pub fn base(&self) -> String {
         self.origin() + &self.path
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether the host is a loopback address.
     pub fn is_loopback(&self) -> bool {
         is_loopback_host(&self.host)
     }
 
-    /// The port of the scheme.
+    /// The default port of the scheme.
     pub(super) const fn default_port(&self) -> u16 {
         if self.is_https { 443 } else { 80 }
     }
@@ -143,7 +143,7 @@ impl fmt::Display for BadUrl {
 
 impl std::error::Error for BadUrl {}
 
-/// Whether a part of the path means itself, to routes as to browsers.
+/// Returns whether a segment of a path needs no escapes.
 fn is_plain(segment: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain)
@@ -163,9 +163,9 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), BadUrl> {
     Ok((&authority[..colon], Some(port)))
 }
 
-/// Whether a host, without a port, names this machine alone.
+/// Returns whether a host, without a port, is a loopback name.
 pub fn is_loopback_host(host: &str) -> bool {
-    // As nearly every request to a private server has it.
+    // The most frequent case first.
     if host == "127.0.0.1" || host == "localhost" {
         return true;
     }

@@ -384,15 +384,15 @@ async fn pages_welcome_old_clients_only_where_their_accounts_are() {
 async fn work_that_goes_on_is_its_clients() {
     let app = TestApp::open("behalf", "http://localhost:8000/").await;
     let (tasks, _stop) = Tasks::new();
-    let forms = legacy_pages(&app.services(), &tasks).unwrap().to_the_end;
+    let forms = legacy_pages(&app.services(), &tasks).unwrap().task_spawner;
     let asker = Asker {
         groups: [Some(1), None, None],
         times: 1,
     };
-    for to_the_end in [forms, to_the_end(&tasks)] {
+    for task_spawner in [forms, task_spawner(&tasks)] {
         let (sender, done) = tokio::sync::oneshot::channel();
         asker.within(|| {
-            to_the_end(Box::pin(async {
+            task_spawner(Box::pin(async {
                 sender.send(Asker::current()).unwrap();
             }));
         });

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::fxa::router;
-use crate::wire::{Site, Work};
+use crate::wire::{BoxFuture, Site};
 
 const ANN: &str = "ann@example.org";
 
@@ -74,7 +74,7 @@ async fn the_stores_are_closed_even_if_the_client_hangs_up() {
     let user = with_store(&accounts).await;
     let engine = MemoryEngine::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&rng));
     let storage = Storage::new(Arc::new(engine), Limits::default(), None);
-    let begun: Arc<Mutex<Option<Work>>> = Arc::default();
+    let begun: Arc<Mutex<Option<BoxFuture>>> = Arc::default();
     let kept = Arc::clone(&begun);
     let site = Site {
         public_url: "https://sync.example.org".parse().unwrap(),
@@ -88,7 +88,7 @@ async fn the_stores_are_closed_even_if_the_client_hangs_up() {
         clock,
         memory: Arc::default(),
         rng,
-        to_the_end: Arc::new(move |work| *kept.lock().unwrap() = Some(work)),
+        task_spawner: Arc::new(move |work| *kept.lock().unwrap() = Some(work)),
     });
     let body = json!({ "email": ANN, "authPW": HEXLOWER.encode(&[7; 32]) });
     let request = Request::post("/v1/account/destroy")

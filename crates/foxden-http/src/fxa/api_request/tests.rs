@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 use super::*;
-use crate::wire::body::tests::Untouchable;
+use crate::wire::body::tests::UnreadBody;
 use crate::wire::{Memory, Site};
 
 /// Every route that needs credentials and takes a body.
@@ -95,7 +95,7 @@ impl TestContext {
             clock,
             memory: Arc::clone(&memory),
             rng: Arc::new(SeededRng::new(2)),
-            to_the_end: Arc::new(|_| ()),
+            task_spawner: Arc::new(|_| ()),
         });
         Self {
             router,
@@ -134,7 +134,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     ];
     for path in WITH_CREDENTIALS {
         for credential in credentials {
-            let answer = ctx.send("POST", path, credential, Body::new(Untouchable)).await;
+            let answer = ctx.send("POST", path, credential, Body::new(UnreadBody)).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path} {credential}");
         }
     }
@@ -145,7 +145,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
         "/v1/password/change/start",
     ] {
         for credential in &credentials[2..3] {
-            let answer = ctx.send("POST", path, credential, Body::new(Untouchable)).await;
+            let answer = ctx.send("POST", path, credential, Body::new(UnreadBody)).await;
             assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path} {credential}");
         }
     }
@@ -165,7 +165,7 @@ async fn the_announced_length_is_looked_at_first() {
             .header("host", "sync.example.org")
             .header("content-type", "application/json")
             .header("content-length", most + 1)
-            .body(Body::new(Untouchable));
+            .body(Body::new(UnreadBody));
         let answer = ctx.router.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
@@ -190,7 +190,10 @@ async fn a_body_takes_its_senders_memory_until_it_is_answered() {
     let answer = ctx.send("POST", "/v1/account/device", &ctx.session, body()).await;
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(ctx.memory.bodies.held(), 0);
-    let stranger = ctx.memory.bodies.take(Owner::Brief([0, 0, 0, 0].into()), 50_000);
+    let stranger = ctx
+        .memory
+        .bodies
+        .take(Owner::SmallBody([0, 0, 0, 0].into()), 50_000);
     let login = ctx.send("POST", "/v1/account/login", "", body()).await;
     assert_eq!(login.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(stranger);

@@ -80,7 +80,7 @@ async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> {
     let (accounts, visitor) = (parts.accounts.clone(), submission.visitor.clone());
     let removal = async move { accounts.destroy_plain(&name, &password, &visitor).await };
     let (accounts, storage) = (parts.accounts.clone(), parts.storage.clone());
-    let removed = remove_account(&parts.to_the_end, accounts, storage, removal).await;
+    let removed = remove_account(&parts.task_spawner, accounts, storage, removal).await;
     match removed.map_err(Wrong::from) {
         Ok(()) => Ok(()),
         Err(Wrong::Trouble(Trouble::Down, why)) => {

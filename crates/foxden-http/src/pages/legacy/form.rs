@@ -9,8 +9,8 @@ use foxden_accounts::security::Door;
 
 use super::fault::Trouble;
 use super::{Legacy, Page};
-use crate::wire::body::{self, BadBody, Unfolds};
-use crate::wire::memory::{Owner, Place};
+use crate::wire::body::{self, BadBody, MemoryFactor};
+use crate::wire::memory::{MemoryPermit, Owner};
 use crate::wire::percent::decode_field;
 use crate::wire::visitor;
 
@@ -61,7 +61,7 @@ pub(super) struct Submission {
     /// Whether the client wants a page, not a line of plain text.
     pub(super) wants_page: bool,
     /// The memory that the fields take.
-    _place: Option<Place>,
+    _permit: Option<MemoryPermit>,
 }
 
 impl FromRequest<Legacy> for Submission {
@@ -87,14 +87,14 @@ impl FromRequest<Legacy> for Submission {
                 .map_err(|why| (Trouble::NotOurForm, why))
         };
         match fields {
-            Ok((fields, place)) => Ok(Self {
+            Ok((fields, permit)) => Ok(Self {
                 fields,
                 form,
                 is_navigation,
                 visitor,
                 page,
                 wants_page,
-                _place: place,
+                _permit: permit,
             }),
             Err((trouble, why)) => Err(legacy.trouble(page, form, trouble, why)),
         }
@@ -127,25 +127,33 @@ impl Submission {
 }
 
 /// The fields, and the permit for their memory.
-type Collected = (Vec<(String, String)>, Option<Place>);
+type Collected = (Vec<(String, String)>, Option<MemoryPermit>);
 
 /// Reads the fields of a form. Its sender is not authenticated yet.
 async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Trouble, &'static str)> {
     let (parts, body) = request.into_parts();
     let owner = Owner::client(&parts.extensions);
     let bodies = &legacy.parts.memory.bodies;
-    let taken = body::take(bodies, owner, &parts.headers, body, MAX_FORM_BYTES, Unfolds::Json).await;
-    let (body, place) = taken.map_err(|error| match error {
+    let taken = body::read_whole(
+        bodies,
+        owner,
+        &parts.headers,
+        body,
+        MAX_FORM_BYTES,
+        MemoryFactor::ParsedJson,
+    )
+    .await;
+    let (body, permit) = taken.map_err(|error| match error {
         BadBody::NoRoom => (Trouble::Busy, "no memory is left for the form"),
         BadBody::TooLarge | BadBody::Broken => (Trouble::NotOurForm, "the form is too large, or broke off"),
     })?;
     let text = std::str::from_utf8(&body).map_err(|_| (Trouble::NotOurForm, "the form is not text"))?;
     let fields = read(text).map_err(|why| (Trouble::NotOurForm, why))?;
-    if let Some(place) = &place {
+    if let Some(permit) = &permit {
         // The body is dropped, its fields stay.
-        place.set(weight(&fields));
+        permit.set(weight(&fields));
     }
-    Ok((fields, place))
+    Ok((fields, permit))
 }
 
 /// Returns how many bytes of memory the fields take.

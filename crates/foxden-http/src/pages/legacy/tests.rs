@@ -52,7 +52,7 @@ async fn open(public_url: &str) -> Router {
             accounts: Accounts::open(parts).await.unwrap(),
             storage: None,
             captcha: None,
-            to_the_end: Arc::new(|work| drop(Handle::current().spawn(work))),
+            task_spawner: Arc::new(|work| drop(Handle::current().spawn(work))),
             memory: Arc::default(),
             key_exchange_url: None,
         }),

@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 
 use super::*;
 use crate::sync::serve;
-use crate::wire::body::tests::Untouchable;
+use crate::wire::body::tests::UnreadBody;
 use crate::wire::memory::Owner;
 use crate::wire::{Memory, Note};
 
@@ -223,7 +223,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
         credentials("ann", "wrong horse"),
     ] {
         let put = Request::builder().method("PUT").uri("/1.1/ann/storage/c/a");
-        let put = put.header("authorization", header).body(Body::new(Untouchable));
+        let put = put.header("authorization", header).body(Body::new(UnreadBody));
         assert_eq!(
             serve(&sync, put.unwrap()).await.status(),
             StatusCode::UNAUTHORIZED
@@ -231,28 +231,28 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     }
     // Nor is one that is too large, or for which there is no room, or for which no path is.
     let announced = |length: &str| {
-        let mut put = request("PUT", "/1.1/ann/storage/c/a", Body::new(Untouchable));
+        let mut put = request("PUT", "/1.1/ann/storage/c/a", Body::new(UnreadBody));
         let length = length.parse().unwrap();
         put.headers_mut().insert("content-length", length);
         put
     };
     let large = serve(&sync, announced("3000000")).await;
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    let nowhere = request("PUT", "/1.1/ann/other", Body::new(Untouchable));
+    let nowhere = request("PUT", "/1.1/ann/other", Body::new(UnreadBody));
     assert_eq!(serve(&sync, nowhere).await.status(), StatusCode::NOT_FOUND);
     let full = SyncState {
         memory: Arc::new(Memory::new(100, 100, Witness::default())),
         ..sync
     };
-    let place = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
+    let permit = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "10");
-    drop(place);
+    drop(permit);
     // What the account holds through other doors counts here as well.
     let accounts = &full.legacy.as_ref().unwrap().accounts;
     let store = accounts.recall("ann", "correct horse").unwrap();
-    let _place = full.memory.bodies.take(Owner::Account(store.account), 5).unwrap();
+    let _permit = full.memory.bodies.take(Owner::Account(store.account), 5).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     // A closed store takes none.

@@ -1,4 +1,4 @@
-//! Basic credentials as clients send them, and whatever else may stand in the header.
+//! Basic credentials as clients send them, and malformed ones.
 
 use axum::http::HeaderValue;
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn a_pair_is_split_at_the_first_colon() {
     }
 }
 
-/// Such a password may come as UTF-8 or with one byte for each character.
+/// Such a password comes as UTF-8 or with one byte for each character.
 #[test]
 fn a_password_is_utf_8_or_else_iso_8859_1() {
     assert_eq!(name_and_password("ann:é€".as_bytes()).1, "é€");

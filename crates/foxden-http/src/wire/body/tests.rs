@@ -1,4 +1,4 @@
-//! Bodies are counted as they come.
+//! Bodies are counted as they arrive.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,13 +14,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::*;
 use crate::wire::Memory;
 
-const MOST: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 const CLIENT: Owner = Owner::Client(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
-/// A body that nobody may read: it is not yet known whose it is, or there is no room for it.
-pub(crate) struct Untouchable;
+/// A body that must not be read: its sender is unknown, or there is no memory for it.
+pub(crate) struct UnreadBody;
 
-impl HttpBody for Untouchable {
+impl HttpBody for UnreadBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -32,10 +32,10 @@ impl HttpBody for Untouchable {
     }
 }
 
-/// A body that comes in pieces.
-struct Drip(UnboundedReceiver<Vec<u8>>);
+/// A body that arrives in pieces.
+struct StreamedBody(UnboundedReceiver<Vec<u8>>);
 
-impl HttpBody for Drip {
+impl HttpBody for StreamedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -52,43 +52,57 @@ fn announced(bytes: usize) -> HeaderMap {
     HeaderMap::from_iter([(header::CONTENT_LENGTH, bytes.into())])
 }
 
-/// What is announced and drips takes no room from others.
+/// An announced body that trickles takes no memory from others.
 #[tokio::test]
 async fn a_body_counts_as_it_comes_and_sixteenfold_when_it_is_whole() {
     let memory = Memory::default();
     let (sender, pieces) = unbounded_channel();
-    let headers = announced(MOST);
-    let body = Body::new(Drip(pieces));
-    let mut taking = pin!(take(&memory.bodies, CLIENT, &headers, body, MOST, Unfolds::Json));
-    for (piece, held) in [(1, 1), (1, 4), (14, 32), (1, 32), (10_000, MOST as u64)] {
+    let headers = announced(MAX_BYTES);
+    let body = Body::new(StreamedBody(pieces));
+    let mut taking = pin!(read_whole(
+        &memory.bodies,
+        CLIENT,
+        &headers,
+        body,
+        MAX_BYTES,
+        MemoryFactor::ParsedJson
+    ));
+    for (piece, held) in [(1, 1), (1, 4), (14, 32), (1, 32), (10_000, MAX_BYTES as u64)] {
         sender.send(vec![b'x'; piece]).unwrap();
         let polled = poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         assert_eq!(memory.bodies.held(), held);
     }
     drop(sender);
-    let (bytes, place) = taking.await.unwrap();
+    let (bytes, permit) = taking.await.unwrap();
     assert_eq!((bytes.len(), memory.bodies.held()), (10_017, 16 * 10_017));
-    drop(place);
+    drop(permit);
     assert_eq!(memory.bodies.held(), 0);
 }
 
-/// Eight addresses announce all that they may, and send a byte: members and other strangers go on.
+/// Eight addresses announce the maximum and send a byte: accounts and other clients are served.
 #[tokio::test]
 async fn who_announces_and_does_not_send_keeps_nobody_out() {
     let memory = Memory::default();
-    let headers = announced(MOST);
+    let headers = announced(MAX_BYTES);
     let mut waiting = Vec::new();
     for number in (0..61).flat_map(|_| 0..8) {
         let owner = Owner::Client([192, 0, number, 1].into());
         let (sender, pieces) = unbounded_channel();
         sender.send(vec![b'{']).unwrap();
-        let body = Body::new(Drip(pieces));
-        let mut taking = Box::pin(take(&memory.bodies, owner, &headers, body, MOST, Unfolds::Json));
+        let body = Body::new(StreamedBody(pieces));
+        let mut taking = Box::pin(read_whole(
+            &memory.bodies,
+            owner,
+            &headers,
+            body,
+            MAX_BYTES,
+            MemoryFactor::ParsedJson,
+        ));
         let polled = poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
         assert!(polled.is_pending());
         waiting.push((sender, taking));
-        // A task that polls channels without end is given nothing more of them.
+        // Tokio limits how much a task may receive without yielding.
         tokio::task::yield_now().await;
     }
     assert_eq!(memory.bodies.held(), 8 * 61);
@@ -101,13 +115,21 @@ async fn who_announces_and_does_not_send_keeps_nobody_out() {
     );
 }
 
-/// A body that comes in two pieces and does not end.
+/// A body that arrives in two pieces and does not end.
 async fn begun(memory: &Memory, owner: Owner, headers: &HeaderMap, pieces: [usize; 2]) -> Box<dyn Send> {
     let (sender, drip) = unbounded_channel();
     let (bodies, headers) = (Arc::clone(&memory.bodies), headers.clone());
     let mut taking = Box::pin(async move {
-        let body = Body::new(Drip(drip));
-        take(&bodies, owner, &headers, body, MOST, Unfolds::Json).await
+        let body = Body::new(StreamedBody(drip));
+        read_whole(
+            &bodies,
+            owner,
+            &headers,
+            body,
+            MAX_BYTES,
+            MemoryFactor::ParsedJson,
+        )
+        .await
     });
     for piece in pieces {
         sender.send(vec![b'{'; piece]).unwrap();
@@ -120,7 +142,7 @@ async fn begun(memory: &Memory, owner: Owner, headers: &HeaderMap, pieces: [usiz
     Box::new((sender, taking))
 }
 
-/// However strangers hold bodies, whoever signs in finds room for one.
+/// However unauthenticated clients hold bodies, there is memory for a sign-in.
 #[tokio::test]
 async fn who_drips_keeps_nobody_from_signing_in() {
     const SIGN_IN: usize = 700;
@@ -128,14 +150,14 @@ async fn who_drips_keeps_nobody_from_signing_in() {
         let (sender, drip) = unbounded_channel();
         sender.send(vec![b'{'; SIGN_IN]).unwrap();
         drop(sender);
-        let (owner, body) = (Owner::Client(address.into()), Body::new(Drip(drip)));
+        let (owner, body) = (Owner::Client(address.into()), Body::new(StreamedBody(drip)));
         let (bodies, headers) = (&memory.bodies, announced(SIGN_IN));
-        let taken = take(bodies, owner, &headers, body, MOST, Unfolds::Json).await;
+        let taken = read_whole(bodies, owner, &headers, body, MAX_BYTES, MemoryFactor::ParsedJson).await;
         taken.is_ok()
     };
-    // Two addresses of each of four neighbourhoods, with 61 connections each and 2 KB on each; all that eight may have;
-    // the same with what may be a sign-in; and all connections there are.
-    let long = announced(MOST);
+    // Two addresses of each of four wide networks, with 61 connections each and 2 KB on each; the maximum of eight;
+    // the same with possible sign-ins; and all connections.
+    let long = announced(MAX_BYTES);
     for (addresses, connections, headers, pieces) in [
         (8, 61, long.clone(), [1024, 1024]),
         (8, 256, HeaderMap::new(), [1024, 1024]),
@@ -170,8 +192,15 @@ async fn one_that_finds_no_room_on_its_way_is_refused() {
     let (sender, pieces) = unbounded_channel();
     sender.send(vec![b'x'; 90]).unwrap();
     let headers = announced(100);
-    let body = Body::new(Drip(pieces));
-    let mut taking = pin!(take(&memory.bodies, owner, &headers, body, MOST, Unfolds::Twice));
+    let body = Body::new(StreamedBody(pieces));
+    let mut taking = pin!(read_whole(
+        &memory.bodies,
+        owner,
+        &headers,
+        body,
+        MAX_BYTES,
+        MemoryFactor::Copied
+    ));
     let polled = poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await;
     assert!(polled.is_pending());
     let other = memory.bodies.take(owner, 105).unwrap();

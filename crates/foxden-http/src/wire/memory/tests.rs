@@ -1,4 +1,4 @@
-//! Places are taken, refused, counted and given back.
+//! Permits are granted, refused, counted and released.
 
 use super::*;
 
@@ -10,12 +10,12 @@ fn budget(most: u64) -> Arc<Budget> {
 }
 
 fn watched(most: u64, witness: Witness) -> Arc<Budget> {
-    let parts = Parts {
+    let divisors = ShareDivisors {
         proven: 4,
-        brief: 4,
-        strangers: 2,
+        small_bodies: 4,
+        unauthenticated: 2,
     };
-    Arc::new(Budget::new("test", most, parts, witness))
+    Arc::new(Budget::new("test", most, divisors, witness))
 }
 
 fn client(address: &str) -> Owner {
@@ -23,7 +23,7 @@ fn client(address: &str) -> Owner {
 }
 
 impl Budget {
-    /// How much is held altogether; each row of cells must say the same.
+    /// The bytes held altogether. Each row of cells has the same sum.
     pub(crate) fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
@@ -44,7 +44,7 @@ fn an_account_has_a_quarter_of_what_others_left() {
         .collect();
     assert_eq!((others.len(), budget.held()), (3, 250));
     drop(first);
-    // They hold 150 of 400.
+    // The others hold 150 of 400.
     assert!(budget.take(ANN, 23).is_err());
     let third = budget.take(ANN, 22).unwrap();
     drop((second, third, others));
@@ -52,7 +52,7 @@ fn an_account_has_a_quarter_of_what_others_left() {
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
-/// Nine accounts once held all, and kept even short lists from everybody.
+/// Nine accounts once held all memory and kept even short lists from everyone else.
 #[test]
 fn an_account_more_finds_room_beside_those_that_hold_all_they_may() {
     let memory = Memory::default();
@@ -68,7 +68,7 @@ fn an_account_more_finds_room_beside_those_that_hold_all_they_may() {
     assert_eq!(memory.answers.held(), 0);
 }
 
-/// No setting shuts out what a single request may bring.
+/// No setting excludes any single request.
 #[test]
 fn what_is_alone_is_never_too_large() {
     let budget = budget(10);
@@ -91,7 +91,8 @@ fn the_whole_is_never_passed() {
     assert_eq!(budget.held(), 0);
 }
 
-/// A household has an eighth of what strangers have, a neighbourhood a quarter: neither can take what the others need.
+/// One address has an eighth of what unauthenticated clients have, a wide network a quarter: neither can take what
+/// the others need.
 #[test]
 fn networks_are_counted_in_all_their_widths() {
     let budget = budget(1600);
@@ -110,7 +111,7 @@ fn networks_are_counted_in_all_their_widths() {
     assert_eq!(taken("2001:db8:0:1ff::1"), 7);
 }
 
-/// However many addresses strangers have, they keep nobody out who has proven an account.
+/// Unauthenticated clients, however many addresses they have, do not exclude authenticated ones.
 #[test]
 fn strangers_leave_room_for_those_who_are_proven() {
     let memory = Memory::default();
@@ -132,7 +133,7 @@ fn strangers_leave_room_for_those_who_are_proven() {
     }
 }
 
-/// What is announced keeps nothing from others until it comes.
+/// Announced bytes take nothing from others until they arrive.
 #[test]
 fn what_is_to_come_is_counted_as_it_comes() {
     let budget = budget(1600);
@@ -150,7 +151,7 @@ fn what_is_to_come_is_counted_as_it_comes() {
     assert!(budget.expect(client("198.51.100.1"), 90).is_ok());
     drop(expected);
     assert_eq!(budget.held(), 0);
-    // One that is alone grows as large as it likes.
+    // A single permit grows without limit.
     let alone = budget.expect(ANN, 5000).unwrap();
     alone.grow(100).unwrap();
     alone.grow(5000).unwrap();
@@ -159,7 +160,7 @@ fn what_is_to_come_is_counted_as_it_comes() {
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
-/// Whoever is refused because others hold all there is has used nothing up.
+/// A client that is refused because others hold all memory has used up nothing.
 #[test]
 fn only_who_fills_its_own_share_is_written_down() {
     let told: Arc<AtomicU64> = Arc::default();
@@ -173,13 +174,13 @@ fn only_who_fills_its_own_share_is_written_down() {
         assert!(budget.take(owner, 50).is_err());
         told.swap(0, Ordering::Relaxed)
     };
-    let strangers: Vec<_> = (0..8)
+    let unauthenticated: Vec<_> = (0..8)
         .map(|number| budget.take(client(&format!("192.0.{number}.1")), 100).unwrap())
         .collect();
     let innocent = client("198.51.100.1");
     assert_eq!(refuse(innocent), 0);
     assert_eq!(refuse(client("192.0.0.1")), 2);
-    drop(strangers);
+    drop(unauthenticated);
     let account = |number| Owner::Account(AccountId([number; 16]));
     let members: Vec<_> = (0..4)
         .map(|number| budget.take(account(number), 400).unwrap())
@@ -192,7 +193,7 @@ fn only_who_fills_its_own_share_is_written_down() {
     assert_eq!(budget.held(), 0);
 }
 
-/// Many may stand behind a private address; it has more than others, and no more than all strangers.
+/// Many clients may share a private address. It has more than others, and no more than all unauthenticated clients.
 #[test]
 fn a_private_network_may_hold_what_all_strangers_may() {
     let budget = budget(1600);
@@ -210,14 +211,14 @@ fn brief_bodies_have_room_of_their_own() {
         .map(|number| budget.take(client(&format!("192.0.{number}.1")), 100).unwrap())
         .collect();
     let other = client("198.51.100.1");
-    assert!(budget.take(other.who_brings(BRIEF + 1), 10).is_err());
-    let brief = budget.take(other.who_brings(BRIEF), 50).unwrap();
+    assert!(budget.take(other.for_body(SMALL_BODY_BYTES + 1), 10).is_err());
+    let small_bodies = budget.take(other.for_body(SMALL_BODY_BYTES), 50).unwrap();
     assert!(
-        budget.take(other.who_brings(1), 1).is_err(),
+        budget.take(other.for_body(1), 1).is_err(),
         "an eighth of a quarter"
     );
-    assert_eq!(ANN.who_brings(1), ANN);
-    drop((places, brief));
+    assert_eq!(ANN.for_body(1), ANN);
+    drop((places, small_bodies));
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
@@ -234,18 +235,23 @@ fn what_was_refused_is_not_counted() {
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
 
-/// An answer that is smaller than what was set aside keeps its place, and gives the rest back.
+/// A response that is smaller than its permit keeps the permit and releases the rest.
 #[test]
 fn a_place_becomes_smaller_at_once_and_larger_if_there_is_room() {
     let budget = budget(400_000);
-    let place = budget.take(ANN, 90_000).unwrap();
-    place.resize(50_000).unwrap();
+    let permit = budget.take(ANN, 90_000).unwrap();
+    permit.resize(50_000).unwrap();
     let other = budget.take(ANN, 40_000).unwrap();
-    assert!(place.resize(60_001).is_err());
+    assert!(permit.resize(60_001).is_err());
     assert_eq!(budget.held(), 90_000, "what it held it still holds");
-    let place = place.resize_for_answer(60_000).unwrap().unwrap();
+    let permit = permit.resize_for_answer(60_000).unwrap().unwrap();
     assert_eq!(budget.held(), 100_000);
-    assert!(place.resize_for_answer(SMALL - 1).unwrap().is_none());
+    assert!(
+        permit
+            .resize_for_answer(SMALL_ANSWER_BYTES - 1)
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(budget.held(), 40_000);
     drop(other);
 }
@@ -253,8 +259,8 @@ fn a_place_becomes_smaller_at_once_and_larger_if_there_is_room() {
 #[test]
 fn bytes_are_counted_until_the_last_is_gone() {
     let budget = budget(10_000);
-    let place = budget.take(ANN, 900).unwrap();
-    let mut bytes = place.hold(vec![7; 100]);
+    let permit = budget.take(ANN, 900).unwrap();
+    let mut bytes = permit.hold(vec![7; 100]);
     assert_eq!(budget.held(), 100);
     let head = bytes.split_to(10);
     drop(bytes);
@@ -262,10 +268,10 @@ fn bytes_are_counted_until_the_last_is_gone() {
     drop(head);
     assert_eq!(budget.held(), 0);
 
-    let place = Arc::new(budget.take(ANN, 900).unwrap());
-    let part = Place::hold_part(&place, vec![1]);
-    place.set(50);
-    drop(place);
+    let permit = Arc::new(budget.take(ANN, 900).unwrap());
+    let part = MemoryPermit::hold_part(&permit, vec![1]);
+    permit.set(50);
+    drop(permit);
     assert_eq!(budget.held(), 50);
     drop(part);
     assert_eq!(budget.held(), 0);

@@ -278,7 +278,7 @@ async fn a_newcomer_finds_room_where_messages_stall() {
     assert_eq!(ctx.put('a', &l, &"x".repeat(50)).await.status, 200);
 }
 
-async fn poll_now<Work: Future + Unpin>(work: &mut Work) -> Poll<Work::Output> {
+async fn poll_now<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|context| Poll::Ready(Pin::new(&mut *work).poll(context))).await
 }
 
