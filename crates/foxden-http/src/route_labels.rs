@@ -4,7 +4,7 @@ use crate::{fxa, ops, pages, token, user};
 
 /// The labels of all routes of all surfaces, each once. The method is no part of a label.
 pub fn all() -> Vec<&'static str> {
-    let user = user::Place::ALL.map(user::Place::template);
+    let user = user::Route::ALL.map(user::Route::template);
     let mut labels = [
         token::routes().labels(),
         user.to_vec(),

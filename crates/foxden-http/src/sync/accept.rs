@@ -1,18 +1,18 @@
-//! What a client takes.
+//! Parses `Accept`.
 
 use axum::http::{HeaderMap, header};
 
 use super::reply::Format;
 
-/// How much a client likes a format, and how precisely it names it.
+/// How much a client prefers a format, and how specific the matching range is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Liking {
-    /// In thousandths; zero: not at all.
+pub(super) struct MediaPreference {
+    /// In thousandths; zero means not acceptable.
     pub(super) quality: u32,
     pub(super) precision: u8,
 }
 
-/// What the client says it takes; `None` if it does not say.
+/// Returns the header; `None` if the client sends none.
 pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
     let accept = headers.get(header::ACCEPT)?.to_str().unwrap_or_default();
     (!accept.trim().is_empty()).then_some(accept)
@@ -22,9 +22,9 @@ pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
 const FIREFOX: &str = "application/json;q=0.9,*/*;q=0.2";
 
 /// How much it likes a format. The most precise range that fits decides.
-pub(super) fn liking(accept: &str, format: Format) -> Liking {
+pub(super) fn preference(accept: &str, format: Format) -> MediaPreference {
     if accept == FIREFOX && format == Format::Json {
-        return Liking {
+        return MediaPreference {
             quality: 900,
             precision: 3,
         };
@@ -32,8 +32,8 @@ pub(super) fn liking(accept: &str, format: Format) -> Liking {
     read(accept, format)
 }
 
-fn read(accept: &str, format: Format) -> Liking {
-    let mut liking = Liking::default();
+fn read(accept: &str, format: Format) -> MediaPreference {
+    let mut preference = MediaPreference::default();
     // By bytes: nearly every request has this header, and searching texts for a character is several times the work.
     for range in accept.as_bytes().split(|byte| *byte == b',') {
         let mut pieces = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
@@ -46,14 +46,14 @@ fn read(accept: &str, format: Format) -> Liking {
         let quality = pieces
             .find_map(|piece| piece.strip_prefix(b"q="))
             .map_or(1000, quality);
-        if precision > liking.precision {
-            liking = Liking { quality, precision };
+        if precision > preference.precision {
+            preference = MediaPreference { quality, precision };
         }
     }
-    liking
+    preference
 }
 
-/// A quality such as `0.9`, in thousandths; zero if it is none.
+/// Parses a quality such as `0.9` in thousandths; zero if it is invalid.
 fn quality(text: &[u8]) -> u32 {
     let dot = text.iter().position(|byte| *byte == b'.');
     let (whole, fraction) = dot.map_or((text, &b""[..]), |dot| (&text[..dot], &text[dot + 1..]));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_firefox_is_what_its_header_says() {
-        assert_eq!(liking(FIREFOX, Format::Json), read(FIREFOX, Format::Json));
+        assert_eq!(preference(FIREFOX, Format::Json), read(FIREFOX, Format::Json));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Whether clients are asked to stay away, and for how long. Shared with whoever decides it.
+/// Whether clients are asked to stay away, and for how long. Shared with the code that decides it.
 #[derive(Debug, Default)]
 pub struct Backoff {
     seconds: AtomicU32,
@@ -10,13 +10,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Asks clients, with every answer, not to sync for so many seconds; zero takes it back.
+    /// Asks clients, with every response, not to sync for so many seconds; zero ends it.
     pub fn ask(&self, seconds: u32) {
         self.is_down.store(false, Ordering::Relaxed);
         self.seconds.store(seconds, Ordering::Relaxed);
     }
 
-    /// Refuses every request for so many seconds, at least one, or until [`Self::ask`] is called.
+    /// Refuses every request for so many seconds, at least one, until [`Self::ask`] is called.
     pub fn close(&self, seconds: u32) {
         self.seconds.store(seconds.max(1), Ordering::Relaxed);
         self.is_down.store(true, Ordering::Relaxed);

@@ -11,32 +11,32 @@ use flate2::write::GzDecoder;
 use crate::wire::body::{self, announced_length};
 use crate::wire::memory::{Budget, MemoryPermit, NoRoom, Owner};
 
-/// Members of a compressed body: clients send one, tools that join files some.
-const MEMBERS: usize = 16;
+/// Maximum number of gzip members in a body: clients send one, tools that join files send some.
+const MAX_GZIP_MEMBERS: usize = 16;
 
-/// Compressed bytes that are undone at once, while no other request gets its turn.
-const PIECE: usize = 4096;
+/// Compressed bytes that are decompressed before other requests get their turn.
+const GZIP_PIECE_BYTES: usize = 4096;
 
-/// By how many bytes the compressed form may exceed what comes out of it. Where it does by more, it is made of empty blocks,
-/// each of which is more work than many bytes of text.
-const BARREN: usize = 64 * 1024;
+/// How many bytes the compressed form may be larger than its content. A larger difference means empty blocks, each
+/// of which takes more work than many bytes of text.
+const MAX_GZIP_OVERHEAD: usize = 64 * 1024;
 
-/// Why a body cannot be taken.
+/// Why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadBody {
-    /// Larger than a request may be.
+    /// It is larger than a request may be.
     TooLarge,
-    /// Other bodies take the user's share of the room there is, or all of it.
+    /// Other bodies take the user's share of the memory, or all of it.
     NoRoom,
-    /// Of a coding that is not understood.
+    /// Its content coding is unknown.
     UnknownCoding,
-    /// It broke off, or is not what its coding says.
+    /// It ended early, or does not match its content coding.
     Broken,
-    /// It memory_factor into far less than the work of unfolding it is worth.
-    Barren,
+    /// Its decompression is far more work than its content is worth.
+    WastefulGzip,
 }
 
-/// How a body came over the wire.
+/// The content coding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Plain,
@@ -75,11 +75,11 @@ impl Coding {
     }
 }
 
-/// Reads a whole body and undoes its coding. It is counted as the owner's as long as its place is kept, with what comes
-/// out of it where it is compressed.
+/// Reads a whole body and decompresses it. The owner holds its memory until the permit is dropped, including the
+/// content of a compressed body.
 ///
-/// `check` sees the bytes as they came over the wire.
-pub(super) async fn take<E: From<BadBody>>(
+/// `check` sees the bytes as received.
+pub(super) async fn read_whole<E: From<BadBody>>(
     bodies: &Arc<Budget>,
     owner: Owner,
     headers: &HeaderMap,
@@ -100,7 +100,7 @@ pub(super) async fn take<E: From<BadBody>>(
     check(&bytes)?;
     permit.grow(held(bytes.len())).map_err(BadBody::from)?;
     let decoded = decode(bytes, coding, limit).await;
-    if decoded == Err(BadBody::Barren) {
+    if decoded == Err(BadBody::WastefulGzip) {
         bodies.report(owner, "work on compressed bodies that hold little");
     }
     let plain = decoded?;
@@ -108,39 +108,39 @@ pub(super) async fn take<E: From<BadBody>>(
     Ok((plain, permit))
 }
 
-/// Undoes the coding; the limit holds for what comes out, too.
+/// Decompresses a body. The limit applies to the content, too.
 async fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, BadBody> {
     match coding {
         Coding::Plain => Ok(bytes),
-        // In a box, so that a request without compression is not as large as one with it.
+        // Boxed, so that the future of a plain request is not as large as that of a compressed one.
         Coding::Gzip => Box::pin(inflate(&bytes, limit)).await,
     }
 }
 
-/// Inflates all members, each of which is part of the body. After each piece others get their turn.
+/// Decompresses all members, each of which is part of the body. Other requests get their turn after each piece.
 async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
     let mut plain = Vec::new();
-    let (mut unfolded, mut members) = (0, 0);
+    let (mut consumed, mut members) = (0, 0);
     while members == 0 || !packed.is_empty() {
         members += 1;
-        if members > MEMBERS {
-            return Err(BadBody::Barren);
+        if members > MAX_GZIP_MEMBERS {
+            return Err(BadBody::WastefulGzip);
         }
         let mut decoder = GzDecoder::new(plain);
         while !packed.is_empty() {
-            let piece = &packed[..packed.len().min(PIECE)];
+            let piece = &packed[..packed.len().min(GZIP_PIECE_BYTES)];
             let taken = decoder.write(piece).map_err(|_| BadBody::Broken)?;
             if taken == 0 {
                 break;
             }
             packed = &packed[taken..];
-            unfolded += taken;
+            consumed += taken;
             let plain = decoder.get_ref().len();
             if plain > limit {
                 return Err(BadBody::TooLarge);
             }
-            if unfolded > plain + BARREN {
-                return Err(BadBody::Barren);
+            if consumed > plain + MAX_GZIP_OVERHEAD {
+                return Err(BadBody::WastefulGzip);
             }
             tokio::task::yield_now().await;
         }
@@ -149,7 +149,7 @@ async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
     if plain.len() > limit {
         return Err(BadBody::TooLarge);
     }
-    // No more is held than its length, which is what its place is told.
+    // From here on the buffer has the size that the permit counts.
     plain.shrink_to_fit();
     Ok(plain.into())
 }
@@ -172,7 +172,7 @@ mod tests {
         runtime.block_on(decode(bytes.into(), Coding::Gzip, limit))
     }
 
-    /// A member that holds this, as stored blocks of so many bytes each.
+    /// A member with this content, in stored blocks of so many bytes each.
     fn stored(text: &[u8], block: usize) -> Vec<u8> {
         let mut member = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
         let blocks = text.chunks(block).chain(std::iter::repeat_n(&[][..], 2));
@@ -193,7 +193,7 @@ mod tests {
             decoded(both.clone(), 100).unwrap(),
             "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"
         );
-        // The limit holds for all of them together.
+        // The limit applies to all members together.
         assert!(matches!(decoded(both, 12), Err(BadBody::TooLarge)));
     }
 
@@ -217,17 +217,17 @@ mod tests {
     #[test]
     fn a_body_is_not_made_of_nothing() {
         let empty = gzip("");
-        assert_eq!(decoded(empty.repeat(MEMBERS), 1000).unwrap(), "");
-        for members in [MEMBERS + 1, 100_000] {
+        assert_eq!(decoded(empty.repeat(MAX_GZIP_MEMBERS), 1000).unwrap(), "");
+        for members in [MAX_GZIP_MEMBERS + 1, 100_000] {
             assert!(matches!(
                 decoded(empty.repeat(members), 1000),
-                Err(BadBody::Barren)
+                Err(BadBody::WastefulGzip)
             ));
         }
-        // One member of a hundred thousand empty blocks ends as soon.
+        // A member of a hundred thousand empty blocks is refused as early.
         let mut blocks = stored(b"x", 1);
         blocks.extend_from_slice(&[0, 0, 0, 0xff, 0xff].repeat(100_000));
-        assert!(matches!(decoded(blocks, 1_000_000), Err(BadBody::Barren)));
+        assert!(matches!(decoded(blocks, 1_000_000), Err(BadBody::WastefulGzip)));
         assert!(matches!(decoded(Vec::new(), 1000), Err(BadBody::Broken)));
     }
 

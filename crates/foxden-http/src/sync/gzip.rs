@@ -1,4 +1,4 @@
-//! Compresses answers for clients that take it.
+//! Compresses responses for clients that accept it.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use http_body::Frame;
 
 /// Bytes below which compressing is not worth its own header.
 const LEAST: u64 = 1024;
-/// Compressed bytes after which a piece is sent.
+/// Compressed bytes after which a chunk is sent.
 const CHUNK: usize = 16 * 1024;
 /// Plain bytes that are compressed at a time.
 const PIECE: usize = 64 * 1024;
@@ -50,7 +50,7 @@ pub(super) fn compress(response: Response<Body>, accepts_gzip: bool) -> Response
 
 struct Gzip {
     plain: Body,
-    /// What came and is not compressed yet. A large piece stays counted as memory until its end is.
+    /// Received bytes that are not compressed yet. A large piece counts as memory until its last byte.
     waiting: Bytes,
     encoder: Option<GzEncoder<Vec<u8>>>,
 }
@@ -84,7 +84,7 @@ impl HttpBody for Gzip {
 }
 
 impl Gzip {
-    /// Takes a piece of the plain body in; at its end, gives what is left to be sent.
+    /// Takes a piece of the plain body. At its end, returns the rest of the compressed body.
     fn take(&mut self, frame: Option<Frame<Bytes>>) -> std::io::Result<Option<Bytes>> {
         let Some(frame) = frame else {
             let rest = self.encoder.take().map(GzEncoder::finish).transpose()?;
@@ -94,7 +94,7 @@ impl Gzip {
         Ok(None)
     }
 
-    /// Compresses the next piece of what waits.
+    /// Compresses the next pending piece.
     fn compress(&mut self) -> std::io::Result<Option<Bytes>> {
         let Some(encoder) = &mut self.encoder else {
             return Ok(None);

@@ -1,24 +1,24 @@
-//! Sync 1.0 and 1.1: names and passwords, WBOs, and whole lists. Each handler reads its wire form, makes one call to
-//! [`Storage`] and prints the answer.
+//! Sync 1.0 and 1.1: names and passwords, WBOs, and whole lists. Each handler parses its wire form, makes one call
+//! to [`Storage`] and prints the answer.
 //!
-//! - [`caller`]: who asks
-//! - [`target`]: what a path names
+//! - [`caller`]: authentication
+//! - [`target`]: paths
 //! - [`params`]: query strings and headers
-//! - [`wbo`]: the objects clients send; [`receipt`]: what becomes of them
+//! - [`wbo`]: the objects that clients send; [`upload_result`]: the answer to an upload
 //! - [`info`]: handlers of `info/…`
-//! - [`refusal`]: why a request is not served
+//! - [`refusal`]: why a request is refused
 //!
-//! A client of this dialect takes the time that stands on an answer for the one up to which it has seen everything.
-//! So a read tells as of when it speaks, and what wrote nothing asks for that time.
+//! A client of this dialect takes the timestamp of a response for the time up to which it has seen everything. So a
+//! read has its as-of time as timestamp, and a write that changed nothing reads that time.
 //!
 //! [`Storage`]: foxden_storage::Storage
 
 mod caller;
 pub(super) mod info;
 mod params;
-mod receipt;
 mod refusal;
 pub(super) mod target;
+mod upload_result;
 mod wbo;
 
 use std::sync::Arc;
@@ -37,27 +37,28 @@ use super::reply::{Format, Reply, ResponseCode};
 use super::{SyncState, body, print};
 use crate::wire::memory::{MemoryPermit, Owner, body_with_permit};
 use crate::wire::{Peer, Site};
-use receipt::Receipt;
 pub(super) use refusal::Refusal;
 pub(super) use target::{Place, Target};
+use upload_result::UploadResult;
+use upload_result::UploadResult;
 use wbo::{Objects, Upload};
 
-/// The least that the body of a request may have, whatever the newer dialect allows: an upload with every
-/// character of its payloads escaped, and what stands around them.
-const LEAST_BODY: u64 = (2 << 20) + (64 << 10);
-/// The bytes that are left to a user up to which an answer to a write says so.
+/// The minimum limit of a body, whatever the limit of the newer dialect: an upload with every character of its
+/// payloads escaped, and its other members.
+const MIN_BODY_LIMIT: u64 = (2 << 20) + (64 << 10);
+/// A write response tells the remaining quota up to this number of bytes.
 const QUOTA_NOTICE: u64 = 1 << 20;
 
-/// What this dialect needs besides.
+/// State of this dialect.
 #[derive(Clone)]
 pub struct LegacyState {
     accounts: Accounts,
-    /// This node, as the accounts name it.
+    /// This node's name in the accounts.
     node: Arc<str>,
 }
 
 impl LegacyState {
-    /// Opens the stores of these accounts that are kept at this site.
+    /// Opens the stores of these accounts on this node.
     pub fn new(accounts: Accounts, site: &Site) -> Self {
         Self {
             accounts,
@@ -89,12 +90,12 @@ impl<'r> Call<'r> {
         self.store.user
     }
 
-    /// Whose memory its bodies and answers take.
+    /// The owner of the memory of bodies and responses.
     fn owner(&self) -> Owner {
         Owner::Account(self.store.account)
     }
 
-    /// Who reads what, and whose memory that takes.
+    /// Whose objects are read, and whose memory that takes.
     fn reader(&self) -> Reader {
         Reader {
             user: self.user(),
@@ -106,16 +107,16 @@ impl<'r> Call<'r> {
         self.parts.uri.query()
     }
 
-    /// Reads the body, unless the store is closed. It is counted as held as long as its place is kept.
+    /// Reads the body, unless the store is closed. Its memory counts until the permit is dropped.
     async fn read(&self, body: Body) -> Result<(Bytes, MemoryPermit), Refusal> {
         self.sync.storage.admit(self.user()).await?;
-        let limit = self.sync.storage.limits().max_request_bytes.max(LEAST_BODY);
+        let limit = self.sync.storage.limits().max_request_bytes.max(MIN_BODY_LIMIT);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let bodies = &self.sync.memory.bodies;
         body::read_whole(bodies, self.owner(), &self.parts.headers, body, limit, |_| Ok(())).await
     }
 
-    /// The client's precondition.
+    /// The precondition of the client.
     fn guard(&self, target: Guarded) -> Result<Option<Guard>, Refusal> {
         let since = params::unmodified_since(&self.parts.headers)?;
         Ok(since.map(|unmodified_since| Guard {
@@ -151,7 +152,7 @@ impl<'r> Call<'r> {
         }
     }
 
-    /// Deletes, and tells when: where there was nothing, as of when that is so.
+    /// Deletes, and returns the time of the deletion. If there was nothing to delete, that is the as-of time.
     async fn delete(&self, change: Change, guard: Option<Guard>) -> Result<Reply, Refusal> {
         let written = self.write(change, guard).await?;
         let time = if written.changed {
@@ -163,7 +164,8 @@ impl<'r> Call<'r> {
         Ok(read(time, Format::Json, printed(time)))
     }
 
-    /// What an upload gives that has nothing to store: the client's precondition holds, there is room, and no time moves.
+    /// The result of an upload without objects to store: checks the precondition and the quota, and changes no
+    /// time.
     async fn store_nothing(
         &self,
         collection: CollectionName,
@@ -185,7 +187,7 @@ impl<'r> Call<'r> {
         })
     }
 
-    /// What is stored, if the client's precondition holds.
+    /// Returns the summary of the store, if the precondition holds.
     async fn current(
         &self,
         collection: CollectionName,
@@ -228,21 +230,21 @@ pub(super) async fn post_collection(
             let written = call.upsert(collection, vec![patch], guard).await?;
             return Ok(call.stored(written, printed(written.modified)));
         }
-        // That the client must look again comes before all that is wrong with what it sent.
+        // A failed precondition takes precedence over all errors of the body.
         Err(refusal) => {
             call.current(collection, guard, Detail::Times).await?;
             return Err(refusal);
         }
     };
-    let receipt = Receipt::new(&patches, failed);
-    // An upload is not kept twice while the disk is waited for.
+    let result = UploadResult::new(&patches, failed);
+    // The body is dropped before the disk is waited for, as the patches hold its content.
     drop(body);
     let written = if patches.is_empty() {
         call.store_nothing(collection, guard).await?
     } else {
         call.upsert(collection, patches, guard).await?
     };
-    Ok(call.stored(written, receipt.print(written.modified)))
+    Ok(call.stored(written, result.print(written.modified)))
 }
 
 /// `DELETE /1.1/{name}/storage/{collection}`
@@ -319,7 +321,7 @@ pub(super) async fn delete_store(call: &Call<'_>) -> Result<Reply, Refusal> {
     call.delete(Change::DeleteAll, guard).await
 }
 
-/// An answer whose own time is this one.
+/// A response with this timestamp.
 fn read(time: SyncTime, format: Format, body: impl Into<Body>) -> Reply {
     Reply {
         time: Some(time),
@@ -327,14 +329,14 @@ fn read(time: SyncTime, format: Format, body: impl Into<Body>) -> Reply {
     }
 }
 
-/// A time as a whole body.
+/// A body that is a time alone.
 fn printed(time: SyncTime) -> Vec<u8> {
     let mut body = Vec::with_capacity(16);
     print::time(&mut body, time);
     body
 }
 
-/// One object.
+/// Prints one object.
 fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
     out.extend_from_slice(b"{\"id\":");
     print::string(out, row.id);
@@ -358,7 +360,7 @@ fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
     out.push(b'}');
 }
 
-/// Units of 1024 bytes, with all their digits.
+/// Units of 1024 bytes, with all digits.
 fn kilobytes(bytes: u64) -> String {
     let mut out = Vec::with_capacity(16);
     print::kilobytes(&mut out, bytes);

@@ -1,4 +1,4 @@
-//! Prints lists of objects: whole if they fit one page, else page after page while the client reads.
+//! Prints lists of objects: at once if they fit into a page, otherwise page after page while the client reads.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,57 +16,56 @@ use super::{SyncState, print};
 use crate::wire::chain;
 use crate::wire::memory::{MemoryPermit, NoRoom, Owner, body_with_permit};
 
-/// Bytes after which a piece of a long list is sent.
-const CHUNK: usize = 64 * 1024;
-/// Bytes that a piece takes, unless an object is larger.
-const PIECE: usize = CHUNK + CHUNK / 4;
-/// Bytes that an object takes in print besides its payload and id.
-const FRAME: usize = 80;
+/// Bytes after which a chunk of a long list is sent.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// The capacity of a chunk, unless an object is larger.
+const PIECE_BYTES: usize = CHUNK_BYTES + CHUNK_BYTES / 4;
+/// Bytes of a printed object besides its payload and id.
+const ENTRY_OVERHEAD: usize = 80;
 
-/// Bytes that a page takes, unless a single object is larger, with what is kept of each of its objects besides, and the pieces
-/// of it that are in print.
-const PAGE: u64 = (1 << 20) + (1 << 17) + 2 * PIECE as u64;
+/// The memory of a page, unless an object is larger, with the other fields of its objects and two printed chunks.
+const PAGE_BYTES: u64 = (1 << 20) + (1 << 17) + 2 * PIECE_BYTES as u64;
 
-/// Prints one object in a dialect's words.
+/// Prints one object in a dialect.
 pub(super) type PrintObject = fn(&mut Vec<u8>, &Row<'_>);
 
-/// Who asks for a list.
+/// Whose objects are listed, and whose memory that takes.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
-    /// Whose objects.
+    /// The user whose objects are listed.
     pub(super) user: UserId,
-    /// Whose memory it takes.
+    /// The owner of the memory.
     pub(super) owner: Owner,
 }
 
-/// A list of which the first page is read.
+/// A list whose first page has been read.
 pub(super) struct List<'s> {
     storage: &'s Storage,
     user: UserId,
     query: Query,
     page: Page,
-    /// What was set aside for the page.
+    /// The memory of the page.
     permit: MemoryPermit,
 }
 
-/// A list as it is sent.
-pub(super) struct Printed {
-    /// How many elements it has; `None`: too many to be counted before they are sent.
+/// A printed list.
+pub(super) struct PrintedList {
+    /// The number of elements; `None` if they cannot be counted before they are sent.
     pub(super) records: Option<usize>,
-    /// Where to go on.
+    /// Where the next request continues.
     pub(super) next: Option<PageToken>,
     pub(super) body: Body,
 }
 
 impl<'s> List<'s> {
-    /// Reads the first page, unless the owner's answers hold all the memory they may. Room for it is set aside before it is
-    /// read: else as many pages as are asked for at once would be read, for nothing, and held meanwhile.
+    /// Reads the first page, after it has taken the memory for it: otherwise many concurrent requests would each
+    /// read a page only to be refused.
     pub(super) async fn open<E>(sync: &'s SyncState, reader: Reader, query: Query) -> Result<Self, E>
     where
         E: From<StorageError> + From<NoRoom>,
     {
         let storage = &sync.storage;
-        let permit = sync.memory.answers.take(reader.owner, PAGE)?;
+        let permit = sync.memory.answers.take(reader.owner, PAGE_BYTES)?;
         let mut page = storage.read(reader.user, &query).await?;
         page.rows.shrink_to_fit();
         Ok(Self {
@@ -78,7 +77,7 @@ impl<'s> List<'s> {
         })
     }
 
-    /// When the collection last changed; zero if there is none.
+    /// When the collection last changed; zero if it does not exist.
     pub(super) fn modified(&self) -> SyncTime {
         self.page.modified.unwrap_or(SyncTime::ZERO)
     }
@@ -88,8 +87,8 @@ impl<'s> List<'s> {
         self.page.as_of
     }
 
-    /// Prints all that the query asks for, never less because it is much.
-    pub(super) async fn print<E>(self, format: Format, object: PrintObject) -> Result<Printed, E>
+    /// Prints everything that the query asks for, however much it is.
+    pub(super) async fn print<E>(self, format: Format, object: PrintObject) -> Result<PrintedList, E>
     where
         E: From<StorageError> + From<NoRoom>,
     {
@@ -102,36 +101,37 @@ impl<'s> List<'s> {
             let permit = self
                 .permit
                 .resize_for_answer(rows.bytes() + Printer::length(rows))?;
-            return Ok(Printed {
+            return Ok(PrintedList {
                 records: Some(rows.len()),
                 body: body_with_permit(permit, printer.whole(rows)),
                 next: self.page.next,
             });
         }
-        // Of the pages that follow each may be a full one.
-        self.permit.resize(PAGE.max(Stream::bytes(&self.page.rows)))?;
+        // Each of the following pages may be full.
+        self.permit
+            .resize(PAGE_BYTES.max(Stream::bytes(&self.page.rows)))?;
         let permit = self.permit;
         let mut page = self.page;
-        let mut rest = Rest {
+        let mut remaining = RemainingPages {
             storage: self.storage.clone(),
             user: self.user,
             query: self.query,
         };
-        rest.query.selection.until = Some(modified);
+        remaining.query.selection.until = Some(modified);
         let (mut records, mut next) = (None, None);
-        if rest.query.limit.is_some() {
-            let range = rest.range(&page).await?;
-            rest.query.limit = Some(range.records as u64);
+        if remaining.query.limit.is_some() {
+            let range = remaining.range(&page).await?;
+            remaining.query.limit = Some(range.records as u64);
             (records, next) = (Some(range.records), range.next);
         }
-        rest.advance(&mut page);
-        let body = Body::new(ListBody::new(Stream::new(rest, printer, page.rows, permit)));
-        Ok(Printed { records, next, body })
+        remaining.advance(&mut page);
+        let body = Body::new(ListBody::new(Stream::new(remaining, printer, page.rows, permit)));
+        Ok(PrintedList { records, next, body })
     }
 }
 
-/// What of a list has not been read yet.
-struct Rest {
+/// The pages that are not read yet.
+struct RemainingPages {
     storage: Storage,
     user: UserId,
     query: Query,
@@ -143,8 +143,8 @@ struct Range {
     next: Option<PageToken>,
 }
 
-impl Rest {
-    /// Looks ahead, at ids alone, so that the headers can tell of what the body will hold.
+impl RemainingPages {
+    /// Reads the ids of the following pages, as the headers come before the body.
     async fn range(&self, first: &Page) -> Result<Range, StorageError> {
         let mut records = first.rows.len();
         let mut next = first.next.clone();
@@ -165,7 +165,7 @@ impl Rest {
         Ok(Range { records, next })
     }
 
-    /// Moves on behind a page; whether there is anything left is then in the limit and the cursor.
+    /// Moves past a page. Limit and cursor then tell whether anything is left.
     fn advance(&mut self, page: &mut Page) {
         if let Some(limit) = &mut self.query.limit {
             *limit = limit.saturating_sub(page.rows.len() as u64);
@@ -187,7 +187,7 @@ impl Rest {
     }
 }
 
-/// Prints objects one after the other.
+/// Prints objects one after another.
 struct Printer {
     format: Format,
     fields: Fields,
@@ -205,9 +205,9 @@ impl Printer {
         }
     }
 
-    /// How long a page is in print, unless much of it must be escaped.
+    /// Estimates the length of printed rows, unless much of them is escaped.
     fn length(rows: &Rows) -> usize {
-        rows.bytes() + rows.bytes() / 16 + rows.len() * FRAME + 2
+        rows.bytes() + rows.bytes() / 16 + rows.len() * ENTRY_OVERHEAD + 2
     }
 
     fn whole(mut self, rows: &Rows) -> Vec<u8> {
@@ -233,7 +233,7 @@ impl Printer {
                 let start = out.len() + 4;
                 out.extend_from_slice(&[0; 4]);
                 self.element(out, row);
-                // Of an object in print no more than a few megabytes.
+                // A printed object has a few megabytes at most.
                 let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
                 out[start - 4..start].copy_from_slice(&length.to_be_bytes());
             }
@@ -255,24 +255,24 @@ impl Printer {
     }
 }
 
-/// A long list on its way to the client. It holds one page at a time, and the pieces that the client has not taken.
+/// A long list while it is sent. It holds one page, and the chunks that the client has not received.
 struct Stream {
-    /// Counts what is held.
+    /// Counts the memory held.
     permit: Arc<MemoryPermit>,
-    rest: Rest,
+    remaining: RemainingPages,
     printer: Printer,
     rows: Rows,
     printed: usize,
     is_ended: bool,
 }
 
-type Step = Result<(Option<Bytes>, Stream), StorageError>;
+type NextPiece = Result<(Option<Bytes>, Stream), StorageError>;
 
 impl Stream {
-    fn new(rest: Rest, printer: Printer, rows: Rows, permit: MemoryPermit) -> Self {
+    fn new(remaining: RemainingPages, printer: Printer, rows: Rows, permit: MemoryPermit) -> Self {
         Self {
             permit: Arc::new(permit),
-            rest,
+            remaining,
             printer,
             rows,
             printed: 0,
@@ -280,37 +280,37 @@ impl Stream {
         }
     }
 
-    /// What a page takes, with a piece of it in print and the piece before, which may still be under way.
+    /// The memory of a page, with the chunk being printed and the one before, which may still be in transit.
     fn bytes(rows: &Rows) -> u64 {
-        (rows.held() + 2 * PIECE) as u64
+        (rows.held() + 2 * PIECE_BYTES) as u64
     }
 
-    /// Prints the next piece, after others have had their turn: the system may take many pieces at once, and whoever asks for
-    /// them would have the thread to itself until then.
-    async fn step(mut self) -> Step {
+    /// Prints the next chunk, after other tasks had their turn: the system may take many chunks at once, and one
+    /// client would block the thread until then.
+    async fn next_piece(mut self) -> NextPiece {
         tokio::task::yield_now().await;
-        let mut out = Vec::with_capacity(PIECE);
-        while !self.is_ended && out.len() < CHUNK {
+        let mut out = Vec::with_capacity(PIECE_BYTES);
+        while !self.is_ended && out.len() < CHUNK_BYTES {
             self.print(&mut out);
             if self.printed < self.rows.len() {
                 break;
             }
-            if let Some(rows) = self.rest.read().await? {
-                self.permit.set(PAGE.max(Self::bytes(&rows)));
+            if let Some(rows) = self.remaining.read().await? {
+                self.permit.set(PAGE_BYTES.max(Self::bytes(&rows)));
                 (self.rows, self.printed) = (rows, 0);
             } else {
                 self.printer.end(&mut out);
                 self.is_ended = true;
-                // What is left are the last pieces.
+                // Only the last chunks are left.
                 self.rows = Rows::default();
                 self.printed = 0;
                 self.permit.set(Self::bytes(&self.rows));
             }
         }
-        if out.capacity() > PIECE {
+        if out.capacity() > PIECE_BYTES {
             // A single object is that large.
             let rows = Self::bytes(&self.rows);
-            let held = if self.is_ended { rows } else { PAGE.max(rows) };
+            let held = if self.is_ended { rows } else { PAGE_BYTES.max(rows) };
             self.permit.set(held + out.capacity() as u64);
         }
         let chunk = (!out.is_empty()).then(|| MemoryPermit::hold_part(&self.permit, out));
@@ -319,7 +319,7 @@ impl Stream {
 
     fn print(&mut self, out: &mut Vec<u8>) {
         for row in self.rows.iter().skip(self.printed) {
-            if out.len() >= CHUNK {
+            if out.len() >= CHUNK_BYTES {
                 return;
             }
             self.printer.row(out, &row);
@@ -328,16 +328,16 @@ impl Stream {
     }
 }
 
-/// A stream as a body. A page that cannot be read breaks the connection off, so that nobody takes what
-/// came before it for the whole.
+/// A stream as a body. A page that cannot be read breaks the connection, so that no client takes a part for the
+/// whole list.
 struct ListBody {
-    step: Option<Pin<Box<dyn Future<Output = Step> + Send>>>,
+    next_piece: Option<Pin<Box<dyn Future<Output = NextPiece> + Send>>>,
 }
 
 impl ListBody {
     fn new(stream: Stream) -> Self {
         Self {
-            step: Some(Box::pin(stream.step())),
+            next_piece: Some(Box::pin(stream.next_piece())),
         }
     }
 }
@@ -350,14 +350,14 @@ impl http_body::Body for ListBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StorageError>>> {
-        let Some(step) = &mut self.step else {
+        let Some(next_piece) = &mut self.next_piece else {
             return Poll::Ready(None);
         };
-        let done = ready!(step.as_mut().poll(context));
-        self.step = None;
+        let done = ready!(next_piece.as_mut().poll(context));
+        self.next_piece = None;
         Poll::Ready(match done {
             Ok((Some(chunk), stream)) => {
-                self.step = Some(Box::pin(stream.step()));
+                self.next_piece = Some(Box::pin(stream.next_piece()));
                 Some(Ok(Frame::data(chunk)))
             }
             Ok((None, _)) => None,

@@ -1,17 +1,17 @@
-//! The parameters of a query string, decoded. Ids follow a rule of their own.
+//! Parameters of query strings. Plus signs in ids follow a rule of their own.
 
 use std::borrow::Cow;
 
 use crate::wire::percent::{Plus, decode};
 
-/// The name and the value of a parameter.
+/// Name and value of a parameter.
 pub(super) type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The parameters whose values are ids, or lists of them.
+/// Parameters whose values are ids or lists of ids.
 const IDS: [&str; 3] = ["ids", "parentid", "predecessorid"];
 
-/// The parameters of a query string, decoded; `None` for one that never was encoded. Of two with one name, the
-/// later counts.
+/// Decodes the parameters of a query string; `None` for one with an invalid escape. The last of several with one
+/// name counts.
 pub(super) fn parameters(text: Option<&str>) -> impl Iterator<Item = Option<Parameter<'_>>> {
     let pairs = text
         .unwrap_or_default()
@@ -29,9 +29,9 @@ pub(super) fn parameters(text: Option<&str>) -> impl Iterator<Item = Option<Para
     })
 }
 
-/// What a plus sign in ids stands for. Browsers append ids to a query as they are, and ids of form history hold plus
-/// signs. Encoders of forms write a space as a plus sign, and give themselves away by escaping plus signs and the commas
-/// of a list, which browsers never do.
+/// What a plus sign in ids means. Browsers append ids to a query as they are, and ids of form history contain plus
+/// signs. Form encoders write spaces as plus signs; they also escape plus signs and the commas of a list, which
+/// browsers never do.
 fn plus_of_ids(value: &str) -> Plus {
     let mut escapes = value.split('%').skip(1).filter_map(|escape| escape.get(..2));
     if escapes.any(|digits| ["2B", "2C"].iter().any(|form| digits.eq_ignore_ascii_case(form))) {
@@ -59,7 +59,7 @@ mod tests {
             ("ids=Qk3/aB7x+Zr9LmWd", "Qk3/aB7x+Zr9LmWd"),
             ("ids=a+b/c==,{d}", "a+b/c==,{d}"),
             ("ids=a+b,c%20d,%22e%22", "a+b,c d,\"e\""),
-            // Escaped here and there, but no plus sign.
+            // With some escapes, but none of a plus sign.
             ("ids=Qk3%2FaB7x+Zr9LmWd", "Qk3/aB7x+Zr9LmWd"),
             ("parentid=a+b", "a+b"),
             ("predecessorid=a+b", "a+b"),
@@ -69,7 +69,7 @@ mod tests {
             ("ids=a+b%2Cc%2Bd", "a b,c+d"),
             ("ids=a+b%2Cc", "a b,c"),
             ("ids=a+b%2bc", "a b+c"),
-            // Other parameters are no ids.
+            // Other parameters are not ids.
             ("newer=a+b", "a b"),
         ] {
             assert_eq!(value(text), meant, "{text}");

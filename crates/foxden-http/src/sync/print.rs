@@ -1,4 +1,4 @@
-//! Prints the little JSON that this surface speaks, straight into the buffer that is sent.
+//! Prints the JSON of this surface directly into the response buffer.
 
 use foxden_model::SyncTime;
 
@@ -53,7 +53,7 @@ pub(super) fn time_of_today(time: SyncTime) -> Option<[u8; 13]> {
     Some(text)
 }
 
-/// A whole number.
+/// An integer.
 pub(super) fn integer(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
@@ -61,12 +61,12 @@ pub(super) fn integer(out: &mut Vec<u8>, number: i64) {
     digits(out, number.unsigned_abs(), 1);
 }
 
-/// A whole number that cannot be below zero.
+/// A non-negative integer.
 pub(super) fn unsigned(out: &mut Vec<u8>, number: u64) {
     digits(out, number, 1);
 }
 
-/// Bytes as the protocol counts them: in units of 1024, with a fraction.
+/// Bytes in units of 1024, with a fraction.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a double is what the protocol says, and nobody keeps 2^53 bytes"
@@ -75,12 +75,12 @@ pub(super) fn kilobytes(out: &mut Vec<u8>, bytes: u64) {
     out.extend_from_slice(format!("{:?}", bytes as f64 / 1024.0).as_bytes());
 }
 
-/// How many bytes from the start need no escape.
+/// Returns how many bytes at the start need no escape.
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
-    // A byte below `n` borrows into its highest bit when `n` is taken off; one that has that bit set
-    // itself does not count. Wrong only above a byte that is rightly found, and that one is lower.
+    // Subtracting `n` from a byte below `n` borrows into its highest bit; bytes with that bit set are masked out.
+    // The result may be wrong only above a byte that is correctly found, which comes first.
     let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGHS;
     let mut at = 0;
     for eight in bytes.chunks_exact(8) {
@@ -114,11 +114,11 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
     }
 }
 
-/// Decimal digits, at least so many.
+/// Decimal digits, at least `width`.
 fn digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
     let mut buffer = [b'0'; 20];
     let mut at = buffer.len();
-    // Two at a time: dividing is what takes long here.
+    // Two at a time, as division is slow.
     while number >= 10 {
         at -= 2;
         buffer[at..at + 2].copy_from_slice(pair(u32::try_from(number % 100).unwrap_or_default()));

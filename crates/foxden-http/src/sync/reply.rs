@@ -1,4 +1,4 @@
-//! An answer of this surface, and how it becomes a response.
+//! Responses of this surface.
 
 use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -16,12 +16,12 @@ const QUOTA_REMAINING: HeaderName = HeaderName::from_static("x-weave-quota-remai
 const WEAVE_BACKOFF: HeaderName = HeaderName::from_static("x-weave-backoff");
 const BACKOFF: HeaderName = HeaderName::from_static("x-backoff");
 
-/// Seconds after which a client may try again when others were writing.
+/// Seconds after which a client may try again after a concurrent write.
 pub(super) const BUSY_SECONDS: u32 = 10;
-/// Seconds after which a client may try again when the engine could not be reached.
+/// Seconds after which a client may try again when the engine is unavailable.
 pub(super) const UNAVAILABLE_SECONDS: u32 = 60;
 
-/// How a list is laid out.
+/// The format of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// One JSON value.
@@ -32,27 +32,27 @@ pub(super) enum Format {
     Whoisi,
 }
 
-/// The small number in an error's body.
+/// The response code in the body of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResponseCode {
-    /// Nothing better fits.
+    /// No other code fits.
     Unspecified = 0,
-    /// Something would be overwritten that must not be.
+    /// The request would overwrite something that it must not.
     Overwrites = 4,
     /// Not JSON.
     BadJson = 6,
-    /// Not an object that can be stored.
+    /// Not a valid object.
     BadObject = 8,
-    /// Not a collection that can be made.
+    /// Not a valid collection.
     BadCollection = 13,
-    /// The user's space is full.
+    /// The user's quota is used up.
     OverQuota = 14,
-    /// More than a request may bring.
+    /// The request is too large.
     TooMuch = 17,
 }
 
 impl Format {
-    /// What the client is told of it, and asks for it by.
+    /// Returns the media type in `Accept` and `Content-Type`.
     pub(super) const fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -62,32 +62,32 @@ impl Format {
     }
 }
 
-/// An answer: what differs from one to the next.
+/// The parts of a response that differ.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) format: Format,
-    /// The time of what was read or written, where the dialect tells it in a header.
+    /// The time of what was read or written, in dialects with a header for it.
     pub(super) modified: Option<SyncTime>,
-    /// The answer's own time, where it is not that of the day: the time of the write it tells of, or the
-    /// one as of which it speaks.
+    /// The timestamp of the response where it is not the current time: that of the write, or the as-of time of a
+    /// read.
     pub(super) time: Option<SyncTime>,
-    /// Elements in the body.
+    /// Number of elements in the body.
     pub(super) records: Option<usize>,
     /// Where the next page begins.
     pub(super) next_offset: Option<String>,
-    /// What the user may still store, as the dialect prints it.
+    /// The remaining quota, as the dialect prints it.
     pub(super) quota_remaining: Option<String>,
     pub(super) retry_after: Option<u32>,
-    /// How a caller has to show who it is.
+    /// How callers authenticate, in a 401.
     pub(super) challenge: Option<&'static str>,
-    /// What the log is told beyond the status.
+    /// The reason of a refusal, for the log.
     pub(super) why: Option<String>,
     pub(super) body: Body,
 }
 
 impl Reply {
-    /// A plain answer.
+    /// A response with defaults.
     pub(super) fn new(format: Format, body: impl Into<Body>) -> Self {
         Self {
             status: StatusCode::OK,
@@ -104,7 +104,7 @@ impl Reply {
         }
     }
 
-    /// The answer to a read of something that changed at that time.
+    /// A response to a read of something that changed at `modified`.
     pub(super) fn read(modified: SyncTime, format: Format, body: impl Into<Body>) -> Self {
         Self {
             modified: Some(modified),
@@ -126,7 +126,7 @@ impl Reply {
         *response.headers_mut() = emptied;
         let headers = response.headers_mut();
         headers.reserve(10);
-        // Without a body there is nothing that has a type; a cache would take it for that of what it holds.
+        // A response without a body has no type. A cache would take it for the type of the cached body.
         if self.status != StatusCode::NOT_MODIFIED {
             headers.insert(
                 header::CONTENT_TYPE,

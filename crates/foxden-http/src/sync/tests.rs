@@ -1,4 +1,4 @@
-//! What one conversation cannot show: many requests at once, bodies in pieces, and every character of ids.
+//! What a single request cannot show: concurrency, chunked bodies, and every character of ids.
 
 mod ids;
 
@@ -67,7 +67,7 @@ fn request(token: &Token, method: &str, path: &str, body: Body) -> Request {
     request.header("authorization", header).body(body).unwrap()
 }
 
-/// Sends one request and takes the whole answer, without a runtime: nothing here waits for the outside.
+/// Sends one request and reads the whole response without a runtime: nothing here waits for I/O.
 fn send(sync: &SyncState, request: Request) -> (StatusCode, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -107,7 +107,7 @@ fn parallel_uploads_get_different_times() {
     assert_eq!(counts, r#"{"c":200}"#);
 }
 
-/// A body that comes byte by byte and then breaks off or ends.
+/// A body that arrives byte by byte and then fails or ends.
 struct Pieces {
     left: Vec<u8>,
     breaks_off: bool,
@@ -202,7 +202,7 @@ fn a_user_may_own_a_hundred_collections() {
     assert_eq!(put("c7").0, StatusCode::OK);
 }
 
-/// A body finds room before any of it is read, and leaves it when its request is answered.
+/// The memory of a body is taken before any of it is read, and released when its request is answered.
 #[test]
 fn bodies_share_one_room() {
     let sync = SyncState {
@@ -222,7 +222,7 @@ fn bodies_share_one_room() {
     };
     let fits = || Body::from(r#"{"payload":"x"}"#);
     let permit = sync.memory.bodies.take(Owner::Store(UserId(42)), 90).unwrap();
-    // Reading this one would end in another refusal.
+    // Reading this body would end in another refusal.
     let broken = || {
         Body::new(Pieces {
             left: Vec::new(),
@@ -236,14 +236,14 @@ fn bodies_share_one_room() {
         assert_eq!(response.headers()["x-weave-timestamp"], "1763690000.00");
     }
     drop(permit);
-    // Each of them alone would fill the room, as nothing is announced.
+    // Each of them alone would take all memory, as no length is announced.
     assert_eq!(put(None, broken()).status(), StatusCode::BAD_REQUEST);
     assert_eq!(put(None, fits()).status(), StatusCode::OK);
     assert_eq!(put(Some("15"), fits()).status(), StatusCode::OK);
     assert_eq!(sync.memory.bodies.held(), 0, "all places were given back");
 }
 
-/// Today's store, former ones and the account API have one share, not one each.
+/// The current store, former ones and the account API have one share together.
 #[test]
 fn the_stores_of_an_account_share_its_memory() {
     let sync = SyncState {
@@ -276,7 +276,7 @@ fn the_stores_of_an_account_share_its_memory() {
     assert_eq!(put(42, ann, object()), StatusCode::OK);
 }
 
-/// The token of a store that is closed still holds: what it brings is not taken in.
+/// The token of a closed store is still valid, but its bodies are not read.
 #[test]
 fn a_closed_store_takes_no_body() {
     let sync = state();
@@ -294,7 +294,7 @@ fn a_closed_store_takes_no_body() {
     assert_eq!(status, StatusCode::OK, "it can still be emptied");
 }
 
-/// A buffer grows in few steps, and is no larger than what came when it is full.
+/// A buffer grows in few steps, and is no larger than its content at the end.
 #[tokio::test]
 async fn what_is_counted_of_a_body_is_what_is_held() {
     let bodies = &state().memory.bodies;
@@ -329,7 +329,7 @@ fn gzip_of(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What a future comes to at its first poll, if to anything.
+/// Returns the result of a future at its first poll, if it is ready.
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -338,7 +338,7 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     .await
 }
 
-/// Room for a page is found before it is read, so that no more pages are read at once than there is room for.
+/// The memory of a page is taken before it is read, so that there are no more pages than memory.
 #[test]
 fn lists_that_find_no_room_read_nothing() {
     let folder = std::env::temp_dir().join(format!("foxden-lists-{}", std::process::id()));
@@ -365,7 +365,7 @@ fn lists_that_find_no_room_read_nothing() {
                 request(&token, "GET", "/1.5/42/storage/c?full=1", Body::empty()),
             ))
         };
-        // The reading thread may be as quick as the one that asks: until a list waits for it.
+        // The reading thread may be as fast as the requesting one, so repeat until a list is pending.
         let mut waiting = loop {
             let mut first = list();
             if poll_once(&mut first).await.is_none() {

@@ -1,14 +1,14 @@
-//! Sync 1.5: Hawk, BSOs and batches. Each handler reads its wire form, makes one call to [`Storage`]
-//! and prints the answer.
+//! Sync 1.5: Hawk, BSOs and batches. Each handler parses its wire form, makes one call to [`Storage`] and prints
+//! the answer.
 //!
-//! - [`caller`]: who asks
+//! - [`caller`]: authentication
 //! - [`params`]: query strings and headers
-//! - [`patch`]: the objects clients send
-//! - [`receipt`]: what becomes of them
+//! - [`patch`]: the objects that clients send
+//! - [`upload_result`]: the answer to an upload
 //! - [`info`]: handlers of `info/…`
-//! - [`target`]: what a path names
-//! - [`conditions`]: what a client asks of a resource's time
-//! - [`refusal`]: why a request is not served
+//! - [`target`]: paths
+//! - [`conditions`]: preconditions
+//! - [`refusal`]: why a request is refused
 //!
 //! [`Storage`]: foxden_storage::Storage
 
@@ -17,9 +17,9 @@ mod conditions;
 pub(super) mod info;
 mod params;
 mod patch;
-mod receipt;
 mod refusal;
 mod target;
+mod upload_result;
 
 use std::sync::Arc;
 
@@ -43,14 +43,14 @@ use crate::wire::memory::{MemoryPermit, Owner, body_with_permit};
 use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
-use receipt::Receipt;
 pub(super) use refusal::Refusal;
 pub(super) use target::{Place, Target};
+use upload_result::UploadResult;
 
-/// The bytes that are left to a user below which an answer to a write says so.
+/// A write response tells the remaining quota below this number of bytes.
 const QUOTA_NOTICE: u64 = 1 << 20;
 
-/// A request whose caller may open the store and whose conditions make sense.
+/// A request whose caller may open the store and whose preconditions are valid.
 pub(super) struct Call<'r> {
     sync: &'r SyncState,
     parts: &'r Parts,
@@ -82,13 +82,13 @@ impl<'r> Call<'r> {
         self.target.user
     }
 
-    /// Whose memory its bodies and answers take.
+    /// The owner of the memory of bodies and responses.
     fn owner(&self) -> Owner {
         let account = self.token.token.account;
         account.map_or(Owner::Store(self.target.user), Owner::Account)
     }
 
-    /// Who reads what, and whose memory that takes.
+    /// Whose objects are read, and whose memory that takes.
     fn reader(&self) -> Reader {
         Reader {
             user: self.user(),
@@ -96,7 +96,7 @@ impl<'r> Call<'r> {
         }
     }
 
-    /// The account's other stores here.
+    /// The account's other stores on this node.
     fn beside(&self) -> &[UserId] {
         &self.token.token.beside
     }
@@ -109,8 +109,8 @@ impl<'r> Call<'r> {
         self.sync.storage.limits()
     }
 
-    /// Reads the body, which must be of a kind that `check_type` lets pass, unless the store is closed. It is counted as
-    /// held as long as its place is kept.
+    /// Reads the body, unless the store is closed. `check_type` checks its media type. Its memory counts until the
+    /// permit is dropped.
     async fn read<T>(
         &self,
         body: Body,
@@ -137,7 +137,7 @@ impl<'r> Call<'r> {
         Ok(self.sync.storage.write(self.user(), self.beside(), write).await?)
     }
 
-    /// The answer to a write that gave `written`.
+    /// The answer to a write.
     fn written(&self, written: Written, body: Vec<u8>) -> Reply {
         let quota = self.sync.storage.quota();
         let left = quota.map(|quota| quota.saturating_sub(written.bytes_after));
@@ -181,19 +181,19 @@ pub(super) async fn post_collection(
     params::check_announced(&call.parts.headers, call.limits())?;
     let (layout, body, _permit) = call.read(body, params::upload_layout).await?;
     let Objects { patches, failed } = patch::all(collection, layout, &body, call.limits())?;
-    let mut receipt = Receipt::new(&patches, failed);
-    // An upload is not kept twice while the disk is waited for.
+    let mut result = UploadResult::new(&patches, failed);
+    // The body is dropped before the disk is waited for, as the patches hold its content.
     drop(body);
     let written = match upload {
-        Upload::Part(batch) => return stage(call, collection, batch, patches, receipt).await,
+        Upload::Part(batch) => return stage(call, collection, batch, patches, result).await,
         Upload::Plain => {
             let change = Change::Upsert { collection, patches };
             call.write(change, Guarded::Collection(collection)).await?
         }
-        Upload::Commit(batch) => commit(call, collection, batch, patches, &mut receipt).await?,
+        Upload::Commit(batch) => commit(call, collection, batch, patches, &mut result).await?,
     };
     let mut body = modified(written.modified);
-    receipt.print(&mut body);
+    result.print(&mut body);
     Ok(call.written(written, body))
 }
 
@@ -280,14 +280,14 @@ pub(super) async fn delete_store(call: &Call<'_>) -> Result<Reply, Refusal> {
     Ok(call.deleted(written))
 }
 
-/// Lays an upload aside. One that would make the batch too large fails object by object, and the batch
-/// stays as it was.
+/// Adds an upload to a batch. One that would make the batch too large fails object by object, and the batch stays
+/// as it was.
 async fn stage(
     call: &Call<'_>,
     collection: CollectionName,
     batch: Option<BatchId>,
     patches: Vec<Patch>,
-    mut receipt: Receipt,
+    mut result: UploadResult,
 ) -> Result<Reply, Refusal> {
     let part = |patches| BatchPart {
         collection,
@@ -296,14 +296,14 @@ async fn stage(
         patches,
         max_objects: call.limits().max_total_records,
         max_bytes: call.limits().max_total_bytes,
-        // Storage knows these.
+        // Storage sets these.
         max_open_bytes: u64::MAX,
         quota: None,
     };
     let storage = &call.sync.storage;
     let staged = match storage.stage(call.user(), call.beside(), part(patches)).await {
         Err(StorageError::Engine(EngineError::TooLarge(excess))) => {
-            receipt.fail(excess);
+            result.fail(excess);
             storage
                 .stage(call.user(), call.beside(), part(Vec::new()))
                 .await?
@@ -312,21 +312,21 @@ async fn stage(
     };
     let mut body = b"{\"batch\":".to_vec();
     print::string(&mut body, &staged.batch.0);
-    receipt.print(&mut body);
+    result.print(&mut body);
     Ok(Reply {
         status: StatusCode::ACCEPTED,
         ..Reply::read(staged.modified, Format::Json, body)
     })
 }
 
-/// Commits a batch. Where the request's own objects would make it too large they fail one by one, and the
-/// batch is committed without them.
+/// Commits a batch. If the request's own objects would make it too large, they fail one by one, and the batch is
+/// committed without them.
 async fn commit(
     call: &Call<'_>,
     collection: CollectionName,
     batch: BatchId,
     patches: Vec<Patch>,
-    receipt: &mut Receipt,
+    result: &mut UploadResult,
 ) -> Result<Written, Refusal> {
     let change = |patches| Change::CommitBatch {
         collection,
@@ -338,14 +338,14 @@ async fn commit(
     let target = Guarded::Collection(collection);
     match call.write(change(patches), target.clone()).await {
         Err(Refusal::Storage(StorageError::Engine(EngineError::TooLarge(excess)))) => {
-            receipt.fail(excess);
+            result.fail(excess);
             call.write(change(Vec::new()), target).await
         }
         written => written,
     }
 }
 
-/// What becomes of a deletion that finds nothing.
+/// What a deletion of missing objects does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Ignore,
@@ -365,14 +365,14 @@ fn delete_objects(collection: CollectionName, ids: Vec<ObjectId>, missing: Missi
     }
 }
 
-/// The first member of an answer to a write.
+/// The first member of a write response.
 fn modified(time: SyncTime) -> Vec<u8> {
     let mut out = b"{\"modified\":".to_vec();
     print::time(&mut out, time);
     out
 }
 
-/// One object.
+/// Prints one object.
 fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
     out.extend_from_slice(b"{\"id\":");
     print::string(out, row.id);
@@ -387,7 +387,7 @@ fn print_object(out: &mut Vec<u8>, row: &Row<'_>) {
     out.push(b'}');
 }
 
-/// Units of 1024 bytes, rounded to hundredths, without zeros at the end but for the first decimal.
+/// Units of 1024 bytes, rounded to hundredths, without trailing zeros after the first decimal.
 fn kilobytes(bytes: u64) -> String {
     let hundredths = (bytes * 100 + 512) / 1024;
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);

@@ -1,5 +1,5 @@
-//! The value of a member of an object that a client sends, whatever it is. Texts are borrowed from the body, and what
-//! nests is skipped; each dialect judges the rest.
+//! The value of a member of an object that a client sends. Strings are borrowed from the body, and nested values
+//! are skipped; each dialect validates the rest.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The value of a member, as far as it can matter.
+/// The value of a member, as far as it matters.
 pub(super) enum Value<'a> {
     Null,
     Text(Cow<'a, str>),

@@ -3,9 +3,22 @@
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::{Map, Value};
 
-/// A JSON object that a client sent. JsonBody nobody asks for are ignored; `null` counts as absent.
+/// A JSON object that a client sent. Unknown members are ignored; `null` counts as absent.
 #[derive(Debug, Default)]
 pub(crate) struct JsonBody(Map<String, Value>);
+
+/// What is wrong with a JSON body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadJson {
+    /// The body is not JSON.
+    NotJson,
+    /// The body is JSON, but not an object.
+    NotAnObject,
+    /// This member is absent.
+    Missing(&'static str),
+    /// This member has another type, or a value out of bounds.
+    Invalid(&'static str),
+}
 
 impl JsonBody {
     /// Parses a body.

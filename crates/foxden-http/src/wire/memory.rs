@@ -139,8 +139,8 @@ enum OwnerKey {
 /// What an unauthenticated client sends.
 #[derive(Clone, Copy, Hash)]
 enum ClientBody {
-    SmallBody,
-    Other,
+    Small,
+    Any,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Who sends a 1.x request: a name and a password. Whoever showed them lately is remembered.
+//! Authenticates 1.x requests by name and password. The accounts cache recent log-ins.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use crate::sync::SyncState;
 use crate::wire::{Basic, NoBasic, Peer, visitor};
 
-/// Checks that the caller may open the store of that name, and that it is kept here.
+/// Checks that the caller may open the store of that name, and that it is on this node.
 pub(super) async fn authenticate(
     sync: &SyncState,
     legacy: &LegacyState,

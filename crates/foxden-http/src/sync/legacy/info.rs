@@ -1,4 +1,4 @@
-//! `info/…`: what a store holds. Always JSON, whatever the client takes.
+//! `info/…`: the content of a store. Always JSON, whatever the client accepts.
 
 use foxden_model::SyncTime;
 use foxden_storage::{Detail, Summary};

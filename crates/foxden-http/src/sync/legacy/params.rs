@@ -11,8 +11,8 @@ use crate::sync::reply::Format;
 
 const UNMODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-unmodified-since");
 
-/// The parameters of a collection, read.
-struct Asked {
+/// The parameters of a list or a deletion.
+struct ListParams {
     selection: Selection,
     order: Order,
     limit: Option<u64>,
@@ -20,26 +20,26 @@ struct Asked {
     fields: Fields,
 }
 
-/// The parameters of a listing, as a query of that collection.
+/// Parses the parameters of a list.
 pub(super) fn listing(collection: CollectionName, text: Option<&str>) -> Result<Query, Refusal> {
-    let asked = Asked::read(text)?;
+    let params = ListParams::read(text)?;
     Ok(Query {
         collection,
-        selection: asked.selection,
-        order: asked.order,
-        limit: asked.limit,
-        cursor: match (asked.limit, asked.offset) {
+        selection: params.selection,
+        order: params.order,
+        limit: params.limit,
+        cursor: match (params.limit, params.offset) {
             (Some(_), Some(offset)) => Cursor::Skip(offset),
             (None, _) | (_, None) => Cursor::Start,
         },
-        fields: asked.fields,
+        fields: params.fields,
     })
 }
 
-/// The parameters of a deletion, as the change that is meant. An offset means nothing here.
+/// Parses the parameters of a deletion. The offset is ignored.
 pub(super) fn deletion(collection: CollectionName, text: Option<&str>) -> Result<Change, Refusal> {
-    let asked = Asked::read(text)?;
-    if asked.limit.is_none() && asked.selection == Selection::default() {
+    let params = ListParams::read(text)?;
+    if params.limit.is_none() && params.selection == Selection::default() {
         return Ok(Change::DeleteCollection {
             collection,
             keeps_name: true,
@@ -47,14 +47,14 @@ pub(super) fn deletion(collection: CollectionName, text: Option<&str>) -> Result
     }
     Ok(Change::DeleteObjects {
         collection,
-        selection: asked.selection,
-        order: asked.order,
-        limit: asked.limit,
+        selection: params.selection,
+        order: params.order,
+        limit: params.limit,
         or_refuse: false,
     })
 }
 
-/// After which time the client's target may not have changed. What never changed has time zero, and passes.
+/// Parses the precondition. A target that never changed has time zero and passes.
 pub(super) fn unmodified_since(headers: &HeaderMap) -> Result<Option<SyncTime>, Refusal> {
     let Some(value) = headers.get(UNMODIFIED_SINCE) else {
         return Ok(None);
@@ -64,12 +64,12 @@ pub(super) fn unmodified_since(headers: &HeaderMap) -> Result<Option<SyncTime>, 
     Ok(Some(since.max(SyncTime::ZERO)))
 }
 
-/// How the client wants a list laid out: what it likes best, JSON first among equals, JSON too if it takes nothing.
+/// Returns the format that the client prefers; JSON among equals, and if it accepts none.
 pub(super) fn list_format(headers: &HeaderMap) -> Format {
     let mut best = (0, Format::Json);
     if let Some(accept) = accept::header(headers) {
         for format in [Format::Json, Format::Whoisi, Format::Newlines] {
-            let quality = accept::liking(accept, format).quality;
+            let quality = accept::preference(accept, format).quality;
             if quality > best.0 {
                 best = (quality, format);
             }
@@ -78,9 +78,9 @@ pub(super) fn list_format(headers: &HeaderMap) -> Format {
     best.1
 }
 
-impl Asked {
+impl ListParams {
     fn read(text: Option<&str>) -> Result<Self, Refusal> {
-        let mut asked = Self {
+        let mut params = Self {
             selection: Selection::default(),
             order: Order::Oldest,
             limit: None,
@@ -89,9 +89,9 @@ impl Asked {
         };
         for parameter in percent::parameters(text) {
             let (name, value) = parameter.ok_or(Refusal::BadRequest("the query is not percent-encoded"))?;
-            asked.set(&name, &value)?;
+            params.set(&name, &value)?;
         }
-        Ok(asked)
+        Ok(params)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
@@ -119,7 +119,7 @@ impl Asked {
     }
 }
 
-/// The ids of a list, each once. What cannot be an id names nothing.
+/// The ids of a list, each once. An invalid id selects nothing.
 fn ids(list: &str) -> Vec<ObjectId> {
     let texts = list.split(',').map(str::trim);
     let mut ids: Vec<_> = texts.filter_map(|text| ObjectId::new(text).ok()).collect();
@@ -132,7 +132,7 @@ fn time(text: &str, otherwise: &'static str) -> Result<SyncTime, Refusal> {
     text.trim().parse().map_err(|_| Refusal::BadRequest(otherwise))
 }
 
-/// A whole number. One that is too large to be counted is the largest there is.
+/// Parses an integer. One that is too large becomes the largest.
 fn integer(text: &str, otherwise: &'static str) -> Result<i64, Refusal> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
@@ -145,7 +145,7 @@ fn integer(text: &str, otherwise: &'static str) -> Result<i64, Refusal> {
     Ok(sign * digits.parse().unwrap_or(i64::MAX))
 }
 
-/// A whole number, which means nothing unless it is above zero.
+/// Parses a positive integer; others are ignored.
 fn above_zero(text: &str, otherwise: &'static str) -> Result<Option<u64>, Refusal> {
     let number = integer(text, otherwise)?;
     Ok(u64::try_from(number).ok().filter(|&number| number > 0))

@@ -168,7 +168,7 @@ fn body(error: BadBody) -> Reply {
             "the coding of the body is not known",
         ),
         BadBody::Broken => said(StatusCode::BAD_REQUEST, "the body breaks off"),
-        BadBody::Barren => said(
+        BadBody::WastefulGzip => said(
             StatusCode::BAD_REQUEST,
             "the compressed body holds too little for its size",
         ),

@@ -1,4 +1,4 @@
-//! What the path of a 1.x request names, and which paths are this dialect's.
+//! The paths of Sync 1.x, and which paths belong to this dialect.
 
 use std::borrow::Cow;
 
@@ -8,21 +8,21 @@ use super::refusal::Refusal;
 use crate::sync::reply::ResponseCode;
 use crate::wire::percent::{self, Plus};
 
-/// The three names under which one API is served.
+/// The names of the API.
 const VERSIONS: [&str; 3] = ["/1.1/", "/1.0/", "/1/"];
 
-/// A path below `/1.0/`, `/1/` or `/1.1/`, read.
+/// A parsed path below `/1.0/`, `/1/` or `/1.1/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sync) struct Target<'p> {
-    /// Whose store it is, in lower case. Whether the caller may open it is another question.
+    /// The name of the account in lower case. Whether the caller may open its store is checked later.
     pub(in crate::sync) name: Cow<'p, str>,
     pub(in crate::sync) place: Place,
 }
 
-/// Which part of a store.
+/// The resource of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sync) enum Place {
-    /// All of it.
+    /// The whole store.
     Store {
         /// Whether the path ends where the name of a collection could begin.
         is_open_ended: bool,
@@ -35,8 +35,8 @@ pub(in crate::sync) enum Place {
     Object(CollectionName, ObjectId),
 }
 
-/// Whether a path is one of this dialect's. Below `/1.0/` those of two segments are the tokenserver's, but for the
-/// storage of a user, and so is the one at which it hears of events.
+/// Returns whether a path belongs to this dialect. Below `/1.0/`, paths of two segments are the tokenserver's,
+/// except the storage of a user; so is the path of its webhook.
 pub(in crate::sync) fn owns(path: &str) -> bool {
     if path.starts_with("/1.1/") || path.starts_with("/1/") {
         return true;
@@ -52,7 +52,7 @@ pub(in crate::sync) fn owns(path: &str) -> bool {
 }
 
 impl<'p> Target<'p> {
-    /// Reads a path such as `/1.1/ann/storage/tabs/a`. Slashes at its end mean nothing.
+    /// Parses a path such as `/1.1/ann/storage/tabs/a`. Slashes at its end are ignored.
     pub(in crate::sync) fn parse(path: &'p str) -> Result<Self, Refusal> {
         let below = VERSIONS.iter().find_map(|version| path.strip_prefix(version));
         let below = below.ok_or(Refusal::NotFound)?;
@@ -96,9 +96,9 @@ fn collection(name: &str) -> Result<CollectionName, Refusal> {
     CollectionName::new(&name).map_err(|_| Refusal::NotFound)
 }
 
-/// Reads an id. One that holds a slash comes encoded, or as it is from a client that encodes nothing or through a proxy
-/// that decodes paths: below an object there is nothing else that it could mean. Between a collection and its object
-/// stands one slash, though, and slashes at the end of the path are gone.
+/// Parses an id. A slash in it is escaped, or unescaped by a proxy or a client that escapes nothing: below an
+/// object no other path exists. But there is exactly one slash between a collection and its object, and slashes at
+/// the end are stripped.
 fn object(id: &str) -> Result<ObjectId, Refusal> {
     if id.starts_with('/') {
         return Err(Refusal::NotFound);

@@ -1,4 +1,4 @@
-//! What one conversation cannot show: what the log is told, bodies in pieces, and many requests at once.
+//! What a single request cannot show: the log, chunked bodies, and concurrency.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -25,14 +25,14 @@ use crate::wire::memory::Owner;
 use crate::wire::{Memory, Note};
 
 pub(in crate::sync) const HERE: &str = "https://sync.example.org";
-/// Hashes that cost nothing.
+/// Hashing parameters that cost nothing.
 const CHEAP: Cost = Cost {
     memory: 8,
     passes: 1,
     lanes: 1,
 };
 
-/// A surface whose one user is Ann, her store at that node.
+/// A surface with one user, Ann, whose store is on that node.
 pub(in crate::sync) async fn surface(node: &str) -> SyncState {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at_millis(1_763_690_000_000));
     let parts = AccountParts {
@@ -77,7 +77,7 @@ fn credentials(name: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{name}:{password}").as_bytes()))
 }
 
-/// A request of Ann's.
+/// A request of Ann.
 pub(in crate::sync) fn request(method: &str, path: &str, body: Body) -> Request {
     let request = Request::builder().method(method).uri(path);
     let request = request.header("authorization", credentials("ann", "correct horse"));
@@ -89,7 +89,7 @@ async fn text(response: Response<Body>) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// A body that comes byte by byte and then breaks off or ends.
+/// A body that arrives byte by byte and then fails or ends.
 struct Pieces {
     left: Vec<u8>,
     breaks_off: bool,
@@ -229,7 +229,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
             StatusCode::UNAUTHORIZED
         );
     }
-    // Nor is one that is too large, or for which there is no room, or for which no path is.
+    // Nor is one that is too large, for which there is no memory, or whose path is unknown.
     let announced = |length: &str| {
         let mut put = request("PUT", "/1.1/ann/storage/c/a", Body::new(UnreadBody));
         let length = length.parse().unwrap();
@@ -249,19 +249,19 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "10");
     drop(permit);
-    // What the account holds through other doors counts here as well.
+    // Memory that the account holds through other surfaces counts here as well.
     let accounts = &full.legacy.as_ref().unwrap().accounts;
     let store = accounts.recall("ann", "correct horse").unwrap();
     let _permit = full.memory.bodies.take(Owner::Account(store.account), 5).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    // A closed store takes none.
+    // A closed store reads none.
     full.storage.close(store.user).await.unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
-/// D1.1 of the storage API, for many at once.
+/// D1.1 of the storage API, for concurrent requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn parallel_uploads_get_different_times() {
     let sync = Arc::new(surface(HERE).await);

@@ -1,7 +1,7 @@
-//! Reads the objects that 1.x clients send, and says what is wrong with them.
+//! Parses and validates the objects that 1.x clients send.
 //!
-//! Nothing is built that was not asked for: texts are borrowed from the body, members are judged as they
-//! come, and whatever nests is skipped.
+//! The parser builds only what it needs: it borrows strings from the body, validates members as they come, and
+//! skips nested values.
 
 mod json;
 
@@ -16,35 +16,35 @@ use crate::sync::reply::ResponseCode;
 use crate::sync::value::Value;
 use json::{Body, Element, Item};
 
-/// The bytes that a payload may have.
+/// Maximum size of a payload.
 const MAX_PAYLOAD: usize = 262_144;
-/// The bytes of a parent's or predecessor's id: clients write a dozen ASCII characters.
+/// Maximum size of a parent's or predecessor's id: clients write a dozen ASCII characters.
 const MAX_ID: usize = 64;
 const MAX_SORTINDEX: f64 = 999_999_999.0;
-/// A year.
+/// One year.
 const MAX_TTL: i64 = 31_536_000;
-/// The elements of an upload that are looked at; the rest may come again.
+/// Maximum number of elements of an upload; the client may send the rest again.
 const MAX_OBJECTS: usize = 100;
-/// The bytes of payload of an upload; what reaches it may come again.
+/// Maximum size of all payloads of an upload; the client may send the rest again.
 const MAX_BYTES: usize = 1 << 20;
 
-/// What came to a collection.
+/// The body of an upload.
 #[derive(Debug)]
 pub(super) enum Upload<'a> {
-    /// One object, outside any list.
+    /// A single object.
     One(Patch),
     /// A list of objects.
     Many(Objects<'a>),
 }
 
-/// Objects to be stored, and those that cannot be, with the reason.
+/// Objects to store, and failed ones with the reason.
 #[derive(Debug, Default)]
 pub(super) struct Objects<'a> {
     pub(super) patches: Vec<Patch>,
     pub(super) failed: Vec<(Cow<'a, str>, &'static str)>,
 }
 
-/// Reads the object of that id. An id in the body does not matter.
+/// Parses the object of that id. An id in the body is ignored.
 pub(super) fn one(id: ObjectId, body: &[u8]) -> Result<Patch, Refusal> {
     match json::read(body)? {
         Body::One(element) if !element.is_nested() => element.into_patch(id).map_err(|_| bad_object()),
@@ -52,7 +52,7 @@ pub(super) fn one(id: ObjectId, body: &[u8]) -> Result<Patch, Refusal> {
     }
 }
 
-/// Reads what came to a collection.
+/// Parses the body of an upload.
 pub(super) fn upload(body: &[u8]) -> Result<Upload<'_>, Refusal> {
     match json::read(body)? {
         Body::Many(objects) => Ok(Upload::Many(objects)),
@@ -68,7 +68,7 @@ const fn bad_object() -> Refusal {
     Refusal::Refused(ResponseCode::BadObject)
 }
 
-/// Takes the elements of an upload one by one.
+/// Collects the elements of an upload.
 #[derive(Default)]
 struct Reader<'a> {
     seen: usize,
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
             return Err("retry wbo");
         }
         if let Field::Set(payload) = &patch.payload {
-            // Those that were refused count, too, so that nothing slips in behind them.
+            // Refused elements count, too, so that no later one is stored in their place.
             self.bytes += payload.len();
             if self.bytes >= MAX_BYTES {
                 return Err("retry bytes");
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         Ok(patch)
     }
 
-    /// Of several failures under one id, the first is told.
+    /// Of several failures under one id, the first is reported.
     fn fail(&mut self, id: Cow<'a, str>, reason: &'static str) {
         if self.named.insert(id.clone()) {
             self.objects.failed.push((id, reason));
@@ -147,9 +147,9 @@ impl<'a> Element<'a> {
         }
         let has_payload = payload.is_given();
         Ok(Patch {
-            // What is written anew lives for ever unless it says otherwise; what is only described lives on.
+            // A new payload lives for ever unless a TTL is given. Other changes keep the TTL.
             ttl: wish.unwrap_or(if has_payload { Ttl::Never } else { Ttl::Keep }),
-            // An object with another parent is another one to clients; ordering and life are no news.
+            // An object with another parent is a changed object to clients. Sort index and TTL are no changes.
             renews: has_payload || parent_id.is_given(),
             payload,
             sortindex,
@@ -159,13 +159,13 @@ impl<'a> Element<'a> {
         })
     }
 
-    /// Whether the id is none at all.
+    /// Returns whether the id is missing or empty.
     fn is_nested(&self) -> bool {
         matches!(self.id, Some(Value::Nested))
     }
 }
 
-/// A text, or a number as one.
+/// A string, or a number as a string.
 fn text<'a>(value: Option<Value<'a>>, otherwise: &'static str) -> Result<Option<Cow<'a, str>>, &'static str> {
     match value {
         None | Some(Value::Null) => Ok(None),
@@ -184,7 +184,7 @@ fn other_id(value: Option<Value<'_>>, otherwise: &'static str) -> Result<Field<S
     }
 }
 
-/// A number, be it in a text, without its fraction.
+/// A number, possibly in a string, without its fraction.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -197,11 +197,11 @@ fn sortindex(value: &Value<'_>) -> Option<i64> {
         Value::Text(text) => text.trim().parse().ok()?,
         Value::Null | Value::Truth | Value::Nested => return None,
     };
-    // Nothing that is not a number is within bounds.
+    // NaN is not within any bounds.
     (number.trunc().abs() <= MAX_SORTINDEX).then_some(number as i64)
 }
 
-/// A whole number of seconds, be it in a text.
+/// A whole number of seconds, possibly in a string.
 #[expect(clippy::cast_possible_truncation, reason = "within bounds, and whole")]
 fn seconds(value: &Value<'_>) -> Option<u32> {
     let number = match value {

@@ -1,18 +1,18 @@
-//! Every character that an id may have, in every spelling that clients and proxies give it, in each dialect.
+//! Every character that an id may have, in every spelling of clients and proxies, in each dialect.
 
 use std::fmt::Write as _;
 
 use super::*;
 use crate::sync::legacy::tests as legacy;
 
-/// How a client spells an id: which characters of ASCII it leaves as they are, besides letters and digits.
+/// How a client spells an id: which ASCII characters it does not escape, besides letters and digits.
 struct Spelling {
     name: &'static str,
     leaves: &'static str,
     space: &'static str,
 }
 
-/// What stands in a path. Proxies undo escapes, which comes to the same as never having escaped.
+/// The spelling in a path. Proxies remove escapes, which is the same as never escaping.
 const IN_PATHS: [Spelling; 5] = [
     Spelling {
         name: "all escaped",
@@ -41,7 +41,7 @@ const IN_PATHS: [Spelling; 5] = [
     },
 ];
 
-/// What stands in a list of ids.
+/// The spelling in a list of ids.
 const IN_LISTS: [Spelling; 3] = [
     Spelling {
         name: "as browsers write it",
@@ -78,7 +78,7 @@ impl Spelling {
     }
 }
 
-/// Who asks, and below which address.
+/// The caller, and the base path.
 enum Dialect<'t> {
     Legacy(&'static str),
     Today(&'t Token),
@@ -147,13 +147,13 @@ async fn every_character_of_an_id_goes_there_and_back() {
     ids.push("Qk3/aB7x+Zr9LmWd".to_owned());
     for (at, id) in ids.iter().enumerate() {
         for (number, path) in IN_PATHS.iter().enumerate() {
-            // A comma parts two ids, so such an id is in no list.
+            // A comma separates two ids, so such an id is in no list.
             let list = &IN_LISTS[(at + number) % IN_LISTS.len()];
             let is_listed = !id.contains(',');
             for dialect in &dialects {
                 let what = format!("{id:?} in a path {}, in a list {}", path.name, list.name);
                 if is_listed {
-                    // A list of one that has no comma does not tell how it was encoded.
+                    // A list of one id without a comma does not show how it was encoded.
                     let (path, list) = (path.of(id), list.of(&format!("other,{id}")));
                     dialect.hold(&sync, id, &path, &list, &what).await;
                 } else {
@@ -167,8 +167,8 @@ async fn every_character_of_an_id_goes_there_and_back() {
     }
 }
 
-/// Old clients encode nothing, and what decodes paths on the way cannot know better. In today's dialect, where paths are
-/// signed, a slash ends an id.
+/// Old clients escape nothing, and proxies that unescape paths cannot know better. In 1.5, where paths are signed,
+/// a slash ends an id.
 #[tokio::test]
 async fn a_slash_may_stand_as_it_is_in_old_dialects() {
     let sync = legacy::surface(legacy::HERE).await;

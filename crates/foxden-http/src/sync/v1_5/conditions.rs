@@ -1,4 +1,4 @@
-//! What a client asks of the time of a resource before it wants an answer.
+//! The preconditions of a request.
 
 use axum::http::{HeaderMap, HeaderName};
 use foxden_model::SyncTime;
@@ -36,7 +36,7 @@ impl Conditions {
         Ok(conditions)
     }
 
-    /// Compares with the time of what was read; what is absent has time zero.
+    /// Checks the time of what was read; missing resources have time zero.
     pub(super) fn check_read(&self, modified: SyncTime) -> Result<(), Refusal> {
         if self.modified_since.is_some_and(|since| modified <= since) {
             return Err(Refusal::NotModified { modified });
@@ -47,7 +47,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// The guard of a write to that target.
+    /// Returns the guard of a write to that target.
     pub(super) fn guard(&self, target: Target) -> Option<Guard> {
         self.unmodified_since.map(|unmodified_since| Guard {
             target,

@@ -1,4 +1,4 @@
-//! `/1.5/{uid}/info/…`: what a store holds, and what may be sent to it.
+//! `/1.5/{uid}/info/…`: the content of a store, and its limits.
 
 use foxden_model::SyncTime;
 use foxden_storage::{Detail, Summary};
@@ -60,7 +60,7 @@ pub(in crate::sync) async fn get_configuration(call: &Call<'_>) -> Result<Reply,
     Ok(Reply::read(summary.modified, Format::Json, body))
 }
 
-/// What the store holds, if the client's conditions let it be told.
+/// Reads the summary of the store, if the preconditions hold.
 async fn summary(call: &Call<'_>, detail: Detail) -> Result<Summary, Refusal> {
     params::check_accepts_json(&call.parts.headers)?;
     let summary = call.sync.storage.summary(call.user(), detail).await?;

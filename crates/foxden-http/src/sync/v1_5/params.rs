@@ -8,27 +8,27 @@ use foxden_storage::{BatchId, Cursor, Fields, Limits, Order, PageToken, Query};
 use super::patch::Layout;
 use super::refusal::Refusal;
 use super::target::is_printable;
-use crate::sync::accept::{self, Liking};
+use crate::sync::accept::{self, MediaPreference};
 use crate::sync::percent::{self, Parameter};
 use crate::sync::reply::{Format, ResponseCode};
 
-/// The ids that one request may name.
+/// Maximum number of ids in one request.
 const MAX_IDS: usize = 100;
-/// The characters of a batch's name.
+/// Maximum length of a batch id.
 const MAX_BATCH_ID: usize = 64;
 
-/// How an upload is part of a batch.
+/// How an upload relates to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Upload {
-    /// Not at all: visible at once.
+    /// It belongs to no batch and is visible at once.
     Plain,
-    /// It is laid aside in a batch; `None` opens one.
+    /// It is added to a batch; `None` opens a new one.
     Part(Option<BatchId>),
-    /// It ends a batch.
+    /// It commits a batch.
     Commit(BatchId),
 }
 
-/// The parameters of a listing, as a query of that collection.
+/// Parses the parameters of a list.
 pub(super) fn listing(collection: CollectionName, text: Option<&str>) -> Result<Query, Refusal> {
     let mut query = Query::all(collection, Fields::Ids);
     for parameter in parameters(text) {
@@ -47,7 +47,7 @@ pub(super) fn listing(collection: CollectionName, text: Option<&str>) -> Result<
     Ok(query)
 }
 
-/// The objects that a deletion names; `None`: the whole collection.
+/// Returns the ids that a deletion names; `None` means the whole collection.
 pub(super) fn deletion(text: Option<&str>) -> Result<Option<Vec<ObjectId>>, Refusal> {
     let mut named = None;
     for parameter in parameters(text) {
@@ -59,7 +59,7 @@ pub(super) fn deletion(text: Option<&str>) -> Result<Option<Vec<ObjectId>>, Refu
     Ok(named)
 }
 
-/// How an upload is part of a batch.
+/// Parses the batch parameters of an upload.
 pub(super) fn upload(text: Option<&str>, limits: &Limits) -> Result<Upload, Refusal> {
     let (mut batch, mut commits) = (None, false);
     for parameter in parameters(text) {
@@ -101,7 +101,7 @@ pub(super) fn upload(text: Option<&str>, limits: &Limits) -> Result<Upload, Refu
     })
 }
 
-/// Refuses an upload by the sizes it announces, before its body is read.
+/// Refuses an upload by its announced sizes, before its body is read.
 pub(super) fn check_announced(headers: &HeaderMap, limits: &Limits) -> Result<(), Refusal> {
     for (name, limit) in [
         ("x-weave-records", limits.max_post_records),
@@ -118,17 +118,17 @@ pub(super) fn check_announced(headers: &HeaderMap, limits: &Limits) -> Result<()
     Ok(())
 }
 
-/// Refuses a client that takes no JSON.
+/// Refuses a client that does not accept JSON.
 pub(super) fn check_accepts_json(headers: &HeaderMap) -> Result<(), Refusal> {
     acceptable(headers, &[Format::Json]).map(|_| ())
 }
 
-/// How the client wants a list laid out.
+/// Returns the format of a list.
 pub(super) fn list_format(headers: &HeaderMap) -> Result<Format, Refusal> {
     acceptable(headers, &[Format::Json, Format::Newlines])
 }
 
-/// The layout of an upload's body.
+/// Returns the layout of an upload's body.
 pub(super) fn upload_layout(headers: &HeaderMap) -> Result<Layout, Refusal> {
     match media_type(headers)?.as_str() {
         "" | "application/json" | "text/plain" => Ok(Layout::List),
@@ -137,7 +137,7 @@ pub(super) fn upload_layout(headers: &HeaderMap) -> Result<Layout, Refusal> {
     }
 }
 
-/// Refuses a body that says it is no JSON object.
+/// Refuses a body that is not announced as a JSON object.
 pub(super) fn check_object_type(headers: &HeaderMap) -> Result<(), Refusal> {
     match upload_layout(headers)? {
         Layout::List => Ok(()),
@@ -145,13 +145,14 @@ pub(super) fn check_object_type(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// A page token as it stands in a URL: letters, digits, `_` and `-` alone, as clients paste it unescaped.
+/// Prints a page token for a URL: letters, digits, `_` and `-`, as clients do not escape it.
 pub(super) fn print_page_token(token: &PageToken) -> String {
     let key = token.key.map(|key| key.to_string()).unwrap_or_default();
     BASE64URL_NOPAD.encode(format!("{key}:{}", token.tie).as_bytes())
 }
 
-/// Where a listing begins: digits alone leave out so many objects; all else is a page token, which begins with a letter.
+/// Parses where a list begins: digits skip so many objects; everything else is a page token, which begins with a
+/// letter.
 fn cursor(text: &str) -> Result<Cursor, Refusal> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         number(text).map(Cursor::Skip)
@@ -205,7 +206,7 @@ fn number(text: &str) -> Result<u64, Refusal> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(bad_request());
     }
-    // More than can be counted is more than there is.
+    // A number that is too large becomes the largest.
     Ok(text.parse().unwrap_or(u64::MAX))
 }
 
@@ -231,20 +232,20 @@ fn media_type(headers: &HeaderMap) -> Result<String, Refusal> {
         .to_ascii_lowercase())
 }
 
-/// The best of what is offered, the first of equals.
+/// Returns the best of the offered formats, the first of equals.
 fn acceptable(headers: &HeaderMap, offered: &[Format]) -> Result<Format, Refusal> {
     let Some(accept) = accept::header(headers) else {
         return Ok(Format::Json);
     };
-    let mut best = (Liking::default(), Format::Json);
+    let mut best = (MediaPreference::default(), Format::Json);
     for &format in offered {
-        let liking = accept::liking(accept, format);
-        if liking > best.0 {
-            best = (liking, format);
+        let preference = accept::preference(accept, format);
+        if preference > best.0 {
+            best = (preference, format);
         }
     }
     match best {
-        (Liking { quality: 0, .. }, _) => Err(Refusal::NotAcceptable),
+        (MediaPreference { quality: 0, .. }, _) => Err(Refusal::NotAcceptable),
         (_, format) => Ok(format),
     }
 }

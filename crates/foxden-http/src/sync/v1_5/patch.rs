@@ -1,7 +1,7 @@
-//! Reads the objects that 1.5 clients send, and says what is wrong with them.
+//! Parses and validates the objects that 1.5 clients send.
 //!
-//! Nothing is built that was not asked for: texts are borrowed from the body, members are judged as they
-//! come, and whatever nests is skipped.
+//! The parser builds only what it needs: it borrows strings from the body, validates members as they come, and
+//! skips nested values.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,28 +20,28 @@ use crate::sync::value::Value;
 const MAX_SORTINDEX: i64 = 999_999_999;
 const MAX_TTL: i128 = 999_999_999;
 
-/// More valid objects than one request may bring.
+/// More valid objects than one request may have.
 pub(super) const RETRY_OBJECT: &str = "retry bso";
-/// More bytes of payload than one request may bring.
+/// More bytes of payload than one request may have.
 pub(super) const RETRY_BYTES: &str = "retry bytes";
 
-/// How the objects of an upload stand in its body.
+/// The layout of an upload's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// In one JSON list.
+    /// One JSON list.
     List,
-    /// Each on a line of its own.
+    /// One object per line.
     Lines,
 }
 
-/// What an upload brought: objects to be stored, and those that cannot be, with the reason.
+/// Objects to store, and failed ones with the reason.
 #[derive(Debug, Default)]
 pub(super) struct Objects<'a> {
     pub(super) patches: Vec<Patch>,
     pub(super) failed: Vec<(Cow<'a, str>, &'static str)>,
 }
 
-/// Reads one object. The id in the path wins over the one in the body.
+/// Parses one object. The id in the path takes precedence over that in the body.
 pub(super) fn one(
     collection: CollectionName,
     id: ObjectId,
@@ -55,7 +55,7 @@ pub(super) fn one(
     element.into_patch(id, limits).map_err(|_| bad_object())
 }
 
-/// Reads an upload.
+/// Parses an upload.
 pub(super) fn all<'a>(
     collection: CollectionName,
     layout: Layout,
@@ -68,7 +68,7 @@ pub(super) fn all<'a>(
     }
 }
 
-/// Reads a JSON list of objects.
+/// Parses a JSON list of objects.
 fn list<'a>(collection: CollectionName, body: &'a [u8], limits: &Limits) -> Result<Objects<'a>, Refusal> {
     let mut reader = Reader::new(collection, limits);
     let mut json = serde_json::Deserializer::from_str(text(body)?);
@@ -77,7 +77,7 @@ fn list<'a>(collection: CollectionName, body: &'a [u8], limits: &Limits) -> Resu
     Ok(reader.objects)
 }
 
-/// Reads objects of which each stands on a line of its own. After the last a line may be ended or not.
+/// Parses one object per line. The last line may have a line end or not.
 fn lines<'a>(collection: CollectionName, body: &'a [u8], limits: &Limits) -> Result<Objects<'a>, Refusal> {
     let mut reader = Reader::new(collection, limits);
     let text = text(body)?;
@@ -106,7 +106,7 @@ const fn bad_object() -> Refusal {
     Refusal::BadRequest(ResponseCode::BadObject)
 }
 
-/// An element that spoils the whole upload.
+/// An element that makes the whole upload invalid.
 struct BadUpload;
 
 /// Collects the elements of an upload.
@@ -183,7 +183,7 @@ impl<'a> Visitor<'a> for &mut Reader<'a, '_> {
     }
 }
 
-/// The members of one element, before they are judged. Of two with one name, the later counts.
+/// The members of one element, before validation. The last of two with one name counts.
 #[derive(Default)]
 struct Element<'a> {
     id: Option<Value<'a>>,
@@ -196,15 +196,15 @@ struct Element<'a> {
 impl Element<'_> {
     fn has_sound_id_or_none(&self) -> bool {
         match &self.id {
-            // Some clients write a member that they do not give.
+            // Some clients write a null for a member that they do not set.
             None | Some(Value::Null) => true,
             Some(Value::Text(id)) => sound_id(id).is_some(),
             Some(_) => false,
         }
     }
 
-    /// Whether it is a key bundle encrypted with nothing, which a broken client once uploaded: whoever
-    /// stored it locked all other clients out.
+    /// Returns whether the payload is an unencrypted key bundle, which a broken client once uploaded. Storing it
+    /// would lock out all other clients.
     fn is_known_bad(&self, collection: CollectionName) -> bool {
         let Some(Value::Text(payload)) = &self.payload else {
             return false;
@@ -317,7 +317,7 @@ enum Name {
     Payload,
     SortIndex,
     Ttl,
-    /// What the server gives out; clients send it back, and it counts for nothing.
+    /// Set by the server. Clients send it back, and it is ignored.
     Modified,
     /// Likewise.
     Collection,

@@ -1,4 +1,4 @@
-//! Why a request is not served, in the words of Sync 1.5.
+//! Why a request is refused, in the words of Sync 1.5.
 
 use axum::http::StatusCode;
 use foxden_model::SyncTime;
@@ -9,37 +9,37 @@ use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_
 use crate::wire::chain;
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 
-/// Why a request is not served.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(in crate::sync) enum Refusal {
-    /// The credentials do not open this store. The reason goes to the log alone.
+    /// The credentials do not open this store. The reason is only logged.
     Unauthorized { why: String },
-    /// The request is wrong; the response code says in which way.
+    /// The request is invalid; the response code says why.
     BadRequest(ResponseCode),
     /// No such path, object or uid.
     NotFound,
-    /// The path does not know the method.
+    /// The path does not allow the method.
     MethodNotAllowed,
-    /// The client takes nothing that can be given.
+    /// The client accepts none of the formats.
     NotAcceptable,
-    /// The body is of a kind that is not understood.
+    /// The media type of the body is unknown.
     UnsupportedMediaType,
-    /// The body cannot be taken.
+    /// The body cannot be read.
     Body(BadBody),
-    /// The client has it already.
+    /// The client has the current version already.
     NotModified { modified: SyncTime },
-    /// The user's answers that are under way take all the memory they may.
+    /// The user's responses in transit take all the memory they may.
     NoRoom,
-    /// The client's precondition does not hold.
+    /// The precondition failed.
     Stale { modified: SyncTime },
     /// The node is in maintenance.
     Down { seconds: u32 },
-    /// Storage did not do it.
+    /// Storage failed.
     Storage(StorageError),
 }
 
 impl Refusal {
-    /// Whether the account has stored all it may.
+    /// Returns whether the quota is used up.
     pub(crate) const fn is_over_quota(&self) -> bool {
         matches!(
             self,
@@ -47,7 +47,7 @@ impl Refusal {
         )
     }
 
-    /// The answer that says so.
+    /// Builds the response.
     pub(in crate::sync) fn into_reply(self) -> Reply {
         use ResponseCode::{TooMuch, Unspecified};
         match self {
@@ -60,7 +60,9 @@ impl Refusal {
                 refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, Unspecified)
             }
             Self::Body(BadBody::TooLarge) => refused(StatusCode::PAYLOAD_TOO_LARGE, TooMuch),
-            Self::Body(BadBody::Broken | BadBody::Barren) => refused(StatusCode::BAD_REQUEST, Unspecified),
+            Self::Body(BadBody::Broken | BadBody::WastefulGzip) => {
+                refused(StatusCode::BAD_REQUEST, Unspecified)
+            }
             Self::Body(BadBody::NoRoom) => Reply {
                 why: Some("no room is left for another body".to_owned()),
                 ..later(BUSY_SECONDS)
@@ -114,7 +116,7 @@ fn storage(error: &StorageError) -> Reply {
             why,
             ..refused(StatusCode::FORBIDDEN, OverQuota)
         },
-        // A part that is too large is answered object by object; only a committing one can end here.
+        // A part that is too large is answered object by object; only a commit can end here.
         E::TooLarge(_) => refused(StatusCode::BAD_REQUEST, TooMuch),
         E::NoSuchBatch | E::BadCursor => refused(StatusCode::BAD_REQUEST, Unspecified),
         E::TooManyCollections => refused(StatusCode::BAD_REQUEST, BadCollection),

@@ -1,4 +1,4 @@
-//! What the path of a 1.5 request names.
+//! The paths of Sync 1.5.
 
 use foxden_model::{CollectionName, ObjectId, UserId};
 
@@ -6,24 +6,25 @@ use super::refusal::Refusal;
 use crate::sync::reply::ResponseCode;
 use crate::wire::percent::{self, Plus};
 
-/// The digits a uid may have.
+/// Maximum number of digits of a uid.
 const UID_DIGITS: usize = 10;
 
-/// A path below `/1.5/`, read.
+/// A parsed path below `/1.5/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sync) struct Target {
-    /// The store in the path. Whether the caller may open it is another question.
+    /// The store in the path. Whether the caller may open it is checked later.
     pub(in crate::sync) user: UserId,
     pub(in crate::sync) place: Place,
 }
 
-/// Which part of a store.
+/// The resource of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sync) enum Place {
-    /// All of it.
+    /// The whole store.
     Store,
     InfoCollections {
-        /// Whether the path is spelled exactly so; a slash at the end takes a privilege away.
+        /// Whether the path is spelled exactly so; one with a slash at the end does not get the special case for
+        /// expired tokens.
         is_exact: bool,
     },
     InfoCounts,
@@ -35,7 +36,7 @@ pub(in crate::sync) enum Place {
 }
 
 impl Target {
-    /// Reads a path such as `/1.5/42/storage/tabs/a` or `/storage/1.5/42/info/quota`.
+    /// Parses a path such as `/1.5/42/storage/tabs/a` or `/storage/1.5/42/info/quota`.
     pub(in crate::sync) fn parse(path: &str) -> Result<Self, Refusal> {
         let below = path.strip_prefix("/storage").unwrap_or(path);
         let below = below.strip_prefix("/1.5/").ok_or(Refusal::NotFound)?;
@@ -95,7 +96,7 @@ fn object(id: &str) -> Result<ObjectId, Refusal> {
     ObjectId::new(id).map_err(|_| Refusal::BadRequest(ResponseCode::BadObject))
 }
 
-/// Whether a text has only characters that a 1.5 id may have.
+/// Returns whether a text has only characters that a 1.5 id may have.
 pub(super) fn is_printable(id: &str) -> bool {
     id.bytes().all(|b| (b' '..=b'~').contains(&b))
 }

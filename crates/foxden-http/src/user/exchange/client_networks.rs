@@ -31,7 +31,7 @@ impl ClientNetworks {
     }
 
     /// Returns the networks, and how many times the share of one address each may hold.
-    pub(super) fn parts(self) -> impl Iterator<Item = (NetworkPrefix, u32)> {
+    pub(super) fn prefixes(self) -> impl Iterator<Item = (NetworkPrefix, u32)> {
         Width::ALL.into_iter().filter_map(move |width| {
             let times = match width {
                 Width::Narrow => 1,
@@ -62,24 +62,24 @@ impl NetworkShares {
 
     /// Returns whether `more` stays within every share.
     pub(super) fn allows(&self, networks: ClientNetworks, more: usize) -> bool {
-        networks.prefixes().all(|(part, times)| {
+        networks.prefixes().all(|(prefix, times)| {
             let most = self.narrow.saturating_mul(times as usize);
-            self.held(part).saturating_add(more) <= most
+            self.held(prefix).saturating_add(more) <= most
         })
     }
 
     pub(super) fn take(&mut self, networks: ClientNetworks, more: usize) {
-        for (part, _) in networks.prefixes().filter(|_| more > 0) {
-            *self.held.entry(part).or_default() += more;
+        for (prefix, _) in networks.prefixes().filter(|_| more > 0) {
+            *self.held.entry(prefix).or_default() += more;
         }
     }
 
     pub(super) fn release(&mut self, networks: ClientNetworks, less: usize) {
-        for (part, _) in networks.prefixes() {
-            let left = self.held(part).saturating_sub(less);
+        for (prefix, _) in networks.prefixes() {
+            let left = self.held(prefix).saturating_sub(less);
             match left {
-                0 => self.held.remove(&part),
-                left => self.held.insert(part, left),
+                0 => self.held.remove(&prefix),
+                left => self.held.insert(prefix, left),
             };
         }
     }
@@ -98,12 +98,12 @@ impl NetworkShares {
     ) -> impl Iterator<Item = (NetworkPrefix, usize)> {
         let own = self.held(networks.widest()).saturating_add(more);
         let wide = self.held.iter().filter(|((width, _), _)| *width == Width::Wide);
-        wide.map(|(part, held)| (*part, *held))
+        wide.map(|(prefix, held)| (*prefix, *held))
             .filter(move |(_, held)| *held > own)
     }
 
-    fn held(&self, part: NetworkPrefix) -> usize {
-        self.held.get(&part).copied().unwrap_or(0)
+    fn held(&self, prefix: NetworkPrefix) -> usize {
+        self.held.get(&prefix).copied().unwrap_or(0)
     }
 
     /// The number of networks that hold something.

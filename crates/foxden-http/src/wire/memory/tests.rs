@@ -138,7 +138,7 @@ fn strangers_leave_room_for_those_who_are_proven() {
 fn what_is_to_come_is_counted_as_it_comes() {
     let budget = budget(1600);
     let expected: Vec<_> = (0..100)
-        .map(|_| budget.expect(client("192.0.2.1"), 90).unwrap())
+        .map(|_| budget.reserve(client("192.0.2.1"), 90).unwrap())
         .collect();
     assert_eq!(budget.held(), 0);
     expected[0].grow(60).unwrap();
@@ -147,15 +147,15 @@ fn what_is_to_come_is_counted_as_it_comes() {
     assert_eq!(budget.held(), 100);
     assert!(expected[1].grow(41).is_err());
     assert_eq!(budget.held(), 100);
-    assert!(budget.expect(client("192.0.2.1"), 1).is_err());
-    assert!(budget.expect(client("198.51.100.1"), 90).is_ok());
+    assert!(budget.reserve(client("192.0.2.1"), 1).is_err());
+    assert!(budget.reserve(client("198.51.100.1"), 90).is_ok());
     drop(expected);
     assert_eq!(budget.held(), 0);
     // A single permit grows without limit.
-    let alone = budget.expect(ANN, 5000).unwrap();
+    let alone = budget.reserve(ANN, 5000).unwrap();
     alone.grow(100).unwrap();
     alone.grow(5000).unwrap();
-    assert!(budget.expect(BEA, 1).is_err());
+    assert!(budget.reserve(BEA, 1).is_err());
     drop(alone);
     assert!(budget.cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 0));
 }
@@ -170,7 +170,7 @@ fn only_who_fills_its_own_share_is_written_down() {
     });
     let budget = watched(1600, witness);
     let refuse = |owner: Owner| {
-        assert!(budget.expect(owner, 50).is_err());
+        assert!(budget.reserve(owner, 50).is_err());
         assert!(budget.take(owner, 50).is_err());
         told.swap(0, Ordering::Relaxed)
     };

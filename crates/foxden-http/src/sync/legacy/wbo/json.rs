@@ -1,4 +1,4 @@
-//! Takes JSON apart, as far as objects are concerned.
+//! Parses the JSON of objects.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) enum Body<'a> {
 /// One element of a list, if it is an object.
 pub(super) struct Item<'a>(pub(super) Option<Element<'a>>);
 
-/// The members of an object, before they are judged. Of two with one name, the later counts.
+/// The members of an object, before validation. The last of two with one name counts.
 #[derive(Default)]
 pub(super) struct Element<'a> {
     pub(super) id: Option<Value<'a>>,
@@ -28,11 +28,11 @@ pub(super) struct Element<'a> {
     pub(super) sortindex: Option<Value<'a>>,
     pub(super) ttl: Option<Value<'a>>,
     pub(super) payload: Option<Value<'a>>,
-    /// Whether a member that counts for nothing holds what no member may.
+    /// Whether an ignored member has a forbidden value.
     pub(super) has_odd_member: bool,
 }
 
-/// Reads a body. What is JSON of another shape is no object.
+/// Parses a body. JSON of another shape is no object.
 pub(super) fn read(body: &[u8]) -> Result<Body<'_>, Refusal> {
     let text = std::str::from_utf8(body).map_err(|_| Refusal::Refused(ResponseCode::BadJson))?;
     serde_json::from_str(text).map_err(|error| {
@@ -54,7 +54,7 @@ enum Name {
     SortIndex,
     Ttl,
     Payload,
-    /// What the server knows; clients send it back, and it counts for nothing.
+    /// Set by the server. Clients send it back, and it is ignored.
     Modified,
     /// Likewise.
     Collection,

@@ -1,4 +1,4 @@
-//! What uploads mean, and that no body does harm.
+//! The meaning of uploads, and that no body does harm.
 
 use proptest::prelude::*;
 
@@ -51,7 +51,7 @@ fn a_payload_makes_an_object_new_and_immortal() {
     assert_eq!(patch(r#"{"ttl":5}"#).unwrap().ttl, Ttl::In(5));
 }
 
-/// A payload or a parent given moves the time of an object, everything else leaves it.
+/// A new payload or parent changes the time of an object, other members do not.
 #[test]
 fn a_payload_or_a_parent_makes_an_object_news() {
     for (members, renews) in [
@@ -78,7 +78,7 @@ fn a_payload_or_a_parent_makes_an_object_news() {
         };
         assert_eq!((single.renews, patches[0].renews), (renews, renews), "{members}");
     }
-    // Another parent is no new payload: the object lives as long as it would have.
+    // Another parent is no new payload: the object keeps its TTL.
     assert_eq!(patch(r#"{"parentid":"p"}"#).unwrap().ttl, Ttl::Keep);
 }
 
@@ -284,7 +284,7 @@ fn each_element_fails_for_its_own_reason() {
     }
 }
 
-/// Whatever an id of form history holds, and more, is taken.
+/// Every id that form history has, and more, is stored.
 #[test]
 fn an_id_may_hold_any_character_but_controls() {
     for id in [
@@ -326,7 +326,7 @@ fn what_is_too_much_may_come_again() {
         stored.join(",")
     };
     assert_eq!(sized(&[215_040; 5]), "0,1,2,3");
-    // What reaches the bound is too much, and nothing with a payload slips in behind it.
+    // An upload that reaches the limit is too large, and no later element with a payload is stored.
     assert_eq!(sized(&[262_144, 262_144, 262_144, 262_143]), "0,1,2,3");
     assert_eq!(sized(&[262_144, 262_144, 262_144, 262_144]), "0,1,2");
     assert_eq!(sized(&[262_144, 262_144, 262_144, 262_144, 1, 0]), "0,1,2");

@@ -279,7 +279,7 @@ async fn a_newcomer_finds_room_where_messages_stall() {
 }
 
 async fn poll_now<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    poll_fn(|context| Poll::Ready(Pin::new(&mut *work).poll(context))).await
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
 }
 
 /// A key exchange with small limits.
@@ -287,7 +287,7 @@ fn strict() -> TestContext {
     TestContext::new(Settings {
         limits: ClientLimits {
             requests: 20,
-            max_channels: 2,
+            channels: 2,
             bad: 3,
             ..ClientLimits::default()
         },

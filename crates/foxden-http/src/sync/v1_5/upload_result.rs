@@ -1,4 +1,4 @@
-//! What an answer says of each object of an upload.
+//! What the answer to an upload tells of each object.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use foxden_storage::{Excess, Patch};
 use super::patch::{RETRY_BYTES, RETRY_OBJECT};
 use crate::sync::print;
 
-/// The objects that are stored, and those that failed.
-pub(super) struct Receipt {
+/// The stored and the failed objects.
+pub(super) struct UploadResult {
     success: Vec<ObjectId>,
     failed: Vec<(String, &'static str)>,
 }
 
-impl Receipt {
-    /// Keeps ids only, so that the body need not be kept for it.
+impl UploadResult {
+    /// Keeps only the ids, so that the body can be dropped.
     pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'_, str>, &'static str)>) -> Self {
         let failed = failed.into_iter().map(|(id, reason)| (id.into_owned(), reason));
         Self {
@@ -24,7 +24,7 @@ impl Receipt {
         }
     }
 
-    /// Nothing was taken after all.
+    /// All objects failed after all.
     pub(super) fn fail(&mut self, excess: Excess) {
         let reason = match excess {
             Excess::Objects => RETRY_OBJECT,
@@ -34,7 +34,7 @@ impl Receipt {
         self.failed.extend(ids.map(|id| (id.to_string(), reason)));
     }
 
-    /// The last two members of an object, and its end.
+    /// Prints the last two members of the answer and its end.
     pub(super) fn print(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"success\":[");
         for (at, id) in self.success.iter().enumerate() {

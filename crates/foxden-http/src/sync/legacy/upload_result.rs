@@ -1,4 +1,4 @@
-//! What an answer says of each object of an upload.
+//! What the answer to an upload tells of each object.
 
 use std::borrow::Cow;
 
@@ -7,14 +7,14 @@ use foxden_storage::Patch;
 
 use crate::sync::print;
 
-/// The objects that are stored, and those that failed, each with its reason.
-pub(super) struct Receipt {
+/// The stored objects, and the failed ones with their reasons.
+pub(super) struct UploadResult {
     success: Vec<ObjectId>,
     failed: Vec<(String, &'static str)>,
 }
 
-impl Receipt {
-    /// Keeps ids only, so that the body need not be kept for it.
+impl UploadResult {
+    /// Keeps only the ids, so that the body can be dropped.
     pub(super) fn new(patches: &[Patch], failed: Vec<(Cow<'_, str>, &'static str)>) -> Self {
         let failed = failed.into_iter().map(|(id, reason)| (id.into_owned(), reason));
         Self {
@@ -23,7 +23,7 @@ impl Receipt {
         }
     }
 
-    /// The whole answer to an upload of that time.
+    /// Prints the answer to an upload at that time.
     pub(super) fn print(&self, modified: SyncTime) -> Vec<u8> {
         let mut out = b"{\"modified\":".to_vec();
         print::time(&mut out, modified);
