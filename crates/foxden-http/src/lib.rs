@@ -1,10 +1,10 @@
 //! Every HTTP surface: a thin translator over the services.
 //!
 //! - [`sync`]: users' objects
-//! - [`token`]: passes to stores, for access tokens
+//! - [`token`]: tokens for stores, in exchange for access tokens
 //! - [`fxa`]: sign-up and sign-in, sessions, devices, OAuth, profiles
-//! - [`pages`]: what people see: front page, sign-in, settings
-//! - [`user`]: what old clients ask about accounts, and where two of them meet
+//! - [`pages`]: pages for people: front page, sign-in, settings
+//! - [`user`]: the User API of old clients, and their key exchange
 //! - [`ops`]: health and version
 //! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no connection was free
 //! - [`probe`]: the pages by which `foxden check` recognises the server

@@ -1,7 +1,7 @@
-//! Health and version, for load balancers and whoever watches the server.
+//! Health and version, for load balancers and monitoring.
 //!
-//! Anybody may ask, no answer tells anything of a user. `/` belongs to the pages where they are served;
-//! elsewhere a line of text stands there.
+//! These routes need no authentication and tell nothing of any user. `/` belongs to the pages where they are
+//! served; elsewhere it is a line of text.
 
 use axum::extract::State;
 use axum::http::header::{
@@ -19,27 +19,27 @@ use serde::Serialize;
 
 use crate::wire::{Note, Routes, chain, label_route};
 
-/// What the service pages need.
+/// State of the service pages.
 #[derive(Clone)]
 pub struct OpsState {
-    /// The storage whose health is shown, where this process has any.
+    /// The storage whose health is shown, if this process has one.
     pub storage: Option<Storage>,
-    /// The accounts, where this process keeps them: tokens need them as objects need storage.
+    /// The accounts, if this process has them: tokens need them as objects need storage.
     pub accounts: Option<Accounts>,
-    /// What this program is.
+    /// The program's version.
     pub version: Version,
 }
 
-/// What this program is, as `__version__` says it.
+/// The program's version, as `__version__` prints it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Version {
-    /// Where its source is found.
+    /// Where its source code is.
     pub source: &'static str,
-    /// Its number.
+    /// The version number.
     pub version: &'static str,
-    /// The commit it was built from, where that is known.
+    /// The commit it was built from, if it is known.
     pub commit: &'static str,
-    /// The build it came from, where that is known.
+    /// The build it came from, if it is known.
     pub build: &'static str,
 }
 
@@ -59,7 +59,7 @@ struct Quota {
     size: u64,
 }
 
-/// The methods and paths of the service pages, but for `/`.
+/// The methods and paths of the service pages, without `/`.
 pub const ROUTES: [(&str, &str); 3] = [
     ("GET", "/__heartbeat__"),
     ("GET", "/__lbheartbeat__"),
@@ -77,12 +77,12 @@ pub fn router(state: OpsState) -> Router {
 pub(crate) fn routes() -> Routes<OpsState> {
     let [(_, heartbeat), (_, balancer), (_, version)] = ROUTES;
     Routes::new()
-        .route(heartbeat, open(get(show_health)))
-        .route(balancer, open(get(answer_balancer)))
-        .route(version, open(get(show_version)))
+        .route(heartbeat, allow_any_page(get(show_health)))
+        .route(balancer, allow_any_page(get(answer_balancer)))
+        .route(version, allow_any_page(get(show_version)))
 }
 
-/// `/robots.txt`, on every listener: no crawler finds anything here that is worth a search.
+/// `/robots.txt`, on every listener: nothing here is worth indexing.
 pub fn robots() -> MethodRouter {
     const DAY: [(HeaderName, HeaderValue); 2] = [
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
@@ -100,7 +100,7 @@ pub fn robots() -> MethodRouter {
     })
 }
 
-/// What stands at `/` where no pages are served.
+/// `/`, where no pages are served.
 pub fn root() -> MethodRouter {
     get(async || {
         (
@@ -113,8 +113,8 @@ pub fn root() -> MethodRouter {
 
 const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
-/// Pages of any origin may ask.
-fn open(pages: MethodRouter<OpsState>) -> MethodRouter<OpsState> {
+/// Allows pages of any origin to ask.
+fn allow_any_page(pages: MethodRouter<OpsState>) -> MethodRouter<OpsState> {
     pages.options(allow_any_origin)
 }
 
@@ -134,7 +134,7 @@ async fn allow_any_origin(headers: HeaderMap) -> Response {
 
 /// `GET /__heartbeat__`
 async fn show_health(State(ops): State<OpsState>) -> Response {
-    let illness = ops.find_illness().await;
+    let failure = ops.find_failure().await;
     let quota = ops.storage.as_ref().and_then(Storage::quota);
     let mut health = Health {
         version: ops.version.version,
@@ -146,7 +146,7 @@ async fn show_health(State(ops): State<OpsState>) -> Response {
         database_msg: None,
         status: "Ok",
     };
-    let Some((words, why)) = illness else {
+    let Some((words, why)) = failure else {
         return json(StatusCode::OK, &health);
     };
     health.database = "Unknown";
@@ -158,8 +158,8 @@ async fn show_health(State(ops): State<OpsState>) -> Response {
 }
 
 impl OpsState {
-    /// What does not answer, in words for outsiders, and why, for the log.
-    async fn find_illness(&self) -> Option<(&'static str, String)> {
+    /// Returns what does not answer, in words for clients, and the reason for the log.
+    async fn find_failure(&self) -> Option<(&'static str, String)> {
         if let Some(storage) = &self.storage
             && let Err(error) = storage.check().await
         {
@@ -170,7 +170,7 @@ impl OpsState {
     }
 }
 
-/// `GET /__lbheartbeat__`: whether the process answers, whatever its databases do.
+/// `GET /__lbheartbeat__`: answers as long as the process does, whatever its databases do.
 async fn answer_balancer() -> Response {
     json(StatusCode::OK, &serde_json::Map::new())
 }

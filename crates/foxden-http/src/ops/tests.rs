@@ -1,4 +1,4 @@
-//! What whoever watches the server sees.
+//! What monitoring sees.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ async fn a_server_whose_storage_is_gone_says_so_and_no_more() {
     assert_eq!((status.as_u16(), body.as_str()), (200, "{}"));
 }
 
-/// A server that gives tokens and keeps no objects is as healthy as its register.
+/// A server that issues tokens and stores no objects is as healthy as its register.
 #[tokio::test]
 async fn a_server_whose_register_is_gone_says_so_and_no_more() {
     let folder = std::env::temp_dir().join(format!("foxden-ops-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! The tokenserver's answer.
+//! The answer of the tokenserver.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::wire::print_json;
 
-/// The pass to a store.
+/// A token for a store.
 #[derive(Serialize)]
 pub(super) struct TokenAnswer {
     id: String,

@@ -1,4 +1,4 @@
-//! What a tool that asks the root of the server for JSON is told.
+//! The discovery document at the root, for tools that ask for JSON.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::wire::{Site, print_json, set_route};
 
-/// These routes, with the discovery document at the root for a tool that asks for JSON, whatever else is there.
+/// Adds the discovery document at the root, for requests that ask for JSON. Other requests go to `root`.
 pub fn layered_over(root: Router, site: Arc<Site>) -> Router {
     root.layer(from_fn_with_state(site, answer_tools))
 }
@@ -25,7 +25,7 @@ async fn answer_tools(State(site): State<Arc<Site>>, request: Request, next: Nex
     next.run(request).await
 }
 
-/// Whether a request for the root is a tool's: it asks for JSON and not for a page.
+/// Returns whether a request for the root asks for JSON and not for a page.
 fn is_wanted(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(header::ACCEPT).iter();
     let texts: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
@@ -33,7 +33,7 @@ fn is_wanted(headers: &HeaderMap) -> bool {
     asks_for("application/json") && !asks_for("text/html")
 }
 
-/// The discovery document: which services there are, and whose credentials are taken.
+/// The discovery document: the services of this server, and whose credentials it accepts.
 fn document(site: &Site) -> Response {
     let url = &site.public_url;
     let document = json!({

@@ -1,4 +1,4 @@
-//! What a client says of its key: when it changed, and its fingerprint, the client state.
+//! The client's key id: when its key changed, and the client state, a fingerprint of the key.
 
 use axum::http::HeaderMap;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
@@ -6,10 +6,10 @@ use foxden_accounts::KeyId;
 
 use super::refusal::Refusal;
 
-/// The longest client state, in bytes.
+/// Maximum length of a client state in bytes.
 const LONGEST: usize = 16;
 
-/// `X-Client-State`, if it is given and not empty.
+/// Parses `X-Client-State`, if it is present and not empty.
 pub(super) fn client_state_header(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     let Some(value) = headers.get("x-client-state") else {
         return Ok(None);
@@ -22,7 +22,7 @@ pub(super) fn client_state_header(headers: &HeaderMap) -> Result<Option<&str>, R
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// Reads `X-KeyID`, which must agree with `X-Client-State` where that is given.
+/// Parses `X-KeyID`, which must agree with `X-Client-State` where that is present.
 pub(super) fn read(headers: &HeaderMap, client_state: Option<&str>) -> Result<KeyId, Refusal> {
     let value = headers.get("x-keyid").ok_or(Refusal::NoKeyId)?;
     let text = value.to_str().map_err(|_| Refusal::UnreadableKeyId)?;
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Result<KeyId, Refusal> {
     let is_number = !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit());
     let time = Some(time).filter(|_| is_number);
     let keys_changed_at = time.and_then(|time| time.parse().ok());
-    // Some clients pad what needs no padding.
+    // Some clients add padding.
     let state = BASE64URL_NOPAD.decode(state.trim_end_matches('=').as_bytes());
     let (Some(keys_changed_at), Ok(client_state)) = (keys_changed_at, state) else {
         return Err(Refusal::MalformedKeyId);

@@ -1,7 +1,7 @@
-//! The tokenserver: trades an access token for a store on a node and a short-lived pass to it.
+//! The tokenserver: exchanges an access token for a store on a node and a short-lived token for it.
 //!
-//! - [`key_id`]: what a client says of its key
-//! - [`discovery`]: what a tool that asks the root for JSON is told
+//! - [`key_id`]: the key id of the client
+//! - [`discovery`]: the discovery document
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
 mod answer;
@@ -27,29 +27,29 @@ use crate::wire::{Peer, ResponseHeaders, Routes, Site, add_headers};
 use answer::TokenAnswer;
 use refusal::Refusal;
 
-/// What the tokenserver needs.
+/// State of the tokenserver.
 #[derive(Clone)]
 pub struct TokenState {
-    /// The accounts, which know the stores.
+    /// The accounts, which assign stores.
     pub accounts: Accounts,
-    /// Users' objects, where this process keeps them.
+    /// The storage of this process, if it has one.
     pub storage: Option<Storage>,
-    /// What signs tokens.
+    /// The secrets that sign tokens.
     pub secrets: Arc<TokenSecrets>,
     /// Where this server is found.
     pub site: Arc<Site>,
-    /// The time from which tokens count.
+    /// The clock for the expiry of tokens.
     pub clock: Arc<dyn Clock>,
-    /// What makes tokens differ.
+    /// The source of random bytes in tokens.
     pub rng: Arc<dyn Rng>,
-    /// Seconds a token lives. A client may ask for fewer.
+    /// Lifetime of a token in seconds. A client may ask for less.
     pub duration: u32,
-    /// What keeps the stores, for statistics: `sqlite`, or nothing when that is not known here.
+    /// The engine of the nodes, for statistics: `sqlite`, or `None` if it is unknown here.
     pub node_type: Option<&'static str>,
 }
 
-/// The tokenserver's routes: at the root, and below `/token` where older set-ups have them. Clients are given the whole
-/// address by hand, and not all of them take a slash off its end.
+/// The routes of the tokenserver: at the root, and below `/token` as in older installations. People type the
+/// address by hand, and some leave a slash at its end.
 pub fn router(state: TokenState) -> Router {
     let (router, labels) = routes().build(state.site.public_url.path());
     let headers_state = ResponseHeaders {
@@ -112,8 +112,8 @@ impl TokenState {
         Ok(TokenAnswer::new(assignment, &token, seconds, self.node_type))
     }
 
-    /// Empties the store of the former key, where it is kept here. The account has its store whether or not that
-    /// succeeds: a chore empties what is left.
+    /// Empties the store of the former key, where this process has it. The account has its new store whether or not
+    /// that succeeds: a chore empties the rest.
     async fn close_replaced(&self, assignment: &Assignment) {
         let (Some(storage), Some(user)) = (&self.storage, assignment.replaced) else {
             return;
@@ -148,10 +148,10 @@ fn refuse_other_services(application: &str, version: String) -> Result<(), Refus
     Ok(())
 }
 
-/// The credential of the one scheme that is taken.
+/// Returns the bearer token.
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let header = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredential)?;
-    // A text that no scheme could hold is of no scheme.
+    // A header that is not ASCII has an unknown scheme.
     let text = header.to_str().map_err(|_| Refusal::OtherScheme)?;
     let mut words = text.split_ascii_whitespace();
     let (Some(scheme), Some(credential)) = (words.next(), words.next()) else {
@@ -164,7 +164,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     }
 }
 
-/// A client may shorten the life of its token; whatever else it asks for is ignored.
+/// A client may shorten the lifetime of its token; other parameters are ignored.
 fn wanted_duration(query: Option<&str>, most: u32) -> u32 {
     let wanted = query.and_then(|query| parameter(query, "duration"));
     let wanted: Option<u32> = wanted.and_then(|text| text.parse().ok());

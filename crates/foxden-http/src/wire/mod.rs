@@ -1,23 +1,23 @@
-//! What more than one surface needs.
+//! What several surfaces need.
 //!
-//! - [`site`]: [`PublicUrl`] and [`Site`], where this server is found
+//! - [`site`]: [`PublicUrl`] and [`Site`], the address of this server
 //! - [`public_path`]: routes below the path of the public address
-//! - [`peer`]: [`Peer`], who sent a request
-//! - [`host`]: which names a request may ask for; whether it never left this machine
-//! - [`reach`]: [`Sign`], what shows that others reach a server
-//! - [`hawk`]: signed requests
-//! - [`mod@visitor`]: who that is, as far as accounts care
-//! - [`memory`]: [`Memory`], how many bytes are held on behalf of clients; [`body`]: reads request bodies
-//! - [`background`]: what goes on when its client has gone
-//! - [`basic`]: requests with a name and a password
-//! - [`captcha`]: a question that a person answers
-//! - [`entity_tag`]: tags of answers, however they come back
+//! - [`peer`]: [`Peer`], the client's address
+//! - [`host`]: foreign hosts, foreign pages, and requests that never left this machine
+//! - [`reach`]: [`Sign`], evidence of remote clients
+//! - [`hawk`]: Hawk signatures
+//! - [`mod@visitor`]: the client as accounts need it
+//! - [`memory`]: [`Memory`], the budgets of bodies and responses; [`body`]: reads request bodies
+//! - [`background`]: tasks that continue after the client has disconnected
+//! - [`basic`]: Basic authentication
+//! - [`captcha`]: the built-in captcha
+//! - [`entity_tag`]: compares entity tags
 //! - [`percent`]: percent-encoding of URLs, query strings and forms; [`json_body`]: members of JSON bodies
-//! - [`accept_encoding`]: which codings a client takes
-//! - [`answer`]: how answers in JSON are printed, and what each carries
-//! - [`mod@wait`]: how long a client is asked to wait
+//! - [`accept_encoding`]: parses `Accept-Encoding`
+//! - [`answer`]: JSON responses, and the headers of every response
+//! - [`mod@wait`]: `Retry-After`
 //! - [`routes`]: labels of routes, under which requests are counted
-//! - [`note`]: [`Note`], what a surface tells the log about a request
+//! - [`note`]: [`Note`], what a surface tells the access log
 
 mod accept_encoding;
 mod answer;
