@@ -3,7 +3,7 @@
 //! - [`discovery`]: the documents in which browsers find the other services
 //! - [`account`], [`session`], [`password`], [`email`]: the account API
 //! - [`device`]: devices, their commands, attached clients
-//! - [`oauth`]: codes and tokens; [`profile`]: profiles; [`off`]: features that are not offered
+//! - [`oauth`]: codes and tokens; [`profile`]: profiles; [`unsupported`]: features that are not offered
 //! - [`api_request`]: reads requests; [`raw_request`], [`caller`], [`credentials`]: its parts
 //! - [`answer`], [`refusal`]: how answers and refusals are printed
 
@@ -16,12 +16,12 @@ mod device;
 mod discovery;
 mod email;
 mod oauth;
-mod off;
 mod password;
 mod profile;
 mod raw_request;
 mod refusal;
 mod session;
+mod unsupported;
 mod user_agent;
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use foxden_storage::Storage;
 use crate::wire::{
     HostCheck, Memory, ResponseHeaders, Routes, Site, TaskSpawner, add_headers, refuse_foreign_hosts,
 };
-use refusal::{Refusal, explain, refuse_foreign_host, speak_oauth, speak_profile};
+use refusal::{Refusal, add_error_link, as_oauth_error, as_profile_error, refuse_foreign_host};
 
 /// State of the account API.
 #[derive(Clone)]
@@ -77,7 +77,7 @@ pub fn router(state: FxaState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
         .layer(from_fn_with_state(hosts, refuse_foreign_hosts))
-        .layer(from_fn_with_state(site, explain))
+        .layer(from_fn_with_state(site, add_error_link))
         .layer(from_fn_with_state(headers_state, add_headers))
 }
 
@@ -88,9 +88,9 @@ pub(crate) fn routes() -> Routes<FxaState> {
         .merge(password_routes())
         .merge(device_routes())
         .merge(oauth_routes())
-        .merge(bare_oauth_routes().map(|router| router.layer(from_fn(speak_oauth))))
-        .merge(profile_routes().map(|router| router.layer(from_fn(speak_profile))))
-        .merge(off_routes())
+        .merge(bare_oauth_routes().map(|router| router.layer(from_fn(as_oauth_error))))
+        .merge(profile_routes().map(|router| router.layer(from_fn(as_profile_error))))
+        .merge(unsupported_routes())
 }
 
 fn discovery_routes() -> Routes<FxaState> {
@@ -196,23 +196,29 @@ fn profile_routes() -> Routes<FxaState> {
 }
 
 /// Routes of features that are not offered.
-fn off_routes() -> Routes<FxaState> {
+fn unsupported_routes() -> Routes<FxaState> {
     Routes::new()
-        .route("/v1/totp/exists", get(off::totp_exists))
-        .route("/v1/totp/create", post(off::totp))
-        .route("/v1/totp/destroy", post(off::totp))
-        .route("/v1/session/verify/totp", post(off::totp))
-        .route("/v1/session/verify/recoveryCode", post(off::totp))
-        .route("/v1/recoveryCodes", get(off::totp))
-        .route("/v1/recoveryKey/exists", post(off::recovery_key_exists))
-        .route("/v1/recoveryKey", post(off::feature).delete(off::feature))
-        .route("/v1/recoveryKey/{id}", get(off::feature))
-        .route("/v1/account/login/send_unblock_code", post(off::feature))
-        .route("/v1/account/login/reject_unblock_code", post(off::feature))
-        .route("/v1/mfa/{*rest}", any(off::feature))
-        .route("/v1/certificate/sign", any(off::retired))
-        .route("/v1/account/lock", any(off::retired))
-        .route("/v1/account/unlock/{*rest}", any(off::retired))
+        .route("/v1/totp/exists", get(unsupported::totp_exists))
+        .route("/v1/totp/create", post(unsupported::totp))
+        .route("/v1/totp/destroy", post(unsupported::totp))
+        .route("/v1/session/verify/totp", post(unsupported::totp))
+        .route("/v1/session/verify/recoveryCode", post(unsupported::totp))
+        .route("/v1/recoveryCodes", get(unsupported::totp))
+        .route("/v1/recoveryKey/exists", post(unsupported::recovery_key_exists))
+        .route(
+            "/v1/recoveryKey",
+            post(unsupported::feature).delete(unsupported::feature),
+        )
+        .route("/v1/recoveryKey/{id}", get(unsupported::feature))
+        .route("/v1/account/login/send_unblock_code", post(unsupported::feature))
+        .route(
+            "/v1/account/login/reject_unblock_code",
+            post(unsupported::feature),
+        )
+        .route("/v1/mfa/{*rest}", any(unsupported::feature))
+        .route("/v1/certificate/sign", any(unsupported::removed))
+        .route("/v1/account/lock", any(unsupported::removed))
+        .route("/v1/account/unlock/{*rest}", any(unsupported::removed))
 }
 
 async fn unknown_path() -> Refusal {

@@ -158,7 +158,7 @@ pub(super) async fn reset(
 ) -> Result<Json<Value>, Refusal> {
     request.body.refuse_second_stretching()?;
     if request.body.get("recoveryKeyId").is_some() {
-        return Err(Refusal::Off);
+        return Err(Refusal::NotSupported);
     }
     let wants_keys = request.wants_keys();
     let then = if request.body.is_set("sessionToken")? {

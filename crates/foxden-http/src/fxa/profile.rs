@@ -152,10 +152,14 @@ pub(super) async fn picture(
     let (kind, bytes) = if id == DEFAULT_ID {
         ("image/svg+xml", Body::from(DEFAULT_PICTURE))
     } else {
-        let weight = fxa.accounts.avatar_weight(&id).await?.ok_or(Refusal::NoImage)?;
+        let weight = fxa
+            .accounts
+            .avatar_weight(&id)
+            .await?
+            .ok_or(Refusal::UnknownPicture)?;
         let answers = &fxa.memory.answers;
         let permit = answers.take_for_answer(Owner::client(&extensions), weight)?;
-        let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::NoImage)?;
+        let picture = fxa.accounts.avatar(&id).await?.ok_or(Refusal::UnknownPicture)?;
         let kind = match picture.kind {
             PictureKind::Png => "image/png",
             PictureKind::Jpeg => "image/jpeg",

@@ -116,7 +116,7 @@ impl From<BadBody> for Refusal {
         match error {
             BadBody::TooLarge => Self::TooLarge,
             BadBody::NoRoom => Self::NoMemory,
-            BadBody::Broken => Self::Broken,
+            BadBody::Broken => Self::IncompleteBody,
         }
     }
 }

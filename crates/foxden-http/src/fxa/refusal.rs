@@ -1,5 +1,5 @@
-//! Every refusal in the words of the account protocol, which has three tables of numbers: one for accounts,
-//! one for OAuth on paths of its own, one for profiles. Each has a file of its own below.
+//! Refusals in the format of the account protocol. It has three tables of error numbers: for accounts, for OAuth on
+//! its own paths, and for profiles. Each table has a file below.
 
 mod auth;
 mod oauth;
@@ -25,72 +25,72 @@ use serde_json::{Map, Value};
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 use crate::wire::{Note, Site, ask_to_wait, chain, print_json};
 
-/// Why a request was not carried out.
+/// Why a request is refused.
 #[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// The body is not JSON.
     NotJson,
-    /// A parameter is not acceptable.
+    /// A parameter is invalid.
     Invalid(&'static str),
-    /// A parameter is not there.
+    /// A parameter is missing.
     Missing(&'static str),
     /// A member of key-stretching version 2, which is not offered.
     SecondStretching(&'static str),
-    /// The body is larger than anybody needs.
+    /// The body is too large.
     TooLarge,
-    /// The client went away in the middle of its request.
-    Broken,
+    /// The body ended early.
+    IncompleteBody,
     /// No memory is left for the body or the answer.
     NoMemory,
-    /// No credential of the needed kind, or one that is unknown; the text is for the log.
+    /// Credentials of the required kind are missing or unknown; the text is for the log.
     NoCredential(&'static str),
-    /// Signed, but not like this.
+    /// The signature is invalid.
     BadSignature(&'static str),
-    /// Signed at a time too far from ours, which is given in seconds.
+    /// The time of the signature is too far from the server's, which is given in seconds.
     Skewed(i64),
-    /// Only codes are given, no tokens in the address.
+    /// Only codes are issued, no tokens in the redirect address.
     WrongResponseType,
-    /// A grant that is not offered.
+    /// The grant type is not offered.
     UnknownGrantType,
-    /// The picture is not there.
-    NoImage,
+    /// The picture does not exist.
+    UnknownPicture,
     /// The access token does not cover this.
     NotCovered,
-    /// This server does not offer it.
-    Off,
-    /// Nobody offers it any more.
-    Retired,
+    /// The feature is not offered.
+    NotSupported,
+    /// The feature was removed from the protocol.
+    Gone,
     /// No such path.
     UnknownPath,
-    /// The path is known, not with this method.
+    /// The path does not allow the method.
     WrongMethod,
-    /// Asked for under a name that is not ours.
+    /// The request asks for a foreign host.
     ForeignHost,
-    /// The accounts refused.
-    Service(Arc<Refused>),
+    /// The accounts refused the request.
+    Service(Arc<ServiceRefusal>),
 }
 
-/// An error of the accounts in the numbers of the tables whose paths can meet it.
+/// An error of the accounts, in each table whose paths can meet it.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct ServiceRefusal {
     /// For the log.
     why: String,
-    /// In the table of the paths that are this service's own.
-    words: Words,
-    /// In the OAuth API's table, if that differs.
-    oauth: Option<Words>,
-    /// In the profile API's table, if that differs.
-    profile: Option<Words>,
+    /// In the table of this service's own paths.
+    error_body: ErrorBody,
+    /// In the OAuth API's table, if it differs.
+    oauth: Option<ErrorBody>,
+    /// In the profile API's table, if it differs.
+    profile: Option<ErrorBody>,
 }
 
-/// Says each error in its own table and in those others that can meet it.
+/// Converts errors of services: each into its own table and into those others that can meet it.
 macro_rules! service {
-    ($($Error:ty: $words:expr $(, oauth: $oauth:expr)? $(, profile: $profile:expr)?;)+) => {
+    ($($Error:ty: $error_body:expr $(, oauth: $oauth:expr)? $(, profile: $profile:expr)?;)+) => {
         $(impl From<$Error> for Refusal {
             fn from(error: $Error) -> Self {
-                Self::Service(Arc::new(Refused {
+                Self::Service(Arc::new(ServiceRefusal {
                     why: chain(&error),
-                    words: ($words)(&error),
+                    error_body: ($error_body)(&error),
                     oauth: None$(.or_else(|| Some(($oauth)(&error))))?,
                     profile: None$(.or_else(|| Some(($profile)(&error))))?,
                 }))
@@ -120,9 +120,9 @@ impl From<NoRoom> for Refusal {
     }
 }
 
-/// A refusal in the numbers of one table.
+/// The error body in one of the tables.
 #[derive(Clone, Debug)]
-struct Words {
+struct ErrorBody {
     status: StatusCode,
     errno: u16,
     message: &'static str,
@@ -130,21 +130,21 @@ struct Words {
     wait: Option<Wait>,
 }
 
-/// How many seconds the client is asked to wait, and before what.
+/// How many seconds the client should wait, and before what.
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    /// Before it repeats this call.
+    /// Before it repeats this request.
     Call(u64),
-    /// Before any call. The answer says so in a member, `retryAfter`, and a browser that reads it makes no account call
-    /// at all until then: its tokens run out and it syncs no more. So this is for a server that could not answer any
-    /// other call either, and is short.
+    /// Before any request. The body then has a member `retryAfter`, and a browser that reads it makes no request to
+    /// the account API until then: its tokens expire and it stops syncing. So this is for a server that cannot
+    /// answer any other request either, and is short.
     Browser(u64),
 }
 
-/// Seconds after which it is worth trying again when the server was busy.
-const SOON: u64 = 30;
+/// Seconds after which a client may try again when the server was busy.
+const BUSY_SECONDS: u64 = 30;
 
-impl Words {
+impl ErrorBody {
     const fn new(status: StatusCode, errno: u16, message: &'static str) -> Self {
         Self {
             status,
@@ -168,16 +168,17 @@ impl Words {
         Self::bad(errno, message)
     }
 
-    /// The caller holds its share, so other calls of the same browser may well be answered.
+    /// The caller uses up its share, so other requests of the same browser may well be answered.
     const fn no_memory(errno: u16) -> Self {
-        let mut words = Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable");
-        words.wait = Some(Wait::Call(RETRY_SECONDS as u64));
-        words
+        let mut error_body = Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable");
+        error_body.wait = Some(Wait::Call(RETRY_SECONDS as u64));
+        error_body
     }
 
-    /// A database that is down could answer no other call either.
+    /// Without its database the server cannot answer any other request either.
     fn unavailable(errno: u16) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable").after(Wait::Browser(SOON))
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, errno, "Service unavailable")
+            .retry_after(Wait::Browser(BUSY_SECONDS))
     }
 
     const fn internal() -> Self {
@@ -193,12 +194,12 @@ impl Words {
         Self::new(StatusCode::MISDIRECTED_REQUEST, 999, message)
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+    fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.extra = Some((name, value.into()));
         self
     }
 
-    fn after(mut self, wait: Wait) -> Self {
+    fn retry_after(mut self, wait: Wait) -> Self {
         self.wait = Some(wait);
         self
     }
@@ -231,7 +232,7 @@ impl Words {
 }
 
 impl Refusal {
-    /// Why, for the log.
+    /// Returns the reason, for the log.
     fn why(&self) -> Cow<'static, str> {
         match self {
             Self::NotJson => "the body is not json".into(),
@@ -239,66 +240,66 @@ impl Refusal {
             Self::Missing(name) => format!("no {name}").into(),
             Self::SecondStretching(name) => format!("{name}, of key-stretching version 2").into(),
             Self::TooLarge => "the body is too large".into(),
-            Self::Broken => "the request ended early".into(),
+            Self::IncompleteBody => "the request ended early".into(),
             Self::NoMemory => "no memory is left for its body or its answer".into(),
             Self::NoCredential(why) | Self::BadSignature(why) => (*why).into(),
             Self::Skewed(_) => "signed at a time more than a minute from ours".into(),
             Self::WrongResponseType => "only response_type=code is offered".into(),
             Self::UnknownGrantType => "no such grant type".into(),
-            Self::NoImage => "no such picture".into(),
+            Self::UnknownPicture => "no such picture".into(),
             Self::NotCovered => "the access token does not cover this".into(),
-            Self::Off => "not offered here".into(),
-            Self::Retired => "retired".into(),
+            Self::NotSupported => "not offered here".into(),
+            Self::Gone => "retired".into(),
             Self::UnknownPath => "no such path".into(),
             Self::WrongMethod => "not with this method".into(),
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
-            Self::Service(refused) => refused.why.clone().into(),
+            Self::Service(refusal) => refusal.why.clone().into(),
         }
     }
 }
 
 impl IntoResponse for Refusal {
-    /// Speaks the account API's words, and leaves the refusal itself for a layer that speaks others.
+    /// Prints the account API's error, and keeps the refusal for the layers that map it.
     fn into_response(self) -> Response {
-        let mut response = auth::words(&self).into_response();
+        let mut response = auth::error_body(&self).into_response();
         response.extensions_mut().insert(Note::refused(self.why()));
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Says the refusals of the OAuth API's own paths in its own numbers.
-pub(super) async fn speak_oauth(request: Request, next: Next) -> Response {
-    respeak(next.run(request).await, oauth::words)
+/// Maps refusals to the numbers of the OAuth API's own paths.
+pub(super) async fn as_oauth_error(request: Request, next: Next) -> Response {
+    remap_error(next.run(request).await, oauth::error_body)
 }
 
-/// Says the refusals of the profile API in its own numbers.
-pub(super) async fn speak_profile(request: Request, next: Next) -> Response {
-    respeak(next.run(request).await, profile::words)
+/// Maps refusals to the numbers of the profile API.
+pub(super) async fn as_profile_error(request: Request, next: Next) -> Response {
+    remap_error(next.run(request).await, profile::error_body)
 }
 
-/// Says in each refusal of the account API where its number is explained.
-pub(super) async fn explain(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+/// Adds a link to the page about errors to each error body of the account API.
+pub(super) async fn add_error_link(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else {
         return response;
     };
     let info = format!("{}/docs/errors", site.public_url.origin());
-    *response.body_mut() = auth::words(&refusal).print(Some(info)).into_body();
+    *response.body_mut() = auth::error_body(&refusal).print(Some(info)).into_body();
     response.headers_mut().remove(CONTENT_LENGTH);
     response
 }
 
-/// What a request for a foreign name is told.
+/// The response to a request for a foreign host.
 pub(super) fn refuse_foreign_host(_: &Site) -> Response {
     Refusal::ForeignHost.into_response()
 }
 
-fn respeak(mut response: Response, words: fn(&Refusal) -> Words) -> Response {
+fn remap_error(mut response: Response, error_body: fn(&Refusal) -> ErrorBody) -> Response {
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else {
         return response;
     };
-    let mut said = words(&refusal).into_response();
-    said.extensions_mut().insert(Note::refused(refusal.why()));
-    said
+    let mut mapped = error_body(&refusal).into_response();
+    mapped.extensions_mut().insert(Note::refused(refusal.why()));
+    mapped
 }

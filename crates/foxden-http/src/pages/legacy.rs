@@ -4,12 +4,12 @@
 //! is, as these clients always do.
 //!
 //! - [`form`]: reads forms
-//! - [`fault`]: error messages, in phrases that clients look for
+//! - [`errors`]: error messages, in phrases that clients look for
 //! - [`reset`]: requests a code, and sets a new password with it
 //! - [`delete`]: removes an account
 
 mod delete;
-mod fault;
+mod errors;
 mod form;
 mod reset;
 
@@ -34,7 +34,7 @@ use super::page::{Page, PageContext, render};
 use super::text_pages;
 use crate::wire::captcha::Captcha;
 use crate::wire::{Memory, Note, TaskSpawner, ask_to_wait};
-use fault::Trouble;
+use errors::PageError;
 use form::Form;
 
 /// As strict as the policy of other pages, and without scripts.
@@ -69,11 +69,11 @@ struct Legacy {
 }
 
 #[derive(Template)]
-#[template(path = "pages/legacy/trouble.html")]
-struct TroublePage {
+#[template(path = "pages/legacy/page_error.html")]
+struct ErrorPage {
     page: Page,
     form: Form,
-    trouble: Trouble,
+    page_error: PageError,
     /// When the client may try again.
     until: Option<String>,
 }
@@ -124,43 +124,43 @@ async fn add_headers(mut answer: Response) -> Response {
 
 impl Legacy {
     /// Renders a page that says why there is no form.
-    fn trouble(
+    fn error_page(
         &self,
         page: Page,
         form: Form,
-        trouble: Trouble,
+        page_error: PageError,
         why: impl Into<Cow<'static, str>>,
     ) -> Response {
-        let until = match trouble {
-            Trouble::Wait { seconds } => Some(self.context.clock_time_in(seconds)),
-            Trouble::NotOurForm | Trouble::ForeignPage | Trouble::Busy | Trouble::Down => None,
+        let until = match page_error {
+            PageError::Wait { seconds } => Some(self.context.clock_time_in(seconds)),
+            PageError::NotOurForm | PageError::ForeignPage | PageError::Busy | PageError::Down => None,
         };
-        let shown = TroublePage {
+        let shown = ErrorPage {
             page,
             form,
-            trouble,
+            page_error,
             until,
         };
         let answer = render(StatusCode::OK, &shown);
-        refused(answer, trouble, why)
+        refused(answer, page_error, why)
     }
 }
 
 /// Adds the status and the waiting time of an error.
-fn refused(mut answer: Response, trouble: Trouble, why: impl Into<Cow<'static, str>>) -> Response {
-    *answer.status_mut() = match trouble {
-        Trouble::NotOurForm => StatusCode::BAD_REQUEST,
-        Trouble::ForeignPage => StatusCode::FORBIDDEN,
-        Trouble::Wait { .. } | Trouble::Busy | Trouble::Down => StatusCode::SERVICE_UNAVAILABLE,
+fn refused(mut answer: Response, page_error: PageError, why: impl Into<Cow<'static, str>>) -> Response {
+    *answer.status_mut() = match page_error {
+        PageError::NotOurForm => StatusCode::BAD_REQUEST,
+        PageError::ForeignPage => StatusCode::FORBIDDEN,
+        PageError::Wait { .. } | PageError::Busy | PageError::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    if let Some(seconds) = trouble.retry_after() {
+    if let Some(seconds) = page_error.retry_after() {
         ask_to_wait(answer.headers_mut(), seconds);
     }
-    noted(answer, why)
+    with_log_reason(answer, why)
 }
 
 /// Adds a reason for the log.
-fn noted(mut answer: Response, why: impl Into<Cow<'static, str>>) -> Response {
+fn with_log_reason(mut answer: Response, why: impl Into<Cow<'static, str>>) -> Response {
     answer.extensions_mut().insert(Note::refused(why));
     answer
 }

@@ -85,7 +85,7 @@ async fn issue(
     refuse_other_services(&application, version)?;
     let issued = tokens.issue(&headers, query.as_deref()).await;
     if let Err(refusal) = &issued
-        && refusal.is_of_a_credential()
+        && refusal.refuses_credentials()
     {
         let from = peer.map(|Extension(peer)| peer.address);
         let event = Event::new(What::TokenRefused, Door::Token, from);
@@ -153,8 +153,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let header = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoCredential)?;
     // A header that is not ASCII has an unknown scheme.
     let text = header.to_str().map_err(|_| Refusal::OtherScheme)?;
-    let mut words = text.split_ascii_whitespace();
-    let (Some(scheme), Some(credential)) = (words.next(), words.next()) else {
+    let mut parts = text.split_ascii_whitespace();
+    let (Some(scheme), Some(credential)) = (parts.next(), parts.next()) else {
         return Err(Refusal::NoCredential);
     };
     if scheme.eq_ignore_ascii_case("Bearer") {

@@ -1,7 +1,7 @@
-//! Every refusal in the tokenserver's words.
+//! Refusals in the format of the tokenserver.
 //!
-//! What the protocol knows of credentials of retired kinds (assertions) has no words here: such a credential
-//! is of an unknown scheme.
+//! The protocol's errors for removed kinds of credentials (assertions) are not used: such a credential has an
+//! unknown scheme.
 
 use std::borrow::Cow;
 
@@ -13,33 +13,33 @@ use serde_json::json;
 
 use crate::wire::{Note, ask_to_wait, chain, print_json};
 
-/// Seconds after which it is worth trying again.
-const SOON: u64 = 30;
+/// Seconds after which a client may try again.
+const BUSY_SECONDS: u64 = 30;
 
-/// Why no token was issued.
+/// Why no token is issued.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// An application that is not Sync.
+    /// The application is not Sync.
     OtherApplication,
-    /// A version of Sync that takes no tokens.
+    /// This version of Sync has no tokens.
     OtherVersion(String),
-    /// `X-Client-State`, or the client state in the key id, is none.
+    /// `X-Client-State`, or the client state in the key id, is invalid.
     BadClientState,
-    /// No credential at all.
+    /// There are no credentials.
     NoCredential,
-    /// A credential of a scheme that is not taken.
+    /// The scheme of the credentials is unknown.
     OtherScheme,
     /// No `X-KeyID`.
     NoKeyId,
-    /// `X-KeyID` holds what no header should.
+    /// `X-KeyID` is not ASCII.
     UnreadableKeyId,
     /// `X-KeyID` is not a number and a client state.
     MalformedKeyId,
     /// `X-Client-State` differs from the client state in the key id.
     OtherClientState,
-    /// The path is known, not with this method.
+    /// The path does not allow the method.
     WrongMethod,
-    /// The accounts refused.
+    /// The accounts refused the request.
     Service(TokenError),
 }
 
@@ -49,8 +49,8 @@ impl From<TokenError> for Refusal {
     }
 }
 
-/// A refusal as it goes over the wire.
-struct Words<'a> {
+/// The error body.
+struct ErrorBody<'a> {
     code: StatusCode,
     status: &'static str,
     location: &'static str,
@@ -58,7 +58,7 @@ struct Words<'a> {
     description: Cow<'static, str>,
 }
 
-impl<'a> Words<'a> {
+impl<'a> ErrorBody<'a> {
     fn new(code: StatusCode, status: &'static str, description: &'static str) -> Self {
         Self {
             code,
@@ -80,7 +80,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn about(self, location: &'static str, name: &'a str) -> Self {
+    fn located(self, location: &'static str, name: &'a str) -> Self {
         Self {
             location,
             name,
@@ -90,41 +90,45 @@ impl<'a> Words<'a> {
 }
 
 impl Refusal {
-    fn words(&self) -> Words<'_> {
+    fn error_body(&self) -> ErrorBody<'_> {
         match self {
-            Self::OtherApplication => Words::new(StatusCode::NOT_FOUND, "error", "Unsupported application")
-                .about("url", "application"),
+            Self::OtherApplication => {
+                ErrorBody::new(StatusCode::NOT_FOUND, "error", "Unsupported application")
+                    .located("url", "application")
+            }
             Self::OtherVersion(version) => {
-                Words::new(StatusCode::NOT_FOUND, "error", "Unsupported application version")
-                    .about("url", version)
+                ErrorBody::new(StatusCode::NOT_FOUND, "error", "Unsupported application version")
+                    .located("url", version)
             }
             Self::BadClientState => {
-                Words::new(StatusCode::BAD_REQUEST, "error", "Invalid client state value")
-                    .about("header", "X-Client-State")
+                ErrorBody::new(StatusCode::BAD_REQUEST, "error", "Invalid client state value")
+                    .located("header", "X-Client-State")
             }
-            Self::NoCredential => Words::unauthorized("error"),
-            Self::OtherScheme => Words::new(StatusCode::UNAUTHORIZED, "error", "Unsupported"),
-            Self::NoKeyId => Words::new(
+            Self::NoCredential => ErrorBody::unauthorized("error"),
+            Self::OtherScheme => ErrorBody::new(StatusCode::UNAUTHORIZED, "error", "Unsupported"),
+            Self::NoKeyId => ErrorBody::new(
                 StatusCode::UNAUTHORIZED,
                 "invalid-key-id",
                 "Missing X-KeyID header",
             )
-            .about("header", ""),
-            Self::UnreadableKeyId => Words::new(
+            .located("header", ""),
+            Self::UnreadableKeyId => ErrorBody::new(
                 StatusCode::UNAUTHORIZED,
                 "invalid-key-id",
                 "Invalid X-KeyID header",
             )
-            .about("header", ""),
-            Self::MalformedKeyId => Words::unauthorized("invalid-credentials"),
-            Self::OtherClientState => Words::unauthorized("invalid-client-state"),
-            Self::WrongMethod => Words::new(StatusCode::METHOD_NOT_ALLOWED, "error", "Method not allowed"),
-            Self::Service(error) => words_of(error),
+            .located("header", ""),
+            Self::MalformedKeyId => ErrorBody::unauthorized("invalid-credentials"),
+            Self::OtherClientState => ErrorBody::unauthorized("invalid-client-state"),
+            Self::WrongMethod => {
+                ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, "error", "Method not allowed")
+            }
+            Self::Service(error) => body_of(error),
         }
     }
 
-    /// Whether a credential was presented and is not good.
-    pub(super) const fn is_of_a_credential(&self) -> bool {
+    /// Returns whether credentials were presented and are invalid.
+    pub(super) const fn refuses_credentials(&self) -> bool {
         matches!(
             self,
             Self::Service(
@@ -136,7 +140,7 @@ impl Refusal {
         )
     }
 
-    /// Why, for the log.
+    /// Returns the reason, for the log.
     pub(super) fn why(&self) -> Cow<'static, str> {
         match self {
             Self::OtherApplication | Self::OtherVersion(_) => "only sync 1.5 is served".into(),
@@ -152,34 +156,34 @@ impl Refusal {
     }
 }
 
-fn words_of(error: &TokenError) -> Words<'static> {
+fn body_of(error: &TokenError) -> ErrorBody<'static> {
     match error {
-        TokenError::InvalidCredentials => Words::unauthorized("invalid-credentials"),
-        TokenError::InvalidGeneration => Words::unauthorized("invalid-generation"),
-        TokenError::InvalidKeysChangedAt => Words::unauthorized("invalid-keysChangedAt"),
-        TokenError::InvalidClientState(fault) => Words::new(
+        TokenError::InvalidCredentials => ErrorBody::unauthorized("invalid-credentials"),
+        TokenError::InvalidGeneration => ErrorBody::unauthorized("invalid-generation"),
+        TokenError::InvalidKeysChangedAt => ErrorBody::unauthorized("invalid-keysChangedAt"),
+        TokenError::InvalidClientState(fault) => ErrorBody::new(
             StatusCode::UNAUTHORIZED,
             "invalid-client-state",
-            words_of_fault(*fault),
+            description_of(*fault),
         )
-        .about("header", "X-Client-State"),
-        TokenError::NewUsersDisabled => Words::new(
+        .located("header", "X-Client-State"),
+        TokenError::NewUsersDisabled => ErrorBody::new(
             StatusCode::FORBIDDEN,
             "new-users-disabled",
             "New users are not allowed",
         ),
-        TokenError::TooManyKeyChanges { .. } => Words::new(
+        TokenError::TooManyKeyChanges { .. } => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "error",
             "The keys changed too often, try again later",
         ),
-        TokenError::NoRoom => Words::internal(StatusCode::SERVICE_UNAVAILABLE),
+        TokenError::NoRoom => ErrorBody::internal(StatusCode::SERVICE_UNAVAILABLE),
         TokenError::NoNode | TokenError::Unavailable(Unavailable::Damaged(_)) => {
-            Words::internal(StatusCode::INTERNAL_SERVER_ERROR)
+            ErrorBody::internal(StatusCode::INTERNAL_SERVER_ERROR)
         }
-        // Not a refused credential: a client would throw away one that is good.
+        // The credentials are not refused: a client would throw away good ones.
         TokenError::VerifierUnreachable
-        | TokenError::Unavailable(Unavailable::Busy | Unavailable::Register(_)) => Words::new(
+        | TokenError::Unavailable(Unavailable::Busy | Unavailable::Register(_)) => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "error",
             "Resource is not available",
@@ -187,7 +191,7 @@ fn words_of(error: &TokenError) -> Words<'static> {
     }
 }
 
-const fn words_of_fault(fault: StateFault) -> &'static str {
+const fn description_of(fault: StateFault) -> &'static str {
     match fault {
         StateFault::Empty => "Unacceptable client-state value empty string",
         StateFault::Stale => "Unacceptable client-state value stale value",
@@ -202,22 +206,22 @@ const fn words_of_fault(fault: StateFault) -> &'static str {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let words = self.words();
+        let error_body = self.error_body();
         let body = json!({
-            "status": words.status,
+            "status": error_body.status,
             "errors": [{
-                "location": words.location, "name": words.name, "description": words.description,
+                "location": error_body.location, "name": error_body.name, "description": error_body.description,
             }],
         });
-        let mut response = print_json(words.code, &body);
+        let mut response = print_json(error_body.code, &body);
         let headers = response.headers_mut();
         if matches!(self, Self::OtherScheme) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if words.code == StatusCode::SERVICE_UNAVAILABLE {
+        if error_body.code == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = match &self {
                 Self::Service(TokenError::TooManyKeyChanges { retry_after }) => *retry_after,
-                _ => SOON,
+                _ => BUSY_SECONDS,
             };
             ask_to_wait(headers, seconds);
         }
@@ -231,7 +235,7 @@ mod tests {
     use super::*;
     use crate::wire::wait::wait_in;
 
-    /// A16.42, E8, E21: only a credential that is bad is called so.
+    /// A16.42, E8, E21: only bad credentials are reported as such.
     #[test]
     fn what_is_our_fault_is_not_the_credential_s() {
         let unavailable = TokenError::Unavailable(Unavailable::Busy);
@@ -254,7 +258,7 @@ mod tests {
         }
     }
 
-    /// E16 to E18: clients and tests read these texts.
+    /// E16 to E18: clients and tests compare these texts.
     #[test]
     fn a_client_state_is_refused_in_the_protocol_s_words() {
         for (fault, text) in [
@@ -270,12 +274,15 @@ mod tests {
             ),
         ] {
             let refusal = Refusal::from(TokenError::InvalidClientState(fault));
-            let words = refusal.words();
+            let error_body = refusal.error_body();
             assert_eq!(
-                words.description,
+                error_body.description,
                 format!("Unacceptable client-state value {text}")
             );
-            assert_eq!((words.location, words.name), ("header", "X-Client-State"));
+            assert_eq!(
+                (error_body.location, error_body.name),
+                ("header", "X-Client-State")
+            );
         }
     }
 }

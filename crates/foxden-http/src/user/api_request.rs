@@ -112,7 +112,7 @@ impl From<BadBody> for Refusal {
         match error {
             BadBody::TooLarge => Self::TooLarge,
             BadBody::NoRoom => Self::NoMemory,
-            BadBody::Broken => Self::Broken,
+            BadBody::Broken => Self::IncompleteBody,
         }
     }
 }

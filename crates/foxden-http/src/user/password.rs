@@ -83,6 +83,8 @@ pub(super) async fn drop_reset(user: &UserState, request: &ApiRequest) -> Result
 impl UserState {
     /// Refuses reset codes where no page accepts them.
     fn needs_resets(&self) -> Result<(), Refusal> {
-        self.offers_resets.then_some(()).ok_or(Refusal::NoCodes)
+        self.offers_resets
+            .then_some(())
+            .ok_or(Refusal::ResetsNotSupported)
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request is not carried out, in the words of the User API.
+//! Refusals in the format of the User API.
 
 use std::borrow::Cow;
 
@@ -16,80 +16,80 @@ use crate::wire::captcha::WrongAnswer;
 use crate::wire::memory::RETRY_SECONDS;
 use crate::wire::{NoBasic, Note, Site, ask_to_wait, chain};
 
-/// Seconds after which it is worth trying again when the server was busy.
-const SOON: u64 = 30;
-/// Seconds after which it is worth trying again when it cannot do this at all.
-const LATER: u64 = 1800;
+/// Seconds after which a client may try again when the server was busy.
+const BUSY_SECONDS: u64 = 30;
+/// Seconds after which a client may try again when the server cannot do this at all.
+const UNABLE_SECONDS: u64 = 1800;
 
-/// Why a request is not carried out.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The request is wrong; the response code says in which way.
+    /// The request is invalid; the response code says why.
     BadRequest(ResponseCode),
-    /// The question for people was not answered, or not well.
+    /// The captcha was not answered, or wrongly.
     WrongAnswer(WrongAnswer),
-    /// No credentials that could be looked at.
+    /// There are no usable credentials.
     NoBasic(NoBasic),
-    /// The credentials are those of somebody else than the path names.
+    /// The credentials are for another account than the path names.
     OtherName,
-    /// Nobody has that name.
+    /// The account does not exist.
     UnknownName,
     /// No such path.
     UnknownPath,
-    /// The path is known, with these methods.
+    /// The path allows only these methods.
     WrongMethod(&'static str),
-    /// The body is larger than anybody needs.
+    /// The body is too large.
     TooLarge,
-    /// The client went away in the middle of its request.
-    Broken,
+    /// The body ended early.
+    IncompleteBody,
     /// No memory is left for the body.
     NoMemory,
-    /// Asked for under a name that is not ours.
+    /// The request asks for a foreign host.
     ForeignHost,
-    /// A page from elsewhere made a browser send it.
+    /// A foreign page triggered the request.
     ForeignPage,
-    /// Codes cannot be given here.
-    NoCodes,
-    /// No account was made.
+    /// Password resets are not offered.
+    ResetsNotSupported,
+    /// No account was created.
     SignUp(LegacySignUpError),
     /// The password was not accepted.
     Login(LegacyLoginError),
-    /// Password or address stay as they are.
+    /// Password or address were not changed.
     Change(LegacyChangeError),
-    /// No reset code was made.
+    /// No reset code was created.
     ResetRequest(ResetRequestError),
     /// The password was not reset.
     Reset(LegacyResetError),
-    /// Too much was asked for, or nothing can be answered now.
+    /// A limit was exceeded, or the register is unavailable.
     Limit(LimitError),
 }
 
-/// The small number in an error's body.
+/// The response code in the body of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResponseCode {
-    /// Nothing better fits.
+    /// No other code fits.
     Unspecified = 0,
-    /// The question for people was not answered, or not well.
+    /// The captcha was not answered, or wrongly.
     WrongAnswer = 2,
-    /// No account can have that name, or none has.
+    /// The name is invalid or unknown.
     BadName = 3,
-    /// There is such a thing already.
+    /// The account exists already.
     Overwrites = 4,
     /// Not JSON.
     BadJson = 6,
-    /// No password.
+    /// The password is missing.
     NoPassword = 7,
-    /// Too weak a password.
+    /// The password is too weak.
     WeakPassword = 9,
-    /// No code, or a wrong one.
+    /// The reset code is missing or wrong.
     BadCode = 10,
-    /// Not offered here.
+    /// The feature is not offered.
     NotSupported = 11,
-    /// No address.
+    /// The address is missing or invalid.
     BadAddress = 12,
     /// The address does not belong to the name.
     OtherAddress = 15,
-    /// More than a request may bring.
+    /// The request is too large.
     TooMuch = 17,
 }
 
@@ -154,7 +154,7 @@ impl From<ResponseCode> for Refusal {
 }
 
 impl Refusal {
-    /// Why, for the log.
+    /// Returns the reason, for the log.
     fn why(&self) -> Cow<'static, str> {
         match self {
             Self::BadRequest(code) => format!("response code {}", *code as u8).into(),
@@ -165,11 +165,11 @@ impl Refusal {
             Self::UnknownPath => "no such path".into(),
             Self::WrongMethod(_) => "not with this method".into(),
             Self::TooLarge => "the body is too large".into(),
-            Self::Broken => "the request ended early".into(),
+            Self::IncompleteBody => "the request ended early".into(),
             Self::NoMemory => "no memory is left for its body".into(),
             Self::ForeignHost => "asked for a host that is neither the public url's nor configured".into(),
             Self::ForeignPage => "sent by a page from elsewhere".into(),
-            Self::NoCodes => "passwords are not reset here".into(),
+            Self::ResetsNotSupported => "passwords are not reset here".into(),
             Self::SignUp(error) => chain(error).into(),
             Self::Login(error) => chain(error).into(),
             Self::Change(error) => chain(error).into(),
@@ -193,13 +193,13 @@ impl Refusal {
             }
             Self::NoMemory => later(u64::from(RETRY_SECONDS)),
             Self::TooLarge => number(StatusCode::PAYLOAD_TOO_LARGE, ResponseCode::TooMuch),
-            Self::Broken => bad(ResponseCode::Unspecified),
-            Self::ForeignHost => said(
+            Self::IncompleteBody => bad(ResponseCode::Unspecified),
+            Self::ForeignHost => plain_text(
                 StatusCode::MISDIRECTED_REQUEST,
                 "This server is not known by that name; public_url or other_hosts can name it",
             ),
-            Self::ForeignPage => said(StatusCode::FORBIDDEN, "Pages from elsewhere may not send this"),
-            Self::NoCodes => later(LATER),
+            Self::ForeignPage => plain_text(StatusCode::FORBIDDEN, "Pages from elsewhere may not send this"),
+            Self::ResetsNotSupported => later(UNABLE_SECONDS),
             Self::SignUp(error) => sign_up(error),
             Self::Login(error) => login(error),
             Self::Change(error) => change(error),
@@ -218,7 +218,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What a request for a foreign name is told.
+/// The response to a request for a foreign host.
 pub(super) fn refuse_foreign_host(_: &Site) -> Response {
     Refusal::ForeignHost.into_response()
 }
@@ -235,7 +235,7 @@ fn sign_up(error: &LegacySignUpError) -> Response {
     }
 }
 
-/// A client that is answered 401 asks for the password, so only wrong credentials are.
+/// Only wrong credentials are answered by 401: clients then ask for the password.
 fn login(error: &LegacyLoginError) -> Response {
     match error {
         LegacyLoginError::UnknownAccount { .. }
@@ -255,7 +255,7 @@ fn change(error: &LegacyChangeError) -> Response {
     }
 }
 
-/// An unknown name is the client's mistake here, and no failed log-in.
+/// An unknown name is the client's mistake here, not a failed log-in.
 fn reset_request(error: &ResetRequestError) -> Response {
     match error {
         ResetRequestError::UnknownAccount { .. } => bad(ResponseCode::BadName),
@@ -290,7 +290,7 @@ fn too_many(error: TooMany) -> Response {
 
 fn unavailable(error: &Unavailable) -> Response {
     match error {
-        Unavailable::Busy | Unavailable::Register(_) => later(SOON),
+        Unavailable::Busy | Unavailable::Register(_) => later(BUSY_SECONDS),
         Unavailable::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -301,14 +301,14 @@ fn status(status: StatusCode) -> Response {
     response
 }
 
-fn said(status: StatusCode, words: &'static str) -> Response {
+fn plain_text(status: StatusCode, words: &'static str) -> Response {
     let mut response = answer::text(words);
     *response.status_mut() = status;
     response
 }
 
 fn unauthorized() -> Response {
-    let mut response = said(StatusCode::UNAUTHORIZED, "Wrong name or password");
+    let mut response = plain_text(StatusCode::UNAUTHORIZED, "Wrong name or password");
     let basic = HeaderValue::from_static("Basic realm=\"Sync\"");
     response.headers_mut().insert(WWW_AUTHENTICATE, basic);
     response
@@ -342,7 +342,7 @@ mod tests {
         (response.status().as_u16(), wait_in(response.headers()))
     }
 
-    /// Checks that these wait for so long, and that no other status than 503 makes a client wait.
+    /// Checks the waiting times of these errors, and that only status 503 has one.
     fn check<E: Into<Refusal> + std::fmt::Debug>(errors: Vec<E>, wait: impl Fn(&E) -> Option<u64>) {
         for error in errors {
             let (expected, described) = (wait(&error), format!("{error:?}"));
@@ -370,7 +370,7 @@ mod tests {
         }
     }
 
-    /// A client that is told that the password is wrong asks its user for it.
+    /// A client asks its user for the password when it is reported as wrong.
     #[test]
     fn what_is_our_fault_is_not_the_password_s() {
         check(every::legacy_sign_up_errors(), |error| match error {
@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(refused(LegacyLoginError::Disabled), (401, None));
     }
 
-    /// U13.32: an account may have no address to write to.
+    /// U13.32: an account may have no address for mail.
     #[tokio::test]
     async fn a_code_needs_an_address() {
         let response = Refusal::from(ResetRequestError::NoAddress).into_response();
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn codes_may_not_be_offered_at_all() {
-        let response = Refusal::NoCodes.into_response();
+        let response = Refusal::ResetsNotSupported.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(wait_in(response.headers()), Some(1800));
     }

@@ -1,4 +1,4 @@
-//! The numbers of the account API.
+//! The error numbers of the account API.
 
 use axum::http::StatusCode;
 use foxden_accounts::{
@@ -6,51 +6,56 @@ use foxden_accounts::{
     SignInError, SignUpError, TooMany, Unavailable, Unverified,
 };
 
-use super::{Refusal, Wait, Words};
+use super::{ErrorBody, Refusal, Wait};
 
-pub(super) fn words(refusal: &Refusal) -> Words {
+pub(super) fn error_body(refusal: &Refusal) -> ErrorBody {
     match refusal {
-        Refusal::NotJson => Words::bad(106, "The body is not JSON"),
+        Refusal::NotJson => ErrorBody::bad(106, "The body is not JSON"),
         Refusal::Invalid(name) => {
-            Words::bad(107, "Invalid parameter in request body").with("validation", *name)
+            ErrorBody::bad(107, "Invalid parameter in request body").with_member("validation", *name)
         }
-        Refusal::Missing(name) => Words::bad(108, "Missing parameter in request body").with("param", *name),
-        Refusal::SecondStretching(name) => Words::second_stretching(107).with("validation", *name),
-        Refusal::NoMemory => Words::no_memory(201),
-        Refusal::TooLarge => Words::new(StatusCode::PAYLOAD_TOO_LARGE, 113, "Request body too large"),
-        Refusal::Broken => Words::bad(107, "The request ended early").with("validation", "body"),
-        Refusal::NoCredential(_) => Words::unauthorized(110, "Invalid or missing authentication token"),
-        Refusal::BadSignature(_) => Words::unauthorized(109, "Invalid request signature"),
-        Refusal::Skewed(now) => {
-            Words::unauthorized(111, "Invalid timestamp in request signature").with("serverTime", *now)
+        Refusal::Missing(name) => {
+            ErrorBody::bad(108, "Missing parameter in request body").with_member("param", *name)
         }
-        Refusal::WrongResponseType => Words::bad(168, "Incorrect response type"),
+        Refusal::SecondStretching(name) => ErrorBody::second_stretching(107).with_member("validation", *name),
+        Refusal::NoMemory => ErrorBody::no_memory(201),
+        Refusal::TooLarge => ErrorBody::new(StatusCode::PAYLOAD_TOO_LARGE, 113, "Request body too large"),
+        Refusal::IncompleteBody => {
+            ErrorBody::bad(107, "The request ended early").with_member("validation", "body")
+        }
+        Refusal::NoCredential(_) => ErrorBody::unauthorized(110, "Invalid or missing authentication token"),
+        Refusal::BadSignature(_) => ErrorBody::unauthorized(109, "Invalid request signature"),
+        Refusal::Skewed(now) => ErrorBody::unauthorized(111, "Invalid timestamp in request signature")
+            .with_member("serverTime", *now),
+        Refusal::WrongResponseType => ErrorBody::bad(168, "Incorrect response type"),
         Refusal::UnknownGrantType => {
-            Words::bad(107, "Invalid parameter in request body").with("validation", "grant_type")
+            ErrorBody::bad(107, "Invalid parameter in request body").with_member("validation", "grant_type")
         }
-        Refusal::NoImage | Refusal::UnknownPath => Words::new(StatusCode::NOT_FOUND, 999, "Not found"),
-        Refusal::NotCovered => Words::new(StatusCode::FORBIDDEN, 163, "The token does not cover this"),
-        Refusal::Off => Words::new(
+        Refusal::UnknownPicture | Refusal::UnknownPath => {
+            ErrorBody::new(StatusCode::NOT_FOUND, 999, "Not found")
+        }
+        Refusal::NotCovered => ErrorBody::new(StatusCode::FORBIDDEN, 163, "The token does not cover this"),
+        Refusal::NotSupported => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             202,
             "This server does not offer that",
         ),
-        Refusal::Retired => Words::new(StatusCode::GONE, 116, "This endpoint is no longer supported"),
-        Refusal::WrongMethod => Words::wrong_method(),
-        Refusal::ForeignHost => Words::foreign_host(),
-        Refusal::Service(refused) => refused.words.clone(),
+        Refusal::Gone => ErrorBody::new(StatusCode::GONE, 116, "This endpoint is no longer supported"),
+        Refusal::WrongMethod => ErrorBody::wrong_method(),
+        Refusal::ForeignHost => ErrorBody::foreign_host(),
+        Refusal::Service(refusal) => refusal.error_body.clone(),
     }
 }
 
-pub(super) fn sign_up(error: &SignUpError) -> Words {
+pub(super) fn sign_up(error: &SignUpError) -> ErrorBody {
     match error {
         SignUpError::Exists { address: None } => exists(),
         SignUpError::Exists {
             address: Some(address),
-        } => exists().with("email", address.as_str()),
+        } => exists().with_member("email", address.as_str()),
         SignUpError::InvalidAddress => invalid("email"),
         SignUpError::UnknownInvitation => invalid("invite"),
-        SignUpError::Closed => Words::new(
+        SignUpError::Closed => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             202,
             "Sign-up is closed here, or needs an invitation",
@@ -60,14 +65,14 @@ pub(super) fn sign_up(error: &SignUpError) -> Words {
     }
 }
 
-pub(super) fn sign_in(error: &SignInError) -> Words {
+pub(super) fn sign_in(error: &SignInError) -> ErrorBody {
     match error {
         SignInError::UnknownAccount { name } => unknown_account(name),
         SignInError::WrongPassword { name } => {
-            Words::bad(103, "Incorrect password").with("email", name.as_str())
+            ErrorBody::bad(103, "Incorrect password").with_member("email", name.as_str())
         }
         SignInError::OtherSpelling { address } => other_spelling(address),
-        SignInError::NoPassword => Words::bad(206, "No password is set yet"),
+        SignInError::NoPassword => ErrorBody::bad(206, "No password is set yet"),
         SignInError::Disabled => disabled(),
         SignInError::InvalidAddress => invalid("email"),
         SignInError::SessionEnded => unknown_token(),
@@ -77,7 +82,7 @@ pub(super) fn sign_in(error: &SignInError) -> Words {
     }
 }
 
-pub(super) fn key_fetch(error: &KeyFetchError) -> Words {
+pub(super) fn key_fetch(error: &KeyFetchError) -> ErrorBody {
     match error {
         KeyFetchError::UnknownToken => unknown_token(),
         KeyFetchError::AddressUnverified => unverified(Unverified::Address),
@@ -85,7 +90,7 @@ pub(super) fn key_fetch(error: &KeyFetchError) -> Words {
     }
 }
 
-pub(super) fn confirm(error: &ConfirmError) -> Words {
+pub(super) fn confirm(error: &ConfirmError) -> ErrorBody {
     match error {
         ConfirmError::SessionEnded => unknown_token(),
         ConfirmError::Exists => exists(),
@@ -96,7 +101,7 @@ pub(super) fn confirm(error: &ConfirmError) -> Words {
     }
 }
 
-pub(super) fn password(error: &PasswordError) -> Words {
+pub(super) fn password(error: &PasswordError) -> ErrorBody {
     match error {
         PasswordError::UnknownAccount { name } => unknown_account(name),
         PasswordError::OtherSpelling { address } => other_spelling(address),
@@ -112,39 +117,40 @@ pub(super) fn password(error: &PasswordError) -> Words {
     }
 }
 
-pub(super) fn device(error: &DeviceError) -> Words {
+pub(super) fn device(error: &DeviceError) -> ErrorBody {
     match error {
         DeviceError::Invalid(field) => invalid(member(*field)),
-        DeviceError::UnknownDevice => Words::bad(123, "Unknown device"),
+        DeviceError::UnknownDevice => ErrorBody::bad(123, "Unknown device"),
         DeviceError::OtherDevice { device } => {
-            Words::bad(124, "The session has another device").with("deviceId", device.to_string())
+            ErrorBody::bad(124, "The session has another device").with_member("deviceId", device.to_string())
         }
-        DeviceError::NoSuchCommand => Words::bad(157, "The device does not know that command"),
+        DeviceError::NoSuchCommand => ErrorBody::bad(157, "The device does not know that command"),
         DeviceError::SessionEnded => unknown_token(),
         DeviceError::Unverified(error) => unverified(*error),
         DeviceError::Unavailable(error) => unavailable(error),
     }
 }
 
-pub(super) fn oauth(error: &OAuthError) -> Words {
+pub(super) fn oauth(error: &OAuthError) -> ErrorBody {
     match error {
         OAuthError::UnknownClient { client } => {
-            Words::bad(162, "Unknown client_id").with("clientId", client.as_str())
+            ErrorBody::bad(162, "Unknown client_id").with_member("clientId", client.as_str())
         }
         OAuthError::ClientMissing => invalid("client_id"),
         OAuthError::InvalidScope => invalid("scope"),
         OAuthError::KeysTooLong => invalid("keys_jwe"),
-        OAuthError::ScopesRefused { scopes } => {
-            Words::bad(163, "Requested scopes are not allowed").with("invalidScopes", scopes.as_str())
+        OAuthError::ScopesRefused { scopes } => ErrorBody::bad(163, "Requested scopes are not allowed")
+            .with_member("invalidScopes", scopes.as_str()),
+        OAuthError::WrongRedirect => ErrorBody::bad(167, "Incorrect redirect_uri"),
+        OAuthError::ChallengeMissing => {
+            ErrorBody::bad(169, "A public client must prove who asked, with S256")
         }
-        OAuthError::WrongRedirect => Words::bad(167, "Incorrect redirect_uri"),
-        OAuthError::ChallengeMissing => Words::bad(169, "A public client must prove who asked, with S256"),
-        OAuthError::UnknownGrant => Words::bad(172, "Unknown authorization code"),
-        OAuthError::OtherClientsGrant => Words::bad(173, "Mismatched authorization code"),
-        OAuthError::ExpiredGrant => Words::bad(174, "Expired authorization code"),
-        OAuthError::WrongVerifier => Words::bad(175, "Incorrect code_verifier"),
+        OAuthError::UnknownGrant => ErrorBody::bad(172, "Unknown authorization code"),
+        OAuthError::OtherClientsGrant => ErrorBody::bad(173, "Mismatched authorization code"),
+        OAuthError::ExpiredGrant => ErrorBody::bad(174, "Expired authorization code"),
+        OAuthError::WrongVerifier => ErrorBody::bad(175, "Incorrect code_verifier"),
         OAuthError::StaleSession { auth_at } => {
-            Words::bad(164, "Stale auth timestamp").with("authAt", *auth_at)
+            ErrorBody::bad(164, "Stale auth timestamp").with_member("authAt", *auth_at)
         }
         OAuthError::UnknownToken => unknown_token(),
         OAuthError::Unverified(error) => unverified(*error),
@@ -152,32 +158,32 @@ pub(super) fn oauth(error: &OAuthError) -> Words {
     }
 }
 
-pub(super) fn credential(error: &CredentialError) -> Words {
+pub(super) fn credential(error: &CredentialError) -> ErrorBody {
     match error {
         CredentialError::Unknown => unknown_token(),
         CredentialError::Unavailable(error) => unavailable(error),
     }
 }
 
-pub(super) const fn replayed() -> Words {
-    Words::unauthorized(115, "Invalid nonce in request signature")
+pub(super) const fn replayed() -> ErrorBody {
+    ErrorBody::unauthorized(115, "Invalid nonce in request signature")
 }
 
-pub(super) const fn unverified(error: Unverified) -> Words {
+pub(super) const fn unverified(error: Unverified) -> ErrorBody {
     match error {
-        Unverified::Address => Words::bad(104, "Unverified account"),
-        Unverified::Session => Words::bad(138, "Unverified session"),
+        Unverified::Address => ErrorBody::bad(104, "Unverified account"),
+        Unverified::Session => ErrorBody::bad(138, "Unverified session"),
     }
 }
 
-pub(super) fn unavailable(error: &Unavailable) -> Words {
+pub(super) fn unavailable(error: &Unavailable) -> ErrorBody {
     match error {
-        Unavailable::Busy | Unavailable::Register(_) => Words::unavailable(201),
-        Unavailable::Damaged(_) => Words::internal(),
+        Unavailable::Busy | Unavailable::Register(_) => ErrorBody::unavailable(201),
+        Unavailable::Damaged(_) => ErrorBody::internal(),
     }
 }
 
-/// The member of a request that a field of a device comes from.
+/// The member of a request that a device's field comes from.
 const fn member(field: DeviceField) -> &'static str {
     match field {
         DeviceField::Name => "name",
@@ -190,38 +196,39 @@ const fn member(field: DeviceField) -> &'static str {
     }
 }
 
-fn too_many(error: TooMany) -> Words {
-    Words::new(StatusCode::TOO_MANY_REQUESTS, 114, "Too many attempts").after(Wait::Call(error.retry_after))
+fn too_many(error: TooMany) -> ErrorBody {
+    ErrorBody::new(StatusCode::TOO_MANY_REQUESTS, 114, "Too many attempts")
+        .retry_after(Wait::Call(error.retry_after))
 }
 
-fn invalid(member: &'static str) -> Words {
-    Words::bad(107, "Invalid parameter in request body").with("validation", member)
+fn invalid(member: &'static str) -> ErrorBody {
+    ErrorBody::bad(107, "Invalid parameter in request body").with_member("validation", member)
 }
 
-fn unknown_account(name: &str) -> Words {
-    Words::bad(102, "Unknown account").with("email", name)
+fn unknown_account(name: &str) -> ErrorBody {
+    ErrorBody::bad(102, "Unknown account").with_member("email", name)
 }
 
-fn other_spelling(address: &str) -> Words {
-    Words::bad(120, "Incorrect spelling of the address").with("email", address)
+fn other_spelling(address: &str) -> ErrorBody {
+    ErrorBody::bad(120, "Incorrect spelling of the address").with_member("email", address)
 }
 
-const fn exists() -> Words {
-    Words::bad(101, "Account already exists")
+const fn exists() -> ErrorBody {
+    ErrorBody::bad(101, "Account already exists")
 }
 
-const fn wrong_code() -> Words {
-    Words::bad(105, "Invalid verification code")
+const fn wrong_code() -> ErrorBody {
+    ErrorBody::bad(105, "Invalid verification code")
 }
 
-const fn unknown_token() -> Words {
-    Words::unauthorized(110, "Invalid or missing authentication token")
+const fn unknown_token() -> ErrorBody {
+    ErrorBody::unauthorized(110, "Invalid or missing authentication token")
 }
 
-const fn disabled() -> Words {
-    Words::bad(125, "The account is blocked")
+const fn disabled() -> ErrorBody {
+    ErrorBody::bad(125, "The account is blocked")
 }
 
-const fn expired_code() -> Words {
-    Words::bad(183, "Invalid or expired code")
+const fn expired_code() -> ErrorBody {
+    ErrorBody::bad(183, "Invalid or expired code")
 }

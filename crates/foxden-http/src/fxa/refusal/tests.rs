@@ -1,28 +1,28 @@
-//! What refusals say of waiting and of credentials, in each of the three tables.
+//! Waiting times and statuses of credentials, in each of the three tables.
 
 use axum::body::to_bytes;
 
 use super::*;
 use crate::wire::wait::{every, wait_in};
 
-type Table = fn(&Refusal) -> Words;
+type Table = fn(&Refusal) -> ErrorBody;
 
 const TABLES: [(&str, Table); 3] = [
-    ("accounts", auth::words),
-    ("oauth", oauth::words),
-    ("profile", profile::words),
+    ("accounts", auth::error_body),
+    ("oauth", oauth::error_body),
+    ("profile", profile::error_body),
 ];
 
-/// The status, the seconds in the header, and those in the member that stops all calls of a browser.
-async fn told(words: Words) -> (u16, Option<u64>, Option<u64>) {
-    let (parts, body) = words.into_response().into_parts();
+/// The status, the seconds in the header, and the seconds in the member that stops all requests of a browser.
+async fn told(error_body: ErrorBody) -> (u16, Option<u64>, Option<u64>) {
+    let (parts, body) = error_body.into_response().into_parts();
     let body: Value = serde_json::from_slice(&to_bytes(body, 9999).await.unwrap()).unwrap();
     let member = body.get("retryAfter");
     let member = member.map(|seconds| seconds.as_u64().expect("a whole number of seconds"));
     (parts.status.as_u16(), wait_in(&parts.headers), member)
 }
 
-/// Checks in each table how long a client is asked to wait upon each of these: in the header, and in the member.
+/// Checks the waiting times of these errors in each table: in the header, and in the member.
 async fn check<E: Into<Refusal> + std::fmt::Debug>(
     errors: impl IntoIterator<Item = E>,
     waits: impl Fn(&E) -> (Option<u64>, Option<u64>),
@@ -30,8 +30,8 @@ async fn check<E: Into<Refusal> + std::fmt::Debug>(
     for error in errors {
         let (expected, described) = (waits(&error), format!("{error:?}"));
         let refusal = error.into();
-        for (name, words) in TABLES {
-            let (status, header, member) = told(words(&refusal)).await;
+        for (name, error_body) in TABLES {
+            let (status, header, member) = told(error_body(&refusal)).await;
             assert_eq!((header, member), expected, "{name}: {described}");
             let is_later = matches!(status, 429 | 503) && header.is_some();
             assert_eq!(is_later, header.is_some(), "{name}: {described}: {status}");
@@ -46,10 +46,10 @@ const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
     }
 }
 
-/// A16.42: a client that cannot be served must not throw a good credential away. A database that is down
-/// has the words of one that is busy.
-/// V7.12, V7.13: only a server that could answer no other call either stops all calls of a browser, and for
-/// half a minute. How long a limit lasts concerns the call that met it.
+/// A16.42: a client that cannot be served must not throw a good credential away. A database that is down answers
+/// like one that is busy.
+/// V7.12, V7.13: only a server that cannot answer any other request stops all requests of a browser, and for half a
+/// minute. The time of a limit concerns the request that met it.
 #[tokio::test]
 async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
     macro_rules! check_all {
@@ -76,43 +76,43 @@ async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
     check(every::unavailable(), wait_of).await;
     check([Replayed], |_| (None, None)).await;
     check(every::UNVERIFIED, |_| (None, None)).await;
-    assert_eq!(auth::words(&Unavailable::Busy.into()).errno, 201);
+    assert_eq!(auth::error_body(&Unavailable::Busy.into()).errno, 201);
 }
 
-/// What a client did wrong, or what is not offered, does not pass by waiting.
+/// Waiting does not help with mistakes of the client and features that are not offered.
 #[tokio::test]
 async fn what_waiting_does_not_mend_names_no_time() {
-    for (name, words) in TABLES {
+    for (name, error_body) in TABLES {
         for refusal in [
             Refusal::NotJson,
             Refusal::Invalid("x"),
             Refusal::Missing("x"),
             Refusal::TooLarge,
-            Refusal::Broken,
+            Refusal::IncompleteBody,
             Refusal::NoCredential("none"),
             Refusal::BadSignature("bad"),
             Refusal::Skewed(7),
             Refusal::WrongResponseType,
             Refusal::UnknownGrantType,
-            Refusal::NoImage,
+            Refusal::UnknownPicture,
             Refusal::NotCovered,
-            Refusal::Off,
-            Refusal::Retired,
+            Refusal::NotSupported,
+            Refusal::Gone,
             Refusal::UnknownPath,
             Refusal::WrongMethod,
             Refusal::ForeignHost,
         ] {
-            let (_, header, member) = told(words(&refusal)).await;
+            let (_, header, member) = told(error_body(&refusal)).await;
             assert_eq!((header, member), (None, None), "{name}: {refusal:?}");
         }
     }
 }
 
-/// The layer that names the page of errors prints the answer anew, with all that it says.
+/// The layer that adds the link prints the whole body again.
 #[tokio::test]
 async fn an_explained_refusal_says_the_same() {
-    let words = auth::words(&Unavailable::Busy.into());
-    let response = words.print(Some("https://sync.example.org/docs/errors".to_owned()));
+    let error_body = auth::error_body(&Unavailable::Busy.into());
+    let response = error_body.print(Some("https://sync.example.org/docs/errors".to_owned()));
     assert_eq!(wait_in(response.headers()), Some(30));
     let body = to_bytes(response.into_body(), 9999).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();

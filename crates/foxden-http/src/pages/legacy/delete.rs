@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use foxden_accounts::plain;
 
-use super::fault::{Complaint, Fault, Trouble, Wrong};
+use super::errors::{FieldError, FormError, FormFailure, PageError};
 use super::form::Submission;
 use super::{Legacy, Page, refused, render};
 use crate::wire::remove_account;
@@ -19,7 +19,7 @@ const REMOVED: &str = "Account removed.";
 #[template(path = "pages/legacy/delete.html")]
 struct DeletePage {
     page: Page,
-    complaint: Complaint,
+    form_error: FormError,
     typed: String,
 }
 
@@ -31,12 +31,12 @@ struct DeletedPage {
 
 /// `GET /weave-delete-account`
 pub(super) async fn form(submission: Submission) -> Response {
-    let (page, typed, complaint) = (submission.page, String::new(), Complaint::default());
+    let (page, typed, form_error) = (submission.page, String::new(), FormError::default());
     render(
         StatusCode::OK,
         &DeletePage {
             page,
-            complaint,
+            form_error,
             typed,
         },
     )
@@ -46,19 +46,23 @@ pub(super) async fn form(submission: Submission) -> Response {
 pub(super) async fn answer(State(legacy): State<Legacy>, submission: Submission) -> Response {
     let outcome = delete(&legacy, &submission).await;
     let mut answer = match outcome {
-        Err(Wrong::Trouble(trouble, why)) if submission.wants_page => {
-            legacy.trouble(submission.page, submission.form, trouble, why)
+        Err(FormFailure::Page(page_error, why)) if submission.wants_page => {
+            legacy.error_page(submission.page, submission.form, page_error, why)
         }
-        Err(Wrong::Trouble(trouble, why)) => refused(in_words(Fault::DeletionFailed.phrase()), trouble, why),
+        Err(FormFailure::Page(page_error, why)) => {
+            refused(plain_text(FieldError::DeletionFailed.phrase()), page_error, why)
+        }
         Ok(()) if submission.wants_page => render(
             StatusCode::OK,
             &DeletedPage {
                 page: submission.page,
             },
         ),
-        Ok(()) => in_words(REMOVED),
-        Err(Wrong::Fault(fault)) if submission.wants_page => form_again(submission, fault),
-        Err(Wrong::Fault(fault)) => Complaint(Some(fault)).note(in_words(fault.phrase())),
+        Ok(()) => plain_text(REMOVED),
+        Err(FormFailure::Field(field_error)) if submission.wants_page => form_again(submission, field_error),
+        Err(FormFailure::Field(field_error)) => {
+            FormError(Some(field_error)).with_log_reason(plain_text(field_error.phrase()))
+        }
     };
     answer
         .headers_mut()
@@ -66,45 +70,45 @@ pub(super) async fn answer(State(legacy): State<Legacy>, submission: Submission)
     answer
 }
 
-async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> {
+async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), FormFailure> {
     let (typed, password) = (
         submission.text("username").trim(),
         submission.text("password").to_owned(),
     );
     if typed.is_empty() || password.is_empty() {
         let (name, password) = (typed.is_empty(), password.is_empty());
-        return Err(Fault::DataMissing { name, password }.into());
+        return Err(FieldError::DataMissing { name, password }.into());
     }
-    let name = plain::name_of(typed).ok_or(Fault::BadCredentials)?;
+    let name = plain::name_of(typed).ok_or(FieldError::BadCredentials)?;
     let parts = &legacy.parts;
     let (accounts, visitor) = (parts.accounts.clone(), submission.visitor.clone());
     let removal = async move { accounts.destroy_plain(&name, &password, &visitor).await };
     let (accounts, storage) = (parts.accounts.clone(), parts.storage.clone());
     let removed = remove_account(&parts.task_spawner, accounts, storage, removal).await;
-    match removed.map_err(Wrong::from) {
+    match removed.map_err(FormFailure::from) {
         Ok(()) => Ok(()),
-        Err(Wrong::Trouble(Trouble::Down, why)) => {
+        Err(FormFailure::Page(PageError::Down, why)) => {
             tracing::error!(why, "an account could not be deleted");
-            Err(Fault::DeletionFailed.into())
+            Err(FieldError::DeletionFailed.into())
         }
-        Err(Wrong::Fault(_)) => Err(Fault::BadCredentials.into()),
-        Err(wrong) => Err(wrong),
+        Err(FormFailure::Field(_)) => Err(FieldError::BadCredentials.into()),
+        Err(failure) => Err(failure),
     }
 }
 
-fn form_again(submission: Submission, fault: Fault) -> Response {
-    let (typed, complaint) = (
+fn form_again(submission: Submission, field_error: FieldError) -> Response {
+    let (typed, form_error) = (
         submission.text("username").trim().to_owned(),
-        Complaint(Some(fault)),
+        FormError(Some(field_error)),
     );
     let page = DeletePage {
         page: submission.page,
-        complaint,
+        form_error,
         typed,
     };
-    complaint.note(render(StatusCode::OK, &page))
+    form_error.with_log_reason(render(StatusCode::OK, &page))
 }
 
-fn in_words(words: &'static str) -> Response {
-    ([(CONTENT_TYPE, "text/plain")], words).into_response()
+fn plain_text(text: &'static str) -> Response {
+    ([(CONTENT_TYPE, "text/plain")], text).into_response()
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use foxden_accounts::Visitor;
 use foxden_accounts::security::Door;
 
-use super::fault::Trouble;
+use super::errors::PageError;
 use super::{Legacy, Page};
 use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::memory::{MemoryPermit, Owner};
@@ -77,14 +77,19 @@ impl FromRequest<Legacy> for Submission {
         let is_post = request.method() == Method::POST;
         // Otherwise any foreign page could use up the tries of the visitor's network.
         if is_post && legacy.context.site().is_sent_by_foreign_page(request.headers()) {
-            return Err(legacy.trouble(page, form, Trouble::ForeignPage, "sent by a page from elsewhere"));
+            return Err(legacy.error_page(
+                page,
+                form,
+                PageError::ForeignPage,
+                "sent by a page from elsewhere",
+            ));
         }
         let fields = if is_post {
             collect(request, legacy).await
         } else {
             read(request.uri().query().unwrap_or_default())
                 .map(|fields| (fields, None))
-                .map_err(|why| (Trouble::NotOurForm, why))
+                .map_err(|why| (PageError::NotOurForm, why))
         };
         match fields {
             Ok((fields, permit)) => Ok(Self {
@@ -96,7 +101,7 @@ impl FromRequest<Legacy> for Submission {
                 wants_page,
                 _permit: permit,
             }),
-            Err((trouble, why)) => Err(legacy.trouble(page, form, trouble, why)),
+            Err((page_error, why)) => Err(legacy.error_page(page, form, page_error, why)),
         }
     }
 }
@@ -130,7 +135,7 @@ impl Submission {
 type Collected = (Vec<(String, String)>, Option<MemoryPermit>);
 
 /// Reads the fields of a form. Its sender is not authenticated yet.
-async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Trouble, &'static str)> {
+async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (PageError, &'static str)> {
     let (parts, body) = request.into_parts();
     let owner = Owner::client(&parts.extensions);
     let bodies = &legacy.parts.memory.bodies;
@@ -144,11 +149,11 @@ async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (Troubl
     )
     .await;
     let (body, permit) = taken.map_err(|error| match error {
-        BadBody::NoRoom => (Trouble::Busy, "no memory is left for the form"),
-        BadBody::TooLarge | BadBody::Broken => (Trouble::NotOurForm, "the form is too large, or broke off"),
+        BadBody::NoRoom => (PageError::Busy, "no memory is left for the form"),
+        BadBody::TooLarge | BadBody::Broken => (PageError::NotOurForm, "the form is too large, or broke off"),
     })?;
-    let text = std::str::from_utf8(&body).map_err(|_| (Trouble::NotOurForm, "the form is not text"))?;
-    let fields = read(text).map_err(|why| (Trouble::NotOurForm, why))?;
+    let text = std::str::from_utf8(&body).map_err(|_| (PageError::NotOurForm, "the form is not text"))?;
+    let fields = read(text).map_err(|why| (PageError::NotOurForm, why))?;
     if let Some(permit) = &permit {
         // The body is dropped, its fields stay.
         permit.set(weight(&fields));

@@ -8,7 +8,7 @@ use foxden_accounts::plain::{self, Consent};
 use foxden_accounts::security::{Event, What};
 use foxden_model::Escaped;
 
-use super::fault::{Complaint, Fault, Trouble, Wrong};
+use super::errors::{FieldError, FormError, FormFailure, PageError};
 use super::form::Submission;
 use super::{Legacy, Page, render};
 use crate::wire::captcha::Question;
@@ -20,7 +20,7 @@ const MIN_PASSWORD_BYTES: usize = 8;
 #[template(path = "pages/legacy/ask.html")]
 struct AskPage {
     page: Page,
-    complaint: Complaint,
+    form_error: FormError,
     typed: String,
     question: Option<Question>,
 }
@@ -36,7 +36,7 @@ struct AskedPage {
 #[template(path = "pages/legacy/reset.html")]
 struct ResetPage {
     page: Page,
-    complaint: Complaint,
+    form_error: FormError,
     typed: String,
     key: String,
     /// Whether data of modern browsers would become unreadable, as far as that is known.
@@ -57,10 +57,10 @@ pub(super) async fn form(State(legacy): State<Legacy>, submission: Submission) -
         return ask_form(&legacy, submission, None);
     }
     if !submission.has("key") && !submission.has("error") {
-        return legacy.trouble(
+        return legacy.error_page(
             submission.page,
             submission.form,
-            Trouble::NotOurForm,
+            PageError::NotOurForm,
             "neither a key nor an error",
         );
     }
@@ -71,7 +71,7 @@ pub(super) async fn form(State(legacy): State<Legacy>, submission: Submission) -
     // Opening the link does not use it up. Errors of the code are shown before a password is typed.
     match check(&legacy, &submission).await {
         Ok(loses) => reset_form(submission, None, Some(loses)),
-        Err(wrong) => legacy.reset_again(submission, wrong, None),
+        Err(failure) => legacy.reset_again(submission, failure, None),
     }
 }
 
@@ -90,16 +90,16 @@ pub(super) async fn answer(State(legacy): State<Legacy>, submission: Submission)
                 loses,
             },
         ),
-        Err(wrong) => legacy.reset_again(submission, wrong, loses),
+        Err(failure) => legacy.reset_again(submission, failure, loses),
     }
 }
 
 async fn ask(legacy: &Legacy, submission: Submission) -> Response {
     if submission.has_other_than(&["username", "captcha-challenge", "captcha-response"]) {
-        return legacy.trouble(
+        return legacy.error_page(
             submission.page,
             submission.form,
-            Trouble::NotOurForm,
+            PageError::NotOurForm,
             "neither a name alone nor a key",
         );
     }
@@ -114,26 +114,28 @@ async fn ask(legacy: &Legacy, submission: Submission) -> Response {
                 },
             )
         }
-        Err(Wrong::Fault(fault)) => ask_form(legacy, submission, Some(fault)),
-        Err(Wrong::Trouble(trouble, why)) => legacy.trouble(submission.page, submission.form, trouble, why),
+        Err(FormFailure::Field(field_error)) => ask_form(legacy, submission, Some(field_error)),
+        Err(FormFailure::Page(page_error, why)) => {
+            legacy.error_page(submission.page, submission.form, page_error, why)
+        }
     }
 }
 
 /// Mails a reset code. The captcha is checked before the name, so that a client cannot probe many names.
-async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> {
+async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFailure> {
     let name = name(submission)?;
     if let Some(captcha) = &legacy.parts.captcha {
         let (challenge, answer) = (
             submission.text("captcha-challenge"),
             submission.text("captcha-response"),
         );
-        if let Err(wrong) = captcha.check(challenge, answer) {
-            let why = wrong.to_string();
+        if let Err(failure) = captcha.check(challenge, answer) {
+            let why = failure.to_string();
             let event = Event::by(&submission.visitor, What::CaptchaFailed)
                 .about(&name)
                 .because(&why);
             legacy.parts.accounts.tell(&event);
-            return Err(Fault::Question.into());
+            return Err(FieldError::Question.into());
         }
     }
     Ok(legacy
@@ -144,7 +146,7 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), Wrong> 
 }
 
 /// Checks the code. Returns whether the reset would make stored data unreadable.
-async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, Wrong> {
+async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, FormFailure> {
     let accounts = &legacy.parts.accounts;
     Ok(accounts
         .check_plain_reset(&name(submission)?, &key(submission), &submission.visitor)
@@ -155,17 +157,17 @@ async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, Wrong> 
 async fn set_password(
     legacy: &Legacy,
     submission: &Submission,
-    checked: Result<bool, Wrong>,
-) -> Result<bool, Wrong> {
+    checked: Result<bool, FormFailure>,
+) -> Result<bool, FormFailure> {
     let checked = match checked {
-        Err(wrong) if !matches!(wrong, Wrong::Fault(Fault::WrongKey)) => return Err(wrong),
+        Err(failure) if !matches!(failure, FormFailure::Field(FieldError::WrongKey)) => return Err(failure),
         checked => checked,
     };
     let (name, password) = (name(submission)?, submission.text("password"));
     check_password(typed(submission), &name, password, submission.text("confirm"))?;
     let loses = checked?;
     let consent = match (loses, submission.has("understood")) {
-        (true, false) => return Err(Fault::NotUnderstood.into()),
+        (true, false) => return Err(FieldError::NotUnderstood.into()),
         (true, true) => Consent::Given,
         (false, _) => Consent::NotAsked,
     };
@@ -173,29 +175,29 @@ async fn set_password(
     let reset = accounts
         .reset_plain(&name, &key(submission), password, consent, &submission.visitor)
         .await;
-    match reset.map_err(Wrong::from) {
+    match reset.map_err(FormFailure::from) {
         Ok(()) => Ok(loses),
-        Err(Wrong::Trouble(Trouble::Down, why)) => {
+        Err(FormFailure::Page(PageError::Down, why)) => {
             tracing::error!(why, "a new password could not be kept");
-            Err(Fault::ChangeFailed.into())
+            Err(FieldError::ChangeFailed.into())
         }
-        Err(wrong) => Err(wrong),
+        Err(failure) => Err(failure),
     }
 }
 
-fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Result<(), Fault> {
+fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Result<(), FieldError> {
     if password.is_empty() {
-        return Err(Fault::PasswordMissing);
+        return Err(FieldError::PasswordMissing);
     }
     if password != again {
-        return Err(Fault::Differs);
+        return Err(FieldError::Differs);
     }
     if password.len() < MIN_PASSWORD_BYTES {
         let count = password.chars().count();
-        return Err(Fault::Short { count });
+        return Err(FieldError::Short { count });
     }
     if plain::is_weak(name, password) || plain::is_weak(typed, password) {
-        return Err(Fault::OwnName);
+        return Err(FieldError::OwnName);
     }
     Ok(())
 }
@@ -206,10 +208,10 @@ fn typed(submission: &Submission) -> &str {
 }
 
 /// The name of the account.
-fn name(submission: &Submission) -> Result<String, Fault> {
+fn name(submission: &Submission) -> Result<String, FieldError> {
     match typed(submission) {
-        "" => Err(Fault::NameMissing),
-        typed => plain::name_of(typed).ok_or(Fault::Unknown),
+        "" => Err(FieldError::NameMissing),
+        typed => plain::name_of(typed).ok_or(FieldError::Unknown),
     }
 }
 
@@ -218,39 +220,43 @@ fn key(submission: &Submission) -> String {
     submission.text("key").trim().to_ascii_uppercase()
 }
 
-fn ask_form(legacy: &Legacy, submission: Submission, fault: Option<Fault>) -> Response {
+fn ask_form(legacy: &Legacy, submission: Submission, field_error: Option<FieldError>) -> Response {
     let question = legacy.parts.captcha.as_ref().map(|captcha| captcha.question());
     let typed = typed(&submission).to_owned();
-    let complaint = Complaint(fault);
+    let form_error = FormError(field_error);
     let page = AskPage {
         page: submission.page,
-        complaint,
+        form_error,
         typed,
         question,
     };
-    complaint.note(render(StatusCode::OK, &page))
+    form_error.with_log_reason(render(StatusCode::OK, &page))
 }
 
-fn reset_form(submission: Submission, fault: Option<Fault>, loses: Option<bool>) -> Response {
-    let complaint = Complaint(fault);
+fn reset_form(submission: Submission, field_error: Option<FieldError>, loses: Option<bool>) -> Response {
+    let form_error = FormError(field_error);
     let page = ResetPage {
         typed: typed(&submission).to_owned(),
         key: submission.text("key").trim().to_owned(),
         is_ticked: submission.has("understood"),
         page: submission.page,
-        complaint,
+        form_error,
         loses,
     };
-    complaint.note(render(StatusCode::OK, &page))
+    form_error.with_log_reason(render(StatusCode::OK, &page))
 }
 
 impl Legacy {
-    fn reset_again(&self, submission: Submission, wrong: Wrong, loses: Option<bool>) -> Response {
-        match wrong {
+    fn reset_again(&self, submission: Submission, failure: FormFailure, loses: Option<bool>) -> Response {
+        match failure {
             // The tick is missing only where it is required.
-            Wrong::Fault(fault @ Fault::NotUnderstood) => reset_form(submission, Some(fault), Some(true)),
-            Wrong::Fault(fault) => reset_form(submission, Some(fault), loses),
-            Wrong::Trouble(trouble, why) => self.trouble(submission.page, submission.form, trouble, why),
+            FormFailure::Field(field_error @ FieldError::NotUnderstood) => {
+                reset_form(submission, Some(field_error), Some(true))
+            }
+            FormFailure::Field(field_error) => reset_form(submission, Some(field_error), loses),
+            FormFailure::Page(page_error, why) => {
+                self.error_page(submission.page, submission.form, page_error, why)
+            }
         }
     }
 }

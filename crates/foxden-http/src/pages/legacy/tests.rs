@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use super::fault::Fault;
+use super::errors::FieldError;
 use super::*;
 use crate::pages::{PagesState, ServerStatus, router};
 use crate::wire::wait::{every, wait_in};
@@ -192,26 +192,26 @@ async fn nothing_typed_becomes_markup() {
 
 #[test]
 fn every_phrase_that_clients_look_for_is_said() {
-    for (fault, phrase) in [
-        (Fault::NameMissing, "Username not provided"),
-        (Fault::Unknown, "unable to locate your account"),
-        (Fault::PasswordMissing, "Password not provided"),
-        (Fault::Differs, "do not match"),
-        (Fault::Short { count: 7 }, "at least 8"),
-        (Fault::OwnName, "at least 8"),
-        (Fault::WrongKey, "Key does not match with username"),
-        (Fault::ChangeFailed, "Password change failed"),
+    for (field_error, phrase) in [
+        (FieldError::NameMissing, "Username not provided"),
+        (FieldError::Unknown, "unable to locate your account"),
+        (FieldError::PasswordMissing, "Password not provided"),
+        (FieldError::Differs, "do not match"),
+        (FieldError::Short { count: 7 }, "at least 8"),
+        (FieldError::OwnName, "at least 8"),
+        (FieldError::WrongKey, "Key does not match with username"),
+        (FieldError::ChangeFailed, "Password change failed"),
         (
-            Fault::DataMissing {
+            FieldError::DataMissing {
                 name: true,
                 password: true,
             },
             "Missing data",
         ),
-        (Fault::BadCredentials, "Bad credentials"),
-        (Fault::DeletionFailed, "Deletion failed."),
+        (FieldError::BadCredentials, "Bad credentials"),
+        (FieldError::DeletionFailed, "Deletion failed."),
     ] {
-        assert!(fault.words().contains(phrase), "{phrase}");
+        assert!(field_error.text().contains(phrase), "{phrase}");
     }
 }
 
@@ -228,13 +228,13 @@ fn a_page_says_how_long_to_wait() {
                     _ => None,
                 };
                 let described = format!("{error:?}");
-                let fault::Wrong::Trouble(trouble, why) = fault::Wrong::from(error) else {
+                let errors::FormFailure::Page(page_error, why) = errors::FormFailure::from(error) else {
                     assert_eq!(wait, None, "{described}");
                     continue;
                 };
-                let told = wait_in(refused(Response::default(), trouble, why).headers());
+                let told = wait_in(refused(Response::default(), page_error, why).headers());
                 // Errors that no form can have are reported as a server that does not answer.
-                let is_odd = wait.is_none() && trouble == fault::Trouble::Down;
+                let is_odd = wait.is_none() && page_error == errors::PageError::Down;
                 assert!(told == wait || is_odd && told == Some(300), "{described}: {told:?}");
             })+
         };

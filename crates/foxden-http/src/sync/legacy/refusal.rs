@@ -1,4 +1,4 @@
-//! Why a request is not served, in the words of Sync 1.x: a bare number where the protocol has one, else a text.
+//! Refusals in the format of Sync 1.x: a response code where the protocol has one, otherwise a text.
 
 use std::borrow::Cow;
 
@@ -13,39 +13,39 @@ use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_
 use crate::wire::chain;
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
 
-/// Why a request is not served.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(in crate::sync) enum Refusal {
-    /// The credentials do not open this store here. The reason goes to the log alone.
+    /// The credentials do not open this store on this node. The reason is only logged.
     Unauthorized { why: Cow<'static, str> },
-    /// A page of somebody else made a browser send it.
+    /// A foreign page triggered the request.
     ForeignPage,
-    /// The accounts refused.
+    /// The accounts refused the request.
     Account(OpenStoreError),
-    /// The request is wrong; the response code says in which way.
+    /// The request is invalid; the response code says why.
     Refused(ResponseCode),
-    /// The request is wrong in a way that has no number.
+    /// The request is invalid in a way without a response code.
     BadRequest(&'static str),
     /// No such path.
     NotFound,
-    /// No such object, as of that time.
+    /// The object does not exist, as of that time.
     NoObject { as_of: SyncTime },
-    /// The path does not know the method.
+    /// The path does not allow the method.
     MethodNotAllowed,
-    /// The body cannot be taken.
+    /// The body cannot be read.
     Body(BadBody),
-    /// The user's answers that are under way take all the memory they may.
+    /// The user's responses in transit take all the memory they may.
     NoRoom,
-    /// The client's precondition does not hold.
+    /// The precondition failed.
     Stale,
     /// The node is in maintenance.
     Down { seconds: u32 },
-    /// Storage did not do it.
+    /// Storage failed.
     Storage(StorageError),
 }
 
 impl Refusal {
-    /// Whether the account has stored all it may.
+    /// Returns whether the quota is used up.
     pub(crate) const fn is_over_quota(&self) -> bool {
         matches!(
             self,
@@ -54,7 +54,7 @@ impl Refusal {
         )
     }
 
-    /// The answer that says so.
+    /// Builds the response.
     pub(in crate::sync) fn into_reply(self) -> Reply {
         match self {
             Self::Unauthorized { why } => unauthorized(why.into_owned()),
@@ -133,7 +133,7 @@ fn storage(error: &StorageError) -> Reply {
     }
 }
 
-/// A client that is answered 401 takes its password for wrong, so only wrong credentials are.
+/// Only wrong credentials are answered by 401: clients then ask for the password.
 fn account(error: &OpenStoreError) -> Reply {
     use LegacyLoginError as E;
     let reply = match error {
@@ -230,7 +230,7 @@ mod tests {
         (response.status().as_u16(), wait_in(response.headers()))
     }
 
-    /// Old clients, too, read `Retry-After` on 503 alone, and 429 is no status that they know.
+    /// Old clients, too, read `Retry-After` on 503 alone, and do not know 429.
     #[test]
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
         let storage = every::storage_errors().into_iter().map(|error| {

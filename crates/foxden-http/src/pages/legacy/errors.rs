@@ -1,83 +1,83 @@
-//! What can be wrong with a form. Clients and their tests look for some of the words, letter for letter.
+//! Errors of forms. Clients and their tests look for some of the phrases, letter for letter.
 
 use std::borrow::Cow;
 
 use axum::response::Response;
 use foxden_accounts::{LegacyLoginError, LegacyResetError, ResetRequestError, TooMany, Unavailable};
 
-use super::noted;
+use super::with_log_reason;
 use crate::wire::chain;
 
-/// What is wrong with what somebody sent. The form is shown again, and says so.
+/// An error that the user can correct. The form is shown again with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// No name of an account.
+pub(super) enum FieldError {
+    /// The name is empty.
     NameMissing,
-    /// No account of that name.
+    /// The account does not exist.
     Unknown,
-    /// The account has no address that mail could be sent to.
+    /// The account has no address for mail.
     NoAddress,
-    /// The answer to the question is not right.
+    /// The captcha was answered wrongly.
     Question,
-    /// No password.
+    /// The password is empty.
     PasswordMissing,
     /// The two passwords differ.
     Differs,
-    /// The password has too few characters.
+    /// The password is too short.
     Short {
-        /// How many it has.
+        /// The number of characters.
         count: usize,
     },
     /// The password is the name or the address.
     OwnName,
-    /// The code is not the one that waits for that account.
+    /// The code does not belong to the account.
     WrongKey,
-    /// Nobody said yet that stored data may become unreadable.
+    /// The user has not confirmed that stored data may become unreadable.
     NotUnderstood,
-    /// The new password could not be kept.
+    /// The new password could not be stored.
     ChangeFailed,
-    /// To delete, both name and password are needed.
+    /// Name or password are missing.
     DataMissing {
-        /// Whether the name is.
+        /// Whether the name is missing.
         name: bool,
-        /// Whether the password is.
+        /// Whether the password is missing.
         password: bool,
     },
-    /// Name and password do not belong together.
+    /// The password does not belong to the account.
     BadCredentials,
     /// The account could not be deleted.
     DeletionFailed,
 }
 
-/// Why a form did not do what it is for.
+/// Why a form failed.
 #[derive(Debug)]
-pub(super) enum Wrong {
-    /// Something can be mended.
-    Fault(Fault),
-    /// No form would help; and the reason, for the log.
-    Trouble(Trouble, String),
+pub(super) enum FormFailure {
+    /// The user can correct it.
+    Field(FieldError),
+    /// There is no form to show. The text is the reason, for the log.
+    Page(PageError, String),
 }
 
 /// Why there is no form to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// What was sent is not what the forms send.
+pub(super) enum PageError {
+    /// The fields are not those of the form.
     NotOurForm,
-    /// A page from elsewhere made a browser send it.
+    /// A foreign page triggered the request.
     ForeignPage,
     /// Too many tries.
     Wait {
-        /// Seconds until the next one is heard.
+        /// Seconds until the next try.
         seconds: u64,
     },
-    /// Too much at once.
+    /// The server is busy.
     Busy,
-    /// The register does not answer.
+    /// The register is unavailable.
     Down,
 }
 
-impl Trouble {
-    /// Seconds after which it is worth trying again.
+impl PageError {
+    /// Returns the seconds after which the client may try again.
     pub(super) const fn retry_after(self) -> Option<u64> {
         match self {
             Self::Wait { seconds } => Some(seconds),
@@ -87,7 +87,7 @@ impl Trouble {
         }
     }
 
-    /// What happened, above everything else.
+    /// The heading of the page.
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::NotOurForm => "This is not complete",
@@ -99,106 +99,106 @@ impl Trouble {
     }
 }
 
-impl From<Fault> for Wrong {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<FieldError> for FormFailure {
+    fn from(field_error: FieldError) -> Self {
+        Self::Field(field_error)
     }
 }
 
-impl From<ResetRequestError> for Wrong {
+impl From<ResetRequestError> for FormFailure {
     fn from(error: ResetRequestError) -> Self {
-        let trouble = match &error {
-            ResetRequestError::UnknownAccount { .. } => return Fault::Unknown.into(),
-            ResetRequestError::NoAddress => return Fault::NoAddress.into(),
+        let page_error = match &error {
+            ResetRequestError::UnknownAccount { .. } => return FieldError::Unknown.into(),
+            ResetRequestError::NoAddress => return FieldError::NoAddress.into(),
             ResetRequestError::TooMany(error) => too_many(*error),
             ResetRequestError::Unavailable(error) => unavailable(error),
         };
-        Self::Trouble(trouble, chain(&error))
+        Self::Page(page_error, chain(&error))
     }
 }
 
-impl From<LegacyResetError> for Wrong {
+impl From<LegacyResetError> for FormFailure {
     fn from(error: LegacyResetError) -> Self {
-        let trouble = match &error {
-            // Only the owner may know that an account is switched off, and learns it from the operator.
+        let page_error = match &error {
+            // Only the owner may know that an account is disabled, and learns it from the operator.
             LegacyResetError::UnknownAccount { .. } | LegacyResetError::Disabled => {
-                return Fault::Unknown.into();
+                return FieldError::Unknown.into();
             }
-            LegacyResetError::WrongCode => return Fault::WrongKey.into(),
-            LegacyResetError::ConsentMissing => return Fault::NotUnderstood.into(),
-            LegacyResetError::WeakPassword => return Fault::OwnName.into(),
-            LegacyResetError::Exists => Trouble::Down,
+            LegacyResetError::WrongCode => return FieldError::WrongKey.into(),
+            LegacyResetError::ConsentMissing => return FieldError::NotUnderstood.into(),
+            LegacyResetError::WeakPassword => return FieldError::OwnName.into(),
+            LegacyResetError::Exists => PageError::Down,
             LegacyResetError::TooMany(error) => too_many(*error),
             LegacyResetError::Unavailable(error) => unavailable(error),
         };
-        Self::Trouble(trouble, chain(&error))
+        Self::Page(page_error, chain(&error))
     }
 }
 
-impl From<LegacyLoginError> for Wrong {
+impl From<LegacyLoginError> for FormFailure {
     fn from(error: LegacyLoginError) -> Self {
-        let trouble = match &error {
+        let page_error = match &error {
             LegacyLoginError::UnknownAccount { .. } | LegacyLoginError::Disabled => {
-                return Fault::Unknown.into();
+                return FieldError::Unknown.into();
             }
-            LegacyLoginError::WrongPassword { .. } => return Fault::BadCredentials.into(),
+            LegacyLoginError::WrongPassword { .. } => return FieldError::BadCredentials.into(),
             LegacyLoginError::TooMany(error) => too_many(*error),
             LegacyLoginError::Unavailable(error) => unavailable(error),
         };
-        Self::Trouble(trouble, chain(&error))
+        Self::Page(page_error, chain(&error))
     }
 }
 
-const fn too_many(error: TooMany) -> Trouble {
-    Trouble::Wait {
+const fn too_many(error: TooMany) -> PageError {
+    PageError::Wait {
         seconds: error.retry_after,
     }
 }
 
-const fn unavailable(error: &Unavailable) -> Trouble {
+const fn unavailable(error: &Unavailable) -> PageError {
     match error {
-        Unavailable::Busy => Trouble::Busy,
-        Unavailable::Register(_) | Unavailable::Damaged(_) => Trouble::Down,
+        Unavailable::Busy => PageError::Busy,
+        Unavailable::Register(_) | Unavailable::Damaged(_) => PageError::Down,
     }
 }
 
-/// What a form says of the last try.
+/// The message of a form about the last submission.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Complaint(pub(super) Option<Fault>);
+pub(super) struct FormError(pub(super) Option<FieldError>);
 
-impl Complaint {
-    /// What is to be said beside a field.
+impl FormError {
+    /// Returns the message beside a field.
     pub(super) fn at(self, field: &str) -> Option<&'static str> {
-        let fields = self.0.map_or_else(Vec::new, Fault::fields);
+        let fields = self.0.map_or_else(Vec::new, FieldError::fields);
         fields
             .into_iter()
-            .find(|marked| marked.id == field)
-            .map(|marked| marked.words)
+            .find(|message| message.id == field)
+            .map(|message| message.text)
     }
 
-    /// The answer, with the fault for the log.
-    pub(super) fn note(self, answer: Response) -> Response {
+    /// Adds the error to the response, for the log.
+    pub(super) fn with_log_reason(self, answer: Response) -> Response {
         match self.0 {
-            Some(fault) => noted(answer, fault.words()),
+            Some(field_error) => with_log_reason(answer, field_error.text()),
             None => answer,
         }
     }
 }
 
-/// A field that is to be mended.
+/// A field with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marked {
+pub(super) struct FieldMessage {
     /// Its id.
     pub(super) id: &'static str,
-    /// Its label, or what stands for it.
+    /// Its label.
     pub(super) label: &'static str,
-    /// What to say beside it.
-    pub(super) words: &'static str,
+    /// The message beside it.
+    pub(super) text: &'static str,
 }
 
-impl Fault {
+impl FieldError {
     /// The sentence above the form.
-    pub(super) fn words(self) -> Cow<'static, str> {
+    pub(super) fn text(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NameMissing => {
                 "Username not provided. Type your e-mail address, or the name of the account."
@@ -231,11 +231,11 @@ impl Fault {
         })
     }
 
-    /// The fields that are to be mended.
-    pub(super) fn fields(self) -> Vec<Marked> {
-        let mark = |id, label, words| Marked { id, label, words };
-        let name = |words| mark("username", "Account", words);
-        let password = |words| mark("password", "Password", words);
+    /// The fields with an error.
+    pub(super) fn fields(self) -> Vec<FieldMessage> {
+        let mark = |id, label, text| FieldMessage { id, label, text };
+        let name = |text| mark("username", "Account", text);
+        let password = |text| mark("password", "Password", text);
         let fields = match self {
             Self::NameMissing => [name("This is empty.")],
             Self::Unknown => [name("Nobody here has this name.")],
@@ -264,12 +264,12 @@ impl Fault {
         fields.into()
     }
 
-    /// Whether another code would mend it.
+    /// Whether another code would help.
     pub(super) const fn wants_code(self) -> bool {
         matches!(self, Self::WrongKey)
     }
 
-    /// The bare phrase of the deletion page, for tools that read no pages.
+    /// The bare phrase of the deletion page, for tools.
     pub(super) const fn phrase(self) -> &'static str {
         match self {
             Self::DataMissing { .. } => "Missing data",

@@ -15,7 +15,7 @@ pub(super) async fn totp_exists(_: ApiRequest<Session>) -> Json<Value> {
 
 /// Other routes of the second factor.
 pub(super) async fn totp(_: ApiRequest<Session>) -> Refusal {
-    Refusal::Off
+    Refusal::NotSupported
 }
 
 /// `POST /v1/recoveryKey/exists`: no account has a recovery key. Clients ask with a session or an address.
@@ -25,10 +25,10 @@ pub(super) async fn recovery_key_exists(_: ApiRequest<Option<Session>>) -> Json<
 
 /// A feature that is not offered.
 pub(super) async fn feature() -> Refusal {
-    Refusal::Off
+    Refusal::NotSupported
 }
 
 /// A feature that was removed from the protocol.
-pub(super) async fn retired() -> Refusal {
-    Refusal::Retired
+pub(super) async fn removed() -> Refusal {
+    Refusal::Gone
 }
