@@ -23,7 +23,7 @@ use foxden_accounts::{
 use serde_json::{Map, Value};
 
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
-use crate::wire::{Note, Site, ask_to_wait, chain, print_json};
+use crate::wire::{Note, Site, chain, print_json, set_retry_after};
 
 /// Why a request is refused.
 #[derive(Clone, Debug)]
@@ -225,7 +225,7 @@ impl ErrorBody {
         }
         let mut response = print_json(self.status, &Value::Object(body));
         if let Some(Wait::Call(seconds) | Wait::Browser(seconds)) = self.wait {
-            ask_to_wait(response.headers_mut(), seconds);
+            set_retry_after(response.headers_mut(), seconds);
         }
         response
     }

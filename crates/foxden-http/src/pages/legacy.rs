@@ -33,7 +33,7 @@ use foxden_storage::Storage;
 use super::page::{Page, PageContext, render};
 use super::text_pages;
 use crate::wire::captcha::Captcha;
-use crate::wire::{Memory, Note, TaskSpawner, ask_to_wait};
+use crate::wire::{Memory, Note, TaskSpawner, set_retry_after};
 use errors::PageError;
 use form::Form;
 
@@ -154,7 +154,7 @@ fn refused(mut answer: Response, page_error: PageError, why: impl Into<Cow<'stat
         PageError::Wait { .. } | PageError::Busy | PageError::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     if let Some(seconds) = page_error.retry_after() {
-        ask_to_wait(answer.headers_mut(), seconds);
+        set_retry_after(answer.headers_mut(), seconds);
     }
     with_log_reason(answer, why)
 }

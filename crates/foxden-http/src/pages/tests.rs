@@ -467,7 +467,9 @@ async fn the_front_page_says_how_the_server_fares() {
     .text;
     assert!(ill.contains("Not working</span>"));
     assert!(ill.contains("Storage does not answer. Nothing is lost; your browsers try again by themselves."));
-    assert!(ill.contains("Nobody lives here yet. The start-up message has the link for the first account."));
+    assert!(
+        ill.contains("There are no accounts yet. The start-up message has the link for the first account.")
+    );
 
     let plain = TestSite {
         public_url: "http://sync.example.org",

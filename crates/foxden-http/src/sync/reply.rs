@@ -6,7 +6,7 @@ use axum::http::{Response, StatusCode};
 use foxden_model::SyncTime;
 
 use super::print;
-use crate::wire::ask_to_wait;
+use crate::wire::set_retry_after;
 
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-weave-timestamp");
 const LAST_MODIFIED: HeaderName = HeaderName::from_static("x-last-modified");
@@ -157,7 +157,7 @@ impl Reply {
             headers.insert(QUOTA_REMAINING, left);
         }
         if let Some(seconds) = self.retry_after {
-            ask_to_wait(headers, seconds);
+            set_retry_after(headers, seconds);
         }
         if let Some(seconds) = backoff {
             headers.insert(WEAVE_BACKOFF, seconds.into());

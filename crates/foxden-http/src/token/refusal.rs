@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::{StateFault, TokenError, Unavailable};
 use serde_json::json;
 
-use crate::wire::{Note, ask_to_wait, chain, print_json};
+use crate::wire::{Note, chain, print_json, set_retry_after};
 
 /// Seconds after which a client may try again.
 const BUSY_SECONDS: u64 = 30;
@@ -223,7 +223,7 @@ impl IntoResponse for Refusal {
                 Self::Service(TokenError::TooManyKeyChanges { retry_after }) => *retry_after,
                 _ => BUSY_SECONDS,
             };
-            ask_to_wait(headers, seconds);
+            set_retry_after(headers, seconds);
         }
         response.extensions_mut().insert(Note::refused(self.why()));
         response
@@ -233,7 +233,7 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::wait::wait_in;
+    use crate::wire::retry_after::retry_after_in;
 
     /// A16.42, E8, E21: only bad credentials are reported as such.
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         ] {
             let response = Refusal::from(error).into_response();
             assert_eq!(response.status(), code);
-            assert_eq!(wait_in(response.headers()), retry, "{code}");
+            assert_eq!(retry_after_in(response.headers()), retry, "{code}");
         }
     }
 

@@ -14,7 +14,7 @@ use foxden_accounts::{
 use super::answer;
 use crate::wire::captcha::WrongAnswer;
 use crate::wire::memory::RETRY_SECONDS;
-use crate::wire::{NoBasic, Note, Site, ask_to_wait, chain};
+use crate::wire::{NoBasic, Note, Site, chain, set_retry_after};
 
 /// Seconds after which a client may try again when the server was busy.
 const BUSY_SECONDS: u64 = 30;
@@ -328,18 +328,18 @@ fn number(status: StatusCode, code: ResponseCode) -> Response {
 
 fn later(seconds: u64) -> Response {
     let mut response = status(StatusCode::SERVICE_UNAVAILABLE);
-    ask_to_wait(response.headers_mut(), seconds);
+    set_retry_after(response.headers_mut(), seconds);
     response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::wait::{every, wait_in};
+    use crate::wire::retry_after::{all_errors, retry_after_in};
 
     fn refused(error: impl Into<Refusal>) -> (u16, Option<u64>) {
         let response = error.into().into_response();
-        (response.status().as_u16(), wait_in(response.headers()))
+        (response.status().as_u16(), retry_after_in(response.headers()))
     }
 
     /// Checks the waiting times of these errors, and that only status 503 has one.
@@ -373,22 +373,22 @@ mod tests {
     /// A client asks its user for the password when it is reported as wrong.
     #[test]
     fn what_is_our_fault_is_not_the_password_s() {
-        check(every::legacy_sign_up_errors(), |error| match error {
+        check(all_errors::legacy_sign_up_errors(), |error| match error {
             LegacySignUpError::TooMany(_) => Some(7),
             LegacySignUpError::Unavailable(error) => wait_of(error),
             _ => None,
         });
-        check(every::legacy_login_errors(), wait_of_login);
-        check(every::legacy_change_errors(), |error| match error {
+        check(all_errors::legacy_login_errors(), wait_of_login);
+        check(all_errors::legacy_change_errors(), |error| match error {
             LegacyChangeError::Login(error) => wait_of_login(error),
             _ => None,
         });
-        check(every::reset_request_errors(), |error| match error {
+        check(all_errors::reset_request_errors(), |error| match error {
             ResetRequestError::TooMany(_) => Some(7),
             ResetRequestError::Unavailable(error) => wait_of(error),
             _ => None,
         });
-        check(every::legacy_reset_errors(), |error| match error {
+        check(all_errors::legacy_reset_errors(), |error| match error {
             LegacyResetError::TooMany(_) => Some(7),
             LegacyResetError::Unavailable(error) => wait_of(error),
             _ => None,
@@ -411,6 +411,6 @@ mod tests {
     fn codes_may_not_be_offered_at_all() {
         let response = Refusal::ResetsNotSupported.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(wait_in(response.headers()), Some(1800));
+        assert_eq!(retry_after_in(response.headers()), Some(1800));
     }
 }

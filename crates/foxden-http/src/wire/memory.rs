@@ -404,7 +404,7 @@ impl Budget {
         }
         if let Some(suppressed) = self.notice.should_log() {
             tracing::warn!(
-                "no room in {} for a request of {owner}: it was answered 503{suppressed}",
+                "no memory is left within {} for a request of {owner}: it was answered 503{suppressed}",
                 self.setting
             );
         }

@@ -15,7 +15,7 @@
 //! - [`percent`]: percent-encoding of URLs, query strings and forms; [`json_body`]: members of JSON bodies
 //! - [`accept_encoding`]: parses `Accept-Encoding`
 //! - [`answer`]: JSON responses, and the headers of every response
-//! - [`mod@wait`]: `Retry-After`
+//! - [`retry_after`]: `Retry-After`
 //! - [`routes`]: labels of routes, under which requests are counted
 //! - [`note`]: [`Note`], what a surface tells the access log
 
@@ -35,10 +35,10 @@ pub mod peer;
 pub(crate) mod percent;
 mod public_path;
 pub mod reach;
+pub(crate) mod retry_after;
 mod routes;
 pub mod site;
 mod visitor;
-pub(crate) mod wait;
 
 pub(crate) use accept_encoding::accepts_gzip;
 pub(crate) use answer::{ResponseHeaders, add_headers, print_counted, print_json};
@@ -52,8 +52,8 @@ pub use peer::Peer;
 pub use percent::uri_component;
 pub use public_path::with_and_without_path;
 pub use reach::Sign;
+pub(crate) use retry_after::set_retry_after;
 pub use routes::UNKNOWN_ROUTE;
 pub(crate) use routes::{RouteLabels, Routes, label_route, set_route};
 pub use site::{BadUrl, PublicUrl, Site};
 pub(crate) use visitor::visitor;
-pub(crate) use wait::ask_to_wait;

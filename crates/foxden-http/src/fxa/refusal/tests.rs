@@ -3,7 +3,7 @@
 use axum::body::to_bytes;
 
 use super::*;
-use crate::wire::wait::{every, wait_in};
+use crate::wire::retry_after::{all_errors, retry_after_in};
 
 type Table = fn(&Refusal) -> ErrorBody;
 
@@ -19,7 +19,7 @@ async fn told(error_body: ErrorBody) -> (u16, Option<u64>, Option<u64>) {
     let body: Value = serde_json::from_slice(&to_bytes(body, 9999).await.unwrap()).unwrap();
     let member = body.get("retryAfter");
     let member = member.map(|seconds| seconds.as_u64().expect("a whole number of seconds"));
-    (parts.status.as_u16(), wait_in(&parts.headers), member)
+    (parts.status.as_u16(), retry_after_in(&parts.headers), member)
 }
 
 /// Checks the waiting times of these errors in each table: in the header, and in the member.
@@ -54,7 +54,7 @@ const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
 async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
     macro_rules! check_all {
         ($($errors:ident: $Error:ident $($limited:ident)?;)+) => {
-            $(check(every::$errors(), |error| match error {
+            $(check(all_errors::$errors(), |error| match error {
                 $($Error::$limited(_) => (Some(7), None),)?
                 $Error::Unavailable(error) => wait_of(error),
                 _ => (None, None),
@@ -73,9 +73,9 @@ async fn only_a_server_in_need_stops_all_calls_of_a_browser() {
         profile_errors: ProfileError;
         credential_errors: CredentialError;
     }
-    check(every::unavailable(), wait_of).await;
+    check(all_errors::unavailable(), wait_of).await;
     check([Replayed], |_| (None, None)).await;
-    check(every::UNVERIFIED, |_| (None, None)).await;
+    check(all_errors::UNVERIFIED, |_| (None, None)).await;
     assert_eq!(auth::error_body(&Unavailable::Busy.into()).errno, 201);
 }
 
@@ -113,7 +113,7 @@ async fn what_waiting_does_not_mend_names_no_time() {
 async fn an_explained_refusal_says_the_same() {
     let error_body = auth::error_body(&Unavailable::Busy.into());
     let response = error_body.print(Some("https://sync.example.org/docs/errors".to_owned()));
-    assert_eq!(wait_in(response.headers()), Some(30));
+    assert_eq!(retry_after_in(response.headers()), Some(30));
     let body = to_bytes(response.into_body(), 9999).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["retryAfter"], 30);

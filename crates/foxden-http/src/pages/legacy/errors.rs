@@ -210,7 +210,7 @@ impl FieldError {
             Self::Differs => "The two passwords do not match. Nothing was changed.",
             Self::Short { count } => return short(count).into(),
             Self::OwnName => {
-                "Do not use your address or name as a password. Use at least 8 characters that nobody guesses."
+                "Do not use your address or name as a password. Use at least 8 characters that are hard to guess."
             }
             Self::WrongKey => {
                 "Key does not match with username. The link is old, was used, or was copied in part."
@@ -238,7 +238,7 @@ impl FieldError {
         let password = |text| mark("password", "Password", text);
         let fields = match self {
             Self::NameMissing => [name("This is empty.")],
-            Self::Unknown => [name("Nobody here has this name.")],
+            Self::Unknown => [name("No account here has this name.")],
             Self::NoAddress => [name("No mail can be sent here.")],
             Self::Question => [mark("answer", "Question", "This was not the answer.")],
             Self::PasswordMissing => [password("This was empty.")],

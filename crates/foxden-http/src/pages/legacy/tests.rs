@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::errors::FieldError;
 use super::*;
 use crate::pages::{PagesState, ServerStatus, router};
-use crate::wire::wait::{every, wait_in};
+use crate::wire::retry_after::{all_errors, retry_after_in};
 use crate::wire::{Peer, Site};
 
 struct TestResponse {
@@ -220,7 +220,7 @@ fn every_phrase_that_clients_look_for_is_said() {
 fn a_page_says_how_long_to_wait() {
     macro_rules! check {
         ($($errors:ident: $Error:ident;)+) => {
-            $(for error in every::$errors() {
+            $(for error in all_errors::$errors() {
                 let wait = match &error {
                     $Error::TooMany(_) => Some(7),
                     $Error::Unavailable(Unavailable::Busy) => Some(30),
@@ -232,7 +232,7 @@ fn a_page_says_how_long_to_wait() {
                     assert_eq!(wait, None, "{described}");
                     continue;
                 };
-                let told = wait_in(refused(Response::default(), page_error, why).headers());
+                let told = retry_after_in(refused(Response::default(), page_error, why).headers());
                 // Errors that no form can have are reported as a server that does not answer.
                 let is_odd = wait.is_none() && page_error == errors::PageError::Down;
                 assert!(told == wait || is_odd && told == Some(300), "{described}: {told:?}");

@@ -73,7 +73,7 @@ impl Refusal {
             Self::MethodNotAllowed => said(StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
             Self::Body(error) => body(error),
             Self::NoRoom => Reply {
-                why: Some("no room is left for another answer".to_owned()),
+                why: Some("no memory is left for another answer".to_owned()),
                 ..later(RETRY_SECONDS, "server issue: too many answers are under way")
             },
             Self::Stale => refused(StatusCode::PRECONDITION_FAILED, ResponseCode::Overwrites),
@@ -173,7 +173,7 @@ fn body(error: BadBody) -> Reply {
             "the compressed body holds too little for its size",
         ),
         BadBody::NoRoom => Reply {
-            why: Some("no room is left for another body".to_owned()),
+            why: Some("no memory is left for another body".to_owned()),
             ..later(BUSY_SECONDS, "server issue: too much at once")
         },
     }
@@ -220,20 +220,20 @@ mod tests {
     use axum::http::HeaderMap;
 
     use super::*;
-    use crate::wire::wait::{every, wait_in};
+    use crate::wire::retry_after::{all_errors, retry_after_in};
 
     fn told(refusal: Refusal) -> (u16, Option<u64>) {
         let response =
             refusal
                 .into_reply()
                 .into_response(HeaderMap::new(), SyncTime::from_millis(1000), None);
-        (response.status().as_u16(), wait_in(response.headers()))
+        (response.status().as_u16(), retry_after_in(response.headers()))
     }
 
     /// Old clients, too, read `Retry-After` on 503 alone, and do not know 429.
     #[test]
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
-        let storage = every::storage_errors().into_iter().map(|error| {
+        let storage = all_errors::storage_errors().into_iter().map(|error| {
             let wait = match &error {
                 StorageError::Engine(EngineError::Busy) => Some(10),
                 StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {
@@ -243,7 +243,7 @@ mod tests {
             };
             (Refusal::from(error), wait)
         });
-        let accounts = every::open_store_errors().into_iter().map(|error| {
+        let accounts = all_errors::open_store_errors().into_iter().map(|error| {
             let wait = match &error {
                 OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Busy)) => Some(10),
                 OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Register(_)))

@@ -64,7 +64,7 @@ impl Refusal {
                 refused(StatusCode::BAD_REQUEST, Unspecified)
             }
             Self::Body(BadBody::NoRoom) => Reply {
-                why: Some("no room is left for another body".to_owned()),
+                why: Some("no memory is left for another body".to_owned()),
                 ..later(BUSY_SECONDS)
             },
             Self::NotModified { modified } => Reply {
@@ -73,7 +73,7 @@ impl Refusal {
                 ..Reply::new(Format::Json, Vec::new())
             },
             Self::NoRoom => Reply {
-                why: Some("no room is left for another answer".to_owned()),
+                why: Some("no memory is left for another answer".to_owned()),
                 ..later(RETRY_SECONDS)
             },
             Self::Stale { modified } => stale(modified),
@@ -166,20 +166,20 @@ mod tests {
     use axum::http::HeaderMap;
 
     use super::*;
-    use crate::wire::wait::{every, wait_in};
+    use crate::wire::retry_after::{all_errors, retry_after_in};
 
     fn told(refusal: Refusal) -> (u16, Option<u64>) {
         let response =
             refusal
                 .into_reply()
                 .into_response(HeaderMap::new(), SyncTime::from_millis(1000), None);
-        (response.status().as_u16(), wait_in(response.headers()))
+        (response.status().as_u16(), retry_after_in(response.headers()))
     }
 
     /// V7.14, D3.66: browsers read `Retry-After` on 503 alone.
     #[test]
     fn a_time_to_wait_stands_on_503_and_nowhere_else() {
-        for error in every::storage_errors() {
+        for error in all_errors::storage_errors() {
             let wait = match &error {
                 StorageError::Engine(EngineError::Busy) => Some(10),
                 StorageError::Engine(EngineError::Unavailable(_) | EngineError::OutcomeUnknown(_)) => {

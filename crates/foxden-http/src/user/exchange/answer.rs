@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::channel::{ChannelError, ReadMessage};
 use super::message_memory::MessageMemoryError;
 use super::name::ChannelName;
-use crate::wire::{Note, ask_to_wait};
+use crate::wire::{Note, set_retry_after};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -139,7 +139,7 @@ impl Refusal {
     pub(super) const fn reached_limit(&self) -> Option<&'static str> {
         match self {
             Self::Blocked => Some("requests to pair"),
-            Self::NetworkMemoryFull => Some("room for messages of pairing"),
+            Self::NetworkMemoryFull => Some("memory for messages of pairing"),
             Self::TooManyChannels { .. } => Some("channels to pair"),
             _ => None,
         }
@@ -167,9 +167,12 @@ impl Refusal {
             ),
             Self::NetworkMemoryFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "this network has no room left for messages",
+                "this network has no memory left for messages",
             ),
-            Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
+            Self::MemoryFull => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "there is no memory left for messages",
+            ),
             Self::AllChannelsInUse => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
             Self::TooManyChannels { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -190,10 +193,10 @@ impl IntoResponse for Refusal {
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
             }
             Self::UploadInProgress | Self::NetworkMemoryFull | Self::MemoryFull | Self::AllChannelsInUse => {
-                ask_to_wait(headers, RETRY_SECONDS);
+                set_retry_after(headers, RETRY_SECONDS);
             }
             Self::TooManyChannels { retry_after } => {
-                ask_to_wait(headers, retry_after);
+                set_retry_after(headers, retry_after);
             }
             Self::PreconditionFailed { tag } => response = tagged(response, Some(&tag)),
             Self::Blocked
@@ -231,7 +234,7 @@ fn tagged(mut response: Response, tag: Option<&str>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::wait::wait_in;
+    use crate::wire::retry_after::retry_after_in;
 
     #[test]
     fn what_waiting_mends_names_a_time() {
@@ -256,7 +259,7 @@ mod tests {
             let response = refusal.into_response();
             let is_later = response.status() == StatusCode::SERVICE_UNAVAILABLE;
             assert_eq!(
-                (wait_in(response.headers()), is_later),
+                (retry_after_in(response.headers()), is_later),
                 (wait, wait.is_some()),
                 "{described}"
             );

@@ -1,4 +1,4 @@
-//! Every error of a service, for tables that say how long a client is asked to wait upon each.
+//! Every error of a service, for tests of waiting times.
 
 use foxden_accounts::{
     ConfirmError, CredentialError, DeviceError, DeviceField, DeviceId, KeyFetchError, LegacyChangeError,
@@ -8,7 +8,7 @@ use foxden_accounts::{
 use foxden_model::SyncTime;
 use foxden_storage::{EngineError, Excess, StorageError};
 
-/// One of each variant, and those that it holds. A new variant does not compile until it stands here.
+/// One of each variant, with those that it contains. A new variant does not compile until it is here.
 macro_rules! every {
     ($name:ident: $Error:ident, $($pattern:pat => [$($error:expr),+];)+) => {
         pub(crate) fn $name() -> Vec<$Error> {
@@ -176,7 +176,7 @@ const fn too_many() -> TooMany {
     TooMany { retry_after: 7 }
 }
 
-/// The same of storage.
+/// The errors of storage.
 pub(crate) fn storage_errors() -> Vec<StorageError> {
     let modified = SyncTime::from_millis(1000);
     let first = EngineError::Stale { modified };
