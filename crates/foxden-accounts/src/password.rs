@@ -94,6 +94,8 @@ pub struct PasswordLink {
     pub address: String,
     /// Sets it, by [`Accounts::reset_password`].
     pub account_reset_token: SecretToken,
+    /// Whether the account has a password already, which the new one replaces.
+    pub has_password: bool,
 }
 
 /// What a client that asked for a reset takes.
@@ -401,6 +403,7 @@ impl Accounts {
                 .await?
                 .ok_or(PasswordError::ExpiredCode)?;
             Ok(PasswordLink {
+                has_password: row.verifier.is_some(),
                 address: row.address,
                 account_reset_token: self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?,
             })

@@ -11,10 +11,10 @@ const UNUSABLE = [105, 107, 110, 183];
 async function reset() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
   const code = location.hash.slice(1).trim();
-  const { email, token } = code ? await openLink(code) : await proveByCode();
-  await setPassword(email, token);
+  const { email, token, isFirst } = code ? await openLink(code) : await proveByCode();
+  await (isFirst ? setFirstPassword : setPassword)(email, token);
   history.replaceState(null, "", location.pathname);
-  show("reset-done");
+  show(isFirst ? "first-done" : "reset-done");
   done({ words: "reset-done" });
 }
 
@@ -31,7 +31,7 @@ const openLink = (code) =>
 
 async function openOperatorsLink(code) {
   const link = await call("POST", "/v1/password/link", { body: { code } });
-  return { email: link.email, token: link.accountResetToken };
+  return { email: link.email, token: link.accountResetToken, isFirst: link.hasPassword === false };
 }
 
 // A mail's has what the page would have that asked for it: the token, the code, the address.
@@ -87,15 +87,23 @@ const checkCode = (email, token, tries) => {
   });
 };
 
+// An account without a password has no data that a new key could make unreadable.
+const setFirstPassword = (email, token) =>
+  form("first-password", { email }, async (typed) => send(email, token, typed));
+
 const setPassword = (email, token) =>
   form("new-password", { email }, async (typed) => {
     if (!typed.understood) throw new Mend({ field: "understood", error: "tick" });
-    checkNewPassword(email, typed.password, typed.repeat);
-    const { authPW, unwrapBKey } = await stretch(email, typed.password);
-    unwrapBKey.fill(0);
-    const authorization = await bearer(token, "accountResetToken");
-    await call("POST", "/v1/account/reset", { authorization, body: { authPW } });
+    return send(email, token, typed);
   });
+
+async function send(email, token, typed) {
+  checkNewPassword(email, typed.password, typed.repeat);
+  const { authPW, unwrapBKey } = await stretch(email, typed.password);
+  unwrapBKey.fill(0);
+  const authorization = await bearer(token, "accountResetToken");
+  await call("POST", "/v1/account/reset", { authorization, body: { authPW } });
+}
 
 function halt(error) {
   show(error);

@@ -172,17 +172,22 @@ pub(super) async fn reset(
     Ok(print_signed_in(signed_in))
 }
 
-/// `POST /v1/password/link`, an extension of Foxden: opens a set-password link that the operator created.
+/// `POST /v1/password/link`, an extension of Foxden: opens a set-password link that the operator created. The answer says
+/// so if the account has no password yet: then there is no data that the new one makes unreadable.
 pub(super) async fn open_link(
     State(fxa): State<FxaState>,
     request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<Value>, Refusal> {
     let code = request.body.text_within("code", LINK)?;
     let link = fxa.accounts.open_password_link(code, &request.visitor).await?;
-    Ok(Json(json!({
+    let mut answer = json!({
         "email": link.address,
         "accountResetToken": link.account_reset_token.to_hex(),
-    })))
+    });
+    if !link.has_password {
+        answer["hasPassword"] = false.into();
+    }
+    Ok(Json(answer))
 }
 
 fn print_started(token: &SecretToken, status: ResetStatus) -> Json<Value> {
@@ -201,3 +206,6 @@ fn print_signed_in(signed_in: Option<SignedIn>) -> Json<Value> {
         |value| value.expect("an answer holds texts and numbers alone"),
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,6 +216,22 @@ fn views(text: &str) -> Vec<String> {
     views
 }
 
+/// A first password makes no data unreadable, so nothing warns of it and nothing must be ticked.
+#[tokio::test]
+async fn a_first_password_is_set_without_a_warning() {
+    let text = TestSite::default().get("/reset_password").await.text;
+    let step = |id: &str| {
+        let (_, after) = text.split_once(&format!("<template id=\"step-{id}\">")).unwrap();
+        after.split_once("</template>").unwrap().0
+    };
+    let (first, later) = (step("first-password"), step("new-password"));
+    for mark in ["name=\"understood\"", "becomes unreadable"] {
+        assert!(!first.contains(mark) && later.contains(mark), "{mark}");
+    }
+    assert!(first.contains("autocomplete=\"new-password\""));
+    assert!(!step("first-done").contains("signed out"));
+}
+
 #[tokio::test]
 async fn every_page_is_guarded_and_complete() {
     let site = TestSite::default();
