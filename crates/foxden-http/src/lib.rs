@@ -12,7 +12,7 @@
 //! - [`route_labels`]: what requests are counted under
 //! - [`wire`]: what two surfaces need: who asks, where this server is found
 
-pub mod excuse;
+pub mod error_response;
 pub mod fxa;
 pub mod ops;
 pub mod pages;

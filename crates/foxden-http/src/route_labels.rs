@@ -1,11 +1,12 @@
 //! The labels of all routes: what a request can be counted under.
 
-use crate::{fxa, ops, pages, token, user};
+use crate::{fxa, ops, pages, sync, token, user};
 
 /// The labels of all routes of all surfaces, each once. The method is no part of a label.
 pub fn all() -> Vec<&'static str> {
     let user = user::Route::ALL.map(user::Route::template);
     let mut labels = [
+        sync::route_labels(),
         token::routes().labels(),
         user.to_vec(),
         user::exchange::TEMPLATES.to_vec(),
@@ -30,7 +31,7 @@ mod tests {
         let mut unique = labels.clone();
         unique.dedup();
         assert_eq!(labels, unique);
-        assert!(labels.len() > 100, "{}", labels.len());
+        assert!(labels.len() > 115, "{}", labels.len());
         assert!(!labels.contains(&UNKNOWN_ROUTE));
     }
 }

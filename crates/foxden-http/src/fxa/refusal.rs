@@ -23,7 +23,7 @@ use foxden_accounts::{
 use serde_json::{Map, Value};
 
 use crate::wire::memory::{NoRoom, RETRY_SECONDS};
-use crate::wire::{Note, Site, chain, print_json, set_retry_after};
+use crate::wire::{AccessLogFields, Site, chain, print_json, set_retry_after};
 
 /// Why a request is refused.
 #[derive(Clone, Debug)]
@@ -262,7 +262,9 @@ impl IntoResponse for Refusal {
     /// Prints the account API's error, and keeps the refusal for the layers that map it.
     fn into_response(self) -> Response {
         let mut response = auth::error_body(&self).into_response();
-        response.extensions_mut().insert(Note::refused(self.why()));
+        response
+            .extensions_mut()
+            .insert(AccessLogFields::refused(self.why()));
         response.extensions_mut().insert(self);
         response
     }
@@ -300,6 +302,8 @@ fn remap_error(mut response: Response, error_body: fn(&Refusal) -> ErrorBody) ->
         return response;
     };
     let mut mapped = error_body(&refusal).into_response();
-    mapped.extensions_mut().insert(Note::refused(refusal.why()));
+    mapped
+        .extensions_mut()
+        .insert(AccessLogFields::refused(refusal.why()));
     mapped
 }

@@ -17,7 +17,7 @@ use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 use serde::Serialize;
 
-use crate::wire::{Note, Routes, chain, label_route};
+use crate::wire::{AccessLogFields, Routes, chain, label_route};
 
 /// State of the service pages.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ pub fn robots() -> MethodRouter {
     ];
     get(async || {
         (
-            Extension(Note::of_route("/robots.txt")),
+            Extension(AccessLogFields::of_route("/robots.txt")),
             DAY,
             "User-agent: *\nDisallow: /\n",
         )
@@ -104,7 +104,7 @@ pub fn robots() -> MethodRouter {
 pub fn root() -> MethodRouter {
     get(async || {
         (
-            Extension(Note::of_route("/")),
+            Extension(AccessLogFields::of_route("/")),
             NO_STORE,
             "Foxden, a Firefox Sync server. It works.\n",
         )
@@ -153,7 +153,7 @@ async fn show_health(State(ops): State<OpsState>) -> Response {
     health.database_msg = Some(words);
     health.status = "Err";
     let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
-    response.extensions_mut().insert(Note::refused(why));
+    response.extensions_mut().insert(AccessLogFields::refused(why));
     response
 }
 

@@ -33,7 +33,7 @@ use foxden_storage::Storage;
 use super::page::{Page, PageContext, render};
 use super::text_pages;
 use crate::wire::captcha::Captcha;
-use crate::wire::{Memory, Note, TaskSpawner, set_retry_after};
+use crate::wire::{AccessLogFields, Memory, TaskSpawner, set_retry_after};
 use errors::PageError;
 use form::Form;
 
@@ -161,6 +161,6 @@ fn refused(mut answer: Response, page_error: PageError, why: impl Into<Cow<'stat
 
 /// Adds a reason for the log.
 fn with_log_reason(mut answer: Response, why: impl Into<Cow<'static, str>>) -> Response {
-    answer.extensions_mut().insert(Note::refused(why));
+    answer.extensions_mut().insert(AccessLogFields::refused(why));
     answer
 }

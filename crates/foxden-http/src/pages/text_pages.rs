@@ -7,7 +7,7 @@ use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
 
 use super::page::{Page, PageContext, render};
-use crate::wire::{Note, Site};
+use crate::wire::{AccessLogFields, Site};
 
 macro_rules! text_page {
     ($(#[$doc:meta])* $handler:ident, $page:ident, $path:literal) => {
@@ -94,9 +94,9 @@ pub(super) fn not_found_page(context: &PageContext) -> Response {
 pub(super) fn misdirected(site: &Site) -> Response {
     let origin = site.public_url.origin();
     let mut answer = render(StatusCode::MISDIRECTED_REQUEST, &MisdirectedPage { origin });
-    answer
-        .extensions_mut()
-        .insert(Note::refused("the request names a host that is not ours"));
+    answer.extensions_mut().insert(AccessLogFields::refused(
+        "the request names a host that is not ours",
+    ));
     answer
 }
 

@@ -18,10 +18,10 @@ pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
     (!accept.trim().is_empty()).then_some(accept)
 }
 
-/// What every Firefox sends.
+/// The header of every Firefox.
 const FIREFOX: &str = "application/json;q=0.9,*/*;q=0.2";
 
-/// How much it likes a format. The most precise range that fits decides.
+/// Returns the client's preference for a format. The most specific matching range decides.
 pub(super) fn preference(accept: &str, format: Format) -> MediaPreference {
     if accept == FIREFOX && format == Format::Json {
         return MediaPreference {
@@ -34,7 +34,8 @@ pub(super) fn preference(accept: &str, format: Format) -> MediaPreference {
 
 fn read(accept: &str, format: Format) -> MediaPreference {
     let mut preference = MediaPreference::default();
-    // By bytes: nearly every request has this header, and searching texts for a character is several times the work.
+    // Bytes, as nearly every request has this header, and searching a `str` for a character takes several times as
+    // long.
     for range in accept.as_bytes().split(|byte| *byte == b',') {
         let mut pieces = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let precision = match pieces.next().unwrap_or_default() {

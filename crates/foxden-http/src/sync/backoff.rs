@@ -27,8 +27,8 @@ impl Backoff {
         self.is_down.load(Ordering::Relaxed)
     }
 
-    /// The seconds to tell this client, where the clock shows so many milliseconds. Up to a twentieth more, and never less
-    /// than five, so that clients do not come back together; the clock's last digits are random enough for that.
+    /// Returns the seconds to tell a client: up to a twentieth more, and at least five, so that clients do not all
+    /// return at once. The last digits of the clock, `millis`, are random enough.
     pub(super) fn seconds(&self, millis: impl FnOnce() -> i64) -> Option<u32> {
         let seconds = self.seconds.load(Ordering::Relaxed);
         if seconds == 0 {

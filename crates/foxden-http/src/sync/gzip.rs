@@ -19,7 +19,7 @@ const CHUNK: usize = 16 * 1024;
 /// Plain bytes that are compressed at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Compresses an answer if it is a long one and the client takes it.
+/// Compresses a response if it is long and the client accepts it.
 pub(super) fn compress(response: Response<Body>, accepts_gzip: bool) -> Response<Body> {
     let is_long = response
         .body()

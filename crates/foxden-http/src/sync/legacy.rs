@@ -38,8 +38,7 @@ use super::{SyncState, body, print};
 use crate::wire::memory::{MemoryPermit, Owner, body_with_permit};
 use crate::wire::{Peer, Site};
 pub(super) use refusal::Refusal;
-pub(super) use target::{Place, Target};
-use upload_result::UploadResult;
+pub(super) use target::{Resource, TEMPLATES, Target};
 use upload_result::UploadResult;
 use wbo::{Objects, Upload};
 

@@ -1,14 +1,14 @@
-//! The `sync` surface: users' objects, by the Sync storage protocol.
+//! The `sync` surface: the Sync storage protocol.
 //!
-//! - [`v1_5`]: the dialect of today's Firefox
-//! - [`legacy`]: the dialect of old ones, 1.0 and 1.1
+//! - [`v1_5`]: Sync 1.5
+//! - [`legacy`]: Sync 1.0 and 1.1
 //! - [`body`]: reads request bodies
-//! - [`reply`]: answers; [`accept`]: in which format
-//! - [`listing`], [`summary`]: prints lists, and what a store holds
-//! - [`value`]: reads what clients send as the value of a member
-//! - [`gzip`]: compresses answers
-//! - [`mod@print`], [`percent`]: the spelling of JSON and of URLs
-//! - [`verifier`]: checks tokens, and remembers them for a while
+//! - [`reply`]: builds responses; [`accept`]: parses `Accept`
+//! - [`listing`], [`summary`]: print lists of objects, and the content of a store
+//! - [`value`]: parses values of members
+//! - [`gzip`]: compresses responses
+//! - [`mod@print`]: prints JSON; [`percent`]: parses query strings
+//! - [`verifier`]: verifies tokens and caches them
 //! - [`backoff`]: asks clients to stay away
 
 mod accept;
@@ -41,48 +41,54 @@ use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
 use tower::service_fn;
 
-use crate::wire::{Memory, Note, Peer, Site, accepts_gzip};
+use crate::wire::{AccessLogFields, Memory, Peer, Site, accepts_gzip};
 pub use backoff::Backoff;
 pub use legacy::LegacyState;
 use reply::{Format, Reply};
 pub use verifier::Verifier;
 
-/// Seconds for which a browser may keep the answer to a preflight.
+/// Seconds for which a browser may cache the answer to a preflight.
 const PREFLIGHT_SECONDS: u32 = 1_728_000;
 const ALERT: HeaderName = HeaderName::from_static("x-weave-alert");
 
-/// What this surface needs.
+/// The templates of all routes of this surface.
+pub(crate) fn route_labels() -> Vec<&'static str> {
+    [&v1_5::TEMPLATES[..], &legacy::TEMPLATES].concat()
+}
+
+/// State of this surface.
 #[derive(Clone)]
 pub struct SyncState {
-    /// Where objects are kept.
+    /// The storage.
     pub storage: Storage,
-    /// What checks the tokens of this node.
+    /// Verifies the tokens of this node.
     pub verifier: Arc<Verifier>,
-    /// Where clients find this node.
+    /// The address of this node.
     pub site: Arc<Site>,
-    /// What tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Whether clients are asked to stay away.
     pub backoff: Arc<Backoff>,
-    /// Room for bodies and answers, shared with all other surfaces.
+    /// The memory budgets of bodies and responses, shared with all other surfaces.
     pub memory: Arc<Memory>,
-    /// A text for every client's log, on every answer.
+    /// A text for the log of every client, in every response.
     pub alert: Option<HeaderValue>,
-    /// How far a client's clock may be off; `None`: any distance, as clients correct theirs only roughly.
+    /// How many seconds a client's clock may differ; `None` means any number, as clients correct their clocks only
+    /// roughly.
     pub max_skew_seconds: Option<u32>,
-    /// Whether a token must have been made for this very node.
+    /// Whether a token must have been issued for this very node.
     pub is_strict_about_nodes: bool,
-    /// Whether long answers are compressed for clients that take it. Payloads are encrypted and shrink by
-    /// a quarter only, at several times the work of the answer itself.
+    /// Whether long responses are compressed for clients that accept it. Payloads are encrypted and shrink by a
+    /// quarter only, at several times the work of the response itself.
     pub compresses: bool,
-    /// Who hears of tokens that are refused.
+    /// Receives events about refused tokens.
     pub witness: Witness,
-    /// What the old dialects need; `None`: they are not spoken.
+    /// State of the old dialects; `None` if they are not served.
     pub legacy: Option<LegacyState>,
 }
 
 impl SyncState {
-    /// The usual rules: any clock, any node that shares the secret, nobody sent away.
+    /// Defaults: any clock difference, any node with the same secret, no backoff.
     pub fn new(storage: Storage, secrets: Arc<TokenSecrets>, site: Arc<Site>, clock: Arc<dyn Clock>) -> Self {
         Self {
             storage,
@@ -101,11 +107,12 @@ impl SyncState {
     }
 }
 
-/// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`, and where the old dialects are spoken,
+/// The routes of this surface: everything below `/1.5/` and `/storage/1.5/`, and where the old dialects are served,
 /// below `/1.1/`, `/1/` and, with exceptions, `/1.0/`.
 pub fn router(state: SyncState) -> Router {
     const ALWAYS: [&str; 4] = ["/1.5/", "/1.5/{*path}", "/storage/1.5/", "/storage/1.5/{*path}"];
-    // Two further segments below `/1.0/` are the tokenserver's; whatever is spelled out goes before these.
+    // Paths of two segments below `/1.0/` belong to the tokenserver; literal segments take precedence over
+    // parameters.
     const LEGACY: [&str; 9] = [
         "/1.1/",
         "/1.1/{*path}",
@@ -115,7 +122,7 @@ pub fn router(state: SyncState) -> Router {
         "/1.0/{name}/",
         "/1.0/{name}/storage",
         "/1.0/{name}/storage/",
-        "/1.0/{name}/{place}/{*path}",
+        "/1.0/{name}/{resource}/{*path}",
     ];
     let legacy: &[&str] = if state.legacy.is_some() { &LEGACY } else { &[] };
     let state = Arc::new(state);
@@ -128,14 +135,14 @@ pub fn router(state: SyncState) -> Router {
 }
 
 impl SyncState {
-    /// Whether a path, as it is at the root, leads here. What has a router of its own may ask this.
+    /// Returns whether a path at the root belongs to this surface, for callers with a router of their own.
     pub fn owns(&self, path: &str) -> bool {
         path.starts_with("/1.5/") || (self.legacy.is_some() && legacy::target::owns(path))
     }
 }
 
-/// Answers one request whose client, if it is known, is an extension of the request; what the access log is told of it
-/// is one of the response.
+/// Answers one request. The client, if it is known, is an extension of the request, and the fields of the access log are one
+/// of the response.
 pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     let peer = request.extensions().get::<Peer>().copied();
     let (mut response, fields) = serve_client(sync, request, peer).await;
@@ -143,40 +150,40 @@ pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
     response
 }
 
-/// Answers one request of that client: the response, and what the access log is told. Extensions cost several allocations,
-/// so a caller with a router of its own asks here.
-pub async fn serve_client(sync: &SyncState, request: Request, peer: Option<Peer>) -> (Response<Body>, Note) {
+/// Answers one request of this client with the response and the fields of the access log. Extensions cost several
+/// allocations, so callers with a router of their own call this directly.
+pub async fn serve_client(
+    sync: &SyncState,
+    request: Request,
+    peer: Option<Peer>,
+) -> (Response<Body>, AccessLogFields) {
     let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {
-        return (preflight(sync, &parts), Note::default());
+        return (preflight(sync, &parts), AccessLogFields::default());
     }
-    let mut user = None;
+    let mut fields = AccessLogFields::default();
     let (mut reply, auth) = match &sync.legacy {
         Some(legacy) if legacy::target::owns(parts.uri.path()) => {
-            let reply = answer_legacy(sync, legacy, &parts, peer, body, &mut user).await;
+            let reply = answer_legacy(sync, legacy, &parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(legacy::Refusal::is_over_quota) {
-                tell_quota(sync, peer, Door::Basic, user);
+                report_quota(sync, peer, Door::Basic, fields.user);
             }
             (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
         }
         Some(_) | None => {
-            let reply = answer(sync, &parts, peer, body, &mut user).await;
+            let reply = answer(sync, &parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(v1_5::Refusal::is_over_quota) {
-                tell_quota(sync, peer, Door::Storage, user);
+                report_quota(sync, peer, Door::Storage, fields.user);
             }
             (reply.unwrap_or_else(v1_5::Refusal::into_reply), "hawk")
         }
     };
-    let fields = Note {
-        auth: Some(auth),
-        user,
-        why: reply.why.take().map(Cow::Owned),
-        ..Note::default()
-    };
+    fields.auth = Some(auth);
+    fields.why = reply.why.take().map(Cow::Owned);
     (respond(sync, reply, parts), fields)
 }
 
-/// The response to a request. The headers of the request give their memory to those of the response.
+/// Builds the response. The header map of the request is reused for it.
 fn respond(sync: &SyncState, reply: Reply, parts: Parts) -> Response<Body> {
     let Parts { method, headers, .. } = parts;
     let is_compressed = sync.compresses && method == Method::GET;
@@ -202,88 +209,91 @@ fn respond(sync: &SyncState, reply: Reply, parts: Parts) -> Response<Body> {
     response
 }
 
-/// The routing table of Sync 1.5: one line for each method and path. `user` takes the store that is meant. What is asked for
-/// most stands here itself and the rest in boxes, so that a request is no larger than it must be.
+/// The routing table of Sync 1.5: one line for each method and path. `fields` receives the store and the route. The futures
+/// of rare requests are boxed, so that they do not enlarge those of frequent ones.
 async fn answer(
     sync: &SyncState,
     parts: &Parts,
     peer: Option<Peer>,
     body: Body,
-    user: &mut Option<UserId>,
+    fields: &mut AccessLogFields,
 ) -> Result<Reply, v1_5::Refusal> {
-    use v1_5::{Place, Refusal};
+    use v1_5::{Refusal, Resource};
     let target = v1_5::Target::parse(parts.uri.path())?;
-    *user = Some(target.user);
-    if let Some(seconds) = rest_of(sync) {
+    fields.user = Some(target.user);
+    fields.route = Some(target.resource.template());
+    if let Some(seconds) = maintenance_seconds(sync) {
         return Err(Refusal::Down { seconds });
     }
     let call = v1_5::Call::open(sync, parts, peer, &target)?;
-    match (method(parts), target.place.clone()) {
-        ("GET", Place::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
-        ("GET", Place::InfoCounts) => Box::pin(v1_5::info::get_counts(&call)).await,
-        ("GET", Place::InfoUsage) => Box::pin(v1_5::info::get_usage(&call)).await,
-        ("GET", Place::InfoQuota) => Box::pin(v1_5::info::get_quota(&call)).await,
-        ("GET", Place::InfoConfiguration) => Box::pin(v1_5::info::get_configuration(&call)).await,
-        ("GET", Place::Collection(name)) => Box::pin(v1_5::get_collection(&call, name)).await,
-        ("POST", Place::Collection(name)) => Box::pin(v1_5::post_collection(&call, name, body)).await,
-        ("DELETE", Place::Collection(name)) => Box::pin(v1_5::delete_collection(&call, name)).await,
-        ("GET", Place::Object(name, id)) => v1_5::get_object(&call, name, id).await,
-        ("PUT", Place::Object(name, id)) => Box::pin(v1_5::put_object(&call, name, id, body)).await,
-        ("DELETE", Place::Object(name, id)) => Box::pin(v1_5::delete_object(&call, name, id)).await,
-        ("DELETE", Place::Store) => Box::pin(v1_5::delete_store(&call)).await,
+    match (method(parts), target.resource.clone()) {
+        ("GET", Resource::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
+        ("GET", Resource::InfoCounts) => Box::pin(v1_5::info::get_counts(&call)).await,
+        ("GET", Resource::InfoUsage) => Box::pin(v1_5::info::get_usage(&call)).await,
+        ("GET", Resource::InfoQuota) => Box::pin(v1_5::info::get_quota(&call)).await,
+        ("GET", Resource::InfoConfiguration) => Box::pin(v1_5::info::get_configuration(&call)).await,
+        ("GET", Resource::Collection(name)) => Box::pin(v1_5::get_collection(&call, name)).await,
+        ("POST", Resource::Collection(name)) => Box::pin(v1_5::post_collection(&call, name, body)).await,
+        ("DELETE", Resource::Collection(name)) => Box::pin(v1_5::delete_collection(&call, name)).await,
+        ("GET", Resource::Object(name, id)) => v1_5::get_object(&call, name, id).await,
+        ("PUT", Resource::Object(name, id)) => Box::pin(v1_5::put_object(&call, name, id, body)).await,
+        ("DELETE", Resource::Object(name, id)) => Box::pin(v1_5::delete_object(&call, name, id)).await,
+        ("DELETE", Resource::Store) => Box::pin(v1_5::delete_store(&call)).await,
         _ => Err(Refusal::MethodNotAllowed),
     }
 }
 
-/// The routing table of Sync 1.0 and 1.1. `user` takes the store once it is known whose it is.
+/// The routing table of Sync 1.0 and 1.1. `fields` receives the route, and the store once it is known.
 async fn answer_legacy(
     sync: &SyncState,
     state: &LegacyState,
     parts: &Parts,
     peer: Option<Peer>,
     body: Body,
-    user: &mut Option<UserId>,
+    fields: &mut AccessLogFields,
 ) -> Result<Reply, legacy::Refusal> {
-    use legacy::{Place, Refusal};
+    use legacy::{Refusal, Resource};
     let target = legacy::Target::parse(parts.uri.path())?;
-    if let Some(seconds) = rest_of(sync) {
+    fields.route = Some(target.resource.template());
+    if let Some(seconds) = maintenance_seconds(sync) {
         return Err(Refusal::Down { seconds });
     }
-    // Browsers send a password that they were asked for along with whatever another page makes them send.
+    // Browsers send a password from a prompt along with every request, also with those that a foreign page
+    // triggers.
     if method(parts) != "GET" && sync.site.is_sent_by_page(&parts.headers) {
         return Err(Refusal::ForeignPage);
     }
     let call = legacy::Call::open(sync, state, parts, peer, &target.name).await?;
-    *user = Some(call.user());
-    match (method(parts), target.place) {
-        ("GET", Place::InfoCollections) => legacy::info::get_collections(&call).await,
-        ("GET", Place::InfoCounts) => Box::pin(legacy::info::get_counts(&call)).await,
-        ("GET", Place::InfoUsage) => Box::pin(legacy::info::get_usage(&call)).await,
-        ("GET", Place::InfoQuota) => Box::pin(legacy::info::get_quota(&call)).await,
-        ("GET", Place::Collection(name)) => Box::pin(legacy::get_collection(&call, name)).await,
-        ("POST" | "PUT", Place::Collection(name)) => {
+    fields.user = Some(call.user());
+    match (method(parts), target.resource) {
+        ("GET", Resource::InfoCollections) => legacy::info::get_collections(&call).await,
+        ("GET", Resource::InfoCounts) => Box::pin(legacy::info::get_counts(&call)).await,
+        ("GET", Resource::InfoUsage) => Box::pin(legacy::info::get_usage(&call)).await,
+        ("GET", Resource::InfoQuota) => Box::pin(legacy::info::get_quota(&call)).await,
+        ("GET", Resource::Collection(name)) => Box::pin(legacy::get_collection(&call, name)).await,
+        ("POST" | "PUT", Resource::Collection(name)) => {
             Box::pin(legacy::post_collection(&call, name, body)).await
         }
-        ("DELETE", Place::Collection(name)) => Box::pin(legacy::delete_collection(&call, name)).await,
-        ("GET", Place::Object(name, id)) => legacy::get_object(&call, name, id).await,
-        ("PUT", Place::Object(name, id)) => Box::pin(legacy::put_object(&call, name, id, body)).await,
-        ("DELETE", Place::Object(name, id)) => Box::pin(legacy::delete_object(&call, name, id)).await,
-        ("DELETE", Place::Store { .. }) => Box::pin(legacy::delete_store(&call)).await,
+        ("DELETE", Resource::Collection(name)) => Box::pin(legacy::delete_collection(&call, name)).await,
+        ("GET", Resource::Object(name, id)) => legacy::get_object(&call, name, id).await,
+        ("PUT", Resource::Object(name, id)) => Box::pin(legacy::put_object(&call, name, id, body)).await,
+        ("DELETE", Resource::Object(name, id)) => Box::pin(legacy::delete_object(&call, name, id)).await,
+        ("DELETE", Resource::Store { .. }) => Box::pin(legacy::delete_store(&call)).await,
         // A collection without a name.
-        (_, Place::Store { is_open_ended: true }) => Err(Refusal::NotFound),
+        (_, Resource::Store { is_open_ended: true }) => Err(Refusal::NotFound),
         _ => Err(Refusal::MethodNotAllowed),
     }
 }
 
-/// Whoever watches over the server hears whose quota is used up.
-fn tell_quota(sync: &SyncState, peer: Option<Peer>, door: Door, user: Option<UserId>) {
+/// Emits a security event: the quota is used up.
+fn report_quota(sync: &SyncState, peer: Option<Peer>, door: Door, user: Option<UserId>) {
     let from = peer.map(|peer| peer.address);
     let user = user.map(|user| user.to_string());
     let event = Event::new(What::LimitReached, door, from).about(user.as_deref().unwrap_or_default());
     sync.witness.tell(&event.because("storage.quota"));
 }
 
-/// The method that is meant: a `HEAD` is a `GET` of which the body is not sent.
+/// Returns the method. A `HEAD` is a `GET` whose body is not sent.
 fn method(parts: &Parts) -> &str {
     if parts.method == Method::HEAD {
         "GET"
@@ -292,16 +302,16 @@ fn method(parts: &Parts) -> &str {
     }
 }
 
-/// The seconds for which this node serves nobody.
-fn rest_of(sync: &SyncState) -> Option<u32> {
+/// Returns for how many seconds this node is in maintenance.
+fn maintenance_seconds(sync: &SyncState) -> Option<u32> {
     let is_down = sync.backoff.is_down();
     is_down
         .then(|| sync.backoff.seconds(|| sync.clock.millis()))
         .flatten()
 }
 
-/// Lets a page of whichever origin ask what it may do: it may read no answer, and neither the header of a signature nor
-/// that of a name and password is let through. What a browser sends along by itself is refused where it would write.
+/// Answers a preflight of any origin. Pages may read no response, and may send neither a signature nor credentials.
+/// Requests with credentials that the browser adds are refused where they would write.
 fn preflight(sync: &SyncState, parts: &Parts) -> Response<Body> {
     let mut response =
         Reply::new(Format::Json, Vec::new()).into_response(HeaderMap::new(), sync.clock.now(), None);

@@ -112,8 +112,8 @@ impl Reply {
         }
     }
 
-    /// The response, at that time of day, with the memory of those headers. `backoff`: the seconds clients are asked to stay
-    /// away.
+    /// Builds the response at that time, in the memory of these headers. `backoff`: how many seconds clients should
+    /// stay away.
     pub(super) fn into_response(
         self,
         mut emptied: HeaderMap,

@@ -1,21 +1,21 @@
-//! What a store holds, as JSON: the same in all dialects.
+//! Prints the content of a store as JSON: the same in all dialects.
 
 use foxden_model::CollectionName;
 use foxden_storage::{CollectionSummary, Summary};
 
 use super::print;
 
-/// Room for a collection's name and what stands around it.
+/// Bytes of a collection's name and the punctuation around it.
 const NAME: usize = CollectionName::MAX + 4;
 
-/// A JSON object with one member for each collection.
+/// A JSON object with one member per collection.
 pub(super) struct Map {
     pub(super) body: Vec<u8>,
-    /// How many members it has.
+    /// The number of members.
     pub(super) records: usize,
 }
 
-/// When each collection last changed.
+/// Prints when each collection last changed.
 pub(super) fn times(summary: &Summary) -> Map {
     let mut body = Vec::with_capacity(512);
     for collection in &*summary.collections {
@@ -29,19 +29,19 @@ pub(super) fn times(summary: &Summary) -> Map {
     }
 }
 
-/// How many objects each collection holds that holds any.
+/// Prints the number of objects of each collection that has any.
 pub(super) fn counts(summary: &Summary) -> Map {
     let count = |out: &mut Vec<u8>, collection: &CollectionSummary| print::unsigned(out, collection.count);
     map(filled(summary), count)
 }
 
-/// How much each collection takes that holds any object.
+/// Prints the size of each collection that has objects.
 pub(super) fn usage(summary: &Summary) -> Map {
     let bytes = |out: &mut Vec<u8>, collection: &CollectionSummary| print::kilobytes(out, collection.bytes);
     map(filled(summary), bytes)
 }
 
-/// How much the account takes, `beside` in other stores, and how much it may.
+/// Prints the usage of the account, with `beside` in its other stores, and its quota.
 pub(super) fn quota(summary: &Summary, beside: u64, quota: Option<u64>) -> Vec<u8> {
     let collections = summary.collections.iter();
     let used = beside + collections.map(|collection| collection.bytes).sum::<u64>();
@@ -56,9 +56,9 @@ pub(super) fn quota(summary: &Summary, beside: u64, quota: Option<u64>) -> Vec<u
     body
 }
 
-/// The next member's name, which needs no escapes.
+/// Prints the next member's name, which needs no escapes.
 pub(super) fn name(out: &mut Vec<u8>, name: &[u8]) {
-    // Put together first: room in a vector is asked for at each step.
+    // Built in one piece, as each append to a vector checks its capacity.
     let mut text = [0; NAME];
     let Some(place) = text.get_mut(2..2 + name.len()) else {
         debug_assert!(false, "no member has so long a name");
@@ -71,7 +71,7 @@ pub(super) fn name(out: &mut Vec<u8>, name: &[u8]) {
     out.extend_from_slice(&text[..end + 2]);
 }
 
-/// The end of an object whose members are printed.
+/// Ends an object whose members are printed.
 pub(super) fn end(out: &mut Vec<u8>) {
     out.extend_from_slice(if out.is_empty() { b"{}" } else { b"}" });
 }

@@ -157,7 +157,7 @@ fn a_refusal_tells_the_log_why() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let why = |request| {
         let response = runtime.block_on(serve(&sync, request));
-        let note = response.extensions().get::<Note>().cloned().unwrap();
+        let note = response.extensions().get::<AccessLogFields>().cloned().unwrap();
         assert_eq!(note.user, Some(UserId(42)));
         note.why.unwrap_or_default().into_owned()
     };
@@ -182,7 +182,12 @@ fn a_refusal_tells_the_log_why() {
         .insert("host", "sync.example.org".parse().unwrap());
     let response = runtime.block_on(serve(&elsewhere, signed));
     assert_eq!(
-        response.extensions().get::<Note>().unwrap().why.as_deref(),
+        response
+            .extensions()
+            .get::<AccessLogFields>()
+            .unwrap()
+            .why
+            .as_deref(),
         Some("signed for host sync.example.org:443, this node is other.example.org:443")
     );
 }

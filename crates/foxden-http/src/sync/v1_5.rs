@@ -35,7 +35,7 @@ use foxden_storage::{
 
 use super::listing::{List, Reader};
 use super::reply::{Format, Reply};
-use super::verifier::Checked;
+use super::verifier::VerifiedToken;
 use super::{SyncState, body, print};
 use crate::wire::Peer;
 use crate::wire::hawk::HawkHeader;
@@ -44,7 +44,7 @@ use conditions::Conditions;
 use params::Upload;
 use patch::Objects;
 pub(super) use refusal::Refusal;
-pub(super) use target::{Place, Target};
+pub(super) use target::{Resource, TEMPLATES, Target};
 use upload_result::UploadResult;
 
 /// A write response tells the remaining quota below this number of bytes.
@@ -56,7 +56,7 @@ pub(super) struct Call<'r> {
     parts: &'r Parts,
     target: &'r Target,
     hawk: HawkHeader<'r>,
-    token: Arc<Checked>,
+    token: Arc<VerifiedToken>,
     conditions: Conditions,
 }
 

@@ -1,80 +1,80 @@
-//! Checks tokens, and remembers those it checked lately: a client sends one token with all its requests.
+//! Verifies tokens and caches the result: a client sends the same token with all its requests.
 
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use foxden_accounts::token::{BadToken, TokenSecrets, Verified};
 use ring::hmac;
 
-/// How many groups are remembered apart, so that threads seldom meet.
-const GROUPS: usize = 64;
-/// How many tokens one group remembers.
-const GROUP: usize = 8;
+/// Number of shards of the cache, so that threads rarely share one.
+const SHARDS: usize = 64;
+/// Maximum number of tokens in a shard.
+const SHARD_CAPACITY: usize = 8;
 
-/// Checks tokens with a node's secrets.
+/// Verifies tokens with the secrets of a node, and caches them.
 pub struct Verifier {
     secrets: Arc<TokenSecrets>,
-    groups: Vec<Mutex<Vec<Remembered>>>,
+    shards: Vec<Mutex<Vec<CachedToken>>>,
 }
 
-/// A token that is genuine, with its key made ready.
-pub(super) struct Checked {
+/// A valid token, with its key prepared for signatures.
+pub(super) struct VerifiedToken {
     pub(super) token: Verified,
     pub(super) key: hmac::Key,
 }
 
-struct Remembered {
+struct CachedToken {
     id: Box<str>,
-    checked: Arc<Checked>,
+    verified: Arc<VerifiedToken>,
 }
 
 impl Verifier {
-    /// A verifier that remembers nothing yet.
+    /// A verifier with an empty cache.
     pub fn new(secrets: Arc<TokenSecrets>) -> Self {
         Self {
             secrets,
-            groups: (0..GROUPS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
 
-    /// Checks a token's id. Whether it has expired is for the caller to judge.
-    pub(super) fn verify(&self, id: &str) -> Result<Arc<Checked>, BadToken> {
-        let group = &self.groups[group(id)];
-        if let Some(checked) = recall(group, id) {
-            return Ok(checked);
+    /// Verifies a token's id. The caller checks whether it has expired.
+    pub(super) fn verify(&self, id: &str) -> Result<Arc<VerifiedToken>, BadToken> {
+        let shard = &self.shards[shard(id)];
+        if let Some(verified) = lookup(shard, id) {
+            return Ok(verified);
         }
         let token = self.secrets.verify(id)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, token.key.as_str().as_bytes());
-        let checked = Arc::new(Checked { token, key });
-        remember(group, id, &checked);
-        Ok(checked)
+        let verified = Arc::new(VerifiedToken { token, key });
+        insert(shard, id, &verified);
+        Ok(verified)
     }
 }
 
-/// The group of a token. Ids end with a signature, whose bytes are as good as random.
-fn group(id: &str) -> usize {
+/// Returns the shard of a token. Ids end with a signature, whose bytes are as good as random.
+fn shard(id: &str) -> usize {
     let end = id.trim_end_matches('=').bytes().rev().take(4);
-    end.fold(0, |sum, byte| sum * 31 + usize::from(byte)) % GROUPS
+    end.fold(0, |sum, byte| sum * 31 + usize::from(byte)) % SHARDS
 }
 
-/// Nobody waits for a group that is in use: checking anew takes no longer than waiting would.
-fn recall(group: &Mutex<Vec<Remembered>>, id: &str) -> Option<Arc<Checked>> {
-    let group = match group.try_lock() {
-        Ok(group) => group,
+/// Looks a token up. A shard in use is not waited for: verifying again takes no longer.
+fn lookup(shard: &Mutex<Vec<CachedToken>>, id: &str) -> Option<Arc<VerifiedToken>> {
+    let shard = match shard.try_lock() {
+        Ok(shard) => shard,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => return None,
     };
-    let remembered = group.iter().find(|remembered| *remembered.id == *id)?;
-    Some(Arc::clone(&remembered.checked))
+    let cached = shard.iter().find(|cached| *cached.id == *id)?;
+    Some(Arc::clone(&cached.verified))
 }
 
-fn remember(group: &Mutex<Vec<Remembered>>, id: &str, checked: &Arc<Checked>) {
-    let mut group = group.lock().unwrap_or_else(PoisonError::into_inner);
-    if group.len() >= GROUP {
-        group.remove(0);
+fn insert(shard: &Mutex<Vec<CachedToken>>, id: &str, verified: &Arc<VerifiedToken>) {
+    let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+    if shard.len() >= SHARD_CAPACITY {
+        shard.remove(0);
     }
-    group.push(Remembered {
+    shard.push(CachedToken {
         id: id.into(),
-        checked: Arc::clone(checked),
+        verified: Arc::clone(verified),
     });
 }
 
@@ -113,9 +113,9 @@ mod tests {
                 assert_eq!(verifier.verify(id).unwrap().token.user, UserId(user));
             }
         }
-        let remembered = verifier.groups.iter().map(|group| group.lock().unwrap().len());
-        assert_eq!(remembered.clone().max(), Some(GROUP));
-        assert!(remembered.sum::<usize>() > GROUPS * GROUP / 2);
+        let cached = verifier.shards.iter().map(|shard| shard.lock().unwrap().len());
+        assert_eq!(cached.clone().max(), Some(SHARD_CAPACITY));
+        assert!(cached.sum::<usize>() > SHARDS * SHARD_CAPACITY / 2);
     }
 
     #[test]

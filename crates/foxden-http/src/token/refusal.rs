@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use foxden_accounts::{StateFault, TokenError, Unavailable};
 use serde_json::json;
 
-use crate::wire::{Note, chain, print_json, set_retry_after};
+use crate::wire::{AccessLogFields, chain, print_json, set_retry_after};
 
 /// Seconds after which a client may try again.
 const BUSY_SECONDS: u64 = 30;
@@ -225,7 +225,9 @@ impl IntoResponse for Refusal {
             };
             set_retry_after(headers, seconds);
         }
-        response.extensions_mut().insert(Note::refused(self.why()));
+        response
+            .extensions_mut()
+            .insert(AccessLogFields::refused(self.why()));
         response
     }
 }

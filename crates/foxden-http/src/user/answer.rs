@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::wire::{Note, print_json};
+use crate::wire::{AccessLogFields, print_json};
 
 /// A plain text. Clients compare some byte for byte.
 pub(super) fn text(text: impl Into<Body>) -> Response {
@@ -18,9 +18,9 @@ pub(super) fn text(text: impl Into<Body>) -> Response {
 /// A plain text for a client that has sent the right password.
 pub(super) fn authenticated_text(text: impl Into<Body>) -> Response {
     let mut response = self::text(text);
-    response.extensions_mut().insert(Note {
+    response.extensions_mut().insert(AccessLogFields {
         auth: Some("basic"),
-        ..Note::default()
+        ..AccessLogFields::default()
     });
     response
 }

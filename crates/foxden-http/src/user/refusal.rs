@@ -14,7 +14,7 @@ use foxden_accounts::{
 use super::answer;
 use crate::wire::captcha::WrongAnswer;
 use crate::wire::memory::RETRY_SECONDS;
-use crate::wire::{NoBasic, Note, Site, chain, set_retry_after};
+use crate::wire::{AccessLogFields, NoBasic, Site, chain, set_retry_after};
 
 /// Seconds after which a client may try again when the server was busy.
 const BUSY_SECONDS: u64 = 30;
@@ -213,7 +213,9 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.print();
-        response.extensions_mut().insert(Note::refused(self.why()));
+        response
+            .extensions_mut()
+            .insert(AccessLogFields::refused(self.why()));
         response
     }
 }

@@ -1,5 +1,5 @@
-//! Hawk: requests signed with a key that both sides know. Storage requests are signed with a token's
-//! key, account requests with that of a session; what an id means is the surface's matter.
+//! Hawk: requests signed with a shared key. Storage requests are signed with the key of a token, account requests
+//! with that of a session. The surfaces look ids up.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +9,7 @@ use memchr::memchr;
 use ring::{digest, hmac};
 use subtle::ConstantTimeEq;
 
-/// The longest header looked at. A real one has about 600 bytes.
+/// Maximum length of a header. A real one has about 600 bytes.
 pub const MAX_HEADER: usize = 8192;
 
 /// The length of a signature as a header spells it.
@@ -18,13 +18,13 @@ const MAC_LENGTH: usize = 44;
 /// The members of an `Authorization: Hawk …` header, as the client wrote them.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct HawkHeader<'a> {
-    /// Names the key.
+    /// The id of the key.
     pub id: &'a str,
-    /// When the client says it signed, in seconds.
+    /// The client's time of the signature, in seconds.
     pub ts: i64,
-    /// What makes two equal requests different.
+    /// Makes two equal requests different.
     pub nonce: &'a str,
-    /// The hash of the body, if the client gave one.
+    /// The hash of the body, if the client sent one.
     pub hash: Option<&'a str>,
     /// The signature.
     mac: &'a str,
@@ -34,21 +34,21 @@ pub struct HawkHeader<'a> {
     dlg: Option<&'a str>,
 }
 
-/// What of a request is signed besides the header's own members.
+/// The signed parts of a request besides the members of the header.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
-    /// Upper case.
+    /// The method in upper case.
     pub method: &'a str,
-    /// The path in pieces, in the client's own spelling: a prefix that was stripped on the way, and the rest
-    /// with its query.
+    /// The path in two pieces, as the client spelled it: a prefix that was stripped on the way, and the rest with
+    /// its query.
     pub path: [&'a str; 2],
-    /// The host the client meant: lower case, without a port.
+    /// The host that the client asked for: lower case, without a port.
     pub host: &'a str,
-    /// The port the client meant.
+    /// The port that the client asked for.
     pub port: u16,
 }
 
-/// Why a header is no Hawk header.
+/// Why a header is not a valid Hawk header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHawk {
     /// Another scheme.
@@ -57,13 +57,13 @@ pub enum BadHawk {
     /// Not of the form `name="value", …`, or over [`MAX_HEADER`].
     #[error("the hawk header is malformed")]
     Malformed,
-    /// `id`, `ts`, `nonce` or `mac` is not there.
+    /// `id`, `ts`, `nonce` or `mac` is missing.
     #[error("the hawk header lacks its {0}")]
     Missing(&'static str),
 }
 
 impl<'a> HawkHeader<'a> {
-    /// Reads the value of an `Authorization` header in one pass. Members come in any order, quoted or not.
+    /// Parses the value of an `Authorization` header in one pass. Members come in any order, quoted or not.
     pub fn parse(header: &'a str) -> Result<Self, BadHawk> {
         let (scheme, mut rest) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("Hawk") {
@@ -72,15 +72,15 @@ impl<'a> HawkHeader<'a> {
         if header.len() > MAX_HEADER {
             return Err(BadHawk::Malformed);
         }
-        let mut members = Members::default();
+        let mut members = HawkMembers::default();
         while let Some((name, value, after)) = next_member(rest)? {
             members.set(name, value)?;
             rest = after;
         }
-        members.finish()
+        members.into_header()
     }
 
-    /// Whether the key signed this request, compared in constant time.
+    /// Returns whether the key signed this request, compared in constant time.
     pub fn is_signed_with(&self, key: &hmac::Key, request: &Signed<'_>) -> bool {
         let signature = hmac::sign(key, &self.normalized(request));
         let mut mac = [0; MAC_LENGTH];
@@ -89,8 +89,8 @@ impl<'a> HawkHeader<'a> {
         is_equal(self.mac.as_bytes(), &mac)
     }
 
-    /// Whether the hash, where the client gave one, is that of this body. The comparison need not be
-    /// constant in time: whoever could profit from it does not know the key that signs the hash.
+    /// Returns whether the hash, if the client sent one, is that of this body. The comparison need not be
+    /// constant-time: an attacker without the key cannot sign another hash.
     pub fn vouches_for(&self, content_type: &str, body: &[u8]) -> bool {
         self.hash
             .is_none_or(|hash| hash == payload_hash(content_type, body))
@@ -149,7 +149,7 @@ pub fn sign(id: &str, key: &[u8], request: &Signed<'_>, seconds: i64, nonce: &st
     format!("Hawk id=\"{id}\", ts=\"{seconds}\", nonce=\"{nonce}\", mac=\"{mac}\"")
 }
 
-/// A number in digits.
+/// Digits as a number.
 fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
     let mut at = digits.len();
     loop {
@@ -162,7 +162,7 @@ fn decimal(mut number: u16, digits: &mut [u8; 5]) -> &str {
     }
 }
 
-/// The hash of a body, as a header's `hash` carries it. Parameters of the content type do not count.
+/// The hash of a body, as in a header's `hash`. Parameters of the content type are ignored.
 pub fn payload_hash(content_type: &str, body: &[u8]) -> String {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let mut context = digest::Context::new(&digest::SHA256);
@@ -175,7 +175,7 @@ pub fn payload_hash(content_type: &str, body: &[u8]) -> String {
 }
 
 #[derive(Default)]
-struct Members<'a> {
+struct HawkMembers<'a> {
     id: Option<&'a str>,
     ts: Option<&'a str>,
     nonce: Option<&'a str>,
@@ -186,7 +186,7 @@ struct Members<'a> {
     dlg: Option<&'a str>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> HawkMembers<'a> {
     fn set(&mut self, name: &str, value: &'a str) -> Result<(), BadHawk> {
         let member = match name {
             "id" => &mut self.id,
@@ -205,7 +205,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn finish(self) -> Result<HawkHeader<'a>, BadHawk> {
+    fn into_header(self) -> Result<HawkHeader<'a>, BadHawk> {
         let filled = |value: Option<&'a str>| value.filter(|value| !value.is_empty());
         let need = |value, name| filled(value).ok_or(BadHawk::Missing(name));
         let ts_text = need(self.ts, "ts")?;
@@ -223,7 +223,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The first `name=value` of a list, and what follows it.
+/// Returns the first `name=value` of a list, and the rest.
 fn next_member(list: &str) -> Result<Option<(&str, &str, &str)>, BadHawk> {
     let bytes = list.as_bytes();
     let is_between = |byte: &u8| matches!(byte, b' ' | b',' | b'\t');
@@ -242,7 +242,7 @@ fn next_member(list: &str) -> Result<Option<(&str, &str, &str)>, BadHawk> {
         }
         None => rest.split_at(rest.find([',', ' ']).unwrap_or(rest.len())),
     };
-    // Without a way out in the middle, so that it is done many bytes at a time.
+    // Without an early exit, so that the compiler can vectorise it.
     let oddity = |byte: u8| u8::from(!(b' '..=b'~').contains(&byte)) | u8::from(byte == b'\\');
     let is_plain = value.bytes().fold(0, |found, byte| found | oddity(byte)) == 0;
     let is_ended = rest.is_empty() || rest.starts_with([',', ' ']);

@@ -17,9 +17,10 @@
 //! - [`answer`]: JSON responses, and the headers of every response
 //! - [`retry_after`]: `Retry-After`
 //! - [`routes`]: labels of routes, under which requests are counted
-//! - [`note`]: [`Note`], what a surface tells the access log
+//! - [`access_log_fields`]: [`AccessLogFields`], what a surface tells the access log
 
 mod accept_encoding;
+pub mod access_log_fields;
 mod answer;
 mod background;
 pub mod basic;
@@ -30,7 +31,6 @@ pub mod hawk;
 pub mod host;
 pub(crate) mod json_body;
 pub mod memory;
-pub mod note;
 pub mod peer;
 pub(crate) mod percent;
 mod public_path;
@@ -41,13 +41,13 @@ pub mod site;
 mod visitor;
 
 pub(crate) use accept_encoding::accepts_gzip;
+pub use access_log_fields::{AccessLogFields, chain};
 pub(crate) use answer::{ResponseHeaders, add_headers, print_counted, print_json};
 pub(crate) use background::remove_account;
 pub use background::{BoxFuture, TaskSpawner};
 pub use basic::{Basic, NoBasic};
 pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;
-pub use note::{Note, chain};
 pub use peer::Peer;
 pub use percent::uri_component;
 pub use public_path::with_and_without_path;

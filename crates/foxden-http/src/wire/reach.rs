@@ -1,7 +1,8 @@
-//! What shows that others than the people at this machine reach a server.
+//! Evidence that clients on other machines reach a server.
 //!
-//! A server that listens on loopback alone takes its clients for people at this machine. A proxy beside it breaks that:
-//! its connections come from this machine, too. Here is what proxies, and people elsewhere, give themselves away by.
+//! A server that listens on loopback alone takes its clients for users of this machine. A reverse proxy beside it
+//! breaks that: its connections come from this machine, too. This module knows what proxies and remote clients
+//! reveal.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Version};
 use super::host::{FETCH_SITE, without_port};
 use super::site::is_loopback_host;
 
-/// A sign that a request, or a connection, did not begin on this machine.
+/// Evidence that a request or a connection did not begin on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// The client has an address of another machine.
@@ -21,23 +22,23 @@ pub enum Sign {
     UnixSocket,
     /// The connection began with the PROXY protocol.
     ProxyProtocol,
-    /// The request speaks HTTP/1.0, as some proxies do and no browser does.
+    /// The request uses HTTP/1.0, as some proxies do and no browser does.
     OldHttp,
-    /// The request carries this header, which proxies add.
+    /// The request has this header, which proxies add.
     Header(HeaderName),
-    /// The request asks for this name, which is not one of this machine.
+    /// The request asks for this host, which is not a loopback name.
     Host(String),
-    /// A page of this origin made a browser send the request, and the browser takes it for a page of the server's own.
+    /// A page of this origin triggered the request, and the browser takes it for a page of this server.
     Origin(String),
-    /// `foxden check` came here by a port of this machine that others can reach.
+    /// `foxden check` connected to a port of this machine that others can reach.
     Check,
 }
 
-/// The longest part of a header that a sign repeats.
+/// Maximum length of a header in a log line.
 const LONGEST: usize = 120;
 
 impl Sign {
-    /// The first sign that a request carries.
+    /// Returns the first evidence in a request.
     pub fn of(parts: &Parts) -> Option<Self> {
         if parts.version < Version::HTTP_11 {
             return Some(Self::OldHttp);
@@ -88,25 +89,25 @@ fn is_of_this_machine(authority: &str) -> bool {
     is_loopback_host(without_port(authority))
 }
 
-/// Whether an origin is that of a page which came over the network. `null` and a browser's own pages say nothing.
+/// Returns whether an origin is that of a page from the network. `null` and the browser's own pages are not.
 fn is_page_of_another_machine(origin: &HeaderValue) -> bool {
     let bytes = origin.as_bytes();
     let host = bytes.strip_prefix(b"http://").or(bytes.strip_prefix(b"https://"));
     host.is_some_and(|host| !str::from_utf8(host).is_ok_and(is_of_this_machine))
 }
 
-/// Whether the browser says that a page of another site made it send this. Any page can have a person's own browser do so:
-/// it shows nothing of a proxy. Pages cannot write this header.
+/// Returns whether the browser marks the request as triggered by a page of another site. Any page can trigger
+/// requests in the user's browser, which proves no proxy. Pages cannot set this header.
 fn is_by_foreign_page(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(FETCH_SITE).iter();
     sites.any(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"))
 }
 
-/// Whether proxies, load balancers, content delivery networks or the platforms of hosters add this header, and clients of
-/// this server do not. Ids and traces of requests are left out: programs send them as well.
+/// Returns whether proxies, load balancers, content delivery networks or hosting platforms add this header, and
+/// clients of this server do not. Request and trace ids are left out: programs send them as well.
 fn is_added_by_proxies(name: &str) -> bool {
     let begins = |with: &[&str]| with.iter().any(|begin| name.starts_with(begin));
-    // What nearly every request has is through with a comparison.
+    // The headers of nearly every request are decided by one comparison.
     match name.as_bytes().first() {
         Some(b'a') if matches!(name, "accept" | "authorization") => false,
         Some(b'a') => begins(&["akamai-", "ali-cdn-"]),
@@ -126,8 +127,8 @@ fn is_added_by_proxies(name: &str) -> bool {
     }
 }
 
-/// What such headers begin with. Clients send `x-client-state`, `x-conditions-accepted`, `x-confirm-delete`,
-/// `x-if-…`, `x-keyexchange-…`, `x-keyid` and `x-weave-…`.
+/// Prefixes of such headers. Clients send `x-client-state`, `x-conditions-accepted`, `x-confirm-delete`, `x-if-…`,
+/// `x-keyexchange-…`, `x-keyid` and `x-weave-…`.
 const OF_PROXIES: &[&str] = &[
     "x-akamai-",
     "x-amz",
@@ -175,7 +176,7 @@ const OF_PROXIES: &[&str] = &[
     "x-via",
 ];
 
-/// What a stranger wrote, so that it can stand in a log and on a terminal.
+/// Makes a client's text printable for a log and a terminal.
 fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().take(LONGEST);
     shown

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 
-use super::Note;
+use super::AccessLogFields;
 
 /// The label of requests that match no route.
 pub const UNKNOWN_ROUTE: &str = "unknown";
@@ -113,7 +113,9 @@ fn label_of(template: &str) -> &str {
 /// Tells the access log which route a response is of.
 pub(crate) fn set_route(response: &mut Response, route: Option<&'static str>) {
     if route.is_some() {
-        let fields = response.extensions_mut().get_or_insert_default::<Note>();
+        let fields = response
+            .extensions_mut()
+            .get_or_insert_default::<AccessLogFields>();
         fields.route = route;
     }
 }
@@ -140,7 +142,7 @@ mod tests {
         let response = router.clone().oneshot(request).await.unwrap();
         response
             .extensions()
-            .get::<Note>()
+            .get::<AccessLogFields>()
             .and_then(|fields| fields.route)
     }
 

@@ -6,11 +6,11 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use foxden_http::sync::{self, SyncState};
-use foxden_http::wire::{Note, Peer};
+use foxden_http::wire::{AccessLogFields, Peer};
 use tower::Service;
 
 /// A request that is being answered.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = (Response, Note)> + Send + 'a>>;
+pub type Answering<'a> = Pin<Box<dyn Future<Output = (Response, AccessLogFields)> + Send + 'a>>;
 
 /// Everything a listener answers.
 ///
@@ -42,7 +42,7 @@ impl ListenerService {
         }
     }
 
-    async fn route(&self, request: Request) -> (Response, Note) {
+    async fn route(&self, request: Request) -> (Response, AccessLogFields) {
         let mut response = match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},

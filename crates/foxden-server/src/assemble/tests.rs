@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use foxden_http::route_labels;
-use foxden_http::wire::{Note, Peer, Site};
+use foxden_http::wire::{AccessLogFields, Peer, Site};
 use foxden_model::SeededRng;
 
 use super::*;
@@ -204,7 +204,12 @@ async fn every_path_below_1_0_has_one_owner() {
 /// Every route of every surface tells the access log its label, below the public address's path and without it.
 #[tokio::test]
 async fn every_route_has_its_label() {
-    let label = |answer: Response| answer.extensions().get::<Note>().and_then(|fields| fields.route);
+    let label = |answer: Response| {
+        answer
+            .extensions()
+            .get::<AccessLogFields>()
+            .and_then(|fields| fields.route)
+    };
     let surfaces: BTreeSet<Surface> = ALL.into_iter().collect();
     for (url, prefix) in [
         ("http://127.0.0.1:5000", ""),

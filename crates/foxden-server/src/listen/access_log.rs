@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use foxden_http::response::proven_user;
-use foxden_http::wire::{Note, Peer};
+use foxden_http::wire::{AccessLogFields, Peer};
 use hyper::Response;
 use hyper::http::request::Parts;
 
@@ -31,7 +31,7 @@ struct AccessLogEntry {
     began: Instant,
     /// Absent until there is a response.
     status: Option<u16>,
-    note: Note,
+    note: AccessLogFields,
     bytes: u64,
     end: End,
 }
@@ -58,7 +58,7 @@ impl AccessLog {
                 peer,
                 began: Instant::now(),
                 status: None,
-                note: Note::default(),
+                note: AccessLogFields::default(),
                 bytes: 0,
                 end: End::Interrupted,
             })
@@ -67,7 +67,7 @@ impl AccessLog {
     }
 
     /// Takes over the status and what the surface says of the request.
-    pub fn add_response(&mut self, response: &Response<Body>, note: Note) {
+    pub fn add_response(&mut self, response: &Response<Body>, note: AccessLogFields) {
         // Short responses fit into the buffers between server and client, so the client holds no memory of the server.
         if hyper::body::Body::size_hint(response.body())
             .upper()

@@ -10,10 +10,10 @@ use std::task::Poll;
 
 use axum::body::{Body, Bytes};
 use foxden_accounts::security::Witness;
-use foxden_http::excuse::{excuse, refuse, turn_away};
+use foxden_http::error_response::{bad_request_response, no_connection_response, panic_response};
 use foxden_http::request_head::{ambiguity, forwarded_for, is_health, needs_token};
 use foxden_http::response::{close_connection, describe_no_body, set_request_id, split_fields};
-use foxden_http::wire::{Note, Peer, Sign};
+use foxden_http::wire::{AccessLogFields, Peer, Sign};
 use foxden_model::{Network as ClientNetwork, Rng, Width};
 use foxden_sql::Asker;
 use hyper::http::request::Parts;
@@ -116,8 +116,8 @@ impl RequestHandler {
         let request = Request::from_parts(parts, body);
         let (mut response, fields) = match ambiguity {
             None if is_admitted => self.call(request, id, peer).await,
-            None => split_fields(turn_away(request.uri())),
-            Some(why) => split_fields(refuse(request.uri(), why)),
+            None => split_fields(no_connection_response(request.uri())),
+            Some(why) => split_fields(bad_request_response(request.uri(), why)),
         };
         set_request_id(&mut response, &id.digits());
         access_log.add_response(&response, fields);
@@ -147,7 +147,12 @@ impl RequestHandler {
 
     /// Calls the surface. Meanwhile all log lines carry the request's id, and queries of the register count for the client's
     /// networks.
-    async fn call(&self, request: Request<Body>, id: RequestId, peer: Peer) -> (Response<Body>, Note) {
+    async fn call(
+        &self,
+        request: Request<Body>,
+        id: RequestId,
+        peer: Peer,
+    ) -> (Response<Body>, AccessLogFields) {
         let uri = request.uri().clone();
         let asker = asker(peer);
         let mut answer = self.service.answer(request, peer);
@@ -162,7 +167,7 @@ impl RequestHandler {
         let (mut response, fields) = outcome.await.unwrap_or_else(|panic| {
             let why = Panic::new(&*panic);
             log::with_request_id(id, || tracing::error!("a handler panicked: {why}"));
-            split_fields(excuse(&uri, &id.to_string()))
+            split_fields(panic_response(&uri, &id.to_string()))
         });
         describe_no_body(&mut response);
         (response, fields)

@@ -32,7 +32,7 @@ pub(super) async fn authenticate(
     }
     let store = match legacy.accounts.recall(name, &basic.password) {
         Some(store) => store,
-        // In a box, so that a request that is recognised is not as large as one that is not.
+        // Boxed, so that the future of a cached log-in is not as large as that of another.
         None => Box::pin(open(sync, legacy, parts, peer, name, &basic.password)).await?,
     };
     if *store.node != *legacy.node {

@@ -16,12 +16,23 @@ const VERSIONS: [&str; 3] = ["/1.1/", "/1.0/", "/1/"];
 pub(in crate::sync) struct Target<'p> {
     /// The name of the account in lower case. Whether the caller may open its store is checked later.
     pub(in crate::sync) name: Cow<'p, str>,
-    pub(in crate::sync) place: Place,
+    pub(in crate::sync) resource: Resource,
 }
+
+/// The templates of all paths. The other names of the API have the same ones.
+pub(in crate::sync) const TEMPLATES: [&str; 7] = [
+    "/1.1/{name}/storage",
+    "/1.1/{name}/info/collections",
+    "/1.1/{name}/info/collection_counts",
+    "/1.1/{name}/info/collection_usage",
+    "/1.1/{name}/info/quota",
+    "/1.1/{name}/storage/{collection}",
+    "/1.1/{name}/storage/{collection}/{id}",
+];
 
 /// The resource of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sync) enum Place {
+pub(in crate::sync) enum Resource {
     /// The whole store.
     Store {
         /// Whether the path ends where the name of a collection could begin.
@@ -47,7 +58,9 @@ pub(in crate::sync) fn owns(path: &str) -> bool {
     let below = below.trim_end_matches('/');
     match below.split_once('/') {
         None => !below.is_empty(),
-        Some((_, place)) => place == "storage" || (place.contains('/') && below != "webhooks/fxa/events"),
+        Some((_, resource)) => {
+            resource == "storage" || (resource.contains('/') && below != "webhooks/fxa/events")
+        }
     }
 }
 
@@ -57,7 +70,7 @@ impl<'p> Target<'p> {
         let below = VERSIONS.iter().find_map(|version| path.strip_prefix(version));
         let below = below.ok_or(Refusal::NotFound)?;
         let bare = below.trim_end_matches('/');
-        let (name, place) = bare.split_once('/').unwrap_or((bare, ""));
+        let (name, resource) = bare.split_once('/').unwrap_or((bare, ""));
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_plain) {
             return Err(Refusal::NotFound);
@@ -67,13 +80,27 @@ impl<'p> Target<'p> {
         } else {
             Cow::Borrowed(name)
         };
-        let is_open_ended = bare.len() < below.len() && place == "storage";
-        let place = Place::parse(place, is_open_ended)?;
-        Ok(Self { name, place })
+        let is_open_ended = bare.len() < below.len() && resource == "storage";
+        let resource = Resource::parse(resource, is_open_ended)?;
+        Ok(Self { name, resource })
     }
 }
 
-impl Place {
+impl Resource {
+    /// Returns the template of the path.
+    pub(in crate::sync) const fn template(&self) -> &'static str {
+        let [store, collections, counts, usage, quota, collection, object] = TEMPLATES;
+        match self {
+            Self::Store { .. } => store,
+            Self::InfoCollections => collections,
+            Self::InfoCounts => counts,
+            Self::InfoUsage => usage,
+            Self::InfoQuota => quota,
+            Self::Collection(_) => collection,
+            Self::Object(..) => object,
+        }
+    }
+
     fn parse(path: &str, is_open_ended: bool) -> Result<Self, Refusal> {
         match path {
             "" | "storage" => return Ok(Self::Store { is_open_ended }),
@@ -120,30 +147,30 @@ mod tests {
         CollectionName::new(name).unwrap()
     }
 
-    fn place(path: &str) -> Option<Place> {
+    fn resource(path: &str) -> Option<Resource> {
         let target = Target::parse(path).ok()?;
         assert_eq!(target.name, "ann");
-        Some(target.place)
+        Some(target.resource)
     }
 
     #[test]
     fn every_path_of_the_protocol_is_known() {
-        let store = |is_open_ended| Place::Store { is_open_ended };
-        let object = |id: &str| Place::Object(name("c"), ObjectId::new(id).unwrap());
+        let store = |is_open_ended| Resource::Store { is_open_ended };
+        let object = |id: &str| Resource::Object(name("c"), ObjectId::new(id).unwrap());
         for (below, meant) in [
             ("", store(false)),
             ("/", store(false)),
             ("/storage", store(false)),
             ("/storage/", store(true)),
             ("/storage//", store(true)),
-            ("/info/collections", Place::InfoCollections),
-            ("/info/collections/", Place::InfoCollections),
-            ("/info/collection_counts", Place::InfoCounts),
-            ("/info/collection_usage", Place::InfoUsage),
-            ("/info/quota", Place::InfoQuota),
-            ("/storage/c", Place::Collection(name("c"))),
-            ("/storage/c/", Place::Collection(name("c"))),
-            ("/storage/storage", Place::Collection(name("storage"))),
+            ("/info/collections", Resource::InfoCollections),
+            ("/info/collections/", Resource::InfoCollections),
+            ("/info/collection_counts", Resource::InfoCounts),
+            ("/info/collection_usage", Resource::InfoUsage),
+            ("/info/quota", Resource::InfoQuota),
+            ("/storage/c", Resource::Collection(name("c"))),
+            ("/storage/c/", Resource::Collection(name("c"))),
+            ("/storage/storage", Resource::Collection(name("storage"))),
             ("/storage/c/a", object("a")),
             ("/storage/c/a/", object("a")),
             ("/storage/c/{A-1}", object("{A-1}")),
@@ -158,9 +185,9 @@ mod tests {
         ] {
             for version in ["/1.0/", "/1/", "/1.1/"] {
                 let path = format!("{version}ann{below}");
-                assert_eq!(place(&path), Some(meant.clone()), "{path}");
+                assert_eq!(resource(&path), Some(meant.clone()), "{path}");
                 let spelled = format!("{version}ANN{below}");
-                assert_eq!(place(&spelled), Some(meant.clone()), "{spelled}");
+                assert_eq!(resource(&spelled), Some(meant.clone()), "{spelled}");
             }
         }
     }

@@ -22,7 +22,7 @@ use super::*;
 use crate::sync::serve;
 use crate::wire::body::tests::UnreadBody;
 use crate::wire::memory::Owner;
-use crate::wire::{Memory, Note};
+use crate::wire::{AccessLogFields, Memory};
 
 pub(in crate::sync) const HERE: &str = "https://sync.example.org";
 /// Hashing parameters that cost nothing.
@@ -113,7 +113,7 @@ impl http_body::Body for Pieces {
 
 async fn why(sync: &SyncState, request: Request) -> (u16, String) {
     let response = serve(sync, request).await;
-    let note = response.extensions().get::<Note>().cloned().unwrap();
+    let note = response.extensions().get::<AccessLogFields>().cloned().unwrap();
     assert_eq!(note.auth, Some("basic"));
     (
         response.status().as_u16(),
@@ -188,7 +188,7 @@ async fn the_log_is_told_whose_store_it_was() {
     let mut users = BTreeSet::new();
     for method in ["GET", "PATCH"] {
         let response = serve(&sync, request(method, "/1.1/ann/storage/c", Body::empty())).await;
-        users.insert(response.extensions().get::<Note>().unwrap().user);
+        users.insert(response.extensions().get::<AccessLogFields>().unwrap().user);
     }
     assert!(users.len() == 1 && !users.contains(&None), "{users:?}");
 }

@@ -1,4 +1,4 @@
-//! Who sends a 1.5 request: Hawk with a token that this node's secrets signed. Nothing is looked up.
+//! Authenticates 1.5 requests: Hawk with a token that this node's secrets signed, without any lookup.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use ring::hmac;
 
 use crate::sync::SyncState;
 use crate::sync::v1_5::refusal::Refusal;
-use crate::sync::v1_5::target::{Place, Target};
-use crate::sync::verifier::Checked;
+use crate::sync::v1_5::target::{Resource, Target};
+use crate::sync::verifier::VerifiedToken;
 use crate::wire::Peer;
 use crate::wire::hawk::{BadHawk, HawkHeader, Signed};
 
-/// Seconds for which an expired token still reads `info/collections`.
+/// Seconds for which an expired token may still read `info/collections`.
 const GRACE_SECONDS: i64 = 2 * 60 * 60;
-/// Seconds that a token may have left. None is given out for as long: one that has more was made by a clock that was ahead,
-/// and would open the store until the clock has caught up.
+/// Maximum remaining lifetime of a token in seconds. None is issued for as long: a longer one was issued while the
+/// clock was ahead, and would stay valid until the clock has caught up.
 const MOST_SECONDS: i64 = 31 * 24 * 60 * 60;
 
-/// Why a caller was turned away. Clients learn nothing of it; the log does.
+/// Why a caller is refused. The reason is only logged.
 #[derive(Debug, PartialEq, Eq)]
 enum Denial {
     Anonymous,
@@ -40,20 +40,20 @@ enum Denial {
     WrongHash,
 }
 
-/// Checks that the caller may open the store, and gives what it signed with and its token.
+/// Checks that the caller may open the store. Returns the signature and the token.
 pub(super) fn authenticate<'r>(
     sync: &SyncState,
     parts: &'r Parts,
     peer: Option<Peer>,
     target: &Target,
-) -> Result<(HawkHeader<'r>, Arc<Checked>), Refusal> {
+) -> Result<(HawkHeader<'r>, Arc<VerifiedToken>), Refusal> {
     check(sync, parts, target).map_err(|denial| {
-        tell(sync, parts, peer, target, &denial);
+        report(sync, parts, peer, target, &denial);
         refuse(&denial)
     })
 }
 
-/// Checks the hash of the body, if the caller gave one.
+/// Checks the hash of the body, if the caller signed one.
 pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type
@@ -66,8 +66,8 @@ pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> R
     }
 }
 
-/// Whoever watches over the server hears of credentials that are not good; a request without any is no more than a knock.
-fn tell(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, denial: &Denial) {
+/// Emits a security event for invalid credentials. A request without any is no event.
+fn report(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, denial: &Denial) {
     if *denial == Denial::Anonymous {
         return;
     }
@@ -88,7 +88,7 @@ fn check<'r>(
     sync: &SyncState,
     parts: &'r Parts,
     target: &Target,
-) -> Result<(HawkHeader<'r>, Arc<Checked>), Denial> {
+) -> Result<(HawkHeader<'r>, Arc<VerifiedToken>), Denial> {
     let header = parts
         .headers
         .get(header::AUTHORIZATION)
@@ -123,7 +123,7 @@ fn check_time(sync: &SyncState, parts: &Parts, target: &Target, expires: SyncTim
     if expires > now.plus_seconds(MOST_SECONDS) {
         return Err(Denial::Endless { until: expires });
     }
-    let is_spared = target.place == Place::InfoCollections { is_exact: true }
+    let is_spared = target.resource == Resource::InfoCollections { is_exact: true }
         && matches!(parts.method, Method::GET | Method::HEAD)
         && now < expires.plus_seconds(GRACE_SECONDS);
     if now < expires || is_spared {
@@ -140,7 +140,7 @@ fn check_signature(
     key: &hmac::Key,
 ) -> Result<(), Denial> {
     let url = &sync.site.public_url;
-    // The public path may have been taken off by a proxy, or by our own server after it was noted here.
+    // The public path may have been removed by a proxy, or by this server's router.
     let original = parts.extensions.get::<OriginalUri>();
     let uri = original.map_or(&parts.uri, |OriginalUri(uri)| uri);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -169,8 +169,8 @@ fn check_signature(
     Err(why_not(&request, parts, |other| hawk.is_signed_with(key, other)))
 }
 
-/// Looks whether the signature holds for the host that the request itself names: the commonest mistake
-/// in setting up a node.
+/// Checks whether the signature is valid for the host that the request itself names: the most frequent mistake in
+/// the setup of a node.
 fn why_not(request: &Signed<'_>, parts: &Parts, holds: impl Fn(&Signed<'_>) -> bool) -> Denial {
     let named = parts
         .headers

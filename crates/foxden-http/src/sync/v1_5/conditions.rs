@@ -10,10 +10,10 @@ use crate::sync::reply::ResponseCode;
 const MODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-modified-since");
 const UNMODIFIED_SINCE: HeaderName = HeaderName::from_static("x-if-unmodified-since");
 
-/// What both names begin with.
+/// The common prefix of both headers.
 const PREFIX: &str = "x-if-";
 
-/// The client's conditions. It may set one of the two.
+/// The preconditions of the client. At most one is set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Conditions {
     modified_since: Option<SyncTime>,

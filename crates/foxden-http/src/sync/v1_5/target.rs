@@ -14,12 +14,24 @@ const UID_DIGITS: usize = 10;
 pub(in crate::sync) struct Target {
     /// The store in the path. Whether the caller may open it is checked later.
     pub(in crate::sync) user: UserId,
-    pub(in crate::sync) place: Place,
+    pub(in crate::sync) resource: Resource,
 }
+
+/// The templates of all paths.
+pub(in crate::sync) const TEMPLATES: [&str; 8] = [
+    "/1.5/{uid}/storage",
+    "/1.5/{uid}/info/collections",
+    "/1.5/{uid}/info/collection_counts",
+    "/1.5/{uid}/info/collection_usage",
+    "/1.5/{uid}/info/quota",
+    "/1.5/{uid}/info/configuration",
+    "/1.5/{uid}/storage/{collection}",
+    "/1.5/{uid}/storage/{collection}/{id}",
+];
 
 /// The resource of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sync) enum Place {
+pub(in crate::sync) enum Resource {
     /// The whole store.
     Store,
     InfoCollections {
@@ -40,15 +52,39 @@ impl Target {
     pub(in crate::sync) fn parse(path: &str) -> Result<Self, Refusal> {
         let below = path.strip_prefix("/storage").unwrap_or(path);
         let below = below.strip_prefix("/1.5/").ok_or(Refusal::NotFound)?;
-        let (uid, place) = below.split_once('/').unwrap_or((below, ""));
+        let (uid, resource) = below.split_once('/').unwrap_or((below, ""));
         Ok(Self {
             user: user(uid).ok_or(Refusal::NotFound)?,
-            place: Place::parse(place)?,
+            resource: Resource::parse(resource)?,
         })
     }
 }
 
-impl Place {
+impl Resource {
+    /// Returns the template of the path.
+    pub(in crate::sync) const fn template(&self) -> &'static str {
+        let [
+            store,
+            collections,
+            counts,
+            usage,
+            quota,
+            configuration,
+            collection,
+            object,
+        ] = TEMPLATES;
+        match self {
+            Self::Store => store,
+            Self::InfoCollections { .. } => collections,
+            Self::InfoCounts => counts,
+            Self::InfoUsage => usage,
+            Self::InfoQuota => quota,
+            Self::InfoConfiguration => configuration,
+            Self::Collection(_) => collection,
+            Self::Object(..) => object,
+        }
+    }
+
     fn parse(path: &str) -> Result<Self, Refusal> {
         let bare = match path.strip_suffix('/') {
             Some("") => return Err(Refusal::NotFound),
@@ -111,40 +147,40 @@ mod tests {
         CollectionName::new(name).unwrap()
     }
 
-    fn place(path: &str) -> Option<Place> {
+    fn resource(path: &str) -> Option<Resource> {
         let target = Target::parse(path).ok()?;
         assert_eq!(target.user, UserId(42));
-        Some(target.place)
+        Some(target.resource)
     }
 
     #[test]
     fn every_path_of_the_protocol_is_known() {
-        let exact = Place::InfoCollections { is_exact: true };
-        let object = |id: &str| Place::Object(name("c"), ObjectId::new(id).unwrap());
+        let exact = Resource::InfoCollections { is_exact: true };
+        let object = |id: &str| Resource::Object(name("c"), ObjectId::new(id).unwrap());
         for (path, meant) in [
-            ("/1.5/42", Place::Store),
-            ("/1.5/42/", Place::Store),
-            ("/1.5/42/storage", Place::Store),
-            ("/1.5/42/storage/", Place::Store),
-            ("/storage/1.5/42/storage", Place::Store),
+            ("/1.5/42", Resource::Store),
+            ("/1.5/42/", Resource::Store),
+            ("/1.5/42/storage", Resource::Store),
+            ("/1.5/42/storage/", Resource::Store),
+            ("/storage/1.5/42/storage", Resource::Store),
             ("/1.5/42/info/collections", exact.clone()),
             ("/storage/1.5/42/info/collections", exact),
             (
                 "/1.5/42/info/collections/",
-                Place::InfoCollections { is_exact: false },
+                Resource::InfoCollections { is_exact: false },
             ),
-            ("/1.5/42/info/collection_counts", Place::InfoCounts),
-            ("/1.5/42/info/collection_usage/", Place::InfoUsage),
-            ("/1.5/42/info/quota", Place::InfoQuota),
-            ("/1.5/42/info/configuration", Place::InfoConfiguration),
-            ("/1.5/42/storage/c", Place::Collection(name("c"))),
-            ("/1.5/42/storage/c/", Place::Collection(name("c"))),
-            ("/1.5/42/storage/storage", Place::Collection(name("storage"))),
+            ("/1.5/42/info/collection_counts", Resource::InfoCounts),
+            ("/1.5/42/info/collection_usage/", Resource::InfoUsage),
+            ("/1.5/42/info/quota", Resource::InfoQuota),
+            ("/1.5/42/info/configuration", Resource::InfoConfiguration),
+            ("/1.5/42/storage/c", Resource::Collection(name("c"))),
+            ("/1.5/42/storage/c/", Resource::Collection(name("c"))),
+            ("/1.5/42/storage/storage", Resource::Collection(name("storage"))),
             ("/1.5/42/storage/c/a", object("a")),
             ("/1.5/42/storage/c/%22%20{x}", object("\" {x}")),
             ("/1.5/42/storage/c/a%2Fb", object("a/b")),
         ] {
-            assert_eq!(place(path), Some(meant), "{path}");
+            assert_eq!(resource(path), Some(meant), "{path}");
         }
     }
 

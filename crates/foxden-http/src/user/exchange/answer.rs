@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::channel::{ChannelError, ReadMessage};
 use super::message_memory::MessageMemoryError;
 use super::name::ChannelName;
-use crate::wire::{Note, set_retry_after};
+use crate::wire::{AccessLogFields, set_retry_after};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-keyexchange-channel");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -100,7 +100,7 @@ impl IntoResponse for Answer {
                 let mut response = print(StatusCode::NOT_MODIFIED, JSON, Bytes::new());
                 response.headers_mut().remove(CONTENT_TYPE);
                 // Two devices poll each second.
-                response.extensions_mut().insert(Note::routine());
+                response.extensions_mut().insert(AccessLogFields::routine());
                 tagged(response, Some(&tag))
             }
             Self::Stored { tag } => tagged(print(StatusCode::OK, JSON, empty), Some(&tag)),
@@ -167,12 +167,9 @@ impl Refusal {
             ),
             Self::NetworkMemoryFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "this network has no memory left for messages",
+                "this network has no room left for messages",
             ),
-            Self::MemoryFull => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "there is no memory left for messages",
-            ),
+            Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "there is no room for messages"),
             Self::AllChannelsInUse => (StatusCode::SERVICE_UNAVAILABLE, "no channel is free"),
             Self::TooManyChannels { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -186,7 +183,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, why) = self.status_and_reason();
         let mut response = print(status, TEXT, Bytes::from_static(why.as_bytes()));
-        response.extensions_mut().insert(Note::refused(why));
+        response.extensions_mut().insert(AccessLogFields::refused(why));
         let headers = response.headers_mut();
         match self {
             Self::WrongMethod(allowed) => {

@@ -1,4 +1,4 @@
-//! Hawk against published vectors, and against whatever may stand in a header.
+//! Hawk against published vectors and malformed headers.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Who gives themselves away, and who does not.
+//! Which requests are evidence of remote clients, and which are not.
 
 use axum::http::Request;
 
@@ -12,7 +12,7 @@ fn sign(version: Version, uri: &str, headers: &[(&str, &str)]) -> Option<Sign> {
     Sign::of(&request.body(()).unwrap().into_parts().0)
 }
 
-/// A request for this machine, with these headers besides.
+/// A request to this machine, with further headers.
 fn sign_with(headers: &[(&str, &str)]) -> Option<Sign> {
     let host = [("host", "127.0.0.1:5000")];
     sign(Version::HTTP_11, "/", &[&host, headers].concat())
@@ -26,7 +26,7 @@ fn browsers_and_programs_of_this_machine_show_nothing() {
     assert_eq!(sign(Version::HTTP_11, "http://127.0.0.1:5000/", &[]), None);
     assert_eq!(sign(Version::HTTP_11, "/", &[]), None);
     for headers in [
-        // Firefox, as it opens a page and as it syncs.
+        // Firefox when it opens a page and when it syncs.
         &[
             ("user-agent", "Mozilla/5.0"),
             ("accept", "text/html"),
@@ -68,7 +68,7 @@ fn browsers_and_programs_of_this_machine_show_nothing() {
         &[("origin", "http://localhost:3000")],
         &[("origin", "null")],
         &[("origin", "moz-extension://0")],
-        // Any page can make a person's own browser send these.
+        // Any page can trigger these in the user's browser.
         &[
             ("origin", "https://example.org"),
             ("sec-fetch-site", "cross-site"),
@@ -141,7 +141,7 @@ fn every_proxy_gives_itself_away_by_what_it_adds() {
         let expected = HeaderName::from_bytes(name.as_bytes()).unwrap();
         assert_eq!(found, Some(Sign::Header(expected)), "{name}");
     }
-    // nginx with nothing but proxy_pass.
+    // nginx with nothing but `proxy_pass`.
     let old = sign(
         Version::HTTP_10,
         "/",
@@ -172,7 +172,7 @@ fn another_name_is_one_of_elsewhere() {
     assert_eq!(whole, Some(Sign::Host("sync.example.org".into())));
 }
 
-/// Only a page at a public name says that it is of the server's own site and names another origin.
+/// Only a page at a public name claims the server's own site and has another origin.
 #[test]
 fn a_page_at_another_name_gives_the_proxy_away() {
     for headers in [

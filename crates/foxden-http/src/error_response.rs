@@ -1,4 +1,4 @@
-//! Answers in place of a surface, in the words of the protocol that was spoken: its handler panicked, or it was not asked.
+//! Responses without a surface, in the format of the protocol: the handler panicked, or no surface was asked.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -7,68 +7,70 @@ use axum::http::header::{
 use axum::http::{Response, StatusCode, Uri};
 use foxden_model::{Clock as _, SystemClock};
 
-use crate::wire::Note;
+use crate::wire::AccessLogFields;
 
-/// Names of the path among which the protocol's is: a public address may have a path of its own before it.
-const DEPTH: usize = 4;
+/// How many segments may precede the protocol's name: a public address may have a path of its own.
+const MAX_PREFIX_SEGMENTS: usize = 4;
 
-/// Seconds after which it is worth trying again where no connection was free.
-const SOON: &str = "10";
+/// Seconds after which a client may try again when no connection was free.
+const RETRY_SECONDS: &str = "10";
 
-/// Why a surface gives no answer.
+/// Why no surface answers.
 #[derive(Clone, Copy, Debug)]
 enum Cause<'a> {
-    /// It panicked; the log says why under this id of the request.
-    Mistake(&'a str),
-    /// The request can be read in two ways.
+    /// The handler panicked. The log has the details under this request id.
+    Panic(&'a str),
+    /// The request is malformed or ambiguous.
     Malformed(&'static str),
-    /// No seat became free.
-    Full,
+    /// No connection is free.
+    NoConnection,
 }
 
-/// Excuses a handler that panicked while it answered the request with this id.
-pub fn excuse(uri: &Uri, request_id: &str) -> Response<Body> {
-    answer(StatusCode::INTERNAL_SERVER_ERROR, uri, Cause::Mistake(request_id))
+/// The response after a handler has panicked.
+pub fn panic_response(uri: &Uri, request_id: &str) -> Response<Body> {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, uri, Cause::Panic(request_id))
 }
 
-/// Refuses a request that has this fault.
-pub fn refuse(uri: &Uri, fault: &'static str) -> Response<Body> {
-    let mut response = answer(StatusCode::BAD_REQUEST, uri, Cause::Malformed(fault));
-    response.extensions_mut().insert(Note::refused(fault));
+/// The response to a malformed request.
+pub fn bad_request_response(uri: &Uri, problem: &'static str) -> Response<Body> {
+    let mut response = answer(StatusCode::BAD_REQUEST, uri, Cause::Malformed(problem));
+    response
+        .extensions_mut()
+        .insert(AccessLogFields::refused(problem));
     response
 }
 
-/// Asks to come back where all connections are taken, and ends this one.
-pub fn turn_away(uri: &Uri) -> Response<Body> {
-    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, uri, Cause::Full);
+/// The response when all connections are in use. It closes this one.
+pub fn no_connection_response(uri: &Uri) -> Response<Body> {
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, uri, Cause::NoConnection);
     let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static(SOON));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let why = Note::refused("all connections are taken");
+    let why = AccessLogFields::refused("all connections are taken");
     response.extensions_mut().insert(why);
     response
 }
 
 fn answer(status: StatusCode, uri: &Uri, cause: Cause<'_>) -> Response<Body> {
-    let (kind, body) = words(cause, uri.path());
+    let (kind, body) = type_and_body(cause, uri.path());
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Storage tells the time on every answer; elsewhere it does no harm.
+    // Storage responses always have the time; it does no harm elsewhere.
     if let Ok(now) = HeaderValue::try_from(SystemClock.now().to_string()) {
         headers.insert(HeaderName::from_static("x-weave-timestamp"), now);
     }
     response
 }
 
-/// The type of the answer and its body, which says no more of a mistake than where to look in the log.
-fn words(cause: Cause<'_>, path: &str) -> (&'static str, String) {
+/// Returns content type and body. After a panic the body only refers to the log.
+fn type_and_body(cause: Cause<'_>, path: &str) -> (&'static str, String) {
     const JSON: &str = "application/json";
     let mut names = path.split('/').skip(1);
-    for _ in 0..DEPTH {
+    for _ in 0..MAX_PREFIX_SEGMENTS {
         match names.next() {
             Some("1.5" | "user" | "token") => return (JSON, "0".to_owned()),
             Some("1.0") if names.clone().next() == Some("sync") && names.clone().count() == 2 => {
@@ -83,20 +85,20 @@ fn words(cause: Cause<'_>, path: &str) -> (&'static str, String) {
 }
 
 impl Cause<'_> {
-    /// As clients of Sync 1.1 write it into their logs.
+    /// For the logs of Sync 1.1 clients.
     fn as_legacy(self) -> String {
         match self {
-            Self::Mistake(id) => format!("application error: crash id {id}"),
-            Self::Malformed(fault) => format!("bad request: {fault}"),
-            Self::Full => "all connections are taken".to_owned(),
+            Self::Panic(id) => format!("application error: crash id {id}"),
+            Self::Malformed(problem) => format!("bad request: {problem}"),
+            Self::NoConnection => "all connections are taken".to_owned(),
         }
     }
 
     fn as_tokenserver(self) -> String {
         let (status, location, description) = match self {
-            Self::Mistake(_) => ("internal-error", "internal", "Server error"),
-            Self::Malformed(fault) => ("error", "header", fault),
-            Self::Full => ("error", "internal", "Resource is not available"),
+            Self::Panic(_) => ("internal-error", "internal", "Server error"),
+            Self::Malformed(problem) => ("error", "header", problem),
+            Self::NoConnection => ("error", "internal", "Resource is not available"),
         };
         format!(
             r#"{{"status":"{status}","errors":[{{"location":"{location}","name":"","description":"{description}"}}]}}"#
@@ -105,19 +107,19 @@ impl Cause<'_> {
 
     fn as_accounts(self) -> String {
         let (code, errno, error, message) = match self {
-            Self::Mistake(_) => (500, 999, "Internal Server Error", "Unspecified error"),
-            Self::Malformed(fault) => (400, 107, "Bad Request", fault),
-            Self::Full => (503, 201, "Service Unavailable", "All connections are taken"),
+            Self::Panic(_) => (500, 999, "Internal Server Error", "Unspecified error"),
+            Self::Malformed(problem) => (400, 107, "Bad Request", problem),
+            Self::NoConnection => (503, 201, "Service Unavailable", "All connections are taken"),
         };
         format!(r#"{{"code":{code},"errno":{errno},"error":"{error}","message":"{message}"}}"#)
     }
 
-    /// As people and tools read it.
+    /// For people and tools.
     fn as_text(self) -> String {
         match self {
-            Self::Mistake(id) => format!("The server made a mistake. Its log says more, under {id}.\n"),
-            Self::Malformed(fault) => format!("This request has {fault}.\n"),
-            Self::Full => "All connections are taken. Try again in a moment.\n".to_owned(),
+            Self::Panic(id) => format!("The server made a mistake. Its log says more, under {id}.\n"),
+            Self::Malformed(problem) => format!("This request has {problem}.\n"),
+            Self::NoConnection => "All connections are taken. Try again in a moment.\n".to_owned(),
         }
     }
 }
@@ -128,10 +130,10 @@ mod tests {
 
     const TOKEN: &str = "/1.0/sync/1.5";
 
-    /// Clients of Sync 1.1 are given a text to log, all others the number or the words they read.
+    /// Sync 1.1 clients receive a text for their log, all others their protocol's error.
     #[test]
     fn a_mistake_is_told_in_the_words_of_the_protocol() {
-        let mistake = Cause::Mistake("00000000002a");
+        let panic = Cause::Panic("00000000002a");
         for (path, expected) in [
             ("/1.5/42/storage/tabs", "0"),
             ("/sync/1.5/42/storage/tabs", "0"),
@@ -149,13 +151,13 @@ mod tests {
                 "The server made a mistake. Its log says more, under 00000000002a.\n",
             ),
         ] {
-            assert_eq!(words(mistake, path).1, expected, "{path}");
+            assert_eq!(type_and_body(panic, path).1, expected, "{path}");
         }
         for (path, member, expected) in [
             ("/v1/account/login", "errno", "999"),
             (TOKEN, "status", "\"internal-error\""),
         ] {
-            let (kind, body) = words(mistake, path);
+            let (kind, body) = type_and_body(panic, path);
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(
                 (kind, body[member].to_string().as_str()),
@@ -174,25 +176,28 @@ mod tests {
             "/v1/account/login",
             "/user/1.0/ann",
         ] {
-            for (response, status) in [(refuse(&uri(path), "no Host"), 400), (turn_away(&uri(path)), 503)] {
+            for (response, status) in [
+                (bad_request_response(&uri(path), "no Host"), 400),
+                (no_connection_response(&uri(path)), 503),
+            ] {
                 assert_eq!(response.status(), status);
                 assert_eq!(response.headers()[CONTENT_TYPE], "application/json", "{path}");
                 assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
             }
         }
-        for cause in [Cause::Malformed("no Host"), Cause::Full] {
+        for cause in [Cause::Malformed("no Host"), Cause::NoConnection] {
             for path in [
                 "/1.5/1/info/quota",
                 "/1.1/ann/info/quota",
                 TOKEN,
                 "/v1/account/login",
             ] {
-                let (_, body) = words(cause, path);
+                let (_, body) = type_and_body(cause, path);
                 assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
             }
         }
         assert_eq!(
-            words(Cause::Malformed("no Host"), "/signin").1,
+            type_and_body(Cause::Malformed("no Host"), "/signin").1,
             "This request has no Host.\n"
         );
     }

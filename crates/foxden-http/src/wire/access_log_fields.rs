@@ -1,29 +1,29 @@
-//! What the log's line for a request says beyond method, path, status and time.
+//! What a line of the access log says beyond method, path, status and time.
 
 use std::borrow::Cow;
 use std::error::Error;
 
 use foxden_model::UserId;
 
-/// What a surface tells the log about one request, as an extension of its answer.
+/// What a surface tells the access log about one request, as an extension of the response.
 ///
-/// It never holds a secret, a token or its id, an address or a query.
+/// It never contains a secret, a token or its id, an address or a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Note {
-    /// The template of the path that was asked for, such as `/v1/oauth/client/{id}`; absent where no route matched.
+pub struct AccessLogFields {
+    /// The template of the requested path, such as `/v1/oauth/client/{id}`; absent if no route matched.
     pub route: Option<&'static str>,
-    /// How the caller showed who it is: `hawk`, `session`, `bearer`, `basic`.
+    /// How the caller authenticated: `hawk`, `session`, `bearer`, `basic`.
     pub auth: Option<&'static str>,
-    /// The store or account the request was for.
+    /// The store or account of the request.
     pub user: Option<UserId>,
-    /// Why it was refused, or what went wrong beneath: an error with its sources.
+    /// Why the request was refused, or what failed: an error with its sources.
     pub why: Option<Cow<'static, str>>,
-    /// Whether clients ask this every second: such a line is written only where much is.
+    /// Whether clients send this request every second. Such a line is logged at the debug level.
     pub is_routine: bool,
 }
 
-impl Note {
-    /// A caller known by these means.
+impl AccessLogFields {
+    /// An authenticated caller.
     pub fn caller(auth: &'static str, user: UserId) -> Self {
         Self {
             auth: Some(auth),
@@ -40,7 +40,7 @@ impl Note {
         }
     }
 
-    /// Nothing that anybody would look for.
+    /// A request that is logged at the debug level.
     pub fn routine() -> Self {
         Self {
             is_routine: true,
@@ -48,7 +48,7 @@ impl Note {
         }
     }
 
-    /// A refusal and its reason, in words for whoever runs the server.
+    /// A refused request, with the reason for the operator.
     pub fn refused(why: impl Into<Cow<'static, str>>) -> Self {
         Self {
             why: Some(why.into()),
@@ -57,7 +57,7 @@ impl Note {
     }
 }
 
-/// An error and what lies beneath it, in one line.
+/// Prints an error with its sources in one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
