@@ -1,10 +1,10 @@
-// Calls to this server's HTTP API.
+// Calls of this server's HTTP API.
 
 import { openToken } from "./onepw.js";
 
 const PATIENCE_MS = 30_000;
 
-// The server said no, in its own numbers. 201 also stands for a server that cannot be reached.
+// The server refused a request, with its error number. 201 also means that the server cannot be reached.
 export class Refusal extends Error {
   constructor(answer, wait = 0) {
     super(answer.message ?? "no answer");
@@ -22,12 +22,12 @@ const PREFIX = {
   accountResetToken: "fxar_",
 };
 
-// What a request carries to speak for the holder of a token.
+// The `Authorization` header of a request for the holder of a token.
 export async function bearer(token, kind = "sessionToken") {
   return `Bearer ${PREFIX[kind]}${(await openToken(token, kind)).id}`;
 }
 
-// One request; the answer's object, or a `Refusal`. A string or a Blob as body goes as it is.
+// Sends one request. Returns the object of the answer, or throws a `Refusal`. A string or a Blob is sent as it is.
 export async function call(method, path, { authorization, body, keepalive = false } = {}) {
   const headers = { Accept: "application/json" };
   if (authorization) headers.Authorization = authorization;
@@ -54,8 +54,8 @@ export async function call(method, path, { authorization, body, keepalive = fals
   return answer;
 }
 
-// A session that is not the browser's yet, or never will be: it ends with the page, unless handed over.
-// What ends it is made beforehand, as a page that goes away has no time for it.
+// A session that the browser does not have (yet). It ends with the page, unless it is handed over. The request that
+// ends it is prepared in advance, as a page that closes has no time for it.
 let held;
 
 export async function hold(sessionToken) {
@@ -63,7 +63,7 @@ export async function hold(sessionToken) {
   return held;
 }
 
-// Lets it live. Answers with what would end it.
+// Keeps the session. Returns the request that would end it.
 export function handOver() {
   const authorization = held;
   held = undefined;
@@ -75,7 +75,7 @@ export async function endHeld() {
   if (authorization) await endSession(authorization);
 }
 
-// That a session cannot be ended changes nothing for the person: it dies of age.
+// A failure to end a session has no effect for the user: the session expires.
 export async function endSession(authorization) {
   await call("POST", "/v1/session/destroy", { authorization, body: {}, keepalive: true }).catch(() => {});
 }

@@ -1,4 +1,4 @@
-// Bytes and the ways the protocol writes them.
+// Bytes, and their encodings in the protocol.
 
 export const utf8 = (text) => new TextEncoder().encode(text);
 

@@ -1,10 +1,10 @@
-// Talks with the browser itself: WebChannel messages, which only Firefox understands, and only on pages of
-// the server that its preference names, once a sign-in was begun from its own menu.
+// Messages to the browser itself (WebChannel). Only Firefox understands them, only on pages of the server in its
+// preferences, and only in a sign-in that began in its own menu.
 
 const NAME = "account_updates";
 
-// `reason`: "absent" (the browser does not listen to this page), "silent" (no answer came in time) or
-// "refused" (it said no; the message says why).
+// `reason`: "absent" (the browser does not listen to this page), "silent" (no answer in time) or "refused" (an
+// error, which the message describes).
 class ChannelError extends Error {
   constructor(reason, message = reason) {
     super(message);
@@ -14,7 +14,7 @@ class ChannelError extends Error {
 
 const STATUS_PATIENCE_MS = 3000;
 
-// The browsers that have such a channel at all.
+// The browsers that have WebChannel.
 const isFirefox = () =>
   /\b(?:Firefox|FxiOS)\//.test(navigator.userAgent) && !/Goanna|SeaMonkey/.test(navigator.userAgent);
 
@@ -36,12 +36,12 @@ addEventListener("WebChannelMessageToContent", (event) => {
   else waiting.settle(data ?? {});
 });
 
-// Says something that is not answered.
+// Sends a message without an answer.
 export function tell(command, data) {
   send(newId(), command, data);
 }
 
-// Asks, and waits for the answer as long as told.
+// Sends a message and waits for the answer.
 export function ask(command, data, patienceMs) {
   return new Promise((resolve, reject) => {
     const messageId = newId();
@@ -56,7 +56,7 @@ export function ask(command, data, patienceMs) {
   });
 }
 
-// What the browser says of itself and of who is signed in; nothing if it does not talk to this page.
+// Returns the browser's status and its signed-in user; nothing if it does not listen to this page.
 export async function meet(context = "oauth_webchannel_v1") {
   if (!isFirefox()) return undefined;
   try {
@@ -75,7 +75,7 @@ function newId() {
 
 function send(messageId, command, data) {
   const detail = { id: NAME, message: { command, data, messageId } };
-  // Firefox for iOS wants the object, all others its text.
+  // Firefox for iOS expects an object, all others JSON.
   const isIos = /\bFxiOS\//.test(navigator.userAgent);
   dispatchEvent(new CustomEvent("WebChannelMessageToChrome", { detail: isIos ? detail : JSON.stringify(detail) }));
 }

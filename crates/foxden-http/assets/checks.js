@@ -1,9 +1,9 @@
-// What can be said of a form before the server is asked.
+// Checks of a form before it is sent.
 
 const LEAST = 8;
 
-// Something in a form has to be mended: `problems` is a list of `{field, error, fills}`, the field's id and
-// the name of an error.
+// Errors in a form: `problems` is a list of `{field, error, fills}`, with the id of a field and the name of an
+// error.
 export class Mend extends Error {
   constructor(...problems) {
     super("mend");
@@ -17,13 +17,13 @@ export function checkEmail(email) {
   return text;
 }
 
-// An empty password is a slip, and would cost a try.
+// An empty password is a slip, and sending it would use up a try.
 export function checkPassword(password, field = "password") {
   if (!password) throw new Mend({ field, error: "empty" });
   return password;
 }
 
-// What is wrong with a new password, as a list for `Mend`.
+// Returns the errors of a new password, as a list for `Mend`.
 export function checkNewPassword(email, password, repeat, [field, again] = ["password", "password-repeat"]) {
   const problems = [];
   const length = [...password].length;

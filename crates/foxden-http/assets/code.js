@@ -4,13 +4,13 @@ import { call } from "./api.js";
 import { Mend } from "./checks.js";
 import { Detour, complain, form, triesLeft } from "./stage.js";
 
-// The server hears so many a day.
+// The server accepts only so many a day.
 const MOST_TRIES = 10;
 
-// Whether an answer to a sign-in or sign-up says that a code is wanted.
+// Returns whether the answer to a sign-in or sign-up asks for a code.
 export const wantsCode = (answer) => !(answer.verified ?? !answer.verificationMethod);
 
-// Asks until the code is right. Says so where no new letter may be sent now.
+// Asks until the code is right. Tells the user when no further mail may be sent now.
 export async function confirm(email, authorization) {
   let tries = MOST_TRIES;
   let refusal;

@@ -1,11 +1,11 @@
-// Confirms an address by the link of a mail. The code stands behind the # of the address, so no log ever holds it,
-// and it is used only when the person says so: programs that look through mail open links, too.
+// Confirms an address with the link of a mail. The code is in the fragment, so no log contains it, and it is used
+// only when the user asks for it: mail scanners open links, too.
 
 import { call } from "./api.js";
 import { Mend } from "./checks.js";
 import { complain, done, form, show, wrong } from "./stage.js";
 
-// How the server says that a link is not, or no longer, one of its own.
+// The errors of an unknown or expired link.
 const UNUSABLE = [102, 105, 107, 183];
 
 async function confirm() {
@@ -31,5 +31,5 @@ confirm().catch((error) => {
   complain(error);
 });
 
-// A link opened where this page already is changes only what stands behind the #.
+// A link opened in the same tab changes only the fragment.
 addEventListener("hashchange", () => location.reload());

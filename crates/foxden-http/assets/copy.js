@@ -1,4 +1,4 @@
-// Shows the copy buttons where copying works, and says when it is done.
+// Shows copy buttons where copying works, and confirms a copy.
 
 const CLIPBOARD = navigator.clipboard;
 

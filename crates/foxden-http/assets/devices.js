@@ -1,4 +1,4 @@
-// The list of what is signed in to an account.
+// The list of an account's clients.
 
 import { call } from "./api.js";
 import { complain, doneBelow } from "./stage.js";
@@ -8,7 +8,7 @@ const ASLEEP_DAYS = 90;
 const UNITS = [["day", DAY_MS], ["hour", DAY_MS / 24], ["minute", DAY_MS / 1440]];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
-// Shows all that is signed in, what this page speaks for first. `isBrowsers`: the session is this browser's.
+// Shows all clients, that of this page first. `isBrowsers`: whether the session is this browser's.
 export async function showDevices(authorization, isBrowsers) {
   const clients = await call("GET", "/v1/account/attached_clients", { authorization });
   clients.sort((a, b) => b.isCurrentSession - a.isCurrentSession || (b.lastAccessTime ?? 0) - (a.lastAccessTime ?? 0));
@@ -34,7 +34,7 @@ function row(client, authorization, isBrowsers) {
   return item;
 }
 
-// A sign-in that is no device is called by what it is, not by the program that did it.
+// A client that is no device is named after its purpose, not after its program.
 function nameOf({ deviceId, clientId, name, isCurrentSession }, isBrowsers) {
   if (name && (deviceId || clientId)) return name;
   return isCurrentSession && !isBrowsers ? "This sign-in" : "A sign-in without a device";

@@ -1,4 +1,4 @@
-// The front page: copy buttons, and what only this device can tell of itself.
+// The front page: copy buttons, and what only this device knows.
 
 import { showCopyButtons } from "./copy.js";
 
@@ -11,7 +11,7 @@ if (insecure && !isSecureContext) insecure.hidden = false;
 
 const clock = document.getElementById("clock");
 if (clock) {
-  // The page was made when the server wrote its time into it; fetching took less than that tells.
+  // The server wrote its time into the page; fetching the page took less than the measured time.
   const minutes = Math.round((Date.now() - Number(clock.dataset.now)) / MINUTE_MS);
   const isRight = Math.abs(minutes) < 1;
   const much = `${Math.abs(minutes)} ${Math.abs(minutes) === 1 ? "minute" : "minutes"}`;

@@ -1,4 +1,4 @@
-// What the browser is given: a session, then a code and the key, sealed for it.
+// What the browser receives: a session, then a code, and the encrypted key.
 
 import { bearer, call, endSession, handOver } from "./api.js";
 import { ask } from "./channel.js";
@@ -13,11 +13,11 @@ const DESKTOP = "5882386c6d801776";
 
 const query = new URLSearchParams(location.search);
 
-// Whether the browser took the session.
+// Whether the browser accepted the session.
 let isGiven = false;
 export const hasSession = () => isGiven;
 
-// The key that Sync encrypts with; the server gives its part once.
+// The encryption key of Sync. The server returns its part once.
 export async function makeKey({ answer, proof }, session, { clientId }) {
   const kB = await fetchKey(answer.keyFetchToken, proof.unwrapBKey);
   proof.unwrapBKey.fill(0);
@@ -35,7 +35,7 @@ export async function handSession({ email, answer }, sessionToken, choice) {
   await login({ email, uid, sessionToken, verified: true, authAt, services: { sync: choice } });
 }
 
-// From here on the session is the browser's, unless it refuses. It registers itself before it answers, and
+// From here on the session is the browser's, unless it refuses. It registers its device before it answers, and
 // waits for its push service before that.
 async function login(data) {
   const authorization = handOver();
@@ -48,8 +48,8 @@ async function login(data) {
   }
 }
 
-// A flow that was begun for another tab may be dead, so each hand-over begins its own, and once more if that
-// one died too.
+// A flow that was begun in another tab may have ended. So each hand-over begins its own, and once more if that has
+// ended, too.
 export async function handCode(session, key, isNew, choice) {
   const authorization = await bearer(session);
   const keys = JSON.stringify({ [SYNC_SCOPE]: key });
@@ -82,7 +82,7 @@ async function handOneCode(authorization, keys, isNew, choice) {
   await slowly(ask("fxaccounts:oauth_login", data, 60 * SECOND));
 }
 
-// Browsers that cannot begin a flow when asked have put one into the address.
+// Browsers that cannot begin a flow on request have put one into the URL.
 async function beginFlow() {
   try {
     return await ask("fxaccounts:oauth_flow_begin", { scopes: [SYNC_SCOPE, PROFILE_SCOPE] }, 5 * SECOND);
@@ -92,7 +92,7 @@ async function beginFlow() {
   }
 }
 
-// Desktop before 2025 fetches the key itself, with what the password made.
+// Desktop before 2025 fetches the key itself, with keys derived from the password.
 export async function handToOldDesktop({ email, answer, proof }, sessionToken, choice) {
   const data = {
     email,

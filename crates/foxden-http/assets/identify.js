@@ -1,4 +1,4 @@
-// Who signs in: an address and a password, or a new account.
+// The sign-in step: an address and a password, or a new account.
 
 import { Refusal } from "./api.js";
 import { checkEmail, checkNewPassword, checkPassword } from "./checks.js";
@@ -7,7 +7,7 @@ import { Detour, form } from "./stage.js";
 
 const canSignUp = "signUp" in document.getElementById("stage").dataset;
 
-// Asks for address and password until the server knows them, or makes an account of them.
+// Asks for address and password until the server accepts them, or creates an account.
 export async function identify(user) {
   let email = user?.email ?? new URLSearchParams(location.search).get("email") ?? "";
   let step = user ? "again" : await firstStep(email);
@@ -61,7 +61,7 @@ const askNewPassword = (email) =>
 
 const letter = (email) => [...email][0]?.toUpperCase() ?? "?";
 
-// The address goes along with its flow: afterwards the person comes back to this page.
+// The address is sent along with its flow: afterwards the user returns to this page.
 function leave() {
   location.assign(`/reset_password${location.search}`);
   return new Promise(() => {});

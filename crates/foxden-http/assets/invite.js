@@ -1,5 +1,4 @@
-// Makes an account from an invitation, in any browser. The code stands behind the # of the address, so no
-// log ever holds it.
+// Creates an account from an invitation, in any browser. The code is in the fragment, so no log contains it.
 
 import { bearer, call } from "./api.js";
 import { checkEmail, checkNewPassword } from "./checks.js";
@@ -13,11 +12,11 @@ async function welcome() {
   const invite = location.hash.slice(1).trim();
   if (!invite) return halt("invite");
   const { email, answer } = await make(invite);
-  // The code is used: nothing of it needs to stay in the browser's history.
+  // The code is used, so it need not stay in the browser's history.
   history.replaceState(null, "", location.pathname);
   const authorization = await bearer(answer.sessionToken);
   if (wantsCode(answer)) await confirm(email, authorization);
-  // Signing in happens from the browser's menu, with a session of its own.
+  // The user signs in from the browser's menu, with another session.
   await call("POST", "/v1/session/destroy", { authorization, body: {} }).catch(() => {});
   show("made", { email });
   showCopyButtons();
@@ -41,5 +40,5 @@ welcome().catch((error) => {
   complain(error);
 });
 
-// A link opened where this page already is changes only what stands behind the #.
+// A link opened in the same tab changes only the fragment.
 addEventListener("hashchange", () => location.reload());

@@ -1,5 +1,5 @@
-// The keys of an account: what is made from the password, and what the server's tokens open.
-// The password and everything made from it stay in this page; only `authPW` is sent.
+// The keys of an account: derived from the password, and decrypted from the server's tokens. The password and its
+// keys stay in this page; only `authPW` is sent.
 
 import { base64url, concat, hex, unhex, utf8, xor } from "./bytes.js";
 
@@ -15,7 +15,7 @@ async function hkdf(secret, info, length) {
   return new Uint8Array(await crypto.subtle.deriveBits(method, key, length * 8));
 }
 
-// `email` is the address as it was registered, letter for letter: it is the salt.
+// `email` is the address as registered, letter for letter: it is the salt.
 export async function stretch(email, password) {
   const key = await crypto.subtle.importKey("raw", utf8(password), "PBKDF2", false, ["deriveBits"]);
   const method = { name: "PBKDF2", hash: "SHA-256", salt: word(`quickStretch:${email}`), iterations: ROUNDS };
@@ -26,13 +26,13 @@ export async function stretch(email, password) {
   return { authPW, unwrapBKey };
 }
 
-// What stands for a token in requests, and the key of what it fetches.
+// The id of a token for requests, and the key of what it fetches.
 export async function openToken(token, kind) {
   const derived = await hkdf(unhex(token), word(kind), 96);
   return { id: hex(derived.slice(0, 32)), authKey: derived.slice(32, 64), bundleKey: derived.slice(64) };
 }
 
-// Both keys out of the answer of `account/keys`.
+// Returns both keys from the answer of `account/keys`.
 export async function openBundle(bundle, bundleKey) {
   const sealed = unhex(bundle);
   const keys = await hkdf(bundleKey, word("account/keys"), 96);
@@ -45,8 +45,8 @@ export async function openBundle(bundle, bundleKey) {
   return { kA: open.slice(0, 32), wrapKb: open.slice(32) };
 }
 
-// The key that Sync encrypts with, in the form the browser stores. `since` is when the account's key last
-// changed, as the server says it: two devices that disagree on it would fight for the storage.
+// The encryption key of Sync in the browser's format. `since` is when the account's key last changed, as the server
+// says: two devices with different values would reset each other's storage.
 export async function syncKey(kB, since) {
   const fingerprint = new Uint8Array(await crypto.subtle.digest("SHA-256", kB)).slice(0, 16);
   return {
@@ -57,13 +57,13 @@ export async function syncKey(kB, since) {
   };
 }
 
-// Encrypts `text` to a public key on P-256: compact JWE, ECDH-ES, A256GCM. `own` and `iv` are drawn anew for
-// each message; only the test of the published vector brings its own.
+// Encrypts `text` to a public key on P-256: compact JWE, ECDH-ES, A256GCM. `own` and `iv` are random for each
+// message; only the test with published vectors passes its own.
 export async function seal(text, recipient, { own, iv } = {}) {
   const curve = { name: "ECDH", namedCurve: "P-256" };
   own ??= await crypto.subtle.generateKey(curve, true, ["deriveBits"]);
   iv ??= crypto.getRandomValues(new Uint8Array(12));
-  // The browser's key carries members that an import refuses.
+  // The browser's key has members that an import refuses.
   const { kty, crv, x, y } = recipient;
   const theirs = await crypto.subtle.importKey("jwk", { kty, crv, x, y }, curve, false, []);
   const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: theirs }, own.privateKey, 256);
@@ -76,7 +76,7 @@ export async function seal(text, recipient, { own, iv } = {}) {
   return [header, "", base64url(iv), base64url(sealed.slice(0, -16)), base64url(sealed.slice(-16))].join(".");
 }
 
-// One round of the Concat KDF: 256 bits for A256GCM, no party named.
+// One round of the Concat KDF: 256 bits for A256GCM, without party information.
 async function contentKey(shared) {
   const number = (value) => Uint8Array.of(0, 0, value >> 8, value & 255);
   const name = utf8("A256GCM");

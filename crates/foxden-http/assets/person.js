@@ -1,4 +1,4 @@
-// A person and their password: the calls that prove who they are.
+// Calls that authenticate a user by password.
 
 import { bearer, call, Refusal } from "./api.js";
 import { openBundle, openToken, stretch } from "./onepw.js";
@@ -6,8 +6,8 @@ import { hex, xor } from "./bytes.js";
 
 const OTHER_SPELLING = 120;
 
-// Stretches the password and gives it to `attempt`. The server may know the address in another spelling,
-// which is then the salt: once more with that one.
+// Stretches the password and passes it to `attempt`. If the server knows the address in another spelling, that one
+// is the salt: then once more with it.
 async function prove(email, password, attempt) {
   const proof = await stretch(email, password);
   try {
@@ -38,8 +38,7 @@ export async function signUp(email, password, { keys = false, invite } = {}) {
   return { email, proof, answer: await call("POST", `/v1/account/create${keys ? "?keys=true" : ""}`, { body }) };
 }
 
-// Proves the password again for a session that the browser already has; should the server have ended that one
-// meanwhile, begins another.
+// Proves the password again for the browser's session. If the server has ended that session, begins another.
 export async function signInAgain(session, email, password) {
   const authorization = await bearer(session);
   try {
@@ -51,7 +50,7 @@ export async function signInAgain(session, email, password) {
   }
 }
 
-// The key that everything is encrypted with. A key-fetch token works once, whatever comes of it.
+// The encryption key. A key-fetch token works once, even if the request fails.
 export async function fetchKey(keyFetchToken, unwrapBKey) {
   const authorization = await bearer(keyFetchToken, "keyFetchToken");
   const { bundleKey } = await openToken(keyFetchToken, "keyFetchToken");
@@ -59,7 +58,7 @@ export async function fetchKey(keyFetchToken, unwrapBKey) {
   return xor((await openBundle(bundle, bundleKey)).wrapKb, unwrapBKey);
 }
 
-// Changes the password; the key stays, wrapped anew. Answers with the session that replaces `session`.
+// Changes the password; the key stays and is wrapped again. Returns the session that replaces `session`.
 export async function changePassword(session, email, old, password) {
   const authorization = await bearer(session);
   const { email: registered, proof, answer } = await prove(email, old, ({ email: name, authPW }) =>

@@ -1,9 +1,9 @@
-// A person's picture, made small before it leaves the page.
+// A profile picture, made small before it is uploaded.
 
 const SIDE = 256;
 const MOST_BYTES = 256 * 1024;
 
-// The middle square of a picture file, as a file of at most 256 KiB; nothing if it is not a picture.
+// Returns the middle square of a picture file, as a file of at most 256 KiB; nothing if it is not a picture.
 export async function shrink(file) {
   const image = await createImageBitmap(file).catch(() => undefined);
   if (!image) return undefined;

@@ -1,11 +1,11 @@
-// A forgotten password: the operator's code opens the account again, with a new key.
+// A forgotten password: a code opens the account again, with a new key. Or the first password of an account.
 
 import { bearer, call, Refusal } from "./api.js";
 import { checkEmail, checkNewPassword, Mend } from "./checks.js";
 import { stretch } from "./onepw.js";
 import { complain, Detour, done, form, show, triesLeft, wrong } from "./stage.js";
 
-// How the server says that a link is not, or no longer, one of its own.
+// The errors of an unknown or expired link.
 const UNUSABLE = [105, 107, 110, 183];
 
 async function reset() {
@@ -18,8 +18,8 @@ async function reset() {
   done({ words: "reset-done" });
 }
 
-// A link carries its code behind the #, where no log sees it. It works once, so it is used only when the person
-// goes on: programs that look through mail open links, too.
+// The code of a link is in the fragment, so no log contains it. It works once, so it is used only when the user
+// continues: mail scanners open links, too.
 const openLink = (code) =>
   form("link", {}, async () => {
     try {
@@ -34,7 +34,7 @@ async function openOperatorsLink(code) {
   return { email: link.email, token: link.accountResetToken, isFirst: link.hasPassword === false };
 }
 
-// A mail's has what the page would have that asked for it: the token, the code, the address.
+// The link of a mail has the state of the page that asked for it: the token, the code, the address.
 async function openMailedLink(link) {
   const [, token, code, address] = link.match(/^([0-9a-f]{64})\.([0-9a-f]{32})\.(.+)$/) ?? [];
   if (!token) throw new Mend({ error: "link" });
@@ -79,7 +79,7 @@ const checkCode = (email, token, tries) => {
     try {
       return (await call("POST", "/v1/password/forgot/verify_code", { authorization, body })).accountResetToken;
     } catch (refusal) {
-      // A token whose tries are used up is gone.
+      // A token without tries left is deleted.
       if (refusal.errno === 110) throw new Refusal({ errno: 152 });
       refusal.fills = { left: triesLeft((left -= 1)) };
       throw refusal;
@@ -115,5 +115,5 @@ reset().catch((error) => {
   complain(error);
 });
 
-// A link opened where this page already is changes only what stands behind the #.
+// A link opened in the same tab changes only the fragment.
 addEventListener("hashchange", () => location.reload());

@@ -1,5 +1,5 @@
-// Settings: name, picture, devices, password, deletion. The page speaks for the session of this browser, if
-// the browser lends it, else for one of its own that ends with the page. Nothing is stored.
+// Settings: name, picture, devices, password, deletion. The page uses the session of this browser, if the browser
+// gives it, otherwise one of its own that ends with the page. Nothing is stored.
 
 import { bearer, call, endHeld, endSession, hold } from "./api.js";
 import { ask, meet, tell } from "./channel.js";
@@ -15,7 +15,7 @@ const LOGIN_PATIENCE_MS = 60_000;
 
 const query = new URLSearchParams(location.search);
 
-// Whom this page speaks for: `{uid, email, session, isBrowsers}`.
+// The session of this page: `{uid, email, session, isBrowsers}`.
 let me;
 
 async function open() {
@@ -25,7 +25,7 @@ async function open() {
   const isWanted = !query.get("uid") || query.get("uid") === user?.uid;
   if (user?.sessionToken && isWanted) {
     me = { uid: user.uid, email: user.email, session: user.sessionToken, isBrowsers: true };
-    // The session may have been ended from elsewhere: then the password is asked for.
+    // The session may have been ended elsewhere: then the page asks for the password.
     if (await tryToShow()) return;
   }
   await enter(query.get("email") ?? user?.email);
@@ -74,7 +74,7 @@ function goToPart() {
   if (part) document.getElementById(part).scrollIntoView();
 }
 
-// The profile is read with a token of its own, as the browser does it.
+// The profile is read with an access token, as the browser does it.
 async function fetchProfile(authorization) {
   const { access_token: token } = await call("POST", "/v1/oauth/token", {
     authorization,
@@ -87,7 +87,7 @@ async function fetchProfile(authorization) {
   }
 }
 
-// The browser keeps what it knows of a profile for some minutes, unless told.
+// The browser caches a profile for some minutes, unless told.
 function tellProfile() {
   if (me.isBrowsers) tell("profile:change", { uid: me.uid });
 }
@@ -160,7 +160,7 @@ async function savePassword({ old, next, repeat }, element) {
   await showDevices(await bearer(me.session), me.isBrowsers);
 }
 
-// Gives the browser its new session. Should it not take it, it asks for the new password by itself.
+// Gives the browser its new session. If it refuses, it asks for the new password by itself.
 async function handToBrowser({ uid, sessionToken, verified }) {
   const data = { email: me.email, uid, sessionToken, verified };
   try {
@@ -176,7 +176,7 @@ async function handToBrowser({ uid, sessionToken, verified }) {
 async function signOut(event) {
   event.preventDefault();
   await (me.isBrowsers ? endSession(await bearer(me.session)) : endHeld());
-  // The browser takes down this channel before it could answer.
+  // The browser closes this channel before it could answer.
   if (me.isBrowsers) tell("fxaccounts:logout", { uid: me.uid });
   leave("signed-out");
 }

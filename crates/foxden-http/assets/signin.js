@@ -1,5 +1,5 @@
-// The way from the browser's menu to the first sync. The browser never sees the password: this page makes
-// the key from it, seals the key for the browser, and hands over a session and a code.
+// From the browser's menu to the first sync. The browser never sees the password: this page derives the key from
+// it, encrypts the key for the browser, and hands over a session and a code.
 
 import { bearer, call, endHeld, hold } from "./api.js";
 import { ask, meet, tell } from "./channel.js";
@@ -57,8 +57,8 @@ function greet() {
   return meet(query.get("context") ?? undefined);
 }
 
-// There is nothing to do, unless a sign-in before was cut off after the browser got its session and before it
-// got its key: only the person can tell that, as it will not sync.
+// There is nothing to do, unless an earlier sign-in ended after the browser got its session and before it got its
+// key: only the user can tell, as it does not sync.
 function already({ email, uid }) {
   show("already", { email });
   const settings = document.getElementById("to-settings");
@@ -69,8 +69,8 @@ function already({ email, uid }) {
   });
 }
 
-// Who meanwhile, in another tab, signed in besides. Signing in over them would leave the browser with an
-// account here and every address pointing elsewhere.
+// Another user signed in from another tab in the meantime. Signing in over them would leave the browser with an
+// account here and all its addresses pointing elsewhere.
 async function someoneElse(uid) {
   const { signedInUser } = (await meet()) ?? {};
   return signedInUser?.uid === uid ? undefined : signedInUser;
@@ -78,7 +78,7 @@ async function someoneElse(uid) {
 
 // --- what is agreed with the browser -------------------------------------------------------------------
 
-// The browser may ask the person whether to merge; that takes as long as it takes.
+// The browser may ask the user whether to merge, which may take any time.
 async function mayLink(email, uid) {
   waiting({ words: "connecting" });
   const hint = setTimeout(waiting, 1.5 * SECOND, { words: "merge" });
@@ -92,7 +92,7 @@ async function mayLink(email, uid) {
   }
 }
 
-// What to sync is asked once, with the first device; the others take it over from the storage.
+// The choice of what to sync is made once, with the first device; the others take it from storage.
 async function choose({ capabilities }, session) {
   const authorization = await bearer(session);
   const devices = await call("GET", "/v1/account/devices", { authorization });
@@ -114,7 +114,7 @@ async function choose({ capabilities }, session) {
 // --- ends ----------------------------------------------------------------------------------------
 
 function finish() {
-  // The address held the flow; a reload would begin again with a dead one.
+  // The URL contained the flow; a reload would begin with an ended one.
   history.replaceState(null, "", "/connect_another_device");
   show("connected");
   done({ words: "connected" });

@@ -1,12 +1,12 @@
-// The one card of a page, on which one step after another is shown. Each step is a `<template id="step-…">`
-// and each error a `<template id="error-…">` of the page: all words stand there, none here.
+// The card of a page, which shows one step after another. Each step is a `<template id="step-…">` and each error a
+// `<template id="error-…">` of the page: this file contains no texts.
 
 import { Mend } from "./checks.js";
 
 const stage = document.getElementById("stage");
 const status = document.getElementById("status");
 
-// The person took a link instead of the form; what was typed so far goes along.
+// The user followed a link instead of the form. What was typed is kept.
 export class Detour extends Error {
   constructor(to, values) {
     super(to);
@@ -36,7 +36,7 @@ function clone(id, fills) {
   return template && fill(template.content.cloneNode(true), fills);
 }
 
-// Replaces what is on the stage by a step. Whatever was typed before is wiped, not only removed.
+// Replaces the current step. Typed passwords are overwritten, not only removed.
 export function show(step, fills = {}) {
   const isFirst = !stage.dataset.step;
   for (const input of stage.querySelectorAll("input")) input.value = "";
@@ -53,8 +53,8 @@ export function show(step, fills = {}) {
   return stage;
 }
 
-// Shows a step with a form and waits until `work`, given what was typed, comes to a result. An error of
-// `work` is shown and the form stays; a link of the step rejects with a `Detour`.
+// Shows a step with a form and waits until `work` returns a result for its fields. If `work` throws, the error is
+// shown and the form stays; a link of the step rejects with a `Detour`.
 export function form(step, fills, work) {
   return new Promise((resolve, reject) => {
     show(step, fills);
@@ -64,7 +64,7 @@ export function form(step, fills, work) {
   });
 }
 
-// Runs `work` whenever a form is sent, shows that it runs and what came of it if nothing good.
+// Runs `work` whenever a form is sent, shows that it runs, and its error.
 export function handle(element, work) {
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -115,19 +115,19 @@ export const waiting = (words, options) => say("waiting", "status", [paragraph(c
 
 export const done = (words, fills) => say("done", "status", [paragraph(content(words, fills))]);
 
-// The same for what was done further down the page: the words come into view.
+// The same for an action further down the page: the text scrolls into view.
 export function doneBelow(words, fills) {
   done(words, fills);
   status.focus();
 }
 
-// Says what is wrong, by the name of an error and by what its words need.
+// Shows an error by its name, with the values of its placeholders.
 export function wrong(error, fills = {}) {
   say("error", "alert", [paragraph(errorWords(error, fills))]);
   status.focus();
 }
 
-// Says what went wrong where no form is to blame.
+// Shows an error that belongs to no form.
 export function complain(error) {
   const [{ error: name, fills }] = asMend(stage, error).problems;
   wrong(name, fills);
@@ -139,12 +139,12 @@ function errorWords(error, fills) {
 
 // --- problems ------------------------------------------------------------------------------------
 
-// How many more tries, in words.
+// The number of tries left, in words.
 const MANY = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
 const COUNT = ["No tries are", "One try is", ...MANY.map((count) => `${count} tries are`)];
 export const triesLeft = (count) => `${COUNT[Math.max(0, Math.min(count, COUNT.length - 1))]} left.`;
 
-// A clock time so many seconds from now, rounded up to the minute; with the day if that is not today.
+// The time so many seconds from now, rounded up to the minute; with the day if that is not today.
 function clockTime(seconds) {
   const minute = 60_000;
   const time = new Date(Math.ceil((Date.now() + seconds * 1000) / minute) * minute);
@@ -153,7 +153,7 @@ function clockTime(seconds) {
   return time.toLocaleString("en", { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
-// Where a refusal belongs, if the form has that field.
+// The field that a refusal belongs to, if the form has it.
 const FIELD_OF = { 101: "email", 102: "email", 103: "password", 105: "code", 152: "code", 153: "code", 183: "code" };
 
 function asMend(element, error) {
@@ -171,14 +171,14 @@ function asMend(element, error) {
   return new Mend({ field: fieldOf(element, error), error: nameOf(error), fills });
 }
 
-// The field of this form that a refusal is about.
+// The field of this form that a refusal names.
 function fieldOf(element, { answer, errno }) {
   const named = errno === 107 ? answer.validation : FIELD_OF[errno];
   const usual = named && element.querySelector(`#${CSS.escape(named)}:not([readonly])`);
   return (element.querySelector(`[data-refused~="${errno}"]`) ?? usual)?.id;
 }
 
-// The name of a refusal's words. A parameter that the server did not like has words of its own.
+// The name of a refusal's text. An invalid parameter has a text of its own.
 function nameOf({ answer, errno }) {
   if (errno !== 107) return String(errno);
   return { email: "address", invite: "invite" }[answer.validation] ?? "107";
