@@ -6,11 +6,11 @@
 //! - [`pages`]: pages for people: front page, sign-in, settings
 //! - [`user`]: the User API of old clients, and their key exchange
 //! - [`ops`]: health and version
-//! - [`mod@excuse`]: answers in place of a surface: it panicked, was not asked, or no connection was free
-//! - [`probe`]: the pages by which `foxden check` recognises the server
+//! - [`error_response`]: responses without a surface: after a panic, to a malformed request, or without a free connection
+//! - [`probe`]: the routes by which `foxden check` recognises the server
 //! - [`request_head`], [`response`]: what listeners read and write beside the surfaces
-//! - [`route_labels`]: what requests are counted under
-//! - [`wire`]: what two surfaces need: who asks, where this server is found
+//! - [`route_labels`]: the labels of all routes
+//! - [`wire`]: what two surfaces need
 
 pub mod error_response;
 pub mod fxa;

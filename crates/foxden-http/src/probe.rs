@@ -1,7 +1,8 @@
-//! The pages by which `foxden check` recognises this very server from outside, and sees what becomes of its requests on
-//! the way.
+//! The routes by which `foxden check` recognises this very server from outside, and sees what happens to its
+//! requests on the way.
 //!
-//! They need a word that the control socket gave out at most a minute ago; all other requests are answered 404.
+//! They need a random word that the control socket has issued at most a minute ago; all other requests are answered
+//! 404.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,16 +23,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::{Peer, Sign};
 
-/// Where the page is, before the word.
+/// The path, before the word.
 pub const PATH: &str = "/.well-known/foxden-check/";
 
-/// What stands behind the word where something else than this server listens: that passes requests on to it.
+/// The path after the word when something other than this server listens, which passes requests on to it.
 pub const PASSED_ON: &str = "passed-on";
 
-/// How long a word is known.
+/// How long a word is valid.
 const LIFE: Duration = Duration::from_secs(60);
 
-/// What a request was when it came here.
+/// A request as the server received it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Seen {
     /// Its path and query, from [`PATH`] on.
@@ -40,18 +41,18 @@ pub struct Seen {
     pub host: Option<String>,
     /// Its `X-Forwarded-For`, several of them with commas between.
     pub forwarded_for: Option<String>,
-    /// Whom the server takes for its client.
+    /// The client as the server identifies it.
     pub client: Option<IpAddr>,
-    /// How long its body was.
+    /// The length of its body.
     pub bytes: u64,
 }
 
-/// A word that was told over the control socket and is looked for at the public address.
+/// A word that the control socket has issued, and that `foxden check` expects at the public address.
 #[derive(Debug, Default)]
 pub struct Probe(Mutex<Option<(String, Instant)>>);
 
 impl Probe {
-    /// A new word, known for a minute.
+    /// Creates a word, valid for a minute.
     pub fn announce(&self, rng: &dyn Rng) -> String {
         let mut bytes = [0; 16];
         rng.fill(&mut bytes);
@@ -61,7 +62,7 @@ impl Probe {
         word
     }
 
-    /// Whether this is the word.
+    /// Returns whether this is the word.
     pub fn knows(&self, word: &str) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known
@@ -70,18 +71,18 @@ impl Probe {
     }
 }
 
-/// What the pages need.
+/// State of the routes.
 #[derive(Clone)]
 pub struct ProbeState {
-    /// The word below which they are.
+    /// The current word.
     pub probe: Arc<Probe>,
     /// Called when a request was passed on by something else.
     pub on_sign: Arc<dyn Fn(&Sign) + Send + Sync>,
-    /// The largest body that is counted.
+    /// Maximum number of bytes of a body that are counted.
     pub max_request_bytes: u64,
 }
 
-/// The pages: the word itself, and below it what a request was.
+/// The routes: the word itself, and below it the request as it was received.
 pub fn router(state: ProbeState) -> Router {
     let pages = any(answer).with_state(state);
     Router::new().route(&format!("{PATH}{{*word}}"), pages)
@@ -119,7 +120,7 @@ async fn answer(State(state): State<ProbeState>, request: Request) -> Response {
     }
 }
 
-/// All values of a header.
+/// Returns all values of a header.
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     let values = headers.get_all(name).iter();
     let values: Vec<_> = values
@@ -128,7 +129,7 @@ fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     (!values.is_empty()).then(|| values.join(", "))
 }
 
-/// Reads a body to its end and keeps nothing of it; `None` if it is too long or breaks off.
+/// Reads and discards a body and returns its length; `None` if it is too long or ends early.
 async fn count(mut body: Body, most: u64) -> Option<u64> {
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {

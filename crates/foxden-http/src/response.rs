@@ -4,7 +4,7 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use axum::http::{Response, StatusCode};
 use foxden_model::UserId;
 
-use crate::wire::Note;
+use crate::wire::AccessLogFields;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,12 +34,12 @@ pub fn describe_no_body<B>(response: &mut Response<B>) {
 }
 
 /// The user whose data a successful response holds, if the request proved to come from that user.
-pub fn proven_user<B>(response: &Response<B>, fields: &Note) -> Option<UserId> {
+pub fn proven_user<B>(response: &Response<B>, fields: &AccessLogFields) -> Option<UserId> {
     fields.user.filter(|_| response.status().is_success())
 }
 
 /// Splits a response from what it carries for the access log.
-pub fn split_fields<B>(mut response: Response<B>) -> (Response<B>, Note) {
+pub fn split_fields<B>(mut response: Response<B>) -> (Response<B>, AccessLogFields) {
     let fields = response.extensions_mut().remove().unwrap_or_default();
     (response, fields)
 }

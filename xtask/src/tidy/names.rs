@@ -57,9 +57,8 @@ const SETTINGS: [&str; 11] = [
 ];
 
 /// Crates that still define refused names. This list only gets shorter.
-const UNFINISHED: [&str; 6] = [
+const UNFINISHED: [&str; 5] = [
     "crates/foxden-accounts/",
-    "crates/foxden-http/",
     "crates/foxden-server/",
     "crates/foxden-sql/",
     "crates/foxden-test-support/",

@@ -20,7 +20,7 @@ const ADDRESS: usize = 255;
 /// Maximum length of an invitation code.
 const INVITE: usize = 128;
 
-/// JsonBody of key-stretching version 2 alone.
+/// Members of key-stretching version 2 alone.
 const SECOND_STRETCHING: [&str; 3] = ["authPWVersion2", "wrapKbVersion2", "clientSalt"];
 
 /// The answer to a sign-in.

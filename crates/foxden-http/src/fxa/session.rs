@@ -39,13 +39,10 @@ pub(super) async fn destroy(
     State(fxa): State<FxaState>,
     request: ApiRequest<Session>,
 ) -> Result<Done, Refusal> {
+    let caller = &request.caller;
     match request.body.optional_hex("customSessionToken")? {
-        Some(other) => {
-            fxa.accounts
-                .end_other_session(&request.caller, &TokenId(other))
-                .await?
-        }
-        None => fxa.accounts.end_session(&request.caller).await?,
+        Some(other) => fxa.accounts.end_other_session(caller, &TokenId(other)).await?,
+        None => fxa.accounts.end_session(caller).await?,
     }
     Ok(Done {})
 }

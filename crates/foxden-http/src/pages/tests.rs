@@ -467,7 +467,7 @@ async fn whatever_begins_like_a_sign_in_is_one() {
 async fn the_front_page_says_how_the_server_fares() {
     let well = TestSite::default().get("/").await.text;
     assert!(well.contains("Working</span>") && !well.contains("Storage does not answer"));
-    assert!(well.contains("Firefox 153 on Linux") && !well.contains("Nobody lives here"));
+    assert!(well.contains("Firefox 153 on Linux") && !well.contains("There are no accounts yet"));
     assert!(!well.contains("allowHttp"), "https needs no second preference");
 
     let server_status = ServerStatus {

@@ -1,8 +1,8 @@
 //! Sync 1.0 and 1.1: names and passwords, WBOs, and whole lists. Each handler parses its wire form, makes one call
 //! to [`Storage`] and prints the answer.
 //!
-//! - [`caller`]: authentication
-//! - [`target`]: paths
+//! - [`caller`]: authenticates requests
+//! - [`target`]: parses paths
 //! - [`params`]: query strings and headers
 //! - [`wbo`]: the objects that clients send; [`upload_result`]: the answer to an upload
 //! - [`info`]: handlers of `info/…`

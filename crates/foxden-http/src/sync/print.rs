@@ -69,7 +69,7 @@ pub(super) fn unsigned(out: &mut Vec<u8>, number: u64) {
 /// Bytes in units of 1024, with a fraction.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a double is what the protocol says, and nobody keeps 2^53 bytes"
+    reason = "a double is what the protocol says, and no store has 2^53 bytes"
 )]
 pub(super) fn kilobytes(out: &mut Vec<u8>, bytes: u64) {
     out.extend_from_slice(format!("{:?}", bytes as f64 / 1024.0).as_bytes());

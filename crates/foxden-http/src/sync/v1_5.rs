@@ -1,13 +1,13 @@
 //! Sync 1.5: Hawk, BSOs and batches. Each handler parses its wire form, makes one call to [`Storage`] and prints
 //! the answer.
 //!
-//! - [`caller`]: authentication
+//! - [`caller`]: authenticates requests
 //! - [`params`]: query strings and headers
 //! - [`patch`]: the objects that clients send
 //! - [`upload_result`]: the answer to an upload
 //! - [`info`]: handlers of `info/…`
-//! - [`target`]: paths
-//! - [`conditions`]: preconditions
+//! - [`target`]: parses paths
+//! - [`conditions`]: parses preconditions
 //! - [`refusal`]: why a request is refused
 //!
 //! [`Storage`]: foxden_storage::Storage

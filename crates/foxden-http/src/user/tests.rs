@@ -125,7 +125,7 @@ async fn a_code_is_mailed_each_time_it_is_asked_for() {
 #[tokio::test]
 async fn nobody_gets_no_letter() {
     let ctx = TestContext::new().await;
-    let status = ctx.send("GET", "/user/1.0/nobody/password_reset", "").await;
+    let status = ctx.send("GET", "/user/1.0/unknown/password_reset", "").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(ctx.take_letters().await.is_empty());
 }

@@ -15,7 +15,7 @@
 //! - [`percent`]: percent-encoding of URLs, query strings and forms; [`json_body`]: members of JSON bodies
 //! - [`accept_encoding`]: parses `Accept-Encoding`
 //! - [`answer`]: JSON responses, and the headers of every response
-//! - [`retry_after`]: `Retry-After`
+//! - [`retry_after`]: the header `Retry-After`
 //! - [`routes`]: labels of routes, under which requests are counted
 //! - [`access_log_fields`]: [`AccessLogFields`], what a surface tells the access log
 

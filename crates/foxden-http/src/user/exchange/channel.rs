@@ -1,4 +1,4 @@
-//! Channels: each has at max_channels two clients, one message, six reads and a few minutes to live.
+//! Channels: each has at most two clients, one message, six reads and a few minutes to live.
 //!
 //! Every change of a channel happens under one lock and without waiting, so that one of two concurrent clients is
 //! first. Hashing and receiving, which take time, happen before.
@@ -82,7 +82,7 @@ pub(super) enum ReadMessage {
 
 /// All open channels.
 pub(super) struct Channels {
-    max_channels: usize,
+    capacity: usize,
     ttl_millis: u64,
     table: Mutex<ChannelTable>,
     notice: LogThrottle,
@@ -127,7 +127,7 @@ impl Message {
 impl Channels {
     pub(super) fn new(max_channels: usize, ttl: Duration) -> Self {
         Self {
-            max_channels,
+            capacity: max_channels,
             ttl_millis: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             table: Mutex::new(ChannelTable {
                 channels: HashMap::new(),
@@ -151,7 +151,7 @@ impl Channels {
         if networks.is_some_and(|networks| !table.shares.allows(networks, 1)) {
             return Err(ChannelError::NetworkLimit);
         }
-        if table.channels.len() >= self.max_channels {
+        if table.channels.len() >= self.capacity {
             self.warn_full();
             let yields = networks.and_then(|networks| table.shares.largest_above(networks, 1));
             let ended = yields.is_some_and(|network| table.end_one_of(network));

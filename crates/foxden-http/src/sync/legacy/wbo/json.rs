@@ -96,13 +96,13 @@ impl<'de> Element<'de> {
 
 impl<'de> Deserialize<'de> for Body<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyBody)
+        deserializer.deserialize_any(WholeBody)
     }
 }
 
-struct AnyBody;
+struct WholeBody;
 
-impl<'de> Visitor<'de> for AnyBody {
+impl<'de> Visitor<'de> for WholeBody {
     type Value = Body<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
