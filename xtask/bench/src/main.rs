@@ -7,6 +7,7 @@
 //! - [`comparison`]: one case, measured in alternating rounds
 //! - [`cases`]: what is measured
 //! - [`report`]: the page it becomes
+//! - [`mod@instructions`]: instructions that one request costs
 //! - [`mod@soak`]: an ordinary load together with attacks, and how they affect it
 //! - [`attacks`]: the attacks
 
@@ -15,6 +16,7 @@
 mod attacks;
 mod cases;
 mod comparison;
+mod instructions;
 mod load;
 mod process;
 mod reference;
@@ -42,6 +44,9 @@ async fn main() -> Result<()> {
             let earlier = earlier.first().map(Path::new);
             cases::some(what, Path::new(foxden), earlier, seconds.parse()?).await
         }
+        ["instructions", foxden, ref earlier @ ..] if earlier.len() < 2 => {
+            instructions::run(Path::new(foxden), earlier.first().map(Path::new)).await
+        }
         ["soak", foxden, seconds, picture, wanted] => {
             soak::run(Path::new(foxden), seconds.parse()?, Path::new(picture), wanted).await
         }
@@ -55,6 +60,7 @@ async fn main() -> Result<()> {
         _ => bail!(
             "usage: foxden-bench run <foxden program> <page to write> <seconds a round> [<earlier program>]\n\
              \u{20}      foxden-bench memory|speed <foxden program> <seconds a round> [<earlier program>]\n\
+             \u{20}      foxden-bench instructions <foxden program> [<earlier program>]\n\
              \u{20}      foxden-bench soak <foxden program> <seconds> <picture to draw> all|<attack,...>"
         ),
     }

@@ -17,6 +17,12 @@ pub struct Process {
     pub port: u16,
 }
 
+/// The file that callgrind writes.
+const COUNTS: &str = "callgrind.out";
+/// How often a server is asked whether it listens, and the time between: a minute in all, as valgrind starts slowly.
+const ASKED: usize = 1200;
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The latency of the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Disk {
@@ -82,6 +88,26 @@ impl Process {
         Self::start(serve(program, port, &folder, "error"), port, folder, Disk::AsItIs).await
     }
 
+    /// A fresh Foxden under callgrind, which counts its instructions.
+    pub async fn counted(program: &Path) -> Result<Self> {
+        let (port, folder) = place("counted")?;
+        let mut command = Command::new("valgrind");
+        command
+            .arg("--tool=callgrind")
+            .arg(format!("--callgrind-out-file={}", folder.join(COUNTS).display()))
+            .stderr(Stdio::null());
+        let plain = serve(program, port, &folder, "error");
+        command.arg(plain.get_program()).args(plain.get_args());
+        command.env("FOXDEN__MASTER_SECRET", SECRET);
+        Self::start(command, port, folder, Disk::AsItIs).await
+    }
+
+    /// Stops a counted server and gives what callgrind wrote.
+    pub fn counts(mut self) -> Result<String> {
+        self.end()?;
+        std::fs::read_to_string(self.folder.join(COUNTS)).context("callgrind wrote nothing")
+    }
+
     /// A fresh reference program of that kind.
     pub async fn reference(kind: &str, disk: Disk) -> Result<Self> {
         let (port, folder) = place(kind)?;
@@ -99,14 +125,14 @@ impl Process {
             .spawn()
             .with_context(|| format!("{command:?} cannot be started"))?;
         let mut process = Self { child, folder, port };
-        for _ in 0..200 {
+        for _ in 0..ASKED {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return Ok(process);
             }
             if let Some(status) = process.child.try_wait()? {
                 bail!("{command:?} ended with {status}");
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         bail!("{command:?} does not listen on {port}")
     }
