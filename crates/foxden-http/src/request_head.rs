@@ -13,6 +13,8 @@ use axum::http::{Uri, Version};
 
 use crate::ops;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// Headers of which one value is read. `X-Forwarded-For` and its like are lists, of which the last item counts.
 const SINGLE: [HeaderName; 22] = [
     HOST,
@@ -59,7 +61,7 @@ pub fn ambiguity(parts: &Parts) -> Option<&'static str> {
 /// The address of the client, as the proxy before this server names it. Only the last hop of `X-Forwarded-For` was written by
 /// that proxy; a client may have written what stands before it.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let last = headers.get_all(FORWARDED_FOR).iter().next_back()?;
     let hop = last.to_str().ok()?.rsplit(',').next()?.trim();
     let bare = hop.trim_start_matches('[').trim_end_matches(']');
     let address = bare

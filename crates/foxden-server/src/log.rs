@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use foxden_model::{Clock, Escaped, SystemClock, UserId};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -181,9 +180,9 @@ impl fmt::Display for RequestId {
 impl RequestId {
     /// The same digits as in the log, without the machinery of formatting: every response carries them.
     pub fn digits(self) -> [u8; 12] {
-        let mut text = [0; 12];
-        HEXLOWER.encode_mut(&self.0.to_be_bytes()[2..], &mut text);
-        text
+        const HEX: [u8; 16] = *b"0123456789abcdef";
+        let digit = |at| HEX[usize::try_from(self.0 >> (44 - 4 * at) & 15).unwrap_or_default()];
+        std::array::from_fn(digit)
     }
 }
 

@@ -14,7 +14,11 @@ pub(super) struct MediaPreference {
 
 /// Returns the header; `None` if the client sends none.
 pub(super) fn header(headers: &HeaderMap) -> Option<&str> {
-    let accept = headers.get(header::ACCEPT)?.to_str().unwrap_or_default();
+    let accept = headers.get(header::ACCEPT)?;
+    if accept == FIREFOX {
+        return Some(FIREFOX);
+    }
+    let accept = accept.to_str().unwrap_or_default();
     (!accept.trim().is_empty()).then_some(accept)
 }
 

@@ -226,7 +226,7 @@ async fn answer(
         return Err(Refusal::Down { seconds });
     }
     let call = v1_5::Call::open(sync, parts, peer, &target)?;
-    match (method(parts), target.resource.clone()) {
+    match (method(parts), target.resource) {
         ("GET", Resource::InfoCollections { .. }) => v1_5::info::get_collections(&call).await,
         ("GET", Resource::InfoCounts) => Box::pin(v1_5::info::get_counts(&call)).await,
         ("GET", Resource::InfoUsage) => Box::pin(v1_5::info::get_usage(&call)).await,

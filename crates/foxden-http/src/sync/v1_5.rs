@@ -54,7 +54,7 @@ const QUOTA_NOTICE: u64 = 1 << 20;
 pub(super) struct Call<'r> {
     sync: &'r SyncState,
     parts: &'r Parts,
-    target: &'r Target,
+    user: UserId,
     hawk: HawkHeader<'r>,
     token: Arc<VerifiedToken>,
     conditions: Conditions,
@@ -65,13 +65,13 @@ impl<'r> Call<'r> {
         sync: &'r SyncState,
         parts: &'r Parts,
         peer: Option<Peer>,
-        target: &'r Target,
+        target: &Target,
     ) -> Result<Self, Refusal> {
         let (hawk, token) = caller::authenticate(sync, parts, peer, target)?;
         Ok(Self {
             sync,
             parts,
-            target,
+            user: target.user,
             hawk,
             token,
             conditions: Conditions::from_headers(&parts.headers)?,
@@ -79,13 +79,13 @@ impl<'r> Call<'r> {
     }
 
     const fn user(&self) -> UserId {
-        self.target.user
+        self.user
     }
 
     /// The owner of the memory of bodies and responses.
     fn owner(&self) -> Owner {
         let account = self.token.token.account;
-        account.map_or(Owner::Store(self.target.user), Owner::Account)
+        account.map_or(Owner::Store(self.user), Owner::Account)
     }
 
     /// Whose objects are read, and whose memory that takes.

@@ -4,7 +4,7 @@
 //! so it invalidates all entries of that user without searching for them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use foxden_model::{ObjectId, SyncTime};
@@ -34,10 +34,30 @@ pub(in crate::engine) struct CachedObject {
 
 /// Two generations, as in [`super::UserCache`]. The key is a hash: of two objects that share one, one is cached.
 struct Segment<S, C> {
-    young: HashMap<u64, CacheEntry<S, C>>,
-    old: HashMap<u64, CacheEntry<S, C>>,
+    young: HashMap<u64, CacheEntry<S, C>, Hashed>,
+    old: HashMap<u64, CacheEntry<S, C>, Hashed>,
     /// Of the young generation.
     bytes: usize,
+}
+
+/// For keys that are hashes already.
+type Hashed = BuildHasherDefault<KeyHasher>;
+
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.is_empty(), "keys are written as one number");
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
 }
 
 struct CacheEntry<S, C> {
@@ -65,15 +85,16 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
     ) -> Option<CachedObject> {
         let key = self.hasher.hash_one((collection, id.as_str()));
         let mut segment = self.segment(key);
-        let is_young = segment.young.contains_key(&key);
-        let entry = if is_young {
-            segment.young.get(&key)
-        } else {
-            segment.old.get(&key)
-        };
-        let entry = entry.filter(|entry| entry.is_of(state, collection, id, now))?;
+        if let Some(entry) = segment.young.get(&key) {
+            let is_found = entry.is_of(state, collection, id, now);
+            return is_found.then(|| entry.object.clone());
+        }
+        let entry = segment.old.get(&key)?;
+        if !entry.is_of(state, collection, id, now) {
+            return None;
+        }
         let object = entry.object.clone();
-        if !is_young && let Some(entry) = segment.old.remove(&key) {
+        if let Some(entry) = segment.old.remove(&key) {
             segment.insert(key, entry);
         }
         Some(object)
@@ -103,7 +124,8 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
     }
 
     fn segment(&self, key: u64) -> MutexGuard<'_, Segment<S, C>> {
-        let at = usize::try_from(key % SEGMENTS as u64).unwrap_or_default();
+        // Not the bits by which a table finds its slots.
+        let at = usize::try_from((key >> 32) % SEGMENTS as u64).unwrap_or_default();
         // No code panics under this lock, and each change leaves the segment whole.
         self.segments[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,8 +148,8 @@ impl<S, C> Segment<S, C> {
 impl<S, C> Default for Segment<S, C> {
     fn default() -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             bytes: 0,
         }
     }
