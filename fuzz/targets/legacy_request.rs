@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use data_encoding::BASE64;
-use foxden_accounts::plain::NewPlain;
+use foxden_accounts::legacy::NewLegacyAccount;
 use foxden_fuzz::{Aimed, Host, Renewed};
 use foxden_test_support::server::operator;
 use libfuzzer_sys::fuzz_target;
@@ -76,7 +76,7 @@ fn request(bytes: &[u8]) -> Option<(Request<Body>, bool)> {
 /// A server with Ann's account, for which no input can do anything but be recognised.
 fn open() -> Host {
     let host = Host::open(&[("public_url", "https://sync.example.org")]);
-    let new = NewPlain {
+    let new = NewLegacyAccount {
         name: "ann",
         address: "ann@example.org",
         password: PASSWORD,
@@ -84,7 +84,7 @@ fn open() -> Host {
     };
     let operator = operator();
     let accounts = host.server.accounts().expect("accounts are served");
-    host.block_on(accounts.create_plain(new, &operator))
+    host.block_on(accounts.create_legacy(new, &operator))
         .expect("a new account");
     host
 }

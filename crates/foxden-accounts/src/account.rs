@@ -1,15 +1,15 @@
 //! Accounts: made, looked up, shown, removed.
 
 use crate::address::{Address, normal, short};
-use crate::limits::Counted;
+use crate::limits::RateLimitKey;
+use crate::password_hasher::{HashParams, HashRequester};
 use crate::register::account::{AccountRow, Verifier};
-use crate::register::store::Closing;
+use crate::register::store::ClosingStore;
 use crate::register::{account, invitation, store, token};
-use crate::security::{Event, What};
-use crate::verifier::{Applicant, Recipe};
+use crate::security::{Event, EventKind};
 use crate::{
-    AccountId, Accounts, AuthPw, CredentialError, Invitation, KeyFetchError, Kind, Role, SecretToken,
-    Session, SignInError, SignUp, SignUpError, Unavailable, Unverified, Visitor, secret,
+    AccountId, Accounts, AuthPw, ClientInfo, CredentialError, Invitation, KeyFetchError, Kind, Role,
+    SecretToken, Session, SignInError, SignUp, SignUpError, Unavailable, Unverified, secret,
 };
 use data_encoding::HEXLOWER;
 use foxden_model::UserId;
@@ -52,7 +52,7 @@ pub struct SignedIn {
 /// Whether the address and what hangs on it are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressStatus {
-    /// Somebody has it; always so where sign-up needs an invitation, to tell strangers nothing.
+    /// An account has it. Always true where sign-up needs an invitation, so that strangers learn nothing.
     pub exists: bool,
     /// That account has a password.
     pub has_password: bool,
@@ -67,10 +67,10 @@ pub struct Removed {
 
 /// A one-time credential that was presented.
 #[derive(Clone)]
-pub struct Ticket {
+pub struct OneTimeCredential {
     /// What it is for.
     pub kind: Kind,
-    /// Whose it is. A reset that was begun for an address which nobody has is of an account that there is none of.
+    /// The account it is for. A decoy reset names an account that does not exist.
     pub account: AccountId,
     /// The Hawk key.
     pub auth_key: [u8; 32],
@@ -85,28 +85,31 @@ impl SignedIn {
 }
 
 impl Accounts {
-    /// Whether somebody has the address.
+    /// Returns whether an account has the address, and whether it has a password.
     pub async fn address_status(
         &self,
         address: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<AddressStatus, SignUpError> {
         let address = Address::new(address)?;
-        if self.sign_up_policy(visitor) != SignUp::Open {
+        if self.sign_up_policy(client) != SignUp::Open {
             return Ok(AddressStatus {
                 exists: true,
                 has_password: true,
             });
         }
         // Beyond the allowance the same is told of every name, so that those who have a password can type it.
-        if self.spend_visitor(Counted::Answer, visitor).is_err() {
+        if self
+            .check_and_count_network(RateLimitKey::Answer, client)
+            .is_err()
+        {
             return Ok(AddressStatus {
                 exists: true,
                 has_password: true,
             });
         }
-        // A claim counts: its account may be the asker's own, who signs in to it. Whoever else has the address resets its
-        // password by a letter, and so confirms it.
+        // A claim counts: its account may be the client's own, which signs in to it. Any other owner of the address
+        // resets its password by mail, and so confirms it.
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         Ok(AddressStatus {
             exists: row.is_some(),
@@ -120,18 +123,20 @@ impl Accounts {
     }
 
     /// Creates an account, by the sign-up policy or an invitation, and signs its owner in.
-    pub async fn create(&self, new: NewAccount, visitor: &Visitor) -> Result<SignedIn, SignUpError> {
+    pub async fn create(&self, new: NewAccount, client: &ClientInfo) -> Result<SignedIn, SignUpError> {
         let address = Address::to_get(&new.address)?;
-        let invitation = self.may_create(&new, &address, visitor).await?;
-        let recipe = self.new_recipe();
-        let applicant = Applicant::new(address.as_str(), visitor);
-        let verifiers = &self.0.verifiers;
-        let proof = verifiers
-            .hash_then(&new.auth_pw, recipe, Some(applicant), |proof| proof)
+        let invitation = self.may_create(&new, &address, client).await?;
+        let params = self.new_hash_params();
+        let requester = HashRequester::new(address.as_str(), client);
+        let password_hasher = &self.0.password_hasher;
+        let password_hash = password_hasher
+            .hash_with(&new.auth_pw, params, Some(requester), |password_hash| {
+                password_hash
+            })
             .await?;
 
         let now = self.millis().max(1);
-        let is_verified = self.is_vouched_for(&address, invitation.as_ref(), visitor);
+        let is_verified = self.is_vouched_for(&address, invitation.as_ref(), client);
         let role = invitation
             .as_ref()
             .map_or(Role::Member, |invitation| invitation.role);
@@ -139,14 +144,14 @@ impl Accounts {
         row.address_verified = is_verified;
         // The keys are wrapped with what only the password gives, so random bytes here are as good as wrapped ones.
         row.verifier = Some(Verifier {
-            recipe,
-            verify_hash: proof.verify_hash(),
+            params,
+            verify_hash: password_hash.verify_hash(),
             wrap_wrap_kb: self.random(),
         });
 
-        let postage = (!is_verified).then(|| self.pay(visitor));
-        let (row, proof) = (&row, &proof);
-        let (invitation, postage) = (invitation.as_ref(), postage.as_ref());
+        let allowance = (!is_verified).then(|| self.charge_mail(client));
+        let (row, password_hash) = (&row, &password_hash);
+        let (invitation, allowance) = (invitation.as_ref(), allowance.as_ref());
         let created = self.transact_change(|tx| async move {
             self.insert_with_names(&tx, row).await?;
             if let Some(invitation) = invitation
@@ -155,17 +160,19 @@ impl Accounts {
                 return Err(SignUpError::UnknownInvitation);
             }
             invitation::delete_first(&tx).await?;
-            if let Some(postage) = postage {
-                self.make_codes(&tx, row, postage).await?;
+            if let Some(allowance) = allowance {
+                self.make_codes(&tx, row, allowance).await?;
             }
-            let signed_in = self.sign_in(&tx, row, proof, new.wants_keys, visitor).await?;
-            self.note(&tx, row.uid, "created", visitor).await?;
+            let signed_in = self
+                .sign_in(&tx, row, password_hash, new.wants_keys, client)
+                .await?;
+            self.note(&tx, row.uid, "created", client).await?;
             self.write_change(&tx, row.uid).await?;
             Ok(signed_in)
         });
         let signed_in = created.await?;
-        let created = Event::by(visitor, What::AccountCreated);
-        self.tell(&created.about(&row.address).of(row.uid));
+        let created = Event::from_client(client, EventKind::AccountCreated);
+        self.emit(&created.with_subject(&row.address).of(row.uid));
         Ok(signed_in)
     }
 
@@ -176,29 +183,29 @@ impl Accounts {
         session: Option<&Session>,
         address: &str,
         auth_pw: &AuthPw,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<Removed, SignInError> {
         // An address need not be confirmed to be given up.
         if session.is_some_and(|session| session.address_verified && !session.session_verified) {
             return Err(Unverified::Session.into());
         }
-        let proven = self.log_in(address, auth_pw, visitor).await?;
+        let proven = self.log_in(address, auth_pw, client).await?;
         if session.is_some_and(|session| session.account != proven.row.uid) {
             return Err(SignInError::UnknownAccount {
                 name: address.to_owned(),
             });
         }
         let removed = self.remove(proven.row.uid).await?;
-        let deleted = Event::by(visitor, What::AccountDeleted);
-        self.tell(&deleted.about(&proven.row.address).of(proven.row.uid));
+        let deleted = Event::from_client(client, EventKind::AccountDeleted);
+        self.emit(&deleted.with_subject(&proven.row.address).of(proven.row.uid));
         Ok(removed)
     }
 
     /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.
     /// The token is gone whatever the answer.
-    pub async fn fetch_keys(&self, ticket: &Ticket) -> Result<String, KeyFetchError> {
+    pub async fn fetch_keys(&self, credential: &OneTimeCredential) -> Result<String, KeyFetchError> {
         let used = self.transact(|tx| async move {
-            let row = token::take(&tx, Kind::KeyFetch, &ticket.id_hash, self.millis()).await?;
+            let row = token::take(&tx, Kind::KeyFetch, &credential.id_hash, self.millis()).await?;
             let row = row.ok_or(KeyFetchError::UnknownToken)?;
             let account = account::by_id(&tx, row.uid).await?;
             Ok::<_, KeyFetchError>((row, account.ok_or(KeyFetchError::UnknownToken)?))
@@ -215,10 +222,14 @@ impl Accounts {
 
     /// The credential of that kind and id, for the check of a Hawk signature. Sessions have
     /// [`Accounts::session`].
-    pub async fn ticket(&self, kind: Kind, id: &crate::TokenId) -> Result<Ticket, CredentialError> {
+    pub async fn one_time_credential(
+        &self,
+        kind: Kind,
+        id: &crate::TokenId,
+    ) -> Result<OneTimeCredential, CredentialError> {
         let row = token::get(&self.0.database, kind, &secret::hash(&id.0), self.millis()).await?;
         let row = row.ok_or(CredentialError::Unknown)?;
-        Ok(Ticket {
+        Ok(OneTimeCredential {
             kind,
             account: row.uid,
             auth_key: row.auth_key,
@@ -231,11 +242,11 @@ impl Accounts {
         &self,
         new: &NewAccount,
         address: &Address,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<Option<Invitation>, SignUpError> {
-        let policy = self.sign_up_policy(visitor);
+        let policy = self.sign_up_policy(client);
         let invitation = match &new.invite {
-            Some(code) => Some(self.open_invitation(code, visitor).await?),
+            Some(code) => Some(self.open_invitation(code, client).await?),
             None if policy == SignUp::Open => None,
             None => return Err(SignUpError::Closed),
         };
@@ -247,23 +258,23 @@ impl Accounts {
             return Err(SignUpError::InvalidAddress);
         }
         if invitation.is_none() {
-            self.spend_visitor(Counted::Answer, visitor)?;
+            self.check_and_count_network(RateLimitKey::Answer, client)?;
         }
-        if let Some(row) = self.keeper(&self.0.database, address.as_str()).await? {
+        if let Some(row) = self.name_owner(&self.0.database, address.as_str()).await? {
             if invitation.is_some() {
-                self.spend_visitor(Counted::Answer, visitor)?;
+                self.check_and_count_network(RateLimitKey::Answer, client)?;
             }
             return Err(row.exists(address));
         }
         // An invitation is an allowance of its own: for one account.
         if invitation.is_none() {
-            self.spend_visitor(Counted::Creation, visitor)?;
+            self.check_and_count_network(RateLimitKey::Creation, client)?;
         }
         Ok(invitation)
     }
 
-    pub(crate) fn new_recipe(&self) -> Recipe {
-        Recipe {
+    pub(crate) fn new_hash_params(&self) -> HashParams {
+        HashParams {
             salt: self.random(),
             cost: self.0.options.cost,
         }
@@ -321,7 +332,7 @@ impl Accounts {
                 }
                 for row in page {
                     store::delete(tx, &row).await?;
-                    let closing = Closing {
+                    let closing = ClosingStore {
                         uid: row.uid,
                         nodeid: row.nodeid,
                         is_removed: true,
@@ -369,7 +380,8 @@ impl Accounts {
 }
 
 impl AccountRow {
-    /// The refusal for whoever asks for an address that is this account's: with its spelling, never with another address.
+    /// The refusal of a sign-up with an address of this account. It reveals the stored spelling of that address,
+    /// never another address.
     fn exists(self, asked: &Address) -> SignUpError {
         let own = [self.address, self.stretched_address];
         SignUpError::Exists {

@@ -1,4 +1,4 @@
-//! What every door calls.
+//! The accounts service: every surface calls [`Accounts`].
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -9,38 +9,38 @@ use foxden_model::{Clock, LogThrottle, Rng};
 use foxden_sql::{Database, SqlError, Tx};
 use tokio::sync::Notify;
 
+use crate::command_delay::CommandDelay;
+use crate::credential_cache::CredentialCache;
 use crate::limits::Limits;
-use crate::memo::Memo;
+use crate::misspelled_logins::MisspelledLogins;
 use crate::nonce::Nonces;
-use crate::quiet::Quiet;
-use crate::security::{Door, Event, Witness};
-use crate::spelling::Spellings;
-use crate::verifier::Verifiers;
-use crate::wrong::WrongProofs;
+use crate::password_hasher::PasswordHasher;
+use crate::rejected_passwords::RejectedPasswords;
+use crate::security::{EntryPoint, Event, SecurityEvents};
 use crate::{AccessTokens, Kind, Nodes, SecretToken, Secrets, Unavailable, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
-pub struct Accounts(pub(crate) Arc<Inside>);
+pub struct Accounts(pub(crate) Arc<Inner>);
 
-pub(crate) struct Inside {
+pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
-    pub(crate) verifiers: Verifiers,
+    pub(crate) password_hasher: PasswordHasher,
     pub(crate) limits: Limits,
     pub(crate) nonces: Nonces,
-    pub(crate) memo: Memo,
-    pub(crate) spellings: Spellings,
-    pub(crate) wrong: WrongProofs,
-    pub(crate) quiet: Quiet,
-    /// What the log is told when devices or their commands make room.
+    pub(crate) credential_cache: CredentialCache,
+    pub(crate) misspelled_logins: MisspelledLogins,
+    pub(crate) rejected_passwords: RejectedPasswords,
+    pub(crate) command_delay: CommandDelay,
+    /// Limits how often the log says that devices or commands were evicted.
     pub(crate) crowded: LogThrottle,
-    /// The account that was looked at last when claims were ended.
+    /// The last account that the clean-up of unconfirmed accounts looked at.
     pub(crate) claims_after: tokio::sync::Mutex<String>,
     pub(crate) options: Options,
     pub(crate) settings: setting::Settings,
-    /// Told when a letter was written.
+    /// Notified when mail was queued.
     pub(crate) mail: Notify,
 }
 
@@ -61,11 +61,11 @@ pub struct Parts {
 /// What the operator may choose.
 #[derive(Clone)]
 pub struct Options {
-    /// Who may create an account; `None`: whoever reaches a private server, else the invited.
+    /// Who may create an account. `None`: any private client, and others by invitation.
     pub sign_up: Option<SignUp>,
     /// Whether the tokenserver takes in users it does not know.
     pub new_users: NewUsers,
-    /// Names nobody may take, lower case: whole addresses or the part before the `@`.
+    /// Reserved names, lower case: whole addresses, or the part before the `@`.
     pub reserved_names: Vec<String>,
     /// Seconds a storage token lives at most; a closed store is emptied again after that.
     pub token_seconds: u32,
@@ -76,25 +76,25 @@ pub struct Options {
     pub metrics_secret: Vec<u8>,
     /// Who verifies access tokens that are not our own.
     pub outside: Option<Arc<dyn AccessTokens>>,
-    /// Whether letters are written; somebody must then send them.
+    /// Whether mail is queued. The server must then send it.
     pub sends_mail: bool,
-    /// How long an account that never confirmed an address and has no store is kept, where letters are sent; `None`: for
+    /// How long an account that never confirmed an address and has no store is kept, where mails are sent; `None`: for
     /// good.
     pub unconfirmed_ttl: Option<Duration>,
     /// How hard passwords are hashed.
     pub cost: Cost,
     /// Memory-hungry hashes computed at once; `None`: one per core but one.
     pub parallel_hashes: Option<usize>,
-    /// Who hears of what a security officer asks about.
-    pub witness: Witness,
+    /// Receives security events.
+    pub security_events: SecurityEvents,
 }
 
 /// Who may create an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignUp {
-    /// Anybody.
+    /// Any client.
     Open,
-    /// Whoever has an invitation.
+    /// Clients with an invitation.
     Invite,
     /// The operator alone.
     Closed,
@@ -120,17 +120,17 @@ pub struct Cost {
     pub lanes: u32,
 }
 
-/// Who makes a request, as far as limits and the sign-up policy care.
+/// The client that makes a request, as far as rate limits and the sign-up policy care.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub struct ClientInfo {
     /// The client's address.
     pub address: IpAddr,
-    /// Whether the request counts as private: nothing outside this machine can have made it.
+    /// Whether the request counts as private: it can only come from this machine.
     pub is_private: bool,
-    /// What the client calls itself; empty when it does not say.
+    /// The `User-Agent` header; empty if there is none.
     pub user_agent: String,
-    /// By which door the request came.
-    pub door: Door,
+    /// The entry point of the request.
+    pub door: EntryPoint,
 }
 
 impl Default for Options {
@@ -147,7 +147,7 @@ impl Default for Options {
             unconfirmed_ttl: Some(Duration::from_secs(7 * 24 * 60 * 60)),
             cost: Cost::default(),
             parallel_hashes: None,
-            witness: Witness::default(),
+            security_events: SecurityEvents::default(),
         }
     }
 }
@@ -189,29 +189,29 @@ impl Accounts {
             options,
         } = parts;
         let settings = setting::prepare(&database, &*rng, &nodes, options.new_users, clock.millis()).await?;
-        let verifiers = Verifiers::new(options.parallel_hashes, options.witness.clone());
-        Ok(Self(Arc::new(Inside {
+        let password_hasher = PasswordHasher::new(options.parallel_hashes, options.security_events.clone());
+        Ok(Self(Arc::new(Inner {
             limits: Limits::default(),
             nonces: Nonces::default(),
-            memo: Memo::default(),
-            spellings: Spellings::default(),
-            wrong: WrongProofs::default(),
-            quiet: Quiet::default(),
+            credential_cache: CredentialCache::default(),
+            misspelled_logins: MisspelledLogins::default(),
+            rejected_passwords: RejectedPasswords::default(),
+            command_delay: CommandDelay::default(),
             crowded: LogThrottle::default(),
             claims_after: tokio::sync::Mutex::default(),
             database,
             clock,
             rng,
-            verifiers,
+            password_hasher,
             options,
             settings,
             mail: Notify::default(),
         })))
     }
 
-    /// Who may create an account, as this visitor meets it.
-    pub fn sign_up_policy(&self, visitor: &Visitor) -> SignUp {
-        SignUp::for_client(self.0.options.sign_up, visitor.is_private)
+    /// Who may create an account, as this client meets it.
+    pub fn sign_up_policy(&self, client: &ClientInfo) -> SignUp {
+        SignUp::for_client(self.0.options.sign_up, client.is_private)
     }
 
     /// Whether the register answers.
@@ -229,21 +229,21 @@ impl Accounts {
         &self.0.settings.issuer
     }
 
-    /// Tells whoever hears of it what a security officer asks about. What happens to accounts is told here already;
-    /// this is for what only a surface knows.
-    pub fn tell(&self, event: &Event<'_>) {
-        self.0.options.witness.tell(event);
+    /// Emits a security event. Account events are emitted by this crate; surfaces use this for events only they can
+    /// see.
+    pub fn emit(&self, event: &Event<'_>) {
+        self.0.options.security_events.emit(event);
     }
 
-    /// How many slow password hashes were begun since the start, for whoever watches the load.
+    /// The number of slow password hashes begun since the start, as a measure of load.
     pub fn hashes(&self) -> u64 {
-        self.0.verifiers.hashed()
+        self.0.password_hasher.hashed()
     }
 
-    /// Gives the megabytes that password hashes worked in back to the system, each time that none has begun for a second.
-    /// It goes on for ever; without it they stay.
+    /// Returns the buffers of password hashes to the system each time that no hash has begun for a second. Runs for
+    /// ever; without it the buffers stay.
     pub async fn give_buffers_back(&self) {
-        self.0.verifiers.give_buffers_back().await;
+        self.0.password_hasher.give_buffers_back().await;
     }
 
     /// Runs the work in a transaction of the register, perhaps more than once: see [`Database::transact`].
@@ -260,7 +260,7 @@ impl Accounts {
         self.0.clock.millis()
     }
 
-    /// What spans of time within this process are measured by: see [`Clock::steady_millis`].
+    /// The clock that measures durations within this process: see [`Clock::steady_millis`].
     pub(crate) fn steady(&self) -> i64 {
         self.0.clock.steady_millis()
     }

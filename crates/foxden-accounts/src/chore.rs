@@ -3,15 +3,15 @@
 use foxden_model::UserId;
 
 use crate::account::LATE_MILLIS;
-use crate::life::latest_end;
-use crate::register::store::Closing;
+use crate::register::store::ClosingStore;
 use crate::register::{
     change, code, decoy_reset, device, invitation, node, oauth, outbox, session, store, token,
 };
+use crate::validity::latest_end;
 use crate::{Accounts, Unavailable};
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
-/// Sessions and refresh tokens without a device end when nobody used them for so long.
+/// Sessions and refresh tokens without a device end when they were not used for so long.
 const IDLE_MILLIS: i64 = 90 * DAY_MILLIS;
 /// Expired codes and invitations are kept a while, so that their owners learn that they have expired.
 const KEPT_MILLIS: i64 = DAY_MILLIS;
@@ -21,7 +21,7 @@ const GRACE_MILLIS: i64 = DAY_MILLIS;
 /// How long to leave a node alone that did not empty a store.
 const AGAIN_MILLIS: i64 = 10 * 60_000;
 
-/// A store that nobody may use any more and that is to be emptied.
+/// A closed store, which is to be emptied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedStore {
     /// The store.
@@ -54,7 +54,7 @@ impl Accounts {
         let (mut deleted, unsent) = purged.await?;
         if unsent > 0 {
             tracing::warn!(
-                letters = unsent,
+                batch = unsent,
                 "letters could not be sent in time and were thrown away"
             );
         }
@@ -100,7 +100,7 @@ impl Accounts {
     /// Notes that a closed store could not be emptied. It comes up again in a while, behind those of other nodes.
     pub async fn store_stayed(&self, store: UserId) -> Result<(), Unavailable> {
         let until = self.millis() + AGAIN_MILLIS;
-        self.transact(|tx| async move { Ok(store::put_off(&tx, store, until).await?) })
+        self.transact(|tx| async move { Ok(store::defer(&tx, store, until).await?) })
             .await
     }
 
@@ -130,7 +130,7 @@ impl Accounts {
                 store::delete_uid(&tx, uid).await?;
                 if let Some(nodeid) = nodeid {
                     node::give_slot(&tx, nodeid).await?;
-                    let closing = Closing {
+                    let closing = ClosingStore {
                         uid,
                         nodeid,
                         is_removed: false,

@@ -1,8 +1,8 @@
-//! Names: claimed by an account until it confirms their address, and owned from then on.
+//! Names of accounts: claimed until the account confirms the address, and owned from then on.
 //!
-//! A claim leads to its account as an owned name does: the account's clients sign in by it. But it keeps nobody away where
-//! letters are sent: others sign up with the same address, and the name goes to the account that confirms it first. Their
-//! own claims get no row meanwhile, since a name leads to one account.
+//! A claimed name leads to its account as an owned one does, and the account's clients sign in by it. But where mail
+//! is sent, a claim does not keep others from signing up with the same address: the name goes to the account that
+//! confirms it first. The later claims have no row, since a name leads to one account.
 
 use foxden_sql::{Fetch, SqlError, Tx};
 
@@ -10,16 +10,16 @@ use crate::address::{Address, normal};
 use crate::error::NameError;
 use crate::register::account::{self, AccountRow, Ownership};
 use crate::register::store;
-use crate::security::{Door, Event, What};
-use crate::{AccountId, Accounts, Invitation, Unavailable, Visitor};
+use crate::security::{EntryPoint, Event, EventKind};
+use crate::{AccountId, Accounts, ClientInfo, Invitation, Unavailable};
 
 /// Accounts looked at in one go when claims are ended.
 const PAGE: u32 = 100;
 
 impl Accounts {
-    /// The account that keeps others from signing up by that name: its owner. Where no letters are sent nothing would
+    /// The account that keeps others from signing up by that name: its owner. Where no mails are sent nothing would
     /// settle whose a name is, so there it is kept by a claim, too.
-    pub(crate) async fn keeper(
+    pub(crate) async fn name_owner(
         &self,
         from: &impl Fetch,
         name: &str,
@@ -31,8 +31,8 @@ impl Accounts {
         }
     }
 
-    /// Whether a letter that was asked for by this name may go to the address of the account that the name leads to: the
-    /// name is its own, or follows from that very address. Else a claim would lead letters to another mailbox. And an
+    /// Whether a mail that was asked for by this name may go to the address of the account that the name leads to: the
+    /// name is its own, or follows from that very address. Else a claim would lead mails to another mailbox. And an
     /// account that has confirmed an address gets none at another one that it has not: a slip would give that mailbox
     /// the account.
     pub(crate) async fn may_be_written_to(
@@ -57,20 +57,20 @@ impl Accounts {
     }
 
     /// Whether the address of an account that is made now counts as confirmed. The server's own machine vouches for it,
-    /// and so does an invitation that was mailed to it. Any other invitation vouches for a person: where letters are
+    /// and so does an invitation that was mailed to it. Any other invitation vouches for a person: where mails are
     /// sent, the address is confirmed by one. The first account is the operator's.
     pub(crate) fn is_vouched_for(
         &self,
         address: &Address,
         invitation: Option<&Invitation>,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> bool {
         let vouches = |invitation: &Invitation| {
             !self.0.options.sends_mail
                 || invitation.is_first
                 || invitation.address.as_deref() == Some(&*address.normal())
         };
-        visitor.is_private || invitation.is_some_and(vouches)
+        client.is_private || invitation.is_some_and(vouches)
     }
 
     /// Inserts an account with the names of its address; one that another account keeps makes it an account that exists.
@@ -94,14 +94,14 @@ impl Accounts {
                     }
                 }
                 Some((_, Ownership::Claimed)) if self.0.options.sends_mail => {}
-                Some(_) => return Err(NameError::Taken),
+                Some(_) => return Err(NameError::LockedMail),
             }
         }
         Ok(())
     }
 
-    /// Gives back what the account claims by an address that it leaves: it may be somebody else's. Names that the password
-    /// was stretched with stay claims, as the account's clients use them.
+    /// Deletes the claims that an account has by an address that it leaves. Names that its password was stretched
+    /// with stay claimed, since its clients use them.
     pub(crate) async fn give_claims_back(
         &self,
         tx: &Tx,
@@ -129,14 +129,14 @@ impl Accounts {
         for name in names_of(&row.address) {
             let holder = account::holder(from, &name).await?;
             if holder.is_some_and(|(uid, ownership)| uid != row.uid && ownership == Ownership::Owned) {
-                return Err(NameError::Taken);
+                return Err(NameError::LockedMail);
             }
         }
         Ok(())
     }
 
-    /// Removes accounts that were made so long ago, never confirmed an address and have no store, where letters are sent:
-    /// looks at `budget` of those that may be so, and goes on behind them the next time. Those that are switched off stay,
+    /// Removes accounts that were made so long ago, never confirmed an address and have no store, where mails are sent:
+    /// looks at `budget` of those that may be so, and goes on behind them the next time. Those that are disabled stay,
     /// and keep their address from being used again.
     pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
         let Some(ttl) = self
@@ -194,12 +194,12 @@ impl Accounts {
             return Ok(false);
         };
         tracing::info!(account = %uid, "an account whose address was never confirmed was removed");
-        let deleted = Event::new(What::AccountDeleted, Door::Chore, None);
-        self.tell(
+        let deleted = Event::new(EventKind::AccountDeleted, EntryPoint::Chore, None);
+        self.emit(
             &deleted
-                .about(&row.address)
+                .with_subject(&row.address)
                 .of(uid)
-                .because("address never confirmed"),
+                .with_reason("address never confirmed"),
         );
         Ok(true)
     }
@@ -215,7 +215,7 @@ pub(crate) async fn add_name(
     account::add_name(tx, &normal(name), uid, ownership)
         .await
         .map_err(|error| match error {
-            SqlError::Conflict => NameError::Taken,
+            SqlError::Conflict => NameError::LockedMail,
             other => other.into(),
         })
 }

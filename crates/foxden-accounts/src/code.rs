@@ -4,25 +4,25 @@ use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
 use crate::address::{counted, short};
-use crate::limits::Counted;
-use crate::mail::{CONFIRM_ADDRESS, Envelope, Letter};
-use crate::mail_limits::{Age, Mailed, Postage};
+use crate::limits::RateLimitKey;
+use crate::mail::{CONFIRM_ADDRESS, Envelope, Mail};
+use crate::mail_limits::{Age, MailAllowance, MailOutcome};
+use crate::password_hasher::constant_time_eq;
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::{account, code as codes};
-use crate::security::{Event, What};
-use crate::verifier::same;
-use crate::{AccountId, Accounts, ConfirmError, Session, Unavailable, Visitor};
+use crate::security::{Event, EventKind};
+use crate::{AccountId, Accounts, ClientInfo, ConfirmError, Session, Unavailable};
 
 impl Accounts {
     /// Confirms the session's address with its six digits. They are few enough to be guessed by who signed up with a
     /// foreign address, so wrong ones are counted for the account, and for the address whatever the account. The link in
-    /// the letter stays good.
+    /// the mail stays good.
     pub async fn verify_session(
         &self,
         session: &Session,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<(), ConfirmError> {
         if session.address_verified && session.session_verified {
             return Ok(());
@@ -31,8 +31,8 @@ impl Accounts {
         let row = row.ok_or(ConfirmError::SessionEnded)?;
         let (tried_at, tries) = (self.steady(), digits_of(&row));
         let [of_account, for_address] = tries;
-        self.spend_for(of_account, visitor)?;
-        self.spend_for(for_address, visitor).inspect_err(|_| {
+        self.check_and_count_for(of_account, client)?;
+        self.check_and_count_for(for_address, client).inspect_err(|_| {
             // Nothing is compared, so nothing was tried.
             self.0.limits.refund(of_account, tried_at, self.steady());
         })?;
@@ -42,29 +42,29 @@ impl Accounts {
             }
             return Ok(());
         }
-        self.tell(&wrong_code(session.account, visitor));
+        self.emit(&wrong_code(session.account, client));
         Err(ConfirmError::ExpiredCode)
     }
 
     /// Confirms an address with the 32 hex digits of a link. Strangers may try some: they cannot be guessed, and wrong
-    /// ones are counted against the visitor's network alone.
+    /// ones are counted against the client's network alone.
     pub async fn verify_address(
         &self,
         account: AccountId,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<(), ConfirmError> {
-        let guess = self.guess(visitor);
+        let attempt = self.code_attempt(client);
         if self.confirm(account, CodeKind::Link, code).await? {
-            guess.was_right();
+            attempt.succeed();
             return Ok(());
         }
-        let wrong = wrong_code(account, visitor);
-        Err(guess.refuse(&wrong, ConfirmError::WrongCode))
+        let wrong = wrong_code(account, client);
+        Err(attempt.fail(&wrong, ConfirmError::WrongCode))
     }
 
     /// Makes a code wait for the session's address; a confirmed one needs none.
-    pub async fn resend_code(&self, session: &Session, visitor: &Visitor) -> Result<(), ConfirmError> {
+    pub async fn resend_code(&self, session: &Session, client: &ClientInfo) -> Result<(), ConfirmError> {
         let row = account::by_id(&self.0.database, session.account)
             .await?
             .ok_or(ConfirmError::SessionEnded)?;
@@ -72,40 +72,40 @@ impl Accounts {
             return Ok(());
         }
         self.require_unowned(&self.0.database, &row).await?;
-        self.spend_visitor(Counted::CodesFrom, visitor)?;
-        let postage = self.pay(visitor);
-        let (row, postage) = (&row, &postage);
+        self.check_and_count_network(RateLimitKey::CodesFrom, client)?;
+        let allowance = self.charge_mail(client);
+        let (row, allowance) = (&row, &allowance);
         let mailed = self.transact(|tx| async move {
-            let mailed = self.make_codes(&tx, row, postage).await?;
-            self.note(&tx, row.uid, "code asked for", visitor).await?;
+            let mailed = self.make_codes(&tx, row, allowance).await?;
+            self.note(&tx, row.uid, "code asked for", client).await?;
             Ok::<_, Unavailable>(mailed)
         });
         Ok(mailed.await?.require()?)
     }
 
-    /// Makes codes wait that confirm the address, and writes its owner a letter. Codes that wait already stay, as
-    /// somebody may have been told them.
+    /// Creates the codes that confirm the address, and mails them. Codes that wait already stay, since they may have
+    /// been delivered by other means.
     pub(crate) async fn make_codes(
         &self,
         tx: &Tx,
         account: &AccountRow,
-        postage: &Postage<'_>,
-    ) -> Result<Mailed, Unavailable> {
+        allowance: &MailAllowance<'_>,
+    ) -> Result<MailOutcome, Unavailable> {
         let digits = u32::from_le_bytes(self.random()) % 1_000_000;
         let now = self.millis();
         let code = CodeRow::new(CodeKind::Address, format!("{digits:06}"), now);
-        let (code, age) = self.kept_or(tx, account.uid, code).await?;
+        let (code, age) = self.pending_or(tx, account.uid, code).await?;
         let link = CodeRow::new(CodeKind::Link, HEXLOWER.encode(&self.random::<16>()), now);
-        let (link, _) = self.kept_or(tx, account.uid, link).await?;
+        let (link, _) = self.pending_or(tx, account.uid, link).await?;
         let envelope = Envelope::to(account.uid, &account.address, CONFIRM_ADDRESS);
         let envelope = envelope.until(code.expires.min(link.expires));
-        let mailed = match self.frank(tx, postage, age, envelope).await? {
-            Ok(franked) => {
-                let letter = Letter::ConfirmAddress {
+        let mailed = match self.permit_mail(tx, allowance, age, envelope).await? {
+            Ok(permit) => {
+                let mail = Mail::ConfirmAddress {
                     code: code.code,
                     link_code: link.code,
                 };
-                self.post(tx, franked, &letter).await?
+                self.queue_mail(tx, permit, &mail).await?
             }
             Err(mailed) => mailed,
         };
@@ -117,7 +117,7 @@ impl Accounts {
     }
 
     /// The code of that kind which waits already; else the new one, which waits from now on.
-    pub(crate) async fn kept_or(
+    pub(crate) async fn pending_or(
         &self,
         tx: &Tx,
         uid: AccountId,
@@ -133,7 +133,7 @@ impl Accounts {
     /// Confirms the address if the code is right.
     async fn confirm(&self, uid: AccountId, kind: CodeKind, code: &str) -> Result<bool, ConfirmError> {
         let is_right = |waiting: Option<CodeRow>| {
-            waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.trim().as_bytes()))
+            waiting.is_some_and(|waiting| constant_time_eq(waiting.code.as_bytes(), code.trim().as_bytes()))
         };
         let now = self.millis();
         // A wrong one waits for no writer.
@@ -158,14 +158,14 @@ impl Accounts {
 }
 
 /// What wrong digits for an account's address count as.
-fn digits_of(row: &AccountRow) -> [Counted; 2] {
+fn digits_of(row: &AccountRow) -> [RateLimitKey; 2] {
     [
-        Counted::DigitsOf(counted(&row.uid.to_string())),
-        Counted::DigitsFor(counted(&row.address)),
+        RateLimitKey::DigitsOf(counted(&row.uid.to_string())),
+        RateLimitKey::DigitsFor(counted(&row.address)),
     ]
 }
 
-fn wrong_code(account: AccountId, visitor: &Visitor) -> Event<'static> {
-    let wrong = Event::by(visitor, What::CodeRefused).of(account);
-    wrong.because("wrong code to confirm an address")
+fn wrong_code(account: AccountId, client: &ClientInfo) -> Event<'static> {
+    let wrong = Event::from_client(client, EventKind::CodeRefused).of(account);
+    wrong.with_reason("wrong code to confirm an address")
 }

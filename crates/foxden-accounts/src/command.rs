@@ -1,7 +1,7 @@
 //! Commands that the devices of an account send each other: tabs to open, tabs to close.
 
 use crate::register::device;
-use crate::security::{Door, Event, What};
+use crate::security::{EntryPoint, Event, EventKind};
 use crate::{AccountId, Accounts, DeviceError, DeviceField, DeviceId, DeviceOwner, Unavailable};
 
 /// The greatest payload of a command, in bytes.
@@ -84,16 +84,16 @@ impl Accounts {
         });
         let trimmed = queued.await?;
         if trimmed > 0 {
-            self.tell_crowded(account, "bytes of waiting commands", trimmed);
+            self.report_eviction(account, "bytes of waiting commands", trimmed);
         }
         Ok(())
     }
 
     /// Tells the operator that some of what an account keeps made room: the security log, and once a minute at most the
     /// log.
-    pub(crate) fn tell_crowded(&self, account: AccountId, of: &str, count: u64) {
-        let full = Event::new(What::LimitReached, Door::Accounts, None);
-        self.tell(&full.of(account).because(of));
+    pub(crate) fn report_eviction(&self, account: AccountId, of: &str, count: u64) {
+        let full = Event::new(EventKind::LimitReached, EntryPoint::Accounts, None);
+        self.emit(&full.of(account).with_reason(of));
         if let Some(suppressed) = self.0.crowded.should_log() {
             tracing::warn!("account {account} has too many {of}: {count} made room{suppressed}");
         }
@@ -127,7 +127,7 @@ impl Accounts {
         let is_known = from <= device::last_index(database, own).await? + 1;
         let from = if is_known { from } else { 0 };
         self.delete_received(own, from).await?;
-        if owner.is_desktop() && self.0.quiet.covers(own, self.steady()) {
+        if owner.is_desktop() && self.0.command_delay.is_active(own, self.steady()) {
             return Ok(CommandPage::empty(index));
         }
         let now = self.millis();

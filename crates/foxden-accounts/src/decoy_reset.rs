@@ -15,11 +15,11 @@ use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::decoy_reset;
 use crate::register::token::TokenRow;
-use crate::{AccountId, Accounts, Kind, ResetStarted, Ticket, Unavailable, secret};
+use crate::{AccountId, Accounts, Kind, OneTimeCredential, ResetStarted, Unavailable, secret};
 
 /// Statements that make a code wait and note who asked for it.
 const CODE: u32 = 3;
-/// Those that write its letter.
+/// Those that write its mail.
 const LETTER: u32 = 6;
 
 impl Accounts {
@@ -45,9 +45,11 @@ impl Accounts {
     }
 
     /// Writes as much as another mail takes.
-    pub(crate) async fn write_decoy(&self, ticket: &Ticket) -> Result<(), Unavailable> {
-        self.transact(|tx| async move { Ok(decoy_reset::write(&tx, &ticket.id_hash, self.writes()).await?) })
-            .await
+    pub(crate) async fn write_decoy(&self, credential: &OneTimeCredential) -> Result<(), Unavailable> {
+        self.transact(
+            |tx| async move { Ok(decoy_reset::write(&tx, &credential.id_hash, self.writes()).await?) },
+        )
+        .await
     }
 
     /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.

@@ -3,8 +3,8 @@
 //! - [`patch`]: what a client says of its device, and what it may say
 //! - [`room`]: how much of it an account keeps
 
+mod capacity;
 mod patch;
-mod room;
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use crate::{
     AccountId, Accounts, DeviceError, DeviceField, DeviceId, RefreshAccess, Session, Unavailable, scope,
 };
 
+use capacity::{DEVICES, RECORD_BYTES, evict_for};
 pub use patch::DevicePatch;
-use room::{DEVICES, RECORD_BYTES, make_room_for};
 
 /// The type of a device whose client names none: that of a session, and that of a refresh token.
 const DESKTOP: &str = "desktop";
 const MOBILE: &str = "mobile";
 
-/// Whoever may speak for a device: a session, or a refresh token with the sync scope.
+/// The owner of a device: a session, or a refresh token with the sync scope.
 #[derive(Clone, Copy)]
 pub enum DeviceOwner<'a> {
     /// A session.
@@ -108,13 +108,13 @@ impl Accounts {
         patch.check()?;
         let (row, removed) = self.write_device(owner, &patch).await?;
         if removed > 0 {
-            self.tell_crowded(row.uid, "devices", removed);
+            self.report_eviction(row.uid, "devices", removed);
         }
         if owner.is_desktop() {
             if patch.has_push() {
-                self.0.quiet.end(row.id);
+                self.0.command_delay.cancel(row.id);
             } else {
-                self.0.quiet.begin(row.id, self.steady());
+                self.0.command_delay.start(row.id, self.steady());
             }
         }
         Ok(row.open(owner)?)
@@ -140,7 +140,7 @@ impl Accounts {
             if row.bytes() > RECORD_BYTES {
                 return Err(DeviceError::Invalid(DeviceField::Commands));
             }
-            let removed = make_room_for(&tx, &row).await?;
+            let removed = evict_for(&tx, &row).await?;
             if is_new {
                 device::insert(&tx, &row).await?;
             } else {

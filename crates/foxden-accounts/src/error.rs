@@ -419,14 +419,14 @@ pub enum NodeError {
 #[derive(Debug)]
 pub(crate) enum NameError {
     /// Another account keeps it.
-    Taken,
+    LockedMail,
     Unavailable(Unavailable),
 }
 
 /// Why a verified password opens nothing any more.
 #[derive(Debug)]
 pub(crate) enum StaleLogin {
-    /// The password was changed since, or the account was switched off or removed; by its address.
+    /// The password was changed since, or the account was disabled or removed; by its address.
     Outdated(String),
     Unavailable(Unavailable),
 }

@@ -4,16 +4,16 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::{Fetch, Tx};
 use ring::digest;
 
-use crate::life::is_good;
-use crate::oauth::{CODE_MILLIS, refresh, words};
+use crate::oauth::{CODE_MILLIS, refresh, split_scopes};
+use crate::password_hasher::constant_time_eq;
 use crate::register::oauth::{AccessRow, RefreshRow};
 use crate::register::{device, oauth};
 use crate::scope::{self, known_client};
 use crate::session::KEPT;
-use crate::verifier::same;
+use crate::validity::is_valid;
 use crate::{
-    AccessType, AccountId, Accounts, CredentialError, Granted, OAuthError, SecretToken, Session, Unavailable,
-    Visitor, secret,
+    AccessType, AccountId, Accounts, ClientInfo, CredentialError, Granted, OAuthError, SecretToken, Session,
+    Unavailable, secret,
 };
 
 /// What tokens are made for, and what they hang on.
@@ -41,7 +41,7 @@ impl Accounts {
         code: &str,
         verifier: Option<&str>,
         ttl: u64,
-        visitor: &Visitor,
+        client_info: &ClientInfo,
     ) -> Result<Granted, OAuthError> {
         let code = SecretToken::from_hex(code).ok_or(OAuthError::UnknownGrant)?;
         let (id_hash, brought) = (
@@ -53,7 +53,8 @@ impl Accounts {
                 ttl,
             },
         );
-        let granted = self.transact(|tx| async move { self.redeem(&tx, id_hash, brought, visitor).await });
+        let granted =
+            self.transact(|tx| async move { self.redeem(&tx, id_hash, brought, client_info).await });
         granted.await?.ok_or(OAuthError::UnknownGrant)
     }
 
@@ -63,7 +64,7 @@ impl Accounts {
         tx: &Tx,
         id_hash: &str,
         brought: &Brought<'_>,
-        visitor: &Visitor,
+        client_info: &ClientInfo,
     ) -> Result<Option<Granted>, OAuthError> {
         let Brought {
             session,
@@ -80,11 +81,11 @@ impl Accounts {
             return Err(OAuthError::UnknownGrant);
         }
         if row.used {
-            // Somebody has a copy of the code, so nobody keeps what it gave.
+            // A code that is used twice was copied, so what it gave is revoked.
             oauth::revoke_of_code(tx, &row.id_hash).await?;
             return Ok(None);
         }
-        if !is_good(self.millis(), row.expires, CODE_MILLIS) {
+        if !is_valid(self.millis(), row.expires, CODE_MILLIS) {
             return Err(OAuthError::ExpiredGrant);
         }
         let verifier = verifier.ok_or(OAuthError::ChallengeMissing)?;
@@ -101,9 +102,9 @@ impl Accounts {
             code_hash: Some(row.id_hash),
         };
         let mut granted = self.issue(tx, &source, &row.scope, row.offline, ttl).await?;
-        if scope::any_covers(&words(&row.scope), scope::SESSION) {
+        if scope::any_covers(&split_scopes(&row.scope), scope::SESSION) {
             granted.session_token = Some(
-                self.insert_session(tx, row.uid, row.auth_at, true, visitor)
+                self.insert_session(tx, row.uid, row.auth_at, true, client_info)
                     .await?,
             );
         }
@@ -125,7 +126,7 @@ impl Accounts {
             let scope = match scope {
                 Some(scope) => {
                     let wanted = scope::parse(scope)?;
-                    scope::require(&words(&row.scope), &wanted)?;
+                    scope::require(&split_scopes(&row.scope), &wanted)?;
                     wanted.join(" ")
                 }
                 None => row.scope.clone(),
@@ -151,7 +152,7 @@ impl Accounts {
         scope: &str,
         access_type: AccessType,
         ttl: u64,
-        visitor: &Visitor,
+        client_info: &ClientInfo,
     ) -> Result<Granted, OAuthError> {
         session.require_verified()?;
         let wanted = scope::parse(scope)?;
@@ -171,7 +172,7 @@ impl Accounts {
             if scope::any_covers(wanted, scope::SESSION) {
                 let auth_at = session.auth_at;
                 granted.session_token = Some(
-                    self.insert_session(&tx, session.account, auth_at, true, visitor)
+                    self.insert_session(&tx, session.account, auth_at, true, client_info)
                         .await?,
                 );
             }
@@ -193,7 +194,7 @@ impl Accounts {
         self.transact(|tx| async move {
             let old = own_refresh(&tx, client, token).await?;
             let client = known_client(&old.client_id)?;
-            scope::require(&words(&old.scope), &scope::parse(scope)?)?;
+            scope::require(&split_scopes(&old.scope), &scope::parse(scope)?)?;
             let source = Source {
                 uid: old.uid,
                 client: client.id,
@@ -309,7 +310,7 @@ fn fits(verifier: &str, challenge: &str) -> bool {
     let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
     let is_sized = (43..=128).contains(&verifier.len());
     is_sized
-        && same(
+        && constant_time_eq(
             BASE64URL_NOPAD.encode(hash.as_ref()).as_bytes(),
             challenge.as_bytes(),
         )

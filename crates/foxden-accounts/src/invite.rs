@@ -4,10 +4,10 @@ use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::Tx;
 
 use crate::address::Address;
-use crate::mail::{Envelope, Letter};
+use crate::mail::{Envelope, Mail};
 use crate::register::{account, invitation};
-use crate::security::{Event, What};
-use crate::{AccountId, Accounts, OperatorError, SignUpError, Unavailable, Visitor, secret};
+use crate::security::{Event, EventKind};
+use crate::{AccountId, Accounts, ClientInfo, OperatorError, SignUpError, Unavailable, secret};
 
 const WEEK_SECONDS: u64 = 7 * 24 * 3600;
 const HOUR_SECONDS: u64 = 3600;
@@ -71,7 +71,7 @@ impl Accounts {
         .await
     }
 
-    /// Makes an invitation, as [`Accounts::invite`] does, and writes a letter that brings it to that address.
+    /// Makes an invitation, as [`Accounts::invite`] does, and writes a mail that brings it to that address.
     pub async fn invite_by_mail(
         &self,
         role: Role,
@@ -82,20 +82,20 @@ impl Accounts {
         if !self.0.options.sends_mail {
             return Err(OperatorError::NoMail);
         }
-        let (address, letters) = (&Address::to_get(address)?, &self.letters());
+        let (address, batch) = (&Address::to_get(address)?, &self.batch());
         self.transact(|tx| async move {
             let (code, invitation) = self.add_invitation(&tx, role, note, seconds).await?;
             invitation::set_address(&tx, invitation.id, &address.normal()).await?;
-            let letter = Letter::Invitation { code: code.clone() };
+            let mail = Mail::Invitation { code: code.clone() };
             let envelope = Envelope {
-                kind: letter.kind(),
+                kind: mail.kind(),
                 address: address.as_str(),
                 account: None,
                 invitation: Some(invitation.id),
                 expires: Some(invitation.expires),
             };
-            match self.frank_proven(&tx, letters, envelope).await? {
-                Ok(franked) => self.post(&tx, franked, &letter).await?,
+            match self.permit_notice(&tx, batch, envelope).await? {
+                Ok(permit) => self.queue_mail(&tx, permit, &mail).await?,
                 Err(mailed) => mailed,
             }
             .require()?;
@@ -130,19 +130,19 @@ impl Accounts {
             .await
     }
 
-    /// The invitation with that code, if it would be taken; wrong ones are counted against the visitor's network.
+    /// The invitation with that code, if it would be taken; wrong ones are counted against the client's network.
     pub(crate) async fn open_invitation(
         &self,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<Invitation, SignUpError> {
-        let guess = self.guess(visitor);
+        let attempt = self.code_attempt(client);
         let now = self.millis();
         let Some(found) = invitation::open(&self.0.database, &code_hash(code), now).await? else {
-            let wrong = Event::by(visitor, What::CodeRefused).because("no such invitation");
-            return Err(guess.refuse(&wrong, SignUpError::UnknownInvitation));
+            let wrong = Event::from_client(client, EventKind::CodeRefused).with_reason("no such invitation");
+            return Err(attempt.fail(&wrong, SignUpError::UnknownInvitation));
         };
-        guess.was_right();
+        attempt.succeed();
         Ok(found)
     }
 

@@ -1,4 +1,4 @@
-//! The one account model: every door calls [`Accounts`], and no door has rules of its own.
+//! The one account model: every surface calls [`Accounts`], and no surface has rules of its own.
 //!
 //! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
 //! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
@@ -7,7 +7,7 @@
 //! - [`password`]: changing and resetting; [`new_password`]: what both do
 //! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
 //! - [`oauth`]: codes and tokens for browsers, and what they are good for
-//! - [`plain`]: doors that see the plain password, and the stores of old clients
+//! - [`plain`]: surfaces that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
 //! - [`nodes`]: where stores are kept
 //! - [`attempt`]: how attempts to log in are counted
@@ -21,24 +21,26 @@
 pub mod account;
 pub mod accounts;
 mod address;
-mod attempt;
 pub mod chore;
 mod claim;
 pub mod code;
+mod code_attempt;
 pub mod command;
+mod command_delay;
+mod credential_cache;
 mod decoy_reset;
 pub mod device;
 pub mod error;
 mod grant;
-mod guess;
 pub mod id;
 pub mod invite;
-mod life;
+pub mod legacy;
 mod limits;
 pub mod login;
+mod login_attempt;
 pub mod mail;
 mod mail_limits;
-mod memo;
+mod misspelled_logins;
 mod new_password;
 pub mod nodes;
 mod nonce;
@@ -47,27 +49,24 @@ pub mod operator;
 pub mod otp;
 pub mod outbox;
 pub mod password;
-pub mod plain;
+mod password_hasher;
 pub mod profile;
 mod punycode;
-mod quiet;
 mod register;
+mod rejected_passwords;
 mod scope;
 pub mod secret;
 pub mod security;
 pub mod session;
 mod setting;
-mod spelling;
 pub mod stretch;
 pub mod token;
 pub mod tokenserver;
-mod verifier;
-mod wrong;
+mod validity;
 
-pub use account::{AddressStatus, NewAccount, Removed, SignedIn, Ticket};
-pub use accounts::{Accounts, Cost, NewUsers, Options, Parts, SignUp, Visitor};
+pub use account::{AddressStatus, NewAccount, OneTimeCredential, Removed, SignedIn};
+pub use accounts::{Accounts, ClientInfo, Cost, NewUsers, Options, Parts, SignUp};
 pub use address::recipient;
-pub(crate) use attempt::Attempt;
 pub use chore::ClosedStore;
 pub use command::{CommandPage, Invocation, QueuedCommand};
 pub use device::{AttachedClient, Detach, Device, DeviceOwner, DevicePatch};
@@ -79,8 +78,10 @@ pub use error::{
 };
 pub use id::{AccountId, AuthPw, DeviceId, SecretToken, TokenId, WrapKb};
 pub use invite::{Invitation, Role};
+pub use legacy::{DataLossConsent, LegacyStore, NewLegacyAccount, NodeLookup};
 pub use login::Login;
-pub use mail::Letter;
+pub(crate) use login_attempt::LoginAttempt;
+pub use mail::Mail;
 pub use nodes::{Node, NodeState, Nodes, nodes_of};
 pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
@@ -88,9 +89,8 @@ pub use oauth::{
 };
 pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, WaitingCode};
 pub use otp::OtpVerified;
-pub use outbox::{Fate, Posted};
-pub use password::{ChangeStarted, NewPassword, PasswordLink, ResetStarted, ResetStatus, Then};
-pub use plain::{Consent, LegacyStore, NewPlain, NodeOf};
+pub use outbox::{QueuedMail, RetryDecision};
+pub use password::{ChangeStarted, FollowUp, NewPassword, PasswordLink, ResetStarted, ResetStatus};
 pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{Kind, Secrets};

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
 
-use crate::security::{Event, What};
-use crate::{Accounts, TooMany, Visitor};
+use crate::security::{Event, EventKind};
+use crate::{Accounts, ClientInfo, TooMany};
 pub(crate) use table::QUARTER;
 use table::{BUDGETS, Budget, Most};
 
 /// What is counted, and for which key. Names stand as numbers, so that a key is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Counted {
+pub(crate) enum RateLimitKey {
     /// Wrong passwords for a name from a network.
     Try(u64, Network),
     /// The same from a network that fails often.
@@ -27,9 +27,9 @@ pub(crate) enum Counted {
     SignIn(u64),
     /// Spellings that were told to a network which was told too much.
     Spelling(Network),
-    /// Letters with new codes to confirm an address, asked for by a network.
+    /// Mails with new codes to confirm an address, asked for by a network.
     Claim(u64, Network),
-    /// The same, asked for by anybody.
+    /// The same, from all networks together.
     Claims(u64),
     /// Those beyond that, asked for by a network.
     LateClaim(u64, Network),
@@ -47,15 +47,15 @@ pub(crate) enum Counted {
     Creation(Network),
     /// Codes that a network asked for, whatever the address and whether they are mailed.
     CodesFrom(Network),
-    /// Letters that a network asked for.
-    LettersFrom(Network),
-    /// Letters with codes, by address.
-    Letters(u64),
+    /// Mails that a network asked for.
+    MailsFrom(Network),
+    /// Mails with codes, by address.
+    MailsTo(u64),
     /// Those of them whose code was mailed before, by address.
     Repeats(u64),
-    /// Letters of the operator and notices of what a proven owner did, by address.
+    /// Mails of the operator and notices of what a proven owner did, by address.
     Notices(u64),
-    /// Letters that were not written and of which the operator was told, by address.
+    /// Mails that were not written and of which the operator was told, by address.
     Unwritten(u64),
     /// Wrong digits to confirm an address, by account.
     DigitsOf(u64),
@@ -81,7 +81,7 @@ struct Entry {
 #[derive(Clone)]
 pub(crate) struct Limits(Arc<dyn Counters>);
 
-impl Counted {
+impl RateLimitKey {
     const fn parts(self) -> (&'static Budget, u64, Option<Network>) {
         match self {
             Self::Try(name, from) => (&table::TRY, name, Some(from)),
@@ -100,8 +100,8 @@ impl Counted {
             Self::Creation(from) => (&table::CREATION, 0, Some(from)),
             Self::CodesFrom(from) => (&table::CODES_FROM, 0, Some(from)),
             Self::Guess(from) => (&table::GUESS, 0, Some(from)),
-            Self::LettersFrom(from) => (&table::LETTERS_FROM, 0, Some(from)),
-            Self::Letters(address) => (&table::LETTERS, address, None),
+            Self::MailsFrom(from) => (&table::LETTERS_FROM, 0, Some(from)),
+            Self::MailsTo(address) => (&table::LETTERS, address, None),
             Self::Repeats(address) => (&table::REPEATS, address, None),
             Self::Notices(address) => (&table::NOTICES, address, None),
             Self::Unwritten(address) => (&table::UNWRITTEN, address, None),
@@ -112,14 +112,14 @@ impl Counted {
         }
     }
 
-    /// How many times as much the visitor has. Behind an address that is none of the internet's many may stand: a private
+    /// How many times as much the client has. Behind an address that is none of the internet's many may stand: a private
     /// network, or a proxy that names no client.
-    fn times_for(self, visitor: &Visitor) -> u32 {
+    fn times_for(self, client: &ClientInfo) -> u32 {
         let (budget, ..) = self.parts();
-        if visitor.is_private {
+        if client.is_private {
             budget.private
         } else if matches!(budget.most, Most::From(_)) {
-            visitor.network().allowance_factor()
+            client.network().allowance_factor()
         } else {
             1
         }
@@ -155,30 +155,30 @@ impl Default for Limits {
 
 impl Limits {
     /// Refuses when the allowance is spent; counts nothing.
-    pub(crate) fn check(&self, what: Counted, now: i64) -> Result<(), TooMany> {
+    pub(crate) fn check(&self, what: RateLimitKey, now: i64) -> Result<(), TooMany> {
         self.check_times(what, 1, now)
     }
 
     /// Counts one.
-    pub(crate) fn count(&self, what: Counted, now: i64) {
+    pub(crate) fn count(&self, what: RateLimitKey, now: i64) {
         for entry in what.entries() {
             self.0.add(entry.meter, entry.key, now);
         }
     }
 
     /// Refuses when the allowance is spent, else counts one, in one step.
-    pub(crate) fn spend(&self, what: Counted, now: i64) -> Result<(), TooMany> {
-        self.spend_times(what, 1, now)
+    pub(crate) fn check_and_count(&self, what: RateLimitKey, now: i64) -> Result<(), TooMany> {
+        self.check_and_count_times(what, 1, now)
     }
 
     /// Counts one of each, or none where the allowance of one of them is spent.
-    pub(crate) fn spend_all(
+    pub(crate) fn check_and_count_all(
         &self,
-        all: impl Iterator<Item = Counted> + Clone,
+        all: impl Iterator<Item = RateLimitKey> + Clone,
         now: i64,
     ) -> Result<(), TooMany> {
         for (number, what) in all.clone().enumerate() {
-            if let Err(refused) = self.spend(what, now) {
+            if let Err(refused) = self.check_and_count(what, now) {
                 all.take(number).for_each(|spent| self.refund(spent, now, now));
                 return Err(refused);
             }
@@ -187,13 +187,13 @@ impl Limits {
     }
 
     /// Returns whether at least so many are counted.
-    pub(crate) fn has_counted(&self, what: Counted, least: u32, now: i64) -> bool {
+    pub(crate) fn has_counted(&self, what: RateLimitKey, least: u32, now: i64) -> bool {
         what.entries()
             .any(|entry| self.0.retry_after(entry.meter, entry.key, least, now).is_some())
     }
 
     /// Returns whether so many more are allowed.
-    pub(crate) fn has_room(&self, what: Counted, more: u32, now: i64) -> bool {
+    pub(crate) fn has_room(&self, what: RateLimitKey, more: u32, now: i64) -> bool {
         what.entries().all(|entry| {
             let allowed = (entry.most + 1).saturating_sub(more);
             self.0.retry_after(entry.meter, entry.key, allowed, now).is_none()
@@ -201,13 +201,13 @@ impl Limits {
     }
 
     /// Takes back what was counted then for an attempt that turned out well.
-    pub(crate) fn refund(&self, what: Counted, then: i64, now: i64) {
+    pub(crate) fn refund(&self, what: RateLimitKey, then: i64, now: i64) {
         for entry in what.entries() {
             self.0.refund(entry.meter, entry.key, then, now);
         }
     }
 
-    fn check_times(&self, what: Counted, times: u32, now: i64) -> Result<(), TooMany> {
+    fn check_times(&self, what: RateLimitKey, times: u32, now: i64) -> Result<(), TooMany> {
         let waits = what.entries().filter_map(|entry| {
             let most = entry.most.saturating_mul(times);
             self.0.retry_after(entry.meter, entry.key, most, now)
@@ -216,7 +216,7 @@ impl Limits {
     }
 
     /// Counts one in each width, or in none where one of them has no more.
-    fn spend_times(&self, what: Counted, times: u32, now: i64) -> Result<(), TooMany> {
+    fn check_and_count_times(&self, what: RateLimitKey, times: u32, now: i64) -> Result<(), TooMany> {
         for (number, entry) in what.entries().enumerate() {
             let most = entry.most.saturating_mul(times);
             if let Err(wait) = self.0.check_and_add(entry.meter, entry.key, most, now) {
@@ -237,38 +237,38 @@ fn too_many(wait: i64) -> TooMany {
 }
 
 impl Accounts {
-    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; else counts one, in one step. A
-    /// visitor that nothing outside this machine can be has more: so here and below.
-    pub(crate) fn spend_for(&self, what: Counted, visitor: &Visitor) -> Result<(), TooMany> {
-        let times = what.times_for(visitor);
-        let spent = self.0.limits.spend_times(what, times, self.steady());
-        spent.inspect_err(|_| self.tell_spent(what, visitor))
+    /// Counts one for this client, or refuses and emits a security event if the limit is reached, in one step.
+    /// Clients on this machine have a larger allowance; the same holds for the methods below.
+    pub(crate) fn check_and_count_for(&self, what: RateLimitKey, client: &ClientInfo) -> Result<(), TooMany> {
+        let times = what.times_for(client);
+        let spent = self.0.limits.check_and_count_times(what, times, self.steady());
+        spent.inspect_err(|_| self.emit_limit_reached(what, client))
     }
 
-    /// Refuses this visitor when the allowance is spent, whosever it is, and tells of it; counts nothing.
-    pub(crate) fn check_for(&self, what: Counted, visitor: &Visitor) -> Result<(), TooMany> {
-        let times = what.times_for(visitor);
+    /// Refuses and emits a security event if the limit of this client is reached; counts nothing.
+    pub(crate) fn check_for(&self, what: RateLimitKey, client: &ClientInfo) -> Result<(), TooMany> {
+        let times = what.times_for(client);
         let checked = self.0.limits.check_times(what, times, self.steady());
-        checked.inspect_err(|_| self.tell_spent(what, visitor))
+        checked.inspect_err(|_| self.emit_limit_reached(what, client))
     }
 
-    fn tell_spent(&self, what: Counted, visitor: &Visitor) {
+    fn emit_limit_reached(&self, what: RateLimitKey, client: &ClientInfo) {
         let (budget, ..) = what.parts();
-        self.tell(&Event::by(visitor, What::LimitReached).because(budget.name));
+        self.emit(&Event::from_client(client, EventKind::LimitReached).with_reason(budget.name));
     }
 
-    /// Refuses this visitor's network when its allowance is spent, and tells of it; else counts one.
-    pub(crate) fn spend_visitor(
+    /// Refuses this client's network when its allowance is spent, and tells of it; else counts one.
+    pub(crate) fn check_and_count_network(
         &self,
-        what: fn(Network) -> Counted,
-        visitor: &Visitor,
+        what: fn(Network) -> RateLimitKey,
+        client: &ClientInfo,
     ) -> Result<(), TooMany> {
-        self.spend_for(what(visitor.network()), visitor)
+        self.check_and_count_for(what(client.network()), client)
     }
 }
 
-impl Visitor {
-    /// The network that the visitor is in.
+impl ClientInfo {
+    /// The network that the client is in.
     pub const fn network(&self) -> Network {
         Network::of(self.address)
     }

@@ -6,16 +6,18 @@
 use foxden_sql::Tx;
 
 use crate::address::Address;
-use crate::attempt::Tries;
+use crate::credential_cache::LoginFailure;
 use crate::error::StaleLogin;
-use crate::limits::Counted;
-use crate::memo::LoginFailure;
+use crate::limits::RateLimitKey;
+use crate::login_attempt::AttemptKeys;
+use crate::password_hasher::{HashParams, PasswordHash};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, session};
-use crate::security::{Event, What};
-use crate::verifier::{Proof, Recipe};
-use crate::wrong::{ProofKey, Told};
-use crate::{Accounts, Attempt, AuthPw, LimitError, Session, SignInError, SignedIn, Unavailable, Visitor};
+use crate::rejected_passwords::{Disclosure, RejectedKey};
+use crate::security::{Event, EventKind};
+use crate::{
+    Accounts, AuthPw, ClientInfo, LimitError, LoginAttempt, Session, SignInError, SignedIn, Unavailable,
+};
 
 /// What a client sends to log in.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub struct Login {
 /// An account whose password was verified, as it was then.
 pub(crate) struct VerifiedPassword {
     pub(crate) row: AccountRow,
-    pub(crate) proof: Proof,
+    pub(crate) password_hash: PasswordHash,
 }
 
 /// Why a stretched password does not open the account that its address leads to.
@@ -46,8 +48,8 @@ enum Rejection {
 
 impl Accounts {
     /// Signs in: limits, then the account, then the password, then the spelling of the address.
-    pub async fn login(&self, login: Login, visitor: &Visitor) -> Result<SignedIn, SignInError> {
-        let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
+    pub async fn login(&self, login: Login, client: &ClientInfo) -> Result<SignedIn, SignInError> {
+        let verified = self.log_in(&login.address, &login.auth_pw, client).await?;
         let rehashed = self.rehash_if_outdated(&verified, &login.auth_pw).await?;
 
         let (verified, rehashed) = (&verified, rehashed.as_ref());
@@ -57,9 +59,9 @@ impl Accounts {
                 account::set_hash(&tx, row.uid, verifier).await?;
             }
             let signed_in = self
-                .sign_in(&tx, &row, &verified.proof, login.wants_keys, visitor)
+                .sign_in(&tx, &row, &verified.password_hash, login.wants_keys, client)
                 .await?;
-            self.note(&tx, row.uid, "login", visitor).await?;
+            self.note(&tx, row.uid, "login", client).await?;
             Ok(signed_in)
         })
         .await
@@ -70,9 +72,9 @@ impl Accounts {
         &self,
         session: &Session,
         login: Login,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<SignedIn, SignInError> {
-        let verified = self.log_in(&login.address, &login.auth_pw, visitor).await?;
+        let verified = self.log_in(&login.address, &login.auth_pw, client).await?;
         if verified.row.uid != session.account {
             return Err(SignInError::UnknownAccount { name: login.address });
         }
@@ -84,7 +86,7 @@ impl Accounts {
                 return Err(SignInError::SessionEnded);
             }
             let key_fetch_token = if login.wants_keys {
-                Some(self.new_key_fetch(&tx, &row, &verified.proof).await?)
+                Some(self.new_key_fetch(&tx, &row, &verified.password_hash).await?)
             } else {
                 None
             };
@@ -110,40 +112,45 @@ impl Accounts {
         &self,
         address: &str,
         auth_pw: &AuthPw,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<VerifiedPassword, SignInError> {
         let address = Address::new(address)?;
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         let account = row.as_ref().map(|row| row.uid);
-        let from = visitor.network();
-        let proof = self.0.wrong.key(row.as_ref(), &address.normal(), auth_pw, from);
-        let checked = self.check_password(&address, row, (auth_pw, proof), visitor);
+        let from = client.network();
+        let rejected_key = self
+            .0
+            .rejected_passwords
+            .key(row.as_ref(), &address.normal(), auth_pw, from);
+        let checked = self.check_password(&address, row, (auth_pw, rejected_key), client);
         let rejection = match checked.await? {
             Ok(verified) => return Ok(verified),
             Err(rejection) => rejection,
         };
         let failed = Event {
             account,
-            ..Event::by(visitor, What::LoginFailed).about(address.as_str())
+            ..Event::from_client(client, EventKind::LoginFailed).with_subject(address.as_str())
         };
-        self.tell(&failed.because(rejection.reason()));
-        if matches!(rejection, Rejection::Disabled) || self.may_reveal(&rejection, proof, visitor) {
+        self.emit(&failed.with_reason(rejection.reason()));
+        if matches!(rejection, Rejection::Disabled) || self.may_reveal(&rejection, rejected_key, client) {
             return Err(rejection.into_error(&address));
         }
         Err(Rejection::WrongPassword.into_error(&address))
     }
 
-    /// Returns whether the visitor may be told why its password was refused, and counts that against its network.
-    fn may_reveal(&self, rejection: &Rejection, proof: ProofKey, visitor: &Visitor) -> bool {
+    /// Returns whether the client may be told why its password was refused, and counts that against its network.
+    fn may_reveal(&self, rejection: &Rejection, rejected_key: RejectedKey, client: &ClientInfo) -> bool {
         // An answer that was given before reveals nothing new.
-        if self.0.wrong.recall(proof) == Some(Told::All) {
+        if self.0.rejected_passwords.lookup(rejected_key) == Some(Disclosure::Full) {
             return true;
         }
-        let may_reveal = self.spend_visitor(Counted::Answer, visitor).is_ok()
+        let may_reveal = self.check_and_count_network(RateLimitKey::Answer, client).is_ok()
             || matches!(rejection, Rejection::OtherSpelling(_))
-                && self.spend_visitor(Counted::Spelling, visitor).is_ok();
+                && self
+                    .check_and_count_network(RateLimitKey::Spelling, client)
+                    .is_ok();
         if may_reveal {
-            self.0.wrong.keep(proof, Told::All);
+            self.0.rejected_passwords.insert(rejected_key, Disclosure::Full);
         }
         may_reveal
     }
@@ -153,41 +160,46 @@ impl Accounts {
         &self,
         address: &Address,
         row: Option<AccountRow>,
-        (auth_pw, proof): (&AuthPw, ProofKey),
-        visitor: &Visitor,
+        (auth_pw, rejected_key): (&AuthPw, RejectedKey),
+        client: &ClientInfo,
     ) -> Result<Result<VerifiedPassword, Rejection>, LimitError> {
-        let network = visitor.network();
+        let network = client.network();
         let account = row.as_ref().map(|row| row.uid);
         let stretched = row.as_ref().map(|row| row.stretched_address.clone());
         let has_no_password = row.as_ref().is_some_and(|row| row.verifier.is_none());
-        let tries = Tries::new(address.as_str(), account, visitor);
-        let locked = Event::by(visitor, What::LoginLocked).about(address.as_str());
-        let attempt = self.attempt(tries).inspect_err(|_| self.tell(&locked))?;
-        let misspelt = row
+        let tries = AttemptKeys::new(address.as_str(), account, client);
+        let locked = Event::from_client(client, EventKind::LoginLocked).with_subject(address.as_str());
+        let attempt = self.attempt(tries).inspect_err(|_| self.emit(&locked))?;
+        let misspelled = row
             .as_ref()
-            .and_then(|row| self.misspelt(row, address.as_str(), network, attempt.tries()));
-        let verified = if self.0.wrong.is_known(proof) {
+            .and_then(|row| self.misspelled(row, address.as_str(), network, attempt.tries()));
+        let verified = if self.0.rejected_passwords.contains(rejected_key) {
             Err(account.map_or(LoginFailure::UnknownAccount, LoginFailure::WrongPassword))
         } else {
             let accounts = self.clone();
             let record = move |is_right: bool| {
                 if !is_right {
-                    accounts.0.wrong.keep(proof, Told::Nothing);
+                    accounts
+                        .0
+                        .rejected_passwords
+                        .insert(rejected_key, Disclosure::None);
                 }
                 if let Some(account) = account {
-                    accounts.settle_spelling(account, network, misspelt, is_right);
+                    accounts.record_spelling(account, network, misspelled, is_right);
                 }
             };
             self.verify_password(attempt, row, auth_pw, record).await?
         };
-        Ok(verified.map_err(|failure| match (failure, misspelt, stretched) {
-            (LoginFailure::UnknownAccount, _, _) => Rejection::UnknownAccount,
-            (LoginFailure::Disabled(_), _, _) => Rejection::Disabled,
-            // Only now, so that this refusal takes as long as any other.
-            (LoginFailure::WrongPassword(_), _, _) if has_no_password => Rejection::NoPassword,
-            (LoginFailure::WrongPassword(_), Some(_), Some(address)) => Rejection::OtherSpelling(address),
-            (LoginFailure::WrongPassword(_), _, _) => Rejection::WrongPassword,
-        }))
+        Ok(
+            verified.map_err(|failure| match (failure, misspelled, stretched) {
+                (LoginFailure::UnknownAccount, _, _) => Rejection::UnknownAccount,
+                (LoginFailure::Disabled(_), _, _) => Rejection::Disabled,
+                // Only now, so that this refusal takes as long as any other.
+                (LoginFailure::WrongPassword(_), _, _) if has_no_password => Rejection::NoPassword,
+                (LoginFailure::WrongPassword(_), Some(_), Some(address)) => Rejection::OtherSpelling(address),
+                (LoginFailure::WrongPassword(_), _, _) => Rejection::WrongPassword,
+            }),
+        )
     }
 
     /// Compares a stretched password with the stored hash of this account. Without an account or a stored hash it hashes
@@ -197,35 +209,35 @@ impl Accounts {
     /// disconnects.
     pub(crate) async fn verify_password(
         &self,
-        attempt: Attempt,
+        attempt: LoginAttempt,
         row: Option<AccountRow>,
         auth_pw: &AuthPw,
         record: impl FnOnce(bool) + Send + 'static,
     ) -> Result<Result<VerifiedPassword, LoginFailure>, Unavailable> {
         let verifier = row.as_ref().and_then(|row| row.verifier.as_ref());
-        let decoy = Recipe {
+        let decoy = HashParams {
             salt: [0; 16],
             cost: self.0.options.cost,
         };
-        let recipe = verifier.map_or(decoy, |verifier| verifier.recipe);
+        let params = verifier.map_or(decoy, |verifier| verifier.params);
         let stored = verifier.map(|verifier| verifier.verify_hash);
-        let applicant = attempt.tries().applicant();
-        let compare = move |proof: Proof| {
-            let is_right = stored.is_some_and(|stored| proof.matches(&stored));
-            attempt.settle(is_right);
+        let requester = attempt.tries().requester();
+        let compare = move |password_hash: PasswordHash| {
+            let is_right = stored.is_some_and(|stored| password_hash.matches(&stored));
+            attempt.record_result(is_right);
             record(is_right);
-            is_right.then_some(proof)
+            is_right.then_some(password_hash)
         };
         let compared = self
             .0
-            .verifiers
-            .hash_then(auth_pw, recipe, Some(applicant), compare)
+            .password_hasher
+            .hash_with(auth_pw, params, Some(requester), compare)
             .await?;
         Ok(match (row, compared) {
             (None, _) => Err(LoginFailure::UnknownAccount),
             (Some(row), None) => Err(LoginFailure::WrongPassword(row.uid)),
             (Some(row), Some(_)) if row.disabled => Err(LoginFailure::Disabled(row.uid)),
-            (Some(row), Some(proof)) => Ok(VerifiedPassword { row, proof }),
+            (Some(row), Some(password_hash)) => Ok(VerifiedPassword { row, password_hash }),
         })
     }
 
@@ -238,15 +250,15 @@ impl Accounts {
         let Some(verifier) = &password.row.verifier else {
             return Ok(None);
         };
-        if !verifier.recipe.cost.is_below(self.0.options.cost) {
+        if !verifier.params.cost.is_below(self.0.options.cost) {
             return Ok(None);
         }
-        let recipe = self.new_recipe();
-        let proof = self.0.verifiers.hash(auth_pw, recipe).await?;
+        let params = self.new_hash_params();
+        let password_hash = self.0.password_hasher.hash(auth_pw, params).await?;
         Ok(Some(Verifier {
-            recipe,
-            verify_hash: proof.verify_hash(),
-            wrap_wrap_kb: proof.wrap(&password.proof.unwrap(&verifier.wrap_wrap_kb).0),
+            params,
+            verify_hash: password_hash.verify_hash(),
+            wrap_wrap_kb: password_hash.wrap(&password.password_hash.unwrap(&verifier.wrap_wrap_kb).0),
         }))
     }
 

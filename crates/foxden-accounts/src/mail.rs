@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::AccountId;
 
-/// What has to be said to somebody.
+/// A mail.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Letter {
+pub enum Mail {
     /// Confirm the address.
     ConfirmAddress {
         /// Six digits to type.
@@ -38,7 +38,8 @@ pub enum Letter {
         again: bool,
     },
     /// Reset the password on a page for old browsers.
-    PlainReset {
+    #[serde(rename = "plain_reset")]
+    LegacyReset {
         /// The name that was asked for.
         name: String,
         /// `XXXX-XXXX-XXXX-XXXX`.
@@ -49,33 +50,33 @@ pub enum Letter {
         /// What the link ends with.
         code: String,
     },
-    /// The password was changed by somebody who knew the old one.
+    /// The password was changed by a client that knew the old one.
     PasswordChanged {
-        /// The address of whoever did it.
+        /// The IP address of the client that did it.
         from: String,
     },
     /// The password was reset with a code.
     PasswordReset {
-        /// The address of whoever did it.
+        /// The IP address of the client that did it.
         from: String,
     },
     /// The account has another address from now on; said to the one before.
     AddressChanged {
         /// The new one.
         address: String,
-        /// The address of whoever did it.
+        /// The IP address of the client that did it.
         from: String,
     },
 }
 
-impl Letter {
+impl Mail {
     /// What it is about, in a word for logs and rows.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::ConfirmAddress { .. } => CONFIRM_ADDRESS,
             Self::ResetCode { .. } => RESET_CODE,
             Self::ResetOtp { .. } => RESET_OTP,
-            Self::PlainReset { .. } => PLAIN_RESET,
+            Self::LegacyReset { .. } => LEGACY_RESET,
             Self::Invitation { .. } => "invitation",
             Self::PasswordChanged { .. } => "password_changed",
             Self::PasswordReset { .. } => "password_reset",
@@ -84,23 +85,23 @@ impl Letter {
     }
 }
 
-/// Letters that die when their code was used.
+/// Mails that die when their code was used.
 pub(crate) const CONFIRM_ADDRESS: &str = "confirm_address";
 pub(crate) const RESET_CODE: &str = "reset_code";
 pub(crate) const RESET_OTP: &str = "reset_otp";
-pub(crate) const PLAIN_RESET: &str = "plain_reset";
+pub(crate) const LEGACY_RESET: &str = "plain_reset";
 
-// A letter carries codes, and what is printed may end in a log.
-impl fmt::Debug for Letter {
+// A mail carries codes, and what is printed may end in a log.
+impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
 }
 
-/// Where a letter belongs, and how long it is of use.
+/// Where a mail belongs, and how long it is of use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Envelope<'a> {
-    /// What the letter in it is about.
+    /// What the mail in it is about.
     pub(crate) kind: &'static str,
     /// Where it goes.
     pub(crate) address: &'a str,
@@ -124,7 +125,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// A letter that is of no use after that time.
+    /// A mail that is of no use after that time.
     pub(crate) const fn until(self, expires: i64) -> Self {
         Self {
             expires: Some(expires),

@@ -4,18 +4,18 @@ use foxden_sql::Tx;
 
 use crate::address::counted;
 use crate::error::NameError;
-use crate::limits::Counted;
-use crate::mail::Letter;
-use crate::mail_limits::Letters;
+use crate::limits::RateLimitKey;
+use crate::mail::Mail;
+use crate::mail_limits::MailBatch;
+use crate::password_hasher::{HashParams, HashRequester, PasswordHash};
 use crate::register::account::{AccountRow, Verifier};
 use crate::register::{account, session};
-use crate::verifier::{Applicant, Proof, Recipe};
-use crate::{AccountId, Accounts, AuthPw, LimitError, Unavailable, Visitor, WrapKb};
+use crate::{AccountId, Accounts, AuthPw, ClientInfo, LimitError, Unavailable, WrapKb};
 
 /// The hash of a new password, and the account's key as the client wrapped it.
-pub(crate) struct NewHash {
-    recipe: Recipe,
-    pub(crate) proof: Proof,
+pub(crate) struct NewPasswordHash {
+    params: HashParams,
+    pub(crate) password_hash: PasswordHash,
     wrap_kb: WrapKb,
 }
 
@@ -27,19 +27,19 @@ impl Accounts {
         account: AccountId,
         auth_pw: &AuthPw,
         wrap_kb: WrapKb,
-        visitor: &Visitor,
-    ) -> Result<NewHash, LimitError> {
+        client: &ClientInfo,
+    ) -> Result<NewPasswordHash, LimitError> {
         let name = account.to_string();
-        self.spend_for(Counted::SignIn(counted(&name)), visitor)?;
-        let recipe = self.new_recipe();
-        let applicant = Some(Applicant::new(&name, visitor));
+        self.check_and_count_for(RateLimitKey::SignIn(counted(&name)), client)?;
+        let params = self.new_hash_params();
+        let requester = Some(HashRequester::new(&name, client));
         let hashed = self
             .0
-            .verifiers
-            .hash_then(auth_pw, recipe, applicant, |proof| proof);
-        Ok(NewHash {
-            recipe,
-            proof: hashed.await?,
+            .password_hasher
+            .hash_with(auth_pw, params, requester, |password_hash| password_hash);
+        Ok(NewPasswordHash {
+            params,
+            password_hash: hashed.await?,
             wrap_kb,
         })
     }
@@ -48,16 +48,16 @@ impl Accounts {
     pub(crate) async fn password_changed(
         &self,
         tx: &Tx,
-        letters: &Letters<'_>,
+        batch: &MailBatch<'_>,
         row: &mut AccountRow,
-        hash: &NewHash,
-        visitor: &Visitor,
+        hash: &NewPasswordHash,
+        client: &ClientInfo,
     ) -> Result<(), Unavailable> {
         row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
         self.replace_password(tx, row, hash).await?;
-        self.note(tx, row.uid, "password changed", visitor).await?;
-        let from = visitor.address.to_string();
-        self.tell_owner(tx, letters, row, &Letter::PasswordChanged { from })
+        self.note(tx, row.uid, "password changed", client).await?;
+        let from = client.address.to_string();
+        self.notify_owner(tx, batch, row, &Mail::PasswordChanged { from })
             .await
     }
 
@@ -65,26 +65,26 @@ impl Accounts {
     pub(crate) async fn password_reset(
         &self,
         tx: &Tx,
-        letters: &Letters<'_>,
+        batch: &MailBatch<'_>,
         row: &mut AccountRow,
-        hash: &NewHash,
-        visitor: &Visitor,
+        hash: &NewPasswordHash,
+        client: &ClientInfo,
     ) -> Result<(), NameError> {
         let had_password = row.verifier.is_some();
         self.renew_keys(row);
         self.confirm_address(tx, row).await?;
         self.replace_password(tx, row, hash).await?;
-        self.note(tx, row.uid, "password reset", visitor).await?;
+        self.note(tx, row.uid, "password reset", client).await?;
         if had_password {
-            let from = visitor.address.to_string();
-            self.tell_owner(tx, letters, row, &Letter::PasswordReset { from })
+            let from = client.address.to_string();
+            self.notify_owner(tx, batch, row, &Mail::PasswordReset { from })
                 .await?;
         }
         Ok(())
     }
 
-    /// The key is to be a new one: later times, the address in use to stretch with, and confirmed, since whoever holds a
-    /// code was reached by it.
+    /// Sets later times, the address in use to stretch with, and that address as confirmed: the holder of a code was
+    /// reached by it.
     fn renew_keys(&self, row: &mut AccountRow) {
         row.keys_changed_at = self
             .millis()
@@ -100,12 +100,12 @@ impl Accounts {
         &self,
         tx: &Tx,
         row: &mut AccountRow,
-        hash: &NewHash,
+        hash: &NewPasswordHash,
     ) -> Result<(), Unavailable> {
         let verifier = Verifier {
-            recipe: hash.recipe,
-            verify_hash: hash.proof.verify_hash(),
-            wrap_wrap_kb: hash.proof.wrap(&hash.wrap_kb.0),
+            params: hash.params,
+            verify_hash: hash.password_hash.verify_hash(),
+            wrap_wrap_kb: hash.password_hash.wrap(&hash.wrap_kb.0),
         };
         account::set_hash(tx, row.uid, &verifier).await?;
         account::set_password_times(tx, row).await?;

@@ -22,7 +22,7 @@ pub enum Nodes {
     /// where a single one is named and a single other one is known is that the same node under another name.
     Listed(Vec<String>),
     /// Wherever the register says: this process only asks, or carries out a command, and rewrites no list.
-    AsTheyAre,
+    Unmanaged,
 }
 
 /// A node as the operator sees it.
@@ -34,7 +34,7 @@ pub struct Node {
     pub state: NodeState,
     /// Whether the configuration names it.
     pub is_listed: bool,
-    /// Stores of browsers of today that are in use there.
+    /// Stores of current browsers that are in use there.
     pub users: u64,
     /// Stores of old clients that are in use there.
     pub legacy_users: u64,
@@ -47,14 +47,14 @@ pub enum NodeState {
     Accepting,
     /// It keeps those it has.
     Draining,
-    /// It is out of service: it gets nobody new, and nothing is emptied there.
+    /// Out of service: it gets no new users, and no store is emptied there.
     Down,
 }
 
 impl Nodes {
     /// Puts the register's list of nodes right, for each of the services. Returns the node that has another address from
     /// now on, and which: there is one at most.
-    pub(crate) async fn write_down(
+    pub(crate) async fn write_list(
         &self,
         tx: &Tx,
         services: [i64; 2],
@@ -63,7 +63,7 @@ impl Nodes {
         let urls = match self {
             Self::Own(url) => std::slice::from_ref(url),
             Self::Listed(urls) => urls,
-            Self::AsTheyAre => return Ok(None),
+            Self::Unmanaged => return Ok(None),
         };
         let mut renamed = None;
         for service in services {
@@ -90,7 +90,7 @@ pub(crate) struct Renamed {
 
 impl Renamed {
     /// Tells the operator, once it is committed.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn log_warning(&self) {
         let Self { before, now } = self;
         tracing::warn!(
             "the node {before} is taken for the same one under another address: it is {now} from now on, and keeps its \
@@ -99,7 +99,7 @@ impl Renamed {
     }
 }
 
-/// Every node that a register knows which somebody else keeps.
+/// Lists the nodes of a register that another process keeps.
 pub async fn nodes_of(register: &Database) -> Result<Vec<Node>, Unavailable> {
     let legacy = node::service(register, node::LEGACY).await?;
     list(register, legacy.id).await
@@ -146,9 +146,9 @@ impl Accounts {
         .await
     }
 
-    /// Strikes a node off that is no longer listed. Whoever was there gets an empty store on another node when they next come, however late, and
-    /// clients fill it. What lies on the node stays there: nobody can empty it from here any more. Says how many stores
-    /// were there.
+    /// Removes a node that is no longer listed. Its users get an empty store on another node when they next sync, and
+    /// clients fill it. The data on the removed node stays there, since it cannot be reached any more. Returns the
+    /// number of stores it had.
     pub async fn remove_node(&self, url: &str) -> Result<u64, NodeError> {
         self.transact_change(|tx| async move {
             let mut rows = 0;
@@ -196,7 +196,7 @@ impl Accounts {
         to: Option<&str>,
     ) -> Result<u64, OperatorError> {
         let rows = store::of(tx, service, &self.store_name(uid)).await?;
-        // The order of the tokenserver: whatever it would take for the current store is what is moved.
+        // Sort as the tokenserver does, so that the store it considers current is the one moved.
         let current = rows
             .into_iter()
             .filter(|row| row.replaced_at.is_none())

@@ -1,10 +1,10 @@
-//! Nonces of signed requests, remembered for as long as a request with the same time would be taken.
+//! Nonces of signed requests, kept for as long as a request with the same timestamp would be accepted.
 //!
-//! Each account has a memory of its own, so that one that signs much makes the server forget no other's. So has each
-//! credential that anybody may begin for an account of somebody else.
+//! Each account has a list of its own, so that one that signs much does not evict the nonces of others. So has each
+//! credential that any client can obtain for a foreign account.
 //!
-//! Requests carry a reading of the clock and are judged by it, so a nonce is forgotten when it is old by the clock and by
-//! the time that has passed: neither a clock set forward nor one set back lets a request be repeated.
+//! Requests carry a timestamp and are judged by it, so a nonce is evicted when it is old both by the wall clock and
+//! by the steady clock: setting the wall clock forward or back does not let a request be repeated.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,11 +21,11 @@ const REMEMBERED: usize = 200_000;
 
 /// The nonces seen of late.
 #[derive(Default)]
-pub(crate) struct Nonces(Mutex<Seen>);
+pub(crate) struct Nonces(Mutex<SeenNonces>);
 
 #[derive(Default)]
-struct Seen {
-    accounts: HashMap<Signer, VecDeque<(Now, [u64; 2])>>,
+struct SeenNonces {
+    accounts: HashMap<Signer, VecDeque<(ClockReading, [u64; 2])>>,
     count: usize,
     /// When accounts that signed nothing of late are forgotten, in steady milliseconds.
     sweep_at: i64,
@@ -42,12 +42,12 @@ enum Signer {
 
 /// What the clock shows, and what time has passed, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
+pub(crate) struct ClockReading {
     pub(crate) wall: i64,
     pub(crate) steady: i64,
 }
 
-impl Now {
+impl ClockReading {
     fn is_long_after(self, then: Self) -> bool {
         self.steady - then.steady > MEMORY_MILLIS && self.wall - then.wall > MEMORY_MILLIS
     }
@@ -60,9 +60,9 @@ impl Nonces {
         account: Option<AccountId>,
         id: &TokenId,
         nonce: &str,
-        now: Now,
+        now: ClockReading,
     ) -> Result<(), Replayed> {
-        let mark = mark(id, nonce);
+        let fingerprint = fingerprint(id, nonce);
         let signer = account.map_or(Signer::Credential(id.0), Signer::Account);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.sweep(now);
@@ -71,12 +71,12 @@ impl Nonces {
         while own.front().is_some_and(|(at, _)| now.is_long_after(*at)) {
             own.pop_front();
         }
-        let is_known = own.iter().any(|(_, known)| *known == mark);
+        let is_known = own.iter().any(|(_, known)| *known == fingerprint);
         if !is_known {
             if own.len() >= OF_ACCOUNT {
                 own.pop_front();
             }
-            own.push_back((now, mark));
+            own.push_back((now, fingerprint));
         }
         let after = own.len();
         seen.count = seen.count + after - before;
@@ -90,9 +90,9 @@ impl Nonces {
     }
 }
 
-impl Seen {
+impl SeenNonces {
     /// Forgets accounts that signed nothing of late, now and then.
-    fn sweep(&mut self, now: Now) {
+    fn sweep(&mut self, now: ClockReading) {
         if now.steady < self.sweep_at {
             return;
         }
@@ -112,8 +112,8 @@ impl Seen {
     }
 }
 
-/// Two hashes: nobody but the credential's owner can choose what goes in, so no secret key is needed.
-fn mark(id: &TokenId, nonce: &str) -> [u64; 2] {
+/// Two hashes. Only the owner of the credential chooses their input, so no secret key is needed.
+fn fingerprint(id: &TokenId, nonce: &str) -> [u64; 2] {
     [0_u8, 1].map(|seed| {
         let mut hasher = DefaultHasher::new();
         (seed, &id.0, nonce).hash(&mut hasher);
@@ -129,8 +129,8 @@ mod tests {
     const BEA: Option<AccountId> = Some(AccountId([2; 16]));
 
     /// So much later, while the clock was left alone.
-    const fn at(millis: i64) -> Now {
-        Now {
+    const fn at(millis: i64) -> ClockReading {
+        ClockReading {
             wall: millis,
             steady: millis,
         }
@@ -154,24 +154,24 @@ mod tests {
         let day = 86_400_000;
         for now in [
             // Set forward, and back again.
-            Now {
+            ClockReading {
                 wall: day,
                 steady: 10,
             },
-            Now { wall: 20, steady: 20 },
+            ClockReading { wall: 20, steady: 20 },
             // Set back: the clock shows the time of the request once more, much later.
-            Now {
+            ClockReading {
                 wall: -day,
                 steady: 30,
             },
-            Now { wall: 0, steady: day },
+            ClockReading { wall: 0, steady: day },
         ] {
             let again = nonces.accept(ANN, &ann, "n", now);
             assert!(matches!(again, Err(Replayed)), "{now:?}");
         }
     }
 
-    /// Nobody makes the server forget another's, and it never remembers without end.
+    /// One account cannot evict the nonces of another, and the total is bounded.
     #[test]
     fn who_signs_much_forgets_their_own_alone() {
         let nonces = Nonces::default();

@@ -9,7 +9,7 @@ use crate::scope::{self, known_client};
 pub use crate::scope::{Client, OLDSYNC, client};
 use crate::session::KEPT;
 use crate::{
-    AccountId, Accounts, CredentialError, OAuthError, SecretToken, Session, Unavailable, Visitor, secret,
+    AccountId, Accounts, ClientInfo, CredentialError, OAuthError, SecretToken, Session, Unavailable, secret,
 };
 
 pub(crate) const CODE_MILLIS: i64 = 15 * 60_000;
@@ -160,7 +160,7 @@ pub struct RefreshAccess {
     pub public_id: String,
 }
 
-/// What is known of a token that somebody asks about.
+/// The result of a token introspection.
 #[derive(Clone, Debug)]
 pub enum Introspection {
     /// An access token.
@@ -266,7 +266,7 @@ impl Accounts {
         &self,
         session: Option<&Session>,
         request: TokenRequest,
-        visitor: &Visitor,
+        client_info: &ClientInfo,
     ) -> Result<Granted, OAuthError> {
         let ttl = request.ttl.unwrap_or(TTL).clamp(1, TTL_MAX);
         let client = request.client.as_deref().map(known_client).transpose()?;
@@ -274,7 +274,7 @@ impl Accounts {
         match request.grant {
             Grant::Code { code, verifier } => {
                 let client = client.ok_or(OAuthError::ClientMissing)?;
-                self.grant_code(session, client, &code, verifier.as_deref(), ttl, visitor)
+                self.grant_code(session, client, &code, verifier.as_deref(), ttl, client_info)
                     .await
             }
             Grant::Refresh { token, scope } => {
@@ -283,7 +283,7 @@ impl Accounts {
             Grant::Credentials { scope, access_type } => {
                 let session = session.ok_or(OAuthError::UnknownToken)?;
                 let client = client.ok_or(OAuthError::ClientMissing)?;
-                self.grant_credentials(session, client, &scope, access_type, ttl, visitor)
+                self.grant_credentials(session, client, &scope, access_type, ttl, client_info)
                     .await
             }
             Grant::Exchange { token, scope } => self.exchange(client, &token, &scope, ttl).await,
@@ -317,7 +317,7 @@ impl Accounts {
         Ok(Access {
             account: row.uid,
             client: row.client_id,
-            scope: words(&row.scope),
+            scope: split_scopes(&row.scope),
             generation,
             profile_changed_at,
             issued_at: row.created_at / 1000,
@@ -329,7 +329,7 @@ impl Accounts {
     pub async fn refresh_access(&self, token: &str) -> Result<RefreshAccess, CredentialError> {
         let row = refresh(&self.0.database, token).await?;
         let now = self.millis();
-        if !scope::any_covers(&words(&row.scope), OLDSYNC) {
+        if !scope::any_covers(&split_scopes(&row.scope), OLDSYNC) {
             return Err(CredentialError::Unknown);
         }
         if now - row.last_used > TOUCH_MILLIS {
@@ -342,7 +342,7 @@ impl Accounts {
         Ok(row.into())
     }
 
-    /// What is known of a token of either kind.
+    /// The result of a token introspection.
     pub async fn introspect(&self, token: &str) -> Result<Introspection, Unavailable> {
         match self.access(token).await {
             Ok(access) => return Ok(Introspection::Access(access)),
@@ -362,7 +362,7 @@ impl From<RefreshRow> for RefreshAccess {
         Self {
             account: row.uid,
             client: row.client_id,
-            scope: words(&row.scope),
+            scope: split_scopes(&row.scope),
             issued_at: row.created_at / 1000,
             public_id: row.id_hash,
         }
@@ -389,6 +389,6 @@ fn is_challenge(text: &str) -> bool {
     text.len() == 43 && BASE64URL_NOPAD.decode(text.as_bytes()).is_ok()
 }
 
-pub(crate) fn words(scope: &str) -> Vec<String> {
+pub(crate) fn split_scopes(scope: &str) -> Vec<String> {
     scope.split(' ').map(str::to_owned).collect()
 }

@@ -1,12 +1,11 @@
-//! What the operator may do with other people's accounts. The operator's password is never asked: whoever can call
-//! this owns the files.
+//! Commands of the operator. The operator's password is never asked: a caller of these has access to the files.
 
 use foxden_model::UserId;
 use foxden_sql::{Fetch, Tx};
 
 use crate::address::{Address, normal};
 use crate::invite::code_hash;
-use crate::plain::is_hashed_name;
+use crate::legacy::is_hashed_name;
 use crate::register::account::AccountRow;
 use crate::register::code::CodeKind;
 use crate::register::{account, code, device, event, node, session, store};
@@ -28,7 +27,7 @@ pub struct AccountSummary {
     pub has_password: bool,
     /// What it may do.
     pub role: Role,
-    /// Whether it is switched off.
+    /// Whether it is disabled.
     pub is_disabled: bool,
     /// In milliseconds.
     pub created_at: i64,
@@ -49,7 +48,7 @@ pub struct AccountSummary {
 pub struct StoreSummary {
     /// The store.
     pub user: UserId,
-    /// The base URL of its node, without a slash at the end; `None` where the node was struck off.
+    /// The base URL of its node, without a slash at the end; `None` where the node was removed.
     pub node: Option<String>,
     /// Whether it is for old clients.
     pub is_legacy: bool,
@@ -76,7 +75,7 @@ pub enum CodePurpose {
     /// Resets it by a program that asks for eight digits.
     ResetOtp,
     /// Resets it by the User API or a page without script: four groups of four.
-    ResetPlain,
+    ResetLegacy,
 }
 
 /// Something that happened to an account.
@@ -121,7 +120,7 @@ impl Accounts {
         row.address_verified = true;
         let (row, address) = (&row, &address);
         self.transact_change(|tx| async move {
-            if self.keeper(&tx, address.as_str()).await?.is_some() {
+            if self.name_owner(&tx, address.as_str()).await?.is_some() {
                 return Err(OperatorError::Exists);
             }
             self.insert_with_names(&tx, row).await?;
@@ -155,7 +154,7 @@ impl Accounts {
         .await
     }
 
-    /// Switches the account off, which ends everything signed in, or on again.
+    /// Disables the account, which ends everything signed in, or on again.
     pub async fn set_disabled(&self, name: &str, is_disabled: bool) -> Result<(), OperatorError> {
         self.transact_change(|tx| async move {
             let row = named(&tx, name).await?;
@@ -194,7 +193,7 @@ impl Accounts {
                 CodeKind::Address => CodePurpose::ConfirmAddress,
                 CodeKind::Reset => CodePurpose::ResetPassword,
                 CodeKind::ResetOtp => CodePurpose::ResetOtp,
-                CodeKind::PlainReset => CodePurpose::ResetPlain,
+                CodeKind::LegacyReset => CodePurpose::ResetLegacy,
                 CodeKind::Link => return None,
             };
             Some(WaitingCode {
@@ -276,7 +275,7 @@ async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, Unav
     }
 }
 
-/// By its id, which goes before what somebody chose to be called, or by any of its names.
+/// Finds an account by its id, else by any of its names: an id goes before a chosen name.
 async fn find(from: &impl Fetch, name: &str) -> Result<Option<AccountRow>, Unavailable> {
     let name = normal(name);
     if let Some(id) = AccountId::from_hex(&name)

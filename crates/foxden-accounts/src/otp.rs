@@ -6,17 +6,17 @@ use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
 use crate::address::{Address, counted, short};
-use crate::limits::Counted;
-use crate::mail::{Envelope, Letter, RESET_OTP};
-use crate::mail_limits::Postage;
-use crate::password::{Asked, RESET_MILLIS, same_address};
+use crate::limits::RateLimitKey;
+use crate::mail::{Envelope, Mail, RESET_OTP};
+use crate::mail_limits::MailAllowance;
+use crate::password::{RESET_MILLIS, ResetChannel, same_address};
+use crate::password_hasher::constant_time_eq;
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes};
-use crate::security::{Event, What};
-use crate::verifier::same;
-use crate::{AccountId, Accounts, Kind, PasswordError, SecretToken, Unavailable, Visitor};
+use crate::security::{Event, EventKind};
+use crate::{AccountId, Accounts, ClientInfo, Kind, PasswordError, SecretToken, Unavailable};
 
 /// One above the greatest code, which has eight digits.
 const CODES: u64 = 100_000_000;
@@ -48,66 +48,70 @@ impl Accounts {
     /// put off. An account whose address was never confirmed counts as unknown. Where so many wrong digits were tried today
     /// that new ones would not have all their tries, a code that cannot be guessed waits instead; [`Accounts::verify_otp`]
     /// takes it as well.
-    pub async fn send_otp(&self, address: &str, visitor: &Visitor) -> Result<(), PasswordError> {
+    pub async fn send_otp(&self, address: &str, client: &ClientInfo) -> Result<(), PasswordError> {
         let address = Address::new(address)?;
-        self.spend_visitor(Counted::CodesFrom, visitor)?;
-        let postage = self.pay(visitor);
+        self.check_and_count_network(RateLimitKey::CodesFrom, client)?;
+        let allowance = self.charge_mail(client);
         let Some(row) = self.confirmed(&address).await? else {
-            // A network that was told too much of who is here is told the same of every address.
-            if self.spend_visitor(Counted::Answer, visitor).is_err() {
+            // A network that was told too much of which accounts exist is told the same of every address.
+            if self
+                .check_and_count_network(RateLimitKey::Answer, client)
+                .is_err()
+            {
                 return Ok(self.send_decoy_otp(&address).await?);
             }
             return Err(PasswordError::UnknownAccount {
                 name: address.as_str().to_owned(),
             });
         };
-        let (row, postage) = (&row, &postage);
+        let (row, allowance) = (&row, &allowance);
         let asked = self.transact(|tx| async move {
             same_address(&tx, row).await?;
             if self.0.limits.has_room(wrong_of(row.uid), TRIES, self.steady()) {
-                self.make_digits(&tx, row, postage).await?;
+                self.make_digits(&tx, row, allowance).await?;
             } else {
-                self.make_reset_code(&tx, row, postage, Asked::ForDigits).await?;
+                self.make_reset_code(&tx, row, allowance, ResetChannel::Digits)
+                    .await?;
             }
-            self.note(&tx, row.uid, RESET_ASKED, visitor).await
+            self.note(&tx, row.uid, RESET_ASKED, client).await
         });
         asked.await?;
-        let asked = Event::by(visitor, What::ResetAsked);
-        self.tell(&asked.about(&row.address).of(row.uid));
+        let asked = Event::from_client(client, EventKind::ResetAsked);
+        self.emit(&asked.with_subject(&row.address).of(row.uid));
         Ok(())
     }
 
-    /// Trades the digits for a reset and its code. Tries are counted, before anything is compared, against the visitor's
+    /// Trades the digits for a reset and its code. Tries are counted, before anything is compared, against the client's
     /// network and against the digits themselves, which end alone: new ones are had at once, and the code of any other
     /// reset goes on. That code, 32 hex digits, is taken here as well, and whatever its network has tried.
     pub async fn verify_otp(
         &self,
         address: &str,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<OtpVerified, PasswordError> {
         let address = Address::new(address)?;
-        let guess = self.guess(visitor);
-        let wrong = Event::by(visitor, What::CodeRefused).about(address.as_str());
+        let attempt = self.code_attempt(client);
+        let wrong = Event::from_client(client, EventKind::CodeRefused).with_subject(address.as_str());
         let Some(row) = self.confirmed(&address).await? else {
-            let guess = guess.within_allowance()?;
+            let attempt = attempt.within_allowance()?;
             self.try_decoy_digits(&address).await?;
-            let wrong = wrong.because("a reset code for an unknown name");
-            return Err(guess.refuse(&wrong, PasswordError::WrongCode));
+            let wrong = wrong.with_reason("a reset code for an unknown name");
+            return Err(attempt.fail(&wrong, PasswordError::WrongCode));
         };
         if let Some(verified) = self.take_code(&row, &code.to_ascii_lowercase()).await? {
-            guess.was_right();
+            attempt.succeed();
             return Ok(verified);
         }
-        let (guess, wrong) = (guess.within_allowance()?, wrong.of(row.uid));
+        let (attempt, wrong) = (attempt.within_allowance()?, wrong.of(row.uid));
         let tried = self.take_digits(&row, code).await?;
         if let Tried::Right(verified) = tried {
-            guess.was_right();
+            attempt.succeed();
             return Ok(*verified);
         }
-        let refusal = guess.refuse(&wrong.because("wrong reset code"), PasswordError::WrongCode);
+        let refusal = attempt.fail(&wrong.with_reason("wrong reset code"), PasswordError::WrongCode);
         if matches!(tried, Tried::Last) {
-            self.tell(&wrong.because("the reset digits ended: too many wrong ones"));
+            self.emit(&wrong.with_reason("the reset digits ended: too many wrong ones"));
         }
         Err(refusal)
     }
@@ -115,7 +119,7 @@ impl Accounts {
     /// Uses up the code of 32 hex digits that waits for the account, if it is this one.
     async fn take_code(&self, row: &AccountRow, code: &str) -> Result<Option<OtpVerified>, Unavailable> {
         let is_right = |waiting: Option<CodeRow>| {
-            waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code.as_bytes()))
+            waiting.is_some_and(|waiting| constant_time_eq(waiting.code.as_bytes(), code.as_bytes()))
         };
         let (now, kind) = (self.millis(), CodeKind::Reset);
         // A wrong one waits for no writer.
@@ -146,7 +150,7 @@ impl Accounts {
             let Some(tried) = codes::take_try(&tx, row.uid, self.millis()).await? else {
                 return Ok(Tried::Wrong);
             };
-            if same(tried.code.as_bytes(), digits.as_bytes()) {
+            if constant_time_eq(tried.code.as_bytes(), digits.as_bytes()) {
                 let verified = self.open_reset(&tx, row, kind).await?;
                 return Ok(verified.map_or(Tried::Wrong, |verified| Tried::Right(Box::new(verified))));
             }
@@ -171,7 +175,7 @@ impl Accounts {
         if !codes::delete(tx, row.uid, kind).await? {
             return Ok(None);
         }
-        // The reset has a code of its own, so that nobody else's wrong ones can end it.
+        // The reset has a code of its own, so that wrong codes from other clients cannot end it.
         let code = HEXLOWER.encode(&self.random::<16>());
         let data = Some(code.clone().into_bytes());
         let token = self.new_step_with(tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
@@ -183,17 +187,22 @@ impl Accounts {
         }))
     }
 
-    /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the letter says so.
-    async fn make_digits(&self, tx: &Tx, row: &AccountRow, postage: &Postage<'_>) -> Result<(), Unavailable> {
+    /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the mail says so.
+    async fn make_digits(
+        &self,
+        tx: &Tx,
+        row: &AccountRow,
+        allowance: &MailAllowance<'_>,
+    ) -> Result<(), Unavailable> {
         let code = CodeRow::new(CodeKind::ResetOtp, self.new_digits(), self.millis());
-        let (code, age) = self.kept_or(tx, row.uid, code).await?;
+        let (code, age) = self.pending_or(tx, row.uid, code).await?;
         let envelope = Envelope::to(row.uid, &row.address, RESET_OTP).until(code.expires);
-        if let Ok(franked) = self.frank(tx, postage, age, envelope).await? {
-            let letter = Letter::ResetOtp {
+        if let Ok(permit) = self.permit_mail(tx, allowance, age, envelope).await? {
+            let mail = Mail::ResetOtp {
                 code: code.code,
                 again: self.0.limits.has_counted(wrong_of(row.uid), TRIES, self.steady()),
             };
-            self.post(tx, franked, &letter).await?;
+            self.queue_mail(tx, permit, &mail).await?;
         }
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
         Ok(())
@@ -220,6 +229,6 @@ impl Accounts {
 }
 
 /// What wrong digits of the account count as.
-pub(crate) fn wrong_of(uid: AccountId) -> Counted {
-    Counted::ResetDigits(counted(&uid.to_string()))
+pub(crate) fn wrong_of(uid: AccountId) -> RateLimitKey {
+    RateLimitKey::ResetDigits(counted(&uid.to_string()))
 }

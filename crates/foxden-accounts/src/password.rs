@@ -1,34 +1,34 @@
-//! Another password: changed by whoever knows the old one, or reset with a code.
+//! Passwords: changed by a client that knows the old one, or reset with a code.
 
 use data_encoding::HEXLOWER;
 use foxden_sql::Tx;
 
 use crate::address::{Address, normal, short};
 use crate::invite::code_hash;
-use crate::limits::Counted;
+use crate::limits::RateLimitKey;
 use crate::login::unchanged;
-use crate::mail::{Envelope, Letter, RESET_CODE};
-use crate::mail_limits::{Mailed, Postage};
+use crate::mail::{Envelope, Mail, RESET_CODE};
+use crate::mail_limits::{MailAllowance, MailOutcome};
+use crate::password_hasher::{PasswordHash, constant_time_eq};
 use crate::register::account::AccountRow;
 use crate::register::code::{CodeKind, CodeRow};
 use crate::register::event::RESET_ASKED;
 use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
-use crate::security::{Event, What};
-use crate::verifier::{Proof, same};
+use crate::security::{Event, EventKind};
 use crate::{
-    AccountId, Accounts, AuthPw, Kind, PasswordError, SecretToken, Session, SignInError, SignedIn, Ticket,
-    TokenId, Unavailable, Visitor, WrapKb, secret,
+    AccountId, Accounts, AuthPw, ClientInfo, Kind, OneTimeCredential, PasswordError, SecretToken, Session,
+    SignInError, SignedIn, TokenId, Unavailable, WrapKb, secret,
 };
 
-/// How long whoever proved the old password, or a code, has for the new one.
+/// How long a verified old password, or a code, allows setting the new one.
 const STEP_MILLIS: i64 = 15 * 60_000;
 /// How long a reset waits for its code.
 pub(crate) const RESET_MILLIS: i64 = 3_600_000;
 /// Resets of an account that wait for a code and were begun by a request: strangers begin some, too. The one that a
-/// letter opens is none of them, so that its owner's goes on.
+/// mail opens is none of them, so that its owner's goes on.
 pub(crate) const BEGUN: u32 = 1000;
-/// What a reset that a letter opens keeps in place of a code of its own.
+/// What a reset that a mail opens keeps in place of a code of its own.
 const MAILED: &[u8] = b"";
 /// How often a code may be tried within one reset.
 pub(crate) const RESET_TRIES: u64 = 3;
@@ -52,12 +52,12 @@ pub struct NewPassword {
     /// The keys wrapped anew; a reset without them makes new keys.
     pub wrap_kb: Option<WrapKb>,
     /// Whether a new session is wanted, and with it perhaps a key-fetch token.
-    pub then: Then,
+    pub then: FollowUp,
 }
 
 /// What follows a new password.
 #[derive(Clone, Debug)]
-pub enum Then {
+pub enum FollowUp {
     /// Nothing.
     Nothing,
     /// A new session.
@@ -100,11 +100,11 @@ pub struct PasswordLink {
 
 /// What a client that asked for a reset takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum ResetChannel {
     /// The code, or the link that has it.
-    ForLink,
+    Link,
     /// Eight digits, of which too many were tried in vain; it takes the code instead.
-    ForDigits,
+    Digits,
 }
 
 impl ResetStarted {
@@ -124,7 +124,7 @@ impl Accounts {
         session: Option<&Session>,
         address: &str,
         old: &AuthPw,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<ChangeStarted, SignInError> {
         if let Some(session) = session {
             session.require_verified()?;
@@ -135,12 +135,12 @@ impl Accounts {
                 });
             }
         }
-        let proven = self.log_in(address, old, visitor).await?;
+        let proven = self.log_in(address, old, client).await?;
         let proven = &proven;
         self.transact(|tx| async move {
             let row = unchanged(&tx, proven).await?;
             Ok(ChangeStarted {
-                key_fetch_token: self.new_key_fetch(&tx, &row, &proven.proof).await?,
+                key_fetch_token: self.new_key_fetch(&tx, &row, &proven.password_hash).await?,
                 password_change_token: self
                     .new_step(&tx, row.uid, Kind::PasswordChange, STEP_MILLIS)
                     .await?,
@@ -154,69 +154,71 @@ impl Accounts {
     /// replaced; every other session, device and grant of the account ends. The keys stay.
     pub async fn finish_password_change(
         &self,
-        ticket: &Ticket,
+        credential: &OneTimeCredential,
         new: NewPassword,
         current: Option<&TokenId>,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<Option<SignedIn>, PasswordError> {
         let wrap_kb = new.wrap_kb.clone().ok_or(PasswordError::KeyMissing)?;
-        let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
+        let hash = self.hash_new(credential.account, &new.auth_pw, wrap_kb, client);
         let hash = hash.await?;
 
-        let letters = self.letters();
-        let (letters, hash, then) = (&letters, &hash, &new.then);
+        let batch = self.batch();
+        let (batch, hash, then) = (&batch, &hash, &new.then);
         let changed = self.transact_change(|tx| async move {
-            let mut row = self.use_step(&tx, ticket, Kind::PasswordChange).await?;
+            let mut row = self.use_step(&tx, credential, Kind::PasswordChange).await?;
             if let Some(current) = current {
                 let found = session::get(&tx, &secret::hash(&current.0)).await?;
                 found
                     .filter(|(session, _)| session.uid == row.uid)
                     .ok_or(PasswordError::UnknownToken)?;
             }
-            self.password_changed(&tx, letters, &mut row, hash, visitor)
+            self.password_changed(&tx, batch, &mut row, hash, client).await?;
+            let signed_in = self
+                .follow_up(&tx, &row, &hash.password_hash, then, client)
                 .await?;
-            let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
             Ok::<_, PasswordError>((row, signed_in))
         });
         let (row, signed_in) = changed.await?;
-        let changed = Event::by(visitor, What::PasswordChanged);
-        self.tell(&changed.about(&row.address).of(row.uid));
+        let changed = Event::from_client(client, EventKind::PasswordChanged);
+        self.emit(&changed.with_subject(&row.address).of(row.uid));
         Ok(signed_in)
     }
 
-    /// Makes a reset code wait for whoever delivers it.
+    /// Creates a reset code, for delivery by mail or by the operator.
     pub async fn forgot_password(
         &self,
         address: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<ResetStarted, PasswordError> {
         let address = Address::new(address)?;
-        self.spend_visitor(Counted::CodesFrom, visitor)?;
-        let postage = self.pay(visitor);
+        self.check_and_count_network(RateLimitKey::CodesFrom, client)?;
+        let allowance = self.charge_mail(client);
         let row = match self.to_be_reset(&address).await {
             Err(told @ (PasswordError::UnknownAccount { .. } | PasswordError::OtherSpelling { .. })) => {
-                self.reveal_unknown(told, visitor)?;
+                self.reveal_unknown(told, client)?;
                 return Ok(self.begin_decoy_reset(&address).await?);
             }
             row => row?,
         };
-        let (row, postage) = (&row, &postage);
+        let (row, allowance) = (&row, &allowance);
         let begun = self.transact(|tx| async move {
             same_address(&tx, row).await?;
-            self.make_reset_code(&tx, row, postage, Asked::ForLink).await?;
+            self.make_reset_code(&tx, row, allowance, ResetChannel::Link)
+                .await?;
             token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
             let token = self.new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS);
             let token = token.await?;
-            self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
+            self.note(&tx, row.uid, RESET_ASKED, client).await?;
             Ok::<_, Unavailable>(token)
         });
         let password_forgot_token = begun.await?;
-        let asked = Event::by(visitor, What::ResetAsked);
-        self.tell(&asked.about(&row.address).of(row.uid));
+        let asked = Event::from_client(client, EventKind::ResetAsked);
+        self.emit(&asked.with_subject(&row.address).of(row.uid));
         Ok(ResetStarted::new(password_forgot_token))
     }
 
-    /// The account whose password is reset by a letter to that address, spelled as its owner does.
+    /// The account whose password is reset by a mail to that address, spelled as its owner does.
     async fn to_be_reset(&self, address: &Address) -> Result<AccountRow, PasswordError> {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
         // An address of before tells nothing of the one in use.
@@ -236,56 +238,61 @@ impl Accounts {
         Ok(row)
     }
 
-    /// Refuses to begin a reset where there is nobody, unless the network was told too much of who is here.
-    fn reveal_unknown(&self, told: PasswordError, visitor: &Visitor) -> Result<(), PasswordError> {
-        let may_tell = self.spend_visitor(Counted::Answer, visitor).is_ok()
+    /// Refuses a reset for an unknown address, unless the network has used up its allowance of answers that reveal
+    /// which accounts exist.
+    fn reveal_unknown(&self, told: PasswordError, client: &ClientInfo) -> Result<(), PasswordError> {
+        let may_tell = self.check_and_count_network(RateLimitKey::Answer, client).is_ok()
             || matches!(told, PasswordError::OtherSpelling { .. })
-                && self.spend_visitor(Counted::Spelling, visitor).is_ok();
+                && self
+                    .check_and_count_network(RateLimitKey::Spelling, client)
+                    .is_ok();
         if may_tell { Err(told) } else { Ok(()) }
     }
 
-    /// Makes the code wait once more, and mails it. Who was reached by a letter hears where none is written. Others began
+    /// Makes the code wait once more, and mails it. Who was reached by a mail hears where none is written. Others began
     /// the reset themselves, for whatever address, and hear no more than that their network asked for too many.
     pub async fn forgot_again(
         &self,
-        ticket: &Ticket,
-        visitor: &Visitor,
+        credential: &OneTimeCredential,
+        client: &ClientInfo,
     ) -> Result<ResetStatus, PasswordError> {
-        self.spend_visitor(Counted::CodesFrom, visitor)?;
-        let reset = self.waiting_reset(ticket).await?;
+        self.check_and_count_network(RateLimitKey::CodesFrom, client)?;
+        let reset = self.waiting_reset(credential).await?;
         let status = self.status_of(&reset);
-        let row = account::by_id(&self.0.database, ticket.account).await?;
-        let postage = self.pay(visitor);
+        let row = account::by_id(&self.0.database, credential.account).await?;
+        let allowance = self.charge_mail(client);
         if reset.is_decoy {
-            self.write_decoy(ticket).await?;
-            postage.require()?;
+            self.write_decoy(credential).await?;
+            allowance.require()?;
             return Ok(status);
         }
-        let (row, postage) = (&row.ok_or(PasswordError::UnknownToken)?, &postage);
+        let (row, allowance) = (&row.ok_or(PasswordError::UnknownToken)?, &allowance);
         let mailed = self.transact(|tx| async move {
             same_address(&tx, row).await?;
-            let mailed = self.make_reset_code(&tx, row, postage, Asked::ForLink).await?;
-            self.note(&tx, row.uid, RESET_ASKED, visitor).await?;
+            let mailed = self
+                .make_reset_code(&tx, row, allowance, ResetChannel::Link)
+                .await?;
+            self.note(&tx, row.uid, RESET_ASKED, client).await?;
             Ok::<_, Unavailable>(mailed)
         });
         let mailed = mailed.await?;
-        let asked = Event::by(visitor, What::ResetAsked);
-        self.tell(&asked.about(&row.address).of(row.uid));
+        let asked = Event::from_client(client, EventKind::ResetAsked);
+        self.emit(&asked.with_subject(&row.address).of(row.uid));
         match reset.data {
             Some(_) => mailed.require()?,
-            None => postage.require()?,
+            None => allowance.require()?,
         }
         Ok(status)
     }
 
     /// How the reset stands.
-    pub async fn forgot_status(&self, ticket: &Ticket) -> Result<ResetStatus, PasswordError> {
-        Ok(self.status_of(&self.waiting_reset(ticket).await?))
+    pub async fn forgot_status(&self, credential: &OneTimeCredential) -> Result<ResetStatus, PasswordError> {
+        Ok(self.status_of(&self.waiting_reset(credential).await?))
     }
 
-    async fn waiting_reset(&self, ticket: &Ticket) -> Result<TokenRow, PasswordError> {
+    async fn waiting_reset(&self, credential: &OneTimeCredential) -> Result<TokenRow, PasswordError> {
         let (kind, now) = (Kind::PasswordForgot, self.millis());
-        let row = token::get(&self.0.database, kind, &ticket.id_hash, now).await?;
+        let row = token::get(&self.0.database, kind, &credential.id_hash, now).await?;
         row.ok_or(PasswordError::UnknownToken)
     }
 
@@ -297,30 +304,30 @@ impl Accounts {
     }
 
     /// Trades the code for the token that resets the password. Wrong ones are counted against the reset that they are
-    /// tried in, which only its holder can name, and against the visitor's network. The code lives on.
+    /// tried in, which only its holder can name, and against the client's network. The code lives on.
     pub async fn verify_reset_code(
         &self,
-        ticket: &Ticket,
+        credential: &OneTimeCredential,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<SecretToken, PasswordError> {
-        self.waiting_reset(ticket).await?;
-        let guess = self.guess(visitor);
+        self.waiting_reset(credential).await?;
+        let attempt = self.code_attempt(client);
         let code = code.trim().as_bytes();
-        let tried = self.transact(|tx| async move { self.try_reset_code(&tx, ticket, code).await });
+        let tried = self.transact(|tx| async move { self.try_reset_code(&tx, credential, code).await });
         match tried.await? {
             Ok(reset) => {
-                guess.was_right();
+                attempt.succeed();
                 Ok(reset)
             }
             Err(row) => {
-                let wrong = Event::by(visitor, What::CodeRefused);
+                let wrong = Event::from_client(client, EventKind::CodeRefused);
                 let wrong = if row.is_decoy {
-                    wrong.because("a reset code for an unknown name")
+                    wrong.with_reason("a reset code for an unknown name")
                 } else {
-                    wrong.of(row.uid).because("wrong reset code")
+                    wrong.of(row.uid).with_reason("wrong reset code")
                 };
-                Err(guess.refuse(&wrong, PasswordError::WrongCode))
+                Err(attempt.fail(&wrong, PasswordError::WrongCode))
             }
         }
     }
@@ -329,20 +336,20 @@ impl Accounts {
     async fn try_reset_code(
         &self,
         tx: &Tx,
-        ticket: &Ticket,
+        credential: &OneTimeCredential,
         code: &[u8],
     ) -> Result<Result<SecretToken, TokenRow>, PasswordError> {
         let now = self.millis();
-        let row = token::get(tx, Kind::PasswordForgot, &ticket.id_hash, now).await?;
+        let row = token::get(tx, Kind::PasswordForgot, &credential.id_hash, now).await?;
         let row = row.ok_or(PasswordError::UnknownToken)?;
-        if !token::spend_try(tx, &row).await? {
+        if !token::take_try_of(tx, &row).await? {
             return Err(PasswordError::UnknownToken);
         }
         let waiting = codes::get(tx, row.uid, CodeKind::Reset, now).await?;
         let own = row.data.as_ref().filter(|own| own.as_slice() != MAILED);
         let is_right = match own {
-            Some(own) => same(own, code),
-            None => waiting.is_some_and(|waiting| same(waiting.code.as_bytes(), code)),
+            Some(own) => constant_time_eq(own, code),
+            None => waiting.is_some_and(|waiting| constant_time_eq(waiting.code.as_bytes(), code)),
         };
         if !is_right {
             token::end_spent(tx, &row).await?;
@@ -360,25 +367,27 @@ impl Accounts {
     /// the keys are new, and with them the store.
     pub async fn reset_password(
         &self,
-        ticket: &Ticket,
+        credential: &OneTimeCredential,
         new: NewPassword,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<Option<SignedIn>, PasswordError> {
         let wrap_kb = new.wrap_kb.clone().unwrap_or_else(|| WrapKb(self.random()));
-        let hash = self.hash_new(ticket.account, &new.auth_pw, wrap_kb, visitor);
+        let hash = self.hash_new(credential.account, &new.auth_pw, wrap_kb, client);
         let hash = hash.await?;
 
-        let letters = self.letters();
-        let (letters, hash, then) = (&letters, &hash, &new.then);
+        let batch = self.batch();
+        let (batch, hash, then) = (&batch, &hash, &new.then);
         let reset = self.transact_change(|tx| async move {
-            let mut row = self.use_step(&tx, ticket, Kind::AccountReset).await?;
-            self.password_reset(&tx, letters, &mut row, hash, visitor).await?;
-            let signed_in = self.then(&tx, &row, &hash.proof, then, visitor).await?;
+            let mut row = self.use_step(&tx, credential, Kind::AccountReset).await?;
+            self.password_reset(&tx, batch, &mut row, hash, client).await?;
+            let signed_in = self
+                .follow_up(&tx, &row, &hash.password_hash, then, client)
+                .await?;
             Ok::<_, PasswordError>((row, signed_in))
         });
         let (row, signed_in) = reset.await?;
-        let reset = Event::by(visitor, What::PasswordReset);
-        self.tell(&reset.about(&row.address).of(row.uid));
+        let reset = Event::from_client(client, EventKind::PasswordReset);
+        self.emit(&reset.with_subject(&row.address).of(row.uid));
         Ok(signed_in)
     }
 
@@ -386,15 +395,16 @@ impl Accounts {
     pub async fn open_password_link(
         &self,
         code: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<PasswordLink, PasswordError> {
-        let guess = self.guess(visitor);
+        let attempt = self.code_attempt(client);
         let (now, code_hash) = (self.millis(), code_hash(code));
         if !codes::has_link(&self.0.database, &code_hash, now).await? {
-            let wrong = Event::by(visitor, What::CodeRefused).because("no such set-password link");
-            return Err(guess.refuse(&wrong, PasswordError::ExpiredCode));
+            let wrong =
+                Event::from_client(client, EventKind::CodeRefused).with_reason("no such set-password link");
+            return Err(attempt.fail(&wrong, PasswordError::ExpiredCode));
         }
-        guess.was_right();
+        attempt.succeed();
         let code_hash = &code_hash;
         self.transact(|tx| async move {
             let uid = codes::take_link(&tx, code_hash, now).await?;
@@ -447,8 +457,13 @@ impl Accounts {
     }
 
     /// Uses a credential up and gives the account it is for.
-    async fn use_step(&self, tx: &Tx, ticket: &Ticket, kind: Kind) -> Result<AccountRow, PasswordError> {
-        let row = token::take(tx, kind, &ticket.id_hash, self.millis()).await?;
+    async fn use_step(
+        &self,
+        tx: &Tx,
+        credential: &OneTimeCredential,
+        kind: Kind,
+    ) -> Result<AccountRow, PasswordError> {
+        let row = token::take(tx, kind, &credential.id_hash, self.millis()).await?;
         let row = row.ok_or(PasswordError::UnknownToken)?;
         let account = account::by_id(tx, row.uid)
             .await?
@@ -460,22 +475,22 @@ impl Accounts {
         }
     }
 
-    /// Makes a reset code wait, and writes its owner a letter. One that waits already stays, so that nobody can spoil it
-    /// by asking again.
+    /// Creates a reset code and mails it to the owner. A code that waits already stays, so that asking again cannot
+    /// invalidate it.
     pub(crate) async fn make_reset_code(
         &self,
         tx: &Tx,
         account: &AccountRow,
-        postage: &Postage<'_>,
-        asked: Asked,
-    ) -> Result<Mailed, Unavailable> {
+        allowance: &MailAllowance<'_>,
+        asked: ResetChannel,
+    ) -> Result<MailOutcome, Unavailable> {
         let new = HEXLOWER.encode(&self.random::<16>());
         let code = CodeRow::new(CodeKind::Reset, new, self.millis());
-        let (code, age) = self.kept_or(tx, account.uid, code).await?;
+        let (code, age) = self.pending_or(tx, account.uid, code).await?;
         let envelope = Envelope::to(account.uid, &account.address, RESET_CODE).until(code.expires);
-        let mailed = match self.frank(tx, postage, age, envelope).await? {
-            Ok(franked) => {
-                // The link in the letter opens a reset of its own: the page that asked may be on another device.
+        let mailed = match self.permit_mail(tx, allowance, age, envelope).await? {
+            Ok(permit) => {
+                // The link in the mail opens a reset of its own: the page that asked may be on another device.
                 let token = self.new_step_with(
                     tx,
                     account.uid,
@@ -483,12 +498,12 @@ impl Accounts {
                     RESET_MILLIS,
                     Some(MAILED.to_vec()),
                 );
-                let letter = Letter::ResetCode {
+                let mail = Mail::ResetCode {
                     code: code.code,
                     token: token.await?.to_hex(),
-                    instead_of_digits: asked == Asked::ForDigits,
+                    instead_of_digits: asked == ResetChannel::Digits,
                 };
-                self.post(tx, franked, &letter).await?
+                self.queue_mail(tx, permit, &mail).await?
             }
             Err(mailed) => mailed,
         };
@@ -499,17 +514,20 @@ impl Accounts {
         Ok(mailed)
     }
 
-    async fn then(
+    async fn follow_up(
         &self,
         tx: &Tx,
         row: &AccountRow,
-        proof: &Proof,
-        then: &Then,
-        visitor: &Visitor,
+        password_hash: &PasswordHash,
+        then: &FollowUp,
+        client: &ClientInfo,
     ) -> Result<Option<SignedIn>, Unavailable> {
         match *then {
-            Then::Nothing => Ok(None),
-            Then::SignIn { wants_keys } => self.sign_in(tx, row, proof, wants_keys, visitor).await.map(Some),
+            FollowUp::Nothing => Ok(None),
+            FollowUp::SignIn { wants_keys } => self
+                .sign_in(tx, row, password_hash, wants_keys, client)
+                .await
+                .map(Some),
         }
     }
 }

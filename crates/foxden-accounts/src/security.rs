@@ -1,25 +1,25 @@
-//! What a security officer asks about: log-ins that failed, accounts made and closed, passwords changed, tokens
-//! refused, what the operator did. Here are the words; who writes them down is [`Witness`].
+//! Security events: failed log-ins, accounts created and deleted, passwords changed, tokens refused, commands of the
+//! operator. This file defines them; [`SecurityEvents`] receives them.
 //!
-//! The register keeps a few of these for the account's owner, see [`crate::SecurityEvent`]; this is for whoever looks
-//! after the server, and covers what belongs to no account, too.
+//! The register keeps a few for the owner of an account, see [`crate::SecurityEvent`]. These are for the operator,
+//! and cover what belongs to no account, too.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{AccountId, Visitor};
+use crate::{AccountId, ClientInfo};
 
-/// Something that a security officer asks about.
+/// A security event.
 ///
-/// It holds no secret. `name` and `why` may hold what a stranger wrote, of any length and with any character: whoever
-/// prints them escapes and cuts them.
+/// It holds no secret. `name` and `why` may hold text of a stranger, of any length and with any character: the log
+/// must escape and truncate them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// What happened.
-    pub what: What,
-    /// By which door.
-    pub door: Door,
+    pub what: EventKind,
+    /// Where it happened.
+    pub door: EntryPoint,
     /// From which address; none where no request made it happen.
     pub from: Option<IpAddr>,
     /// Whom it concerns, as the caller wrote it or as the account calls itself: an address, a name, a uid.
@@ -29,12 +29,12 @@ pub struct Event<'a> {
     /// Why it was refused, or what exactly was done.
     pub why: Option<&'a str>,
     /// The request that was refused, where that says more.
-    pub request: Option<Asked<'a>>,
+    pub request: Option<RequestInfo<'a>>,
 }
 
-/// A request, as far as a security officer asks.
+/// The request that an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct RequestInfo<'a> {
     /// Its method.
     pub method: &'a str,
     /// Its path, without the query.
@@ -43,8 +43,8 @@ pub struct Asked<'a> {
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
-    /// A log-in failed: unknown name, wrong password, no password yet, account switched off.
+pub enum EventKind {
+    /// A log-in failed: unknown name, wrong password, no password yet, account disabled.
     LoginFailed,
     /// A log-in was not even tried: too many had failed.
     LoginLocked,
@@ -56,9 +56,9 @@ pub enum What {
     AccountCreated,
     /// An account was deleted: by its owner, or because it never confirmed an address.
     AccountDeleted,
-    /// A password was changed by whoever knows the old one.
+    /// A client that knows the old password changed it.
     PasswordChanged,
-    /// A password was reset by whoever holds a code or link.
+    /// A client with a code or link reset a password.
     PasswordReset,
     /// A reset was asked for.
     ResetAsked,
@@ -73,12 +73,12 @@ pub enum What {
     /// A private server was reached from elsewhere, and counts as public from now on.
     BecamePublic,
     /// The operator did something.
-    Operator(Act),
+    Operator(OperatorAction),
 }
 
 /// What the operator did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Act {
+pub enum OperatorAction {
     /// Added an account.
     AccountAdded,
     /// Removed an account.
@@ -107,10 +107,10 @@ pub enum Act {
     MadePrivate,
 }
 
-/// By which door it came.
+/// Where a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// The account server that browsers of today speak to.
+pub enum EntryPoint {
+    /// The account API of current browsers.
     Accounts,
     /// Basic authentication at the storage of old clients.
     Basic,
@@ -132,18 +132,18 @@ pub enum Door {
     Chore,
 }
 
-/// Who hears of events. Silent by default. It is called in the middle of a request: it must not wait.
+/// Receives security events; by default it drops them. It is called during a request and must not block.
 #[derive(Clone)]
-pub struct Witness(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
+pub struct SecurityEvents(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 
 impl<'a> Event<'a> {
-    /// Something that a visitor did or tried.
-    pub const fn by(visitor: &Visitor, what: What) -> Self {
-        Self::new(what, visitor.door, Some(visitor.address))
+    /// An event that a client caused.
+    pub const fn from_client(client: &ClientInfo, what: EventKind) -> Self {
+        Self::new(what, client.door, Some(client.address))
     }
 
-    /// Something that happened at a door, to whoever has that address.
-    pub const fn new(what: What, door: Door, from: Option<IpAddr>) -> Self {
+    /// An event at an entry point, with the IP address of the client.
+    pub const fn new(what: EventKind, door: EntryPoint, from: Option<IpAddr>) -> Self {
         Self {
             what,
             door,
@@ -155,21 +155,21 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Something that the operator did.
-    pub const fn by_operator(act: Act) -> Self {
-        Self::new(What::Operator(act), Door::Operator, None)
+    /// A command of the operator.
+    pub const fn by_operator(act: OperatorAction) -> Self {
+        Self::new(EventKind::Operator(act), EntryPoint::Operator, None)
     }
 
-    /// The same, concerning whoever is called that.
+    /// Adds the name that the event is about.
     #[must_use]
-    pub const fn about(self, name: &'a str) -> Self {
+    pub const fn with_subject(self, name: &'a str) -> Self {
         Self {
             name: Some(name),
             ..self
         }
     }
 
-    /// The same, concerning that account.
+    /// Adds the account.
     #[must_use]
     pub const fn of(self, account: AccountId) -> Self {
         Self {
@@ -178,18 +178,18 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The same, where that was asked for.
+    /// Adds the request.
     #[must_use]
     pub const fn at(self, method: &'a str, path: &'a str) -> Self {
         Self {
-            request: Some(Asked { method, path }),
+            request: Some(RequestInfo { method, path }),
             ..self
         }
     }
 
-    /// The same, for that reason.
+    /// Adds the reason.
     #[must_use]
-    pub const fn because(self, why: &'a str) -> Self {
+    pub const fn with_reason(self, why: &'a str) -> Self {
         Self {
             why: Some(why),
             ..self
@@ -197,7 +197,7 @@ impl<'a> Event<'a> {
     }
 }
 
-impl What {
+impl EventKind {
     /// Everything that can happen.
     pub const ALL: [Self; 27] = [
         Self::LoginFailed,
@@ -213,24 +213,24 @@ impl What {
         Self::CaptchaFailed,
         Self::TokenRefused,
         Self::StorageRefused,
-        Self::Operator(Act::AccountAdded),
-        Self::Operator(Act::AccountRemoved),
-        Self::Operator(Act::AccountDisabled),
-        Self::Operator(Act::AccountEnabled),
-        Self::Operator(Act::RoleChanged),
-        Self::Operator(Act::AddressConfirmed),
-        Self::Operator(Act::PasswordLinkMade),
-        Self::Operator(Act::CodesShown),
-        Self::Operator(Act::InvitationMade),
-        Self::Operator(Act::InvitationRevoked),
-        Self::Operator(Act::NodeChanged),
-        Self::Operator(Act::UserMoved),
-        Self::Operator(Act::MadePrivate),
+        Self::Operator(OperatorAction::AccountAdded),
+        Self::Operator(OperatorAction::AccountRemoved),
+        Self::Operator(OperatorAction::AccountDisabled),
+        Self::Operator(OperatorAction::AccountEnabled),
+        Self::Operator(OperatorAction::RoleChanged),
+        Self::Operator(OperatorAction::AddressConfirmed),
+        Self::Operator(OperatorAction::PasswordLinkMade),
+        Self::Operator(OperatorAction::CodesShown),
+        Self::Operator(OperatorAction::InvitationMade),
+        Self::Operator(OperatorAction::InvitationRevoked),
+        Self::Operator(OperatorAction::NodeChanged),
+        Self::Operator(OperatorAction::UserMoved),
+        Self::Operator(OperatorAction::MadePrivate),
         Self::BecamePublic,
     ];
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for EntryPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Accounts => "accounts",
@@ -247,26 +247,26 @@ impl fmt::Display for Door {
     }
 }
 
-impl Witness {
-    /// Whoever this function tells.
+impl SecurityEvents {
+    /// Passes events to this function.
     pub fn new(hear: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(hear))
     }
 
-    /// Tells of an event.
-    pub fn tell(&self, event: &Event<'_>) {
+    /// Emits an event.
+    pub fn emit(&self, event: &Event<'_>) {
         (self.0)(event);
     }
 }
 
-impl Default for Witness {
+impl Default for SecurityEvents {
     fn default() -> Self {
         Self::new(|_| ())
     }
 }
 
-impl fmt::Debug for Witness {
+impl fmt::Debug for SecurityEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Witness")
+        f.write_str("SecurityEvents")
     }
 }

@@ -2,15 +2,15 @@
 
 use foxden_sql::Tx;
 
-use crate::nonce::Now;
+use crate::nonce::ClockReading;
+use crate::password_hasher::PasswordHash;
 use crate::register::account::AccountRow;
 use crate::register::session::SessionRow;
 use crate::register::token::TokenRow;
 use crate::register::{event, session, token};
-use crate::verifier::Proof;
 use crate::{
-    AccountId, Accounts, CredentialError, Kind, Replayed, SecretToken, SecurityEvent, SignedIn, TokenId,
-    Unavailable, Unverified, Visitor, secret,
+    AccountId, Accounts, ClientInfo, CredentialError, Kind, Replayed, SecretToken, SecurityEvent, SignedIn,
+    TokenId, Unavailable, Unverified, secret,
 };
 
 /// How stale the note of a session's last use may be: it spares a write with each request.
@@ -90,7 +90,7 @@ impl Accounts {
     pub async fn duplicate_session(
         &self,
         session: &Session,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<SignedIn, CredentialError> {
         self.transact(|tx| async move {
             if session::get(&tx, &session.public_id).await?.is_none() {
@@ -101,7 +101,7 @@ impl Accounts {
                 session.account,
                 session.auth_at,
                 session.session_verified,
-                visitor,
+                client,
             );
             Ok(SignedIn {
                 account: session.account,
@@ -123,7 +123,7 @@ impl Accounts {
         id: &TokenId,
         nonce: &str,
     ) -> Result<(), Replayed> {
-        let now = Now {
+        let now = ClockReading {
             wall: self.millis(),
             steady: self.steady(),
         };
@@ -135,17 +135,17 @@ impl Accounts {
         &self,
         tx: &Tx,
         row: &AccountRow,
-        proof: &Proof,
+        password_hash: &PasswordHash,
         wants_keys: bool,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<SignedIn, Unavailable> {
         let auth_at = self.proven_at(row);
         let verified = row.address_verified;
         let session_token = self
-            .insert_session(tx, row.uid, auth_at, verified, visitor)
+            .insert_session(tx, row.uid, auth_at, verified, client)
             .await?;
         let key_fetch_token = if wants_keys {
-            Some(self.new_key_fetch(tx, row, proof).await?)
+            Some(self.new_key_fetch(tx, row, password_hash).await?)
         } else {
             None
         };
@@ -171,7 +171,7 @@ impl Accounts {
         uid: AccountId,
         auth_at: i64,
         verified: bool,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<SecretToken, Unavailable> {
         let now = self.millis();
         let (token, secrets) = self.new_secrets(Kind::Session);
@@ -183,7 +183,7 @@ impl Accounts {
             last_used: now,
             auth_at,
             verified,
-            user_agent: visitor.user_agent.chars().take(USER_AGENT).collect(),
+            user_agent: client.user_agent.chars().take(USER_AGENT).collect(),
         };
         session::trim_oldest(tx, uid, KEPT - 1).await?;
         session::insert(tx, &row).await?;
@@ -195,12 +195,12 @@ impl Accounts {
         &self,
         tx: &Tx,
         row: &AccountRow,
-        proof: &Proof,
+        password_hash: &PasswordHash,
     ) -> Result<SecretToken, Unavailable> {
         let (token, secrets) = self.new_secrets(Kind::KeyFetch);
         let verifier = row.verifier.as_ref();
         let verifier = verifier.ok_or(Unavailable::Damaged("a verified password without its hash"))?;
-        let bundle = secrets.bundle(&row.ka, &proof.unwrap(&verifier.wrap_wrap_kb).0);
+        let bundle = secrets.bundle(&row.ka, &password_hash.unwrap(&verifier.wrap_wrap_kb).0);
         let row = TokenRow {
             id_hash: secret::hash(&secrets.id.0),
             kind: Kind::KeyFetch,
@@ -216,18 +216,18 @@ impl Accounts {
         Ok(token)
     }
 
-    /// Writes down that something happened to the account.
+    /// Records that something happened to the account.
     pub(crate) async fn note(
         &self,
         tx: &Tx,
         uid: AccountId,
         kind: &str,
-        visitor: &Visitor,
+        client: &ClientInfo,
     ) -> Result<(), Unavailable> {
         let event = SecurityEvent {
             time: self.millis(),
             kind: kind.to_owned(),
-            address: visitor.address.to_string(),
+            address: client.address.to_string(),
         };
         Ok(event::insert(tx, uid, &event).await?)
     }

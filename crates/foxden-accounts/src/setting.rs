@@ -8,16 +8,16 @@ use foxden_sql::{Database, Fetch, SqlError, Tx};
 use crate::register::{node, setting};
 use crate::{NewUsers, Nodes, Unavailable};
 
-/// What the setting is called that says whether those without a store get one.
+/// Key of the setting that decides whether accounts without a store are assigned one.
 const NEW_USERS: &str = "new_users";
 
 /// The fixed settings.
 pub(crate) struct Settings {
     pub(crate) server_id: String,
-    /// Stands for our own accounts in the tokenserver's records. Were it made from the public address, a server that
-    /// gets a new name would give everybody a new, empty store.
+    /// Names our own accounts in the records of the tokenserver. If it followed from the public address, a server
+    /// with a new name would give every account a new, empty store.
     pub(crate) issuer: String,
-    /// The stores of browsers of today.
+    /// The stores of current browsers.
     pub(crate) service: i64,
     pub(crate) pattern: String,
     /// The stores of old clients.
@@ -37,8 +37,8 @@ pub(crate) async fn prepare(
         let issuer = fixed(&tx, rng, "issuer", "foxden-").await?;
         let sync = node::service(&tx, node::SYNC).await?;
         let legacy = node::service(&tx, node::LEGACY).await?;
-        let renamed = nodes.write_down(&tx, [sync.id, legacy.id], now).await?;
-        if *nodes != Nodes::AsTheyAre {
+        let renamed = nodes.write_list(&tx, [sync.id, legacy.id], now).await?;
+        if *nodes != Nodes::Unmanaged {
             setting::set(&tx, NEW_USERS, new_users.word()).await?;
         }
         let settings = Settings {
@@ -52,7 +52,7 @@ pub(crate) async fn prepare(
     });
     let (settings, renamed) = prepared.await?;
     if let Some(renamed) = renamed {
-        renamed.tell();
+        renamed.log_warning();
     }
     Ok(settings)
 }

@@ -1,4 +1,4 @@
-//! The client's part of proving a password, for doors that see the plain one, and for tests.
+//! The client's part of proving a password, for surfaces that see the plain one, and for tests.
 
 use std::num::NonZeroU32;
 

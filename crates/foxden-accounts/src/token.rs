@@ -71,7 +71,7 @@ pub struct Token {
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenKey(String);
 
-/// A token that one of the secrets signed. It may have expired: whoever serves it decides what that means.
+/// A token that one of the secrets signed. It may have expired: the caller decides what that means.
 #[derive(Clone, Debug)]
 pub struct Verified {
     /// The store it opens.
@@ -148,7 +148,8 @@ impl TokenSecrets {
             .all()
             .find(|secret| hmac::verify(&secret.signing, statement, signature).is_ok())
             .ok_or(BadToken::WrongSecret)?;
-        let presented: Presented<'_> = serde_json::from_slice(statement).map_err(|_| BadToken::Malformed)?;
+        let presented: VerifiedClaims<'_> =
+            serde_json::from_slice(statement).map_err(|_| BadToken::Malformed)?;
         presented.check()?;
         let expires = presented.expires.get().parse().map_err(|_| BadToken::Malformed)?;
         Ok(Verified {
@@ -235,7 +236,7 @@ impl WireClaims<'_> {
 
 /// The statement of whichever tokenserver shares the secret; some write `expires` with a fraction.
 #[derive(Deserialize)]
-struct Presented<'a> {
+struct VerifiedClaims<'a> {
     uid: u64,
     #[serde(borrow)]
     node: std::borrow::Cow<'a, str>,
@@ -253,8 +254,8 @@ struct Presented<'a> {
     beside: Vec<u64>,
 }
 
-impl Presented<'_> {
-    /// Whoever names the account by its hash must name it plainly too, each in a form fit for a log.
+impl VerifiedClaims<'_> {
+    /// A token with a hashed account id must carry the plain one, too, and both in a form fit for a log.
     fn check(&self) -> Result<(), BadToken> {
         let Some(hashed) = &self.hashed_fxa_uid else {
             return Ok(());

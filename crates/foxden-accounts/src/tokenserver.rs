@@ -8,13 +8,13 @@ use foxden_model::UserId;
 use foxden_sql::{Fetch, Tx};
 use ring::hmac;
 
-use self::request::{Found, Request};
+use self::request::{Request, StoreHistory};
 use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
-use crate::register::store::{Beside, Closing, StoreRow};
+use crate::register::store::{Beside, ClosingStore, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
-use crate::security::{Door, Event, What};
+use crate::security::{EntryPoint, Event, EventKind};
 use crate::{AccountId, Accounts, CredentialError, NewUsers, TokenError};
 
 /// The generation of an account that is gone for good.
@@ -111,29 +111,30 @@ impl Accounts {
             client_state: HEXLOWER.encode(&key_id.client_state),
         };
         // Nearly every request finds its store as it left it, and then nothing has to be written.
-        if let Some((row, node)) = self.settled(&request).await? {
+        if let Some((row, node)) = self.find_assigned(&request).await? {
             let beside = self.beside(&self.0.database, &row, &node).await?;
             return Ok(self.assignment(identity, &row, &node, beside));
         }
-        let (_changed, request) = (self.mark_changed_later(), &request);
-        let settled = self.0.database.transact(|tx| async move {
-            let settled = self.settle(&tx, request).await?;
+        let (_changed, request) = (self.change_guard(), &request);
+        let find_assigned = self.0.database.transact(|tx| async move {
+            let find_assigned = self.assign_within(&tx, request).await?;
             // What is remembered of a store for old clients says what lies beside it.
-            if let Some(own) = request.own.filter(|_| settled.is_new) {
+            if let Some(own) = request.own.filter(|_| find_assigned.is_new) {
                 self.write_change(&tx, own).await?;
             }
-            let beside = self.beside(&tx, &settled.row, &settled.node).await?;
-            Ok::<_, TokenError>((settled, beside))
+            let beside = self.beside(&tx, &find_assigned.row, &find_assigned.node).await?;
+            Ok::<_, TokenError>((find_assigned, beside))
         });
-        let (settled, beside) = settled.await.inspect_err(|error| {
+        let (find_assigned, beside) = find_assigned.await.inspect_err(|error| {
             if let TokenError::TooManyKeyChanges { .. } = error {
-                let event = Event::new(What::TokenRefused, Door::Token, None).about(&request.email);
-                self.tell(&event.because("the keys of the account changed too often"));
+                let event =
+                    Event::new(EventKind::TokenRefused, EntryPoint::Token, None).with_subject(&request.email);
+                self.emit(&event.with_reason("the keys of the account changed too often"));
             }
         })?;
         Ok(Assignment {
-            replaced: settled.replaced,
-            ..self.assignment(identity, &settled.row, &settled.node, beside)
+            replaced: find_assigned.replaced,
+            ..self.assignment(identity, &find_assigned.row, &find_assigned.node, beside)
         })
     }
 
@@ -152,9 +153,9 @@ impl Accounts {
     }
 
     /// The store and its node, if this request changes nothing.
-    async fn settled(&self, request: &Request) -> Result<Option<(StoreRow, NodeRow)>, TokenError> {
+    async fn find_assigned(&self, request: &Request) -> Result<Option<(StoreRow, NodeRow)>, TokenError> {
         let database = &self.0.database;
-        let Some(found) = Found::read(database, self.0.settings.service, &request.email).await? else {
+        let Some(found) = StoreHistory::read(database, self.0.settings.service, &request.email).await? else {
             return Ok(None);
         };
         let is_alone = found.old.iter().all(|row| row.replaced_at.is_some());
@@ -171,12 +172,12 @@ impl Accounts {
     }
 
     /// Finds or makes the store, checks the request against it, and writes down what is new.
-    async fn settle(&self, tx: &Tx, request: &Request) -> Result<Settled, TokenError> {
+    async fn assign_within(&self, tx: &Tx, request: &Request) -> Result<AssignedStore, TokenError> {
         let now = self.millis();
         let service = self.0.settings.service;
-        let Some(mut found) = Found::read(tx, service, &request.email).await? else {
-            let (row, node) = self.take_in(tx, request, now).await?;
-            return Ok(Settled {
+        let Some(mut found) = StoreHistory::read(tx, service, &request.email).await? else {
+            let (row, node) = self.create_first_store(tx, request, now).await?;
+            return Ok(AssignedStore {
                 row,
                 node,
                 is_new: true,
@@ -212,7 +213,7 @@ impl Accounts {
                 store::set_times(tx, current.uid, generation, keys_changed_at).await?;
                 (current.generation, current.keys_changed_at) = (generation, keys_changed_at);
             }
-            return Ok(Settled {
+            return Ok(AssignedStore {
                 row: current,
                 node,
                 is_new: is_lost,
@@ -230,7 +231,7 @@ impl Accounts {
         };
         let (row, node) = self.insert(tx, row, Some(node)).await?;
         store::replace_others(tx, &row, now).await?;
-        Ok(Settled {
+        Ok(AssignedStore {
             row,
             node,
             is_new: true,
@@ -238,8 +239,8 @@ impl Accounts {
         })
     }
 
-    /// Closes a store because the account has another key now. What is in it can be read by nobody any more, so it is
-    /// emptied at once. Stores that tokens may still open are bounded: with each comes as much room on disk.
+    /// Closes a store because the account has another key. Its data is unreadable now, so it is emptied at once. The
+    /// number of stores that tokens may still open is bounded, since each takes disk space.
     async fn replace(&self, tx: &Tx, current: &StoreRow) -> Result<(), TokenError> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
@@ -253,7 +254,7 @@ impl Accounts {
                 retry_after: wait.div_ceil(1000),
             });
         }
-        let closing = Closing {
+        let closing = ClosingStore {
             uid: current.uid,
             nodeid: current.nodeid,
             is_removed: false,
@@ -262,8 +263,13 @@ impl Accounts {
         Ok(store::close(tx, &closing).await?)
     }
 
-    /// The first store of somebody new.
-    async fn take_in(&self, tx: &Tx, request: &Request, now: i64) -> Result<(StoreRow, NodeRow), TokenError> {
+    /// Creates the first store of an account.
+    async fn create_first_store(
+        &self,
+        tx: &Tx,
+        request: &Request,
+        now: i64,
+    ) -> Result<(StoreRow, NodeRow), TokenError> {
         if self.0.options.new_users == NewUsers::Refused {
             return Err(TokenError::NewUsersDisabled);
         }
@@ -335,7 +341,7 @@ impl Accounts {
 }
 
 /// What a request comes to: the store, its node, and the store that another key replaced.
-struct Settled {
+struct AssignedStore {
     row: StoreRow,
     node: NodeRow,
     /// Whether the store was made just now.

@@ -156,7 +156,7 @@ impl App {
             &site,
             data.public_mark(),
             Arc::clone(&clock),
-            security_log.witness(),
+            security_log.security_events(),
         )?;
         let mut app = Self {
             exposure: Arc::new(exposure),
@@ -167,7 +167,7 @@ impl App {
             memory: Arc::new(Memory::new(
                 config.http.max_body_memory,
                 config.http.max_answer_memory,
-                security_log.witness(),
+                security_log.security_events(),
             )),
             accounts: None,
             passwords: None,
@@ -233,9 +233,9 @@ impl App {
             ..exchange::Settings::default()
         };
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
-        let witness = self.security_log.witness();
+        let security_events = self.security_log.security_events();
         let is_served = wishes.is_enabled && self.config.surfaces().contains(&Surface::User);
-        is_served.then(|| Arc::new(KeyExchange::new(settings, clock, rng, witness)))
+        is_served.then(|| Arc::new(KeyExchange::new(settings, clock, rng, security_events)))
     }
 
     async fn open_storage(&mut self, data: &DataFolder) -> anyhow::Result<()> {
@@ -269,7 +269,7 @@ impl App {
                 sends_mail: config.mail.is_some(),
                 unconfirmed_ttl: config.accounts.unconfirmed_ttl,
                 metrics_secret: master.derive("metrics"),
-                witness: self.security_log.witness(),
+                security_events: self.security_log.security_events(),
                 cost,
                 ..Options::default()
             },
@@ -302,7 +302,7 @@ impl App {
     fn nodes(&self, list: NodeSync) -> Nodes {
         let listed = &self.config.tokens.nodes;
         if !self.config.keeps_accounts() || list == NodeSync::Keep {
-            Nodes::AsTheyAre
+            Nodes::Unmanaged
         } else if listed.is_empty() {
             Nodes::Own(self.site.public_url.base())
         } else {

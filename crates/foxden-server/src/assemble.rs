@@ -17,7 +17,7 @@ use foxden_http::sync::{self, Backoff, LegacyState, SyncState};
 use foxden_http::token::{self, TokenState, discovery};
 use foxden_http::user::{self, AdminSecret, UserState, exchange};
 use foxden_http::wire::{TaskSpawner, with_and_without_path};
-use foxden_sql::Asker;
+use foxden_sql::QueryOrigin;
 
 use crate::app::App;
 use crate::config::{self, listener::Surface};
@@ -121,7 +121,7 @@ fn user_state(app: &App, accounts: &Accounts, tasks: &Tasks) -> UserState {
 /// Has work carried out that must not stop halfway when its client hangs up.
 fn task_spawner(tasks: &Tasks) -> TaskSpawner {
     let tasks = tasks.clone();
-    Arc::new(move |work| match Asker::current() {
+    Arc::new(move |work| match QueryOrigin::current() {
         Some(asker) => tasks.spawn(asker.carry(work)),
         None => tasks.spawn(work),
     })
@@ -147,7 +147,7 @@ fn sync_state(app: &App, surfaces: &BTreeSet<Surface>) -> Option<SyncState> {
         compresses: rules.compresses,
         is_strict_about_nodes: rules.is_strict_about_nodes,
         legacy: passwords.map(|accounts| LegacyState::new(accounts.clone(), &site)),
-        witness: app.security_log.witness(),
+        security_events: app.security_log.security_events(),
         max_skew_seconds: skew.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX)),
         ..SyncState::new(storage, secrets, site, Arc::clone(&app.clock))
     })

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_http::wire::{Sign, Site};
 use foxden_model::Clock;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Exposure {
     mark: Mutex<Option<Mark>>,
     file: PathBuf,
     clock: Arc<dyn Clock>,
-    witness: Witness,
+    security_events: SecurityEvents,
 }
 
 /// Since when a server that was private counts as public, and why.
@@ -46,7 +46,12 @@ const ABOUT: &str = "# This server was private: people at its machine made accou
 
 impl Exposure {
     /// As the data folder has it.
-    pub fn open(site: &Site, file: PathBuf, clock: Arc<dyn Clock>, witness: Witness) -> anyhow::Result<Self> {
+    pub fn open(
+        site: &Site,
+        file: PathBuf,
+        clock: Arc<dyn Clock>,
+        security_events: SecurityEvents,
+    ) -> anyhow::Result<Self> {
         let mark = read(&file)?;
         Ok(Self {
             is_loopback: site.is_loopback,
@@ -54,7 +59,7 @@ impl Exposure {
             mark: Mutex::new(mark),
             file,
             clock,
-            witness,
+            security_events,
         })
     }
 
@@ -87,8 +92,8 @@ impl Exposure {
             );
         }
         tracing::warn!("{}", new.explain());
-        let event = Event::new(What::BecamePublic, Door::Listener, None);
-        self.witness.tell(&event.because(&new.why));
+        let event = Event::new(EventKind::BecamePublic, EntryPoint::Listener, None);
+        self.security_events.emit(&event.with_reason(&new.why));
         *mark = Some(new);
     }
 
@@ -178,7 +183,7 @@ pub mod tests {
             other_hosts: Vec::new(),
         };
         let clock = Arc::new(ManualClock::at_millis(1_763_690_000_000));
-        Exposure::open(&site, file, clock, Witness::default()).unwrap()
+        Exposure::open(&site, file, clock, SecurityEvents::default()).unwrap()
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::Clock;
 
 use crate::config::security_log::Sink;
@@ -72,8 +72,8 @@ enum WriterMessage {
 struct Record {
     /// In milliseconds.
     time: i64,
-    what: What,
-    door: Door,
+    what: EventKind,
+    door: EntryPoint,
     from: Option<IpAddr>,
     name: Option<String>,
     account: Option<String>,
@@ -112,15 +112,15 @@ impl SecurityLog {
     }
 
     /// Whoever is to be told of events.
-    pub fn witness(&self) -> Witness {
+    pub fn security_events(&self) -> SecurityEvents {
         match self.0.clone() {
-            Some(inside) => Witness::new(move |event| inside.take(event)),
-            None => Witness::default(),
+            Some(inside) => SecurityEvents::new(move |event| inside.take(event)),
+            None => SecurityEvents::default(),
         }
     }
 
     /// Tells of an event.
-    pub fn tell(&self, event: &Event<'_>) {
+    pub fn emit(&self, event: &Event<'_>) {
         if let Some(inside) = &self.0 {
             inside.take(event);
         }

@@ -28,9 +28,9 @@ impl Server {
     /// background work.
     pub fn new(app: Arc<App>, max_connections: u32) -> Self {
         let (tasks, stop) = Tasks::new();
-        let witness = app.security_log.witness();
+        let security_events = app.security_log.security_events();
         Self {
-            connections: ConnectionLimiter::new(&app.config.http, max_connections, witness),
+            connections: ConnectionLimiter::new(&app.config.http, max_connections, security_events),
             request_ids: Arc::new(RequestIds::new(&*app.rng)),
             app,
             tasks,
@@ -93,7 +93,7 @@ impl Server {
             Arc::clone(&app.exposure),
             Arc::clone(&self.request_ids),
             DrainLimits::for_uploads_of(app.config.storage.limits.max_request_bytes),
-            app.security_log.witness(),
+            app.security_log.security_events(),
         )
     }
 

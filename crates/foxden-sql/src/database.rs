@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::asker::{Lines, Places};
-use crate::sqlite::{Place, Sqlite, Worker};
+use crate::origin::{FairQueue, QueueSlots};
+use crate::sqlite::{Location, Sqlite, Worker};
 use crate::{Migration, Row, SqlError, Value};
 
 /// Transactions that may wait for their turn; a further one is told that the database is busy.
 const WAITING: usize = 256;
 /// How long one waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Database {
-    inside: Arc<Inside>,
+    inner: Arc<Inner>,
     /// Whether work runs once in vain before it counts: see [`Database::rehearsing`].
     is_rehearsing: bool,
 }
 
-struct Inside {
+struct Inner {
     writer: Worker,
     /// Absent for a database in memory, whose questions wait their turn like everything else.
     reader: Option<Worker>,
@@ -34,8 +34,8 @@ struct Inside {
     /// The number of the last transaction; the first has 1.
     last: AtomicU64,
     /// Those who want to write, and those who want to read: the latter never wait for the former.
-    writers: Arc<Lines>,
-    readers: Arc<Lines>,
+    writers: Arc<FairQueue>,
+    readers: Arc<FairQueue>,
 }
 
 /// A handle on the transaction that [`Database::transact`] opened. Cheap to clone. Once the transaction has ended, every
@@ -52,10 +52,10 @@ struct Transaction {
     _turn: Turn,
 }
 
-/// The turn to write, and the places of whoever has it.
+/// The turn to write, with the queue slots of its holder.
 struct Turn {
     _permit: OwnedSemaphorePermit,
-    _places: Places,
+    _slots: QueueSlots,
 }
 
 /// What can be asked, inside a transaction or outside.
@@ -88,7 +88,7 @@ impl Database {
             }
             _ => place,
         };
-        let place = Place::File(Path::new(path).to_owned());
+        let place = Location::File(Path::new(path).to_owned());
         let writer = Worker::open(place.clone(), "register").await?;
         writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
         let reader = Worker::open(place.read_only(), "register-read").await?;
@@ -97,8 +97,8 @@ impl Database {
 
     /// Opens a database that another program keeps, only to look at it: nothing in it can be changed, and its tables must
     /// be the ones that this program knows.
-    pub async fn look(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let looking = Worker::open(Place::ReadOnly(path.to_owned()), "register").await?;
+    pub async fn open_read_only(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
+        let looking = Worker::open(Location::ReadOnly(path.to_owned()), "register").await?;
         looking
             .call(move |sqlite| sqlite.is_up_to_date(migrations))
             .await?;
@@ -107,7 +107,7 @@ impl Database {
 
     /// An empty database that lives as long as its last clone.
     pub async fn in_memory(migrations: &'static [Migration]) -> Result<Self, SqlError> {
-        let writer = Worker::open(Place::Memory, "register").await?;
+        let writer = Worker::open(Location::Memory, "register").await?;
         writer.call(move |sqlite| sqlite.migrate(migrations)).await?;
         Ok(Self::new(writer, None))
     }
@@ -147,19 +147,19 @@ impl Database {
 
     /// Whether it answers out of its tables: a question about nothing never looks at the file.
     pub async fn check(&self) -> Result<(), SqlError> {
-        self.ask(Sqlite::check).await
+        self.read(Sqlite::check).await
     }
 
-    /// Makes rows that were deleted unreadable on the disk. SQLite keeps them in its log until that is written back into
-    /// the file; [`SqlError::Busy`] when somebody still reads it.
+    /// Makes deleted rows unreadable on the disk. SQLite keeps them in the WAL until that is checkpointed;
+    /// [`SqlError::Busy`] if a reader still needs it.
     pub async fn wipe_deleted(&self) -> Result<(), SqlError> {
         let _turn = self.turn().await?;
-        self.inside.writer.call(Sqlite::checkpoint).await
+        self.inner.writer.call(Sqlite::checkpoint).await
     }
 
     async fn begin(&self) -> Result<Transaction, SqlError> {
         let turn = self.turn().await?;
-        let number = self.inside.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.inner.last.fetch_add(1, Ordering::Relaxed) + 1;
         // Made before it begins, so that giving up on the answer takes the beginning back.
         let transaction = Transaction {
             tx: Tx {
@@ -168,31 +168,31 @@ impl Database {
             },
             _turn: turn,
         };
-        let writer = &self.inside.writer;
+        let writer = &self.inner.writer;
         writer.call(move |sqlite| sqlite.begin(number)).await?;
         Ok(transaction)
     }
 
     /// Asks outside of any transaction.
-    async fn ask<T: Send + 'static>(
+    async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
-        if let Some(reader) = &self.inside.reader {
-            let places = self.inside.readers.enter().await?;
+        if let Some(reader) = &self.inner.reader {
+            let slots = self.inner.readers.enter().await?;
             // The places are taken until the thread is done with the question, even if its asker leaves.
             let question = move |sqlite: &mut Sqlite| {
-                let _places = places;
+                let _slots = slots;
                 question(sqlite)
             };
-            return reader.ask(question).await;
+            return reader.read(question).await;
         }
         let _turn = self.turn().await?;
-        self.inside.writer.call(question).await
+        self.inner.writer.call(question).await
     }
 
     fn new(writer: Worker, reader: Option<Worker>) -> Self {
-        let inside = Inside {
+        let inner = Inner {
             writer,
             reader,
             turn: Arc::new(Semaphore::new(1)),
@@ -202,26 +202,26 @@ impl Database {
             readers: Arc::default(),
         };
         Self {
-            inside: Arc::new(inside),
+            inner: Arc::new(inner),
             is_rehearsing: false,
         }
     }
 
     async fn turn(&self) -> Result<Turn, SqlError> {
-        let places = self.inside.writers.enter().await?;
-        let _place = Waiting::join(&self.inside.waiting)?;
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.inside.turn).acquire_owned()).await;
+        let slots = self.inner.writers.enter().await?;
+        let _place = WaitingGuard::join(&self.inner.waiting)?;
+        let turn = tokio::time::timeout(WRITE_TIMEOUT, Arc::clone(&self.inner.turn).acquire_owned()).await;
         let permit = turn.map_err(|_| SqlError::Busy)?;
         Ok(Turn {
             _permit: permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?,
-            _places: places,
+            _slots: slots,
         })
     }
 }
 
 impl Fetch for Database {
     async fn fetch_all(&self, statement: &'static str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        self.ask(move |sqlite| sqlite.rows(statement, values)).await
+        self.read(move |sqlite| sqlite.rows(statement, values)).await
     }
 }
 
@@ -241,7 +241,7 @@ impl Tx {
         action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         let number = self.number;
-        let writer = &self.database.inside.writer;
+        let writer = &self.database.inner.writer;
         writer
             .call(move |sqlite| sqlite.within(number).and_then(action))
             .await
@@ -266,7 +266,7 @@ impl Drop for Transaction {
         // After a commit there is nothing to take back, and the worker knows it. The turn is given back after this, so
         // the next transaction begins behind it.
         let number = self.tx.number;
-        let writer = &self.tx.database.inside.writer;
+        let writer = &self.tx.database.inner.writer;
         writer.post(move |sqlite| {
             if let Ok(sqlite) = sqlite.within(number) {
                 sqlite.roll_back();
@@ -276,9 +276,9 @@ impl Drop for Transaction {
 }
 
 /// One place among those who wait.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingGuard<'a> {
     fn join(count: &'a AtomicUsize) -> Result<Self, SqlError> {
         let waiting = Self(count);
         if count.fetch_add(1, Ordering::Relaxed) < WAITING {
@@ -289,7 +289,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -16,7 +16,7 @@ use crate::{Migration, Row, SqlError, Value};
 /// Requests that may wait for a thread.
 const QUEUE: usize = 256;
 /// How long to wait for another program that holds the file.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often, and after which pause, turning on the log is tried again.
 const LOG_TRIES: u32 = 250;
@@ -24,7 +24,7 @@ const LOG_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a database is, and how it is opened.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     File(PathBuf),
     ReadOnly(PathBuf),
     Memory,
@@ -45,7 +45,7 @@ pub(crate) struct Sqlite {
 /// The number of a migration's transaction; all others have higher ones.
 const MIGRATING: u64 = 0;
 
-impl Place {
+impl Location {
     pub(crate) fn read_only(self) -> Self {
         match self {
             Self::File(path) | Self::ReadOnly(path) => Self::ReadOnly(path),
@@ -55,18 +55,18 @@ impl Place {
 }
 
 impl Worker {
-    pub(crate) async fn open(place: Place, name: &str) -> Result<Self, SqlError> {
+    pub(crate) async fn open(place: Location, name: &str) -> Result<Self, SqlError> {
         let (sender, mut queue) = mpsc::channel::<Job>(QUEUE);
         let (opened, is_open) = oneshot::channel();
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || match Sqlite::open(&place) {
                 Ok(mut sqlite) => {
-                    // Whoever no longer waits for the answer has dropped the queue too.
+                    // A caller that no longer waits has dropped the queue, too.
                     drop(opened.send(Ok(())));
                     while let Some(job) = queue.blocking_recv() {
-                        // It costs whoever asked, who is left without an answer; what it left open is taken back as the
-                        // next transaction begins.
+                        // The caller gets no answer; what it left open is rolled back when the next transaction
+                        // begins.
                         if catch_unwind(AssertUnwindSafe(|| job(&mut sqlite))).is_err() {
                             tracing::error!("a question to the database panicked");
                         }
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// Asks the thread a question, which is dropped if its asker leaves before its turn.
-    pub(crate) async fn ask<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
@@ -114,7 +114,7 @@ impl Worker {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Has the thread do something whose outcome nobody waits for.
+    /// Posts an action whose result is not awaited.
     pub(crate) fn post(&self, action: impl FnOnce(&mut Sqlite) + Send + 'static) {
         if self.0.try_send(Box::new(action)).is_err() {
             // Nothing is lost: the next transaction takes back what it finds open.
@@ -124,32 +124,32 @@ impl Worker {
 }
 
 impl Sqlite {
-    fn open(place: &Place) -> Result<Self, SqlError> {
+    fn open(place: &Location) -> Result<Self, SqlError> {
         let connection = match place {
-            Place::File(path) => {
+            Location::File(path) => {
                 keep_to_owner(path).map_err(unavailable)?;
                 let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
-                connection.map_err(explain)?
+                connection.map_err(sql_error)?
             }
-            Place::ReadOnly(path) => {
+            Location::ReadOnly(path) => {
                 // Not opened read-only: a reader must be able to make the shared index of the log.
                 let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
-                let connection = connection.map_err(explain)?;
+                let connection = connection.map_err(sql_error)?;
                 connection
                     .pragma_update(None, "query_only", true)
-                    .map_err(explain)?;
+                    .map_err(sql_error)?;
                 connection
             }
-            Place::Memory => Connection::open_in_memory().map_err(explain)?,
+            Location::Memory => Connection::open_in_memory().map_err(sql_error)?,
         };
-        connection.busy_timeout(PATIENCE).map_err(explain)?;
+        connection.busy_timeout(WRITE_TIMEOUT).map_err(sql_error)?;
         connection.set_prepared_statement_cache_capacity(64);
         // Small caches: the register is small, and the whole server has to fit into a few megabytes.
         keep_a_log(&connection)?;
         let settings = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
             PRAGMA secure_delete = ON; PRAGMA cache_size = -256; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
             PRAGMA journal_size_limit = 4194304;";
-        connection.execute_batch(settings).map_err(explain)?;
+        connection.execute_batch(settings).map_err(sql_error)?;
         Ok(Self {
             connection,
             number: MIGRATING,
@@ -190,7 +190,7 @@ impl Sqlite {
         let version = self
             .connection
             .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-        version.map_err(explain)
+        version.map_err(sql_error)
     }
 
     /// Takes one step; says whether there was one to take.
@@ -206,10 +206,10 @@ impl Sqlite {
         tracing::info!(migration = migration.name, "bringing the tables up to date");
         self.connection
             .execute_batch(migration.statements)
-            .map_err(explain)?;
+            .map_err(sql_error)?;
         self.connection
             .pragma_update(None, "user_version", found + 1)
-            .map_err(explain)?;
+            .map_err(sql_error)?;
         Ok(true)
     }
 
@@ -217,7 +217,9 @@ impl Sqlite {
     pub(crate) fn begin(&mut self, number: u64) -> Result<(), SqlError> {
         self.roll_back();
         self.number = number;
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(explain)
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(sql_error)
     }
 
     /// Refuses where the transaction of that number is no longer open: outside, each statement would be a transaction of
@@ -231,7 +233,7 @@ impl Sqlite {
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), SqlError> {
-        self.connection.execute_batch("COMMIT").map_err(explain)
+        self.connection.execute_batch("COMMIT").map_err(sql_error)
     }
 
     pub(crate) fn roll_back(&mut self) {
@@ -253,13 +255,13 @@ impl Sqlite {
         let busy = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy)
-            .map_err(explain)?;
+            .map_err(sql_error)?;
         if busy == 0 { Ok(()) } else { Err(SqlError::Busy) }
     }
 
     pub(crate) fn execute(&mut self, statement: &str, values: Vec<Value>) -> Result<u64, SqlError> {
-        let mut prepared = self.connection.prepare_cached(statement).map_err(explain)?;
-        let changed = prepared.execute(params_from_iter(values)).map_err(explain)?;
+        let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
+        let changed = prepared.execute(params_from_iter(values)).map_err(sql_error)?;
         u64::try_from(changed).map_err(unavailable)
     }
 
@@ -269,12 +271,12 @@ impl Sqlite {
     }
 
     pub(crate) fn rows(&mut self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let mut prepared = self.connection.prepare_cached(statement).map_err(explain)?;
+        let mut prepared = self.connection.prepare_cached(statement).map_err(sql_error)?;
         let columns = prepared.column_count();
-        let mut answer = prepared.query(params_from_iter(values)).map_err(explain)?;
+        let mut answer = prepared.query(params_from_iter(values)).map_err(sql_error)?;
         let mut rows = Vec::new();
-        while let Some(row) = answer.next().map_err(explain)? {
-            let values = (0..columns).map(|at| read(row.get_ref(at).map_err(explain)?));
+        while let Some(row) = answer.next().map_err(sql_error)? {
+            let values = (0..columns).map(|at| read(row.get_ref(at).map_err(sql_error)?));
             rows.push(Row(values.collect::<Result<_, _>>()?));
         }
         Ok(rows)
@@ -305,8 +307,7 @@ fn read(value: ValueRef<'_>) -> Result<Value, SqlError> {
     }
 }
 
-/// Makes the file before SQLite does, so that it is nobody else's from the first byte on. The log beside it takes over
-/// its permissions.
+/// Creates the file before SQLite does, so that no other user can ever read it. The WAL takes over its permissions.
 fn keep_to_owner(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let file = options
@@ -325,7 +326,7 @@ fn keep_a_log(connection: &Connection) -> Result<(), SqlError> {
     loop {
         match connection
             .execute_batch("PRAGMA journal_mode = WAL")
-            .map_err(explain)
+            .map_err(sql_error)
         {
             Err(SqlError::Busy) if tries_left > 0 => {
                 tries_left -= 1;
@@ -341,7 +342,7 @@ fn flags(mode: OpenFlags) -> OpenFlags {
     mode | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-fn explain(error: rusqlite::Error) -> SqlError {
+fn sql_error(error: rusqlite::Error) -> SqlError {
     use rusqlite::ffi::{
         SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
     };

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::sqlite::{Place, Worker};
+use crate::sqlite::{Location, Worker};
 use crate::{Database, Fetch, Migration, SqlError, Value, values};
 
 const FIRST: Migration = Migration {
@@ -290,24 +290,24 @@ async fn tables_are_brought_up_to_date_step_by_step() {
     ));
 }
 
-/// Whoever only looks changes nothing, least of all the tables of a program that runs.
+/// A read-only database changes nothing, least of all the tables of a running program.
 #[tokio::test]
 async fn a_look_changes_nothing() {
     let folder = Folder::new();
     let path = std::path::PathBuf::from(folder.file());
-    assert!(Database::look(&path, ONE).await.is_err());
+    assert!(Database::open_read_only(&path, ONE).await.is_err());
     assert!(!path.exists());
     drop(folder.open().await);
-    let older = Database::look(&path, TWO).await;
+    let older = Database::open_read_only(&path, TWO).await;
     assert!(matches!(
         older.map(drop),
         Err(SqlError::Older { found: 1, known: 2 })
     ));
     drop(Database::open(&folder.file(), TWO).await.unwrap());
-    let newer = Database::look(&path, ONE).await;
+    let newer = Database::open_read_only(&path, ONE).await;
     assert!(matches!(newer.map(drop), Err(SqlError::Newer { .. })));
 
-    let looking = Database::look(&path, TWO).await.unwrap();
+    let looking = Database::open_read_only(&path, TWO).await.unwrap();
     assert_eq!(count(&looking).await, 1);
     assert!(
         execute(&looking, "CREATE TABLE another (id INTEGER)")
@@ -353,7 +353,7 @@ async fn the_files_are_their_owners_alone() {
 async fn deleted_rows_leave_no_trace_once_wiped() {
     let folder = Folder::new();
     let database = folder.open().await;
-    insert(&database, "a name that nobody must find").await.unwrap();
+    insert(&database, "a deleted name").await.unwrap();
     execute(&database, "DELETE FROM pet").await.unwrap();
     database.wipe_deleted().await.unwrap();
     for entry in std::fs::read_dir(&folder.0).unwrap() {
@@ -387,10 +387,10 @@ async fn many_open_a_new_file_at_once() {
     }
 }
 
-/// What panics costs whoever asked, and nobody else: what it began is taken back.
+/// A panic fails its own query alone: what it began is rolled back.
 #[tokio::test]
 async fn a_panic_leaves_a_database_that_answers() {
-    let worker = Worker::open(Place::Memory, "test").await.unwrap();
+    let worker = Worker::open(Location::Memory, "test").await.unwrap();
     worker.call(|sqlite| sqlite.migrate(ONE)).await.unwrap();
     let lost = worker.call(|sqlite| {
         sqlite.begin(1)?;
@@ -415,17 +415,17 @@ async fn a_question_keeps_its_place_when_its_asker_leaves() {
         let began = asking.as_mut().poll(&mut std::task::Context::from_waker(waker));
         assert!(began.is_pending());
     }
-    let worker = Worker::open(Place::Memory, "test").await.unwrap();
+    let worker = Worker::open(Location::Memory, "test").await.unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let mut slow = Box::pin(worker.ask(move |_| {
+    let mut slow = Box::pin(worker.read(move |_| {
         assert!(held.recv().is_err());
         Ok(())
     }));
     begin(&mut slow);
     let place = std::sync::Arc::new(());
     let its_own = std::sync::Arc::clone(&place);
-    let mut question = Box::pin(worker.ask(move |_| -> Result<(), SqlError> {
-        panic!("nobody waits for it: {its_own:?}");
+    let mut question = Box::pin(worker.read(move |_| -> Result<(), SqlError> {
+        panic!("its caller has gone: {its_own:?}");
     }));
     begin(&mut question);
     drop(question);

@@ -35,7 +35,7 @@ macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
 }
 
-/// The NULL of a column whose type nobody asks for: it is read as whatever the program expects.
+/// The NULL of a column without a known type: it is read as whatever the program expects.
 pub(crate) const UNTYPED_NULL: Value = Value::Text(None);
 
 impl Value {

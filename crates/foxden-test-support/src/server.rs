@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
-use foxden_accounts::security::Door;
-use foxden_accounts::{Accounts, Cost, MIGRATIONS, Nodes, Options, Parts, Visitor};
+use foxden_accounts::security::EntryPoint;
+use foxden_accounts::{Accounts, ClientInfo, Cost, MIGRATIONS, Nodes, Options, Parts};
 use foxden_http::ops::Version;
 use foxden_model::{Clock, ManualClock, Rng, SeededRng};
 use foxden_server::config::Config;
@@ -131,12 +131,12 @@ impl TestServer {
 }
 
 /// The operator of the server, who creates accounts for tests.
-pub fn operator() -> Visitor {
-    Visitor {
+pub fn operator() -> ClientInfo {
+    ClientInfo {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: Door::Operator,
+        door: EntryPoint::Operator,
     }
 }
 

@@ -79,7 +79,7 @@ macro_rules! from_name_error {
         $(impl From<NameError> for $To {
             fn from(error: NameError) -> Self {
                 match error {
-                    NameError::Taken => $taken,
+                    NameError::LockedMail => $taken,
                     NameError::Unavailable(error) => error.into(),
                 }
             }

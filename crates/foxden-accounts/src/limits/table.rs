@@ -14,7 +14,7 @@ pub(crate) struct Budget {
     pub(super) most: Most,
     /// In milliseconds.
     pub(super) span: i64,
-    /// So many times as much is allowed to visitors that nothing outside this machine can be.
+    /// So many times as much is allowed to clients that nothing outside this machine can be.
     pub(super) private: u32,
     /// Of its tables.
     pub(super) columns: usize,
@@ -55,15 +55,15 @@ pub(super) static RARE_TRY: Budget = from(
     [3, 3, 3],
     QUARTER,
 );
-/// All wrong passwords of a day are counted in it, whatever the name: so many that a table of the usual size would add
-/// them to the count of everybody.
+/// All wrong passwords of a day are counted in this table, whatever the name. A table of the usual size would mix
+/// them up with the counts of other names.
 pub(super) static DAY_TRY: Budget = Budget {
     columns: 8 * MemoryCounters::COLUMNS,
     ..from("wrong passwords for one name in a day", [50, 75, 100], DAY)
 };
 /// Right passwords that were hashed: what an account costs the others.
 pub(super) static SIGN_IN: Budget = of("right passwords of one account", 120, QUARTER);
-/// Answers to who spells an address in another way, once the answers that tell who is here are used up.
+/// Answers to who spells an address in another way, once the answers that reveal which accounts exist are used up.
 pub(super) static SPELLING: Budget = from("spellings told", [30, 60, 120], QUARTER);
 pub(super) static CLAIM: Budget = from("letters with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static CLAIMS: Budget = of(

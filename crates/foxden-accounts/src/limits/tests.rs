@@ -8,20 +8,20 @@ fn network(text: &str) -> Network {
     Network::of(text.parse().unwrap())
 }
 
-fn is_spent(limits: &Limits, what: Counted) -> bool {
+fn is_spent(limits: &Limits, what: RateLimitKey) -> bool {
     limits.check(what, 0).is_err()
 }
 
 /// Spends all that is left, and says how much that was.
-fn exhaust(limits: &Limits, what: impl Fn(u32) -> Counted) -> u32 {
-    let spent = (0..10_000).take_while(|number| limits.spend(what(*number), 0).is_ok());
+fn exhaust(limits: &Limits, what: impl Fn(u32) -> RateLimitKey) -> u32 {
+    let spent = (0..10_000).take_while(|number| limits.check_and_count(what(*number), 0).is_ok());
     u32::try_from(spent.count()).unwrap()
 }
 
 #[test]
 fn a_refusal_says_how_long_it_lasts() {
     let limits = Limits::default();
-    let what = Counted::Guess(network("192.0.2.1"));
+    let what = RateLimitKey::Guess(network("192.0.2.1"));
     assert_eq!(exhaust(&limits, |_| what), 30);
     let refused = limits.check(what, MINUTE);
     let Err(TooMany { retry_after }) = refused else {
@@ -53,11 +53,14 @@ fn wide_networks_have_bounds_of_their_own() {
             };
             Network::of(address)
         };
-        let spent = exhaust(&limits, |number| Counted::Answer(neighbour(number)));
+        let spent = exhaust(&limits, |number| RateLimitKey::Answer(neighbour(number)));
         let expected = if start.is_ipv4() { 120 } else { most };
         assert_eq!(spent, expected, "{start} {step}");
-        assert!(!is_spent(&limits, Counted::Answer(network("198.51.100.1"))));
-        assert!(!is_spent(&limits, Counted::Answer(network("2001:db8:ffff::1"))));
+        assert!(!is_spent(&limits, RateLimitKey::Answer(network("198.51.100.1"))));
+        assert!(!is_spent(
+            &limits,
+            RateLimitKey::Answer(network("2001:db8:ffff::1"))
+        ));
     }
 }
 
@@ -65,12 +68,12 @@ fn wide_networks_have_bounds_of_their_own() {
 fn what_is_counted_is_counted_apart() {
     let limits = Limits::default();
     let from = network("192.0.2.1");
-    exhaust(&limits, |_| Counted::Guess(from));
-    exhaust(&limits, |_| Counted::Try(7, from));
-    assert!(!is_spent(&limits, Counted::Answer(from)));
-    assert!(!is_spent(&limits, Counted::Try(8, from)));
-    assert!(!is_spent(&limits, Counted::Try(7, network("198.51.100.1"))));
-    assert!(is_spent(&limits, Counted::Try(7, from)));
+    exhaust(&limits, |_| RateLimitKey::Guess(from));
+    exhaust(&limits, |_| RateLimitKey::Try(7, from));
+    assert!(!is_spent(&limits, RateLimitKey::Answer(from)));
+    assert!(!is_spent(&limits, RateLimitKey::Try(8, from)));
+    assert!(!is_spent(&limits, RateLimitKey::Try(7, network("198.51.100.1"))));
+    assert!(is_spent(&limits, RateLimitKey::Try(7, from)));
 }
 
 /// Each meter has its own memory: else what is counted in one would be nowhere, or elsewhere.
@@ -82,31 +85,31 @@ fn every_budget_has_its_memories() {
     }
     let from = network("2001:db8::1");
     for what in [
-        Counted::Try(1, from),
-        Counted::RareTry(1, from),
-        Counted::DayTry(1, from),
-        Counted::SignIn(1),
-        Counted::Spelling(from),
-        Counted::Claim(1, from),
-        Counted::Claims(1),
-        Counted::LateClaim(1, from),
-        Counted::Failure(from),
-        Counted::Neighbour(from),
-        Counted::Strain(from),
-        Counted::Answer(from),
-        Counted::Lookup(from),
-        Counted::Creation(from),
-        Counted::CodesFrom(from),
-        Counted::LettersFrom(from),
-        Counted::Letters(1),
-        Counted::Repeats(1),
-        Counted::Notices(1),
-        Counted::Unwritten(1),
-        Counted::DigitsOf(1),
-        Counted::DigitsFor(1),
-        Counted::ResetDigits(1),
-        Counted::AddressChange(1),
-        Counted::Guess(from),
+        RateLimitKey::Try(1, from),
+        RateLimitKey::RareTry(1, from),
+        RateLimitKey::DayTry(1, from),
+        RateLimitKey::SignIn(1),
+        RateLimitKey::Spelling(from),
+        RateLimitKey::Claim(1, from),
+        RateLimitKey::Claims(1),
+        RateLimitKey::LateClaim(1, from),
+        RateLimitKey::Failure(from),
+        RateLimitKey::Neighbour(from),
+        RateLimitKey::Strain(from),
+        RateLimitKey::Answer(from),
+        RateLimitKey::Lookup(from),
+        RateLimitKey::Creation(from),
+        RateLimitKey::CodesFrom(from),
+        RateLimitKey::MailsFrom(from),
+        RateLimitKey::MailsTo(1),
+        RateLimitKey::Repeats(1),
+        RateLimitKey::Notices(1),
+        RateLimitKey::Unwritten(1),
+        RateLimitKey::DigitsOf(1),
+        RateLimitKey::DigitsFor(1),
+        RateLimitKey::ResetDigits(1),
+        RateLimitKey::AddressChange(1),
+        RateLimitKey::Guess(from),
     ] {
         let limits = Limits::default();
         let most = what.entries().map(|entry| entry.most).min().unwrap();

@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-use crate::verifier::Recipe;
+use crate::password_hasher::HashParams;
 use crate::{AccountId, Cost, PictureKind, Role};
 
 /// How an account has a name.
@@ -42,7 +42,7 @@ pub(crate) struct AccountRow {
 /// What is kept of a password, and the keys wrapped with it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Verifier {
-    pub(crate) recipe: Recipe,
+    pub(crate) params: HashParams,
     pub(crate) verify_hash: [u8; 32],
     pub(crate) wrap_wrap_kb: [u8; 32],
 }
@@ -90,7 +90,7 @@ impl Verifier {
             lanes: row.take(7)?,
         };
         Ok(Some(Self {
-            recipe: Recipe { salt, cost },
+            params: HashParams { salt, cost },
             verify_hash: row.take(8)?,
             wrap_wrap_kb: row.take(9)?,
         }))
@@ -113,7 +113,7 @@ pub(crate) async fn after(from: &impl Fetch, uid: &str, limit: u32) -> Result<Ve
     rows.into_iter().map(AccountRow::read).collect()
 }
 
-/// Accounts made before then that own the name of no address and are not switched off, in the order of their ids.
+/// Accounts made before then that own the name of no address and are not disabled, in the order of their ids.
 pub(crate) async fn unconfirmed(
     from: &impl Fetch,
     after: &str,
@@ -145,16 +145,16 @@ pub(crate) async fn count(from: &impl Fetch) -> Result<u64, SqlError> {
 }
 
 pub(crate) async fn insert(tx: &Tx, row: &AccountRow) -> Result<(), SqlError> {
-    let recipe = row.verifier.as_ref().map(|verifier| verifier.recipe);
+    let params = row.verifier.as_ref().map(|verifier| verifier.params);
     let values = values![
         row.uid,
         &row.address,
         &row.stretched_address,
         row.address_verified,
-        recipe.map(|recipe| recipe.salt),
-        recipe.map(|recipe| recipe.cost.memory),
-        recipe.map(|recipe| recipe.cost.passes),
-        recipe.map(|recipe| recipe.cost.lanes),
+        params.map(|params| params.salt),
+        params.map(|params| params.cost.memory),
+        params.map(|params| params.cost.passes),
+        params.map(|params| params.cost.lanes),
         row.verifier.as_ref().map(|verifier| verifier.verify_hash),
         row.verifier.as_ref().map(|verifier| verifier.wrap_wrap_kb),
         row.ka,
@@ -255,15 +255,15 @@ pub(crate) async fn set_address(tx: &Tx, uid: AccountId, address: &str, now: i64
 
 /// Stores a hash of the same password under other parameters.
 pub(crate) async fn set_hash(tx: &Tx, uid: AccountId, verifier: &Verifier) -> Result<(), SqlError> {
-    let recipe = verifier.recipe;
+    let params = verifier.params;
     tx.execute(
         "UPDATE account SET salt = ?, hash_memory = ?, hash_passes = ?, hash_lanes = ?, verify_hash = ?,
          wrap_wrap_kb = ? WHERE uid = ?",
         values![
-            recipe.salt,
-            recipe.cost.memory,
-            recipe.cost.passes,
-            recipe.cost.lanes,
+            params.salt,
+            params.cost.memory,
+            params.cost.passes,
+            params.cost.lanes,
             verifier.verify_hash,
             verifier.wrap_wrap_kb,
             uid

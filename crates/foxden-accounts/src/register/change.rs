@@ -1,4 +1,4 @@
-//! Changes that make a remembered password worthless, numbered without gaps in the order in which they were committed.
+//! Changes of credentials or stores, which invalidate cached log-ins. They are numbered without gaps in commit order.
 
 use data_encoding::HEXLOWER;
 use foxden_sql::{Fetch, FromValue, Nullable, SqlError, Tx, Value, values};
@@ -7,12 +7,11 @@ use ring::digest;
 use super::delete_found;
 use crate::AccountId;
 
-/// What an account is called in the list of changes. It follows from its id and not the reverse, so that nothing of a
-/// removed account stays there.
+/// An account in the list of changes. It is a hash of the id, so that nothing of a removed account stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Alias([u8; 16]);
+pub(crate) struct AccountDigest([u8; 16]);
 
-impl Alias {
+impl AccountDigest {
     pub(crate) fn of(uid: AccountId) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"credential change of ");
@@ -23,17 +22,17 @@ impl Alias {
     }
 }
 
-impl From<Alias> for Value {
-    fn from(Alias(bytes): Alias) -> Self {
+impl From<AccountDigest> for Value {
+    fn from(AccountDigest(bytes): AccountDigest) -> Self {
         Self::Text(Some(HEXLOWER.encode(&bytes)))
     }
 }
 
-impl Nullable for Alias {
+impl Nullable for AccountDigest {
     const NULL: Value = Value::Text(None);
 }
 
-impl FromValue for Alias {
+impl FromValue for AccountDigest {
     fn from_value(value: Value) -> Option<Self> {
         let text = String::from_value(value)?;
         HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
@@ -44,20 +43,20 @@ impl FromValue for Alias {
 pub(crate) const PAGE: usize = 256;
 
 /// A change: its number, and whose it is; `None` where it concerns all accounts.
-pub(crate) type Change = (i64, Option<Alias>);
+pub(crate) type Change = (i64, Option<AccountDigest>);
 
-/// Writes down that the account's credentials or stores changed, in the transaction that changes them.
+/// Invalidates the cached log-ins of an account, in the transaction that changes its credentials or stores.
 pub(crate) async fn insert(tx: &Tx, uid: AccountId, now: i64) -> Result<(), SqlError> {
-    write(tx, Some(Alias::of(uid)), now).await
+    write(tx, Some(AccountDigest::of(uid)), now).await
 }
 
-/// Writes down that those of all accounts changed.
+/// Invalidates the cached log-ins of all accounts.
 pub(crate) async fn insert_for_all(tx: &Tx, now: i64) -> Result<(), SqlError> {
     write(tx, None, now).await
 }
 
 /// Raising the counter locks its row, so the next transaction that changes something waits for the end of this one.
-async fn write(tx: &Tx, alias: Option<Alias>, now: i64) -> Result<(), SqlError> {
+async fn write(tx: &Tx, alias: Option<AccountDigest>, now: i64) -> Result<(), SqlError> {
     tx.execute("UPDATE change_counter SET seq = seq + 1", vec![])
         .await?;
     let statement =

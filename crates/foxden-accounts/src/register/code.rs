@@ -3,8 +3,8 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::delete_found;
-use super::outbox::withdraw;
-use crate::life::{is_good, latest_end};
+use super::outbox::delete_of_kind;
+use crate::validity::{is_valid, latest_end};
 use crate::{AccountId, mail};
 
 /// A code that waits.
@@ -34,11 +34,11 @@ pub(crate) enum CodeKind {
     /// Eight digits that open such a reset.
     ResetOtp,
     /// Four groups of four that reset it where the plain password is sent.
-    PlainReset,
+    LegacyReset,
 }
 
 impl CodeRow {
-    /// A code made now, that nobody has tried yet.
+    /// A new code, with all its tries.
     pub(crate) fn new(kind: CodeKind, code: String, now: i64) -> Self {
         Self {
             kind,
@@ -55,7 +55,7 @@ impl CodeKind {
         Self::Link,
         Self::Reset,
         Self::ResetOtp,
-        Self::PlainReset,
+        Self::LegacyReset,
     ];
 
     /// How long such a code waits, in milliseconds.
@@ -63,17 +63,17 @@ impl CodeKind {
         match self {
             Self::Address | Self::Link => 30 * MINUTE,
             Self::Reset | Self::ResetOtp => 60 * MINUTE,
-            Self::PlainReset => 6 * 60 * MINUTE,
+            Self::LegacyReset => 6 * 60 * MINUTE,
         }
     }
 
-    /// The letters that carry such a code.
-    const fn letter(self) -> &'static str {
+    /// The mails that carry such a code.
+    const fn mail(self) -> &'static str {
         match self {
             Self::Address | Self::Link => mail::CONFIRM_ADDRESS,
             Self::Reset => mail::RESET_CODE,
             Self::ResetOtp => mail::RESET_OTP,
-            Self::PlainReset => mail::PLAIN_RESET,
+            Self::LegacyReset => mail::LEGACY_RESET,
         }
     }
 
@@ -83,7 +83,7 @@ impl CodeKind {
             Self::Link => "link",
             Self::Reset => "reset",
             Self::ResetOtp => "reset-otp",
-            Self::PlainReset => "plain-reset",
+            Self::LegacyReset => "plain-reset",
         }
     }
 
@@ -107,7 +107,7 @@ pub(crate) async fn of(from: &impl Fetch, uid: AccountId, now: i64) -> Result<Ve
         ORDER BY kind";
     let rows = from.fetch_all(statement, values![uid, now]).await?;
     let mut rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    rows.retain(|row| is_good(now, row.expires, row.kind.life()));
+    rows.retain(|row| is_valid(now, row.expires, row.kind.life()));
     Ok(rows)
 }
 
@@ -131,8 +131,8 @@ pub(crate) async fn put(tx: &Tx, uid: AccountId, row: &CodeRow) -> Result<(), Sq
     Ok(())
 }
 
-/// Takes one of the tries of the eight digits that wait, and gives them with what is left. Whoever takes the last one
-/// deletes them.
+/// Takes one of the tries of the eight digits, and returns them with the tries that are left. The caller deletes them
+/// after the last one.
 pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option<CodeRow>, SqlError> {
     let kind = CodeKind::ResetOtp;
     let statement = "UPDATE verification_code SET tries = tries - 1 WHERE uid = ? AND kind = ?";
@@ -140,15 +140,15 @@ pub(crate) async fn take_try(tx: &Tx, uid: AccountId, now: i64) -> Result<Option
     get(tx, uid, kind, now).await
 }
 
-/// Deletes the code, and the letter that was to bring it. Returns whether this statement deleted it.
+/// Deletes the code, and the mail that was to bring it. Returns whether this statement deleted it.
 pub(crate) async fn delete(tx: &Tx, uid: AccountId, kind: CodeKind) -> Result<bool, SqlError> {
     let statement = "DELETE FROM verification_code WHERE uid = ? AND kind = ?";
     let deleted = tx.execute(statement, values![uid, kind.word()]).await?;
-    withdraw(tx, uid, kind.letter(), None).await?;
+    delete_of_kind(tx, uid, kind.mail(), None).await?;
     Ok(deleted > 0)
 }
 
-/// Deletes every code and link of the account, and the letters that were to bring them.
+/// Deletes every code and link of the account, and the mails that were to bring them.
 pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
     for kind in CodeKind::ALL {
         delete(tx, uid, kind).await?;

@@ -5,7 +5,7 @@ use foxden_sql::{Fetch, SqlError, Tx, Value, values};
 use super::code::{CodeKind, CodeRow};
 use super::token::{END_SPENT_DECOY, TAKE_DECOY_TRY, TokenRow};
 use super::{delete_found, trim};
-use crate::life::is_good;
+use crate::validity::is_valid;
 use crate::{AccountId, secret};
 
 /// Decoys kept in total: anonymous clients create them.
@@ -42,7 +42,7 @@ pub(crate) async fn code(
     };
     let (tries, expires) = (row.take(0)?, row.take(1)?);
     let code = String::new();
-    Ok(is_good(now, expires, kind.life()).then_some(CodeRow {
+    Ok(is_valid(now, expires, kind.life()).then_some(CodeRow {
         kind,
         code,
         tries,

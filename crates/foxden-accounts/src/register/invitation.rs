@@ -3,7 +3,7 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, outbox};
-use crate::life::latest_end;
+use crate::validity::latest_end;
 use crate::{AccountId, Invitation, Role};
 
 fn read(mut row: Row) -> Result<Invitation, SqlError> {
@@ -67,7 +67,7 @@ pub(crate) async fn all(from: &impl Fetch) -> Result<Vec<Invitation>, SqlError> 
 pub(crate) async fn mark_used(tx: &Tx, id: i64, uid: AccountId, now: i64) -> Result<u64, SqlError> {
     let statement = "UPDATE invitation SET used_at = ?, used_by = ? WHERE id = ? AND used_at IS NULL";
     let marked = tx.execute(statement, values![now, uid, id]).await?;
-    outbox::withdraw_invitation(tx, id).await?;
+    outbox::delete_of_invitation(tx, id).await?;
     Ok(marked)
 }
 

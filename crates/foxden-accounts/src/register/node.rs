@@ -2,7 +2,7 @@
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
-/// The service whose stores browsers of today use.
+/// The service whose stores current browsers use.
 pub(crate) const SYNC: &str = "sync-1.5";
 /// The service whose stores old clients use.
 pub(crate) const LEGACY: &str = "sync-1.1";

@@ -4,7 +4,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, one, trim};
 use crate::AccountId;
-use crate::life::latest_end;
+use crate::validity::latest_end;
 
 /// An authorization code.
 pub(crate) struct CodeRow {
@@ -249,7 +249,7 @@ pub(crate) async fn purge_codes(tx: &Tx, now: i64, budget: u32) -> Result<u64, S
     delete_found(tx, find, "DELETE FROM oauth_code WHERE id_hash = ?", now, budget).await
 }
 
-/// Refresh tokens without a device that nobody has used since then.
+/// Deletes refresh tokens without a device that were not used since then.
 pub(crate) async fn purge_refresh(tx: &Tx, before: i64, budget: u32) -> Result<u64, SqlError> {
     let find = "SELECT r.id_hash FROM refresh_token r LEFT JOIN device d ON d.refresh_id = r.id_hash
         WHERE r.last_used < ? AND d.id IS NULL ORDER BY r.last_used LIMIT ?";

@@ -1,38 +1,38 @@
-//! Letters that wait to be sent.
+//! Mails that wait to be sent.
 
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, one};
 use crate::AccountId;
 
-/// A letter to be kept.
+/// A mail to be kept.
 pub(crate) struct OutboxRow<'a> {
     pub(crate) uid: Option<AccountId>,
     pub(crate) invitation: Option<i64>,
     pub(crate) address: &'a str,
     pub(crate) kind: &'static str,
-    pub(crate) letter: String,
+    pub(crate) mail: String,
     pub(crate) now: i64,
     pub(crate) expires: i64,
 }
 
-/// A letter that was taken to be sent.
-pub(crate) struct Taken {
+/// A mail that was taken to be sent.
+pub(crate) struct LockedMail {
     pub(crate) id: i64,
     pub(crate) uid: Option<AccountId>,
     pub(crate) address: String,
-    pub(crate) letter: String,
+    pub(crate) mail: String,
     pub(crate) posted_at: i64,
     pub(crate) expires: i64,
     pub(crate) tries: u32,
 }
 
-fn read(mut row: Row) -> Result<Taken, SqlError> {
-    Ok(Taken {
+fn read(mut row: Row) -> Result<LockedMail, SqlError> {
+    Ok(LockedMail {
         id: row.take(0)?,
         uid: row.take(1)?,
         address: row.take(2)?,
-        letter: row.take(3)?,
+        mail: row.take(3)?,
         posted_at: row.take(4)?,
         expires: row.take(5)?,
         tries: row.take(6)?,
@@ -48,7 +48,7 @@ pub(crate) async fn insert(tx: &Tx, row: OutboxRow<'_>) -> Result<(), SqlError> 
             row.invitation,
             row.address,
             row.kind,
-            row.letter,
+            row.mail,
             row.now,
             row.now,
             row.expires
@@ -74,7 +74,7 @@ pub(crate) async fn count_others(
     one(from, statement, values![uid, kind, address]).await
 }
 
-/// When the next letter has to be tried, if any waits.
+/// When the next mail has to be tried, if any waits.
 pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>, SqlError> {
     one(
         from,
@@ -84,9 +84,9 @@ pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>,
     .await
 }
 
-/// Takes the letter that has been due for longest, and keeps it from others until `until`. What is due later than `latest`
+/// Takes the mail that has been due for longest, and keeps it from others until `until`. What is due later than `latest`
 /// is due now: a clock that was ahead put it off. [`SqlError::Busy`] where another transaction has taken it meanwhile.
-pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<Option<Taken>, SqlError> {
+pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<Option<LockedMail>, SqlError> {
     let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1, due FROM outbox
         WHERE (due <= ? OR due > ?) AND expires > ? ORDER BY due, id LIMIT 1";
     let row = tx.fetch_optional(statement, values![now, latest, now]).await?;
@@ -102,13 +102,13 @@ pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<O
     }
 }
 
-pub(crate) async fn put_off(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
+pub(crate) async fn defer(tx: &Tx, id: i64, due: i64) -> Result<(), SqlError> {
     tx.execute("UPDATE outbox SET due = ? WHERE id = ?", values![due, id])
         .await?;
     Ok(())
 }
 
-/// Brings a letter forward that was put off until `due`, and not touched since.
+/// Brings a mail forward that was put off until `due`, and not touched since.
 pub(crate) async fn bring_forward(tx: &Tx, id: i64, due: i64, now: i64) -> Result<(), SqlError> {
     let statement = "UPDATE outbox SET due = ? WHERE id = ? AND due = ? AND due > ?";
     tx.execute(statement, values![now, id, due, now]).await?;
@@ -127,8 +127,8 @@ pub(crate) async fn delete(tx: &Tx, id: i64) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Deletes an account's letters of one kind, to one address or to all.
-pub(crate) async fn withdraw(
+/// Deletes an account's mails of one kind, to one address or to all.
+pub(crate) async fn delete_of_kind(
     tx: &Tx,
     uid: AccountId,
     kind: &'static str,
@@ -140,8 +140,8 @@ pub(crate) async fn withdraw(
     Ok(())
 }
 
-/// Deletes the letter that carries an invitation.
-pub(crate) async fn withdraw_invitation(tx: &Tx, invitation: i64) -> Result<(), SqlError> {
+/// Deletes the mail that carries an invitation.
+pub(crate) async fn delete_of_invitation(tx: &Tx, invitation: i64) -> Result<(), SqlError> {
     let statement = "DELETE FROM outbox WHERE invitation = ?";
     tx.execute(statement, values![invitation]).await?;
     Ok(())

@@ -121,7 +121,7 @@ pub(crate) async fn delete_all(tx: &Tx, uid: AccountId) -> Result<(), SqlError> 
         .await?;
     code::delete(tx, uid, CodeKind::Reset).await?;
     code::delete(tx, uid, CodeKind::ResetOtp).await?;
-    code::delete(tx, uid, CodeKind::PlainReset).await?;
+    code::delete(tx, uid, CodeKind::LegacyReset).await?;
     Ok(())
 }
 

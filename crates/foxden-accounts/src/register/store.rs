@@ -128,7 +128,7 @@ pub(crate) async fn delete_uid(tx: &Tx, uid: UserId) -> Result<(), SqlError> {
 }
 
 /// A store that is to be emptied.
-pub(crate) struct Closing {
+pub(crate) struct ClosingStore {
     pub(crate) uid: UserId,
     pub(crate) nodeid: i64,
     /// Whether its account is gone.
@@ -138,7 +138,7 @@ pub(crate) struct Closing {
 }
 
 /// Writes a store down to be emptied, at once and when its last token has expired.
-pub(crate) async fn close(tx: &Tx, closing: &Closing) -> Result<(), SqlError> {
+pub(crate) async fn close(tx: &Tx, closing: &ClosingStore) -> Result<(), SqlError> {
     let uid = Uid(closing.uid);
     tx.execute("DELETE FROM closed_store WHERE uid = ?", values![uid])
         .await?;
@@ -158,7 +158,7 @@ pub(crate) async fn close(tx: &Tx, closing: &Closing) -> Result<(), SqlError> {
 }
 
 /// When the last tokens expire for the closed stores of that store's owner, those that are still to come, the next
-/// first. What ends later than `latest` was written down by a clock that was ahead.
+/// first. What ends later than `latest` was recorded by a clock that was ahead.
 pub(crate) async fn replaced_until(
     tx: &Tx,
     of: &StoreRow,
@@ -217,14 +217,14 @@ pub(crate) async fn node_of_closed(
 }
 
 /// Puts a store off that could not be emptied.
-pub(crate) async fn put_off(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlError> {
+pub(crate) async fn defer(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlError> {
     let statement = "UPDATE closed_store SET due = ? WHERE uid = ?";
     tx.execute(statement, values![until, Uid(uid)]).await?;
     Ok(())
 }
 
-/// Strikes off what nobody can empty any more, since its node is gone. What names no node was closed by a release that
-/// knew but one: it lies there.
+/// Deletes entries whose node no longer exists. Rows without a node come from a single-node release and belong to the
+/// own node.
 pub(crate) async fn forget_lost(tx: &Tx) -> Result<u64, SqlError> {
     let adopt =
         "UPDATE closed_store SET nodeid = (SELECT MIN(id) FROM nodes WHERE is_own = 1) WHERE nodeid IS NULL";
@@ -239,7 +239,7 @@ pub(crate) async fn count_on(from: &impl Fetch, nodeid: i64) -> Result<u64, SqlE
     super::one(from, statement, values![nodeid]).await
 }
 
-/// Whether that name has a store of the service for a key of then or later, or for one of which nobody said when.
+/// Returns whether `email` owns a store of `service` whose `keys_changed_at` is unknown or not before `since`.
 pub(crate) async fn was_keyed(
     from: &impl Fetch,
     service: i64,
@@ -254,7 +254,7 @@ pub(crate) async fn was_keyed(
     Ok(row.is_some())
 }
 
-/// Stores of removed accounts that are still written down, and replaced ones that a live token may still open.
+/// Stores of removed accounts that are still recorded, and replaced ones that a live token may still open.
 pub(crate) async fn closed(from: &impl Fetch, now: i64) -> Result<Vec<UserId>, SqlError> {
     let statement = "SELECT uid FROM closed_store WHERE is_removed = 1 OR last_expiry > ? ORDER BY uid";
     uids(from.fetch_all(statement, values![now]).await?)

@@ -3,7 +3,7 @@
 use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, trim};
-use crate::life::is_good;
+use crate::validity::is_valid;
 use crate::{AccountId, Kind};
 
 /// The longest that any of them lasts.
@@ -56,7 +56,7 @@ pub(crate) async fn get(
     let values = values![id_hash, kind.name(), id_hash, kind.name()];
     let row = from.fetch_optional(GET, values).await?;
     let row = row.map(|row| read(row, kind)).transpose()?;
-    Ok(row.filter(|row| is_good(now, row.expires, LONGEST_MILLIS)))
+    Ok(row.filter(|row| is_valid(now, row.expires, LONGEST_MILLIS)))
 }
 
 pub(crate) async fn insert(tx: &Tx, row: TokenRow) -> Result<(), SqlError> {
@@ -104,7 +104,7 @@ pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlErro
 }
 
 /// Takes one try. Returns whether there was one; [`end_spent`] ends a credential that has none left.
-pub(crate) async fn spend_try(tx: &Tx, row: &TokenRow) -> Result<bool, SqlError> {
+pub(crate) async fn take_try_of(tx: &Tx, row: &TokenRow) -> Result<bool, SqlError> {
     let statement = if row.is_decoy {
         TAKE_DECOY_TRY
     } else {
@@ -129,7 +129,7 @@ pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlErro
     delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
 }
 
-/// Ends the resets that were begun first, beyond what an account may have open. Those that a letter opens, or that have a
+/// Ends the resets that were begun first, beyond what an account may have open. Those that a mail opens, or that have a
 /// code of their own, stay.
 pub(crate) async fn trim_begun(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find = "SELECT id_hash FROM token WHERE uid = ? AND kind = 'passwordForgotToken' AND data IS NULL

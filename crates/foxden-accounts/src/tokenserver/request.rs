@@ -16,12 +16,12 @@ pub(super) struct Request {
 }
 
 /// The stores of one name.
-pub(super) struct Found {
+pub(super) struct StoreHistory {
     pub(super) current: StoreRow,
     pub(super) old: Vec<StoreRow>,
 }
 
-impl Found {
+impl StoreHistory {
     pub(super) async fn read(
         from: &impl Fetch,
         service: i64,
@@ -39,7 +39,7 @@ impl Found {
 
 impl Request {
     /// The rules of consistency, in their order; the first that fails answers.
-    pub(super) fn check(&self, found: &Found) -> Result<(), TokenError> {
+    pub(super) fn check(&self, found: &StoreHistory) -> Result<(), TokenError> {
         let current = &found.current;
         let (g, k, c) = (self.generation, self.keys_changed_at, &self.client_state);
         let (last_g, last_k) = (current.generation, current.keys_changed_at.unwrap_or(0));

@@ -5,40 +5,40 @@ use foxden_accounts::{
     SignUp, SignUpError, Unverified,
 };
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, proof, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, new_account, proof, session_id, stranger};
 
 #[tokio::test]
 async fn who_creates_an_account_is_signed_in_and_can_sign_in_again() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
     assert!(created.is_verified());
-    lab.accounts.session(&session_id(&created)).await.unwrap();
+    ctx.accounts.session(&session_id(&created)).await.unwrap();
 
-    let again = lab.login(ANN, PASSWORD).await.unwrap();
+    let again = ctx.login(ANN, PASSWORD).await.unwrap();
 
     assert_eq!(again.account, created.account);
     assert_ne!(again.session_token, created.session_token);
     assert_eq!(
-        lab.kb(&created, ANN, PASSWORD).await,
-        lab.kb(&again, ANN, PASSWORD).await,
+        ctx.kb(&created, ANN, PASSWORD).await,
+        ctx.kb(&again, ANN, PASSWORD).await,
         "each sign-in gives the same key"
     );
 }
 
 #[tokio::test]
 async fn an_address_is_taken_in_every_spelling() {
-    let lab = Lab::new().await;
-    lab.create("Ann@Example.org").await;
-    let taken = lab.accounts.create(new_account(ANN), &at_home()).await;
+    let ctx = TestContext::new().await;
+    ctx.create("Ann@Example.org").await;
+    let taken = ctx.accounts.create(new_account(ANN), &at_home()).await;
     let spelling = Some("Ann@Example.org".to_owned());
     assert!(matches!(taken, Err(SignUpError::Exists { address }) if address == spelling));
 }
 
 #[tokio::test]
 async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let told = |asked: &'static str| {
-        let accounts = lab.accounts.clone();
+        let accounts = ctx.accounts.clone();
         async move {
             match accounts.create(new_account(asked), &at_home()).await {
                 Err(SignUpError::Exists { address }) => address,
@@ -46,13 +46,13 @@ async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is
             }
         }
     };
-    lab.create("First.Last@example.org").await;
+    ctx.create("First.Last@example.org").await;
     let spelt = Some("First.Last@example.org".to_owned());
     assert_eq!(told("first.last@example.org").await, spelt);
     assert_eq!(told("First.Last@example.org").await, spelt);
     // An address of before tells nothing of the one in use.
     for (new, old) in [("Bea@example.org", &spelt), ("Cat@example.org", &spelt)] {
-        lab.accounts
+        ctx.accounts
             .change_address("first.last@example.org", PASSWORD, new, &at_home())
             .await
             .unwrap();
@@ -64,9 +64,9 @@ async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is
 
 #[tokio::test]
 async fn a_name_that_is_the_hash_of_an_address_is_taken_too() {
-    let lab = Lab::new().await;
-    lab.create("sync@example.com").await;
-    let owner = lab
+    let ctx = TestContext::new().await;
+    ctx.create("sync@example.com").await;
+    let owner = ctx
         .accounts
         .show_account("h556uyifil2npdqhtpip45uz4zkj2llp")
         .await
@@ -76,28 +76,28 @@ async fn a_name_that_is_the_hash_of_an_address_is_taken_too() {
 
 #[tokio::test]
 async fn of_two_who_register_an_address_at_once_one_gets_it() {
-    let lab = Lab::new().await;
-    let visitor = at_home();
+    let ctx = TestContext::new().await;
+    let client = at_home();
     let (one, other) = tokio::join!(
-        lab.accounts.create(new_account(ANN), &visitor),
-        lab.accounts.create(new_account("ANN@example.org"), &visitor),
+        ctx.accounts.create(new_account(ANN), &client),
+        ctx.accounts.create(new_account("ANN@example.org"), &client),
     );
     assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1);
     let refused = one.err().or(other.err());
     assert!(matches!(refused, Some(SignUpError::Exists { .. })));
-    assert_eq!(lab.count("SELECT COUNT(*) FROM account").await, 1);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
 #[tokio::test]
 async fn strangers_need_an_invitation_unless_sign_up_is_open() {
-    let lab = Lab::new().await;
-    let refused = lab
+    let ctx = TestContext::new().await;
+    let refused = ctx
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
         .await;
     assert!(matches!(refused, Err(SignUpError::Closed)));
 
-    let open = Lab::with_policy(SignUp::Open).await;
+    let open = TestContext::with_policy(SignUp::Open).await;
     let created = open
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
@@ -111,14 +111,14 @@ async fn strangers_need_an_invitation_unless_sign_up_is_open() {
 
 #[tokio::test]
 async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
-    let lab = Lab::with_policy(SignUp::Invite).await;
-    let status = lab
+    let ctx = TestContext::with_policy(SignUp::Invite).await;
+    let status = ctx
         .accounts
         .address_status(ANN, &stranger("192.0.2.1"))
         .await
         .unwrap();
     assert!(status.exists);
-    let open = Lab::with_policy(SignUp::Open).await;
+    let open = TestContext::with_policy(SignUp::Open).await;
     assert!(
         !open
             .accounts
@@ -131,13 +131,13 @@ async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
 
 #[tokio::test]
 async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let visitor = stranger("192.0.2.1");
-    let accounts = &lab.accounts;
-    let created = accounts.create(new_account(ANN), &visitor).await.unwrap();
-    let session = lab.session(&created).await;
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let client = stranger("192.0.2.1");
+    let accounts = &ctx.accounts;
+    let created = accounts.create(new_account(ANN), &client).await.unwrap();
+    let session = ctx.session(&created).await;
     let (right, wrong) = (proof(ANN, PASSWORD), proof(ANN, "wrong"));
-    let wrong = accounts.destroy(Some(&session), ANN, &wrong, &visitor).await;
+    let wrong = accounts.destroy(Some(&session), ANN, &wrong, &client).await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let owner = DeviceOwner::Session(&session);
     let device = accounts
@@ -145,10 +145,10 @@ async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
         .await
         .unwrap();
     let other = accounts
-        .login(crate::lab::login(ANN, PASSWORD), &visitor)
+        .login(crate::context::login(ANN, PASSWORD), &client)
         .await
         .unwrap();
-    let other = lab.session(&other).await;
+    let other = ctx.session(&other).await;
     let foreign = accounts
         .destroy_device(DeviceOwner::Session(&other), device.id)
         .await;
@@ -158,114 +158,114 @@ async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
     ));
     accounts.destroy_device(owner, device.id).await.unwrap();
 
-    let own = accounts.destroy(Some(&other), ANN, &right, &visitor).await;
+    let own = accounts.destroy(Some(&other), ANN, &right, &client).await;
     own.unwrap();
     assert_eq!(accounts.count_accounts().await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn malformed_and_reserved_addresses_are_refused() {
-    let mut options = crate::lab::cheap();
+    let mut options = crate::context::cheap();
     options.reserved_names = vec!["root".to_owned()];
-    let lab = Lab::with(options).await;
+    let ctx = TestContext::with(options).await;
     for address in ["", "ann", "ann@b@c", "an n@example.org", "root@example.org"] {
-        let refused = lab.accounts.create(new_account(address), &at_home()).await;
+        let refused = ctx.accounts.create(new_account(address), &at_home()).await;
         assert!(matches!(refused, Err(SignUpError::InvalidAddress)), "{address}");
     }
 }
 
 #[tokio::test]
 async fn keys_are_fetched_once_and_only_when_asked_for() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
     let token = created.key_fetch_token.as_ref().unwrap();
-    let ticket = lab.ticket(Kind::KeyFetch, token).await.unwrap();
-    assert_eq!(lab.accounts.fetch_keys(&ticket).await.unwrap().len(), 192);
+    let credential = ctx.credential(Kind::KeyFetch, token).await.unwrap();
+    assert_eq!(ctx.accounts.fetch_keys(&credential).await.unwrap().len(), 192);
 
     assert!(matches!(
-        lab.accounts.fetch_keys(&ticket).await,
+        ctx.accounts.fetch_keys(&credential).await,
         Err(KeyFetchError::UnknownToken)
     ));
     assert!(matches!(
-        lab.ticket(Kind::KeyFetch, token).await,
+        ctx.credential(Kind::KeyFetch, token).await,
         Err(CredentialError::Unknown)
     ));
     let without = NewAccount {
         wants_keys: false,
         ..new_account(BEA)
     };
-    let created = lab.accounts.create(without, &at_home()).await.unwrap();
+    let created = ctx.accounts.create(without, &at_home()).await.unwrap();
     assert!(created.key_fetch_token.is_none());
 }
 
 #[tokio::test]
 async fn unverified_owners_lose_the_key_token_all_the_same() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let created = lab
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let created = ctx
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
         .await
         .unwrap();
-    let ticket = lab
-        .ticket(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+    let credential = ctx
+        .credential(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
         .await
         .unwrap();
     assert!(matches!(
-        lab.accounts.fetch_keys(&ticket).await,
+        ctx.accounts.fetch_keys(&credential).await,
         Err(KeyFetchError::AddressUnverified)
     ));
     assert!(matches!(
-        lab.accounts.fetch_keys(&ticket).await,
+        ctx.accounts.fetch_keys(&credential).await,
         Err(KeyFetchError::UnknownToken)
     ));
 }
 
 #[tokio::test]
 async fn kinds_of_tokens_are_separate() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
     let id = session_id(&created);
     assert!(matches!(
-        lab.accounts.ticket(Kind::KeyFetch, &id).await,
+        ctx.accounts.one_time_credential(Kind::KeyFetch, &id).await,
         Err(CredentialError::Unknown)
     ));
 }
 
 #[tokio::test]
 async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    let session = lab.session(&created).await;
-    let token = lab.access_token(&session).await;
-    let identity = lab.accounts.verify_bearer(&token).await.unwrap();
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    let session = ctx.session(&created).await;
+    let token = ctx.access_token(&session).await;
+    let identity = ctx.accounts.verify_bearer(&token).await.unwrap();
     let key_id = foxden_accounts::KeyId {
         keys_changed_at: identity.generation.unwrap(),
         client_state: vec![1; 16],
     };
-    let store = lab.accounts.assign(&identity, &key_id).await.unwrap().user;
-    lab.accounts
+    let store = ctx.accounts.assign(&identity, &key_id).await.unwrap().user;
+    ctx.accounts
         .set_display_name(created.account, "Ann")
         .await
         .unwrap();
-    lab.accounts
+    ctx.accounts
         .set_avatar(created.account, b"\xff\xd8\xff picture".to_vec())
         .await
         .unwrap();
-    lab.create(BEA).await;
+    ctx.create(BEA).await;
 
-    let wrong = lab
+    let wrong = ctx
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &at_home())
         .await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
-    let removed = lab
+    let removed = ctx
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
         .await
         .unwrap();
 
     assert_eq!(removed.stores, [store]);
-    assert!(!lab.accounts.account_exists(created.account).await.unwrap());
+    assert!(!ctx.accounts.account_exists(created.account).await.unwrap());
     for (statement, left) in [
         ("SELECT COUNT(*) FROM account", 1),
         ("SELECT COUNT(*) FROM login_name", 2),
@@ -277,63 +277,63 @@ async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
         ("SELECT COUNT(*) FROM users", 0),
         ("SELECT COUNT(*) FROM closed_store", 1),
     ] {
-        assert_eq!(lab.count(statement).await, left, "{statement}");
+        assert_eq!(ctx.count(statement).await, left, "{statement}");
     }
-    assert_eq!(lab.accounts.closed_stores().await.unwrap(), [store]);
-    lab.create(ANN).await;
+    assert_eq!(ctx.accounts.closed_stores().await.unwrap(), [store]);
+    ctx.create(ANN).await;
 }
 
 #[tokio::test]
 async fn a_closed_store_is_emptied_at_once_and_again_when_its_last_token_has_expired() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    let session = lab.session(&created).await;
-    let identity = lab
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    let session = ctx.session(&created).await;
+    let identity = ctx
         .accounts
-        .verify_bearer(&lab.access_token(&session).await)
+        .verify_bearer(&ctx.access_token(&session).await)
         .await
         .unwrap();
     let key_id = foxden_accounts::KeyId {
         keys_changed_at: 1,
         client_state: vec![1; 16],
     };
-    let store = lab.accounts.assign(&identity, &key_id).await.unwrap().user;
-    lab.accounts.remove_account(ANN).await.unwrap();
+    let store = ctx.accounts.assign(&identity, &key_id).await.unwrap().user;
+    ctx.accounts.remove_account(ANN).await.unwrap();
 
-    assert_eq!(lab.due().await, [store]);
-    lab.accounts.store_emptied(store).await.unwrap();
-    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
-    lab.clock.advance_millis(3_600_001);
+    assert_eq!(ctx.due().await, [store]);
+    ctx.accounts.store_emptied(store).await.unwrap();
+    assert!(ctx.accounts.stores_to_empty(10).await.unwrap().is_empty());
+    ctx.clock.advance_millis(3_600_001);
     assert!(
-        lab.accounts.stores_to_empty(10).await.unwrap().is_empty(),
+        ctx.accounts.stores_to_empty(10).await.unwrap().is_empty(),
         "the clock of its node may be behind, and a token on its way is signed later"
     );
-    lab.clock.advance_millis(5 * 60_000);
-    assert_eq!(lab.due().await, [store]);
-    lab.accounts.store_emptied(store).await.unwrap();
-    lab.clock.advance_millis(1_000_000);
-    assert!(lab.accounts.stores_to_empty(10).await.unwrap().is_empty());
-    assert!(lab.accounts.closed_stores().await.unwrap().is_empty());
+    ctx.clock.advance_millis(5 * 60_000);
+    assert_eq!(ctx.due().await, [store]);
+    ctx.accounts.store_emptied(store).await.unwrap();
+    ctx.clock.advance_millis(1_000_000);
+    assert!(ctx.accounts.stores_to_empty(10).await.unwrap().is_empty());
+    assert!(ctx.accounts.closed_stores().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn without_a_session_the_password_alone_removes_an_account_and_never_another_ones() {
-    let lab = Lab::new().await;
-    let ann = lab.create(ANN).await;
-    let bea = lab.create(BEA).await;
-    let session = lab.session(&bea).await;
-    let refused = lab
+    let ctx = TestContext::new().await;
+    let ann = ctx.create(ANN).await;
+    let bea = ctx.create(BEA).await;
+    let session = ctx.session(&bea).await;
+    let refused = ctx
         .accounts
         .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
         .await;
     assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
-    lab.accounts
+    ctx.accounts
         .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
         .await
         .unwrap();
-    crate::lab::is_gone(
+    crate::context::is_gone(
         ann.account,
-        lab.accounts.account_exists(ann.account).await.unwrap(),
+        ctx.accounts.account_exists(ann.account).await.unwrap(),
     );
-    assert!(lab.accounts.account_exists(bea.account).await.unwrap());
+    assert!(ctx.accounts.account_exists(bea.account).await.unwrap());
 }

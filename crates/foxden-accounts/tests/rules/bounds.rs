@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use std::sync::{Arc, Mutex};
 
-use foxden_accounts::security::{What, Witness};
+use foxden_accounts::security::{EventKind, SecurityEvents};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap};
 
 const SEND_TAB: &str = "https://identity.mozilla.com/cmd/open-uri";
 /// The largest payload of a command.
@@ -29,7 +29,7 @@ fn patch(bytes: usize) -> DevicePatch {
     }
 }
 
-impl Lab {
+impl TestContext {
     async fn another(&self, session: &Session) -> Session {
         self.clock.tick();
         let copy = self.accounts.duplicate_session(session, &at_home()).await;
@@ -63,23 +63,27 @@ impl Lab {
 async fn whose_devices_and_commands_make_room_is_told() {
     let heard = Arc::new(Mutex::new(Vec::<(Option<AccountId>, String)>::new()));
     let told_to = Arc::clone(&heard);
-    let witness = Witness::new(move |event| {
-        if event.what == What::LimitReached {
+    let security_events = SecurityEvents::new(move |event| {
+        if event.what == EventKind::LimitReached {
             let why = event.why.unwrap_or_default().to_owned();
             told_to.lock().unwrap().push((event.account, why));
         }
     });
-    let lab = Lab::with(Options { witness, ..cheap() }).await;
+    let ctx = TestContext::with(Options {
+        security_events,
+        ..cheap()
+    })
+    .await;
     for address in [ANN, BEA] {
-        let mut session = lab.session(&lab.create(address).await).await;
+        let mut session = ctx.session(&ctx.create(address).await).await;
         let account = Some(session.account);
         for _ in 0..101 {
-            session = lab.another(&session).await;
-            lab.with_device(&session, 0).await.unwrap();
+            session = ctx.another(&session).await;
+            ctx.with_device(&session, 0).await.unwrap();
         }
-        let target = lab.names(&session).await[0];
+        let target = ctx.names(&session).await[0];
         for _ in 0..258 {
-            lab.tab(&session, target, LARGEST).await;
+            ctx.tab(&session, target, LARGEST).await;
         }
         let mut told = std::mem::take(&mut *heard.lock().unwrap());
         told.dedup();
@@ -91,26 +95,26 @@ async fn whose_devices_and_commands_make_room_is_told() {
 /// Each of these is far larger than a real one.
 #[tokio::test]
 async fn a_person_with_thirty_devices_keeps_all_of_them() {
-    let lab = Lab::new().await;
-    let mut session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let mut session = ctx.session(&ctx.create(ANN).await).await;
     for _ in 0..30 {
-        session = lab.another(&session).await;
-        lab.with_device(&session, 15_000).await.unwrap();
+        session = ctx.another(&session).await;
+        ctx.with_device(&session, 15_000).await.unwrap();
     }
-    assert_eq!(lab.names(&session).await.len(), 30);
+    assert_eq!(ctx.names(&session).await.len(), 30);
 }
 
 #[tokio::test]
 async fn of_more_than_a_hundred_devices_those_used_longest_ago_make_room() {
-    let lab = Lab::new().await;
-    let first = lab.session(&lab.create(ANN).await).await;
-    let oldest = lab.with_device(&first, 0).await.unwrap();
-    let mut session = lab.another(&first).await;
+    let ctx = TestContext::new().await;
+    let first = ctx.session(&ctx.create(ANN).await).await;
+    let oldest = ctx.with_device(&first, 0).await.unwrap();
+    let mut session = ctx.another(&first).await;
     for _ in 0..100 {
-        session = lab.another(&session).await;
-        lab.with_device(&session, 0).await.unwrap();
+        session = ctx.another(&session).await;
+        ctx.with_device(&session, 0).await.unwrap();
     }
-    let known = lab.names(&session).await;
+    let known = ctx.names(&session).await;
     assert_eq!((known.len(), known.contains(&oldest.id)), (100, false));
 
     // Its browser is still signed in. It learns that its device is unknown, and registers anew.
@@ -119,85 +123,85 @@ async fn of_more_than_a_hundred_devices_those_used_longest_ago_make_room() {
         ..patch(0)
     };
     let owner = DeviceOwner::Session(&first);
-    let refused = lab.accounts.register_device(owner, again).await;
+    let refused = ctx.accounts.register_device(owner, again).await;
     assert!(matches!(refused, Err(DeviceError::UnknownDevice)));
-    let anew = lab.with_device(&first, 0).await.unwrap();
-    let known = lab.names(&first).await;
+    let anew = ctx.with_device(&first, 0).await.unwrap();
+    let known = ctx.names(&first).await;
     assert_eq!((known.len(), known.contains(&anew.id)), (100, true));
 }
 
 #[tokio::test]
 async fn the_records_of_an_account_have_half_a_megabyte() {
-    let lab = Lab::new().await;
-    let mut session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let mut session = ctx.session(&ctx.create(ANN).await).await;
     for _ in 0..60 {
-        session = lab.another(&session).await;
-        lab.with_device(&session, 15_000).await.unwrap();
+        session = ctx.another(&session).await;
+        ctx.with_device(&session, 15_000).await.unwrap();
     }
     let owner = DeviceOwner::Session(&session);
-    let known = lab.names(&session).await.len();
+    let known = ctx.names(&session).await.len();
     assert!((30..=35).contains(&known), "{known}");
-    let weight = lab.accounts.devices_weight(owner).await.unwrap();
+    let weight = ctx.accounts.devices_weight(owner).await.unwrap();
     assert!((450_000..600_000).contains(&weight), "{weight}");
     // What was there before there was such a bound makes room as well, and what grows finds it.
     let large = "x".repeat(40_000);
-    lab.write("UPDATE device SET push_callback = ?", vec![large.into()])
+    ctx.write("UPDATE device SET push_callback = ?", vec![large.into()])
         .await;
-    let session = lab.another(&session).await;
-    lab.with_device(&session, 0).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 10);
+    let session = ctx.another(&session).await;
+    ctx.with_device(&session, 0).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM device").await, 10);
 }
 
 #[tokio::test]
 async fn a_record_that_nobody_needs_is_refused() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let refused = lab.with_device(&session, 16 * 1024).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let refused = ctx.with_device(&session, 16 * 1024).await;
     assert!(matches!(
         refused,
         Err(DeviceError::Invalid(DeviceField::Commands))
     ));
-    assert!(lab.with_device(&session, 15_000).await.is_ok());
+    assert!(ctx.with_device(&session, 15_000).await.is_ok());
 }
 
 #[tokio::test]
 async fn commands_that_wait_have_four_megabytes_for_all_devices_together() {
-    let lab = Lab::new().await;
-    let one = lab.session(&lab.create(ANN).await).await;
-    let other = lab.another(&one).await;
+    let ctx = TestContext::new().await;
+    let one = ctx.session(&ctx.create(ANN).await).await;
+    let other = ctx.another(&one).await;
     let targets = [
-        lab.with_device(&one, 0).await.unwrap(),
-        lab.with_device(&other, 0).await.unwrap(),
+        ctx.with_device(&one, 0).await.unwrap(),
+        ctx.with_device(&other, 0).await.unwrap(),
     ];
     for number in 0..300 {
-        lab.clock.tick();
-        lab.tab(&one, targets[number % 2].id, LARGEST).await;
+        ctx.clock.tick();
+        ctx.tab(&one, targets[number % 2].id, LARGEST).await;
     }
-    let bytes = lab.count("SELECT SUM(LENGTH(payload)) FROM command").await;
+    let bytes = ctx.count("SELECT SUM(LENGTH(payload)) FROM command").await;
     assert!((3_900_000..=4 << 20).contains(&bytes), "{bytes}");
-    lab.clock.advance_millis(60_000);
+    ctx.clock.advance_millis(60_000);
     let owner = DeviceOwner::Session(&other);
-    let page = lab.accounts.commands(owner, 0, None).await.unwrap();
+    let page = ctx.accounts.commands(owner, 0, None).await.unwrap();
     // The oldest made room; what is given at once is bounded, and goes on behind it.
     assert!(page.messages[0].index > 20, "{}", page.messages[0].index);
     assert_eq!((page.messages.len(), page.is_last), (31, false));
-    let next = lab.accounts.commands(owner, page.index + 1, None).await.unwrap();
+    let next = ctx.accounts.commands(owner, page.index + 1, None).await.unwrap();
     assert_eq!(next.messages[0].index, page.index + 1);
-    let weight = lab.accounts.commands_weight(owner).await.unwrap();
+    let weight = ctx.accounts.commands_weight(owner).await.unwrap();
     assert!((500_000..600_000).contains(&weight), "{weight}");
 }
 
 /// Tools sign in again and again and leave their sessions behind.
 #[tokio::test]
 async fn sessions_without_a_device_make_room_before_those_with_one() {
-    let lab = Lab::new().await;
-    let browser = lab.session(&lab.create(ANN).await).await;
-    lab.with_device(&browser, 0).await.unwrap();
-    let mut tool = lab.another(&browser).await;
+    let ctx = TestContext::new().await;
+    let browser = ctx.session(&ctx.create(ANN).await).await;
+    ctx.with_device(&browser, 0).await.unwrap();
+    let mut tool = ctx.another(&browser).await;
     for _ in 0..505 {
-        tool = lab.another(&tool).await;
+        tool = ctx.another(&tool).await;
     }
-    assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 500);
-    assert_eq!(lab.names(&browser).await.len(), 1);
-    assert!(lab.login(ANN, PASSWORD).await.is_ok());
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM session").await, 500);
+    assert_eq!(ctx.names(&browser).await.len(), 1);
+    assert!(ctx.login(ANN, PASSWORD).await.is_ok());
 }

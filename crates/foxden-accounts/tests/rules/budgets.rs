@@ -1,18 +1,20 @@
 //! What strangers may try, and whom it costs: `docs/security.md`.
 
 use data_encoding::BASE32_NOPAD;
-use foxden_accounts::plain::name_of;
+use foxden_accounts::legacy::name_of;
 use foxden_accounts::{
-    AuthPw, Kind, LegacyLoginError, LimitError, Login, NewPlain, NodeOf, OpenStoreError, Options,
-    PasswordError, Role, SecretToken, SignInError, SignUp, SignUpError, Visitor,
+    AuthPw, ClientInfo, Kind, LegacyLoginError, LimitError, Login, NewLegacyAccount, NodeLookup,
+    OpenStoreError, Options, PasswordError, Role, SecretToken, SignInError, SignUp, SignUpError,
 };
 use ring::digest;
 
-use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home, cheap, login, new_account, proof, stranger};
+use crate::context::{
+    ANN, BEA, NODE, PASSWORD, TestContext, at_home, cheap, login, new_account, proof, stranger,
+};
 
 const ZEROS: &str = "00000000000000000000000000000000";
 
-impl Lab {
+impl TestContext {
     /// Tries wrong passwords for a name from these addresses until each is refused; says how many were heard.
     async fn guess_from(&self, name: &str, addresses: impl Iterator<Item = String>) -> u32 {
         let mut heard = 0;
@@ -31,7 +33,7 @@ impl Lab {
 
     async fn fails_often(&self, address: &str) {
         for number in 0..60 {
-            let name = format!("nobody{number}@example.org");
+            let name = format!("unknown{number}@example.org");
             let refused = self.accounts.login(login(&name, "x"), &stranger(address)).await;
             assert!(!matches!(refused, Err(SignInError::TooMany { .. })), "{number}");
         }
@@ -39,75 +41,75 @@ impl Lab {
         self.clock.advance_millis(20_000);
     }
 
-    /// Asks for names that nobody has until the network is told no more.
-    async fn use_up_answers(&self, by: &Visitor) {
+    /// Asks for unknown names until the network is told no more.
+    async fn use_up_answers(&self, by: &ClientInfo) {
         for number in 0..30 {
-            let name = format!("nobody{number}@example.org");
+            let name = format!("unknown{number}@example.org");
             let status = self.accounts.address_status(&name, by).await.unwrap();
             assert!(!status.exists, "{number}");
         }
     }
 
-    async fn reset_begun_for(&self, name: &str, by: &Visitor) -> SecretToken {
+    async fn reset_begun_for(&self, name: &str, by: &ClientInfo) -> SecretToken {
         let started = self.accounts.forgot_password(name, by).await.unwrap();
         assert_eq!((started.ttl, started.tries), (3600, 3), "{name}");
         started.password_forgot_token
     }
 
-    /// Asks for the state of a reset, for another letter, and tries a wrong code: what is said to each.
-    async fn said_of_reset(&self, token: &SecretToken, by: &Visitor) -> String {
-        let ticket = match self.ticket(Kind::PasswordForgot, token).await {
-            Ok(ticket) => ticket,
+    /// Asks for the state of a reset, for another mail, and tries a wrong code: what is said to each.
+    async fn said_of_reset(&self, token: &SecretToken, by: &ClientInfo) -> String {
+        let credential = match self.credential(Kind::PasswordForgot, token).await {
+            Ok(credential) => credential,
             Err(error) => return format!("{error:?}"),
         };
-        let status = self.accounts.forgot_status(&ticket).await;
-        let again = self.accounts.forgot_again(&ticket, by).await;
-        let tried = self.accounts.verify_reset_code(&ticket, ZEROS, by).await;
-        // Whoever has looked the reset up a moment ago is answered by what it is now.
-        let then = self.accounts.forgot_status(&ticket).await;
+        let status = self.accounts.forgot_status(&credential).await;
+        let again = self.accounts.forgot_again(&credential, by).await;
+        let tried = self.accounts.verify_reset_code(&credential, ZEROS, by).await;
+        // The answer follows from the reset as it is now, not as it was looked up a moment ago.
+        let then = self.accounts.forgot_status(&credential).await;
         format!("{status:?}, {again:?}, {:?}, {then:?}", tried.map(drop))
     }
 }
 
 #[tokio::test]
 async fn a_site_has_twenty_tries_however_many_networks_it_has() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let of_site = (0..24).map(|number| format!("2001:db8:1:{:x}::1", number * 256));
-    assert_eq!(lab.guess_from(ANN, of_site).await, 20);
+    assert_eq!(ctx.guess_from(ANN, of_site).await, 20);
     let of_household = (0..24).map(|number| format!("2001:db8:2:{number:x}::1"));
-    assert_eq!(lab.guess_from(ANN, of_household).await, 15);
+    assert_eq!(ctx.guess_from(ANN, of_household).await, 15);
     let of_neighbours = (1..24).map(|number| format!("192.0.2.{number}"));
-    assert_eq!(lab.guess_from(ANN, of_neighbours).await, 20);
+    assert_eq!(ctx.guess_from(ANN, of_neighbours).await, 20);
     let elsewhere = stranger("2001:db8:3::1");
-    lab.accounts
+    ctx.accounts
         .login(login(ANN, PASSWORD), &elsewhere)
         .await
         .unwrap();
 }
 
-/// Strangers from many networks make the server forget nobody.
+/// Clients from many networks do not evict the counters of others.
 #[tokio::test]
 async fn a_lock_is_not_washed_out() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let guesser = "203.0.113.1";
-    assert_eq!(lab.guess_from(ANN, std::iter::once(guesser.to_owned())).await, 10);
+    assert_eq!(ctx.guess_from(ANN, std::iter::once(guesser.to_owned())).await, 10);
     for network in 0..21_000_u32 {
         let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + network * 256).to_string();
-        let asked = lab
+        let asked = ctx
             .accounts
             .open_password_link("guess", &stranger(&address))
             .await;
         assert!(matches!(asked, Err(PasswordError::ExpiredCode)));
-        let asked = lab.accounts.node_of("nobody", &stranger(&address)).await;
+        let asked = ctx.accounts.node_of("unknown", &stranger(&address)).await;
         assert!(asked.is_ok());
     }
-    let refused = lab.accounts.login(login(ANN, PASSWORD), &stranger(guesser)).await;
+    let refused = ctx.accounts.login(login(ANN, PASSWORD), &stranger(guesser)).await;
     assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
-impl Lab {
+impl TestContext {
     /// Brings so many wrong passwords for a name from that address; says how many were heard.
     async fn try_wrong(&self, name: &str, address: &str, first: u32, count: u32) -> u32 {
         let mut heard = 0;
@@ -133,7 +135,7 @@ fn wrong(name: &str, number: u32) -> Login {
 /// The address of each try.
 type Source<'a> = &'a dyn Fn(u32) -> String;
 
-/// Whoever stays just below what locks a name has no more in a day than whoever locks it.
+/// A client that stays just below the limit of a name has no more attempts in a day than one that reaches it.
 #[tokio::test]
 async fn a_patient_guesser_has_fifty_tries_a_day() {
     let address = |_: u32| "192.0.2.1".to_owned();
@@ -145,41 +147,41 @@ async fn a_patient_guesser_has_fifty_tries_a_day() {
         (50_000, 100, &of_long_site),
     ];
     for (pace, most, from) in cases {
-        let lab = Lab::new().await;
-        lab.create(ANN).await;
+        let ctx = TestContext::new().await;
+        ctx.create(ANN).await;
         let (mut heard, mut number) = (0, 0);
         while u64::from(number) * pace < 86_400_000 - pace {
-            heard += lab.try_wrong(ANN, &from(number), number, 1).await;
-            lab.clock.advance_millis(pace.try_into().unwrap());
+            heard += ctx.try_wrong(ANN, &from(number), number, 1).await;
+            ctx.clock.advance_millis(pace.try_into().unwrap());
             number += 1;
         }
         assert_eq!(heard, most, "of {number} from {}", from(0));
         let (here, elsewhere) = (stranger(&from(0)), stranger("203.0.113.1"));
-        let refused = lab.accounts.login(login(ANN, PASSWORD), &here).await;
+        let refused = ctx.accounts.login(login(ANN, PASSWORD), &here).await;
         assert!(matches!(refused, Err(SignInError::TooMany { .. })));
-        lab.accounts
+        ctx.accounts
             .login(login(ANN, PASSWORD), &elsewhere)
             .await
             .unwrap();
-        lab.clock.advance_millis(26 * 3_600_000);
-        lab.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
+        ctx.clock.advance_millis(26 * 3_600_000);
+        ctx.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
     }
 }
 
 /// Nor has who fails often, whose tries at a name are three a quarter of an hour.
 #[tokio::test]
 async fn a_network_that_fails_often_has_fifty_tries_a_day() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let mut heard = 0;
     for quarter in 0..24 {
         for number in 0..60 {
-            let name = format!("nobody{number}@example.org");
-            lab.try_wrong(&name, "192.0.2.1", quarter * 100 + number, 1).await;
+            let name = format!("unknown{number}@example.org");
+            ctx.try_wrong(&name, "192.0.2.1", quarter * 100 + number, 1).await;
         }
-        lab.clock.advance_millis(20_000);
-        heard += lab.try_wrong(ANN, "192.0.2.1", quarter * 100, 5).await;
-        lab.clock.advance_millis(15 * 60_000);
+        ctx.clock.advance_millis(20_000);
+        heard += ctx.try_wrong(ANN, "192.0.2.1", quarter * 100, 5).await;
+        ctx.clock.advance_millis(15 * 60_000);
     }
     assert_eq!(heard, 50);
 }
@@ -187,43 +189,43 @@ async fn a_network_that_fails_often_has_fifty_tries_a_day() {
 /// A right password gives back all that it counted, so a person may sign in as often as they like.
 #[tokio::test]
 async fn right_passwords_cost_no_tries_of_the_day() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let here = stranger("192.0.2.1");
     for _ in 0..110 {
-        lab.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
+        ctx.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
     }
-    assert_eq!(lab.try_wrong(ANN, "192.0.2.1", 0, 20).await, 10);
+    assert_eq!(ctx.try_wrong(ANN, "192.0.2.1", 0, 20).await, 10);
 }
 
 /// Four addresses of a /24 try whatever they may; their neighbours sign in all the same. And all of a /24 together have
 /// what the budgets say.
 #[tokio::test]
 async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let mut heard = 0;
     for (address, most) in (1..=4).map(|number| (number, 60 + 20 + 30)) {
         let address = format!("192.0.2.{address}");
         let mut own = 0;
         for number in 0..200 {
-            let name = format!("nobody{heard}{number}@example.org");
-            own += lab.try_wrong(&name, &address, number, 1).await;
+            let name = format!("unknown{heard}{number}@example.org");
+            own += ctx.try_wrong(&name, &address, number, 1).await;
         }
         assert!(own <= most, "{own} of {address}");
         heard += own;
     }
     assert_eq!(heard, 4 * (60 + 20) + 30);
     let neighbour = stranger("192.0.2.200");
-    lab.accounts
+    ctx.accounts
         .login(login(ANN, PASSWORD), &neighbour)
         .await
         .unwrap();
     for number in 5..120 {
         let address = format!("192.0.2.{number}");
         for number in 0..21 {
-            let name = format!("nobody{heard}{number}@example.org");
-            heard += lab.try_wrong(&name, &address, number, 1).await;
+            let name = format!("unknown{heard}{number}@example.org");
+            heard += ctx.try_wrong(&name, &address, number, 1).await;
         }
     }
     assert_eq!(heard, 240 + 600 + 30);
@@ -233,19 +235,19 @@ async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
 #[tokio::test]
 async fn devices_left_alone_keep_nobody_behind_their_address_out() {
     const PEOPLE: u64 = 300;
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let office = stranger("192.0.2.1");
     let member = |number| format!("member{number}@example.org");
     for number in 0..PEOPLE {
-        lab.create(&member(number)).await;
+        ctx.create(&member(number)).await;
         // Even at home so many in a row are too many.
-        lab.clock.advance_millis(20_000);
+        ctx.clock.advance_millis(20_000);
     }
     for round in 0..8 {
-        let before = lab.accounts.hashes();
+        let before = ctx.accounts.hashes();
         for number in 0..PEOPLE {
-            let refused = lab
+            let refused = ctx
                 .accounts
                 .open_store(&member(number), "the old one", &office)
                 .await;
@@ -256,48 +258,48 @@ async fn devices_left_alone_keep_nobody_behind_their_address_out() {
                 ),
                 "{round} {number}"
             );
-            lab.clock.advance_millis(1000);
+            ctx.clock.advance_millis(1000);
         }
         assert_eq!(
-            lab.accounts.hashes() - before,
+            ctx.accounts.hashes() - before,
             if round == 0 { PEOPLE } else { 0 },
             "{round}"
         );
-        lab.accounts.login(login(ANN, PASSWORD), &office).await.unwrap();
+        ctx.accounts.login(login(ANN, PASSWORD), &office).await.unwrap();
         for number in [0, PEOPLE - 1] {
-            lab.accounts
+            ctx.accounts
                 .login(login(&member(number), PASSWORD), &office)
                 .await
                 .unwrap();
         }
-        lab.clock.advance_millis(11 * 60_000);
+        ctx.clock.advance_millis(11 * 60_000);
     }
 }
 
-/// Where somebody tries every name, the others behind that address go on: only tries get fewer.
+/// Where one client tries every name, others behind that address go on: only attempts get fewer.
 #[tokio::test]
 async fn a_network_that_fails_often_lets_right_passwords_through() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.create(BEA).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.create(BEA).await;
     let address = "192.0.2.1";
-    lab.fails_often(address).await;
-    let tries = lab.guess_from(BEA, std::iter::once(address.to_owned())).await;
+    ctx.fails_often(address).await;
+    let tries = ctx.guess_from(BEA, std::iter::once(address.to_owned())).await;
     assert_eq!(tries, 3, "an account is tried no more often than that from there");
-    lab.accounts
+    ctx.accounts
         .login(login(ANN, PASSWORD), &stranger(address))
         .await
         .unwrap();
-    lab.accounts
+    ctx.accounts
         .open_store(ANN, PASSWORD, &stranger(address))
         .await
         .unwrap();
-    let refused = lab.accounts.login(login(BEA, PASSWORD), &stranger(address)).await;
+    let refused = ctx.accounts.login(login(BEA, PASSWORD), &stranger(address)).await;
     assert!(
         matches!(refused, Err(SignInError::TooMany { .. })),
         "under attack from there"
     );
-    lab.accounts
+    ctx.accounts
         .login(login(BEA, PASSWORD), &stranger("198.51.100.1"))
         .await
         .unwrap();
@@ -305,12 +307,12 @@ async fn a_network_that_fails_often_lets_right_passwords_through() {
 
 #[tokio::test]
 async fn right_passwords_at_once_from_one_address_all_come_through() {
-    let lab = Lab::new().await;
+    let ctx = TestContext::new().await;
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..64 {
         let name = format!("member{number}@example.org");
-        lab.create(&name).await;
-        let accounts = lab.accounts.clone();
+        ctx.create(&name).await;
+        let accounts = ctx.accounts.clone();
         waiting.spawn(async move {
             accounts
                 .login(login(&name, PASSWORD), &stranger("192.0.2.1"))
@@ -324,126 +326,126 @@ async fn right_passwords_at_once_from_one_address_all_come_through() {
 /// Known and unknown names are told apart until the allowance is used up, by whichever question; then by none.
 #[tokio::test]
 async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    lab.create(ANN).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    ctx.create(ANN).await;
+    let client = stranger("192.0.2.1");
     for number in 0..30 {
-        let name = format!("nobody{number}@example.org");
-        let refused = lab.accounts.login(login(&name, "x"), &visitor).await;
+        let name = format!("unknown{number}@example.org");
+        let refused = ctx.accounts.login(login(&name, "x"), &client).await;
         assert!(
             matches!(refused, Err(SignInError::UnknownAccount { .. })),
             "{number}"
         );
     }
-    for (number, name) in [ANN, "nobody@example.org"].into_iter().enumerate() {
-        let refused = lab
+    for (number, name) in [ANN, "unknown@example.org"].into_iter().enumerate() {
+        let refused = ctx
             .accounts
-            .login(login(name, &format!("x{number}")), &visitor)
+            .login(login(name, &format!("x{number}")), &client)
             .await;
         assert!(
             matches!(refused, Err(SignInError::WrongPassword { .. })),
             "{name}"
         );
-        let repeated = lab
+        let repeated = ctx
             .accounts
-            .login(login(name, &format!("x{number}")), &visitor)
+            .login(login(name, &format!("x{number}")), &client)
             .await;
         assert!(
             matches!(repeated, Err(SignInError::WrongPassword { .. })),
             "{name}"
         );
-        let status = lab.accounts.address_status(name, &visitor).await.unwrap();
+        let status = ctx.accounts.address_status(name, &client).await.unwrap();
         assert!(status.exists && status.has_password, "{name}");
         assert!(
-            lab.accounts.forgot_password(name, &visitor).await.is_ok(),
+            ctx.accounts.forgot_password(name, &client).await.is_ok(),
             "{name}"
         );
-        assert!(lab.accounts.send_otp(name, &visitor).await.is_ok(), "{name}");
-        let taken = lab.accounts.is_name_taken(name, &visitor).await;
+        assert!(ctx.accounts.send_otp(name, &client).await.is_ok(), "{name}");
+        let taken = ctx.accounts.is_name_taken(name, &client).await;
         assert!(matches!(taken, Err(LimitError::TooMany { .. })), "{name}");
-        let node = lab.accounts.node_of(name, &visitor).await.unwrap();
-        assert!(matches!(node, NodeOf::At(_)), "{name}");
-        let created = lab.accounts.create(new_account(name), &visitor).await;
+        let node = ctx.accounts.node_of(name, &client).await.unwrap();
+        assert!(matches!(node, NodeLookup::At(_)), "{name}");
+        let created = ctx.accounts.create(new_account(name), &client).await;
         assert!(matches!(created, Err(SignUpError::TooMany { .. })), "{name}");
-        let closed = lab
-            .accounts
-            .destroy(None, name, &proof(name, "x"), &visitor)
-            .await;
+        let closed = ctx.accounts.destroy(None, name, &proof(name, "x"), &client).await;
         assert!(matches!(closed, Err(SignInError::WrongPassword { .. })), "{name}");
     }
-    lab.accounts.login(login(ANN, PASSWORD), &visitor).await.unwrap();
+    ctx.accounts.login(login(ANN, PASSWORD), &client).await.unwrap();
 }
 
-/// Two labs, of which the second one knows Ann; to neither network is told any more who is here.
-async fn without_and_with_ann(sends_mail: bool, by: &Visitor) -> [Lab; 2] {
+/// Two labs, of which the second one knows Ann; to neither network is told any more which accounts exist.
+async fn without_and_with_ann(sends_mail: bool, by: &ClientInfo) -> [TestContext; 2] {
     let options = || Options {
         sign_up: Some(SignUp::Open),
         sends_mail,
         ..cheap()
     };
-    let labs = [Lab::with(options()).await, Lab::with(options()).await];
+    let labs = [
+        TestContext::with(options()).await,
+        TestContext::with(options()).await,
+    ];
     labs[1].create(ANN).await;
-    for lab in &labs {
-        lab.use_up_answers(by).await;
+    for ctx in &labs {
+        ctx.use_up_answers(by).await;
     }
     labs
 }
 
-/// A reset that was begun for nobody goes on as one for somebody does, also after the third wrong code.
+/// A decoy reset goes on as a real one does, also after the third wrong code.
 #[tokio::test]
 async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
     let by = stranger("192.0.2.1");
     for sends_mail in [false, true] {
         let mut said = Vec::new();
-        for lab in without_and_with_ann(sends_mail, &by).await {
+        for ctx in without_and_with_ann(sends_mail, &by).await {
             let mut steps = Vec::new();
-            let token = lab.reset_begun_for(ANN, &by).await;
+            let token = ctx.reset_begun_for(ANN, &by).await;
             for _ in 0..5 {
-                lab.clock.advance_millis(7_500);
-                steps.push(lab.said_of_reset(&token, &by).await);
+                ctx.clock.advance_millis(7_500);
+                steps.push(ctx.said_of_reset(&token, &by).await);
             }
-            let token = lab.reset_begun_for(ANN, &by).await;
-            lab.clock.advance_millis(3_599_000);
-            steps.push(lab.said_of_reset(&token, &by).await);
-            lab.clock.advance_millis(1000);
-            steps.push(lab.said_of_reset(&token, &by).await);
+            let token = ctx.reset_begun_for(ANN, &by).await;
+            ctx.clock.advance_millis(3_599_000);
+            steps.push(ctx.said_of_reset(&token, &by).await);
+            ctx.clock.advance_millis(1000);
+            steps.push(ctx.said_of_reset(&token, &by).await);
             said.push(steps);
         }
-        let [nobody, somebody] = [&said[0], &said[1]];
-        assert_eq!(nobody, somebody);
+        let [decoy, real] = [&said[0], &said[1]];
+        assert_eq!(decoy, real);
         let status = |ttl, tries| format!("Ok(ResetStatus {{ ttl: {ttl}, tries: {tries} }})");
         let first = status(3592, 3);
         assert_eq!(
-            nobody[0],
+            decoy[0],
             format!("{first}, {first}, Err(WrongCode), {}", status(3592, 2))
         );
         let third = status(3577, 1);
         assert_eq!(
-            nobody[2],
+            decoy[2],
             format!("{third}, {third}, Err(WrongCode), Err(UnknownToken)")
         );
-        assert_eq!(nobody[3..5], ["Unknown", "Unknown"]);
+        assert_eq!(decoy[3..5], ["Unknown", "Unknown"]);
         let last = status(1, 3);
         assert_eq!(
-            nobody[5],
+            decoy[5],
             format!("{last}, {last}, Err(WrongCode), {}", status(1, 2))
         );
-        assert_eq!(nobody[6], "Unknown");
+        assert_eq!(decoy[6], "Unknown");
     }
 }
 
-/// What is left of a person's letters is told to nobody who began the reset.
+/// A client that began a reset does not learn how much of the mail allowance is left.
 #[tokio::test]
 async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
     let by = stranger("192.0.2.1");
     let mut said = Vec::new();
-    for lab in without_and_with_ann(true, &by).await {
-        let token = lab.reset_begun_for(ANN, &by).await;
+    for ctx in without_and_with_ann(true, &by).await {
+        let token = ctx.reset_begun_for(ANN, &by).await;
         let mut steps = Vec::new();
         for _ in 0..130 {
-            lab.clock.advance_millis(25_000);
-            let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
-            steps.push(format!("{:?}", lab.accounts.forgot_again(&ticket, &by).await));
+            ctx.clock.advance_millis(25_000);
+            let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+            steps.push(format!("{:?}", ctx.accounts.forgot_again(&credential, &by).await));
         }
         said.push(steps);
     }
@@ -455,22 +457,22 @@ async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
     );
 }
 
-/// Digits of nobody wait, are tried and end as those of somebody, and with as many writes.
+/// Digits of a decoy wait, are tried and end as real ones do, and with as many writes.
 #[tokio::test]
 async fn digits_of_nobody_tell_nothing_of_who_is_here() {
     let by = stranger("192.0.2.1");
     let mut said = Vec::new();
-    for (number, lab) in without_and_with_ann(true, &by).await.iter().enumerate() {
+    for (number, ctx) in without_and_with_ann(true, &by).await.iter().enumerate() {
         let statement = [
             "SELECT COALESCE(MAX(tries), 0) FROM reset_of_nobody WHERE kind = 'reset-otp'",
             "SELECT COALESCE(MAX(tries), 0) FROM verification_code WHERE kind = 'reset-otp'",
         ][number];
         let mut steps = Vec::new();
         for _ in 0..3 {
-            steps.push(format!("{:?}", lab.accounts.send_otp(ANN, &by).await));
+            steps.push(format!("{:?}", ctx.accounts.send_otp(ANN, &by).await));
             for _ in 0..11 {
-                let tried = lab.accounts.verify_otp(ANN, "x", &by).await;
-                steps.push(format!("{:?} {}", tried.map(drop), lab.count(statement).await));
+                let tried = ctx.accounts.verify_otp(ANN, "x", &by).await;
+                steps.push(format!("{:?} {}", tried.map(drop), ctx.count(statement).await));
             }
         }
         said.push(steps);
@@ -493,11 +495,11 @@ async fn digits_of_nobody_tell_nothing_of_who_is_here() {
 #[tokio::test]
 async fn a_reset_of_nobody_outlasts_a_restart() {
     let by = stranger("192.0.2.1");
-    let [lab, _] = without_and_with_ann(false, &by).await;
-    let token = lab.reset_begun_for(ANN, &by).await;
-    let other = lab.reopened(cheap(), NODE).await;
-    for (lab, tries) in [(&lab, 3), (&other, 2), (&lab, 1)] {
-        let said = lab.said_of_reset(&token, &by).await;
+    let [ctx, _] = without_and_with_ann(false, &by).await;
+    let token = ctx.reset_begun_for(ANN, &by).await;
+    let other = ctx.reopened(cheap(), NODE).await;
+    for (ctx, tries) in [(&ctx, 3), (&other, 2), (&ctx, 1)] {
+        let said = ctx.said_of_reset(&token, &by).await;
         assert!(
             said.contains(&format!("tries: {tries}")) && said.contains("WrongCode"),
             "{said}"
@@ -506,74 +508,74 @@ async fn a_reset_of_nobody_outlasts_a_restart() {
     assert_eq!(other.said_of_reset(&token, &by).await, "Unknown");
 }
 
-/// As of somebody, a thousand for one address, and ten thousand in all; and they end within the hour.
+/// As of an account, a thousand for one address, and ten thousand in all; and they end within the hour.
 #[tokio::test]
 async fn resets_of_nobody_are_bounded() {
     const ROWS: &str = "SELECT COUNT(*) FROM reset_of_nobody";
-    let lab = Lab::with_policy(SignUp::Open).await;
+    let ctx = TestContext::with_policy(SignUp::Open).await;
     let mut tokens = Vec::new();
     for number in 0..35 {
         let by = stranger(&format!("{}.0.113.5", 20 + number));
-        lab.use_up_answers(&by).await;
+        ctx.use_up_answers(&by).await;
         for _ in 0..30 {
-            tokens.push(lab.reset_begun_for(ANN, &by).await);
-            lab.clock.advance_millis(1);
+            tokens.push(ctx.reset_begun_for(ANN, &by).await);
+            ctx.clock.advance_millis(1);
         }
     }
-    assert_eq!(lab.count(ROWS).await, 1000);
+    assert_eq!(ctx.count(ROWS).await, 1000);
     for (token, is_open) in [(&tokens[49], false), (&tokens[50], true)] {
-        let ticket = lab.ticket(Kind::PasswordForgot, token).await;
-        assert_eq!(ticket.is_ok(), is_open);
+        let credential = ctx.credential(Kind::PasswordForgot, token).await;
+        assert_eq!(credential.is_ok(), is_open);
     }
 
     let others = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9050)
         INSERT INTO reset_of_nobody SELECT 'x' || i, kind, auth_key, 'x' || i, 3, expires, 0
         FROM n, (SELECT kind, auth_key, expires FROM reset_of_nobody ORDER BY expires LIMIT 1)";
-    lab.write(others, vec![]).await;
+    ctx.write(others, vec![]).await;
     let by = stranger("192.0.2.1");
-    lab.use_up_answers(&by).await;
-    let newest = lab.reset_begun_for(BEA, &by).await;
-    assert_eq!(lab.count(ROWS).await, 10_000);
-    assert!(lab.ticket(Kind::PasswordForgot, &newest).await.is_ok());
+    ctx.use_up_answers(&by).await;
+    let newest = ctx.reset_begun_for(BEA, &by).await;
+    assert_eq!(ctx.count(ROWS).await, 10_000);
+    assert!(ctx.credential(Kind::PasswordForgot, &newest).await.is_ok());
 
-    lab.clock.advance_millis(3_600_000);
-    lab.accounts.purge(20_000, i64::MAX).await.unwrap();
-    assert_eq!(lab.count(ROWS).await, 0);
+    ctx.clock.advance_millis(3_600_000);
+    ctx.accounts.purge(20_000, i64::MAX).await.unwrap();
+    assert_eq!(ctx.count(ROWS).await, 0);
 }
 
 /// Addresses that have an account are no cheaper to find than those that have none.
 #[tokio::test]
 async fn answers_that_somebody_is_here_count_as_well() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    lab.create(ANN).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    ctx.create(ANN).await;
+    let client = stranger("192.0.2.1");
     let mut told = 0;
     for _ in 0..200 {
-        let created = lab.accounts.create(new_account(ANN), &visitor).await;
+        let created = ctx.accounts.create(new_account(ANN), &client).await;
         told += u32::from(matches!(created, Err(SignUpError::Exists { .. })));
     }
     assert_eq!(told, 30);
-    let stranger = new_account("nobody@example.org");
-    let refused = lab.accounts.create(stranger, &visitor).await;
+    let stranger = new_account("unknown@example.org");
+    let refused = ctx.accounts.create(stranger, &client).await;
     assert!(matches!(refused, Err(SignUpError::TooMany { .. })));
 }
 
-/// Of many that come at once no more are heard than one after the other, at whichever door.
+/// Of many that come at once no more are heard than one after the other, at whichever surface.
 #[tokio::test]
 async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
     for is_plain in [true, false] {
-        let lab = Lab::new().await;
-        lab.create(ANN).await;
+        let ctx = TestContext::new().await;
+        ctx.create(ANN).await;
         let mut tries = tokio::task::JoinSet::new();
         for number in 0..60 {
-            let (accounts, wrong) = (lab.accounts.clone(), format!("wrong {number}"));
+            let (accounts, wrong) = (ctx.accounts.clone(), format!("wrong {number}"));
             tries.spawn(async move {
-                let visitor = stranger("192.0.2.1");
+                let client = stranger("192.0.2.1");
                 if is_plain {
-                    let refused = accounts.prove_plain(ANN, &wrong, &visitor).await;
+                    let refused = accounts.verify_plain_password(ANN, &wrong, &client).await;
                     matches!(refused, Err(LegacyLoginError::WrongPassword { .. }))
                 } else {
-                    let refused = accounts.login(login(ANN, &wrong), &visitor).await;
+                    let refused = accounts.login(login(ANN, &wrong), &client).await;
                     matches!(refused, Err(SignInError::WrongPassword { .. }))
                 }
             });
@@ -584,38 +586,38 @@ async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
     }
 }
 
-/// What is told of a wrong proof again tells nothing new, and an old password left in a program costs nobody answers.
+/// What is told of a wrong proof again tells nothing new, and an old password left in a program costs no one answers.
 #[tokio::test]
 async fn a_wrong_password_under_another_name_takes_as_long_for_nobody() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    lab.create(ANN).await;
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    ctx.create(ANN).await;
     let mut hashes = Vec::new();
-    for address in [ANN, "nobody@example.org"] {
+    for address in [ANN, "unknown@example.org"] {
         let name = name_of(address).unwrap();
-        let visitor = stranger("192.0.2.1");
-        let before = lab.accounts.hashes();
-        lab.accounts
-            .login(login(address, "old"), &visitor)
+        let client = stranger("192.0.2.1");
+        let before = ctx.accounts.hashes();
+        ctx.accounts
+            .login(login(address, "old"), &client)
             .await
             .unwrap_err();
-        lab.accounts.open_store(&name, "old", &visitor).await.unwrap_err();
-        hashes.push(lab.accounts.hashes() - before);
+        ctx.accounts.open_store(&name, "old", &client).await.unwrap_err();
+        hashes.push(ctx.accounts.hashes() - before);
     }
     assert_eq!(hashes, [2, 2]);
 }
 
 #[tokio::test]
 async fn a_wrong_proof_that_is_repeated_uses_up_no_answers() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    lab.create(ANN).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    ctx.create(ANN).await;
+    let client = stranger("192.0.2.1");
     for _ in 0..100 {
-        let refused = lab.accounts.login(login(ANN, "old"), &visitor).await;
+        let refused = ctx.accounts.login(login(ANN, "old"), &client).await;
         assert!(matches!(refused, Err(SignInError::WrongPassword { .. })));
     }
-    let status = lab
+    let status = ctx
         .accounts
-        .address_status("nobody@example.org", &visitor)
+        .address_status("unknown@example.org", &client)
         .await
         .unwrap();
     assert!(!status.exists);
@@ -624,23 +626,23 @@ async fn a_wrong_proof_that_is_repeated_uses_up_no_answers() {
 /// A right password costs its account: others go on.
 #[tokio::test]
 async fn one_account_signs_in_so_often_and_no_more() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.create(BEA).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.create(BEA).await;
     let mut let_in = 0;
     for number in 0..200 {
-        let visitor = stranger(&format!("192.0.{number}.1"));
-        let_in += u32::from(lab.accounts.login(login(ANN, PASSWORD), &visitor).await.is_ok());
+        let client = stranger(&format!("192.0.{number}.1"));
+        let_in += u32::from(ctx.accounts.login(login(ANN, PASSWORD), &client).await.is_ok());
     }
     assert_eq!(let_in, 120);
-    let visitor = stranger("198.51.100.1");
-    lab.accounts.login(login(BEA, PASSWORD), &visitor).await.unwrap();
+    let client = stranger("198.51.100.1");
+    ctx.accounts.login(login(BEA, PASSWORD), &client).await.unwrap();
     for number in 0..20 {
         let wrong = login(BEA, &format!("wrong {number}"));
-        assert!(lab.accounts.login(wrong, &visitor).await.is_err());
+        assert!(ctx.accounts.login(wrong, &client).await.is_err());
     }
     let elsewhere = stranger("203.0.113.1");
-    lab.accounts
+    ctx.accounts
         .login(login(BEA, PASSWORD), &elsewhere)
         .await
         .unwrap();
@@ -648,20 +650,20 @@ async fn one_account_signs_in_so_often_and_no_more() {
 
 #[tokio::test]
 async fn invitations_are_allowances_of_their_own() {
-    let lab = Lab::with_policy(SignUp::Invite).await;
+    let ctx = TestContext::with_policy(SignUp::Invite).await;
     let office = stranger("192.0.2.1");
     for number in 0..40 {
-        let invite = lab.accounts.invite(Role::Member, "", None).await.unwrap();
+        let invite = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
         let mut new = new_account(&format!("member{number}@example.org"));
         new.invite = Some(invite);
-        lab.accounts.create(new, &office).await.unwrap();
+        ctx.accounts.create(new, &office).await.unwrap();
     }
-    let invite = lab.accounts.invite(Role::Member, "", None).await.unwrap();
+    let invite = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     let mut told = 0;
     for number in 0..40 {
         let mut new = new_account(&format!("member{number}@example.org"));
         new.invite = Some(invite.clone());
-        let refused = lab.accounts.create(new, &office).await;
+        let refused = ctx.accounts.create(new, &office).await;
         told += u32::from(matches!(refused, Err(SignUpError::Exists { .. })));
     }
     assert_eq!(told, 30, "an invitation does not tell who is here without end");
@@ -670,7 +672,7 @@ async fn invitations_are_allowances_of_their_own() {
 /// Where a proxy names no client, or a company has one address, many stand behind it.
 #[tokio::test]
 async fn private_networks_have_ten_times_as_much() {
-    let lab = Lab::with_policy(SignUp::Open).await;
+    let ctx = TestContext::with_policy(SignUp::Open).await;
     for (address, most) in [
         ("192.0.2.1", 30),
         ("10.1.2.3", 300),
@@ -679,8 +681,8 @@ async fn private_networks_have_ten_times_as_much() {
     ] {
         let mut told = 0;
         for number in 0..400 {
-            let name = format!("nobody{number}@example.org");
-            let status = lab
+            let name = format!("unknown{number}@example.org");
+            let status = ctx
                 .accounts
                 .address_status(&name, &stranger(address))
                 .await
@@ -691,27 +693,27 @@ async fn private_networks_have_ten_times_as_much() {
     }
 }
 
-/// An address and its hashed name count together, whether or not anybody has them.
+/// An address and its hashed name count together, whether or not an account has them.
 #[tokio::test]
 async fn names_that_belong_together_tell_nothing_of_who_is_here() {
-    let lab = Lab::new().await;
-    lab.create("known@example.org").await;
-    for address in ["known@example.org", "nobody@example.org"] {
-        let visitor = stranger("192.0.2.1");
-        let name = foxden_accounts::plain::name_of(address).unwrap();
+    let ctx = TestContext::new().await;
+    ctx.create("known@example.org").await;
+    for address in ["known@example.org", "unknown@example.org"] {
+        let client = stranger("192.0.2.1");
+        let name = foxden_accounts::legacy::name_of(address).unwrap();
         for number in 0..5 {
             let wrong = login(address, &format!("a{number}"));
-            assert!(lab.accounts.login(wrong, &visitor).await.is_err());
-            let refused = lab
+            assert!(ctx.accounts.login(wrong, &client).await.is_err());
+            let refused = ctx
                 .accounts
-                .prove_plain(&name, &format!("b{number}"), &visitor)
+                .verify_plain_password(&name, &format!("b{number}"), &client)
                 .await;
             assert!(
                 !matches!(refused, Err(LegacyLoginError::TooMany { .. })),
                 "{address} {number}"
             );
         }
-        let refused = lab.accounts.prove_plain(&name, "c", &visitor).await;
+        let refused = ctx.accounts.verify_plain_password(&name, "c", &client).await;
         assert!(
             matches!(refused, Err(LegacyLoginError::TooMany { .. })),
             "{address}"
@@ -728,28 +730,28 @@ fn client_form(address: &str) -> String {
     BASE32_NOPAD.encode(hash.as_ref()).to_lowercase()
 }
 
-/// Whichever names somebody has, or two forms of one: tries at one leave of another what they leave where nobody is.
+/// Whichever names an account has, or two forms of one: tries at one leave of another what they leave where nobody is.
 #[tokio::test]
 async fn any_two_names_tell_nothing_of_who_is_here() {
     let mut told = Vec::new();
     for is_known in [true, false] {
-        let lab = Lab::new().await;
+        let ctx = TestContext::new().await;
         let names = ["tést@exämple.com", "TÉST@exämple.com", "annie", "old@example.org"].map(str::to_owned);
         let [address, shouted, chosen, former] = names;
         if is_known {
-            let new = NewPlain {
+            let new = NewLegacyAccount {
                 name: &chosen,
                 address: &former,
                 password: PASSWORD,
                 is_authorised: false,
             };
-            lab.accounts.create_plain(new, &at_home()).await.unwrap();
-            lab.accounts
+            ctx.accounts.create_legacy(new, &at_home()).await.unwrap();
+            ctx.accounts
                 .change_address(&chosen, PASSWORD, &address, &at_home())
                 .await
                 .unwrap();
-            lab.accounts
-                .prove_plain(&client_form(&address), PASSWORD, &at_home())
+            ctx.accounts
+                .verify_plain_password(&client_form(&address), PASSWORD, &at_home())
                 .await
                 .unwrap();
         }
@@ -764,18 +766,21 @@ async fn any_two_names_tell_nothing_of_who_is_here() {
         ];
         for (number, first) in forms.iter().enumerate() {
             for (other, second) in forms.iter().enumerate() {
-                let visitor = stranger(&format!("198.{}.{other}.1", 20 + number));
+                let client = stranger(&format!("198.{}.{other}.1", 20 + number));
                 for number in 0..10 {
-                    let refused = lab
+                    let refused = ctx
                         .accounts
-                        .prove_plain(first, &format!("wrong {number}"), &visitor)
+                        .verify_plain_password(first, &format!("wrong {number}"), &client)
                         .await;
                     assert!(
                         !matches!(refused, Err(LegacyLoginError::TooMany { .. })),
                         "{first} {number}"
                     );
                 }
-                let refused = lab.accounts.prove_plain(second, "the eleventh", &visitor).await;
+                let refused = ctx
+                    .accounts
+                    .verify_plain_password(second, "the eleventh", &client)
+                    .await;
                 let is_heard = !matches!(refused, Err(LegacyLoginError::TooMany { .. }));
                 told.push((is_heard, first.clone(), second.clone()));
             }

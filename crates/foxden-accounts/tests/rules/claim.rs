@@ -2,24 +2,26 @@
 
 use foxden_accounts::{
     AccountId, Accounts, ConfirmError, Grant, KeyFetchError, Kind, LegacyChangeError, LegacyLoginError,
-    Letter, MIGRATIONS, NewAccount, NewPlain, NodeOf, OAuthError, OLDSYNC, OpenStoreError, OperatorError,
-    Options, PasswordError, Posted, ResetRequestError, Role, SignUp, SignUpError, Unverified,
+    MIGRATIONS, Mail, NewAccount, NewLegacyAccount, NodeLookup, OAuthError, OLDSYNC, OpenStoreError,
+    OperatorError, Options, PasswordError, QueuedMail, ResetRequestError, Role, SignUp, SignUpError,
+    Unverified,
 };
 use std::time::Duration;
 
 use foxden_sql::{Database, Fetch, SqlError, values};
 
-use crate::lab::{
-    ANN, BEA, DESKTOP, Lab, PASSWORD, authorization, cheap, new_account, proof, stranger, token_request,
+use crate::context::{
+    ANN, BEA, DESKTOP, PASSWORD, TestContext, authorization, cheap, new_account, proof, stranger,
+    token_request,
 };
-use crate::memo::Folder;
-use crate::plain::ANN_HASHED;
+use crate::credential_cache::Folder;
+use crate::legacy::ANN_HASHED;
 
 const OTHERS: &str = "another battery staple";
 const DAY: i64 = 24 * 3_600_000;
 
-async fn lab() -> Lab {
-    Lab::with(Options {
+async fn ctx() -> TestContext {
+    TestContext::with(Options {
         sign_up: Some(SignUp::Open),
         sends_mail: true,
         ..cheap()
@@ -27,37 +29,37 @@ async fn lab() -> Lab {
     .await
 }
 
-async fn letters(accounts: &Accounts) -> Vec<Posted> {
+async fn letters(accounts: &Accounts) -> Vec<QueuedMail> {
     let mut letters = Vec::new();
-    while let Some(posted) = accounts.take_letter().await.unwrap() {
+    while let Some(posted) = accounts.take_mail().await.unwrap() {
         letters.push(posted);
     }
     letters
 }
 
-/// Opens the link in the letter that the account was sent last.
-async fn confirm(lab: &Lab, account: AccountId) -> Result<(), ConfirmError> {
-    let letters = letters(&lab.accounts).await;
-    let codes = letters.iter().rev().find_map(|posted| match &posted.letter {
-        Letter::ConfirmAddress { link_code, .. } if posted.account == Some(account) => Some(link_code),
+/// Opens the link in the mail that the account was sent last.
+async fn confirm(ctx: &TestContext, account: AccountId) -> Result<(), ConfirmError> {
+    let letters = letters(&ctx.accounts).await;
+    let codes = letters.iter().rev().find_map(|posted| match &posted.mail {
+        Mail::ConfirmAddress { link_code, .. } if posted.account == Some(account) => Some(link_code),
         _ => None,
     });
     let code = codes.expect("it was sent one");
-    lab.accounts
+    ctx.accounts
         .verify_address(account, code, &stranger("192.0.2.77"))
         .await
 }
 
-async fn exists(lab: &Lab, address: &str) -> bool {
-    let asked = lab
+async fn exists(ctx: &TestContext, address: &str) -> bool {
+    let asked = ctx
         .accounts
         .address_status(address, &stranger("198.51.100.9"))
         .await;
     asked.unwrap().exists
 }
 
-fn plain<'a>(name: &'a str, address: &'a str) -> NewPlain<'a> {
-    NewPlain {
+fn legacy<'a>(name: &'a str, address: &'a str) -> NewLegacyAccount<'a> {
+    NewLegacyAccount {
         name,
         address,
         password: OTHERS,
@@ -94,8 +96,8 @@ impl Way {
         Self::Invited,
     ];
 
-    async fn claim(self, lab: &Lab) -> AccountId {
-        let (by, accounts) = (stranger("192.0.2.1"), &lab.accounts);
+    async fn claim(self, ctx: &TestContext) -> AccountId {
+        let (by, accounts) = (stranger("192.0.2.1"), &ctx.accounts);
         match self {
             Self::Firefox => {
                 accounts
@@ -104,8 +106,11 @@ impl Way {
                     .unwrap()
                     .account
             }
-            Self::OldClient => accounts.create_plain(plain("tarek", ANN), &by).await.unwrap(),
-            Self::Hashed => accounts.create_plain(plain(ANN_HASHED, ANN), &by).await.unwrap(),
+            Self::OldClient => accounts.create_legacy(legacy("tarek", ANN), &by).await.unwrap(),
+            Self::Hashed => accounts
+                .create_legacy(legacy(ANN_HASHED, ANN), &by)
+                .await
+                .unwrap(),
             Self::Invited => {
                 let invite = accounts.invite(Role::Member, "", None).await.unwrap();
                 let new = account(ANN, OTHERS, Some(invite));
@@ -113,8 +118,8 @@ impl Way {
             }
             Self::Changed | Self::ThroughSeveral => {
                 let own = "own@example.org";
-                let id = accounts.create_plain(plain("tarek", own), &by).await.unwrap();
-                confirm(lab, id).await.unwrap();
+                let id = accounts.create_legacy(legacy("tarek", own), &by).await.unwrap();
+                confirm(ctx, id).await.unwrap();
                 if matches!(self, Self::ThroughSeveral) {
                     accounts
                         .change_address("tarek", OTHERS, "x@example.org", &by)
@@ -131,24 +136,24 @@ impl Way {
 #[tokio::test]
 async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
     for way in Way::ALL {
-        let lab = lab().await;
-        let claimant = way.claim(&lab).await;
-        assert!(lab.open(ANN, OTHERS).await.is_ok(), "{way:?}: old clients go on");
-        assert!(exists(&lab, ANN).await, "{way:?}: its own clients sign in");
+        let ctx = ctx().await;
+        let claimant = way.claim(&ctx).await;
+        assert!(ctx.open(ANN, OTHERS).await.is_ok(), "{way:?}: old clients go on");
+        assert!(exists(&ctx, ANN).await, "{way:?}: its own clients sign in");
 
         let by = stranger("203.0.113.5");
-        let owner = lab.accounts.create(new_account(ANN), &by).await.unwrap();
+        let owner = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
         assert_ne!(owner.account, claimant);
         assert!(
-            lab.open(ANN, OTHERS).await.is_ok(),
+            ctx.open(ANN, OTHERS).await.is_ok(),
             "{way:?}: nothing is confirmed yet"
         );
-        confirm(&lab, owner.account).await.unwrap();
+        confirm(&ctx, owner.account).await.unwrap();
 
-        assert!(exists(&lab, ANN).await, "{way:?}");
-        assert_eq!(lab.login(ANN, PASSWORD).await.unwrap().account, owner.account);
+        assert!(exists(&ctx, ANN).await, "{way:?}");
+        assert_eq!(ctx.login(ANN, PASSWORD).await.unwrap().account, owner.account);
         for name in [ANN, ANN_HASHED] {
-            let other = lab.open(name, OTHERS).await;
+            let other = ctx.open(name, OTHERS).await;
             assert!(
                 matches!(
                     other,
@@ -156,16 +161,16 @@ async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
                 ),
                 "{way:?} {name}"
             );
-            assert!(lab.open(name, PASSWORD).await.is_ok(), "{way:?} {name}");
+            assert!(ctx.open(name, PASSWORD).await.is_ok(), "{way:?} {name}");
         }
-        let again = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
+        let again = ctx.accounts.create(account(ANN, OTHERS, None), &by).await;
         assert!(matches!(again, Err(SignUpError::Exists { .. })), "{way:?}");
         let named = claimant.to_string();
         assert!(
-            lab.accounts.show_account(&named).await.unwrap().is_some(),
+            ctx.accounts.show_account(&named).await.unwrap().is_some(),
             "the account stays"
         );
-        let late = lab.accounts.approve(&named).await;
+        let late = ctx.accounts.approve(&named).await;
         assert!(matches!(late, Err(OperatorError::Exists)), "{way:?}: {late:?}");
     }
 }
@@ -174,86 +179,86 @@ async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
 #[tokio::test]
 async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
     for way in [Way::Firefox, Way::OldClient, Way::Hashed, Way::Invited] {
-        let lab = lab().await;
-        let claimant = way.claim(&lab).await;
-        let store = lab.open(ANN, OTHERS).await.unwrap();
+        let ctx = ctx().await;
+        let claimant = way.claim(&ctx).await;
+        let store = ctx.open(ANN, OTHERS).await.unwrap();
         let by = stranger("203.0.113.5");
-        letters(&lab.accounts).await;
-        lab.accounts.request_plain_reset(ANN_HASHED, &by).await.unwrap();
-        let posted = letters(&lab.accounts).await.remove(0);
+        letters(&ctx.accounts).await;
+        ctx.accounts.request_legacy_reset(ANN_HASHED, &by).await.unwrap();
+        let posted = letters(&ctx.accounts).await.remove(0);
         assert_eq!(posted.address, ANN, "{way:?}");
-        let Letter::PlainReset { code, .. } = posted.letter else {
+        let Mail::LegacyReset { code, .. } = posted.mail else {
             panic!("{posted:?}");
         };
-        let consent = foxden_accounts::Consent::NotAsked;
-        lab.accounts
-            .reset_plain(ANN_HASHED, &code, PASSWORD, consent, &by)
+        let consent = foxden_accounts::DataLossConsent::NotAsked;
+        ctx.accounts
+            .reset_plain_password(ANN_HASHED, &code, PASSWORD, consent, &by)
             .await
             .unwrap();
         assert!(matches!(
-            lab.open(ANN, OTHERS).await,
+            ctx.open(ANN, OTHERS).await,
             Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
         ));
-        assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store, "{way:?}");
-        let signed_in = lab.login(ANN, PASSWORD).await.unwrap();
+        assert_eq!(ctx.open(ANN, PASSWORD).await.unwrap(), store, "{way:?}");
+        let signed_in = ctx.login(ANN, PASSWORD).await.unwrap();
         assert!(
             signed_in.is_verified() && signed_in.account == claimant,
             "{way:?}"
         );
-        let other = lab.accounts.create(account(ANN, OTHERS, None), &by).await;
+        let other = ctx.accounts.create(account(ANN, OTHERS, None), &by).await;
         assert!(matches!(other, Err(SignUpError::Exists { .. })), "{way:?}");
     }
 }
 
-/// Who mistypes a new address, and forgets the password, must not lose the account to whoever reads that mailbox.
+/// Who mistypes a new address, and forgets the password, must not lose the account to the reader of that mailbox.
 #[tokio::test]
 async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("203.0.113.5");
-    Way::Changed.claim(&lab).await;
-    letters(&lab.accounts).await;
+    Way::Changed.claim(&ctx).await;
+    letters(&ctx.accounts).await;
     for name in ["tarek", "own@example.org", ANN, ANN_HASHED] {
-        let asked = lab.accounts.request_plain_reset(name, &by).await;
+        let asked = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
             matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
         if name.contains('@') {
-            let asked = lab.accounts.forgot_password(name, &by).await.map(drop);
+            let asked = ctx.accounts.forgot_password(name, &by).await.map(drop);
             assert!(
                 matches!(asked, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
-            let asked = lab.accounts.send_otp(name, &by).await;
+            let asked = ctx.accounts.send_otp(name, &by).await;
             assert!(
                 matches!(asked, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
             );
         }
     }
-    assert!(letters(&lab.accounts).await.is_empty());
-    lab.accounts
+    assert!(letters(&ctx.accounts).await.is_empty());
+    ctx.accounts
         .change_address("tarek", OTHERS, "own@example.org", &by)
         .await
         .unwrap();
-    letters(&lab.accounts).await;
-    lab.accounts.request_plain_reset("tarek", &by).await.unwrap();
-    assert_eq!(letters(&lab.accounts).await.remove(0).address, "own@example.org");
+    letters(&ctx.accounts).await;
+    ctx.accounts.request_legacy_reset("tarek", &by).await.unwrap();
+    assert_eq!(letters(&ctx.accounts).await.remove(0).address, "own@example.org");
 }
 
-/// Two that claim the same address are two in any letters: SQL folds those of ASCII alone.
+/// Two that claim the same address are two in any mails: SQL folds those of ASCII alone.
 #[tokio::test]
 async fn the_operator_is_asked_which_of_two_claims_in_any_letters() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("203.0.113.5");
     for (name, address) in [("one", "ÄNN@example.org"), ("two", "änn@example.org")] {
-        lab.accounts
-            .create_plain(plain(name, address), &by)
+        ctx.accounts
+            .create_legacy(legacy(name, address), &by)
             .await
             .unwrap();
     }
     for name in ["one", "two", "Änn@example.org"] {
-        let unclear = lab.accounts.approve(name).await;
+        let unclear = ctx.accounts.approve(name).await;
         assert!(matches!(unclear, Err(OperatorError::Ambiguous)), "{name}");
     }
 }
@@ -261,71 +266,71 @@ async fn the_operator_is_asked_which_of_two_claims_in_any_letters() {
 /// The codes of both went to the same mailbox: the one that is used first decides.
 #[tokio::test]
 async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
-    let lab = lab().await;
-    let first = Way::Firefox.claim(&lab).await;
-    let second = lab
+    let ctx = ctx().await;
+    let first = Way::Firefox.claim(&ctx).await;
+    let second = ctx
         .accounts
-        .create_plain(plain("bob", ANN), &stranger("203.0.113.5"))
+        .create_legacy(legacy("bob", ANN), &stranger("203.0.113.5"))
         .await
         .unwrap();
-    let unclear = lab.accounts.approve(ANN).await;
+    let unclear = ctx.accounts.approve(ANN).await;
     assert!(
         matches!(unclear, Err(OperatorError::Ambiguous)),
         "the operator says which"
     );
-    let letters = letters(&lab.accounts).await;
+    let letters = letters(&ctx.accounts).await;
     let code_of = |account| {
         let found = letters.iter().find(|posted| posted.account == Some(account));
-        match &found.expect("it was sent one").letter {
-            Letter::ConfirmAddress { link_code, .. } => link_code.clone(),
+        match &found.expect("it was sent one").mail {
+            Mail::ConfirmAddress { link_code, .. } => link_code.clone(),
             other => panic!("{other:?}"),
         }
     };
     let by = stranger("192.0.2.77");
-    lab.accounts
+    ctx.accounts
         .verify_address(first, &code_of(first), &by)
         .await
         .unwrap();
-    let late = lab.accounts.verify_address(second, &code_of(second), &by).await;
+    let late = ctx.accounts.verify_address(second, &code_of(second), &by).await;
     assert!(matches!(late, Err(ConfirmError::Exists)));
-    let shown = lab.accounts.show_account("bob").await.unwrap().unwrap();
+    let shown = ctx.accounts.show_account("bob").await.unwrap().unwrap();
     assert!(!shown.address_verified && shown.account == second);
 }
 
-/// Moving on from an address that was never confirmed keeps nobody from it, and leads no letter elsewhere.
+/// Moving on from an address that was never confirmed keeps no one from it, and leads no mail elsewhere.
 #[tokio::test]
 async fn letters_go_to_no_other_address_than_the_one_asked_for() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("192.0.2.1");
-    let claimant = Way::Firefox.claim(&lab).await;
-    lab.accounts.change_address(ANN, OTHERS, BEA, &by).await.unwrap();
-    confirm(&lab, claimant).await.unwrap();
+    let claimant = Way::Firefox.claim(&ctx).await;
+    ctx.accounts.change_address(ANN, OTHERS, BEA, &by).await.unwrap();
+    confirm(&ctx, claimant).await.unwrap();
     assert_eq!(
-        lab.open(ANN_HASHED, OTHERS).await.unwrap(),
-        lab.open(BEA, OTHERS).await.unwrap(),
+        ctx.open(ANN_HASHED, OTHERS).await.unwrap(),
+        ctx.open(BEA, OTHERS).await.unwrap(),
         "the password was stretched with it: old clients go on"
     );
-    letters(&lab.accounts).await;
+    letters(&ctx.accounts).await;
     for name in [ANN, ANN_HASHED] {
-        let asked = lab.accounts.request_plain_reset(name, &by).await;
+        let asked = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
             matches!(asked, Err(ResetRequestError::UnknownAccount { .. })),
             "{name}"
         );
     }
-    let asked = lab.accounts.forgot_password(ANN, &by).await.map(drop);
+    let asked = ctx.accounts.forgot_password(ANN, &by).await.map(drop);
     assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
-    let asked = lab.accounts.send_otp(ANN, &by).await;
+    let asked = ctx.accounts.send_otp(ANN, &by).await;
     assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
-    assert!(letters(&lab.accounts).await.is_empty());
+    assert!(letters(&ctx.accounts).await.is_empty());
 
-    lab.accounts.request_plain_reset(BEA, &by).await.unwrap();
-    assert_eq!(letters(&lab.accounts).await[0].address, BEA);
-    let owner = lab.accounts.create(new_account(ANN), &by).await.unwrap();
-    confirm(&lab, owner.account).await.unwrap();
-    assert!(lab.login(ANN, PASSWORD).await.is_ok());
+    ctx.accounts.request_legacy_reset(BEA, &by).await.unwrap();
+    assert_eq!(letters(&ctx.accounts).await[0].address, BEA);
+    let owner = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
+    confirm(&ctx, owner.account).await.unwrap();
+    assert!(ctx.login(ANN, PASSWORD).await.is_ok());
     assert!(
-        lab.open(BEA, OTHERS).await.is_ok(),
+        ctx.open(BEA, OTHERS).await.is_ok(),
         "the other account has its own"
     );
 }
@@ -333,136 +338,136 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
 /// An address that was confirmed stays its account's for good, also when it was left and came back to.
 #[tokio::test]
 async fn a_confirmed_address_stays_the_accounts_own() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("192.0.2.1");
-    let owner = lab
+    let owner = ctx
         .accounts
-        .create_plain(plain(ANN_HASHED, ANN), &by)
+        .create_legacy(legacy(ANN_HASHED, ANN), &by)
         .await
         .unwrap();
-    confirm(&lab, owner).await.unwrap();
+    confirm(&ctx, owner).await.unwrap();
     for address in [BEA, ANN, "cid@example.org"] {
-        lab.accounts
+        ctx.accounts
             .change_address(ANN_HASHED, OTHERS, address, &by)
             .await
             .unwrap();
     }
-    let other = lab
+    let other = ctx
         .accounts
         .create(new_account(ANN), &stranger("203.0.113.5"))
         .await;
     assert!(matches!(other, Err(SignUpError::Exists { .. })));
-    assert!(lab.open(ANN_HASHED, OTHERS).await.is_ok());
+    assert!(ctx.open(ANN_HASHED, OTHERS).await.is_ok());
 }
 
 /// Nothing settles there whose an address is, but the operator.
 #[tokio::test]
 async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    Way::Firefox.claim(&lab).await;
-    assert!(exists(&lab, ANN).await);
-    let other = lab
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    Way::Firefox.claim(&ctx).await;
+    assert!(exists(&ctx, ANN).await);
+    let other = ctx
         .accounts
         .create(new_account(ANN), &stranger("203.0.113.5"))
         .await;
     assert!(matches!(other, Err(SignUpError::Exists { .. })));
-    let added = lab.accounts.add_account(ANN, Role::Member).await;
+    let added = ctx.accounts.add_account(ANN, Role::Member).await;
     assert!(matches!(added, Err(OperatorError::Exists)));
-    lab.clock.advance_millis(100 * DAY);
-    lab.accounts.purge(10, i64::MAX).await.unwrap();
-    assert!(lab.accounts.show_account(ANN).await.unwrap().is_some());
+    ctx.clock.advance_millis(100 * DAY);
+    ctx.accounts.purge(10, i64::MAX).await.unwrap();
+    assert!(ctx.accounts.show_account(ANN).await.unwrap().is_some());
 }
 
-/// An invitation vouches for a person. Where letters are sent it vouches for the address that it was mailed to alone.
+/// An invitation vouches for a person. Where mails are sent it vouches for the address that it was mailed to alone.
 #[tokio::test]
 async fn an_invitation_confirms_the_address_that_it_was_mailed_to() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("192.0.2.1");
-    let first = lab.accounts.first_invitation().await.unwrap();
-    let made = lab
+    let first = ctx.accounts.first_invitation().await.unwrap();
+    let made = ctx
         .accounts
         .create(account("op@example.org", OTHERS, first), &by)
         .await;
     assert!(made.unwrap().is_verified(), "the operator's own");
-    let mailed = lab
+    let mailed = ctx
         .accounts
         .invite_by_mail(Role::Member, "", None, ANN)
         .await
         .unwrap();
-    let made = lab
+    let made = ctx
         .accounts
         .create(account("Ann@Example.org", OTHERS, Some(mailed)), &by)
         .await;
     assert!(made.unwrap().is_verified());
-    let mailed = lab
+    let mailed = ctx
         .accounts
         .invite_by_mail(Role::Member, "", None, "cid@example.org")
         .await
         .unwrap();
-    let made = lab.accounts.create(account(BEA, OTHERS, Some(mailed)), &by).await;
-    assert!(!made.unwrap().is_verified(), "mailed to somebody else");
-    let added = lab.accounts.add_account(BEA, Role::Member).await;
+    let made = ctx.accounts.create(account(BEA, OTHERS, Some(mailed)), &by).await;
+    assert!(!made.unwrap().is_verified(), "mailed to another address");
+    let added = ctx.accounts.add_account(BEA, Role::Member).await;
     assert!(added.is_ok(), "the operator's word goes before a claim");
 }
 
 #[tokio::test]
 async fn accounts_that_never_confirm_an_address_end_by_themselves() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = |number: u8| stranger(&format!("192.0.2.{number}"));
     let mut made = Vec::new();
     for (number, name) in (1..).zip(["gone", "stores", "off", "confirms", "moved"]) {
         let address = format!("{name}@example.org");
-        let id = lab
+        let id = ctx
             .accounts
-            .create_plain(plain(name, &address), &by(number))
+            .create_legacy(legacy(name, &address), &by(number))
             .await
             .unwrap();
         made.push(id);
     }
-    lab.open("stores", OTHERS).await.unwrap();
+    ctx.open("stores", OTHERS).await.unwrap();
     // Anyone may ask where its storage is, and keeps no claim by it.
-    let told = lab.accounts.node_of("gone", &by(7)).await.unwrap();
-    assert!(matches!(told, NodeOf::At(node) if *node == *crate::lab::NODE));
-    lab.accounts.set_disabled("off", true).await.unwrap();
-    lab.accounts.approve("confirms").await.unwrap();
-    lab.accounts.approve("moved").await.unwrap();
-    lab.accounts
+    let told = ctx.accounts.node_of("gone", &by(7)).await.unwrap();
+    assert!(matches!(told, NodeLookup::At(node) if *node == *crate::context::NODE));
+    ctx.accounts.set_disabled("off", true).await.unwrap();
+    ctx.accounts.approve("confirms").await.unwrap();
+    ctx.accounts.approve("moved").await.unwrap();
+    ctx.accounts
         .change_address("moved", OTHERS, BEA, &by(9))
         .await
         .unwrap();
 
-    lab.clock.advance_millis(7 * DAY);
-    lab.accounts.purge(1000, i64::MAX).await.unwrap();
+    ctx.clock.advance_millis(7 * DAY);
+    ctx.accounts.purge(1000, i64::MAX).await.unwrap();
     assert!(
-        lab.accounts.show_account("gone").await.unwrap().is_some(),
+        ctx.accounts.show_account("gone").await.unwrap().is_some(),
         "not yet"
     );
-    lab.clock.advance_millis(1);
-    let late = lab
+    ctx.clock.advance_millis(1);
+    let late = ctx
         .accounts
-        .create_plain(plain("late", "late@example.org"), &by(8))
+        .create_legacy(legacy("late", "late@example.org"), &by(8))
         .await
         .unwrap();
-    lab.accounts.purge(1000, i64::MAX).await.unwrap();
+    ctx.accounts.purge(1000, i64::MAX).await.unwrap();
     for (account, stays) in made.into_iter().zip([false, true, true, true, true]) {
         assert_eq!(
-            lab.accounts.account_exists(account).await.unwrap(),
+            ctx.accounts.account_exists(account).await.unwrap(),
             stays,
             "{account}"
         );
     }
-    assert!(lab.accounts.account_exists(late).await.unwrap());
-    let kept = lab
+    assert!(ctx.accounts.account_exists(late).await.unwrap());
+    let kept = ctx
         .reopened(
             Options {
                 unconfirmed_ttl: None,
                 sends_mail: true,
                 ..cheap()
             },
-            crate::lab::NODE,
+            crate::context::NODE,
         )
         .await;
-    lab.clock.advance_millis(100 * DAY);
+    ctx.clock.advance_millis(100 * DAY);
     kept.accounts.purge(1000, i64::MAX).await.unwrap();
     assert!(kept.accounts.account_exists(late).await.unwrap());
     let longer = Options {
@@ -470,7 +475,7 @@ async fn accounts_that_never_confirm_an_address_end_by_themselves() {
         sends_mail: true,
         ..cheap()
     };
-    let ended = lab.reopened(longer, crate::lab::NODE).await;
+    let ended = ctx.reopened(longer, crate::context::NODE).await;
     ended.accounts.purge(1000, i64::MAX).await.unwrap();
     assert!(!ended.accounts.account_exists(late).await.unwrap());
 }
@@ -478,7 +483,7 @@ async fn accounts_that_never_confirm_an_address_end_by_themselves() {
 /// Accounts that stay are not walked through at every run.
 #[tokio::test]
 async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let mut made = Vec::new();
     for (number, name) in ["gone", "one", "two", "three", "four", "five"]
         .into_iter()
@@ -488,58 +493,58 @@ async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
             format!("{name}@example.org"),
             stranger(&format!("192.0.{number}.2")),
         );
-        let id = lab
+        let id = ctx
             .accounts
-            .create_plain(plain(name, &address), &by)
+            .create_legacy(legacy(name, &address), &by)
             .await
             .unwrap();
         made.push(id);
         if name != "gone" {
-            lab.open(name, OTHERS).await.unwrap();
+            ctx.open(name, OTHERS).await.unwrap();
         }
     }
-    lab.clock.advance_millis(8 * DAY);
+    ctx.clock.advance_millis(8 * DAY);
     let gone = made[0];
     let before = made.iter().filter(|id| id.to_string() < gone.to_string()).count();
     let rest = made.len() - before;
     for run in 0..before {
-        lab.accounts.purge(1, i64::MAX).await.unwrap();
-        assert!(lab.accounts.account_exists(gone).await.unwrap(), "{run}");
+        ctx.accounts.purge(1, i64::MAX).await.unwrap();
+        assert!(ctx.accounts.account_exists(gone).await.unwrap(), "{run}");
     }
-    lab.accounts.purge(1, i64::MAX).await.unwrap();
+    ctx.accounts.purge(1, i64::MAX).await.unwrap();
     assert!(
-        !lab.accounts.account_exists(gone).await.unwrap(),
+        !ctx.accounts.account_exists(gone).await.unwrap(),
         "{before} before it"
     );
     // Behind the last one it begins anew.
     let by = stranger("192.0.100.2");
-    let late = lab
+    let late = ctx
         .accounts
-        .create_plain(plain("late", "late@example.org"), &by)
+        .create_legacy(legacy("late", "late@example.org"), &by)
         .await
         .unwrap();
-    lab.clock.advance_millis(8 * DAY);
+    ctx.clock.advance_millis(8 * DAY);
     for _ in 0..=rest + made.len() {
-        lab.accounts.purge(1, i64::MAX).await.unwrap();
+        ctx.accounts.purge(1, i64::MAX).await.unwrap();
     }
-    assert!(!lab.accounts.account_exists(late).await.unwrap());
+    assert!(!ctx.accounts.account_exists(late).await.unwrap());
 }
 
 /// Whatever session an unconfirmed account gets, no key, no code and no token comes of it.
 #[tokio::test]
 async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let by = stranger("192.0.2.1");
-    let created = lab.accounts.create(new_account(ANN), &by).await.unwrap();
-    let again = lab.login(ANN, PASSWORD).await.unwrap();
-    let session = lab.session(&again).await;
-    let copy = lab.accounts.duplicate_session(&session, &by).await.unwrap();
+    let created = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
+    let again = ctx.login(ANN, PASSWORD).await.unwrap();
+    let session = ctx.session(&again).await;
+    let copy = ctx.accounts.duplicate_session(&session, &by).await.unwrap();
     for signed_in in [&created, &again, &copy] {
         assert!(!signed_in.is_verified());
-        let session = lab.session(signed_in).await;
-        assert!(lab.accounts.authorize(&session, authorization()).await.is_err());
+        let session = ctx.session(signed_in).await;
+        assert!(ctx.accounts.authorize(&session, authorization()).await.is_err());
         assert!(
-            lab.accounts
+            ctx.accounts
                 .scoped_key_data(&session, DESKTOP, OLDSYNC)
                 .await
                 .is_err()
@@ -548,7 +553,7 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
             scope: OLDSYNC.to_owned(),
             access_type: foxden_accounts::AccessType::Offline,
         };
-        let granted = lab
+        let granted = ctx
             .accounts
             .grant(Some(&session), token_request(grant), &by)
             .await;
@@ -559,12 +564,12 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
     }
     for signed_in in [&created, &again] {
         let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
-        let ticket = lab.ticket(Kind::KeyFetch, token).await.unwrap();
-        let keys = lab.accounts.fetch_keys(&ticket).await;
+        let credential = ctx.credential(Kind::KeyFetch, token).await.unwrap();
+        let keys = ctx.accounts.fetch_keys(&credential).await;
         assert!(matches!(keys, Err(KeyFetchError::AddressUnverified)));
     }
     let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
-    assert_eq!(lab.count(tokens).await, 0);
+    assert_eq!(ctx.count(tokens).await, 0);
 }
 
 /// What earlier releases wrote: names of accounts whose address is not confirmed become claims, but for chosen ones.
@@ -601,27 +606,27 @@ async fn names_of_before_are_owned_where_the_address_is_confirmed() {
     }
 }
 
-/// Strangers begin resets, too: the rows end, and the one that the owner's letter opens is not among them.
+/// Strangers begin resets, too: the rows end, and the one that the owner's mail opens is not among them.
 #[tokio::test]
 async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
-    let lab = lab().await;
-    lab.create(ANN).await;
-    let home = crate::lab::at_home();
-    lab.accounts.forgot_password(ANN, &home).await.unwrap();
-    let letter = letters(&lab.accounts).await.remove(0).letter;
+    let ctx = ctx().await;
+    ctx.create(ANN).await;
+    let home = crate::context::at_home();
+    ctx.accounts.forgot_password(ANN, &home).await.unwrap();
+    let letter = letters(&ctx.accounts).await.remove(0).mail;
     for number in 0..1050 {
         let by = stranger(&format!("{}.0.113.5", 20 + number % 100));
-        lab.accounts.forgot_password(ANN, &by).await.unwrap();
+        ctx.accounts.forgot_password(ANN, &by).await.unwrap();
     }
-    let begun = lab.count("SELECT COUNT(*) FROM token").await;
+    let begun = ctx.count("SELECT COUNT(*) FROM token").await;
     assert!((1000..1020).contains(&begun), "{begun}");
-    let Letter::ResetCode { code, token, .. } = letter else {
+    let Mail::ResetCode { code, token, .. } = letter else {
         panic!("{letter:?}");
     };
     let token = foxden_accounts::SecretToken::from_hex(&token).unwrap();
-    let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
-    lab.accounts
-        .verify_reset_code(&ticket, &code, &home)
+    let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+    ctx.accounts
+        .verify_reset_code(&credential, &code, &home)
         .await
         .unwrap();
 }
@@ -629,24 +634,24 @@ async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
 /// What an account proves falls on it alone, also where its password was stretched with an address that is another's now.
 #[tokio::test]
 async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let mallory = stranger("192.0.2.1");
-    let made = lab.accounts.create_plain(plain("mallory", ANN), &mallory).await;
+    let made = ctx.accounts.create_legacy(legacy("mallory", ANN), &mallory).await;
     made.unwrap();
-    let moved = lab
+    let moved = ctx
         .accounts
         .change_address("mallory", OTHERS, "mallory@example.com", &mallory)
         .await;
     moved.unwrap();
-    let owner = lab
+    let owner = ctx
         .accounts
         .create(new_account(ANN), &stranger("198.51.100.1"))
         .await;
-    confirm(&lab, owner.unwrap().account).await.unwrap();
+    confirm(&ctx, owner.unwrap().account).await.unwrap();
     let mut last = Ok(());
     for number in 0..130 {
         let by = stranger(&format!("192.0.{number}.1"));
-        last = lab
+        last = ctx
             .accounts
             .change_address("mallory", OTHERS, "mallory@example.com", &by)
             .await
@@ -659,5 +664,5 @@ async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
         ),
         "{last:?}"
     );
-    lab.login(ANN, PASSWORD).await.unwrap();
+    ctx.login(ANN, PASSWORD).await.unwrap();
 }

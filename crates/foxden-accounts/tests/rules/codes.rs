@@ -1,21 +1,21 @@
-//! Codes under attack: strangers spoil none, and nobody guesses one.
+//! Codes under attack: strangers invalidate none, and none is guessed.
 
 use foxden_accounts::{
-    CodePurpose, ConfirmError, Consent, Kind, LegacyResetError, Letter, NewAccount, Options, PasswordError,
-    ResetStarted, Role, SecretToken, SignUp, Visitor,
+    ClientInfo, CodePurpose, ConfirmError, DataLossConsent, Kind, LegacyResetError, Mail, NewAccount,
+    Options, PasswordError, ResetStarted, Role, SecretToken, SignUp,
 };
 
-use crate::lab::{ANN, BEA, Lab, cheap, new_account, stranger};
+use crate::context::{ANN, BEA, TestContext, cheap, new_account, stranger};
 
 const NEW: &str = "newpasswordhere";
 const ZEROS: &str = "00000000000000000000000000000000";
 
-fn mallory() -> Visitor {
+fn mallory() -> ClientInfo {
     stranger("198.51.100.66")
 }
 
-async fn with_mail() -> Lab {
-    Lab::with(Options {
+async fn with_mail() -> TestContext {
+    TestContext::with(Options {
         sign_up: Some(SignUp::Open),
         sends_mail: true,
         ..cheap()
@@ -23,8 +23,8 @@ async fn with_mail() -> Lab {
     .await
 }
 
-impl Lab {
-    async fn begin_reset(&self, by: &Visitor) -> ResetStarted {
+impl TestContext {
+    async fn begin_reset(&self, by: &ClientInfo) -> ResetStarted {
         self.accounts.forgot_password(ANN, by).await.unwrap()
     }
 
@@ -32,11 +32,11 @@ impl Lab {
         &self,
         token: &SecretToken,
         code: &str,
-        by: &Visitor,
+        by: &ClientInfo,
     ) -> Result<SecretToken, PasswordError> {
-        let ticket = self.ticket(Kind::PasswordForgot, token).await;
-        let ticket = ticket.map_err(|_| PasswordError::UnknownToken)?;
-        self.accounts.verify_reset_code(&ticket, code, by).await
+        let credential = self.credential(Kind::PasswordForgot, token).await;
+        let credential = credential.map_err(|_| PasswordError::UnknownToken)?;
+        self.accounts.verify_reset_code(&credential, code, by).await
     }
 
     async fn code_of(&self, name: &str, purpose: CodePurpose) -> String {
@@ -46,7 +46,7 @@ impl Lab {
     }
 
     /// Tries a wrong invitation until the network may try no more.
-    async fn use_up_guesses(&self, by: &Visitor) {
+    async fn use_up_guesses(&self, by: &ClientInfo) {
         loop {
             match self.accounts.open_password_link("guess", by).await {
                 Err(PasswordError::ExpiredCode) => {}
@@ -60,53 +60,53 @@ impl Lab {
 }
 
 /// Signs up with an address, and gives the account and the link that confirms it.
-async fn claim(lab: &Lab, address: &str, by: &Visitor) -> (foxden_accounts::AccountId, String) {
-    let created = lab.accounts.create(new_account(address), by).await.unwrap();
-    let posted = lab.accounts.take_letter().await.unwrap().expect("a letter waits");
-    let Letter::ConfirmAddress { link_code, .. } = posted.letter else {
+async fn claim(ctx: &TestContext, address: &str, by: &ClientInfo) -> (foxden_accounts::AccountId, String) {
+    let created = ctx.accounts.create(new_account(address), by).await.unwrap();
+    let posted = ctx.accounts.take_mail().await.unwrap().expect("a letter waits");
+    let Mail::ConfirmAddress { link_code, .. } = posted.mail else {
         panic!("another letter waits");
     };
     (created.account, link_code)
 }
 
-/// Two resets begun and six wrong codes tried by a stranger: the owner's reset and the link in the owner's letter work.
+/// Two resets begun and six wrong codes tried by a stranger: the owner's reset and the link in the owner's mail work.
 #[tokio::test]
 async fn wrong_codes_in_other_resets_spoil_no_code() {
-    let lab = with_mail().await;
-    lab.create(ANN).await;
+    let ctx = with_mail().await;
+    ctx.create(ANN).await;
     let owner = stranger("192.0.2.1");
-    let own = lab.begin_reset(&owner).await;
-    let letter = lab.accounts.take_letter().await.unwrap().unwrap().letter;
-    let Letter::ResetCode { code, token, .. } = letter else {
+    let own = ctx.begin_reset(&owner).await;
+    let letter = ctx.accounts.take_mail().await.unwrap().unwrap().mail;
+    let Mail::ResetCode { code, token, .. } = letter else {
         panic!("another letter waits");
     };
     for _ in 0..20 {
-        let foreign = lab.begin_reset(&mallory()).await;
+        let foreign = ctx.begin_reset(&mallory()).await;
         for _ in 0..3 {
-            let refused = lab
+            let refused = ctx
                 .try_reset(&foreign.password_forgot_token, ZEROS, &mallory())
                 .await;
             assert!(refused.is_err());
         }
     }
     let token = SecretToken::from_hex(&token).unwrap();
-    let refused = lab.try_reset(&own.password_forgot_token, ZEROS, &owner).await;
+    let refused = ctx.try_reset(&own.password_forgot_token, ZEROS, &owner).await;
     assert!(matches!(refused, Err(PasswordError::WrongCode)));
-    assert_eq!(lab.code_of(ANN, CodePurpose::ResetPassword).await, code);
-    lab.try_reset(&token, &code, &owner).await.unwrap();
+    assert_eq!(ctx.code_of(ANN, CodePurpose::ResetPassword).await, code);
+    ctx.try_reset(&token, &code, &owner).await.unwrap();
 }
 
 #[tokio::test]
 async fn wrong_links_do_not_end_the_one_in_the_letter() {
-    let lab = with_mail().await;
-    let (account, link) = claim(&lab, ANN, &stranger("192.0.2.1")).await;
+    let ctx = with_mail().await;
+    let (account, link) = claim(&ctx, ANN, &stranger("192.0.2.1")).await;
     for _ in 0..30 {
-        let refused = lab.accounts.verify_address(account, ZEROS, &mallory()).await;
+        let refused = ctx.accounts.verify_address(account, ZEROS, &mallory()).await;
         assert!(matches!(refused, Err(ConfirmError::WrongCode)));
     }
-    let refused = lab.accounts.verify_address(account, ZEROS, &mallory()).await;
+    let refused = ctx.accounts.verify_address(account, ZEROS, &mallory()).await;
     assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
-    lab.accounts
+    ctx.accounts
         .verify_address(account, &link, &stranger("192.0.2.1"))
         .await
         .unwrap();
@@ -115,45 +115,48 @@ async fn wrong_links_do_not_end_the_one_in_the_letter() {
 /// What cannot be guessed is let through: a neighbour of the owner may have used up the network's wrong codes.
 #[tokio::test]
 async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
-    let lab = with_mail().await;
+    let ctx = with_mail().await;
     let owner = stranger("192.0.2.1");
-    lab.create(ANN).await;
-    let own = lab.begin_reset(&owner).await;
-    lab.accounts.request_plain_reset(ANN, &owner).await.unwrap();
-    let plain = lab.code_of(ANN, CodePurpose::ResetPlain).await;
-    let code = lab.code_of(ANN, CodePurpose::ResetPassword).await;
-    while lab.accounts.take_letter().await.unwrap().is_some() {}
-    let (account, link) = claim(&lab, BEA, &owner).await;
-    let invitation = lab.accounts.invite(Role::Member, "", None).await.unwrap();
-    let password_link = lab.accounts.password_link(ANN).await.unwrap();
+    ctx.create(ANN).await;
+    let own = ctx.begin_reset(&owner).await;
+    ctx.accounts.request_legacy_reset(ANN, &owner).await.unwrap();
+    let plain = ctx.code_of(ANN, CodePurpose::ResetLegacy).await;
+    let code = ctx.code_of(ANN, CodePurpose::ResetPassword).await;
+    while ctx.accounts.take_mail().await.unwrap().is_some() {}
+    let (account, link) = claim(&ctx, BEA, &owner).await;
+    let invitation = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
+    let password_link = ctx.accounts.password_link(ANN).await.unwrap();
 
-    lab.use_up_guesses(&owner).await;
-    let wrong = lab.accounts.verify_address(account, ZEROS, &owner).await;
+    ctx.use_up_guesses(&owner).await;
+    let wrong = ctx.accounts.verify_address(account, ZEROS, &owner).await;
     assert!(matches!(wrong, Err(ConfirmError::TooMany { .. })));
-    for name in [ANN, "nobody"] {
-        let wrong = lab
+    for name in [ANN, "unknown"] {
+        let wrong = ctx
             .accounts
-            .check_plain_reset(name, "AAAA-BBBB-CCCC-DDDD", &owner)
+            .check_legacy_reset(name, "AAAA-BBBB-CCCC-DDDD", &owner)
             .await;
         assert!(matches!(wrong, Err(LegacyResetError::TooMany { .. })), "{name}");
     }
 
-    lab.accounts.verify_address(account, &link, &owner).await.unwrap();
+    ctx.accounts.verify_address(account, &link, &owner).await.unwrap();
     let invited = NewAccount {
         invite: Some(invitation),
         ..new_account("cid@example.org")
     };
-    lab.accounts.create(invited, &owner).await.unwrap();
-    lab.try_reset(&own.password_forgot_token, &code, &owner)
+    ctx.accounts.create(invited, &owner).await.unwrap();
+    ctx.try_reset(&own.password_forgot_token, &code, &owner)
         .await
         .unwrap();
-    lab.accounts
+    ctx.accounts
         .open_password_link(&password_link, &owner)
         .await
         .unwrap();
-    lab.accounts.check_plain_reset(ANN, &plain, &owner).await.unwrap();
-    lab.accounts
-        .reset_plain(ANN, &plain, NEW, Consent::NotAsked, &owner)
+    ctx.accounts
+        .check_legacy_reset(ANN, &plain, &owner)
+        .await
+        .unwrap();
+    ctx.accounts
+        .reset_plain_password(ANN, &plain, NEW, DataLossConsent::NotAsked, &owner)
         .await
         .unwrap();
 }
@@ -162,14 +165,14 @@ async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
 /// works throughout.
 #[tokio::test]
 async fn the_digits_of_a_foreign_address_are_not_guessed() {
-    let lab = with_mail().await;
+    let ctx = with_mail().await;
     let mut tries = 0;
     for number in 0..6 {
-        let visitor = stranger(&format!("198.51.{number}.1"));
-        let created = lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
-        let session = lab.session(&created).await;
+        let client = stranger(&format!("198.51.{number}.1"));
+        let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
+        let session = ctx.session(&created).await;
         loop {
-            match lab.accounts.verify_session(&session, "x", &visitor).await {
+            match ctx.accounts.verify_session(&session, "x", &client).await {
                 Err(ConfirmError::ExpiredCode) => tries += 1,
                 refused => {
                     assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
@@ -178,10 +181,10 @@ async fn the_digits_of_a_foreign_address_are_not_guessed() {
             }
         }
         assert_eq!(tries, 50.min(10 * (number + 1)));
-        lab.accounts.remove_account(ANN).await.unwrap();
+        ctx.accounts.remove_account(ANN).await.unwrap();
     }
-    let (account, link) = claim(&lab, ANN, &stranger("192.0.2.1")).await;
-    lab.accounts
+    let (account, link) = claim(&ctx, ANN, &stranger("192.0.2.1")).await;
+    ctx.accounts
         .verify_address(account, &link, &stranger("192.0.2.1"))
         .await
         .unwrap();

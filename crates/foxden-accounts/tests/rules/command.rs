@@ -5,7 +5,7 @@ use foxden_accounts::{
 };
 use std::collections::BTreeMap;
 
-use crate::lab::{ANN, Lab, PASSWORD};
+use crate::context::{ANN, PASSWORD, TestContext};
 
 const OPEN: &str = "https://identity.mozilla.com/cmd/open-uri";
 const CLOSE: &str = "https://identity.mozilla.com/cmd/close-uri/v1";
@@ -13,7 +13,7 @@ const PUSH: &str = "https://push.example.org/1";
 
 /// Two sessions of one account. The second has a device.
 struct Two {
-    lab: Lab,
+    ctx: TestContext,
     sender: Session,
     receiver: Session,
     device: DeviceId,
@@ -21,12 +21,12 @@ struct Two {
 
 impl Two {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let sender = lab.session(&lab.create(ANN).await).await;
-        let receiver = lab.session(&lab.login(ANN, PASSWORD).await.unwrap()).await;
-        let device = register(&lab, DeviceOwner::Session(&receiver), patch()).await.id;
+        let ctx = TestContext::new().await;
+        let sender = ctx.session(&ctx.create(ANN).await).await;
+        let receiver = ctx.session(&ctx.login(ANN, PASSWORD).await.unwrap()).await;
+        let device = register(&ctx, DeviceOwner::Session(&receiver), patch()).await.id;
         let two = Self {
-            lab,
+            ctx,
             sender,
             receiver,
             device,
@@ -37,24 +37,24 @@ impl Two {
 
     /// Lets time pass, in milliseconds.
     fn pass(&self, millis: i64) {
-        self.lab.clock.advance_millis(millis);
+        self.ctx.clock.advance_millis(millis);
     }
 
     async fn register(&self, patch: DevicePatch) -> Device {
-        register(&self.lab, DeviceOwner::Session(&self.receiver), patch).await
+        register(&self.ctx, DeviceOwner::Session(&self.receiver), patch).await
     }
 
     async fn send(&self, commands: &[&str]) {
-        send(&self.lab, &self.sender, self.device, commands).await;
+        send(&self.ctx, &self.sender, self.device, commands).await;
     }
 
     async fn fetch(&self, index: u64) -> CommandPage {
         let owner = DeviceOwner::Session(&self.receiver);
-        self.lab.accounts.commands(owner, index, None).await.unwrap()
+        self.ctx.accounts.commands(owner, index, None).await.unwrap()
     }
 
     async fn waiting(&self) -> i64 {
-        self.lab.count("SELECT COUNT(*) FROM command").await
+        self.ctx.count("SELECT COUNT(*) FROM command").await
     }
 }
 
@@ -76,11 +76,11 @@ fn with_push(callback: &str, keys: Option<(&str, &str)>) -> DevicePatch {
     }
 }
 
-async fn register(lab: &Lab, owner: DeviceOwner<'_>, patch: DevicePatch) -> Device {
-    lab.accounts.register_device(owner, patch).await.unwrap()
+async fn register(ctx: &TestContext, owner: DeviceOwner<'_>, patch: DevicePatch) -> Device {
+    ctx.accounts.register_device(owner, patch).await.unwrap()
 }
 
-async fn send(lab: &Lab, from: &Session, target: DeviceId, commands: &[&str]) {
+async fn send(ctx: &TestContext, from: &Session, target: DeviceId, commands: &[&str]) {
     for command in commands {
         let invocation = Invocation {
             target,
@@ -89,7 +89,7 @@ async fn send(lab: &Lab, from: &Session, target: DeviceId, commands: &[&str]) {
             ttl: None,
         };
         let owner = DeviceOwner::Session(from);
-        lab.accounts.invoke(owner, invocation).await.unwrap();
+        ctx.accounts.invoke(owner, invocation).await.unwrap();
     }
 }
 
@@ -147,7 +147,7 @@ async fn a_registration_that_is_refused_withholds_nothing() {
         ..patch()
     };
     let owner = DeviceOwner::Session(&two.receiver);
-    let refused = two.lab.accounts.register_device(owner, unknown).await;
+    let refused = two.ctx.accounts.register_device(owner, unknown).await;
     assert!(matches!(refused, Err(DeviceError::UnknownDevice)));
     assert_eq!(two.fetch(0).await.messages.len(), 1);
 }
@@ -156,7 +156,7 @@ async fn a_registration_that_is_refused_withholds_nothing() {
 async fn one_device_s_registration_withholds_nothing_from_another() {
     let two = Two::new().await;
     two.send(&[OPEN]).await;
-    register(&two.lab, DeviceOwner::Session(&two.sender), patch()).await;
+    register(&two.ctx, DeviceOwner::Session(&two.sender), patch()).await;
     assert_eq!(two.fetch(0).await.messages.len(), 1);
 }
 
@@ -185,7 +185,7 @@ async fn a_close_command_beyond_the_limit_is_counted_once() {
         (2, (vec![1, 2], 2, false)),
         (3, (vec![1, 2], 2, false)),
     ] {
-        let page = two.lab.accounts.commands(owner, 0, Some(limit)).await.unwrap();
+        let page = two.ctx.accounts.commands(owner, 0, Some(limit)).await.unwrap();
         assert_eq!(outline(&page), outlined, "{limit}");
     }
 }
@@ -229,8 +229,8 @@ async fn an_index_that_was_never_given_loses_no_command() {
 #[tokio::test]
 async fn only_the_callers_own_commands_are_dropped() {
     let two = Two::new().await;
-    let other = register(&two.lab, DeviceOwner::Session(&two.sender), patch()).await;
-    send(&two.lab, &two.receiver, other.id, &[OPEN]).await;
+    let other = register(&two.ctx, DeviceOwner::Session(&two.sender), patch()).await;
+    send(&two.ctx, &two.receiver, other.id, &[OPEN]).await;
     two.send(&[OPEN]).await;
     two.fetch(2).await;
     assert_eq!(two.waiting().await, 1);
@@ -276,19 +276,19 @@ async fn keys_go_with_the_push_address_that_they_belong_to() {
 async fn phones_get_every_command_at_once() {
     let two = Two::new().await;
     let phone = phone(&two).await;
-    let device = register(&two.lab, DeviceOwner::Refresh(&phone), patch()).await;
-    send(&two.lab, &two.sender, device.id, &[CLOSE, CLOSE, OPEN]).await;
-    register(&two.lab, DeviceOwner::Refresh(&phone), patch()).await;
+    let device = register(&two.ctx, DeviceOwner::Refresh(&phone), patch()).await;
+    send(&two.ctx, &two.sender, device.id, &[CLOSE, CLOSE, OPEN]).await;
+    register(&two.ctx, DeviceOwner::Refresh(&phone), patch()).await;
     let owner = DeviceOwner::Refresh(&phone);
-    let page = two.lab.accounts.commands(owner, 0, None).await.unwrap();
+    let page = two.ctx.accounts.commands(owner, 0, None).await.unwrap();
     assert_eq!(outline(&page), (vec![1, 2, 3], 3, true));
-    two.lab.accounts.commands(owner, 3, None).await.unwrap();
+    two.ctx.accounts.commands(owner, 3, None).await.unwrap();
     assert_eq!(two.waiting().await, 1);
 }
 
 async fn phone(two: &Two) -> RefreshAccess {
-    let code = two.lab.code(&two.sender).await;
-    let granted = two.lab.redeem(None, &code).await.unwrap();
+    let code = two.ctx.code(&two.sender).await;
+    let granted = two.ctx.redeem(None, &code).await.unwrap();
     let token = granted.refresh_token.unwrap().to_hex();
-    two.lab.accounts.refresh_access(&token).await.unwrap()
+    two.ctx.accounts.refresh_access(&token).await.unwrap()
 }

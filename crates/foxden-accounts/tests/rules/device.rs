@@ -6,7 +6,7 @@ use foxden_accounts::{
 };
 use std::collections::BTreeMap;
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, session_id};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, session_id};
 
 const SEND_TAB: &str = "https://identity.mozilla.com/cmd/open-uri";
 
@@ -25,7 +25,7 @@ fn of_kind(kind: &str) -> DevicePatch {
     }
 }
 
-impl Lab {
+impl TestContext {
     async fn device(&self, session: &Session, patch: DevicePatch) -> Result<Device, DeviceError> {
         self.accounts
             .register_device(DeviceOwner::Session(session), patch)
@@ -53,55 +53,55 @@ impl Lab {
 /// V7.5: browsers register again and again.
 #[tokio::test]
 async fn a_session_has_one_device_however_often_it_registers() {
-    let lab = Lab::new().await;
-    let (session, _) = lab.pair().await;
-    let first = lab.device(&session, named("Ann’s Firefox 🦊")).await.unwrap();
-    let again = lab.device(&session, named("Another name")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (session, _) = ctx.pair().await;
+    let first = ctx.device(&session, named("Ann’s Firefox 🦊")).await.unwrap();
+    let again = ctx.device(&session, named("Another name")).await.unwrap();
     assert_eq!(first.id, again.id);
-    let (one, other) = tokio::join!(lab.device(&session, named("x")), lab.device(&session, named("y")));
+    let (one, other) = tokio::join!(ctx.device(&session, named("x")), ctx.device(&session, named("y")));
     assert_eq!((one.unwrap().id, other.unwrap().id), (first.id, first.id));
-    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 1);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM device").await, 1);
 }
 
 #[tokio::test]
 async fn two_first_registrations_at_once_make_one_device() {
-    let lab = Lab::new().await;
-    let (session, _) = lab.pair().await;
-    let (one, other) = tokio::join!(lab.device(&session, named("x")), lab.device(&session, named("x")));
+    let ctx = TestContext::new().await;
+    let (session, _) = ctx.pair().await;
+    let (one, other) = tokio::join!(ctx.device(&session, named("x")), ctx.device(&session, named("x")));
     assert_eq!(one.unwrap().id, other.unwrap().id);
 }
 
 #[tokio::test]
 async fn an_update_changes_what_it_names_and_nothing_else() {
-    let lab = Lab::new().await;
-    let (session, _) = lab.pair().await;
-    let first = lab.device(&session, named("Ann’s")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (session, _) = ctx.pair().await;
+    let first = ctx.device(&session, named("Ann’s")).await.unwrap();
     let patch = DevicePatch {
         id: Some(first.id),
         push_callback: Some("https://push.example/1".to_owned()),
         ..DevicePatch::default()
     };
-    let changed = lab.device(&session, patch.clone()).await.unwrap();
+    let changed = ctx.device(&session, patch.clone()).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.commands.len()), ("Ann’s", 1));
     assert_eq!(changed.push_callback.as_deref(), Some("https://push.example/1"));
     let cleared = DevicePatch {
         push_callback: Some(String::new()),
         ..patch
     };
-    assert_eq!(lab.device(&session, cleared).await.unwrap().push_callback, None);
+    assert_eq!(ctx.device(&session, cleared).await.unwrap().push_callback, None);
 }
 
 #[tokio::test]
 async fn ids_of_nobody_and_of_others_are_told_apart() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    let device = lab.device(&other, named("other")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    let device = ctx.device(&other, named("other")).await.unwrap();
     let unknown = DevicePatch {
         id: Some(DeviceId([9; 16])),
         ..named("x")
     };
     assert!(matches!(
-        lab.device(&one, unknown).await,
+        ctx.device(&one, unknown).await,
         Err(DeviceError::UnknownDevice)
     ));
     let foreign = DevicePatch {
@@ -109,14 +109,14 @@ async fn ids_of_nobody_and_of_others_are_told_apart() {
         ..named("x")
     };
     assert!(
-        matches!(lab.device(&one, foreign).await, Err(DeviceError::OtherDevice { device: id }) if id == device.id)
+        matches!(ctx.device(&one, foreign).await, Err(DeviceError::OtherDevice { device: id }) if id == device.id)
     );
 }
 
 #[tokio::test]
 async fn a_type_is_the_clients_own_word() {
-    let lab = Lab::new().await;
-    let (session, _) = lab.pair().await;
+    let ctx = TestContext::new().await;
+    let (session, _) = ctx.pair().await;
     let kinds = [
         "desktop",
         "mobile",
@@ -130,32 +130,32 @@ async fn a_type_is_the_clients_own_word() {
         "📱",
     ];
     for kind in kinds.into_iter().chain(["sixteen letters!"]) {
-        let device = lab.device(&session, of_kind(kind)).await.unwrap();
+        let device = ctx.device(&session, of_kind(kind)).await.unwrap();
         assert_eq!(device.kind, kind);
-        let clients = lab.accounts.attached_clients(&session).await.unwrap();
+        let clients = ctx.accounts.attached_clients(&session).await.unwrap();
         assert!(clients.iter().any(|client| client.kind.as_deref() == Some(kind)));
     }
 }
 
 #[tokio::test]
 async fn names_kinds_and_commands_are_checked() {
-    let lab = Lab::new().await;
-    let (session, _) = lab.pair().await;
+    let ctx = TestContext::new().await;
+    let (session, _) = ctx.pair().await;
     for name in ["", "a\nb", "a\u{2028}", "a\u{e000}", &"x".repeat(256)] {
         assert!(matches!(
-            lab.device(&session, named(name)).await,
+            ctx.device(&session, named(name)).await,
             Err(DeviceError::Invalid(DeviceField::Name))
         ));
     }
     for kind in ["", "a\nb", "\0", "seventeen letters"] {
         assert!(matches!(
-            lab.device(&session, of_kind(kind)).await,
+            ctx.device(&session, of_kind(kind)).await,
             Err(DeviceError::Invalid(DeviceField::Kind))
         ));
     }
     for (name, value) in [("bad name", "x".to_owned()), ("good", "x".repeat(2049))] {
         let commands = Some(BTreeMap::from([(name.to_owned(), value)]));
-        let refused = lab
+        let refused = ctx
             .device(
                 &session,
                 DevicePatch {
@@ -169,20 +169,20 @@ async fn names_kinds_and_commands_are_checked() {
             Err(DeviceError::Invalid(DeviceField::Commands))
         ));
     }
-    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
-    assert!(lab.device(&session, named(&"é".repeat(255))).await.is_ok());
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM device").await, 0);
+    assert!(ctx.device(&session, named(&"é".repeat(255))).await.is_ok());
 }
 
 #[tokio::test]
 async fn idle_devices_are_left_out_and_the_callers_own_never_is() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    lab.device(&one, named("one")).await.unwrap();
-    lab.device(&other, named("other")).await.unwrap();
-    let since = Some(crate::lab::START + 1);
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    ctx.device(&one, named("one")).await.unwrap();
+    ctx.device(&other, named("other")).await.unwrap();
+    let since = Some(crate::context::START + 1);
     let owner = DeviceOwner::Session(&one);
-    assert_eq!(lab.accounts.devices(owner, None).await.unwrap().len(), 2);
-    let fresh = lab.accounts.devices(owner, since).await.unwrap();
+    assert_eq!(ctx.accounts.devices(owner, None).await.unwrap().len(), 2);
+    let fresh = ctx.accounts.devices(owner, since).await.unwrap();
     assert_eq!(
         fresh
             .iter()
@@ -194,37 +194,37 @@ async fn idle_devices_are_left_out_and_the_callers_own_never_is() {
 
 #[tokio::test]
 async fn a_device_goes_with_its_session_and_a_session_with_its_device() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    lab.device(&one, named("one")).await.unwrap();
-    let device = lab.device(&other, named("other")).await.unwrap();
-    lab.accounts
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    ctx.device(&one, named("one")).await.unwrap();
+    let device = ctx.device(&other, named("other")).await.unwrap();
+    ctx.accounts
         .destroy_device(DeviceOwner::Session(&one), device.id)
         .await
         .unwrap();
     assert!(matches!(
-        lab.accounts.end_session(&other).await,
+        ctx.accounts.end_session(&other).await,
         Err(CredentialError::Unknown)
     ));
-    let gone = lab
+    let gone = ctx
         .accounts
         .destroy_device(DeviceOwner::Session(&one), device.id)
         .await;
     assert!(matches!(gone, Err(DeviceError::UnknownDevice)));
-    lab.accounts.end_session(&one).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM device").await, 0);
+    ctx.accounts.end_session(&one).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM device").await, 0);
 }
 
 #[tokio::test]
 async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    let one = lab.session(&created).await;
-    let signed_in = lab.login(ANN, PASSWORD).await.unwrap();
-    let other = lab.session(&signed_in).await;
-    let device = lab.device(&other, named("other")).await.unwrap();
-    let code = lab.code(&one).await;
-    let refresh = lab
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    let one = ctx.session(&created).await;
+    let signed_in = ctx.login(ANN, PASSWORD).await.unwrap();
+    let other = ctx.session(&signed_in).await;
+    let device = ctx.device(&other, named("other")).await.unwrap();
+    let code = ctx.code(&one).await;
+    let refresh = ctx
         .redeem(None, &code)
         .await
         .unwrap()
@@ -232,7 +232,7 @@ async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
         .unwrap()
         .to_hex();
 
-    let clients = lab.accounts.attached_clients(&one).await.unwrap();
+    let clients = ctx.accounts.attached_clients(&one).await.unwrap();
     assert_eq!(clients.len(), 3);
     assert_eq!(clients.iter().filter(|client| client.is_current).count(), 1);
     let phone = clients
@@ -259,45 +259,48 @@ async fn what_is_signed_in_is_listed_once_and_can_be_disconnected() {
         device: Some(device.id),
         client: None,
     };
-    lab.accounts.detach(&one, &detach).await.unwrap();
-    lab.accounts.detach(&one, &detach).await.unwrap();
+    ctx.accounts.detach(&one, &detach).await.unwrap();
+    ctx.accounts.detach(&one, &detach).await.unwrap();
 
-    assert!(lab.accounts.refresh_access(&refresh).await.is_err());
-    assert!(lab.accounts.session(&session_id(&signed_in)).await.is_err());
-    assert_eq!(lab.accounts.attached_clients(&one).await.unwrap().len(), 1);
+    assert!(ctx.accounts.refresh_access(&refresh).await.is_err());
+    assert!(ctx.accounts.session(&session_id(&signed_in)).await.is_err());
+    assert_eq!(ctx.accounts.attached_clients(&one).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_client_is_disconnected_by_its_id_and_no_other_is() {
-    let lab = Lab::new().await;
-    let (one, _) = lab.pair().await;
-    let code = lab.code(&one).await;
-    let granted = lab.redeem(None, &code).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, _) = ctx.pair().await;
+    let code = ctx.code(&one).await;
+    let granted = ctx.redeem(None, &code).await.unwrap();
     let refresh = granted.refresh_token.unwrap().to_hex();
     let of = |client: &str| Detach {
         client: Some(client.to_owned()),
         ..Detach::default()
     };
-    lab.accounts.detach(&one, &of("e7ce535d93522896")).await.unwrap();
-    assert!(lab.accounts.refresh_access(&refresh).await.is_ok());
-    lab.accounts.detach(&one, &of(crate::lab::DESKTOP)).await.unwrap();
-    assert!(lab.accounts.refresh_access(&refresh).await.is_err());
+    ctx.accounts.detach(&one, &of("e7ce535d93522896")).await.unwrap();
+    assert!(ctx.accounts.refresh_access(&refresh).await.is_ok());
+    ctx.accounts
+        .detach(&one, &of(crate::context::DESKTOP))
+        .await
+        .unwrap();
+    assert!(ctx.accounts.refresh_access(&refresh).await.is_err());
 }
 
 #[tokio::test]
 async fn nobody_disconnects_another_accounts_devices() {
-    let lab = Lab::new().await;
-    let (one, _) = lab.pair().await;
-    let bea = lab.session(&lab.create(BEA).await).await;
-    let device = lab.device(&one, named("one")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, _) = ctx.pair().await;
+    let bea = ctx.session(&ctx.create(BEA).await).await;
+    let device = ctx.device(&one, named("one")).await.unwrap();
     let detach = Detach {
         session: Some(one.public_id.clone()),
         device: Some(device.id),
         ..Detach::default()
     };
-    lab.accounts.detach(&bea, &detach).await.unwrap();
+    ctx.accounts.detach(&bea, &detach).await.unwrap();
     assert_eq!(
-        lab.accounts
+        ctx.accounts
             .devices(DeviceOwner::Session(&one), None)
             .await
             .unwrap()
@@ -305,27 +308,27 @@ async fn nobody_disconnects_another_accounts_devices() {
         1
     );
     assert!(matches!(
-        lab.send(&bea, device.id, "x").await,
+        ctx.send(&bea, device.id, "x").await,
         Err(DeviceError::UnknownDevice)
     ));
 }
 
 #[tokio::test]
 async fn commands_wait_in_order_from_the_index_on() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    let sender = lab.device(&one, named("one")).await.unwrap();
-    let target = lab.device(&other, named("other")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    let sender = ctx.device(&one, named("one")).await.unwrap();
+    let target = ctx.device(&other, named("other")).await.unwrap();
     let owner = DeviceOwner::Session(&other);
-    let empty = lab.accounts.commands(owner, 0, None).await.unwrap();
+    let empty = ctx.accounts.commands(owner, 0, None).await.unwrap();
     assert_eq!((empty.index, empty.is_last, empty.messages.len()), (0, true, 0));
-    lab.clock.advance_millis(60_000);
+    ctx.clock.advance_millis(60_000);
 
     for text in ["a", "b", "c"] {
-        lab.send(&one, target.id, text).await.unwrap();
+        ctx.send(&one, target.id, text).await.unwrap();
     }
 
-    let all = lab.accounts.commands(owner, 0, None).await.unwrap();
+    let all = ctx.accounts.commands(owner, 0, None).await.unwrap();
     assert_eq!(
         all.messages
             .iter()
@@ -337,13 +340,13 @@ async fn commands_wait_in_order_from_the_index_on() {
         (all.index, all.is_last, all.messages[0].sender),
         (3, true, Some(sender.id))
     );
-    let second = lab.accounts.commands(owner, 2, Some(1)).await.unwrap();
+    let second = ctx.accounts.commands(owner, 2, Some(1)).await.unwrap();
     assert_eq!(
         (second.index, second.is_last, second.messages.len()),
         (2, false, 1)
     );
     assert_eq!(second.messages[0].payload, "{\"encrypted\":\"b\"}");
-    let beyond = lab.accounts.commands(owner, 4, None).await.unwrap();
+    let beyond = ctx.accounts.commands(owner, 4, None).await.unwrap();
     assert_eq!(
         (beyond.index, beyond.is_last, beyond.messages.len()),
         (4, true, 0)
@@ -352,40 +355,40 @@ async fn commands_wait_in_order_from_the_index_on() {
 
 #[tokio::test]
 async fn commands_expire_and_their_numbers_are_not_used_again() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    let target = lab.device(&other, named("other")).await.unwrap();
-    lab.send(&one, target.id, "a").await.unwrap();
-    lab.clock.advance_millis(31 * 24 * 3_600_000);
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    let target = ctx.device(&other, named("other")).await.unwrap();
+    ctx.send(&one, target.id, "a").await.unwrap();
+    ctx.clock.advance_millis(31 * 24 * 3_600_000);
     let owner = DeviceOwner::Session(&other);
     assert!(
-        lab.accounts
+        ctx.accounts
             .commands(owner, 0, None)
             .await
             .unwrap()
             .messages
             .is_empty()
     );
-    lab.accounts.purge(10, i64::MAX).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 0);
-    lab.send(&one, target.id, "b").await.unwrap();
+    ctx.accounts.purge(10, i64::MAX).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM command").await, 0);
+    ctx.send(&one, target.id, "b").await.unwrap();
     assert_eq!(
-        lab.accounts.commands(owner, 0, None).await.unwrap().messages[0].index,
+        ctx.accounts.commands(owner, 0, None).await.unwrap().messages[0].index,
         2
     );
 }
 
 #[tokio::test]
 async fn a_thousand_commands_are_kept_and_a_hundred_given_at_once() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    let target = lab.device(&other, named("other")).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    let target = ctx.device(&other, named("other")).await.unwrap();
     for _ in 0..1003 {
-        lab.send(&one, target.id, "x").await.unwrap();
+        ctx.send(&one, target.id, "x").await.unwrap();
     }
-    assert_eq!(lab.count("SELECT COUNT(*) FROM command").await, 1000);
-    lab.clock.advance_millis(60_000);
-    let page = lab
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM command").await, 1000);
+    ctx.clock.advance_millis(60_000);
+    let page = ctx
         .accounts
         .commands(DeviceOwner::Session(&other), 0, Some(5000))
         .await
@@ -398,20 +401,20 @@ async fn a_thousand_commands_are_kept_and_a_hundred_given_at_once() {
 
 #[tokio::test]
 async fn commands_are_refused_where_nobody_takes_them() {
-    let lab = Lab::new().await;
-    let (one, other) = lab.pair().await;
-    let deaf = lab.device(&other, DevicePatch::default()).await.unwrap();
+    let ctx = TestContext::new().await;
+    let (one, other) = ctx.pair().await;
+    let deaf = ctx.device(&other, DevicePatch::default()).await.unwrap();
     assert!(matches!(
-        lab.send(&one, deaf.id, "x").await,
+        ctx.send(&one, deaf.id, "x").await,
         Err(DeviceError::NoSuchCommand)
     ));
     assert!(matches!(
-        lab.send(&one, DeviceId([9; 16]), "x").await,
+        ctx.send(&one, DeviceId([9; 16]), "x").await,
         Err(DeviceError::UnknownDevice)
     ));
-    let able = lab.device(&other, named("other")).await.unwrap();
-    let refused = lab.send(&one, able.id, &"x".repeat(17_000)).await;
+    let able = ctx.device(&other, named("other")).await.unwrap();
+    let refused = ctx.send(&one, able.id, &"x".repeat(17_000)).await;
     assert!(matches!(refused, Err(DeviceError::Invalid(DeviceField::Payload))));
-    let without = lab.accounts.commands(DeviceOwner::Session(&one), 0, None).await;
+    let without = ctx.accounts.commands(DeviceOwner::Session(&one), 0, None).await;
     assert!(matches!(without, Err(DeviceError::UnknownDevice)));
 }

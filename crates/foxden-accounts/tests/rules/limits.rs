@@ -1,147 +1,149 @@
 //! How often things may be tried.
 
 use foxden_accounts::{
-    Kind, LegacyResetError, LimitError, NewPassword, NodeOf, PasswordError, ResetRequestError, Role,
-    SignInError, SignUp, SignUpError, Then, TokenId, TooMany, Unavailable, WrapKb,
+    FollowUp, Kind, LegacyResetError, LimitError, NewPassword, NodeLookup, PasswordError, ResetRequestError,
+    Role, SignInError, SignUp, SignUpError, TokenId, TooMany, Unavailable, WrapKb,
 };
 use std::future::poll_fn;
 use std::task::Poll;
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, login, new_account, proof, session_id, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, at_home, cheap, login, new_account, proof, session_id, stranger,
+};
 
 #[tokio::test]
 async fn after_ten_wrong_passwords_even_the_right_one_waits() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.create(BEA).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.create(BEA).await;
     for number in 0..10 {
         assert!(matches!(
-            lab.login(ANN, &format!("wrong {number}")).await,
+            ctx.login(ANN, &format!("wrong {number}")).await,
             Err(SignInError::WrongPassword { .. })
         ));
     }
-    let refused = lab.login(ANN, PASSWORD).await;
+    let refused = ctx.login(ANN, PASSWORD).await;
     assert!(matches!(
         refused,
         Err(SignInError::TooMany(TooMany { retry_after: 990 }))
     ));
-    lab.login(BEA, PASSWORD).await.unwrap();
-    lab.accounts
+    ctx.login(BEA, PASSWORD).await.unwrap();
+    ctx.accounts
         .login(login(ANN, PASSWORD), &stranger("192.0.2.1"))
         .await
         .unwrap();
-    lab.clock.advance_millis(990_000);
-    lab.login(ANN, PASSWORD).await.unwrap();
+    ctx.clock.advance_millis(990_000);
+    ctx.login(ANN, PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
 async fn right_passwords_are_not_counted() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     for _ in 0..30 {
-        lab.login(ANN, PASSWORD).await.unwrap();
+        ctx.login(ANN, PASSWORD).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_network_creates_five_accounts_an_hour() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let client = stranger("192.0.2.1");
     for number in 0..5 {
         let new = new_account(&format!("ann{number}@example.org"));
-        lab.accounts.create(new, &visitor).await.unwrap();
+        ctx.accounts.create(new, &client).await.unwrap();
     }
-    let refused = lab.accounts.create(new_account(ANN), &visitor).await;
+    let refused = ctx.accounts.create(new_account(ANN), &client).await;
     assert!(matches!(refused, Err(SignUpError::TooMany { .. })));
-    lab.accounts
+    ctx.accounts
         .create(new_account(BEA), &stranger("198.51.100.1"))
         .await
         .unwrap();
     // A fifth of an hour more than an hour: what was spent fades.
-    lab.clock.advance_millis(72 * 60_000);
-    lab.accounts.create(new_account(ANN), &visitor).await.unwrap();
+    ctx.clock.advance_millis(72 * 60_000);
+    ctx.accounts.create(new_account(ANN), &client).await.unwrap();
 }
 
 #[tokio::test]
 async fn guessing_codes_and_asking_for_addresses_ends() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let client = stranger("192.0.2.1");
     for _ in 0..30 {
         assert!(matches!(
-            lab.accounts.open_password_link("guess", &visitor).await,
+            ctx.accounts.open_password_link("guess", &client).await,
             Err(PasswordError::ExpiredCode)
         ));
-        lab.accounts.address_status(ANN, &visitor).await.unwrap();
+        ctx.accounts.address_status(ANN, &client).await.unwrap();
     }
-    let guessed = lab.accounts.open_password_link("guess", &visitor).await;
+    let guessed = ctx.accounts.open_password_link("guess", &client).await;
     assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
-    let asked = lab.accounts.address_status(ANN, &visitor).await.unwrap();
+    let asked = ctx.accounts.address_status(ANN, &client).await.unwrap();
     assert!(asked.exists, "the same is told of every name");
-    assert!(lab.accounts.invite(Role::Member, "", None).await.is_ok());
+    assert!(ctx.accounts.invite(Role::Member, "", None).await.is_ok());
 }
 
-/// Whoever asks for names that nobody has is soon told nothing at all, by whichever door.
+/// A client that asks for unknown names is soon told nothing at all, by whichever surface.
 #[tokio::test]
 async fn names_are_not_looked_for_without_end() {
     const CODE: &str = "AAAA-BBBB-CCCC-DDDD";
-    let lab = Lab::with_policy(SignUp::Closed).await;
-    lab.accounts.add_account(ANN, Role::Member).await.unwrap();
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::with_policy(SignUp::Closed).await;
+    ctx.accounts.add_account(ANN, Role::Member).await.unwrap();
+    let client = stranger("192.0.2.1");
     for number in 0..10 {
-        let name = format!("nobody{number}");
-        let node = lab.accounts.node_of(&name, &visitor).await.unwrap();
-        assert_eq!(node, NodeOf::Unknown);
-        let asked = lab.accounts.request_plain_reset(&name, &visitor).await;
+        let name = format!("unknown{number}");
+        let node = ctx.accounts.node_of(&name, &client).await.unwrap();
+        assert_eq!(node, NodeLookup::Unknown);
+        let asked = ctx.accounts.request_legacy_reset(&name, &client).await;
         assert!(matches!(asked, Err(ResetRequestError::UnknownAccount { .. })));
-        let tried = lab.accounts.check_plain_reset(&name, CODE, &visitor).await;
+        let tried = ctx.accounts.check_legacy_reset(&name, CODE, &client).await;
         assert!(matches!(tried, Err(LegacyResetError::UnknownAccount { .. })));
     }
-    for name in [ANN, "nobody"] {
-        let node = lab.accounts.node_of(name, &visitor).await.unwrap();
-        assert!(matches!(node, NodeOf::At(_)), "{name}: there is but one");
-        let asked = lab.accounts.request_plain_reset(name, &visitor).await;
+    for name in [ANN, "unknown"] {
+        let node = ctx.accounts.node_of(name, &client).await.unwrap();
+        assert!(matches!(node, NodeLookup::At(_)), "{name}: there is but one");
+        let asked = ctx.accounts.request_legacy_reset(name, &client).await;
         assert!(matches!(asked, Err(ResetRequestError::TooMany { .. })), "{name}");
-        let tried = lab.accounts.check_plain_reset(name, CODE, &visitor).await;
+        let tried = ctx.accounts.check_legacy_reset(name, CODE, &client).await;
         assert!(matches!(tried, Err(LegacyResetError::TooMany { .. })), "{name}");
     }
     assert!(
-        lab.accounts.is_name_taken("nobody", &visitor).await.unwrap(),
+        ctx.accounts.is_name_taken("unknown", &client).await.unwrap(),
         "where each name is taken, nothing is learned and nothing counted"
     );
     let elsewhere = stranger("198.51.100.1");
-    lab.accounts.node_of(ANN, &elsewhere).await.unwrap();
+    ctx.accounts.node_of(ANN, &elsewhere).await.unwrap();
 }
 
 /// What nothing outside this machine can have asked may be asked much more often: who sets a server up, or tests one,
 /// asks often. But an end there is: a proxy that hides itself looks the same.
 #[tokio::test]
 async fn visitors_of_the_machine_itself_have_more() {
-    let lab = Lab::with_policy(SignUp::Open).await;
+    let ctx = TestContext::with_policy(SignUp::Open).await;
     for number in 0..300 {
-        let name = format!("nobody{number}@example.org");
+        let name = format!("unknown{number}@example.org");
         for _ in 0..10 {
-            assert!(!lab.accounts.is_name_taken(&name, &at_home()).await.unwrap());
+            assert!(!ctx.accounts.is_name_taken(&name, &at_home()).await.unwrap());
         }
-        let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
+        let guessed = ctx.accounts.open_password_link("guess", &at_home()).await;
         assert!(matches!(guessed, Err(PasswordError::ExpiredCode)));
     }
-    let asked = lab.accounts.is_name_taken("a@example.org", &at_home()).await;
+    let asked = ctx.accounts.is_name_taken("a@example.org", &at_home()).await;
     assert!(matches!(asked, Err(LimitError::TooMany { .. })));
-    let guessed = lab.accounts.open_password_link("guess", &at_home()).await;
+    let guessed = ctx.accounts.open_password_link("guess", &at_home()).await;
     assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
 }
 
 /// Guesses at the operator's word have an end, as those at codes have; then the right one is not heard either.
 #[tokio::test]
 async fn the_operators_word_is_not_guessed_without_end() {
-    let lab = Lab::new().await;
-    let visitor = stranger("192.0.2.1");
-    assert!(lab.accounts.take_admin_secret(|| true, &visitor).unwrap());
+    let ctx = TestContext::new().await;
+    let client = stranger("192.0.2.1");
+    assert!(ctx.accounts.take_admin_secret(|| true, &client).unwrap());
     for _ in 0..30 {
-        assert!(!lab.accounts.take_admin_secret(|| false, &visitor).unwrap());
+        assert!(!ctx.accounts.take_admin_secret(|| false, &client).unwrap());
     }
     for is_right in [false, true] {
-        let late = lab.accounts.take_admin_secret(|| is_right, &visitor);
+        let late = ctx.accounts.take_admin_secret(|| is_right, &client);
         assert!(matches!(late, Err(TooMany { .. })));
     }
 }
@@ -149,37 +151,37 @@ async fn the_operators_word_is_not_guessed_without_end() {
 /// It is not even compared where the network has used up its guesses.
 #[tokio::test]
 async fn the_operators_word_is_counted_before_it_is_compared() {
-    let lab = Lab::new().await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::new().await;
+    let client = stranger("192.0.2.1");
     let mut compared = 0;
     for _ in 0..100 {
         let word = || {
             compared += 1;
             false
         };
-        let _ = lab.accounts.take_admin_secret(word, &visitor);
+        let _ = ctx.accounts.take_admin_secret(word, &client);
     }
     assert_eq!(compared, 30);
 }
 
-/// What is counted is bounded, so a counter for each address anybody names would make room for itself at the cost of
+/// What is counted is bounded, so a counter for each address in a request would make room for itself at the cost of
 /// those that count wrong passwords.
 #[tokio::test]
 async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let client = stranger("192.0.2.1");
     for number in 0..10 {
-        let wrong = lab
+        let wrong = ctx
             .accounts
-            .login(login(ANN, &format!("wrong {number}")), &visitor)
+            .login(login(ANN, &format!("wrong {number}")), &client)
             .await;
         assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     }
     for number in 0..20_000_u32 {
-        let address = format!("nobody{number}@example.org");
+        let address = format!("unknown{number}@example.org");
         let by = std::net::Ipv4Addr::from_bits(0x0b00_0000 + number / 30 * 256);
-        let told = lab
+        let told = ctx
             .accounts
             .forgot_password(&address, &stranger(&by.to_string()))
             .await;
@@ -188,7 +190,7 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
             "{number}"
         );
     }
-    let refused = lab.accounts.login(login(ANN, PASSWORD), &visitor).await;
+    let refused = ctx.accounts.login(login(ANN, PASSWORD), &client).await;
     assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
@@ -196,14 +198,14 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
 async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     let mut options = cheap();
     options.parallel_hashes = Some(1);
-    let lab = Lab::with(options).await;
-    lab.create(ANN).await;
+    let ctx = TestContext::with(options).await;
+    ctx.create(ANN).await;
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..140 {
         let name = format!("member{number}@example.org");
-        lab.create(&name).await;
-        let (accounts, visitor) = (lab.accounts.clone(), stranger(&format!("198.51.{number}.1")));
-        waiting.spawn(async move { accounts.login(login(&name, PASSWORD), &visitor).await.map(drop) });
+        ctx.create(&name).await;
+        let (accounts, client) = (ctx.accounts.clone(), stranger(&format!("198.51.{number}.1")));
+        waiting.spawn(async move { accounts.login(login(&name, PASSWORD), &client).await.map(drop) });
     }
     let (mut served, mut busy) = (0, 0);
     for outcome in waiting.join_all().await {
@@ -215,10 +217,10 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     }
     assert_eq!(served + busy, 140);
     assert!(served >= 65, "those in the queue are served: {served}");
-    lab.login(ANN, PASSWORD).await.unwrap();
+    ctx.login(ANN, PASSWORD).await.unwrap();
 }
 
-impl Lab {
+impl TestContext {
     /// Brings a password and hangs up as soon as it is hashed; comes back when that hash is done.
     async fn hang_up<T>(&self, asking: impl Future<Output = T>) {
         let before = self.accounts.hashes();
@@ -233,7 +235,7 @@ impl Lab {
         });
         until_hashed.await;
         drop(asking);
-        // There is one turn, and whoever has it next waits for the hash under way.
+        // There is one turn, and the next in line waits for the hash under way.
         self.login(BEA, PASSWORD).await.unwrap();
     }
 
@@ -242,94 +244,91 @@ impl Lab {
         let mut options = cheap();
         options.parallel_hashes = Some(1);
         options.cost.memory = 256;
-        let lab = Self::with(options).await;
-        lab.create(ANN).await;
-        lab.create(BEA).await;
-        lab
+        let ctx = Self::with(options).await;
+        ctx.create(ANN).await;
+        ctx.create(BEA).await;
+        ctx
     }
 }
 
 /// Clients give up waiting when the server is slow; that makes their passwords no worse, and no better.
 #[tokio::test]
 async fn who_hangs_up_is_counted_by_what_the_password_was() {
-    let lab = Lab::one_turn().await;
+    let ctx = TestContext::one_turn().await;
     for _ in 0..10 {
-        lab.hang_up(lab.login(ANN, PASSWORD)).await;
+        ctx.hang_up(ctx.login(ANN, PASSWORD)).await;
     }
-    lab.login(ANN, PASSWORD).await.unwrap();
+    ctx.login(ANN, PASSWORD).await.unwrap();
     for number in 0..10 {
         let wrong = format!("wrong {number}");
-        lab.hang_up(lab.login(ANN, &wrong)).await;
+        ctx.hang_up(ctx.login(ANN, &wrong)).await;
     }
-    let refused = lab.login(ANN, PASSWORD).await;
+    let refused = ctx.login(ANN, PASSWORD).await;
     assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
 /// A slow server that is asked again and again by those who gave up waiting must come forward nevertheless.
 #[tokio::test]
 async fn a_plain_password_is_remembered_for_a_client_that_hung_up() {
-    let lab = Lab::one_turn().await;
+    let ctx = TestContext::one_turn().await;
     for password in [PASSWORD, "wrong"] {
-        lab.hang_up(lab.accounts.open_store(ANN, password, &at_home()))
+        ctx.hang_up(ctx.accounts.open_store(ANN, password, &at_home()))
             .await;
-        let before = lab.accounts.hashes();
-        let opened = lab.accounts.open_store(ANN, password, &at_home()).await;
+        let before = ctx.accounts.hashes();
+        let opened = ctx.accounts.open_store(ANN, password, &at_home()).await;
         assert_eq!(opened.is_ok(), password == PASSWORD);
-        assert_eq!(lab.accounts.hashes(), before, "{password}");
+        assert_eq!(ctx.accounts.hashes(), before, "{password}");
     }
 }
 
 #[tokio::test]
 async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    lab.clock.tick();
-    let mut current = lab.session(&lab.login(ANN, PASSWORD).await.unwrap()).await;
-    let first = lab.access_token(&current).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    ctx.clock.tick();
+    let mut current = ctx.session(&ctx.login(ANN, PASSWORD).await.unwrap()).await;
+    let first = ctx.access_token(&current).await;
     for _ in 0..505 {
-        lab.clock.tick();
-        lab.code(&current).await;
-        lab.access_token(&current).await;
+        ctx.clock.tick();
+        ctx.code(&current).await;
+        ctx.access_token(&current).await;
     }
-    assert_eq!(lab.count("SELECT COUNT(*) FROM oauth_code").await, 500);
-    assert_eq!(lab.count("SELECT COUNT(*) FROM access_token").await, 500);
-    assert!(lab.accounts.access(&first).await.is_err());
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM oauth_code").await, 500);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM access_token").await, 500);
+    assert!(ctx.accounts.access(&first).await.is_err());
     for _ in 0..505 {
-        lab.clock.tick();
-        let copy = lab.accounts.duplicate_session(&current, &at_home()).await;
-        current = lab.session(&copy.unwrap()).await;
+        ctx.clock.tick();
+        let copy = ctx.accounts.duplicate_session(&current, &at_home()).await;
+        current = ctx.session(&copy.unwrap()).await;
     }
-    assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, 500);
-    assert!(lab.accounts.session(&session_id(&created)).await.is_err());
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM session").await, 500);
+    assert!(ctx.accounts.session(&session_id(&created)).await.is_err());
 }
 
 /// A ticket stays good while what follows fails, so each new password that it brings counts as a sign-in of the account.
 #[tokio::test]
 async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let visitor = stranger("192.0.2.1");
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let client = stranger("192.0.2.1");
     let old = proof(ANN, PASSWORD);
-    let started = lab
-        .accounts
-        .start_password_change(None, ANN, &old, &visitor)
-        .await;
-    let ticket = lab
-        .ticket(Kind::PasswordChange, &started.unwrap().password_change_token)
+    let started = ctx.accounts.start_password_change(None, ANN, &old, &client).await;
+    let credential = ctx
+        .credential(Kind::PasswordChange, &started.unwrap().password_change_token)
         .await
         .unwrap();
-    let before = lab.accounts.hashes();
+    let before = ctx.accounts.hashes();
     let no_session = TokenId([7; 32]);
     let mut is_refused = false;
     for _ in 0..130 {
         let new = NewPassword {
             auth_pw: proof(ANN, "another horse"),
             wrap_kb: Some(WrapKb([7; 32])),
-            then: Then::Nothing,
+            then: FollowUp::Nothing,
         };
-        let done = lab
+        let done = ctx
             .accounts
-            .finish_password_change(&ticket, new, Some(&no_session), &visitor)
+            .finish_password_change(&credential, new, Some(&no_session), &client)
             .await;
         match done {
             Err(PasswordError::UnknownToken) => assert!(!is_refused),
@@ -339,7 +338,7 @@ async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
     }
     assert!(is_refused);
     assert_eq!(
-        lab.accounts.hashes() - before,
+        ctx.accounts.hashes() - before,
         119,
         "the first was to begin the change"
     );

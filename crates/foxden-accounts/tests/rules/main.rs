@@ -1,4 +1,4 @@
-//! The rules of accounts, as the doors meet them: each test is a sentence about what one may rely on.
+//! The rules of accounts, as the surfaces meet them: each test is a sentence about what one may rely on.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -9,20 +9,20 @@ mod claim;
 mod clock;
 mod codes;
 mod command;
+mod context;
+mod credential_cache;
 mod device;
 mod invite;
-mod lab;
+mod legacy;
+mod legacy_reset;
 mod letters;
 mod limits;
-mod memo;
 mod nodes;
 mod oauth;
 mod operator;
 mod otp;
 mod outbox;
 mod password;
-mod plain;
-mod plain_reset;
 mod rivals;
 mod security;
 mod session;

@@ -5,9 +5,9 @@ use foxden_accounts::{
     OAuthError, OLDSYNC, SignUp, TokenRequest, Unverified,
 };
 
-use crate::lab::{
-    ANN, BEA, DESKTOP, Lab, PASSWORD, VERIFIER, at_home, authorization, new_account, session_id, stranger,
-    token_request,
+use crate::context::{
+    ANN, BEA, DESKTOP, PASSWORD, TestContext, VERIFIER, at_home, authorization, new_account, session_id,
+    stranger, token_request,
 };
 
 const ANDROID: &str = "a2270f727f45f648";
@@ -35,45 +35,45 @@ fn by_session(scope: &str) -> TokenRequest {
 
 #[tokio::test]
 async fn a_code_gives_what_was_asked_for_and_the_keys_as_they_came() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
 
-    let granted = lab.redeem(Some(&session), &code).await.unwrap();
+    let granted = ctx.redeem(Some(&session), &code).await.unwrap();
 
     assert_eq!(granted.scope, format!("{OLDSYNC} profile"));
     assert_eq!(granted.keys_jwe.as_deref(), Some("header..iv.text.tag"));
     assert_eq!(granted.expires_in, 3600);
     assert_eq!(granted.auth_at, Some(session.auth_at));
     assert!(granted.refresh_token.is_some() && granted.session_token.is_none());
-    let access = lab.accounts.access(&granted.access_token.to_hex()).await.unwrap();
+    let access = ctx.accounts.access(&granted.access_token.to_hex()).await.unwrap();
     assert_eq!(access.account, session.account);
     assert!(access.covers("profile:email") && !access.covers("profile:write"));
 }
 
 #[tokio::test]
 async fn a_code_needs_no_session() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
-    lab.redeem(None, &code).await.unwrap();
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
+    ctx.redeem(None, &code).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_code_that_comes_twice_gives_nothing_and_takes_back_what_it_gave() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
-    let granted = lab.redeem(Some(&session), &code).await.unwrap();
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
+    let granted = ctx.redeem(Some(&session), &code).await.unwrap();
 
     assert!(matches!(
-        lab.redeem(Some(&session), &code).await,
+        ctx.redeem(Some(&session), &code).await,
         Err(OAuthError::UnknownGrant)
     ));
 
-    let access = lab.accounts.access(&granted.access_token.to_hex()).await;
+    let access = ctx.accounts.access(&granted.access_token.to_hex()).await;
     assert!(matches!(access, Err(CredentialError::Unknown)));
-    let refresh = lab
+    let refresh = ctx
         .accounts
         .refresh_access(&granted.refresh_token.unwrap().to_hex())
         .await;
@@ -82,22 +82,22 @@ async fn a_code_that_comes_twice_gives_nothing_and_takes_back_what_it_gave() {
 
 #[tokio::test]
 async fn a_code_is_bound_to_client_verifier_account_and_time() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let stranger = lab.session(&lab.create(BEA).await).await;
-    let code = lab.code(&session).await.to_hex();
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let stranger = ctx.session(&ctx.create(BEA).await).await;
+    let code = ctx.code(&session).await.to_hex();
 
     let other_client = TokenRequest {
         client: Some(ANDROID.to_owned()),
         ..by_code(&code, VERIFIER)
     };
     assert!(matches!(
-        lab_grant(&lab.accounts, None, other_client).await,
+        lab_grant(&ctx.accounts, None, other_client).await,
         Err(OAuthError::OtherClientsGrant)
     ));
     let wrong = by_code(&code, &"b".repeat(48));
     assert!(matches!(
-        lab_grant(&lab.accounts, None, wrong).await,
+        lab_grant(&ctx.accounts, None, wrong).await,
         Err(OAuthError::WrongVerifier)
     ));
     let without = token_request(Grant::Code {
@@ -105,22 +105,22 @@ async fn a_code_is_bound_to_client_verifier_account_and_time() {
         verifier: None,
     });
     assert!(matches!(
-        lab_grant(&lab.accounts, None, without).await,
+        lab_grant(&ctx.accounts, None, without).await,
         Err(OAuthError::ChallengeMissing)
     ));
     assert!(matches!(
-        lab_grant(&lab.accounts, Some(&stranger), by_code(&code, VERIFIER)).await,
+        lab_grant(&ctx.accounts, Some(&stranger), by_code(&code, VERIFIER)).await,
         Err(OAuthError::UnknownGrant)
     ));
     for unknown in ["", "x", &"0".repeat(64)] {
         assert!(matches!(
-            lab_grant(&lab.accounts, None, by_code(unknown, VERIFIER)).await,
+            lab_grant(&ctx.accounts, None, by_code(unknown, VERIFIER)).await,
             Err(OAuthError::UnknownGrant)
         ));
     }
-    lab.clock.advance_millis(15 * 60_000);
+    ctx.clock.advance_millis(15 * 60_000);
     assert!(matches!(
-        lab_grant(&lab.accounts, None, by_code(&code, VERIFIER)).await,
+        lab_grant(&ctx.accounts, None, by_code(&code, VERIFIER)).await,
         Err(OAuthError::ExpiredGrant)
     ));
 }
@@ -135,11 +135,11 @@ async fn lab_grant(
 
 #[tokio::test]
 async fn codes_are_made_only_for_known_clients_allowed_scopes_and_challenges() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
     let relay = "https://identity.mozilla.com/apps/relay";
     let refusal = async |request: AuthorizationRequest| {
-        lab.accounts
+        ctx.accounts
             .authorize(&session, request)
             .await
             .expect_err("refused")
@@ -205,30 +205,30 @@ async fn codes_are_made_only_for_known_clients_allowed_scopes_and_challenges() {
     ] {
         assert_eq!(refusal(request).await, expected);
     }
-    lab.accounts.authorize(&session, authorization()).await.unwrap();
+    ctx.accounts.authorize(&session, authorization()).await.unwrap();
 }
 
 #[tokio::test]
 async fn unconfirmed_sessions_get_no_codes_and_no_keys() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let created = lab
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let created = ctx
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
         .await
         .unwrap();
-    let session = lab.session(&created).await;
+    let session = ctx.session(&created).await;
     assert!(matches!(
-        lab.accounts.authorize(&session, authorization()).await,
+        ctx.accounts.authorize(&session, authorization()).await,
         Err(OAuthError::Unverified(Unverified::Address))
     ));
     assert!(
-        lab.accounts
+        ctx.accounts
             .scoped_key_data(&session, DESKTOP, OLDSYNC)
             .await
             .is_err()
     );
     assert!(
-        lab_grant(&lab.accounts, Some(&session), by_session(OLDSYNC))
+        lab_grant(&ctx.accounts, Some(&session), by_session(OLDSYNC))
             .await
             .is_err()
     );
@@ -236,9 +236,9 @@ async fn unconfirmed_sessions_get_no_codes_and_no_keys() {
 
 #[tokio::test]
 async fn only_scopes_with_keys_have_key_data() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let both = lab
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let both = ctx
         .accounts
         .scoped_key_data(&session, DESKTOP, &format!("profile {OLDSYNC}"))
         .await
@@ -246,10 +246,10 @@ async fn only_scopes_with_keys_have_key_data() {
     assert_eq!(both.len(), 1);
     assert_eq!(
         (both[0].identifier, both[0].key_rotation_timestamp),
-        (OLDSYNC, crate::lab::START)
+        (OLDSYNC, crate::context::START)
     );
     assert!(
-        lab.accounts
+        ctx.accounts
             .scoped_key_data(&session, DESKTOP, "profile")
             .await
             .unwrap()
@@ -259,25 +259,25 @@ async fn only_scopes_with_keys_have_key_data() {
 
 #[tokio::test]
 async fn a_session_gets_tokens_for_itself_and_they_end_with_it() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
     assert!(matches!(
-        lab_grant(&lab.accounts, None, by_session("profile")).await,
+        lab_grant(&ctx.accounts, None, by_session("profile")).await,
         Err(OAuthError::UnknownToken)
     ));
-    let token = lab.access_token(&session).await;
-    lab.accounts.access(&token).await.unwrap();
-    lab.accounts.end_session(&session).await.unwrap();
+    let token = ctx.access_token(&session).await;
+    ctx.accounts.access(&token).await.unwrap();
+    ctx.accounts.end_session(&session).await.unwrap();
     assert!(matches!(
-        lab.accounts.access(&token).await,
+        ctx.accounts.access(&token).await,
         Err(CredentialError::Unknown)
     ));
 }
 
 #[tokio::test]
 async fn the_life_of_a_token_is_what_was_asked_for_within_a_day() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
     for (asked, given) in [
         (Some(21_600), 21_600),
         (Some(1_000_000_000), 86_400),
@@ -288,23 +288,23 @@ async fn the_life_of_a_token_is_what_was_asked_for_within_a_day() {
             ttl: asked,
             ..by_session("profile")
         };
-        let granted = lab_grant(&lab.accounts, Some(&session), request).await.unwrap();
+        let granted = lab_grant(&ctx.accounts, Some(&session), request).await.unwrap();
         assert_eq!(granted.expires_in, given);
     }
-    let token = lab.access_token(&session).await;
-    lab.clock.advance_millis(3_600_000);
+    let token = ctx.access_token(&session).await;
+    ctx.clock.advance_millis(3_600_000);
     assert!(matches!(
-        lab.accounts.access(&token).await,
+        ctx.accounts.access(&token).await,
         Err(CredentialError::Unknown)
     ));
 }
 
 #[tokio::test]
 async fn a_refresh_token_gives_access_within_its_scopes_to_its_client() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
-    let refresh = lab
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
+    let refresh = ctx
         .redeem(None, &code)
         .await
         .unwrap()
@@ -312,50 +312,50 @@ async fn a_refresh_token_gives_access_within_its_scopes_to_its_client() {
         .unwrap()
         .to_hex();
 
-    let narrower = lab_grant(&lab.accounts, None, by_refresh(&refresh, Some("profile")))
+    let narrower = lab_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile")))
         .await
         .unwrap();
     assert_eq!(
         (narrower.scope.as_str(), narrower.refresh_token, narrower.auth_at),
         ("profile", None, None)
     );
-    let wider = lab_grant(&lab.accounts, None, by_refresh(&refresh, Some("profile:write"))).await;
+    let wider = lab_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile:write"))).await;
     assert!(matches!(wider, Err(OAuthError::ScopesRefused { scopes }) if scopes == "profile:write"));
     let other = TokenRequest {
         client: Some(ANDROID.to_owned()),
         ..by_refresh(&refresh, None)
     };
     assert!(matches!(
-        lab_grant(&lab.accounts, None, other).await,
+        lab_grant(&ctx.accounts, None, other).await,
         Err(OAuthError::UnknownToken)
     ));
 
-    assert!(lab.accounts.revoke(&refresh).await.unwrap());
+    assert!(ctx.accounts.revoke(&refresh).await.unwrap());
     assert!(
-        lab.accounts
+        ctx.accounts
             .access(&narrower.access_token.to_hex())
             .await
             .is_err(),
         "its access ends with it"
     );
-    assert!(!lab.accounts.revoke(&refresh).await.unwrap());
-    assert!(!lab.accounts.revoke("nonsense").await.unwrap());
+    assert!(!ctx.accounts.revoke(&refresh).await.unwrap());
+    assert!(!ctx.accounts.revoke("nonsense").await.unwrap());
 }
 
 #[tokio::test]
 async fn an_exchange_keeps_the_scopes_and_the_device() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
-    let old = lab
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
+    let old = ctx
         .redeem(None, &code)
         .await
         .unwrap()
         .refresh_token
         .unwrap()
         .to_hex();
-    let phone = lab.accounts.refresh_access(&old).await.unwrap();
-    let device = lab
+    let phone = ctx.accounts.refresh_access(&old).await.unwrap();
+    let device = ctx
         .accounts
         .register_device(DeviceOwner::Refresh(&phone), DevicePatch::default())
         .await
@@ -366,18 +366,18 @@ async fn an_exchange_keeps_the_scopes_and_the_device() {
         token: old.clone(),
         scope: "profile:email".to_owned(),
     };
-    let granted = lab_grant(&lab.accounts, None, token_request(exchange))
+    let granted = lab_grant(&ctx.accounts, None, token_request(exchange))
         .await
         .unwrap();
 
     assert_eq!(granted.scope, format!("{OLDSYNC} profile"));
-    assert!(lab.accounts.refresh_access(&old).await.is_err());
-    let phone = lab
+    assert!(ctx.accounts.refresh_access(&old).await.is_err());
+    let phone = ctx
         .accounts
         .refresh_access(&granted.refresh_token.unwrap().to_hex())
         .await
         .unwrap();
-    let devices = lab
+    let devices = ctx
         .accounts
         .devices(DeviceOwner::Refresh(&phone), None)
         .await
@@ -390,35 +390,35 @@ async fn an_exchange_keeps_the_scopes_and_the_device() {
 
 #[tokio::test]
 async fn a_token_tells_what_it_is_and_others_are_inactive() {
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
-    let code = lab.code(&session).await;
-    let granted = lab.redeem(None, &code).await.unwrap();
-    let access = lab
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
+    let code = ctx.code(&session).await;
+    let granted = ctx.redeem(None, &code).await.unwrap();
+    let access = ctx
         .accounts
         .introspect(&granted.access_token.to_hex())
         .await
         .unwrap();
     assert!(matches!(access, Introspection::Access(access) if access.account == session.account));
-    let refresh = lab
+    let refresh = ctx
         .accounts
         .introspect(&granted.refresh_token.unwrap().to_hex())
         .await
         .unwrap();
     assert!(matches!(refresh, Introspection::Refresh(refresh) if refresh.client == DESKTOP));
     assert!(matches!(
-        lab.accounts.introspect("nonsense").await.unwrap(),
+        ctx.accounts.introspect("nonsense").await.unwrap(),
         Introspection::Inactive
     ));
 }
 
 #[tokio::test]
 async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    let session = lab.session(&created).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    let session = ctx.session(&created).await;
     let scope = format!("{OLDSYNC} https://identity.mozilla.com/tokens/session");
-    let refused = lab.accounts.authorize(
+    let refused = ctx.accounts.authorize(
         &session,
         AuthorizationRequest {
             scope: scope.clone(),
@@ -431,7 +431,7 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
         scope,
         ..authorization()
     };
-    let code = lab
+    let code = ctx
         .accounts
         .authorize(&session, request)
         .await
@@ -442,13 +442,13 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
         client: Some(ANDROID.to_owned()),
         ..by_code(&code, VERIFIER)
     };
-    let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
+    let granted = lab_grant(&ctx.accounts, None, request).await.unwrap();
     let signed_in = foxden_accounts::SignedIn {
         session_token: granted.session_token,
         ..created.clone()
     };
     assert_ne!(session_id(&signed_in), session_id(&created));
-    assert_eq!(lab.session(&signed_in).await.account, session.account);
+    assert_eq!(ctx.session(&signed_in).await.account, session.account);
 }
 
 /// A token that was stolen must not become one that does more: not for storage, nor for writing, nor a session, which
@@ -456,35 +456,35 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
 #[tokio::test]
 async fn no_credential_gives_a_scope_that_it_was_not_given() {
     const SESSION: &str = "https://identity.mozilla.com/tokens/session";
-    let lab = Lab::new().await;
-    let session = lab.session(&lab.create(ANN).await).await;
+    let ctx = TestContext::new().await;
+    let session = ctx.session(&ctx.create(ANN).await).await;
     for given in ["profile", "profile:email", "profile:write", OLDSYNC, SESSION] {
         let request = AuthorizationRequest {
             client: ANDROID.to_owned(),
             scope: given.to_owned(),
             ..authorization()
         };
-        let code = lab.accounts.authorize(&session, request).await.unwrap().code;
+        let code = ctx.accounts.authorize(&session, request).await.unwrap().code;
         let request = TokenRequest {
             client: Some(ANDROID.to_owned()),
             ..by_code(&code.to_hex(), VERIFIER)
         };
-        let granted = lab_grant(&lab.accounts, None, request).await.unwrap();
+        let granted = lab_grant(&ctx.accounts, None, request).await.unwrap();
         assert_eq!(granted.scope, given);
         assert_eq!(granted.session_token.is_some(), given == SESSION, "{given}");
         let access = granted.access_token.to_hex();
         assert_eq!(
-            lab.accounts.verify_bearer(&access).await.is_ok(),
+            ctx.accounts.verify_bearer(&access).await.is_ok(),
             given == OLDSYNC,
             "{given}"
         );
         let refresh = granted.refresh_token.unwrap().to_hex();
         assert_eq!(
-            lab.accounts.refresh_access(&refresh).await.is_ok(),
+            ctx.accounts.refresh_access(&refresh).await.is_ok(),
             given == OLDSYNC,
             "{given}"
         );
-        let sessions = lab.count("SELECT COUNT(*) FROM session").await;
+        let sessions = ctx.count("SELECT COUNT(*) FROM session").await;
         for wanted in [OLDSYNC, "profile", "profile:write", "profile:uid", SESSION] {
             let is_part = given == "profile" && wanted == "profile:uid"
                 || given == "profile:write" && wanted.starts_with("profile");
@@ -510,7 +510,7 @@ async fn no_credential_gives_a_scope_that_it_was_not_given() {
                             grant,
                             ttl: None,
                         };
-                        let refused = lab_grant(&lab.accounts, None, request).await;
+                        let refused = lab_grant(&ctx.accounts, None, request).await;
                         assert!(
                             matches!(refused, Err(OAuthError::ScopesRefused { .. })),
                             "{given} became {wanted}"
@@ -519,18 +519,18 @@ async fn no_credential_gives_a_scope_that_it_was_not_given() {
                 }
             }
         }
-        assert_eq!(lab.count("SELECT COUNT(*) FROM session").await, sessions);
+        assert_eq!(ctx.count("SELECT COUNT(*) FROM session").await, sessions);
     }
 }
 
 #[tokio::test]
 async fn tokens_stand_in_the_register_as_hashes() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    let session = lab.session(&created).await;
-    let token = lab.access_token(&session).await;
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    let session = ctx.session(&created).await;
+    let token = ctx.access_token(&session).await;
     let id = session_id(&created).to_hex();
-    let found = lab
+    let found = ctx
         .number(
             "SELECT (SELECT COUNT(*) FROM access_token WHERE id_hash = ?)
              + (SELECT COUNT(*) FROM session WHERE id_hash IN (?, ?))",
@@ -538,5 +538,5 @@ async fn tokens_stand_in_the_register_as_hashes() {
         )
         .await;
     assert_eq!(found, 0);
-    assert!(lab.login(ANN, PASSWORD).await.is_ok());
+    assert!(ctx.login(ANN, PASSWORD).await.is_ok());
 }

@@ -2,16 +2,16 @@
 
 use foxden_accounts::{OperatorError, PictureKind, ProfileError, Role, SignInError, SignUp};
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, new_account, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, new_account, session_id, stranger};
 
 #[tokio::test]
 async fn accounts_are_listed_and_found_by_every_name() {
-    let lab = Lab::new().await;
-    let ann = lab.create(ANN).await.account;
-    lab.create(BEA).await;
-    let listed = lab.accounts.list_accounts(None, 10).await.unwrap();
+    let ctx = TestContext::new().await;
+    let ann = ctx.create(ANN).await.account;
+    ctx.create(BEA).await;
+    let listed = ctx.accounts.list_accounts(None, 10).await.unwrap();
     assert_eq!(listed.len(), 2);
-    let rest = lab
+    let rest = ctx
         .accounts
         .list_accounts(Some(listed[0].account), 10)
         .await
@@ -21,76 +21,76 @@ async fn accounts_are_listed_and_found_by_every_name() {
         [listed[1].account]
     );
     for name in [ANN, "ANN@example.org", &ann.to_string()] {
-        let found = lab.accounts.show_account(name).await.unwrap().unwrap();
+        let found = ctx.accounts.show_account(name).await.unwrap().unwrap();
         assert_eq!(
             (found.account, found.sessions, found.devices, found.has_password),
             (ann, 1, 0, true)
         );
     }
-    assert_eq!(lab.accounts.show_account("nobody").await.unwrap(), None);
-    assert_eq!(lab.accounts.count_accounts().await.unwrap(), 2);
+    assert_eq!(ctx.accounts.show_account("unknown").await.unwrap(), None);
+    assert_eq!(ctx.accounts.count_accounts().await.unwrap(), 2);
 }
 
 #[tokio::test]
 async fn whoever_is_switched_off_is_signed_out_and_kept_out() {
-    let lab = Lab::new().await;
-    let created = lab.create(ANN).await;
-    lab.accounts.set_disabled(ANN, true).await.unwrap();
-    assert!(lab.accounts.session(&session_id(&created)).await.is_err());
+    let ctx = TestContext::new().await;
+    let created = ctx.create(ANN).await;
+    ctx.accounts.set_disabled(ANN, true).await.unwrap();
+    assert!(ctx.accounts.session(&session_id(&created)).await.is_err());
     assert!(matches!(
-        lab.login(ANN, PASSWORD).await,
+        ctx.login(ANN, PASSWORD).await,
         Err(SignInError::Disabled)
     ));
     assert!(matches!(
-        lab.login(ANN, "wrong").await,
+        ctx.login(ANN, "wrong").await,
         Err(SignInError::WrongPassword { .. })
     ));
-    lab.accounts.set_disabled(ANN, false).await.unwrap();
-    lab.login(ANN, PASSWORD).await.unwrap();
+    ctx.accounts.set_disabled(ANN, false).await.unwrap();
+    ctx.login(ANN, PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_waiting_account_is_approved_without_its_code() {
-    let lab = Lab::with_policy(SignUp::Open).await;
-    let created = lab
+    let ctx = TestContext::with_policy(SignUp::Open).await;
+    let created = ctx
         .accounts
         .create(new_account(ANN), &stranger("192.0.2.1"))
         .await
         .unwrap();
-    lab.accounts.approve(ANN).await.unwrap();
-    assert!(lab.session(&created).await.is_verified());
-    assert!(lab.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+    ctx.accounts.approve(ANN).await.unwrap();
+    assert!(ctx.session(&created).await.is_verified());
+    assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn roles_change_and_unknown_names_are_refused() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.accounts.set_role(ANN, Role::Admin).await.unwrap();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.accounts.set_role(ANN, Role::Admin).await.unwrap();
     assert_eq!(
-        lab.accounts.show_account(ANN).await.unwrap().unwrap().role,
+        ctx.accounts.show_account(ANN).await.unwrap().unwrap().role,
         Role::Admin
     );
-    let unknown = lab.accounts.set_role(BEA, Role::Admin).await;
+    let unknown = ctx.accounts.set_role(BEA, Role::Admin).await;
     assert!(matches!(unknown, Err(OperatorError::UnknownAccount { .. })));
     assert!(matches!(
-        lab.accounts.remove_account(BEA).await,
+        ctx.accounts.remove_account(BEA).await,
         Err(OperatorError::UnknownAccount { .. })
     ));
     assert!(matches!(
-        lab.accounts.add_account(ANN, Role::Member).await,
+        ctx.accounts.add_account(ANN, Role::Member).await,
         Err(OperatorError::Exists)
     ));
 }
 
 #[tokio::test]
 async fn the_newest_hundred_events_are_kept() {
-    let lab = Lab::new().await;
-    let account = lab.create(ANN).await.account;
+    let ctx = TestContext::new().await;
+    let account = ctx.create(ANN).await.account;
     for _ in 0..120 {
-        lab.login(ANN, PASSWORD).await.unwrap();
+        ctx.login(ANN, PASSWORD).await.unwrap();
     }
-    let events = lab.accounts.security_events(account).await.unwrap();
+    let events = ctx.accounts.security_events(account).await.unwrap();
     assert_eq!(events.len(), 100);
     assert!(
         events
@@ -102,12 +102,12 @@ async fn the_newest_hundred_events_are_kept() {
 /// What strangers can cause has a hundred places of its own.
 #[tokio::test]
 async fn resets_of_strangers_push_no_sign_in_out() {
-    let lab = Lab::new().await;
-    let account = lab.create(ANN).await.account;
+    let ctx = TestContext::new().await;
+    let account = ctx.create(ANN).await.account;
     for _ in 0..120 {
-        lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
     }
-    let events = lab.accounts.security_events(account).await.unwrap();
+    let events = ctx.accounts.security_events(account).await.unwrap();
     let (asked, own): (Vec<_>, Vec<_>) = events
         .into_iter()
         .partition(|event| event.kind == "reset asked for");
@@ -117,46 +117,46 @@ async fn resets_of_strangers_push_no_sign_in_out() {
 
 #[tokio::test]
 async fn a_profile_shows_what_its_owner_set() {
-    let lab = Lab::new().await;
-    let account = lab.create(ANN).await.account;
-    lab.clock.advance_millis(1000);
-    lab.accounts.set_display_name(account, "  Ann  ").await.unwrap();
-    let first = lab
+    let ctx = TestContext::new().await;
+    let account = ctx.create(ANN).await.account;
+    ctx.clock.advance_millis(1000);
+    ctx.accounts.set_display_name(account, "  Ann  ").await.unwrap();
+    let first = ctx
         .accounts
         .set_avatar(account, b"\x89PNG\r\n\x1a\n...".to_vec())
         .await
         .unwrap();
-    let second = lab
+    let second = ctx
         .accounts
         .set_avatar(account, b"RIFF....WEBP...".to_vec())
         .await
         .unwrap();
 
-    let profile = lab.accounts.profile(account).await.unwrap();
+    let profile = ctx.accounts.profile(account).await.unwrap();
     assert_eq!(
         (profile.display_name.as_deref(), profile.avatar.as_ref()),
         (Some("Ann"), Some(&second))
     );
-    assert_eq!(profile.changed_at, crate::lab::START + 1000);
-    assert_eq!(lab.accounts.avatar(&first).await.unwrap(), None);
+    assert_eq!(profile.changed_at, crate::context::START + 1000);
+    assert_eq!(ctx.accounts.avatar(&first).await.unwrap(), None);
     assert_eq!(
-        lab.accounts.avatar(&second).await.unwrap().unwrap().kind,
+        ctx.accounts.avatar(&second).await.unwrap().unwrap().kind,
         PictureKind::WebP
     );
-    lab.accounts.remove_avatar(account, &first).await.unwrap();
-    assert!(lab.accounts.avatar(&second).await.unwrap().is_some());
-    lab.accounts.remove_avatar(account, &second).await.unwrap();
-    lab.accounts.set_display_name(account, "").await.unwrap();
-    let profile = lab.accounts.profile(account).await.unwrap();
+    ctx.accounts.remove_avatar(account, &first).await.unwrap();
+    assert!(ctx.accounts.avatar(&second).await.unwrap().is_some());
+    ctx.accounts.remove_avatar(account, &second).await.unwrap();
+    ctx.accounts.set_display_name(account, "").await.unwrap();
+    let profile = ctx.accounts.profile(account).await.unwrap();
     assert_eq!((profile.display_name, profile.avatar), (None, None));
 
     for bytes in [
         b"<svg>".to_vec(),
         [b"\xff\xd8\xff".to_vec(), vec![0; 256 * 1024]].concat(),
     ] {
-        let refused = lab.accounts.set_avatar(account, bytes).await;
+        let refused = ctx.accounts.set_avatar(account, bytes).await;
         assert!(matches!(refused, Err(ProfileError::InvalidPicture)));
     }
-    let refused = lab.accounts.set_display_name(account, "a\nb").await;
+    let refused = ctx.accounts.set_display_name(account, "a\nb").await;
     assert!(matches!(refused, Err(ProfileError::InvalidName)));
 }

@@ -1,16 +1,16 @@
-//! Letters: when they are written, how long they wait, and what becomes of them.
+//! Mails: when they are written, how long they wait, and what becomes of them.
 
 use foxden_accounts::{
-    Accounts, CodePurpose, ConfirmError, Fate, Kind, Letter, NewAccount, NewPassword, OperatorError, Options,
-    Posted, Role, SecretToken, SignUp, Then,
+    Accounts, CodePurpose, ConfirmError, FollowUp, Kind, Mail, NewAccount, NewPassword, OperatorError,
+    Options, QueuedMail, RetryDecision, Role, SecretToken, SignUp,
 };
 
-use crate::lab::{ANN, BEA, Lab, PASSWORD, at_home, cheap, new_account, proof, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap, new_account, proof, stranger};
 
 const MINUTE: i64 = 60_000;
 
-async fn lab() -> Lab {
-    Lab::with(Options {
+async fn ctx() -> TestContext {
+    TestContext::with(Options {
         sign_up: Some(SignUp::Open),
         sends_mail: true,
         ..cheap()
@@ -18,189 +18,189 @@ async fn lab() -> Lab {
     .await
 }
 
-async fn take(accounts: &Accounts) -> Option<Posted> {
-    accounts.take_letter().await.unwrap()
+async fn take(accounts: &Accounts) -> Option<QueuedMail> {
+    accounts.take_mail().await.unwrap()
 }
 
-/// The letter that waits; nothing else does.
-async fn only(lab: &Lab) -> Posted {
-    let letter = take(&lab.accounts).await.expect("a letter waits");
-    assert_eq!(take(&lab.accounts).await, None);
+/// The mail that waits; nothing else does.
+async fn only(ctx: &TestContext) -> QueuedMail {
+    let letter = take(&ctx.accounts).await.expect("a letter waits");
+    assert_eq!(take(&ctx.accounts).await, None);
     letter
 }
 
-fn codes_of(posted: &Posted) -> (String, String) {
-    match &posted.letter {
-        Letter::ConfirmAddress { code, link_code } => (code.clone(), link_code.clone()),
+fn codes_of(posted: &QueuedMail) -> (String, String) {
+    match &posted.mail {
+        Mail::ConfirmAddress { code, link_code } => (code.clone(), link_code.clone()),
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
 async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
     assert!(!created.is_verified());
 
-    let posted = only(&lab).await;
+    let posted = only(&ctx).await;
     assert_eq!(
         (posted.address.as_str(), posted.account),
         (ANN, Some(created.account))
     );
     let (code, link_code) = codes_of(&posted);
-    let waiting = lab.accounts.waiting_codes(ANN).await.unwrap();
+    let waiting = ctx.accounts.waiting_codes(ANN).await.unwrap();
     assert_eq!(
         (waiting[0].purpose, &waiting[0].code),
         (CodePurpose::ConfirmAddress, &code)
     );
     assert_eq!(waiting[0].expires, posted.expires);
-    lab.accounts
+    ctx.accounts
         .verify_address(created.account, &link_code, &at_home())
         .await
         .unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 }
 
 #[tokio::test]
 async fn without_mail_and_for_whoever_needs_no_code_nothing_is_written() {
-    let silent = Lab::with_policy(SignUp::Open).await;
+    let silent = TestContext::with_policy(SignUp::Open).await;
     let new = new_account(ANN);
     silent.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
     assert_eq!(silent.count("SELECT COUNT(*) FROM outbox").await, 0);
     let refused = silent.accounts.invite_by_mail(Role::Member, "", None, BEA).await;
     assert!(matches!(refused, Err(OperatorError::NoMail)));
 
-    let lab = lab().await;
-    lab.create(ANN).await;
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    let ctx = ctx().await;
+    ctx.create(ANN).await;
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 }
 
 #[tokio::test]
 async fn asking_again_replaces_the_letter_and_keeps_the_code() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
-    let first = only(&lab).await;
-    let session = lab.session(&created).await;
+    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let first = only(&ctx).await;
+    let session = ctx.session(&created).await;
     for _ in 0..3 {
-        lab.accounts.resend_code(&session, &at_home()).await.unwrap();
+        ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
     }
-    let second = only(&lab).await;
+    let second = only(&ctx).await;
     assert_ne!(first.id, second.id);
     assert_eq!(codes_of(&first), codes_of(&second));
 }
 
 #[tokio::test]
 async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
-    let lab = lab().await;
-    lab.create(ANN).await;
-    lab.accounts
+    let ctx = ctx().await;
+    ctx.create(ANN).await;
+    ctx.accounts
         .forgot_password(ANN, &stranger("192.0.2.1"))
         .await
         .unwrap();
-    let Letter::ResetCode { code, token, .. } = only(&lab).await.letter else {
+    let Mail::ResetCode { code, token, .. } = only(&ctx).await.mail else {
         panic!("another letter waits");
     };
     let token = SecretToken::from_hex(&token).unwrap();
-    let ticket = lab.ticket(Kind::PasswordForgot, &token).await.unwrap();
-    let reset = lab
+    let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+    let reset = ctx
         .accounts
-        .verify_reset_code(&ticket, &code, &at_home())
+        .verify_reset_code(&credential, &code, &at_home())
         .await
         .unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
-    let ticket = lab.ticket(Kind::AccountReset, &reset).await.unwrap();
-    let visitor = stranger("192.0.2.7");
-    lab.accounts
-        .reset_password(&ticket, new_password(), &visitor)
+    let credential = ctx.credential(Kind::AccountReset, &reset).await.unwrap();
+    let client = stranger("192.0.2.7");
+    ctx.accounts
+        .reset_password(&credential, new_password(), &client)
         .await
         .unwrap();
     let from = "192.0.2.7".to_owned();
-    assert_eq!(only(&lab).await.letter, Letter::PasswordReset { from });
+    assert_eq!(only(&ctx).await.mail, Mail::PasswordReset { from });
 }
 
 #[tokio::test]
 async fn a_changed_password_is_told_and_a_first_one_is_not() {
-    let lab = lab().await;
-    lab.create(ANN).await;
+    let ctx = ctx().await;
+    ctx.create(ANN).await;
     let old = proof(ANN, PASSWORD);
-    let started = lab
+    let started = ctx
         .accounts
         .start_password_change(None, ANN, &old, &at_home())
         .await
         .unwrap();
-    let ticket = lab
-        .ticket(Kind::PasswordChange, &started.password_change_token)
+    let credential = ctx
+        .credential(Kind::PasswordChange, &started.password_change_token)
         .await
         .unwrap();
-    lab.accounts
-        .finish_password_change(&ticket, new_password(), None, &at_home())
+    ctx.accounts
+        .finish_password_change(&credential, new_password(), None, &at_home())
         .await
         .unwrap();
     let from = "127.0.0.1".to_owned();
-    assert_eq!(only(&lab).await.letter, Letter::PasswordChanged { from });
+    assert_eq!(only(&ctx).await.mail, Mail::PasswordChanged { from });
 
-    let lab = self::lab().await;
-    let code = lab.accounts.add_account(BEA, Role::Member).await.unwrap();
-    let link = lab.accounts.open_password_link(&code, &at_home()).await.unwrap();
-    let ticket = lab
-        .ticket(Kind::AccountReset, &link.account_reset_token)
+    let ctx = self::ctx().await;
+    let code = ctx.accounts.add_account(BEA, Role::Member).await.unwrap();
+    let link = ctx.accounts.open_password_link(&code, &at_home()).await.unwrap();
+    let credential = ctx
+        .credential(Kind::AccountReset, &link.account_reset_token)
         .await
         .unwrap();
-    lab.accounts
-        .reset_password(&ticket, new_password(), &at_home())
+    ctx.accounts
+        .reset_password(&credential, new_password(), &at_home())
         .await
         .unwrap();
-    assert_eq!(take(&lab.accounts).await, None);
+    assert_eq!(take(&ctx.accounts).await, None);
 }
 
 fn new_password() -> NewPassword {
     NewPassword {
         auth_pw: proof(ANN, "another horse battery"),
         wrap_kb: Some(foxden_accounts::WrapKb([7; 32])),
-        then: Then::Nothing,
+        then: FollowUp::Nothing,
     }
 }
 
 #[tokio::test]
 async fn an_invitation_travels_until_it_is_used_or_taken_back() {
-    let lab = lab().await;
-    let code = lab
+    let ctx = ctx().await;
+    let code = ctx
         .accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
-    let posted = only(&lab).await;
-    assert_eq!(posted.letter, Letter::Invitation { code: code.clone() });
+    let posted = only(&ctx).await;
+    assert_eq!(posted.mail, Mail::Invitation { code: code.clone() });
     assert_eq!((posted.address.as_str(), posted.account), (BEA, None));
     let new = NewAccount {
         invite: Some(code),
         ..new_account(BEA)
     };
-    lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
-    lab.accounts
+    ctx.accounts
         .invite_by_mail(Role::Member, "", None, ANN)
         .await
         .unwrap();
-    let id = lab.accounts.invitations().await.unwrap()[0].id;
-    assert!(lab.accounts.revoke_invitation(id).await.unwrap());
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    let id = ctx.accounts.invitations().await.unwrap()[0].id;
+    assert!(ctx.accounts.revoke_invitation(id).await.unwrap());
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
     for bad in ["", "bea", "bea@example.org\r\nBcc: all@example.org"] {
-        let refused = lab.accounts.invite_by_mail(Role::Member, "", None, bad).await;
+        let refused = ctx.accounts.invite_by_mail(Role::Member, "", None, bad).await;
         assert!(matches!(refused, Err(OperatorError::InvalidAddress)), "{bad}");
     }
 }
 
-/// Two processes on one register do not both send a letter; one that died while sending is stood in for.
+/// Two processes on one register do not both send a mail; one that died while sending is stood in for.
 #[tokio::test]
 async fn a_letter_that_was_taken_is_given_to_nobody_else_for_a_while() {
-    let lab = lab().await;
-    lab.accounts
+    let ctx = ctx().await;
+    ctx.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
@@ -208,36 +208,36 @@ async fn a_letter_that_was_taken_is_given_to_nobody_else_for_a_while() {
         sends_mail: true,
         ..cheap()
     };
-    let other = lab.reopened(options, crate::lab::NODE).await;
-    let first = only(&lab).await;
+    let other = ctx.reopened(options, crate::context::NODE).await;
+    let first = only(&ctx).await;
     assert_eq!(take(&other.accounts).await, None);
-    assert_eq!(other.accounts.next_letter().await.unwrap(), Some(15 * 60_000));
+    assert_eq!(other.accounts.next_mail_due().await.unwrap(), Some(15 * 60_000));
 
-    lab.clock.advance_millis(15 * MINUTE);
-    let untried = only(&lab).await;
-    lab.accounts.letter_untried(untried.id).await.unwrap();
+    ctx.clock.advance_millis(15 * MINUTE);
+    let untried = only(&ctx).await;
+    ctx.accounts.release_mail(untried.id).await.unwrap();
     let second = only(&other).await;
     assert_eq!((second.id, first.tries, second.tries), (first.id, 1, 2));
-    other.accounts.letter_sent(second.id).await.unwrap();
-    assert_eq!(other.accounts.next_letter().await.unwrap(), None);
+    other.accounts.ack_mail(second.id).await.unwrap();
+    assert_eq!(other.accounts.next_mail_due().await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
-    let lab = lab().await;
-    lab.accounts
+    let ctx = ctx().await;
+    ctx.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
     let mut pauses = Vec::new();
     loop {
-        let posted = only(&lab).await;
-        match lab.accounts.letter_failed(&posted).await.unwrap() {
-            Fate::TriedAgain { pause, .. } => pauses.push(pause),
-            Fate::GivenUp => break,
+        let posted = only(&ctx).await;
+        match ctx.accounts.defer_mail(&posted).await.unwrap() {
+            RetryDecision::Retry { pause, .. } => pauses.push(pause),
+            RetryDecision::GiveUp => break,
         }
-        assert_eq!(take(&lab.accounts).await, None);
-        lab.clock.advance_millis(*pauses.last().unwrap());
+        assert_eq!(take(&ctx.accounts).await, None);
+        ctx.clock.advance_millis(*pauses.last().unwrap());
     }
     assert_eq!(
         pauses[..4],
@@ -249,23 +249,23 @@ async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
         (0..MINUTE).contains(&left),
         "tried until the second day is over: {left}"
     );
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 }
 
-/// Whoever waits for a code gets it soon after the mail server is back, whenever that is.
+/// A user who waits for a code gets it soon after the mail server is back, whenever that is.
 #[tokio::test]
 async fn a_code_is_tried_every_five_minutes_until_it_ends() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let new = new_account(ANN);
-    lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
     let mut pauses = Vec::new();
     loop {
-        let posted = only(&lab).await;
-        match lab.accounts.letter_failed(&posted).await.unwrap() {
-            Fate::TriedAgain { pause, .. } => pauses.push(pause),
-            Fate::GivenUp => break,
+        let posted = only(&ctx).await;
+        match ctx.accounts.defer_mail(&posted).await.unwrap() {
+            RetryDecision::Retry { pause, .. } => pauses.push(pause),
+            RetryDecision::GiveUp => break,
         }
-        lab.clock.advance_millis(*pauses.last().unwrap());
+        ctx.clock.advance_millis(*pauses.last().unwrap());
     }
     assert_eq!(pauses.iter().max(), Some(&(5 * MINUTE)));
     let left = 30 * MINUTE - pauses.iter().sum::<i64>();
@@ -274,73 +274,73 @@ async fn a_code_is_tried_every_five_minutes_until_it_ends() {
 
 #[tokio::test]
 async fn what_was_put_off_is_due_at_once_when_asked_for_unless_somebody_took_it() {
-    let lab = lab().await;
-    let invite = |address| lab.accounts.invite_by_mail(Role::Member, "", None, address);
+    let ctx = ctx().await;
+    let invite = |address| ctx.accounts.invite_by_mail(Role::Member, "", None, address);
     invite(ANN).await.unwrap();
     invite(BEA).await.unwrap();
     let mut put_off = Vec::new();
     for _ in [ANN, BEA] {
-        let posted = take(&lab.accounts).await.unwrap();
-        match lab.accounts.letter_failed(&posted).await.unwrap() {
-            Fate::TriedAgain { due, .. } => put_off.push((posted.id, due)),
-            Fate::GivenUp => panic!("at the first try"),
+        let posted = take(&ctx.accounts).await.unwrap();
+        match ctx.accounts.defer_mail(&posted).await.unwrap() {
+            RetryDecision::Retry { due, .. } => put_off.push((posted.id, due)),
+            RetryDecision::GiveUp => panic!("at the first try"),
         }
     }
-    assert_eq!(take(&lab.accounts).await, None);
-    lab.clock.advance_millis(MINUTE / 6);
-    let taken = take(&lab.accounts).await.unwrap();
-    lab.accounts.letters_due_now(&put_off).await.unwrap();
-    let other = take(&lab.accounts).await.unwrap();
+    assert_eq!(take(&ctx.accounts).await, None);
+    ctx.clock.advance_millis(MINUTE / 6);
+    let taken = take(&ctx.accounts).await.unwrap();
+    ctx.accounts.retry_deferred(&put_off).await.unwrap();
+    let other = take(&ctx.accounts).await.unwrap();
     assert_ne!(taken.id, other.id);
-    assert_eq!(take(&lab.accounts).await, None, "both are taken");
+    assert_eq!(take(&ctx.accounts).await, None, "both are taken");
 
-    let put_off = match lab.accounts.letter_failed(&other).await.unwrap() {
-        Fate::TriedAgain { due, .. } => [(other.id, due)],
-        Fate::GivenUp => panic!("at the second try"),
+    let put_off = match ctx.accounts.defer_mail(&other).await.unwrap() {
+        RetryDecision::Retry { due, .. } => [(other.id, due)],
+        RetryDecision::GiveUp => panic!("at the second try"),
     };
-    assert_eq!(take(&lab.accounts).await, None);
-    lab.accounts.letters_due_now(&put_off).await.unwrap();
-    assert_eq!(take(&lab.accounts).await.unwrap().id, other.id);
+    assert_eq!(take(&ctx.accounts).await, None);
+    ctx.accounts.retry_deferred(&put_off).await.unwrap();
+    assert_eq!(take(&ctx.accounts).await.unwrap().id, other.id);
 }
 
 #[tokio::test]
 async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
-    lab.clock.advance_millis(30 * MINUTE);
-    assert_eq!(lab.accounts.next_letter().await.unwrap(), None);
-    assert_eq!(take(&lab.accounts).await, None);
-    lab.accounts.purge(100, i64::MAX).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    ctx.clock.advance_millis(30 * MINUTE);
+    assert_eq!(ctx.accounts.next_mail_due().await.unwrap(), None);
+    assert_eq!(take(&ctx.accounts).await, None);
+    ctx.accounts.purge(100, i64::MAX).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
-    let session = lab.session(&created).await;
-    lab.accounts.resend_code(&session, &at_home()).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
-    lab.accounts.remove_account(ANN).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 0);
+    let session = ctx.session(&created).await;
+    ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 1);
+    ctx.accounts.remove_account(ANN).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 }
 
 /// The link in it is as good as ever.
 #[tokio::test]
 async fn wrong_digits_do_not_keep_the_letter_back() {
-    let lab = lab().await;
+    let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = lab.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
-    let session = lab.session(&created).await;
+    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let session = ctx.session(&created).await;
     for _ in 0..20 {
-        let refused = lab.accounts.verify_session(&session, "000000x", &at_home()).await;
+        let refused = ctx.accounts.verify_session(&session, "000000x", &at_home()).await;
         assert!(refused.is_err());
     }
-    let (_, link) = codes_of(&only(&lab).await);
-    lab.accounts
+    let (_, link) = codes_of(&only(&ctx).await);
+    ctx.accounts
         .verify_address(created.account, &link, &at_home())
         .await
         .unwrap();
 }
 
-async fn fill(lab: &Lab, to: i64) {
-    lab.write(
+async fn fill(ctx: &TestContext, to: i64) {
+    ctx.write(
         "WITH RECURSIVE number (n) AS (SELECT (SELECT COUNT(*) FROM outbox) UNION ALL SELECT n + 1 FROM number WHERE n < ?)
          INSERT INTO outbox (address, kind, letter, posted_at, due, expires, tries)
          SELECT 'cid@example.org', 'invitation', '{}', 0, 9223372036854775807, 9223372036854775807, 0
@@ -352,57 +352,57 @@ async fn fill(lab: &Lab, to: i64) {
 
 #[tokio::test]
 async fn a_full_outbox_keeps_codes_for_the_operator_and_has_room_for_notices() {
-    let lab = lab().await;
-    lab.create(ANN).await;
-    fill(&lab, 10_000).await;
-    let visitor = stranger("192.0.2.1");
-    lab.accounts.forgot_password(ANN, &visitor).await.unwrap();
-    let created = lab.accounts.create(new_account(BEA), &visitor).await.unwrap();
+    let ctx = ctx().await;
+    ctx.create(ANN).await;
+    fill(&ctx, 10_000).await;
+    let client = stranger("192.0.2.1");
+    ctx.accounts.forgot_password(ANN, &client).await.unwrap();
+    let created = ctx.accounts.create(new_account(BEA), &client).await.unwrap();
     for name in [ANN, BEA] {
-        assert_eq!(lab.accounts.waiting_codes(name).await.unwrap().len(), 1, "{name}");
+        assert_eq!(ctx.accounts.waiting_codes(name).await.unwrap().len(), 1, "{name}");
     }
-    let session = lab.session(&created).await;
-    let told = lab.accounts.resend_code(&session, &visitor).await;
+    let session = ctx.session(&created).await;
+    let told = ctx.accounts.resend_code(&session, &client).await;
     assert!(matches!(told, Err(ConfirmError::TooMany { .. })));
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 10_000);
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 10_000);
 
-    crate::password::change(&lab, ANN, PASSWORD, "another horse").await;
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 10_001);
-    fill(&lab, 11_000).await;
-    crate::password::change(&lab, ANN, "another horse", PASSWORD).await;
-    lab.write("DELETE FROM outbox WHERE kind = 'password_changed'", vec![])
+    crate::password::change(&ctx, ANN, PASSWORD, "another horse").await;
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 10_001);
+    fill(&ctx, 11_000).await;
+    crate::password::change(&ctx, ANN, "another horse", PASSWORD).await;
+    ctx.write("DELETE FROM outbox WHERE kind = 'password_changed'", vec![])
         .await;
-    fill(&lab, 11_000).await;
-    crate::password::change(&lab, ANN, PASSWORD, "another horse").await;
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 11_000);
+    fill(&ctx, 11_000).await;
+    crate::password::change(&ctx, ANN, PASSWORD, "another horse").await;
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 11_000);
 }
 
 #[tokio::test]
 async fn a_letter_of_another_release_stops_no_other() {
-    let lab = lab().await;
-    lab.write(
+    let ctx = ctx().await;
+    ctx.write(
         "INSERT INTO outbox (address, kind, letter, posted_at, due, expires, tries)
          VALUES ('bea@example.org', 'card', '{\"kind\":\"card\"}', 0, 0, 9223372036854775807, 0)",
         vec![],
     )
     .await;
-    lab.accounts
+    ctx.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
-    assert_eq!(only(&lab).await.letter.kind(), "invitation");
-    assert_eq!(lab.count("SELECT COUNT(*) FROM outbox").await, 1);
+    assert_eq!(only(&ctx).await.mail.kind(), "invitation");
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 1);
 }
 
 #[tokio::test]
 async fn whoever_waits_is_woken_when_a_letter_was_written_and_codes_are_not_printed() {
-    let lab = lab().await;
-    let code = lab
+    let ctx = ctx().await;
+    let code = ctx
         .accounts
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
-    lab.accounts.mail_waiting().await;
-    let posted = only(&lab).await;
+    ctx.accounts.mail_queued().await;
+    let posted = only(&ctx).await;
     assert!(!format!("{posted:?}").contains(&code));
 }

@@ -1,9 +1,9 @@
-//! Two servers on one register file. Of all requests that bring the same credential at once, exactly one wins.
+//! Two servers on one register file. Of all concurrent requests with the same single-use credential, exactly one succeeds.
 
 use foxden_accounts::{
-    Accounts, CodePurpose, Consent, Grant, Identity, KeyId, Kind, Letter, MIGRATIONS, NewAccount,
-    NewPassword, Nodes, OLDSYNC, OpenStoreError, Options, Parts, Role, SecretToken, SignUp, SignedIn, Then,
-    Ticket, WrapKb,
+    Accounts, CodePurpose, DataLossConsent, FollowUp, Grant, Identity, KeyId, Kind, MIGRATIONS, Mail,
+    NewAccount, NewPassword, Nodes, OLDSYNC, OneTimeCredential, OpenStoreError, Options, Parts, Role,
+    SecretToken, SignUp, SignedIn, WrapKb,
 };
 use std::collections::HashSet;
 use std::error::Error;
@@ -14,11 +14,11 @@ use foxden_model::{ManualClock, SeededRng, UserId};
 use foxden_sql::Database;
 use tokio::task::JoinSet;
 
-use crate::lab::{
-    ANN, Lab, NODE, PASSWORD, START, VERIFIER, at_home, cheap, new_account, proof, session_id, stranger,
-    token_request,
+use crate::context::{
+    ANN, NODE, PASSWORD, START, TestContext, VERIFIER, at_home, cheap, new_account, proof, session_id,
+    stranger, token_request,
 };
-use crate::memo::Folder;
+use crate::credential_cache::Folder;
 
 /// Requests of each server.
 const TASKS: usize = 50;
@@ -26,7 +26,7 @@ const NEW: &str = "another horse";
 
 /// Two servers, and the first one with what tests ask.
 struct Rivals {
-    lab: Lab,
+    ctx: TestContext,
     other: Accounts,
     _folder: Folder,
 }
@@ -38,13 +38,13 @@ impl Rivals {
         // Each server has random bytes of its own, or they would make the same tokens.
         let (accounts, database) = server(&folder, &clock, 1).await;
         let (other, _) = server(&folder, &clock, 2).await;
-        let lab = Lab {
+        let ctx = TestContext {
             accounts,
             database,
             clock,
         };
         Self {
-            lab,
+            ctx,
             other,
             _folder: folder,
         }
@@ -60,7 +60,7 @@ impl Rivals {
         let mut tasks = JoinSet::new();
         for number in 0..2 * TASKS {
             let server = if number % 2 == 0 {
-                &self.lab.accounts
+                &self.ctx.accounts
             } else {
                 &self.other
             };
@@ -92,31 +92,31 @@ impl Rivals {
     /// An account whose address is not confirmed, and the two codes that would confirm it.
     async fn unconfirmed(&self) -> (SignedIn, String, String) {
         let by = stranger("192.0.2.1");
-        let created = self.lab.accounts.create(new_account(ANN), &by).await.unwrap();
-        let posted = self.lab.accounts.take_letter().await.unwrap().unwrap();
-        let Letter::ConfirmAddress { code, link_code } = posted.letter else {
-            panic!("{:?}", posted.letter);
+        let created = self.ctx.accounts.create(new_account(ANN), &by).await.unwrap();
+        let posted = self.ctx.accounts.take_mail().await.unwrap().unwrap();
+        let Mail::ConfirmAddress { code, link_code } = posted.mail else {
+            panic!("{:?}", posted.mail);
         };
         (created, code, link_code)
     }
 
     async fn code(&self, purpose: CodePurpose) -> String {
-        let waiting = self.lab.accounts.waiting_codes(ANN).await.unwrap();
+        let waiting = self.ctx.accounts.waiting_codes(ANN).await.unwrap();
         let found = waiting.into_iter().find(|code| code.purpose == purpose);
         found.expect("a code waits").code
     }
 
     /// A reset of an account's password that waits for its code, and the code.
-    async fn reset(&self) -> (Ticket, String) {
-        let begun = self.lab.accounts.forgot_password(ANN, &at_home()).await.unwrap();
-        let ticket = self
-            .ticket(Kind::PasswordForgot, &begun.password_forgot_token)
+    async fn reset(&self) -> (OneTimeCredential, String) {
+        let begun = self.ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        let credential = self
+            .credential(Kind::PasswordForgot, &begun.password_forgot_token)
             .await;
-        (ticket, self.code(CodePurpose::ResetPassword).await)
+        (credential, self.code(CodePurpose::ResetPassword).await)
     }
 
-    async fn ticket(&self, kind: Kind, token: &SecretToken) -> Ticket {
-        self.lab.ticket(kind, token).await.unwrap()
+    async fn credential(&self, kind: Kind, token: &SecretToken) -> OneTimeCredential {
+        self.ctx.credential(kind, token).await.unwrap()
     }
 }
 
@@ -140,21 +140,21 @@ fn new_password(wrap_kb: Option<WrapKb>) -> NewPassword {
     NewPassword {
         auth_pw: proof(ANN, NEW),
         wrap_kb,
-        then: Then::Nothing,
+        then: FollowUp::Nothing,
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keys_are_fetched_once() {
     let rivals = Rivals::new().await;
-    let created = rivals.lab.create(ANN).await;
-    let ticket = rivals
-        .ticket(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+    let created = rivals.ctx.create(ANN).await;
+    let credential = rivals
+        .credential(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
         .await;
     rivals
         .winner(|server, _| {
-            let ticket = ticket.clone();
-            async move { server.fetch_keys(&ticket).await }
+            let credential = credential.clone();
+            async move { server.fetch_keys(&credential).await }
         })
         .await;
 }
@@ -162,64 +162,64 @@ async fn keys_are_fetched_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_password_change_is_finished_once() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
+    rivals.ctx.create(ANN).await;
     let (old, home) = (proof(ANN, PASSWORD), at_home());
-    let started = rivals.lab.accounts.start_password_change(None, ANN, &old, &home);
+    let started = rivals.ctx.accounts.start_password_change(None, ANN, &old, &home);
     let token = started.await.unwrap().password_change_token;
-    let ticket = rivals.ticket(Kind::PasswordChange, &token).await;
+    let credential = rivals.credential(Kind::PasswordChange, &token).await;
     rivals
         .winner(|server, _| {
-            let ticket = ticket.clone();
+            let credential = credential.clone();
             let new = new_password(Some(WrapKb([7; 32])));
             async move {
                 server
-                    .finish_password_change(&ticket, new, None, &at_home())
+                    .finish_password_change(&credential, new, None, &at_home())
                     .await
             }
         })
         .await;
-    rivals.lab.login(ANN, NEW).await.unwrap();
+    rivals.ctx.login(ANN, NEW).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reset_code_and_the_token_that_it_gives_are_used_once() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
-    let (ticket, code) = rivals.reset().await;
+    rivals.ctx.create(ANN).await;
+    let (credential, code) = rivals.reset().await;
     let token = rivals
         .winner(|server, _| {
-            let (ticket, code) = (ticket.clone(), code.clone());
-            async move { server.verify_reset_code(&ticket, &code, &at_home()).await }
+            let (credential, code) = (credential.clone(), code.clone());
+            async move { server.verify_reset_code(&credential, &code, &at_home()).await }
         })
         .await;
-    let ticket = rivals.ticket(Kind::AccountReset, &token).await;
+    let credential = rivals.credential(Kind::AccountReset, &token).await;
     rivals
         .winner(|server, _| {
-            let ticket = ticket.clone();
+            let credential = credential.clone();
             async move {
                 server
-                    .reset_password(&ticket, new_password(None), &at_home())
+                    .reset_password(&credential, new_password(None), &at_home())
                     .await
             }
         })
         .await;
-    rivals.lab.login(ANN, NEW).await.unwrap();
+    rivals.ctx.login(ANN, NEW).await.unwrap();
 }
 
 /// The code waits for the account, and each who asks begins a reset of their own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reset_code_is_used_once_whatever_the_reset() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
-    let mut tickets = Vec::new();
+    rivals.ctx.create(ANN).await;
+    let mut resets = Vec::new();
     for _ in 0..20 {
-        tickets.push(rivals.reset().await.0);
+        resets.push(rivals.reset().await.0);
     }
     let code = rivals.code(CodePurpose::ResetPassword).await;
     rivals
         .winner(|server, number| {
-            let (ticket, code) = (tickets[number % tickets.len()].clone(), code.clone());
-            async move { server.verify_reset_code(&ticket, &code, &at_home()).await }
+            let (credential, code) = (resets[number % resets.len()].clone(), code.clone());
+            async move { server.verify_reset_code(&credential, &code, &at_home()).await }
         })
         .await;
 }
@@ -227,8 +227,8 @@ async fn a_reset_code_is_used_once_whatever_the_reset() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn digits_open_one_reset() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
-    rivals.lab.accounts.send_otp(ANN, &at_home()).await.unwrap();
+    rivals.ctx.create(ANN).await;
+    rivals.ctx.accounts.send_otp(ANN, &at_home()).await.unwrap();
     let digits = rivals.code(CodePurpose::ResetOtp).await;
     rivals
         .winner(|server, _| {
@@ -238,23 +238,37 @@ async fn digits_open_one_reset() {
         .await;
 }
 
+/// A program that asks for digits takes the code of a reset as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_code_in_place_of_digits_opens_one_reset() {
+    let rivals = Rivals::new().await;
+    rivals.ctx.create(ANN).await;
+    let (_, code) = rivals.reset().await;
+    rivals
+        .winner(|server, _| {
+            let code = code.clone();
+            async move { server.verify_otp(ANN, &code, &at_home()).await }
+        })
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_code_for_old_clients_resets_the_password_once() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
+    rivals.ctx.create(ANN).await;
     rivals
-        .lab
+        .ctx
         .accounts
-        .request_plain_reset(ANN, &at_home())
+        .request_legacy_reset(ANN, &at_home())
         .await
         .unwrap();
-    let code = rivals.code(CodePurpose::ResetPlain).await;
+    let code = rivals.code(CodePurpose::ResetLegacy).await;
     rivals
         .winner(|server, _| {
             let code = code.clone();
             async move {
                 server
-                    .reset_plain(ANN, &code, NEW, Consent::Given, &at_home())
+                    .reset_plain_password(ANN, &code, NEW, DataLossConsent::Given, &at_home())
                     .await
             }
         })
@@ -264,7 +278,7 @@ async fn a_code_for_old_clients_resets_the_password_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_set_password_link_is_opened_once() {
     let rivals = Rivals::new().await;
-    let code = rivals.lab.accounts.add_account(ANN, Role::Member).await.unwrap();
+    let code = rivals.ctx.accounts.add_account(ANN, Role::Member).await.unwrap();
     rivals
         .winner(|server, _| {
             let code = code.clone();
@@ -277,7 +291,7 @@ async fn a_set_password_link_is_opened_once() {
 async fn an_address_is_confirmed_once_by_its_digits() {
     let rivals = Rivals::new().await;
     let (created, digits, _) = rivals.unconfirmed().await;
-    let session = rivals.lab.session(&created).await;
+    let session = rivals.ctx.session(&created).await;
     rivals
         .winner(|server, _| {
             let (session, digits) = (session.clone(), digits.clone());
@@ -301,7 +315,7 @@ async fn an_address_is_confirmed_once_by_its_link() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_invitation_makes_one_account() {
     let rivals = Rivals::new().await;
-    let code = rivals.lab.accounts.invite(Role::Member, "", None).await.unwrap();
+    let code = rivals.ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     rivals
         .winner(|server, number| {
             let new = NewAccount {
@@ -311,7 +325,23 @@ async fn an_invitation_makes_one_account() {
             async move { server.create(new, &at_home()).await }
         })
         .await;
-    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM account").await, 1);
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_first_invitation_makes_one_account() {
+    let rivals = Rivals::new().await;
+    let code = rivals.ctx.accounts.first_invitation().await.unwrap().unwrap();
+    rivals
+        .winner(|server, number| {
+            let new = NewAccount {
+                invite: Some(code.clone()),
+                ..new_account(&format!("guest{number}@example.org"))
+            };
+            async move { server.create(new, &at_home()).await }
+        })
+        .await;
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -319,16 +349,16 @@ async fn an_address_makes_one_account() {
     let rivals = Rivals::new().await;
     let sign_up = |server: Accounts, _| async move { server.create(new_account(ANN), &at_home()).await };
     rivals.winner(sign_up).await;
-    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM account").await, 1);
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
 /// Who brings a code again has a copy of it, so the winner's tokens end, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_authorization_code_is_redeemed_once() {
     let rivals = Rivals::new().await;
-    let created = rivals.lab.create(ANN).await;
-    let session = rivals.lab.accounts.session(&session_id(&created)).await.unwrap();
-    let code = rivals.lab.code(&session).await.to_hex();
+    let created = rivals.ctx.create(ANN).await;
+    let session = rivals.ctx.accounts.session(&session_id(&created)).await.unwrap();
+    let code = rivals.ctx.code(&session).await.to_hex();
     rivals
         .winner(|server, _| {
             let grant = Grant::Code {
@@ -339,16 +369,16 @@ async fn an_authorization_code_is_redeemed_once() {
         })
         .await;
     let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
-    assert_eq!(rivals.lab.count(tokens).await, 0);
+    assert_eq!(rivals.ctx.count(tokens).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_refresh_token_is_exchanged_once() {
     let rivals = Rivals::new().await;
-    let created = rivals.lab.create(ANN).await;
-    let session = rivals.lab.session(&created).await;
-    let code = rivals.lab.code(&session).await;
-    let granted = rivals.lab.redeem(Some(&session), &code).await.unwrap();
+    let created = rivals.ctx.create(ANN).await;
+    let session = rivals.ctx.session(&created).await;
+    let code = rivals.ctx.code(&session).await;
+    let granted = rivals.ctx.redeem(Some(&session), &code).await.unwrap();
     let token = granted.refresh_token.unwrap().to_hex();
     rivals
         .winner(|server, _| {
@@ -359,14 +389,14 @@ async fn a_refresh_token_is_exchanged_once() {
             async move { server.grant(None, token_request(grant), &at_home()).await }
         })
         .await;
-    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM refresh_token").await, 1);
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM refresh_token").await, 1);
 }
 
 /// The first requests of a new user make one store, whichever server they reach.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn first_requests_make_one_store() {
     let rivals = Rivals::new().await;
-    rivals.lab.create(ANN).await;
+    rivals.ctx.create(ANN).await;
     let old: HashSet<UserId> = rivals
         .winners(|server, _| async move {
             let store = server.open_store(ANN, PASSWORD, &at_home()).await?;
@@ -394,27 +424,27 @@ async fn first_requests_make_one_store() {
         .await;
     assert_eq!(new.len(), 2 * TASKS);
     assert_eq!(new.into_iter().collect::<HashSet<UserId>>().len(), 1);
-    assert_eq!(rivals.lab.count("SELECT COUNT(*) FROM users").await, 2);
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM users").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_letter_is_taken_once() {
+async fn a_mail_is_taken_once() {
     let rivals = Rivals::new().await;
-    let letters = 30;
-    for number in 0..letters {
+    let mails = 30;
+    for number in 0..mails {
         let address = format!("guest{number}@example.org");
         let invited = rivals
-            .lab
+            .ctx
             .accounts
             .invite_by_mail(Role::Member, "", None, &address);
         invited.await.unwrap();
     }
     let taken = rivals
-        .winners(|server, _| async move { server.take_letter().await })
+        .winners(|server, _| async move { server.take_mail().await })
         .await;
-    let taken: Vec<i64> = taken.into_iter().flatten().map(|posted| posted.id).collect();
-    assert_eq!(taken.len(), letters);
-    assert_eq!(taken.into_iter().collect::<HashSet<i64>>().len(), letters);
+    let taken: Vec<i64> = taken.into_iter().flatten().map(|mail| mail.id).collect();
+    assert_eq!(taken.len(), mails);
+    assert_eq!(taken.into_iter().collect::<HashSet<i64>>().len(), mails);
 }
 
 /// Whether the register did not answer.

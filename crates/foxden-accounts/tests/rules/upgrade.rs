@@ -1,10 +1,10 @@
 //! A register of the time before old clients: its tables are brought up to date over what stands in them.
 
-use foxden_accounts::{MIGRATIONS, NodeOf, Nodes};
+use foxden_accounts::{MIGRATIONS, NodeLookup, Nodes};
 use foxden_sql::{Database, Fetch, SqlError, Value};
 
-use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, at_home};
-use crate::memo::Folder;
+use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, at_home};
+use crate::credential_cache::Folder;
 
 /// What its tables held, as they were then: what to read now, and how to write it there.
 const THEN: [(&str, &str, usize); 7] = [
@@ -67,15 +67,15 @@ async fn left_behind(now: &Database, file: &str) {
 /// Firefox finds its keys and its store, old clients get one of theirs, and what was to be emptied still is, at its node.
 #[tokio::test]
 async fn a_register_of_before_is_brought_up_to_date_with_all_that_it_holds() {
-    let (folder, lab) = (Folder::new(), Lab::new().await);
-    lab.create(ANN).await;
-    lab.create(BEA).await;
-    let ann = lab.firefox(ANN, PASSWORD).await;
-    let bea = lab.firefox(BEA, PASSWORD).await;
-    lab.accounts.remove_account(BEA).await.unwrap();
-    left_behind(&lab.database, &folder.file()).await;
+    let (folder, ctx) = (Folder::new(), TestContext::new().await);
+    ctx.create(ANN).await;
+    ctx.create(BEA).await;
+    let ann = ctx.firefox(ANN, PASSWORD).await;
+    let bea = ctx.firefox(BEA, PASSWORD).await;
+    ctx.accounts.remove_account(BEA).await.unwrap();
+    left_behind(&ctx.database, &folder.file()).await;
 
-    let found = folder.process(&lab.clock, Nodes::Own(NODE.to_owned())).await;
+    let found = folder.process(&ctx.clock, Nodes::Own(NODE.to_owned())).await;
     assert_eq!(found.firefox(ANN, PASSWORD).await, ann);
     let closed = found.accounts.stores_to_empty(10).await.unwrap();
     let closed: Vec<_> = closed
@@ -92,7 +92,7 @@ async fn a_register_of_before_is_brought_up_to_date_with_all_that_it_holds() {
     assert_ne!(old.user, ann.store);
     assert_ne!(old.user, bea.store, "no number is given out twice");
     assert!(
-        matches!(found.accounts.node_of(ANN, &at_home()).await.unwrap(), NodeOf::At(node) if *node == *NODE)
+        matches!(found.accounts.node_of(ANN, &at_home()).await.unwrap(), NodeLookup::At(node) if *node == *NODE)
     );
     let nodes = found.accounts.list_nodes().await.unwrap();
     assert!(nodes.len() == 1 && nodes[0].is_listed && nodes[0].url == NODE);

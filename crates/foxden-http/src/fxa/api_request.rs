@@ -1,7 +1,7 @@
 //! Reads requests: the caller, the body within bounds, the query. The body is read after the caller is identified.
 
 use axum::extract::{FromRequest, Request};
-use foxden_accounts::Visitor;
+use foxden_accounts::ClientInfo;
 
 use super::FxaState;
 use super::caller::Caller;
@@ -23,7 +23,7 @@ pub(super) struct ApiRequest<C> {
     /// The authenticated caller.
     pub(super) caller: C,
     /// The client.
-    pub(super) visitor: Visitor,
+    pub(super) visitor: ClientInfo,
     /// The members of the body.
     pub(super) body: JsonBody,
     /// The query, undecoded.

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use foxden_accounts::{
-    Access, AccountId, CredentialError, DeviceOwner, Kind, RefreshAccess, Session, Ticket, TokenId,
+    Access, AccountId, CredentialError, DeviceOwner, Kind, OneTimeCredential, RefreshAccess, Session, TokenId,
 };
 use ring::hmac;
 
@@ -54,7 +54,7 @@ pub(super) enum ProfileCaller {
 
 /// The holder of a token for a single purpose.
 pub(super) struct OneTimeToken<P> {
-    pub(super) ticket: Ticket,
+    pub(super) ticket: OneTimeCredential,
     purpose: PhantomData<P>,
 }
 
@@ -224,7 +224,7 @@ impl<P: TokenPurpose> Caller for OneTimeToken<P> {
         credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
         let id = token_id(credentials, P::KIND)?;
-        let ticket = fxa.accounts.ticket(P::KIND, &id).await;
+        let ticket = fxa.accounts.one_time_credential(P::KIND, &id).await;
         let ticket = ticket.map_err(unknown("no such token of this kind"))?;
         prove(fxa, raw, credentials, &ticket.auth_key)?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Passwords: change with the old password, reset with a code.
 
 use axum::extract::State;
-use foxden_accounts::{NewPassword, ResetStatus, SecretToken, Session, SignedIn, Then, TokenId, WrapKb};
+use foxden_accounts::{FollowUp, NewPassword, ResetStatus, SecretToken, Session, SignedIn, TokenId, WrapKb};
 use serde_json::{Value, json};
 
 use super::FxaState;
@@ -20,7 +20,7 @@ const CODE: usize = 16;
 const OTP: usize = 64;
 
 impl JsonBody {
-    fn new_password(&self, then: Then) -> Result<NewPassword, Refusal> {
+    fn new_password(&self, then: FollowUp) -> Result<NewPassword, Refusal> {
         Ok(NewPassword {
             auth_pw: self.auth_pw("authPW")?,
             wrap_kb: self.optional_hex("wrapKb")?.map(WrapKb),
@@ -59,7 +59,7 @@ pub(super) async fn finish_change(
     let wants_keys = request.wants_keys();
     let then = current
         .as_ref()
-        .map_or(Then::Nothing, |_| Then::SignIn { wants_keys });
+        .map_or(FollowUp::Nothing, |_| FollowUp::SignIn { wants_keys });
     let new = request.body.new_password(then)?;
     let signed_in = fxa
         .accounts
@@ -162,9 +162,9 @@ pub(super) async fn reset(
     }
     let wants_keys = request.wants_keys();
     let then = if request.body.is_set("sessionToken")? {
-        Then::SignIn { wants_keys }
+        FollowUp::SignIn { wants_keys }
     } else {
-        Then::Nothing
+        FollowUp::Nothing
     };
     let new = request.body.new_password(then)?;
     let ticket = &request.caller.ticket;

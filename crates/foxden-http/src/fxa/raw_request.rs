@@ -5,8 +5,8 @@ use axum::extract::{OriginalUri, Request};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
 use bytes::Bytes;
-use foxden_accounts::Visitor;
-use foxden_accounts::security::Door;
+use foxden_accounts::ClientInfo;
+use foxden_accounts::security::EntryPoint;
 
 use super::FxaState;
 use super::credentials::Credentials;
@@ -19,7 +19,7 @@ use crate::wire::{Site, visitor};
 /// A request without its body.
 pub(super) struct RawRequest {
     pub(super) parts: Parts,
-    pub(super) visitor: Visitor,
+    pub(super) visitor: ClientInfo,
 }
 
 /// How a body is read.
@@ -36,7 +36,7 @@ pub(super) struct BodyRules {
 impl RawRequest {
     /// Separates the body, which is not read yet.
     pub(super) fn split(request: Request, fxa: &FxaState) -> (Self, Body) {
-        let visitor = visitor(&request, &fxa.site, Door::Accounts);
+        let visitor = visitor(&request, &fxa.site, EntryPoint::Accounts);
         let (parts, body) = request.into_parts();
         (Self { parts, visitor }, body)
     }

@@ -35,7 +35,7 @@ use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, Response, StatusCode};
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_accounts::token::TokenSecrets;
 use foxden_model::{Clock, UserId};
 use foxden_storage::Storage;
@@ -82,7 +82,7 @@ pub struct SyncState {
     /// quarter only, at several times the work of the response itself.
     pub compresses: bool,
     /// Receives events about refused tokens.
-    pub witness: Witness,
+    pub security_events: SecurityEvents,
     /// State of the old dialects; `None` if they are not served.
     pub legacy: Option<LegacyState>,
 }
@@ -101,7 +101,7 @@ impl SyncState {
             max_skew_seconds: None,
             is_strict_about_nodes: false,
             compresses: false,
-            witness: Witness::default(),
+            security_events: SecurityEvents::default(),
             legacy: None,
         }
     }
@@ -166,14 +166,14 @@ pub async fn serve_client(
         Some(legacy) if legacy::target::owns(parts.uri.path()) => {
             let reply = answer_legacy(sync, legacy, &parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(legacy::Refusal::is_over_quota) {
-                report_quota(sync, peer, Door::Basic, fields.user);
+                report_quota(sync, peer, EntryPoint::Basic, fields.user);
             }
             (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
         }
         Some(_) | None => {
             let reply = answer(sync, &parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(v1_5::Refusal::is_over_quota) {
-                report_quota(sync, peer, Door::Storage, fields.user);
+                report_quota(sync, peer, EntryPoint::Storage, fields.user);
             }
             (reply.unwrap_or_else(v1_5::Refusal::into_reply), "hawk")
         }
@@ -286,11 +286,12 @@ async fn answer_legacy(
 }
 
 /// Emits a security event: the quota is used up.
-fn report_quota(sync: &SyncState, peer: Option<Peer>, door: Door, user: Option<UserId>) {
+fn report_quota(sync: &SyncState, peer: Option<Peer>, door: EntryPoint, user: Option<UserId>) {
     let from = peer.map(|peer| peer.address);
     let user = user.map(|user| user.to_string());
-    let event = Event::new(What::LimitReached, door, from).about(user.as_deref().unwrap_or_default());
-    sync.witness.tell(&event.because("storage.quota"));
+    let event =
+        Event::new(EventKind::LimitReached, door, from).with_subject(user.as_deref().unwrap_or_default());
+    sync.security_events.emit(&event.with_reason("storage.quota"));
 }
 
 /// Returns the method. A `HEAD` is a `GET` whose body is not sent.

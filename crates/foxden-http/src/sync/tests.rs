@@ -211,7 +211,7 @@ fn a_user_may_own_a_hundred_collections() {
 #[test]
 fn bodies_share_one_room() {
     let sync = SyncState {
-        memory: Arc::new(Memory::new(400, 400, Witness::default())),
+        memory: Arc::new(Memory::new(400, 400, SecurityEvents::default())),
         ..state()
     };
     let token = token();
@@ -252,7 +252,7 @@ fn bodies_share_one_room() {
 #[test]
 fn the_stores_of_an_account_share_its_memory() {
     let sync = SyncState {
-        memory: Arc::new(Memory::new(800, 800, Witness::default())),
+        memory: Arc::new(Memory::new(800, 800, SecurityEvents::default())),
         ..state()
     };
     let ann = "0123456789abcdef0123456789abcdef";
@@ -352,7 +352,7 @@ fn lists_that_find_no_room_read_nothing() {
     let engine = SqliteEngine::open(SqliteOptions::new(&folder), clock, rng).unwrap();
     let sync = SyncState {
         storage: Storage::new(Arc::new(engine), Limits::default(), None),
-        memory: Arc::new(Memory::new(400_000, 16_000_000, Witness::default())),
+        memory: Arc::new(Memory::new(400_000, 16_000_000, SecurityEvents::default())),
         ..state()
     };
     let token = token();

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Extension, Router};
-use foxden_accounts::security::{Door, Event, What};
+use foxden_accounts::security::{EntryPoint, Event, EventKind};
 use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_accounts::{Accounts, Assignment};
 use foxden_model::{Clock, Rng};
@@ -88,8 +88,8 @@ async fn issue(
         && refusal.refuses_credentials()
     {
         let from = peer.map(|Extension(peer)| peer.address);
-        let event = Event::new(What::TokenRefused, Door::Token, from);
-        tokens.accounts.tell(&event.because(&refusal.why()));
+        let event = Event::new(EventKind::TokenRefused, EntryPoint::Token, from);
+        tokens.accounts.emit(&event.with_reason(&refusal.why()));
     }
     issued
 }

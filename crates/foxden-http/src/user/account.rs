@@ -1,8 +1,8 @@
 //! Accounts: whether a name is taken, creation, removal, and the node of an account's storage.
 
 use axum::response::Response;
-use foxden_accounts::plain::{NewPlain, NodeOf, belongs, is_address, is_hashed_name, is_weak};
-use foxden_accounts::{SignUp, Visitor};
+use foxden_accounts::legacy::{NewLegacyAccount, NodeLookup, belongs, is_address, is_hashed_name, is_weak};
+use foxden_accounts::{ClientInfo, SignUp};
 
 use super::UserState;
 use super::answer;
@@ -48,13 +48,13 @@ pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Res
     } else {
         captcha::check(user, request, &new_account.response())?
     };
-    let new = NewPlain {
+    let new = NewLegacyAccount {
         name: &request.name,
         address,
         password,
         is_authorised,
     };
-    let created = user.accounts.create_plain(new, &request.visitor).await;
+    let created = user.accounts.create_legacy(new, &request.visitor).await;
     if created.is_err() {
         captcha::restore(user, pass);
     }
@@ -68,7 +68,7 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
     let accounts = user.accounts.clone();
     let removal = async move {
         accounts
-            .destroy_plain(&request.name, &password, &request.visitor)
+            .delete_legacy(&request.name, &password, &request.visitor)
             .await
     };
     let (accounts, storage) = (user.accounts.clone(), user.storage.clone());
@@ -79,9 +79,9 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
 /// `GET /user/1.0/{name}/node/weave`: credentials are ignored.
 pub(super) async fn node(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     match user.accounts.node_of(&request.name, &request.visitor).await? {
-        NodeOf::At(base) => Ok(answer::text(node_address(&base))),
-        NodeOf::NoRoom => Ok(answer::null()),
-        NodeOf::Unknown => Err(Refusal::UnknownName),
+        NodeLookup::At(base) => Ok(answer::text(node_address(&base))),
+        NodeLookup::NoRoom => Ok(answer::null()),
+        NodeLookup::Unknown => Err(Refusal::UnknownName),
     }
 }
 
@@ -106,7 +106,7 @@ impl UserState {
     }
 
     /// Returns whether a client may sign up without the operator's secret.
-    fn is_sign_up_open(&self, visitor: &Visitor) -> bool {
+    fn is_sign_up_open(&self, visitor: &ClientInfo) -> bool {
         self.accounts.sign_up_policy(visitor) == SignUp::Open
     }
 }

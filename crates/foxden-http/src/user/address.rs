@@ -1,7 +1,7 @@
 //! Changes the address of an account, with its password. The name stays.
 
 use axum::response::Response;
-use foxden_accounts::plain::is_address;
+use foxden_accounts::legacy::is_address;
 
 use super::UserState;
 use super::answer;

@@ -4,8 +4,8 @@ use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
 use bytes::Bytes;
-use foxden_accounts::Visitor;
-use foxden_accounts::security::Door;
+use foxden_accounts::ClientInfo;
+use foxden_accounts::security::EntryPoint;
 use serde::Deserialize;
 
 use super::UserState;
@@ -25,7 +25,7 @@ pub(super) struct ApiRequest {
     pub(super) name: String,
     /// The body as text.
     pub(super) body: String,
-    pub(super) visitor: Visitor,
+    pub(super) visitor: ClientInfo,
     /// The memory that the body takes.
     _permit: Option<memory::MemoryPermit>,
 }
@@ -48,7 +48,7 @@ impl ApiRequest {
         if (is_change || target.route == Route::Reset) && user.site.is_sent_by_page(request.headers()) {
             return Err(Refusal::ForeignPage);
         }
-        let visitor = visitor(&request, &user.site, Door::UserApi);
+        let visitor = visitor(&request, &user.site, EntryPoint::UserApi);
         let (parts, body) = request.into_parts();
         let (body, permit) = if has_body(&parts.method, target.route) {
             let owner = Owner::client(&parts.extensions);

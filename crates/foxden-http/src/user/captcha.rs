@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use foxden_accounts::security::{Event, What};
+use foxden_accounts::security::{Event, EventKind};
 
 use super::UserState;
 use super::api_request::{self, ApiRequest};
@@ -65,9 +65,9 @@ pub(super) fn check(
     };
     let pass = captcha.check(&response.challenge, &response.answer);
     pass.map(Some).map_err(|wrong| {
-        let event = Event::by(&request.visitor, What::CaptchaFailed);
+        let event = Event::from_client(&request.visitor, EventKind::CaptchaFailed);
         user.accounts
-            .tell(&event.about(&request.name).because(&wrong.to_string()));
+            .emit(&event.with_subject(&request.name).with_reason(&wrong.to_string()));
         Refusal::WrongAnswer(wrong)
     })
 }

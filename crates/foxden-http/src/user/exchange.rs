@@ -35,7 +35,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{Clock, Rng};
 use http_body_util::BodyExt;
 
@@ -104,7 +104,7 @@ pub struct KeyExchange {
     counters: ClientCounters,
     reports: Reports,
     /// Receives events about limits that are reached.
-    witness: Witness,
+    security_events: SecurityEvents,
 }
 
 /// The routes of the key exchange: everything below its path.
@@ -123,7 +123,12 @@ async fn serve(State(exchange): State<Arc<KeyExchange>>, request: Request) -> Re
 
 impl KeyExchange {
     /// A key exchange without channels.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, witness: Witness) -> Self {
+    pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+        security_events: SecurityEvents,
+    ) -> Self {
         Self {
             channels: Channels::new(settings.max_channels, settings.channel_ttl),
             message_memory: MessageMemory::new(settings.total_bytes, settings.household_bytes),
@@ -132,7 +137,7 @@ impl KeyExchange {
             settings,
             clock,
             rng,
-            witness,
+            security_events,
         }
     }
 
@@ -150,8 +155,8 @@ impl KeyExchange {
             Ok(answer) => answer.into_response(),
             Err(refusal) => {
                 if let Some(limit) = refusal.reached_limit() {
-                    let event = Event::new(What::LimitReached, Door::KeyExchange, Some(address));
-                    self.witness.tell(&event.because(limit));
+                    let event = Event::new(EventKind::LimitReached, EntryPoint::KeyExchange, Some(address));
+                    self.security_events.emit(&event.with_reason(limit));
                 }
                 refusal.into_response()
             }

@@ -1,7 +1,7 @@
 //! Changes a password, with the old one or with a reset code. Requests and cancels reset codes.
 
 use axum::response::Response;
-use foxden_accounts::plain::{Consent, is_weak};
+use foxden_accounts::legacy::{DataLossConsent, is_weak};
 
 use super::UserState;
 use super::answer;
@@ -25,7 +25,7 @@ pub(super) async fn change(user: &UserState, request: &ApiRequest) -> Result<Res
     }
     let old = request.password()?;
     user.accounts
-        .change_password_plain(&request.name, &old, &request.body, &request.visitor)
+        .change_plain_password(&request.name, &old, &request.body, &request.visitor)
         .await?;
     Ok(answer::authenticated_text(SUCCESS))
 }
@@ -36,11 +36,11 @@ async fn reset(user: &UserState, request: &ApiRequest, code: &[u8]) -> Result<Re
     // A header that is not UTF-8 holds no valid code.
     let code = std::str::from_utf8(code).unwrap_or_default();
     user.accounts
-        .reset_plain(
+        .reset_plain_password(
             &request.name,
             code,
             &request.body,
-            Consent::NotAsked,
+            DataLossConsent::NotAsked,
             &request.visitor,
         )
         .await?;
@@ -51,12 +51,12 @@ async fn reset(user: &UserState, request: &ApiRequest, code: &[u8]) -> Result<Re
 pub(super) async fn request_reset(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     user.needs_resets()?;
     user.accounts
-        .may_request_plain_reset(&request.name, &request.visitor)
+        .may_request_legacy_reset(&request.name, &request.visitor)
         .await?;
     let pass = captcha::check(user, request, &request.response())?;
     match user
         .accounts
-        .request_plain_reset(&request.name, &request.visitor)
+        .request_legacy_reset(&request.name, &request.visitor)
         .await
     {
         Ok(()) => Ok(answer::text(SUCCESS)),
@@ -73,10 +73,10 @@ pub(super) async fn drop_reset(user: &UserState, request: &ApiRequest) -> Result
     let password = request.password()?;
     let account = user
         .accounts
-        .prove_plain(&request.name, &password, &request.visitor)
+        .verify_plain_password(&request.name, &password, &request.visitor)
         .await?;
     captcha::check(user, request, &request.response())?;
-    user.accounts.drop_plain_reset(account).await?;
+    user.accounts.cancel_legacy_reset(account).await?;
     Ok(answer::authenticated_text(SUCCESS))
 }
 

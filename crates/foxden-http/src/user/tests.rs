@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::HOST;
-use foxden_accounts::security::{Door, Witness};
-use foxden_accounts::{Cost, Letter, MIGRATIONS, Nodes, Options, Parts, SignUp, Visitor};
+use foxden_accounts::security::{EntryPoint, SecurityEvents};
+use foxden_accounts::{ClientInfo, Cost, MIGRATIONS, Mail, Nodes, Options, Parts, SignUp};
 use foxden_model::{ManualClock, SeededRng};
 use foxden_sql::Database;
 use tower::ServiceExt;
@@ -41,7 +41,9 @@ impl TestContext {
                     lanes: 1,
                 },
                 sends_mail: true,
-                witness: Witness::new(move |event| sink.lock().unwrap().push(format!("{event:?}"))),
+                security_events: SecurityEvents::new(move |event| {
+                    sink.lock().unwrap().push(format!("{event:?}"));
+                }),
                 ..Options::default()
             },
         };
@@ -93,11 +95,11 @@ impl TestContext {
     }
 
     /// The pending mails, as if they were sent now.
-    async fn take_letters(&self) -> Vec<(String, Letter)> {
+    async fn take_letters(&self) -> Vec<(String, Mail)> {
         let mut letters = Vec::new();
-        while let Some(posted) = self.state.accounts.take_letter().await.unwrap() {
-            self.state.accounts.letter_sent(posted.id).await.unwrap();
-            letters.push((posted.address, posted.letter));
+        while let Some(posted) = self.state.accounts.take_mail().await.unwrap() {
+            self.state.accounts.ack_mail(posted.id).await.unwrap();
+            letters.push((posted.address, posted.mail));
         }
         letters
     }
@@ -112,7 +114,7 @@ async fn a_code_is_mailed_each_time_it_is_asked_for() {
         let status = ctx.send("GET", "/user/1.0/ann/password_reset", "").await;
         assert_eq!(status, StatusCode::OK);
         let letters = ctx.take_letters().await;
-        let [(address, Letter::PlainReset { name, code })] = letters.as_slice() else {
+        let [(address, Mail::LegacyReset { name, code })] = letters.as_slice() else {
             panic!("one letter with a code, not {}", letters.len());
         };
         assert_eq!((address.as_str(), name.as_str()), ("ann@example.org", "ann"));
@@ -156,25 +158,31 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
     };
     let status = ctx.send("PUT", "/user/1.0/bea", body(&[0xe9; 8])).await;
     assert_eq!(status, StatusCode::OK);
-    let visitor = Visitor {
+    let visitor = ClientInfo {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: false,
         user_agent: String::new(),
-        door: Door::Basic,
+        door: EntryPoint::Basic,
     };
     let accounts = &ctx.state.accounts;
-    accounts.prove_plain("bea", "éééééééé", &visitor).await.unwrap();
+    accounts
+        .verify_plain_password("bea", "éééééééé", &visitor)
+        .await
+        .unwrap();
 
     ctx.send("GET", "/user/1.0/bea/password_reset", "").await;
     let letters = ctx.take_letters().await;
-    let Some((_, Letter::PlainReset { code, .. })) = letters.last() else {
+    let Some((_, Mail::LegacyReset { code, .. })) = letters.last() else {
         panic!("a letter with a code");
     };
     let mut request = TestContext::request("POST", "/user/1.0/bea/password", vec![0xe8; 8]);
     let headers = request.headers_mut();
     headers.insert("x-weave-password-reset", code.parse().unwrap());
     assert_eq!(ctx.answer(request).await, StatusCode::OK);
-    accounts.prove_plain("bea", "èèèèèèèè", &visitor).await.unwrap();
+    accounts
+        .verify_plain_password("bea", "èèèèèèèè", &visitor)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

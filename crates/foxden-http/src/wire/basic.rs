@@ -7,7 +7,7 @@ use std::fmt;
 
 use axum::http::{HeaderMap, header};
 use data_encoding::{BASE32_NOPAD, BASE64};
-use foxden_accounts::plain;
+use foxden_accounts::legacy;
 use ring::digest;
 
 use super::hawk::MAX_HEADER;
@@ -101,7 +101,7 @@ fn text(bytes: Vec<u8>) -> String {
 
 /// Returns the account name, and the alternative that some clients derive.
 fn names(text: &str) -> Result<(String, Option<String>), NoBasic> {
-    let name = plain::name_of(text).ok_or(NoBasic::BadName)?;
+    let name = legacy::name_of(text).ok_or(NoBasic::BadName)?;
     let other_name = text.contains('@').then(|| hashed(&text.to_lowercase()));
     let other_name = other_name.filter(|other| *other != name);
     Ok((name, other_name))

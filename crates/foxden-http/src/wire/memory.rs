@@ -15,7 +15,7 @@ use axum::body::Body;
 use axum::http::Extensions;
 use bytes::Bytes;
 use foxden_accounts::AccountId;
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{LogThrottle, Network, UserId, Width};
 
 use super::Peer;
@@ -77,7 +77,7 @@ pub(crate) struct Budget {
     /// two is never below what the owner holds, and above it only where both are shared with others.
     cells: Box<[AtomicU64]>,
     hashes: RandomState,
-    witness: Witness,
+    security_events: SecurityEvents,
     notice: LogThrottle,
 }
 
@@ -158,20 +158,20 @@ struct BytesWithPermit<P> {
 }
 
 impl Memory {
-    /// Budgets of so many bytes. `witness` receives events about owners that reach their share.
-    pub fn new(bodies: u64, answers: u64, witness: Witness) -> Self {
+    /// Budgets of so many bytes. `security_events` receives events about owners that reach their share.
+    pub fn new(bodies: u64, answers: u64, security_events: SecurityEvents) -> Self {
         Self {
             bodies: Arc::new(Budget::new(
                 "http.max_body_memory",
                 bodies,
                 BODY_DIVISORS,
-                witness.clone(),
+                security_events.clone(),
             )),
             answers: Arc::new(Budget::new(
                 "http.max_answer_memory",
                 answers,
                 ANSWER_DIVISORS,
-                witness,
+                security_events,
             )),
         }
     }
@@ -179,7 +179,7 @@ impl Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self::new(128_000_000, 64_000_000, Witness::default())
+        Self::new(128_000_000, 64_000_000, SecurityEvents::default())
     }
 }
 
@@ -210,9 +210,14 @@ impl Owner {
 }
 
 impl Budget {
-    fn new(setting: &'static str, most: u64, divisors: ShareDivisors, witness: Witness) -> Self {
+    fn new(
+        setting: &'static str,
+        most: u64,
+        divisors: ShareDivisors,
+        security_events: SecurityEvents,
+    ) -> Self {
         Self {
-            witness,
+            security_events,
             setting,
             most,
             divisors,
@@ -383,15 +388,19 @@ impl Budget {
 
     /// Emits a security event: an owner has used up its share of `what`.
     pub(crate) fn report(&self, owner: Owner, what: &str) {
-        let event = |door, from| Event::new(What::LimitReached, door, from).because(what);
+        let event = |door, from| Event::new(EventKind::LimitReached, door, from).with_reason(what);
         match owner {
             Owner::Store(user) => {
                 let name = user.to_string();
-                self.witness.tell(&event(Door::Storage, None).about(&name));
+                self.security_events
+                    .emit(&event(EntryPoint::Storage, None).with_subject(&name));
             }
-            Owner::Account(account) => self.witness.tell(&event(Door::Accounts, None).of(account)),
+            Owner::Account(account) => self
+                .security_events
+                .emit(&event(EntryPoint::Accounts, None).of(account)),
             Owner::Client(address) | Owner::SmallBody(address) => {
-                self.witness.tell(&event(Door::Accounts, Some(address)));
+                self.security_events
+                    .emit(&event(EntryPoint::Accounts, Some(address)));
             }
         }
     }

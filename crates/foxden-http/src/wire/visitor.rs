@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::Request;
 use axum::http::header::USER_AGENT;
-use foxden_accounts::Visitor;
-use foxden_accounts::security::Door;
+use foxden_accounts::ClientInfo;
+use foxden_accounts::security::EntryPoint;
 
 use super::{Peer, Site};
 
@@ -13,11 +13,11 @@ use super::{Peer, Site};
 const LONGEST: usize = 255;
 
 /// Returns the client of a request, and the surface it uses.
-pub(crate) fn visitor(request: &Request, site: &Site, door: Door) -> Visitor {
+pub(crate) fn visitor(request: &Request, site: &Site, door: EntryPoint) -> ClientInfo {
     let peer = request.extensions().get::<Peer>();
     let user_agent = request.headers().get(USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok());
-    Visitor {
+    ClientInfo {
         // All clients without a known address share one limit.
         address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
         is_private: site.is_private(request),

@@ -390,7 +390,7 @@ async fn work_that_goes_on_is_its_clients() {
     let app = TestApp::open("behalf", "http://localhost:8000/").await;
     let (tasks, _stop) = Tasks::new();
     let forms = legacy_pages(&app.services(), &tasks).unwrap().task_spawner;
-    let asker = Asker {
+    let asker = QueryOrigin {
         groups: [Some(1), None, None],
         times: 1,
     };
@@ -398,7 +398,7 @@ async fn work_that_goes_on_is_its_clients() {
         let (sender, done) = tokio::sync::oneshot::channel();
         asker.within(|| {
             task_spawner(Box::pin(async {
-                sender.send(Asker::current()).unwrap();
+                sender.send(QueryOrigin::current()).unwrap();
             }));
         });
         assert_eq!(done.await.unwrap(), Some(asker));

@@ -42,7 +42,7 @@ pub fn check(config: &Config) -> anyhow::Result<Vec<Finding>> {
 }
 
 async fn read(file: &Path) -> anyhow::Result<Vec<Node>> {
-    let register = Database::look(file, foxden_accounts::MIGRATIONS).await?;
+    let register = Database::open_read_only(file, foxden_accounts::MIGRATIONS).await?;
     Ok(foxden_accounts::nodes_of(&register).await?)
 }
 

@@ -25,7 +25,7 @@ pub async fn carry_out(app: &App, order: Order) -> Answer {
     match attempt(app, order).await {
         Ok(answer) => {
             if let Some(deed) = deed {
-                app.security_log.tell(&deed.event());
+                app.security_log.emit(&deed.event());
             }
             answer
         }
@@ -332,7 +332,7 @@ impl From<foxden_accounts::WaitingCode> for WaitingCode {
             CodePurpose::ConfirmAddress => "confirms the address",
             CodePurpose::ResetPassword => "resets the password",
             CodePurpose::ResetOtp => "resets the password in a program that asks for it",
-            CodePurpose::ResetPlain => "resets the password in an old client or on its page",
+            CodePurpose::ResetLegacy => "resets the password in an old client or on its page",
         };
         Self {
             purpose: purpose.to_owned(),

@@ -1,13 +1,13 @@
 //! What a security officer is told of an order that was carried out.
 
-use foxden_accounts::security::{Act, Event};
+use foxden_accounts::security::{Event, OperatorAction};
 
 use super::order::{NodeState, Order, Standing, Switch};
 
 /// What the operator did, to whom, and what exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deed {
-    act: Act,
+    act: OperatorAction,
     name: Option<String>,
     what: Option<String>,
 }
@@ -16,43 +16,49 @@ impl Deed {
     /// The deed that an order is; none where it only looks at what is no secret.
     pub fn of(order: &Order) -> Option<Self> {
         Some(match order {
-            Order::AddUser { address, standing } => Self::to(Act::AccountAdded, address).being(*standing),
-            Order::RemoveUser { name } => Self::to(Act::AccountRemoved, name),
-            Order::ResetPassword { name } => Self::to(Act::PasswordLinkMade, name),
-            Order::SetStanding { name, standing } => Self::to(Act::RoleChanged, name).being(*standing),
+            Order::AddUser { address, standing } => {
+                Self::to(OperatorAction::AccountAdded, address).being(*standing)
+            }
+            Order::RemoveUser { name } => Self::to(OperatorAction::AccountRemoved, name),
+            Order::ResetPassword { name } => Self::to(OperatorAction::PasswordLinkMade, name),
+            Order::SetStanding { name, standing } => {
+                Self::to(OperatorAction::RoleChanged, name).being(*standing)
+            }
             Order::SwitchUser { name, switch } => {
                 let act = match switch {
-                    Switch::Off => Act::AccountDisabled,
-                    Switch::On => Act::AccountEnabled,
+                    Switch::Off => OperatorAction::AccountDisabled,
+                    Switch::On => OperatorAction::AccountEnabled,
                 };
                 Self::to(act, name)
             }
-            Order::ConfirmUser { name } => Self::to(Act::AddressConfirmed, name),
-            Order::ShowCodes { name } => Self::to(Act::CodesShown, name),
+            Order::ConfirmUser { name } => Self::to(OperatorAction::AddressConfirmed, name),
+            Order::ShowCodes { name } => Self::to(OperatorAction::CodesShown, name),
             Order::Invite {
                 standing, note, mail, ..
             } => Self {
                 name: mail.clone(),
-                ..Self::new(Act::InvitationMade, invited(*standing, note))
+                ..Self::new(OperatorAction::InvitationMade, invited(*standing, note))
             },
-            Order::InviteFirst => Self::new(Act::InvitationMade, "the first account's".to_owned()),
-            Order::RevokeInvitation { id } => Self::new(Act::InvitationRevoked, format!("invitation {id}")),
+            Order::InviteFirst => Self::new(OperatorAction::InvitationMade, "the first account's".to_owned()),
+            Order::RevokeInvitation { id } => {
+                Self::new(OperatorAction::InvitationRevoked, format!("invitation {id}"))
+            }
             Order::MoveUser { name, to } => {
                 let to = to.as_deref().unwrap_or("the best other node");
                 Self {
                     what: Some(format!("to {to}")),
-                    ..Self::to(Act::UserMoved, name)
+                    ..Self::to(OperatorAction::UserMoved, name)
                 }
             }
             Order::SetNode { url, state } => {
-                Self::new(Act::NodeChanged, format!("{url} {}", state_of(*state)))
+                Self::new(OperatorAction::NodeChanged, format!("{url} {}", state_of(*state)))
             }
             Order::MakePrivate => Self {
-                act: Act::MadePrivate,
+                act: OperatorAction::MadePrivate,
                 name: None,
                 what: None,
             },
-            Order::RemoveNode { url } => Self::new(Act::NodeChanged, format!("{url} removed")),
+            Order::RemoveNode { url } => Self::new(OperatorAction::NodeChanged, format!("{url} removed")),
             Order::ListUsers
             | Order::ListNodes
             | Order::ShowUser { .. }
@@ -72,7 +78,7 @@ impl Deed {
         }
     }
 
-    fn to(act: Act, name: &str) -> Self {
+    fn to(act: OperatorAction, name: &str) -> Self {
         Self {
             act,
             name: Some(name.to_owned()),
@@ -80,7 +86,7 @@ impl Deed {
         }
     }
 
-    const fn new(act: Act, what: String) -> Self {
+    const fn new(act: OperatorAction, what: String) -> Self {
         Self {
             act,
             name: None,

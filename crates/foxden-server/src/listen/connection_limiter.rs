@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{LogThrottle, Network};
 use tokio::sync::{Notify, Semaphore};
 
@@ -57,7 +57,7 @@ pub struct ConnectionLimiter {
     network_log: LogThrottle,
     user_log: LogThrottle,
     /// Receives an event where a key has used up its share.
-    witness: Witness,
+    security_events: SecurityEvents,
 }
 
 /// The connections that are open.
@@ -82,7 +82,7 @@ pub struct ConnectionPermit {
 
 impl ConnectionLimiter {
     /// Limits connections to so many.
-    pub fn new(http: &Http, max_connections: u32, witness: Witness) -> Arc<Self> {
+    pub fn new(http: &Http, max_connections: u32, security_events: SecurityEvents) -> Arc<Self> {
         Arc::new(Self {
             timeouts: Timeouts {
                 idle: millis(http.idle_timeout),
@@ -104,7 +104,7 @@ impl ConnectionLimiter {
             full_log: LogThrottle::default(),
             network_log: LogThrottle::default(),
             user_log: LogThrottle::default(),
-            witness,
+            security_events,
         })
     }
 
@@ -300,10 +300,11 @@ impl ConnectionLimiter {
     /// Writes to both logs that a key has used up its share.
     fn report_limit(&self, key: LimitKey) {
         let limit = self.limits.of(key);
-        let event = |door| Event::new(What::LimitReached, door, key.address());
+        let event = |door| Event::new(EventKind::LimitReached, door, key.address());
         match key {
             LimitKey::Network(..) => {
-                self.witness.tell(&event(Door::Listener).because("connections"));
+                self.security_events
+                    .emit(&event(EntryPoint::Listener).with_reason("connections"));
                 if let Some(suppressed) = self.network_log.should_log() {
                     tracing::warn!(
                         "{key} has {limit} connections, its share: its slowest are closed for new ones{suppressed}"
@@ -312,8 +313,8 @@ impl ConnectionLimiter {
             }
             LimitKey::User(user) => {
                 let name = user.0.to_string();
-                let event = event(Door::Storage).because("answers that nobody takes");
-                self.witness.tell(&event.about(&name));
+                let event = event(EntryPoint::Storage).with_reason("answers that nobody takes");
+                self.security_events.emit(&event.with_subject(&name));
                 if let Some(suppressed) = self.user_log.should_log() {
                     tracing::warn!(
                         "answers to {key} wait on more than {limit} connections: the slowest are closed{suppressed}"

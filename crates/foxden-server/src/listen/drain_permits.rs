@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foxden_accounts::security::{Door, Event, What, Witness};
+use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_model::{Network, Width};
 
 use super::connection_limiter::limits::{KeyCounts, LimitKey};
@@ -14,7 +14,7 @@ pub struct DrainPermits {
     most: u32,
     granted: Mutex<Granted>,
     /// Receives an event where a network has used up its share.
-    witness: Witness,
+    security_events: SecurityEvents,
 }
 
 #[derive(Debug, Default)]
@@ -32,12 +32,12 @@ pub struct DrainPermit<'t> {
 
 impl DrainPermits {
     /// So many permits.
-    pub fn new(most: u32, witness: Witness) -> Self {
+    pub fn new(most: u32, security_events: SecurityEvents) -> Self {
         let granted = Mutex::default();
         Self {
             most,
             granted,
-            witness,
+            security_events,
         }
     }
 
@@ -48,8 +48,9 @@ impl DrainPermits {
         let is_below_share = |key| granted.by_key.of(key) < self.share(key, client);
         if !LimitKey::networks(client).all(is_below_share) {
             drop(granted);
-            let event = Event::new(What::LimitReached, Door::Listener, Some(address));
-            self.witness.tell(&event.because("bodies sent to no use"));
+            let event = Event::new(EventKind::LimitReached, EntryPoint::Listener, Some(address));
+            self.security_events
+                .emit(&event.with_reason("bodies sent to no use"));
             return None;
         }
         if granted.total >= self.most {
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     fn permits(most: u32) -> DrainPermits {
-        DrainPermits::new(most, Witness::default())
+        DrainPermits::new(most, SecurityEvents::default())
     }
 
     fn count(permits: &DrainPermits, clients: &[&str]) -> usize {

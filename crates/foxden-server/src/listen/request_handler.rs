@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use axum::body::{Body, Bytes};
-use foxden_accounts::security::Witness;
+use foxden_accounts::security::SecurityEvents;
 use foxden_http::error_response::{bad_request_response, no_connection_response, panic_response};
 use foxden_http::request_head::{ambiguity, forwarded_for, is_health, needs_token};
 use foxden_http::response::{close_connection, describe_no_body, set_request_id, split_fields};
 use foxden_http::wire::{AccessLogFields, Peer, Sign};
 use foxden_model::{Network as ClientNetwork, Rng, Width};
-use foxden_sql::Asker;
+use foxden_sql::QueryOrigin;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use ipnet::IpNet;
@@ -65,7 +65,7 @@ impl RequestIds {
 
 impl RequestHandler {
     /// Passes requests on to this service. The proxies are trusted about the addresses of clients. Where a response is made
-    /// before the request's body has come, the rest of the body is drained within `limits`; `witness` receives an event for
+    /// before the request's body has come, the rest of the body is drained within `limits`; `security_events` receives an event for
     /// clients beyond them.
     pub fn new(
         service: ListenerService,
@@ -73,7 +73,7 @@ impl RequestHandler {
         exposure: Arc<Exposure>,
         ids: Arc<RequestIds>,
         limits: DrainLimits,
-        witness: Witness,
+        security_events: SecurityEvents,
     ) -> Self {
         Self {
             service,
@@ -81,7 +81,7 @@ impl RequestHandler {
             exposure,
             ids,
             limits,
-            permits: DrainPermits::new(limits.max_concurrent, witness),
+            permits: DrainPermits::new(limits.max_concurrent, security_events),
             foreign_protocols: ForeignProtocolLog::default(),
         }
     }
@@ -228,9 +228,9 @@ impl RequestHandler {
 }
 
 /// The client for which the register is queried.
-fn asker(peer: Peer) -> Asker {
+fn asker(peer: Peer) -> QueryOrigin {
     let network = ClientNetwork::of(peer.address);
-    Asker {
+    QueryOrigin {
         groups: Width::ALL.map(|width| network.prefix(width)),
         times: network.allowance_factor(),
     }

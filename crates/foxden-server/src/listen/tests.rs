@@ -1,7 +1,7 @@
 //! A connection on one connection, without a socket.
 
 use axum::routing::{get, post};
-use foxden_accounts::security::Witness;
+use foxden_accounts::security::SecurityEvents;
 use foxden_model::SeededRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
@@ -40,7 +40,7 @@ fn limiter() -> Arc<ConnectionLimiter> {
         max_answer_memory: 1_000_000,
         shutdown_timeout: Duration::from_secs(1),
     };
-    ConnectionLimiter::new(&http, 1, foxden_accounts::security::Witness::default())
+    ConnectionLimiter::new(&http, 1, foxden_accounts::security::SecurityEvents::default())
 }
 
 async fn connect_to(
@@ -71,7 +71,7 @@ where
         exposure,
         ids,
         limits,
-        Witness::default(),
+        SecurityEvents::default(),
     ));
     let permit = limiter.admit(None).await.unwrap();
     let stopping = tasks.clone();

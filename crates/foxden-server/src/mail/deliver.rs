@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foxden_accounts::{Accounts, Fate, Posted, Unavailable};
+use foxden_accounts::{Accounts, QueuedMail, RetryDecision, Unavailable};
 use foxden_http::wire::chain;
 use lettre::Message;
 
@@ -104,11 +104,11 @@ impl Deliverer {
 
     /// Comes back when there may be something to send; `None` when the program stops.
     async fn wait(&self, tasks: &mut Tasks) -> Option<()> {
-        let due = self.accounts.next_letter().await.ok().flatten();
+        let due = self.accounts.next_mail_due().await.ok().flatten();
         let rest = due.map_or(MAX_PAUSE, Duration::from_millis).min(MAX_PAUSE);
         tokio::select! {
             () = tasks.stopped() => None,
-            () = self.accounts.mail_waiting() => Some(()),
+            () = self.accounts.mail_queued() => Some(()),
             () = tokio::time::sleep(rest) => Some(()),
         }
     }
@@ -116,7 +116,7 @@ impl Deliverer {
     /// Takes one letter and sends it.
     async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Delivery>, Unavailable> {
         self.ack().await?;
-        let Some(posted) = self.accounts.take_letter().await? else {
+        let Some(posted) = self.accounts.take_mail().await? else {
             return Ok(None);
         };
         let message = match self.message(&posted) {
@@ -129,7 +129,7 @@ impl Deliverer {
         let connected = tokio::select! {
             biased;
             () = tasks.stopped() => {
-                self.accounts.letter_untried(posted.id).await?;
+                self.accounts.release_mail(posted.id).await?;
                 return Ok(Some(Delivery::Stopped));
             }
             connected = self.client.connect() => connected,
@@ -154,13 +154,13 @@ impl Deliverer {
     /// Writes down how it went.
     async fn note(
         &mut self,
-        posted: &Posted,
+        posted: &QueuedMail,
         sent: Result<String, SendError>,
     ) -> Result<Delivery, Unavailable> {
         match sent {
             Ok(answer) => {
                 self.finished = Some(posted.id);
-                let (letter, number) = (posted.letter.kind(), posted.id);
+                let (letter, number) = (posted.mail.kind(), posted.id);
                 tracing::info!(letter, number, "a letter was sent: {answer}");
                 self.ack().await?;
                 self.retry_deferred().await?;
@@ -184,7 +184,7 @@ impl Deliverer {
     /// Forgets a letter that is over. While the register does not answer, it is remembered: no other is taken before.
     async fn ack(&mut self) -> Result<(), Unavailable> {
         if let Some(id) = self.finished {
-            self.accounts.letter_sent(id).await?;
+            self.accounts.ack_mail(id).await?;
             self.finished = None;
         }
         Ok(())
@@ -194,13 +194,13 @@ impl Deliverer {
     async fn retry_deferred(&mut self) -> Result<(), Unavailable> {
         if !self.deferred.is_empty() {
             let deferred: Vec<(i64, i64)> = self.deferred.iter().map(|(id, due)| (*id, *due)).collect();
-            self.accounts.letters_due_now(&deferred).await?;
+            self.accounts.retry_deferred(&deferred).await?;
             self.deferred.clear();
         }
         Ok(())
     }
 
-    fn message(&self, posted: &Posted) -> Result<Message, ComposeError> {
+    fn message(&self, posted: &QueuedMail) -> Result<Message, ComposeError> {
         let url = &self.app.site.public_url;
         let sender = Sender {
             origin: &url.origin(),
@@ -221,20 +221,20 @@ impl Deliverer {
 
     async fn drop_mail(
         &mut self,
-        posted: &Posted,
+        posted: &QueuedMail,
         error: &(dyn std::error::Error + Sync),
     ) -> Result<(), Unavailable> {
-        let (letter, number) = (posted.letter.kind(), posted.id);
+        let (letter, number) = (posted.mail.kind(), posted.id);
         tracing::warn!(letter, number, "a letter was thrown away: {}", chain(error));
         self.finished = Some(posted.id);
         self.ack().await
     }
 
-    async fn defer(&mut self, posted: &Posted, error: &SendError) -> Result<(), Unavailable> {
-        let (letter, number) = (posted.letter.kind(), posted.id);
+    async fn defer(&mut self, posted: &QueuedMail, error: &SendError) -> Result<(), Unavailable> {
+        let (letter, number) = (posted.mail.kind(), posted.id);
         let cause = chain(error);
-        match self.accounts.letter_failed(posted).await? {
-            Fate::TriedAgain { pause, due } => {
+        match self.accounts.defer_mail(posted).await? {
+            RetryDecision::Retry { pause, due } => {
                 if matches!(error, SendError::Away { .. }) && self.deferred.len() < MAX_DEFERRED {
                     self.deferred.insert(posted.id, due);
                 }
@@ -245,7 +245,7 @@ impl Deliverer {
                     "a letter waits {seconds} s for its next try: {cause}"
                 );
             }
-            Fate::GivenUp => tracing::warn!(letter, number, "a letter was given up: {cause}"),
+            RetryDecision::GiveUp => tracing::warn!(letter, number, "a letter was given up: {cause}"),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What each kind of letter says. Only the words stand here; [`super::compose`] gives them their form.
 
-use foxden_accounts::{Letter, Posted};
+use foxden_accounts::{Mail, QueuedMail};
 use foxden_http::wire::uri_component;
 use foxden_model::Escaped;
 
@@ -73,19 +73,19 @@ const LOST: &str = "What is stored on the server cannot be opened with the new p
 
 impl MailText {
     /// The words of a letter that was taken out of the outbox.
-    pub fn of(posted: &Posted, from: &Sender<'_>) -> Self {
+    pub fn of(posted: &QueuedMail, from: &Sender<'_>) -> Self {
         let host = from.host;
-        match &posted.letter {
-            Letter::ConfirmAddress { code, link_code } => confirm(posted, code, link_code, from),
-            Letter::ResetCode {
+        match &posted.mail {
+            Mail::ConfirmAddress { code, link_code } => confirm(posted, code, link_code, from),
+            Mail::ResetCode {
                 code,
                 token,
                 instead_of_digits,
             } => reset(posted, (code, token), *instead_of_digits, from),
-            Letter::ResetOtp { code, again } => reset_otp(posted, code, *again, from.host),
-            Letter::PlainReset { name, code } => plain_reset(posted, name, code, from),
-            Letter::Invitation { code } => invitation(posted, code, from),
-            Letter::PasswordChanged { from: network } => Self::notice(
+            Mail::ResetOtp { code, again } => reset_otp(posted, code, *again, from.host),
+            Mail::LegacyReset { name, code } => plain_reset(posted, name, code, from),
+            Mail::Invitation { code } => invitation(posted, code, from),
+            Mail::PasswordChanged { from: network } => Self::notice(
                 format!("Your password at {host} was changed"),
                 "Your password was changed",
                 posted,
@@ -94,7 +94,7 @@ impl MailText {
                     .to_owned(),
                 from,
             ),
-            Letter::PasswordReset { from: network } => Self::notice(
+            Mail::PasswordReset { from: network } => Self::notice(
                 format!("Your password at {host} was set anew"),
                 "Your password was set anew",
                 posted,
@@ -103,7 +103,7 @@ impl MailText {
                     .to_owned(),
                 from,
             ),
-            Letter::AddressChanged {
+            Mail::AddressChanged {
                 address,
                 from: network,
             } => Self::notice(
@@ -138,7 +138,7 @@ impl MailText {
     fn notice(
         subject: String,
         heading: &'static str,
-        posted: &Posted,
+        posted: &QueuedMail,
         network: &str,
         what: String,
         from: &Sender<'_>,
@@ -159,7 +159,7 @@ impl MailText {
     }
 }
 
-fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> MailText {
+fn confirm(posted: &QueuedMail, code: &str, link_code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
     let account = posted
         .account
@@ -186,7 +186,7 @@ fn confirm(posted: &Posted, code: &str, link_code: &str, from: &Sender<'_>) -> M
 }
 
 fn reset(
-    posted: &Posted,
+    posted: &QueuedMail,
     (code, token): (&str, &str),
     instead_of_digits: bool,
     from: &Sender<'_>,
@@ -212,7 +212,7 @@ fn reset(
     }
 }
 
-fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> MailText {
+fn reset_otp(posted: &QueuedMail, code: &str, again: bool, host: &str) -> MailText {
     let mut more = vec!["Type it into the program that asked for it. It works once.".to_owned()];
     if again {
         more.push(ENDED.to_owned());
@@ -232,7 +232,7 @@ fn reset_otp(posted: &Posted, code: &str, again: bool, host: &str) -> MailText {
     }
 }
 
-fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> MailText {
+fn plain_reset(posted: &QueuedMail, name: &str, code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
     let name = uri_component(name);
     MailText {
@@ -252,7 +252,7 @@ fn plain_reset(posted: &Posted, name: &str, code: &str, from: &Sender<'_>) -> Ma
     }
 }
 
-fn invitation(posted: &Posted, code: &str, from: &Sender<'_>) -> MailText {
+fn invitation(posted: &QueuedMail, code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
     MailText {
         subject: format!("You are invited to {host}"),

@@ -49,7 +49,7 @@ impl Line {
             None => {}
         }
         let (name, id) = match record.what {
-            foxden_accounts::security::What::Operator(_) => {
+            foxden_accounts::security::EventKind::Operator(_) => {
                 line.add("suser", "operator");
                 ("duser", "duid")
             }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-use foxden_accounts::security::{Door, What};
+use foxden_accounts::security::{EntryPoint, EventKind};
 use foxden_model::{Network, Width};
 
 use super::Record;
@@ -34,8 +34,8 @@ const MINUTE: i64 = 60_000;
 /// What makes refusals equal. How the request was spelled does not.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    what: What,
-    door: Door,
+    what: EventKind,
+    door: EntryPoint,
     from: Option<IpAddr>,
     name: Option<String>,
     account: Option<String>,
@@ -214,8 +214,8 @@ mod tests {
     fn refusal(name: &str, time: i64) -> Record {
         Record {
             time,
-            what: What::LoginFailed,
-            door: Door::Basic,
+            what: EventKind::LoginFailed,
+            door: EntryPoint::Basic,
             from: Some("192.0.2.1".parse().unwrap()),
             name: Some(name.to_owned()),
             account: None,
@@ -299,7 +299,7 @@ mod tests {
 
     fn locked(name: &str) -> Record {
         Record {
-            what: What::LoginLocked,
+            what: EventKind::LoginLocked,
             ..refusal(name, NOW)
         }
     }
@@ -338,7 +338,7 @@ mod tests {
         for number in 0..100_000_i64 {
             let now = NOW + number;
             let network = u32::try_from(number % 1000).unwrap() << 8;
-            let what = [What::LoginFailed, What::LoginLocked][usize::from(number % 2 == 0)];
+            let what = [EventKind::LoginFailed, EventKind::LoginLocked][usize::from(number % 2 == 0)];
             let record = Record {
                 from: Some(IpAddr::from(network.to_be_bytes())),
                 what,
@@ -415,7 +415,7 @@ mod tests {
         flood(&mut fold, &noise[..10], 100, locked);
         assert_eq!(flood(&mut fold, &other, 2, locked), [2]);
         let became_public = Record {
-            what: What::BecamePublic,
+            what: EventKind::BecamePublic,
             from: None,
             ..locked("")
         };

@@ -1,6 +1,6 @@
 //! The table of what is written: signature ids, names, how severe it is.
 
-use foxden_accounts::security::{Act, What};
+use foxden_accounts::security::{EventKind, OperatorAction};
 
 /// What a line says of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,71 +52,81 @@ const fn failure(id: u16, name: &'static str, severity: u8, act: &'static str) -
 
 impl Signature {
     /// What a line about this says of its kind.
-    pub(super) const fn of(what: What) -> Self {
+    pub(super) const fn of(what: EventKind) -> Self {
         match what {
-            What::LoginFailed => failure(101, "Log-in failed", 4, "login"),
-            What::LoginLocked => failure(102, "Log-in locked after too many failures", 6, "login-locked"),
-            What::LimitReached => failure(104, "Allowance used up", 6, "limit"),
-            What::CodeRefused => failure(103, "Code, link or invitation refused", 4, "code"),
-            What::AccountCreated => success(201, "Account created", 3, "account-create"),
-            What::AccountDeleted => success(202, "Account deleted", 5, "account-delete"),
-            What::PasswordChanged => success(203, "Password changed", 4, "password-change"),
-            What::PasswordReset => success(204, "Password reset", 5, "password-reset"),
-            What::ResetAsked => success(205, "Password reset asked for", 3, "password-reset-ask"),
-            What::AddressChanged => success(206, "Address changed", 5, "address-change"),
-            What::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
-            What::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),
-            What::StorageRefused => failure(402, "Credential refused by storage", 3, "storage"),
-            What::BecamePublic => failure(
+            EventKind::LoginFailed => failure(101, "Log-in failed", 4, "login"),
+            EventKind::LoginLocked => {
+                failure(102, "Log-in locked after too many failures", 6, "login-locked")
+            }
+            EventKind::LimitReached => failure(104, "Allowance used up", 6, "limit"),
+            EventKind::CodeRefused => failure(103, "Code, link or invitation refused", 4, "code"),
+            EventKind::AccountCreated => success(201, "Account created", 3, "account-create"),
+            EventKind::AccountDeleted => success(202, "Account deleted", 5, "account-delete"),
+            EventKind::PasswordChanged => success(203, "Password changed", 4, "password-change"),
+            EventKind::PasswordReset => success(204, "Password reset", 5, "password-reset"),
+            EventKind::ResetAsked => success(205, "Password reset asked for", 3, "password-reset-ask"),
+            EventKind::AddressChanged => success(206, "Address changed", 5, "address-change"),
+            EventKind::CaptchaFailed => failure(301, "Captcha failed", 3, "captcha"),
+            EventKind::TokenRefused => failure(401, "Credential refused by the tokenserver", 3, "token"),
+            EventKind::StorageRefused => failure(402, "Credential refused by storage", 3, "storage"),
+            EventKind::BecamePublic => failure(
                 601,
                 "A private server was reached from elsewhere",
                 6,
                 "became-public",
             ),
-            What::Operator(act) => Self::of_operator(act),
+            EventKind::Operator(act) => Self::of_operator(act),
         }
     }
 
-    const fn of_operator(act: Act) -> Self {
+    const fn of_operator(act: OperatorAction) -> Self {
         match act {
-            Act::AccountAdded => success(501, "Operator added an account", 4, "operator-account-add"),
-            Act::AccountRemoved => success(502, "Operator removed an account", 6, "operator-account-remove"),
-            Act::AccountDisabled => success(
+            OperatorAction::AccountAdded => {
+                success(501, "Operator added an account", 4, "operator-account-add")
+            }
+            OperatorAction::AccountRemoved => {
+                success(502, "Operator removed an account", 6, "operator-account-remove")
+            }
+            OperatorAction::AccountDisabled => success(
                 503,
                 "Operator switched an account off",
                 5,
                 "operator-account-disable",
             ),
-            Act::AccountEnabled => success(
+            OperatorAction::AccountEnabled => success(
                 504,
                 "Operator switched an account on",
                 4,
                 "operator-account-enable",
             ),
-            Act::RoleChanged => success(505, "Operator changed a role", 7, "operator-role-change"),
-            Act::AddressConfirmed => success(
+            OperatorAction::RoleChanged => success(505, "Operator changed a role", 7, "operator-role-change"),
+            OperatorAction::AddressConfirmed => success(
                 506,
                 "Operator confirmed an address",
                 4,
                 "operator-address-confirm",
             ),
-            Act::PasswordLinkMade => success(
+            OperatorAction::PasswordLinkMade => success(
                 507,
                 "Operator made a set-password link",
                 6,
                 "operator-password-link",
             ),
-            Act::CodesShown => success(508, "Operator looked at waiting codes", 6, "operator-codes-show"),
-            Act::InvitationMade => success(509, "Operator made an invitation", 4, "operator-invite"),
-            Act::InvitationRevoked => success(
+            OperatorAction::CodesShown => {
+                success(508, "Operator looked at waiting codes", 6, "operator-codes-show")
+            }
+            OperatorAction::InvitationMade => {
+                success(509, "Operator made an invitation", 4, "operator-invite")
+            }
+            OperatorAction::InvitationRevoked => success(
                 510,
                 "Operator took an invitation back",
                 3,
                 "operator-invite-revoke",
             ),
-            Act::NodeChanged => success(511, "Operator changed a node", 5, "operator-node-change"),
-            Act::UserMoved => success(512, "Operator moved a user", 5, "operator-user-move"),
-            Act::MadePrivate => success(
+            OperatorAction::NodeChanged => success(511, "Operator changed a node", 5, "operator-node-change"),
+            OperatorAction::UserMoved => success(512, "Operator moved a user", 5, "operator-user-move"),
+            OperatorAction::MadePrivate => success(
                 513,
                 "Operator took the server for private again",
                 6,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
 use foxden_accounts::AccountId;
-use foxden_accounts::security::Act;
+use foxden_accounts::security::OperatorAction;
 use foxden_model::ManualClock;
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ impl Drop for Lab {
 
 fn failure(name: &str) -> Event<'_> {
     let from = Some("192.0.2.1".parse().unwrap());
-    Event::new(What::LoginFailed, Door::Basic, from).about(name)
+    Event::new(EventKind::LoginFailed, EntryPoint::Basic, from).with_subject(name)
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_line_says_who_from_where_by_which_door_and_why() {
     let event = failure("ann@example.org")
         .of(AccountId([0xab; 16]))
         .at("GET", "/1.1/ann/info/collections?x=y")
-        .because("the password is wrong");
-    lab.log.witness().tell(&event);
+        .with_reason("the password is wrong");
+    lab.log.security_events().emit(&event);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         lab.text(),
@@ -87,10 +87,10 @@ fn a_line_says_who_from_where_by_which_door_and_why() {
 #[test]
 fn an_operator_acts_upon_somebody() {
     let lab = Lab::new();
-    lab.log.tell(
-        &Event::by_operator(Act::RoleChanged)
-            .about("ann")
-            .because("administrator"),
+    lab.log.emit(
+        &Event::by_operator(OperatorAction::RoleChanged)
+            .with_subject("ann")
+            .with_reason("administrator"),
     );
     let lines = lab.lines();
     assert_eq!(lines[0].id, "505");
@@ -106,7 +106,7 @@ fn an_address_of_ipv6_has_a_key_of_its_own() {
     for address in ["2001:db8::1", "::ffff:192.0.2.7"] {
         let from = Some(address.parse().unwrap());
         lab.log
-            .tell(&Event::new(What::AccountCreated, Door::Accounts, from));
+            .emit(&Event::new(EventKind::AccountCreated, EntryPoint::Accounts, from));
     }
     let lines = lab.lines();
     assert_eq!(lines[0].get("c6a2"), Some("2001:db8::1"));
@@ -119,9 +119,9 @@ fn equal_refusals_become_one_line() {
     let lab = Lab::new();
     for second in 0..100 {
         lab.clock.set_millis(NOW + second * 1000);
-        lab.log.tell(&failure("ann"));
+        lab.log.emit(&failure("ann"));
         lab.log
-            .tell(&Event::new(What::PasswordChanged, Door::Accounts, None).about("ann"));
+            .emit(&Event::new(EventKind::PasswordChanged, EntryPoint::Accounts, None).with_subject("ann"));
     }
     let lines = lab.lines();
     let (changes, failures): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.id == "203");
@@ -138,7 +138,7 @@ fn equal_refusals_become_one_line() {
 fn refusals_that_differ_have_a_bound() {
     let lab = Lab::new();
     for number in 0..2000 {
-        lab.log.tell(&failure(&number.to_string()));
+        lab.log.emit(&failure(&number.to_string()));
         // The queue holds half of these.
         if number % 500 == 0 {
             assert!(lab.log.flush(Duration::from_secs(30)));
@@ -171,11 +171,11 @@ fn refusals_leave_places_in_the_queue() {
     }
     assert_eq!(missed(), QUEUE + RESERVED);
     for _ in 0..RESERVED / 2 {
-        inside.take(&Event::by_operator(Act::RoleChanged));
-        inside.take(&Event::new(What::LoginLocked, Door::Basic, None));
+        inside.take(&Event::by_operator(OperatorAction::RoleChanged));
+        inside.take(&Event::new(EventKind::LoginLocked, EntryPoint::Basic, None));
     }
     assert_eq!(missed(), QUEUE + RESERVED);
-    inside.take(&Event::by_operator(Act::RoleChanged));
+    inside.take(&Event::by_operator(OperatorAction::RoleChanged));
     assert_eq!(missed(), QUEUE + RESERVED + 1);
     assert_eq!(messages.try_iter().count(), QUEUE);
 }
@@ -214,7 +214,7 @@ proptest! {
     /// Whatever strangers write: one line, the same keys, and each value reads as it was, but for what nobody may see.
     #[test]
     fn hostile_texts_stay_where_they_are(name in hostile(), why in hostile(), path in hostile()) {
-        let event = failure(&name).because(&why).at("GET", &path);
+        let event = failure(&name).with_reason(&why).at("GET", &path);
         let record = Record::of(&event, NOW);
         let line = Line::of(&record, None, "sync.example.org").text;
         let is_plain = |c: char| !c.is_control() && !"\u{200f}\u{202e}\u{2028}\u{feff}".contains(c);

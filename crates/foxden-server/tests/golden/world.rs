@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
-use foxden_accounts::plain::{self, NewPlain};
+use foxden_accounts::legacy::{self, NewLegacyAccount};
 use foxden_accounts::{NodeState, Role};
 use foxden_http::wire::PublicUrl;
 use foxden_model::ManualClock;
@@ -176,15 +176,15 @@ impl World {
         } else {
             format!("{name}@example.org")
         };
-        let known = plain::name_of(name).context("no name")?;
-        let new = NewPlain {
+        let known = legacy::name_of(name).context("no name")?;
+        let new = NewLegacyAccount {
             name: &known,
             address: &address,
             password,
             is_authorised: true,
         };
         let operator = operator();
-        let created = self.server.accounts()?.create_plain(new, &operator);
+        let created = self.server.accounts()?.create_legacy(new, &operator);
         self.runtime.block_on(created)?;
         Ok(())
     }

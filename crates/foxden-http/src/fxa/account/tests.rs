@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use axum::body::Body;
 use axum::http::Request;
-use foxden_accounts::security::Door;
-use foxden_accounts::{Accounts, Cost, Identity, KeyId, MIGRATIONS, Options, Parts, SignUp, Visitor};
+use foxden_accounts::security::EntryPoint;
+use foxden_accounts::{Accounts, ClientInfo, Cost, Identity, KeyId, MIGRATIONS, Options, Parts, SignUp};
 use foxden_model::{Clock, ManualClock, Rng, SeededRng, UserId};
 use foxden_sql::Database;
 use foxden_storage::{Detail, EngineError, Limits, MemoryEngine, Storage, StorageError};
@@ -40,11 +40,11 @@ async fn accounts(clock: &Arc<ManualClock>) -> Accounts {
 
 /// Creates Ann's account and returns the uid of its store.
 async fn with_store(accounts: &Accounts) -> UserId {
-    let visitor = Visitor {
+    let visitor = ClientInfo {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: Door::Accounts,
+        door: EntryPoint::Accounts,
     };
     let new = NewAccount {
         address: ANN.to_owned(),

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Response, StatusCode};
 use data_encoding::HEXLOWER;
-use foxden_accounts::security::{Door, Witness};
+use foxden_accounts::security::{EntryPoint, SecurityEvents};
 use foxden_accounts::{
     Accounts, AuthPw, Cost, Kind, MIGRATIONS, NewAccount, Nodes, Options, Parts, Secrets, SignUp,
 };
@@ -75,15 +75,15 @@ impl TestContext {
             invite: None,
             wants_keys: false,
         };
-        let visitor = Visitor {
+        let visitor = ClientInfo {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_private: true,
             user_agent: String::new(),
-            door: Door::Accounts,
+            door: EntryPoint::Accounts,
         };
         let created = accounts.create(new, &visitor).await.unwrap();
         let token = created.session_token.unwrap();
-        let memory: Arc<Memory> = Arc::new(Memory::new(400_000, 800_000, Witness::default()));
+        let memory: Arc<Memory> = Arc::new(Memory::new(400_000, 800_000, SecurityEvents::default()));
         let router = crate::fxa::router(FxaState {
             accounts,
             storage: None,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use foxden_accounts::plain;
+use foxden_accounts::legacy;
 
 use super::errors::{FieldError, FormError, FormFailure, PageError};
 use super::form::Submission;
@@ -79,10 +79,10 @@ async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), FormFail
         let (name, password) = (typed.is_empty(), password.is_empty());
         return Err(FieldError::DataMissing { name, password }.into());
     }
-    let name = plain::name_of(typed).ok_or(FieldError::BadCredentials)?;
+    let name = legacy::name_of(typed).ok_or(FieldError::BadCredentials)?;
     let parts = &legacy.parts;
     let (accounts, visitor) = (parts.accounts.clone(), submission.visitor.clone());
-    let removal = async move { accounts.destroy_plain(&name, &password, &visitor).await };
+    let removal = async move { accounts.delete_legacy(&name, &password, &visitor).await };
     let (accounts, storage) = (parts.accounts.clone(), parts.storage.clone());
     let removed = remove_account(&parts.task_spawner, accounts, storage, removal).await;
     match removed.map_err(FormFailure::from) {

@@ -4,8 +4,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderName, Method};
 use axum::response::Response;
-use foxden_accounts::Visitor;
-use foxden_accounts::security::Door;
+use foxden_accounts::ClientInfo;
+use foxden_accounts::security::EntryPoint;
 
 use super::errors::PageError;
 use super::{Legacy, Page};
@@ -55,7 +55,7 @@ pub(super) struct Submission {
     /// Whether the request is a top-level navigation (`Sec-Fetch-Dest`), not an embedded resource.
     pub(super) is_navigation: bool,
     /// The client.
-    pub(super) visitor: Visitor,
+    pub(super) visitor: ClientInfo,
     /// The context of the response page.
     pub(super) page: Page,
     /// Whether the client wants a page, not a line of plain text.
@@ -68,7 +68,7 @@ impl FromRequest<Legacy> for Submission {
     type Rejection = Response;
 
     async fn from_request(request: Request, legacy: &Legacy) -> Result<Self, Response> {
-        let visitor = visitor(&request, legacy.context.site(), Door::Pages);
+        let visitor = visitor(&request, legacy.context.site(), EntryPoint::Pages);
         let page = legacy.context.page(&request);
         let wants_page = wants_page(&request);
         let form = Form::of(request.uri().path());

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use foxden_accounts::plain::{self, Consent};
-use foxden_accounts::security::{Event, What};
+use foxden_accounts::legacy::{self, DataLossConsent};
+use foxden_accounts::security::{Event, EventKind};
 use foxden_model::Escaped;
 
 use super::errors::{FieldError, FormError, FormFailure, PageError};
@@ -131,17 +131,17 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
         );
         if let Err(failure) = captcha.check(challenge, answer) {
             let why = failure.to_string();
-            let event = Event::by(&submission.visitor, What::CaptchaFailed)
-                .about(&name)
-                .because(&why);
-            legacy.parts.accounts.tell(&event);
+            let event = Event::from_client(&submission.visitor, EventKind::CaptchaFailed)
+                .with_subject(&name)
+                .with_reason(&why);
+            legacy.parts.accounts.emit(&event);
             return Err(FieldError::Question.into());
         }
     }
     Ok(legacy
         .parts
         .accounts
-        .request_plain_reset(&name, &submission.visitor)
+        .request_legacy_reset(&name, &submission.visitor)
         .await?)
 }
 
@@ -149,7 +149,7 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
 async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, FormFailure> {
     let accounts = &legacy.parts.accounts;
     Ok(accounts
-        .check_plain_reset(&name(submission)?, &key(submission), &submission.visitor)
+        .check_legacy_reset(&name(submission)?, &key(submission), &submission.visitor)
         .await?)
 }
 
@@ -168,12 +168,12 @@ async fn set_password(
     let loses = checked?;
     let consent = match (loses, submission.has("understood")) {
         (true, false) => return Err(FieldError::NotUnderstood.into()),
-        (true, true) => Consent::Given,
-        (false, _) => Consent::NotAsked,
+        (true, true) => DataLossConsent::Given,
+        (false, _) => DataLossConsent::NotAsked,
     };
     let accounts = &legacy.parts.accounts;
     let reset = accounts
-        .reset_plain(&name, &key(submission), password, consent, &submission.visitor)
+        .reset_plain_password(&name, &key(submission), password, consent, &submission.visitor)
         .await;
     match reset.map_err(FormFailure::from) {
         Ok(()) => Ok(loses),
@@ -196,7 +196,7 @@ fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Resul
         let count = password.chars().count();
         return Err(FieldError::Short { count });
     }
-    if plain::is_weak(name, password) || plain::is_weak(typed, password) {
+    if legacy::is_weak(name, password) || legacy::is_weak(typed, password) {
         return Err(FieldError::OwnName);
     }
     Ok(())
@@ -211,7 +211,7 @@ fn typed(submission: &Submission) -> &str {
 fn name(submission: &Submission) -> Result<String, FieldError> {
     match typed(submission) {
         "" => Err(FieldError::NameMissing),
-        typed => plain::name_of(typed).ok_or(FieldError::Unknown),
+        typed => legacy::name_of(typed).ok_or(FieldError::Unknown),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use foxden_accounts::LegacyStore;
-use foxden_accounts::security::{Door, Event, What};
+use foxden_accounts::security::{EntryPoint, Event, EventKind};
 
 use super::LegacyState;
 use super::refusal::Refusal;
@@ -25,12 +25,12 @@ pub(super) async fn authenticate(
     if !basic.is_for(name) {
         let why = "the credentials are not those of the user in the path";
         let from = peer.map(|peer| peer.address);
-        let event = Event::new(What::StorageRefused, Door::Basic, from).about(&basic.name);
+        let event = Event::new(EventKind::StorageRefused, EntryPoint::Basic, from).with_subject(&basic.name);
         let event = event.at(parts.method.as_str(), parts.uri.path());
-        sync.witness.tell(&event.because(why));
+        sync.security_events.emit(&event.with_reason(why));
         return Err(Refusal::Unauthorized { why: why.into() });
     }
-    let store = match legacy.accounts.recall(name, &basic.password) {
+    let store = match legacy.accounts.cached_store(name, &basic.password) {
         Some(store) => store,
         // Boxed, so that the future of a cached log-in is not as large as that of another.
         None => Box::pin(open(sync, legacy, parts, peer, name, &basic.password)).await?,
@@ -57,7 +57,7 @@ async fn open(
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
-    let visitor = visitor(&request, &sync.site, Door::Basic);
+    let visitor = visitor(&request, &sync.site, EntryPoint::Basic);
     Ok(legacy.accounts.open_store(name, password, &visitor).await?)
 }
 

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 use axum::extract::Request;
 use axum::http::{Response, StatusCode};
 use data_encoding::BASE64;
-use foxden_accounts::plain::NewPlain;
-use foxden_accounts::security::{Door, Witness};
+use foxden_accounts::legacy::NewLegacyAccount;
+use foxden_accounts::security::{EntryPoint, SecurityEvents};
 use foxden_accounts::token::TokenSecrets;
-use foxden_accounts::{Cost, MIGRATIONS, Nodes, Options, Parts as AccountParts, Visitor};
+use foxden_accounts::{ClientInfo, Cost, MIGRATIONS, Nodes, Options, Parts as AccountParts};
 use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
 use foxden_storage::{Limits, MemoryEngine, Storage};
@@ -46,19 +46,19 @@ pub(in crate::sync) async fn surface(node: &str) -> SyncState {
         },
     };
     let accounts = Accounts::open(parts).await.unwrap();
-    let ann = NewPlain {
+    let ann = NewLegacyAccount {
         name: "ann",
         address: "ann@example.org",
         password: "correct horse",
         is_authorised: true,
     };
-    let operator = Visitor {
+    let operator = ClientInfo {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: Door::Operator,
+        door: EntryPoint::Operator,
     };
-    accounts.create_plain(ann, &operator).await.unwrap();
+    accounts.create_legacy(ann, &operator).await.unwrap();
     let site = Arc::new(Site {
         public_url: HERE.parse().unwrap(),
         is_loopback: false,
@@ -241,7 +241,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     let nowhere = request("PUT", "/1.1/ann/other", Body::new(UnreadBody));
     assert_eq!(serve(&sync, nowhere).await.status(), StatusCode::NOT_FOUND);
     let full = SyncState {
-        memory: Arc::new(Memory::new(100, 100, Witness::default())),
+        memory: Arc::new(Memory::new(100, 100, SecurityEvents::default())),
         ..sync
     };
     let permit = full.memory.bodies.take(Owner::Store(UserId(99)), 90).unwrap();
@@ -251,7 +251,7 @@ async fn no_body_is_read_before_it_is_known_whose_it_is() {
     drop(permit);
     // Memory that the account holds through other surfaces counts here as well.
     let accounts = &full.legacy.as_ref().unwrap().accounts;
-    let store = accounts.recall("ann", "correct horse").unwrap();
+    let store = accounts.cached_store("ann", "correct horse").unwrap();
     let _permit = full.memory.bodies.take(Owner::Account(store.account), 5).unwrap();
     let response = serve(&full, announced("20")).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);

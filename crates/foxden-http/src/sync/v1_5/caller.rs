@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, header};
-use foxden_accounts::security::{Door, Event, What};
+use foxden_accounts::security::{EntryPoint, Event, EventKind};
 use foxden_accounts::token::BadToken;
 use foxden_model::SyncTime;
 use ring::hmac;
@@ -73,9 +73,10 @@ fn report(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, 
     }
     let from = peer.map(|peer| peer.address);
     let (user, why) = (target.user.to_string(), denial.to_string());
-    let event = Event::new(What::StorageRefused, Door::Storage, from);
+    let event = Event::new(EventKind::StorageRefused, EntryPoint::Storage, from);
     let event = event.at(parts.method.as_str(), parts.uri.path());
-    sync.witness.tell(&event.about(&user).because(&why));
+    sync.security_events
+        .emit(&event.with_subject(&user).with_reason(&why));
 }
 
 fn refuse(denial: &Denial) -> Refusal {

@@ -29,7 +29,7 @@ impl TestContext {
     fn new(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::at_millis(START));
         let rng = Arc::new(SeededRng::new(1));
-        let exchange = KeyExchange::new(settings, Arc::clone(&clock) as _, rng, Witness::default());
+        let exchange = KeyExchange::new(settings, Arc::clone(&clock) as _, rng, SecurityEvents::default());
         Self {
             exchange: Arc::new(exchange),
             clock,

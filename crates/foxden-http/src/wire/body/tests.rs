@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use foxden_accounts::security::Witness;
+use foxden_accounts::security::SecurityEvents;
 use foxden_model::UserId;
 use http_body::Frame;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -187,7 +187,7 @@ async fn who_drips_keeps_nobody_from_signing_in() {
 
 #[tokio::test]
 async fn one_that_finds_no_room_on_its_way_is_refused() {
-    let memory = Memory::new(1600, 1600, Witness::default());
+    let memory = Memory::new(1600, 1600, SecurityEvents::default());
     let owner = Owner::Store(UserId(1));
     let (sender, pieces) = unbounded_channel();
     sender.send(vec![b'x'; 90]).unwrap();

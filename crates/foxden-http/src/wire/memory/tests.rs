@@ -6,16 +6,16 @@ const ANN: Owner = Owner::Account(AccountId([1; 16]));
 const BEA: Owner = Owner::Account(AccountId([2; 16]));
 
 fn budget(most: u64) -> Arc<Budget> {
-    watched(most, Witness::default())
+    watched(most, SecurityEvents::default())
 }
 
-fn watched(most: u64, witness: Witness) -> Arc<Budget> {
+fn watched(most: u64, security_events: SecurityEvents) -> Arc<Budget> {
     let divisors = ShareDivisors {
         proven: 4,
         small_bodies: 4,
         unauthenticated: 2,
     };
-    Arc::new(Budget::new("test", most, divisors, witness))
+    Arc::new(Budget::new("test", most, divisors, security_events))
 }
 
 fn client(address: &str) -> Owner {
@@ -165,10 +165,10 @@ fn what_is_to_come_is_counted_as_it_comes() {
 fn only_who_fills_its_own_share_is_written_down() {
     let told: Arc<AtomicU64> = Arc::default();
     let hears = Arc::clone(&told);
-    let witness = Witness::new(move |_| {
+    let security_events = SecurityEvents::new(move |_| {
         hears.fetch_add(1, Ordering::Relaxed);
     });
-    let budget = watched(1600, witness);
+    let budget = watched(1600, security_events);
     let refuse = |owner: Owner| {
         assert!(budget.reserve(owner, 50).is_err());
         assert!(budget.take(owner, 50).is_err());

@@ -19,7 +19,7 @@ fn limiter(connections: u32) -> Arc<ConnectionLimiter> {
         max_answer_memory: 1_000_000,
         shutdown_timeout: Duration::from_secs(1),
     };
-    ConnectionLimiter::new(&http, connections, Witness::default())
+    ConnectionLimiter::new(&http, connections, SecurityEvents::default())
 }
 
 fn network(address: &str) -> Network {

@@ -16,7 +16,7 @@ fn handler(is_private: bool) -> RequestHandler {
         exposure,
         ids,
         DrainLimits::for_uploads_of(0),
-        Witness::default(),
+        SecurityEvents::default(),
     )
 }
 

@@ -1,6 +1,6 @@
 //! What letters look like on the wire.
 
-use foxden_accounts::{AccountId, Letter, Posted};
+use foxden_accounts::{AccountId, Mail, QueuedMail};
 
 use super::*;
 use crate::mail::mail_text::Sender;
@@ -8,19 +8,19 @@ use crate::mail::mail_text::Sender;
 /// The day whose name is the longest.
 const NOW: i64 = 1_790_776_800_000;
 
-fn posted(address: &str, letter: Letter) -> Posted {
-    Posted {
+fn posted(address: &str, mail: Mail) -> QueuedMail {
+    QueuedMail {
         id: 7,
         account: Some(AccountId([0xab; 16])),
         address: address.to_owned(),
-        letter,
+        mail,
         posted_at: NOW,
         expires: NOW + 30 * 60_000,
         tries: 1,
     }
 }
 
-fn words(address: &str, letter: Letter) -> MailText {
+fn words(address: &str, letter: Mail) -> MailText {
     let sender = Sender {
         origin: "https://sync.example.org",
         host: "sync.example.org",
@@ -28,40 +28,40 @@ fn words(address: &str, letter: Letter) -> MailText {
     MailText::of(&posted(address, letter), &sender)
 }
 
-fn letters() -> Vec<Letter> {
+fn letters() -> Vec<Mail> {
     let from = || "2001:db8:1111:2222:3333:4444:5555:6666".to_owned();
     vec![
-        Letter::ConfirmAddress {
+        Mail::ConfirmAddress {
             code: "048291".to_owned(),
             link_code: "0123456789abcdef0123456789abcdef".to_owned(),
         },
-        Letter::ResetCode {
+        Mail::ResetCode {
             code: "c0de".repeat(8),
             token: "70ce".repeat(16),
             instead_of_digits: false,
         },
-        Letter::PlainReset {
+        Mail::LegacyReset {
             name: "ann@example.org".to_owned(),
             code: "ABCD-EFGH-2345-6789".to_owned(),
         },
-        Letter::Invitation {
+        Mail::Invitation {
             code: "AbCdEfGhIjKlMnOpQrStUv".to_owned(),
         },
-        Letter::PasswordChanged { from: from() },
-        Letter::PasswordReset { from: from() },
-        Letter::AddressChanged {
+        Mail::PasswordChanged { from: from() },
+        Mail::PasswordReset { from: from() },
+        Mail::AddressChanged {
             address: "bea@example.org".to_owned(),
             from: from(),
         },
-        Letter::ResetOtp {
+        Mail::ResetOtp {
             code: "04829117".to_owned(),
             again: false,
         },
-        Letter::ResetOtp {
+        Mail::ResetOtp {
             code: "04829117".to_owned(),
             again: true,
         },
-        Letter::ResetCode {
+        Mail::ResetCode {
             code: "c0de".repeat(8),
             token: "70ce".repeat(16),
             instead_of_digits: true,
@@ -93,7 +93,7 @@ impl Names {
     }
 }
 
-fn message(to: &str, letter: Letter) -> String {
+fn message(to: &str, letter: Mail) -> String {
     let names = Names::new();
     let message = compose(&words(to, letter), &names.headers(to)).unwrap();
     String::from_utf8(message.formatted()).unwrap()
@@ -135,7 +135,7 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
         ("ann@example.org", "ann%40example.org"),
         ("a&key=X\r\n<b>é", "a%26key%3DX%0D%0A%3Cb%3E%C3%A9"),
     ] {
-        let letter = Letter::PlainReset {
+        let letter = Mail::LegacyReset {
             name: name.to_owned(),
             code: "ABCD-EFGH-2345-6789".to_owned(),
         };
@@ -154,7 +154,7 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
 #[test]
 fn the_third_line_of_any_letter_is_what_it_brings() {
     let names = Names::new();
-    let third = |letter: &Letter| {
+    let third = |letter: &Mail| {
         let text = plain(
             &words("ann@example.org", letter.clone()),
             &names.headers("ann@example.org"),
@@ -217,7 +217,7 @@ fn html_says_the_same_and_asks_for_nothing_outside() {
 
 #[test]
 fn hostile_names_end_in_no_header_and_in_no_markup() {
-    let letter = Letter::AddressChanged {
+    let letter = Mail::AddressChanged {
         address: "<script>@x".to_owned(),
         from: "\"><img src=x>".to_owned(),
     };
@@ -241,7 +241,7 @@ fn hostile_names_end_in_no_header_and_in_no_markup() {
         "ann@",
         "\0@example.org",
     ] {
-        let letter = Letter::Invitation { code: "x".to_owned() };
+        let letter = Mail::Invitation { code: "x".to_owned() };
         let made = compose(&words(bad, letter), &names.headers(bad));
         assert!(matches!(made, Err(ComposeError::Address)), "{bad:?}");
     }

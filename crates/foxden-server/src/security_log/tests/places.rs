@@ -9,18 +9,18 @@ use super::*;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 fn created(name: &str) -> Event<'_> {
-    Event::new(What::AccountCreated, Door::UserApi, None).about(name)
+    Event::new(EventKind::AccountCreated, EntryPoint::UserApi, None).with_subject(name)
 }
 
 /// Tells of it and waits until it is written.
 fn tell(log: &SecurityLog, event: &Event<'_>) {
-    log.tell(event);
+    log.emit(event);
     assert!(log.flush(FLUSH_TIMEOUT));
 }
 
 /// Tells of it while the target is away, and hears that it was not written.
 fn tell_in_vain(log: &SecurityLog, event: &Event<'_>) {
-    log.tell(event);
+    log.emit(event);
     assert!(!log.flush(FLUSH_TIMEOUT));
 }
 
@@ -130,7 +130,7 @@ fn what_is_lost_is_counted() {
     let log = SecurityLog::open(&Sink::Local(path), "sync.example.org", clock).unwrap();
     // Nobody reads meanwhile, so the socket is full after a few.
     for number in 0..TOLD {
-        log.tell(&created(&number.to_string()));
+        log.emit(&created(&number.to_string()));
     }
     let (mut written, mut missing) = (0, 0);
     while written + missing < TOLD {
@@ -152,7 +152,10 @@ fn a_syslog_elsewhere_hears() {
     let sink = Sink::Udp(syslog.local_addr().unwrap().to_string());
     let clock = Arc::new(ManualClock::at_millis(NOW));
     let log = SecurityLog::open(&sink, "sync.example.org", clock).unwrap();
-    tell(&log, &Event::by_operator(Act::AccountRemoved).about("a\nb"));
+    tell(
+        &log,
+        &Event::by_operator(OperatorAction::AccountRemoved).with_subject("a\nb"),
+    );
     let text = heard(|buffer| syslog.recv(buffer).unwrap());
     let header = format!(
         "<84>1 2025-11-21T01:53:20.000Z sync.example.org foxden {} - - ",
@@ -167,7 +170,7 @@ fn a_syslog_elsewhere_hears() {
 fn no_target_is_silent() {
     let clock = Arc::new(ManualClock::at_millis(NOW));
     let log = SecurityLog::open(&Sink::Nowhere, "", clock).unwrap();
-    log.witness().tell(&created("ann"));
+    log.security_events().emit(&created("ann"));
     assert!(log.flush(Duration::ZERO));
 }
 

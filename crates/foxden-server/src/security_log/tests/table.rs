@@ -9,7 +9,7 @@ use super::*;
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/security-log.md");
 
 fn all() -> Vec<Signature> {
-    let mut all: Vec<Signature> = What::ALL.into_iter().map(Signature::of).collect();
+    let mut all: Vec<Signature> = EventKind::ALL.into_iter().map(Signature::of).collect();
     all.push(LINES_MISSING);
     all
 }
@@ -52,10 +52,10 @@ fn the_page_shows_the_table() {
 fn the_page_explains_every_key() {
     let event = |what, from: &str| {
         Record::of(
-            &Event::new(what, Door::Storage, Some(from.parse().unwrap()))
-                .about("a")
+            &Event::new(what, EntryPoint::Storage, Some(from.parse().unwrap()))
+                .with_subject("a")
                 .of(AccountId([1; 16]))
-                .because("b")
+                .with_reason("b")
                 .at("GET", "/"),
             NOW,
         )
@@ -66,7 +66,10 @@ fn the_page_explains_every_key() {
         last: 2,
     });
     let page = fs::read_to_string(PAGE).unwrap();
-    let whats = [What::StorageRefused, What::Operator(Act::UserMoved)];
+    let whats = [
+        EventKind::StorageRefused,
+        EventKind::Operator(OperatorAction::UserMoved),
+    ];
     for (what, from) in whats.into_iter().zip(["192.0.2.1", "2001:db8::1"]) {
         let line = Line::of(&event(what, from), repeats, "h").text;
         for (key, _) in parse(&line).unwrap().fields {
@@ -77,16 +80,16 @@ fn the_page_explains_every_key() {
         }
     }
     for door in [
-        Door::Accounts,
-        Door::Basic,
-        Door::UserApi,
-        Door::Pages,
-        Door::Token,
-        Door::Storage,
-        Door::Operator,
-        Door::Chore,
-        Door::KeyExchange,
-        Door::Listener,
+        EntryPoint::Accounts,
+        EntryPoint::Basic,
+        EntryPoint::UserApi,
+        EntryPoint::Pages,
+        EntryPoint::Token,
+        EntryPoint::Storage,
+        EntryPoint::Operator,
+        EntryPoint::Chore,
+        EntryPoint::KeyExchange,
+        EntryPoint::Listener,
     ] {
         assert!(
             page.contains(&format!("`{door}`")),

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
 use data_encoding::BASE64;
-use foxden_accounts::plain;
+use foxden_accounts::legacy;
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
@@ -223,7 +223,7 @@ fn basic_status(server: &Server, person: &Person) -> Result<u16> {
 }
 
 fn name(person: &Person) -> Result<String> {
-    plain::name_of(&person.email).context("a name")
+    legacy::name_of(&person.email).context("a name")
 }
 
 /// One request as an old client sends it; the status of the answer.

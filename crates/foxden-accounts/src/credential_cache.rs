@@ -1,10 +1,10 @@
-//! Which plain passwords were proven a while ago, and which were wrong, so that not every request pays for a slow hash.
+//! Caches log-ins with plain passwords, so that not every request pays for a slow hash.
 //!
-//! Nothing here can be turned back into a password: the key of an entry is a keyed hash of name and password, and the
-//! key of that dies with the process. Whoever changes credentials writes it down in the register; every process reads
-//! what is new there before it answers from memory, at most once a second, and forgets the accounts concerned.
+//! An entry cannot be turned back into a password: its key is a keyed hash of name and password, and that key dies
+//! with the process. A change of credentials is written to the register; every process reads new changes at most once
+//! a second before it answers from the cache, and invalidates the accounts concerned.
 
-mod generations;
+mod two_generation_cache;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use foxden_model::Rng;
-use generations::Generations;
 use ring::digest;
+use two_generation_cache::TwoGenerationCache;
 
 use crate::address::normal;
-use crate::register::change::{Alias, Change};
+use crate::register::change::{AccountDigest, Change};
 use crate::{AccountId, LegacyLoginError, LegacyStore, Unavailable};
 
-/// How long what was read of the register's changes counts as news.
+/// How long the register's changes count as read.
 const FRESH_MILLIS: i64 = 1000;
 /// A proven password is remembered for so long at least, and twice as long at most.
 const GOOD_MILLIS: i64 = 5 * 60_000;
@@ -31,16 +31,16 @@ const BAD_MILLIS: i64 = 15 * 60_000;
 /// Entries of a generation.
 const GOOD: usize = 16_384;
 const BAD: usize = 4096;
-/// Changes whose account is kept in mind.
-const LATELY: usize = 1024;
+/// Invalidated accounts that are listed.
+const INVALIDATED: usize = 1024;
 /// Log-ins that may wait for others.
 const WAITING: usize = 2048;
 
-/// What a name and a password are remembered by.
+/// The key of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key([u8; 32]);
+pub(crate) struct CacheKey([u8; 32]);
 
-impl Hash for Key {
+impl Hash for CacheKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Any eight bytes of a hash are as good as all.
         let [first, ..] = self.0.as_chunks().0 else { return };
@@ -48,8 +48,8 @@ impl Hash for Key {
     }
 }
 
-/// Whose password was proven.
-pub(crate) struct Known {
+/// An account whose password was verified.
+pub(crate) struct VerifiedLogin {
     pub(crate) account: AccountId,
     /// Their store for old clients, once it was asked for.
     pub(crate) store: Option<Arc<LegacyStore>>,
@@ -62,20 +62,20 @@ pub(crate) enum LoginFailure {
     UnknownAccount,
     /// It is not that account's password.
     WrongPassword(AccountId),
-    /// The password is right, and the account is switched off.
+    /// The password is right, and the account is disabled.
     Disabled(AccountId),
 }
 
-/// What is remembered of a name and a password.
+/// A cached log-in.
 #[derive(Clone)]
-pub(crate) enum Remembered {
-    Good(Arc<Known>),
+pub(crate) enum CachedResult {
+    Good(Arc<VerifiedLogin>),
     Bad(LoginFailure),
 }
 
 /// Where reading the register's changes stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Position {
+pub(crate) struct ReadPosition {
     /// The last change that was read; `None` before the first reading.
     pub(crate) seq: Option<i64>,
     marks: u64,
@@ -83,7 +83,7 @@ pub(crate) struct Position {
 
 /// Changes that were read of the register.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading<'a> {
+pub(crate) struct ChangePage<'a> {
     /// The number of the last one.
     pub(crate) seq: i64,
     pub(crate) changes: &'a [Change],
@@ -91,25 +91,25 @@ pub(crate) struct Reading<'a> {
     pub(crate) is_last: bool,
 }
 
-/// The moment at which a proof began. What follows from it is remembered only if it was not to be forgotten since.
+/// Cache epoch at the start of a verification. Its result is cached only if the account was not invalidated since.
 #[derive(Clone, Copy)]
-pub(crate) struct Moment(u64);
+pub(crate) struct CacheEpoch(u64);
 
 /// What is remembered.
-pub(crate) struct Memo {
+pub(crate) struct CredentialCache {
     /// Keys the hashes under which entries are found.
     secret: OnceLock<[u8; 16]>,
     state: RwLock<State>,
-    /// Whoever holds it reads the register's changes.
+    /// Held by the task that reads the register's changes.
     pub(crate) reading: tokio::sync::Mutex<()>,
-    flights: Flights,
+    flights: InFlight,
 }
 
 struct State {
-    good: Generations<(Alias, Arc<Known>)>,
+    good: TwoGenerationCache<(AccountDigest, Arc<VerifiedLogin>)>,
     /// Whose was proven, whether or not that is still good.
-    proven: Generations<Alias>,
-    bad: Generations<(Option<Alias>, LoginFailure)>,
+    proven: TwoGenerationCache<AccountDigest>,
+    bad: TwoGenerationCache<(Option<AccountDigest>, LoginFailure)>,
     seq: Option<i64>,
     /// When the changes were last read; `None` when they must be read again.
     read_at: Option<i64>,
@@ -117,42 +117,42 @@ struct State {
     marks: u64,
     /// Counts how often something was forgotten.
     epoch: u64,
-    /// Whose was forgotten lately, and when by that count.
-    lately: VecDeque<(u64, Alias)>,
-    /// Of what was forgotten up to this count, nobody knows any more whose it was.
+    /// Invalidated accounts with the epoch.
+    invalidated: VecDeque<(u64, AccountDigest)>,
+    /// Up to this epoch the list of invalidated accounts is incomplete.
     floor: u64,
 }
 
-/// Log-ins under way, so that those with the same name and password wait for the first.
-struct Flights {
-    under_way: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
+/// Log-ins in progress: those with the same name and password wait for the first.
+struct InFlight {
+    under_way: Mutex<HashMap<CacheKey, Arc<tokio::sync::Mutex<()>>>>,
     inside: AtomicUsize,
 }
 
-/// A place among those with the same name and password.
-pub(crate) struct Flight<'a> {
-    flights: &'a Flights,
-    key: Key,
+/// The place of one log-in among those with the same name and password.
+pub(crate) struct SingleFlight<'a> {
+    flights: &'a InFlight,
+    key: CacheKey,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl Default for Memo {
+impl Default for CredentialCache {
     fn default() -> Self {
         Self {
             secret: OnceLock::new(),
             state: RwLock::new(State {
-                good: Generations::new(GOOD_MILLIS, GOOD),
-                proven: Generations::new(PROVEN_MILLIS, GOOD),
-                bad: Generations::new(BAD_MILLIS, BAD),
+                good: TwoGenerationCache::new(GOOD_MILLIS, GOOD),
+                proven: TwoGenerationCache::new(PROVEN_MILLIS, GOOD),
+                bad: TwoGenerationCache::new(BAD_MILLIS, BAD),
                 seq: None,
                 read_at: None,
                 marks: 0,
                 epoch: 0,
-                lately: VecDeque::new(),
+                invalidated: VecDeque::new(),
                 floor: 0,
             }),
             reading: tokio::sync::Mutex::new(()),
-            flights: Flights {
+            flights: InFlight {
                 under_way: Mutex::default(),
                 inside: AtomicUsize::new(0),
             },
@@ -160,9 +160,9 @@ impl Default for Memo {
     }
 }
 
-impl Memo {
-    /// What that name and password are remembered by. The name is taken in the form in which names are compared.
-    pub(crate) fn key(&self, rng: &dyn Rng, name: &str, password: &str) -> Key {
+impl CredentialCache {
+    /// The key of a name and a password. The name is normalized first.
+    pub(crate) fn key(&self, rng: &dyn Rng, name: &str, password: &str) -> CacheKey {
         let secret = self.secret.get_or_init(|| {
             let mut bytes = [0; 16];
             rng.fill(&mut bytes);
@@ -179,24 +179,27 @@ impl Memo {
         context.update(password.as_bytes());
         let mut out = [0; 32];
         out.copy_from_slice(context.finish().as_ref());
-        Key(out)
+        CacheKey(out)
     }
 
-    /// What is remembered; `None` also where the register must be asked for changes first.
-    pub(crate) fn recall(&self, key: &Key, now: i64) -> Option<Remembered> {
+    /// Looks up a log-in. `None` also if the changes of the register must be read first.
+    pub(crate) fn lookup(&self, key: &CacheKey, now: i64) -> Option<CachedResult> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if !state.is_fresh(now) {
             return None;
         }
         if let Some((_, known)) = state.good.get(key, now) {
-            return Some(Remembered::Good(Arc::clone(known)));
+            return Some(CachedResult::Good(Arc::clone(known)));
         }
-        state.bad.get(key, now).map(|(_, wrong)| Remembered::Bad(*wrong))
+        state
+            .bad
+            .get(key, now)
+            .map(|(_, wrong)| CachedResult::Bad(*wrong))
     }
 
-    /// Whether it was proven in the last half day, and nothing that is known has changed since. It opens nothing: it says
-    /// that this is no guess.
-    pub(crate) fn was_proven(&self, key: &Key, now: i64) -> bool {
+    /// Returns whether this password was verified in the last half day and the account has not changed since. It
+    /// opens nothing; it only says that this is no guess.
+    pub(crate) fn was_verified_before(&self, key: &CacheKey, now: i64) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.proven.get(key, now).is_some() || state.good.get(key, now).is_some()
     }
@@ -210,18 +213,18 @@ impl Memo {
     }
 
     /// Where reading stands.
-    pub(crate) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> ReadPosition {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        Position {
+        ReadPosition {
             seq: state.seq,
             marks: state.marks,
         }
     }
 
-    /// Takes in what the register says has changed since that position, up to `seq`. Until a reading was the last,
-    /// nothing is answered out of memory.
-    pub(crate) fn take_in(&self, from: Position, read: Reading<'_>, now: i64) {
-        let Reading {
+    /// Applies changes that were read from the register since that position, up to `seq`. The cache answers nothing
+    /// until the last page was applied.
+    pub(crate) fn apply_changes(&self, from: ReadPosition, read: ChangePage<'_>, now: i64) {
+        let ChangePage {
             seq,
             changes,
             is_last,
@@ -233,9 +236,9 @@ impl Memo {
             .zip(next..)
             .all(|((found, _), expected)| *found == expected);
         match changes.iter().map(|(_, alias)| *alias).collect() {
-            Some(aliases) if is_whole => state.forget(&aliases),
-            // A change that is missing was cleared up; nobody knows whom it concerned.
-            Some(_) | None => state.forget_all(),
+            Some(aliases) if is_whole => state.invalidate(&aliases),
+            // A missing change was purged; its account is unknown.
+            Some(_) | None => state.invalidate_all(),
         }
         state.seq = Some(seq);
         // A change that this process made meanwhile may not have been read.
@@ -243,40 +246,40 @@ impl Memo {
     }
 
     /// Makes the next request ask the register first.
-    pub(crate) fn mark_changed(&self) {
+    pub(crate) fn mark_stale(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.marks += 1;
         state.read_at = None;
     }
 
-    /// The moment at which a proof begins.
-    pub(crate) fn moment(&self) -> Moment {
-        Moment(self.state.read().unwrap_or_else(PoisonError::into_inner).epoch)
+    /// The current epoch, to be read before a verification begins.
+    pub(crate) fn epoch(&self) -> CacheEpoch {
+        CacheEpoch(self.state.read().unwrap_or_else(PoisonError::into_inner).epoch)
     }
 
-    /// Remembers what came of a proof that began then.
-    pub(crate) fn remember(&self, key: Key, since: Moment, outcome: Remembered, now: i64) {
-        let alias = outcome.account().map(Alias::of);
+    /// Caches the result of a verification that began in that epoch.
+    pub(crate) fn insert(&self, key: CacheKey, since: CacheEpoch, outcome: CachedResult, now: i64) {
+        let alias = outcome.account().map(AccountDigest::of);
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.is_outdated(alias, since) {
             return;
         }
         match (outcome, alias) {
-            (Remembered::Good(known), Some(alias)) => {
+            (CachedResult::Good(known), Some(alias)) => {
                 state.proven.put(key, alias, now);
                 state.good.put(key, (alias, known), now);
             }
-            (Remembered::Bad(wrong), alias) => {
+            (CachedResult::Bad(wrong), alias) => {
                 state.proven.remove(&key);
                 state.bad.put(key, (alias, wrong), now);
             }
-            // Whoever is known has an account.
-            (Remembered::Good(_), None) => {}
+            // A verified login always has an account.
+            (CachedResult::Good(_), None) => {}
         }
     }
 
-    /// A place among those who bring the same name and password; [`Unavailable::Busy`] when too many wait.
-    pub(crate) fn board(&self, key: Key) -> Result<Flight<'_>, Unavailable> {
+    /// Joins the log-ins with the same name and password; [`Unavailable::Busy`] when too many wait.
+    pub(crate) fn join(&self, key: CacheKey) -> Result<SingleFlight<'_>, Unavailable> {
         let flights = &self.flights;
         let mut under_way = flights.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if flights.inside.load(Ordering::Relaxed) >= WAITING {
@@ -285,7 +288,7 @@ impl Memo {
         flights.inside.fetch_add(1, Ordering::Relaxed);
         let turn = Arc::clone(under_way.entry(key).or_default());
         drop(under_way);
-        Ok(Flight { flights, key, turn })
+        Ok(SingleFlight { flights, key, turn })
     }
 }
 
@@ -294,21 +297,28 @@ impl State {
         self.read_at.is_some_and(|read_at| now - read_at < FRESH_MILLIS)
     }
 
-    /// Whether that would have been forgotten, had it been remembered at once.
-    fn is_outdated(&self, alias: Option<Alias>, since: Moment) -> bool {
-        let mut missed = self.lately.iter().rev().take_while(|(epoch, _)| *epoch > since.0);
+    /// Returns whether the entry would have been invalidated since that epoch.
+    fn is_outdated(&self, alias: Option<AccountDigest>, since: CacheEpoch) -> bool {
+        let mut missed = self
+            .invalidated
+            .iter()
+            .rev()
+            .take_while(|(epoch, _)| *epoch > since.0);
         since.0 < self.floor || missed.any(|(_, changed)| alias == Some(*changed))
     }
 
-    fn forget(&mut self, changed: &HashSet<Alias>) {
+    fn invalidate(&mut self, changed: &HashSet<AccountDigest>) {
         if changed.is_empty() {
             return;
         }
         self.epoch += 1;
-        self.lately
+        self.invalidated
             .extend(changed.iter().map(|alias| (self.epoch, *alias)));
-        while self.lately.len() > LATELY {
-            self.floor = self.lately.pop_front().map_or(self.floor, |(epoch, _)| epoch);
+        while self.invalidated.len() > INVALIDATED {
+            self.floor = self
+                .invalidated
+                .pop_front()
+                .map_or(self.floor, |(epoch, _)| epoch);
         }
         self.good.retain(|(alias, _)| !changed.contains(alias));
         self.proven.retain(|alias| !changed.contains(alias));
@@ -316,17 +326,17 @@ impl State {
             .retain(|(alias, _)| alias.is_none_or(|alias| !changed.contains(&alias)));
     }
 
-    fn forget_all(&mut self) {
+    fn invalidate_all(&mut self) {
         self.epoch += 1;
         self.floor = self.epoch;
-        self.lately.clear();
+        self.invalidated.clear();
         self.good.retain(|_| false);
         self.proven.retain(|_| false);
         self.bad.retain(|_| false);
     }
 }
 
-impl Remembered {
+impl CachedResult {
     fn account(&self) -> Option<AccountId> {
         match self {
             Self::Good(known) => Some(known.account),
@@ -344,7 +354,7 @@ impl LoginFailure {
         }
     }
 
-    /// The refusal, for whoever asked by that name.
+    /// The error of a log-in by that name.
     pub(crate) fn refusal(self, name: &str) -> LegacyLoginError {
         let address = name.to_owned();
         match self {
@@ -355,14 +365,14 @@ impl LoginFailure {
     }
 }
 
-impl Flight<'_> {
-    /// Waits for those before; the turn ends when the guard is dropped.
+impl SingleFlight<'_> {
+    /// Waits for earlier log-ins; the turn ends when the guard is dropped.
     pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for SingleFlight<'_> {
     fn drop(&mut self) {
         let mut under_way = self
             .flights
@@ -370,7 +380,7 @@ impl Drop for Flight<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.flights.inside.fetch_sub(1, Ordering::Relaxed);
-        // The map's own and this one: nobody else waits.
+        // The map holds one and this guard the other: no one else waits.
         if Arc::strong_count(&self.turn) == 2 {
             under_way.remove(&self.key);
         }

@@ -1,6 +1,6 @@
-//! What is stored of a password: a slow, salted hash. It takes megabytes and a core for a while, so one core is left to
-//! other requests, a bounded number of hashes waits, and further ones are told to come back. Those of one network, and
-//! those for one name, take a share of the places at most.
+//! Password hashes: slow and salted. A hash takes megabytes and a core for a while, so one core is left to other
+//! requests, the queue is bounded, and further requests are refused as busy. The hashes of one network, and those for
+//! one name, may take a share of the queue at most.
 
 mod buffers;
 
@@ -18,9 +18,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::address::counted;
 use crate::secret::{derive, xor};
-use crate::security::{Door, Event, What, Witness};
+use crate::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use crate::stretch::{Stretched, stretch};
-use crate::{AuthPw, Cost, Unavailable, Visitor, WrapKb};
+use crate::{AuthPw, ClientInfo, Cost, Unavailable, WrapKb};
 use buffers::Buffers;
 
 /// Hashes that may wait for each one that is computed: a second or two.
@@ -31,112 +31,117 @@ const BUFFERS_KEPT: Duration = Duration::from_secs(1);
 
 /// Computes verifiers, a bounded number at once.
 #[derive(Clone)]
-pub(crate) struct Verifiers(Arc<Bounds>);
+pub(crate) struct PasswordHasher(Arc<HasherState>);
 
-struct Bounds {
+struct HasherState {
     running: Arc<Semaphore>,
     /// Those that run and those that wait.
     inside: AtomicUsize,
-    places: usize,
+    slots: usize,
     /// How many of them come from which network, of the widest kind, and are for which name.
-    shares: Mutex<HashMap<Sharer, usize>>,
+    shares: Mutex<HashMap<ShareKey, usize>>,
     buffers: Buffers,
     /// That a hash began.
     began: Notify,
     /// What the log is told when there is no place.
     full: LogThrottle,
     /// Who hears whose share is taken.
-    witness: Witness,
+    security_events: SecurityEvents,
     hashed: AtomicU64,
 }
 
 /// Who wants a password hashed, and has proven nothing yet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Applicant {
+pub(crate) struct HashRequester {
     /// The name it is for, as a number.
     pub(crate) name: u64,
-    pub(crate) by: (IpAddr, Door),
+    pub(crate) by: (IpAddr, EntryPoint),
 }
 
 /// What has a share of the places.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Sharer {
+enum ShareKey {
     Name(u64),
     Network(u64),
 }
 
 /// How a password was hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Recipe {
+pub(crate) struct HashParams {
     pub(crate) salt: [u8; 16],
     pub(crate) cost: Cost,
 }
 
 /// The slow hash itself. What is stored follows from it, and so does what unwraps the keys.
 #[derive(Clone)]
-pub(crate) struct Proof([u8; 32]);
+pub(crate) struct PasswordHash([u8; 32]);
 
-impl Verifiers {
-    pub(crate) fn new(parallel: Option<usize>, witness: Witness) -> Self {
+impl PasswordHasher {
+    pub(crate) fn new(parallel: Option<usize>, security_events: SecurityEvents) -> Self {
         let all_but_one = || std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1);
         let parallel = parallel.unwrap_or_else(all_but_one).max(1);
-        Self(Arc::new(Bounds {
+        Self(Arc::new(HasherState {
             running: Arc::new(Semaphore::new(parallel)),
             inside: AtomicUsize::new(0),
             shares: Mutex::default(),
-            places: parallel * (QUEUE + 1),
+            slots: parallel * (QUEUE + 1),
             buffers: Buffers::default(),
             began: Notify::new(),
             full: LogThrottle::default(),
-            witness,
+            security_events,
             hashed: AtomicU64::new(0),
         }))
     }
 
     /// Hashes a proof of the password, on a thread that may be kept busy.
-    pub(crate) async fn hash(&self, auth_pw: &AuthPw, recipe: Recipe) -> Result<Proof, Unavailable> {
-        self.hash_then(auth_pw, recipe, None, |proof| proof).await
-    }
-
-    /// Hashes a proof of the password and does at once what follows from it, even if nobody waits for it any more. `from`
-    /// is a client that has proven nothing yet.
-    pub(crate) async fn hash_then<T: Send + 'static>(
+    pub(crate) async fn hash(
         &self,
         auth_pw: &AuthPw,
-        recipe: Recipe,
-        from: Option<Applicant>,
-        then: impl FnOnce(Proof) -> T + Send + 'static,
+        params: HashParams,
+    ) -> Result<PasswordHash, Unavailable> {
+        self.hash_with(auth_pw, params, None, |password_hash| password_hash)
+            .await
+    }
+
+    /// Hashes a password and calls `then` with the hash on the same thread, even if the caller has gone. `from` is a
+    /// client that is not verified.
+    pub(crate) async fn hash_with<T: Send + 'static>(
+        &self,
+        auth_pw: &AuthPw,
+        params: HashParams,
+        from: Option<HashRequester>,
+        then: impl FnOnce(PasswordHash) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let auth_pw = auth_pw.clone();
         self.0.hashed.fetch_add(1, Ordering::Relaxed);
         tracing::debug!("a password is hashed");
-        let bounds = Arc::clone(&self.0);
-        bounds.began.notify_one();
-        self.run(from, move || hash(&auth_pw, recipe, &bounds.buffers).map(then))
+        let state = Arc::clone(&self.0);
+        state.began.notify_one();
+        self.run(from, move || hash(&auth_pw, params, &state.buffers).map(then))
             .await?
     }
 
     /// Gives buffers back to the system, each time that no hash has begun for a while. It goes on for ever.
     pub(crate) async fn give_buffers_back(&self) {
-        let bounds = &self.0;
+        let state = &self.0;
         loop {
-            bounds.began.notified().await;
+            state.began.notified().await;
             let mut hashed = None;
             while hashed.replace(self.hashed()) != Some(self.hashed())
-                || bounds.inside.load(Ordering::Acquire) > 0
+                || state.inside.load(Ordering::Acquire) > 0
             {
                 tokio::time::sleep(BUFFERS_KEPT).await;
             }
-            bounds.buffers.give_back();
+            state.buffers.give_back();
         }
     }
 
-    /// Does a client's part with a plain password: a thousandth of a second, but anybody may ask for it.
+    /// Stretches a plain password as a client does: it takes a thousandth of a second, but any client may ask for it.
     pub(crate) async fn stretch(
         &self,
         address: &str,
         password: &str,
-        from: Option<Applicant>,
+        from: Option<HashRequester>,
     ) -> Result<Stretched, Unavailable> {
         let (address, password) = (address.to_owned(), password.to_owned());
         self.run(from, move || stretch(&address, &password)).await
@@ -150,24 +155,24 @@ impl Verifiers {
     /// What is begun runs to its end and keeps its turn until then, whether or not its caller still waits.
     async fn run<T: Send + 'static>(
         &self,
-        from: Option<Applicant>,
-        slow: impl FnOnce() -> T + Send + 'static,
+        from: Option<HashRequester>,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let place = Place::take(Arc::clone(&self.0), from)?;
+        let slot = QueueSlot::take(Arc::clone(&self.0), from)?;
         let turn = Arc::clone(&self.0.running).acquire_owned().await;
         let turn = turn.map_err(|_| Unavailable::Busy)?;
         let begun = move || {
-            // Given back in this order: whoever has the next turn finds the place free.
-            let _held = (place, turn);
+            // Dropped in this order: the next in turn finds the queue slot free.
+            let _held = (slot, turn);
             lower_priority();
-            slow()
+            work()
         };
         let done = tokio::task::spawn_blocking(begun).await;
         done.map_err(|_| Unavailable::Damaged("a password hash was not finished"))
     }
 }
 
-impl Proof {
+impl PasswordHash {
     /// What is stored to recognise the password by.
     pub(crate) fn verify_hash(&self) -> [u8; 32] {
         derive(&self.0, "verifyHash")
@@ -175,7 +180,7 @@ impl Proof {
 
     /// Whether this is the password with that stored hash. Takes the same time whatever the outcome.
     pub(crate) fn matches(&self, stored: &[u8; 32]) -> bool {
-        same(&self.verify_hash(), stored)
+        constant_time_eq(&self.verify_hash(), stored)
     }
 
     /// Wraps the wrapped key for the register, or unwraps it again.
@@ -190,44 +195,44 @@ impl Proof {
 }
 
 /// Compares in a time that depends on their length alone.
-pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).into()
 }
 
-fn hash(auth_pw: &AuthPw, recipe: Recipe, buffers: &Buffers) -> Result<Proof, Unavailable> {
+fn hash(auth_pw: &AuthPw, params: HashParams, buffers: &Buffers) -> Result<PasswordHash, Unavailable> {
     let Cost {
         memory,
         passes,
         lanes,
-    } = recipe.cost;
+    } = params.cost;
     let unusable = Unavailable::Damaged("the cost of a password hash is out of range");
-    let Ok(params) = Params::new(memory, passes, lanes, Some(32)) else {
+    let Ok(cost) = Params::new(memory, passes, lanes, Some(32)) else {
         return Err(unusable);
     };
     let mut out = [0; 32];
-    let blocks = params.block_count();
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let blocks = cost.block_count();
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);
     let hashed = buffers.lend(blocks, |memory| {
-        argon.hash_password_into_with_memory(&auth_pw.0, &recipe.salt, &mut out, memory)
+        argon.hash_password_into_with_memory(&auth_pw.0, &params.salt, &mut out, memory)
     });
     match hashed {
-        Ok(()) => Ok(Proof(out)),
+        Ok(()) => Ok(PasswordHash(out)),
         Err(_) => Err(unusable),
     }
 }
 
-/// A place among those that run and wait, given back when dropped.
-struct Place {
-    bounds: Arc<Bounds>,
-    sharers: Option<[Sharer; 2]>,
+/// A slot among the hashes that run and wait, released when dropped.
+struct QueueSlot {
+    state: Arc<HasherState>,
+    share_keys: Option<[ShareKey; 2]>,
 }
 
-impl Applicant {
-    /// That visitor, with a password for that name.
-    pub(crate) fn new(name: &str, visitor: &Visitor) -> Self {
+impl HashRequester {
+    /// That client, with a password for that name.
+    pub(crate) fn new(name: &str, client: &ClientInfo) -> Self {
         Self {
             name: counted(name),
-            by: (visitor.address, visitor.door),
+            by: (client.address, client.door),
         }
     }
 
@@ -235,12 +240,15 @@ impl Applicant {
         Network::of(self.by.0)
     }
 
-    fn sharers(self) -> [Sharer; 2] {
-        [Sharer::Name(self.name), Sharer::Network(self.network().widest())]
+    fn share_keys(self) -> [ShareKey; 2] {
+        [
+            ShareKey::Name(self.name),
+            ShareKey::Network(self.network().widest()),
+        ]
     }
 }
 
-impl Sharer {
+impl ShareKey {
     /// Whether it may have one more place beside so many, where so many are left: a name has an eighth of what others left,
     /// a network half of it. So there is always one for a newcomer, however many networks want all they can get.
     const fn may_have_one(self, own: usize, left: usize) -> bool {
@@ -251,24 +259,26 @@ impl Sharer {
     }
 }
 
-impl Place {
-    fn take(bounds: Arc<Bounds>, from: Option<Applicant>) -> Result<Self, Unavailable> {
-        let (before, places) = (bounds.inside.fetch_add(1, Ordering::AcqRel), bounds.places);
-        let sharers = from.map(Applicant::sharers);
-        let left = places.saturating_sub(before);
-        let is_within = sharers.is_none_or(|sharers| bounds.enter(sharers, left));
-        let place = Self { bounds, sharers };
-        if before < places && is_within {
-            return Ok(place);
+impl QueueSlot {
+    fn take(state: Arc<HasherState>, from: Option<HashRequester>) -> Result<Self, Unavailable> {
+        let (before, slots) = (state.inside.fetch_add(1, Ordering::AcqRel), state.slots);
+        let share_keys = from.map(HashRequester::share_keys);
+        let left = slots.saturating_sub(before);
+        let is_within = share_keys.is_none_or(|share_keys| state.enter(share_keys, left));
+        let slot = Self { state, share_keys };
+        if before < slots && is_within {
+            return Ok(slot);
         }
-        if let Some(Applicant {
+        if let Some(HashRequester {
             by: (address, door), ..
         }) = from.filter(|_| !is_within && left > 0)
         {
-            let full = Event::new(What::LimitReached, door, Some(address));
-            place.bounds.witness.tell(&full.because("passwords being hashed"));
+            let full = Event::new(EventKind::LimitReached, door, Some(address));
+            slot.state
+                .security_events
+                .emit(&full.with_reason("passwords being hashed"));
         }
-        if let Some(suppressed) = place.bounds.full.should_log() {
+        if let Some(suppressed) = slot.state.full.should_log() {
             let which = if is_within || left == 0 {
                 ""
             } else {
@@ -282,39 +292,39 @@ impl Place {
     }
 }
 
-impl Bounds {
+impl HasherState {
     /// One more of those; whether they are within their shares of what is left.
-    fn enter(&self, sharers: [Sharer; 2], left: usize) -> bool {
+    fn enter(&self, share_keys: [ShareKey; 2], left: usize) -> bool {
         let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_within = true;
-        for sharer in sharers {
-            let count = taken.entry(sharer).or_default();
-            is_within &= sharer.may_have_one(*count, left);
+        for share_key in share_keys {
+            let count = taken.entry(share_key).or_default();
+            is_within &= share_key.may_have_one(*count, left);
             *count += 1;
         }
         is_within
     }
 
-    fn leave(&self, sharers: [Sharer; 2]) {
+    fn leave(&self, share_keys: [ShareKey; 2]) {
         let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        for sharer in sharers {
-            if let Some(count) = taken.get_mut(&sharer) {
+        for share_key in share_keys {
+            if let Some(count) = taken.get_mut(&share_key) {
                 *count -= 1;
                 if *count == 0 {
-                    taken.remove(&sharer);
+                    taken.remove(&share_key);
                 }
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        let bounds = &self.bounds;
-        if let Some(sharers) = self.sharers {
-            bounds.leave(sharers);
+        let state = &self.state;
+        if let Some(share_keys) = self.share_keys {
+            state.leave(share_keys);
         }
-        bounds.inside.fetch_sub(1, Ordering::AcqRel);
+        state.inside.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

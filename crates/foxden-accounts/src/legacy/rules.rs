@@ -53,7 +53,8 @@ pub(super) fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// Whether it looks like an account's id, by which the operator calls accounts too. Hashed names may: nobody chooses them.
+/// Returns whether it looks like an account's id, by which the operator names accounts, too. Hashed names may:
+/// clients do not choose them.
 pub(super) fn is_like_an_id(text: &str) -> bool {
     AccountId::from_hex(text).is_some() && !is_hashed_name(text)
 }

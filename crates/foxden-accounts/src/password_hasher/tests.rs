@@ -1,4 +1,4 @@
-//! How many hashes there are at once, whoever waits for them.
+//! Bounds on concurrent hashes, also of callers that have gone.
 
 use std::sync::mpsc;
 
@@ -10,11 +10,11 @@ use super::*;
 /// Memory and a core are taken until the hash is done, so its turn must not end before.
 #[tokio::test]
 async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
-    let verifiers = Verifiers::new(Some(1), Witness::default());
+    let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
     let (release, held) = mpsc::channel::<()>();
     let (begins, begun) = oneshot::channel();
     let mut asking = JoinSet::new();
-    let mine = verifiers.clone();
+    let mine = password_hasher.clone();
     asking.spawn(async move {
         let slow = move || {
             begins.send(()).unwrap();
@@ -24,21 +24,21 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
     });
     begun.await.unwrap();
     asking.shutdown().await;
-    let bounds = &verifiers.0;
-    assert_eq!(bounds.running.available_permits(), 0);
-    assert_eq!(bounds.inside.load(Ordering::Relaxed), 1);
+    let state = &password_hasher.0;
+    assert_eq!(state.running.available_permits(), 0);
+    assert_eq!(state.inside.load(Ordering::Relaxed), 1);
 
     drop(release);
-    verifiers.run(None, || ()).await.unwrap();
-    assert_eq!(bounds.inside.load(Ordering::Relaxed), 0);
+    password_hasher.run(None, || ()).await.unwrap();
+    assert_eq!(state.inside.load(Ordering::Relaxed), 0);
 }
 
 /// A client in the queue, whose turn does not come.
-async fn one_waits(verifiers: &Verifiers) -> JoinSet<bool> {
+async fn one_waits(password_hasher: &PasswordHasher) -> JoinSet<bool> {
     let mut asking = JoinSet::new();
-    let mine = verifiers.clone();
+    let mine = password_hasher.clone();
     asking.spawn(async move { mine.run(None, || ()).await.is_ok() });
-    while verifiers.0.inside.load(Ordering::Relaxed) == 0 {
+    while password_hasher.0.inside.load(Ordering::Relaxed) == 0 {
         tokio::task::yield_now().await;
     }
     asking
@@ -47,13 +47,13 @@ async fn one_waits(verifiers: &Verifiers) -> JoinSet<bool> {
 /// Who leaves before being served makes room at once.
 #[tokio::test]
 async fn who_leaves_the_queue_takes_no_turn() {
-    let verifiers = Verifiers::new(Some(1), Witness::default());
-    let turn = verifiers.0.running.acquire().await.unwrap();
-    let mut asking = one_waits(&verifiers).await;
+    let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
+    let turn = password_hasher.0.running.acquire().await.unwrap();
+    let mut asking = one_waits(&password_hasher).await;
     asking.shutdown().await;
-    assert_eq!(verifiers.0.inside.load(Ordering::Relaxed), 0);
+    assert_eq!(password_hasher.0.inside.load(Ordering::Relaxed), 0);
     drop(turn);
-    verifiers.run(None, || ()).await.unwrap();
+    password_hasher.run(None, || ()).await.unwrap();
 }
 
 const COST: Cost = Cost {
@@ -65,12 +65,12 @@ const COST: Cost = Cost {
 /// A hash in memory that another one has used is the same as in fresh memory, whatever the other one cost.
 #[test]
 fn a_buffer_in_use_before_changes_no_hash() {
-    let recipe = |memory| Recipe {
+    let params = |memory| HashParams {
         salt: [7; 16],
         cost: Cost { memory, ..COST },
     };
     let proof = |memory, buffers: &Buffers| {
-        let proof = hash(&AuthPw([1; 32]), recipe(memory), buffers).unwrap();
+        let proof = hash(&AuthPw([1; 32]), params(memory), buffers).unwrap();
         proof.verify_hash()
     };
     let used = Buffers::default();
@@ -83,22 +83,22 @@ fn a_buffer_in_use_before_changes_no_hash() {
 /// There are never more buffers than hashes at once, and none is left a while after the last hash.
 #[tokio::test]
 async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
-    let verifiers = Verifiers::new(Some(2), Witness::default());
+    let password_hasher = PasswordHasher::new(Some(2), SecurityEvents::default());
     let mut giving_back = JoinSet::new();
-    let watched = verifiers.clone();
+    let watched = password_hasher.clone();
     giving_back.spawn(async move { watched.give_buffers_back().await });
     for _ in 0..2 {
         let mut asking = JoinSet::new();
         for number in 0..40 {
-            let mine = verifiers.clone();
-            let recipe = Recipe {
+            let mine = password_hasher.clone();
+            let params = HashParams {
                 salt: [number; 16],
                 cost: COST,
             };
             asking.spawn(async move {
-                let bounds = Arc::clone(&mine.0);
-                let spare = move |_| bounds.buffers.count();
-                mine.hash_then(&AuthPw([number; 32]), recipe, None, spare)
+                let state = Arc::clone(&mine.0);
+                let spare = move |_| state.buffers.count();
+                mine.hash_with(&AuthPw([number; 32]), params, None, spare)
                     .await
                     .unwrap()
             });
@@ -107,8 +107,8 @@ async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
             // What was spare when this hash was done: its own buffer among it, and the other's at most.
             assert!((1..=2).contains(&spare.unwrap()));
         }
-        assert!((1..=2).contains(&verifiers.0.buffers.count()));
-        while verifiers.0.buffers.count() > 0 {
+        assert!((1..=2).contains(&password_hasher.0.buffers.count()));
+        while password_hasher.0.buffers.count() > 0 {
             tokio::time::sleep(BUFFERS_KEPT / 20).await;
         }
     }
@@ -119,33 +119,33 @@ async fn buffers_go_on_to_those_who_wait_and_then_back_to_the_system() {
 async fn whose_share_of_hashes_is_taken_is_told() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let told_to = Arc::clone(&heard);
-    let witness = Witness::new(move |event: &Event<'_>| {
+    let security_events = SecurityEvents::new(move |event: &Event<'_>| {
         let why = event.why.unwrap_or_default().to_owned();
         told_to.lock().unwrap().push((event.what, event.from, why));
     });
-    let verifiers = Verifiers::new(Some(1), witness);
-    let applicant = |number: u64| Applicant {
+    let password_hasher = PasswordHasher::new(Some(1), security_events);
+    let requester = |number: u64| HashRequester {
         name: number,
-        by: (IpAddr::from([192, 0, 2, 1]), Door::Accounts),
+        by: (IpAddr::from([192, 0, 2, 1]), EntryPoint::Accounts),
     };
-    let bounds = &verifiers.0;
-    let take = |from| Place::take(Arc::clone(bounds), from);
-    let own: Vec<Place> = (0..65)
-        .map(|number| take(Some(applicant(number))).unwrap())
+    let state = &password_hasher.0;
+    let take = |from| QueueSlot::take(Arc::clone(state), from);
+    let own: Vec<QueueSlot> = (0..65)
+        .map(|number| take(Some(requester(number))).unwrap())
         .collect();
     assert!(heard.lock().unwrap().is_empty());
-    assert!(take(Some(applicant(1000))).is_err());
+    assert!(take(Some(requester(1000))).is_err());
     let told = (
-        What::LimitReached,
+        EventKind::LimitReached,
         Some(IpAddr::from([192, 0, 2, 1])),
         "passwords being hashed".to_owned(),
     );
     assert_eq!(std::mem::take(&mut *heard.lock().unwrap()), [told]);
 
-    let others: Vec<Place> = (0..64).map(|_| take(None).unwrap()).collect();
-    let elsewhere = Applicant {
-        by: (IpAddr::from([198, 51, 100, 1]), Door::Accounts),
-        ..applicant(200)
+    let others: Vec<QueueSlot> = (0..64).map(|_| take(None).unwrap()).collect();
+    let elsewhere = HashRequester {
+        by: (IpAddr::from([198, 51, 100, 1]), EntryPoint::Accounts),
+        ..requester(200)
     };
     assert!(take(Some(elsewhere)).is_err());
     assert!(heard.lock().unwrap().is_empty());
@@ -155,16 +155,17 @@ async fn whose_share_of_hashes_is_taken_is_told() {
 /// Three neighbourhoods once kept all others out, by wrong passwords alone.
 #[tokio::test]
 async fn a_newcomer_finds_a_place_whoever_wants_all() {
-    let verifiers = Verifiers::new(Some(1), Witness::default());
-    let applicant = |network: u8, number: u64| Applicant {
+    let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
+    let requester = |network: u8, number: u64| HashRequester {
         name: u64::from(network) * 1000 + number,
-        by: (IpAddr::from([192, 0, network, 1]), Door::Accounts),
+        by: (IpAddr::from([192, 0, network, 1]), EntryPoint::Accounts),
     };
-    let take = |network, number| Place::take(Arc::clone(&verifiers.0), Some(applicant(network, number)));
+    let take =
+        |network, number| QueueSlot::take(Arc::clone(&password_hasher.0), Some(requester(network, number)));
     let mut held = Vec::new();
     let mut counts = Vec::new();
     for network in 0..6 {
-        let own: Vec<Place> = (0..200).filter_map(|number| take(network, number).ok()).collect();
+        let own: Vec<QueueSlot> = (0..200).filter_map(|number| take(network, number).ok()).collect();
         counts.push(own.len());
         held.extend(own);
     }
@@ -173,5 +174,5 @@ async fn a_newcomer_finds_a_place_whoever_wants_all() {
     assert!(newcomer.is_ok());
     assert!(take(0, 999).is_err(), "what becomes free is for others");
     drop((held, newcomer));
-    assert_eq!(verifiers.0.inside.load(Ordering::Relaxed), 0);
+    assert_eq!(password_hasher.0.inside.load(Ordering::Relaxed), 0);
 }

@@ -1,16 +1,16 @@
-//! Proofs that were made with another spelling of an account's address than its password was stretched with.
+//! Log-ins with another spelling of the address than the password was stretched with.
 //!
-//! Such a proof is wrong although the password may be right, and its client is told the spelling and tries again. So it
-//! counts as a try, else it would be a way to guess passwords; but a right one that follows from the same network takes
-//! the count back.
+//! Such a log-in fails although the password may be right, and its client is told the spelling and tries again. So it
+//! counts as an attempt, since it could be used to guess passwords; a right password that follows from the same
+//! network refunds it.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use foxden_model::Network;
 
-use crate::attempt::Tries;
 use crate::limits::QUARTER;
+use crate::login_attempt::AttemptKeys;
 use crate::register::account::AccountRow;
 use crate::{AccountId, Accounts};
 
@@ -19,32 +19,32 @@ const KEPT: usize = 4096;
 
 /// The proofs that were wrong, for as long as failures are counted.
 #[derive(Default)]
-pub(crate) struct Spellings(Mutex<VecDeque<Misspelt>>);
+pub(crate) struct MisspelledLogins(Mutex<VecDeque<MisspelledLogin>>);
 
 /// A wrong proof.
 #[derive(Clone, Copy)]
-pub(crate) struct Misspelt {
+pub(crate) struct MisspelledLogin {
     account: AccountId,
     network: Network,
-    tries: Tries,
+    tries: AttemptKeys,
     /// In steady milliseconds.
     at: i64,
 }
 
-impl Spellings {
-    fn keep(&self, misspelt: Misspelt) {
+impl MisspelledLogins {
+    fn insert(&self, misspelled: MisspelledLogin) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT {
             kept.pop_front();
         }
-        kept.push_back(misspelt);
+        kept.push_back(misspelled);
     }
 
     /// Takes out what was counted for that account from that network.
-    fn take(&self, account: AccountId, network: Network, now: i64) -> VecDeque<Misspelt> {
+    fn take(&self, account: AccountId, network: Network, now: i64) -> VecDeque<MisspelledLogin> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut kept, now);
-        let is_theirs = |one: &Misspelt| one.account == account && one.network == network;
+        let is_theirs = |one: &MisspelledLogin| one.account == account && one.network == network;
         let (taken, rest) = kept.drain(..).partition(is_theirs);
         *kept = rest;
         taken
@@ -53,17 +53,17 @@ impl Spellings {
 
 impl Accounts {
     /// How a proof would be kept if it turned out to be wrong; `None` where the address is the one that was stretched.
-    pub(crate) fn misspelt(
+    pub(crate) fn misspelled(
         &self,
         row: &AccountRow,
         address: &str,
         network: Network,
-        tries: Tries,
-    ) -> Option<Misspelt> {
+        tries: AttemptKeys,
+    ) -> Option<MisspelledLogin> {
         if row.stretched_address == address {
             return None;
         }
-        Some(Misspelt {
+        Some(MisspelledLogin {
             account: row.uid,
             network,
             tries,
@@ -73,27 +73,29 @@ impl Accounts {
 
     /// What follows from a proof of that account: a right one takes back what others counted, a wrong one is kept if it
     /// was made with another spelling.
-    pub(crate) fn settle_spelling(
+    pub(crate) fn record_spelling(
         &self,
         account: AccountId,
         network: Network,
-        misspelt: Option<Misspelt>,
+        misspelled: Option<MisspelledLogin>,
         is_right: bool,
     ) {
         if !is_right {
-            if let Some(misspelt) = misspelt {
+            if let Some(misspelled) = misspelled {
                 // Later than its window began, which may have been with this proof.
                 let at = self.steady();
-                self.0.spellings.keep(Misspelt { at, ..misspelt });
+                self.0
+                    .misspelled_logins
+                    .insert(MisspelledLogin { at, ..misspelled });
             }
             return;
         }
-        for taken in self.0.spellings.take(account, network, self.steady()) {
-            self.take_back(taken.tries, taken.at);
+        for taken in self.0.misspelled_logins.take(account, network, self.steady()) {
+            self.refund_attempt(taken.tries, taken.at);
         }
     }
 }
 
-fn forget_old(kept: &mut VecDeque<Misspelt>, now: i64) {
+fn forget_old(kept: &mut VecDeque<MisspelledLogin>, now: i64) {
     kept.retain(|one| now - one.at < QUARTER);
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use foxden_model::{Clock, ManualClock};
 use foxden_sql::{Database, SqlError};
 
-use crate::lab::{ANN, BEA, Lab, NODE, PASSWORD, START, cheap, login, open_with, stranger};
-use crate::plain::{ANN_HASHED, old_client};
+use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, cheap, login, open_with, stranger};
+use crate::legacy::{ANN_HASHED, old_client};
 
 const MINUTE: i64 = 60_000;
 
@@ -31,17 +31,22 @@ impl Folder {
     }
 
     /// A process of its own that serves the register in this folder.
-    pub(crate) async fn process(&self, clock: &Arc<ManualClock>, nodes: Nodes) -> Lab {
+    pub(crate) async fn process(&self, clock: &Arc<ManualClock>, nodes: Nodes) -> TestContext {
         self.opened(clock, cheap(), nodes).await
     }
 
     /// The same with options of its own.
-    pub(crate) async fn opened(&self, clock: &Arc<ManualClock>, options: Options, nodes: Nodes) -> Lab {
+    pub(crate) async fn opened(
+        &self,
+        clock: &Arc<ManualClock>,
+        options: Options,
+        nodes: Nodes,
+    ) -> TestContext {
         let database = Database::open(&self.file(), MIGRATIONS)
             .await
             .unwrap()
             .rehearsing();
-        Lab {
+        TestContext {
             accounts: open_with(&database, clock, options, nodes).await,
             database,
             clock: Arc::clone(clock),
@@ -57,7 +62,7 @@ impl Drop for Folder {
     }
 }
 
-impl Lab {
+impl TestContext {
     /// Hashes made since the last time this was asked.
     fn hashes_since(&self, last: &mut u64) -> u64 {
         let now = self.accounts.hashes();
@@ -67,40 +72,40 @@ impl Lab {
 
 #[tokio::test]
 async fn a_proven_password_is_hashed_once_in_five_minutes() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
-    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
-    assert_eq!(lab.hashes_since(&mut last), 1);
-    let recalled = lab.accounts.recall(ANN_HASHED, PASSWORD).unwrap();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
+    let store = ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_eq!(ctx.hashes_since(&mut last), 1);
+    let recalled = ctx.accounts.cached_store(ANN_HASHED, PASSWORD).unwrap();
     assert_eq!(recalled.user.0, store);
-    assert!(lab.accounts.recall(ANN_HASHED, "wrong").is_none());
+    assert!(ctx.accounts.cached_store(ANN_HASHED, "wrong").is_none());
     assert!(
-        lab.accounts.recall(ANN, PASSWORD).is_none(),
+        ctx.accounts.cached_store(ANN, PASSWORD).is_none(),
         "each name is proven by itself"
     );
-    lab.clock.advance_millis(4 * MINUTE);
+    ctx.clock.advance_millis(4 * MINUTE);
     assert!(
-        lab.accounts.recall(ANN_HASHED, PASSWORD).is_none(),
+        ctx.accounts.cached_store(ANN_HASHED, PASSWORD).is_none(),
         "the register is asked first"
     );
-    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
-    assert!(lab.accounts.recall(ANN_HASHED, PASSWORD).is_some());
-    assert_eq!(lab.hashes_since(&mut last), 0);
-    lab.clock.advance_millis(6 * MINUTE);
-    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
-    assert_eq!(lab.hashes_since(&mut last), 1);
+    ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert!(ctx.accounts.cached_store(ANN_HASHED, PASSWORD).is_some());
+    assert_eq!(ctx.hashes_since(&mut last), 0);
+    ctx.clock.advance_millis(6 * MINUTE);
+    ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert_eq!(ctx.hashes_since(&mut last), 1);
 }
 
 #[tokio::test]
 async fn those_who_come_at_once_wait_for_one_hash() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
     for (password, is_right) in [(PASSWORD, true), ("wrong", false)] {
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..50 {
-            let accounts = lab.accounts.clone();
+            let accounts = ctx.accounts.clone();
             asking.spawn(async move { accounts.open_store(ANN, password, &old_client()).await.is_ok() });
         }
         assert!(
@@ -110,19 +115,19 @@ async fn those_who_come_at_once_wait_for_one_hash() {
                 .into_iter()
                 .all(|outcome| outcome == is_right)
         );
-        assert_eq!(lab.hashes_since(&mut last), 1, "{password}");
+        assert_eq!(ctx.hashes_since(&mut last), 1, "{password}");
     }
 }
 
-/// A device that repeats an old password for ever pays once, counts once, and locks nobody out.
+/// A device that repeats an old password for ever pays once, counts once, and locks no one out.
 #[tokio::test]
 async fn the_same_wrong_password_counts_once() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
     for minute in 0..60 {
         for _ in 0..5 {
-            let refused = lab.open(ANN_HASHED, "an old password").await;
+            let refused = ctx.open(ANN_HASHED, "an old password").await;
             assert!(
                 matches!(
                     refused,
@@ -131,101 +136,101 @@ async fn the_same_wrong_password_counts_once() {
                 "{minute}"
             );
         }
-        lab.clock.advance_millis(MINUTE);
+        ctx.clock.advance_millis(MINUTE);
     }
-    assert!(lab.hashes_since(&mut last) <= 4);
-    lab.login(ANN, PASSWORD).await.unwrap();
+    assert!(ctx.hashes_since(&mut last) <= 4);
+    ctx.login(ANN, PASSWORD).await.unwrap();
 }
 
-/// A16.53: failures by Basic and by the modern door are counted together, and a password that was proven passes.
+/// A16.53: failures by Basic and by the modern surface are counted together, and a password that was proven passes.
 #[tokio::test]
 async fn a_remembered_password_passes_while_others_are_locked_out() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.create(BEA).await;
-    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.create(BEA).await;
+    let store = ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
     for number in 0..5 {
-        let wrong = lab.open(ANN_HASHED, &format!("wrong {number}")).await;
+        let wrong = ctx.open(ANN_HASHED, &format!("wrong {number}")).await;
         assert!(matches!(
             wrong,
             Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
         ));
-        let wrong = lab.login(ANN, &format!("other {number}")).await;
+        let wrong = ctx.login(ANN, &format!("other {number}")).await;
         assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     }
-    let mut last = lab.accounts.hashes();
+    let mut last = ctx.accounts.hashes();
     assert!(matches!(
-        lab.open(ANN_HASHED, "wrong 11").await,
+        ctx.open(ANN_HASHED, "wrong 11").await,
         Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
     ));
     assert!(matches!(
-        lab.login(ANN, PASSWORD).await,
+        ctx.login(ANN, PASSWORD).await,
         Err(SignInError::TooMany { .. })
     ));
     assert!(
         matches!(
-            lab.open(ANN, PASSWORD).await,
+            ctx.open(ANN, PASSWORD).await,
             Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. })),
         ),
         "by another name it was not proven yet"
     );
-    assert_eq!(lab.hashes_since(&mut last), 0);
-    lab.clock.advance_millis(MINUTE);
-    assert_eq!(lab.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
+    assert_eq!(ctx.hashes_since(&mut last), 0);
+    ctx.clock.advance_millis(MINUTE);
+    assert_eq!(ctx.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
     assert!(
         matches!(
-            lab.open(ANN_HASHED, "wrong 1").await,
+            ctx.open(ANN_HASHED, "wrong 1").await,
             Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. })),
         ),
         "what is known to be wrong is"
     );
-    lab.open(BEA, PASSWORD).await.unwrap();
-    let elsewhere = lab
+    ctx.open(BEA, PASSWORD).await.unwrap();
+    let elsewhere = ctx
         .accounts
         .open_store(ANN, PASSWORD, &stranger("192.0.2.1"))
         .await;
     assert_eq!(elsewhere.unwrap().user.0, store);
-    lab.accounts
-        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+    ctx.accounts
+        .change_plain_password(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
         .await
         .unwrap();
 }
 
-/// Somebody else's guesses from the same network must not put a device off for as long as they go on, however often
+/// Guesses of another client from the same network must not put a device off for as long as they go on, however often
 /// it must be proven anew meanwhile.
 #[tokio::test]
 async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let store = lab.open(ANN_HASHED, PASSWORD).await.unwrap();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let store = ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
     for quarter in 0..4 {
         for number in 0..10 {
-            let wrong = lab.open(ANN, &format!("wrong {quarter} {number}")).await;
+            let wrong = ctx.open(ANN, &format!("wrong {quarter} {number}")).await;
             assert!(matches!(
                 wrong,
                 Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
             ));
         }
-        lab.clock.advance_millis(11 * MINUTE);
-        let refused = lab.open(ANN, PASSWORD).await;
+        ctx.clock.advance_millis(11 * MINUTE);
+        let refused = ctx.open(ANN, PASSWORD).await;
         assert!(matches!(
             refused,
             Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
         ));
-        let mut last = lab.accounts.hashes();
-        assert_eq!(lab.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
-        assert_eq!(lab.hashes_since(&mut last), 1);
+        let mut last = ctx.accounts.hashes();
+        assert_eq!(ctx.open(ANN_HASHED, PASSWORD).await.unwrap(), store);
+        assert_eq!(ctx.hashes_since(&mut last), 1);
         // Until all of it has faded.
-        lab.clock.advance_millis(19 * MINUTE);
+        ctx.clock.advance_millis(19 * MINUTE);
     }
-    lab.accounts
-        .change_password_plain(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
+    ctx.accounts
+        .change_plain_password(ANN_HASHED, PASSWORD, "newpasswordhere", &old_client())
         .await
         .unwrap();
     for number in 0..10 {
-        assert!(lab.open(ANN, &format!("wrong {number}")).await.is_err());
+        assert!(ctx.open(ANN, &format!("wrong {number}")).await.is_err());
     }
-    let refused = lab.open(ANN_HASHED, PASSWORD).await;
+    let refused = ctx.open(ANN_HASHED, PASSWORD).await;
     assert!(
         matches!(
             refused,
@@ -237,100 +242,100 @@ async fn a_password_that_was_proven_is_proven_anew_while_others_are_locked_out()
 
 #[tokio::test]
 async fn a_password_that_was_proven_days_ago_waits_like_others() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
-    lab.clock.advance_millis(25 * 60 * MINUTE);
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
+    ctx.clock.advance_millis(25 * 60 * MINUTE);
     for number in 0..10 {
-        assert!(lab.open(ANN, &format!("wrong {number}")).await.is_err());
+        assert!(ctx.open(ANN, &format!("wrong {number}")).await.is_err());
     }
-    let refused = lab.open(ANN_HASHED, PASSWORD).await;
+    let refused = ctx.open(ANN_HASHED, PASSWORD).await;
     assert!(matches!(
         refused,
         Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
     ));
 }
 
-/// U13.19: doors that never answer from memory count a repeated wrong password once, too.
+/// U13.19: surfaces that never answer from memory count a repeated wrong password once, too.
 #[tokio::test]
 async fn those_who_come_at_once_with_a_wrong_password_count_once_at_every_door() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..20 {
-        let accounts = lab.accounts.clone();
+        let accounts = ctx.accounts.clone();
         asking.spawn(async move {
-            let refused = accounts.destroy_plain(ANN, "wrong", &old_client()).await;
+            let refused = accounts.delete_legacy(ANN, "wrong", &old_client()).await;
             matches!(refused, Err(LegacyLoginError::WrongPassword { .. }))
         });
     }
     assert!(asking.join_all().await.into_iter().all(|is_wrong| is_wrong));
-    assert_eq!(lab.hashes_since(&mut last), 1);
+    assert_eq!(ctx.hashes_since(&mut last), 1);
 }
 
-/// A device of somebody who is gone asks for years; other people's changes must not make it pay each time.
+/// A device of a removed account asks for years; changes of other accounts must not make it pay each time.
 #[tokio::test]
 async fn a_name_that_nobody_has_is_remembered_past_the_changes_of_others() {
-    let lab = Lab::new().await;
-    assert!(lab.open("gone", PASSWORD).await.is_err());
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
-    let refused = lab.open("gone", PASSWORD).await;
+    let ctx = TestContext::new().await;
+    assert!(ctx.open("gone", PASSWORD).await.is_err());
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
+    let refused = ctx.open("gone", PASSWORD).await;
     assert!(matches!(
         refused,
         Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
     ));
-    assert_eq!(lab.hashes_since(&mut last), 0);
+    assert_eq!(ctx.hashes_since(&mut last), 0);
 }
 
 /// An unknown name costs as much as a known one, the first time and later, and is locked alike.
 #[tokio::test]
 async fn an_unknown_name_is_treated_as_a_known_one() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    let mut last = lab.accounts.hashes();
-    for name in [ANN_HASHED, "nobody"] {
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    let mut last = ctx.accounts.hashes();
+    for name in [ANN_HASHED, "unknown"] {
         for number in 0..10 {
-            assert!(lab.open(name, &format!("wrong {number}")).await.is_err());
-            assert!(lab.open(name, &format!("wrong {number}")).await.is_err());
+            assert!(ctx.open(name, &format!("wrong {number}")).await.is_err());
+            assert!(ctx.open(name, &format!("wrong {number}")).await.is_err());
         }
-        assert_eq!(lab.hashes_since(&mut last), 10, "{name}");
+        assert_eq!(ctx.hashes_since(&mut last), 10, "{name}");
         assert!(matches!(
-            lab.open(name, "wrong 11").await,
+            ctx.open(name, "wrong 11").await,
             Err(OpenStoreError::Login(LegacyLoginError::TooMany { .. }))
         ));
-        assert_eq!(lab.hashes_since(&mut last), 0, "{name}");
+        assert_eq!(ctx.hashes_since(&mut last), 0, "{name}");
     }
 }
 
-/// Whoever was refused as nobody and then signs up is let in.
+/// A client that was refused as unknown and then signs up is let in.
 #[tokio::test]
 async fn a_name_that_nobody_had_is_not_remembered_against_its_owner() {
-    let lab = Lab::new().await;
-    assert!(lab.open(ANN_HASHED, PASSWORD).await.is_err());
-    lab.create(ANN).await;
-    lab.open(ANN_HASHED, PASSWORD).await.unwrap();
-    assert!(lab.open("new@example.com", PASSWORD).await.is_err());
-    lab.accounts
+    let ctx = TestContext::new().await;
+    assert!(ctx.open(ANN_HASHED, PASSWORD).await.is_err());
+    ctx.create(ANN).await;
+    ctx.open(ANN_HASHED, PASSWORD).await.unwrap();
+    assert!(ctx.open("new@example.com", PASSWORD).await.is_err());
+    ctx.accounts
         .change_address(ANN, PASSWORD, "new@example.com", &old_client())
         .await
         .unwrap();
-    lab.open("new@example.com", PASSWORD).await.unwrap();
+    ctx.open("new@example.com", PASSWORD).await.unwrap();
 }
 
 /// However requests and changes of the password interleave, an old password is worth nothing once the change is
 /// answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_password_is_never_remembered_past_its_change() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let mut old = PASSWORD.to_owned();
     for number in 0..20 {
         let new = format!("another password {number}");
         let mut asking = tokio::task::JoinSet::new();
         for _ in 0..4 {
-            let (accounts, old) = (lab.accounts.clone(), old.clone());
+            let (accounts, old) = (ctx.accounts.clone(), old.clone());
             asking.spawn(async move {
                 for _ in 0..5 {
                     // Right before the change, wrong after it.
@@ -338,18 +343,18 @@ async fn an_old_password_is_never_remembered_past_its_change() {
                 }
             });
         }
-        let change = lab
+        let change = ctx
             .accounts
-            .change_password_plain(ANN, &old, &new, &old_client())
+            .change_plain_password(ANN, &old, &new, &old_client())
             .await;
         change.unwrap();
-        assert!(lab.open(ANN, &old).await.is_err(), "{number}");
+        assert!(ctx.open(ANN, &old).await.is_err(), "{number}");
         asking.join_all().await;
-        assert!(lab.accounts.recall(ANN, &old).is_none());
-        assert!(lab.open(ANN, &old).await.is_err(), "{number}");
-        lab.open(ANN, &new).await.unwrap();
+        assert!(ctx.accounts.cached_store(ANN, &old).is_none());
+        assert!(ctx.open(ANN, &old).await.is_err(), "{number}");
+        ctx.open(ANN, &new).await.unwrap();
         // Wrong ones are counted, and the window closes.
-        lab.clock.advance_millis(16 * MINUTE);
+        ctx.clock.advance_millis(16 * MINUTE);
         old = new;
     }
 }
@@ -360,14 +365,14 @@ async fn another_process_notices_a_change_within_a_second() {
     let folder = Folder::new();
     let clock = Arc::new(ManualClock::at_millis(START));
     let one = folder.process(&clock, Nodes::Own(NODE.to_owned())).await;
-    let other = folder.process(&clock, Nodes::AsTheyAre).await;
+    let other = folder.process(&clock, Nodes::Unmanaged).await;
     one.create(ANN).await;
     one.create(BEA).await;
     let store = other.open(ANN, PASSWORD).await.unwrap();
     other.open(BEA, PASSWORD).await.unwrap();
 
     one.accounts
-        .change_password_plain(ANN, PASSWORD, "newpasswordhere", &old_client())
+        .change_plain_password(ANN, PASSWORD, "newpasswordhere", &old_client())
         .await
         .unwrap();
     assert!(
@@ -375,7 +380,7 @@ async fn another_process_notices_a_change_within_a_second() {
         "at once where it was changed"
     );
     clock.advance_millis(1000);
-    assert!(other.accounts.recall(ANN, PASSWORD).is_none());
+    assert!(other.accounts.cached_store(ANN, PASSWORD).is_none());
     assert!(matches!(
         other.open(ANN, PASSWORD).await,
         Err(OpenStoreError::Login(LegacyLoginError::WrongPassword { .. }))
@@ -404,13 +409,13 @@ async fn another_process_lets_in_at_once_whom_it_refused_before() {
     let folder = Folder::new();
     let clock = Arc::new(ManualClock::at_millis(START));
     let one = folder.process(&clock, Nodes::Own(NODE.to_owned())).await;
-    let other = folder.process(&clock, Nodes::AsTheyAre).await;
+    let other = folder.process(&clock, Nodes::Unmanaged).await;
     assert!(other.open(ANN_HASHED, PASSWORD).await.is_err());
     one.create(ANN).await;
     other.open(ANN_HASHED, PASSWORD).await.unwrap();
     assert!(other.open(ANN_HASHED, "newpasswordhere").await.is_err());
     one.accounts
-        .change_password_plain(ANN, PASSWORD, "newpasswordhere", &old_client())
+        .change_plain_password(ANN, PASSWORD, "newpasswordhere", &old_client())
         .await
         .unwrap();
     other.open(ANN_HASHED, "newpasswordhere").await.unwrap();
@@ -419,47 +424,47 @@ async fn another_process_lets_in_at_once_whom_it_refused_before() {
 /// Who missed a change, since it was cleared up meanwhile, forgets everything.
 #[tokio::test]
 async fn a_gap_among_the_changes_forgets_everything() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.open(ANN, PASSWORD).await.unwrap();
-    let mut last = lab.accounts.hashes();
-    lab.write(
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    let mut last = ctx.accounts.hashes();
+    ctx.write(
         "INSERT INTO credential_change (seq, alias, at) SELECT MAX(seq) + 2, 'ffffffffffffffffffffffffffffffff', 0
          FROM credential_change",
         vec![],
     )
     .await;
-    lab.clock.advance_millis(1000);
-    lab.open(ANN, PASSWORD).await.unwrap();
-    assert_eq!(lab.hashes_since(&mut last), 1);
+    ctx.clock.advance_millis(1000);
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(ctx.hashes_since(&mut last), 1);
 }
 
 /// A sequence of the database would keep the number of what was taken back.
 #[tokio::test]
 async fn a_transaction_that_is_taken_back_leaves_no_gap_among_the_changes() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
     let counter = "SELECT seq FROM change_counter";
-    let before = lab.count(counter).await;
-    let failed = lab.database.transact(|tx| async move {
+    let before = ctx.count(counter).await;
+    let failed = ctx.database.transact(|tx| async move {
         tx.execute("UPDATE change_counter SET seq = seq + 1", vec![])
             .await?;
         Err::<(), _>(SqlError::Conflict)
     });
     failed.await.unwrap_err();
-    lab.accounts.set_disabled(ANN, true).await.unwrap();
-    assert_eq!(lab.count(counter).await, before + 1);
+    ctx.accounts.set_disabled(ANN, true).await.unwrap();
+    assert_eq!(ctx.count(counter).await, before + 1);
     let numbers = "SELECT MAX(seq) - MIN(seq) - COUNT(*) + 1 FROM credential_change";
-    assert_eq!(lab.count(numbers).await, 0);
+    assert_eq!(ctx.count(numbers).await, 0);
 }
 
 /// More changes than are read at once.
 #[tokio::test]
 async fn many_changes_are_read_to_the_end() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.open(ANN, PASSWORD).await.unwrap();
-    let changed = lab.database.transact(|tx| async move {
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    let changed = ctx.database.transact(|tx| async move {
         let next = "UPDATE change_counter SET seq = seq + 1";
         for _ in 0..600 {
             let change = "INSERT INTO credential_change (seq, alias, at)
@@ -473,37 +478,37 @@ async fn many_changes_are_read_to_the_end() {
         tx.execute(last_change, vec![]).await
     });
     changed.await.unwrap();
-    let mut last = lab.accounts.hashes();
-    lab.clock.advance_millis(1000);
-    lab.open(ANN, PASSWORD).await.unwrap();
-    assert_eq!(lab.hashes_since(&mut last), 1);
-    lab.open(ANN, PASSWORD).await.unwrap();
-    assert_eq!(lab.hashes_since(&mut last), 0);
+    let mut last = ctx.accounts.hashes();
+    ctx.clock.advance_millis(1000);
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(ctx.hashes_since(&mut last), 1);
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    assert_eq!(ctx.hashes_since(&mut last), 0);
 }
 
-/// What is written down of a change does not tell whose it was: the account may be gone.
+/// What is recorded of a change does not tell whose it was: the account may be gone.
 #[tokio::test]
 async fn changes_do_not_name_accounts() {
-    let lab = Lab::new().await;
-    let ann = lab.create(ANN).await.account;
-    lab.accounts.set_disabled(ANN, true).await.unwrap();
-    let written = lab.count("SELECT COUNT(*) FROM credential_change").await;
+    let ctx = TestContext::new().await;
+    let ann = ctx.create(ANN).await.account;
+    ctx.accounts.set_disabled(ANN, true).await.unwrap();
+    let written = ctx.count("SELECT COUNT(*) FROM credential_change").await;
     let named = "SELECT COUNT(*) FROM credential_change WHERE alias = ?";
-    let named = lab.number(named, vec![ann.to_string().into()]).await;
+    let named = ctx.number(named, vec![ann.to_string().into()]).await;
     assert!(written > 0 && named == 0, "{written} {named}");
 }
 
-/// Changes are cleared up when nobody can need them any more.
+/// Changes are purged when no process needs them any more.
 #[tokio::test]
 async fn changes_are_cleared_up_after_a_day() {
-    let lab = Lab::new().await;
-    lab.create(ANN).await;
-    lab.clock.advance_millis(25 * 60 * MINUTE);
-    lab.open(ANN, PASSWORD).await.unwrap();
-    lab.accounts.set_disabled(ANN, false).await.unwrap();
-    lab.accounts.purge(100, i64::MAX).await.unwrap();
-    assert_eq!(lab.count("SELECT COUNT(*) FROM credential_change").await, 1);
-    lab.accounts
+    let ctx = TestContext::new().await;
+    ctx.create(ANN).await;
+    ctx.clock.advance_millis(25 * 60 * MINUTE);
+    ctx.open(ANN, PASSWORD).await.unwrap();
+    ctx.accounts.set_disabled(ANN, false).await.unwrap();
+    ctx.accounts.purge(100, i64::MAX).await.unwrap();
+    assert_eq!(ctx.count("SELECT COUNT(*) FROM credential_change").await, 1);
+    ctx.accounts
         .login(login(ANN, PASSWORD), &old_client())
         .await
         .unwrap();
@@ -513,14 +518,14 @@ async fn changes_are_cleared_up_after_a_day() {
 #[tokio::test]
 async fn a_clock_that_is_set_changes_nothing_that_is_remembered() {
     for set in [-400, -1, 1, 400] {
-        let lab = Lab::new().await;
-        lab.create(ANN).await;
-        let store = lab.open(ANN, PASSWORD).await.unwrap();
-        let hashes = lab.accounts.hashes();
-        lab.clock.set_millis(lab.clock.millis() + set * 24 * 60 * MINUTE);
-        assert_eq!(lab.open(ANN, PASSWORD).await.unwrap(), store);
-        assert_eq!(lab.accounts.hashes(), hashes, "{set} days");
-        lab.clock.advance_millis(11 * MINUTE);
-        assert!(lab.accounts.recall(ANN, PASSWORD).is_none(), "{set} days");
+        let ctx = TestContext::new().await;
+        ctx.create(ANN).await;
+        let store = ctx.open(ANN, PASSWORD).await.unwrap();
+        let hashes = ctx.accounts.hashes();
+        ctx.clock.set_millis(ctx.clock.millis() + set * 24 * 60 * MINUTE);
+        assert_eq!(ctx.open(ANN, PASSWORD).await.unwrap(), store);
+        assert_eq!(ctx.accounts.hashes(), hashes, "{set} days");
+        ctx.clock.advance_millis(11 * MINUTE);
+        assert!(ctx.accounts.cached_store(ANN, PASSWORD).is_none(), "{set} days");
     }
 }

@@ -1,13 +1,13 @@
 //! A register in memory, a clock that stands still, and people who remember their passwords.
 
 use foxden_accounts::{
-    AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, Cost, CredentialError, Grant, Granted,
-    KeyId, Kind, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC, Options, Parts, SecretToken,
-    Secrets, Session, SignInError, SignUp, SignedIn, Ticket, TokenId, TokenRequest, Visitor,
+    AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, ClientInfo, Cost, CredentialError, Grant,
+    Granted, KeyId, Kind, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC, OneTimeCredential,
+    Options, Parts, SecretToken, Secrets, Session, SignInError, SignUp, SignedIn, TokenId, TokenRequest,
 };
 use std::sync::Arc;
 
-use foxden_accounts::security::Door;
+use foxden_accounts::security::EntryPoint;
 use foxden_accounts::stretch::stretch;
 use foxden_model::{Clock, ManualClock, SeededRng, UserId};
 use foxden_sql::{Database, Fetch, Value, values};
@@ -31,7 +31,7 @@ pub(crate) struct Firefox {
     pub(crate) node: String,
 }
 
-pub(crate) struct Lab {
+pub(crate) struct TestContext {
     pub(crate) accounts: Accounts,
     pub(crate) database: Database,
     pub(crate) clock: Arc<ManualClock>,
@@ -48,7 +48,7 @@ pub(crate) fn cheap() -> Options {
     }
 }
 
-impl Lab {
+impl TestContext {
     pub(crate) async fn new() -> Self {
         Self::with(cheap()).await
     }
@@ -125,15 +125,21 @@ impl Lab {
         self.accounts.session(&session_id(signed_in)).await.unwrap()
     }
 
-    pub(crate) async fn ticket(&self, kind: Kind, token: &SecretToken) -> Result<Ticket, CredentialError> {
-        self.accounts.ticket(kind, &Secrets::derive(kind, token).id).await
+    pub(crate) async fn credential(
+        &self,
+        kind: Kind,
+        token: &SecretToken,
+    ) -> Result<OneTimeCredential, CredentialError> {
+        self.accounts
+            .one_time_credential(kind, &Secrets::derive(kind, token).id)
+            .await
     }
 
     /// The key that the account's client computes in the end.
     pub(crate) async fn kb(&self, signed_in: &SignedIn, address: &str, password: &str) -> [u8; 32] {
         let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
-        let ticket = self.ticket(Kind::KeyFetch, token).await.unwrap();
-        let bundle = self.accounts.fetch_keys(&ticket).await.unwrap();
+        let credential = self.credential(Kind::KeyFetch, token).await.unwrap();
+        let bundle = self.accounts.fetch_keys(&credential).await.unwrap();
         kb(token, &bundle, address, password)
     }
 
@@ -225,21 +231,21 @@ pub(crate) async fn open_with(
     Accounts::open(parts).await.unwrap()
 }
 
-pub(crate) fn at_home() -> Visitor {
-    Visitor {
+pub(crate) fn at_home() -> ClientInfo {
+    ClientInfo {
         address: "127.0.0.1".parse().unwrap(),
         is_private: true,
         user_agent: "Firefox".to_owned(),
-        door: Door::Accounts,
+        door: EntryPoint::Accounts,
     }
 }
 
-pub(crate) fn stranger(address: &str) -> Visitor {
-    Visitor {
+pub(crate) fn stranger(address: &str) -> ClientInfo {
+    ClientInfo {
         address: address.parse().unwrap(),
         is_private: false,
         user_agent: "Firefox".to_owned(),
-        door: Door::Accounts,
+        door: EntryPoint::Accounts,
     }
 }
 

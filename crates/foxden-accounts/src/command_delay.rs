@@ -17,7 +17,7 @@ const DEVICES: usize = 4096;
 
 /// When each of these devices registered, in steady milliseconds.
 #[derive(Default)]
-pub(crate) struct Quiet(Mutex<Recent>);
+pub(crate) struct CommandDelay(Mutex<Recent>);
 
 #[derive(Default)]
 struct Recent {
@@ -26,9 +26,9 @@ struct Recent {
     order: VecDeque<(DeviceId, i64)>,
 }
 
-impl Quiet {
-    /// Starts the device's quiet period, or starts it anew.
-    pub(crate) fn begin(&self, device: DeviceId, now: i64) {
+impl CommandDelay {
+    /// Starts the delay of a device, or starts it again.
+    pub(crate) fn start(&self, device: DeviceId, now: i64) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.drop_ended(now);
         if recent.order.len() >= DEVICES {
@@ -38,14 +38,14 @@ impl Quiet {
         recent.order.push_back((device, now));
     }
 
-    /// Ends the device's quiet period.
-    pub(crate) fn end(&self, device: DeviceId) {
+    /// Cancels the delay of a device.
+    pub(crate) fn cancel(&self, device: DeviceId) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.registered.remove(&device);
     }
 
-    /// Returns whether the device's quiet period lasts.
-    pub(crate) fn covers(&self, device: DeviceId, now: i64) -> bool {
+    /// Returns whether the commands of a device are delayed.
+    pub(crate) fn is_active(&self, device: DeviceId, now: i64) -> bool {
         let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let began = recent.registered.get(&device);
         began.is_some_and(|began| lasts(*began, now))
@@ -84,28 +84,28 @@ mod tests {
 
     #[test]
     fn a_period_lasts_five_seconds_from_the_last_registration() {
-        let quiet = Quiet::default();
-        quiet.begin(device(1), 1000);
-        quiet.begin(device(1), 4000);
-        assert!(quiet.covers(device(1), 4000) && quiet.covers(device(1), 8999));
-        assert!(!quiet.covers(device(1), 9000) && !quiet.covers(device(2), 4000));
-        quiet.end(device(1));
-        assert!(!quiet.covers(device(1), 4000));
+        let delay = CommandDelay::default();
+        delay.start(device(1), 1000);
+        delay.start(device(1), 4000);
+        assert!(delay.is_active(device(1), 4000) && delay.is_active(device(1), 8999));
+        assert!(!delay.is_active(device(1), 9000) && !delay.is_active(device(2), 4000));
+        delay.cancel(device(1));
+        assert!(!delay.is_active(device(1), 4000));
     }
 
     #[test]
     fn the_devices_remembered_are_bounded() {
-        let quiet = Quiet::default();
+        let delay = CommandDelay::default();
         for number in 0..10_000 {
-            quiet.begin(device(number), 0);
-            quiet.begin(device(7), 0);
+            delay.start(device(number), 0);
+            delay.start(device(7), 0);
         }
-        let recent = quiet.0.lock().unwrap();
+        let recent = delay.0.lock().unwrap();
         assert!(recent.registered.len() <= DEVICES && recent.order.len() <= DEVICES);
         drop(recent);
-        assert!(quiet.covers(device(9_999), 0) && !quiet.covers(device(1), 0));
-        quiet.begin(device(1), SPAN);
-        let recent = quiet.0.lock().unwrap();
+        assert!(delay.is_active(device(9_999), 0) && !delay.is_active(device(1), 0));
+        delay.start(device(1), SPAN);
+        let recent = delay.0.lock().unwrap();
         assert_eq!((recent.registered.len(), recent.order.len()), (1, 1));
     }
 }

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::Key;
+use super::CacheKey;
 
 /// Entries that are forgotten by age and number: those of this generation and those of the one before.
-pub(super) struct Generations<V> {
-    young: HashMap<Key, V>,
-    old: HashMap<Key, V>,
+pub(super) struct TwoGenerationCache<V> {
+    young: HashMap<CacheKey, V>,
+    old: HashMap<CacheKey, V>,
     turned_at: i64,
     life: i64,
     bound: usize,
 }
 
-impl<V> Generations<V> {
+impl<V> TwoGenerationCache<V> {
     pub(super) fn new(life: i64, bound: usize) -> Self {
         Self {
             young: HashMap::new(),
@@ -24,7 +24,7 @@ impl<V> Generations<V> {
         }
     }
 
-    pub(super) fn get(&self, key: &Key, now: i64) -> Option<&V> {
+    pub(super) fn get(&self, key: &CacheKey, now: i64) -> Option<&V> {
         let age = now - self.turned_at;
         if (0..self.life).contains(&age) {
             self.young.get(key).or_else(|| self.old.get(key))
@@ -35,7 +35,7 @@ impl<V> Generations<V> {
         }
     }
 
-    pub(super) fn put(&mut self, key: Key, value: V, now: i64) {
+    pub(super) fn put(&mut self, key: CacheKey, value: V, now: i64) {
         let age = now - self.turned_at;
         if !(0..2 * self.life).contains(&age) {
             (self.young, self.old) = (HashMap::new(), HashMap::new());
@@ -50,7 +50,7 @@ impl<V> Generations<V> {
         self.young.insert(key, value);
     }
 
-    pub(super) fn remove(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &CacheKey) {
         self.young.remove(key);
         self.old.remove(key);
     }
@@ -65,15 +65,15 @@ impl<V> Generations<V> {
 mod tests {
     use super::*;
 
-    fn key(name: &str) -> Key {
+    fn key(name: &str) -> CacheKey {
         let mut key = [0; 32];
         key[..name.len()].copy_from_slice(name.as_bytes());
-        Key(key)
+        CacheKey(key)
     }
 
     #[test]
     fn entries_live_between_one_and_two_spans() {
-        let mut generations = Generations::new(100, 10);
+        let mut generations = TwoGenerationCache::new(100, 10);
         let [early, late] = ["early", "late"].map(key);
         generations.put(early, 1, 1000);
         generations.put(late, 2, 1099);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn entries_are_bounded_and_the_oldest_go() {
-        let mut generations = Generations::new(1_000_000, 100);
+        let mut generations = TwoGenerationCache::new(1_000_000, 100);
         for number in 0..1000_i64 {
             generations.put(key(&number.to_string()), number, 1000 + number);
             assert!(generations.young.len() <= 100 && generations.old.len() <= 100);

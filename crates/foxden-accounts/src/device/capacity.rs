@@ -17,7 +17,7 @@ pub(super) const RECORD_BYTES: u64 = 16 * 1024;
 const ATTACHED_BYTES: u64 = 1024;
 
 /// Removes the records of devices that were used the longest ago until there is room for this one. Says how many.
-pub(super) async fn make_room_for(tx: &Tx, row: &DeviceRow) -> Result<u64, SqlError> {
+pub(super) async fn evict_for(tx: &Tx, row: &DeviceRow) -> Result<u64, SqlError> {
     let (mut count, mut bytes) = (1, row.bytes());
     let mut removed = 0;
     for (id, length) in device::sizes(tx, row.uid).await? {

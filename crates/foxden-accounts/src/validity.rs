@@ -1,14 +1,14 @@
-//! How long what was made lasts, when the clock may have been wrong as it was made.
+//! How long credentials are valid when the clock may have been wrong.
 //!
-//! Credentials store when they end. One that was made while the clock was ahead would last until the clock has caught up,
-//! so none is good whose end lies further ahead than it may last. The row stays as it is: a clock that is behind now, and is
-//! put right later, must not have cost anybody anything.
+//! Credentials store when they expire. One that was created while the clock was ahead would last until the clock has
+//! caught up, so a credential whose expiry lies further ahead than its lifetime is not valid. The row stays: if the
+//! clock is behind now and is corrected later, nothing is lost.
 
 /// How far the clock may be set back without ending what was made before.
 pub(crate) const SLACK_MILLIS: i64 = 3_600_000;
 
 /// Whether something that ends then, and lasts so long at most, is good now.
-pub(crate) const fn is_good(now: i64, expires: i64, longest: i64) -> bool {
+pub(crate) const fn is_valid(now: i64, expires: i64, longest: i64) -> bool {
     now < expires && expires <= latest_end(now, longest)
 }
 
@@ -32,8 +32,8 @@ mod tests {
             (life + SLACK_MILLIS + 1, false),
             (i64::MAX, false),
         ] {
-            assert_eq!(is_good(0, end, life), good, "{end}");
+            assert_eq!(is_valid(0, end, life), good, "{end}");
         }
-        assert!(is_good(i64::MAX - 1, i64::MAX, i64::MAX));
+        assert!(is_valid(i64::MAX - 1, i64::MAX, i64::MAX));
     }
 }

@@ -1,13 +1,13 @@
-//! Doors that see the plain password: Basic authentication, the User API, pages without script.
+//! Surfaces that see the plain password: Basic authentication, the User API, pages without script.
 //!
-//! The password is stretched on arrival as a client stretches it, with the address the account was stretched with, and
-//! from there on it is the same thing. An account has several names here, each of them a row: its addresses, their
+//! The password is stretched on arrival with the address that the account was stretched with, as a client does; from
+//! there on it is handled like any other. An account has several names here, each of them a row: its addresses, their
 //! hashed forms, and a name its owner chose.
 //!
-//! - [`open`]: proving a password, and the store of old clients
-//! - [`change`]: making an account, another password, another address, the end
-//! - [`reset`]: another password with a code
-//! - [`rules`]: what names, addresses and passwords are like
+//! - [`open`]: verifying a password, and the store of old clients
+//! - [`change`]: creating an account, changing password and address, deleting it
+//! - [`reset`]: resetting the password with a code
+//! - [`rules`]: the syntax of names, addresses and passwords
 
 use std::sync::Arc;
 
@@ -35,10 +35,10 @@ pub struct LegacyStore {
     pub beside: Box<[UserId]>,
 }
 
-/// Where somebody's store for old clients is.
+/// The node of an account's store for old clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeOf {
-    /// Nobody is called that.
+pub enum NodeLookup {
+    /// No account has that name.
     Unknown,
     /// At this base URL, without a slash at the end.
     At(Arc<str>),
@@ -48,7 +48,7 @@ pub enum NodeOf {
 
 /// What an old client brings to create an account.
 #[derive(Clone, Copy)]
-pub struct NewPlain<'a> {
+pub struct NewLegacyAccount<'a> {
     /// The name in the path.
     pub name: &'a str,
     /// The address as its owner spells it.
@@ -59,10 +59,10 @@ pub struct NewPlain<'a> {
     pub is_authorised: bool,
 }
 
-/// Whether whoever resets a password accepts that what browsers of today stored becomes unreadable.
+/// Whether the client that resets a password accepts that data of current browsers becomes unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// Nobody asked.
+pub enum DataLossConsent {
+    /// The question was not asked.
     NotAsked,
     /// They do.
     Given,

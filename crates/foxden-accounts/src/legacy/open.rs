@@ -1,0 +1,493 @@
+//! Verifying a plain password, and the store of old clients.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use foxden_model::UserId;
+use foxden_sql::{Fetch, QueryOrigin, SqlError, Tx};
+
+use super::{LegacyStore, NodeLookup};
+use crate::address::normal;
+use crate::credential_cache::{CacheEpoch, CacheKey, CachedResult, ChangePage, LoginFailure, VerifiedLogin};
+use crate::error::FirstStoreError;
+use crate::limits::RateLimitKey;
+use crate::login::VerifiedPassword;
+use crate::login_attempt::AttemptKeys;
+use crate::nodes::{choose, insert_store};
+use crate::register::account::{self, AccountRow};
+use crate::register::node::NodeRow;
+use crate::register::store::{self, Beside, StoreRow};
+use crate::register::{change, node};
+use crate::rejected_passwords::Disclosure;
+use crate::security::{Event, EventKind};
+use crate::stretch::Stretched;
+use crate::{
+    AccountId, Accounts, ClientInfo, LegacyLoginError, LimitError, NewUsers, OpenStoreError, SignUp,
+    Unavailable, setting,
+};
+
+/// A plain password that was proven just now, and what a client keeps of it.
+pub(super) struct VerifiedPlainPassword {
+    pub(super) proven: VerifiedPassword,
+    pub(super) stretched: Stretched,
+}
+
+impl Accounts {
+    /// Returns the store if name and password were verified a while ago. Neither reads the register nor hashes; on
+    /// `None` call [`Accounts::open_store`].
+    pub fn cached_store(&self, name: &str, password: &str) -> Option<Arc<LegacyStore>> {
+        let key = self.cache_key(name, password);
+        match self.0.credential_cache.lookup(&key, self.steady())? {
+            CachedResult::Good(known) => known.store.clone(),
+            CachedResult::Bad(_) => None,
+        }
+    }
+
+    /// Proves the password and gives the store of old clients, made if there is none.
+    pub async fn open_store(
+        &self,
+        name: &str,
+        password: &str,
+        client: &ClientInfo,
+    ) -> Result<Arc<LegacyStore>, OpenStoreError> {
+        let (known, since) = self.verified_login(name, password, client).await?;
+        if let Some(store) = &known.store {
+            return Ok(Arc::clone(store));
+        }
+        let store = self
+            .legacy_store(known.account)
+            .await
+            .map_err(|error| error.of(name))?;
+        let known = Arc::new(VerifiedLogin {
+            account: known.account,
+            store: Some(Arc::clone(&store)),
+        });
+        let key = self.cache_key(name, password);
+        self.0
+            .credential_cache
+            .insert(key, since, CachedResult::Good(known), self.steady());
+        Ok(store)
+    }
+
+    /// Proves the password and says whose it is.
+    pub async fn verify_plain_password(
+        &self,
+        name: &str,
+        password: &str,
+        client: &ClientInfo,
+    ) -> Result<AccountId, LegacyLoginError> {
+        let (known, _) = self.verified_login(name, password, client).await?;
+        Ok(known.account)
+    }
+
+    /// Whether an account keeps others from that name; who is disabled counts.
+    pub async fn name_exists(&self, name: &str) -> Result<bool, Unavailable> {
+        Ok(self.name_owner(&self.0.database, name).await?.is_some())
+    }
+
+    /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.
+    pub async fn is_name_taken(&self, name: &str, client: &ClientInfo) -> Result<bool, LimitError> {
+        if self.sign_up_policy(client) != SignUp::Open {
+            return Ok(true);
+        }
+        self.check_and_count_network(RateLimitKey::Answer, client)?;
+        Ok(self.name_exists(name).await?)
+    }
+
+    /// Finds the node of the store for old clients by a name, and creates the store if there is none. Any client may
+    /// ask, so no store is created for an account whose address was never confirmed: a stranger could keep such an
+    /// account from being removed.
+    pub async fn node_of(&self, name: &str, client: &ClientInfo) -> Result<NodeLookup, LimitError> {
+        let row = match self.find_named(name, client).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(NodeLookup::Unknown),
+            Err(refused @ LimitError::TooMany(_)) => {
+                // Where there is but one node, it is told of every name: that tells nothing, and old clients go on.
+                let only = node::only(&self.0.database, self.0.settings.legacy).await?;
+                return only.map_or(Err(refused), |only| Ok(NodeLookup::At(only.node.into())));
+            }
+            Err(error) => return Err(error),
+        };
+        if row.disabled {
+            let found = self.find_legacy(&self.0.database, row.uid).await?;
+            return Ok(found.map_or(NodeLookup::NoRoom, |store| NodeLookup::At(store.node)));
+        }
+        if !row.address_verified && self.0.options.sends_mail {
+            return Ok(self.node_of_claim(row.uid).await?);
+        }
+        match self.legacy_store(row.uid).await {
+            Ok(store) => Ok(NodeLookup::At(Arc::clone(&store.node))),
+            Err(FirstStoreError::NoRoom) => Ok(NodeLookup::NoRoom),
+            // Removed since it was looked up.
+            Err(FirstStoreError::AccountGone) => Ok(NodeLookup::Unknown),
+            Err(FirstStoreError::Unavailable(error)) => Err(error.into()),
+        }
+    }
+
+    /// Where the store is, or would be made by now. It is made by the first request whose password is right.
+    async fn node_of_claim(&self, uid: AccountId) -> Result<NodeLookup, Unavailable> {
+        let (from, service) = (&self.0.database, self.0.settings.legacy);
+        if let Some(store) = self.find_legacy(from, uid).await? {
+            return Ok(NodeLookup::At(store.node));
+        }
+        let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
+        if !has_store && setting::new_users(from).await? == NewUsers::Refused {
+            return Ok(NodeLookup::NoRoom);
+        }
+        let best = node::best(from, service, None).await?;
+        Ok(best.map_or(NodeLookup::NoRoom, |node| NodeLookup::At(node.node.into())))
+    }
+
+    /// Finds an account by name. The answer reveals which accounts exist, so a network may ask for few unknown names.
+    /// It may ask for more known ones, since many devices may share its address.
+    pub(super) async fn find_named(
+        &self,
+        name: &str,
+        client: &ClientInfo,
+    ) -> Result<Option<AccountRow>, LimitError> {
+        self.check_and_count_network(RateLimitKey::Lookup, client)?;
+        let (network, asked_at) = (client.network(), self.steady());
+        self.check_and_count_network(RateLimitKey::Answer, client)?;
+        let row = account::by_name(&self.0.database, &normal(name)).await?;
+        if row.is_some() {
+            self.0
+                .limits
+                .refund(RateLimitKey::Answer(network), asked_at, self.steady());
+        }
+        Ok(row)
+    }
+
+    /// Verifies the password, whatever the cache holds. A password that was verified a while ago passes although
+    /// failures are counted.
+    pub(super) async fn verify_uncached(
+        &self,
+        name: &str,
+        password: &str,
+        client: &ClientInfo,
+    ) -> Result<VerifiedPlainPassword, LegacyLoginError> {
+        let key = self.cache_key(name, password);
+        if let Some(CachedResult::Bad(wrong)) = self.cached_result(&key, name).await?.0 {
+            return Err(self.refuse(wrong, name, client));
+        }
+        let flight = self.0.credential_cache.join(key)?;
+        let _turn = flight.turn().await;
+        if let Some(CachedResult::Bad(wrong)) = self.cached_result(&key, name).await?.0 {
+            return Err(self.refuse(wrong, name, client));
+        }
+        self.verify_in_register(key, name, password, client).await
+    }
+
+    /// Runs a transaction that changes credentials or stores: see [`Accounts::transact`]. Afterwards this process
+    /// reads the changes before it answers from the cache again.
+    pub(crate) async fn transact_change<T, E, F, W>(&self, work: F) -> Result<T, E>
+    where
+        E: From<SqlError>,
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, E>>,
+    {
+        let _changed = self.change_guard();
+        self.transact(work).await
+    }
+
+    /// What is to be kept while a transaction runs that changes credentials or stores.
+    pub(crate) const fn change_guard(&self) -> ChangeGuard<'_> {
+        ChangeGuard(self)
+    }
+
+    /// Writes down, in the transaction that does it, that credentials or stores of the account change.
+    pub(crate) async fn write_change(&self, tx: &Tx, uid: AccountId) -> Result<(), Unavailable> {
+        Ok(change::insert(tx, uid, self.millis()).await?)
+    }
+
+    /// Returns the account of name and password, from the cache if possible, and the epoch from which the result may
+    /// be cached. Concurrent requests with the same name and password wait for the first.
+    async fn verified_login(
+        &self,
+        name: &str,
+        password: &str,
+        client: &ClientInfo,
+    ) -> Result<(Arc<VerifiedLogin>, CacheEpoch), LegacyLoginError> {
+        let key = self.cache_key(name, password);
+        if let (Some(cached), since) = self.cached_result(&key, name).await? {
+            return Ok((self.outcome(cached, name, client)?, since));
+        }
+        let flight = self.0.credential_cache.join(key)?;
+        let _turn = flight.turn().await;
+        let (cached, since) = self.cached_result(&key, name).await?;
+        if let Some(cached) = cached {
+            return Ok((self.outcome(cached, name, client)?, since));
+        }
+        let VerifiedPlainPassword { proven, stretched } =
+            self.verify_in_register(key, name, password, client).await?;
+        self.store_rehashed(&proven, &stretched.auth_pw).await?;
+        let known = Arc::new(VerifiedLogin {
+            account: proven.row.uid,
+            store: None,
+        });
+        Ok((known, since))
+    }
+
+    /// Looks up a log-in, with the epoch before the look-up. Before a cached failure is used, all pending credential
+    /// changes are read: another process may since have created that name or set that password, and a 401 makes old
+    /// clients prompt the user. The name must also still belong to the same account.
+    async fn cached_result(
+        &self,
+        key: &CacheKey,
+        name: &str,
+    ) -> Result<(Option<CachedResult>, CacheEpoch), Unavailable> {
+        self.read_changes().await?;
+        let (since, cached) = (
+            self.0.credential_cache.epoch(),
+            self.0.credential_cache.lookup(key, self.steady()),
+        );
+        if !matches!(cached, Some(CachedResult::Bad(_))) {
+            return Ok((cached, since));
+        }
+        let reading = self.0.credential_cache.reading.lock().await;
+        // Others wait for this to end, so it waits in no line of the one who asks.
+        while QueryOrigin::unscoped(self.read_some_changes()).await? {}
+        drop(reading);
+        let (since, cached) = (
+            self.0.credential_cache.epoch(),
+            self.0.credential_cache.lookup(key, self.steady()),
+        );
+        let Some(CachedResult::Bad(wrong)) = cached else {
+            return Ok((cached, since));
+        };
+        let owner = account::by_name(&self.0.database, &normal(name)).await?;
+        let is_theirs = owner.map(|row| row.uid) == wrong.account();
+        Ok((is_theirs.then_some(CachedResult::Bad(wrong)), since))
+    }
+
+    /// Reads what changed in the register, unless that was done a moment ago.
+    async fn read_changes(&self) -> Result<(), Unavailable> {
+        let cache = &self.0.credential_cache;
+        if cache.is_fresh(self.steady()) {
+            return Ok(());
+        }
+        let _reading = cache.reading.lock().await;
+        while !cache.is_fresh(self.steady()) && QueryOrigin::unscoped(self.read_some_changes()).await? {}
+        Ok(())
+    }
+
+    /// Reads a page of changes. Whether there may be more.
+    async fn read_some_changes(&self) -> Result<bool, Unavailable> {
+        let cache = &self.0.credential_cache;
+        // LockedMail before the question, so that what changes meanwhile counts as unread.
+        let (position, now) = (cache.position(), self.steady());
+        let Some(seq) = position.seq else {
+            let last = change::last(&self.0.database).await?;
+            let none = ChangePage {
+                seq: last,
+                changes: &[],
+                is_last: true,
+            };
+            cache.apply_changes(position, none, now);
+            return Ok(false);
+        };
+        let changes = change::after(&self.0.database, seq).await?;
+        let is_last = changes.len() < change::PAGE;
+        let read = ChangePage {
+            seq: changes.last().map_or(seq, |(last, _)| *last),
+            changes: &changes,
+            is_last,
+        };
+        cache.apply_changes(position, read, now);
+        Ok(!is_last)
+    }
+
+    /// Verifies a plain password: limits, then the account, then the password. The result is cached. A password that
+    /// was verified lately is no guess and passes the limits; otherwise an attacker could lock out the devices of the
+    /// owner.
+    async fn verify_in_register(
+        &self,
+        key: CacheKey,
+        name: &str,
+        password: &str,
+        client: &ClientInfo,
+    ) -> Result<VerifiedPlainPassword, LegacyLoginError> {
+        let since = self.0.credential_cache.epoch();
+        let row = account::by_name(&self.0.database, &normal(name)).await?;
+        let salt = row.as_ref().map_or(name, |row| &row.stretched_address);
+        let tries = AttemptKeys::new(name, row.as_ref().map(|row| row.uid), client);
+        let attempt = if self.0.credential_cache.was_verified_before(&key, self.steady()) {
+            self.free_attempt(tries)
+        } else {
+            let locked = Event::from_client(client, EventKind::LoginLocked).with_subject(name);
+            self.attempt(tries).inspect_err(|_| self.emit(&locked))?
+        };
+        let stretched = self
+            .0
+            .password_hasher
+            .stretch(salt, password, Some(tries.requester()))
+            .await?;
+        let who = row.as_ref().map(|row| (row.uid, row.disabled));
+        let uid = who.map(|(uid, _)| uid);
+        let (by, from) = (normal(name), client.network());
+        let rejected_key = self
+            .0
+            .rejected_passwords
+            .key(row.as_ref(), &by, &stretched.auth_pw, from);
+        let accounts = self.clone();
+        // Cached on the thread that hashes: a client that disconnected asks again.
+        let remember = move |is_right: bool| {
+            let outcome = CachedResult::from_attempt(who, is_right);
+            accounts
+                .0
+                .credential_cache
+                .insert(key, since, outcome, accounts.steady());
+            if !is_right {
+                accounts
+                    .0
+                    .rejected_passwords
+                    .insert(rejected_key, Disclosure::None);
+            }
+        };
+        if self.0.rejected_passwords.contains(rejected_key) {
+            remember(false);
+            let wrong = uid.map_or(LoginFailure::UnknownAccount, LoginFailure::WrongPassword);
+            return Err(self.refuse(wrong, name, client));
+        }
+        let verified = self.verify_password(attempt, row, &stretched.auth_pw, remember);
+        match verified.await? {
+            Ok(proven) => Ok(VerifiedPlainPassword { proven, stretched }),
+            Err(wrong) => Err(self.refuse(wrong, name, client)),
+        }
+    }
+
+    fn outcome(
+        &self,
+        cached: CachedResult,
+        name: &str,
+        client: &ClientInfo,
+    ) -> Result<Arc<VerifiedLogin>, LegacyLoginError> {
+        match cached {
+            CachedResult::Good(known) => Ok(known),
+            CachedResult::Bad(wrong) => Err(self.refuse(wrong, name, client)),
+        }
+    }
+
+    /// Says no, to the security log as well.
+    fn refuse(&self, wrong: LoginFailure, name: &str, client: &ClientInfo) -> LegacyLoginError {
+        self.emit(&wrong.event(client, name));
+        wrong.refusal(name)
+    }
+
+    /// The account's store for old clients, made if there is none.
+    async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, FirstStoreError> {
+        if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
+            return Ok(Arc::new(store));
+        }
+        let store = self.transact(|tx| async move { self.first_legacy(&tx, uid).await });
+        Ok(Arc::new(store.await?))
+    }
+
+    /// The same, within the transaction that makes it.
+    async fn first_legacy(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
+        if let Some(store) = self.find_legacy(tx, uid).await? {
+            return Ok(store);
+        }
+        if account::by_id(tx, uid).await?.is_none() {
+            return Err(FirstStoreError::AccountGone);
+        }
+        let service = self.0.settings.legacy;
+        let rows = store::of(tx, service, &self.store_name(uid)).await?;
+        if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
+            return Err(FirstStoreError::NoRoom);
+        }
+        let node = choose(tx, service, None).await?.ok_or(FirstStoreError::NoRoom)?;
+        let row = StoreRow {
+            uid: UserId(0),
+            service,
+            email: self.store_name(uid),
+            generation: 0,
+            client_state: String::new(),
+            // The latest row is the one in use, also where the clock was set back.
+            created_at: rows
+                .iter()
+                .map(|row| row.created_at)
+                .fold(self.millis(), i64::max),
+            replaced_at: None,
+            nodeid: node.id,
+            keys_changed_at: None,
+        };
+        let row = insert_store(tx, row, &node).await?;
+        store::replace_others(tx, &row, row.created_at).await?;
+        Ok(self.legacy_store_at(tx, uid, &row, &node).await?)
+    }
+
+    /// The store in use, on a node that is still there.
+    async fn find_legacy(
+        &self,
+        from: &impl Fetch,
+        uid: AccountId,
+    ) -> Result<Option<LegacyStore>, Unavailable> {
+        let rows = store::of(from, self.0.settings.legacy, &self.store_name(uid)).await?;
+        let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
+            return Ok(None);
+        };
+        match node::by_id(from, row.nodeid).await? {
+            Some(node) => Ok(Some(self.legacy_store_at(from, uid, &row, &node).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn legacy_store_at(
+        &self,
+        from: &impl Fetch,
+        account: AccountId,
+        row: &StoreRow,
+        node: &NodeRow,
+    ) -> Result<LegacyStore, Unavailable> {
+        let store = Beside {
+            uid: row.uid,
+            email: &row.email,
+            node: &node.node,
+        };
+        let beside = store::beside(from, &store).await?;
+        Ok(LegacyStore {
+            account,
+            user: row.uid,
+            node: node.node.as_str().into(),
+            beside: beside.into(),
+        })
+    }
+
+    fn cache_key(&self, name: &str, password: &str) -> CacheKey {
+        self.0.credential_cache.key(&*self.0.rng, name, password)
+    }
+}
+
+/// A transaction that changes credentials. When the guard is dropped, the transaction has ended. It may have been
+/// committed even if the request was cancelled.
+#[must_use = "what is remembered must be told once the transaction has ended"]
+pub(crate) struct ChangeGuard<'a>(&'a Accounts);
+
+impl Drop for ChangeGuard<'_> {
+    fn drop(&mut self) {
+        self.0.0.credential_cache.mark_stale();
+    }
+}
+
+impl CachedResult {
+    /// The result of a log-in, as it is cached.
+    fn from_attempt(who: Option<(AccountId, bool)>, is_right: bool) -> Self {
+        match who {
+            None => Self::Bad(LoginFailure::UnknownAccount),
+            Some((account, _)) if !is_right => Self::Bad(LoginFailure::WrongPassword(account)),
+            Some((account, true)) => Self::Bad(LoginFailure::Disabled(account)),
+            Some((account, false)) => Self::Good(Arc::new(VerifiedLogin { account, store: None })),
+        }
+    }
+}
+
+impl LoginFailure {
+    const fn event<'a>(self, client: &ClientInfo, name: &'a str) -> Event<'a> {
+        let event = Event::from_client(client, EventKind::LoginFailed).with_subject(name);
+        match self {
+            Self::UnknownAccount => event.with_reason("unknown name"),
+            Self::WrongPassword(account) => event.of(account).with_reason("wrong password"),
+            Self::Disabled(account) => event.of(account).with_reason("switched off"),
+        }
+    }
+}
