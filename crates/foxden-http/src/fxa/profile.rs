@@ -50,12 +50,12 @@ pub(super) async fn whole(
     request: ApiRequest<Access>,
 ) -> Result<Response, Refusal> {
     let profile = fxa.accounts.profile(request.caller.account).await?;
-    let shown = print_covered(&profile, &request.caller, &fxa.site)?;
-    let tag = tag_of(&shown);
+    let body = print_covered(&profile, &request.caller, &fxa.site)?;
+    let tag = tag_of(&body);
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, format!("\"{tag}\""))]).into_response());
     }
-    Ok(([(ETAG, format!("\"{tag}\""))], print_json(StatusCode::OK, &shown)).into_response())
+    Ok(([(ETAG, format!("\"{tag}\""))], print_json(StatusCode::OK, &body)).into_response())
 }
 
 /// `GET /v1/email`

@@ -77,7 +77,7 @@ pub(super) struct Assets {
 struct File {
     kind: &'static str,
     plain: Bytes,
-    packed: Bytes,
+    compressed: Bytes,
 }
 
 impl Assets {
@@ -155,20 +155,20 @@ impl Assets {
 impl File {
     fn new(kind: &'static str, text: String) -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let packed = encoder
+        let compressed = encoder
             .write_all(text.as_bytes())
             .and_then(|()| encoder.finish())
             .expect("writing to memory does not fail");
         Self {
             kind,
             plain: text.into(),
-            packed: packed.into(),
+            compressed: compressed.into(),
         }
     }
 
     fn body(&self, asked: &HeaderMap) -> Body {
         let bytes = if accepts_gzip(asked) {
-            &self.packed
+            &self.compressed
         } else {
             &self.plain
         };
@@ -249,7 +249,7 @@ mod tests {
         use std::io::Read;
         for file in Assets::new().files.values() {
             let mut text = Vec::new();
-            flate2::read::GzDecoder::new(&file.packed[..])
+            flate2::read::GzDecoder::new(&file.compressed[..])
                 .read_to_end(&mut text)
                 .unwrap();
             assert_eq!(text, file.plain);

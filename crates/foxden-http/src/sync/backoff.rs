@@ -45,23 +45,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_is_asked_to_wait_waits_at_least_that_long() {
+    fn a_client_waits_at_least_as_long_as_configured() {
         let backoff = Backoff::default();
         assert_eq!(backoff.seconds(|| 7), None);
-        for wish in [1, 5, 1800, u32::MAX] {
-            backoff.ask(wish);
+        for wanted in [1, 5, 1800, u32::MAX] {
+            backoff.ask(wanted);
             for millis in [i64::MIN, -1, 0, 7, 1_763_690_000_123, i64::MAX] {
-                let told = backoff.seconds(|| millis).unwrap();
+                let seconds = backoff.seconds(|| millis).unwrap();
                 assert!(
-                    (wish..=wish.saturating_add((wish / 20).max(5))).contains(&told),
-                    "{wish}: {told}"
+                    (wanted..=wanted.saturating_add((wanted / 20).max(5))).contains(&seconds),
+                    "{wanted}: {seconds}"
                 );
             }
         }
     }
 
     #[test]
-    fn a_node_that_is_closed_for_no_time_is_closed_for_a_moment() {
+    fn a_node_in_maintenance_for_no_time_is_so_for_a_second() {
         let backoff = Backoff::default();
         backoff.close(0);
         assert!(backoff.is_down() && backoff.seconds(|| 0) == Some(1));

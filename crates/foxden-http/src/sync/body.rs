@@ -94,7 +94,7 @@ pub(super) async fn read_whole<E: From<BadBody>>(
         Coding::Gzip => length.saturating_add(limit) as u64,
     };
     let permit = bodies.reserve(owner, held(length)).map_err(BadBody::from)?;
-    let bytes = body::read_into(body, length, limit, &permit)
+    let bytes = body::read_with_permit(body, length, limit, &permit)
         .await
         .map_err(BadBody::from)?;
     check(&bytes)?;
@@ -118,22 +118,22 @@ async fn decode(bytes: Bytes, coding: Coding, limit: usize) -> Result<Bytes, Bad
 }
 
 /// Decompresses all members, each of which is part of the body. Other requests get their turn after each piece.
-async fn inflate(mut packed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
+async fn inflate(mut compressed: &[u8], limit: usize) -> Result<Bytes, BadBody> {
     let mut plain = Vec::new();
     let (mut consumed, mut members) = (0, 0);
-    while members == 0 || !packed.is_empty() {
+    while members == 0 || !compressed.is_empty() {
         members += 1;
         if members > MAX_GZIP_MEMBERS {
             return Err(BadBody::WastefulGzip);
         }
         let mut decoder = GzDecoder::new(plain);
-        while !packed.is_empty() {
-            let piece = &packed[..packed.len().min(GZIP_PIECE_BYTES)];
+        while !compressed.is_empty() {
+            let piece = &compressed[..compressed.len().min(GZIP_PIECE_BYTES)];
             let taken = decoder.write(piece).map_err(|_| BadBody::Broken)?;
             if taken == 0 {
                 break;
             }
-            packed = &packed[taken..];
+            compressed = &compressed[taken..];
             consumed += taken;
             let plain = decoder.get_ref().len();
             if plain > limit {
@@ -241,8 +241,8 @@ mod tests {
         let noise: String = (0..500_000).map(|_| noise()).collect();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
         encoder.write_all(noise.as_bytes()).unwrap();
-        let packed = encoder.finish().unwrap();
-        assert!(packed.len() > noise.len());
-        assert_eq!(decoded(packed, 500_000).unwrap(), noise);
+        let compressed = encoder.finish().unwrap();
+        assert!(compressed.len() > noise.len());
+        assert_eq!(decoded(compressed, 500_000).unwrap(), noise);
     }
 }

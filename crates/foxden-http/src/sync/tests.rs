@@ -108,12 +108,12 @@ fn parallel_uploads_get_different_times() {
 }
 
 /// A body that arrives byte by byte and then fails or ends.
-struct Pieces {
+struct ChunkedBody {
     left: Vec<u8>,
     breaks_off: bool,
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for ChunkedBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -135,7 +135,7 @@ fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
     let token = token();
     let put = |breaks_off| {
         let left = br#"{"payload":"x"}"#.iter().rev().copied().collect();
-        let body = Body::new(Pieces { left, breaks_off });
+        let body = Body::new(ChunkedBody { left, breaks_off });
         send(&sync, request(&token, "PUT", "/1.5/42/storage/c/a", body)).0
     };
     assert_eq!(put(true), StatusCode::BAD_REQUEST);
@@ -229,7 +229,7 @@ fn bodies_share_one_room() {
     let permit = sync.memory.bodies.take(Owner::Store(UserId(42)), 90).unwrap();
     // Reading this body would end in another refusal.
     let broken = || {
-        Body::new(Pieces {
+        Body::new(ChunkedBody {
             left: Vec::new(),
             breaks_off: true,
         })
@@ -310,7 +310,7 @@ async fn what_is_counted_of_a_body_is_what_is_held() {
             HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))]),
         ),
     ] {
-        let body = Body::new(Pieces {
+        let body = Body::new(ChunkedBody {
             left: left.into_iter().rev().collect(),
             breaks_off: false,
         });

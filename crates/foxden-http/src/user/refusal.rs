@@ -348,9 +348,9 @@ mod tests {
     fn check<E: Into<Refusal> + std::fmt::Debug>(errors: Vec<E>, wait: impl Fn(&E) -> Option<u64>) {
         for error in errors {
             let (expected, described) = (wait(&error), format!("{error:?}"));
-            let (status, told) = refused(error);
+            let (status, seconds) = refused(error);
             assert_eq!(
-                (told, status == 503),
+                (seconds, status == 503),
                 (expected, expected.is_some()),
                 "{described}"
             );

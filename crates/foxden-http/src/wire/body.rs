@@ -73,20 +73,20 @@ pub(crate) async fn read_whole(
     let length = announced_length(headers, &body, limit)?;
     let memory_of = |length: usize| (length as u64).saturating_mul(memory_factor as u64);
     let permit = budget.reserve(owner.for_body(length), memory_of(length))?;
-    let bytes = read_into(body, length, limit, &permit).await?;
+    let bytes = read_with_permit(body, length, limit, &permit).await?;
     permit.resize(memory_of(bytes.len()))?;
     Ok((bytes, Some(permit)))
 }
 
 /// Reads a body of at most `limit` bytes, of which `length` are announced. The permit grows with the received
 /// bytes, so a client that announces much and sends little holds little.
-pub(crate) async fn read_into(
+pub(crate) async fn read_with_permit(
     mut body: Body,
     length: usize,
     limit: usize,
     permit: &MemoryPermit,
 ) -> Result<Bytes, BadBody> {
-    let growth = if permit.is_proven() {
+    let growth = if permit.is_authenticated() {
         BUFFER_GROWTH
     } else {
         UNAUTHENTICATED_BUFFER_GROWTH
@@ -97,20 +97,20 @@ pub(crate) async fn read_into(
         // The client disconnected or broke the framing. It does not read the answer.
         let frame = frame.map_err(|_| BadBody::Broken)?;
         let Ok(data) = frame.into_data() else { continue };
-        let came = first.len() + all.len() + data.len();
-        if came > limit {
+        let received = first.len() + all.len() + data.len();
+        if received > limit {
             return Err(BadBody::TooLarge);
         }
         if first.is_empty() && all.is_empty() {
-            permit.grow(came as u64)?;
+            permit.grow(received as u64)?;
             first = data;
             continue;
         }
-        if all.capacity() < came {
+        if all.capacity() < received {
             // Few steps: a buffer that grows exists twice while it is copied.
-            let room = came.saturating_mul(growth).min(length).max(came);
-            permit.grow(room as u64)?;
-            all.reserve_exact(room - all.len());
+            let capacity = received.saturating_mul(growth).min(length).max(received);
+            permit.grow(capacity as u64)?;
+            all.reserve_exact(capacity - all.len());
         }
         all.extend_from_slice(&std::mem::take(&mut first));
         all.extend_from_slice(&data);

@@ -29,14 +29,14 @@ const SMALL_BODY_BYTES: usize = 1024;
 /// The largest upload takes a 49th of the default, and a person's devices have six at once. Unauthenticated clients
 /// send a few hundred bytes each: there is memory for one possible sign-in on each of 4,096 connections, and more.
 const BODY_DIVISORS: ShareDivisors = ShareDivisors {
-    proven: 8,
+    authenticated: 8,
     small_bodies: 24,
     unauthenticated: 48,
 };
 /// A long list takes little more than a megabyte, and a person's devices read six at once by default.
 /// Unauthenticated clients read pictures.
 const ANSWER_DIVISORS: ShareDivisors = ShareDivisors {
-    proven: 8,
+    authenticated: 8,
     small_bodies: 16,
     unauthenticated: 16,
 };
@@ -94,7 +94,7 @@ enum Share {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShareDivisors {
     /// An authenticated account or store, of what others have left.
-    proven: u64,
+    authenticated: u64,
     /// The small bodies of all unauthenticated clients together.
     small_bodies: u64,
     /// Everything else of unauthenticated clients.
@@ -201,7 +201,7 @@ impl Owner {
     }
 
     /// Returns whether the owner is authenticated.
-    pub(crate) const fn is_proven(self) -> bool {
+    pub(crate) const fn is_authenticated(self) -> bool {
         match self {
             Self::Account(_) | Self::Store(_) => true,
             Self::Client(_) | Self::SmallBody(_) => false,
@@ -335,8 +335,8 @@ impl Budget {
     /// left. All unauthenticated clients have theirs, of which a network of the widest kind has a quarter and a
     /// narrower one less. Private networks have more, up to the whole part.
     fn counters(&self, owner: Owner) -> OwnerCounters {
-        let proven = |key| {
-            let share = Share::OfRest(self.divisors.proven);
+        let authenticated = |key| {
+            let share = Share::OfRest(self.divisors.authenticated);
             [
                 Some(self.counter(key, share, Exceeded::OwnShare)),
                 None,
@@ -345,8 +345,8 @@ impl Budget {
             ]
         };
         match owner {
-            Owner::Store(user) => proven(OwnerKey::Store(user)),
-            Owner::Account(account) => proven(OwnerKey::Account(account)),
+            Owner::Store(user) => authenticated(OwnerKey::Store(user)),
+            Owner::Account(account) => authenticated(OwnerKey::Account(account)),
             Owner::Client(address) => {
                 self.unauthenticated(ClientBody::Any, address, self.divisors.unauthenticated)
             }
@@ -428,8 +428,8 @@ const fn fits(held: u64, own: u64, bytes: u64, most: u64) -> bool {
 
 impl MemoryPermit {
     /// Returns whether the owner is authenticated.
-    pub(crate) const fn is_proven(&self) -> bool {
-        self.owner.is_proven()
+    pub(crate) const fn is_authenticated(&self) -> bool {
+        self.owner.is_authenticated()
     }
 
     /// Raises the permit to so many bytes, if the difference fits.

@@ -1,7 +1,6 @@
 //! Route labels: the template of a request's path, such as `/v1/oauth/client/{id}`, under which requests are counted.
 //!
-//! The method is no part of a label. A slash at the end of a template is none either, and so is the path of the public
-//! address.
+//! A label contains neither the method, nor a slash at the end, nor the path of the public address.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::AccessLogFields;
 /// The label of requests that match no route.
 pub const UNKNOWN_ROUTE: &str = "unknown";
 
-/// A router that remembers the templates of its routes.
+/// A router with the templates of its routes.
 pub(crate) struct Routes<S> {
     router: Router<S>,
     labels: Vec<&'static str>,
@@ -38,7 +37,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// Adds a route for each of these templates.
+    /// Adds a route for each of these templates, with the same methods.
     pub(crate) fn routes(self, templates: &[&'static str], methods: &MethodRouter<S>) -> Self {
         let add = |routes: Self, template: &&'static str| routes.route(template, methods.clone());
         templates.iter().fold(self, add)
@@ -65,14 +64,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// The labels of all routes, each once.
+    /// Returns the labels of all routes, each once.
     pub(crate) fn labels(mut self) -> Vec<&'static str> {
         self.labels.sort_unstable();
         self.labels.dedup();
         self.labels
     }
 
-    /// The router, and what finds the label of a request below it. The routes may stand below `prefix` as well.
+    /// Returns the router and the labels of its routes. The routes may also be below `prefix`.
     pub(crate) fn build(mut self, prefix: &str) -> (Router<S>, RouteLabels) {
         let router = std::mem::take(&mut self.router);
         let labels = RouteLabels {
@@ -83,16 +82,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-/// Finds the label of a request.
+/// The labels of a router's routes.
 #[derive(Clone)]
 pub(crate) struct RouteLabels {
     prefix: Arc<str>,
-    /// In order.
+    /// Sorted, for a binary search.
     labels: Arc<[&'static str]>,
 }
 
 impl RouteLabels {
-    /// The label of the route that this request matched, if it matched one.
+    /// Returns the label of the route that the request matched, if there is one.
     pub(crate) fn find(&self, request: &Request) -> Option<&'static str> {
         let matched = request.extensions().get::<MatchedPath>()?.as_str();
         let find = |template: &str| {
@@ -110,7 +109,7 @@ fn label_of(template: &str) -> &str {
     }
 }
 
-/// Tells the access log which route a response is of.
+/// Sets the route of a response, for the access log.
 pub(crate) fn set_route(response: &mut Response, route: Option<&'static str>) {
     if route.is_some() {
         let fields = response
@@ -120,7 +119,7 @@ pub(crate) fn set_route(response: &mut Response, route: Option<&'static str>) {
     }
 }
 
-/// Middleware for routes that no other middleware of theirs labels.
+/// Middleware that labels routes without other middleware.
 pub(crate) async fn label_route(State(labels): State<RouteLabels>, request: Request, next: Next) -> Response {
     let route = labels.find(&request);
     let mut response = next.run(request).await;

@@ -29,11 +29,11 @@ pub(super) fn avatar_of(profile: &Profile, site: &Site) -> String {
 
 /// Returns the members that the token's scopes cover. A token that covers none is refused.
 pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> Result<Value, Refusal> {
-    let mut shown = Map::new();
+    let mut body = Map::new();
     let uid = profile.account.to_string();
     let mut show = |scope: &str, members: Value| {
         if let (true, Value::Object(members)) = (access.covers(scope), members) {
-            shown.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
+            body.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
         }
     };
     show("profile:uid", json!({ "uid": uid, "sub": uid }));
@@ -51,11 +51,11 @@ pub(super) fn print_covered(profile: &Profile, access: &Access, site: &Site) -> 
         "profile:display_name",
         json!({ "displayName": profile.display_name }),
     );
-    if shown.is_empty() {
+    if body.is_empty() {
         return Err(Refusal::NotCovered);
     }
-    shown.insert("metricsEnabled".into(), false.into());
-    Ok(Value::Object(shown))
+    body.insert("metricsEnabled".into(), false.into());
+    Ok(Value::Object(body))
 }
 
 /// Prints the profile in the format of the account API.
@@ -64,23 +64,23 @@ pub(super) fn print_account(profile: &Profile, caller: &ProfileCaller) -> Value 
         ProfileCaller::Session(_) => true,
         ProfileCaller::Access(access) => access.covers(scope),
     };
-    let mut shown = json!({ "profileChangedAt": profile.changed_at });
+    let mut body = json!({ "profileChangedAt": profile.changed_at });
     if covers("profile:email") {
-        shown["email"] = profile.address.as_str().into();
+        body["email"] = profile.address.as_str().into();
     }
     if let (true, Some(locale)) = (covers("profile:locale"), &profile.locale) {
-        shown["locale"] = locale.as_str().into();
+        body["locale"] = locale.as_str().into();
     }
     if covers("profile:amr") {
-        shown["authenticationMethods"] = json!(["pwd", "email"]);
-        shown["authenticatorAssuranceLevel"] = 1.into();
+        body["authenticationMethods"] = json!(["pwd", "email"]);
+        body["authenticatorAssuranceLevel"] = 1.into();
     }
-    shown
+    body
 }
 
 /// Returns an entity tag for this content.
-pub(super) fn tag_of(shown: &Value) -> String {
-    let digest = digest(&SHA256, shown.to_string().as_bytes());
+pub(super) fn tag_of(body: &Value) -> String {
+    let digest = digest(&SHA256, body.to_string().as_bytes());
     HEXLOWER.encode(&digest.as_ref()[..16])
 }
 

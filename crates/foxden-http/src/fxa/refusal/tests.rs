@@ -14,7 +14,7 @@ const TABLES: [(&str, Table); 3] = [
 ];
 
 /// The status, the seconds in the header, and the seconds in the member that stops all requests of a browser.
-async fn told(error_body: ErrorBody) -> (u16, Option<u64>, Option<u64>) {
+async fn status_and_wait(error_body: ErrorBody) -> (u16, Option<u64>, Option<u64>) {
     let (parts, body) = error_body.into_response().into_parts();
     let body: Value = serde_json::from_slice(&to_bytes(body, 9999).await.unwrap()).unwrap();
     let member = body.get("retryAfter");
@@ -31,7 +31,7 @@ async fn check<E: Into<Refusal> + std::fmt::Debug>(
         let (expected, described) = (waits(&error), format!("{error:?}"));
         let refusal = error.into();
         for (name, error_body) in TABLES {
-            let (status, header, member) = told(error_body(&refusal)).await;
+            let (status, header, member) = status_and_wait(error_body(&refusal)).await;
             assert_eq!((header, member), expected, "{name}: {described}");
             let is_later = matches!(status, 429 | 503) && header.is_some();
             assert_eq!(is_later, header.is_some(), "{name}: {described}: {status}");
@@ -102,7 +102,7 @@ async fn what_waiting_does_not_mend_names_no_time() {
             Refusal::WrongMethod,
             Refusal::ForeignHost,
         ] {
-            let (_, header, member) = told(error_body(&refusal)).await;
+            let (_, header, member) = status_and_wait(error_body(&refusal)).await;
             assert_eq!((header, member), (None, None), "{name}: {refusal:?}");
         }
     }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use crate::wire::retry_after::{all_errors, retry_after_in};
 
-    fn told(refusal: Refusal) -> (u16, Option<u64>) {
+    fn status_and_wait(refusal: Refusal) -> (u16, Option<u64>) {
         let response =
             refusal
                 .into_reply()
@@ -262,7 +262,7 @@ mod tests {
         ];
         for (refusal, wait) in storage.chain(accounts).chain(others) {
             let described = format!("{refusal:?}");
-            let (status, waits) = told(refusal);
+            let (status, waits) = status_and_wait(refusal);
             assert_eq!((waits, status == 503), (wait, wait.is_some()), "{described}");
         }
     }

@@ -90,12 +90,12 @@ async fn text(response: Response<Body>) -> String {
 }
 
 /// A body that arrives byte by byte and then fails or ends.
-struct Pieces {
+struct ChunkedBody {
     left: Vec<u8>,
     breaks_off: bool,
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for ChunkedBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -199,7 +199,7 @@ async fn a_body_in_pieces_is_a_body_and_a_broken_one_is_none() {
     for path in ["/1.1/ann/storage/c/a", "/1.1/ann/storage/c"] {
         let send = async |breaks_off| {
             let left = br#"{"id":"a","payload":"x"}"#.iter().rev().copied().collect();
-            let body = Body::new(Pieces { left, breaks_off });
+            let body = Body::new(ChunkedBody { left, breaks_off });
             serve(&sync, request("PUT", path, body)).await.status()
         };
         let count = async || {

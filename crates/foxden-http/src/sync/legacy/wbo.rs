@@ -88,13 +88,13 @@ impl<'a> Reader<'a> {
             Ok(id) => id,
             Err(reason) => return self.fail(Cow::Borrowed(""), reason),
         };
-        match self.judge(position, &id, element) {
+        match self.validate(position, &id, element) {
             Ok(patch) => self.objects.patches.push(patch),
             Err(reason) => self.fail(id, reason),
         }
     }
 
-    fn judge(&mut self, position: usize, id: &str, element: Element<'a>) -> Result<Patch, &'static str> {
+    fn validate(&mut self, position: usize, id: &str, element: Element<'a>) -> Result<Patch, &'static str> {
         let id = ObjectId::new(id).map_err(|_| "invalid id")?;
         let patch = element.into_patch(id)?;
         if position >= MAX_OBJECTS {
@@ -130,7 +130,7 @@ impl<'a> Element<'a> {
             None | Some(Value::Null) => Field::Keep,
             Some(value) => Field::Set(sortindex(&value).ok_or("invalid sortindex")?),
         };
-        let wish = match self.ttl {
+        let requested = match self.ttl {
             None | Some(Value::Null) => None,
             Some(value) => Some(Ttl::In(seconds(&value).ok_or("invalid ttl")?)),
         };
@@ -148,7 +148,7 @@ impl<'a> Element<'a> {
         let has_payload = payload.is_given();
         Ok(Patch {
             // A new payload lives for ever unless a TTL is given. Other changes keep the TTL.
-            ttl: wish.unwrap_or(if has_payload { Ttl::Never } else { Ttl::Keep }),
+            ttl: requested.unwrap_or(if has_payload { Ttl::Never } else { Ttl::Keep }),
             // An object with another parent is a changed object to clients. Sort index and TTL are no changes.
             renews: has_payload || parent_id.is_given(),
             payload,

@@ -26,12 +26,12 @@ const MOST_SECONDS: i64 = 31 * 24 * 60 * 60;
 
 /// Why a caller is refused. The reason is only logged.
 #[derive(Debug, PartialEq, Eq)]
-enum Denial {
+enum AuthFailure {
     Anonymous,
     Header(BadHawk),
     Token(BadToken),
     Expired { at: SyncTime },
-    Endless { until: SyncTime },
+    TooLong { until: SyncTime },
     OtherHost { signed: String, ours: String },
     WrongSignature,
     Skewed { seconds: i64 },
@@ -47,9 +47,9 @@ pub(super) fn authenticate<'r>(
     peer: Option<Peer>,
     target: &Target,
 ) -> Result<(HawkHeader<'r>, Arc<VerifiedToken>), Refusal> {
-    check(sync, parts, target).map_err(|denial| {
-        report(sync, parts, peer, target, &denial);
-        refuse(&denial)
+    check(sync, parts, target).map_err(|failure| {
+        report(sync, parts, peer, target, &failure);
+        refuse(&failure)
     })
 }
 
@@ -62,26 +62,26 @@ pub(super) fn check_body(hawk: &HawkHeader<'_>, parts: &Parts, body: &[u8]) -> R
     if hawk.vouches_for(content_type, body) {
         Ok(())
     } else {
-        Err(refuse(&Denial::WrongHash))
+        Err(refuse(&AuthFailure::WrongHash))
     }
 }
 
 /// Emits a security event for invalid credentials. A request without any is no event.
-fn report(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, denial: &Denial) {
-    if *denial == Denial::Anonymous {
+fn report(sync: &SyncState, parts: &Parts, peer: Option<Peer>, target: &Target, failure: &AuthFailure) {
+    if *failure == AuthFailure::Anonymous {
         return;
     }
     let from = peer.map(|peer| peer.address);
-    let (user, why) = (target.user.to_string(), denial.to_string());
+    let (user, why) = (target.user.to_string(), failure.to_string());
     let event = Event::new(EventKind::StorageRefused, EntryPoint::Storage, from);
     let event = event.at(parts.method.as_str(), parts.uri.path());
     sync.security_events
         .emit(&event.with_subject(&user).with_reason(&why));
 }
 
-fn refuse(denial: &Denial) -> Refusal {
+fn refuse(failure: &AuthFailure) -> Refusal {
     Refusal::Unauthorized {
-        why: denial.to_string(),
+        why: failure.to_string(),
     }
 }
 
@@ -89,48 +89,55 @@ fn check<'r>(
     sync: &SyncState,
     parts: &'r Parts,
     target: &Target,
-) -> Result<(HawkHeader<'r>, Arc<VerifiedToken>), Denial> {
+) -> Result<(HawkHeader<'r>, Arc<VerifiedToken>), AuthFailure> {
     let header = parts
         .headers
         .get(header::AUTHORIZATION)
-        .ok_or(Denial::Anonymous)?;
-    let header = header.to_str().map_err(|_| Denial::Header(BadHawk::Malformed))?;
-    let hawk = HawkHeader::parse(header).map_err(Denial::Header)?;
-    let checked = sync.verifier.verify(hawk.id).map_err(Denial::Token)?;
-    let token = &checked.token;
+        .ok_or(AuthFailure::Anonymous)?;
+    let header = header
+        .to_str()
+        .map_err(|_| AuthFailure::Header(BadHawk::Malformed))?;
+    let hawk = HawkHeader::parse(header).map_err(AuthFailure::Header)?;
+    let verified = sync.verifier.verify(hawk.id).map_err(AuthFailure::Token)?;
+    let token = &verified.token;
     check_time(sync, parts, target, token.expires)?;
-    check_signature(sync, parts, &hawk, &checked.key)?;
+    check_signature(sync, parts, &hawk, &verified.key)?;
     if let Some(max) = sync.max_skew_seconds {
         let skew = hawk.ts.saturating_sub(sync.clock.seconds());
         if skew.unsigned_abs() > u64::from(max) {
-            return Err(Denial::Skewed { seconds: skew });
+            return Err(AuthFailure::Skewed { seconds: skew });
         }
     }
     if sync.is_strict_about_nodes && *token.node != *sync.site.public_url.base() {
         let ours = sync.site.public_url.base();
-        return Err(Denial::OtherNode {
+        return Err(AuthFailure::OtherNode {
             token: token.node.clone(),
             ours,
         });
     }
     if token.user != target.user {
-        return Err(Denial::OtherUser { token: token.user.0 });
+        return Err(AuthFailure::OtherUser { token: token.user.0 });
     }
-    Ok((hawk, checked))
+    Ok((hawk, verified))
 }
 
-fn check_time(sync: &SyncState, parts: &Parts, target: &Target, expires: SyncTime) -> Result<(), Denial> {
+fn check_time(
+    sync: &SyncState,
+    parts: &Parts,
+    target: &Target,
+    expires: SyncTime,
+) -> Result<(), AuthFailure> {
     let now = sync.clock.now();
     if expires > now.plus_seconds(MOST_SECONDS) {
-        return Err(Denial::Endless { until: expires });
+        return Err(AuthFailure::TooLong { until: expires });
     }
-    let is_spared = target.resource == Resource::InfoCollections { is_exact: true }
+    let is_in_grace_period = target.resource == Resource::InfoCollections { is_exact: true }
         && matches!(parts.method, Method::GET | Method::HEAD)
         && now < expires.plus_seconds(GRACE_SECONDS);
-    if now < expires || is_spared {
+    if now < expires || is_in_grace_period {
         Ok(())
     } else {
-        Err(Denial::Expired { at: expires })
+        Err(AuthFailure::Expired { at: expires })
     }
 }
 
@@ -139,7 +146,7 @@ fn check_signature(
     parts: &Parts,
     hawk: &HawkHeader<'_>,
     key: &hmac::Key,
-) -> Result<(), Denial> {
+) -> Result<(), AuthFailure> {
     let url = &sync.site.public_url;
     // The public path may have been removed by a proxy, or by this server's router.
     let original = parts.extensions.get::<OriginalUri>();
@@ -167,12 +174,18 @@ fn check_signature(
     if sync.site.is_signed_for(uri, &parts.headers, holds) {
         return Ok(());
     }
-    Err(why_not(&request, parts, |other| hawk.is_signed_with(key, other)))
+    Err(explain_signature(&request, parts, |other| {
+        hawk.is_signed_with(key, other)
+    }))
 }
 
 /// Checks whether the signature is valid for the host that the request itself names: the most frequent mistake in
 /// the setup of a node.
-fn why_not(request: &Signed<'_>, parts: &Parts, holds: impl Fn(&Signed<'_>) -> bool) -> Denial {
+fn explain_signature(
+    request: &Signed<'_>,
+    parts: &Parts,
+    holds: impl Fn(&Signed<'_>) -> bool,
+) -> AuthFailure {
     let named = parts
         .headers
         .get(header::HOST)
@@ -192,22 +205,22 @@ fn why_not(request: &Signed<'_>, parts: &Parts, holds: impl Fn(&Signed<'_>) -> b
             })
         });
     match signed {
-        Some(port) => Denial::OtherHost {
+        Some(port) => AuthFailure::OtherHost {
             signed: format!("{host}:{port}"),
             ours: format!("{}:{}", request.host, request.port),
         },
-        None => Denial::WrongSignature,
+        None => AuthFailure::WrongSignature,
     }
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for AuthFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("no credentials"),
             Self::Header(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
             Self::Expired { at } => write!(f, "the token expired at {at}"),
-            Self::Endless { until } => {
+            Self::TooLong { until } => {
                 write!(
                     f,
                     "the token lasts until {until}: it was made by a clock that was ahead"

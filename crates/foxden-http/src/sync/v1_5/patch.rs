@@ -49,7 +49,7 @@ pub(super) fn one(
     limits: &Limits,
 ) -> Result<Patch, Refusal> {
     let element: Element<'_> = serde_json::from_str(text(body)?).map_err(|error| refusal(&error))?;
-    if element.is_known_bad(collection) || !element.has_sound_id_or_none() {
+    if element.is_known_bad(collection) || !element.has_valid_id_or_none() {
         return Err(bad_object());
     }
     element.into_patch(id, limits).map_err(|_| bad_object())
@@ -137,15 +137,15 @@ impl<'a, 'l> Reader<'a, 'l> {
         if element.is_known_bad(self.collection) || !self.ids.insert(id.clone()) {
             return Err(BadUpload);
         }
-        match self.judge(&id, element) {
+        match self.validate(&id, element) {
             Ok(patch) => self.objects.patches.push(patch),
             Err(reason) => self.objects.failed.push((id, reason)),
         }
         Ok(())
     }
 
-    fn judge(&mut self, id: &str, element: Element<'a>) -> Result<Patch, &'static str> {
-        let id = sound_id(id).ok_or("invalid id")?;
+    fn validate(&mut self, id: &str, element: Element<'a>) -> Result<Patch, &'static str> {
+        let id = valid_id(id).ok_or("invalid id")?;
         let patch = element.into_patch(id, self.limits)?;
         if self.objects.patches.len() as u64 >= self.limits.max_post_records {
             return Err(RETRY_OBJECT);
@@ -194,11 +194,11 @@ struct Element<'a> {
 }
 
 impl Element<'_> {
-    fn has_sound_id_or_none(&self) -> bool {
+    fn has_valid_id_or_none(&self) -> bool {
         match &self.id {
             // Some clients write a null for a member that they do not set.
             None | Some(Value::Null) => true,
-            Some(Value::Text(id)) => sound_id(id).is_some(),
+            Some(Value::Text(id)) => valid_id(id).is_some(),
             Some(_) => false,
         }
     }
@@ -242,7 +242,7 @@ impl Element<'_> {
     }
 }
 
-fn sound_id(id: &str) -> Option<ObjectId> {
+fn valid_id(id: &str) -> Option<ObjectId> {
     is_printable(id).then(|| ObjectId::new(id).ok()).flatten()
 }
 

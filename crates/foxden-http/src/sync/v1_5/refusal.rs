@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::wire::retry_after::{all_errors, retry_after_in};
 
-    fn told(refusal: Refusal) -> (u16, Option<u64>) {
+    fn status_and_wait(refusal: Refusal) -> (u16, Option<u64>) {
         let response =
             refusal
                 .into_reply()
@@ -188,7 +188,7 @@ mod tests {
                 StorageError::Engine(_) => None,
             };
             let described = format!("{error:?}");
-            let (status, waits) = told(error.into());
+            let (status, waits) = status_and_wait(error.into());
             assert_eq!((waits, status == 503), (wait, wait.is_some()), "{described}");
         }
         for (refusal, expected) in [
@@ -200,7 +200,7 @@ mod tests {
             (Refusal::MethodNotAllowed, (405, None)),
         ] {
             let described = format!("{refusal:?}");
-            assert_eq!(told(refusal), expected, "{described}");
+            assert_eq!(status_and_wait(refusal), expected, "{described}");
         }
     }
 }

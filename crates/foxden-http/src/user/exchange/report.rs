@@ -46,7 +46,7 @@ pub(super) fn channel(headers: &HeaderMap) -> Option<ChannelName> {
 pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
     let header = headers.get(LOG).map_or(&b""[..], |value| value.as_bytes());
     let header = &header[..header.len().min(MAX_KEPT + ID_BYTES)];
-    let body = beginning(body).await;
+    let body = read_beginning(body).await;
     let id = id(headers);
     let texts = [header, &body].map(|bytes| without(id, bytes));
     let texts: Vec<&str> = texts
@@ -54,7 +54,7 @@ pub(super) async fn text(headers: &HeaderMap, body: Body) -> String {
         .map(|text| text.trim())
         .filter(|text| !text.is_empty())
         .collect();
-    texts.join(": ").chars().map(harmless).collect()
+    texts.join(": ").chars().map(printable).collect()
 }
 
 /// Returns the client id. Other values are no secrets, and may be as short as one asterisk.
@@ -78,23 +78,23 @@ fn without(id: Option<&str>, bytes: &[u8]) -> String {
 }
 
 /// Reads the beginning of a body and discards the rest. A client id that begins in the kept part is kept whole.
-async fn beginning(mut body: Body) -> Vec<u8> {
+async fn read_beginning(mut body: Body) -> Vec<u8> {
     let mut kept = Vec::new();
-    let mut heard = 0;
-    while heard < MAX_READ {
+    let mut read = 0;
+    while read < MAX_READ {
         // A body that breaks off is no error: the report is what came before.
         let Some(Ok(frame)) = body.frame().await else {
             break;
         };
         let Ok(data) = frame.into_data() else { continue };
-        heard += data.len();
+        read += data.len();
         kept.extend_from_slice(&data[..data.len().min(MAX_KEPT + ID_BYTES - kept.len())]);
     }
     kept
 }
 
 /// Replaces characters that move the cursor, end a line or turn the direction of writing.
-fn harmless(character: char) -> char {
+fn printable(character: char) -> char {
     if is_invisible(character) {
         '\u{fffd}'
     } else {

@@ -11,7 +11,7 @@ fn budget(most: u64) -> Arc<Budget> {
 
 fn watched(most: u64, security_events: SecurityEvents) -> Arc<Budget> {
     let divisors = ShareDivisors {
-        proven: 4,
+        authenticated: 4,
         small_bodies: 4,
         unauthenticated: 2,
     };

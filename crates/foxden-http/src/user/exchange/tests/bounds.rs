@@ -186,7 +186,7 @@ async fn a_newcomer_finds_room_where_one_network_has_taken_all() {
     }
 }
 
-fn little_room() -> TestContext {
+fn small_memory() -> TestContext {
     TestContext::new(Settings {
         message_bytes: 60,
         total_bytes: 200,
@@ -198,7 +198,7 @@ fn little_room() -> TestContext {
 /// The message dropped is of the network that holds most, whichever network opened the channel.
 #[tokio::test]
 async fn a_newcomer_finds_room_where_senders_opened_no_channel() {
-    let ctx = little_room();
+    let ctx = small_memory();
     let opener = ctx.from("10.0.0.1");
     let mut permit = Vec::new();
     for sender in ["192.0.2.1", "192.0.2.2", "198.51.100.1"] {
@@ -227,9 +227,9 @@ async fn a_newcomer_finds_room_where_senders_opened_no_channel() {
 }
 
 /// A body that stalls.
-struct Stalled(Option<Bytes>);
+struct StalledBody(Option<Bytes>);
 
-impl http_body::Body for Stalled {
+impl http_body::Body for StalledBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -247,13 +247,13 @@ impl http_body::Body for Stalled {
 /// Messages that are being received are dropped as well.
 #[tokio::test]
 async fn a_newcomer_finds_room_where_messages_stall() {
-    let ctx = little_room();
+    let ctx = small_memory();
     let id = id('a');
     let senders = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"].map(|sender| ctx.from(sender));
     let mut uploads = Vec::new();
     for sender in &senders {
         let (k, headers) = (sender.channel().await, [("x-keyexchange-id", id.as_str())]);
-        let body = Body::new(Stalled(Some(Bytes::from(vec![b'x'; 50]))));
+        let body = Body::new(StalledBody(Some(Bytes::from(vec![b'x'; 50]))));
         let mut upload = Box::pin(async move { sender.send("PUT", &k, &headers, body).await.status });
         assert!(poll_now(&mut upload).await.is_pending());
         uploads.push(upload);
