@@ -116,7 +116,7 @@ pub(super) async fn status(
 ) -> Result<Json<Value>, Refusal> {
     let status = fxa
         .accounts
-        .address_status(request.body.address()?, &request.visitor)
+        .address_status(request.body.address()?, &request.client_info)
         .await?;
     let mut answer = json!({ "exists": status.exists });
     if status.exists {
@@ -134,7 +134,7 @@ pub(super) async fn credentials_status(
     let address = request.body.address()?;
     if !fxa
         .accounts
-        .address_status(address, &request.visitor)
+        .address_status(address, &request.client_info)
         .await?
         .exists
     {
@@ -164,7 +164,7 @@ pub(super) async fn create(
         invite: invite.map(str::to_owned),
         wants_keys: request.wants_keys(),
     };
-    let signed_in = fxa.accounts.create(new, &request.visitor).await?;
+    let signed_in = fxa.accounts.create(new, &request.client_info).await?;
     Ok(Json(signed_in.into()))
 }
 
@@ -174,7 +174,7 @@ pub(super) async fn login(
     request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<SignedInAnswer>, Refusal> {
     let login = request.body.login(request.wants_keys())?;
-    let signed_in = fxa.accounts.login(login, &request.visitor).await?;
+    let signed_in = fxa.accounts.login(login, &request.client_info).await?;
     Ok(Json(signed_in.into()))
 }
 
@@ -187,9 +187,13 @@ pub(super) async fn destroy(
         request.body.address()?.to_owned(),
         request.body.auth_pw("authPW")?,
     );
-    let (by, visitor, accounts) = (request.caller, request.visitor, fxa.accounts.clone());
+    let (by, client_info, accounts) = (request.caller, request.client_info, fxa.accounts.clone());
     // Boxed, so that the future of the request is not as large.
-    let removal = Box::pin(async move { accounts.destroy(by.as_ref(), &address, &auth_pw, &visitor).await });
+    let removal = Box::pin(async move {
+        accounts
+            .destroy(by.as_ref(), &address, &auth_pw, &client_info)
+            .await
+    });
     remove_account(&fxa.task_spawner, fxa.accounts, fxa.storage, removal).await?;
     Ok(Done {})
 }

@@ -23,7 +23,7 @@ pub(super) struct ApiRequest<C> {
     /// The authenticated caller.
     pub(super) caller: C,
     /// The client.
-    pub(super) visitor: ClientInfo,
+    pub(super) client_info: ClientInfo,
     /// The members of the body.
     pub(super) body: JsonBody,
     /// The query, undecoded.
@@ -64,7 +64,7 @@ impl<C: Caller> FromRequest<FxaState> for ApiRequest<C> {
         let query = raw.parts.uri.query().unwrap_or_default().to_owned();
         Ok(Self {
             caller,
-            visitor: raw.visitor,
+            client_info: raw.client_info,
             body: members,
             query,
             _permit: permit,

@@ -40,7 +40,7 @@ pub(super) async fn resend(
     request: ApiRequest<Session>,
 ) -> Result<Done, Refusal> {
     fxa.accounts
-        .resend_code(&request.caller, &request.visitor)
+        .resend_code(&request.caller, &request.client_info)
         .await?;
     Ok(Done {})
 }
@@ -52,7 +52,7 @@ pub(super) async fn verify_session(
 ) -> Result<Done, Refusal> {
     let code = request.body.text_within("code", 32)?;
     fxa.accounts
-        .verify_session(&request.caller, code.trim(), &request.visitor)
+        .verify_session(&request.caller, code.trim(), &request.client_info)
         .await?;
     Ok(Done {})
 }
@@ -66,7 +66,7 @@ pub(super) async fn verify_address(
     request.body.hex::<16>("code")?;
     let code = request.body.text("code")?.to_ascii_lowercase();
     fxa.accounts
-        .verify_address(account, &code, &request.visitor)
+        .verify_address(account, &code, &request.client_info)
         .await?;
     Ok(Done {})
 }

@@ -70,7 +70,7 @@ pub(super) async fn token(
     }
     let granted = fxa
         .accounts
-        .grant(request.caller.as_ref(), token_request, &request.visitor)
+        .grant(request.caller.as_ref(), token_request, &request.client_info)
         .await?;
     Ok(Json(granted.into()))
 }

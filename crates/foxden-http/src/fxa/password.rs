@@ -38,7 +38,7 @@ pub(super) async fn start_change(
     let session = request.caller.as_ref();
     let started = fxa
         .accounts
-        .start_password_change(session, address, &old, &request.visitor)
+        .start_password_change(session, address, &old, &request.client_info)
         .await?;
     Ok(Json(json!({
         "keyFetchToken": started.key_fetch_token.to_hex(),
@@ -63,7 +63,12 @@ pub(super) async fn finish_change(
     let new = request.body.new_password(then)?;
     let signed_in = fxa
         .accounts
-        .finish_password_change(&request.caller.ticket, new, current.as_ref(), &request.visitor)
+        .finish_password_change(
+            &request.caller.ticket,
+            new,
+            current.as_ref(),
+            &request.client_info,
+        )
         .await?;
     Ok(print_signed_in(signed_in))
 }
@@ -75,7 +80,7 @@ pub(super) async fn forgot(
 ) -> Result<Json<Value>, Refusal> {
     let started = fxa
         .accounts
-        .forgot_password(request.body.address()?, &request.visitor)
+        .forgot_password(request.body.address()?, &request.client_info)
         .await?;
     let status = ResetStatus {
         ttl: started.ttl,
@@ -91,7 +96,7 @@ pub(super) async fn forgot_again(
 ) -> Result<Json<Value>, Refusal> {
     let status = fxa
         .accounts
-        .forgot_again(&request.caller.ticket, &request.visitor)
+        .forgot_again(&request.caller.ticket, &request.client_info)
         .await?;
     // The server stores only a hash of the token. The client has it.
     Ok(Json(
@@ -117,7 +122,7 @@ pub(super) async fn verify_code(
     let code = request.body.text("code")?.to_ascii_lowercase();
     let token = fxa
         .accounts
-        .verify_reset_code(&request.caller.ticket, &code, &request.visitor)
+        .verify_reset_code(&request.caller.ticket, &code, &request.client_info)
         .await?;
     Ok(Json(json!({ "accountResetToken": token.to_hex() })))
 }
@@ -128,7 +133,7 @@ pub(super) async fn send_otp(
     request: ApiRequest<Unauthenticated>,
 ) -> Result<Done, Refusal> {
     fxa.accounts
-        .send_otp(request.body.address()?, &request.visitor)
+        .send_otp(request.body.address()?, &request.client_info)
         .await?;
     Ok(Done {})
 }
@@ -141,7 +146,7 @@ pub(super) async fn verify_otp(
     let (address, code) = (request.body.address()?, request.body.text_within("code", OTP)?);
     let verified = fxa
         .accounts
-        .verify_otp(address, code.trim(), &request.visitor)
+        .verify_otp(address, code.trim(), &request.client_info)
         .await?;
     Ok(Json(json!({
         "code": verified.code,
@@ -168,7 +173,10 @@ pub(super) async fn reset(
     };
     let new = request.body.new_password(then)?;
     let ticket = &request.caller.ticket;
-    let signed_in = fxa.accounts.reset_password(ticket, new, &request.visitor).await?;
+    let signed_in = fxa
+        .accounts
+        .reset_password(ticket, new, &request.client_info)
+        .await?;
     Ok(print_signed_in(signed_in))
 }
 
@@ -179,7 +187,10 @@ pub(super) async fn open_link(
     request: ApiRequest<Unauthenticated>,
 ) -> Result<Json<Value>, Refusal> {
     let code = request.body.text_within("code", LINK)?;
-    let link = fxa.accounts.open_password_link(code, &request.visitor).await?;
+    let link = fxa
+        .accounts
+        .open_password_link(code, &request.client_info)
+        .await?;
     let mut answer = json!({
         "email": link.address,
         "accountResetToken": link.account_reset_token.to_hex(),

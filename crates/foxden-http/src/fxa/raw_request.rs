@@ -14,12 +14,12 @@ use super::refusal::Refusal;
 use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::json_body::BadJson;
 use crate::wire::memory::{MemoryPermit, Owner};
-use crate::wire::{Site, visitor};
+use crate::wire::{Site, client_info};
 
 /// A request without its body.
 pub(super) struct RawRequest {
     pub(super) parts: Parts,
-    pub(super) visitor: ClientInfo,
+    pub(super) client_info: ClientInfo,
 }
 
 /// How a body is read.
@@ -36,9 +36,9 @@ pub(super) struct BodyRules {
 impl RawRequest {
     /// Separates the body, which is not read yet.
     pub(super) fn split(request: Request, fxa: &FxaState) -> (Self, Body) {
-        let visitor = visitor(&request, &fxa.site, EntryPoint::Accounts);
+        let client_info = client_info(&request, &fxa.site, EntryPoint::Accounts);
         let (parts, body) = request.into_parts();
-        (Self { parts, visitor }, body)
+        (Self { parts, client_info }, body)
     }
 
     /// Reads the body. Its memory is counted until the permit is dropped.

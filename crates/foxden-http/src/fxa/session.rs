@@ -19,7 +19,7 @@ pub(super) async fn reauth(
     let login = request.body.login(request.wants_keys())?;
     let signed_in = fxa
         .accounts
-        .reauth(&request.caller, login, &request.visitor)
+        .reauth(&request.caller, login, &request.client_info)
         .await?;
     Ok(Json(signed_in.into()))
 }
@@ -54,7 +54,7 @@ pub(super) async fn duplicate(
 ) -> Result<Json<SignedInAnswer>, Refusal> {
     let signed_in = fxa
         .accounts
-        .duplicate_session(&request.caller.0, &request.visitor)
+        .duplicate_session(&request.caller.0, &request.client_info)
         .await?;
     Ok(Json(signed_in.into()))
 }

@@ -286,11 +286,11 @@ async fn answer_legacy(
 }
 
 /// Emits a security event: the quota is used up.
-fn report_quota(sync: &SyncState, peer: Option<Peer>, door: EntryPoint, user: Option<UserId>) {
+fn report_quota(sync: &SyncState, peer: Option<Peer>, entry_point: EntryPoint, user: Option<UserId>) {
     let from = peer.map(|peer| peer.address);
     let user = user.map(|user| user.to_string());
-    let event =
-        Event::new(EventKind::LimitReached, door, from).with_subject(user.as_deref().unwrap_or_default());
+    let event = Event::new(EventKind::LimitReached, entry_point, from)
+        .with_subject(user.as_deref().unwrap_or_default());
     sync.security_events.emit(&event.with_reason("storage.quota"));
 }
 

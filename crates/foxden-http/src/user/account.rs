@@ -19,7 +19,7 @@ struct NewAccountBody(JsonBody);
 pub(super) async fn is_taken(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     let is_taken = user
         .accounts
-        .is_name_taken(&request.name, &request.visitor)
+        .is_name_taken(&request.name, &request.client_info)
         .await?;
     Ok(answer::text(if is_taken { "1" } else { "0" }))
 }
@@ -27,14 +27,14 @@ pub(super) async fn is_taken(user: &UserState, request: &ApiRequest) -> Result<R
 /// `PUT /user/1.0/{name}`. The order of the checks is part of the protocol.
 pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     let is_authorised = user.is_authorised(request)?;
-    if !is_authorised && !user.is_sign_up_open(&request.visitor) {
+    if !is_authorised && !user.is_sign_up_open(&request.client_info) {
         return Err(ResponseCode::NotSupported.into());
     }
     let is_taken = if is_authorised {
         user.accounts.name_exists(&request.name).await?
     } else {
         user.accounts
-            .is_name_taken(&request.name, &request.visitor)
+            .is_name_taken(&request.name, &request.client_info)
             .await?
     };
     if is_taken {
@@ -54,7 +54,7 @@ pub(super) async fn create(user: &UserState, request: &ApiRequest) -> Result<Res
         password,
         is_authorised,
     };
-    let created = user.accounts.create_legacy(new, &request.visitor).await;
+    let created = user.accounts.create_legacy(new, &request.client_info).await;
     if created.is_err() {
         captcha::restore(user, pass);
     }
@@ -68,7 +68,7 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
     let accounts = user.accounts.clone();
     let removal = async move {
         accounts
-            .delete_legacy(&request.name, &password, &request.visitor)
+            .delete_legacy(&request.name, &password, &request.client_info)
             .await
     };
     let (accounts, storage) = (user.accounts.clone(), user.storage.clone());
@@ -78,7 +78,7 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
 
 /// `GET /user/1.0/{name}/node/weave`: credentials are ignored.
 pub(super) async fn node(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
-    match user.accounts.node_of(&request.name, &request.visitor).await? {
+    match user.accounts.node_of(&request.name, &request.client_info).await? {
         NodeLookup::At(base) => Ok(answer::text(node_address(&base))),
         NodeLookup::NoRoom => Ok(answer::null()),
         NodeLookup::Unknown => Err(Refusal::UnknownName),
@@ -99,15 +99,15 @@ impl UserState {
         match secret.zip(request.header("x-weave-secret")) {
             Some((secret, given)) => {
                 let is_secret = || secret.matches(given);
-                Ok(self.accounts.take_admin_secret(is_secret, &request.visitor)?)
+                Ok(self.accounts.take_admin_secret(is_secret, &request.client_info)?)
             }
             None => Ok(false),
         }
     }
 
     /// Returns whether a client may sign up without the operator's secret.
-    fn is_sign_up_open(&self, visitor: &ClientInfo) -> bool {
-        self.accounts.sign_up_policy(visitor) == SignUp::Open
+    fn is_sign_up_open(&self, client_info: &ClientInfo) -> bool {
+        self.accounts.sign_up_policy(client_info) == SignUp::Open
     }
 }
 

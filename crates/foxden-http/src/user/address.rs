@@ -16,7 +16,7 @@ pub(super) async fn change(user: &UserState, request: &ApiRequest) -> Result<Res
         return Err(ResponseCode::BadAddress.into());
     }
     user.accounts
-        .change_address(&request.name, &password, address, &request.visitor)
+        .change_address(&request.name, &password, address, &request.client_info)
         .await?;
     Ok(answer::authenticated_text(address.to_owned()))
 }

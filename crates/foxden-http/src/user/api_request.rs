@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::route::{Route, Target};
 use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::memory::{self, Owner};
-use crate::wire::{Basic, visitor};
+use crate::wire::{Basic, client_info};
 
 /// Maximum size of a body. A password that fits in also fits in a Basic header.
 const MAX_BODY_BYTES: usize = 4 * 1024;
@@ -25,7 +25,7 @@ pub(super) struct ApiRequest {
     pub(super) name: String,
     /// The body as text.
     pub(super) body: String,
-    pub(super) visitor: ClientInfo,
+    pub(super) client_info: ClientInfo,
     /// The memory that the body takes.
     _permit: Option<memory::MemoryPermit>,
 }
@@ -48,7 +48,7 @@ impl ApiRequest {
         if (is_change || target.route == Route::Reset) && user.site.is_sent_by_page(request.headers()) {
             return Err(Refusal::ForeignPage);
         }
-        let visitor = visitor(&request, &user.site, EntryPoint::UserApi);
+        let client_info = client_info(&request, &user.site, EntryPoint::UserApi);
         let (parts, body) = request.into_parts();
         let (body, permit) = if has_body(&parts.method, target.route) {
             let owner = Owner::client(&parts.extensions);
@@ -69,7 +69,7 @@ impl ApiRequest {
             body: text(body.into()),
             parts,
             name: target.name.clone(),
-            visitor,
+            client_info,
             _permit: permit,
         })
     }

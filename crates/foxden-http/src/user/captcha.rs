@@ -65,7 +65,7 @@ pub(super) fn check(
     };
     let pass = captcha.check(&response.challenge, &response.answer);
     pass.map(Some).map_err(|wrong| {
-        let event = Event::from_client(&request.visitor, EventKind::CaptchaFailed);
+        let event = Event::from_client(&request.client_info, EventKind::CaptchaFailed);
         user.accounts
             .emit(&event.with_subject(&request.name).with_reason(&wrong.to_string()));
         Refusal::WrongAnswer(wrong)

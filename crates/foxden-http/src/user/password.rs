@@ -25,7 +25,7 @@ pub(super) async fn change(user: &UserState, request: &ApiRequest) -> Result<Res
     }
     let old = request.password()?;
     user.accounts
-        .change_plain_password(&request.name, &old, &request.body, &request.visitor)
+        .change_plain_password(&request.name, &old, &request.body, &request.client_info)
         .await?;
     Ok(answer::authenticated_text(SUCCESS))
 }
@@ -41,7 +41,7 @@ async fn reset(user: &UserState, request: &ApiRequest, code: &[u8]) -> Result<Re
             code,
             &request.body,
             DataLossConsent::NotAsked,
-            &request.visitor,
+            &request.client_info,
         )
         .await?;
     Ok(answer::text(SUCCESS))
@@ -51,12 +51,12 @@ async fn reset(user: &UserState, request: &ApiRequest, code: &[u8]) -> Result<Re
 pub(super) async fn request_reset(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     user.needs_resets()?;
     user.accounts
-        .may_request_legacy_reset(&request.name, &request.visitor)
+        .may_request_legacy_reset(&request.name, &request.client_info)
         .await?;
     let pass = captcha::check(user, request, &request.response())?;
     match user
         .accounts
-        .request_legacy_reset(&request.name, &request.visitor)
+        .request_legacy_reset(&request.name, &request.client_info)
         .await
     {
         Ok(()) => Ok(answer::text(SUCCESS)),
@@ -73,7 +73,7 @@ pub(super) async fn drop_reset(user: &UserState, request: &ApiRequest) -> Result
     let password = request.password()?;
     let account = user
         .accounts
-        .verify_plain_password(&request.name, &password, &request.visitor)
+        .verify_plain_password(&request.name, &password, &request.client_info)
         .await?;
     captcha::check(user, request, &request.response())?;
     user.accounts.cancel_legacy_reset(account).await?;

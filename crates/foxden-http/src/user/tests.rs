@@ -67,7 +67,7 @@ impl TestContext {
         let ctx = Self { state, events };
         let ann = r#"{"email":"ann@example.org","password":"correct horse"}"#;
         assert_eq!(ctx.send("PUT", "/user/1.0/ann", ann).await, StatusCode::OK);
-        ctx.take_letters().await;
+        ctx.take_mails().await;
         ctx
     }
 
@@ -95,13 +95,13 @@ impl TestContext {
     }
 
     /// The pending mails, as if they were sent now.
-    async fn take_letters(&self) -> Vec<(String, Mail)> {
-        let mut letters = Vec::new();
+    async fn take_mails(&self) -> Vec<(String, Mail)> {
+        let mut mails = Vec::new();
         while let Some(posted) = self.state.accounts.take_mail().await.unwrap() {
             self.state.accounts.ack_mail(posted.id).await.unwrap();
-            letters.push((posted.address, posted.mail));
+            mails.push((posted.address, posted.mail));
         }
-        letters
+        mails
     }
 }
 
@@ -113,9 +113,9 @@ async fn a_code_is_mailed_each_time_it_is_asked_for() {
     for _ in 0..2 {
         let status = ctx.send("GET", "/user/1.0/ann/password_reset", "").await;
         assert_eq!(status, StatusCode::OK);
-        let letters = ctx.take_letters().await;
-        let [(address, Mail::LegacyReset { name, code })] = letters.as_slice() else {
-            panic!("one letter with a code, not {}", letters.len());
+        let mails = ctx.take_mails().await;
+        let [(address, Mail::LegacyReset { name, code })] = mails.as_slice() else {
+            panic!("one mail with a code, not {}", mails.len());
         };
         assert_eq!((address.as_str(), name.as_str()), ("ann@example.org", "ann"));
         codes.push(code.clone());
@@ -129,7 +129,7 @@ async fn nobody_gets_no_letter() {
     let ctx = TestContext::new().await;
     let status = ctx.send("GET", "/user/1.0/unknown/password_reset", "").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(ctx.take_letters().await.is_empty());
+    assert!(ctx.take_mails().await.is_empty());
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
     };
     let status = ctx.send("PUT", "/user/1.0/bea", body(&[0xe9; 8])).await;
     assert_eq!(status, StatusCode::OK);
-    let visitor = ClientInfo {
+    let client_info = ClientInfo {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: false,
         user_agent: String::new(),
@@ -166,21 +166,21 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
     };
     let accounts = &ctx.state.accounts;
     accounts
-        .verify_plain_password("bea", "éééééééé", &visitor)
+        .verify_plain_password("bea", "éééééééé", &client_info)
         .await
         .unwrap();
 
     ctx.send("GET", "/user/1.0/bea/password_reset", "").await;
-    let letters = ctx.take_letters().await;
-    let Some((_, Mail::LegacyReset { code, .. })) = letters.last() else {
-        panic!("a letter with a code");
+    let mails = ctx.take_mails().await;
+    let Some((_, Mail::LegacyReset { code, .. })) = mails.last() else {
+        panic!("a mail with a code");
     };
     let mut request = TestContext::request("POST", "/user/1.0/bea/password", vec![0xe8; 8]);
     let headers = request.headers_mut();
     headers.insert("x-weave-password-reset", code.parse().unwrap());
     assert_eq!(ctx.answer(request).await, StatusCode::OK);
     accounts
-        .verify_plain_password("bea", "èèèèèèèè", &visitor)
+        .verify_plain_password("bea", "èèèèèèèè", &client_info)
         .await
         .unwrap();
 }

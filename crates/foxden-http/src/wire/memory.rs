@@ -388,7 +388,8 @@ impl Budget {
 
     /// Emits a security event: an owner has used up its share of `what`.
     pub(crate) fn report(&self, owner: Owner, what: &str) {
-        let event = |door, from| Event::new(EventKind::LimitReached, door, from).with_reason(what);
+        let event =
+            |entry_point, from| Event::new(EventKind::LimitReached, entry_point, from).with_reason(what);
         match owner {
             Owner::Store(user) => {
                 let name = user.to_string();

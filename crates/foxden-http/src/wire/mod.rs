@@ -6,7 +6,7 @@
 //! - [`host`]: foreign hosts, foreign pages, and requests that never left this machine
 //! - [`reach`]: [`Sign`], evidence of remote clients
 //! - [`hawk`]: Hawk signatures
-//! - [`mod@visitor`]: the client as accounts need it
+//! - [`mod@client_info`]: the client as accounts need it
 //! - [`memory`]: [`Memory`], the budgets of bodies and responses; [`body`]: reads request bodies
 //! - [`background`]: tasks that continue after the client has disconnected
 //! - [`basic`]: Basic authentication
@@ -26,6 +26,7 @@ mod background;
 pub mod basic;
 pub(crate) mod body;
 pub mod captcha;
+mod client_info;
 pub(crate) mod entity_tag;
 pub mod hawk;
 pub mod host;
@@ -38,7 +39,6 @@ pub mod reach;
 pub(crate) mod retry_after;
 mod routes;
 pub mod site;
-mod visitor;
 
 pub(crate) use accept_encoding::accepts_gzip;
 pub use access_log_fields::{AccessLogFields, chain};
@@ -46,6 +46,7 @@ pub(crate) use answer::{ResponseHeaders, add_headers, print_counted, print_json}
 pub(crate) use background::remove_account;
 pub use background::{BoxFuture, TaskSpawner};
 pub use basic::{Basic, NoBasic};
+pub(crate) use client_info::client_info;
 pub use host::{HostCheck, refuse_foreign_hosts};
 pub use memory::Memory;
 pub use peer::Peer;
@@ -56,4 +57,3 @@ pub(crate) use retry_after::set_retry_after;
 pub use routes::UNKNOWN_ROUTE;
 pub(crate) use routes::{RouteLabels, Routes, label_route, set_route};
 pub use site::{BadUrl, PublicUrl, Site};
-pub(crate) use visitor::visitor;

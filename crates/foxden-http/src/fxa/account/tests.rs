@@ -40,7 +40,7 @@ async fn accounts(clock: &Arc<ManualClock>) -> Accounts {
 
 /// Creates Ann's account and returns the uid of its store.
 async fn with_store(accounts: &Accounts) -> UserId {
-    let visitor = ClientInfo {
+    let client_info = ClientInfo {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
@@ -52,7 +52,7 @@ async fn with_store(accounts: &Accounts) -> UserId {
         invite: None,
         wants_keys: false,
     };
-    let created = accounts.create(new, &visitor).await.unwrap();
+    let created = accounts.create(new, &client_info).await.unwrap();
     let identity = Identity {
         fxa_uid: created.account.to_string(),
         issuer: accounts.issuer().to_owned(),

@@ -75,13 +75,13 @@ impl TestContext {
             invite: None,
             wants_keys: false,
         };
-        let visitor = ClientInfo {
+        let client_info = ClientInfo {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_private: true,
             user_agent: String::new(),
             door: EntryPoint::Accounts,
         };
-        let created = accounts.create(new, &visitor).await.unwrap();
+        let created = accounts.create(new, &client_info).await.unwrap();
         let token = created.session_token.unwrap();
         let memory: Arc<Memory> = Arc::new(Memory::new(400_000, 800_000, SecurityEvents::default()));
         let router = crate::fxa::router(FxaState {

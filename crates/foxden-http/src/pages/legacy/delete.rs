@@ -81,8 +81,8 @@ async fn delete(legacy: &Legacy, submission: &Submission) -> Result<(), FormFail
     }
     let name = legacy::name_of(typed).ok_or(FieldError::BadCredentials)?;
     let parts = &legacy.parts;
-    let (accounts, visitor) = (parts.accounts.clone(), submission.visitor.clone());
-    let removal = async move { accounts.delete_legacy(&name, &password, &visitor).await };
+    let (accounts, client_info) = (parts.accounts.clone(), submission.client_info.clone());
+    let removal = async move { accounts.delete_legacy(&name, &password, &client_info).await };
     let (accounts, storage) = (parts.accounts.clone(), parts.storage.clone());
     let removed = remove_account(&parts.task_spawner, accounts, storage, removal).await;
     match removed.map_err(FormFailure::from) {

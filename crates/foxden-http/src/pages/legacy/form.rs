@@ -10,9 +10,9 @@ use foxden_accounts::security::EntryPoint;
 use super::errors::PageError;
 use super::{Legacy, Page};
 use crate::wire::body::{self, BadBody, MemoryFactor};
+use crate::wire::client_info;
 use crate::wire::memory::{MemoryPermit, Owner};
 use crate::wire::percent::decode_field;
-use crate::wire::visitor;
 
 /// Maximum size of a form.
 const MAX_FORM_BYTES: usize = 16 * 1024;
@@ -55,7 +55,7 @@ pub(super) struct Submission {
     /// Whether the request is a top-level navigation (`Sec-Fetch-Dest`), not an embedded resource.
     pub(super) is_navigation: bool,
     /// The client.
-    pub(super) visitor: ClientInfo,
+    pub(super) client_info: ClientInfo,
     /// The context of the response page.
     pub(super) page: Page,
     /// Whether the client wants a page, not a line of plain text.
@@ -68,14 +68,14 @@ impl FromRequest<Legacy> for Submission {
     type Rejection = Response;
 
     async fn from_request(request: Request, legacy: &Legacy) -> Result<Self, Response> {
-        let visitor = visitor(&request, legacy.context.site(), EntryPoint::Pages);
+        let client_info = client_info(&request, legacy.context.site(), EntryPoint::Pages);
         let page = legacy.context.page(&request);
         let wants_page = wants_page(&request);
         let form = Form::of(request.uri().path());
         let dest = request.headers().get(FETCH_DEST);
         let is_navigation = dest.is_none_or(|dest| dest == "document");
         let is_post = request.method() == Method::POST;
-        // Otherwise any foreign page could use up the tries of the visitor's network.
+        // Otherwise any foreign page could use up the tries of the client_info's network.
         if is_post && legacy.context.site().is_sent_by_foreign_page(request.headers()) {
             return Err(legacy.error_page(
                 page,
@@ -96,7 +96,7 @@ impl FromRequest<Legacy> for Submission {
                 fields,
                 form,
                 is_navigation,
-                visitor,
+                client_info,
                 page,
                 wants_page,
                 _permit: permit,

@@ -131,7 +131,7 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
         );
         if let Err(failure) = captcha.check(challenge, answer) {
             let why = failure.to_string();
-            let event = Event::from_client(&submission.visitor, EventKind::CaptchaFailed)
+            let event = Event::from_client(&submission.client_info, EventKind::CaptchaFailed)
                 .with_subject(&name)
                 .with_reason(&why);
             legacy.parts.accounts.emit(&event);
@@ -141,7 +141,7 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
     Ok(legacy
         .parts
         .accounts
-        .request_legacy_reset(&name, &submission.visitor)
+        .request_legacy_reset(&name, &submission.client_info)
         .await?)
 }
 
@@ -149,7 +149,7 @@ async fn request(legacy: &Legacy, submission: &Submission) -> Result<(), FormFai
 async fn check(legacy: &Legacy, submission: &Submission) -> Result<bool, FormFailure> {
     let accounts = &legacy.parts.accounts;
     Ok(accounts
-        .check_legacy_reset(&name(submission)?, &key(submission), &submission.visitor)
+        .check_legacy_reset(&name(submission)?, &key(submission), &submission.client_info)
         .await?)
 }
 
@@ -173,7 +173,13 @@ async fn set_password(
     };
     let accounts = &legacy.parts.accounts;
     let reset = accounts
-        .reset_plain_password(&name, &key(submission), password, consent, &submission.visitor)
+        .reset_plain_password(
+            &name,
+            &key(submission),
+            password,
+            consent,
+            &submission.client_info,
+        )
         .await;
     match reset.map_err(FormFailure::from) {
         Ok(()) => Ok(loses),

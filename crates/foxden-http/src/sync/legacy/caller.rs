@@ -11,7 +11,7 @@ use foxden_accounts::security::{EntryPoint, Event, EventKind};
 use super::LegacyState;
 use super::refusal::Refusal;
 use crate::sync::SyncState;
-use crate::wire::{Basic, NoBasic, Peer, visitor};
+use crate::wire::{Basic, NoBasic, Peer, client_info};
 
 /// Checks that the caller may open the store of that name, and that it is on this node.
 pub(super) async fn authenticate(
@@ -57,8 +57,8 @@ async fn open(
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
-    let visitor = visitor(&request, &sync.site, EntryPoint::Basic);
-    Ok(legacy.accounts.open_store(name, password, &visitor).await?)
+    let client_info = client_info(&request, &sync.site, EntryPoint::Basic);
+    Ok(legacy.accounts.open_store(name, password, &client_info).await?)
 }
 
 impl From<NoBasic> for Refusal {

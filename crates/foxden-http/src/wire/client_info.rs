@@ -13,7 +13,7 @@ use super::{Peer, Site};
 const LONGEST: usize = 255;
 
 /// Returns the client of a request, and the surface it uses.
-pub(crate) fn visitor(request: &Request, site: &Site, door: EntryPoint) -> ClientInfo {
+pub(crate) fn client_info(request: &Request, site: &Site, entry_point: EntryPoint) -> ClientInfo {
     let peer = request.extensions().get::<Peer>();
     let user_agent = request.headers().get(USER_AGENT);
     let user_agent = user_agent.and_then(|value| value.to_str().ok());
@@ -22,6 +22,6 @@ pub(crate) fn visitor(request: &Request, site: &Site, door: EntryPoint) -> Clien
         address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
         is_private: site.is_private(request),
         user_agent: user_agent.map_or(String::new(), |text| text.chars().take(LONGEST).collect()),
-        door,
+        door: entry_point,
     }
 }
