@@ -12,12 +12,11 @@ use super::objects::WriteTime;
 use super::user_state::{UserState, UserStateMut};
 use crate::command::{Guard, Target};
 use crate::engine::EngineError;
-use crate::engine::cache::UserCache;
 
 /// A transaction. It keeps the changed states of its users, which readers see after the commit.
 pub(super) struct WriteTx<'a> {
     pub(super) connection: &'a Connection,
-    file: &'a DataFile,
+    file: &'a Arc<DataFile>,
     users: HashMap<UserId, OpenUser>,
     part: Option<i64>,
 }
@@ -41,36 +40,34 @@ pub(super) enum CommitMarker {
     Part(i64),
 }
 
-/// What a transaction changes outside the file once it is committed.
+/// What a transaction changes outside the file. While this lives, the cache entries of its users are invalidated, and readers use
+/// the database. Dropped without [`Self::publish`], even by a panic, it leaves it to readers to load the states from the file.
 pub(super) struct TxEffects {
+    file: Arc<DataFile>,
     /// The users it touched, with the states to cache.
     users: Vec<(UserId, Option<Arc<UserState>>)>,
     pub(super) markers: Vec<CommitMarker>,
 }
 
 impl TxEffects {
-    /// Invalidates the cache entries of these users; readers use the database until `publish` or `discard` is called.
-    pub(super) fn invalidate(&self, cache: &UserCache<UserState>) {
-        self.users.iter().for_each(|(user, _)| cache.invalidate(*user));
-    }
-
-    /// Puts the new states into the cache.
-    pub(super) fn publish(self, cache: &UserCache<UserState>) {
-        for (user, state) in self.users {
-            cache.resolve(user, state);
+    /// Puts the new states into the cache, after the commit.
+    pub(super) fn publish(mut self) {
+        for (user, state) in self.users.drain(..) {
+            self.file.users.resolve(user, state);
         }
     }
+}
 
-    /// Leaves it to readers to load the states from the file.
-    pub(super) fn discard(self, cache: &UserCache<UserState>) {
-        for (user, _) in self.users {
-            cache.resolve(user, None);
+impl Drop for TxEffects {
+    fn drop(&mut self) {
+        for (user, _) in self.users.drain(..) {
+            self.file.users.resolve(user, None);
         }
     }
 }
 
 impl<'a> WriteTx<'a> {
-    pub(super) fn new(connection: &'a Connection, file: &'a DataFile) -> Self {
+    pub(super) fn new(connection: &'a Connection, file: &'a Arc<DataFile>) -> Self {
         Self {
             connection,
             file,
@@ -161,7 +158,7 @@ impl<'a> WriteTx<'a> {
         self.part = Some(number);
     }
 
-    /// Returns what to do after the commit.
+    /// Invalidates the cache entries of the users and returns what to publish; to be called before the commit.
     pub(super) fn into_effects(self) -> TxEffects {
         let changed = |(user, opened): (&UserId, &OpenUser)| {
             opened
@@ -175,10 +172,14 @@ impl<'a> WriteTx<'a> {
             let is_here = opened.was_cached || opened.has_written();
             (user, is_here.then(|| Arc::new(opened.state.to_shared())))
         });
-        TxEffects {
+        let effects = TxEffects {
+            file: Arc::clone(self.file),
             users: users.collect(),
             markers,
-        }
+        };
+        let touched = effects.users.iter().map(|(user, _)| *user);
+        touched.for_each(|user| effects.file.users.invalidate(user));
+        effects
     }
 }
 

@@ -88,7 +88,7 @@ impl WriterConnection {
         let result = match attempt(&connection, &file, change) {
             Ok((answer, effects)) => {
                 self.connection = Some(connection);
-                effects.publish(&file.users);
+                effects.publish();
                 Ok(answer)
             }
             Err(TxStop::Before(error)) => {
@@ -103,18 +103,14 @@ impl WriterConnection {
                 self.checkpoints.request(&file);
                 match self.was_committed(&effects.markers) {
                     Some(true) => {
-                        effects.publish(&file.users);
+                        effects.publish();
                         Ok(answer)
                     }
                     Some(false) => {
-                        effects.discard(&file.users);
                         let code = error.sqlite_error_code();
                         Err(TxError::CommitFailed(EngineFault::NotCommitted(code)))
                     }
-                    None => {
-                        effects.discard(&file.users);
-                        Err(TxError::CommitFailed(EngineFault::NotFound))
-                    }
+                    None => Err(TxError::CommitFailed(EngineFault::NotFound)),
                 }
             }
         };
@@ -207,14 +203,13 @@ impl WriterConnection {
 
 fn attempt<T>(
     connection: &Connection,
-    file: &DataFile,
+    file: &Arc<DataFile>,
     change: impl FnOnce(&mut WriteTx<'_>) -> Result<T, EngineError>,
 ) -> Result<(T, TxEffects), TxStop<T>> {
     run(connection, "begin immediate").map_err(|error| TxStop::Before(error.into()))?;
     let mut tx = WriteTx::new(connection, file);
     let answer = change(&mut tx).map_err(TxStop::Before)?;
     let effects = tx.into_effects();
-    effects.invalidate(&file.users);
     match run(connection, "commit") {
         Ok(()) => Ok((answer, effects)),
         Err(error) => Err(TxStop::AtCommit(error, answer, effects)),

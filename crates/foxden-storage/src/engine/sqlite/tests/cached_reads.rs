@@ -5,6 +5,8 @@ use foxden_model::{ObjectId, SyncTime, UserId};
 use super::{Bench, Folder, name, patch, put};
 use crate::command::{Change, Fields, Query, Ttl, Write};
 use crate::engine::Engine;
+use crate::engine::sqlite::open;
+use crate::engine::sqlite::write_tx::WriteTx;
 use crate::page::Budget;
 
 const USER: UserId = UserId(5);
@@ -134,4 +136,22 @@ async fn a_read_beside_a_write_speaks_as_of_before_it() {
     assert!(as_of < began, "{as_of}");
     drop(pending);
     assert_eq!(file.times(USER).unwrap().as_of, began.next().next().next().next());
+}
+
+/// A panic before the commit drops the effects of a transaction, which ends the invalidation of its users.
+#[tokio::test]
+async fn dropped_effects_end_the_invalidation() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "one").await.unwrap();
+    let file = &bench.engine.shards[0].file;
+    let connection = open::connect_reader(&file.path).unwrap();
+    let mut tx = WriteTx::new(&connection, file);
+    tx.state(UserId(1)).unwrap();
+    let effects = tx.into_effects();
+    bench.modified(1).await;
+    assert!(file.users.get(UserId(1)).is_none());
+    drop(effects);
+    bench.modified(1).await;
+    assert!(file.users.get(UserId(1)).is_some());
 }
