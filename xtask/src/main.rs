@@ -1,6 +1,6 @@
 //! All of Foxden's automation, run as `cargo xtask <command>`.
 //!
-//! - [`mod@test`]: sets up what the tests need and runs them all
+//! - [`mod@test`]: installs what the tests need and runs all of them
 //! - [`ci`]: the checks of the hosted jobs: formatting, lints, documents, and the tests
 //! - [`golden`]: updates the answers of golden conversations
 //! - [`tidy`]: rules that can be checked automatically

@@ -16,7 +16,7 @@ pub struct CollectionName {
 
 /// The id of an object within its collection: 1 to 64 characters, none of them a control character.
 ///
-/// Ids are compared byte by byte. What a dialect forbids beyond that, it refuses itself.
+/// Ids are compared byte by byte. Dialects may restrict them further.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(Box<str>);
 

@@ -1,11 +1,11 @@
 //! Users' objects: limits, quota and the storage engines.
 //!
-//! - [`storage`]: [`Storage`], what every surface calls
+//! - [`storage`]: [`Storage`], the service that all surfaces call
 //! - [`limits`]: the limits of requests
 //! - [`command`]: the commands of an engine, independent of protocol versions
 //! - [`page`]: the answers of an engine
 //! - [`engine`]: the [`Engine`] trait and every engine
-//! - `conformance` (feature of that name): the promises of an engine as tests
+//! - `conformance` (behind a feature of that name): the promises of an engine as tests
 
 pub mod command;
 #[cfg(feature = "conformance")]

@@ -128,7 +128,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Removes what has expired, until the budget is spent.
+    /// Removes expired and deleted data, until the budget is spent.
     pub async fn purge(&self, budget: Budget) -> Result<Purged, StorageError> {
         Ok(self.engine.purge(budget).await?)
     }

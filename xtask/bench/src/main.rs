@@ -3,9 +3,9 @@
 //! - [`mod@reference`]: the two programs everything is compared with
 //! - [`load`]: a closed-loop load of prepared requests
 //! - [`request`]: requests signed before the run
-//! - [`process`]: servers started for the run, and what they cost
+//! - [`process`]: server processes, and their resource usage
 //! - [`comparison`]: one case, measured in alternating rounds
-//! - [`cases`]: what is measured
+//! - [`cases`]: the measurements
 //! - [`report`]: the page it becomes
 //! - [`mod@instructions`]: instructions that one request costs
 //! - [`mod@soak`]: an ordinary load together with attacks, and how they affect it

@@ -30,7 +30,7 @@ pub struct Cached<E> {
     unknown: Mutex<VecDeque<UnknownOutcome>>,
 }
 
-/// What the cache holds of a user.
+/// The cache entry of a user.
 struct User {
     modified: SyncTime,
     collections: Arc<[CollectionSummary]>,

@@ -109,7 +109,7 @@ struct Shard {
 /// A read of more objects than this goes to the read pool.
 const SMALL_READ: u64 = 256;
 /// The largest collection, expired objects included, that a read may scan on its caller's thread.
-const PASSED_OVER: u64 = 5000;
+const MAX_SCANNED: u64 = 5000;
 /// The user on whose share of the read pool users are listed.
 const LISTING: UserId = UserId(u64::MAX);
 /// The most vacuum steps that one purge makes for each file.
@@ -171,9 +171,9 @@ impl SqliteEngine {
 
     /// Deletes by a selection.
     async fn delete(&self, user: UserId, shard: &Shard, write: Arc<Write>) -> Result<Written, EngineError> {
-        for _ in 0..deletion::LOOKS {
-            let looks_at = deletion::looks_at(&write, &*shard.file.state(user)?);
-            let found = if looks_at > deletion::FEW {
+        for _ in 0..deletion::MAX_SEARCHES {
+            let scanned_objects = deletion::scanned_objects(&write, &*shard.file.state(user)?);
+            let found = if scanned_objects > deletion::MAX_WRITER_SCAN {
                 let (file, write) = (Arc::clone(&shard.file), Arc::clone(&write));
                 let find = move || file.find(user, &write);
                 Some(self.read_pool.run(user, find).await?)
@@ -182,7 +182,7 @@ impl SqliteEngine {
             };
             let deletion = Deletion {
                 write: Arc::clone(&write),
-                looks_at: usize::try_from(looks_at).unwrap_or(usize::MAX),
+                scanned_objects: usize::try_from(scanned_objects).unwrap_or(usize::MAX),
                 found,
             };
             if let Some(written) = shard.writer.submit(user, deletion).await? {
@@ -239,9 +239,9 @@ impl Engine for SqliteEngine {
         let begin = PageStart::of(query)?;
         let file = &self.shard(user).file;
         let state = match file.lookup(user, query)? {
-            CacheLookup::Page(page) => return Ok(page),
-            CacheLookup::User(state) => state,
-            CacheLookup::Nothing => file.state(user)?,
+            CacheLookup::Hit(page) => return Ok(page),
+            CacheLookup::State(state) => state,
+            CacheLookup::Miss => file.state(user)?,
         };
         let count = state.find(query.collection).map_or(0, |(_, listed)| listed.count);
         if is_small(query, &begin, count) {
@@ -390,6 +390,6 @@ fn is_small(query: &Query, begin: &PageStart, count: u64) -> bool {
             .saturating_add(begin.skip),
     };
     // The scan also passes expired objects, and all objects may have expired.
-    let has_passed_over = selection.ids.is_none() && count > PASSED_OVER;
-    looked_at.min(count) <= SMALL_READ && !has_passed_over
+    let may_scan_too_many = selection.ids.is_none() && count > MAX_SCANNED;
+    looked_at.min(count) <= SMALL_READ && !may_scan_too_many
 }

@@ -15,7 +15,7 @@ pub(crate) struct Usage {
     pub(crate) bytes: u64,
 }
 
-/// What a write or a part is checked against.
+/// The usage and the quota that a write or a part is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QuotaState {
     /// The visible objects that have not expired.

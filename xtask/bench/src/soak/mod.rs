@@ -2,8 +2,8 @@
 //!
 //! - [`client`]: a client behind a proxy
 //! - [`mailbox`]: where letters go
-//! - [`ordinary`]: the fifty people, and one who is timed
-//! - [`picture`]: memory over time, drawn
+//! - [`ordinary`]: the fifty users, and one who is measured
+//! - [`picture`]: a chart of memory over time
 //!
 //! It has three parts: without attacks, under attack, and with as many requests for the health page as the attackers sent.
 //! The server runs on 127.0.0.1.

@@ -1,4 +1,4 @@
-//! What the cache answers alone, and when it asks the engine again.
+//! Answers from the cache alone, and when it asks the engine again.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};

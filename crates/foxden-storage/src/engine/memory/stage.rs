@@ -28,7 +28,7 @@ impl Store {
             bytes: part.max_bytes,
         };
         let after = limits.grown(before, &part.patches)?;
-        let room = QuotaState {
+        let state = QuotaState {
             live: self.usage(now),
             own: before,
             quota: part.quota,
@@ -39,7 +39,7 @@ impl Store {
             opens: part.batch.is_none(),
         };
         let others = self.batches.others(part.batch.as_ref(), now);
-        let batches_to_end = room.batches_to_end_for(growth, &others)?;
+        let batches_to_end = state.batches_to_end_for(growth, &others)?;
         self.end_first(batches_to_end, part.batch.as_ref(), now);
         let batch = match part.batch {
             Some(id) => id,

@@ -28,7 +28,7 @@ pub(super) struct Collection {
 }
 
 impl Store {
-    /// The highest time ever given to this user.
+    /// The highest time of the user's writes.
     pub(super) fn highest(&self) -> SyncTime {
         self.highest
     }
@@ -164,12 +164,12 @@ impl Store {
         own: Option<&BatchId>,
         now: SyncTime,
     ) -> Result<usize, EngineError> {
-        let room = QuotaState {
+        let state = QuotaState {
             live: self.usage(now),
             own: Usage::default(),
             quota,
         };
-        room.batches_to_end(&self.batches.others(own, now))
+        state.batches_to_end(&self.batches.others(own, now))
     }
 
     fn make_room(&self, collection: CollectionName) -> Result<(), EngineError> {

@@ -52,17 +52,17 @@ pub(super) fn stage(tx: &mut WriteTx<'_>, user: UserId, part: &BatchPart) -> Res
     let own = open.as_ref().map_or_else(Usage::default, |open| open.usage);
     let grown = limits.grown(own, &part.patches)?;
     let others = others(connection, user, open.as_ref(), now)?;
-    let room = room(tx, user, own, &others, part.quota, now)?;
+    let quota = quota_state(tx, user, own, &others, part.quota, now)?;
     let growth = BatchGrowth {
         bytes: grown.bytes,
         max_open_bytes: part.max_open_bytes,
         opens: open.is_none(),
     };
-    let batches_to_end = room.batches_to_end_for(growth, &usage_of(&others))?;
+    let batches_to_end = quota.batches_to_end_for(growth, &usage_of(&others))?;
     end_all(connection, &others[..batches_to_end])?;
     let (key, batch) = match (open, &part.batch) {
         (Some(open), Some(batch)) => (open.key, batch.clone()),
-        _ => make(tx, user, part.collection, now)?,
+        _ => insert_batch(tx, user, part.collection, now)?,
     };
     connection
         .prepare_cached("update batch set objects = ?2, bytes = ?3 where key = ?1")?
@@ -83,8 +83,8 @@ pub(super) fn stage(tx: &mut WriteTx<'_>, user: UserId, part: &BatchPart) -> Res
     })
 }
 
-/// What a write or a part finds, without what has expired where that decides.
-pub(super) fn room(
+/// The usage that the quota is compared with. Expired objects are removed first if they would decide.
+pub(super) fn quota_state(
     tx: &mut WriteTx<'_>,
     user: UserId,
     own: Usage,
@@ -110,7 +110,7 @@ pub(super) fn room(
 pub(super) fn others(
     connection: &Connection,
     user: UserId,
-    but: Option<&OpenBatch>,
+    except: Option<&OpenBatch>,
     now: SyncTime,
 ) -> rusqlite::Result<Vec<OpenBatch>> {
     let mut find = connection.prepare_cached(
@@ -118,8 +118,8 @@ pub(super) fn others(
          where uid = ?1 and opened > ?2 and opened <= ?3 and key is not ?4 order by key",
     )?;
     let OpenedRange { expired, ahead } = OpenedRange::at(now);
-    let but = but.map(|open| open.key);
-    find.query_map((user.0.cast_signed(), expired, ahead, but), OpenBatch::read)?
+    let except = except.map(|open| open.key);
+    find.query_map((user.0.cast_signed(), expired, ahead, except), OpenBatch::read)?
         .collect()
 }
 
@@ -128,14 +128,14 @@ pub(super) fn usage_of(batches: &[OpenBatch]) -> Vec<Usage> {
 }
 
 /// Opens a batch.
-fn make(
+fn insert_batch(
     tx: &WriteTx<'_>,
     user: UserId,
     collection: CollectionName,
     now: SyncTime,
 ) -> Result<(i64, BatchId), EngineError> {
     let uid = user.0.cast_signed();
-    let batch = fresh_id(tx.rng());
+    let batch = random_id(tx.rng());
     let mut insert = tx.connection.prepare_cached(
         "insert into batch (uid, name, collection, opened, objects, bytes) values (?1, ?2, ?3, ?4, 0, 0)",
     )?;
@@ -143,7 +143,7 @@ fn make(
     Ok((key, batch))
 }
 
-fn fresh_id(rng: &dyn Rng) -> BatchId {
+fn random_id(rng: &dyn Rng) -> BatchId {
     let mut bytes = [0; 16];
     rng.fill(&mut bytes);
     let mut text = String::with_capacity(2 * bytes.len());

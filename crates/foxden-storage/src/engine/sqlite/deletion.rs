@@ -1,5 +1,5 @@
-//! Deletions by a selection. What is meant is found by the threads for long reads where there is much to look at, so
-//! that the writer thread has no more to do than to remove it.
+//! Deletions by a selection. For large collections the read pool searches the matching objects first, so that the writer thread
+//! only removes them.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use crate::engine::EngineError;
 use crate::page::Written;
 
 /// The most objects of a collection that the writer thread searches itself.
-pub(super) const FEW: u64 = 1000;
+pub(super) const MAX_WRITER_SCAN: u64 = 1000;
 /// How often the search is repeated because the user wrote meanwhile.
-pub(super) const LOOKS: usize = 4;
+pub(super) const MAX_SEARCHES: usize = 4;
 
 /// A deletion in the queue of the writer thread.
 pub(super) struct Deletion {
     pub(super) write: Arc<Write>,
-    /// The objects to search.
-    pub(super) looks_at: usize,
+    /// The number of objects to search.
+    pub(super) scanned_objects: usize,
     pub(super) found: Option<FoundRows>,
 }
 
@@ -37,8 +37,8 @@ pub(super) struct FoundRows {
     pub(super) rows: Vec<i64>,
 }
 
-/// The objects to look at for a deletion by a selection.
-pub(super) fn looks_at(write: &Write, state: &UserState) -> u64 {
+/// The number of objects that a deletion by a selection has to search.
+pub(super) fn scanned_objects(write: &Write, state: &UserState) -> u64 {
     let Change::DeleteObjects {
         collection,
         selection,
@@ -99,7 +99,7 @@ impl FoundRows {
 }
 
 impl WriteCommand for Deletion {
-    /// Nothing where the user's objects are no longer those that were looked at.
+    /// `None` if the user has written since the search.
     type Answer = Option<Written>;
 
     fn apply(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<Option<Written>, EngineError> {
@@ -116,10 +116,10 @@ impl WriteCommand for Deletion {
         &[]
     }
 
-    fn looks_at(&self) -> usize {
+    fn scanned_objects(&self) -> usize {
         self.found
             .as_ref()
-            .map_or(self.looks_at, |found| found.rows.len())
+            .map_or(self.scanned_objects, |found| found.rows.len())
     }
 
     fn bytes(&self) -> usize {

@@ -31,7 +31,7 @@ impl DataFile {
             let ticket = self.users.ticket(user);
             self.with_reader(|reader| self.load(reader, user, ticket))?
         };
-        state.admit()?;
+        state.check_open()?;
         Ok(state)
     }
 
@@ -44,7 +44,7 @@ impl DataFile {
             let mut state = UserStateMut::load(reader, user)?;
             expiry::discount(reader, user, &mut state, now)?;
             let state = state.to_shared();
-            state.admit()?;
+            state.check_open()?;
             Ok(state.summary(horizon.max(state.modified)))
         })
     }
@@ -54,11 +54,11 @@ impl DataFile {
         let now = self.environment.now();
         let horizon = self.horizon(now);
         let Some(state) = self.users.get(user) else {
-            return Ok(CacheLookup::Nothing);
+            return Ok(CacheLookup::Miss);
         };
-        state.admit()?;
+        state.check_open()?;
         let page = |rows, modified, expiry| {
-            Ok(CacheLookup::Page(Page {
+            Ok(CacheLookup::Hit(Page {
                 rows,
                 modified,
                 as_of: horizon.max(state.modified),
@@ -76,7 +76,7 @@ impl DataFile {
         let single = query.single_object();
         match single.and_then(|id| self.objects.get(&state, owner, id, now)) {
             Some(object) => page(object.rows, Some(listed.modified), object.expiry),
-            None => Ok(CacheLookup::User(state)),
+            None => Ok(CacheLookup::State(state)),
         }
     }
 
@@ -124,7 +124,7 @@ impl DataFile {
             let ticket = self.users.ticket(user);
             let _snapshot = Snapshot::take(reader)?;
             let state = self.load(reader, user, ticket)?;
-            state.admit()?;
+            state.check_open()?;
             let collection = state.find(query.collection);
             let found = match collection {
                 Some((owner, _)) => read::page(reader, owner, query, begin, now)?,
@@ -177,11 +177,11 @@ impl DataFile {
 /// The result of a cache lookup.
 pub(super) enum CacheLookup {
     /// The page.
-    Page(Page),
+    Hit(Page),
     /// The user's state; the page must be read from the file.
-    User(Arc<UserState>),
+    State(Arc<UserState>),
     /// The user is not cached.
-    Nothing,
+    Miss,
 }
 
 /// A read transaction, which shows one state of the file until it is dropped.

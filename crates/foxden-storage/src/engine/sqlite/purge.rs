@@ -31,7 +31,7 @@ struct Expired {
     bytes: i64,
 }
 
-/// What a chunk removed.
+/// The result of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PurgeChunk {
     /// The removed rows.

@@ -24,7 +24,7 @@ pub(super) trait WriteCommand: Send + 'static {
     fn patches(&self) -> &[Patch];
 
     /// The stored objects that it searches or removes, besides its own.
-    fn looks_at(&self) -> usize {
+    fn scanned_objects(&self) -> usize {
         0
     }
 
@@ -111,7 +111,7 @@ impl<C: WriteCommand> PendingWrite for QueuedCommand<C> {
     }
 
     fn weight(&self) -> usize {
-        let objects = self.objects().saturating_add(self.command.looks_at());
+        let objects = self.objects().saturating_add(self.command.scanned_objects());
         objects.saturating_add(self.bytes / OBJECT_BYTES).max(1)
     }
 

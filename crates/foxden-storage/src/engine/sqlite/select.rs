@@ -201,7 +201,7 @@ impl Search<'_> {
     }
 }
 
-/// The rows of what is selected, the first `limit` of them in that order, and when the first of them expires.
+/// The first `limit` selected rows in the order of the search, and when the first of them expires.
 pub(super) fn rows(
     connection: &Connection,
     search: &Search<'_>,

@@ -13,9 +13,9 @@ use crate::page::{CollectionSummary, Summary};
 /// A user's collections in one committed state.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UserState {
-    /// The highest time ever given to the user.
+    /// The highest time of the user's writes.
     pub(super) modified: SyncTime,
-    /// Whether the store is closed for good.
+    /// Whether the store is closed.
     pub(super) is_closed: bool,
     /// The collections, by name.
     pub(super) listed: Arc<[CollectionSummary]>,
@@ -50,7 +50,7 @@ impl UserState {
     }
 
     /// Refuses a closed user.
-    pub(super) const fn admit(&self) -> Result<(), EngineError> {
+    pub(super) const fn check_open(&self) -> Result<(), EngineError> {
         if self.is_closed {
             return Err(EngineError::Closed);
         }
@@ -65,7 +65,7 @@ impl UserState {
         }
     }
 
-    pub(super) fn state(&self) -> UserStateMut {
+    pub(super) fn for_update(&self) -> UserStateMut {
         let pairs = self.owners.iter().zip(self.listed.iter());
         UserStateMut {
             modified: self.modified,

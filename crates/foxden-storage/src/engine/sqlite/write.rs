@@ -127,8 +127,8 @@ fn batches_to_end(
         return Ok(Vec::new());
     }
     let mut others = batch::others(tx.connection, user, own, now)?;
-    let room = batch::room(tx, user, Usage::default(), &others, quota, now)?;
-    let count = room.batches_to_end(&batch::usage_of(&others))?;
+    let state = batch::quota_state(tx, user, Usage::default(), &others, quota, now)?;
+    let count = state.batches_to_end(&batch::usage_of(&others))?;
     others.truncate(count);
     Ok(others)
 }

@@ -92,7 +92,7 @@ impl<'a> WriteTx<'a> {
                 let state = self.file.users.get(user);
                 let was_cached = state.is_some();
                 let state = match state {
-                    Some(state) => state.state(),
+                    Some(state) => state.for_update(),
                     None => UserStateMut::load(self.connection, user)?,
                 };
                 let opened = OpenUser {

@@ -229,7 +229,7 @@ pub(super) fn seal(connection: &Connection) -> rusqlite::Result<()> {
     run(connection, "commit")
 }
 
-/// Writes a page and changes nothing. Not by an update of a row to what it is: SQLite leaves pages alone
+/// Writes a page and changes nothing. It does not update a row to its own values: SQLite does not write pages
 /// that would not change.
 fn touch(connection: &Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

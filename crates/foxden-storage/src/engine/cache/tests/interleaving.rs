@@ -9,7 +9,7 @@ use crate::engine::cache::{FillTicket, UserCache};
 
 const USER: UserId = UserId(5);
 
-/// What a writer or a reader does wrong.
+/// A mistake of a writer or a reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mistake {
     Nothing,
@@ -35,7 +35,7 @@ enum WriterStep {
 
 #[derive(Clone, Default)]
 struct Reader {
-    /// What must be shown at least, while a read is under way.
+    /// The oldest state that the current read may show.
     least: u64,
     read: Option<u64>,
     ticket: Option<FillTicket>,

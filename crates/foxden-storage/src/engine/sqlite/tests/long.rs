@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::task::Poll;
 
 use super::*;
-use crate::engine::sqlite::PASSED_OVER;
+use crate::engine::sqlite::MAX_SCANNED;
 
 /// A read of one object may scan all expired objects.
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn a_read_that_may_pass_over_thousands_holds_up_no_small_ones() {
     let folder = Folder::new();
     let engine = Bench::open(&folder, 1).engine;
     let user = UserId(1);
-    for (collection, count) in [("small", PASSED_OVER), ("large", PASSED_OVER + 1)] {
+    for (collection, count) in [("small", MAX_SCANNED), ("large", MAX_SCANNED + 1)] {
         let ids: Vec<_> = (0..count).map(|id| id.to_string()).collect();
         let objects: Vec<_> = ids.iter().map(|id| (id.as_str(), "")).collect();
         put(&engine, user.0, collection, &objects).await.unwrap();

@@ -13,7 +13,7 @@ use super::writers::hold;
 use super::{Bench, Folder, name, patch, put};
 use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
 use crate::engine::sqlite::SqliteEngine;
-use crate::engine::sqlite::deletion::{Deletion, FEW};
+use crate::engine::sqlite::deletion::{Deletion, MAX_WRITER_SCAN};
 use crate::engine::sqlite::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
 use crate::engine::sqlite::write_queue::{NextJob, WriteQueue};
 use crate::engine::sqlite::write_tx::WriteTx;
@@ -23,7 +23,7 @@ use crate::page::Written;
 const GREEDY: u64 = 1;
 const MODEST: u64 = 2;
 /// More objects than the writer thread searches itself.
-const MUCH: u64 = FEW + 500;
+const MUCH: u64 = MAX_WRITER_SCAN + 500;
 
 /// A queue, and the channels of its callers.
 #[derive(Default)]
@@ -40,10 +40,10 @@ impl Waits {
         self.queue.add(Box::new(step))
     }
 
-    fn delete(&mut self, user: u64, looks_at: usize) {
+    fn delete(&mut self, user: u64, scanned_objects: usize) {
         let deletion = Deletion {
             write: Arc::new(Write::new(matching(Selection::default()))),
-            looks_at,
+            scanned_objects,
             found: None,
         };
         let (step, answer, _) = QueuedCommand::new(UserId(user), deletion);
@@ -237,10 +237,10 @@ async fn what_a_deletion_means_is_found_beforehand() {
         let found = bench.engine.shards[0].file.find(UserId(GREEDY), &write).unwrap();
         let deletion = Deletion {
             write,
-            looks_at: usize::try_from(MUCH).unwrap(),
+            scanned_objects: usize::try_from(MUCH).unwrap(),
             found: Some(found),
         };
-        assert_eq!(deletion.looks_at(), weight);
+        assert_eq!(deletion.scanned_objects(), weight);
     }
     // Other objects match by the time the deletion runs, so the search is repeated.
     let (release, held) = hold(&bench);
@@ -381,7 +381,7 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     found.rows.push(i64::MAX);
     let deletion = Deletion {
         write,
-        looks_at: 3,
+        scanned_objects: 3,
         found: Some(found),
     };
     let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
