@@ -33,7 +33,7 @@ proptest! {
         prop_assert_eq!(format!("{whole}{fraction}").parse::<i128>(), Ok(i128::from(hundredths)));
     }
 
-    /// Clients keep times as doubles and print them as those print.
+    /// Clients store times as doubles and format them as JavaScript does.
     #[test]
     fn a_time_survives_a_double(hundredths in 0..1_000_000_000_000i64) {
         #[expect(clippy::cast_precision_loss, reason = "what clients do")]
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn steps_of_a_time_go_there_and_back(hundredths in -LATEST..=LATEST, seconds: i32) {
+    fn next_and_before_are_inverse(hundredths in -LATEST..=LATEST, seconds: i32) {
         let time = SyncTime::from_hundredths(hundredths);
         prop_assert!(time.before() < time && time < time.next());
         prop_assert_eq!(time.next().before(), time);

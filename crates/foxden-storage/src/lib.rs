@@ -20,7 +20,7 @@ pub use command::{
     Selection, Target, Ttl, Write,
 };
 pub use engine::{
-    BadStoreUrl, Cached, Engine, EngineError, Excess, MemoryEngine, OpenError, OpenOptions, SqliteEngine,
+    BadStoreUrl, BatchLimit, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, SqliteEngine,
     SqliteOptions, StoreUrl, open,
 };
 pub use limits::{BadLimits, Limits};

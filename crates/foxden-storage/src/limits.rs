@@ -1,6 +1,6 @@
 //! The limits of requests, and whether they are consistent.
 
-use crate::engine::BATCH_OBJECTS;
+use crate::engine::MAX_BATCH_OBJECTS;
 
 /// The limits of requests; `info/configuration` tells most of them to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub enum BadLimits {
     #[error("max_open_bytes must not be less than max_total_bytes")]
     BatchAboveOpen,
     /// Engines commit no more than this at once.
-    #[error("max_total_records must not be greater than {BATCH_OBJECTS}")]
+    #[error("max_total_records must not be greater than {MAX_BATCH_OBJECTS}")]
     BatchTooLarge,
 }
 
@@ -93,7 +93,10 @@ impl Limits {
                 self.max_open_bytes < self.max_total_bytes,
                 BadLimits::BatchAboveOpen,
             ),
-            (self.max_total_records > BATCH_OBJECTS, BadLimits::BatchTooLarge),
+            (
+                self.max_total_records > MAX_BATCH_OBJECTS,
+                BadLimits::BatchTooLarge,
+            ),
         ];
         let first = faults.into_iter().find(|(is_so, _)| *is_so);
         first.map_or(Ok(()), |(_, fault)| Err(fault))

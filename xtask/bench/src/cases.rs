@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::comparison::{alone, compare_scripts};
 use crate::load::{self, Script};
-use crate::process::{Disk, Process};
+use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
 
 /// Users that the load is spread over.
@@ -51,7 +51,7 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
         10_000_000,
         "SQLite only",
     ));
-    let fresh = Process::foxden(program, Disk::AsItIs).await?;
+    let fresh = Process::foxden(program, DiskLatency::Native).await?;
     figures.push(at_most(
         "memory, fresh, everything in one process",
         "25 MB",
@@ -66,8 +66,8 @@ pub async fn run(program: &Path, earlier: Option<&Path>, seconds: f64) -> Result
         earlier::run(program, earlier, length, &mut figures).await?;
     }
     reads(program, length, &mut figures).await?;
-    writes(program, length, Disk::AsItIs, &mut figures).await?;
-    writes(program, length, Disk::Slow, &mut figures).await?;
+    writes(program, length, DiskLatency::Native, &mut figures).await?;
+    writes(program, length, DiskLatency::Slow, &mut figures).await?;
     group(program, length, &mut figures).await?;
     legacy::run(program, length, &mut figures).await?;
     size::run(program, length, &mut figures).await?;
@@ -120,7 +120,7 @@ fn spread(count: u64, port: u16, script: impl Fn(&Signer, u64) -> Script) -> Vec
 }
 
 async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
-    let filled = Process::foxden(program, Disk::AsItIs).await?;
+    let filled = Process::foxden(program, DiskLatency::Native).await?;
     fill(&filled).await?;
     let each = filled.stop()? / (USERS * (OBJECTS + 45));
     figures.push(at_most(
@@ -131,9 +131,9 @@ async fn reads(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> R
         400,
         "new ids; after a stop, all files",
     ));
-    let ours = Process::foxden(program, Disk::AsItIs).await?;
+    let ours = Process::foxden(program, DiskLatency::Native).await?;
     fill(&ours).await?;
-    let bare = Process::reference("bare", Disk::AsItIs).await?;
+    let bare = Process::reference("bare", DiskLatency::Native).await?;
     let get = |path: &'static str| move |signer: &Signer, _| vec![signer.request("GET", path, "")];
     let one = |signer: &Signer, n| {
         (0..50)
@@ -263,7 +263,12 @@ async fn mixed(ours: &Process, length: Duration, figures: &mut Vec<Figure>) -> R
     Ok(())
 }
 
-async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<Figure>) -> Result<()> {
+async fn writes(
+    program: &Path,
+    length: Duration,
+    disk: DiskLatency,
+    figures: &mut Vec<Figure>,
+) -> Result<()> {
     let post = |count: u64| {
         move |signer: &Signer, n: u64| -> Script {
             (0..20)
@@ -276,7 +281,7 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
     };
     // Clients, objects in a request (0: staged parts of 100), floor, moonshot, least.
     let cases: &[(u64, u64, &str, &str, f64)] = match disk {
-        Disk::AsItIs => &[
+        DiskLatency::Native => &[
             (1, 1, "0.75", "0.90", 0.75),
             (64, 1, "0.75", "0.90", 0.75),
             (1, 100, "0.30", "0.45", 0.30),
@@ -285,7 +290,7 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
             (1, 0, "0.90", "1.0", 0.90),
             (16, 0, "0.35", "0.60", 0.35),
         ],
-        Disk::Slow => &[
+        DiskLatency::Slow => &[
             (1, 100, "0.65", "0.80", 0.65),
             (16, 100, "0.28", "0.50", 0.28),
             (64, 100, "0.28", "0.50", 0.28),
@@ -305,7 +310,11 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
             ),
         };
         let ratio = compare_scripts(&ours, &log, &scripts, length).await?;
-        let syncs = if disk == Disk::Slow { ", 2 ms syncs" } else { "" };
+        let syncs = if disk == DiskLatency::Slow {
+            ", 2 ms syncs"
+        } else {
+            ""
+        };
         let goal = format!(
             "{what} / raw log server{syncs}, {clients} client{}",
             if clients == 1 { "" } else { "s" }
@@ -317,7 +326,7 @@ async fn writes(program: &Path, length: Duration, disk: Disk, figures: &mut Vec<
 
 /// The gain of many writers from shared commits, on a slow disk.
 async fn group(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
-    let ours = Process::foxden(program, Disk::Slow).await?;
+    let ours = Process::foxden(program, DiskLatency::Slow).await?;
     let post = |signer: &Signer, n| vec![signer.request("POST", "/storage/history", &objects(n * 5, 5))];
     let one = alone(&ours, &spread(1, ours.port, post), length).await?.rate;
     let many = alone(&ours, &spread(64, ours.port, post), length).await?.rate;

@@ -125,7 +125,7 @@ async fn count(program: &Path, case: &Case) -> Result<f64> {
 
 /// The instructions of a server that answers so many requests, from its start to its end.
 async fn total(program: &Path, case: &Case, requests: usize) -> Result<u64> {
-    let server = Process::counted(program).await?;
+    let server = Process::under_callgrind(program).await?;
     load::once(server.port, &preparation(server.port, case)).await?;
     let request = request(server.port, case);
     load::once(server.port, &vec![request; requests]).await?;

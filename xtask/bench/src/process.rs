@@ -20,28 +20,28 @@ pub struct Process {
 /// The file that callgrind writes.
 const COUNTS: &str = "callgrind.out";
 /// How often a server is asked whether it listens, and the time between: a minute in all, as valgrind starts slowly.
-const ASKED: usize = 1200;
+const CONNECT_ATTEMPTS: usize = 1200;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The latency of the disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Disk {
+pub enum DiskLatency {
     /// That of this machine.
-    AsItIs,
+    Native,
     /// Two milliseconds more for each sync, as on a typical disk.
     Slow,
 }
 
 impl Process {
     /// A fresh Foxden.
-    pub async fn foxden(program: &Path, disk: Disk) -> Result<Self> {
-        let (port, folder) = place("foxden")?;
+    pub async fn foxden(program: &Path, disk: DiskLatency) -> Result<Self> {
+        let (port, folder) = allocate_port_and_folder("foxden")?;
         Self::start(serve(program, port, &folder, "error"), port, folder, disk).await
     }
 
     /// A fresh Foxden with open sign-up behind a local proxy. It writes both of its logs.
-    pub async fn public(program: &Path, quota: &str, mail_port: u16) -> Result<Self> {
-        let (port, folder) = place("soak")?;
+    pub async fn for_soak(program: &Path, quota: &str, mail_port: u16) -> Result<Self> {
+        let (port, folder) = allocate_port_and_folder("soak")?;
         let log = std::fs::File::create(folder.join("log"))?;
         let mut command = serve(program, port, &folder, "warn");
         command
@@ -57,7 +57,7 @@ impl Process {
                 format!("file:{}", folder.join("security.log").display()),
             )
             .stderr(log);
-        Self::start(command, port, folder, Disk::AsItIs).await
+        Self::start(command, port, folder, DiskLatency::Native).await
     }
 
     /// Confirms the address of an account by the command line.
@@ -85,12 +85,18 @@ impl Process {
     pub async fn restart(mut self, program: &Path) -> Result<Self> {
         self.end()?;
         let (port, folder) = (self.port, std::mem::take(&mut self.folder));
-        Self::start(serve(program, port, &folder, "error"), port, folder, Disk::AsItIs).await
+        Self::start(
+            serve(program, port, &folder, "error"),
+            port,
+            folder,
+            DiskLatency::Native,
+        )
+        .await
     }
 
     /// A fresh Foxden under callgrind, which counts its instructions.
-    pub async fn counted(program: &Path) -> Result<Self> {
-        let (port, folder) = place("counted")?;
+    pub async fn under_callgrind(program: &Path) -> Result<Self> {
+        let (port, folder) = allocate_port_and_folder("counted")?;
         let mut command = Command::new("valgrind");
         command
             .arg("--tool=callgrind")
@@ -99,7 +105,7 @@ impl Process {
         let plain = serve(program, port, &folder, "error");
         command.arg(plain.get_program()).args(plain.get_args());
         command.env("FOXDEN__MASTER_SECRET", SECRET);
-        Self::start(command, port, folder, Disk::AsItIs).await
+        Self::start(command, port, folder, DiskLatency::Native).await
     }
 
     /// Stops a counted server and gives what callgrind wrote.
@@ -109,15 +115,15 @@ impl Process {
     }
 
     /// A fresh reference program of that kind.
-    pub async fn reference(kind: &str, disk: Disk) -> Result<Self> {
-        let (port, folder) = place(kind)?;
+    pub async fn reference(kind: &str, disk: DiskLatency) -> Result<Self> {
+        let (port, folder) = allocate_port_and_folder(kind)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["reference", kind, &port.to_string()]).arg(&folder);
         Self::start(command, port, folder, disk).await
     }
 
-    async fn start(mut command: Command, port: u16, folder: PathBuf, disk: Disk) -> Result<Self> {
-        if disk == Disk::Slow {
+    async fn start(mut command: Command, port: u16, folder: PathBuf, disk: DiskLatency) -> Result<Self> {
+        if disk == DiskLatency::Slow {
             command.env("LD_PRELOAD", shim()?);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -125,7 +131,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("{command:?} cannot be started"))?;
         let mut process = Self { child, folder, port };
-        for _ in 0..ASKED {
+        for _ in 0..CONNECT_ATTEMPTS {
             if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return Ok(process);
             }
@@ -185,7 +191,7 @@ impl Process {
     /// Stops it with a signal, and returns the bytes of its folder.
     pub fn stop(mut self) -> Result<u64> {
         self.end()?;
-        self.disk()
+        self.disk_usage()
     }
 
     fn end(&mut self) -> Result<()> {
@@ -198,7 +204,7 @@ impl Process {
     }
 
     /// Bytes its folder takes on disk.
-    pub fn disk(&self) -> Result<u64> {
+    pub fn disk_usage(&self) -> Result<u64> {
         size_of(&self.folder)
     }
 }
@@ -242,7 +248,7 @@ fn size_of(folder: &Path) -> Result<u64> {
 }
 
 /// A free port and an empty folder.
-fn place(name: &str) -> Result<(u16, PathBuf)> {
+fn allocate_port_and_folder(name: &str) -> Result<(u16, PathBuf)> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let folder = std::env::temp_dir().join(format!("foxden-bench-{}-{name}-{port}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

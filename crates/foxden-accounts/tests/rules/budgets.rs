@@ -730,7 +730,7 @@ fn client_form(address: &str) -> String {
     BASE32_NOPAD.encode(hash.as_ref()).to_lowercase()
 }
 
-/// Whichever names an account has, or two forms of one: tries at one leave of another what they leave where nobody is.
+/// Whichever names an account has, or two forms of one: tries at one leave of another what they leave where no account is.
 #[tokio::test]
 async fn any_two_names_tell_nothing_of_who_is_here() {
     let mut told = Vec::new();

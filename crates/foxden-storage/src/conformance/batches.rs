@@ -5,7 +5,7 @@ use super::{TestContext, collection, id, payload, sorted};
 use crate::command::{
     BatchId, BatchPart, Change, Detail, Field, Guard, Patch, Selection, Target, Ttl, Write,
 };
-use crate::engine::{BATCH_SECONDS, EngineError, Excess, MAX_COLLECTIONS, OPEN_BATCHES};
+use crate::engine::{BATCH_TTL_SECONDS, BatchLimit, EngineError, MAX_COLLECTIONS, MAX_OPEN_BATCHES};
 
 /// In seconds.
 const DAY: i64 = 24 * 60 * 60;
@@ -193,7 +193,7 @@ pub async fn a_commit_of_one_collection_too_many_leaves_the_batch_open(ctx: &Tes
 pub async fn a_batch_lives_two_hours_from_its_opening(ctx: &TestContext) {
     let kept = ctx.open("bookmarks", [payload("a", "one")]).await;
     let lost = ctx.open("bookmarks", [payload("b", "one")]).await;
-    ctx.wait(BATCH_SECONDS - 1);
+    ctx.wait(BATCH_TTL_SECONDS - 1);
     ctx.append("bookmarks", &lost, [payload("c", "one")]).await;
     ctx.commit("bookmarks", &kept).await;
     ctx.wait(2);
@@ -239,7 +239,7 @@ pub async fn a_part_too_large_is_refused_as_a_whole(ctx: &TestContext) {
     many.max_objects = 3;
     assert!(matches!(
         ctx.try_stage(many).await,
-        Err(EngineError::TooLarge(Excess::Objects))
+        Err(EngineError::TooLarge(BatchLimit::Objects))
     ));
     let mut much = part(
         "bookmarks",
@@ -249,13 +249,13 @@ pub async fn a_part_too_large_is_refused_as_a_whole(ctx: &TestContext) {
     much.max_bytes = 10;
     assert!(matches!(
         ctx.try_stage(much).await,
-        Err(EngineError::TooLarge(Excess::Bytes))
+        Err(EngineError::TooLarge(BatchLimit::Bytes))
     ));
     let mut opening = part("bookmarks", None, [payload("g", "1"), payload("h", "1")]);
     opening.max_objects = 1;
     assert!(matches!(
         ctx.try_stage(opening).await,
-        Err(EngineError::TooLarge(Excess::Objects))
+        Err(EngineError::TooLarge(BatchLimit::Objects))
     ));
 
     ctx.append("bookmarks", &batch, [payload("i", "1")]).await;
@@ -279,7 +279,7 @@ pub async fn a_full_batch_can_be_committed(ctx: &TestContext) {
     assert!(ctx.try_stage(second.clone()).await.is_ok());
     second.patches = vec![Patch::empty(id("c"))];
     let refused = ctx.try_stage(second.clone()).await;
-    assert!(matches!(refused, Err(EngineError::TooLarge(Excess::Objects))));
+    assert!(matches!(refused, Err(EngineError::TooLarge(BatchLimit::Objects))));
     second.patches.clear();
     assert!(ctx.try_stage(second).await.is_ok());
     ctx.commit("bookmarks", &batch).await;
@@ -295,12 +295,12 @@ pub async fn a_commit_too_large_is_refused_and_leaves_the_batch_open(ctx: &TestC
         .open("bookmarks", [payload("a", "123"), payload("b", "123")])
         .await;
     let own = [payload("c", "1"), payload("d", "2")];
-    for (most, excess) in [((3, 100), Excess::Objects), ((10, 7), Excess::Bytes)] {
+    for (most, limit) in [((3, 100), BatchLimit::Objects), ((10, 7), BatchLimit::Bytes)] {
         let refused = ctx
             .try_write(Write::new(commit_within("bookmarks", &batch, own.clone(), most)))
             .await;
         assert!(
-            matches!(refused, Err(EngineError::TooLarge(found)) if found == excess),
+            matches!(refused, Err(EngineError::TooLarge(found)) if found == limit),
             "{refused:?}"
         );
         assert_eq!(ctx.payload("bookmarks", "a").await, "old");
@@ -317,12 +317,12 @@ pub async fn one_batch_too_many_ends_the_one_opened_first(ctx: &TestContext) {
     let stranger = ctx.of_user(43);
     let theirs = stranger.open("bookmarks", [payload("a", "one")]).await;
     let expired = ctx.open("bookmarks", []).await;
-    ctx.wait(BATCH_SECONDS);
+    ctx.wait(BATCH_TTL_SECONDS);
     let theirs_too = stranger.open("bookmarks", [payload("b", "two")]).await;
     let committed = ctx.open("bookmarks", []).await;
     ctx.commit("bookmarks", &committed).await;
     let mut batches = Vec::new();
-    for number in 0..OPEN_BATCHES {
+    for number in 0..MAX_OPEN_BATCHES {
         let name = if number % 2 == 0 { "bookmarks" } else { "tabs" };
         batches.push((name, ctx.open(name, [payload(&number.to_string(), "x")]).await));
     }
@@ -347,9 +347,9 @@ pub async fn one_batch_too_many_ends_the_one_opened_first(ctx: &TestContext) {
         ctx.commit(name, batch).await;
     }
     ctx.commit("history", &newest).await;
-    let mut kept = sorted((2..OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
+    let mut kept = sorted((2..MAX_OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
     assert_eq!(ctx.ids("bookmarks", Selection::default()).await, kept);
-    kept = sorted((1..OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
+    kept = sorted((1..MAX_OPEN_BATCHES).step_by(2).map(|number| number.to_string()));
     assert_eq!(ctx.ids("tabs", Selection::default()).await, kept);
     assert!(stranger.try_commit("bookmarks", &theirs).await.is_err());
     stranger.commit("bookmarks", &theirs_too).await;
@@ -455,7 +455,10 @@ pub async fn ten_thousand_objects_are_committed_at_once(ctx: &TestContext) {
     let one_more = ctx
         .try_stage(part("history", Some(&batch), [payload("more", "x")]))
         .await;
-    assert!(matches!(one_more, Err(EngineError::TooLarge(Excess::Objects))));
+    assert!(matches!(
+        one_more,
+        Err(EngineError::TooLarge(BatchLimit::Objects))
+    ));
     let time = ctx.commit("history", &batch).await;
     let held = ctx.held("history").await.expect("it is listed");
     assert_eq!((held.modified, held.count, held.bytes), (time, 10_000, 10_000));

@@ -271,7 +271,7 @@ impl TestContext {
         loop {
             let page = self.page(&query).await;
             assert!(
-                page.rows.len() <= crate::engine::PAGE_OBJECTS,
+                page.rows.len() <= crate::engine::MAX_PAGE_OBJECTS,
                 "{} objects",
                 page.rows.len()
             );

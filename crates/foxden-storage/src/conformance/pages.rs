@@ -2,7 +2,7 @@
 
 use super::{TestContext, collection, id, payload, sorted};
 use crate::command::{Cursor, Field, Fields, Order, PageToken, Patch, Query, Selection};
-use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
+use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 
 const ORDERS: [Order; 3] = [Order::Newest, Order::Oldest, Order::Index];
 
@@ -132,7 +132,7 @@ pub async fn a_long_read_comes_in_bounded_pages(ctx: &TestContext) {
         query.order = order;
         query.limit = Some(5000);
         let page = ctx.page(&query).await;
-        assert!(!page.rows.is_empty() && page.rows.len() <= PAGE_OBJECTS && page.next.is_some());
+        assert!(!page.rows.is_empty() && page.rows.len() <= MAX_PAGE_OBJECTS && page.next.is_some());
         let ids = ctx.all(&query).await.into_iter().map(|object| object.id);
         assert_eq!(sorted(ids), sorted((0..2500).map(|n| format!("object{n}"))));
     }
@@ -141,12 +141,12 @@ pub async fn a_long_read_comes_in_bounded_pages(ctx: &TestContext) {
 /// A page ends before its payloads exceed a mebibyte, but contains at least one object of any size.
 pub async fn a_page_ends_by_its_bytes_but_holds_an_object(ctx: &TestContext) {
     let sizes = [
-        PAGE_BYTES / 2,
-        PAGE_BYTES / 2,
+        MAX_PAGE_BYTES / 2,
+        MAX_PAGE_BYTES / 2,
         1,
-        PAGE_BYTES * 2,
+        MAX_PAGE_BYTES * 2,
         1,
-        PAGE_BYTES,
+        MAX_PAGE_BYTES,
         1,
     ];
     for (number, size) in sizes.into_iter().enumerate() {
@@ -159,7 +159,7 @@ pub async fn a_page_ends_by_its_bytes_but_holds_an_object(ctx: &TestContext) {
     loop {
         let page = ctx.page(&query).await;
         let bytes: usize = page.rows.iter().map(|row| row.payload.len()).sum();
-        assert!(page.rows.len() == 1 || bytes <= PAGE_BYTES, "{bytes} bytes");
+        assert!(page.rows.len() == 1 || bytes <= MAX_PAGE_BYTES, "{bytes} bytes");
         assert!(!page.rows.is_empty());
         read.extend(page.rows.iter().map(|row| row.payload.len()));
         let Some(next) = page.next else { break };

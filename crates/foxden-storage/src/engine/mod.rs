@@ -27,12 +27,11 @@ pub(crate) use usage::Usage;
 /// Each method is atomic for one user. Limits are checked before an engine is called. Every engine promises:
 ///
 /// 1. No reader sees part of a write.
-/// 2. A write takes the time `max(clock, last + 0.01 s)`. `last` is the highest time that the user's writes and deletions took, or
-///    that readers were told as *as of* since the engine was opened (which matters only if the clock slips back). Staging takes
-///    no time.
-/// 3. Every later read sees an acknowledged write. A read returns its *as of*: each write of this user that it has not seen will
-///    take a later time. With one process that is the hundredth before the clock, or before the oldest time of a pending write,
-///    but at least the user's highest visible time.
+/// 2. A write takes the time `max(clock, last + 0.01 s)`. `last` is the highest of the user's write times and of all *as of* values
+///    that were returned since the engine was opened (these matter only if the clock slips back). Staging takes no time.
+/// 3. Every later read sees an acknowledged write. A read returns its *as of*: each write of this user that it has not seen takes
+///    a later time. With one process, *as of* is the clock minus 0.01 s, or just before the oldest pending write, but at least the
+///    user's highest visible time.
 /// 4. A guard is compared in the same step as the change; an absent target has time zero; a refused write changes nothing. If
 ///    several checks fail, the first of guard, batch, quota and collections is the answer.
 /// 5. If the engine cannot tell whether a write was committed, the answer is `OutcomeUnknown`, and the write takes effect at most
@@ -43,14 +42,14 @@ pub(crate) use usage::Usage;
 ///    reached the clock at the write plus the TTL.
 /// 8. Counts and bytes change in the same step as the write. The quota is compared with the bytes before the write, without expired
 ///    objects; removing these takes no time. An object counts as at least 400 bytes, beyond the first MiB. Open batches count as
-///    well, for parts and for writes: the batches opened first end to make room, and a write is refused if the objects and the
+///    well, for parts and for writes: the engine drops the batches opened first to make room, and a write is refused if the objects and the
 ///    batch that it appends to fill the quota alone. A batch does not count against its own commit. The bytes in [`Written`] are
 ///    those of objects alone and may include expired ones.
 /// 9. Orders are total, page tokens hold the last key, and a page is bounded and shows one state.
 /// 10. A batch is invisible until its commit. It ends two hours after its opening, with its commit, or with the store. A batch that
 ///     was opened more than two hours ahead of the clock has ended, too. A refused commit leaves it open. A part or a commit beyond
-///     the limits that it names is refused as a whole, with `TooLarge`. A user has at most [`OPEN_BATCHES`] open batches, with at
-///     most the bytes that a part names for all of them: a further part ends the batches opened first.
+///     the limits that it names is refused as a whole, with `TooLarge`. A user has at most [`MAX_OPEN_BATCHES`] open batches, with at
+///     most the bytes that a part names for all of them: a further part drops the batches opened first.
 /// 11. Deleting a collection or a store costs the same whatever its size. Deleted data does not grow beyond the size of the store:
 ///     writes remove more of it than they add.
 /// 12. Several processes may serve one user at once, if the engine's documentation says so.
@@ -108,7 +107,7 @@ pub enum EngineError {
     NoSuchBatch,
     /// The part or commit would exceed the limits of a batch; the batch stays as it was.
     #[error("the batch would hold too many {0}")]
-    TooLarge(Excess),
+    TooLarge(BatchLimit),
     /// The write would create more collections than a user may have.
     #[error("a user may own at most 100 collections")]
     TooManyCollections,
@@ -128,14 +127,14 @@ pub enum EngineError {
 
 /// The limit that a batch would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Excess {
+pub enum BatchLimit {
     /// Objects.
     Objects,
     /// Bytes of payload.
     Bytes,
 }
 
-impl std::fmt::Display for Excess {
+impl std::fmt::Display for BatchLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Objects => "objects",
@@ -147,23 +146,23 @@ impl std::fmt::Display for Excess {
 /// The most collections of one user.
 pub const MAX_COLLECTIONS: usize = 100;
 /// The most objects of one page.
-pub const PAGE_OBJECTS: usize = 1000;
+pub const MAX_PAGE_OBJECTS: usize = 1000;
 /// The bytes of payload after which a page ends.
-pub const PAGE_BYTES: usize = 1 << 20;
+pub const MAX_PAGE_BYTES: usize = 1 << 20;
 /// The most objects of one batch.
-pub const BATCH_OBJECTS: u64 = 10_000;
+pub const MAX_BATCH_OBJECTS: u64 = 10_000;
 /// The most open batches of one user.
-pub const OPEN_BATCHES: u64 = 16;
+pub const MAX_OPEN_BATCHES: u64 = 16;
 /// The TTL of a batch, in seconds.
-pub const BATCH_SECONDS: i64 = 2 * 60 * 60;
+pub const BATCH_TTL_SECONDS: i64 = 2 * 60 * 60;
 /// How far, in seconds, the clock may be behind a user's own times for TTLs to count from it.
-const BEHIND_SECONDS: i64 = 24 * 60 * 60;
+const MAX_CLOCK_LAG_SECONDS: i64 = 24 * 60 * 60;
 
 /// The time from which the TTL of a write counts; the write takes the time `next` while the clock shows `now`. A clock that
 /// is far behind is wrong, as on a machine without a battery that has just started: objects whose TTL counted from it would
 /// expire once the clock is corrected.
 fn ttl_start(now: SyncTime, next: SyncTime) -> SyncTime {
-    if next > now.plus_seconds(BEHIND_SECONDS) {
+    if next > now.plus_seconds(MAX_CLOCK_LAG_SECONDS) {
         next
     } else {
         now

@@ -55,7 +55,7 @@ use self::read::PageStart;
 use self::read_pool::ReadPool;
 use self::writer::Writer;
 use self::writer_connection::WriterConnection;
-use super::{Engine, EngineError, PAGE_OBJECTS};
+use super::{Engine, EngineError, MAX_PAGE_OBJECTS};
 use crate::command::{BatchPart, Change, Detail, Order, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -386,7 +386,7 @@ fn is_small(query: &Query, begin: &PageStart, count: u64) -> bool {
         None => query
             .limit
             .unwrap_or(u64::MAX)
-            .min(PAGE_OBJECTS as u64)
+            .min(MAX_PAGE_OBJECTS as u64)
             .saturating_add(begin.skip),
     };
     // The scan also passes expired objects, and all objects may have expired.

@@ -1,6 +1,6 @@
 //! The usage of a store, as its quota counts it, and the open batches that must end to make room.
 
-use super::{EngineError, Excess, OPEN_BATCHES};
+use super::{BatchLimit, EngineError, MAX_OPEN_BATCHES};
 use crate::command::Patch;
 
 /// The least bytes that an object counts for: its row and index entries take as many with ids of 64 bytes.
@@ -87,10 +87,10 @@ impl BatchLimits {
     pub(super) fn grown(self, before: Usage, patches: &[Patch]) -> Result<Usage, EngineError> {
         let after = before + Usage::of(patches);
         if after.objects > self.objects {
-            return Err(EngineError::TooLarge(Excess::Objects));
+            return Err(EngineError::TooLarge(BatchLimit::Objects));
         }
         if after.bytes > self.bytes {
-            return Err(EngineError::TooLarge(Excess::Bytes));
+            return Err(EngineError::TooLarge(BatchLimit::Bytes));
         }
         Ok(after)
     }
@@ -119,7 +119,7 @@ impl QuotaState {
         let for_bytes = first_to_end(others, |left| {
             growth.bytes.saturating_add(left.bytes) > growth.max_open_bytes
         });
-        let most = usize::try_from(OPEN_BATCHES).unwrap_or(usize::MAX) - usize::from(growth.opens);
+        let most = usize::try_from(MAX_OPEN_BATCHES).unwrap_or(usize::MAX) - usize::from(growth.opens);
         Ok(for_quota.max(for_bytes).max(others.len().saturating_sub(most)))
     }
 }

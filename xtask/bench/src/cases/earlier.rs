@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Figure, at_least, fill, spread};
 use crate::comparison::compare;
 use crate::load::Script;
-use crate::process::{Disk, Process};
+use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
 
 /// Builds the requests of one connection.
@@ -50,8 +50,8 @@ const CASES: [(&str, u64, Maker); 6] = [
 /// Measures the same requests against both, alternating.
 pub async fn run(program: &Path, earlier: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
     let (ours, theirs) = (
-        Process::foxden(program, Disk::AsItIs).await?,
-        Process::foxden(earlier, Disk::AsItIs).await?,
+        Process::foxden(program, DiskLatency::Native).await?,
+        Process::foxden(earlier, DiskLatency::Native).await?,
     );
     for server in [&ours, &theirs] {
         fill(server).await?;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{Figure, at_least, ms};
 use crate::comparison::{compare, compare_scripts};
 use crate::load::{self, Expect, Round, Script};
-use crate::process::{Disk, Process};
+use crate::process::{DiskLatency, Process};
 use crate::request::{Basic, Signer, id, objects};
 
 /// The number of accounts.
@@ -28,7 +28,7 @@ type Maker = fn(Writer<'_>, u64) -> Script;
 
 /// Measures both dialects in one process, and the first requests after a start.
 pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
-    let ours = Process::foxden(program, Disk::AsItIs).await?;
+    let ours = Process::foxden(program, DiskLatency::Native).await?;
     register(ours.port).await?;
     for number in 0..PEOPLE {
         load::once(
@@ -39,7 +39,7 @@ pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) ->
         let signer = Signer::new(OTHERS + number, ours.port);
         load::once(ours.port, &filling(&|m, p, b| signer.request(m, p, b))).await?;
     }
-    let bare = Process::reference("bare", Disk::AsItIs).await?;
+    let bare = Process::reference("bare", DiskLatency::Native).await?;
     let goal = "`info/collections` with memoised Basic / bare hyper, 64 connections";
     let ratio = compare_scripts(&ours, &bare, &basic(ours.port, CONNECTIONS, collections), length).await?;
     figures.push(at_least(goal.to_owned(), "0.85", "0.93", &ratio, 0.85));

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::{Figure, USERS, fill, mb, spread};
 use crate::load::{self, Expect};
-use crate::process::{Disk, Process};
+use crate::process::{DiskLatency, Process};
 use crate::request::{Basic, Signer, large_object, objects};
 
 /// Accounts that sign up and sign in.
@@ -139,7 +139,7 @@ async fn measure(program: &Path, length: Duration) -> Result<Sample> {
 
 /// Everything that makes the server hash passwords.
 async fn hashing(program: &Path) -> Result<(u64, u64)> {
-    let server = Process::foxden(program, Disk::AsItIs).await?;
+    let server = Process::foxden(program, DiskLatency::Native).await?;
     let port = server.port;
     let fresh = server.settled_memory().await?;
     server.forget_peak()?;
@@ -159,7 +159,7 @@ async fn hashing(program: &Path) -> Result<(u64, u64)> {
 
 /// Pages and posts, as they come from many devices at once.
 async fn mixed(program: &Path, length: Duration) -> Result<Load> {
-    let server = Process::foxden(program, Disk::AsItIs).await?;
+    let server = Process::foxden(program, DiskLatency::Native).await?;
     fill(&server).await?;
     let scripts = spread(64, server.port, |s, n| {
         vec![
@@ -175,7 +175,7 @@ async fn mixed(program: &Path, length: Duration) -> Result<Load> {
 
 /// Objects that are as large as they may be.
 async fn large(program: &Path) -> Result<Load> {
-    let server = Process::foxden(program, Disk::AsItIs).await?;
+    let server = Process::foxden(program, DiskLatency::Native).await?;
     let port = server.port;
     server.forget_peak()?;
     let body = large_object();

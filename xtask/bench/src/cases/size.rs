@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::Figure;
 use crate::comparison::alone;
 use crate::load::{self, Script};
-use crate::process::{Disk, Process};
+use crate::process::{DiskLatency, Process};
 use crate::request::{Signer, id, objects};
 
 /// Users that the objects are spread over.
@@ -24,9 +24,9 @@ type Maker<'a> = &'a dyn Fn(&Signer, u64, u64) -> Script;
 
 /// Measures the same requests against a small and a large store.
 pub async fn run(program: &Path, length: Duration, figures: &mut Vec<Figure>) -> Result<()> {
-    let small = Process::foxden(program, Disk::AsItIs).await?;
+    let small = Process::foxden(program, DiskLatency::Native).await?;
     fill(small.port, FEW / USERS).await?;
-    let large = Process::foxden(program, Disk::AsItIs).await?;
+    let large = Process::foxden(program, DiskLatency::Native).await?;
     fill(large.port, MANY / USERS).await?;
     let get = |signer: &Signer, n: u64, each: u64| -> Script {
         let ids = (0..200).map(|k| id((n * 7919 + k * 104_729) % each));

@@ -89,7 +89,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
         );
     }
     let mailbox = Mailbox::open().await?;
-    let server = Process::public(program, QUOTA, mailbox.port).await?;
+    let server = Process::for_soak(program, QUOTA, mailbox.port).await?;
     ordinary::register(&server).await?;
     let fresh = server.settled_memory().await?;
     println!("fresh: {}", mb(fresh));
@@ -230,7 +230,7 @@ impl Run<'_> {
             self.samples.push(Sample {
                 second: self.start.elapsed().as_secs_f64(),
                 memory: self.server.memory()?,
-                disk: self.server.disk()?,
+                disk: self.server.disk_usage()?,
             });
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -287,7 +287,7 @@ impl Run<'_> {
             mb(self.most(|sample| sample.memory)),
             mb(self.server.memory()?),
             mb(self.most(|sample| sample.disk)),
-            mb(self.server.disk()?),
+            mb(self.server.disk_usage()?),
         );
         let mut broken = self.broken(attacks.len() == 1);
         let unnamed: Vec<&str> = attacks

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use foxden_model::ObjectId;
-use foxden_storage::{Excess, Patch};
+use foxden_storage::{BatchLimit, Patch};
 
 use super::patch::{RETRY_BYTES, RETRY_OBJECT};
 use crate::sync::print;
@@ -25,10 +25,10 @@ impl UploadResult {
     }
 
     /// All objects failed after all.
-    pub(super) fn fail(&mut self, excess: Excess) {
-        let reason = match excess {
-            Excess::Objects => RETRY_OBJECT,
-            Excess::Bytes => RETRY_BYTES,
+    pub(super) fn fail(&mut self, limit: BatchLimit) {
+        let reason = match limit {
+            BatchLimit::Objects => RETRY_OBJECT,
+            BatchLimit::Bytes => RETRY_BYTES,
         };
         let ids = self.success.drain(..);
         self.failed.extend(ids.map(|id| (id.to_string(), reason)));

@@ -6,7 +6,7 @@ use foxden_accounts::{
     ProfileError, ResetRequestError, SignInError, SignUpError, TooMany, Unavailable, Unverified,
 };
 use foxden_model::SyncTime;
-use foxden_storage::{EngineError, Excess, StorageError};
+use foxden_storage::{BatchLimit, EngineError, StorageError};
 
 /// One of each variant, with those that it contains. A new variant does not compile until it is here.
 macro_rules! every {
@@ -194,7 +194,7 @@ fn next_engine_error(error: &EngineError) -> Option<EngineError> {
         E::Stale { .. } => E::OverQuota { used: 2, quota: 1 },
         E::OverQuota { .. } => E::Closed,
         E::Closed => E::NoSuchBatch,
-        E::NoSuchBatch => E::TooLarge(Excess::Bytes),
+        E::NoSuchBatch => E::TooLarge(BatchLimit::Bytes),
         E::TooLarge(_) => E::TooManyCollections,
         E::TooManyCollections => E::BadCursor,
         E::BadCursor => E::Busy,

@@ -6,7 +6,7 @@ use foxden_model::{CollectionName, Rng, SyncTime};
 
 use crate::command::{BatchId, Patch};
 use crate::engine::usage::Usage;
-use crate::engine::{BATCH_SECONDS, EngineError};
+use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 
 /// Batches in the order they were opened.
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl Batches {
 
 impl Batch {
     fn is_open(&self, now: SyncTime) -> bool {
-        let ttl = BATCH_SECONDS;
+        let ttl = BATCH_TTL_SECONDS;
         now < self.opened.plus_seconds(ttl) && self.opened <= now.plus_seconds(ttl)
     }
 

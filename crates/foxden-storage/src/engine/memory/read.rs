@@ -7,7 +7,7 @@ use foxden_model::{Bso, ObjectId, SyncTime};
 use super::ReadTime;
 use super::store::{Collection, Store, is_live};
 use crate::command::{Cursor, Fields, Order, PageToken, Query, Selection};
-use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
+use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 use crate::page::{Page, Row, Rows};
 
 impl Store {
@@ -117,10 +117,10 @@ fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
     let asked = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     let mut rows = Rows::default();
     let mut bytes = 0;
-    for object in objects.iter().take(asked.min(PAGE_OBJECTS)) {
+    for object in objects.iter().take(asked.min(MAX_PAGE_OBJECTS)) {
         let row = row(object, query.fields);
         bytes += row.payload.len();
-        if bytes > PAGE_BYTES && !rows.is_empty() {
+        if bytes > MAX_PAGE_BYTES && !rows.is_empty() {
             break;
         }
         rows.push(row);

@@ -11,7 +11,7 @@ use super::objects::Objects;
 use super::write_tx::WriteTx;
 use crate::command::{BatchId, BatchPart};
 use crate::engine::usage::{BatchGrowth, BatchLimits, QuotaState, Usage};
-use crate::engine::{BATCH_SECONDS, EngineError};
+use crate::engine::{BATCH_TTL_SECONDS, EngineError};
 use crate::page::Staged;
 
 /// An open batch.
@@ -191,8 +191,8 @@ pub(super) struct OpenedRange {
 impl OpenedRange {
     pub(super) fn at(now: SyncTime) -> Self {
         Self {
-            expired: now.plus_seconds(-BATCH_SECONDS).hundredths(),
-            ahead: now.plus_seconds(BATCH_SECONDS).hundredths(),
+            expired: now.plus_seconds(-BATCH_TTL_SECONDS).hundredths(),
+            ahead: now.plus_seconds(BATCH_TTL_SECONDS).hundredths(),
         }
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::errors::Corrupt;
 use super::select::{IDS, KeysetPosition, KeysetRange, Search, WHOLE};
 use crate::command::{Cursor, Fields, Order, PageToken, Query};
-use crate::engine::{EngineError, PAGE_BYTES, PAGE_OBJECTS};
+use crate::engine::{EngineError, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS};
 use crate::page::{Row, Rows};
 
 /// A page under construction.
@@ -59,7 +59,7 @@ pub(super) fn page(
     let mut page = PageBuilder {
         order: query.order,
         rows: Rows::default(),
-        most: asked.min(PAGE_OBJECTS),
+        most: asked.min(MAX_PAGE_OBJECTS),
         bytes: 0,
         last: None,
         has_more: false,
@@ -184,7 +184,7 @@ impl PageBuilder {
             object.payload = text(6)?;
         }
         let bytes = self.bytes + object.payload.len();
-        if self.rows.len() == self.most || (bytes > PAGE_BYTES && !self.rows.is_empty()) {
+        if self.rows.len() == self.most || (bytes > MAX_PAGE_BYTES && !self.rows.is_empty()) {
             self.has_more = true;
             return Ok(false);
         }
