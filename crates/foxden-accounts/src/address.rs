@@ -1,7 +1,7 @@
 //! Addresses, and the names that follow from them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use foxden_model::is_invisible;
@@ -84,12 +84,11 @@ impl Address {
 pub fn recipient(address: &str) -> Option<(&str, String)> {
     let (local, domain) = address.rsplit_once('@')?;
     let is_sound = local.len() <= LOCAL && is_local_part(local);
-    let domain = if is_ip(domain) {
-        domain.to_owned()
-    } else {
-        idna::domain_to_ascii(domain)
+    let domain = match address_literal(domain) {
+        Some(literal) => literal,
+        None => idna::domain_to_ascii(domain)
             .ok()
-            .filter(|domain| is_host(domain))?
+            .filter(|domain| is_host(domain))?,
     };
     is_sound.then_some((local, domain))
 }
@@ -120,10 +119,24 @@ fn is_host(domain: &str) -> bool {
     domain.split('.').all(is_label)
 }
 
-/// An IP address, in brackets or not.
-pub(crate) fn is_ip(domain: &str) -> bool {
-    let inside = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inside.unwrap_or(domain).parse::<IpAddr>().is_ok()
+/// An IP address as mail spells it (RFC 5321, section 4.1.3): in brackets, and one of IPv6 after its name. `None` for what is no
+/// IP address, and for one of IPv6 without brackets.
+fn address_literal(domain: &str) -> Option<String> {
+    if let Some(v4) = ipv4(domain) {
+        return Some(format!("[{v4}]"));
+    }
+    let inside = in_brackets(domain)?;
+    let v6: Ipv6Addr = inside.strip_prefix("IPv6:").unwrap_or(inside).parse().ok()?;
+    Some(format!("[IPv6:{v6}]"))
+}
+
+/// An IPv4 address, in brackets or not.
+pub(crate) fn ipv4(domain: &str) -> Option<Ipv4Addr> {
+    in_brackets(domain).unwrap_or(domain).parse().ok()
+}
+
+fn in_brackets(domain: &str) -> Option<&str> {
+    domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
 }
 
 /// The form in which names are compared.
@@ -244,6 +257,7 @@ mod tests {
             "ann@example.org>",
             "ann@exam ple.org",
             "ann@[example.org]",
+            "ann@::1",
             &long,
         ] {
             assert!(Address::to_get(bad).is_err(), "{bad:?}");
@@ -253,6 +267,9 @@ mod tests {
             ("a.b+c@Example.ORG", "a.b+c", "example.org"),
             ("\"a,b\"@example.org", "\"a,b\"", "example.org"),
             ("ann@[127.0.0.1]", "ann", "[127.0.0.1]"),
+            ("ann@127.0.0.1", "ann", "[127.0.0.1]"),
+            ("ann@[::1]", "ann", "[IPv6:::1]"),
+            ("ann@[IPv6:::1]", "ann", "[IPv6:::1]"),
             ("tést@exämple.com", "tést", "xn--exmple-cua.com"),
         ] {
             assert!(Address::to_get(good).is_ok(), "{good}");

@@ -94,7 +94,7 @@ impl Accounts {
                     }
                 }
                 Some((_, Ownership::Claimed)) if self.0.options.sends_mail => {}
-                Some(_) => return Err(NameError::LockedMail),
+                Some(_) => return Err(NameError::Taken),
             }
         }
         Ok(())
@@ -129,7 +129,7 @@ impl Accounts {
         for name in names_of(&row.address) {
             let holder = account::holder(from, &name).await?;
             if holder.is_some_and(|(uid, ownership)| uid != row.uid && ownership == Ownership::Owned) {
-                return Err(NameError::LockedMail);
+                return Err(NameError::Taken);
             }
         }
         Ok(())
@@ -215,7 +215,7 @@ pub(crate) async fn add_name(
     account::add_name(tx, &normal(name), uid, ownership)
         .await
         .map_err(|error| match error {
-            SqlError::Conflict => NameError::LockedMail,
+            SqlError::Conflict => NameError::Taken,
             other => other.into(),
         })
 }

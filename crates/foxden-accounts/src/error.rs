@@ -419,7 +419,7 @@ pub enum NodeError {
 #[derive(Debug)]
 pub(crate) enum NameError {
     /// Another account keeps it.
-    LockedMail,
+    Taken,
     Unavailable(Unavailable),
 }
 

@@ -33,8 +33,17 @@ macro_rules! from {
 }
 
 from! {
-    SqlError => LimitError SignUpError LegacyLoginError LegacySignUpError ResetRequestError LegacyResetError OperatorError
-        NodeError NameError StaleLogin FirstStoreError: |error| Self::Unavailable(error.into());
+    SqlError => LimitError SignUpError LegacySignUpError ResetRequestError OperatorError NodeError NameError StaleLogin:
+        |error| Self::Unavailable(error.into());
+    // The account was removed while the request was on its way.
+    SqlError => LegacyLoginError LegacyResetError: |error| match error {
+        SqlError::Orphan => Self::UnknownAccount { name: String::new() },
+        other => Self::Unavailable(other.into()),
+    };
+    SqlError => FirstStoreError: |error| match error {
+        SqlError::Orphan => Self::AccountGone,
+        other => Self::Unavailable(other.into()),
+    };
     SqlError => LegacyChangeError OpenStoreError: |error| Self::Login(error.into());
     TooMany => LegacyChangeError: |error| Self::Login(error.into());
     Unavailable => LegacyChangeError OpenStoreError: |error| Self::Login(error.into());
@@ -79,7 +88,7 @@ macro_rules! from_name_error {
         $(impl From<NameError> for $To {
             fn from(error: NameError) -> Self {
                 match error {
-                    NameError::LockedMail => $taken,
+                    NameError::Taken => $taken,
                     NameError::Unavailable(error) => error.into(),
                 }
             }

@@ -273,7 +273,7 @@ impl Accounts {
     /// Reads a page of changes. Whether there may be more.
     async fn read_some_changes(&self) -> Result<bool, Unavailable> {
         let cache = &self.0.credential_cache;
-        // LockedMail before the question, so that what changes meanwhile counts as unread.
+        // Taken before the question, so that what changes meanwhile counts as unread.
         let (position, now) = (cache.position(), self.steady());
         let Some(seq) = position.seq else {
             let last = change::last(&self.0.database).await?;

@@ -1,7 +1,7 @@
 //! What names, addresses and passwords are like. Nothing here looks anything up.
 
 use crate::AccountId;
-use crate::address::{Address, is_ip};
+use crate::address::{Address, ipv4};
 
 /// The longest name, in bytes.
 const NAME: usize = 32;
@@ -14,7 +14,7 @@ pub fn is_address(text: &str) -> bool {
     Address::to_get(text).is_ok_and(|address| address.as_str() == text)
         && text
             .rsplit_once('@')
-            .is_some_and(|(_, domain)| has_top_domain(domain) || is_ip(domain))
+            .is_some_and(|(_, domain)| has_top_domain(domain) || ipv4(domain).is_some())
 }
 
 /// Whether the name is a hashed form of the address, by the rule of servers or by that of clients.
@@ -117,6 +117,8 @@ mod tests {
             "ann@example.org ",
             "ann@exam_ple.org",
             "ann@256.0.0.1",
+            "ann@::1",
+            "ann@[::1]",
         ] {
             assert!(!is_address(bad), "{bad}");
         }

@@ -36,20 +36,20 @@ enum Command {
     Serve,
     /// Find what usually goes wrong, and say how to mend it
     Check(check::CheckArgs),
-    /// Style after accounts
+    /// Manage accounts
     #[command(subcommand)]
     User(user::UserCommand),
-    /// Style after storage nodes
+    /// Manage storage nodes
     #[command(subcommand)]
     Node(node::NodeCommand),
-    /// Make a link with which somebody creates an account, or look after those made
+    /// Make a link with which an account is created, or manage such links
     Invite(Invite),
     /// Take a server that was reached from elsewhere for private again
     Private,
-    /// Style at the configuration
+    /// Show and check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Style at background work, or do it now
+    /// List background work, or do it now
     #[command(subcommand)]
     Chore(ChoreCommand),
     /// Say which version this is

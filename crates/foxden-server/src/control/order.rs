@@ -138,7 +138,7 @@ pub struct Serving {
 pub enum Standing {
     /// Use it.
     Member,
-    /// Style after the server too.
+    /// Administer the server, too.
     Admin,
 }
 

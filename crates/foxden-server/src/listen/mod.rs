@@ -37,7 +37,7 @@ use connection_limiter::state::ConnectionState;
 use connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use request_handler::RequestHandler;
 use socket::{Connection, Socket};
-use stream::{ClientGone, MonitoredStream};
+use stream::{MonitoredStream, Peek};
 
 /// The most that is buffered of what one client has sent and the server not read, and of what the client has not yet taken.
 const BUFFER_BYTES: usize = 36 * 1024;
@@ -107,7 +107,7 @@ async fn serve_stream<S>(
     handler: Arc<RequestHandler>,
     mut tasks: Tasks,
 ) where
-    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Peek + Unpin + Send + 'static,
 {
     let service = service_fn(|request| {
         let (handler, state) = (Arc::clone(&handler), Arc::clone(&state));

@@ -20,30 +20,45 @@ const PIECE: usize = 16 * 1024;
 /// Pieces read before others get their turn.
 const PIECES: usize = 16;
 
-/// A stream that knows whether its client closed it, without reading from it.
-pub trait ClientGone {
-    /// Returns whether the client closed the connection. If not, the task is woken when something comes.
-    fn is_client_gone(&self, cx: &mut Context<'_>) -> bool;
+/// A stream that can be looked into without reading from it.
+pub trait Peek {
+    /// What the next read would give. The task is woken when that changes.
+    fn peek(&self, cx: &mut Context<'_>) -> Peeked;
 }
 
-impl ClientGone for TcpStream {
-    fn is_client_gone(&self, cx: &mut Context<'_>) -> bool {
+/// What the next read of a stream would give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peeked {
+    /// Nothing yet.
+    Nothing,
+    /// Bytes.
+    Bytes,
+    /// The end: the client closed the connection, or it is broken.
+    End,
+}
+
+impl Peek for TcpStream {
+    fn peek(&self, cx: &mut Context<'_>) -> Peeked {
         let mut byte = [0];
-        let peeked = self.poll_peek(cx, &mut ReadBuf::new(&mut byte));
-        matches!(peeked, Poll::Ready(Ok(0) | Err(_)))
+        match self.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Pending => Peeked::Nothing,
+            Poll::Ready(Ok(0) | Err(_)) => Peeked::End,
+            Poll::Ready(Ok(_)) => Peeked::Bytes,
+        }
     }
 }
 
-impl ClientGone for UnixStream {
-    fn is_client_gone(&self, cx: &mut Context<'_>) -> bool {
+impl Peek for UnixStream {
+    fn peek(&self, cx: &mut Context<'_>) -> Peeked {
         while let Poll::Ready(ready) = self.poll_read_ready(cx) {
             let peek = || Ok(recv(self, &mut [0], RecvFlags::PEEK)?.1);
             match ready.and_then(|()| self.try_io(Interest::READABLE, peek)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                peeked => return matches!(peeked, Ok(0) | Err(_)),
+                Ok(0) | Err(_) => return Peeked::End,
+                Ok(_) => return Peeked::Bytes,
             }
         }
-        false
+        Peeked::Nothing
     }
 }
 
@@ -93,6 +108,18 @@ impl<S> MonitoredStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> MonitoredStream<S> {
+    /// Discards what has come by now, up to a bound.
+    fn discard_received(&mut self, cx: &mut Context<'_>) {
+        let mut piece = [std::mem::MaybeUninit::uninit(); PIECE];
+        for _ in 0..PIECES {
+            let mut buffer = ReadBuf::uninit(&mut piece);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            if !matches!(read, Poll::Ready(Ok(()))) || buffer.filled().is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Discards what comes until the client ends, is silent, or has sent more than the limit.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(linger) = &mut self.linger else {
@@ -142,7 +169,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + ClientGone + Unpin> AsyncWrite for MonitoredStream<S> {
+impl<S: AsyncRead + AsyncWrite + Peek + Unpin> AsyncWrite for MonitoredStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -163,13 +190,13 @@ impl<S: AsyncRead + AsyncWrite + ClientGone + Unpin> AsyncWrite for MonitoredStr
         self.stream.is_write_vectored()
     }
 
-    /// Called only once everything is written, and also while a request is worked on. If the client leaves meanwhile, the
-    /// connection ends, and with it the work.
+    /// Called only once everything is written, and also while a request is worked on or waits for a slot. If the client
+    /// leaves meanwhile, the connection ends, and with it the work.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         this.state.client_took_all();
-        if this.state.is_working() && this.stream.is_client_gone(cx) {
+        if this.state.has_request() && this.stream.peek(cx) == Peeked::End {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         Poll::Ready(Ok(()))
@@ -180,7 +207,10 @@ impl<S: AsyncRead + AsyncWrite + ClientGone + Unpin> AsyncWrite for MonitoredStr
         let this = self.get_mut();
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            if !this.state.start_linger() {
+            // A request that came while the last one was worked on, or what some clients send after a body.
+            let has_unread = this.stream.peek(cx) == Peeked::Bytes;
+            if !this.state.start_linger(has_unread) {
+                this.discard_received(cx);
                 return Poll::Ready(Ok(()));
             }
             let now = Instant::now();
@@ -195,8 +225,8 @@ impl<S: AsyncRead + AsyncWrite + ClientGone + Unpin> AsyncWrite for MonitoredStr
 }
 
 #[cfg(test)]
-impl ClientGone for tokio::io::DuplexStream {
-    fn is_client_gone(&self, _: &mut Context<'_>) -> bool {
-        false
+impl Peek for tokio::io::DuplexStream {
+    fn peek(&self, _: &mut Context<'_>) -> Peeked {
+        Peeked::Nothing
     }
 }

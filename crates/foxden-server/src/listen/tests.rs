@@ -1,4 +1,4 @@
-//! A connection on one connection, without a socket.
+//! Conversations on one connection.
 
 use axum::routing::{get, post};
 use foxden_accounts::security::SecurityEvents;
@@ -25,7 +25,7 @@ async fn connect_within(router: axum::Router, limits: DrainLimits) -> (DuplexStr
     connect_to(&limiter, router, limits).await
 }
 
-/// A room with one connection.
+/// A limiter for one connection.
 fn limiter() -> Arc<ConnectionLimiter> {
     let http = Http {
         max_connections: 1,
@@ -60,23 +60,34 @@ async fn serve_on<S>(
     limits: DrainLimits,
 ) -> crate::tasks::Stopper
 where
-    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Peek + Unpin + Send + 'static,
 {
     let (tasks, stop) = Tasks::new();
+    let handler = handler(router, limits);
+    let permit = limiter.admit(None).await.unwrap();
+    let stopping = tasks.clone();
+    tasks.spawn(async move { serve_stream(theirs, None, permit.state(), handler, stopping).await });
+    stop
+}
+
+fn handler(router: axum::Router, limits: DrainLimits) -> Arc<RequestHandler> {
     let ids = Arc::new(RequestIds::new(&SeededRng::new(1)));
     let exposure = Arc::new(exposure::tests::open(false, "/proc/foxden/public".into()));
-    let handler = Arc::new(RequestHandler::new(
+    Arc::new(RequestHandler::new(
         router.into(),
         Vec::new(),
         exposure,
         ids,
         limits,
         SecurityEvents::default(),
-    ));
-    let permit = limiter.admit(None).await.unwrap();
-    let stopping = tasks.clone();
-    tasks.spawn(async move { serve_stream(theirs, None, permit.state(), handler, stopping).await });
-    stop
+    ))
+}
+
+/// Both ends of a TCP connection: the server's and the client's.
+async fn tcp() -> (TcpStream, TcpStream) {
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+    (socket.accept().await.unwrap().0, client)
 }
 
 /// Sends a request and reads one answer, which must have a length.
@@ -128,7 +139,7 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
 /// The work on a request ends when its client leaves, and goes on while the client waits.
 async fn work_ends_when_the_client_leaves<S, C>(theirs: S, mut client: C)
 where
-    S: AsyncRead + AsyncWrite + ClientGone + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Peek + Unpin + Send + 'static,
     C: AsyncRead + AsyncWrite + Unpin,
 {
     let (working, mut worked_on) = tokio::sync::mpsc::channel(1);
@@ -151,9 +162,7 @@ where
 
 #[tokio::test]
 async fn a_client_that_leaves_by_tcp_ends_the_work_on_its_request() {
-    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
-    let (theirs, _) = socket.accept().await.unwrap();
+    let (theirs, client) = tcp().await;
     work_ends_when_the_client_leaves(theirs, client).await;
 }
 
@@ -161,6 +170,45 @@ async fn a_client_that_leaves_by_tcp_ends_the_work_on_its_request() {
 async fn a_client_that_leaves_by_a_unix_socket_ends_the_work_on_its_request() {
     let (theirs, client) = UnixStream::pair().unwrap();
     work_ends_when_the_client_leaves(theirs, client).await;
+}
+
+/// A client that leaves while its request waits for a slot gives its place to others at once.
+#[tokio::test]
+async fn a_client_that_leaves_while_it_waits_for_a_slot_waits_no_more() {
+    let limiter = limiter();
+    let first = limiter.admit(None).await.unwrap();
+    first.state().request_began();
+    let waiting = limiter.admit(None).await.unwrap();
+    assert!(waiting.state().is_waiting());
+    let (theirs, mut client) = tcp().await;
+    let (tasks, _stop) = Tasks::new();
+    let handler = handler(axum::Router::new(), DrainLimits::for_uploads_of(0));
+    let serving = serve_stream(theirs, None, waiting.state(), handler, tasks);
+    let leaving = async move { client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await };
+    // Without a look at the client it would wait for several seconds.
+    let (ended, sent) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), serving), leaving);
+    assert!(sent.is_ok() && ended.is_ok());
+}
+
+/// What a client sends after its last request does not cost it the response.
+#[tokio::test]
+async fn a_response_arrives_although_more_was_sent_than_is_read() {
+    let (theirs, mut client) = tcp().await;
+    let work = Arc::new(tokio::sync::Notify::new());
+    let done = Arc::clone(&work);
+    let router = axum::Router::new().route("/works", post(async move || done.notified().await));
+    let _stop = serve_on(theirs, &limiter(), router, DrainLimits::for_uploads_of(0)).await;
+    let request = b"POST /works HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab";
+    client.write_all(request).await.unwrap();
+    tokio::task::yield_now().await;
+    client
+        .write_all(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    work.notify_one();
+    let mut response = Vec::new();
+    client.read_to_end(&mut response).await.unwrap();
+    assert!(response.starts_with(b"HTTP/1.1 200 "));
 }
 
 #[tokio::test]

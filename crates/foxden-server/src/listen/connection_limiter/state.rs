@@ -44,6 +44,8 @@ pub struct ConnectionState {
     user: AtomicU64,
     /// Its slot among the connections.
     pub(super) slot: Slot,
+    /// Whether a request waits for that slot.
+    is_acquiring: AtomicBool,
     is_closing: AtomicBool,
     close_signal: Notify,
 }
@@ -119,6 +121,7 @@ impl ConnectionState {
             is_direct: client.is_some(),
             user: AtomicU64::new(0),
             slot,
+            is_acquiring: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             close_signal: Notify::new(),
         }
@@ -150,7 +153,10 @@ impl ConnectionState {
 
     /// Waits a short time for a slot. Returns whether the connection has one.
     pub async fn acquire_slot(&self) -> bool {
-        self.slot.acquire().await
+        self.is_acquiring.store(true, Ordering::Relaxed);
+        let has_slot = self.slot.acquire().await;
+        self.is_acquiring.store(false, Ordering::Relaxed);
+        has_slot
     }
 
     /// Notes that a proxy passes on a request of this client.
@@ -293,11 +299,12 @@ impl ConnectionState {
         self.is_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the last response is written. Returns whether the client may still send: part of a body, or what is no
-    /// request. Such a client has the timeouts of one that sends a body.
-    pub fn start_linger(&self) -> bool {
+    /// Notes that the last response is written, with received bytes unread or not. Returns whether the client may still send:
+    /// part of a body, another request, or what is no request. Such a client has the timeouts of one that sends a body.
+    pub fn start_linger(&self, has_unread: bool) -> bool {
         let is_http = self.foreign_protocol().is_none();
-        let may_send = self.is_unread.load(Ordering::Relaxed) || (is_http && self.is_in(Phase::Head));
+        let may_send =
+            has_unread || self.is_unread.load(Ordering::Relaxed) || (is_http && self.is_in(Phase::Head));
         let is_possible = self.linger.load(Ordering::Relaxed) == Linger::Possible as u8;
         if may_send && is_possible {
             self.linger.store(Linger::Now as u8, Ordering::Relaxed);
@@ -333,9 +340,9 @@ impl ConnectionState {
         now.saturating_add(self.timeouts.stall).saturating_mul(1000)
     }
 
-    /// Whether the server works on a request.
-    pub fn is_working(&self) -> bool {
-        self.is_in(Phase::Working)
+    /// Returns whether the server works on a request, or a whole one waits for a slot.
+    pub fn has_request(&self) -> bool {
+        self.is_in(Phase::Working) || self.is_acquiring.load(Ordering::Relaxed)
     }
 
     fn enter(&self, phase: Phase) {

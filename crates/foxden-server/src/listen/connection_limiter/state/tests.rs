@@ -106,12 +106,12 @@ fn a_connection_that_lingers_is_held_to_the_least_rate() {
     let (connection, now) = connection();
     connection.request_began();
     connection.request_ended();
-    assert!(!connection.start_linger(), "all of the request was read");
+    assert!(!connection.start_linger(false), "all of the request was read");
     connection.request_began();
     connection.set_unread_body();
     connection.request_ended();
     now.store(30_000, Ordering::Relaxed);
-    assert!(connection.start_linger() && connection.is_lingering());
+    assert!(connection.start_linger(false) && connection.is_lingering());
     assert!(
         connection.is_in(Phase::Body),
         "it makes limiter as one that sends a body"
@@ -135,7 +135,7 @@ fn whoever_sends_no_request_is_told_so_unless_the_program_stops() {
         if foreign_protocol {
             connection.set_foreign_protocol(ForeignProtocol::Tls);
         }
-        assert_eq!(connection.start_linger(), lingers);
+        assert_eq!(connection.start_linger(false), lingers);
     }
 }
 
