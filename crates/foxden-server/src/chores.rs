@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::app::App;
-use crate::control::order;
+use crate::control::command;
 use crate::tasks::{Tasks, catch_panic};
 use history::ChoreHistory;
 
@@ -117,11 +117,11 @@ pub fn find(name: &str) -> Option<&'static dyn Chore> {
 }
 
 /// Every chore, and how it fared.
-pub fn list(chore_history: &ChoreHistory) -> Vec<order::Chore> {
+pub fn list(chore_history: &ChoreHistory) -> Vec<command::Chore> {
     let all = chore_history.all();
     let chores = TIMETABLE.iter().map(|chore| {
         let fared = all.get(chore.name()).cloned().unwrap_or_default();
-        order::Chore {
+        command::Chore {
             name: chore.name().to_owned(),
             about: chore.description().to_owned(),
             last_success: fared.last_success,

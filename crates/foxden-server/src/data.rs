@@ -112,7 +112,7 @@ impl DataFolder {
     }
 }
 
-/// The socket of whoever serves this folder.
+/// The control socket of the process that serves this folder.
 pub fn socket(path: &Path) -> PathBuf {
     path.join("foxden.sock")
 }

@@ -40,7 +40,7 @@ impl NodeClient<'_> {
             user,
             node: &base,
             expires: now + TOKEN_SECONDS,
-            // Nobody in particular: the store's owner is gone.
+            // No account: the store's owner is removed.
             fxa_uid: "00000000000000000000000000000000",
             fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
             hashed_fxa_uid: None,
@@ -76,8 +76,7 @@ fn delete(client: &HttpClient, url: &str, authorization: &str) -> anyhow::Result
     Ok(answer.status().as_u16())
 }
 
-/// What sends requests: it follows nobody elsewhere, waits no longer than it is told, and trusts the authorities that
-/// browsers trust, and others beside them.
+/// Sends HTTP requests. It follows no redirect, has a timeout, and trusts the authorities that browsers trust and those in a file.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     usual: ureq::Agent,
@@ -105,8 +104,8 @@ impl HttpClient {
         })
     }
 
-    /// Has it asked. Whoever shows a certificate that the usual authorities have not signed has heard nothing yet, and is
-    /// asked once more with one's own.
+    /// Sends a request. A server whose certificate none of the usual authorities has signed has not received it yet, so the
+    /// request is sent again with the authorities of the file.
     pub fn send<T>(
         &self,
         request: impl Fn(&ureq::Agent) -> Result<T, ureq::Error>,
@@ -118,7 +117,7 @@ impl HttpClient {
     }
 }
 
-/// Whether a connection failed because of whoever is at its other end.
+/// Returns whether a connection failed because of the server's certificate.
 pub fn is_about_a_certificate(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,

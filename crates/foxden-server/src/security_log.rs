@@ -33,7 +33,7 @@ use signature::Signature;
 use target::Target;
 use writer::Writer;
 
-/// How long whoever ends waits for what is not written yet.
+/// How long the end of the program waits for events that are not written yet.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events that wait to be written.
 const QUEUE: usize = 1024;
@@ -111,7 +111,7 @@ impl SecurityLog {
         }))))
     }
 
-    /// Whoever is to be told of events.
+    /// The receiver of security events for the services.
     pub fn security_events(&self) -> SecurityEvents {
         match self.0.clone() {
             Some(inside) => SecurityEvents::new(move |event| inside.take(event)),
@@ -203,7 +203,7 @@ fn handle(writer: &mut Writer, message: Result<WriterMessage, RecvTimeoutError>)
         Ok(WriterMessage::Write(record)) => writer.take(&record),
         Ok(WriterMessage::Flush(done)) => {
             writer.finish();
-            // Nobody waits any more: that is theirs to know.
+            // The caller may have stopped waiting.
             let _ = done.try_send(writer.is_flushed());
         }
         Err(RecvTimeoutError::Timeout) => writer.tick(),

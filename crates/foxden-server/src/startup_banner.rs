@@ -61,7 +61,7 @@ fn show_preferences(url: &PublicUrl) {
 }
 
 /// The first account of a server that others can reach is made by invitation, so that no stranger is first.
-/// A link that lets anybody in belongs on a terminal and not in a log, which others may read.
+/// A link that admits any reader is shown on a terminal only: others may read the log.
 async fn first_link(app: &App) -> anyhow::Result<Option<String>> {
     let Some(accounts) = app.accounts.as_ref().filter(|_| !app.exposure.is_private()) else {
         return Ok(None);

@@ -166,7 +166,7 @@ mod tests {
             }
         });
         drop(tasks);
-        // It ends by itself with its third run, and nobody stops it before.
+        // It ends by itself with its third run, before any stop.
         let Stopper { mut alive, stop } = stop;
         assert_eq!(alive.recv().await, None);
         assert_eq!(runs.load(Ordering::SeqCst), 3);

@@ -1,6 +1,6 @@
-//! What the program says on a terminal: the only place that prints.
+//! Prints to the terminal; no other module does.
 //!
-//! Answers go to standard output, remarks and faults to standard error. Colour appears only on a terminal
+//! Results go to standard output, warnings and errors to standard error. Colour appears only on a terminal
 //! and only where `NO_COLOR` is not set.
 
 use std::fmt::{self, Write as _};
@@ -123,13 +123,13 @@ impl fmt::Display for Sanitized {
 
 /// Says one line on standard output.
 pub fn print_line(text: impl fmt::Display) {
-    // Whoever closed the pipe has read enough.
+    // A reader that closed the pipe has read enough.
     let _ = writeln!(io::stdout().lock(), "{}", Sanitized::new(text));
 }
 
 /// Says a text that ends its own lines on standard output.
 pub fn print_text(text: impl fmt::Display) {
-    // Whoever closed the pipe has read enough.
+    // A reader that closed the pipe has read enough.
     let _ = write!(io::stdout().lock(), "{}", Sanitized::new(text));
 }
 

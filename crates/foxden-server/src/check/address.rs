@@ -7,14 +7,14 @@ use foxden_model::{Clock, SystemClock};
 use super::{Finding, date, elsewhere, signed, wait};
 use crate::app::MasterSecrets;
 use crate::config::Config;
-use crate::control::order::Serving;
-use crate::control::{Answer, Order, socket};
+use crate::control::command::Serving;
+use crate::control::{Command, Response, socket};
 use crate::data;
 use crate::node::HttpClient;
 
 /// What there is to say about the public address.
 pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding>> {
-    let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), &Order::Probe)? else {
+    let Some(answer) = socket::send(&data::socket(&config.server.data_dir), &Command::Probe)? else {
         let what = format!(
             "nothing serves the data folder {}",
             config.server.data_dir.display()
@@ -30,12 +30,12 @@ pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding
         return Ok(scheme.into_iter().chain([unseen]).collect());
     };
     let (url, word, serving) = match answer {
-        Answer::Probe {
+        Response::Probe {
             public_url,
             word,
             serving,
         } => (public_url.parse::<PublicUrl>()?, word, serving),
-        Answer::Failed { text } => anyhow::bail!(text),
+        Response::Failed { text } => anyhow::bail!(text),
         other => anyhow::bail!("the serving process answered {other:?} to a probe"),
     };
     let mut findings = vec![check_scheme(&url, config)];
@@ -82,7 +82,7 @@ fn check_scheme(url: &PublicUrl, config: &Config) -> Finding {
     } else if config.serves_legacy() {
         "Sync 1.1 sends the password with every request, and it would cross the net in the open"
     } else {
-        "anybody on the way would see who stores what and when"
+        "every machine on the way would see which user stores what and when"
     };
     Finding::error(
         format!("the public address {url} has no TLS: {harm}"),

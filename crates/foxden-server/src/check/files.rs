@@ -49,7 +49,7 @@ pub fn check(folder: &Path) -> Vec<Finding> {
 /// The lower bits of a mode are for others than the owner.
 const OWNER_BITS: u32 = 6;
 
-/// Nobody but the owner may look at it.
+/// Checks that only the owner may read the file.
 fn check_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
     let mode = metadata.permissions().mode() & 0o777;
     if mode.trailing_zeros() >= OWNER_BITS {

@@ -46,7 +46,10 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
              clocks must be right",
         )],
         503 => vec![Finding::warning(
-            format!("the node {node} sends everybody away for a while{}", answer.wait),
+            format!(
+                "the node {node} turns all clients away for a while{}",
+                answer.wait
+            ),
             "if that is not meant (storage.maintenance), its log says why",
         )],
         status => vec![Finding::error(

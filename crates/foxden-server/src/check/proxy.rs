@@ -16,7 +16,7 @@ const TARGET: &str = "a%7Eb%2Fc%25d%21e;f?g=%7E%2F%25";
 /// The same without what some proxies refuse.
 const PLAIN_TARGET: &str = "a%7Eb%25d%21e;f?g=%7E%2F%25";
 
-/// An address that nobody has (RFC 5737), claimed by the request itself.
+/// An unassigned address (RFC 5737), claimed by the request itself.
 const CLAIMED: &str = "192.0.2.123";
 
 /// How an answer came back.

@@ -53,12 +53,14 @@ fn judge(config: &Config, nodes: &[Node]) -> Finding {
     let own = url.base();
     match nodes.iter().find(|node| node.url == own) {
         Some(node) if node.state == NodeState::Down => Finding::warning(
-            format!("the accounts call this node down: nobody new is sent to {own}"),
+            format!("this node is down for the accounts: {own} gets no new users"),
             format!("when it is back: foxden node resume {own}, given where accounts are served"),
         ),
         Some(_) => Finding::ok(format!("the accounts can be read and send users to {own}")),
         None => Finding::error(
-            format!("the accounts do not know the node {own}: whoever comes here with a password gets 401"),
+            format!(
+                "node {own} is not in tokens.nodes of the registration server: password log-ins here fail with 401"
+            ),
             "name exactly this address in tokens.nodes of the server that keeps the accounts, and restart that",
         ),
     }

@@ -1,4 +1,4 @@
-//! A request signed for a storage node, on behalf of nobody.
+//! A signed request to a storage node, for a user that does not exist.
 
 use std::net::ToSocketAddrs;
 
@@ -24,7 +24,7 @@ pub struct Answer {
     pub wait: String,
 }
 
-/// Asks the node what nobody has stored there.
+/// Requests the collections of that user.
 pub fn request(client: &HttpClient, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
     let rng = SystemRng::new();
     let base = node.base();

@@ -40,7 +40,7 @@ impl Chore for ThirdTime {
     }
 }
 
-/// It runs again at its next time, and whoever asks learns how often it failed and why.
+/// It runs again at its next time, and the history says how often it failed and why.
 #[tokio::test]
 async fn a_chore_that_panics_runs_again_and_its_failure_is_told() {
     let app = TestApp::open("chores", "http://127.0.0.1:5000").await;

@@ -34,7 +34,7 @@ impl Chore for WipeDeletedStores {
         let stores = accounts.stores_to_empty(STORES).await?;
         let (mut count, mut failure) = (0, None);
         for store in &stores {
-            // A node that does not answer keeps nobody else waiting.
+            // A node that does not answer does not delay the others.
             match app.empty_store(store).await {
                 Ok(()) => {
                     accounts.store_emptied(store.user).await?;

@@ -15,8 +15,8 @@ use clap::{Parser, Subcommand};
 use foxden_model::thread::prefer_low_latency;
 
 use crate::config::{self, Config, Flags, document};
-use crate::control::order::Standing;
-use crate::control::{self, Order};
+use crate::control::command::Role;
+use crate::control::{self, Command};
 use crate::terminal::{self, Style, styled};
 use crate::{check, log, serve, version};
 
@@ -27,11 +27,11 @@ pub struct Cli {
     #[command(flatten)]
     flags: Flags,
     #[command(subcommand)]
-    command: Command,
+    command: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Action {
     /// Serve until told to stop
     Serve,
     /// Find what usually goes wrong, and say how to mend it
@@ -115,16 +115,18 @@ impl Cli {
     /// Does what the command line asks.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Serve => start(&self.flags),
-            Command::Check(args) => check::check(&self.flags, &args),
-            Command::User(command) => give(&self.flags, &command.into_order()?),
-            Command::Node(command) => give(&self.flags, &command.into_order()?),
-            Command::Invite(invite) => give(&self.flags, &invite.into_order()),
-            Command::Private => give(&self.flags, &Order::MakePrivate),
-            Command::Config(command) => about_config(&command, &self.flags),
-            Command::Chore(ChoreCommand::List) => give(&self.flags, &Order::ListChores),
-            Command::Chore(ChoreCommand::Run { name }) => give(&self.flags, &Order::RunChore { name }),
-            Command::Version => {
+            Action::Serve => start(&self.flags),
+            Action::Check(args) => check::check(&self.flags, &args),
+            Action::User(command) => run_command(&self.flags, &command.into_command()?),
+            Action::Node(command) => run_command(&self.flags, &command.into_command()?),
+            Action::Invite(invite) => run_command(&self.flags, &invite.into_command()),
+            Action::Private => run_command(&self.flags, &Command::MakePrivate),
+            Action::Config(command) => about_config(&command, &self.flags),
+            Action::Chore(ChoreCommand::List) => run_command(&self.flags, &Command::ListChores),
+            Action::Chore(ChoreCommand::Run { name }) => {
+                run_command(&self.flags, &Command::RunChore { name })
+            }
+            Action::Version => {
                 terminal::print_line(version::line());
                 Ok(ExitCode::SUCCESS)
             }
@@ -133,19 +135,15 @@ impl Cli {
 }
 
 impl Invite {
-    fn into_order(self) -> Order {
+    fn into_command(self) -> Command {
         match self.command {
-            Some(InviteCommand::List) => return Order::ListInvitations,
-            Some(InviteCommand::Revoke { id }) => return Order::RevokeInvitation { id },
-            None if self.first => return Order::InviteFirst,
+            Some(InviteCommand::List) => return Command::ListInvitations,
+            Some(InviteCommand::Revoke { id }) => return Command::RevokeInvitation { id },
+            None if self.first => return Command::InviteFirst,
             None => {}
         }
-        Order::Invite {
-            standing: if self.admin {
-                Standing::Admin
-            } else {
-                Standing::Member
-            },
+        Command::Invite {
+            role: if self.admin { Role::Admin } else { Role::Member },
             note: self.note,
             seconds: self.hours.map(|hours| u64::from(hours) * 3600),
             mail: self.mail,
@@ -172,9 +170,9 @@ fn blocking_threads() -> usize {
     cores + 4
 }
 
-fn give(flags: &Flags, order: &Order) -> anyhow::Result<ExitCode> {
+fn run_command(flags: &Flags, command: &Command) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
-    show::answer(control::give(&config, order)?)
+    show::response(control::run_command(&config, command)?)
 }
 
 /// Has the person agree to what cannot be undone, by typing the name of what it is done to.

@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::agree;
-use crate::control::Order;
-use crate::control::order::NodeState;
+use crate::control::Command;
+use crate::control::command::NodeState;
 use crate::terminal::Style;
 use crate::terminal::styled;
 
@@ -23,7 +23,7 @@ pub enum NodeCommand {
         /// Its address
         url: String,
     },
-    /// Take a node out of service: nobody new is sent there, those it has stay, and nothing is emptied there
+    /// Take a node out of service: it gets no new users, those it has stay, and nothing is emptied there
     Down {
         /// Its address
         url: String,
@@ -40,10 +40,10 @@ pub enum NodeCommand {
 
 impl NodeCommand {
     /// What is to be done, once the person has agreed.
-    pub fn into_order(self) -> anyhow::Result<Order> {
-        let set = |url, state| Ok(Order::SetNode { url, state });
+    pub fn into_command(self) -> anyhow::Result<Command> {
+        let set = |url, state| Ok(Command::SetNode { url, state });
         match self {
-            Self::List => Ok(Order::ListNodes),
+            Self::List => Ok(Command::ListNodes),
             Self::Drain { url } => set(url, NodeState::Draining),
             Self::Resume { url } => set(url, NodeState::Accepting),
             Self::Down { url } => set(url, NodeState::Down),
@@ -55,7 +55,7 @@ impl NodeCommand {
                     );
                     agree(&harm, &url, "removing a node")?;
                 }
-                Ok(Order::RemoveNode { url })
+                Ok(Command::RemoveNode { url })
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How answers look on a terminal.
+//! Shows responses on a terminal.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -6,36 +6,36 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::calendar::date_time;
-use crate::control::Answer;
-use crate::control::order::{Chore, Event, Invitation, Node, NodeState, Standing, User, WaitingCode};
+use crate::control::Response;
+use crate::control::command::{Chore, Event, Invitation, Node, NodeState, Role, User, WaitingCode};
 use crate::terminal::{self, Style, styled};
 
-/// Shows what came of an order.
-pub fn answer(answer: Answer) -> anyhow::Result<ExitCode> {
-    match answer {
-        Answer::Users { users } => show_users(&users),
-        Answer::User { user, events } => {
+/// Shows a response.
+pub fn response(response: Response) -> anyhow::Result<ExitCode> {
+    match response {
+        Response::Users { users } => show_users(&users),
+        Response::User { user, events } => {
             show_user(&user);
             show_events(&events);
         }
-        Answer::Invitations { invitations } => show_invitations(&invitations),
-        Answer::Link { url, about } => {
+        Response::Invitations { invitations } => show_invitations(&invitations),
+        Response::Link { url, about } => {
             terminal::print_line(styled(url, Style::Accent));
             terminal::print_line(styled(about, Style::Dim));
         }
-        Answer::Nodes { nodes } => show_nodes(&nodes),
-        Answer::Codes { codes } => show_codes(&codes),
-        Answer::Chores { chores } => show_chores(&chores),
-        Answer::Probe { .. } => bail!("nobody asked for a probe"),
-        Answer::Done { text } => terminal::print_line(styled(text, Style::Good)),
-        Answer::Failed { text } => bail!(text),
+        Response::Nodes { nodes } => show_nodes(&nodes),
+        Response::Codes { codes } => show_codes(&codes),
+        Response::Chores { chores } => show_chores(&chores),
+        Response::Probe { .. } => bail!("a probe is not a command"),
+        Response::Done { text } => terminal::print_line(styled(text, Style::Good)),
+        Response::Failed { text } => bail!(text),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn show_users(users: &[User]) {
     if users.is_empty() {
-        terminal::print_line("Nobody has an account yet.");
+        terminal::print_line("There is no account yet.");
         return;
     }
     let widest = users
@@ -70,7 +70,7 @@ fn show_users(users: &[User]) {
 /// What is out of the ordinary about an account.
 fn marks(user: &User) -> Vec<&'static str> {
     let all = [
-        (user.standing == Standing::Admin, "administrator"),
+        (user.role == Role::Admin, "administrator"),
         (user.is_disabled, "switched off"),
         (!user.is_confirmed, "address not confirmed"),
         (!user.has_password, "no password yet"),
@@ -130,15 +130,15 @@ fn show_invitations(invitations: &[Invitation]) {
             Some(account) => format!("became account {account}"),
             None => format!("until {}", date(invitation.expires)),
         };
-        let standing = match invitation.standing {
-            Standing::Admin => "  administrator",
-            Standing::Member => "",
+        let role = match invitation.role {
+            Role::Admin => "  administrator",
+            Role::Member => "",
         };
         terminal::print_line(format_args!(
             "{}  {}{}  {}",
             styled(invitation.id, Style::Bold),
             styled(fate, Style::Dim),
-            styled(standing, Style::Warning),
+            styled(role, Style::Warning),
             invitation.note
         ));
     }

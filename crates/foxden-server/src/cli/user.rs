@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::agree;
-use crate::control::Order;
-use crate::control::order::{Standing, Switch};
+use crate::control::Command;
+use crate::control::command::{Role, UserState};
 use crate::terminal::{Style, styled};
 
 /// What can be done with accounts. A NAME is an address, another name of the account, or its id.
@@ -46,12 +46,12 @@ pub enum UserCommand {
         #[arg(long)]
         revoke: bool,
     },
-    /// Switch an account off: it is signed out everywhere, and nobody signs in to it
+    /// Disable an account: it is signed out everywhere and cannot be signed in to
     Disable {
         /// Address or id
         name: String,
     },
-    /// Switch an account on again
+    /// Enable an account again
     Enable {
         /// Address or id
         name: String,
@@ -78,14 +78,14 @@ pub enum UserCommand {
 
 impl UserCommand {
     /// What is to be done, once the person has agreed.
-    pub fn into_order(self) -> anyhow::Result<Order> {
+    pub fn into_command(self) -> anyhow::Result<Command> {
         Ok(match self {
-            Self::List => Order::ListUsers,
-            Self::Add { address, admin } => Order::AddUser {
+            Self::List => Command::ListUsers,
+            Self::Add { address, admin } => Command::AddUser {
                 address,
-                standing: if admin { Standing::Admin } else { Standing::Member },
+                role: if admin { Role::Admin } else { Role::Member },
             },
-            Self::Show { name } => Order::ShowUser { name },
+            Self::Show { name } => Command::ShowUser { name },
             Self::Remove { name, yes } => {
                 if !yes {
                     let harm = format!(
@@ -94,24 +94,24 @@ impl UserCommand {
                     );
                     agree(&harm, &name, "removing an account")?;
                 }
-                Order::RemoveUser { name }
+                Command::RemoveUser { name }
             }
-            Self::Password { name } => Order::ResetPassword { name },
-            Self::Admin { name, revoke } => Order::SetStanding {
+            Self::Password { name } => Command::ResetPassword { name },
+            Self::Admin { name, revoke } => Command::SetRole {
                 name,
-                standing: if revoke { Standing::Member } else { Standing::Admin },
+                role: if revoke { Role::Member } else { Role::Admin },
             },
-            Self::Disable { name } => Order::SwitchUser {
+            Self::Disable { name } => Command::SetUserState {
                 name,
-                switch: Switch::Off,
+                state: UserState::Disabled,
             },
-            Self::Enable { name } => Order::SwitchUser {
+            Self::Enable { name } => Command::SetUserState {
                 name,
-                switch: Switch::On,
+                state: UserState::Enabled,
             },
-            Self::Confirm { name } => Order::ConfirmUser { name },
-            Self::Move { name, to } => Order::MoveUser { name, to },
-            Self::Code { name } => Order::ShowCodes { name },
+            Self::Confirm { name } => Command::ConfirmUser { name },
+            Self::Move { name, to } => Command::MoveUser { name, to },
+            Self::Code { name } => Command::ShowCodes { name },
         })
     }
 }

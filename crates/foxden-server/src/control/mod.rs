@@ -1,21 +1,21 @@
-//! Commands that look at or change what the server keeps.
+//! Commands of the operator, which show or change the server's data.
 //!
-//! A command is an [`Order`]. The process that serves the data folder takes orders on a socket there; where
-//! none serves, the command opens the files itself and carries the order out on the spot.
+//! The process that serves the data folder takes each [`Command`] on its control socket there. If no process serves the folder, the
+//! command line opens the files itself and executes the command.
 //!
-//! - [`order`]: what can be asked, and the answers
-//! - [`mod@carry_out`], [`nodes`]: doing it
-//! - [`deed`]: what a security officer is told of it
-//! - [`socket`]: asking the process that serves
+//! - [`command`]: the commands and their responses
+//! - [`mod@execute`], [`nodes`]: execute them
+//! - [`audit_record`]: what the security log says of them
+//! - [`socket`]: the control socket
 
-pub mod carry_out;
-mod deed;
+mod audit_record;
+pub mod command;
+pub mod execute;
 pub mod nodes;
-pub mod order;
 pub mod socket;
 
-pub use carry_out::carry_out;
-pub use order::{Answer, Order};
+pub use command::{Command, Response};
+pub use execute::execute;
 
 use std::sync::Arc;
 
@@ -27,17 +27,17 @@ use crate::{security_log, terminal};
 
 /// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
 /// the server, as is the list of nodes.
-fn components(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Result<Components> {
+fn components(command: &Command, config: &Config, data: &DataFolder) -> anyhow::Result<Components> {
     let register = App::register(config, data);
     let has_register = config.keeps_accounts() && register.is_file();
     let keeps_objects = App::keeps_objects(config, data);
-    match order {
-        Order::RunChore { .. } => Ok(Components {
+    match command {
+        Command::RunChore { .. } => Ok(Components {
             storage: keeps_objects,
             accounts: has_register,
             nodes: NodeSync::Keep,
         }),
-        Order::ListChores | Order::Probe | Order::MakePrivate => Ok(Components {
+        Command::ListChores | Command::Probe | Command::MakePrivate => Ok(Components {
             storage: false,
             accounts: false,
             nodes: NodeSync::Keep,
@@ -49,7 +49,7 @@ fn components(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Resu
                 config.server.data_dir.display()
             );
             Ok(Components {
-                storage: matches!(about_accounts, Order::RemoveUser { .. }) && keeps_objects,
+                storage: matches!(about_accounts, Command::RemoveUser { .. }) && keeps_objects,
                 accounts: true,
                 nodes: NodeSync::Keep,
             })
@@ -57,10 +57,10 @@ fn components(order: &Order, config: &Config, data: &DataFolder) -> anyhow::Resu
     }
 }
 
-/// Has the order carried out, by the process that serves or right here.
-pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
-    if let Some(answer) = socket::ask(&data::socket(&config.server.data_dir), order)? {
-        return Ok(answer);
+/// Has the command carried out, by the process that serves or right here.
+pub fn run_command(config: &Config, command: &Command) -> anyhow::Result<Response> {
+    if let Some(response) = socket::send(&data::socket(&config.server.data_dir), command)? {
+        return Ok(response);
     }
     // A command in the wrong place must not found a second, empty server there.
     let folder = &config.server.data_dir;
@@ -74,16 +74,16 @@ pub fn give(config: &Config, order: &Order) -> anyhow::Result<Answer> {
         .build()?;
     runtime.block_on(async {
         let data = DataFolder::open(&config.server.data_dir)?;
-        let components = components(order, config, &data)?;
+        let components = components(command, config, &data)?;
         let site = Arc::new(configured_site(config)?);
         let environment = Environment::of_this_machine();
         let app = App::open(config, &data, site, environment, components).await?;
-        let answer = carry_out(&app, order.clone()).await;
+        let response = execute(&app, command.clone()).await;
         if !app.security_log.flush(security_log::FLUSH_TIMEOUT) {
             terminal::eprint_line(
                 "foxden: the security log could not be written; what this command did is missing there",
             );
         }
-        Ok(answer)
+        Ok(response)
     })
 }

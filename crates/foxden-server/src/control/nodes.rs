@@ -3,17 +3,17 @@
 use anyhow::anyhow;
 use foxden_accounts::{Accounts, NodeError};
 
-use super::order::{Answer, Node, NodeState, Order};
+use super::command::{Command, Node, NodeState, Response};
 
-/// Does it, and tells what came of it.
-pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answer> {
-    let text = match order {
-        Order::ListNodes => {
+/// Executes a command about nodes.
+pub async fn execute(accounts: &Accounts, command: Command) -> anyhow::Result<Response> {
+    let text = match command {
+        Command::ListNodes => {
             let nodes = accounts.list_nodes().await?;
             let nodes = nodes.into_iter().map(Node::from).collect();
-            return Ok(Answer::Nodes { nodes });
+            return Ok(Response::Nodes { nodes });
         }
-        Order::SetNode { url, state } => {
+        Command::SetNode { url, state } => {
             accounts
                 .set_node_state(&url, state.into())
                 .await
@@ -24,17 +24,17 @@ pub async fn carry_out(accounts: &Accounts, order: Order) -> anyhow::Result<Answ
                 NodeState::Down => format!("{url} is out of service"),
             }
         }
-        Order::RemoveNode { url } => {
+        Command::RemoveNode { url } => {
             let users = accounts.remove_node(&url).await;
             let users = users.map_err(|error| named(error, &url))?;
             format!("{url} is struck off; {users} stores begin anew elsewhere")
         }
         other => return Err(anyhow!("not about nodes: {other:?}")),
     };
-    Ok(Answer::Done { text })
+    Ok(Response::Done { text })
 }
 
-/// An error about a node, in words for whoever gave its address.
+/// An error about a node, as shown to the operator.
 pub fn named(error: NodeError, url: &str) -> anyhow::Error {
     match error {
         NodeError::Unknown => unknown(url),

@@ -37,11 +37,11 @@ impl Socket {
                 let address = listener.local_addr()?;
                 Ok(Self::Tcp(listener, address))
             }
-            Bind::Unix(path) => Self::bind_unix(path, ANYBODY),
+            Bind::Unix(path) => Self::bind_unix(path, ANY_USER),
         }
     }
 
-    /// Opens a socket in the file system, in place of one that nobody serves any more.
+    /// Opens a socket in the file system, in place of one that no process serves any more.
     pub fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == ErrorKind::AddrInUse && is_deserted(path) => {
@@ -71,8 +71,8 @@ impl Socket {
     }
 }
 
-/// Whoever may open the folder may connect, as whoever is on the machine may connect to a loopback port.
-const ANYBODY: u32 = 0o666;
+/// Every user who may open the folder may connect, as every user of the machine may connect to a loopback port.
+const ANY_USER: u32 = 0o666;
 
 fn is_deserted(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());

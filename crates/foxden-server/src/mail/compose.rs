@@ -29,7 +29,7 @@ pub struct MailHeaders<'a> {
     pub to: &'a str,
     /// The host of the server that sends it.
     pub host: &'a str,
-    /// How to reach whoever runs it.
+    /// How to reach the operator of the server.
     pub contact: Option<&'a str>,
     /// The part of the message's id before the `@`: the same whenever the same letter is sent.
     pub id: String,
@@ -82,7 +82,7 @@ pub fn compose(words: &MailText, headers: &MailHeaders<'_>) -> Result<Message, C
             headers.id,
             ascii_domain(headers.from.email.domain())
         )))
-        // Nobody's absence note shall answer it.
+        // No automatic reply shall answer it.
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),

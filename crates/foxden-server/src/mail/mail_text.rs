@@ -19,7 +19,7 @@ pub struct MailText {
     pub key: Key,
     /// More about it.
     pub more: Vec<String>,
-    /// What to do if it was somebody else.
+    /// What to do if the reader did not cause it.
     pub otherwise: String,
     /// Why it was sent.
     pub why: &'static str,
@@ -56,16 +56,16 @@ pub struct Sender<'a> {
     pub host: &'a str,
 }
 
-const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and nobody can use this \
+const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and no one can use this \
                        letter without reading your mail.";
 
 /// Why digits of before do not work any more.
 const ENDED: &str = "Wrong codes were tried for your account today. The code of before ended by that; this one is new. \
-                     Nobody got in.";
+                     No one got in.";
 
 /// Why there are no digits.
 const GUESSED: &str = "Too many wrong codes of eight digits were tried for your account today, so this one is longer and \
-                       cannot be guessed. A program that asks for digits takes it as well. Nobody got in.";
+                       cannot be guessed. A program that asks for digits takes it as well. No one got in.";
 
 /// What becomes of the data.
 const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
@@ -127,9 +127,9 @@ impl MailText {
             heading: "Mail from this server arrives",
             lead: "Nothing needs to be done.".to_owned(),
             key: Key::Nothing,
-            more: vec!["Whoever runs the server sent this with: foxden check --mail".to_owned()],
+            more: vec!["The operator of the server sent this with: foxden check --mail".to_owned()],
             otherwise:
-                "If you do not know that server, somebody mistyped an address. Nothing else is sent to you."
+                "If you do not know that server, someone mistyped an address. Nothing else is sent to you."
                     .to_owned(),
             why: "because its operator asked for it",
         }
@@ -151,7 +151,7 @@ impl MailText {
             key: Key::Nothing,
             more: vec![what],
             otherwise: format!(
-                "If it was not you, somebody else has your password or reads your mail. Set a new one at once at \
+                "If it was not you, someone else has your password or reads your mail. Set a new one at once at \
                  {origin}/reset_password and tell the operator of this server."
             ),
             why: "because you have an account there",
@@ -178,10 +178,10 @@ fn confirm(posted: &QueuedMail, code: &str, link_code: &str, from: &Sender<'_>) 
         },
         more: Vec::new(),
         otherwise:
-            "If you did not sign up there, somebody mistyped an address. Do nothing: without the code nobody \
+            "If you did not sign up there, someone mistyped an address. Do nothing: without the code no one \
                     can use that account."
                 .to_owned(),
-        why: "because somebody signed up there with this address",
+        why: "because someone signed up there with this address",
     }
 }
 
@@ -208,7 +208,7 @@ fn reset(
             vec![LOST.to_owned()]
         },
         otherwise: UNASKED.to_owned(),
-        why: "because somebody asked for it there",
+        why: "because someone asked for it there",
     }
 }
 
@@ -228,7 +228,7 @@ fn reset_otp(posted: &QueuedMail, code: &str, again: bool, host: &str) -> MailTe
         },
         more,
         otherwise: UNASKED.to_owned(),
-        why: "because somebody asked for it there",
+        why: "because someone asked for it there",
     }
 }
 
@@ -248,7 +248,7 @@ fn plain_reset(posted: &QueuedMail, name: &str, code: &str, from: &Sender<'_>) -
             "The page says what becomes of the data that are stored there. The link works once.".to_owned(),
         ],
         otherwise: UNASKED.to_owned(),
-        why: "because somebody asked for it there",
+        why: "because someone asked for it there",
     }
 }
 

@@ -1,12 +1,12 @@
-//! Letters to people: what they say, and how they get to them.
+//! Mail to account owners: its texts, and its delivery.
 //!
-//! The accounts write letters down in the step that makes them needed; here they are taken out and sent.
+//! The accounts put mail into the outbox in the transaction that makes it needed. This module takes it out and sends it.
 //!
-//! - [`mail_text`]: what each kind of letter says
+//! - [`mail_text`]: the text of each kind of mail
 //! - [`compose`]: the same as plain text and as HTML, in one message
 //! - [`client`]: the mail server; [`cause`]: what it says
-//! - [`smtp_connection`]: a connection to it, up to the first letter
-//! - [`deliver`]: when letters are tried, and tried again
+//! - [`smtp_connection`]: a connection to it, up to the first mail
+//! - [`deliver`]: takes mail from the outbox, sends it, and retries
 
 pub mod cause;
 pub mod compose;
@@ -17,7 +17,7 @@ pub mod smtp_connection;
 
 use crate::calendar::date_time;
 
-/// A time as people read it: `14:20 UTC on 3 November 2026`. Nobody knows the reader's zone here.
+/// A time as people read it: `14:20 UTC on 3 November 2026`. The reader's time zone is not known here.
 struct DisplayTime(i64);
 
 impl std::fmt::Display for DisplayTime {

@@ -17,8 +17,7 @@ use crate::config::mail::{Mail, Tls};
 use crate::config::values::Secret;
 use crate::node;
 
-/// How long a mail server may look at a letter before it takes it (RFC 5321, 4.5.3.2.6): whoever gives up earlier sends
-/// what was taken once more.
+/// How long a mail server may take to accept a mail (RFC 5321, 4.5.3.2.6). A client that gives up earlier may send a mail twice.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How to reach the mail server.
@@ -113,7 +112,7 @@ impl SmtpClient {
         Ok(())
     }
 
-    /// Says in whose name a letter comes. Whoever is refused here gets no letter through.
+    /// Names the sender of a mail. If the mail server refuses it, no mail gets through.
     async fn sign(
         &self,
         connection: &mut SmtpConnection,
@@ -203,8 +202,8 @@ impl SendError {
     }
 }
 
-/// Whether a final answer is about a letter or whoever gets it. One about this server, its name, its rights or its way of
-/// speaking holds only until the operator has mended that.
+/// Returns whether a final reply is about the mail or its recipient. One about this server, its name, its rights or its protocol
+/// holds only until the operator has fixed that.
 fn ends_a_letter(code: Code, remark: &str) -> bool {
     let about_us = ["5.7.", "5.1.7", "5.1.8"];
     code.category == Category::MailSystem && !about_us.iter().any(|class| remark.starts_with(class))

@@ -140,7 +140,7 @@ impl Signature {
         self.outcome == Outcome::Failure || self.id == 205
     }
 
-    /// Whether it matters more than a refusal does: whoever makes many of these must not keep it out of the log.
+    /// Whether it matters more than a refusal does: a client that causes many of these must not keep it out of the log.
     pub(super) const fn is_severe(&self) -> bool {
         self.severity >= SEVERE
     }

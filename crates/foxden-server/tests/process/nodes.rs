@@ -200,7 +200,10 @@ fn a_node_says_whether_the_accounts_know_it() {
     let cluster = Cluster::new(&folder, 1);
     let node = &cluster.nodes[0];
     let check = || String::from_utf8(node.run(&["check"]).stdout).unwrap();
-    let unknown = format!("the accounts do not know the node {}", cluster.urls[0]);
+    let unknown = format!(
+        "node {} is not in tokens.nodes of the registration server",
+        cluster.urls[0]
+    );
     let early = node.serve();
     let warned = format!("node {} is not in tokens.nodes", cluster.urls[0]);
     assert!(early.log().contains(&warned), "{}", early.log());

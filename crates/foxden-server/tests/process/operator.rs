@@ -48,7 +48,7 @@ fn accounts_are_looked_after_while_serving_and_while_not() {
         assert!(said(&start.run(&["user", "code", name])).contains("No code waits"));
         assert!(refused(&start.run(&["user", "remove", name])).contains("--yes"));
         said(&start.run(&["user", "remove", name, "--yes"]));
-        assert!(refused(&start.run(&["user", "show", name])).contains("nobody is called"));
+        assert!(refused(&start.run(&["user", "show", name])).contains("there is no account"));
         for chore in [
             "purge-expired-objects",
             "purge-expired-credentials",
@@ -91,7 +91,7 @@ fn an_account_is_switched_off_and_on_and_its_story_told() {
     program.stop();
     for command in ["disable", "enable", "confirm"] {
         let complaint = refused(&start.run(&["user", command, "bea@example.org"]));
-        assert!(complaint.contains("nobody is called"), "{complaint}");
+        assert!(complaint.contains("there is no account"), "{complaint}");
     }
 }
 

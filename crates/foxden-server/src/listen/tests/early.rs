@@ -190,7 +190,7 @@ async fn a_stop_waits_for_no_client_that_still_sends() {
     assert!(stop.stop(Duration::from_secs(5)).await);
 }
 
-/// Bodies that are read off hold memory, and anybody can send them.
+/// Bodies that are drained hold memory, and any client can send them.
 #[tokio::test]
 async fn where_too_many_bodies_are_read_off_the_answer_comes_first() {
     let limits = DrainLimits {
@@ -221,7 +221,7 @@ async fn a_body_in_tiny_chunks_is_not_read_to_its_end() {
     }
 }
 
-/// A head that is too long is no request, but whoever sends it learns so.
+/// A head that is too long is no request, but its client is told so.
 #[tokio::test]
 async fn a_refused_head_is_answered_though_more_comes() {
     let (mut stream, _stop) = connect_within(refusing(), limits()).await;

@@ -12,7 +12,7 @@ const RULES: Timeouts = Timeouts {
     bytes_per_second: 1000,
 };
 
-/// A place that is nobody else's.
+/// A slot of its own.
 fn slot() -> Slot {
     let free = Arc::new(Semaphore::new(1));
     let permit = Arc::clone(&free).try_acquire_owned().unwrap();

@@ -1,6 +1,6 @@
-//! What can be asked of the process that serves, and the answers.
+//! The commands that the serving process takes, and their responses. Both are JSON on the control socket.
 
-mod words;
+mod convert;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,18 @@ use crate::exposure::Mark;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "order", rename_all = "snake_case")]
-pub enum Order {
-    /// Tell every account.
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// List the accounts.
     ListUsers,
-    /// Create an account; its owner sets the password by the link in the answer.
+    /// Create an account; its owner sets the password by the link in the response.
     AddUser {
         /// The address.
         address: String,
         /// What it may do.
-        standing: Standing,
+        role: Role,
     },
-    /// Tell one account.
+    /// Show an account.
     ShowUser {
         /// Its address, another name of it, or its id.
         name: String,
@@ -35,25 +35,25 @@ pub enum Order {
         name: String,
     },
     /// Change what an account may do.
-    SetStanding {
+    SetRole {
         /// Its address, another name of it, or its id.
         name: String,
         /// What it may do from now on.
-        standing: Standing,
+        role: Role,
     },
-    /// Switch an account off, or on again.
-    SwitchUser {
+    /// Disable an account, or enable it again.
+    SetUserState {
         /// Its address, another name of it, or its id.
         name: String,
-        /// Which of the two.
-        switch: Switch,
+        /// The new state.
+        state: UserState,
     },
-    /// Take an account's address for confirmed.
+    /// Confirm an account's address without a code.
     ConfirmUser {
         /// Its address, another name of it, or its id.
         name: String,
     },
-    /// Tell the codes that wait for an account's owner.
+    /// Show the pending codes of an account.
     ShowCodes {
         /// Its address, another name of it, or its id.
         name: String,
@@ -61,7 +61,7 @@ pub enum Order {
     /// Make an invitation.
     Invite {
         /// What the account may do.
-        standing: Standing,
+        role: Role,
         /// For whom it is meant.
         note: String,
         /// How long it holds; without it as long as invitations do.
@@ -72,9 +72,9 @@ pub enum Order {
     },
     /// Make the invitation for the first account.
     InviteFirst,
-    /// Tell every invitation.
+    /// List the invitations.
     ListInvitations,
-    /// Take an invitation back.
+    /// Revoke an invitation.
     RevokeInvitation {
         /// Its number.
         id: i64,
@@ -86,27 +86,27 @@ pub enum Order {
         /// The node's address; without it the best other one.
         to: Option<String>,
     },
-    /// Tell every storage node.
+    /// List the storage nodes.
     ListNodes,
-    /// Say whether a node takes users.
+    /// Set whether a node takes users.
     SetNode {
         /// Its address.
         url: String,
         /// Whether it does from now on.
         state: NodeState,
     },
-    /// Strike a node off, and send its users elsewhere.
+    /// Remove a node, and assign its users to others.
     RemoveNode {
         /// Its address.
         url: String,
     },
-    /// Take a server that was reached from elsewhere for private again.
+    /// Make a server private again that was reached from elsewhere.
     MakePrivate,
-    /// Announce a word that is then looked for at the public address.
+    /// Announce a word, which `foxden check` then looks for at the public address.
     Probe,
-    /// Tell every chore and when it last succeeded.
+    /// List the chores and when each last succeeded.
     ListChores,
-    /// Do a chore now.
+    /// Run a chore now.
     RunChore {
         /// Its name.
         name: String,
@@ -135,7 +135,7 @@ pub struct Serving {
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum Role {
     /// Use it.
     Member,
     /// Administer the server, too.
@@ -145,11 +145,11 @@ pub enum Standing {
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Switch {
-    /// It may.
-    On,
-    /// Nobody signs in to it.
-    Off,
+pub enum UserState {
+    /// It may be used.
+    Enabled,
+    /// It cannot be signed in to.
+    Disabled,
 }
 
 /// Whether a node takes users.
@@ -164,10 +164,10 @@ pub enum NodeState {
     Down,
 }
 
-/// What came of an order.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "snake_case")]
-pub enum Answer {
+#[serde(tag = "response", rename_all = "snake_case")]
+pub enum Response {
     /// Accounts.
     Users {
         /// In the order of their ids.
@@ -186,7 +186,7 @@ pub enum Answer {
         /// Newest first.
         invitations: Vec<Invitation>,
     },
-    /// A link for somebody else.
+    /// A link to pass on.
     Link {
         /// The link.
         url: String,
@@ -241,7 +241,7 @@ pub struct User {
     /// Whether a password was set.
     pub has_password: bool,
     /// What it may do.
-    pub standing: Standing,
+    pub role: Role,
     /// Whether it is switched off.
     pub is_disabled: bool,
     /// Milliseconds since 1970.
@@ -286,7 +286,7 @@ pub struct Invitation {
     /// Its number.
     pub id: i64,
     /// What the account may do.
-    pub standing: Standing,
+    pub role: Role,
     /// For whom it is meant.
     pub note: String,
     /// Milliseconds since 1970.

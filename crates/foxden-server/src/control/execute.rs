@@ -1,13 +1,13 @@
-//! Doing what an order says.
+//! Executes commands.
 
 use anyhow::{Context, anyhow};
 use foxden_accounts::{Accounts, CodePurpose, OperatorError};
 use foxden_http::wire::PublicUrl;
 use foxden_model::UserId;
 
-use super::deed::Deed;
+use super::audit_record::AuditRecord;
+use super::command::{Command, Response, Role, Serving, User, UserState, WaitingCode};
 use super::nodes;
-use super::order::{Answer, Order, Serving, Standing, Switch, User, WaitingCode};
 use crate::app::App;
 use crate::calendar::Utc;
 use crate::chores;
@@ -16,45 +16,45 @@ use crate::exposure::Mark;
 
 /// Accounts fetched at once.
 const PAGE: u32 = 200;
-/// How much is told of what happened to an account.
+/// How many events of an account are shown.
 const EVENTS: usize = 10;
 
-/// Does it, and tells what came of it.
-pub async fn carry_out(app: &App, order: Order) -> Answer {
-    let deed = Deed::of(&order);
-    match attempt(app, order).await {
-        Ok(answer) => {
-            if let Some(deed) = deed {
-                app.security_log.emit(&deed.event());
+/// Executes a command.
+pub async fn execute(app: &App, command: Command) -> Response {
+    let record = AuditRecord::of(&command);
+    match attempt(app, command).await {
+        Ok(response) => {
+            if let Some(record) = record {
+                app.security_log.emit(&record.event());
             }
-            answer
+            response
         }
-        Err(error) => Answer::Failed {
+        Err(error) => Response::Failed {
             text: format!("{error:#}"),
         },
     }
 }
 
-async fn attempt(app: &App, order: Order) -> anyhow::Result<Answer> {
-    match order {
-        Order::ListChores => {
+async fn attempt(app: &App, command: Command) -> anyhow::Result<Response> {
+    match command {
+        Command::ListChores => {
             let chores = chores::list(&app.chore_history);
-            Ok(Answer::Chores { chores })
+            Ok(Response::Chores { chores })
         }
-        Order::RunChore { name } => {
+        Command::RunChore { name } => {
             let chore = chores::find(&name)
                 .with_context(|| format!("there is no chore {name}; foxden chore list shows them all"))?;
             let done = chores::run_to_the_end(chore, app).await?;
             let text = format!("{name}: {done}");
-            Ok(Answer::Done { text })
+            Ok(Response::Done { text })
         }
-        Order::Probe => Ok(Answer::Probe {
+        Command::Probe => Ok(Response::Probe {
             public_url: app.site.public_url.base(),
             word: app.probe.announce(&*app.rng),
             serving: serving(app),
         }),
-        Order::MakePrivate => Ok(make_private(app.exposure.make_private()?.as_ref())),
-        order => with_accounts(app, order).await,
+        Command::MakePrivate => Ok(make_private(app.exposure.make_private()?.as_ref())),
+        command => with_accounts(app, command).await,
     }
 }
 
@@ -78,7 +78,7 @@ fn serving(app: &App) -> Serving {
     }
 }
 
-fn make_private(mark: Option<&Mark>) -> Answer {
+fn make_private(mark: Option<&Mark>) -> Response {
     done(match mark {
         Some(Mark { since, why }) => format!(
             "this server is private again: people at this machine make accounts without an invitation. It counted as public since {}: {why}. \
@@ -89,24 +89,24 @@ fn make_private(mark: Option<&Mark>) -> Answer {
     })
 }
 
-async fn with_accounts(app: &App, order: Order) -> anyhow::Result<Answer> {
+async fn with_accounts(app: &App, command: Command) -> anyhow::Result<Response> {
     let accounts = app.accounts.as_ref().context("this process keeps no accounts")?;
     let url = &app.site.public_url;
-    Ok(match order {
-        Order::ListUsers => Answer::Users {
+    Ok(match command {
+        Command::ListUsers => Response::Users {
             users: list(accounts).await?,
         },
-        Order::AddUser { address, standing } => {
-            let code = accounts.add_account(&address, standing.into()).await?;
+        Command::AddUser { address, role } => {
+            let code = accounts.add_account(&address, role.into()).await?;
             password_link(
                 url,
                 &code,
                 format!("{address} sets a password here, once, within a day"),
             )
         }
-        Order::ShowUser { name } => show(accounts, &name).await?,
-        Order::RemoveUser { name } => remove(app, accounts, &name).await?,
-        Order::ResetPassword { name } => {
+        Command::ShowUser { name } => show(accounts, &name).await?,
+        Command::RemoveUser { name } => remove(app, accounts, &name).await?,
+        Command::ResetPassword { name } => {
             let code = accounts
                 .password_link(&name)
                 .await
@@ -117,55 +117,55 @@ async fn with_accounts(app: &App, order: Order) -> anyhow::Result<Answer> {
                 format!("{name} sets a password here, once, within a day"),
             )
         }
-        Order::SetStanding { name, standing } => {
+        Command::SetRole { name, role } => {
             accounts
-                .set_role(&name, standing.into())
+                .set_role(&name, role.into())
                 .await
                 .map_err(|error| named(error, &name))?;
-            done(match standing {
-                Standing::Admin => format!("{name} is an administrator now"),
-                Standing::Member => format!("{name} is no administrator now"),
+            done(match role {
+                Role::Admin => format!("{name} is an administrator now"),
+                Role::Member => format!("{name} is no administrator now"),
             })
         }
-        Order::SwitchUser { name, switch } => {
+        Command::SetUserState { name, state } => {
             accounts
-                .set_disabled(&name, switch == Switch::Off)
+                .set_disabled(&name, state == UserState::Disabled)
                 .await
                 .map_err(|error| named(error, &name))?;
-            done(match switch {
-                Switch::Off => format!("{name} is signed out everywhere and kept out"),
-                Switch::On => format!("{name} may sign in again"),
+            done(match state {
+                UserState::Disabled => format!("{name} is signed out everywhere and kept out"),
+                UserState::Enabled => format!("{name} may sign in again"),
             })
         }
-        Order::ConfirmUser { name } => {
+        Command::ConfirmUser { name } => {
             accounts
                 .approve(&name)
                 .await
                 .map_err(|error| named(error, &name))?;
             done(format!("the address of {name} counts as confirmed"))
         }
-        Order::ShowCodes { name } => codes(accounts, &name).await?,
-        Order::MoveUser { name, to } => move_user(accounts, &name, to.as_deref()).await?,
-        order @ (Order::ListNodes | Order::SetNode { .. } | Order::RemoveNode { .. }) => {
-            nodes::carry_out(accounts, order).await?
+        Command::ShowCodes { name } => codes(accounts, &name).await?,
+        Command::MoveUser { name, to } => move_user(accounts, &name, to.as_deref()).await?,
+        command @ (Command::ListNodes | Command::SetNode { .. } | Command::RemoveNode { .. }) => {
+            nodes::execute(accounts, command).await?
         }
-        Order::Invite {
-            standing,
+        Command::Invite {
+            role,
             note,
             seconds,
             mail: None,
         } => {
-            let code = accounts.invite(standing.into(), &note, seconds).await?;
+            let code = accounts.invite(role.into(), &note, seconds).await?;
             invitation(url, &code, "makes one account, once".to_owned())
         }
-        Order::Invite {
-            standing,
+        Command::Invite {
+            role,
             note,
             seconds,
             mail: Some(address),
-        } => invite_by_mail(app, standing, &note, seconds, &address).await?,
-        Order::InviteFirst => invite_first(accounts, url).await?,
-        Order::ListInvitations => Answer::Invitations {
+        } => invite_by_mail(app, role, &note, seconds, &address).await?,
+        Command::InviteFirst => invite_first(accounts, url).await?,
+        Command::ListInvitations => Response::Invitations {
             invitations: accounts
                 .invitations()
                 .await?
@@ -173,14 +173,14 @@ async fn with_accounts(app: &App, order: Order) -> anyhow::Result<Answer> {
                 .map(Into::into)
                 .collect(),
         },
-        Order::RevokeInvitation { id } => revoke(accounts, id).await?,
-        Order::ListChores | Order::RunChore { .. } | Order::Probe | Order::MakePrivate => {
+        Command::RevokeInvitation { id } => revoke(accounts, id).await?,
+        Command::ListChores | Command::RunChore { .. } | Command::Probe | Command::MakePrivate => {
             return Err(anyhow!("not about accounts"));
         }
     })
 }
 
-async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow::Result<Answer> {
+async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow::Result<Response> {
     let moved = accounts.move_user(name, to).await;
     let moved = moved.map_err(|error| match to {
         Some(url) if matches!(error, OperatorError::UnknownNode) => nodes::unknown(url),
@@ -192,7 +192,7 @@ async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow:
     }))
 }
 
-async fn remove(app: &App, accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+async fn remove(app: &App, accounts: &Accounts, name: &str) -> anyhow::Result<Response> {
     let removed = accounts.remove_account(name).await;
     let removed = removed.map_err(|error| named(error, name))?;
     let text = removal(app, name, &removed.stores).await;
@@ -200,38 +200,36 @@ async fn remove(app: &App, accounts: &Accounts, name: &str) -> anyhow::Result<An
     Ok(done(text))
 }
 
-async fn codes(accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+async fn codes(accounts: &Accounts, name: &str) -> anyhow::Result<Response> {
     let codes = accounts.waiting_codes(name).await;
     let codes = codes.map_err(|error| named(error, name))?;
-    Ok(Answer::Codes {
+    Ok(Response::Codes {
         codes: codes.into_iter().map(WaitingCode::from).collect(),
     })
 }
 
-async fn invite_first(accounts: &Accounts, url: &PublicUrl) -> anyhow::Result<Answer> {
+async fn invite_first(accounts: &Accounts, url: &PublicUrl) -> anyhow::Result<Response> {
     let code = accounts.first_invitation().await?;
     let code = code.context("there is an account already; invite others with: foxden invite")?;
     let about = "makes the first account, an administrator's, within an hour".to_owned();
     Ok(invitation(url, &code, about))
 }
 
-/// The link is told as well: mail may be slow, and it is the operator's to give.
+/// The response has the link as well: mail may be slow.
 async fn invite_by_mail(
     app: &App,
-    standing: Standing,
+    role: Role,
     note: &str,
     seconds: Option<u64>,
     address: &str,
-) -> anyhow::Result<Answer> {
+) -> anyhow::Result<Response> {
     anyhow::ensure!(
         app.config.mail.is_some(),
         "this server has no mail server; set mail.host, or leave out --mail and pass the link on yourself"
     );
     let accounts = app.accounts.as_ref().context("this process keeps no accounts")?;
     let note = if note.is_empty() { address } else { note };
-    let sent = accounts
-        .invite_by_mail(standing.into(), note, seconds, address)
-        .await;
+    let sent = accounts.invite_by_mail(role.into(), note, seconds, address).await;
     let code = sent.map_err(|error| match error {
         OperatorError::InvalidAddress => anyhow!("{address} is not an address"),
         OperatorError::TooMany(_) => anyhow!(
@@ -244,7 +242,7 @@ async fn invite_by_mail(
     Ok(invitation(&app.site.public_url, &code, about))
 }
 
-async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
+async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Response> {
     let was_there = accounts.revoke_invitation(id).await?;
     anyhow::ensure!(
         was_there,
@@ -253,7 +251,7 @@ async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Answer> {
     Ok(done(format!("invitation {id} is taken back")))
 }
 
-/// Empties what a removed account leaves, and says how far that went. The account is gone either way.
+/// Empties the stores of a removed account, and says whether it could. The account is removed either way.
 async fn removal(app: &App, name: &str, stores: &[UserId]) -> String {
     let mut text = format!("{name} and everything that hung on it is gone");
     for store in stores {
@@ -277,11 +275,11 @@ async fn empty(app: &App, store: UserId) -> anyhow::Result<()> {
     }
 }
 
-async fn show(accounts: &Accounts, name: &str) -> anyhow::Result<Answer> {
+async fn show(accounts: &Accounts, name: &str) -> anyhow::Result<Response> {
     let account = accounts.show_account(name).await?;
-    let account = account.ok_or_else(|| nobody(name))?;
+    let account = account.ok_or_else(|| unknown_account(name))?;
     let events = accounts.security_events(account.account).await?;
-    Ok(Answer::User {
+    Ok(Response::User {
         user: account.into(),
         events: events.into_iter().take(EVENTS).map(Into::into).collect(),
     })
@@ -300,28 +298,28 @@ async fn list(accounts: &Accounts) -> anyhow::Result<Vec<User>> {
     }
 }
 
-fn done(text: String) -> Answer {
-    Answer::Done { text }
+fn done(text: String) -> Response {
+    Response::Done { text }
 }
 
 /// The code stands behind the `#`, which no log sees.
-fn invitation(url: &PublicUrl, code: &str, about: String) -> Answer {
+fn invitation(url: &PublicUrl, code: &str, about: String) -> Response {
     let url = format!("{}/invite#{code}", url.origin());
-    Answer::Link { url, about }
+    Response::Link { url, about }
 }
 
-fn password_link(url: &PublicUrl, code: &str, about: String) -> Answer {
+fn password_link(url: &PublicUrl, code: &str, about: String) -> Response {
     let url = format!("{}/reset_password#{code}", url.origin());
-    Answer::Link { url, about }
+    Response::Link { url, about }
 }
 
-fn nobody(name: &str) -> anyhow::Error {
-    anyhow!("nobody is called {name}; foxden user list tells who there is")
+fn unknown_account(name: &str) -> anyhow::Error {
+    anyhow!("there is no account {name}; foxden user list shows all")
 }
 
 fn named(error: OperatorError, name: &str) -> anyhow::Error {
     match error {
-        OperatorError::UnknownAccount { .. } => nobody(name),
+        OperatorError::UnknownAccount { .. } => unknown_account(name),
         other => other.into(),
     }
 }

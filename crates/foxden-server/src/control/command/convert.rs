@@ -1,8 +1,8 @@
-//! The words of the accounts in those of orders and answers, and back.
+//! The words of the accounts in those of commands and answers, and back.
 
 use foxden_accounts::AccountSummary;
 
-use super::{Event, Invitation, Node, NodeState, Standing, Store, User};
+use super::{Event, Invitation, Node, NodeState, Role, Store, User};
 
 impl From<AccountSummary> for User {
     fn from(account: AccountSummary) -> Self {
@@ -11,7 +11,7 @@ impl From<AccountSummary> for User {
             address: account.address,
             is_confirmed: account.address_verified,
             has_password: account.has_password,
-            standing: account.role.into(),
+            role: account.role.into(),
             is_disabled: account.is_disabled,
             created_at: account.created_at,
             last_used: account.last_used,
@@ -47,7 +47,7 @@ impl From<foxden_accounts::Invitation> for Invitation {
     fn from(invitation: foxden_accounts::Invitation) -> Self {
         Self {
             id: invitation.id,
-            standing: invitation.role.into(),
+            role: invitation.role.into(),
             note: invitation.note,
             expires: invitation.expires,
             used_by: invitation.used_by.map(|account| account.to_string()),
@@ -55,7 +55,7 @@ impl From<foxden_accounts::Invitation> for Invitation {
     }
 }
 
-impl From<foxden_accounts::Role> for Standing {
+impl From<foxden_accounts::Role> for Role {
     fn from(role: foxden_accounts::Role) -> Self {
         match role {
             foxden_accounts::Role::Member => Self::Member,
@@ -64,11 +64,11 @@ impl From<foxden_accounts::Role> for Standing {
     }
 }
 
-impl From<Standing> for foxden_accounts::Role {
-    fn from(standing: Standing) -> Self {
-        match standing {
-            Standing::Member => Self::Member,
-            Standing::Admin => Self::Admin,
+impl From<Role> for foxden_accounts::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
         }
     }
 }
