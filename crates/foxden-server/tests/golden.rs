@@ -29,7 +29,7 @@
 //!
 //! **Directives**:
 //! - `clock 1763690000.00` sets the clock, `clock +0.5` moves it. It stands still otherwise.
-//! - `server quota=700 batches=off …` changes settings, before the first request; see `golden/world.rs`.
+//! - `server quota=700 batches=off …` changes settings, before the first request; see `golden/server.rs`.
 //! - `hawk uid=42` signs what follows with a storage token of that uid. Further words: `beside=1,2` (the account's
 //!   other stores), `expires=-1` (seconds from
 //!   now, else 3600), `secret=text`, `ts=-7200` (the client's clock is off), `node=url`, `host=name`,
@@ -51,18 +51,18 @@
 
 #![expect(clippy::print_stdout, reason = "it talks to whoever runs the tests")]
 
+#[path = "golden/capture.rs"]
+mod capture;
 #[path = "golden/conversation.rs"]
 mod conversation;
-#[path = "golden/keep.rs"]
-mod keep;
-#[path = "golden/play.rs"]
-mod play;
+#[path = "golden/run.rs"]
+mod run;
+#[path = "golden/server.rs"]
+mod server;
 #[path = "golden/signer.rs"]
 mod signer;
 #[path = "golden/text.rs"]
 mod text;
-#[path = "golden/world.rs"]
-mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use conversation::Conversation;
-use world::Engine;
+use server::Engine;
 
 /// One conversation, held with a server of its own.
 struct Test {
@@ -128,11 +128,11 @@ fn main() -> ExitCode {
 }
 
 impl Test {
-    /// Plays the conversation, or writes down how it goes now.
+    /// Runs the conversation, or writes down how it goes now.
     fn run(&self, is_update: bool) -> Result<()> {
         let text = fs::read_to_string(&self.path)?;
         let conversation = Conversation::parse(&text)?;
-        let answers = play::play(&conversation, &self.surface, self.engine)?;
+        let answers = run::run(&conversation, &self.surface, self.engine)?;
         // All engines answer alike, so the answers with one of them are enough.
         if is_update && self.engine == Engine::Sqlite {
             let now = conversation.with_answers(&answers);

@@ -25,8 +25,8 @@ use crate::data::{self, DataFolder};
 use crate::site::configured_site;
 use crate::{security_log, terminal};
 
-/// A command that only looks at accounts opens no storage. Either is opened where it is, and never made: that is for
-/// the server, as is the list of nodes.
+/// The services that a command opens. Commands about accounts do not open storage. Missing databases are not created, and the node
+/// list is not written: only `foxden serve` does that.
 fn components(command: &Command, config: &Config, data: &DataFolder) -> anyhow::Result<Components> {
     let register = App::register(config, data);
     let has_register = config.keeps_accounts() && register.is_file();
@@ -45,7 +45,7 @@ fn components(command: &Command, config: &Config, data: &DataFolder) -> anyhow::
         about_accounts => {
             anyhow::ensure!(
                 has_register,
-                "no accounts are kept here, in {}; give the command where accounts are served",
+                "there are no accounts in {}; run the command where accounts are served",
                 config.server.data_dir.display()
             );
             Ok(Components {
@@ -57,12 +57,12 @@ fn components(command: &Command, config: &Config, data: &DataFolder) -> anyhow::
     }
 }
 
-/// Has the command carried out, by the process that serves or right here.
+/// Executes a command, in the serving process or in this one.
 pub fn run_command(config: &Config, command: &Command) -> anyhow::Result<Response> {
     if let Some(response) = socket::send(&data::socket(&config.server.data_dir), command)? {
         return Ok(response);
     }
-    // A command in the wrong place must not found a second, empty server there.
+    // A data folder is never created here: with a mistyped path the command would run on an empty server.
     let folder = &config.server.data_dir;
     anyhow::ensure!(
         folder.is_dir(),

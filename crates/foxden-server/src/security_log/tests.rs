@@ -19,13 +19,13 @@ use parser::{Parsed, parse};
 const NOW: i64 = 1_763_690_000_000;
 
 /// A log in a file of its own, in a folder that goes with it.
-struct Lab {
+struct TestContext {
     folder: PathBuf,
     clock: Arc<ManualClock>,
     log: SecurityLog,
 }
 
-impl Lab {
+impl TestContext {
     fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Lab {
     }
 }
 
-impl Drop for Lab {
+impl Drop for TestContext {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -66,15 +66,15 @@ fn failure(name: &str) -> Event<'_> {
 
 #[test]
 fn a_line_says_who_from_where_by_which_door_and_why() {
-    let lab = Lab::new();
+    let context = TestContext::new();
     let event = failure("ann@example.org")
         .of(AccountId([0xab; 16]))
         .at("GET", "/1.1/ann/info/collections?x=y")
         .with_reason("the password is wrong");
-    lab.log.security_events().emit(&event);
+    context.log.security_events().emit(&event);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
-        lab.text(),
+        context.text(),
         format!(
             "CEF:0|Foxden|foxden|{version}|101|Log-in failed|4|rt=1763690000000 dvchost=sync.example.org act=login \
              outcome=failure cs1Label=door cs1=basic src=192.0.2.1 suser=ann@example.org \
@@ -86,13 +86,13 @@ fn a_line_says_who_from_where_by_which_door_and_why() {
 
 #[test]
 fn an_operator_acts_upon_somebody() {
-    let lab = Lab::new();
-    lab.log.emit(
+    let context = TestContext::new();
+    context.log.emit(
         &Event::by_operator(OperatorAction::RoleChanged)
             .with_subject("ann")
             .with_reason("administrator"),
     );
-    let lines = lab.lines();
+    let lines = context.lines();
     assert_eq!(lines[0].id, "505");
     assert_eq!(lines[0].get("suser"), Some("operator"));
     assert_eq!(lines[0].get("duser"), Some("ann"));
@@ -102,13 +102,14 @@ fn an_operator_acts_upon_somebody() {
 
 #[test]
 fn an_address_of_ipv6_has_a_key_of_its_own() {
-    let lab = Lab::new();
+    let context = TestContext::new();
     for address in ["2001:db8::1", "::ffff:192.0.2.7"] {
         let from = Some(address.parse().unwrap());
-        lab.log
+        context
+            .log
             .emit(&Event::new(EventKind::AccountCreated, EntryPoint::Accounts, from));
     }
-    let lines = lab.lines();
+    let lines = context.lines();
     assert_eq!(lines[0].get("c6a2"), Some("2001:db8::1"));
     assert_eq!(lines[0].get("c6a2Label"), Some("Source IPv6 Address"));
     assert_eq!(lines[1].get("src"), Some("192.0.2.7"));
@@ -116,14 +117,15 @@ fn an_address_of_ipv6_has_a_key_of_its_own() {
 
 #[test]
 fn equal_refusals_become_one_line() {
-    let lab = Lab::new();
+    let context = TestContext::new();
     for second in 0..100 {
-        lab.clock.set_millis(NOW + second * 1000);
-        lab.log.emit(&failure("ann"));
-        lab.log
+        context.clock.set_millis(NOW + second * 1000);
+        context.log.emit(&failure("ann"));
+        context
+            .log
             .emit(&Event::new(EventKind::PasswordChanged, EntryPoint::Accounts, None).with_subject("ann"));
     }
-    let lines = lab.lines();
+    let lines = context.lines();
     let (changes, failures): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.id == "203");
     assert_eq!((changes.len(), failures.len()), (100, 2));
     assert_eq!(failures[0].get("cnt"), None);
@@ -136,15 +138,15 @@ fn equal_refusals_become_one_line() {
 /// Whoever makes each refusal differ fills the disk no faster.
 #[test]
 fn refusals_that_differ_have_a_bound() {
-    let lab = Lab::new();
+    let context = TestContext::new();
     for number in 0..2000 {
-        lab.log.emit(&failure(&number.to_string()));
+        context.log.emit(&failure(&number.to_string()));
         // The queue holds half of these.
         if number % 500 == 0 {
-            assert!(lab.log.flush(Duration::from_secs(30)));
+            assert!(context.log.flush(Duration::from_secs(30)));
         }
     }
-    let lines = lab.lines();
+    let lines = context.lines();
     assert_eq!(lines.iter().filter(|line| line.id == "101").count(), 54);
     let missing = lines
         .iter()

@@ -47,7 +47,7 @@ pub(crate) fn scenario(name: &str, act: impl FnOnce(&mut Lab) -> Result<()>) -> 
     let mut lab = house.lab(name)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         act(&mut lab)?;
-        lab.check_strays()
+        lab.check_forbidden_requests()
     }));
     match outcome {
         Ok(Ok(())) => {
@@ -117,9 +117,12 @@ impl Lab {
     }
 
     /// No browser may have turned to somebody else's account or Sync servers.
-    fn check_strays(&self) -> Result<()> {
-        let strays = self.recorder.strays();
-        ensure!(strays.is_empty(), "asked elsewhere: {strays:?}");
+    fn check_forbidden_requests(&self) -> Result<()> {
+        let forbidden_requests = self.recorder.forbidden_requests();
+        ensure!(
+            forbidden_requests.is_empty(),
+            "asked elsewhere: {forbidden_requests:?}"
+        );
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 //! The proxy that every browser must use for anything but this machine. It lets nothing through and writes
-//! down what was asked for, so that the tests can prove whom the browser did not talk to.
+//! down what was asked for, so that the tests can prove which hosts the browser did not contact.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-/// Hosts that serve accounts and Sync elsewhere: a browser of ours has no business there, nor below them.
+/// Hosts that serve accounts and Sync elsewhere: the browser must contact neither them nor their subdomains.
 const FORBIDDEN: [&str; 4] = [
     "accounts.firefox.com",
     "token.services.mozilla.com",
@@ -56,8 +56,8 @@ impl Recorder {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Those that went to somebody else's account or Sync servers.
-    pub(crate) fn strays(&self) -> Vec<String> {
+    /// Those that went to account or Sync servers elsewhere.
+    pub(crate) fn forbidden_requests(&self) -> Vec<String> {
         let mut lines = self.lines();
         lines.retain(|line| FORBIDDEN.iter().any(|host| line.contains(host)));
         lines
@@ -66,10 +66,10 @@ impl Recorder {
 
 /// Reads one request's head and refuses it. A browser that hangs up early is not worth a word.
 fn refuse(mut stream: TcpStream, lines: &Mutex<Vec<String>>) {
-    let patience = stream.set_read_timeout(Some(Duration::from_secs(30)));
+    let timeout_set = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let mut head = BufReader::new((&stream).take(64 * 1024));
     let mut first = String::new();
-    if patience.is_err() || head.read_line(&mut first).is_err() || first.is_empty() {
+    if timeout_set.is_err() || head.read_line(&mut first).is_err() || first.is_empty() {
         return;
     }
     lines

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::play::Answered;
+use crate::run::Answered;
 
 /// A file, read.
 pub struct Conversation {

@@ -8,7 +8,7 @@ use foxden_test_support::client::hawk::{Credentials, Signed};
 use foxden_test_support::client::onepw::TokenKeys;
 
 /// The secret that signs tokens in every conversation.
-pub const SECRET: &str = "a secret of golden conversations";
+pub const MASTER_SECRET: &str = "a secret of golden conversations";
 
 /// How requests are signed.
 #[derive(Clone, Debug)]
@@ -16,13 +16,13 @@ pub enum Signer {
     Anonymous,
     /// The header as it stands.
     Plain(String),
-    /// A storage token, with the words of the directive.
+    /// A storage token, with the parameters of the directive.
     Storage(Vec<(String, String)>),
-    /// A token of an account: its kind, its 64 digits, and the further words of the directive.
+    /// A token of an account: its kind, its 64 digits, and the further parameters of the directive.
     Account {
         kind: String,
         token: String,
-        words: Vec<(String, String)>,
+        params: Vec<(String, String)>,
     },
 }
 
@@ -35,7 +35,7 @@ pub struct Request<'a> {
     /// The server's seconds since 1970.
     pub now: i64,
     /// Which request of the conversation it is.
-    pub number: usize,
+    pub index: usize,
     pub host: &'a str,
     pub port: u16,
     pub node: &'a str,
@@ -55,7 +55,7 @@ impl Signer {
                 ))
             }
             "account" => {
-                let (words, plain): (Vec<&str>, Vec<&str>) =
+                let (params, plain): (Vec<&str>, Vec<&str>) =
                     rest.split_whitespace().partition(|word| word.contains('='));
                 let (kind, token) = match plain[..] {
                     [kind, token] => (kind, token),
@@ -64,7 +64,7 @@ impl Signer {
                 Self::Account {
                     kind: kind.to_owned(),
                     token: token.to_owned(),
-                    words: pairs(words.into_iter()),
+                    params: pairs(params.into_iter()),
                 }
             }
             "hawk" => Self::Storage(pairs(rest.split_whitespace())),
@@ -77,30 +77,30 @@ impl Signer {
         match self {
             Self::Anonymous => Ok(None),
             Self::Plain(header) => Ok(Some(header.clone())),
-            Self::Storage(words) => storage(words, request).map(Some),
-            Self::Account { kind, token, words } => account(kind, token, words, request).map(Some),
+            Self::Storage(params) => storage(params, request).map(Some),
+            Self::Account { kind, token, params } => account(kind, token, params, request).map(Some),
         }
     }
 }
 
-fn pairs<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
+fn pairs<'a>(params: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let pair = |word: &str| {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         (name.to_owned(), value.to_owned())
     };
-    words.map(pair).collect()
+    params.map(pair).collect()
 }
 
-fn account(kind: &str, token: &str, words: &[(String, String)], request: &Request<'_>) -> Result<String> {
+fn account(kind: &str, token: &str, params: &[(String, String)], request: &Request<'_>) -> Result<String> {
     let keys = TokenKeys::derive(token, kind);
     let mut credentials = Credentials {
         id: keys.id,
         key: keys.auth_key,
     };
-    let mut nonce = format!("nonce{}", request.number);
+    let mut nonce = format!("nonce{}", request.index);
     let mut payload = (!request.body.is_empty()).then_some((request.content_type, request.body));
     let (mut ts, mut host) = (0, request.host);
-    for (name, value) in words {
+    for (name, value) in params {
         match (name.as_str(), value.as_str()) {
             ("ts", seconds) => ts = seconds.parse()?,
             ("host", other) => host = other,
@@ -115,14 +115,14 @@ fn account(kind: &str, token: &str, words: &[(String, String)], request: &Reques
     Ok(signed.header(&credentials))
 }
 
-fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> {
-    let (mut uid, mut secret, mut node) = (None, SECRET, request.node);
+fn storage(params: &[(String, String)], request: &Request<'_>) -> Result<String> {
+    let (mut uid, mut secret, mut node) = (None, MASTER_SECRET, request.node);
     let (mut expires, mut ts, mut host) = (3600, 0, request.host);
-    let (mut path, mut bad) = (request.path.to_owned(), Vec::new());
-    let (mut payload, mut beside) = (None, "");
-    for (name, value) in words {
+    let (mut path, mut corrupt) = (request.path.to_owned(), Vec::new());
+    let (mut payload, mut other_uids) = (None, "");
+    for (name, value) in params {
         match (name.as_str(), value.as_str()) {
-            ("beside", uids) => beside = uids,
+            ("beside", uids) => other_uids = uids,
             ("uid", uid_text) => uid = Some(uid_text.parse::<u64>()?),
             ("secret", other) => secret = other,
             ("node", other) => node = other,
@@ -132,26 +132,26 @@ fn storage(words: &[(String, String)], request: &Request<'_>) -> Result<String> 
             ("ts", seconds) => ts = seconds.parse()?,
             ("hash", "") => payload = Some((request.content_type, request.body)),
             ("hash", "bad") => payload = Some((request.content_type, &b"another body"[..])),
-            (what @ ("mac" | "id" | "key"), "bad") => bad.push(what),
+            (part @ ("mac" | "id" | "key"), "bad") => corrupt.push(part),
             _ => bail!("hawk knows no {name}={value}"),
         }
     }
     let uid = uid.context("hawk needs a uid")?;
-    let mut credentials = token(uid, node, request.now + expires, secret, beside);
-    if bad.contains(&"id") {
+    let mut credentials = token(uid, node, request.now + expires, secret, other_uids);
+    if corrupt.contains(&"id") {
         credentials.id = altered(&credentials.id);
     }
-    if bad.contains(&"key") {
+    if corrupt.contains(&"key") {
         credentials.key.reverse();
     }
-    let nonce = format!("nonce{}", request.number);
+    let nonce = format!("nonce{}", request.index);
     let signed = Signed {
         target: &path,
         ..signed(request, host, request.now + ts, &nonce, payload)
     };
     let header = signed.header(&credentials);
     Ok(
-        match header.split_once("mac=\"").filter(|_| bad.contains(&"mac")) {
+        match header.split_once("mac=\"").filter(|_| corrupt.contains(&"mac")) {
             Some((before, mac)) => format!("{before}mac=\"{}", altered(mac)),
             None => header,
         },
@@ -177,14 +177,15 @@ fn signed<'a>(
 }
 
 /// A storage token of the fewest members, and of one more where the account has other stores.
-fn token(uid: u64, node: &str, expires: i64, secret: &str, beside: &str) -> Credentials {
+fn token(uid: u64, node: &str, expires: i64, secret: &str, other_uids: &str) -> Credentials {
     let salt = "a1b2c3";
-    let beside = if beside.is_empty() {
+    let other_uids = if other_uids.is_empty() {
         String::new()
     } else {
-        format!(r#","beside":[{beside}]"#)
+        format!(r#","beside":[{other_uids}]"#)
     };
-    let statement = format!(r#"{{"uid":{uid},"node":"{node}","expires":{expires},"salt":"{salt}"{beside}}}"#);
+    let statement =
+        format!(r#"{{"uid":{uid},"node":"{node}","expires":{expires},"salt":"{salt}"{other_uids}}}"#);
     let signing = hkdf(
         secret.as_bytes(),
         b"",

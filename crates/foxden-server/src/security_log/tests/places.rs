@@ -26,21 +26,21 @@ fn tell_in_vain(log: &SecurityLog, event: &Event<'_>) {
 
 #[test]
 fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
-    let lab = Lab::new();
-    tell(&lab.log, &created("ann"));
-    let mode = fs::metadata(lab.file()).unwrap().permissions().mode();
+    let context = TestContext::new();
+    tell(&context.log, &created("ann"));
+    let mode = fs::metadata(context.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let moved = lab.folder.join("log.1");
-    fs::rename(lab.file(), &moved).unwrap();
-    tell(&lab.log, &created("bea"));
+    let moved = context.folder.join("log.1");
+    fs::rename(context.file(), &moved).unwrap();
+    tell(&context.log, &created("bea"));
     assert!(fs::read_to_string(&moved).unwrap().contains("suser=ann"));
-    let text = fs::read_to_string(lab.file()).unwrap();
+    let text = fs::read_to_string(context.file()).unwrap();
     assert!(text.contains("suser=bea") && !text.contains("suser=ann"));
     // Somebody else's lines stay.
-    fs::write(lab.file(), "before\n").unwrap();
-    tell(&lab.log, &created("cid"));
+    fs::write(context.file(), "before\n").unwrap();
+    tell(&context.log, &created("cid"));
     assert!(
-        fs::read_to_string(lab.file())
+        fs::read_to_string(context.file())
             .unwrap()
             .starts_with("before\nCEF:0|")
     );
@@ -49,11 +49,11 @@ fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
 /// A full disk or a crash leaves half a line, which takes no other with it.
 #[test]
 fn half_a_line_ends_before_the_next() {
-    let lab = Lab::new();
-    fs::write(lab.file(), "CEF:0|half a li").unwrap();
-    tell(&lab.log, &created("ann"));
-    tell(&lab.log, &created("bea"));
-    let text = fs::read_to_string(lab.file()).unwrap();
+    let context = TestContext::new();
+    fs::write(context.file(), "CEF:0|half a li").unwrap();
+    tell(&context.log, &created("ann"));
+    tell(&context.log, &created("bea"));
+    let text = fs::read_to_string(context.file()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines.len()), ("CEF:0|half a li", 3));
     assert!(lines[1].ends_with("suser=ann") && lines[2].ends_with("suser=bea"));
@@ -61,8 +61,8 @@ fn half_a_line_ends_before_the_next() {
 
 #[test]
 fn a_file_that_cannot_be_written_is_told_at_once() {
-    let lab = Lab::new();
-    let sink = Sink::File(lab.folder.join("no/folder/log"));
+    let context = TestContext::new();
+    let sink = Sink::File(context.folder.join("no/folder/log"));
     let clock = Arc::new(ManualClock::at_millis(NOW));
     let opened = SecurityLog::open(&sink, "", clock);
     assert!(opened.is_err_and(|error| error.to_string().contains("no/folder/log")));
@@ -70,15 +70,15 @@ fn a_file_that_cannot_be_written_is_told_at_once() {
 
 #[test]
 fn a_folder_that_goes_away_costs_lines_and_they_are_counted() {
-    let lab = Lab::new();
-    tell(&lab.log, &created("ann"));
-    fs::remove_dir_all(&lab.folder).unwrap();
+    let context = TestContext::new();
+    tell(&context.log, &created("ann"));
+    fs::remove_dir_all(&context.folder).unwrap();
     for name in ["bea", "cid", "dan"] {
-        tell_in_vain(&lab.log, &created(name));
+        tell_in_vain(&context.log, &created(name));
     }
-    fs::create_dir_all(&lab.folder).unwrap();
-    tell(&lab.log, &created("eve"));
-    let lines = lab.lines();
+    fs::create_dir_all(&context.folder).unwrap();
+    tell(&context.log, &created("eve"));
+    let lines = context.lines();
     assert!(lines.iter().any(|line| line.id == "901"));
     let missing = lines.iter().filter(|line| line.id == "901");
     let missing: usize = missing
@@ -90,8 +90,8 @@ fn a_folder_that_goes_away_costs_lines_and_they_are_counted() {
 
 #[test]
 fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
-    let lab = Lab::new();
-    let path = lab.folder.join("syslog");
+    let context = TestContext::new();
+    let path = context.folder.join("syslog");
     let clock = Arc::new(ManualClock::at_millis(NOW));
     // It need not be there when the server starts.
     let log = SecurityLog::open(&Sink::Local(path.clone()), "sync.example.org", clock).unwrap();
@@ -122,11 +122,11 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
 #[test]
 fn what_is_lost_is_counted() {
     const TOLD: u64 = 20_000;
-    let lab = Lab::new();
-    let path = lab.folder.join("syslog");
+    let context = TestContext::new();
+    let path = context.folder.join("syslog");
     let syslog = UnixDatagram::bind(&path).unwrap();
     syslog.set_read_timeout(Some(FLUSH_TIMEOUT)).unwrap();
-    let clock = Arc::clone(&lab.clock) as _;
+    let clock = Arc::clone(&context.clock) as _;
     let log = SecurityLog::open(&Sink::Local(path), "sync.example.org", clock).unwrap();
     // Nobody reads meanwhile, so the socket is full after a few.
     for number in 0..TOLD {

@@ -4,12 +4,12 @@ use anyhow::{Result, ensure};
 
 use crate::lab::scenario;
 
-/// Whatever a browser asks of elsewhere is written down, and strays are told from the rest.
+/// Whatever a browser asks of elsewhere is written down, and requests to forbidden hosts are recognised.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
-fn strays_are_seen() -> Result<()> {
-    scenario("strays", |lab| {
-        for (host, is_stray) in [
+fn forbidden_requests_are_seen() -> Result<()> {
+    scenario("forbidden_requests", |lab| {
+        for (host, is_forbidden) in [
             ("example.org", false),
             ("accounts.firefox.com", true),
             ("sync-1-us.sync.services.mozilla.com", true),
@@ -20,7 +20,10 @@ fn strays_are_seen() -> Result<()> {
             ensure!(outcome.is_err(), "{host} was reached");
             let lines = lab.recorder.lines();
             ensure!(lines.iter().any(|line| line.contains(host)), "{host}: {lines:?}");
-            ensure!(lab.recorder.strays().is_empty() != is_stray, "{host}");
+            ensure!(
+                lab.recorder.forbidden_requests().is_empty() != is_forbidden,
+                "{host}"
+            );
         }
         lab.recorder.clear();
         Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::first::fill;
-use super::world::{ANN, PASSWORD, World};
+use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
@@ -31,14 +31,14 @@ pub fn is_refused_soon(device: &mut Device) {
 }
 
 /// A device with the old password is refused, and asks the person; what is stored stays as it is.
-pub fn a_new_password_is_asked_for_everywhere(world: &World) {
-    let mut laptop = world.ann();
+pub fn a_new_password_is_asked_for_everywhere(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     let mut desktop = laptop.another(Habit::Android);
     desktop.sync().unwrap();
 
-    let (server, name) = (world.server(), laptop.name());
+    let (server, name) = (servers.server(), laptop.name());
     let wrong = account::change_password(&server, &name, "wrong horse", "battery staple");
     wrong.expect(401);
     let weak = account::change_password(&server, &name, PASSWORD, "short").expect(400);
@@ -60,8 +60,8 @@ pub fn a_new_password_is_asked_for_everywhere(world: &World) {
 
 /// The person changes the sync key: the store is wiped and filled under the new one. A device with the old key
 /// understands nothing until it is told.
-pub fn a_new_key_makes_everything_anew(world: &World) {
-    let mut laptop = world.ann();
+pub fn a_new_key_makes_everything_anew(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     let mut desktop = laptop.another(Habit::Desktop);
@@ -81,8 +81,8 @@ pub fn a_new_key_makes_everything_anew(world: &World) {
 }
 
 /// A wipe needs its header, and then leaves nothing; the next sync of any device fills the store again.
-pub fn a_wiped_store_is_filled_again(world: &World) {
-    let mut laptop = world.ann();
+pub fn a_wiped_store_is_filled_again(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     let mut desktop = laptop.another(Habit::Desktop);
@@ -115,8 +115,8 @@ pub fn a_wiped_store_is_filled_again(world: &World) {
 }
 
 /// A device that is disconnected takes its entry with it; others stay.
-pub fn a_device_is_removed_from_the_list(world: &World) {
-    let mut laptop = world.ann();
+pub fn a_device_is_removed_from_the_list(servers: &TestServers) {
+    let mut laptop = servers.ann();
     let mut desktop = laptop.another(Habit::Desktop);
     desktop.sync().unwrap();
     let mut ids = laptop.node().ids("/storage/clients").unwrap();
@@ -145,18 +145,18 @@ pub fn a_device_is_removed_from_the_list(world: &World) {
 
 /// A closed account is refused at once where it was closed and soon at its node; its name is free again, and
 /// whoever takes it finds nothing.
-pub fn whoever_leaves_leaves_nothing(world: &World) {
-    let mut laptop = world.ann();
+pub fn whoever_leaves_leaves_nothing(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
-    let (server, name) = (world.server(), laptop.name());
+    let (server, name) = (servers.server(), laptop.name());
     account::remove(&server, &name, "wrong horse").expect(401);
     let removed = account::remove(&server, &name, PASSWORD).expect(200);
     assert_eq!(removed.text(), "1");
     assert!(!account::is_taken(&server, ANN));
     is_refused_soon(&mut laptop);
 
-    let mut again = world.ann();
+    let mut again = servers.ann();
     let times = again.node().collections("").unwrap();
     let names: Vec<&str> = times.keys().map(String::as_str).collect();
     assert!(!names.contains(&"bookmarks") || again.node().ids("/storage/bookmarks").unwrap().is_empty());

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{ANN, PASSWORD, World};
+use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::legacy::account::{self, Place};
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
@@ -42,8 +42,8 @@ pub fn fill(device: &mut Device) {
 
 /// Name check, registration, node, first sync: `meta/global`, `crypto/keys`, `clients`, and then everything
 /// else, in parts of a hundred. The server learns nothing of it but names and sizes.
-pub fn a_person_starts_to_sync(world: &World) {
-    let server = world.server();
+pub fn a_person_starts_to_sync(servers: &TestServers) {
+    let server = servers.server();
     assert!(!account::asks_a_question(&server), "nothing is asked here");
     let name = account::register(&server, ANN, PASSWORD);
     assert!(account::is_taken(&server, "Ann@Example.org"));
@@ -57,7 +57,7 @@ pub fn a_person_starts_to_sync(world: &World) {
     fill(&mut device);
     device.sync().unwrap();
     let base = device.node_base().unwrap();
-    assert!(world.bases().contains(&base), "{base}");
+    assert!(servers.bases().contains(&base), "{base}");
     assert_eq!(account::place(&server, &name), Place::At(base));
 
     let node = device.node();
@@ -97,7 +97,7 @@ pub fn a_person_starts_to_sync(world: &World) {
     again.sync().unwrap();
     device.sync().unwrap();
     again.is_alike(&device);
-    let (logs, proof) = (world.logs(), account::basic(&name, PASSWORD));
+    let (logs, proof) = (servers.logs(), account::basic(&name, PASSWORD));
     assert!(!logs.contains(PASSWORD) && !logs.contains(proof.trim_start_matches("Basic ")));
 }
 
@@ -121,8 +121,8 @@ fn the_dialogue_of_the_store(device: &mut Device) {
 }
 
 /// After the first sync only what changed goes over the wire, in either direction, deletions included.
-pub fn changes_travel_between_devices(world: &World) {
-    let mut laptop = world.ann();
+pub fn changes_travel_between_devices(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     let mut desktop = laptop.another(Habit::Desktop);
@@ -166,8 +166,8 @@ pub fn changes_travel_between_devices(world: &World) {
 }
 
 /// A small device fetches fifty, and the rest by their ids; an old telephone streams what is new.
-pub fn small_devices_fetch_in_parts(world: &World) {
-    let mut laptop = world.ann();
+pub fn small_devices_fetch_in_parts(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     for habit in [Habit::Mobile, Habit::Android] {
@@ -184,8 +184,8 @@ pub fn small_devices_fetch_in_parts(world: &World) {
 
 /// U13.53: a registration tells the password as UTF-8. Some browsers prove it so later, others as ISO-8859-1; and it
 /// may hold colons.
-pub fn any_password_works(world: &World) {
-    let server = world.server();
+pub fn any_password_works(servers: &TestServers) {
+    let server = servers.server();
     for (number, password) in ["pässwörd", "with: colon:s", "💻💻💻💻", " spaces around "]
         .into_iter()
         .enumerate()

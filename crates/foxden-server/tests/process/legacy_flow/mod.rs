@@ -4,7 +4,7 @@
 //! The other end is the scripted client in `foxden_test_support::client::legacy`. What one process serves, split processes with two
 //! nodes must serve alike: every scenario below runs against both.
 
-mod world;
+mod servers;
 
 mod changes;
 mod first;
@@ -14,7 +14,7 @@ mod persons;
 mod together;
 mod trouble;
 
-use world::{Shape, World};
+use servers::{Shape, TestServers};
 
 /// Runs each scenario against one process, and against split ones.
 macro_rules! in_both_shapes {
@@ -22,13 +22,13 @@ macro_rules! in_both_shapes {
         mod all_in_one {
             $(#[test]
             fn $scenario() {
-                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::World::start(crate::legacy_flow::Shape::AllInOne, &[]));
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Shape::AllInOne, &[]));
             })*
         }
         mod split {
             $(#[test]
             fn $scenario() {
-                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::World::start(crate::legacy_flow::Shape::Split, &[]));
+                crate::legacy_flow::$place::$scenario(&crate::legacy_flow::TestServers::start(crate::legacy_flow::Shape::Split, &[]));
             })*
         }
     };

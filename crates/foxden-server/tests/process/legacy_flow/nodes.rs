@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::first::fill;
-use super::world::{ANN, PASSWORD, Shape, World};
+use super::servers::{ANN, PASSWORD, Shape, TestServers};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account::{self, Place};
 use foxden_test_support::client::legacy::device::Device;
@@ -15,8 +15,8 @@ use foxden_test_support::client::legacy::storage::{Node, Stop};
 /// answers 401 all the same: it is not their node.
 #[test]
 fn people_are_spread_and_stay() {
-    let world = World::start(Shape::Split, &[]);
-    let server = world.server();
+    let servers = TestServers::start(Shape::Split, &[]);
+    let server = servers.server();
     let mut used = BTreeSet::new();
     for number in 0..6 {
         let address = format!("ann{number}@example.org");
@@ -25,7 +25,7 @@ fn people_are_spread_and_stay() {
         device.sync().unwrap();
         let base = device.node_base().unwrap();
         assert_eq!(account::place(&server, &name), Place::At(base.clone()));
-        let other = world.bases().into_iter().find(|other| *other != base).unwrap();
+        let other = servers.bases().into_iter().find(|other| *other != base).unwrap();
         let mut stranger = Node::at(&other, &name, account::basic(&name, PASSWORD));
         let refused = stranger.ask("GET", "/info/collections", |call| call).expect(401);
         assert_eq!(refused.header("www-authenticate"), Some("Basic realm=\"Sync\""));
@@ -38,27 +38,27 @@ fn people_are_spread_and_stay() {
 /// empty store there and fills it; the other devices follow, and nothing is lost. Firefox is sent there, too.
 #[test]
 fn whoever_is_moved_takes_everything_along() {
-    let world = World::start(Shape::Split, &[]);
-    let mut laptop = world.ann();
+    let servers = TestServers::start(Shape::Split, &[]);
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
     let mut telephone = laptop.another(Habit::Android);
     telephone.sync().unwrap();
     laptop.sync().unwrap();
     let before = laptop.everything().len();
-    let firefox = Session::sign_in(&world.server(), ANN, PASSWORD).connect("Firefox");
+    let firefox = Session::sign_in(&servers.server(), ANN, PASSWORD).connect("Firefox");
     let old_store = firefox.store();
 
     let old = laptop.node_base().unwrap();
-    let new = world.bases().into_iter().find(|other| *other != old).unwrap();
-    let moved = world.operator(&["user", "move", ANN, "--to", new.trim_end_matches('/')]);
+    let new = servers.bases().into_iter().find(|other| *other != old).unwrap();
+    let moved = servers.operator(&["user", "move", ANN, "--to", new.trim_end_matches('/')]);
     assert!(
         moved.status.success(),
         "{}",
         String::from_utf8_lossy(&moved.stderr)
     );
     assert_eq!(
-        account::place(&world.server(), &laptop.name()),
+        account::place(&servers.server(), &laptop.name()),
         Place::At(new.clone())
     );
     let begin = Instant::now();
@@ -89,18 +89,18 @@ fn whoever_is_moved_takes_everything_along() {
 /// No node takes new people: they wait and keep asking. Those who have one go on.
 #[test]
 fn whoever_finds_no_node_waits() {
-    let world = World::start(Shape::Split, &[]);
-    let mut laptop = world.ann();
+    let servers = TestServers::start(Shape::Split, &[]);
+    let mut laptop = servers.ann();
     let node = |command: &str| {
-        for base in world.bases() {
-            let done = world.operator(&["node", command, base.trim_end_matches('/')]);
+        for base in servers.bases() {
+            let done = servers.operator(&["node", command, base.trim_end_matches('/')]);
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }
     };
     node("drain");
     laptop.sync().unwrap();
-    account::register(&world.server(), "bea@example.org", PASSWORD);
-    let mut late = Device::first(&world.server(), "bea@example.org", PASSWORD);
+    account::register(&servers.server(), "bea@example.org", PASSWORD);
+    let mut late = Device::first(&servers.server(), "bea@example.org", PASSWORD);
     assert_eq!(late.sync(), Err(Stop::NoNode));
     assert_eq!(late.sync(), Err(Stop::NoNode));
     node("resume");

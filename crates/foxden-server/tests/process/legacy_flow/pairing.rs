@@ -1,7 +1,7 @@
 //! A device joins another with a PIN of twelve letters.
 
 use super::first::fill;
-use super::world::World;
+use super::servers::TestServers;
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
 use foxden_test_support::client::legacy::pairing::{End, Poll, Receiver, Sender};
@@ -11,12 +11,12 @@ const ROOT: &str = "/jpake";
 
 /// The new device shows a PIN, the old one hands over the credentials; then the new one reads everything that
 /// was stored before it came. After six reads the channel is gone by itself.
-pub fn a_second_device_joins_and_reads_everything(world: &World) {
-    let mut laptop = world.ann();
+pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
+    let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();
 
-    let server = world.server();
+    let server = servers.server();
     let mut receiver = Receiver::begin(&server, ROOT);
     let pin = receiver.pin();
     assert_eq!(pin.len(), 12);
@@ -45,8 +45,8 @@ pub fn a_second_device_joins_and_reads_everything(world: &World) {
 
 /// One letter of the PIN is wrong: the old device sees that both hold different keys, says so, and the channel
 /// is gone before anything was told.
-pub fn a_mistyped_pin_joins_nobody(world: &World) {
-    let server = world.server();
+pub fn a_mistyped_pin_joins_nobody(servers: &TestServers) {
+    let server = servers.server();
     let mut receiver = Receiver::begin(&server, ROOT);
     let pin = receiver.pin();
     let other = if pin.starts_with('a') { "b" } else { "a" };

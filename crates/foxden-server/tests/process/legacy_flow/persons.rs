@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::first::fill;
-use super::world::{ANN, PASSWORD, World};
+use super::servers::{ANN, PASSWORD, TestServers};
 use foxden_test_support::client::browser::Session;
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
@@ -13,8 +13,8 @@ use foxden_test_support::client::wire::Call;
 
 /// Somebody made the account in Firefox. Pale Moon takes the same address and password; without a device of
 /// its own kind it makes a key. What Firefox stored is not there, and stays as it is.
-pub fn an_account_of_firefox_works_in_pale_moon(world: &World) {
-    let server = world.server();
+pub fn an_account_of_firefox_works_in_pale_moon(servers: &TestServers) {
+    let server = servers.server();
     let store = Session::sign_up(&server, ANN, PASSWORD)
         .connect("Firefox")
         .store();
@@ -41,12 +41,12 @@ pub fn an_account_of_firefox_works_in_pale_moon(world: &World) {
 
 /// Somebody made the account in Pale Moon. Firefox signs in with the address and the password, and has keys and
 /// a store of its own from the beginning.
-pub fn an_account_of_pale_moon_works_in_firefox(world: &World) {
-    let mut moon = world.ann();
+pub fn an_account_of_pale_moon_works_in_firefox(servers: &TestServers) {
+    let mut moon = servers.ann();
     fill(&mut moon);
     moon.sync().unwrap();
 
-    let server = world.server();
+    let server = servers.server();
     Session::try_sign_in(&server, ANN, "wrong horse").expect_errno(400, 103);
     let firefox = Session::sign_in(&server, ANN, PASSWORD).connect("Firefox");
     let store = firefox.store();
@@ -71,8 +71,8 @@ pub fn an_account_of_pale_moon_works_in_firefox(world: &World) {
 /// A16.69: the password is changed in Pale Moon. Firefox is signed out, signs in with the new one, and finds its
 /// key under the same name and its store under the same number. The other way round Pale Moon types the new
 /// password, and nothing else.
-pub fn a_new_password_keeps_what_firefox_has(world: &World) {
-    let server = world.server();
+pub fn a_new_password_keeps_what_firefox_has(servers: &TestServers) {
+    let server = servers.server();
     let firefox = Session::sign_up(&server, ANN, PASSWORD).connect("Firefox");
     let store = firefox.store();
     store.put("bookmarks", "dfx3kk0aaaaa", "sealed").expect(200);
@@ -104,9 +104,9 @@ pub fn a_new_password_keeps_what_firefox_has(world: &World) {
 
 /// A16.70: the address is changed in Pale Moon, the password is not. Firefox is told which address the password
 /// was stretched with. Both names lead to the same 1.1 store, and nobody else can have either.
-pub fn a_new_address_leads_to_the_same_account(world: &World) {
+pub fn a_new_address_leads_to_the_same_account(servers: &TestServers) {
     const NEW: &str = "ann.new@example.org";
-    let server = world.server();
+    let server = servers.server();
     let before = Session::sign_up(&server, ANN, PASSWORD).connect("Firefox");
     let mut moon = Device::first(&server, ANN, PASSWORD);
     moon.sync().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::World;
+use super::servers::TestServers;
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
 
@@ -25,9 +25,9 @@ impl Numbers {
 /// Desktops take the time of their upload for the time up to which they have seen the store, so that what
 /// another one wrote in the moment between their fetch and their upload escapes them. No server can help that;
 /// here one device syncs at a time.
-pub fn devices_that_take_turns_end_up_alike(world: &World) {
+pub fn devices_that_take_turns_end_up_alike(servers: &TestServers) {
     let mut numbers = Numbers(42);
-    let first = world.ann();
+    let first = servers.ann();
     let others = [Habit::Desktop, Habit::Mobile, Habit::Android, Habit::Android];
     let mut devices: Vec<Device> = others.map(|habit| first.another(habit)).into();
     devices.push(first);
@@ -61,9 +61,9 @@ pub fn devices_that_take_turns_end_up_alike(world: &World) {
 /// Telephones write at once into the same collections while desktops read: every write is seen by everybody in
 /// the end, none twice, none half. What makes it so is that the time in an answer is never later than a write
 /// which the answer does not show.
-pub fn devices_that_write_at_once_lose_nothing(world: &World) {
+pub fn devices_that_write_at_once_lose_nothing(servers: &TestServers) {
     const ROUNDS: usize = 6;
-    let first = world.ann();
+    let first = servers.ann();
     let mut writers: Vec<Device> = (0..4).map(|_| first.another(Habit::Android)).collect();
     let mut readers = vec![first.another(Habit::Desktop), first];
     for device in writers.iter_mut().chain(&mut readers) {

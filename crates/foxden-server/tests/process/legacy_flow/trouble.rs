@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::first::fill;
-use super::world::{ANN, PASSWORD, Shape, World};
+use super::servers::{ANN, PASSWORD, Shape, TestServers};
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
@@ -13,8 +13,8 @@ use foxden_test_support::client::legacy::storage::Stop;
 /// and stores it once there is room.
 #[test]
 fn a_full_store_is_told_and_can_be_emptied() {
-    let world = World::start(Shape::AllInOne, &[("FOXDEN__STORAGE__QUOTA", "100 KB")]);
-    let mut laptop = world.ann();
+    let servers = TestServers::start(Shape::AllInOne, &[("FOXDEN__STORAGE__QUOTA", "100 KB")]);
+    let mut laptop = servers.ann();
     assert!(
         laptop.quota_left.is_some(),
         "less than a megabyte is left from the start"
@@ -61,9 +61,9 @@ fn a_busy_server_is_left_alone() {
         ("FOXDEN__STORAGE__BACKOFF", "1 h"),
         ("FOXDEN__STORAGE__ALERT", alert),
     ];
-    let world = World::start(Shape::AllInOne, &settings);
-    account::register(&world.server(), ANN, PASSWORD);
-    let mut laptop = Device::first(&world.server(), ANN, PASSWORD);
+    let servers = TestServers::start(Shape::AllInOne, &settings);
+    account::register(&servers.server(), ANN, PASSWORD);
+    let mut laptop = Device::first(&servers.server(), ANN, PASSWORD);
     fill(&mut laptop);
     laptop.sync().unwrap();
     assert!(laptop.alerts.iter().all(|told| told == alert) && !laptop.alerts.is_empty());
@@ -85,9 +85,9 @@ fn a_node_that_rests_is_left_alone() {
         ("FOXDEN__STORAGE__BACKOFF", "10 min"),
         ("FOXDEN__STORAGE__MAINTENANCE", "true"),
     ];
-    let world = World::start(Shape::AllInOne, &settings);
-    account::register(&world.server(), ANN, PASSWORD);
-    let mut laptop = Device::first(&world.server(), ANN, PASSWORD);
+    let servers = TestServers::start(Shape::AllInOne, &settings);
+    account::register(&servers.server(), ANN, PASSWORD);
+    let mut laptop = Device::first(&servers.server(), ANN, PASSWORD);
     assert_eq!(laptop.sync(), Err(Stop::Trouble(503)));
     assert!(laptop.node_base().is_some(), "it keeps its node");
     let Err(Stop::Waiting(seconds)) = laptop.sync() else {
@@ -99,8 +99,8 @@ fn a_node_that_rests_is_left_alone() {
 /// A device that repeats an old password for ever locks nobody out: the one with the right password goes on.
 #[test]
 fn an_old_password_locks_nobody_out() {
-    let world = World::start(Shape::AllInOne, &[]);
-    let mut laptop = world.ann();
+    let servers = TestServers::start(Shape::AllInOne, &[]);
+    let mut laptop = servers.ann();
     let mut forgotten = laptop.another(Habit::Desktop);
     forgotten.type_password("an old password");
     for _ in 0..60 {

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::world::World;
+use crate::server::ConversationServer;
 use foxden_test_support::client::onepw::{Stretched, TokenKeys};
 use foxden_test_support::client::sync_key::ProofKey;
 
 /// The text that the words after the name ask for.
-pub fn text(words: &str, world: &World) -> Result<String> {
+pub fn text(words: &str, server: &ConversationServer) -> Result<String> {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
     match verb {
         "authpw" => {
@@ -23,9 +23,9 @@ pub fn text(words: &str, world: &World) -> Result<String> {
             Ok(ProofKey { verifier }.challenge())
         }
         "sum" => sum(rest),
-        "invitation" => world.invitation(),
-        "code" => world.waiting_code(rest),
-        "link" => world.password_link(rest),
+        "invitation" => server.invitation(),
+        "code" => server.waiting_code(rest),
+        "link" => server.password_link(rest),
         _ => bail!("nothing is kept by {verb}"),
     }
 }

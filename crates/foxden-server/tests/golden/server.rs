@@ -11,7 +11,7 @@ use foxden_model::ManualClock;
 use foxden_server::config::Config;
 use foxden_test_support::server::{TestServer, operator};
 
-use crate::signer::SECRET;
+use crate::signer::MASTER_SECRET;
 
 /// The public address in every conversation, unless `server public-url=…` says otherwise.
 pub const PUBLIC_URL: &str = "https://sync.example.org";
@@ -38,7 +38,7 @@ pub struct Settings {
 }
 
 /// A server, and the runtime that it runs on.
-pub struct World {
+pub struct ConversationServer {
     server: TestServer,
     runtime: tokio::runtime::Runtime,
 }
@@ -54,7 +54,7 @@ impl Settings {
             public_url: PUBLIC_URL.parse().expect("an address"),
             values: vec![
                 ("storage.url", url.to_owned()),
-                ("master_secret", SECRET.to_owned()),
+                ("master_secret", MASTER_SECRET.to_owned()),
             ],
             nodes: None,
             is_draining: false,
@@ -126,7 +126,7 @@ impl Settings {
     }
 }
 
-impl World {
+impl ConversationServer {
     pub fn new(settings: &Settings) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

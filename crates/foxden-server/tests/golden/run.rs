@@ -1,4 +1,4 @@
-//! Plays a conversation against a server and compares what it answers.
+//! Runs a conversation against a server and compares what it answers.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,11 +10,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use foxden_model::{Clock, SyncTime};
 
+use crate::capture;
 use crate::conversation::{Conversation, Exchange, Expected, Step};
-use crate::keep;
+use crate::server::{ConversationServer, Engine, Settings};
 use crate::signer::{self, Signer};
 use crate::text::{self, Kept};
-use crate::world::{Engine, Settings, World};
 
 /// The longest body that is written down; of a longer one `{*}` is.
 const LONGEST: usize = 3000;
@@ -27,11 +27,11 @@ pub struct Answered {
     pub now: Expected,
 }
 
-/// Plays it from the beginning to the end.
-pub fn play(conversation: &Conversation, surface: &str, engine: Engine) -> Result<Vec<Answered>> {
-    let mut stage = Stage {
+/// Runs it from the beginning to the end.
+pub fn run(conversation: &Conversation, surface: &str, engine: Engine) -> Result<Vec<Answered>> {
+    let mut runner = Runner {
         settings: Settings::new(engine),
-        world: None,
+        server: None,
         signer: Signer::Anonymous,
         kept: Kept::new(),
         sent: 0,
@@ -40,9 +40,9 @@ pub fn play(conversation: &Conversation, surface: &str, engine: Engine) -> Resul
     for (line, step) in &conversation.steps {
         let at = || format!("line {line}");
         match step {
-            Step::Directive(word, rest) => stage.direct(word, rest).with_context(at)?,
+            Step::Directive(word, rest) => runner.direct(word, rest).with_context(at)?,
             Step::Exchange(exchange) => {
-                let mut answer = stage.exchange(exchange, surface).with_context(at)?;
+                let mut answer = runner.exchange(exchange, surface).with_context(at)?;
                 if let Some(difference) = &mut answer.difference {
                     *difference = format!("line {line}: {} {}\n{difference}", exchange.method, exchange.path);
                 }
@@ -53,20 +53,20 @@ pub fn play(conversation: &Conversation, surface: &str, engine: Engine) -> Resul
     Ok(answers)
 }
 
-struct Stage {
+struct Runner {
     settings: Settings,
-    world: Option<World>,
+    server: Option<ConversationServer>,
     signer: Signer,
     kept: Kept,
     sent: usize,
 }
 
-impl Stage {
-    fn world(&mut self) -> Result<&World> {
-        if self.world.is_none() {
-            self.world = Some(World::new(&self.settings)?);
+impl Runner {
+    fn server(&mut self) -> Result<&ConversationServer> {
+        if self.server.is_none() {
+            self.server = Some(ConversationServer::new(&self.settings)?);
         }
-        self.world.as_ref().context("it was just made")
+        self.server.as_ref().context("it was just made")
     }
 
     fn direct(&mut self, word: &str, rest: &str) -> Result<()> {
@@ -78,7 +78,7 @@ impl Stage {
         match word {
             "keep" => {
                 let (name, words) = rest.split_once(' ').context("keep needs a name and what")?;
-                let text = keep::text(words, self.world()?)?;
+                let text = capture::text(words, self.server()?)?;
                 self.kept.insert(name.to_owned(), text);
                 Ok(())
             }
@@ -86,17 +86,17 @@ impl Stage {
                 let (name, password) = rest
                     .split_once(' ')
                     .context("a person has a name and a password")?;
-                self.world()?.create_account(name, password)
+                self.server()?.create_account(name, password)
             }
             "server" => {
                 ensure!(
-                    self.world.is_none(),
+                    self.server.is_none(),
                     "settings come before the first request and the clock"
                 );
                 self.settings.change(&rest)
             }
             "clock" => {
-                let clock = self.world()?.clock();
+                let clock = self.server()?.clock();
                 let millis = |text: &str| {
                     let time: SyncTime = text.parse().context("not a time")?;
                     anyhow::Ok(time.hundredths() * 10)
@@ -113,7 +113,7 @@ impl Stage {
 
     fn exchange(&mut self, exchange: &Exchange, surface: &str) -> Result<Answered> {
         let request = self.request(exchange, surface)?;
-        let response = self.world()?.send(request)?;
+        let response = self.server()?.send(request)?;
         let mut now = answer(&response, exchange.answer.as_ref());
         let mut difference = String::new();
         match &exchange.answer {
@@ -154,14 +154,14 @@ impl Stage {
         if !has_host {
             builder = builder.header("host", url.host_and_port());
         }
-        let now = self.world()?.clock().seconds();
+        let now = self.server()?.clock().seconds();
         let authorization = self.signer.header(&signer::Request {
             method: &exchange.method,
             path: &path,
             content_type: &content_type,
             body: &body,
             now,
-            number: self.sent,
+            index: self.sent,
             host: url.host(),
             port: url.port(),
             node: &url.base(),

@@ -21,7 +21,7 @@ pub enum Shape {
 }
 
 /// The processes.
-pub struct World {
+pub struct TestServers {
     /// Where the accounts are; with it, in one process, everything.
     front: Program,
     /// The other processes, which keep the objects.
@@ -30,7 +30,7 @@ pub struct World {
     folder: Folder,
 }
 
-impl World {
+impl TestServers {
     /// Starts the processes, each with these settings.
     pub fn start(shape: Shape, settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
