@@ -1,4 +1,4 @@
-//! Accounts: made, looked up, shown, removed.
+//! Accounts: created, looked up, removed.
 
 use crate::address::{Address, normal, short};
 use crate::limits::RateLimitKey;
@@ -15,16 +15,16 @@ use data_encoding::HEXLOWER;
 use foxden_model::UserId;
 use foxden_sql::Tx;
 
-/// How much later than one issued now the last token for a removed account's store may end: one that is on its way is
-/// signed a moment after the removal, and the clock of the node may be behind ours.
+/// A margin for the last token of a removed account: it may be signed a moment after the removal, and the clock of
+/// the node may be behind.
 pub(crate) const LATE_MILLIS: i64 = 5 * 60_000;
 
-/// What a client brings to create an account.
+/// The parameters of a sign-up.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
     /// The address as its owner spells it.
     pub address: String,
-    /// The proof that is stored, slowly hashed.
+    /// The stretched password.
     pub auth_pw: AuthPw,
     /// The code of an invitation.
     pub invite: Option<String>,
@@ -41,7 +41,7 @@ pub struct SignedIn {
     pub session_token: Option<SecretToken>,
     /// Opens `account/keys` once; given when keys were asked for.
     pub key_fetch_token: Option<SecretToken>,
-    /// When the password was last proven, in seconds.
+    /// When the password was last verified, in seconds.
     pub auth_at: i64,
     /// Whether the address is confirmed.
     pub address_verified: bool,
@@ -49,7 +49,7 @@ pub struct SignedIn {
     pub session_verified: bool,
 }
 
-/// Whether the address and what hangs on it are known.
+/// Whether an address has an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressStatus {
     /// An account has it. Always true where sign-up needs an invitation, so that strangers learn nothing.
@@ -58,14 +58,14 @@ pub struct AddressStatus {
     pub has_password: bool,
 }
 
-/// What went with an account.
+/// The stores of a removed account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// Its stores, to be refused at once and emptied by the chore.
     pub stores: Vec<UserId>,
 }
 
-/// A one-time credential that was presented.
+/// A credential that can be used once.
 #[derive(Clone)]
 pub struct OneTimeCredential {
     /// What it is for.
@@ -98,9 +98,9 @@ impl Accounts {
                 has_password: true,
             });
         }
-        // Beyond the allowance the same is told of every name, so that those who have a password can type it.
+        // Over the limit every name gets the same answer, so that a user with a password can still type it.
         if self
-            .check_and_count_network(RateLimitKey::Answer, client)
+            .check_and_count_network(RateLimitKey::Enumeration, client)
             .is_err()
         {
             return Ok(AddressStatus {
@@ -136,7 +136,7 @@ impl Accounts {
             .await?;
 
         let now = self.millis().max(1);
-        let is_verified = self.is_vouched_for(&address, invitation.as_ref(), client);
+        let is_verified = self.is_confirmed_at_once(&address, invitation.as_ref(), client);
         let role = invitation
             .as_ref()
             .map_or(Role::Member, |invitation| invitation.role);
@@ -166,7 +166,7 @@ impl Accounts {
             let signed_in = self
                 .sign_in(&tx, row, password_hash, new.wants_keys, client)
                 .await?;
-            self.note(&tx, row.uid, "created", client).await?;
+            self.record_event(&tx, row.uid, "created", client).await?;
             self.write_change(&tx, row.uid).await?;
             Ok(signed_in)
         });
@@ -201,8 +201,8 @@ impl Accounts {
         Ok(removed)
     }
 
-    /// Uses up a key-fetch token and gives the wrapped keys, 192 hex digits.
-    /// The token is gone whatever the answer.
+    /// Consumes a key-fetch token and returns the wrapped keys, 192 hex digits. The token is consumed whatever the
+    /// answer.
     pub async fn fetch_keys(&self, credential: &OneTimeCredential) -> Result<String, KeyFetchError> {
         let used = self.transact(|tx| async move {
             let row = token::take(&tx, Kind::KeyFetch, &credential.id_hash, self.millis()).await?;
@@ -220,8 +220,7 @@ impl Accounts {
         Ok(HEXLOWER.encode(&bundle))
     }
 
-    /// The credential of that kind and id, for the check of a Hawk signature. Sessions have
-    /// [`Accounts::session`].
+    /// Finds the credential of that kind and id, to check a Hawk signature. Sessions have [`Accounts::session`].
     pub async fn one_time_credential(
         &self,
         kind: Kind,
@@ -237,7 +236,7 @@ impl Accounts {
         })
     }
 
-    /// Whether this account may be created at all; gives the invitation that allows it.
+    /// Checks whether this account may be created; returns the invitation that allows it.
     async fn may_create(
         &self,
         new: &NewAccount,
@@ -258,11 +257,11 @@ impl Accounts {
             return Err(SignUpError::InvalidAddress);
         }
         if invitation.is_none() {
-            self.check_and_count_network(RateLimitKey::Answer, client)?;
+            self.check_and_count_network(RateLimitKey::Enumeration, client)?;
         }
         if let Some(row) = self.name_owner(&self.0.database, address.as_str()).await? {
             if invitation.is_some() {
-                self.check_and_count_network(RateLimitKey::Answer, client)?;
+                self.check_and_count_network(RateLimitKey::Enumeration, client)?;
             }
             return Err(row.exists(address));
         }
@@ -300,17 +299,17 @@ impl Accounts {
         }
     }
 
-    /// What an account's stores are filed under.
+    /// The key of an account's stores.
     pub(crate) fn store_name(&self, uid: AccountId) -> String {
         format!("{uid}@{}", self.issuer())
     }
 
-    /// Removes the account, all its rows and its stores' rows in one step, and writes the stores down to be emptied.
+    /// Removes the account with all its rows and stores in one transaction, and schedules the stores to be emptied.
     pub(crate) async fn remove(&self, uid: AccountId) -> Result<Removed, Unavailable> {
         let now = self.millis();
         let last_expiry = now + self.token_millis();
         let removed = self.transact_change(|tx| async move {
-            let stores = self.close_all(&tx, uid, last_expiry).await?;
+            let stores = self.close_stores(&tx, uid, last_expiry).await?;
             self.write_change(&tx, uid).await?;
             account::delete(&tx, uid).await?;
             Ok::<_, Unavailable>(Removed { stores })
@@ -320,11 +319,16 @@ impl Accounts {
         Ok(removed)
     }
 
-    /// Deletes the rows of the account's stores, and writes the stores down to be emptied.
-    async fn close_all(&self, tx: &Tx, uid: AccountId, last_expiry: i64) -> Result<Vec<UserId>, Unavailable> {
+    /// Deletes the rows of the account's stores, and schedules the stores to be emptied.
+    async fn close_stores(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        last_expiry: i64,
+    ) -> Result<Vec<UserId>, Unavailable> {
         let email = self.store_name(uid);
         let mut stores = Vec::new();
-        for service in [self.0.settings.service, self.0.settings.legacy] {
+        for service in [self.0.settings.sync_service_id, self.0.settings.legacy_service_id] {
             loop {
                 let page = store::of(tx, service, &email).await?;
                 if page.is_empty() {
@@ -346,9 +350,9 @@ impl Accounts {
         Ok(stores)
     }
 
-    /// Removes an account wholly: carries out the removal, has each of its stores closed, and wipes its rows off the disk.
-    /// Returns the stores that `close` failed for, with the errors: the account is gone all the same, and a chore empties
-    /// what is left.
+    /// Removes an account completely: carries out the removal, closes each of its stores, and wipes its rows off the
+    /// disk. Returns the stores that `close` failed for, with the errors. The account is gone all the same, and a
+    /// chore empties these stores.
     pub async fn complete_removal<R, E, C, F, Failure>(
         &self,
         removal: R,
@@ -370,8 +374,8 @@ impl Accounts {
         Ok(failed)
     }
 
-    /// Wipes deleted rows off the disk, where they stand in the log until it is written back. It may take a while: close the
-    /// stores of a removed account first. That the log is busy now is no failure, a chore does it again.
+    /// Wipes deleted rows off the disk, where the WAL holds them until it is checkpointed. This may take a while, so
+    /// close the stores of a removed account first. A busy WAL is no error: a chore does it again.
     pub async fn wipe_deleted(&self) {
         if let Err(error) = self.0.database.wipe_deleted().await {
             tracing::debug!(%error, "the register's log was not written back at once");

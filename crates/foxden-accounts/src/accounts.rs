@@ -224,7 +224,7 @@ impl Accounts {
         &self.0.settings.server_id
     }
 
-    /// The word that stands for our own accounts in the tokenserver's records; never changes.
+    /// Names our own accounts in the records of the tokenserver; never changes.
     pub fn issuer(&self) -> &str {
         &self.0.settings.issuer
     }

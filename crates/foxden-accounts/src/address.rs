@@ -64,7 +64,7 @@ impl Address {
         names
     }
 
-    /// Whether the operator keeps this name back: the whole of it or what stands before the `@`.
+    /// Returns whether the operator reserves this name: the whole address, or the part before the `@`.
     pub(crate) fn is_among(&self, reserved: &[String]) -> bool {
         let normal = self.normal();
         let local = normal.split('@').next().unwrap_or_default();
@@ -151,7 +151,7 @@ pub(crate) fn counted(name: &str) -> u64 {
     hasher.finish()
 }
 
-/// What is shown of an id in a log: enough to tell two apart.
+/// The start of an id, for logs: enough to tell two apart.
 pub(crate) fn short(id: &[u8]) -> String {
     HEXLOWER.encode(&id[..id.len().min(4)])
 }

@@ -1,4 +1,4 @@
-//! What has to be cleared up now and then. Everything here may run twice, even at once, without harm.
+//! Purging of expired rows. Every method may run twice, even concurrently, without harm.
 
 use foxden_model::UserId;
 
@@ -13,12 +13,12 @@ use crate::{Accounts, Unavailable};
 const DAY_MILLIS: i64 = 24 * 3_600_000;
 /// Sessions and refresh tokens without a device end when they were not used for so long.
 const IDLE_MILLIS: i64 = 90 * DAY_MILLIS;
-/// Expired codes and invitations are kept a while, so that their owners learn that they have expired.
+/// Expired codes and invitations are kept a while, so that their owners are told that they have expired.
 const KEPT_MILLIS: i64 = DAY_MILLIS;
 /// A replaced store is kept at least so long: longer than any token for it lives.
 const GRACE_MILLIS: i64 = DAY_MILLIS;
 
-/// How long to leave a node alone that did not empty a store.
+/// The pause after a node failed to empty a store.
 const AGAIN_MILLIS: i64 = 10 * 60_000;
 
 /// A closed store, which is to be emptied.
@@ -28,13 +28,13 @@ pub struct ClosedStore {
     pub user: UserId,
     /// The base address of the node it lies on, without a slash at the end.
     pub node: String,
-    /// Whether that is the one node of this server, whatever address this process takes for its own.
+    /// Whether it is the own node of this server, whatever address this process has for it.
     pub is_own: bool,
 }
 
 impl Accounts {
-    /// Deletes expired rows, at most `budget` of each kind; says how many went. What expires later than `until`, in
-    /// milliseconds, stays, whatever the clock shows: it may be ahead.
+    /// Deletes expired rows, at most `budget` of each kind, and returns their number. Rows that expire later than
+    /// `until`, in milliseconds, stay, since the clock may be ahead.
     pub async fn purge(&self, budget: u32, until: i64) -> Result<u64, Unavailable> {
         let now = self.millis().min(until);
         let purged = self.transact(|tx| async move {
@@ -60,15 +60,15 @@ impl Accounts {
         }
         deleted += unsent;
         deleted += self.close_replaced(now, budget).await?;
-        deleted += self.end_claims(now, budget).await?;
+        deleted += self.remove_unconfirmed(now, budget).await?;
         if let Err(error) = self.0.database.wipe_deleted().await {
             tracing::debug!(%error, "the register's log was not written back this time");
         }
         Ok(deleted)
     }
 
-    /// Closed stores that are due to be emptied now, at most `limit`. Empty each, then call [`Accounts::store_emptied`],
-    /// or [`Accounts::store_stayed`] where that failed.
+    /// Lists closed stores that are due to be emptied, at most `limit`. Empty each, then call
+    /// [`Accounts::store_emptied`], or [`Accounts::store_not_emptied`] on failure.
     pub async fn stores_to_empty(&self, limit: u32) -> Result<Vec<ClosedStore>, Unavailable> {
         let now = self.millis();
         let due = store::due(&self.0.database, now, self.latest_due(now), limit).await?;
@@ -78,7 +78,7 @@ impl Accounts {
             .collect())
     }
 
-    /// A store that is still to be emptied, due or not; `None` where it is not, or its node is out of service.
+    /// Finds a store that is still to be emptied, due or not; `None` if it is not, or if its node is out of service.
     pub async fn store_to_empty(&self, store: UserId) -> Result<Option<ClosedStore>, Unavailable> {
         let node = store::node_of_closed(&self.0.database, store).await?;
         Ok(node.map(|(node, is_own)| ClosedStore {
@@ -88,7 +88,7 @@ impl Accounts {
         }))
     }
 
-    /// Notes that a closed store was emptied. It comes up once more after the last token for it has expired.
+    /// Records that a closed store was emptied. It is listed once more after the last token for it has expired.
     pub async fn store_emptied(&self, store: UserId) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             let now = self.millis();
@@ -97,39 +97,39 @@ impl Accounts {
         .await
     }
 
-    /// Notes that a closed store could not be emptied. It comes up again in a while, behind those of other nodes.
-    pub async fn store_stayed(&self, store: UserId) -> Result<(), Unavailable> {
+    /// Records that a closed store could not be emptied. It is listed again later, behind those of other nodes.
+    pub async fn store_not_emptied(&self, store: UserId) -> Result<(), Unavailable> {
         let until = self.millis() + AGAIN_MILLIS;
         self.transact(|tx| async move { Ok(store::defer(&tx, store, until).await?) })
             .await
     }
 
-    /// The longest that a token for a store of ours may live from now on, and what clocks of nodes differ.
+    /// The maximum lifetime of a token, with a margin for the clocks of nodes.
     pub(crate) fn token_millis(&self) -> i64 {
         i64::from(self.0.options.token_seconds) * 1000 + LATE_MILLIS
     }
 
-    /// The latest time to which a closed store is ever put off.
+    /// The latest time to which a closed store is deferred.
     fn latest_due(&self, now: i64) -> i64 {
         latest_end(now, self.token_millis().max(AGAIN_MILLIS))
     }
 
-    /// Every store of a removed account, and of one with another key, that a live token may still ask for: the storage
-    /// part of the same process refuses them from the start on.
+    /// Lists all closed stores that a valid token may still open. The storage of the same process refuses them from
+    /// the start.
     pub async fn closed_stores(&self) -> Result<Vec<UserId>, Unavailable> {
         Ok(store::closed(&self.0.database, self.millis()).await?)
     }
 
-    /// Strikes off stores that were replaced long ago and writes them down to be emptied where they lie.
+    /// Deletes stores that were replaced long ago, and schedules them to be emptied on their node.
     async fn close_replaced(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
         self.transact(|tx| async move {
-            store::forget_lost(&tx).await?;
+            store::delete_orphaned(&tx).await?;
             let replaced = store::replaced_before(&tx, now - GRACE_MILLIS, budget).await?;
             let mut closed = 0;
             for (uid, replaced_at, nodeid) in replaced {
                 store::delete_uid(&tx, uid).await?;
                 if let Some(nodeid) = nodeid {
-                    node::give_slot(&tx, nodeid).await?;
+                    node::release_slot(&tx, nodeid).await?;
                     let closing = ClosingStore {
                         uid,
                         nodeid,

@@ -13,12 +13,12 @@ use crate::register::store;
 use crate::security::{EntryPoint, Event, EventKind};
 use crate::{AccountId, Accounts, ClientInfo, Invitation, Unavailable};
 
-/// Accounts looked at in one go when claims are ended.
+/// Accounts read at once when unconfirmed ones are removed.
 const PAGE: u32 = 100;
 
 impl Accounts {
-    /// The account that keeps others from signing up by that name: its owner. Where no mails are sent nothing would
-    /// settle whose a name is, so there it is kept by a claim, too.
+    /// Returns the account that keeps others from signing up with that name: its owner. Where no mail is sent, no
+    /// name can be confirmed, so there a claim keeps it, too.
     pub(crate) async fn name_owner(
         &self,
         from: &impl Fetch,
@@ -31,11 +31,11 @@ impl Accounts {
         }
     }
 
-    /// Whether a mail that was asked for by this name may go to the address of the account that the name leads to: the
-    /// name is its own, or follows from that very address. Else a claim would lead mails to another mailbox. And an
-    /// account that has confirmed an address gets none at another one that it has not: a slip would give that mailbox
-    /// the account.
-    pub(crate) async fn may_be_written_to(
+    /// Returns whether a mail that was requested by this name may go to the address of the account that the name
+    /// leads to: the account must own the name, or the name must follow from that address. Otherwise a claim would
+    /// lead mail to another mailbox. An account that has confirmed an address gets no mail at another one that is not
+    /// confirmed: a typing mistake would give the account to that mailbox.
+    pub(crate) async fn may_receive_mail(
         &self,
         from: &impl Fetch,
         row: &AccountRow,
@@ -56,10 +56,10 @@ impl Accounts {
         Ok(of_address.contains(&name) || account::holder(from, &name).await? == owned)
     }
 
-    /// Whether the address of an account that is made now counts as confirmed. The server's own machine vouches for it,
-    /// and so does an invitation that was mailed to it. Any other invitation vouches for a person: where mails are
-    /// sent, the address is confirmed by one. The first account is the operator's.
-    pub(crate) fn is_vouched_for(
+    /// Returns whether the address counts as confirmed at sign-up. A private client vouches for it, and so does an
+    /// invitation that was mailed to it. Any other invitation vouches for a person only: where mail is sent, the
+    /// address must be confirmed. The first account belongs to the operator.
+    pub(crate) fn is_confirmed_at_once(
         &self,
         address: &Address,
         invitation: Option<&Invitation>,
@@ -73,15 +73,15 @@ impl Accounts {
         client.is_private || invitation.is_some_and(vouches)
     }
 
-    /// Inserts an account with the names of its address; one that another account keeps makes it an account that exists.
+    /// Inserts an account with the names of its address. A name that another account keeps is an error.
     pub(crate) async fn insert_with_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
         account::insert(tx, row).await?;
-        self.take_names(tx, row).await
+        self.assign_names(tx, row).await
     }
 
-    /// Gives the account the names of its address: for its own where the address is confirmed, which ends claims of
-    /// others; else as claims, where no other account has them.
-    pub(crate) async fn take_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
+    /// Assigns the names of its address to the account: as owned if the address is confirmed, which ends the claims
+    /// of others; else as claims where no other account has them.
+    pub(crate) async fn assign_names(&self, tx: &Tx, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             match account::holder(tx, &name).await? {
                 None => add_name(tx, &name, row.uid, Ownership::of(row.address_verified)).await?,
@@ -102,7 +102,7 @@ impl Accounts {
 
     /// Deletes the claims that an account has by an address that it leaves. Names that its password was stretched
     /// with stay claimed, since its clients use them.
-    pub(crate) async fn give_claims_back(
+    pub(crate) async fn release_claims(
         &self,
         tx: &Tx,
         row: &AccountRow,
@@ -119,12 +119,12 @@ impl Accounts {
     /// address meanwhile.
     pub(crate) async fn confirm_address(&self, tx: &Tx, row: &mut AccountRow) -> Result<(), NameError> {
         row.address_verified = true;
-        self.take_names(tx, row).await?;
+        self.assign_names(tx, row).await?;
         account::set_verified(tx, row.uid).await?;
         Ok(self.write_change(tx, row.uid).await?)
     }
 
-    /// Refuses where another account owns this one's address: no code for it is of use.
+    /// Refuses if another account owns the address: a code for it would be of no use.
     pub(crate) async fn require_unowned(&self, from: &impl Fetch, row: &AccountRow) -> Result<(), NameError> {
         for name in names_of(&row.address) {
             let holder = account::holder(from, &name).await?;
@@ -135,10 +135,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Removes accounts that were made so long ago, never confirmed an address and have no store, where mails are sent:
-    /// looks at `budget` of those that may be so, and goes on behind them the next time. Those that are disabled stay,
-    /// and keep their address from being used again.
-    pub(crate) async fn end_claims(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
+    /// Removes old accounts that never confirmed an address and have no store, where mail is sent. Looks at `budget`
+    /// candidates and continues behind them the next time. Disabled accounts stay, so that their address cannot be
+    /// used again.
+    pub(crate) async fn remove_unconfirmed(&self, now: i64, budget: u32) -> Result<u64, Unavailable> {
         let Some(ttl) = self
             .0
             .options
@@ -159,17 +159,17 @@ impl Accounts {
             *after = last.to_string();
             left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
             for uid in page {
-                ended += u64::from(self.end_claim(uid).await?);
+                ended += u64::from(self.remove_if_unconfirmed(uid).await?);
             }
         }
         Ok(ended)
     }
 
     /// Removes the account, unless it was confirmed or got a store since it was found.
-    async fn end_claim(&self, uid: AccountId) -> Result<bool, Unavailable> {
+    async fn remove_if_unconfirmed(&self, uid: AccountId) -> Result<bool, Unavailable> {
         let email = self.store_name(uid);
-        let services = [self.0.settings.service, self.0.settings.legacy];
-        // Those with a store come up again and again: they wait for no writer.
+        let services = [self.0.settings.sync_service_id, self.0.settings.legacy_service_id];
+        // Accounts with a store come up again and again, so they must not wait for the writer.
         for service in services {
             if !store::of(&self.0.database, service, &email).await?.is_empty() {
                 return Ok(false);
@@ -205,7 +205,7 @@ impl Accounts {
     }
 }
 
-/// Adds a name; one that another account has makes it an account that exists.
+/// Adds a name. A name that another account has is an error.
 pub(crate) async fn add_name(
     tx: &Tx,
     name: &str,
@@ -220,7 +220,7 @@ pub(crate) async fn add_name(
         })
 }
 
-/// The names of an address; none where an account has no address.
+/// The names of an address; none if the account has no address.
 fn names_of(address: &str) -> Vec<String> {
     Address::new(address).map_or_else(|_| Vec::new(), |address| address.names())
 }

@@ -15,9 +15,9 @@ use crate::security::{Event, EventKind};
 use crate::{AccountId, Accounts, ClientInfo, ConfirmError, Session, Unavailable};
 
 impl Accounts {
-    /// Confirms the session's address with its six digits. They are few enough to be guessed by who signed up with a
-    /// foreign address, so wrong ones are counted for the account, and for the address whatever the account. The link in
-    /// the mail stays good.
+    /// Confirms the address of a session with its six digits. A client that signed up with a foreign address could
+    /// guess them, so wrong ones are counted for the account, and for the address whatever the account. The link in
+    /// the mail stays valid.
     pub async fn verify_session(
         &self,
         session: &Session,
@@ -46,8 +46,8 @@ impl Accounts {
         Err(ConfirmError::ExpiredCode)
     }
 
-    /// Confirms an address with the 32 hex digits of a link. Strangers may try some: they cannot be guessed, and wrong
-    /// ones are counted against the client's network alone.
+    /// Confirms an address with the 32 hex digits of a link. They cannot be guessed; wrong ones count against the
+    /// network of the client alone.
     pub async fn verify_address(
         &self,
         account: AccountId,
@@ -63,7 +63,7 @@ impl Accounts {
         Err(attempt.fail(&wrong, ConfirmError::WrongCode))
     }
 
-    /// Makes a code wait for the session's address; a confirmed one needs none.
+    /// Mails the code for the address of the session again; a confirmed address needs none.
     pub async fn resend_code(&self, session: &Session, client: &ClientInfo) -> Result<(), ConfirmError> {
         let row = account::by_id(&self.0.database, session.account)
             .await?
@@ -77,7 +77,7 @@ impl Accounts {
         let (row, allowance) = (&row, &allowance);
         let mailed = self.transact(|tx| async move {
             let mailed = self.make_codes(&tx, row, allowance).await?;
-            self.note(&tx, row.uid, "code asked for", client).await?;
+            self.record_event(&tx, row.uid, "code asked for", client).await?;
             Ok::<_, Unavailable>(mailed)
         });
         Ok(mailed.await?.require()?)
@@ -116,7 +116,7 @@ impl Accounts {
         Ok(mailed)
     }
 
-    /// The code of that kind which waits already; else the new one, which waits from now on.
+    /// Returns the pending code of that kind; else stores the new one.
     pub(crate) async fn pending_or(
         &self,
         tx: &Tx,
@@ -136,7 +136,7 @@ impl Accounts {
             waiting.is_some_and(|waiting| constant_time_eq(waiting.code.as_bytes(), code.trim().as_bytes()))
         };
         let now = self.millis();
-        // A wrong one waits for no writer.
+        // A wrong code must not wait for the writer.
         if !is_right(codes::get(&self.0.database, uid, kind, now).await?) {
             return Ok(false);
         }
@@ -157,7 +157,7 @@ impl Accounts {
     }
 }
 
-/// What wrong digits for an account's address count as.
+/// The counters of wrong digits for the address of an account.
 fn digits_of(row: &AccountRow) -> [RateLimitKey; 2] {
     [
         RateLimitKey::DigitsOf(counted(&row.uid.to_string())),

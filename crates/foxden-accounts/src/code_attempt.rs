@@ -49,8 +49,8 @@ impl CodeAttempt<'_> {
         }
     }
 
-    /// The refusal of a wrong code, of which the operator is told: `refusal` while the network's allowance lasts, then
-    /// that there were too many.
+    /// Returns the refusal of a wrong code and emits a security event: `refusal` within the allowance of the network,
+    /// else that there were too many.
     pub(crate) fn fail<E: From<TooMany>>(self, wrong: &Event<'_>, refusal: E) -> E {
         match self.counted {
             Ok(_) => {

@@ -89,8 +89,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Tells the operator that some of what an account keeps made room: the security log, and once a minute at most the
-    /// log.
+    /// Reports that entries of an account were evicted: to the security log, and to the log once a minute at most.
     pub(crate) fn report_eviction(&self, account: AccountId, of: &str, count: u64) {
         let full = Event::new(EventKind::LimitReached, EntryPoint::Accounts, None);
         self.emit(&full.of(account).with_reason(of));
@@ -147,8 +146,8 @@ impl Accounts {
         })
     }
 
-    /// Deletes what the device has received: a browser that loses its record asks from 0 on again, and would open
-    /// the same tabs a second time.
+    /// Deletes commands that the device has received. A browser that loses its state asks from 0 on again, and would
+    /// open the same tabs a second time.
     async fn delete_received(&self, own: DeviceId, index: i64) -> Result<(), Unavailable> {
         if !device::has_commands_below(&self.0.database, own, index).await? {
             return Ok(());

@@ -22,15 +22,15 @@ use crate::{AccountId, LegacyLoginError, LegacyStore, Unavailable};
 /// How long the register's changes count as read.
 const FRESH_MILLIS: i64 = 1000;
 /// A proven password is remembered for so long at least, and twice as long at most.
-const GOOD_MILLIS: i64 = 5 * 60_000;
+const VERIFIED_MILLIS: i64 = 5 * 60_000;
 /// That it was proven once is remembered for longer: it may be proven anew while guesses are counted. A device that
 /// syncs now and then comes back in that time; changes are kept for as long as that lasts at most.
-const PROVEN_MILLIS: i64 = 12 * 60 * 60_000;
+const VERIFIED_BEFORE_MILLIS: i64 = 12 * 60 * 60_000;
 /// A wrong one for as long as failures are counted, so that a device which repeats it counts once.
-const BAD_MILLIS: i64 = 15 * 60_000;
+const FAILED_MILLIS: i64 = 15 * 60_000;
 /// Entries of a generation.
-const GOOD: usize = 16_384;
-const BAD: usize = 4096;
+const MAX_VERIFIED: usize = 16_384;
+const MAX_FAILED: usize = 4096;
 /// Invalidated accounts that are listed.
 const INVALIDATED: usize = 1024;
 /// Log-ins that may wait for others.
@@ -69,16 +69,16 @@ pub(crate) enum LoginFailure {
 /// A cached log-in.
 #[derive(Clone)]
 pub(crate) enum CachedResult {
-    Good(Arc<VerifiedLogin>),
-    Bad(LoginFailure),
+    Verified(Arc<VerifiedLogin>),
+    Failed(LoginFailure),
 }
 
-/// Where reading the register's changes stands.
+/// How far the changes of the register were read.
 #[derive(Clone, Copy)]
 pub(crate) struct ReadPosition {
     /// The last change that was read; `None` before the first reading.
     pub(crate) seq: Option<i64>,
-    marks: u64,
+    own_changes: u64,
 }
 
 /// Changes that were read of the register.
@@ -95,7 +95,7 @@ pub(crate) struct ChangePage<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct CacheEpoch(u64);
 
-/// What is remembered.
+/// The cache.
 pub(crate) struct CredentialCache {
     /// Keys the hashes under which entries are found.
     secret: OnceLock<[u8; 16]>,
@@ -106,21 +106,21 @@ pub(crate) struct CredentialCache {
 }
 
 struct State {
-    good: TwoGenerationCache<(AccountDigest, Arc<VerifiedLogin>)>,
+    verified: TwoGenerationCache<(AccountDigest, Arc<VerifiedLogin>)>,
     /// Whose was proven, whether or not that is still good.
-    proven: TwoGenerationCache<AccountDigest>,
-    bad: TwoGenerationCache<(Option<AccountDigest>, LoginFailure)>,
+    verified_before: TwoGenerationCache<AccountDigest>,
+    failed: TwoGenerationCache<(Option<AccountDigest>, LoginFailure)>,
     seq: Option<i64>,
     /// When the changes were last read; `None` when they must be read again.
     read_at: Option<i64>,
     /// Counts changes made by this very process.
-    marks: u64,
+    own_changes: u64,
     /// Counts how often something was forgotten.
     epoch: u64,
     /// Invalidated accounts with the epoch.
     invalidated: VecDeque<(u64, AccountDigest)>,
     /// Up to this epoch the list of invalidated accounts is incomplete.
-    floor: u64,
+    complete_since: u64,
 }
 
 /// Log-ins in progress: those with the same name and password wait for the first.
@@ -141,15 +141,15 @@ impl Default for CredentialCache {
         Self {
             secret: OnceLock::new(),
             state: RwLock::new(State {
-                good: TwoGenerationCache::new(GOOD_MILLIS, GOOD),
-                proven: TwoGenerationCache::new(PROVEN_MILLIS, GOOD),
-                bad: TwoGenerationCache::new(BAD_MILLIS, BAD),
+                verified: TwoGenerationCache::new(VERIFIED_MILLIS, MAX_VERIFIED),
+                verified_before: TwoGenerationCache::new(VERIFIED_BEFORE_MILLIS, MAX_VERIFIED),
+                failed: TwoGenerationCache::new(FAILED_MILLIS, MAX_FAILED),
                 seq: None,
                 read_at: None,
-                marks: 0,
+                own_changes: 0,
                 epoch: 0,
                 invalidated: VecDeque::new(),
-                floor: 0,
+                complete_since: 0,
             }),
             reading: tokio::sync::Mutex::new(()),
             flights: InFlight {
@@ -188,20 +188,20 @@ impl CredentialCache {
         if !state.is_fresh(now) {
             return None;
         }
-        if let Some((_, known)) = state.good.get(key, now) {
-            return Some(CachedResult::Good(Arc::clone(known)));
+        if let Some((_, known)) = state.verified.get(key, now) {
+            return Some(CachedResult::Verified(Arc::clone(known)));
         }
         state
-            .bad
+            .failed
             .get(key, now)
-            .map(|(_, wrong)| CachedResult::Bad(*wrong))
+            .map(|(_, wrong)| CachedResult::Failed(*wrong))
     }
 
     /// Returns whether this password was verified in the last half day and the account has not changed since. It
     /// opens nothing; it only says that this is no guess.
     pub(crate) fn was_verified_before(&self, key: &CacheKey, now: i64) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        state.proven.get(key, now).is_some() || state.good.get(key, now).is_some()
+        state.verified_before.get(key, now).is_some() || state.verified.get(key, now).is_some()
     }
 
     /// Whether the register's changes were read a moment ago.
@@ -212,12 +212,12 @@ impl CredentialCache {
             .is_fresh(now)
     }
 
-    /// Where reading stands.
+    /// Returns how far the changes were read.
     pub(crate) fn position(&self) -> ReadPosition {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         ReadPosition {
             seq: state.seq,
-            marks: state.marks,
+            own_changes: state.own_changes,
         }
     }
 
@@ -242,13 +242,13 @@ impl CredentialCache {
         }
         state.seq = Some(seq);
         // A change that this process made meanwhile may not have been read.
-        state.read_at = (is_last && state.marks == from.marks).then_some(now);
+        state.read_at = (is_last && state.own_changes == from.own_changes).then_some(now);
     }
 
     /// Makes the next request ask the register first.
     pub(crate) fn mark_stale(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.marks += 1;
+        state.own_changes += 1;
         state.read_at = None;
     }
 
@@ -265,16 +265,16 @@ impl CredentialCache {
             return;
         }
         match (outcome, alias) {
-            (CachedResult::Good(known), Some(alias)) => {
-                state.proven.put(key, alias, now);
-                state.good.put(key, (alias, known), now);
+            (CachedResult::Verified(known), Some(alias)) => {
+                state.verified_before.put(key, alias, now);
+                state.verified.put(key, (alias, known), now);
             }
-            (CachedResult::Bad(wrong), alias) => {
-                state.proven.remove(&key);
-                state.bad.put(key, (alias, wrong), now);
+            (CachedResult::Failed(wrong), alias) => {
+                state.verified_before.remove(&key);
+                state.failed.put(key, (alias, wrong), now);
             }
             // A verified login always has an account.
-            (CachedResult::Good(_), None) => {}
+            (CachedResult::Verified(_), None) => {}
         }
     }
 
@@ -304,7 +304,7 @@ impl State {
             .iter()
             .rev()
             .take_while(|(epoch, _)| *epoch > since.0);
-        since.0 < self.floor || missed.any(|(_, changed)| alias == Some(*changed))
+        since.0 < self.complete_since || missed.any(|(_, changed)| alias == Some(*changed))
     }
 
     fn invalidate(&mut self, changed: &HashSet<AccountDigest>) {
@@ -315,32 +315,32 @@ impl State {
         self.invalidated
             .extend(changed.iter().map(|alias| (self.epoch, *alias)));
         while self.invalidated.len() > INVALIDATED {
-            self.floor = self
+            self.complete_since = self
                 .invalidated
                 .pop_front()
-                .map_or(self.floor, |(epoch, _)| epoch);
+                .map_or(self.complete_since, |(epoch, _)| epoch);
         }
-        self.good.retain(|(alias, _)| !changed.contains(alias));
-        self.proven.retain(|alias| !changed.contains(alias));
-        self.bad
+        self.verified.retain(|(alias, _)| !changed.contains(alias));
+        self.verified_before.retain(|alias| !changed.contains(alias));
+        self.failed
             .retain(|(alias, _)| alias.is_none_or(|alias| !changed.contains(&alias)));
     }
 
     fn invalidate_all(&mut self) {
         self.epoch += 1;
-        self.floor = self.epoch;
+        self.complete_since = self.epoch;
         self.invalidated.clear();
-        self.good.retain(|_| false);
-        self.proven.retain(|_| false);
-        self.bad.retain(|_| false);
+        self.verified.retain(|_| false);
+        self.verified_before.retain(|_| false);
+        self.failed.retain(|_| false);
     }
 }
 
 impl CachedResult {
     fn account(&self) -> Option<AccountId> {
         match self {
-            Self::Good(known) => Some(known.account),
-            Self::Bad(wrong) => wrong.account(),
+            Self::Verified(known) => Some(known.account),
+            Self::Failed(wrong) => wrong.account(),
         }
     }
 }

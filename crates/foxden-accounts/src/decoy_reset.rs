@@ -17,9 +17,9 @@ use crate::register::decoy_reset;
 use crate::register::token::TokenRow;
 use crate::{AccountId, Accounts, Kind, OneTimeCredential, ResetStarted, Unavailable, secret};
 
-/// Statements that make a code wait and note who asked for it.
+/// Statements that create a code and record the request.
 const CODE: u32 = 3;
-/// Those that write its mail.
+/// Statements that queue its mail.
 const LETTER: u32 = 6;
 
 impl Accounts {
@@ -52,7 +52,7 @@ impl Accounts {
         .await
     }
 
-    /// Makes digits wait; where too many wrong ones were tried today, the code that takes their place.
+    /// Creates digits; after too many wrong ones today, the code that replaces them.
     pub(crate) async fn send_decoy_otp(&self, address: &Address) -> Result<(), Unavailable> {
         let uid = self.decoy_account(address);
         let kind = if self.0.limits.has_room(wrong_of(uid), TRIES, self.steady()) {
@@ -69,7 +69,7 @@ impl Accounts {
         .await
     }
 
-    /// Tries the digits that wait, if any do. They are wrong.
+    /// Takes a try of the digits, if any wait. They are always wrong.
     pub(crate) async fn try_decoy_digits(&self, address: &Address) -> Result<(), Unavailable> {
         let (uid, kind, now) = (self.decoy_account(address), CodeKind::ResetOtp, self.millis());
         if decoy_reset::code(&self.0.database, uid, kind, now)
@@ -89,7 +89,7 @@ impl Accounts {
         .await
     }
 
-    /// How many statements a code takes that is asked for.
+    /// The number of statements for a requested code.
     fn writes(&self) -> u32 {
         if self.0.options.sends_mail {
             CODE + LETTER

@@ -1,7 +1,7 @@
-//! Devices, and what else is signed in.
+//! Devices, and other attached clients.
 //!
-//! - [`patch`]: what a client says of its device, and what it may say
-//! - [`room`]: how much of it an account keeps
+//! - [`patch`]: the fields that a client sends about its device
+//! - [`capacity`]: limits on the stored devices
 
 mod capacity;
 mod patch;
@@ -20,7 +20,7 @@ use crate::{
 use capacity::{DEVICES, RECORD_BYTES, evict_for};
 pub use patch::DevicePatch;
 
-/// The type of a device whose client names none: that of a session, and that of a refresh token.
+/// The default type of a device: of a session, and of a refresh token.
 const DESKTOP: &str = "desktop";
 const MOBILE: &str = "mobile";
 
@@ -120,7 +120,8 @@ impl Accounts {
         Ok(row.open(owner)?)
     }
 
-    /// The caller's device with the patch in it, and how many others made room for it.
+    /// Stores the device of the caller with the patch applied. Returns it and the number of devices that were
+    /// evicted.
     async fn write_device(
         &self,
         owner: DeviceOwner<'_>,
@@ -201,7 +202,7 @@ impl Accounts {
             let own = devices
                 .iter()
                 .find(|device| device.refresh_id.as_ref() == Some(&row.id_hash));
-            // A desktop gets one beside its session and drops it at once: that is the session's own.
+            // A desktop gets a refresh token beside its session and drops it at once: it belongs to the session.
             if own.is_some() || row.session_id.is_none() {
                 clients.push(AttachedClient::of_refresh(row, own));
             }
@@ -217,7 +218,7 @@ impl Accounts {
         Ok(clients)
     }
 
-    /// Ends what is named; what is gone already is no error.
+    /// Ends what is named. It is no error if it has ended already.
     pub async fn detach(&self, session: &Session, detach: &Detach) -> Result<(), DeviceError> {
         if let Some(device) = detach.device {
             match self.end_device(session.account, device).await {

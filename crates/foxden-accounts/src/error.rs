@@ -91,7 +91,7 @@ pub enum KeyFetchError {
     Unavailable(Unavailable),
 }
 
-/// Why an account was not created, or nothing is told of its address.
+/// Why an account was not created, or its address not looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum SignUpError {
     /// Sign in instead: the address, or a name that follows from it, is taken.
@@ -439,6 +439,6 @@ pub(crate) enum FirstStoreError {
     Unavailable(Unavailable),
 }
 
-/// What was sent is no address.
+/// The text is no address.
 #[derive(Debug)]
 pub(crate) struct InvalidAddress;

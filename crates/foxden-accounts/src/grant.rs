@@ -1,4 +1,4 @@
-//! What is given for each kind of grant.
+//! Issuing tokens for each kind of grant.
 
 use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::{Fetch, Tx};
@@ -9,7 +9,7 @@ use crate::password_hasher::constant_time_eq;
 use crate::register::oauth::{AccessRow, RefreshRow};
 use crate::register::{device, oauth};
 use crate::scope::{self, known_client};
-use crate::session::KEPT;
+use crate::session::MAX_SESSIONS;
 use crate::validity::is_valid;
 use crate::{
     AccessType, AccountId, Accounts, ClientInfo, CredentialError, Granted, OAuthError, SecretToken, Session,
@@ -26,7 +26,7 @@ struct Source {
 
 /// What comes with an authorization code.
 #[derive(Clone, Copy)]
-struct Brought<'a> {
+struct CodeExchange<'a> {
     session: Option<&'a Session>,
     client: &'static str,
     verifier: Option<&'a str>,
@@ -46,7 +46,7 @@ impl Accounts {
         let code = SecretToken::from_hex(code).ok_or(OAuthError::UnknownGrant)?;
         let (id_hash, brought) = (
             &secret::hash(&code.0),
-            &Brought {
+            &CodeExchange {
                 session,
                 client,
                 verifier,
@@ -63,10 +63,10 @@ impl Accounts {
         &self,
         tx: &Tx,
         id_hash: &str,
-        brought: &Brought<'_>,
+        brought: &CodeExchange<'_>,
         client_info: &ClientInfo,
     ) -> Result<Option<Granted>, OAuthError> {
-        let Brought {
+        let CodeExchange {
             session,
             client,
             verifier,
@@ -236,7 +236,7 @@ impl Accounts {
                 created_at: now,
                 last_used: now,
             };
-            oauth::trim_refresh(tx, source.uid, KEPT - 1).await?;
+            oauth::trim_refresh(tx, source.uid, MAX_SESSIONS - 1).await?;
             oauth::insert_refresh(tx, &row).await?;
             refresh_token = Some(token);
         }
@@ -269,7 +269,7 @@ impl Accounts {
             created_at: now,
             expires: now + life,
         };
-        oauth::trim_access(tx, new.uid, KEPT - 1).await?;
+        oauth::trim_access(tx, new.uid, MAX_SESSIONS - 1).await?;
         oauth::insert_access(tx, row).await?;
         Ok(Granted {
             access_token,

@@ -71,7 +71,7 @@ impl Accounts {
         .await
     }
 
-    /// Makes an invitation, as [`Accounts::invite`] does, and writes a mail that brings it to that address.
+    /// Creates an invitation like [`Accounts::invite`], and mails it to that address.
     pub async fn invite_by_mail(
         &self,
         role: Role,
@@ -181,7 +181,7 @@ impl Accounts {
     }
 }
 
-/// What is stored of a code.
+/// The hash of a code, as it is stored.
 pub(crate) fn code_hash(code: &str) -> String {
     secret::hash(code.trim().as_bytes())
 }

@@ -46,7 +46,7 @@ pub enum NodeLookup {
     NoRoom,
 }
 
-/// What an old client brings to create an account.
+/// The parameters of a sign-up by an old client.
 #[derive(Clone, Copy)]
 pub struct NewLegacyAccount<'a> {
     /// The name in the path.

@@ -1,22 +1,24 @@
-//! The one account model: every surface calls [`Accounts`], and no surface has rules of its own.
+//! The accounts service: every surface calls [`Accounts`], and no surface has rules of its own.
 //!
-//! - [`accounts`]: [`Accounts`] itself, what it is made of and what the operator may choose
-//! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, what they show, who may make them
+//! - [`accounts`]: [`Accounts`] itself, its parts and the options of the operator
+//! - [`account`], [`profile`], [`operator`], [`invite`]: accounts, profiles, commands of the operator, invitations
 //! - [`claim`]: names, claimed before their address is confirmed and owned afterwards
 //! - [`login`], [`session`], [`secret`], [`stretch`], [`code`]: logging in, sessions, credentials, confirming
-//! - [`password`]: changing and resetting; [`new_password`]: what both do
-//! - [`device`]: devices; [`command`]: what they send each other; [`quiet`]: when it is withheld for a moment
-//! - [`oauth`]: codes and tokens for browsers, and what they are good for
-//! - [`plain`]: surfaces that see the plain password, and the stores of old clients
+//!   addresses
+//! - [`password`]: changing and resetting; [`new_password`]: what both share; [`decoy_reset`]: resets for unknown
+//!   addresses
+//! - [`device`]: devices; [`command`]: their commands; [`command_delay`]: why some are delayed
+//! - [`oauth`]: codes and tokens for browsers, and their scopes
+//! - [`legacy`]: surfaces that see the plain password, and the stores of old clients
 //! - [`tokenserver`], [`token`]: stores, and the tokens that open them
-//! - [`nodes`]: where stores are kept
-//! - [`attempt`]: how attempts to log in are counted
-//! - [`security`]: what a security officer asks about, and who hears of it
-//! - [`mail`]: what is mailed to account owners; [`outbox`]: the queue of what is still to be sent
-//! - [`chore`]: clearing up
+//! - [`nodes`]: storage nodes
+//! - [`limits`], [`login_attempt`], [`code_attempt`], [`mail_limits`]: rate limits
+//! - [`security`]: security events
+//! - [`mail`]: mail to account owners; [`outbox`]: its queue
+//! - [`chore`]: purging of expired rows
 //! - [`error`]: why a request was refused, one enum for each service
 //!
-//! Statements stand in `register/` and nowhere else.
+//! Statements are in `register/` and nowhere else.
 
 pub mod account;
 pub mod accounts;

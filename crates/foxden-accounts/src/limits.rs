@@ -1,7 +1,7 @@
-//! How often things may be done: the budgets of `docs/security.md` that are rates.
+//! Rate limits: the budgets of `docs/security.md`.
 //!
-//! What a stranger does is counted for the stranger's network in all its widths, before it is done. Times are steady
-//! ones: setting the clock neither opens a window nor closes it.
+//! Actions of strangers are counted for their network in all its widths, before they are carried out. Times are
+//! steady ones: setting the clock neither opens a window nor closes it.
 
 mod table;
 
@@ -12,15 +12,15 @@ use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
 use crate::security::{Event, EventKind};
 use crate::{Accounts, ClientInfo, TooMany};
 pub(crate) use table::QUARTER;
-use table::{BUDGETS, Budget, Most};
+use table::{BUDGETS, Limit, RateLimit};
 
-/// What is counted, and for which key. Names stand as numbers, so that a key is small.
+/// A counter and its key. Names are numbers, so that a key is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum RateLimitKey {
     /// Wrong passwords for a name from a network.
     Try(u64, Network),
     /// The same from a network that fails often.
-    RareTry(u64, Network),
+    ThrottledTry(u64, Network),
     /// Wrong passwords for a name from a network, by the day.
     DayTry(u64, Network),
     /// Right passwords of an account.
@@ -36,11 +36,11 @@ pub(crate) enum RateLimitKey {
     /// Wrong passwords from a network, whatever the name.
     Failure(Network),
     /// The same from a part of a network that fails often.
-    Neighbour(Network),
+    ReservedFailure(Network),
     /// The same within seconds, from a network that fails often.
-    Strain(Network),
+    ThrottledFailure(Network),
     /// Answers that tell a network whether an address or a name is known.
-    Answer(Network),
+    Enumeration(Network),
     /// Questions of a network for names, known or not.
     Lookup(Network),
     /// Accounts created from a network.
@@ -82,31 +82,31 @@ struct Entry {
 pub(crate) struct Limits(Arc<dyn Counters>);
 
 impl RateLimitKey {
-    const fn parts(self) -> (&'static Budget, u64, Option<Network>) {
+    const fn parts(self) -> (&'static RateLimit, u64, Option<Network>) {
         match self {
-            Self::Try(name, from) => (&table::TRY, name, Some(from)),
-            Self::RareTry(name, from) => (&table::RARE_TRY, name, Some(from)),
-            Self::DayTry(name, from) => (&table::DAY_TRY, name, Some(from)),
+            Self::Try(name, from) => (&table::LOGIN_FAILURES_BY_NAME, name, Some(from)),
+            Self::ThrottledTry(name, from) => (&table::LOGIN_FAILURES_BY_NAME_THROTTLED, name, Some(from)),
+            Self::DayTry(name, from) => (&table::LOGIN_FAILURES_BY_NAME_DAILY, name, Some(from)),
             Self::SignIn(account) => (&table::SIGN_IN, account, None),
-            Self::Spelling(from) => (&table::SPELLING, 0, Some(from)),
-            Self::Claim(address, from) => (&table::CLAIM, address, Some(from)),
-            Self::Claims(address) => (&table::CLAIMS, address, None),
-            Self::LateClaim(address, from) => (&table::LATE_CLAIM, address, Some(from)),
-            Self::Failure(from) => (&table::FAILURE, 0, Some(from)),
-            Self::Neighbour(from) => (&table::NEIGHBOUR, 0, Some(from)),
-            Self::Strain(from) => (&table::STRAIN, 0, Some(from)),
-            Self::Answer(from) => (&table::ANSWER, 0, Some(from)),
+            Self::Spelling(from) => (&table::SPELLING_HINT, 0, Some(from)),
+            Self::Claim(address, from) => (&table::CONFIRM_MAIL_BY_NETWORK, address, Some(from)),
+            Self::Claims(address) => (&table::CONFIRM_MAIL_TOTAL, address, None),
+            Self::LateClaim(address, from) => (&table::CONFIRM_MAIL_OVERFLOW, address, Some(from)),
+            Self::Failure(from) => (&table::LOGIN_FAILURES_BY_NETWORK, 0, Some(from)),
+            Self::ReservedFailure(from) => (&table::RESERVED_FAILURES, 0, Some(from)),
+            Self::ThrottledFailure(from) => (&table::THROTTLED_FAILURES, 0, Some(from)),
+            Self::Enumeration(from) => (&table::ENUMERATION, 0, Some(from)),
             Self::Lookup(from) => (&table::LOOKUP, 0, Some(from)),
             Self::Creation(from) => (&table::CREATION, 0, Some(from)),
             Self::CodesFrom(from) => (&table::CODES_FROM, 0, Some(from)),
             Self::Guess(from) => (&table::GUESS, 0, Some(from)),
-            Self::MailsFrom(from) => (&table::LETTERS_FROM, 0, Some(from)),
-            Self::MailsTo(address) => (&table::LETTERS, address, None),
+            Self::MailsFrom(from) => (&table::MAIL_BY_NETWORK, 0, Some(from)),
+            Self::MailsTo(address) => (&table::MAIL_BY_ADDRESS, address, None),
             Self::Repeats(address) => (&table::REPEATS, address, None),
             Self::Notices(address) => (&table::NOTICES, address, None),
-            Self::Unwritten(address) => (&table::UNWRITTEN, address, None),
-            Self::DigitsOf(account) => (&table::DIGITS_OF, account, None),
-            Self::DigitsFor(address) => (&table::DIGITS_FOR, address, None),
+            Self::Unwritten(address) => (&table::SUPPRESSED_MAIL_WARNINGS, address, None),
+            Self::DigitsOf(account) => (&table::CONFIRM_FAILURES_BY_ACCOUNT, account, None),
+            Self::DigitsFor(address) => (&table::CONFIRM_FAILURES_BY_ADDRESS, address, None),
             Self::ResetDigits(account) => (&table::RESET_DIGITS, account, None),
             Self::AddressChange(account) => (&table::ADDRESS_CHANGE, account, None),
         }
@@ -115,10 +115,10 @@ impl RateLimitKey {
     /// How many times as much the client has. Behind an address that is none of the internet's many may stand: a private
     /// network, or a proxy that names no client.
     fn times_for(self, client: &ClientInfo) -> u32 {
-        let (budget, ..) = self.parts();
+        let (rate_limit, ..) = self.parts();
         if client.is_private {
-            budget.private
-        } else if matches!(budget.most, Most::From(_)) {
+            rate_limit.private_factor
+        } else if matches!(rate_limit.most, Limit::PerNetwork(_)) {
             client.network().allowance_factor()
         } else {
             1
@@ -127,10 +127,10 @@ impl RateLimitKey {
 
     /// Its counters: one for each width of its network.
     fn entries(self) -> impl Iterator<Item = Entry> {
-        let (budget, subject, network) = self.parts();
-        let widths = match budget.most {
-            Most::Of(most) => [Some((None, 0, most)), None, None],
-            Most::From(most) => Width::ALL.map(|width| {
+        let (rate_limit, subject, network) = self.parts();
+        let widths = match rate_limit.most {
+            Limit::PerSubject(most) => [Some((None, 0, most)), None, None],
+            Limit::PerNetwork(most) => Width::ALL.map(|width| {
                 let prefix = network.and_then(|network| network.prefix(width))?;
                 Some((Some(width), prefix, most[width as usize]))
             }),
@@ -139,7 +139,7 @@ impl RateLimitKey {
             .into_iter()
             .flatten()
             .map(move |(width, prefix, most)| Entry {
-                meter: budget.meter(width),
+                meter: rate_limit.meter(width),
                 key: [subject, prefix],
                 most,
             })
@@ -148,7 +148,12 @@ impl RateLimitKey {
 
 impl Default for Limits {
     fn default() -> Self {
-        let sized = |budget: &&Budget| budget.meters().into_iter().zip(std::iter::repeat(budget.columns));
+        let sized = |rate_limit: &&RateLimit| {
+            rate_limit
+                .meters()
+                .into_iter()
+                .zip(std::iter::repeat(rate_limit.columns))
+        };
         Self(Arc::new(MemoryCounters::sized(BUDGETS.iter().flat_map(sized))))
     }
 }
@@ -253,11 +258,11 @@ impl Accounts {
     }
 
     fn emit_limit_reached(&self, what: RateLimitKey, client: &ClientInfo) {
-        let (budget, ..) = what.parts();
-        self.emit(&Event::from_client(client, EventKind::LimitReached).with_reason(budget.name));
+        let (rate_limit, ..) = what.parts();
+        self.emit(&Event::from_client(client, EventKind::LimitReached).with_reason(rate_limit.name));
     }
 
-    /// Refuses this client's network when its allowance is spent, and tells of it; else counts one.
+    /// Counts one for the network of this client, or refuses and emits a security event if the limit is reached.
     pub(crate) fn check_and_count_network(
         &self,
         what: fn(Network) -> RateLimitKey,

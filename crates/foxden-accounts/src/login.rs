@@ -61,7 +61,7 @@ impl Accounts {
             let signed_in = self
                 .sign_in(&tx, &row, &verified.password_hash, login.wants_keys, client)
                 .await?;
-            self.note(&tx, row.uid, "login", client).await?;
+            self.record_event(&tx, row.uid, "login", client).await?;
             Ok(signed_in)
         })
         .await
@@ -81,7 +81,7 @@ impl Accounts {
         let verified = &verified;
         self.transact(|tx| async move {
             let row = unchanged(&tx, verified).await?;
-            let auth_at = self.proven_at(&row);
+            let auth_at = self.auth_at_now(&row);
             if session::set_auth_at(&tx, &session.public_id, auth_at).await? == 0 {
                 return Err(SignInError::SessionEnded);
             }
@@ -144,7 +144,9 @@ impl Accounts {
         if self.0.rejected_passwords.lookup(rejected_key) == Some(Disclosure::Full) {
             return true;
         }
-        let may_reveal = self.check_and_count_network(RateLimitKey::Answer, client).is_ok()
+        let may_reveal = self
+            .check_and_count_network(RateLimitKey::Enumeration, client)
+            .is_ok()
             || matches!(rejection, Rejection::OtherSpelling(_))
                 && self
                     .check_and_count_network(RateLimitKey::Spelling, client)

@@ -14,10 +14,10 @@ use crate::password_hasher::HashRequester;
 use crate::security::EntryPoint;
 use crate::{AccountId, Accounts, ClientInfo, TooMany};
 
-/// Tries of passwords for one name from one network.
+/// The counters of an attempt to log in: for one name, from one network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptKeys {
-    /// The forms of the name that they count for.
+    /// The forms of the name that are counted.
     names: [Option<u64>; 2],
     /// The account that was found by the name, as a number.
     account: Option<u64>,
@@ -25,14 +25,14 @@ pub(crate) struct AttemptKeys {
     allowance: Allowance,
 }
 
-/// By which allowance a try is heard, whatever the name.
+/// The allowance of the network that an attempt uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Allowance {
-    /// By that of its network.
+    /// The normal one.
     Normal,
-    /// By what an address has for itself where its network fails often.
+    /// The one that each address has for itself where its network fails often.
     Reserved,
-    /// By what is heard at once from a network that fails often.
+    /// The short-term allowance of a network that fails often.
     Throttled,
 }
 
@@ -67,7 +67,7 @@ impl AttemptKeys {
         }
     }
 
-    /// Who makes the tries, for a share of the hashes.
+    /// The requester, for its share of the hashes.
     pub(crate) fn requester(self) -> HashRequester {
         HashRequester {
             name: self.names.into_iter().flatten().last().unwrap_or_default(),
@@ -79,16 +79,16 @@ impl AttemptKeys {
         Network::of(self.by.0)
     }
 
-    /// What a failure counts for: first what refuses the longest.
+    /// The counters of a failure, those with the longest wait first.
     fn counted(self) -> impl Iterator<Item = RateLimitKey> + Clone {
         let from = self.network();
         let (is_rare, of_network) = match self.allowance {
             Allowance::Normal => (false, RateLimitKey::Failure(from)),
-            Allowance::Reserved => (true, RateLimitKey::Neighbour(from)),
-            Allowance::Throttled => (true, RateLimitKey::Strain(from)),
+            Allowance::Reserved => (true, RateLimitKey::ReservedFailure(from)),
+            Allowance::Throttled => (true, RateLimitKey::ThrottledFailure(from)),
         };
         let of_name = move |name| {
-            let rare = is_rare.then_some(RateLimitKey::RareTry(name, from));
+            let rare = is_rare.then_some(RateLimitKey::ThrottledTry(name, from));
             [
                 Some(RateLimitKey::DayTry(name, from)),
                 Some(RateLimitKey::Try(name, from)),
@@ -101,17 +101,17 @@ impl AttemptKeys {
 }
 
 impl LoginAttempt {
-    /// Says whether the password was right.
+    /// Records whether the password was right.
     pub(crate) fn record_result(mut self, is_right: bool) {
         self.is_failure = !is_right;
         if let Some(account) = self.tries.account.filter(|_| is_right) {
-            // What is proven is the account's own cost.
+            // A verified log-in costs the account, not the network.
             let now = self.accounts.steady();
             self.accounts.0.limits.count(RateLimitKey::SignIn(account), now);
         }
     }
 
-    /// What it counts for.
+    /// Its counters.
     pub(crate) const fn tries(&self) -> AttemptKeys {
         self.tries
     }
@@ -126,9 +126,9 @@ impl Drop for LoginAttempt {
 }
 
 impl Accounts {
-    /// Counts an attempt, or refuses it where too many failed. What is counted is counted in the same step, so that of
-    /// many at once no more are heard than one after the other. What is beyond a network's own bound does not make the
-    /// wider ones fail often.
+    /// Counts an attempt, or refuses it after too many failures. The check and the count are one step, so that
+    /// concurrent attempts are bounded as sequential ones are. Attempts beyond the limit of a network do not count
+    /// for the wider networks.
     pub(crate) fn attempt(&self, tries: AttemptKeys) -> Result<LoginAttempt, TooMany> {
         let (limits, now) = (&self.0.limits, self.steady());
         if let Some(account) = tries.account {
@@ -144,7 +144,7 @@ impl Accounts {
         heard.map(|tries| self.counted(tries, now))
     }
 
-    /// Counts an attempt that is heard whatever failed before.
+    /// Counts an attempt without a limit.
     pub(crate) fn free_attempt(&self, tries: AttemptKeys) -> LoginAttempt {
         let now = self.steady();
         for counted in tries.counted() {
@@ -162,7 +162,7 @@ impl Accounts {
         }
     }
 
-    /// Takes back what a try counted then.
+    /// Refunds an attempt.
     pub(crate) fn refund_attempt(&self, tries: AttemptKeys, then: i64) {
         let (limits, now) = (&self.0.limits, self.steady());
         for counted in tries.counted() {

@@ -91,7 +91,7 @@ pub(crate) const RESET_CODE: &str = "reset_code";
 pub(crate) const RESET_OTP: &str = "reset_otp";
 pub(crate) const LEGACY_RESET: &str = "plain_reset";
 
-// A mail carries codes, and what is printed may end in a log.
+// A mail carries codes, and debug output may end in a log.
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())

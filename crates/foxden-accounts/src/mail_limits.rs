@@ -26,8 +26,8 @@ const KEPT_MILLIS: i64 = 2 * 24 * 3_600_000;
 /// Seconds after which a full outbox may have room.
 const LATER: u64 = 15 * 60;
 
-/// What a client's request for a mail left of the allowance of the client's network. It is spent before it is known
-/// whether there is an account to write to, so that what is left tells nothing about that.
+/// The mail allowance of a client, after its request was counted. It is counted before the account is looked up, so
+/// that the rest of the allowance does not reveal which accounts exist.
 pub(crate) struct MailAllowance<'a> {
     client: &'a ClientInfo,
     /// For how many seconds the network gets no more mails.
@@ -35,16 +35,16 @@ pub(crate) struct MailAllowance<'a> {
     pub(crate) batch: MailBatch<'a>,
 }
 
-/// The mails that one transaction writes. It may run again, so each mail is counted once, whatever the run. It is made
-/// before the transaction and dropped after it: then the mailer is woken.
+/// The mails of one transaction. It may run again, so each mail is counted once, however often it runs. Created
+/// before the transaction and dropped after it; the drop wakes the mailer.
 pub(crate) struct MailBatch<'a> {
     accounts: &'a Accounts,
-    /// What was counted, and for how many seconds the allowance is spent if it is.
+    /// What was counted, with the seconds to wait if the limit was reached.
     counted: Mutex<Vec<(RateLimitKey, Result<(), u64>)>>,
     is_written: AtomicBool,
 }
 
-/// Whether a code was made just now, or waits already and may have been mailed.
+/// Whether a code is new, or waits already and may have been mailed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Age {
     Fresh,
@@ -57,19 +57,19 @@ pub(crate) struct MailPermit<'a> {
     pub(crate) batch: &'a MailBatch<'a>,
 }
 
-/// What became of a mail.
+/// The result of queueing a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MailOutcome {
     /// It was written.
     Written,
     /// This server sends none.
     NoMail,
-    /// It would have been too many. After so many seconds there may be room.
+    /// Over the limit. After so many seconds there may be room.
     Withheld(u64),
 }
 
 impl MailAllowance<'_> {
-    /// Refuses where the network gets no more mails, for those who are proven and may be told.
+    /// Refuses if the network gets no more mail, for clients that are verified and may be told.
     pub(crate) const fn require(&self) -> Result<(), TooMany> {
         match self.wait {
             None => Ok(()),
@@ -95,7 +95,7 @@ impl MailBatch<'_> {
         })
     }
 
-    /// What an earlier run of the transaction counted counts for this one.
+    /// Counts once, however often the transaction runs.
     fn once(&self, what: RateLimitKey, spend: impl FnOnce() -> Result<(), TooMany>) -> Result<(), u64> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, earlier)) = counted.iter().find(|(known, _)| *known == what) {
@@ -121,7 +121,7 @@ impl Drop for MailBatch<'_> {
 }
 
 impl MailOutcome {
-    /// Tells those who asked for nothing but the mail.
+    /// Refuses clients that asked for nothing but the mail.
     pub(crate) const fn require(self) -> Result<(), TooMany> {
         match self {
             Self::Written | Self::NoMail => Ok(()),
@@ -140,7 +140,7 @@ impl Accounts {
         }
     }
 
-    /// For mails that a client causes without asking for them.
+    /// For mails that a client did not ask for.
     pub(crate) fn uncharged_mail<'a>(&'a self, client: &'a ClientInfo) -> MailAllowance<'a> {
         MailAllowance {
             client,
@@ -149,7 +149,7 @@ impl Accounts {
         }
     }
 
-    /// For mails that the operator or a proven owner causes.
+    /// For mails of the operator or of a verified owner.
     pub(crate) const fn batch(&self) -> MailBatch<'_> {
         MailBatch {
             accounts: self,
@@ -171,7 +171,7 @@ impl Accounts {
         self.check_for(RateLimitKey::MailsTo(counted(address)), client)
     }
 
-    /// Counts a mail with a code to its address, and says whether it may be written.
+    /// Counts a mail with a code to its address, and returns a permit if it may be queued.
     pub(crate) async fn permit_mail<'a>(
         &self,
         tx: &Tx,
@@ -214,8 +214,8 @@ impl Accounts {
         self.queue_notice(tx, batch, envelope, mail).await
     }
 
-    /// Writes a mail that only tells what was done. Strangers' mails keep none back, and one that cannot be written
-    /// keeps nothing from being done.
+    /// Queues a notice of something that was done. Mails that strangers asked for do not hold it back, and a notice
+    /// that cannot be queued prevents nothing.
     pub(crate) async fn queue_notice(
         &self,
         tx: &Tx,
@@ -229,7 +229,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Counts a mail that the operator or a proven owner causes: apart from all others.
+    /// Counts a mail of the operator or of a verified owner, apart from all others.
     pub(crate) async fn permit_notice<'a>(
         &self,
         tx: &Tx,
@@ -251,7 +251,7 @@ impl Accounts {
         Ok(Err(MailOutcome::Withheld(wait)))
     }
 
-    /// Writes a mail down in the caller's step, in the place of an earlier one of its kind.
+    /// Queues a mail in the transaction of the caller, in place of an earlier one of its kind.
     pub(crate) async fn queue_mail(
         &self,
         tx: &Tx,
@@ -279,11 +279,11 @@ impl Accounts {
 }
 
 impl MailBatch<'_> {
-    /// Counts a mail, and says for how many seconds none may go where that would be too many.
+    /// Counts a mail, or returns the seconds to wait if the limit is reached.
     fn count(&self, age: Age, envelope: &Envelope<'_>, client: &ClientInfo) -> Result<(), u64> {
         let to = counted(envelope.address);
-        // An account with a foreign address can be made and removed in a circle: each has a new code, and none is news to
-        // the one who reads the mails. So a network has a few of them for each address.
+        // An attacker can create and remove an account with a foreign address again and again; each has a new code.
+        // So a network has a few of these mails for each address.
         let repeats = RateLimitKey::Repeats(to);
         let spent = match age {
             Age::Fresh if envelope.kind == CONFIRM_ADDRESS => self.count_claim(to, client),
@@ -296,7 +296,7 @@ impl MailBatch<'_> {
         mail.inspect_err(|_| self.give_back(spent.into_iter().flatten()))
     }
 
-    /// Takes back what was just counted.
+    /// Refunds what was just counted.
     fn give_back(&self, spent: impl Iterator<Item = RateLimitKey>) {
         let now = self.accounts.steady();
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -324,7 +324,7 @@ impl MailBatch<'_> {
         spent.inspect_err(|_| self.give_back([claim].into_iter()))
     }
 
-    /// Tells the operator, once a day for each address, that mails are not written.
+    /// Logs, once a day for each address, that mails are not queued.
     fn warn(&self, envelope: &Envelope<'_>) {
         let unwritten = RateLimitKey::Unwritten(counted(envelope.address));
         if self.has_counted(unwritten) || self.check_and_count(unwritten).is_err() {
@@ -346,8 +346,8 @@ impl MailBatch<'_> {
     }
 }
 
-/// Whether the outbox takes one more: so many for the account, and so many in all. The mail that it replaces makes
-/// room for it.
+/// Returns whether the outbox takes one more: so many for the account, and so many in total. The mail that it
+/// replaces does not count.
 async fn has_room(tx: &Tx, envelope: &Envelope<'_>, each: u32, all: u32) -> Result<bool, Unavailable> {
     let Envelope {
         account,

@@ -55,7 +55,7 @@ impl Accounts {
     ) -> Result<(), Unavailable> {
         row.verifier_set_at = self.millis().max(row.verifier_set_at + 1);
         self.replace_password(tx, row, hash).await?;
-        self.note(tx, row.uid, "password changed", client).await?;
+        self.record_event(tx, row.uid, "password changed", client).await?;
         let from = client.address.to_string();
         self.notify_owner(tx, batch, row, &Mail::PasswordChanged { from })
             .await
@@ -74,7 +74,7 @@ impl Accounts {
         self.renew_keys(row);
         self.confirm_address(tx, row).await?;
         self.replace_password(tx, row, hash).await?;
-        self.note(tx, row.uid, "password reset", client).await?;
+        self.record_event(tx, row.uid, "password reset", client).await?;
         if had_password {
             let from = client.address.to_string();
             self.notify_owner(tx, batch, row, &Mail::PasswordReset { from })

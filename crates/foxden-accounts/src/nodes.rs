@@ -1,4 +1,4 @@
-//! Where stores are kept: the list of nodes, what the operator may do with it, and moving users between them.
+//! Storage nodes: their list, the commands of the operator, and moving users between them.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::{AccountId, Accounts, NodeError, OperatorError, Unavailable};
 /// How often slots are freed before it is said that no node has room.
 const ROUNDS: usize = 5;
 
-/// Where stores are kept, as the configuration says. Addresses are base URLs without a slash at the end.
+/// The storage nodes in the configuration. Addresses are base URLs without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Nodes {
-    /// On one node, known by a mark: another address here is the same node under another name.
+    /// One node, recognized by a mark: with another address it is the same node.
     Own(String),
-    /// On these, each known by its address. One that is no longer named keeps its users and takes no new ones. Only
-    /// where a single one is named and a single other one is known is that the same node under another name.
+    /// These nodes, each identified by its address. A node that is no longer listed keeps its users and takes no new
+    /// ones. If one node is listed and a single other one is known, it is the same node under another name.
     Listed(Vec<String>),
-    /// Wherever the register says: this process only asks, or carries out a command, and rewrites no list.
+    /// The list in the register: this process only reads it, or carries out a command.
     Unmanaged,
 }
 
@@ -68,9 +68,9 @@ impl Nodes {
         let mut renamed = None;
         for service in services {
             let of_service = if let Self::Own(url) = self {
-                keep_own(tx, service, url, now).await?
+                sync_own_node(tx, service, url, now).await?
             } else {
-                keep_listed(tx, service, urls, now).await?
+                sync_listed_nodes(tx, service, urls, now).await?
             };
             renamed = of_service.or(renamed);
             node::unlist_all(tx, service).await?;
@@ -127,7 +127,7 @@ async fn list(register: &Database, legacy: i64) -> Result<Vec<Node>, Unavailable
 impl Accounts {
     /// Every node, and how many users it has.
     pub async fn list_nodes(&self) -> Result<Vec<Node>, Unavailable> {
-        list(&self.0.database, self.0.settings.legacy).await
+        list(&self.0.database, self.0.settings.legacy_service_id).await
     }
 
     /// Changes whether a node takes users.
@@ -153,7 +153,7 @@ impl Accounts {
         self.transact_change(|tx| async move {
             let mut rows = 0;
             let mut users = 0;
-            for service in [self.0.settings.service, self.0.settings.legacy] {
+            for service in [self.0.settings.sync_service_id, self.0.settings.legacy_service_id] {
                 let Some(row) = node::by_url(&tx, service, plain_url(url)).await? else {
                     continue;
                 };
@@ -173,13 +173,13 @@ impl Accounts {
         .await
     }
 
-    /// Moves an account's stores to that node, or to the best other one: it gets empty ones there, which clients fill,
-    /// and those it had are emptied once no token for them lives. Says how many were moved.
+    /// Moves an account's stores to that node, or to the best other one: it gets empty stores there, which clients
+    /// fill. The old ones are emptied once no token for them is valid. Returns the number of moved stores.
     pub async fn move_user(&self, name: &str, to: Option<&str>) -> Result<u64, OperatorError> {
         self.transact_change(|tx| async move {
             let uid = named(&tx, name).await?.uid;
             let mut moved = 0;
-            for service in [self.0.settings.service, self.0.settings.legacy] {
+            for service in [self.0.settings.sync_service_id, self.0.settings.legacy_service_id] {
                 moved += self.move_store(&tx, service, uid, to).await?;
             }
             self.write_change(&tx, uid).await?;
@@ -248,9 +248,9 @@ pub(crate) async fn choose(tx: &Tx, service: i64, but: Option<i64>) -> Result<Op
     Ok(None)
 }
 
-/// Makes a store on that node: a new uid, whatever the row says.
+/// Creates a store on that node, with a new uid whatever the row says.
 pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Result<StoreRow, SqlError> {
-    node::take_slot(tx, node.id).await?;
+    node::reserve_slot(tx, node.id).await?;
     let mut row = StoreRow {
         nodeid: node.id,
         replaced_at: None,
@@ -261,7 +261,7 @@ pub(crate) async fn insert_store(tx: &Tx, row: StoreRow, node: &NodeRow) -> Resu
 }
 
 /// The one node: it keeps its mark and its users when its address changes.
-async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<Option<Renamed>, SqlError> {
+async fn sync_own_node(tx: &Tx, service: i64, url: &str, now: i64) -> Result<Option<Renamed>, SqlError> {
     let marked = match node::own(tx, service).await? {
         Some(marked) => Some(marked),
         None => node::only(tx, service).await?,
@@ -278,8 +278,13 @@ async fn keep_own(tx: &Tx, service: i64, url: &str, now: i64) -> Result<Option<R
     Ok(None)
 }
 
-/// Nodes that were named: none of them has a mark, so that no address that comes later can take the place of one.
-async fn keep_listed(tx: &Tx, service: i64, urls: &[String], now: i64) -> Result<Option<Renamed>, SqlError> {
+/// Listed nodes: none of them has a mark, so that no later address can take over one of them.
+async fn sync_listed_nodes(
+    tx: &Tx,
+    service: i64,
+    urls: &[String],
+    now: i64,
+) -> Result<Option<Renamed>, SqlError> {
     let mut renamed = None;
     for url in urls {
         if node::by_url(tx, service, url).await?.is_some() {

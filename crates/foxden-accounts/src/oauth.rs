@@ -1,4 +1,4 @@
-//! OAuth: who may ask for what, codes, tokens.
+//! OAuth: clients, scopes, codes and tokens.
 
 use data_encoding::BASE64URL_NOPAD;
 use foxden_sql::Fetch;
@@ -7,19 +7,19 @@ use crate::register::oauth::{CodeRow, RefreshRow};
 use crate::register::{account, oauth};
 use crate::scope::{self, known_client};
 pub use crate::scope::{Client, OLDSYNC, client};
-use crate::session::KEPT;
+use crate::session::MAX_SESSIONS;
 use crate::{
     AccountId, Accounts, ClientInfo, CredentialError, OAuthError, SecretToken, Session, Unavailable, secret,
 };
 
 pub(crate) const CODE_MILLIS: i64 = 15 * 60_000;
-/// The life of an access token, in seconds: what it gets when nothing is asked for, and the most.
+/// The lifetime of an access token in seconds: the default and the maximum.
 const TTL: u64 = 3600;
 const TTL_MAX: u64 = 86_400;
 /// The longest bundle of encrypted keys, in bytes.
 const KEYS_JWE: usize = 4096;
 /// How stale the note of a refresh token's last use may be: it spares a write with each request.
-const TOUCH_MILLIS: i64 = 5 * 60_000;
+const LAST_USED_INTERVAL_MILLIS: i64 = 5 * 60_000;
 /// Where browsers take their codes: from a page that speaks to them.
 const WEBCHANNEL: &str = "urn:ietf:wg:oauth:2.0:oob:oauth-redirect-webchannel";
 const PAIRING: &str = "urn:ietf:wg:oauth:2.0:oob:pair-auth-webchannel";
@@ -33,7 +33,7 @@ pub enum AccessType {
     Online,
 }
 
-/// What a page asks for on behalf of a browser.
+/// An authorization request, which a page sends for a browser.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
     /// The OAuth client.
@@ -63,7 +63,7 @@ pub struct Authorization {
     pub redirect_uri: String,
 }
 
-/// What a client brings for tokens.
+/// A grant, in exchange for tokens.
 #[derive(Clone, Debug)]
 pub enum Grant {
     /// A code.
@@ -91,7 +91,7 @@ pub enum Grant {
     Exchange {
         /// 64 hex digits.
         token: String,
-        /// What is needed; the token must cover it.
+        /// The required scope; the token must cover it.
         scope: String,
     },
 }
@@ -101,13 +101,13 @@ pub enum Grant {
 pub struct TokenRequest {
     /// The OAuth client; the exchange takes the old token's.
     pub client: Option<String>,
-    /// What is brought.
+    /// The grant.
     pub grant: Grant,
     /// Seconds the access token should live.
     pub ttl: Option<u64>,
 }
 
-/// Tokens as the client gets them.
+/// The issued tokens.
 #[derive(Clone, Debug)]
 pub struct Granted {
     /// Opens the profile and the tokenserver.
@@ -120,13 +120,13 @@ pub struct Granted {
     pub scope: String,
     /// Seconds.
     pub expires_in: u64,
-    /// When the password was last proven, in seconds; not for the refresh grants.
+    /// When the password was last verified, in seconds; not for the refresh grants.
     pub auth_at: Option<i64>,
     /// The encrypted keys, as they came.
     pub keys_jwe: Option<String>,
 }
 
-/// Whom an access token stands for.
+/// An access token that is valid.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The account.
@@ -145,7 +145,7 @@ pub struct Access {
     pub expires: i64,
 }
 
-/// Whom a refresh token stands for.
+/// A refresh token that is valid.
 #[derive(Clone, Debug)]
 pub struct RefreshAccess {
     /// The account.
@@ -181,14 +181,14 @@ pub struct ScopedKey {
 }
 
 impl Access {
-    /// Whether it covers a scope: `profile` covers `profile:email`, a URL covers what lies below it.
+    /// Returns whether it covers a scope: `profile` covers `profile:email`, a URL covers what lies below it.
     pub fn covers(&self, scope: &str) -> bool {
         scope::any_covers(&self.scope, scope)
     }
 }
 
 impl Accounts {
-    /// What the page needs to derive the keys of the scopes asked for; none for scopes without keys.
+    /// Returns what a page needs to derive the keys of these scopes; nothing for scopes without keys.
     pub async fn scoped_key_data(
         &self,
         session: &Session,
@@ -254,7 +254,7 @@ impl Accounts {
             used: false,
         };
         let kept = self.transact(|tx| async move {
-            oauth::trim_codes(&tx, session.account, KEPT - 1).await?;
+            oauth::trim_codes(&tx, session.account, MAX_SESSIONS - 1).await?;
             Ok::<_, Unavailable>(oauth::insert_code(&tx, row).await?)
         });
         kept.await?;
@@ -290,7 +290,7 @@ impl Accounts {
         }
     }
 
-    /// Revokes an access or refresh token; says whether there was one.
+    /// Revokes an access or refresh token; returns whether it existed.
     pub async fn revoke(&self, token: &str) -> Result<bool, Unavailable> {
         let Some(token) = SecretToken::from_hex(token) else {
             return Ok(false);
@@ -303,7 +303,7 @@ impl Accounts {
         .await
     }
 
-    /// Revokes a refresh token by its public id; says whether there was one.
+    /// Revokes a refresh token by its public id; returns whether it existed.
     pub async fn revoke_refresh_id(&self, public_id: &str) -> Result<bool, Unavailable> {
         self.transact(|tx| async move { Ok(oauth::delete_refresh(&tx, public_id).await? > 0) })
             .await
@@ -325,14 +325,14 @@ impl Accounts {
         })
     }
 
-    /// Whom the refresh token stands for, for the device routes: it must cover the sync scope.
+    /// Finds a refresh token for the device routes: it must cover the sync scope.
     pub async fn refresh_access(&self, token: &str) -> Result<RefreshAccess, CredentialError> {
         let row = refresh(&self.0.database, token).await?;
         let now = self.millis();
         if !scope::any_covers(&split_scopes(&row.scope), OLDSYNC) {
             return Err(CredentialError::Unknown);
         }
-        if now - row.last_used > TOUCH_MILLIS {
+        if now - row.last_used > LAST_USED_INTERVAL_MILLIS {
             let id_hash = &row.id_hash;
             self.transact(|tx| async move {
                 Ok::<_, Unavailable>(oauth::touch_refresh(&tx, id_hash, now).await?)

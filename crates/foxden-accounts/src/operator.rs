@@ -37,7 +37,7 @@ pub struct AccountSummary {
     pub sessions: u64,
     /// Devices that exist.
     pub devices: u64,
-    /// Further names it is known by: what its owner chose, and addresses of before.
+    /// Its other names: those that its owner chose, and earlier addresses.
     pub names: Vec<String>,
     /// Its stores that are in use.
     pub stores: Vec<StoreSummary>,
@@ -184,7 +184,7 @@ impl Accounts {
         .await
     }
 
-    /// The codes that wait for the account's owner.
+    /// Lists the pending codes of the account.
     pub async fn waiting_codes(&self, name: &str) -> Result<Vec<WaitingCode>, OperatorError> {
         let row = named(&self.0.database, name).await?;
         let waiting = code::of(&self.0.database, row.uid, self.millis()).await?;
@@ -205,7 +205,7 @@ impl Accounts {
         Ok(waiting.collect())
     }
 
-    /// What happened to the account, newest first.
+    /// Lists the security events of the account, newest first.
     pub async fn security_events(&self, account: AccountId) -> Result<Vec<SecurityEvent>, Unavailable> {
         Ok(event::of(&self.0.database, account).await?)
     }
@@ -244,13 +244,13 @@ impl Accounts {
     async fn stores_of(&self, uid: AccountId) -> Result<Vec<StoreSummary>, Unavailable> {
         let (database, email) = (&self.0.database, self.store_name(uid));
         let mut stores = Vec::new();
-        for service in [self.0.settings.service, self.0.settings.legacy] {
+        for service in [self.0.settings.sync_service_id, self.0.settings.legacy_service_id] {
             let rows = store::of(database, service, &email).await?;
             for row in rows.into_iter().filter(|row| row.replaced_at.is_none()) {
                 stores.push(StoreSummary {
                     user: row.uid,
                     node: node::by_id(database, row.nodeid).await?.map(|node| node.node),
-                    is_legacy: service == self.0.settings.legacy,
+                    is_legacy: service == self.0.settings.legacy_service_id,
                 });
             }
         }
@@ -258,7 +258,7 @@ impl Accounts {
     }
 }
 
-/// Whether several accounts have that address, in whatever letters they write it. No dialect of SQL compares all letters
+/// Returns whether several accounts have that address, in upper or lower case. No dialect of SQL compares all letters
 /// as [`normal`] does.
 async fn is_claimed_twice(from: &impl Fetch, address: &str) -> Result<bool, Unavailable> {
     let (wanted, mut after, mut found) = (normal(address), String::new(), 0);

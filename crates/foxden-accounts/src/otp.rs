@@ -1,4 +1,4 @@
-//! A reset that begins with eight digits: no token names it before they were typed.
+//! Resets that begin with eight digits: no token exists before the digits are typed.
 
 use std::sync::Once;
 
@@ -34,7 +34,7 @@ pub struct OtpVerified {
     pub address: String,
 }
 
-/// What came of a try of the digits.
+/// The result of a try of the digits.
 enum Tried {
     Right(Box<OtpVerified>),
     /// Or none wait.
@@ -44,18 +44,18 @@ enum Tried {
 }
 
 impl Accounts {
-    /// Makes eight digits wait that open a reset, and mails them. Digits that wait already stay, and their end is not
-    /// put off. An account whose address was never confirmed counts as unknown. Where so many wrong digits were tried today
-    /// that new ones would not have all their tries, a code that cannot be guessed waits instead; [`Accounts::verify_otp`]
-    /// takes it as well.
+    /// Creates eight digits that open a reset, and mails them. Digits that wait already stay, and their expiry does
+    /// not move. An account whose address was never confirmed counts as unknown. If so many wrong digits were tried
+    /// today that new ones would not have all their tries, a code that cannot be guessed is created instead;
+    /// [`Accounts::verify_otp`] accepts it as well.
     pub async fn send_otp(&self, address: &str, client: &ClientInfo) -> Result<(), PasswordError> {
         let address = Address::new(address)?;
         self.check_and_count_network(RateLimitKey::CodesFrom, client)?;
         let allowance = self.charge_mail(client);
         let Some(row) = self.confirmed(&address).await? else {
-            // A network that was told too much of which accounts exist is told the same of every address.
+            // A network without allowance for revealing answers gets the same answer for every address.
             if self
-                .check_and_count_network(RateLimitKey::Answer, client)
+                .check_and_count_network(RateLimitKey::Enumeration, client)
                 .is_err()
             {
                 return Ok(self.send_decoy_otp(&address).await?);
@@ -73,7 +73,7 @@ impl Accounts {
                 self.make_reset_code(&tx, row, allowance, ResetChannel::Digits)
                     .await?;
             }
-            self.note(&tx, row.uid, RESET_ASKED, client).await
+            self.record_event(&tx, row.uid, RESET_ASKED, client).await
         });
         asked.await?;
         let asked = Event::from_client(client, EventKind::ResetAsked);
@@ -81,9 +81,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Trades the digits for a reset and its code. Tries are counted, before anything is compared, against the client's
-    /// network and against the digits themselves, which end alone: new ones are had at once, and the code of any other
-    /// reset goes on. That code, 32 hex digits, is taken here as well, and whatever its network has tried.
+    /// Exchanges the digits for a reset and its code. A try is counted, before anything is compared, against the
+    /// network of the client and against the digits. Too many tries end the digits alone: new ones can be requested
+    /// at once, and the codes of other resets stay valid. A code of 32 hex digits is accepted here as well, whatever
+    /// its network has tried.
     pub async fn verify_otp(
         &self,
         address: &str,
@@ -116,13 +117,13 @@ impl Accounts {
         Err(refusal)
     }
 
-    /// Uses up the code of 32 hex digits that waits for the account, if it is this one.
+    /// Consumes the code of 32 hex digits of the account, if it is this one.
     async fn take_code(&self, row: &AccountRow, code: &str) -> Result<Option<OtpVerified>, Unavailable> {
         let is_right = |waiting: Option<CodeRow>| {
             waiting.is_some_and(|waiting| constant_time_eq(waiting.code.as_bytes(), code.as_bytes()))
         };
         let (now, kind) = (self.millis(), CodeKind::Reset);
-        // A wrong one waits for no writer.
+        // A wrong code must not wait for the writer.
         if !is_right(codes::get(&self.0.database, row.uid, kind, now).await?) {
             return Ok(None);
         }
@@ -136,8 +137,8 @@ impl Accounts {
         .await
     }
 
-    /// Tries the eight digits that wait for the account. A try of theirs is taken before they are compared, in the same
-    /// transaction, so that however many come at once no more are heard. Where none wait, nothing was guessed.
+    /// Compares the eight digits of the account. A try is taken first, in the same transaction, so that concurrent
+    /// tries are bounded. If no digits wait, nothing was guessed.
     async fn take_digits(&self, row: &AccountRow, digits: &str) -> Result<Tried, Unavailable> {
         let kind = CodeKind::ResetOtp;
         let waiting = codes::get(&self.0.database, row.uid, kind, self.millis());
@@ -165,7 +166,7 @@ impl Accounts {
         .await
     }
 
-    /// Uses up the code of that kind, and opens a reset; `None` where another transaction has used it up.
+    /// Consumes the code of that kind and opens a reset; `None` if another transaction has consumed it.
     async fn open_reset(
         &self,
         tx: &Tx,
@@ -187,7 +188,7 @@ impl Accounts {
         }))
     }
 
-    /// Makes the digits wait and mails them. If as many wrong ones were tried as end some, the mail says so.
+    /// Creates the digits and mails them. After as many wrong tries as end some, the mail says so.
     async fn make_digits(
         &self,
         tx: &Tx,
@@ -215,12 +216,12 @@ impl Accounts {
             return Ok(None);
         };
         let is_theirs = self
-            .may_be_written_to(&self.0.database, &row, address.as_str())
+            .may_receive_mail(&self.0.database, &row, address.as_str())
             .await?;
         Ok(is_theirs.then_some(row))
     }
 
-    /// Eight digits, any as likely as any other.
+    /// Eight random digits.
     fn new_digits(&self) -> String {
         // 64 random bits, so that the remainder favours none by more than one part in 10^11.
         let digits = u64::from_le_bytes(self.random()) % CODES;
@@ -228,7 +229,7 @@ impl Accounts {
     }
 }
 
-/// What wrong digits of the account count as.
+/// The counter of wrong digits of an account.
 pub(crate) fn wrong_of(uid: AccountId) -> RateLimitKey {
     RateLimitKey::ResetDigits(counted(&uid.to_string()))
 }

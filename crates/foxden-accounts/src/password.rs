@@ -25,15 +25,15 @@ use crate::{
 const STEP_MILLIS: i64 = 15 * 60_000;
 /// How long a reset waits for its code.
 pub(crate) const RESET_MILLIS: i64 = 3_600_000;
-/// Resets of an account that wait for a code and were begun by a request: strangers begin some, too. The one that a
-/// mail opens is none of them, so that its owner's goes on.
+/// Resets of an account that wait for a code and were begun by a request, which strangers may send. A reset that a
+/// mail opens is not counted, so that the reset of the owner goes on.
 pub(crate) const BEGUN: u32 = 1000;
-/// What a reset that a mail opens keeps in place of a code of its own.
+/// Marks a reset that a mail opens: it has no code of its own.
 const MAILED: &[u8] = b"";
 /// How often a code may be tried within one reset.
 pub(crate) const RESET_TRIES: u64 = 3;
 
-/// What the start of a password change gives.
+/// A password change that has begun.
 #[derive(Clone, Debug)]
 pub struct ChangeStarted {
     /// Opens `account/keys` once.
@@ -55,7 +55,7 @@ pub struct NewPassword {
     pub then: FollowUp,
 }
 
-/// What follows a new password.
+/// What to do after the password was set.
 #[derive(Clone, Debug)]
 pub enum FollowUp {
     /// Nothing.
@@ -78,7 +78,7 @@ pub struct ResetStarted {
     pub tries: u64,
 }
 
-/// How a reset that waits stands.
+/// The state of a reset that waits for its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResetStatus {
     /// Seconds it waits.
@@ -87,7 +87,7 @@ pub struct ResetStatus {
     pub tries: u64,
 }
 
-/// What a set-password link opens.
+/// An opened set-password link.
 #[derive(Clone, Debug)]
 pub struct PasswordLink {
     /// The address to stretch the new password with.
@@ -98,7 +98,7 @@ pub struct PasswordLink {
     pub has_password: bool,
 }
 
-/// What a client that asked for a reset takes.
+/// What the client that requests a reset accepts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResetChannel {
     /// The code, or the link that has it.
@@ -209,7 +209,7 @@ impl Accounts {
             token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
             let token = self.new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS);
             let token = token.await?;
-            self.note(&tx, row.uid, RESET_ASKED, client).await?;
+            self.record_event(&tx, row.uid, RESET_ASKED, client).await?;
             Ok::<_, Unavailable>(token)
         });
         let password_forgot_token = begun.await?;
@@ -221,13 +221,13 @@ impl Accounts {
     /// The account whose password is reset by a mail to that address, spelled as its owner does.
     async fn to_be_reset(&self, address: &Address) -> Result<AccountRow, PasswordError> {
         let row = account::by_name(&self.0.database, &address.normal()).await?;
-        // An address of before tells nothing of the one in use.
+        // An earlier address must not reveal the one in use.
         let row = row.filter(|row| normal(&row.address) == address.normal());
         let unknown = || PasswordError::UnknownAccount {
             name: address.as_str().to_owned(),
         };
         let row = row.ok_or_else(unknown)?;
-        let may_write = self.may_be_written_to(&self.0.database, &row, address.as_str());
+        let may_write = self.may_receive_mail(&self.0.database, &row, address.as_str());
         if !may_write.await? {
             return Err(unknown());
         }
@@ -241,7 +241,9 @@ impl Accounts {
     /// Refuses a reset for an unknown address, unless the network has used up its allowance of answers that reveal
     /// which accounts exist.
     fn reveal_unknown(&self, told: PasswordError, client: &ClientInfo) -> Result<(), PasswordError> {
-        let may_tell = self.check_and_count_network(RateLimitKey::Answer, client).is_ok()
+        let may_tell = self
+            .check_and_count_network(RateLimitKey::Enumeration, client)
+            .is_ok()
             || matches!(told, PasswordError::OtherSpelling { .. })
                 && self
                     .check_and_count_network(RateLimitKey::Spelling, client)
@@ -249,8 +251,8 @@ impl Accounts {
         if may_tell { Err(told) } else { Ok(()) }
     }
 
-    /// Makes the code wait once more, and mails it. Who was reached by a mail hears where none is written. Others began
-    /// the reset themselves, for whatever address, and hear no more than that their network asked for too many.
+    /// Mails the code again. A client that was reached by a mail is told if no more is written. Other clients began
+    /// the reset themselves, for any address, and are only told that their network asked for too many.
     pub async fn forgot_again(
         &self,
         credential: &OneTimeCredential,
@@ -272,7 +274,7 @@ impl Accounts {
             let mailed = self
                 .make_reset_code(&tx, row, allowance, ResetChannel::Link)
                 .await?;
-            self.note(&tx, row.uid, RESET_ASKED, client).await?;
+            self.record_event(&tx, row.uid, RESET_ASKED, client).await?;
             Ok::<_, Unavailable>(mailed)
         });
         let mailed = mailed.await?;
@@ -285,7 +287,7 @@ impl Accounts {
         Ok(status)
     }
 
-    /// How the reset stands.
+    /// Returns the state of the reset.
     pub async fn forgot_status(&self, credential: &OneTimeCredential) -> Result<ResetStatus, PasswordError> {
         Ok(self.status_of(&self.waiting_reset(credential).await?))
     }

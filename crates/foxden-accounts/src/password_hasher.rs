@@ -43,9 +43,9 @@ struct HasherState {
     buffers: Buffers,
     /// That a hash began.
     began: Notify,
-    /// What the log is told when there is no place.
+    /// Limits how often the log says that the queue is full.
     full: LogThrottle,
-    /// Who hears whose share is taken.
+    /// Receives an event when a network or a name has used up its share.
     security_events: SecurityEvents,
     hashed: AtomicU64,
 }
@@ -72,7 +72,7 @@ pub(crate) struct HashParams {
     pub(crate) cost: Cost,
 }
 
-/// The slow hash itself. What is stored follows from it, and so does what unwraps the keys.
+/// The slow hash itself. The stored hash and the key that unwraps the keys are derived from it.
 #[derive(Clone)]
 pub(crate) struct PasswordHash([u8; 32]);
 
@@ -121,7 +121,7 @@ impl PasswordHasher {
             .await?
     }
 
-    /// Gives buffers back to the system, each time that no hash has begun for a while. It goes on for ever.
+    /// Returns buffers to the system, each time that no hash has begun for a while. Runs for ever.
     pub(crate) async fn give_buffers_back(&self) {
         let state = &self.0;
         loop {
@@ -147,12 +147,12 @@ impl PasswordHasher {
         self.run(from, move || stretch(&address, &password)).await
     }
 
-    /// How many hashes were begun.
+    /// The number of hashes begun.
     pub(crate) fn hashed(&self) -> u64 {
         self.0.hashed.load(Ordering::Relaxed)
     }
 
-    /// What is begun runs to its end and keeps its turn until then, whether or not its caller still waits.
+    /// Runs work on a blocking thread. It runs to its end and keeps its turn until then, even if the caller has gone.
     async fn run<T: Send + 'static>(
         &self,
         from: Option<HashRequester>,
@@ -173,7 +173,7 @@ impl PasswordHasher {
 }
 
 impl PasswordHash {
-    /// What is stored to recognise the password by.
+    /// The hash that is stored and compared.
     pub(crate) fn verify_hash(&self) -> [u8; 32] {
         derive(&self.0, "verifyHash")
     }
@@ -293,7 +293,7 @@ impl QueueSlot {
 }
 
 impl HasherState {
-    /// One more of those; whether they are within their shares of what is left.
+    /// Counts one more for these keys. Returns whether they are within their shares of the rest.
     fn enter(&self, share_keys: [ShareKey; 2], left: usize) -> bool {
         let mut taken = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_within = true;

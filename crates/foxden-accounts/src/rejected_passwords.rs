@@ -29,9 +29,9 @@ pub(crate) struct RejectedKey {
 /// Whether a client was told of a wrong proof what it says of which accounts exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disclosure {
-    /// It was: to say so again tells nothing new.
+    /// The client was told why. Telling it again reveals nothing new.
     Full,
-    /// It was told what is told of every name.
+    /// The client was told "wrong password", as for every name.
     None,
 }
 

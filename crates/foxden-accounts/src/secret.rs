@@ -42,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// What stands before its id in a `Bearer` header.
+    /// The prefix of its id in a `Bearer` header.
     pub const fn bearer_prefix(self) -> &'static str {
         match self {
             Self::Session => "fxs_",
@@ -77,7 +77,7 @@ impl Secrets {
     }
 }
 
-/// What is stored of a secret: it can be recognised by it and not be found from it.
+/// The stored hash of a secret.
 pub(crate) fn hash(secret: &[u8]) -> String {
     HEXLOWER.encode(digest::digest(&digest::SHA256, secret).as_ref())
 }

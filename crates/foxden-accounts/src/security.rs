@@ -20,13 +20,13 @@ pub struct Event<'a> {
     pub what: EventKind,
     /// Where it happened.
     pub door: EntryPoint,
-    /// From which address; none where no request made it happen.
+    /// The IP address of the client; none without a request.
     pub from: Option<IpAddr>,
     /// Whom it concerns, as the caller wrote it or as the account calls itself: an address, a name, a uid.
     pub name: Option<&'a str>,
     /// The account, where it is known.
     pub account: Option<AccountId>,
-    /// Why it was refused, or what exactly was done.
+    /// The reason of a refusal, or details.
     pub why: Option<&'a str>,
     /// The request that was refused, where that says more.
     pub request: Option<RequestInfo<'a>>,
@@ -48,7 +48,7 @@ pub enum EventKind {
     LoginFailed,
     /// A log-in was not even tried: too many had failed.
     LoginLocked,
-    /// A network, an address or an account spent what it may of something; `why` says of what.
+    /// A network, an address or an account has reached a limit; `why` names it.
     LimitReached,
     /// A code, a link or an invitation was wrong, too old or used before.
     CodeRefused,
@@ -128,7 +128,7 @@ pub enum EntryPoint {
     KeyExchange,
     /// The listener: before any surface is asked.
     Listener,
-    /// None: what the server does by itself.
+    /// A chore of the server.
     Chore,
 }
 

@@ -13,12 +13,12 @@ use crate::{
     TokenId, Unavailable, Unverified, secret,
 };
 
-/// How stale the note of a session's last use may be: it spares a write with each request.
-const TOUCH_MILLIS: i64 = 5 * 60_000;
+/// How old the stored time of last use may be: it saves a write for each request.
+const LAST_USED_INTERVAL_MILLIS: i64 = 5 * 60_000;
 const KEY_FETCH_MILLIS: i64 = 60 * 60_000;
-/// Sessions an account keeps, and credentials of other kinds; the oldest make room.
-pub(crate) const KEPT: u32 = 500;
-/// Characters kept of what a client calls itself.
+/// Sessions that an account keeps, and credentials of other kinds; the oldest are evicted.
+pub(crate) const MAX_SESSIONS: u32 = 500;
+/// Maximum length of a stored `User-Agent`.
 const USER_AGENT: usize = 200;
 
 /// A signed-in device or page.
@@ -28,13 +28,13 @@ pub struct Session {
     pub account: AccountId,
     /// The Hawk key.
     pub auth_key: [u8; 32],
-    /// When the password was last proven, in seconds.
+    /// When the password was last verified, in seconds.
     pub auth_at: i64,
     /// Whether the account's address is confirmed.
     pub address_verified: bool,
     /// Whether the session itself is confirmed.
     pub session_verified: bool,
-    /// The name others may know it by; opens nothing.
+    /// Hash of the token id, safe to show to other devices; not a credential.
     pub public_id: String,
 }
 
@@ -55,13 +55,13 @@ impl Session {
 }
 
 impl Accounts {
-    /// The session with that token id, for Hawk and for `Bearer fxs_`.
+    /// Finds the session with that token id, for Hawk and for `Bearer fxs_`.
     pub async fn session(&self, id: &TokenId) -> Result<Session, CredentialError> {
         let id_hash = secret::hash(&id.0);
         let found = session::get(&self.0.database, &id_hash).await?;
         let (row, address_verified) = found.ok_or(CredentialError::Unknown)?;
         let now = self.millis();
-        if now - row.last_used > TOUCH_MILLIS {
+        if now - row.last_used > LAST_USED_INTERVAL_MILLIS {
             let id_hash = &id_hash;
             self.transact(|tx| async move { Ok::<_, Unavailable>(session::touch(&tx, id_hash, now).await?) })
                 .await?;
@@ -76,7 +76,7 @@ impl Accounts {
         })
     }
 
-    /// Ends the session, its device and what it was granted.
+    /// Ends the session with its device and grants.
     pub async fn end_session(&self, session: &Session) -> Result<(), CredentialError> {
         self.delete_session(session, &session.public_id).await
     }
@@ -86,7 +86,8 @@ impl Accounts {
         self.delete_session(session, &secret::hash(&other.0)).await
     }
 
-    /// A new session like this one, which must not have ended meanwhile: what a new password ends would live on.
+    /// Duplicates the session. Fails if it was deleted meanwhile; otherwise a copy would survive the password change
+    /// that deleted it.
     pub async fn duplicate_session(
         &self,
         session: &Session,
@@ -130,7 +131,7 @@ impl Accounts {
         self.0.nonces.accept(account, id, nonce, now)
     }
 
-    /// A new session of the account, and a key-fetch token if one is wanted.
+    /// Creates a session, and a key-fetch token if one is wanted.
     pub(crate) async fn sign_in(
         &self,
         tx: &Tx,
@@ -139,7 +140,7 @@ impl Accounts {
         wants_keys: bool,
         client: &ClientInfo,
     ) -> Result<SignedIn, Unavailable> {
-        let auth_at = self.proven_at(row);
+        let auth_at = self.auth_at_now(row);
         let verified = row.address_verified;
         let session_token = self
             .insert_session(tx, row.uid, auth_at, verified, client)
@@ -159,9 +160,8 @@ impl Accounts {
         })
     }
 
-    /// When a password that was proven just now was proven, in seconds: never before the key changed. The clock may have
-    /// been ahead when the key changed, and a session that is older than the key gets none.
-    pub(crate) fn proven_at(&self, row: &AccountRow) -> i64 {
+    /// Returns the `auth_at` of a password verified now: the clock, but at least `keys_changed_at`.
+    pub(crate) fn auth_at_now(&self, row: &AccountRow) -> i64 {
         self.0.clock.seconds().max(row.keys_changed_at / 1000)
     }
 
@@ -185,7 +185,7 @@ impl Accounts {
             verified,
             user_agent: client.user_agent.chars().take(USER_AGENT).collect(),
         };
-        session::trim_oldest(tx, uid, KEPT - 1).await?;
+        session::trim_oldest(tx, uid, MAX_SESSIONS - 1).await?;
         session::insert(tx, &row).await?;
         Ok(token)
     }
@@ -211,13 +211,13 @@ impl Accounts {
             tries: 1,
             expires: self.millis() + KEY_FETCH_MILLIS,
         };
-        token::trim_oldest(tx, row.uid, KEPT - 1).await?;
+        token::trim_oldest(tx, row.uid, MAX_SESSIONS - 1).await?;
         token::insert(tx, row).await?;
         Ok(token)
     }
 
-    /// Records that something happened to the account.
-    pub(crate) async fn note(
+    /// Records a security event of the account for its owner.
+    pub(crate) async fn record_event(
         &self,
         tx: &Tx,
         uid: AccountId,

@@ -1,5 +1,5 @@
-//! What is fixed at the first start and must never follow from the configuration, and what the process that keeps the
-//! accounts tells those that only ask.
+//! Settings stored in the accounts database: ids generated once at first start, and values that the accounts process
+//! publishes for storage nodes.
 
 use data_encoding::HEXLOWER;
 use foxden_model::Rng;
@@ -14,17 +14,17 @@ const NEW_USERS: &str = "new_users";
 /// The fixed settings.
 pub(crate) struct Settings {
     pub(crate) server_id: String,
-    /// Names our own accounts in the records of the tokenserver. If it followed from the public address, a server
-    /// with a new name would give every account a new, empty store.
+    /// Tokenserver issuer of local accounts. Random, not derived from the public URL: changing the URL must not
+    /// assign every account a new, empty store.
     pub(crate) issuer: String,
     /// The stores of current browsers.
-    pub(crate) service: i64,
-    pub(crate) pattern: String,
+    pub(crate) sync_service_id: i64,
+    pub(crate) sync_url_pattern: String,
     /// The stores of old clients.
-    pub(crate) legacy: i64,
+    pub(crate) legacy_service_id: i64,
 }
 
-/// Makes the settings at the first start, reads them at later ones, and puts the list of nodes right.
+/// Creates the settings at the first start, reads them later, and synchronizes the node list.
 pub(crate) async fn prepare(
     database: &Database,
     rng: &dyn Rng,
@@ -33,8 +33,8 @@ pub(crate) async fn prepare(
     now: i64,
 ) -> Result<Settings, Unavailable> {
     let prepared = database.transact(|tx| async move {
-        let server_id = fixed(&tx, rng, "server_id", "").await?;
-        let issuer = fixed(&tx, rng, "issuer", "foxden-").await?;
+        let server_id = get_or_generate(&tx, rng, "server_id", "").await?;
+        let issuer = get_or_generate(&tx, rng, "issuer", "foxden-").await?;
         let sync = node::service(&tx, node::SYNC).await?;
         let legacy = node::service(&tx, node::LEGACY).await?;
         let renamed = nodes.write_list(&tx, [sync.id, legacy.id], now).await?;
@@ -44,9 +44,9 @@ pub(crate) async fn prepare(
         let settings = Settings {
             server_id,
             issuer,
-            service: sync.id,
-            pattern: sync.pattern,
-            legacy: legacy.id,
+            sync_service_id: sync.id,
+            sync_url_pattern: sync.pattern,
+            legacy_service_id: legacy.id,
         };
         Ok::<_, Unavailable>((settings, renamed))
     });
@@ -57,7 +57,7 @@ pub(crate) async fn prepare(
     Ok(settings)
 }
 
-/// Whether those without a store get one, as the process that keeps the accounts has it: nodes hold to that, too.
+/// Returns the stored `new_users` policy, which nodes follow as well.
 pub(crate) async fn new_users(from: &impl Fetch) -> Result<NewUsers, SqlError> {
     let word = setting::get(from, NEW_USERS).await?;
     Ok(match word {
@@ -75,7 +75,7 @@ impl NewUsers {
     }
 }
 
-async fn fixed(tx: &Tx, rng: &dyn Rng, name: &str, prefix: &str) -> Result<String, Unavailable> {
+async fn get_or_generate(tx: &Tx, rng: &dyn Rng, name: &str, prefix: &str) -> Result<String, Unavailable> {
     if let Some(value) = setting::get(tx, name).await? {
         return Ok(value);
     }

@@ -11,9 +11,9 @@ const ROUNDS: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 
 /// What a client makes of a password: the proof it sends, and what it keeps to unwrap its key.
 pub struct Stretched {
-    /// What is sent.
+    /// The part that the client sends.
     pub auth_pw: AuthPw,
-    /// What is kept.
+    /// The part that the client keeps.
     pub unwrap_b_key: [u8; 32],
 }
 

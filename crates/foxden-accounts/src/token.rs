@@ -193,7 +193,7 @@ impl Secret {
 }
 
 impl TokenKey {
-    /// The key as its owner is told it.
+    /// The key, as the client gets it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -25,11 +25,11 @@ const STATE: usize = 16;
 /// Verifies access tokens: our own, or another account server's.
 #[async_trait]
 pub trait AccessTokens: Send + Sync + 'static {
-    /// Whom the token stands for; `Err(InvalidCredentials)` when it is not valid here.
+    /// Verifies a token; `Err(InvalidCredentials)` if it is not valid here.
     async fn verify(&self, token: &str) -> Result<Identity, TokenError>;
 }
 
-/// Whom a verified access token stands for.
+/// The account of a verified access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account's uid, 32 hex digits.
@@ -42,7 +42,7 @@ pub struct Identity {
     pub scope: Vec<String>,
 }
 
-/// What a client says of its keys.
+/// The key id that a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId {
     /// When the keys changed, in milliseconds; 0: not said.
@@ -51,7 +51,7 @@ pub struct KeyId {
     pub client_state: Vec<u8>,
 }
 
-/// The store that is a client's, and what its storage token says.
+/// The store that a client is assigned, and the contents of its storage token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// The store.
@@ -64,9 +64,9 @@ pub struct Assignment {
     pub fxa_uid: String,
     /// The key id as tokens carry it.
     pub fxa_kid: String,
-    /// The account's uid for counting without knowing whom.
+    /// The account's uid for metrics, hashed.
     pub hashed_fxa_uid: String,
-    /// The device for counting without knowing which.
+    /// The device id for metrics, hashed.
     pub hashed_device_id: String,
     /// The account's other stores in use on that node.
     pub beside: Vec<UserId>,
@@ -97,7 +97,7 @@ impl Accounts {
         }
     }
 
-    /// The store of a verified identity, made if there is none, by the rules of consistency.
+    /// Returns the store of a verified identity, created if there is none, by the rules of consistency.
     pub async fn assign(&self, identity: &Identity, key_id: &KeyId) -> Result<Assignment, TokenError> {
         if key_id.client_state.len() > STATE || key_id.keys_changed_at < 0 {
             return Err(TokenError::InvalidCredentials);
@@ -118,7 +118,7 @@ impl Accounts {
         let (_changed, request) = (self.change_guard(), &request);
         let find_assigned = self.0.database.transact(|tx| async move {
             let find_assigned = self.assign_within(&tx, request).await?;
-            // What is remembered of a store for old clients says what lies beside it.
+            // Cached log-ins of old clients hold the stores on the same node.
             if let Some(own) = request.own.filter(|_| find_assigned.is_new) {
                 self.write_change(&tx, own).await?;
             }
@@ -155,7 +155,9 @@ impl Accounts {
     /// The store and its node, if this request changes nothing.
     async fn find_assigned(&self, request: &Request) -> Result<Option<(StoreRow, NodeRow)>, TokenError> {
         let database = &self.0.database;
-        let Some(found) = StoreHistory::read(database, self.0.settings.service, &request.email).await? else {
+        let Some(found) =
+            StoreHistory::read(database, self.0.settings.sync_service_id, &request.email).await?
+        else {
             return Ok(None);
         };
         let is_alone = found.old.iter().all(|row| row.replaced_at.is_some());
@@ -171,10 +173,10 @@ impl Accounts {
         Ok(is_same.then_some((found.current, node)))
     }
 
-    /// Finds or makes the store, checks the request against it, and writes down what is new.
+    /// Finds or creates the store, checks the request against it, and stores what is new.
     async fn assign_within(&self, tx: &Tx, request: &Request) -> Result<AssignedStore, TokenError> {
         let now = self.millis();
-        let service = self.0.settings.service;
+        let service = self.0.settings.sync_service_id;
         let Some(mut found) = StoreHistory::read(tx, service, &request.email).await? else {
             let (row, node) = self.create_first_store(tx, request, now).await?;
             return Ok(AssignedStore {
@@ -281,7 +283,7 @@ impl Accounts {
         }
         let row = StoreRow {
             uid: UserId(0),
-            service: self.0.settings.service,
+            service: self.0.settings.sync_service_id,
             email: request.email.clone(),
             generation: request.generation,
             client_state: request.client_state.clone(),
@@ -293,7 +295,7 @@ impl Accounts {
         self.insert(tx, row, None).await
     }
 
-    /// Makes a store on that node, or on the best one.
+    /// Creates a store on that node, or on the best one.
     async fn insert(
         &self,
         tx: &Tx,
@@ -326,7 +328,7 @@ impl Accounts {
             api_endpoint: self
                 .0
                 .settings
-                .pattern
+                .sync_url_pattern
                 .replace("{node}", &node.node)
                 .replace("{uid}", &uid),
             node: node.node.clone(),
@@ -340,7 +342,7 @@ impl Accounts {
     }
 }
 
-/// What a request comes to: the store, its node, and the store that another key replaced.
+/// The result of an assignment: the store, its node, and the store that another key replaced.
 struct AssignedStore {
     row: StoreRow,
     node: NodeRow,
@@ -355,7 +357,7 @@ fn fxa_kid(row: &StoreRow) -> String {
         .keys_changed_at
         .filter(|&time| time != 0)
         .unwrap_or(row.generation);
-    // What other programs wrote there may have an odd digit; it is left off.
+    // Other programs may have written an odd digit there; it is dropped.
     let even = row.client_state.len() & !1;
     let state = HEXLOWER
         .decode(&row.client_state.as_bytes()[..even])

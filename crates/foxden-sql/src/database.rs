@@ -1,4 +1,4 @@
-//! A database, its transactions, and the questions both answer.
+//! A database, its transactions, and the queries that both answer.
 
 use std::future::Future;
 use std::path::Path;
@@ -12,28 +12,28 @@ use crate::origin::{FairQueue, QueueSlots};
 use crate::sqlite::{Location, Sqlite, Worker};
 use crate::{Migration, Row, SqlError, Value};
 
-/// Transactions that may wait for their turn; a further one is told that the database is busy.
+/// The number of transactions that may wait; a further one fails as busy.
 const WAITING: usize = 256;
-/// How long one waits for its turn.
+/// How long a transaction waits for its turn.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open database. Cheap to clone; it is closed when the last clone is dropped.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
-    /// Whether work runs once in vain before it counts: see [`Database::rehearsing`].
+    /// Whether each transaction is rehearsed: see [`Database::rehearsing`].
     is_rehearsing: bool,
 }
 
 struct Inner {
     writer: Worker,
-    /// Absent for a database in memory, whose questions wait their turn like everything else.
+    /// Absent for a database in memory, whose queries wait for their turn to write.
     reader: Option<Worker>,
     turn: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// The number of the last transaction; the first has 1.
     last: AtomicU64,
-    /// Those who want to write, and those who want to read: the latter never wait for the former.
+    /// The queues of writers and of readers: readers never wait for writers.
     writers: Arc<FairQueue>,
     readers: Arc<FairQueue>,
 }
@@ -46,7 +46,7 @@ pub struct Tx {
     number: u64,
 }
 
-/// An open transaction. Dropping it takes everything back that was not committed.
+/// An open transaction. Dropping it rolls back what was not committed.
 struct Transaction {
     tx: Tx,
     _turn: Turn,
@@ -58,7 +58,7 @@ struct Turn {
     _slots: QueueSlots,
 }
 
-/// What can be asked, inside a transaction or outside.
+/// Queries, inside a transaction or outside.
 pub trait Fetch: Sync {
     /// All rows of the answer.
     fn fetch_all(
@@ -78,8 +78,8 @@ pub trait Fetch: Sync {
 }
 
 impl Database {
-    /// Opens the database at that place, a file's path or `sqlite:` and a path, makes it if it is not there, and
-    /// brings its tables up to date. The file is its owner's alone.
+    /// Opens a database, given as the path of a file or as `sqlite:` and a path. Creates it if it does not exist, and
+    /// migrates it. Only its owner can read the file.
     pub async fn open(place: &str, migrations: &'static [Migration]) -> Result<Self, SqlError> {
         let path = match place.split_once(':') {
             Some(("sqlite", path)) => path.trim_start_matches("//"),
@@ -95,8 +95,7 @@ impl Database {
         Ok(Self::new(writer, Some(reader)))
     }
 
-    /// Opens a database that another program keeps, only to look at it: nothing in it can be changed, and its tables must
-    /// be the ones that this program knows.
+    /// Opens a database of another process read-only. Its tables must be at the version of this program.
     pub async fn open_read_only(path: &Path, migrations: &'static [Migration]) -> Result<Self, SqlError> {
         let looking = Worker::open(Location::ReadOnly(path.to_owned()), "register").await?;
         looking
@@ -112,13 +111,14 @@ impl Database {
         Ok(Self::new(writer, None))
     }
 
-    /// Runs the work in a transaction, and commits what it did when it returns `Ok`; on `Err` everything is taken back.
+    /// Runs the work in a transaction, and commits it when the work returns `Ok`; on `Err` it is rolled back.
     ///
-    /// Transactions are serializable: each sees the database as if no other ran beside it. Where a database cannot keep
-    /// this promise at the first attempt (a serialization failure, a deadlock), the work runs again in a new transaction, a
-    /// bounded number of times. SQLite has one writer at a time, so there each runs once. The work must therefore have no
-    /// effect outside its transaction, but for log lines: what else is to happen follows after `transact` has returned.
-    /// Others wait meanwhile, so the work must not wait for anything slow, least of all for another transaction.
+    /// Transactions are serializable: each sees the database as if no other ran beside it. If a database cannot keep
+    /// this promise at the first attempt (a serialization failure, a deadlock), the work runs again in a new
+    /// transaction, a bounded number of times. SQLite has one writer at a time, so there each runs once. The work
+    /// must therefore have no effect outside its transaction, except log lines: other effects follow after `transact`
+    /// has returned. Other transactions wait meanwhile, so the work must not wait for anything slow, least of all for
+    /// another transaction.
     pub async fn transact<T, E, F, W>(&self, work: F) -> Result<T, E>
     where
         E: From<SqlError>,
@@ -135,8 +135,8 @@ impl Database {
         Ok(value)
     }
 
-    /// The same database, for tests: it runs every piece of work twice and takes the first run back, which shows that the
-    /// work may run again. An error of the first run is returned at once.
+    /// The same database, for tests: it runs each work twice and rolls the first run back, which shows that the work
+    /// may run again. An error of the first run is returned at once.
     #[must_use]
     pub fn rehearsing(self) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl Database {
         }
     }
 
-    /// Whether it answers out of its tables: a question about nothing never looks at the file.
+    /// Checks that tables can be read: a query without a table would not read the file.
     pub async fn check(&self) -> Result<(), SqlError> {
         self.read(Sqlite::check).await
     }
@@ -160,7 +160,7 @@ impl Database {
     async fn begin(&self) -> Result<Transaction, SqlError> {
         let turn = self.turn().await?;
         let number = self.inner.last.fetch_add(1, Ordering::Relaxed) + 1;
-        // Made before it begins, so that giving up on the answer takes the beginning back.
+        // Created before it begins, so that cancelling this future rolls it back.
         let transaction = Transaction {
             tx: Tx {
                 database: self.clone(),
@@ -173,14 +173,14 @@ impl Database {
         Ok(transaction)
     }
 
-    /// Asks outside of any transaction.
+    /// Runs a query outside of any transaction.
     async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         if let Some(reader) = &self.inner.reader {
             let slots = self.inner.readers.enter().await?;
-            // The places are taken until the thread is done with the question, even if its asker leaves.
+            // The slots are held until the thread has finished the query, even if the caller has gone.
             let question = move |sqlite: &mut Sqlite| {
                 let _slots = slots;
                 question(sqlite)
@@ -226,12 +226,12 @@ impl Fetch for Database {
 }
 
 impl Tx {
-    /// Carries out a statement and says how many rows it changed.
+    /// Executes a statement and returns the number of changed rows.
     pub async fn execute(&self, statement: &'static str, values: Vec<Value>) -> Result<u64, SqlError> {
         self.call(move |sqlite| sqlite.execute(statement, values)).await
     }
 
-    /// Inserts one row and gives the number it got.
+    /// Inserts one row and returns its number.
     pub async fn insert(&self, statement: &'static str, values: Vec<Value>) -> Result<i64, SqlError> {
         self.call(move |sqlite| sqlite.insert(statement, values)).await
     }
@@ -255,7 +255,7 @@ impl Fetch for Tx {
 }
 
 impl Transaction {
-    /// Makes everything last: it is on the disk when this returns.
+    /// Commits: everything is on the disk when this returns.
     async fn commit(self) -> Result<(), SqlError> {
         self.tx.call(Sqlite::commit).await
     }
@@ -263,7 +263,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        // After a commit there is nothing to take back, and the worker knows it. The turn is given back after this, so
+        // After a commit there is nothing to roll back, and the worker knows it. The turn is released after this, so
         // the next transaction begins behind it.
         let number = self.tx.number;
         let writer = &self.tx.database.inner.writer;
@@ -275,7 +275,7 @@ impl Drop for Transaction {
     }
 }
 
-/// One place among those who wait.
+/// One of the waiting transactions.
 struct WaitingGuard<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingGuard<'a> {

@@ -1,19 +1,19 @@
-//! Why a database did not do what it was asked, named by what the caller should do.
+//! Why a query failed, named by what the caller should do.
 
 use std::error::Error;
 
 /// Why a statement was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
-    /// Try again shortly: too many wait, or another program holds the database.
+    /// Try again shortly: the queue is full, or another process locks the database.
     #[error("the database is busy")]
     Busy,
     /// Choose another value: a row with this one exists.
     #[error("a row with this value exists")]
     Conflict,
-    /// Begin anew: the row that this one refers to is gone.
+    /// Begin anew: the referenced row was deleted.
     #[error("the row that this one refers to is gone")]
-    Orphan,
+    ForeignKey,
     /// Run a newer program: a later one has changed the tables.
     #[error(
         "the database is newer than this program: its tables are at version {found}, this program knows {known}"
@@ -24,7 +24,7 @@ pub enum SqlError {
         /// The last version that this program knows.
         known: i64,
     },
-    /// Let the program that keeps it bring its tables up to date: this one only looks.
+    /// Let the process that keeps it migrate it: this one only reads.
     #[error(
         "the database is older than this program: its tables are at version {found}, this program knows {known}"
     )]
@@ -40,7 +40,7 @@ pub enum SqlError {
     /// Name a database that this program can open.
     #[error("no engine is known for {0}")]
     UnknownEngine(String),
-    /// See to the database: it cannot be reached, or the disk fails.
+    /// Check the database: it cannot be reached, or the disk fails.
     #[error("the database cannot be used")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

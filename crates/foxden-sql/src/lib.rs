@@ -1,9 +1,9 @@
-//! One way to open, migrate and speak to a relational database: SQLite today.
+//! One way to open, migrate and query a relational database: SQLite today.
 //!
-//! - [`asker`]: [`QueryOrigin`], on whose behalf a question is asked
-//! - [`database`]: [`Database`], its transactions, and the questions both answer, [`Fetch`]
-//! - [`migration`]: how a database gets its tables
-//! - [`value`]: [`Value`] and [`Row`], which hide the driver's types
+//! - [`origin`]: [`QueryOrigin`], the origin of a query, for a fair queue
+//! - [`database`]: [`Database`], its transactions, and the queries that both answer, [`Fetch`]
+//! - [`migration`]: migrations of the tables
+//! - [`value`]: [`Value`] and [`Row`], which hide the types of the driver
 //! - [`error`]: [`SqlError`], named by what the caller should do
 //!
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.

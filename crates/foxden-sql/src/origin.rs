@@ -20,9 +20,9 @@ const SLOTS: [u32; 3] = [4, 6, 8];
 /// The origin of a query: the groups it belongs to, the narrowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryOrigin {
-    /// Each group by a number that is its own among those as wide.
+    /// The number of each group, unique among groups of the same width.
     pub groups: [Option<u64>; 3],
-    /// How many times as many places its groups have as others.
+    /// The factor by which its groups have more slots than others.
     pub times: u32,
 }
 
@@ -36,11 +36,7 @@ impl QueryOrigin {
         on_behalf_of(Some(self), work)
     }
 
-    /// The origin of a query, for a fair queue.
-    ///
-    /// A database has one thread that writes and one that reads, each with a queue. Origins belong to groups (for a
-    /// server, the networks of its clients). Each group has few slots in a queue at once and waits in a line of its
-    /// own for more, so turns are shared among groups, however much one of them asks.
+    /// The origin of the work on this thread; `None`: the program itself.
     pub fn current() -> Option<Self> {
         CURRENT.get()
     }
@@ -73,10 +69,10 @@ fn on_behalf_of<T>(origin: Option<QueryOrigin>, work: impl FnOnce() -> T) -> T {
 #[derive(Default)]
 pub(crate) struct FairQueue(Mutex<HashMap<Group, Arc<Semaphore>>>);
 
-/// A group: how wide it is, and its number.
+/// A group: its width and its number.
 type Group = (usize, u64);
 
-/// Places of one asker, given back when dropped.
+/// The slots of one origin, released when dropped.
 pub(crate) struct QueueSlots {
     queue: Arc<FairQueue>,
     groups: [Option<Group>; 3],
@@ -148,7 +144,7 @@ mod tests {
         tokio::time::timeout(Duration::ZERO, future).await.ok()
     }
 
-    /// Those of so many who get a place at once.
+    /// Returns the slots that so many queries get at once.
     async fn let_in(queue: &Arc<FairQueue>, origin: QueryOrigin, count: usize) -> Vec<QueueSlots> {
         let mut slots = Vec::new();
         for _ in 0..count {
@@ -202,7 +198,7 @@ mod tests {
         assert_eq!(QueryOrigin::current(), None);
     }
 
-    /// Who waits gets the place that is given back, and who gives up leaves nothing.
+    /// A released slot goes to a waiting query, and a cancelled one leaves nothing behind.
     #[tokio::test]
     async fn a_place_that_is_given_back_is_taken() {
         let queue = Arc::<FairQueue>::default();

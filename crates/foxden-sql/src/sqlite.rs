@@ -15,10 +15,10 @@ use crate::{Migration, Row, SqlError, Value};
 
 /// Requests that may wait for a thread.
 const QUEUE: usize = 256;
-/// How long to wait for another program that holds the file.
+/// The busy timeout, for another process that locks the file.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often, and after which pause, turning on the log is tried again.
+/// The number of attempts to enable WAL mode, and the pause between them.
 const LOG_TRIES: u32 = 250;
 const LOG_PAUSE: Duration = Duration::from_millis(20);
 
@@ -79,7 +79,7 @@ impl Worker {
         Ok(Self(sender))
     }
 
-    /// Has the thread do something, and waits for the answer.
+    /// Runs an action on the thread and waits for its result.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         action: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
@@ -87,7 +87,7 @@ impl Worker {
         self.queue(false, action).await
     }
 
-    /// Asks the thread a question, which is dropped if its asker leaves before its turn.
+    /// Runs a query on the thread; it is dropped if the caller leaves before its turn.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Sqlite) -> Result<T, SqlError> + Send + 'static,
@@ -103,7 +103,7 @@ impl Worker {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |sqlite| {
             if !(is_question && sender.is_closed()) {
-                // The asker may leave meanwhile.
+                // The caller may leave meanwhile.
                 drop(sender.send(action(sqlite)));
             }
         });
@@ -117,7 +117,7 @@ impl Worker {
     /// Posts an action whose result is not awaited.
     pub(crate) fn post(&self, action: impl FnOnce(&mut Sqlite) + Send + 'static) {
         if self.0.try_send(Box::new(action)).is_err() {
-            // Nothing is lost: the next transaction takes back what it finds open.
+            // Nothing is lost: the next transaction rolls back what it finds open.
             tracing::warn!("a transaction stays open until the next one begins");
         }
     }
@@ -132,7 +132,7 @@ impl Sqlite {
                 connection.map_err(sql_error)?
             }
             Location::ReadOnly(path) => {
-                // Not opened read-only: a reader must be able to make the shared index of the log.
+                // Not opened read-only: a reader must be able to create the shared index of the WAL.
                 let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE));
                 let connection = connection.map_err(sql_error)?;
                 connection
@@ -158,7 +158,7 @@ impl Sqlite {
 
     pub(crate) fn migrate(&mut self, migrations: &[Migration]) -> Result<(), SqlError> {
         let known = i64::try_from(migrations.len()).map_err(unavailable)?;
-        // Another program may be at it too, so the version is read again under the lock of each step.
+        // Another process may migrate at the same time, so the version is read again under the lock of each step.
         loop {
             self.begin(MIGRATING)?;
             let outcome = self.migrate_once(migrations, known);
@@ -176,7 +176,7 @@ impl Sqlite {
         }
     }
 
-    /// Whether the tables are those that this program knows; an error if not.
+    /// Checks that the tables are at the version of this program.
     pub(crate) fn is_up_to_date(&self, migrations: &[Migration]) -> Result<(), SqlError> {
         let known = i64::try_from(migrations.len()).map_err(unavailable)?;
         match self.version()? {
@@ -193,7 +193,7 @@ impl Sqlite {
         version.map_err(sql_error)
     }
 
-    /// Takes one step; says whether there was one to take.
+    /// Runs the next migration; returns whether there was one.
     fn migrate_once(&self, migrations: &[Migration], known: i64) -> Result<bool, SqlError> {
         let found = self.version()?;
         if found > known {
@@ -213,7 +213,7 @@ impl Sqlite {
         Ok(true)
     }
 
-    /// Begins the transaction of that number; one that is still open is taken back.
+    /// Begins the transaction of that number; rolls back one that is still open.
     pub(crate) fn begin(&mut self, number: u64) -> Result<(), SqlError> {
         self.roll_back();
         self.number = number;
@@ -222,8 +222,8 @@ impl Sqlite {
             .map_err(sql_error)
     }
 
-    /// Refuses where the transaction of that number is no longer open: outside, each statement would be a transaction of
-    /// its own. SQLite ends one by itself when the disk fails.
+    /// Refuses if the transaction of that number is no longer open: outside of it each statement would be a
+    /// transaction of its own. SQLite ends a transaction itself when the disk fails.
     pub(crate) fn within(&mut self, number: u64) -> Result<&mut Self, SqlError> {
         if self.number == number && !self.connection.is_autocommit() {
             Ok(self)
@@ -319,8 +319,8 @@ fn keep_to_owner(path: &Path) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o600))
 }
 
-/// Has changes written to a log beside the file. Where several programs make a new file at once SQLite does not wait for
-/// the one that turns the log on, so it is tried again.
+/// Enables WAL mode. If several processes create a file at once, SQLite does not wait for the one that enables it, so
+/// it is tried again.
 fn keep_a_log(connection: &Connection) -> Result<(), SqlError> {
     let mut tries_left = LOG_TRIES;
     loop {
@@ -351,7 +351,7 @@ fn sql_error(error: rusqlite::Error) -> SqlError {
     }
     match error.sqlite_error().map(|error| error.extended_code) {
         Some(SQLITE_CONSTRAINT_PRIMARYKEY | SQLITE_CONSTRAINT_UNIQUE) => SqlError::Conflict,
-        Some(SQLITE_CONSTRAINT_FOREIGNKEY) => SqlError::Orphan,
+        Some(SQLITE_CONSTRAINT_FOREIGNKEY) => SqlError::ForeignKey,
         Some(_) | None => unavailable(error),
     }
 }

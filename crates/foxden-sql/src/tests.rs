@@ -202,7 +202,7 @@ async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
     assert!((1..=44).contains(&busy), "{busy}");
 }
 
-/// What a rehearsal did is taken back before the work runs again, and work that fails does not run twice.
+/// A rehearsal is rolled back before the work runs again, and work that fails does not run twice.
 #[tokio::test]
 async fn a_rehearsal_runs_everything_twice() {
     let database = Database::in_memory(ONE).await.unwrap().rehearsing();
@@ -246,7 +246,7 @@ async fn a_taken_value_is_a_conflict_and_references_hold() {
     let toy = "INSERT INTO toy (pet, picture) VALUES (?, ?)";
     let toys = database.transact(|tx| async move {
         let orphan = tx.execute(toy, values![id + 1, vec![1_u8]]).await;
-        assert!(matches!(orphan, Err(SqlError::Orphan)));
+        assert!(matches!(orphan, Err(SqlError::ForeignKey)));
         tx.execute(toy, values![id, vec![1_u8, 2]]).await?;
         tx.execute("DELETE FROM pet", vec![]).await?;
         tx.fetch_optional("SELECT 1 FROM toy", vec![]).await
@@ -407,7 +407,8 @@ async fn a_panic_leaves_a_database_that_answers() {
         .unwrap();
 }
 
-/// A question whose asker left is not asked, and what it holds is held until its turn: to ask and leave fills no queue.
+/// A query whose caller has gone is not run, and its slots are held until its turn: sending queries and leaving fills
+/// no queue.
 #[tokio::test]
 async fn a_question_keeps_its_place_when_its_asker_leaves() {
     fn begin<F: Future>(asking: &mut std::pin::Pin<Box<F>>) {

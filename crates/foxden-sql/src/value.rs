@@ -1,8 +1,8 @@
-//! What goes into statements and comes out of rows.
+//! Parameters of statements, and values of rows.
 
 use crate::SqlError;
 
-/// One value; `None`: NULL, whose type is known all the same, since some databases ask for it.
+/// A value; `None` is NULL. It has a type, since some databases require one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// A number; also a boolean, as 0 or 1.
@@ -17,15 +17,15 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(pub(crate) Vec<Value>);
 
-/// What a column can be read as.
+/// A type that a column can be read as.
 pub trait FromValue: Sized {
     /// Reads it; `None` when it holds something else.
     fn from_value(value: Value) -> Option<Self>;
 }
 
-/// What may be absent in a statement's values.
+/// A type that may be NULL in the values of a statement.
 pub trait Nullable {
-    /// The value that stands for its absence.
+    /// Its NULL.
     const NULL: Value;
 }
 
@@ -45,7 +45,7 @@ impl Value {
 }
 
 impl Row {
-    /// Takes the column at that place; a second time it is empty.
+    /// Takes the column with that index; a second time it is empty.
     pub fn take<T: FromValue>(&mut self, column: usize) -> Result<T, SqlError> {
         let slot = self.0.get_mut(column).ok_or(SqlError::Mismatch)?;
         let value = std::mem::replace(slot, UNTYPED_NULL);

@@ -26,7 +26,7 @@ fn fresh() -> CredentialCache {
 }
 
 fn good(account: u8) -> CachedResult {
-    CachedResult::Good(Arc::new(VerifiedLogin {
+    CachedResult::Verified(Arc::new(VerifiedLogin {
         account: AccountId([account; 16]),
         store: None,
     }))
@@ -80,14 +80,18 @@ fn a_change_forgets_its_account_and_nobody_else() {
     put(
         &cache,
         "wrong",
-        CachedResult::Bad(LoginFailure::WrongPassword(account(1))),
+        CachedResult::Failed(LoginFailure::WrongPassword(account(1))),
     );
     put(
         &cache,
         "other",
-        CachedResult::Bad(LoginFailure::WrongPassword(account(2))),
+        CachedResult::Failed(LoginFailure::WrongPassword(account(2))),
     );
-    put(&cache, "unknown", CachedResult::Bad(LoginFailure::UnknownAccount));
+    put(
+        &cache,
+        "unknown",
+        CachedResult::Failed(LoginFailure::UnknownAccount),
+    );
     cache.apply_changes(cache.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     let left = ["ann", "bea", "wrong", "other", "unknown"].map(|name| has(&cache, name, NOW));
     assert_eq!(left, [false, true, false, true, true]);
@@ -104,7 +108,7 @@ fn a_gap_forgets_everything() {
         put(
             &cache,
             "wrong",
-            CachedResult::Bad(LoginFailure::WrongPassword(account(1))),
+            CachedResult::Failed(LoginFailure::WrongPassword(account(1))),
         );
         cache.apply_changes(cache.position(), read(13, changes), NOW);
         assert!(!has(&cache, "ann", NOW) && !has(&cache, "wrong", NOW));
@@ -134,9 +138,9 @@ fn what_was_proven_before_a_change_is_not_remembered_after_it() {
         ("ann", good(1)),
         (
             "wrong",
-            CachedResult::Bad(LoginFailure::WrongPassword(account(1))),
+            CachedResult::Failed(LoginFailure::WrongPassword(account(1))),
         ),
-        ("unknown", CachedResult::Bad(LoginFailure::UnknownAccount)),
+        ("unknown", CachedResult::Failed(LoginFailure::UnknownAccount)),
         ("bea", good(2)),
     ];
     for (name, outcome) in outcomes {
@@ -205,8 +209,8 @@ fn that_it_was_proven_is_known_until_it_may_be_wrong() {
     let ann = key(&cache, "ann", "password");
     put(&cache, "ann", good(1));
     assert!(
-        cache.was_verified_before(&ann, NOW + PROVEN_MILLIS)
-            && !cache.was_verified_before(&ann, NOW + 2 * PROVEN_MILLIS)
+        cache.was_verified_before(&ann, NOW + VERIFIED_BEFORE_MILLIS)
+            && !cache.was_verified_before(&ann, NOW + 2 * VERIFIED_BEFORE_MILLIS)
     );
     cache.apply_changes(cache.position(), read(11, &[(11, Some(alias(1)))]), NOW);
     assert!(!cache.was_verified_before(&ann, NOW));
@@ -214,8 +218,8 @@ fn that_it_was_proven_is_known_until_it_may_be_wrong() {
     cache.apply_changes(cache.position(), read(13, &[(13, Some(alias(9)))]), NOW);
     assert!(!cache.was_verified_before(&ann, NOW), "a gap hides whose it was");
     put(&cache, "ann", good(1));
-    let later = NOW + 2 * GOOD_MILLIS;
-    let wrong = CachedResult::Bad(LoginFailure::WrongPassword(account(1)));
+    let later = NOW + 2 * VERIFIED_MILLIS;
+    let wrong = CachedResult::Failed(LoginFailure::WrongPassword(account(1)));
     cache.insert(ann, cache.epoch(), wrong, later);
     assert!(!cache.was_verified_before(&ann, later));
 }

@@ -1,4 +1,4 @@
-//! How much of devices an account keeps, and what a list of them weighs.
+//! Limits on the devices of an account, and the size of a list of them.
 
 use foxden_sql::{SqlError, Tx};
 
@@ -7,16 +7,16 @@ use crate::register::device::DeviceRow;
 use crate::register::{device, oauth as grants};
 use crate::{AccountId, Accounts, Session, Unavailable};
 
-/// Devices that an account keeps, and the bytes that their records take together. Beyond that those go that were used the
-/// longest ago: their browsers stay signed in, and register again when they are next used.
+/// The number of devices of an account, and the bytes of their records. Beyond that the least recently used are
+/// evicted: their browsers stay signed in, and register again when they are next used.
 pub(super) const DEVICES: u32 = 100;
 const DEVICES_BYTES: u64 = 512 * 1024;
 /// The bytes of one record. A real one has two: a name, three commands of some 500 bytes, an address for pushes.
 pub(super) const RECORD_BYTES: u64 = 16 * 1024;
-/// What a session or a refresh token takes at most where all that is attached is listed.
+/// The bytes that a session or a refresh token takes at most in the list of attached clients.
 const ATTACHED_BYTES: u64 = 1024;
 
-/// Removes the records of devices that were used the longest ago until there is room for this one. Says how many.
+/// Evicts the least recently used devices until this one fits. Returns their number.
 pub(super) async fn evict_for(tx: &Tx, row: &DeviceRow) -> Result<u64, SqlError> {
     let (mut count, mut bytes) = (1, row.bytes());
     let mut removed = 0;

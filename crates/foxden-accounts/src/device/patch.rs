@@ -1,11 +1,11 @@
-//! What a client says of its device.
+//! The fields that a client sends about its device.
 
 use std::collections::BTreeMap;
 
 use crate::register::device::DeviceRow;
 use crate::{DeviceError, DeviceField, DeviceId, Unavailable};
 
-/// What a client says of its device: the fields it gave.
+/// The fields that a client sends about its device.
 #[derive(Clone, Debug, Default)]
 pub struct DevicePatch {
     /// The device, where the client knows its id.
@@ -45,7 +45,7 @@ impl DevicePatch {
         }
     }
 
-    /// Whether the client subscribed to push messages and says so.
+    /// Returns whether the patch has a push address.
     pub(super) fn has_push(&self) -> bool {
         self.push_callback
             .as_ref()
@@ -81,7 +81,7 @@ impl DevicePatch {
     }
 }
 
-/// 1 to 255 characters, none of which a list of devices could not show.
+/// 1 to 255 characters, without those that cannot be displayed.
 fn is_device_name(name: &str) -> bool {
     let is_odd = |c: char| {
         matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}' | '\u{e000}'..='\u{f8ff}'

@@ -37,11 +37,11 @@ from! {
         |error| Self::Unavailable(error.into());
     // The account was removed while the request was on its way.
     SqlError => LegacyLoginError LegacyResetError: |error| match error {
-        SqlError::Orphan => Self::UnknownAccount { name: String::new() },
+        SqlError::ForeignKey => Self::UnknownAccount { name: String::new() },
         other => Self::Unavailable(other.into()),
     };
     SqlError => FirstStoreError: |error| match error {
-        SqlError::Orphan => Self::AccountGone,
+        SqlError::ForeignKey => Self::AccountGone,
         other => Self::Unavailable(other.into()),
     };
     SqlError => LegacyChangeError OpenStoreError: |error| Self::Login(error.into());
@@ -58,7 +58,7 @@ macro_rules! from_sql {
         $(impl From<Unavailable> for $To {
             fn from(error: Unavailable) -> Self {
                 match error {
-                    Unavailable::Register(SqlError::Orphan) => Self::$orphan,
+                    Unavailable::Register(SqlError::ForeignKey) => Self::$orphan,
                     other => Self::Unavailable(other),
                 }
             }

@@ -42,7 +42,7 @@ pub enum TokenError {
     Unavailable(#[source] Unavailable),
 }
 
-/// What is wrong with a client state.
+/// Why a client state was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateFault {
     /// Empty, though one was known.

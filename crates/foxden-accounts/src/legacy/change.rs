@@ -3,7 +3,7 @@
 use foxden_sql::Tx;
 
 use super::open::VerifiedPlainPassword;
-use super::rules::{belongs, is_address, is_hashed_name, is_like_an_id, is_name, is_weak};
+use super::rules::{belongs, is_address, is_hashed_name, is_name, is_weak, looks_like_id};
 use super::{DataLossConsent, NewLegacyAccount};
 use crate::address::{Address, counted, normal};
 use crate::claim::add_name;
@@ -65,7 +65,7 @@ impl Accounts {
             if let Some(allowance) = allowance {
                 self.make_codes(&tx, row, allowance).await?;
             }
-            self.note(&tx, row.uid, "created", client).await?;
+            self.record_event(&tx, row.uid, "created", client).await?;
             Ok::<_, LegacySignUpError>(self.write_change(&tx, row.uid).await?)
         });
         created.await?;
@@ -79,8 +79,8 @@ impl Accounts {
         Ok(row.uid)
     }
 
-    /// Whether the operator's word came with a request. It is compared only while the client's network may guess, and
-    /// wrong ones are counted against that.
+    /// Checks the admin secret of a request. It is compared only within the allowance of the client's network, and
+    /// wrong ones count against that.
     pub fn take_admin_secret(
         &self,
         is_right: impl FnOnce() -> bool,
@@ -185,16 +185,16 @@ impl Accounts {
         let is_same = normal(&before) == address.normal();
         let was_verified = row.address_verified;
         if !is_same {
-            self.give_claims_back(tx, &row, &before).await?;
+            self.release_claims(tx, &row, &before).await?;
             row.address_verified = was_verified && !self.asks_for_codes(client);
         }
-        self.take_names(tx, &row).await?;
+        self.assign_names(tx, &row).await?;
         if account::count_names(tx, row.uid).await? > NAMES {
             return Err(LegacyChangeError::InvalidAddress);
         }
         let now = self.millis().max(row.profile_changed_at + 1);
         account::set_address(tx, row.uid, address.as_str(), now).await?;
-        self.note(tx, row.uid, "address changed", client).await?;
+        self.record_event(tx, row.uid, "address changed", client).await?;
         // A reader of mail to the old address must neither confirm the new one nor set a password. A password that is
         // set in an earlier reset would be stretched with the old address.
         code::delete_all(tx, row.uid).await?;
@@ -229,15 +229,15 @@ impl Accounts {
         Ok(removed)
     }
 
-    /// Whether this client's new address must be confirmed: where mails are sent, and where strangers come in without
-    /// an invitation.
+    /// Returns whether a new address of this client must be confirmed: where mail is sent, and where strangers sign
+    /// up without an invitation.
     fn asks_for_codes(&self, client: &ClientInfo) -> bool {
         let takes_strangers = self.sign_up_policy(client) == SignUp::Open;
         !client.is_private && (self.0.options.sends_mail || takes_strangers)
     }
 
-    /// Whether another change of address may write mails: to the new one, and about it to the old one. Its maker is
-    /// proven, and is told where the new one would get none.
+    /// Checks whether a change of address may mail both addresses. The client is verified, and is told if the new
+    /// address would get no mail.
     fn may_write_to<'a>(
         &'a self,
         new: &Address,
@@ -261,7 +261,7 @@ impl Accounts {
         Ok(allowance)
     }
 
-    /// Whether this account may be created at all; gives its address.
+    /// Checks whether this account may be created; returns its address.
     async fn may_create_legacy(
         &self,
         name: &str,
@@ -280,7 +280,7 @@ impl Accounts {
             .filter(|address| is_address(new.address) && !address.is_among(reserved))
             .ok_or(LegacySignUpError::InvalidAddress)?;
         let is_fit = is_name(name)
-            && !is_like_an_id(name)
+            && !looks_like_id(name)
             && !reserved.iter().any(|kept| kept == name)
             && (!is_hashed_name(name) || belongs(name, new.address));
         if !is_fit {

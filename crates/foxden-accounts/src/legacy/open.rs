@@ -26,7 +26,7 @@ use crate::{
     Unavailable, setting,
 };
 
-/// A plain password that was proven just now, and what a client keeps of it.
+/// A plain password that was verified, and what stretching it gave.
 pub(super) struct VerifiedPlainPassword {
     pub(super) proven: VerifiedPassword,
     pub(super) stretched: Stretched,
@@ -38,12 +38,12 @@ impl Accounts {
     pub fn cached_store(&self, name: &str, password: &str) -> Option<Arc<LegacyStore>> {
         let key = self.cache_key(name, password);
         match self.0.credential_cache.lookup(&key, self.steady())? {
-            CachedResult::Good(known) => known.store.clone(),
-            CachedResult::Bad(_) => None,
+            CachedResult::Verified(known) => known.store.clone(),
+            CachedResult::Failed(_) => None,
         }
     }
 
-    /// Proves the password and gives the store of old clients, made if there is none.
+    /// Verifies the password and returns the store for old clients, created if there is none.
     pub async fn open_store(
         &self,
         name: &str,
@@ -65,11 +65,11 @@ impl Accounts {
         let key = self.cache_key(name, password);
         self.0
             .credential_cache
-            .insert(key, since, CachedResult::Good(known), self.steady());
+            .insert(key, since, CachedResult::Verified(known), self.steady());
         Ok(store)
     }
 
-    /// Proves the password and says whose it is.
+    /// Verifies the password and returns its account.
     pub async fn verify_plain_password(
         &self,
         name: &str,
@@ -80,17 +80,18 @@ impl Accounts {
         Ok(known.account)
     }
 
-    /// Whether an account keeps others from that name; who is disabled counts.
+    /// Returns whether a name is taken; by a disabled account, too.
     pub async fn name_exists(&self, name: &str) -> Result<bool, Unavailable> {
         Ok(self.name_owner(&self.0.database, name).await?.is_some())
     }
 
-    /// Whether the name is taken, for strangers: while sign-up is not open every name is, to tell them nothing.
+    /// Returns whether the name is taken, for strangers: while sign-up is not open, every name is, so that nothing is
+    /// revealed.
     pub async fn is_name_taken(&self, name: &str, client: &ClientInfo) -> Result<bool, LimitError> {
         if self.sign_up_policy(client) != SignUp::Open {
             return Ok(true);
         }
-        self.check_and_count_network(RateLimitKey::Answer, client)?;
+        self.check_and_count_network(RateLimitKey::Enumeration, client)?;
         Ok(self.name_exists(name).await?)
     }
 
@@ -102,14 +103,14 @@ impl Accounts {
             Ok(Some(row)) => row,
             Ok(None) => return Ok(NodeLookup::Unknown),
             Err(refused @ LimitError::TooMany(_)) => {
-                // Where there is but one node, it is told of every name: that tells nothing, and old clients go on.
-                let only = node::only(&self.0.database, self.0.settings.legacy).await?;
+                // A single node is the same answer for every name: it reveals nothing, and old clients go on.
+                let only = node::only(&self.0.database, self.0.settings.legacy_service_id).await?;
                 return only.map_or(Err(refused), |only| Ok(NodeLookup::At(only.node.into())));
             }
             Err(error) => return Err(error),
         };
         if row.disabled {
-            let found = self.find_legacy(&self.0.database, row.uid).await?;
+            let found = self.find_legacy_store(&self.0.database, row.uid).await?;
             return Ok(found.map_or(NodeLookup::NoRoom, |store| NodeLookup::At(store.node)));
         }
         if !row.address_verified && self.0.options.sends_mail {
@@ -124,10 +125,11 @@ impl Accounts {
         }
     }
 
-    /// Where the store is, or would be made by now. It is made by the first request whose password is right.
+    /// Returns the node of the store, or the one where it would be created by now. The first request with the right
+    /// password creates it.
     async fn node_of_claim(&self, uid: AccountId) -> Result<NodeLookup, Unavailable> {
-        let (from, service) = (&self.0.database, self.0.settings.legacy);
-        if let Some(store) = self.find_legacy(from, uid).await? {
+        let (from, service) = (&self.0.database, self.0.settings.legacy_service_id);
+        if let Some(store) = self.find_legacy_store(from, uid).await? {
             return Ok(NodeLookup::At(store.node));
         }
         let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
@@ -147,12 +149,12 @@ impl Accounts {
     ) -> Result<Option<AccountRow>, LimitError> {
         self.check_and_count_network(RateLimitKey::Lookup, client)?;
         let (network, asked_at) = (client.network(), self.steady());
-        self.check_and_count_network(RateLimitKey::Answer, client)?;
+        self.check_and_count_network(RateLimitKey::Enumeration, client)?;
         let row = account::by_name(&self.0.database, &normal(name)).await?;
         if row.is_some() {
             self.0
                 .limits
-                .refund(RateLimitKey::Answer(network), asked_at, self.steady());
+                .refund(RateLimitKey::Enumeration(network), asked_at, self.steady());
         }
         Ok(row)
     }
@@ -166,12 +168,12 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<VerifiedPlainPassword, LegacyLoginError> {
         let key = self.cache_key(name, password);
-        if let Some(CachedResult::Bad(wrong)) = self.cached_result(&key, name).await?.0 {
+        if let Some(CachedResult::Failed(wrong)) = self.cached_result(&key, name).await?.0 {
             return Err(self.refuse(wrong, name, client));
         }
         let flight = self.0.credential_cache.join(key)?;
         let _turn = flight.turn().await;
-        if let Some(CachedResult::Bad(wrong)) = self.cached_result(&key, name).await?.0 {
+        if let Some(CachedResult::Failed(wrong)) = self.cached_result(&key, name).await?.0 {
             return Err(self.refuse(wrong, name, client));
         }
         self.verify_in_register(key, name, password, client).await
@@ -189,7 +191,7 @@ impl Accounts {
         self.transact(work).await
     }
 
-    /// What is to be kept while a transaction runs that changes credentials or stores.
+    /// A guard to hold during a transaction that changes credentials or stores.
     pub(crate) const fn change_guard(&self) -> ChangeGuard<'_> {
         ChangeGuard(self)
     }
@@ -240,26 +242,26 @@ impl Accounts {
             self.0.credential_cache.epoch(),
             self.0.credential_cache.lookup(key, self.steady()),
         );
-        if !matches!(cached, Some(CachedResult::Bad(_))) {
+        if !matches!(cached, Some(CachedResult::Failed(_))) {
             return Ok((cached, since));
         }
         let reading = self.0.credential_cache.reading.lock().await;
-        // Others wait for this to end, so it waits in no line of the one who asks.
+        // Others wait for this, so it is not queued for the origin of this request.
         while QueryOrigin::unscoped(self.read_some_changes()).await? {}
         drop(reading);
         let (since, cached) = (
             self.0.credential_cache.epoch(),
             self.0.credential_cache.lookup(key, self.steady()),
         );
-        let Some(CachedResult::Bad(wrong)) = cached else {
+        let Some(CachedResult::Failed(wrong)) = cached else {
             return Ok((cached, since));
         };
         let owner = account::by_name(&self.0.database, &normal(name)).await?;
         let is_theirs = owner.map(|row| row.uid) == wrong.account();
-        Ok((is_theirs.then_some(CachedResult::Bad(wrong)), since))
+        Ok((is_theirs.then_some(CachedResult::Failed(wrong)), since))
     }
 
-    /// Reads what changed in the register, unless that was done a moment ago.
+    /// Reads new changes from the register, unless that was done a moment ago.
     async fn read_changes(&self) -> Result<(), Unavailable> {
         let cache = &self.0.credential_cache;
         if cache.is_fresh(self.steady()) {
@@ -270,10 +272,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Reads a page of changes. Whether there may be more.
+    /// Reads a page of changes. Returns whether there may be more.
     async fn read_some_changes(&self) -> Result<bool, Unavailable> {
         let cache = &self.0.credential_cache;
-        // Taken before the question, so that what changes meanwhile counts as unread.
+        // Taken before the query, so that changes made meanwhile count as unread.
         let (position, now) = (cache.position(), self.steady());
         let Some(seq) = position.seq else {
             let last = change::last(&self.0.database).await?;
@@ -362,35 +364,35 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<Arc<VerifiedLogin>, LegacyLoginError> {
         match cached {
-            CachedResult::Good(known) => Ok(known),
-            CachedResult::Bad(wrong) => Err(self.refuse(wrong, name, client)),
+            CachedResult::Verified(known) => Ok(known),
+            CachedResult::Failed(wrong) => Err(self.refuse(wrong, name, client)),
         }
     }
 
-    /// Says no, to the security log as well.
+    /// Emits a failed log-in and returns its error.
     fn refuse(&self, wrong: LoginFailure, name: &str, client: &ClientInfo) -> LegacyLoginError {
         self.emit(&wrong.event(client, name));
         wrong.refusal(name)
     }
 
-    /// The account's store for old clients, made if there is none.
+    /// Returns the account's store for old clients, created if there is none.
     async fn legacy_store(&self, uid: AccountId) -> Result<Arc<LegacyStore>, FirstStoreError> {
-        if let Some(store) = self.find_legacy(&self.0.database, uid).await? {
+        if let Some(store) = self.find_legacy_store(&self.0.database, uid).await? {
             return Ok(Arc::new(store));
         }
-        let store = self.transact(|tx| async move { self.first_legacy(&tx, uid).await });
+        let store = self.transact(|tx| async move { self.create_legacy_store(&tx, uid).await });
         Ok(Arc::new(store.await?))
     }
 
     /// The same, within the transaction that makes it.
-    async fn first_legacy(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
-        if let Some(store) = self.find_legacy(tx, uid).await? {
+    async fn create_legacy_store(&self, tx: &Tx, uid: AccountId) -> Result<LegacyStore, FirstStoreError> {
+        if let Some(store) = self.find_legacy_store(tx, uid).await? {
             return Ok(store);
         }
         if account::by_id(tx, uid).await?.is_none() {
             return Err(FirstStoreError::AccountGone);
         }
-        let service = self.0.settings.legacy;
+        let service = self.0.settings.legacy_service_id;
         let rows = store::of(tx, service, &self.store_name(uid)).await?;
         if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
             return Err(FirstStoreError::NoRoom);
@@ -417,12 +419,12 @@ impl Accounts {
     }
 
     /// The store in use, on a node that is still there.
-    async fn find_legacy(
+    async fn find_legacy_store(
         &self,
         from: &impl Fetch,
         uid: AccountId,
     ) -> Result<Option<LegacyStore>, Unavailable> {
-        let rows = store::of(from, self.0.settings.legacy, &self.store_name(uid)).await?;
+        let rows = store::of(from, self.0.settings.legacy_service_id, &self.store_name(uid)).await?;
         let Some(row) = rows.into_iter().find(|row| row.replaced_at.is_none()) else {
             return Ok(None);
         };
@@ -473,10 +475,10 @@ impl CachedResult {
     /// The result of a log-in, as it is cached.
     fn from_attempt(who: Option<(AccountId, bool)>, is_right: bool) -> Self {
         match who {
-            None => Self::Bad(LoginFailure::UnknownAccount),
-            Some((account, _)) if !is_right => Self::Bad(LoginFailure::WrongPassword(account)),
-            Some((account, true)) => Self::Bad(LoginFailure::Disabled(account)),
-            Some((account, false)) => Self::Good(Arc::new(VerifiedLogin { account, store: None })),
+            None => Self::Failed(LoginFailure::UnknownAccount),
+            Some((account, _)) if !is_right => Self::Failed(LoginFailure::WrongPassword(account)),
+            Some((account, true)) => Self::Failed(LoginFailure::Disabled(account)),
+            Some((account, false)) => Self::Verified(Arc::new(VerifiedLogin { account, store: None })),
         }
     }
 }

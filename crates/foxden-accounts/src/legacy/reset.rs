@@ -55,7 +55,7 @@ impl Accounts {
                 };
                 self.queue_mail(&tx, permit, &mail).await?;
             }
-            self.note(&tx, row.uid, RESET_ASKED, client).await
+            self.record_event(&tx, row.uid, RESET_ASKED, client).await
         });
         asked.await?;
         tracing::info!(account = short(&row.uid.0), "a code to reset a password waits");
@@ -64,7 +64,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Drops the code that waits, if one does.
+    /// Deletes the pending code, if there is one.
     pub async fn cancel_legacy_reset(&self, account: AccountId) -> Result<(), Unavailable> {
         self.transact(|tx| async move {
             codes::delete(&tx, account, CodeKind::LegacyReset).await?;
@@ -73,7 +73,7 @@ impl Accounts {
         .await
     }
 
-    /// Checks a code without using it up; says whether what current browsers stored would become unreadable.
+    /// Checks a code without consuming it; returns whether data of current browsers would become unreadable.
     pub async fn check_legacy_reset(
         &self,
         name: &str,
@@ -150,10 +150,10 @@ impl Accounts {
         }
     }
 
-    /// Whether a new key would make something unreadable: a current browser asked for its store with the present one.
+    /// Returns whether a new key would make data unreadable: a current browser has a store with the present one.
     async fn loses_browser_data(&self, from: &impl Fetch, row: &AccountRow) -> Result<bool, Unavailable> {
         let email = self.store_name(row.uid);
-        let service = self.0.settings.service;
+        let service = self.0.settings.sync_service_id;
         Ok(store::was_keyed(from, service, &email, row.keys_changed_at).await?)
     }
 
@@ -165,7 +165,7 @@ impl Accounts {
         if row.address.is_empty() {
             return Err(ResetRequestError::NoAddress);
         }
-        if !self.may_be_written_to(&self.0.database, &row, name).await? {
+        if !self.may_receive_mail(&self.0.database, &row, name).await? {
             return Err(unknown());
         }
         Ok(row)
@@ -194,7 +194,7 @@ impl Accounts {
             attempt.succeed();
             return Ok(row);
         }
-        // What is answered from here on may reveal which accounts exist.
+        // From here on the answer may reveal which accounts exist.
         let wrong = Event::from_client(client, EventKind::CodeRefused).with_subject(name);
         if let Some(row) = self.find_named(name, client).await? {
             let wrong = wrong.of(row.uid).with_reason("wrong reset code");
@@ -225,7 +225,7 @@ impl Accounts {
     }
 }
 
-/// Whether it looks like a code; nothing is looked up for what does not.
+/// Returns whether it has the form of a code; nothing is looked up for other text.
 fn is_code(code: &str) -> bool {
     let mut groups = code.split('-');
     let is_group = |group: &str| group.len() == GROUP && group.bytes().all(|byte| LETTERS.contains(&byte));

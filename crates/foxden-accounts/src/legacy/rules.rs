@@ -1,4 +1,4 @@
-//! What names, addresses and passwords are like. Nothing here looks anything up.
+//! The syntax of names, addresses and passwords. Nothing here reads the register.
 
 use crate::AccountId;
 use crate::address::{Address, ipv4};
@@ -17,13 +17,13 @@ pub fn is_address(text: &str) -> bool {
             .is_some_and(|(_, domain)| has_top_domain(domain) || ipv4(domain).is_some())
 }
 
-/// Whether the name is a hashed form of the address, by the rule of servers or by that of clients.
+/// Returns whether the name is a hashed form of the address, by the rule of servers or by that of clients.
 pub fn belongs(name: &str, address: &str) -> bool {
     let name = name.to_lowercase();
     Address::new(address).is_ok_and(|address| address.names().iter().skip(1).any(|hashed| *hashed == name))
 }
 
-/// Whether the name has the form that hashing an address gives.
+/// Returns whether the name has the form of a hashed address.
 pub fn is_hashed_name(name: &str) -> bool {
     name.len() == NAME
         && name
@@ -31,12 +31,13 @@ pub fn is_hashed_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphabetic() || (b'2'..=b'7').contains(&byte))
 }
 
-/// Whether the password is too short, or the name itself.
+/// Returns whether the password is too short, or the name itself.
 pub fn is_weak(name: &str, password: &str) -> bool {
     password.len() < PASSWORD || password.trim().to_lowercase() == name.trim().to_lowercase()
 }
 
-/// The name in lower case; of an address, the hashed form by the rule of servers. `None` for what can be no name.
+/// The name in lower case; for an address, its hashed form by the rule of servers. `None` for text that cannot be a
+/// name.
 pub fn name_of(text: &str) -> Option<String> {
     if !text.contains('@') {
         return is_name(text).then(|| text.to_ascii_lowercase());
@@ -45,7 +46,7 @@ pub fn name_of(text: &str) -> Option<String> {
     address.names().into_iter().nth(1)
 }
 
-/// Whether an account may be called that.
+/// Returns whether it is the syntax of a name.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=NAME).contains(&text.len())
         && text
@@ -55,7 +56,7 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// Returns whether it looks like an account's id, by which the operator names accounts, too. Hashed names may:
 /// clients do not choose them.
-pub(super) fn is_like_an_id(text: &str) -> bool {
+pub(super) fn looks_like_id(text: &str) -> bool {
     AccountId::from_hex(text).is_some() && !is_hashed_name(text)
 }
 

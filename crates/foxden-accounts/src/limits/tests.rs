@@ -53,13 +53,16 @@ fn wide_networks_have_bounds_of_their_own() {
             };
             Network::of(address)
         };
-        let spent = exhaust(&limits, |number| RateLimitKey::Answer(neighbour(number)));
+        let spent = exhaust(&limits, |number| RateLimitKey::Enumeration(neighbour(number)));
         let expected = if start.is_ipv4() { 120 } else { most };
         assert_eq!(spent, expected, "{start} {step}");
-        assert!(!is_spent(&limits, RateLimitKey::Answer(network("198.51.100.1"))));
         assert!(!is_spent(
             &limits,
-            RateLimitKey::Answer(network("2001:db8:ffff::1"))
+            RateLimitKey::Enumeration(network("198.51.100.1"))
+        ));
+        assert!(!is_spent(
+            &limits,
+            RateLimitKey::Enumeration(network("2001:db8:ffff::1"))
         ));
     }
 }
@@ -70,23 +73,26 @@ fn what_is_counted_is_counted_apart() {
     let from = network("192.0.2.1");
     exhaust(&limits, |_| RateLimitKey::Guess(from));
     exhaust(&limits, |_| RateLimitKey::Try(7, from));
-    assert!(!is_spent(&limits, RateLimitKey::Answer(from)));
+    assert!(!is_spent(&limits, RateLimitKey::Enumeration(from)));
     assert!(!is_spent(&limits, RateLimitKey::Try(8, from)));
     assert!(!is_spent(&limits, RateLimitKey::Try(7, network("198.51.100.1"))));
     assert!(is_spent(&limits, RateLimitKey::Try(7, from)));
 }
 
-/// Each meter has its own memory: else what is counted in one would be nowhere, or elsewhere.
+/// Each meter has counters of its own: otherwise a count would be lost, or added to another.
 #[test]
 fn every_budget_has_its_memories() {
-    let meters: Vec<Meter> = BUDGETS.iter().flat_map(|budget| budget.meters()).collect();
+    let meters: Vec<Meter> = BUDGETS
+        .iter()
+        .flat_map(|rate_limit| rate_limit.meters())
+        .collect();
     for (number, meter) in meters.iter().enumerate() {
         assert!(!meters[..number].contains(meter), "{meter:?}");
     }
     let from = network("2001:db8::1");
     for what in [
         RateLimitKey::Try(1, from),
-        RateLimitKey::RareTry(1, from),
+        RateLimitKey::ThrottledTry(1, from),
         RateLimitKey::DayTry(1, from),
         RateLimitKey::SignIn(1),
         RateLimitKey::Spelling(from),
@@ -94,9 +100,9 @@ fn every_budget_has_its_memories() {
         RateLimitKey::Claims(1),
         RateLimitKey::LateClaim(1, from),
         RateLimitKey::Failure(from),
-        RateLimitKey::Neighbour(from),
-        RateLimitKey::Strain(from),
-        RateLimitKey::Answer(from),
+        RateLimitKey::ReservedFailure(from),
+        RateLimitKey::ThrottledFailure(from),
+        RateLimitKey::Enumeration(from),
         RateLimitKey::Lookup(from),
         RateLimitKey::Creation(from),
         RateLimitKey::CodesFrom(from),
@@ -119,22 +125,22 @@ fn every_budget_has_its_memories() {
     }
 }
 
-/// What operators read is what is counted.
+/// The table for operators is the one that the program uses.
 #[test]
 fn the_table_of_the_book_is_this_one() {
     let book = include_str!("../../../../docs/security.md");
-    for budget in BUDGETS {
-        let hours = budget.span / 3_600_000;
-        let span = match (budget.span % 60_000, hours) {
-            (0, 0) => format!("{} min", budget.span / 60_000),
+    for rate_limit in BUDGETS {
+        let hours = rate_limit.span / 3_600_000;
+        let span = match (rate_limit.span % 60_000, hours) {
+            (0, 0) => format!("{} min", rate_limit.span / 60_000),
             (0, _) => format!("{hours} h"),
-            _ => format!("{} s", budget.span / 1000),
+            _ => format!("{} s", rate_limit.span / 1000),
         };
-        let most = match budget.most {
-            Most::Of(most) => most.to_string(),
-            Most::From([narrow, middle, wide]) => format!("{narrow} | {middle} | {wide}"),
+        let most = match rate_limit.most {
+            Limit::PerSubject(most) => most.to_string(),
+            Limit::PerNetwork([narrow, middle, wide]) => format!("{narrow} | {middle} | {wide}"),
         };
-        let row = format!("| {} | {most} | {span} |", budget.name);
+        let row = format!("| {} | {most} | {span} |", rate_limit.name);
         assert!(book.contains(&row), "docs/security.md lacks {row}");
     }
 }

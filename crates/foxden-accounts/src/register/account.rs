@@ -39,7 +39,7 @@ pub(crate) struct AccountRow {
     pub(crate) disabled: bool,
 }
 
-/// What is kept of a password, and the keys wrapped with it.
+/// The stored hash of a password, and the keys wrapped with it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Verifier {
     pub(crate) params: HashParams,
@@ -299,7 +299,7 @@ pub(crate) async fn set_verified(tx: &Tx, uid: AccountId) -> Result<(), SqlError
     Ok(())
 }
 
-/// Sets whether the address in use is confirmed; what is signed in stays so.
+/// Sets whether the address in use is confirmed. Sessions stay.
 pub(crate) async fn set_address_verified(tx: &Tx, uid: AccountId, is_verified: bool) -> Result<(), SqlError> {
     let statement = "UPDATE account SET address_verified = ? WHERE uid = ?";
     tx.execute(statement, values![is_verified, uid]).await?;
@@ -366,7 +366,7 @@ pub(crate) async fn avatar(from: &impl Fetch, id: &str) -> Result<Option<(Pictur
     Ok(Some((kind, row.take(1)?)))
 }
 
-/// How many bytes a picture has, which stands in the head of its row.
+/// The size of a picture in bytes, which is stored at the start of its row.
 pub(crate) async fn avatar_weight(from: &impl Fetch, id: &str) -> Result<Option<i64>, SqlError> {
     let statement = "SELECT length(picture) FROM avatar WHERE id = ?";
     let row = from.fetch_optional(statement, values![id]).await?;

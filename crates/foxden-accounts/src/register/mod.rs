@@ -78,8 +78,8 @@ async fn delete_found(
     Ok(deleted)
 }
 
-/// Deletes what an account has too many of. The first statement finds, for an account, what stands beyond a number of
-/// rows, at most a hundred; the second deletes one by its key.
+/// Deletes the surplus rows of an account. The first statement finds the rows of an account beyond a number, at most
+/// a hundred; the second deletes one by its key.
 async fn trim(
     tx: &Tx,
     find: &'static str,

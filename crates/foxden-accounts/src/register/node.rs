@@ -177,7 +177,7 @@ pub(crate) async fn best(
 }
 
 /// Takes one slot of a node.
-pub(crate) async fn take_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
+pub(crate) async fn reserve_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
     let statement =
         "UPDATE nodes SET current_load = current_load + 1, available = available - 1 WHERE id = ?";
     tx.execute(statement, values![id]).await?;
@@ -185,7 +185,7 @@ pub(crate) async fn take_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
 }
 
 /// Gives one slot of a node back.
-pub(crate) async fn give_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
+pub(crate) async fn release_slot(tx: &Tx, id: i64) -> Result<(), SqlError> {
     let statement = "UPDATE nodes SET current_load = current_load - 1, available = available + 1
         WHERE id = ? AND current_load > 0";
     tx.execute(statement, values![id]).await?;

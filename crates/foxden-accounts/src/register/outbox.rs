@@ -84,8 +84,9 @@ pub(crate) async fn next_due(from: &impl Fetch, now: i64) -> Result<Option<i64>,
     .await
 }
 
-/// Takes the mail that has been due for longest, and keeps it from others until `until`. What is due later than `latest`
-/// is due now: a clock that was ahead put it off. [`SqlError::Busy`] where another transaction has taken it meanwhile.
+/// Takes the mail that has been due for longest, and locks it until `until`. A mail that is due later than `latest`
+/// is due now: it was deferred by a clock that was ahead. [`SqlError::Busy`] if another transaction has taken it
+/// meanwhile.
 pub(crate) async fn take(tx: &Tx, now: i64, latest: i64, until: i64) -> Result<Option<LockedMail>, SqlError> {
     let statement = "SELECT id, uid, address, letter, posted_at, expires, tries + 1, due FROM outbox
         WHERE (due <= ? OR due > ?) AND expires > ? ORDER BY due, id LIMIT 1";

@@ -104,7 +104,7 @@ pub(crate) async fn replace_others(tx: &Tx, current: &StoreRow, at: i64) -> Resu
 pub(crate) async fn delete(tx: &Tx, store: &StoreRow) -> Result<(), SqlError> {
     tx.execute("DELETE FROM users WHERE uid = ?", values![Uid(store.uid)])
         .await?;
-    node::give_slot(tx, store.nodeid).await
+    node::release_slot(tx, store.nodeid).await
 }
 
 /// Stores that were replaced before then, but those on nodes that are out of service: uid, when, and the node, if it
@@ -225,7 +225,7 @@ pub(crate) async fn defer(tx: &Tx, uid: UserId, until: i64) -> Result<(), SqlErr
 
 /// Deletes entries whose node no longer exists. Rows without a node come from a single-node release and belong to the
 /// own node.
-pub(crate) async fn forget_lost(tx: &Tx) -> Result<u64, SqlError> {
+pub(crate) async fn delete_orphaned(tx: &Tx) -> Result<u64, SqlError> {
     let adopt =
         "UPDATE closed_store SET nodeid = (SELECT MIN(id) FROM nodes WHERE is_own = 1) WHERE nodeid IS NULL";
     tx.execute(adopt, vec![]).await?;

@@ -91,7 +91,7 @@ pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<bool, SqlError> {
     Ok(tx.execute(statement, values![id_hash]).await? > 0)
 }
 
-/// Ends every reset that has begun.
+/// Ends all resets of the account.
 pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
     for kind in [Kind::PasswordForgot, Kind::AccountReset] {
         tx.execute(
@@ -129,7 +129,7 @@ pub(crate) async fn purge(tx: &Tx, now: i64, budget: u32) -> Result<u64, SqlErro
     delete_found(tx, find, "DELETE FROM token WHERE id_hash = ?", now, budget).await
 }
 
-/// Ends the resets that were begun first, beyond what an account may have open. Those that a mail opens, or that have a
+/// Ends the oldest resets beyond the number that an account may have open. Resets that a mail opens, or that have a
 /// code of their own, stay.
 pub(crate) async fn trim_begun(tx: &Tx, uid: AccountId, keep: u32) -> Result<(), SqlError> {
     let find = "SELECT id_hash FROM token WHERE uid = ? AND kind = 'passwordForgotToken' AND data IS NULL

@@ -5,7 +5,9 @@ use foxden_accounts::{
     SignUp, SignUpError, Unverified,
 };
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, new_account, proof, session_id, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, local_client, new_account, proof, session_id, stranger,
+};
 
 #[tokio::test]
 async fn who_creates_an_account_is_signed_in_and_can_sign_in_again() {
@@ -29,7 +31,7 @@ async fn who_creates_an_account_is_signed_in_and_can_sign_in_again() {
 async fn an_address_is_taken_in_every_spelling() {
     let ctx = TestContext::new().await;
     ctx.create("Ann@Example.org").await;
-    let taken = ctx.accounts.create(new_account(ANN), &at_home()).await;
+    let taken = ctx.accounts.create(new_account(ANN), &local_client()).await;
     let spelling = Some("Ann@Example.org".to_owned());
     assert!(matches!(taken, Err(SignUpError::Exists { address }) if address == spelling));
 }
@@ -40,7 +42,7 @@ async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is
     let told = |asked: &'static str| {
         let accounts = ctx.accounts.clone();
         async move {
-            match accounts.create(new_account(asked), &at_home()).await {
+            match accounts.create(new_account(asked), &local_client()).await {
                 Err(SignUpError::Exists { address }) => address,
                 other => panic!("{other:?}"),
             }
@@ -53,7 +55,7 @@ async fn an_address_that_is_taken_is_told_as_its_owner_spells_it_and_no_other_is
     // An address of before tells nothing of the one in use.
     for (new, old) in [("Bea@example.org", &spelt), ("Cat@example.org", &spelt)] {
         ctx.accounts
-            .change_address("first.last@example.org", PASSWORD, new, &at_home())
+            .change_address("first.last@example.org", PASSWORD, new, &local_client())
             .await
             .unwrap();
         assert_eq!(&told("first.LAST@example.org").await, old);
@@ -77,7 +79,7 @@ async fn a_name_that_is_the_hash_of_an_address_is_taken_too() {
 #[tokio::test]
 async fn of_two_who_register_an_address_at_once_one_gets_it() {
     let ctx = TestContext::new().await;
-    let client = at_home();
+    let client = local_client();
     let (one, other) = tokio::join!(
         ctx.accounts.create(new_account(ANN), &client),
         ctx.accounts.create(new_account("ANN@example.org"), &client),
@@ -169,7 +171,7 @@ async fn malformed_and_reserved_addresses_are_refused() {
     options.reserved_names = vec!["root".to_owned()];
     let ctx = TestContext::with(options).await;
     for address in ["", "ann", "ann@b@c", "an n@example.org", "root@example.org"] {
-        let refused = ctx.accounts.create(new_account(address), &at_home()).await;
+        let refused = ctx.accounts.create(new_account(address), &local_client()).await;
         assert!(matches!(refused, Err(SignUpError::InvalidAddress)), "{address}");
     }
 }
@@ -194,7 +196,7 @@ async fn keys_are_fetched_once_and_only_when_asked_for() {
         wants_keys: false,
         ..new_account(BEA)
     };
-    let created = ctx.accounts.create(without, &at_home()).await.unwrap();
+    let created = ctx.accounts.create(without, &local_client()).await.unwrap();
     assert!(created.key_fetch_token.is_none());
 }
 
@@ -255,12 +257,12 @@ async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
 
     let wrong = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &at_home())
+        .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &local_client())
         .await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let removed = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
+        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
 
@@ -324,11 +326,11 @@ async fn without_a_session_the_password_alone_removes_an_account_and_never_anoth
     let session = ctx.session(&bea).await;
     let refused = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &at_home())
+        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &local_client())
         .await;
     assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
     ctx.accounts
-        .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
+        .destroy(None, ANN, &proof(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
     crate::context::is_gone(

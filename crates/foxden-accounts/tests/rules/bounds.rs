@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use foxden_accounts::security::{EventKind, SecurityEvents};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client};
 
 const SEND_TAB: &str = "https://identity.mozilla.com/cmd/open-uri";
 /// The largest payload of a command.
@@ -32,7 +32,7 @@ fn patch(bytes: usize) -> DevicePatch {
 impl TestContext {
     async fn another(&self, session: &Session) -> Session {
         self.clock.tick();
-        let copy = self.accounts.duplicate_session(session, &at_home()).await;
+        let copy = self.accounts.duplicate_session(session, &local_client()).await;
         self.session(&copy.unwrap()).await
     }
 

@@ -9,7 +9,7 @@ use foxden_accounts::{
 use ring::digest;
 
 use crate::context::{
-    ANN, BEA, NODE, PASSWORD, TestContext, at_home, cheap, login, new_account, proof, stranger,
+    ANN, BEA, NODE, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, stranger,
 };
 
 const ZEROS: &str = "00000000000000000000000000000000";
@@ -745,13 +745,13 @@ async fn any_two_names_tell_nothing_of_who_is_here() {
                 password: PASSWORD,
                 is_authorised: false,
             };
-            ctx.accounts.create_legacy(new, &at_home()).await.unwrap();
+            ctx.accounts.create_legacy(new, &local_client()).await.unwrap();
             ctx.accounts
-                .change_address(&chosen, PASSWORD, &address, &at_home())
+                .change_address(&chosen, PASSWORD, &address, &local_client())
                 .await
                 .unwrap();
             ctx.accounts
-                .verify_plain_password(&client_form(&address), PASSWORD, &at_home())
+                .verify_plain_password(&client_form(&address), PASSWORD, &local_client())
                 .await
                 .unwrap();
         }

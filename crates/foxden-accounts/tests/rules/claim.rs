@@ -611,7 +611,7 @@ async fn names_of_before_are_owned_where_the_address_is_confirmed() {
 async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
-    let home = crate::context::at_home();
+    let home = crate::context::local_client();
     ctx.accounts.forgot_password(ANN, &home).await.unwrap();
     let letter = letters(&ctx.accounts).await.remove(0).mail;
     for number in 0..1050 {

@@ -8,7 +8,7 @@ use foxden_model::Clock;
 use foxden_sql::values;
 
 use crate::context::{
-    ANN, BEA, DESKTOP, PASSWORD, START, TestContext, at_home, cheap, login, new_account, proof,
+    ANN, BEA, DESKTOP, PASSWORD, START, TestContext, cheap, local_client, login, new_account, proof,
 };
 use crate::password::{change, reset};
 
@@ -38,7 +38,7 @@ async fn an_account_made_ahead_of_the_clock_opens_its_store() {
         assert!(keys.is_ok(), "{ahead} ms ahead: {keys:?}");
         let again = ctx
             .accounts
-            .reauth(&session, login(ANN, PASSWORD), &at_home())
+            .reauth(&session, login(ANN, PASSWORD), &local_client())
             .await;
         assert!(again.unwrap().auth_at * 1000 >= START);
         let session = ctx.session(&created).await;
@@ -62,7 +62,7 @@ async fn a_session_that_is_older_than_the_key_heals_by_the_next_proof() {
 
     let proven = ctx
         .accounts
-        .reauth(&session, login(ANN, PASSWORD), &at_home())
+        .reauth(&session, login(ANN, PASSWORD), &local_client())
         .await;
     assert_eq!(proven.unwrap().auth_at, (START + 400 * DAY) / 1000);
 
@@ -144,8 +144,11 @@ async fn codes_made_ahead_of_the_clock_do_not_last_for_ever() {
         let ctx = TestContext::new().await;
         let account = ctx.create(ANN).await.account;
         ctx.off_by(off);
-        ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
-        ctx.accounts.request_legacy_reset(ANN, &at_home()).await.unwrap();
+        ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+        ctx.accounts
+            .request_legacy_reset(ANN, &local_client())
+            .await
+            .unwrap();
         assert_eq!(ctx.accounts.waiting_codes(ANN).await.unwrap().len(), 2);
         ctx.off_by(0);
         let waiting = ctx.accounts.waiting_codes(ANN).await.unwrap();
@@ -161,7 +164,7 @@ async fn codes_made_ahead_of_the_clock_do_not_last_for_ever() {
 async fn codes_are_none_the_worse_for_a_clock_that_is_behind_for_a_while() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
     let link = ctx.accounts.password_link(ANN).await.unwrap();
     let invited = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     let before = ctx.accounts.waiting_codes(ANN).await.unwrap();
@@ -169,16 +172,24 @@ async fn codes_are_none_the_worse_for_a_clock_that_is_behind_for_a_while() {
         ctx.off_by(-behind);
         ctx.accounts.purge(100, i64::MAX).await.unwrap();
         assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
-        assert!(ctx.accounts.open_password_link(&link, &at_home()).await.is_err());
+        assert!(
+            ctx.accounts
+                .open_password_link(&link, &local_client())
+                .await
+                .is_err()
+        );
         ctx.off_by(0);
         assert_eq!(ctx.accounts.waiting_codes(ANN).await.unwrap(), before);
     }
-    ctx.accounts.open_password_link(&link, &at_home()).await.unwrap();
+    ctx.accounts
+        .open_password_link(&link, &local_client())
+        .await
+        .unwrap();
     let new = NewAccount {
         invite: Some(invited),
         ..new_account(BEA)
     };
-    ctx.accounts.create(new, &at_home()).await.unwrap();
+    ctx.accounts.create(new, &local_client()).await.unwrap();
 }
 
 /// Links that set a password, and invitations.
@@ -191,13 +202,13 @@ async fn links_made_ahead_of_the_clock_do_not_last_for_ever() {
         let link = ctx.accounts.password_link(ANN).await.unwrap();
         let invite = Some(ctx.accounts.invite(Role::Member, "", Some(60)).await.unwrap());
         ctx.off_by(0);
-        let opened = ctx.accounts.open_password_link(&link, &at_home()).await;
+        let opened = ctx.accounts.open_password_link(&link, &local_client()).await;
         assert_eq!(opened.is_ok(), good, "{off}: {opened:?}");
         let new = NewAccount {
             invite,
             ..new_account(BEA)
         };
-        let made = ctx.accounts.create(new, &at_home()).await;
+        let made = ctx.accounts.create(new, &local_client()).await;
         // One minute is over before a clock that was behind is right.
         assert_eq!(made.is_ok(), good && off >= 0, "{off}: {made:?}");
     }
@@ -249,7 +260,7 @@ async fn the_newest_never_makes_room_for_what_was_made_ahead_of_the_clock() {
     ctx.off_by(400 * DAY);
     for _ in 0..499 {
         ctx.accounts
-            .duplicate_session(&session, &at_home())
+            .duplicate_session(&session, &local_client())
             .await
             .unwrap();
         ctx.access_token(&session).await;
@@ -282,7 +293,7 @@ async fn clearing_up_ahead_of_the_clock_takes_nothing_away() {
     let signed_in = ctx.create(ANN).await;
     let session = ctx.session(&signed_in).await;
     let granted = ctx.redeem(None, &ctx.code(&session).await).await.unwrap();
-    ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
     ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     ctx.accounts.password_link(ANN).await.unwrap();
     let everything = "SELECT (SELECT COUNT(*) FROM session) + (SELECT COUNT(*) FROM refresh_token)
@@ -340,7 +351,7 @@ async fn a_node_that_was_away_ahead_of_the_clock_is_asked_again() {
     let store = ctx.firefox(ANN, PASSWORD).await.store;
     ctx.accounts.remove_account(ANN).await.unwrap();
     ctx.off_by(400 * DAY);
-    ctx.accounts.store_stayed(store).await.unwrap();
+    ctx.accounts.store_not_emptied(store).await.unwrap();
     assert!(ctx.due().await.is_empty());
     ctx.off_by(0);
     assert_eq!(ctx.due().await, [store]);
@@ -425,14 +436,22 @@ async fn the_store_in_use_is_the_latest_whatever_the_clock_does() {
     ctx.off_by(400 * DAY);
     ctx.create(ANN).await;
     let mut before = ctx.firefox(ANN, PASSWORD).await;
-    let old = ctx.accounts.open_store(ANN, PASSWORD, &at_home()).await.unwrap();
+    let old = ctx
+        .accounts
+        .open_store(ANN, PASSWORD, &local_client())
+        .await
+        .unwrap();
     for off in [0, -365 * DAY, DAY - START, 0, 400 * DAY, 0] {
         ctx.off_by(off);
         reset(&ctx, ANN, proof(ANN, PASSWORD)).await;
         let now = ctx.firefox(ANN, PASSWORD).await;
         assert!(now.store > before.store, "{off}: a new key means a fresh store");
         assert_eq!(ctx.firefox(ANN, PASSWORD).await, now, "{off}");
-        let found = ctx.accounts.open_store(ANN, PASSWORD, &at_home()).await.unwrap();
+        let found = ctx
+            .accounts
+            .open_store(ANN, PASSWORD, &local_client())
+            .await
+            .unwrap();
         assert_eq!(found.user, old.user, "{off}");
         before = now;
     }

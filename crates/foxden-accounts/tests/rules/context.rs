@@ -84,13 +84,15 @@ impl TestContext {
 
     pub(crate) async fn create(&self, address: &str) -> SignedIn {
         self.accounts
-            .create(new_account(address), &at_home())
+            .create(new_account(address), &local_client())
             .await
             .unwrap()
     }
 
     pub(crate) async fn login(&self, address: &str, password: &str) -> Result<SignedIn, SignInError> {
-        self.accounts.login(login(address, password), &at_home()).await
+        self.accounts
+            .login(login(address, password), &local_client())
+            .await
     }
 
     /// Signs in as Firefox does, up to the store.
@@ -161,7 +163,7 @@ impl TestContext {
             verifier: Some(VERIFIER.to_owned()),
         };
         self.accounts
-            .grant(session, token_request(grant), &at_home())
+            .grant(session, token_request(grant), &local_client())
             .await
     }
 
@@ -172,7 +174,7 @@ impl TestContext {
         };
         let granted = self
             .accounts
-            .grant(Some(session), token_request(grant), &at_home())
+            .grant(Some(session), token_request(grant), &local_client())
             .await
             .unwrap();
         granted.access_token.to_hex()
@@ -231,7 +233,7 @@ pub(crate) async fn open_with(
     Accounts::open(parts).await.unwrap()
 }
 
-pub(crate) fn at_home() -> ClientInfo {
+pub(crate) fn local_client() -> ClientInfo {
     ClientInfo {
         address: "127.0.0.1".parse().unwrap(),
         is_private: true,

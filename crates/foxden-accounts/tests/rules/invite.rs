@@ -2,7 +2,7 @@
 
 use foxden_accounts::{NewAccount, Role, SignUp, SignUpError};
 
-use crate::context::{ANN, BEA, TestContext, at_home, new_account, stranger};
+use crate::context::{ANN, BEA, TestContext, local_client, new_account, stranger};
 
 fn invited(address: &str, code: &str) -> NewAccount {
     NewAccount {
@@ -77,10 +77,10 @@ async fn a_closed_server_takes_no_invitation_but_the_first() {
         .await
         .unwrap()
         .expect("there is no account yet");
-    let refused = ctx.accounts.create(invited(ANN, &plain), &at_home()).await;
+    let refused = ctx.accounts.create(invited(ANN, &plain), &local_client()).await;
     assert!(matches!(refused, Err(SignUpError::Closed)));
     ctx.accounts
-        .create(invited(ANN, &first), &at_home())
+        .create(invited(ANN, &first), &local_client())
         .await
         .unwrap();
     assert_eq!(

@@ -7,7 +7,7 @@ use foxden_accounts::{
     SignUp, SignUpError,
 };
 
-use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, at_home, cheap, stranger};
+use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, cheap, local_client, stranger};
 
 /// The hashed forms of some addresses.
 pub(crate) const ANN_HASHED: &str = "urau3y6od535eyk3sdb3ufrbtm4bsphn";
@@ -18,7 +18,7 @@ const NEW_HASHED: &str = "7ioseqrtlsocvds5kgdrs7rvr3tur2lj";
 pub(crate) fn old_client() -> ClientInfo {
     ClientInfo {
         door: EntryPoint::Basic,
-        ..at_home()
+        ..local_client()
     }
 }
 
@@ -56,7 +56,12 @@ async fn an_account_made_by_an_old_client_serves_both_worlds() {
     let ctx = TestContext::new().await;
     assert!(!ctx.accounts.name_exists(NEW_HASHED).await.unwrap());
     let account = ctx.create_legacy(NEW_HASHED, NEW).await.unwrap();
-    assert!(ctx.accounts.is_name_taken(NEW_HASHED, &at_home()).await.unwrap());
+    assert!(
+        ctx.accounts
+            .is_name_taken(NEW_HASHED, &local_client())
+            .await
+            .unwrap()
+    );
     assert!(matches!(
         ctx.create_legacy(NEW_HASHED, NEW).await,
         Err(LegacySignUpError::Exists)
@@ -147,7 +152,7 @@ async fn a_name_address_or_password_that_does_not_fit_is_refused() {
         ..new_legacy("new", NEW)
     };
     assert_eq!(
-        what(ctx.accounts.create_legacy(weak, &at_home()).await),
+        what(ctx.accounts.create_legacy(weak, &local_client()).await),
         "password"
     );
     assert_eq!(ctx.count("SELECT COUNT(*) FROM account").await, 0);
@@ -168,7 +173,7 @@ async fn nobody_takes_a_name_that_leads_to_somebody_else() {
     ));
     assert!(
         ctx.accounts
-            .create(crate::context::new_account("tarek@mozilla.com"), &at_home())
+            .create(crate::context::new_account("tarek@mozilla.com"), &local_client())
             .await
             .is_err()
     );
@@ -289,7 +294,7 @@ async fn a_new_address_adds_names_and_takes_none_away() {
     for address in [ANN, NEW] {
         let refused = ctx
             .accounts
-            .create(crate::context::new_account(address), &at_home())
+            .create(crate::context::new_account(address), &local_client())
             .await;
         assert!(matches!(refused, Err(SignUpError::Exists { .. })), "{address}");
     }
@@ -378,7 +383,7 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
         .request_legacy_reset(ANN, &old_client())
         .await
         .unwrap();
-    let begun = ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    let begun = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
     let code = |purpose| {
         let accounts = ctx.accounts.clone();
         async move {
@@ -391,13 +396,13 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
     let link = ctx.accounts.password_link(ANN).await.unwrap();
     let forgot = begun.password_forgot_token;
     let credential = ctx.credential(Kind::PasswordForgot, &forgot).await.unwrap();
-    let second = ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+    let second = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
     let other = ctx
         .credential(Kind::PasswordForgot, &second.password_forgot_token)
         .await;
     let reset = ctx
         .accounts
-        .verify_reset_code(&other.unwrap(), &modern, &at_home())
+        .verify_reset_code(&other.unwrap(), &modern, &local_client())
         .await
         .unwrap();
 
@@ -419,7 +424,12 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
     assert!(matches!(late, Err(LegacyResetError::WrongCode)));
     assert!(ctx.accounts.forgot_status(&credential).await.is_err());
     assert!(ctx.credential(Kind::AccountReset, &reset).await.is_err());
-    assert!(ctx.accounts.open_password_link(&link, &at_home()).await.is_err());
+    assert!(
+        ctx.accounts
+            .open_password_link(&link, &local_client())
+            .await
+            .is_err()
+    );
     ctx.accounts
         .request_legacy_reset(ANN, &old_client())
         .await
@@ -561,7 +571,12 @@ async fn an_old_client_removes_the_whole_account() {
         ctx.open(ANN_HASHED, PASSWORD).await,
         Err(OpenStoreError::Login(LegacyLoginError::UnknownAccount { .. }))
     ));
-    assert!(!ctx.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
+    assert!(
+        !ctx.accounts
+            .is_name_taken(ANN_HASHED, &local_client())
+            .await
+            .unwrap()
+    );
     assert_eq!(
         ctx.accounts.node_of(ANN_HASHED, &old_client()).await.unwrap(),
         NodeLookup::Unknown
@@ -597,7 +612,12 @@ async fn a_disabled_account_is_taken_and_shut() {
         ctx.open(ANN, PASSWORD).await,
         Err(OpenStoreError::Login(LegacyLoginError::Disabled))
     ));
-    assert!(ctx.accounts.is_name_taken(ANN_HASHED, &at_home()).await.unwrap());
+    assert!(
+        ctx.accounts
+            .is_name_taken(ANN_HASHED, &local_client())
+            .await
+            .unwrap()
+    );
     ctx.accounts.set_disabled(ANN, false).await.unwrap();
     ctx.open(ANN, PASSWORD).await.unwrap();
 }
@@ -631,7 +651,7 @@ async fn a_password_may_hold_anything() {
             password,
             ..new_legacy(name, &address)
         };
-        ctx.accounts.create_legacy(new, &at_home()).await.unwrap();
+        ctx.accounts.create_legacy(new, &local_client()).await.unwrap();
         ctx.open(name, password).await.unwrap();
         assert!(ctx.open(name, password.trim_end_matches('d')).await.is_ok() || name != "one");
     }

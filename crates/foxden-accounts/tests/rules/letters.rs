@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use foxden_accounts::security::SecurityEvents;
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap, new_account, proof, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
 
 const HOUR: i64 = 3_600_000;
 const QUARTER: i64 = HOUR / 4;
@@ -250,7 +250,7 @@ async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
         ctx.accounts.resend_code(&session, &client).await.unwrap();
         assert_eq!(ctx.sent().await, first);
     }
-    ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
+    ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
     assert_eq!(ctx.sent().await, first);
     let told = ctx.accounts.resend_code(&session, &client).await;
     assert!(matches!(told, Err(ConfirmError::TooMany { .. })));
@@ -293,7 +293,7 @@ async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
     ctx.accounts
-        .change_address(ANN, PASSWORD, BEA, &at_home())
+        .change_address(ANN, PASSWORD, BEA, &local_client())
         .await
         .unwrap();
     let asked = ctx.accounts.forgot_password(ANN, &stranger("192.0.2.1")).await;

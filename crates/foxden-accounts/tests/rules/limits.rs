@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::context::{
-    ANN, BEA, PASSWORD, TestContext, at_home, cheap, login, new_account, proof, session_id, stranger,
+    ANN, BEA, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, session_id, stranger,
 };
 
 #[tokio::test]
@@ -122,14 +122,14 @@ async fn visitors_of_the_machine_itself_have_more() {
     for number in 0..300 {
         let name = format!("unknown{number}@example.org");
         for _ in 0..10 {
-            assert!(!ctx.accounts.is_name_taken(&name, &at_home()).await.unwrap());
+            assert!(!ctx.accounts.is_name_taken(&name, &local_client()).await.unwrap());
         }
-        let guessed = ctx.accounts.open_password_link("guess", &at_home()).await;
+        let guessed = ctx.accounts.open_password_link("guess", &local_client()).await;
         assert!(matches!(guessed, Err(PasswordError::ExpiredCode)));
     }
-    let asked = ctx.accounts.is_name_taken("a@example.org", &at_home()).await;
+    let asked = ctx.accounts.is_name_taken("a@example.org", &local_client()).await;
     assert!(matches!(asked, Err(LimitError::TooMany { .. })));
-    let guessed = ctx.accounts.open_password_link("guess", &at_home()).await;
+    let guessed = ctx.accounts.open_password_link("guess", &local_client()).await;
     assert!(matches!(guessed, Err(PasswordError::TooMany { .. })));
 }
 
@@ -272,10 +272,10 @@ async fn who_hangs_up_is_counted_by_what_the_password_was() {
 async fn a_plain_password_is_remembered_for_a_client_that_hung_up() {
     let ctx = TestContext::one_turn().await;
     for password in [PASSWORD, "wrong"] {
-        ctx.hang_up(ctx.accounts.open_store(ANN, password, &at_home()))
+        ctx.hang_up(ctx.accounts.open_store(ANN, password, &local_client()))
             .await;
         let before = ctx.accounts.hashes();
-        let opened = ctx.accounts.open_store(ANN, password, &at_home()).await;
+        let opened = ctx.accounts.open_store(ANN, password, &local_client()).await;
         assert_eq!(opened.is_ok(), password == PASSWORD);
         assert_eq!(ctx.accounts.hashes(), before, "{password}");
     }
@@ -298,7 +298,7 @@ async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
     assert!(ctx.accounts.access(&first).await.is_err());
     for _ in 0..505 {
         ctx.clock.tick();
-        let copy = ctx.accounts.duplicate_session(&current, &at_home()).await;
+        let copy = ctx.accounts.duplicate_session(&current, &local_client()).await;
         current = ctx.session(&copy.unwrap()).await;
     }
     assert_eq!(ctx.count("SELECT COUNT(*) FROM session").await, 500);

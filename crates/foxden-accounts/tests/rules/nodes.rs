@@ -41,7 +41,7 @@ impl TestContext {
     async fn legacy_node(&self, name: &str) -> String {
         match self
             .accounts
-            .node_of(name, &crate::context::at_home())
+            .node_of(name, &crate::context::local_client())
             .await
             .unwrap()
         {
@@ -62,7 +62,7 @@ async fn users_of_both_kinds_are_spread_over_the_nodes() {
         let node = ctx.legacy_node(&address).await;
         let store = ctx
             .accounts
-            .open_store(&address, PASSWORD, &crate::context::at_home())
+            .open_store(&address, PASSWORD, &crate::context::local_client())
             .await;
         assert_eq!(
             *store.unwrap().node,
@@ -243,7 +243,7 @@ async fn closed_to_new_users_those_with_a_store_are_served() {
     ));
     assert_eq!(
         ctx.accounts
-            .node_of(BEA, &crate::context::at_home())
+            .node_of(BEA, &crate::context::local_client())
             .await
             .unwrap(),
         NodeLookup::NoRoom
@@ -261,7 +261,7 @@ async fn without_room_there_is_no_node_and_no_store() {
         .unwrap();
     assert_eq!(
         ctx.accounts
-            .node_of(ANN, &crate::context::at_home())
+            .node_of(ANN, &crate::context::local_client())
             .await
             .unwrap(),
         NodeLookup::NoRoom
@@ -453,7 +453,7 @@ async fn closed_stores_are_emptied_where_they_lie() {
 
     let due = ctx.accounts.stores_to_empty(10).await.unwrap();
     assert!(due.iter().any(|store| store.node == ONE) && due.iter().any(|store| store.node == TWO));
-    ctx.accounts.store_stayed(due[0].user).await.unwrap();
+    ctx.accounts.store_not_emptied(due[0].user).await.unwrap();
     let rest = ctx.accounts.stores_to_empty(10).await.unwrap();
     assert!(rest.len() == due.len() - 1 && !rest.contains(&due[0]));
     ctx.clock.advance_millis(10 * 60_000);

@@ -6,7 +6,7 @@ use foxden_accounts::{
 };
 
 use crate::context::{
-    ANN, BEA, DESKTOP, PASSWORD, TestContext, VERIFIER, at_home, authorization, new_account, session_id,
+    ANN, BEA, DESKTOP, PASSWORD, TestContext, VERIFIER, authorization, local_client, new_account, session_id,
     stranger, token_request,
 };
 
@@ -130,7 +130,7 @@ async fn lab_grant(
     session: Option<&foxden_accounts::Session>,
     request: TokenRequest,
 ) -> Result<foxden_accounts::Granted, OAuthError> {
-    accounts.grant(session, request, &at_home()).await
+    accounts.grant(session, request, &local_client()).await
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use foxden_accounts::{OperatorError, PictureKind, ProfileError, Role, SignInError, SignUp};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, new_account, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, local_client, new_account, session_id, stranger};
 
 #[tokio::test]
 async fn accounts_are_listed_and_found_by_every_name() {
@@ -105,7 +105,7 @@ async fn resets_of_strangers_push_no_sign_in_out() {
     let ctx = TestContext::new().await;
     let account = ctx.create(ANN).await.account;
     for _ in 0..120 {
-        ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
     }
     let events = ctx.accounts.security_events(account).await.unwrap();
     let (asked, own): (Vec<_>, Vec<_>) = events

@@ -7,7 +7,7 @@ use foxden_accounts::{
 
 use tokio::task::JoinSet;
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap, new_account, proof, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
 
 const NEW: &str = "another horse";
 
@@ -21,7 +21,7 @@ impl TestContext {
     }
 
     async fn send_otp(&self, address: &str) -> String {
-        self.accounts.send_otp(address, &at_home()).await.unwrap();
+        self.accounts.send_otp(address, &local_client()).await.unwrap();
         self.digits(ANN).await.expect("digits wait")
     }
 
@@ -29,7 +29,7 @@ impl TestContext {
         let credential = self.credential(Kind::PasswordForgot, token).await;
         let credential = credential.map_err(|_| PasswordError::UnknownToken)?;
         self.accounts
-            .verify_reset_code(&credential, code, &at_home())
+            .verify_reset_code(&credential, code, &local_client())
             .await
     }
 
@@ -77,7 +77,7 @@ async fn digits_open_a_reset_that_ends_with_a_new_password() {
     let digits = ctx.send_otp(ANN).await;
     assert!(digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()));
 
-    let verified = ctx.try_digits(&digits, &at_home()).await.unwrap();
+    let verified = ctx.try_digits(&digits, &local_client()).await.unwrap();
     assert_eq!(
         (verified.account, verified.address.as_str()),
         (created.account, ANN)
@@ -87,7 +87,7 @@ async fn digits_open_a_reset_that_ends_with_a_new_password() {
         .await;
     let credential = ctx.credential(Kind::AccountReset, &reset.unwrap()).await.unwrap();
     ctx.accounts
-        .reset_password(&credential, new_password(), &at_home())
+        .reset_password(&credential, new_password(), &local_client())
         .await
         .unwrap();
 
@@ -100,8 +100,8 @@ async fn digits_serve_once_and_asking_again_keeps_them() {
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
     assert_eq!(ctx.send_otp(ANN).await, digits);
-    ctx.try_digits(&digits, &at_home()).await.unwrap();
-    let again = ctx.try_digits(&digits, &at_home()).await;
+    ctx.try_digits(&digits, &local_client()).await.unwrap();
+    let again = ctx.try_digits(&digits, &local_client()).await;
     assert!(matches!(again, Err(PasswordError::WrongCode)));
     let fresh = ctx.send_otp(ANN).await;
     assert_ne!(fresh, digits);
@@ -112,7 +112,7 @@ async fn of_many_who_bring_the_digits_at_once_one_gets_the_reset() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
-    let home = at_home();
+    let home = local_client();
     let (one, other, third) = tokio::join!(
         ctx.try_digits(&digits, &home),
         ctx.try_digits(&digits, &home),
@@ -129,7 +129,7 @@ async fn digits_end_with_their_hour_and_with_another_password() {
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
     ctx.clock.advance_millis(3_600_000);
-    let late = ctx.try_digits(&digits, &at_home()).await;
+    let late = ctx.try_digits(&digits, &local_client()).await;
     assert!(matches!(late, Err(PasswordError::WrongCode)));
 
     ctx.send_otp(ANN).await;
@@ -338,7 +338,7 @@ async fn guesses_at_nothing_keep_nobody_from_a_reset() {
         assert!(matches!(refused, Err(PasswordError::WrongCode)));
     }
     let digits = ctx.send_otp(ANN).await;
-    ctx.try_digits(&digits, &at_home()).await.unwrap();
+    ctx.try_digits(&digits, &local_client()).await.unwrap();
 }
 
 /// A reset that digits opened has a code of its own: wrong codes for other resets end neither.
@@ -347,10 +347,10 @@ async fn other_resets_do_not_end_the_one_that_digits_opened() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
-    let verified = ctx.try_digits(&digits, &at_home()).await.unwrap();
+    let verified = ctx.try_digits(&digits, &local_client()).await.unwrap();
     let zeros = "0".repeat(32);
     for _ in 0..2 {
-        let started = ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        let started = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
         let token = &started.password_forgot_token;
         let foreign = ctx.code_for(token, &verified.code).await;
         assert!(foreign.is_err(), "it is good for its own reset alone");
@@ -382,11 +382,11 @@ async fn any_spelling_and_any_address_of_before_lead_to_the_one_in_use() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     ctx.accounts
-        .change_address(ANN, PASSWORD, BEA, &at_home())
+        .change_address(ANN, PASSWORD, BEA, &local_client())
         .await
         .unwrap();
     let digits = ctx.send_otp(" Ann@Example.ORG ").await;
-    let home = at_home();
+    let home = local_client();
     let verified = ctx.accounts.verify_otp("BEA@example.org", &digits, &home).await;
     assert_eq!(verified.unwrap().address, BEA);
 }
@@ -397,7 +397,7 @@ async fn digits_are_mailed_each_time_and_the_letter_dies_with_them() {
     ctx.create(ANN).await;
     let mut mailed = Vec::new();
     for _ in 0..7 {
-        ctx.accounts.send_otp(ANN, &at_home()).await.unwrap();
+        ctx.accounts.send_otp(ANN, &local_client()).await.unwrap();
         while let Some(posted) = ctx.accounts.take_mail().await.unwrap() {
             ctx.accounts.ack_mail(posted.id).await.unwrap();
             assert_eq!(posted.address, ANN);
@@ -410,6 +410,6 @@ async fn digits_are_mailed_each_time_and_the_letter_dies_with_them() {
 
     let digits = ctx.send_otp(ANN).await;
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 1);
-    ctx.try_digits(&digits, &at_home()).await.unwrap();
+    ctx.try_digits(&digits, &local_client()).await.unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 }

@@ -5,7 +5,7 @@ use foxden_accounts::{
     Options, QueuedMail, RetryDecision, Role, SecretToken, SignUp,
 };
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap, new_account, proof, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
 
 const MINUTE: i64 = 60_000;
 
@@ -56,7 +56,7 @@ async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
     );
     assert_eq!(waiting[0].expires, posted.expires);
     ctx.accounts
-        .verify_address(created.account, &link_code, &at_home())
+        .verify_address(created.account, &link_code, &local_client())
         .await
         .unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
@@ -84,7 +84,7 @@ async fn asking_again_replaces_the_letter_and_keeps_the_code() {
     let first = only(&ctx).await;
     let session = ctx.session(&created).await;
     for _ in 0..3 {
-        ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
+        ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
     }
     let second = only(&ctx).await;
     assert_ne!(first.id, second.id);
@@ -106,7 +106,7 @@ async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
     let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
     let reset = ctx
         .accounts
-        .verify_reset_code(&credential, &code, &at_home())
+        .verify_reset_code(&credential, &code, &local_client())
         .await
         .unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
@@ -128,7 +128,7 @@ async fn a_changed_password_is_told_and_a_first_one_is_not() {
     let old = proof(ANN, PASSWORD);
     let started = ctx
         .accounts
-        .start_password_change(None, ANN, &old, &at_home())
+        .start_password_change(None, ANN, &old, &local_client())
         .await
         .unwrap();
     let credential = ctx
@@ -136,7 +136,7 @@ async fn a_changed_password_is_told_and_a_first_one_is_not() {
         .await
         .unwrap();
     ctx.accounts
-        .finish_password_change(&credential, new_password(), None, &at_home())
+        .finish_password_change(&credential, new_password(), None, &local_client())
         .await
         .unwrap();
     let from = "127.0.0.1".to_owned();
@@ -144,13 +144,17 @@ async fn a_changed_password_is_told_and_a_first_one_is_not() {
 
     let ctx = self::ctx().await;
     let code = ctx.accounts.add_account(BEA, Role::Member).await.unwrap();
-    let link = ctx.accounts.open_password_link(&code, &at_home()).await.unwrap();
+    let link = ctx
+        .accounts
+        .open_password_link(&code, &local_client())
+        .await
+        .unwrap();
     let credential = ctx
         .credential(Kind::AccountReset, &link.account_reset_token)
         .await
         .unwrap();
     ctx.accounts
-        .reset_password(&credential, new_password(), &at_home())
+        .reset_password(&credential, new_password(), &local_client())
         .await
         .unwrap();
     assert_eq!(take(&ctx.accounts).await, None);
@@ -315,7 +319,7 @@ async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
     let session = ctx.session(&created).await;
-    ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
+    ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 1);
     ctx.accounts.remove_account(ANN).await.unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
@@ -329,12 +333,15 @@ async fn wrong_digits_do_not_keep_the_letter_back() {
     let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
     let session = ctx.session(&created).await;
     for _ in 0..20 {
-        let refused = ctx.accounts.verify_session(&session, "000000x", &at_home()).await;
+        let refused = ctx
+            .accounts
+            .verify_session(&session, "000000x", &local_client())
+            .await;
         assert!(refused.is_err());
     }
     let (_, link) = codes_of(&only(&ctx).await);
     ctx.accounts
-        .verify_address(created.account, &link, &at_home())
+        .verify_address(created.account, &link, &local_client())
         .await
         .unwrap();
 }

@@ -5,14 +5,14 @@ use foxden_accounts::{
     PasswordError, ResetStarted, SignInError, SignedIn, WrapKb,
 };
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, kb, proof, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, kb, local_client, proof, session_id, stranger};
 use foxden_accounts::stretch::stretch;
 
 const NEW: &str = "another one";
 
 async fn start(ctx: &TestContext, address: &str, password: &str) -> ChangeStarted {
     ctx.accounts
-        .start_password_change(None, address, &proof(address, password), &at_home())
+        .start_password_change(None, address, &proof(address, password), &local_client())
         .await
         .unwrap()
 }
@@ -39,14 +39,17 @@ pub(crate) async fn change(ctx: &TestContext, address: &str, old: &str, new: &st
         .await
         .unwrap();
     ctx.accounts
-        .finish_password_change(&credential, new, None, &at_home())
+        .finish_password_change(&credential, new, None, &local_client())
         .await
         .unwrap()
         .expect("a session was wanted")
 }
 
 async fn forgot(ctx: &TestContext, address: &str) -> ResetStarted {
-    ctx.accounts.forgot_password(address, &at_home()).await.unwrap()
+    ctx.accounts
+        .forgot_password(address, &local_client())
+        .await
+        .unwrap()
 }
 
 async fn waiting_code(ctx: &TestContext, address: &str) -> String {
@@ -63,7 +66,7 @@ pub(crate) async fn reset(ctx: &TestContext, address: &str, auth_pw: AuthPw) -> 
     let code = waiting_code(ctx, address).await;
     let token = ctx
         .accounts
-        .verify_reset_code(&credential, &code, &at_home())
+        .verify_reset_code(&credential, &code, &local_client())
         .await
         .unwrap();
     let credential = ctx.credential(Kind::AccountReset, &token).await.unwrap();
@@ -73,7 +76,7 @@ pub(crate) async fn reset(ctx: &TestContext, address: &str, auth_pw: AuthPw) -> 
         then: FollowUp::SignIn { wants_keys: true },
     };
     ctx.accounts
-        .reset_password(&credential, new, &at_home())
+        .reset_password(&credential, new, &local_client())
         .await
         .unwrap()
 }
@@ -133,7 +136,7 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
     ctx.create(ANN).await;
     let wrong = ctx
         .accounts
-        .start_password_change(None, ANN, &proof(ANN, "wrong"), &at_home())
+        .start_password_change(None, ANN, &proof(ANN, "wrong"), &local_client())
         .await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let started = start(&ctx, ANN, PASSWORD).await;
@@ -153,18 +156,18 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
     };
     let refused = ctx
         .accounts
-        .finish_password_change(&credential, without_key, None, &at_home())
+        .finish_password_change(&credential, without_key, None, &local_client())
         .await;
     assert!(matches!(refused, Err(PasswordError::KeyMissing)));
     let done = ctx
         .accounts
-        .finish_password_change(&credential, new.clone(), None, &at_home())
+        .finish_password_change(&credential, new.clone(), None, &local_client())
         .await
         .unwrap();
     assert!(done.is_none());
     let again = ctx
         .accounts
-        .finish_password_change(&credential, new, None, &at_home())
+        .finish_password_change(&credential, new, None, &local_client())
         .await;
     assert!(matches!(again, Err(PasswordError::UnknownToken)));
 }
@@ -176,7 +179,7 @@ async fn with_a_session_only_its_own_password_is_changed() {
     ctx.create(BEA).await;
     let refused = ctx
         .accounts
-        .start_password_change(Some(&ann), BEA, &proof(BEA, PASSWORD), &at_home())
+        .start_password_change(Some(&ann), BEA, &proof(BEA, PASSWORD), &local_client())
         .await;
     assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
 }
@@ -198,7 +201,7 @@ async fn a_change_names_a_session_of_its_own_account_or_none() {
     };
     let refused = ctx
         .accounts
-        .finish_password_change(&credential, new, Some(&session_id(&bea)), &at_home())
+        .finish_password_change(&credential, new, Some(&session_id(&bea)), &local_client())
         .await;
     assert!(matches!(refused, Err(PasswordError::UnknownToken)));
     ctx.login(ANN, PASSWORD).await.unwrap();
@@ -230,7 +233,7 @@ async fn a_reset_ends_after_three_wrong_codes() {
     for left in (0..3).rev() {
         let wrong = ctx
             .accounts
-            .verify_reset_code(&credential, &"0".repeat(32), &at_home())
+            .verify_reset_code(&credential, &"0".repeat(32), &local_client())
             .await;
         assert!(matches!(wrong, Err(PasswordError::WrongCode)));
         match ctx.accounts.forgot_status(&credential).await {
@@ -240,7 +243,7 @@ async fn a_reset_ends_after_three_wrong_codes() {
     }
     let late = ctx
         .accounts
-        .verify_reset_code(&credential, &code, &at_home())
+        .verify_reset_code(&credential, &code, &local_client())
         .await;
     assert!(matches!(late, Err(PasswordError::UnknownToken)));
 }
@@ -256,14 +259,17 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
         .credential(Kind::PasswordForgot, &started.password_forgot_token)
         .await
         .unwrap();
-    ctx.accounts.forgot_again(&credential, &at_home()).await.unwrap();
     ctx.accounts
-        .verify_reset_code(&credential, &code, &at_home())
+        .forgot_again(&credential, &local_client())
+        .await
+        .unwrap();
+    ctx.accounts
+        .verify_reset_code(&credential, &code, &local_client())
         .await
         .unwrap();
     assert!(
         ctx.accounts
-            .verify_reset_code(&credential, &code, &at_home())
+            .verify_reset_code(&credential, &code, &local_client())
             .await
             .is_err(),
         "and it serves once"
@@ -274,9 +280,12 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
 async fn a_reset_asks_for_the_address_as_it_is_spelt() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let other = ctx.accounts.forgot_password("ANN@example.org", &at_home()).await;
+    let other = ctx
+        .accounts
+        .forgot_password("ANN@example.org", &local_client())
+        .await;
     assert!(matches!(other, Err(PasswordError::OtherSpelling { address }) if address == ANN));
-    let unknown = ctx.accounts.forgot_password(BEA, &at_home()).await;
+    let unknown = ctx.accounts.forgot_password(BEA, &local_client()).await;
     assert!(matches!(unknown, Err(PasswordError::UnknownAccount { .. })));
 }
 
@@ -309,7 +318,7 @@ async fn a_link_sets_the_first_password_once() {
         then: FollowUp::Nothing,
     };
     ctx.accounts
-        .reset_password(&credential, new, &at_home())
+        .reset_password(&credential, new, &local_client())
         .await
         .unwrap();
 
@@ -327,11 +336,16 @@ async fn a_link_lasts_a_day_and_a_new_one_replaces_it() {
     ctx.create(ANN).await;
     let first = ctx.accounts.password_link(ANN).await.unwrap();
     let second = ctx.accounts.password_link(ANN).await.unwrap();
-    assert!(ctx.accounts.open_password_link(&first, &at_home()).await.is_err());
+    assert!(
+        ctx.accounts
+            .open_password_link(&first, &local_client())
+            .await
+            .is_err()
+    );
     ctx.clock.advance_millis(24 * 3_600_000);
     assert!(
         ctx.accounts
-            .open_password_link(&second, &at_home())
+            .open_password_link(&second, &local_client())
             .await
             .is_err()
     );

@@ -15,7 +15,7 @@ use foxden_sql::Database;
 use tokio::task::JoinSet;
 
 use crate::context::{
-    ANN, NODE, PASSWORD, START, TestContext, VERIFIER, at_home, cheap, new_account, proof, session_id,
+    ANN, NODE, PASSWORD, START, TestContext, VERIFIER, cheap, local_client, new_account, proof, session_id,
     stranger, token_request,
 };
 use crate::credential_cache::Folder;
@@ -108,7 +108,12 @@ impl Rivals {
 
     /// A reset of an account's password that waits for its code, and the code.
     async fn reset(&self) -> (OneTimeCredential, String) {
-        let begun = self.ctx.accounts.forgot_password(ANN, &at_home()).await.unwrap();
+        let begun = self
+            .ctx
+            .accounts
+            .forgot_password(ANN, &local_client())
+            .await
+            .unwrap();
         let credential = self
             .credential(Kind::PasswordForgot, &begun.password_forgot_token)
             .await;
@@ -163,7 +168,7 @@ async fn keys_are_fetched_once() {
 async fn a_password_change_is_finished_once() {
     let rivals = Rivals::new().await;
     rivals.ctx.create(ANN).await;
-    let (old, home) = (proof(ANN, PASSWORD), at_home());
+    let (old, home) = (proof(ANN, PASSWORD), local_client());
     let started = rivals.ctx.accounts.start_password_change(None, ANN, &old, &home);
     let token = started.await.unwrap().password_change_token;
     let credential = rivals.credential(Kind::PasswordChange, &token).await;
@@ -173,7 +178,7 @@ async fn a_password_change_is_finished_once() {
             let new = new_password(Some(WrapKb([7; 32])));
             async move {
                 server
-                    .finish_password_change(&credential, new, None, &at_home())
+                    .finish_password_change(&credential, new, None, &local_client())
                     .await
             }
         })
@@ -189,7 +194,11 @@ async fn a_reset_code_and_the_token_that_it_gives_are_used_once() {
     let token = rivals
         .winner(|server, _| {
             let (credential, code) = (credential.clone(), code.clone());
-            async move { server.verify_reset_code(&credential, &code, &at_home()).await }
+            async move {
+                server
+                    .verify_reset_code(&credential, &code, &local_client())
+                    .await
+            }
         })
         .await;
     let credential = rivals.credential(Kind::AccountReset, &token).await;
@@ -198,7 +207,7 @@ async fn a_reset_code_and_the_token_that_it_gives_are_used_once() {
             let credential = credential.clone();
             async move {
                 server
-                    .reset_password(&credential, new_password(None), &at_home())
+                    .reset_password(&credential, new_password(None), &local_client())
                     .await
             }
         })
@@ -219,7 +228,11 @@ async fn a_reset_code_is_used_once_whatever_the_reset() {
     rivals
         .winner(|server, number| {
             let (credential, code) = (resets[number % resets.len()].clone(), code.clone());
-            async move { server.verify_reset_code(&credential, &code, &at_home()).await }
+            async move {
+                server
+                    .verify_reset_code(&credential, &code, &local_client())
+                    .await
+            }
         })
         .await;
 }
@@ -228,12 +241,12 @@ async fn a_reset_code_is_used_once_whatever_the_reset() {
 async fn digits_open_one_reset() {
     let rivals = Rivals::new().await;
     rivals.ctx.create(ANN).await;
-    rivals.ctx.accounts.send_otp(ANN, &at_home()).await.unwrap();
+    rivals.ctx.accounts.send_otp(ANN, &local_client()).await.unwrap();
     let digits = rivals.code(CodePurpose::ResetOtp).await;
     rivals
         .winner(|server, _| {
             let digits = digits.clone();
-            async move { server.verify_otp(ANN, &digits, &at_home()).await }
+            async move { server.verify_otp(ANN, &digits, &local_client()).await }
         })
         .await;
 }
@@ -247,7 +260,7 @@ async fn a_code_in_place_of_digits_opens_one_reset() {
     rivals
         .winner(|server, _| {
             let code = code.clone();
-            async move { server.verify_otp(ANN, &code, &at_home()).await }
+            async move { server.verify_otp(ANN, &code, &local_client()).await }
         })
         .await;
 }
@@ -259,7 +272,7 @@ async fn a_code_for_old_clients_resets_the_password_once() {
     rivals
         .ctx
         .accounts
-        .request_legacy_reset(ANN, &at_home())
+        .request_legacy_reset(ANN, &local_client())
         .await
         .unwrap();
     let code = rivals.code(CodePurpose::ResetLegacy).await;
@@ -268,7 +281,7 @@ async fn a_code_for_old_clients_resets_the_password_once() {
             let code = code.clone();
             async move {
                 server
-                    .reset_plain_password(ANN, &code, NEW, DataLossConsent::Given, &at_home())
+                    .reset_plain_password(ANN, &code, NEW, DataLossConsent::Given, &local_client())
                     .await
             }
         })
@@ -282,7 +295,7 @@ async fn a_set_password_link_is_opened_once() {
     rivals
         .winner(|server, _| {
             let code = code.clone();
-            async move { server.open_password_link(&code, &at_home()).await }
+            async move { server.open_password_link(&code, &local_client()).await }
         })
         .await;
 }
@@ -295,7 +308,7 @@ async fn an_address_is_confirmed_once_by_its_digits() {
     rivals
         .winner(|server, _| {
             let (session, digits) = (session.clone(), digits.clone());
-            async move { server.verify_session(&session, &digits, &at_home()).await }
+            async move { server.verify_session(&session, &digits, &local_client()).await }
         })
         .await;
 }
@@ -307,7 +320,7 @@ async fn an_address_is_confirmed_once_by_its_link() {
     rivals
         .winner(|server, _| {
             let (account, link) = (created.account, link.clone());
-            async move { server.verify_address(account, &link, &at_home()).await }
+            async move { server.verify_address(account, &link, &local_client()).await }
         })
         .await;
 }
@@ -322,7 +335,7 @@ async fn an_invitation_makes_one_account() {
                 invite: Some(code.clone()),
                 ..new_account(&format!("guest{number}@example.org"))
             };
-            async move { server.create(new, &at_home()).await }
+            async move { server.create(new, &local_client()).await }
         })
         .await;
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
@@ -338,7 +351,7 @@ async fn the_first_invitation_makes_one_account() {
                 invite: Some(code.clone()),
                 ..new_account(&format!("guest{number}@example.org"))
             };
-            async move { server.create(new, &at_home()).await }
+            async move { server.create(new, &local_client()).await }
         })
         .await;
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
@@ -347,7 +360,7 @@ async fn the_first_invitation_makes_one_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_address_makes_one_account() {
     let rivals = Rivals::new().await;
-    let sign_up = |server: Accounts, _| async move { server.create(new_account(ANN), &at_home()).await };
+    let sign_up = |server: Accounts, _| async move { server.create(new_account(ANN), &local_client()).await };
     rivals.winner(sign_up).await;
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
@@ -365,7 +378,7 @@ async fn an_authorization_code_is_redeemed_once() {
                 code: code.clone(),
                 verifier: Some(VERIFIER.to_owned()),
             };
-            async move { server.grant(None, token_request(grant), &at_home()).await }
+            async move { server.grant(None, token_request(grant), &local_client()).await }
         })
         .await;
     let tokens = "SELECT (SELECT COUNT(*) FROM access_token) + (SELECT COUNT(*) FROM refresh_token)";
@@ -386,7 +399,7 @@ async fn a_refresh_token_is_exchanged_once() {
                 token: token.clone(),
                 scope: OLDSYNC.to_owned(),
             };
-            async move { server.grant(None, token_request(grant), &at_home()).await }
+            async move { server.grant(None, token_request(grant), &local_client()).await }
         })
         .await;
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM refresh_token").await, 1);
@@ -399,7 +412,7 @@ async fn first_requests_make_one_store() {
     rivals.ctx.create(ANN).await;
     let old: HashSet<UserId> = rivals
         .winners(|server, _| async move {
-            let store = server.open_store(ANN, PASSWORD, &at_home()).await?;
+            let store = server.open_store(ANN, PASSWORD, &local_client()).await?;
             Ok::<_, OpenStoreError>(store.user)
         })
         .await

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use foxden_accounts::legacy::{DataLossConsent, NewLegacyAccount, name_of};
 use foxden_accounts::security::{EntryPoint, SecurityEvents};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, at_home, cheap, new_account, proof, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
 use crate::password::{change, reset};
 
 /// What was told: the event, whom it concerns, by which surface, from where, why.
@@ -117,7 +117,7 @@ async fn what_happens_to_an_account_of_today_is_told() {
         ]
     );
     ctx.accounts
-        .destroy(None, ANN, &proof(ANN, PASSWORD), &at_home())
+        .destroy(None, ANN, &proof(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
     assert_eq!(

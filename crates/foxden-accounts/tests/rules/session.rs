@@ -7,7 +7,7 @@ use foxden_accounts::{
 use foxden_model::{Rng, SeededRng};
 
 use crate::context::{
-    ANN, BEA, PASSWORD, TestContext, at_home, cheap, login, new_account, proof, session_id, stranger,
+    ANN, BEA, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, session_id, stranger,
 };
 
 const TYPED: &str = "Ann@Example.org";
@@ -24,7 +24,7 @@ impl TestContext {
             address: address.to_owned(),
             ..login(stretched, password)
         };
-        self.accounts.login(login, &at_home()).await
+        self.accounts.login(login, &local_client()).await
     }
 }
 
@@ -112,26 +112,28 @@ async fn every_door_takes_a_right_proof_under_any_spelling() {
         wants_keys: false,
     };
     let accounts = &ctx.accounts;
-    let told = accounts.reauth(&session, login(&typed), &at_home()).await;
+    let told = accounts.reauth(&session, login(&typed), &local_client()).await;
     assert!(is_told(&told, ANN));
     accounts
-        .reauth(&session, login(&right), &at_home())
+        .reauth(&session, login(&right), &local_client())
         .await
         .unwrap();
     for by in [None, Some(&session)] {
         let told = accounts
-            .start_password_change(by, TYPED, &typed, &at_home())
+            .start_password_change(by, TYPED, &typed, &local_client())
             .await;
         assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
         let started = accounts
-            .start_password_change(by, TYPED, &right, &at_home())
+            .start_password_change(by, TYPED, &right, &local_client())
             .await;
         started.unwrap();
     }
-    let told = accounts.destroy(Some(&session), TYPED, &typed, &at_home()).await;
+    let told = accounts
+        .destroy(Some(&session), TYPED, &typed, &local_client())
+        .await;
     assert!(matches!(told, Err(SignInError::OtherSpelling { .. })));
     accounts
-        .destroy(Some(&session), TYPED, &right, &at_home())
+        .destroy(Some(&session), TYPED, &right, &local_client())
         .await
         .unwrap();
 }
@@ -187,7 +189,7 @@ async fn a_duplicate_stands_alone_and_is_as_old_as_its_original() {
     ctx.clock.advance_millis(60_000);
     let copy = ctx
         .accounts
-        .duplicate_session(&session, &at_home())
+        .duplicate_session(&session, &local_client())
         .await
         .unwrap();
     assert_eq!(copy.auth_at, created.auth_at);
@@ -205,12 +207,12 @@ async fn proving_the_password_again_renews_the_session_and_no_other() {
 
     let renewed = ctx
         .accounts
-        .reauth(&session, login(ANN, PASSWORD), &at_home())
+        .reauth(&session, login(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
     let refused = ctx
         .accounts
-        .reauth(&session, login(BEA, PASSWORD), &at_home())
+        .reauth(&session, login(BEA, PASSWORD), &local_client())
         .await;
 
     assert!(renewed.session_token.is_none() && renewed.key_fetch_token.is_some());
@@ -266,13 +268,16 @@ async fn an_unverified_session_becomes_verified_by_its_code() {
     assert!(matches!(session.require_verified(), Err(Unverified::Address)));
     let code = ctx.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
     assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()));
-    ctx.accounts.resend_code(&session, &at_home()).await.unwrap();
+    ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
 
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    let refused = ctx.accounts.verify_session(&session, wrong, &at_home()).await;
+    let refused = ctx
+        .accounts
+        .verify_session(&session, wrong, &local_client())
+        .await;
     assert!(matches!(refused, Err(ConfirmError::ExpiredCode)));
     ctx.accounts
-        .verify_session(&session, &code, &at_home())
+        .verify_session(&session, &code, &local_client())
         .await
         .unwrap();
 
@@ -374,11 +379,15 @@ async fn what_comes_after_the_end_of_its_session_is_unknown_and_no_failure_of_th
     };
     let granted = ctx
         .accounts
-        .grant(Some(&session), crate::context::token_request(grant), &at_home())
+        .grant(
+            Some(&session),
+            crate::context::token_request(grant),
+            &local_client(),
+        )
         .await;
     assert!(matches!(granted, Err(OAuthError::UnknownToken)));
 
-    let copy = ctx.accounts.duplicate_session(&session, &at_home()).await;
+    let copy = ctx.accounts.duplicate_session(&session, &local_client()).await;
     assert!(matches!(copy, Err(CredentialError::Unknown)));
 
     ctx.accounts.remove_account(ANN).await.unwrap();
@@ -408,7 +417,7 @@ async fn the_address_that_was_stretched_signs_in_after_another_came_into_use() {
     assert!(ctx.login_as(BEA, ANN, PASSWORD).await.is_ok());
     assert_eq!(ctx.login(ANN, PASSWORD).await.unwrap().account, created.account);
     for address in [ANN, BEA] {
-        let taken = ctx.accounts.create(new_account(address), &at_home()).await;
+        let taken = ctx.accounts.create(new_account(address), &local_client()).await;
         assert!(matches!(taken, Err(SignUpError::Exists { .. })), "{address}");
     }
     crate::password::reset(&ctx, BEA, crate::context::proof(BEA, "another one")).await;

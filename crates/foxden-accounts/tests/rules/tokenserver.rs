@@ -464,7 +464,7 @@ async fn bad_tokens_and_those_without_the_scope_are_refused() {
         .grant(
             Some(&session),
             crate::context::token_request(grant),
-            &crate::context::at_home(),
+            &crate::context::local_client(),
         )
         .await;
     let without_scope = granted.unwrap().access_token.to_hex();

@@ -3,7 +3,7 @@
 use foxden_accounts::{MIGRATIONS, NodeLookup, Nodes};
 use foxden_sql::{Database, Fetch, SqlError, Value};
 
-use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, at_home};
+use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, local_client};
 use crate::credential_cache::Folder;
 
 /// What its tables held, as they were then: what to read now, and how to write it there.
@@ -86,13 +86,13 @@ async fn a_register_of_before_is_brought_up_to_date_with_all_that_it_holds() {
 
     let old = found
         .accounts
-        .open_store(ANN, PASSWORD, &at_home())
+        .open_store(ANN, PASSWORD, &local_client())
         .await
         .unwrap();
     assert_ne!(old.user, ann.store);
     assert_ne!(old.user, bea.store, "no number is given out twice");
     assert!(
-        matches!(found.accounts.node_of(ANN, &at_home()).await.unwrap(), NodeLookup::At(node) if *node == *NODE)
+        matches!(found.accounts.node_of(ANN, &local_client()).await.unwrap(), NodeLookup::At(node) if *node == *NODE)
     );
     let nodes = found.accounts.list_nodes().await.unwrap();
     assert!(nodes.len() == 1 && nodes[0].is_listed && nodes[0].url == NODE);

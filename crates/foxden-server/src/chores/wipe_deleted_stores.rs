@@ -41,7 +41,7 @@ impl Chore for WipeDeletedStores {
                     count += 1;
                 }
                 Err(error) => {
-                    accounts.store_stayed(store.user).await?;
+                    accounts.store_not_emptied(store.user).await?;
                     failure = Some(error);
                 }
             }

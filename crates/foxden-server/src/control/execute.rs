@@ -193,11 +193,17 @@ async fn move_user(accounts: &Accounts, name: &str, to: Option<&str>) -> anyhow:
 }
 
 async fn remove(app: &App, accounts: &Accounts, name: &str) -> anyhow::Result<Response> {
-    let removed = accounts.remove_account(name).await;
-    let removed = removed.map_err(|error| named(error, name))?;
-    let text = removal(app, name, &removed.stores).await;
-    accounts.wipe_deleted().await;
-    Ok(done(text))
+    let removal = async {
+        let removed = accounts.remove_account(name).await;
+        removed.map_err(|error| named(error, name))
+    };
+    let failed = accounts.complete_removal(removal, |store| empty(app, store));
+    Ok(done(match failed.await?.last() {
+        None => format!("{name} and everything that hung on it is gone"),
+        Some((_, error)) => {
+            format!("{name} is gone; its store could not be emptied yet and will be tried again: {error:#}")
+        }
+    }))
 }
 
 async fn codes(accounts: &Accounts, name: &str) -> anyhow::Result<Response> {
@@ -251,19 +257,7 @@ async fn revoke(accounts: &Accounts, id: i64) -> anyhow::Result<Response> {
     Ok(done(format!("invitation {id} is taken back")))
 }
 
-/// Empties the stores of a removed account, and says whether it could. The account is removed either way.
-async fn removal(app: &App, name: &str, stores: &[UserId]) -> String {
-    let mut text = format!("{name} and everything that hung on it is gone");
-    for store in stores {
-        if let Err(error) = empty(app, *store).await {
-            text = format!(
-                "{name} is gone; its store could not be emptied yet and will be tried again: {error:#}"
-            );
-        }
-    }
-    text
-}
-
+/// Empties a store of a removed account.
 async fn empty(app: &App, store: UserId) -> anyhow::Result<()> {
     let closed = match &app.accounts {
         Some(accounts) => accounts.store_to_empty(store).await?,
