@@ -6,7 +6,7 @@
 # takes the body off for HEAD. Hyper leaves such a header out for GET, and for HEAD it passes on what was written. A
 # cache that freshens what it keeps by HEAD learns that it is empty.
 #
-# Foxden takes length and type off both answers behind its routers (listen/front.rs).
+# Foxden takes length and type off both answers behind its routers (listen/request_handler.rs).
 #
 # Seen:
 #   axum  GET  /304: no content-length
