@@ -203,7 +203,7 @@ impl Sqlite {
         let Some(migration) = migrations.get(next) else {
             return Ok(false);
         };
-        tracing::info!(migration = migration.name, "bringing the tables up to date");
+        tracing::info!(migration = migration.name, "applying a migration");
         self.connection
             .execute_batch(migration.statements)
             .map_err(sql_error)?;
