@@ -198,7 +198,7 @@ fn named(log: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
         .lines()
         .filter_map(|line| Some((field(line, "suid")?, field(line, "suser")?)));
     let users: BTreeMap<_, _> = known.collect();
-    for line in log.lines().filter(|line| line.contains("stats=failure")) {
+    for line in log.lines().filter(|line| line.contains("outcome=failure")) {
         let what = line.split('|').nth(5).unwrap_or_default();
         for (number, name) in attacks::NAMES.into_iter().enumerate() {
             let v4 = format!("src={}", attacks::network(number));
