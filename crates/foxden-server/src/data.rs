@@ -1,11 +1,12 @@
 //! The data folder: everything the server keeps, in one place, locked by the process that serves it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use foxden_model::Rng;
+use foxden_sql::{FolderLock, FolderLockError};
 use serde::{Deserialize, Serialize};
 
 use crate::rng;
@@ -14,7 +15,7 @@ use crate::rng;
 #[derive(Debug)]
 pub struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Secrets made on the first start.
@@ -70,7 +71,7 @@ impl DataFolder {
         };
         make_folder(path).map_err(unusable)?;
         let path = fs::canonicalize(path).map_err(unusable)?;
-        let lock = lock(&path)?;
+        let lock = FolderLock::acquire(&path).map_err(DataError::of_lock)?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -138,35 +139,16 @@ impl Secrets {
     }
 }
 
-/// Locks the folder until the file is closed, which the system does whatever way the process ends.
-fn lock(folder: &Path) -> Result<File, DataError> {
-    let path = folder.join("lock");
-    let unusable = |source| DataError::Unusable {
-        path: path.clone(),
-        source,
-    };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.mode(PRIVATE_FILE).open(&path).map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut process = String::new();
-            // Who it is matters less than that there is one.
-            let _ = file.read_to_string(&mut process);
-            let process = process.trim().to_owned();
-            let path = folder.to_owned();
-            return Err(DataError::InUse { path, process });
+impl DataError {
+    fn of_lock(error: FolderLockError) -> Self {
+        match error {
+            FolderLockError::InUse { folder, process } => Self::InUse {
+                path: folder,
+                process,
+            },
+            FolderLockError::Unavailable { path, source } => Self::Unusable { path, source },
         }
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    write(&mut file).map_err(unusable)?;
-    Ok(file)
 }
 
 /// Makes a folder, and those it lies in, so that a power cut takes none of them: secrets that were made in it

@@ -5,11 +5,13 @@
 //! - [`migration`]: migrations of the tables
 //! - [`value`]: [`Value`] and [`Row`], which hide the types of the driver
 //! - [`error`]: [`SqlError`], named by what the caller should do
+//! - [`folder_lock`]: [`FolderLock`], for files that one process at a time may use
 //!
 //! Statements are fixed texts with `?` placeholders that every dialect understands once they are numbered.
 
 pub mod database;
 pub mod error;
+pub mod folder_lock;
 pub mod migration;
 pub mod origin;
 mod sqlite;
@@ -19,6 +21,7 @@ pub mod value;
 
 pub use database::{Database, Fetch, Tx};
 pub use error::SqlError;
+pub use folder_lock::{FolderLock, FolderLockError};
 pub use migration::Migration;
 pub use origin::QueryOrigin;
 pub use value::{FromValue, Nullable, Row, Value};

@@ -37,10 +37,13 @@ fn memory(fixture: &EngineFixture) -> Arc<dyn Engine> {
     fixture.shared(|| Arc::new(MemoryEngine::new(fixture.clock.clone(), fixture.rng.clone())))
 }
 
+/// One engine for all handles: it locks its folder.
 fn sqlite(fixture: &EngineFixture) -> Arc<dyn Engine> {
-    let options = SqliteOptions::new(fixture.folder().join("storage"));
-    let engine = SqliteEngine::open(options, fixture.clock.clone(), fixture.rng.clone());
-    Arc::new(engine.expect("the folder can be opened"))
+    fixture.shared(|| {
+        let options = SqliteOptions::new(fixture.folder().join("storage"));
+        let engine = SqliteEngine::open(options, fixture.clock.clone(), fixture.rng.clone());
+        Arc::new(engine.expect("the folder can be opened"))
+    })
 }
 
 /// A cache in front of the engine in memory, one for all handles: it serves one process.

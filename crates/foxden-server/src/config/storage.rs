@@ -20,7 +20,7 @@ pub const SECTION: Section = Section {
             help: "The engine and where it keeps objects: `sqlite:` in the data folder, `sqlite:/some/folder` \
                    elsewhere, `memory:` until the process ends (for trials). `sqlite:?shards=8` makes a store of eight \
                    SQLite files, of which each is written by a thread of its own, instead of four; a store keeps the \
-                   number that it was made with.",
+                   number that it was made with. One process at a time opens a folder.",
         },
         Setting {
             key: "storage.quota",

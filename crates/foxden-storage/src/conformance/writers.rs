@@ -39,13 +39,15 @@ pub async fn writers_at_once_all_succeed_at_different_times(ctx: &TestContext) {
     );
 }
 
-/// Of concurrent writes with the same guard, one succeeds and the others are refused with its time or a later one.
+/// Of concurrent writes with the same guard, by two handles, one succeeds and the others are refused with its time or a later
+/// one.
 pub async fn of_guarded_writers_at_once_one_succeeds(ctx: &TestContext) {
+    let handles = [ctx.clone(), ctx.another_handle().await];
     let mut time = ctx.put("bookmarks", "a", "first").await;
     for _ in 0..ROUNDS {
         let mut writers = JoinSet::new();
         for client in 0..CLIENTS {
-            let ctx = ctx.clone();
+            let ctx = handles[client % handles.len()].clone();
             writers.spawn(async move {
                 let target = Target::Object(collection("bookmarks"), id("a"));
                 let patches = [payload("a", &client.to_string())];
@@ -129,13 +131,14 @@ pub async fn summaries_and_pages_never_go_back(ctx: &TestContext) {
     }
 }
 
-/// Of concurrent commits of a batch, one succeeds.
+/// Of concurrent commits of a batch, by two handles, one succeeds.
 pub async fn one_commit_wins(ctx: &TestContext) {
+    let handles = [ctx.clone(), ctx.another_handle().await];
     for _ in 0..ROUNDS {
         let batch = ctx.open("bookmarks", [payload("a", "x")]).await;
         let mut commits = JoinSet::new();
-        for _ in 0..CLIENTS {
-            let (ctx, batch) = (ctx.clone(), batch.clone());
+        for client in 0..CLIENTS {
+            let (ctx, batch) = (handles[client % handles.len()].clone(), batch.clone());
             commits.spawn(async move { ctx.try_commit("bookmarks", &batch).await });
         }
         let mut won = 0;

@@ -36,12 +36,13 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use foxden_model::{Clock, Rng, UserId};
+use foxden_sql::FolderLock;
 
 use self::checkpoint::{Checkpointer, Checkpoints};
 use self::deletion::Deletion;
@@ -73,8 +74,8 @@ pub struct SqliteOptions {
     pub timeout: Duration,
 }
 
-/// Users' objects in SQLite files. Only one process at a time may serve a folder: the caches of a second one would not see
-/// the writes of the first. Writes and purges must be awaited within a runtime that has a timer.
+/// Users' objects in SQLite files. One engine at a time has a folder open, and locks it: the caches of a second one would not
+/// see the writes of the first. Writes and purges must be awaited within a runtime that has a timer.
 pub struct SqliteEngine {
     // Shared with the thread on which `close` waits.
     read_pool: Arc<ReadPool>,
@@ -83,6 +84,8 @@ pub struct SqliteEngine {
     checkpoints: Checkpoints,
     next_to_purge: AtomicUsize,
     health: Health,
+    /// `None` after `close`.
+    lock: Arc<Mutex<Option<FolderLock>>>,
 }
 
 /// Shares health checks among their callers. A check needs no token and uses every writer thread, so only one runs at a time,
@@ -137,7 +140,8 @@ impl SqliteEngine {
             timeout,
         } = options;
         let environment = Arc::new(Environment::new(clock, rng));
-        let opened = open::open_files(&folder, shards)?;
+        // If the opening fails, the lock is dropped after the threads, which are started below.
+        let (lock, opened) = open::open_files(&folder, shards)?;
         let cached_users = cached_users / opened.len();
         let in_folder = |source: std::io::Error| open::unavailable(&folder, source);
         let (checkpointer, checkpoints) = Checkpointer::start(opened.len()).map_err(in_folder)?;
@@ -162,6 +166,7 @@ impl SqliteEngine {
             checkpoints,
             next_to_purge: AtomicUsize::new(0),
             health: Health::default(),
+            lock: Arc::new(Mutex::new(Some(lock))),
         })
     }
 
@@ -334,8 +339,13 @@ impl Engine for SqliteEngine {
         let read_pool = Arc::clone(&self.read_pool);
         let shards = Arc::clone(&self.shards);
         let checkpointer = Arc::clone(&self.checkpointer);
+        let lock = Arc::clone(&self.lock);
         // The writer threads first finish their queues, which may take long on a slow disk.
-        let stopping = tokio::task::spawn_blocking(move || stop(&read_pool, &shards, &checkpointer));
+        let stopping = tokio::task::spawn_blocking(move || {
+            stop(&read_pool, &shards, &checkpointer);
+            // Another engine may open the folder from here on.
+            *lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        });
         if let Err(error) = stopping.await {
             tracing::error!(%error, "the SQLite files were not closed");
         }

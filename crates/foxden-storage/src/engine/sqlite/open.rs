@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use foxden_sql::{FolderLock, FolderLockError};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -43,6 +44,17 @@ pub enum OpenError {
         /// The number in the options.
         asked: u32,
     },
+    /// Another engine has the folder open, in this process or in another one.
+    #[error(
+        "the objects in {} are in use by process {process}; stop that one first, or name another folder in the URL of the store",
+        folder.display()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of the process. It may be missing.
+        process: String,
+    },
     /// A file is missing, or has another file's name.
     #[error("{0} is not the file that belongs there")]
     Misplaced(PathBuf),
@@ -60,12 +72,16 @@ pub enum OpenError {
     },
 }
 
-/// Opens the files of a folder for writing, and creates missing files of a new folder.
-pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Connection)>, OpenError> {
+/// The files of a folder, each with a connection that writes.
+pub(super) type OpenFiles = Vec<(PathBuf, Connection)>;
+
+/// Locks the folder and opens its files for writing; creates missing files of a new folder.
+pub(super) fn open_files(folder: &Path, count: u32) -> Result<(FolderLock, OpenFiles), OpenError> {
     if count == 0 || count > MAX_FILES {
         return Err(OpenError::FileCount(count));
     }
     make_folder(folder)?;
+    let lock = lock(folder)?;
     // The first file is created last: once it exists, all do, and a missing file has been lost.
     let is_made = path_of(folder, 0).exists();
     let mut files = Vec::new();
@@ -88,7 +104,14 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<Vec<(PathBuf, Conn
     }
     sync(folder)?;
     files.reverse();
-    Ok(files)
+    Ok((lock, files))
+}
+
+fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
+    FolderLock::acquire(folder).map_err(|error| match error {
+        FolderLockError::InUse { folder, process } => OpenError::InUse { folder, process },
+        FolderLockError::Unavailable { path, source } => unavailable(&path, source),
+    })
 }
 
 /// Opens a connection that writes: the one of the writer thread, and the one for checkpoints.

@@ -142,6 +142,38 @@ async fn files_are_for_their_owners_eyes_only() {
     assert!(seen > 4, "there are logs as well");
 }
 
+/// A second engine would not see a closing, a guard's time or a quota that the first one has in its cache.
+#[tokio::test]
+async fn a_folder_is_opened_by_one_engine_at_a_time() {
+    let folder = Folder::new();
+    let first = Bench::open(&folder, 2);
+    first.put(1, "a", "x").await.unwrap();
+    let refused = reopen(&folder, 2).err().expect("the folder is locked");
+    let expected = format!(
+        "the objects in {} are in use by process {}; stop that one first, or name another folder in the URL of the store",
+        folder.path().display(),
+        std::process::id()
+    );
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
+    assert_eq!(refused.to_string(), expected);
+    first.put(1, "b", "x").await.unwrap();
+
+    // A closed engine gives the folder free, also while a handle is left.
+    first.engine.close().await;
+    let second = Bench::open(&folder, 2);
+    assert_eq!(second.ids(1).await.len(), 2);
+    drop(first);
+    assert!(reopen(&folder, 2).is_err());
+    drop(second);
+    drop(reopen(&folder, 2).unwrap());
+    // An opening that fails keeps no lock.
+    assert!(matches!(
+        reopen(&folder, 3),
+        Err(OpenError::OtherFileCount { .. })
+    ));
+    assert!(reopen(&folder, 2).is_ok());
+}
+
 #[test]
 fn the_number_of_files_cannot_be_changed() {
     let folder = Folder::new();
