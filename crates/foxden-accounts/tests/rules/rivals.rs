@@ -2,8 +2,8 @@
 
 use foxden_accounts::{
     Accounts, CodePurpose, DataLossConsent, FollowUp, Grant, Identity, KeyId, Kind, MIGRATIONS, Mail,
-    NewAccount, NewPassword, Nodes, OLDSYNC, OneTimeCredential, OpenStoreError, Options, Parts, Role,
-    SecretToken, SignUp, SignedIn, WrapKb,
+    NewAccount, NewLegacyAccount, NewPassword, Nodes, OLDSYNC, OneTimeCredential, OpenStoreError, Options,
+    Parts, Role, SecretToken, SignUp, SignedIn, WrapKb,
 };
 use std::collections::HashSet;
 use std::error::Error;
@@ -325,6 +325,35 @@ async fn an_address_is_confirmed_once_by_its_link() {
         .await;
 }
 
+/// Several accounts claim an address. Each has a code of its own, and one of them becomes the owner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_address_is_owned_by_one_of_its_claimants() {
+    let rivals = Rivals::new().await;
+    for network in 1..=3 {
+        let by = stranger(&format!("192.0.{network}.1"));
+        rivals.ctx.accounts.create(new_account(ANN), &by).await.unwrap();
+    }
+    let mut claims = Vec::new();
+    while let Some(queued) = rivals.ctx.accounts.take_mail().await.unwrap() {
+        if let Mail::ConfirmAddress { link_code, .. } = queued.mail {
+            claims.push((queued.account.unwrap(), link_code));
+        }
+    }
+    assert_eq!(claims.len(), 3);
+    let owner = rivals
+        .winner(|server, number| {
+            // Both servers for each claim.
+            let (account, link) = claims[number / 2 % claims.len()].clone();
+            async move {
+                let confirmed = server.verify_address(account, &link, &local_client()).await;
+                confirmed.map(|()| account)
+            }
+        })
+        .await;
+    let shown = rivals.other.show_account(ANN).await.unwrap().unwrap();
+    assert_eq!(shown.account, owner);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_invitation_makes_one_account() {
     let rivals = Rivals::new().await;
@@ -358,6 +387,23 @@ async fn an_address_makes_one_account() {
     let rivals = Rivals::new().await;
     let sign_up = |server: Accounts, _| async move { server.create(new_account(ANN), &local_client()).await };
     rivals.winner(sign_up).await;
+    assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_name_of_old_clients_makes_one_account() {
+    let rivals = Rivals::new().await;
+    rivals
+        .winner(|server, number| async move {
+            let new = NewLegacyAccount {
+                name: "tarek",
+                address: &format!("guest{number}@example.org"),
+                password: PASSWORD,
+                is_authorised: false,
+            };
+            server.create_legacy(new, &local_client()).await
+        })
+        .await;
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM account").await, 1);
 }
 
@@ -434,6 +480,37 @@ async fn first_requests_make_one_store() {
     assert_eq!(new.len(), 2 * TASKS);
     assert_eq!(new.into_iter().collect::<HashSet<UserId>>().len(), 1);
     assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM users").await, 2);
+}
+
+/// A browser that signs in here gets one store as well, and so does its next key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_key_of_a_browser_makes_one_store() {
+    let rivals = Rivals::new().await;
+    let created = rivals.ctx.create(ANN).await;
+    let session = rivals.ctx.session(&created).await;
+    let token = rivals.ctx.access_token(&session).await;
+    for changes in 1..=2 {
+        let users = rivals
+            .winners(|server, _| {
+                let token = token.clone();
+                async move {
+                    let identity = Identity {
+                        generation: Some(START + changes),
+                        ..server.verify_bearer(&token).await?
+                    };
+                    let key_id = KeyId {
+                        keys_changed_at: START + changes,
+                        client_state: vec![u8::try_from(changes).unwrap(); 16],
+                    };
+                    server.assign(&identity, &key_id).await
+                }
+            })
+            .await;
+        assert_eq!(users.len(), 2 * TASKS);
+        let users: HashSet<UserId> = users.into_iter().map(|assigned| assigned.user).collect();
+        assert_eq!(users.len(), 1);
+        assert_eq!(rivals.ctx.count("SELECT COUNT(*) FROM users").await, changes);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -29,6 +29,7 @@ mod pyfxa;
 mod ready_made;
 mod security;
 mod setup;
+mod shared;
 mod slow;
 mod split;
 
