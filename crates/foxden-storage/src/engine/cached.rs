@@ -1,20 +1,24 @@
 //! A cache in front of any engine, for processes that alone serve their users.
 
-use std::collections::VecDeque;
+mod unknown_outcomes;
+
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use foxden_model::{Clock, CollectionName, SyncTime, UserId};
 
 use super::announced::Announced;
-use super::cache::{ObjectCache, UserCache};
+use super::cache::{FillTicket, ObjectCache, UserCache};
 use super::{Engine, EngineError};
 use crate::command::{BatchPart, Cursor, Detail, Query, Write};
 use crate::page::{Budget, CollectionSummary, Page, Purged, Rows, Staged, Summary, Written};
+use unknown_outcomes::{Added, UnknownOutcomes};
 
 /// How long an entry is used: counts that a purge by another process has changed are wrong no longer than this.
 const ENTRY_MILLIS: i64 = 60 * 60 * 1000;
-/// How long a user stays invalidated after a write with an unknown outcome. No engine carries a write out later than that.
+/// How long a user stays invalidated after a write with an unknown outcome. No engine carries a write or a purge out later than
+/// that.
 const UNKNOWN_MILLIS: i64 = 60 * 1000;
 
 /// An engine whose answers are cached in this process: the times of collections, and small objects that are read by their id.
@@ -27,7 +31,10 @@ pub struct Cached<E> {
     users: UserCache<User>,
     objects: ObjectCache<User, CollectionName>,
     announced: Announced,
-    unknown: Mutex<VecDeque<UnknownOutcome>>,
+    unknown: Mutex<UnknownOutcomes>,
+    /// Until when no entry is added, by the steady clock: a user of whom nothing is recorded may have a write with an unknown
+    /// outcome.
+    no_fills_until: AtomicI64,
 }
 
 /// The cache entry of a user.
@@ -35,13 +42,6 @@ struct User {
     modified: SyncTime,
     collections: Arc<[CollectionSummary]>,
     /// When the entry ends, by the steady clock.
-    ends: i64,
-}
-
-/// A write that may still be carried out. Its user stays invalidated meanwhile.
-struct UnknownOutcome {
-    user: UserId,
-    /// When it no longer can be, by the steady clock.
     ends: i64,
 }
 
@@ -55,6 +55,7 @@ impl<E: Engine> Cached<E> {
             objects: ObjectCache::new(),
             announced: Announced::nothing(),
             unknown: Mutex::default(),
+            no_fills_until: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -102,14 +103,35 @@ impl<E: Engine> Cached<E> {
     fn resolve_unknown(&self) {
         let now = self.clock.steady_millis();
         let mut unknown = self.unknown();
-        while unknown.front().is_some_and(|first| first.ends < now)
-            && let Some(first) = unknown.pop_front()
-        {
-            self.users.resolve(first.user, None);
+        while let Some(user) = unknown.take_ended(now) {
+            self.users.resolve(user, None);
         }
     }
 
-    fn unknown(&self) -> MutexGuard<'_, VecDeque<UnknownOutcome>> {
+    /// A ticket for an answer of the engine; `None` if the answer must not be cached.
+    fn ticket(&self, user: UserId) -> Option<FillTicket> {
+        // The ticket comes first: a write that ends the fills does so before it changes the segment.
+        let ticket = self.users.ticket(user);
+        let may_fill = self.no_fills_until.load(Ordering::SeqCst) < self.clock.steady_millis();
+        may_fill.then_some(ticket)
+    }
+
+    /// Keeps the user invalidated for a while, since a write may still be carried out. If too many users are, no user's entry is
+    /// added for as long.
+    fn keep_invalidated(&self, user: UserId) {
+        let ends = self.clock.steady_millis() + UNKNOWN_MILLIS;
+        match self.unknown().add(user, ends) {
+            Added::New => return,
+            // An earlier write keeps the user invalidated.
+            Added::Extended => {}
+            Added::Full => {
+                self.no_fills_until.fetch_max(ends, Ordering::SeqCst);
+            }
+        }
+        self.users.resolve(user, None);
+    }
+
+    fn unknown(&self) -> MutexGuard<'_, UnknownOutcomes> {
         // No code panics under this lock.
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,10 +172,36 @@ impl<'a, E: Engine> Invalidation<'a, E> {
 impl<E: Engine> Drop for Invalidation<'_, E> {
     fn drop(&mut self) {
         if !self.is_resolved {
-            let ends = self.cache.clock.steady_millis() + UNKNOWN_MILLIS;
-            let user = self.user;
-            self.cache.unknown().push_back(UnknownOutcome { user, ends });
+            self.cache.keep_invalidated(self.user);
         }
+    }
+}
+
+/// A purge under way, which may change the counts of any user. Dropped before its outcome is known, it also prevents new entries
+/// for a while.
+struct PendingPurge<'a, E: Engine> {
+    cache: &'a Cached<E>,
+    outcome: PurgeOutcome,
+}
+
+enum PurgeOutcome {
+    Unknown,
+    Changed,
+    Unchanged,
+}
+
+impl<E: Engine> Drop for PendingPurge<'_, E> {
+    fn drop(&mut self) {
+        let cache = self.cache;
+        match self.outcome {
+            PurgeOutcome::Unchanged => return,
+            PurgeOutcome::Changed => {}
+            PurgeOutcome::Unknown => {
+                let ends = cache.clock.steady_millis() + UNKNOWN_MILLIS;
+                cache.no_fills_until.fetch_max(ends, Ordering::SeqCst);
+            }
+        }
+        cache.users.clear();
     }
 }
 
@@ -171,14 +219,16 @@ impl<E: Engine> Engine for Cached<E> {
             });
         }
         self.resolve_unknown();
-        let ticket = self.users.ticket(user);
+        let ticket = self.ticket(user);
         let summary = self.engine.summary(user, detail).await?;
-        let entry = User {
-            modified: summary.modified,
-            collections: Arc::clone(&summary.collections),
-            ends: self.clock.steady_millis() + ENTRY_MILLIS,
-        };
-        self.users.fill(user, ticket, Arc::new(entry));
+        if let Some(ticket) = ticket {
+            let entry = User {
+                modified: summary.modified,
+                collections: Arc::clone(&summary.collections),
+                ends: self.clock.steady_millis() + ENTRY_MILLIS,
+            };
+            self.users.fill(user, ticket, Arc::new(entry));
+        }
         Ok(summary)
     }
 
@@ -219,12 +269,17 @@ impl<E: Engine> Engine for Cached<E> {
     }
 
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
+        let mut pending = PendingPurge {
+            cache: self,
+            outcome: PurgeOutcome::Unknown,
+        };
         let purged = self.engine.purge(budget).await;
-        let is_idle = purged.as_ref().is_ok_and(|purged| purged.rows == 0);
-        if !is_idle {
-            // The counts of any user may have changed.
-            self.users.clear();
-        }
+        pending.outcome = match &purged {
+            Ok(purged) if purged.rows == 0 => PurgeOutcome::Unchanged,
+            Ok(_) => PurgeOutcome::Changed,
+            // It may be carried out in part, and later.
+            Err(_) => PurgeOutcome::Unknown,
+        };
         purged
     }
 

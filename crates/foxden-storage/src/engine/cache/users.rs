@@ -1,6 +1,7 @@
 //! A bounded cache of one state for each user.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foxden_model::UserId;
@@ -19,15 +20,15 @@ pub(in crate::engine) struct UserCache<S> {
 struct Segment<S> {
     young: HashMap<UserId, Arc<S>>,
     old: HashMap<UserId, Arc<S>>,
-    invalidated: Vec<Invalidated>,
+    /// Users with writes that are not resolved. None of them is in a generation.
+    pending: HashMap<UserId, PendingWrites>,
     /// Counts calls of `invalidate`, `resolve` and `clear`.
     changes: u64,
 }
 
-/// A user with writes that are not resolved.
-struct Invalidated {
-    user: UserId,
-    writes: usize,
+/// The writes of a user that are not resolved.
+struct PendingWrites {
+    count: usize,
     /// Whether more than one write was pending at some time: then the order of their commits is unknown.
     overlapped: bool,
 }
@@ -47,9 +48,6 @@ impl<S> UserCache<S> {
 
     pub(in crate::engine) fn get(&self, user: UserId) -> Option<Arc<S>> {
         let mut segment = self.segment(user);
-        if segment.is_invalidated(user) {
-            return None;
-        }
         if let Some(state) = segment.young.get(&user) {
             return Some(Arc::clone(state));
         }
@@ -71,7 +69,7 @@ impl<S> UserCache<S> {
     /// Caches what the store answered, unless a write may have come between.
     pub(in crate::engine) fn fill(&self, user: UserId, ticket: FillTicket, state: Arc<S>) {
         let mut segment = self.segment(user);
-        if segment.changes == ticket.0 && !segment.is_invalidated(user) {
+        if segment.changes == ticket.0 && !segment.pending.contains_key(&user) {
             segment.insert(user, state, self.capacity);
         }
     }
@@ -119,34 +117,22 @@ fn lock<S>(segment: &Mutex<Segment<S>>) -> MutexGuard<'_, Segment<S>> {
 }
 
 impl<S> Segment<S> {
-    fn is_invalidated(&self, user: UserId) -> bool {
-        self.invalidated.iter().any(|other| other.user == user)
-    }
-
     fn begin_write(&mut self, user: UserId) {
-        if let Some(pending) = self.invalidated.iter_mut().find(|other| other.user == user) {
-            pending.writes += 1;
-            pending.overlapped = true;
-        } else {
-            self.invalidated.push(Invalidated {
-                user,
-                writes: 1,
-                overlapped: false,
-            });
-        }
+        let pending = self.pending.entry(user).or_insert(PendingWrites {
+            count: 0,
+            overlapped: false,
+        });
+        pending.overlapped |= pending.count > 0;
+        pending.count += 1;
     }
 
     /// Returns whether the state that the write has made is the user's current one.
     fn end_write(&mut self, user: UserId) -> bool {
-        let Some(at) = self.invalidated.iter().position(|other| other.user == user) else {
+        let Entry::Occupied(mut pending) = self.pending.entry(user) else {
             return true;
         };
-        let pending = &mut self.invalidated[at];
-        pending.writes -= 1;
-        if pending.writes > 0 {
-            return false;
-        }
-        !self.invalidated.swap_remove(at).overlapped
+        pending.get_mut().count -= 1;
+        pending.get().count == 0 && !pending.remove().overlapped
     }
 
     fn insert(&mut self, user: UserId, state: Arc<S>, capacity: usize) {
@@ -163,7 +149,7 @@ impl<S> Default for Segment<S> {
         Self {
             young: HashMap::new(),
             old: HashMap::new(),
-            invalidated: Vec::new(),
+            pending: HashMap::new(),
             changes: 0,
         }
     }

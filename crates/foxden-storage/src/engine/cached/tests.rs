@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use foxden_model::{ManualClock, ObjectId, SeededRng};
 
+use super::unknown_outcomes::MAX_USERS;
 use super::*;
 use crate::command::{Change, Field, Fields, Patch, Ttl};
 use crate::engine::MemoryEngine;
@@ -46,7 +47,11 @@ impl Engine for Counting {
     }
 
     async fn purge(&self, budget: Budget) -> Result<Purged, EngineError> {
-        self.engine.purge(budget).await
+        let purged = self.engine.purge(budget).await;
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        purged
     }
 
     async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError> {
@@ -201,6 +206,76 @@ async fn a_write_that_is_given_up_keeps_the_user_uncached_for_a_minute() {
         bench.summary().await;
         assert_eq!(bench.reads(), before + 6);
     }
+}
+
+/// With more unknown outcomes than are recorded, entries stay in use and no entry is added.
+#[tokio::test]
+async fn too_many_unknown_outcomes_end_the_filling_of_the_cache() {
+    let bench = Bench::new();
+    bench.put("global", Ttl::Keep).await;
+    bench.summary().await;
+    let others = 1000..1000 + MAX_USERS as u64;
+    let last = UserId(others.end);
+    let lose_track = async |user: UserId| {
+        let write = bench.cached.write(user, Write::new(Change::DeleteAll));
+        assert!(matches!(write.await, Err(EngineError::OutcomeUnknown(_))));
+    };
+    bench.cached.engine.loses_track.store(true, Ordering::SeqCst);
+    for user in others.clone() {
+        lose_track(UserId(user)).await;
+    }
+    // A user with many of them takes one place.
+    for _ in 0..3 {
+        lose_track(UserId(others.start)).await;
+    }
+    // A read of the last user begins before its write, and another one after it.
+    let reads = bench.reads();
+    bench.cached.summary(USER, Detail::Times).await.unwrap();
+    bench.cached.summary(last, Detail::Times).await.unwrap();
+    bench.cached.summary(last, Detail::Times).await.unwrap();
+    assert_eq!(bench.reads(), reads + 1);
+    lose_track(last).await;
+    for user in [last, UserId(others.end + 1), UserId(others.start)] {
+        let reads = bench.reads();
+        for _ in 0..2 {
+            bench.cached.summary(user, Detail::Times).await.unwrap();
+        }
+        assert_eq!(bench.reads(), reads + 2, "{user:?}");
+    }
+    let reads = bench.reads();
+    bench.summary().await;
+    assert_eq!(bench.reads(), reads);
+    bench.clock.advance_millis(UNKNOWN_MILLIS + 1);
+    for user in [last, UserId(others.end + 1), UserId(others.start)] {
+        let reads = bench.reads();
+        for _ in 0..2 {
+            bench.cached.summary(user, Detail::Times).await.unwrap();
+        }
+        assert_eq!(bench.reads(), reads + 1, "{user:?}");
+    }
+}
+
+/// The engine may go on with a purge whose caller has gone.
+#[tokio::test]
+async fn a_purge_that_is_given_up_clears_the_cache() {
+    let bench = Bench::new();
+    bench.put("mortal", Ttl::In(10)).await;
+    assert_eq!(bench.summary().await.collections[0].count, 1);
+    bench.clock.advance_millis(11_000);
+    bench.cached.engine.hangs.store(true, Ordering::SeqCst);
+    {
+        let mut purge = bench.cached.purge(Budget::of(10));
+        let poll = purge.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_pending());
+    }
+    assert_eq!(bench.summary().await.collections[0].count, 0);
+    let reads = bench.reads();
+    bench.summary().await;
+    assert_eq!(bench.reads(), reads + 1, "nothing is cached yet");
+    bench.clock.advance_millis(UNKNOWN_MILLIS + 1);
+    bench.summary().await;
+    bench.summary().await;
+    assert_eq!(bench.reads(), reads + 2);
 }
 
 #[tokio::test]
