@@ -24,10 +24,25 @@ use serde::{Deserialize, Serialize};
 use crate::wire::{Peer, Sign};
 
 /// The path, before the word.
-pub const PATH: &str = "/.well-known/foxden-check/";
+const PATH: &str = "/.well-known/foxden-check/";
 
 /// The path after the word when something other than this server listens, which passes requests on to it.
-pub const PASSED_ON: &str = "passed-on";
+const PASSED_ON: &str = "passed-on";
+
+/// The path that is answered with the word.
+pub fn word_path(word: &str) -> String {
+    format!("{PATH}{word}")
+}
+
+/// The path that is answered with the word, for a check of something else that listens and may pass requests on.
+pub fn passed_on_path(word: &str) -> String {
+    format!("{PATH}{word}/{PASSED_ON}")
+}
+
+/// A path and query that is answered with the request as the server received it, a [`Seen`].
+pub fn request_path(word: &str, rest: &str) -> String {
+    format!("{PATH}{word}/{rest}")
+}
 
 /// How long a word is valid.
 const LIFE: Duration = Duration::from_secs(60);
@@ -35,7 +50,7 @@ const LIFE: Duration = Duration::from_secs(60);
 /// A request as the server received it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Seen {
-    /// Its path and query, from [`PATH`] on.
+    /// Its path and query, as [`request_path`] returns it unless a proxy has changed it.
     pub target: String,
     /// Its `Host`.
     pub host: Option<String>,
@@ -45,6 +60,13 @@ pub struct Seen {
     pub client: Option<IpAddr>,
     /// The length of its body.
     pub bytes: u64,
+}
+
+impl Seen {
+    /// Parses an answer; `None` if something else than this server has answered.
+    pub fn parse(answer: &str) -> Option<Self> {
+        serde_json::from_str(answer).ok()
+    }
 }
 
 /// A word that the control socket has issued, and that `foxden check` expects at the public address.

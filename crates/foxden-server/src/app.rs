@@ -8,6 +8,7 @@ use foxden_accounts::token::TokenSecrets;
 use foxden_accounts::{Accounts, ClosedStore, Cost, Nodes, Options, Parts};
 use foxden_http::ops::Version;
 use foxden_http::probe::Probe;
+use foxden_http::sync::client::NodeRequests;
 use foxden_http::user::exchange::{self, KeyExchange};
 use foxden_http::wire::captcha::Captcha;
 use foxden_http::wire::{Memory, PublicUrl, Site};
@@ -24,7 +25,7 @@ use crate::config::listener::Surface;
 use crate::config::values::Secret;
 use crate::data::{self, DataFolder};
 use crate::exposure::Exposure;
-use crate::node::NodeClient;
+use crate::node::{EmptyStoreError, NodeClient};
 use crate::rng::SystemRng;
 use crate::security_log::SecurityLog;
 use crate::version::VERSION;
@@ -312,16 +313,19 @@ impl App {
 
     /// Empties a closed store: here at once and for good, on another node by an ordinary request with a token of
     /// its own.
-    pub async fn empty_store(&self, closed: &ClosedStore) -> anyhow::Result<()> {
+    pub async fn empty_store(&self, closed: &ClosedStore) -> Result<(), EmptyStoreError> {
         match &self.storage {
             Some(storage) if closed.is_own || closed.node == self.site.public_url.base() => {
                 Ok(storage.close(closed.user).await?)
             }
             _ => {
-                let client = NodeClient {
+                let requests = NodeRequests {
                     secrets: &self.secrets,
                     clock: &*self.clock,
                     rng: &*self.rng,
+                };
+                let client = NodeClient {
+                    requests,
                     ca_file: self.config.server.ca_file.as_deref(),
                 };
                 client.empty_store(&closed.node.parse()?, closed.user).await

@@ -10,7 +10,7 @@
 //! - [`chores`]: background work
 //! - [`control`]: commands that look at or change what the server keeps
 //! - [`mail`]: letters to people
-//! - [`node`]: speaks to a storage node as a client does
+//! - [`node`]: speaks to a storage node as a client does; [`http_client`]: sends the requests
 //! - [`listen`]: sockets, connections, what happens to every request
 //! - [`check`]: finding what usually goes wrong
 //! - [`security_log`]: what a security officer is told
@@ -30,6 +30,7 @@ pub mod config;
 mod control;
 pub mod data;
 mod exposure;
+mod http_client;
 mod listen;
 mod log;
 mod mail;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use foxden_http::pages::links;
 use foxden_http::wire::PublicUrl;
 
 use crate::app::App;
@@ -76,7 +77,7 @@ async fn first_link(app: &App) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let code = accounts.first_invitation().await?;
-    Ok(code.map(|code| format!("{}/invite#{code}", app.site.public_url.origin())))
+    Ok(code.map(|code| links::invitation(&app.site.public_url.origin(), &code)))
 }
 
 /// What Firefox must be told.

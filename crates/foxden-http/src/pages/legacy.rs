@@ -31,7 +31,7 @@ use foxden_accounts::Accounts;
 use foxden_storage::Storage;
 
 use super::page::{Page, PageContext, render};
-use super::text_pages;
+use super::{links, text_pages};
 use crate::wire::captcha::Captcha;
 use crate::wire::{AccessLogFields, Memory, TaskSpawner, set_retry_after};
 use errors::PageError;
@@ -79,7 +79,7 @@ struct ErrorPage {
 }
 
 /// The templates of the routes.
-pub(super) const TEMPLATES: [&str; 3] = ["/weave-password-reset", "/weave-delete-account", "/media/{name}"];
+pub(super) const TEMPLATES: [&str; 3] = [links::LEGACY_RESET, "/weave-delete-account", "/media/{name}"];
 
 /// The routes, with and without the path of the public address: clients look below the address they were given.
 pub(super) fn router(context: &PageContext, parts: LegacyPages) -> Router {

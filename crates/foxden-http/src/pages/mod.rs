@@ -7,12 +7,14 @@
 //! - [`script_pages`]: the front page, and the pages that need scripts
 //! - [`text_pages`]: static pages
 //! - [`legacy`]: the forms for old clients
+//! - [`links`]: links to pages, for letters and terminals
 //! - [`assets`]: style sheet, logo and scripts, named by their content
 //! - [`browser`], [`qr`]: the reader's browser; addresses as QR codes
 
 mod assets;
 mod browser;
 mod legacy;
+pub mod links;
 mod page;
 mod qr;
 mod script_pages;
@@ -121,8 +123,8 @@ fn routes() -> Routes<PageContext> {
         .route("/favicon.ico", get(favicon))
         .route("/metrics-flow", get(text_pages::metrics_flow))
         .route("/connect_another_device", get(text_pages::connect_another_device))
-        .route("/invite", get(script_pages::invite))
-        .route("/confirm_address", get(script_pages::confirm_address))
+        .route(links::INVITE, get(script_pages::invite))
+        .route(links::CONFIRM_ADDRESS, get(script_pages::confirm_address))
         .route("/legal/terms", get(text_pages::terms))
         .route("/legal/privacy", get(text_pages::privacy))
         .route("/docs/errors", get(text_pages::errors))
@@ -149,7 +151,7 @@ const SIGN_IN: &[&str] = &[
     "/post_verify/{*rest}",
 ];
 const SETTINGS: &[&str] = &["/settings", "/settings/", "/settings/{*rest}"];
-const RESET: &[&str] = &["/reset_password", "/reset_password/{*rest}"];
+const RESET: &[&str] = &[links::RESET_PASSWORD, "/reset_password/{*rest}"];
 const PAIR: &[&str] = &["/pair", "/pair/", "/pair/{*rest}"];
 
 async fn asset(State(context): State<PageContext>, Path(name): Path<String>, headers: HeaderMap) -> Response {

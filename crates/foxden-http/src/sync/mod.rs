@@ -10,10 +10,12 @@
 //! - [`mod@print`]: prints JSON; [`percent`]: parses query strings
 //! - [`verifier`]: verifies tokens and caches them
 //! - [`backoff`]: asks clients to stay away
+//! - [`client`]: requests that a server sends to a node
 
 mod accept;
 mod backoff;
 mod body;
+pub mod client;
 mod gzip;
 mod legacy;
 mod listing;

@@ -21,7 +21,7 @@ pub(crate) enum Plus {
 }
 
 /// Encodes a text as one component of a URL, such as the value of a query parameter.
-pub fn uri_component(text: &str) -> PercentEncode<'_> {
+pub(crate) fn uri_component(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, RESERVED)
 }
 

@@ -1,6 +1,7 @@
 //! Whether the public address leads here, seen from this machine, and whether signatures survive the way.
 
 use foxden_http::probe;
+use foxden_http::sync::client::ProbeAnswer;
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::control::command::Serving;
 use crate::control::{Command, Response, socket};
 use crate::data;
-use crate::node::HttpClient;
+use crate::http_client::HttpClient;
 
 /// What there is to say about the public address.
 pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding>> {
@@ -120,7 +121,7 @@ impl PublicAddress {
 
     /// Whether the word that this server was told is found at the public address.
     fn find_word(&self, word: &str) -> Result<Finding, Finding> {
-        let page = format!("{}{}{word}", self.base, probe::PATH);
+        let page = format!("{}{}", self.base, probe::word_path(word));
         let url = &self.url;
         let mut answer = self
             .client
@@ -163,19 +164,19 @@ impl PublicAddress {
             return Ok(signed::no_secret());
         };
         let answer = signed::request(&self.client, &self.url, &secrets.token_secrets())?;
-        Ok(match answer.status {
-            200 => Finding::ok("storage takes requests signed for the public address"),
-            401 => Finding::error(
+        Ok(match answer.meaning() {
+            ProbeAnswer::Accepted => Finding::ok("storage takes requests signed for the public address"),
+            ProbeAnswer::Unauthorized => Finding::error(
                 format!("storage refuses requests signed for {}", self.url.host_and_port()),
                 "public_url must be exactly what browsers use (name, port and path), and the proxy must not rewrite \
                  paths or drop the Authorization header; the server's log says what it saw and what was signed",
             ),
-            404 => Finding::error(
+            ProbeAnswer::NotFound => Finding::error(
                 format!("storage is not found at {}", self.url),
                 "the proxy must pass everything below the path of public_url on",
             ),
-            status => Finding::error(
-                format!("storage answers {status} at {}{}", self.url, answer.wait),
+            ProbeAnswer::Unavailable | ProbeAnswer::Other => Finding::error(
+                format!("storage answers {} at {}{}", answer.status, self.url, answer.wait),
                 "the server's log, or the proxy's, says why",
             ),
         })

@@ -80,7 +80,7 @@ fn leads_here(address: SocketAddr, word: &str) -> Option<String> {
     let agent: ureq::Agent = config.build().into();
     ["http", "https"].into_iter().find_map(|scheme| {
         let url = format!("{scheme}://{address}");
-        let page = format!("{url}{}{word}/{}", probe::PATH, probe::PASSED_ON);
+        let page = format!("{url}{}", probe::passed_on_path(word));
         let mut answer = agent.get(&page).call().ok()?;
         let text = answer.body_mut().read_to_string().ok()?;
         (text.trim() == word).then_some(url)

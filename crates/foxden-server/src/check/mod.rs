@@ -27,7 +27,7 @@ use std::time::Duration;
 use foxden_model::{Clock, SystemClock};
 
 use crate::config::{Config, Flags};
-use crate::node::HttpClient;
+use crate::http_client::HttpClient;
 use crate::terminal::{self, Style, styled};
 
 /// How long the way through a public address may take.

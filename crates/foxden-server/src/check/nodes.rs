@@ -1,5 +1,6 @@
 //! Whether the storage nodes that users are sent to can be reached, share the master secret and the time.
 
+use foxden_http::sync::client::ProbeAnswer;
 use foxden_http::wire::PublicUrl;
 use foxden_model::{Clock, SystemClock};
 
@@ -7,7 +8,7 @@ use super::signed::{self, Answer};
 use super::{Finding, date};
 use crate::app::MasterSecrets;
 use crate::config::Config;
-use crate::node::HttpClient;
+use crate::http_client::HttpClient;
 
 /// What there is to say about the nodes; nothing where users are sent to this very server.
 pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
@@ -31,8 +32,8 @@ pub fn check(config: &Config, client: &HttpClient) -> Vec<Finding> {
 }
 
 fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
-    match answer.status {
-        200 => {
+    match answer.meaning() {
+        ProbeAnswer::Accepted => {
             let taken = Finding::ok(format!("the node {node} takes the tokens that are signed here"));
             // Where the clocks agree there is nothing more to say.
             let clock = date::check(node, answer.time, now);
@@ -40,22 +41,22 @@ fn judge(node: &PublicUrl, answer: &Answer, now: i64) -> Vec<Finding> {
                 .chain(clock.is_error().then_some(clock))
                 .collect()
         }
-        401 => vec![Finding::error(
+        ProbeAnswer::Unauthorized => vec![Finding::error(
             format!("the node {node} refuses the tokens that are signed here"),
             "both need the same master_secret, the node's public_url must be exactly what tokens.nodes says, and their \
              clocks must be right",
         )],
-        503 => vec![Finding::warning(
+        ProbeAnswer::Unavailable => vec![Finding::warning(
             format!(
                 "the node {node} turns all clients away for a while{}",
                 answer.wait
             ),
             "if that is not meant (storage.maintenance), its log says why",
         )],
-        status => vec![Finding::error(
+        ProbeAnswer::NotFound | ProbeAnswer::Other => vec![Finding::error(
             format!(
-                "at {node} something else than a storage node answered, with status {status}{}",
-                answer.wait
+                "at {node} something else than a storage node answered, with status {}{}",
+                answer.status, answer.wait
             ),
             "mend tokens.nodes, or the proxy in front of the node",
         )],

@@ -8,7 +8,7 @@ use foxden_http::wire::PublicUrl;
 
 use super::Finding;
 use super::address::PublicAddress;
-use foxden_http::probe::{PATH, Seen};
+use foxden_http::probe::{self, Seen};
 
 /// What proxies like to write in another way, with what must be left alone beside it.
 const TARGET: &str = "a%7Eb%2Fc%25d%21e;f?g=%7E%2F%25";
@@ -57,7 +57,7 @@ impl PublicAddress {
         };
         match self.send(&base, word, TARGET, None) {
             ProbeOutcome::Seen(seen) => {
-                Some(judge_path(url, &format!("{PATH}{word}/{TARGET}"), &seen.target))
+                Some(judge_path(url, &probe::request_path(word, TARGET), &seen.target))
             }
             // Is it %2F that it does not like?
             ProbeOutcome::Refused(status, by) => match self.send(&base, word, PLAIN_TARGET, None) {
@@ -90,7 +90,7 @@ impl PublicAddress {
 
     /// Asks for a page of [`foxden_http::probe`] below `base`: proxies have rules of their own for each path.
     fn send(&self, base: &str, word: &str, target: &str, body: Option<&[u8]>) -> ProbeOutcome {
-        let page = format!("{base}{PATH}{word}/{target}");
+        let page = format!("{base}{}", probe::request_path(word, target));
         let answer = self.client.send(|agent| match body {
             Some(body) => agent.post(&page).content_type("application/json").send(body),
             None if has_proxy(&self.url, &self.ports) => {
@@ -107,7 +107,7 @@ impl PublicAddress {
         let server = answer.headers().get("server").and_then(|name| name.to_str().ok());
         let by = server.map_or_else(|| "the proxy".to_owned(), |name| format!("the proxy ({name})"));
         let text = answer.body_mut().read_to_string().unwrap_or_default();
-        serde_json::from_str(&text).map_or(ProbeOutcome::Refused(status, by), ProbeOutcome::Seen)
+        Seen::parse(&text).map_or(ProbeOutcome::Refused(status, by), ProbeOutcome::Seen)
     }
 }
 

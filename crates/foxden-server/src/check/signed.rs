@@ -2,17 +2,14 @@
 
 use std::net::ToSocketAddrs;
 
-use foxden_accounts::token::{Claims, TokenSecrets};
+use foxden_accounts::token::TokenSecrets;
+use foxden_http::sync::client::{NodeRequests, ProbeAnswer};
 use foxden_http::wire::PublicUrl;
-use foxden_http::wire::hawk::{self, Signed};
-use foxden_model::{Clock, SystemClock, UserId};
+use foxden_model::SystemClock;
 
 use super::{Finding, date, wait};
-use crate::node::{self, HttpClient};
-use crate::rng::{self, SystemRng};
-
-/// A store that no account ever has: uids are given out from one upwards.
-const UNUSED_USER: UserId = UserId(9_999_999_999);
+use crate::http_client::{HttpClient, is_about_a_certificate};
+use crate::rng::SystemRng;
 
 /// What the node answered.
 pub struct Answer {
@@ -24,33 +21,21 @@ pub struct Answer {
     pub wait: String,
 }
 
-/// Requests the collections of that user.
+impl Answer {
+    /// What the status means.
+    pub fn meaning(&self) -> ProbeAnswer {
+        ProbeAnswer::of(self.status)
+    }
+}
+
+/// Sends a request that every node with the same secrets accepts.
 pub fn request(client: &HttpClient, node: &PublicUrl, secrets: &TokenSecrets) -> Result<Answer, ureq::Error> {
-    let rng = SystemRng::new();
-    let base = node.base();
-    let claims = Claims {
-        user: UNUSED_USER,
-        node: &base,
-        expires: SystemClock.seconds() + 60,
-        fxa_uid: "00000000000000000000000000000000",
-        fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
-        hashed_fxa_uid: None,
-        hashed_device_id: None,
-        beside: &[],
+    let requests = NodeRequests {
+        secrets,
+        clock: &SystemClock,
+        rng: &SystemRng::new(),
     };
-    let token = secrets.mint(&claims, &rng);
-    let target = format!("{}/1.5/{UNUSED_USER}/info/collections", node.path());
-    let nonce = rng::hex(&rng, 6);
-    let request = Signed {
-        method: "GET",
-        path: ["", &target],
-        host: node.host(),
-        port: node.port(),
-    };
-    let key = token.key.as_str().as_bytes();
-    let authorization = hawk::sign(&token.id, key, &request, SystemClock.seconds(), &nonce);
-    let url = format!("{}{target}", node.origin());
-    let answer = client.send(|agent| agent.get(&url).header("Authorization", &authorization).call())?;
+    let answer = client.send_to_node(&requests.probe(node))?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
     Ok(Answer {
         status: answer.status().as_u16(),
@@ -82,7 +67,7 @@ fn hint_for(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> String {
              requests; if it speaks TLS or HTTP/2 to this server, the server's log says so; else {else_hint}"
         );
     }
-    if node::is_about_a_certificate(error) {
+    if is_about_a_certificate(error) {
         // Errors of TLS come as texts.
         return if error.to_string().contains("certificate") {
             "the certificate is not one that browsers trust, or is another name's: renew it, or have the proxy get one; \

@@ -3,26 +3,18 @@
 //! Browsers read whole seconds in digits. A date, which HTTP allows and maintenance pages of proxies like to send, is no
 //! waiting to them: they repeat the request some twenty times a second as long as the answer stays.
 
+use foxden_http::wire::unreadable_wait;
 use ureq::http::HeaderMap;
-
-/// Where an answer asks a browser to wait.
-const HEADERS: [&str; 3] = ["retry-after", "x-weave-backoff", "x-backoff"];
 
 /// What to add to a finding about an answer with these headers: nothing, if browsers can read them.
 pub fn describe(headers: &HeaderMap) -> String {
-    let is_seconds = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    for name in HEADERS {
-        for value in headers.get_all(name) {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            if !is_seconds(&text) {
-                return format!(
-                    ", and its {name} is {text:?}, which browsers do not understand: they come back at once, again \
-                     and again; it must be a whole number of seconds"
-                );
-            }
-        }
+    match unreadable_wait(headers) {
+        Some((name, text)) => format!(
+            ", and its {name} is {text:?}, which browsers do not understand: they come back at once, again \
+             and again; it must be a whole number of seconds"
+        ),
+        None => String::new(),
     }
-    String::new()
 }
 
 #[cfg(test)]

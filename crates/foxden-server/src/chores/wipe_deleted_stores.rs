@@ -47,7 +47,8 @@ impl Chore for WipeDeletedStores {
             }
         }
         if let Some(error) = failure {
-            return Err(error.context(format!("{count} of {} stores were emptied", stores.len())));
+            return Err(anyhow::Error::from(error)
+                .context(format!("{count} of {} stores were emptied", stores.len())));
         }
         Ok(Done {
             count,

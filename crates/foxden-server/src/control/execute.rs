@@ -264,7 +264,7 @@ async fn empty(app: &App, store: UserId) -> anyhow::Result<()> {
         None => None,
     };
     match closed {
-        Some(closed) => app.empty_store(&closed).await,
+        Some(closed) => Ok(app.empty_store(&closed).await?),
         None => Ok(()),
     }
 }

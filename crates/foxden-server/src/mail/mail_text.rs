@@ -1,7 +1,7 @@
 //! What each kind of letter says. Only the words stand here; [`super::compose`] gives them their form.
 
 use foxden_accounts::{Mail, QueuedMail};
-use foxden_http::wire::uri_component;
+use foxden_http::pages::links;
 use foxden_model::Escaped;
 
 use super::DisplayTime;
@@ -143,7 +143,7 @@ impl MailText {
         what: String,
         from: &Sender<'_>,
     ) -> Self {
-        let origin = from.origin;
+        let page = links::reset_page(from.origin);
         Self {
             subject,
             heading,
@@ -152,7 +152,7 @@ impl MailText {
             more: vec![what],
             otherwise: format!(
                 "If it was not you, someone else has your password or reads your mail. Set a new one at once at \
-                 {origin}/reset_password and tell the operator of this server."
+                 {page} and tell the operator of this server."
             ),
             why: "because you have an account there",
         }
@@ -174,7 +174,7 @@ fn confirm(posted: &QueuedMail, code: &str, link_code: &str, from: &Sender<'_>) 
         ),
         key: Key::Digits {
             code: code.to_owned(),
-            link: Some(format!("{origin}/confirm_address#{account}.{link_code}")),
+            link: Some(links::confirm_address(origin, &account, link_code)),
         },
         more: Vec::new(),
         otherwise:
@@ -192,13 +192,12 @@ fn reset(
     from: &Sender<'_>,
 ) -> MailText {
     let (origin, host) = (from.origin, from.host);
-    let address = uri_component(&posted.address);
     MailText {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
         lead: format!("Open this page before {}:", DisplayTime(posted.expires)),
         key: Key::Link {
-            link: format!("{origin}/reset_password#{token}.{code}.{address}"),
+            link: links::reset_password(origin, token, code, &posted.address),
             label: "Choose a new password",
             code: Some(code.to_owned()),
         },
@@ -234,13 +233,12 @@ fn reset_otp(posted: &QueuedMail, code: &str, again: bool, host: &str) -> MailTe
 
 fn plain_reset(posted: &QueuedMail, name: &str, code: &str, from: &Sender<'_>) -> MailText {
     let (origin, host) = (from.origin, from.host);
-    let name = uri_component(name);
     MailText {
         subject: format!("A new password for {host}"),
         heading: "Choose a new password",
         lead: format!("Open this page before {}:", DisplayTime(posted.expires)),
         key: Key::Link {
-            link: format!("{origin}/weave-password-reset?username={name}&key={code}"),
+            link: links::legacy_reset(origin, name, code),
             label: "Choose a new password",
             code: None,
         },
@@ -262,7 +260,7 @@ fn invitation(posted: &QueuedMail, code: &str, from: &Sender<'_>) -> MailText {
             DisplayTime(posted.expires)
         ),
         key: Key::Link {
-            link: format!("{origin}/invite#{code}"),
+            link: links::invitation(origin, code),
             label: "Make an account",
             code: None,
         },

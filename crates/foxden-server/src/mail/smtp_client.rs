@@ -15,7 +15,7 @@ use super::cause::{Cause, plain, said};
 use super::smtp_connection::{Extensions, SmtpConnection};
 use crate::config::mail::{Mail, Tls};
 use crate::config::values::Secret;
-use crate::node;
+use crate::http_client::read_certificates;
 
 /// How long a mail server may take to accept a mail (RFC 5321, 4.5.3.2.6). A client that gives up earlier may send a mail twice.
 const DATA_TIMEOUT: Duration = Duration::from_secs(600);
@@ -59,7 +59,7 @@ impl SmtpClient {
     pub fn new(mail: &Mail, greeting_host: &str) -> anyhow::Result<Self> {
         let mut parameters = TlsParameters::builder(mail.host.clone());
         if let Some(file) = &mail.ca_file {
-            for certificate in node::read_certificates(file)? {
+            for certificate in read_certificates(file)? {
                 let certificate = Certificate::from_der(certificate.der().to_vec());
                 let certificate = certificate.with_context(|| format!("{}", file.display()))?;
                 parameters = parameters.add_root_certificate(certificate);

@@ -9,6 +9,7 @@ use foxden_accounts::security::EntryPoint;
 
 use super::errors::PageError;
 use super::{Legacy, Page};
+use crate::pages::links;
 use crate::wire::body::{self, BadBody, MemoryFactor};
 use crate::wire::client_info;
 use crate::wire::memory::{MemoryPermit, Owner};
@@ -33,7 +34,7 @@ impl Form {
     /// Returns the path of the form.
     pub(super) const fn path(self) -> &'static str {
         match self {
-            Self::Reset => "/weave-password-reset",
+            Self::Reset => links::LEGACY_RESET,
             Self::Delete => "/weave-delete-account",
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::Severity;
 use super::*;
-use crate::node::HttpClient;
+use crate::http_client::HttpClient;
 
 fn url() -> PublicUrl {
     "https://sync.example.org".parse().unwrap()
@@ -24,7 +24,7 @@ fn seen(host: &str, forwarded_for: Option<&str>, client: &str) -> Seen {
 
 #[test]
 fn a_path_that_changes_is_bad() {
-    let sent = format!("{PATH}abc/{TARGET}");
+    let sent = probe::request_path("abc", TARGET);
     assert_eq!(judge_path(&url(), &sent, &sent).severity, Severity::Ok);
     let came = sent.replace("%7E", "~");
     let bad = judge_path(&url(), &sent, &came);
@@ -154,6 +154,9 @@ fn storage_is_tried_below_the_path_of_the_public_address() {
     assert_eq!(weights, [Severity::Error, Severity::Ok]);
     for line in asked.join().unwrap() {
         let (_, target) = line.split_once(' ').unwrap();
-        assert!(target.starts_with(&format!("/sync{PATH}abc/")), "{line}");
+        assert!(
+            target.starts_with(&format!("/sync{}/", probe::word_path("abc"))),
+            "{line}"
+        );
     }
 }
