@@ -376,7 +376,7 @@ pub enum OperatorError {
         name: String,
     },
     /// Say the account's id: several accounts have that address.
-    #[error("invalid name: several accounts have that address, so say the id of one (foxden user list)")]
+    #[error("several accounts have that address")]
     Ambiguous,
     /// Another account has the address.
     #[error("the account exists")]

@@ -9,16 +9,14 @@ mod purge_expired_credentials;
 mod purge_expired_objects;
 mod wipe_deleted_stores;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::app::App;
-use crate::control::command;
 use crate::tasks::{Tasks, catch_panic};
-use history::ChoreHistory;
+use history::{ChoreHistory, ChoreStatus};
 
 /// The timetable.
 pub const TIMETABLE: [&dyn Chore; 3] = [
@@ -47,6 +45,17 @@ pub struct Done {
     pub count: u64,
     /// Whether the budget ended it with work left.
     pub has_more: bool,
+}
+
+/// A chore, and how it fared.
+#[derive(Clone, Debug)]
+pub struct ChoreReport {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// How it fared since the start.
+    pub status: ChoreStatus,
 }
 
 /// How long a chore rests when its budget ended it: long enough for others to get their turn.
@@ -80,7 +89,7 @@ async fn run(chore: &dyn Chore, app: &App) -> anyhow::Result<Done> {
     let failure = match catch_panic(chore.run(app)).await {
         Ok(Ok(done)) => {
             if done.count > 0 {
-                tracing::info!("chore {name}: {done}");
+                tracing::info!("chore {name}: {} cleared", done.count);
             }
             app.chore_history.succeeded(name, app.clock.millis());
             return Ok(done);
@@ -116,29 +125,15 @@ pub fn find(name: &str) -> Option<&'static dyn Chore> {
     TIMETABLE.into_iter().find(|chore| chore.name() == name)
 }
 
-/// Every chore, and how it fared.
-pub fn list(chore_history: &ChoreHistory) -> Vec<command::Chore> {
+/// Lists the chores, and how each fared.
+pub fn list(chore_history: &ChoreHistory) -> Vec<ChoreReport> {
     let all = chore_history.all();
-    let chores = TIMETABLE.iter().map(|chore| {
-        let fared = all.get(chore.name()).cloned().unwrap_or_default();
-        command::Chore {
-            name: chore.name().to_owned(),
-            about: chore.description().to_owned(),
-            last_success: fared.last_success,
-            failures: fared.failures,
-            last_failure: fared.last_failure,
-        }
+    let chores = TIMETABLE.iter().map(|chore| ChoreReport {
+        name: chore.name(),
+        description: chore.description(),
+        status: all.get(chore.name()).cloned().unwrap_or_default(),
     });
     chores.collect()
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.count {
-            0 => f.write_str("nothing to do"),
-            count => write!(f, "{count} cleared"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@
 //! without a sign. A file in the data folder, the mark, carries that to later starts; `foxden private` takes it back.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
 use foxden_http::wire::{Sign, Site};
 use foxden_model::Clock;
@@ -38,6 +38,22 @@ pub struct Mark {
     pub since: i64,
     /// The sign that was seen.
     pub why: String,
+}
+
+/// Why a server stays public.
+#[derive(Debug, thiserror::Error)]
+pub enum MakePrivateError {
+    /// It has a public address, or listens for other machines.
+    #[error("this server is public by its configuration")]
+    PublicByConfiguration,
+    /// The mark cannot be removed.
+    #[error("cannot remove {}", file.display())]
+    Remove {
+        /// The file of the mark.
+        file: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
 /// What the file says to a person who opens it.
@@ -98,13 +114,15 @@ impl Exposure {
     }
 
     /// Takes the server for private again; gives what had made it public.
-    pub fn make_private(&self) -> anyhow::Result<Option<Mark>> {
-        ensure!(
-            self.is_loopback,
-            "this server has a public address or listens for other machines: it is public by its configuration"
-        );
+    pub fn make_private(&self) -> Result<Option<Mark>, MakePrivateError> {
+        if !self.is_loopback {
+            return Err(MakePrivateError::PublicByConfiguration);
+        }
         let mut mark = self.lock();
-        data::remove(&self.file).with_context(|| format!("cannot remove {}", self.file.display()))?;
+        data::remove(&self.file).map_err(|source| MakePrivateError::Remove {
+            file: self.file.clone(),
+            source,
+        })?;
         let taken = mark.take();
         self.is_private.store(true, Ordering::Release);
         Ok(taken)

@@ -8,7 +8,8 @@
 //! - [`app`]: the services that surfaces, chores and commands use
 //! - [`assemble`]: what each listener serves
 //! - [`chores`]: background work
-//! - [`control`]: commands that look at or change what the server keeps
+//! - [`operations`]: what an operator does to accounts, nodes and this server
+//! - [`control`]: commands for the running server; [`messages`]: what the terminal says about their results
 //! - [`mail`]: letters to people
 //! - [`node`]: speaks to a storage node as a client does; [`http_client`]: sends the requests
 //! - [`listen`]: sockets, connections, what happens to every request
@@ -34,7 +35,9 @@ mod http_client;
 mod listen;
 mod log;
 mod mail;
+mod messages;
 mod node;
+mod operations;
 mod rng;
 mod security_log;
 mod serve;

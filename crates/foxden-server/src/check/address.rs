@@ -8,10 +8,11 @@ use foxden_model::{Clock, SystemClock};
 use super::{Finding, date, elsewhere, signed, wait};
 use crate::app::MasterSecrets;
 use crate::config::Config;
-use crate::control::command::Serving;
+use crate::control::response::Serving;
 use crate::control::{Command, Response, socket};
 use crate::data;
 use crate::http_client::HttpClient;
+use crate::messages;
 
 /// What there is to say about the public address.
 pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding>> {
@@ -36,7 +37,7 @@ pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding
             word,
             serving,
         } => (public_url.parse::<PublicUrl>()?, word, serving),
-        Response::Failed { text } => anyhow::bail!(text),
+        Response::Failed { failure } => anyhow::bail!(messages::failure(&failure)),
         other => anyhow::bail!("the serving process answered {other:?} to a probe"),
     };
     let mut findings = vec![check_scheme(&url, config)];

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ureq::tls::TlsConfig;
 
 use super::Finding;
-use crate::control::command::Serving;
+use crate::control::response::Serving;
 use foxden_http::probe;
 
 /// How long a port may take.

@@ -7,7 +7,9 @@ use anyhow::bail;
 
 use crate::calendar::date_time;
 use crate::control::Response;
-use crate::control::command::{Chore, Event, Invitation, Node, NodeState, Role, User, WaitingCode};
+use crate::control::command::{NodeState, Role};
+use crate::control::response::{Chore, Event, Invitation, Node, User, WaitingCode};
+use crate::messages;
 use crate::terminal::{self, Style, styled};
 
 /// Shows a response.
@@ -19,16 +21,18 @@ pub fn response(response: Response) -> anyhow::Result<ExitCode> {
             show_events(&events);
         }
         Response::Invitations { invitations } => show_invitations(&invitations),
-        Response::Link { url, about } => {
+        Response::Link { url, purpose } => {
             terminal::print_line(styled(url, Style::Accent));
-            terminal::print_line(styled(about, Style::Dim));
+            terminal::print_line(styled(messages::link(&purpose), Style::Dim));
         }
         Response::Nodes { nodes } => show_nodes(&nodes),
         Response::Codes { codes } => show_codes(&codes),
         Response::Chores { chores } => show_chores(&chores),
         Response::Probe { .. } => bail!("a probe is not a command"),
-        Response::Done { text } => terminal::print_line(styled(text, Style::Good)),
-        Response::Failed { text } => bail!(text),
+        Response::Done { outcome } => {
+            terminal::print_line(styled(messages::outcome(&outcome), Style::Good));
+        }
+        Response::Failed { failure } => bail!(messages::failure(&failure)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -181,7 +185,7 @@ fn show_codes(codes: &[WaitingCode]) {
         terminal::print_line("No code waits.");
     }
     for code in codes {
-        let about = format!("{}, until {}", code.purpose, date(code.expires));
+        let about = format!("{}, until {}", messages::code(code.purpose), date(code.expires));
         terminal::print_line(format_args!(
             "{}  {}",
             styled(&code.code, Style::Accent),

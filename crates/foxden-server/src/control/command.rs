@@ -1,10 +1,6 @@
-//! The commands that the serving process takes, and their responses. Both are JSON on the control socket.
-
-mod convert;
+//! The commands that the serving process takes, as JSON on the control socket.
 
 use serde::{Deserialize, Serialize};
-
-use crate::exposure::Mark;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,25 +109,6 @@ pub enum Command {
     },
 }
 
-/// How the running server was started, as far as `foxden check` goes by it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Serving {
-    /// The ports it was told to listen on; 0 is any.
-    pub ports: Vec<u16>,
-    /// Whether it keeps objects.
-    pub keeps_objects: bool,
-    /// Whether it serves pages or accounts, which stand at the root of the public address.
-    pub has_root: bool,
-    /// The size of the largest upload.
-    pub max_request_bytes: u64,
-    /// Whether it takes people at its machine for the only ones who reach it.
-    #[serde(default)]
-    pub is_private: bool,
-    /// Since when it does so no more.
-    #[serde(default)]
-    pub mark: Option<Mark>,
-}
-
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -164,176 +141,40 @@ pub enum NodeState {
     Down,
 }
 
-/// The result of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "response", rename_all = "snake_case")]
-pub enum Response {
-    /// Accounts.
-    Users {
-        /// In the order of their ids.
-        users: Vec<User>,
-    },
-    /// An account.
-    User {
-        /// The account.
-        user: User,
-        /// What happened to it of late, newest first.
-        #[serde(default)]
-        events: Vec<Event>,
-    },
-    /// Invitations.
-    Invitations {
-        /// Newest first.
-        invitations: Vec<Invitation>,
-    },
-    /// A link to pass on.
-    Link {
-        /// The link.
-        url: String,
-        /// What it does.
-        about: String,
-    },
-    /// Storage nodes.
-    Nodes {
-        /// In the order of their addresses.
-        nodes: Vec<Node>,
-    },
-    /// Codes that wait.
-    Codes {
-        /// Those that wait.
-        codes: Vec<WaitingCode>,
-    },
-    /// The word that was announced, and where to look for it.
-    Probe {
-        /// Where this server says it is found.
-        public_url: String,
-        /// The word.
-        word: String,
-        /// How it was started.
-        serving: Serving,
-    },
-    /// The chores.
-    Chores {
-        /// In the order of the timetable.
-        chores: Vec<Chore>,
-    },
-    /// It was done.
-    Done {
-        /// What was done.
-        text: String,
-    },
-    /// It was not done.
-    Failed {
-        /// Why.
-        text: String,
-    },
+impl From<foxden_accounts::Role> for Role {
+    fn from(role: foxden_accounts::Role) -> Self {
+        match role {
+            foxden_accounts::Role::Member => Self::Member,
+            foxden_accounts::Role::Admin => Self::Admin,
+        }
+    }
 }
 
-/// An account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct User {
-    /// Its id.
-    pub id: String,
-    /// The address in use.
-    pub address: String,
-    /// Whether the address is confirmed.
-    pub is_confirmed: bool,
-    /// Whether a password was set.
-    pub has_password: bool,
-    /// What it may do.
-    pub role: Role,
-    /// Whether it is switched off.
-    pub is_disabled: bool,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
-    /// Milliseconds since 1970.
-    pub last_used: Option<i64>,
-    /// Sessions that exist.
-    pub sessions: u64,
-    /// Devices that exist.
-    pub devices: u64,
-    /// Further names it is known by.
-    pub names: Vec<String>,
-    /// Its stores.
-    pub stores: Vec<Store>,
+impl From<Role> for foxden_accounts::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+        }
+    }
 }
 
-/// A user's store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Store {
-    /// Its uid.
-    pub uid: u64,
-    /// Its node's address, if the node is known.
-    pub node: Option<String>,
-    /// Whether it is one of Sync 1.1.
-    pub is_legacy: bool,
+impl From<foxden_accounts::NodeState> for NodeState {
+    fn from(state: foxden_accounts::NodeState) -> Self {
+        match state {
+            foxden_accounts::NodeState::Accepting => Self::Accepting,
+            foxden_accounts::NodeState::Draining => Self::Draining,
+            foxden_accounts::NodeState::Down => Self::Down,
+        }
+    }
 }
 
-/// Something that happened to an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// Milliseconds since 1970.
-    pub time: i64,
-    /// What.
-    pub kind: String,
-    /// From where.
-    pub address: String,
-}
-
-/// An invitation; its code is not kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invitation {
-    /// Its number.
-    pub id: i64,
-    /// What the account may do.
-    pub role: Role,
-    /// For whom it is meant.
-    pub note: String,
-    /// Milliseconds since 1970.
-    pub expires: i64,
-    /// The id of the account it became.
-    pub used_by: Option<String>,
-}
-
-/// A storage node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its address.
-    pub url: String,
-    /// Whether it takes users.
-    pub state: NodeState,
-    /// Whether the configuration names it.
-    pub is_listed: bool,
-    /// Stores of today's browsers there.
-    pub users: u64,
-    /// Stores of Sync 1.1 there.
-    pub legacy_users: u64,
-}
-
-/// A code that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingCode {
-    /// What it is for.
-    pub purpose: String,
-    /// The code.
-    pub code: String,
-    /// Milliseconds since 1970.
-    pub expires: i64,
-}
-
-/// A chore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chore {
-    /// Its name.
-    pub name: String,
-    /// What it does.
-    pub about: String,
-    /// When it last succeeded in this process, in milliseconds since 1970.
-    pub last_success: Option<i64>,
-    /// How often it has failed since then, in this process.
-    #[serde(default)]
-    pub failures: u64,
-    /// Why it failed the last time.
-    #[serde(default)]
-    pub last_failure: Option<String>,
+impl From<NodeState> for foxden_accounts::NodeState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Accepting => Self::Accepting,
+            NodeState::Draining => Self::Draining,
+            NodeState::Down => Self::Down,
+        }
+    }
 }

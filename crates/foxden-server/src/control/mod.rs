@@ -3,19 +3,18 @@
 //! The process that serves the data folder takes each [`Command`] on its control socket there. If no process serves the folder, the
 //! command line opens the files itself and executes the command.
 //!
-//! - [`command`]: the commands and their responses
-//! - [`mod@execute`], [`nodes`]: execute them
-//! - [`audit_record`]: what the security log says of them
+//! - [`command`], [`response`]: the wire form of the socket
+//! - [`mod@execute`]: executes commands by [operations](crate::operations)
 //! - [`socket`]: the control socket
 
-mod audit_record;
 pub mod command;
 pub mod execute;
-pub mod nodes;
+pub mod response;
 pub mod socket;
 
-pub use command::{Command, Response};
+pub use command::Command;
 pub use execute::execute;
+pub use response::Response;
 
 use std::sync::Arc;
 

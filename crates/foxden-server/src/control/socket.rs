@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
+use super::response::Failure;
 use super::{Command, Response, execute};
 use crate::app::App;
 use crate::listen::socket::{Connection, Socket};
@@ -74,20 +75,23 @@ async fn response(stream: tokio::net::UnixStream, app: &App) -> anyhow::Result<(
             Ok(response) => response,
             Err(panic) => {
                 tracing::error!("a command panicked: {panic}");
-                let text = format!("the serving process panicked: {panic}");
-                Response::Failed { text }
+                failed(Failure::Panicked {
+                    panic: panic.to_string(),
+                })
             }
         },
-        Err(error) => Response::Failed {
-            text: format!(
-                "the serving process does not know this command, is it of another version? {error}"
-            ),
-        },
+        Err(error) => failed(Failure::UnknownCommand {
+            cause: error.to_string(),
+        }),
     };
     let mut line = serde_json::to_string(&response)?;
     line.push('\n');
     writer.write_all(line.as_bytes()).await?;
     Ok(())
+}
+
+const fn failed(failure: Failure) -> Response {
+    Response::Failed { failure }
 }
 
 /// Sends a command to the serving process; `None` where none serves.
@@ -111,7 +115,7 @@ pub fn send(path: &Path, command: &Command) -> anyhow::Result<Option<Response>> 
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let complaint = if line.is_empty() {
-        "the serving process ended without an response"
+        "the serving process ended without a response"
     } else {
         "the serving process answers as another version does; restart it"
     };

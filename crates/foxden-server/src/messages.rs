@@ -1,0 +1,126 @@
+//! What the terminal says about the results of commands.
+
+use crate::calendar::Utc;
+use crate::control::command::{NodeState, Role, UserState};
+use crate::control::response::{CodePurpose, Failure, LinkPurpose, Outcome};
+use crate::exposure::Mark;
+
+/// What a command did.
+pub fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::UserRemoved {
+            name,
+            not_emptied: None,
+        } => format!("{name} and everything that hung on it is gone"),
+        Outcome::UserRemoved {
+            name,
+            not_emptied: Some(error),
+        } => format!("{name} is gone; its store could not be emptied yet and will be tried again: {error}"),
+        Outcome::RoleSet { name, role } => match role {
+            Role::Admin => format!("{name} is an administrator now"),
+            Role::Member => format!("{name} is no administrator now"),
+        },
+        Outcome::UserStateSet { name, state } => match state {
+            UserState::Disabled => format!("{name} is signed out everywhere and kept out"),
+            UserState::Enabled => format!("{name} may sign in again"),
+        },
+        Outcome::UserConfirmed { name } => format!("the address of {name} counts as confirmed"),
+        Outcome::UserMoved { name, stores: 0 } => format!("{name} has no store that could be moved"),
+        Outcome::UserMoved { name, .. } => {
+            format!("{name} has an empty store elsewhere now; browsers fill it when they sync next")
+        }
+        Outcome::InvitationRevoked { id } => format!("invitation {id} is taken back"),
+        Outcome::NodeStateSet { url, state } => match state {
+            NodeState::Accepting => format!("{url} takes users"),
+            NodeState::Draining => format!("{url} takes no new users"),
+            NodeState::Down => format!("{url} is out of service"),
+        },
+        Outcome::NodeRemoved { url, stores } => {
+            format!("{url} is struck off; {stores} stores begin anew elsewhere")
+        }
+        Outcome::MadePrivate { mark } => made_private(mark.as_ref()),
+        Outcome::ChoreRan { name, count: 0 } => format!("{name}: nothing to do"),
+        Outcome::ChoreRan { name, count } => format!("{name}: {count} cleared"),
+    }
+}
+
+fn made_private(mark: Option<&Mark>) -> String {
+    match mark {
+        Some(Mark { since, why }) => format!(
+            "this server is private again: people at this machine make accounts without an invitation. It counted as public since {}: {why}. \
+             Should that happen again, it is public again",
+            Utc(*since)
+        ),
+        None => "this server is private: nothing has come from elsewhere".to_owned(),
+    }
+}
+
+/// Why a command failed, and what helps.
+pub fn failure(failure: &Failure) -> String {
+    match failure {
+        Failure::NoAccounts => "this process keeps no accounts".to_owned(),
+        Failure::UnknownAccount { name } => {
+            format!("there is no account {name}; foxden user list shows all")
+        }
+        Failure::AmbiguousName => {
+            "invalid name: several accounts have that address, so say the id of one (foxden user list)".to_owned()
+        }
+        Failure::AccountExists => "the account exists".to_owned(),
+        Failure::InvalidAddress { address } => format!("{address} is not an address"),
+        Failure::UnknownNode { url } => {
+            format!("there is no node {url}; foxden node list tells which there are")
+        }
+        Failure::ListedNode { url } => format!(
+            "{url} is where users are sent to; take it out of tokens.nodes of the server that keeps the accounts, restart \
+             that, then remove the node"
+        ),
+        Failure::NoRoom => "no node has room".to_owned(),
+        Failure::UnknownInvitation { id } => {
+            format!("there is no invitation {id}; foxden invite list tells which there are")
+        }
+        Failure::NotFirst => {
+            "there is an account already; invite others with: foxden invite".to_owned()
+        }
+        Failure::NoMail => "this server has no mail server; set mail.host, or leave out --mail and pass the link on yourself"
+            .to_owned(),
+        Failure::TooManyLetters { address } => format!(
+            "too many letters went to {address} today, or too many wait, which foxden check explains; leave out \
+             --mail and pass the link on yourself"
+        ),
+        Failure::UnknownChore { name } => {
+            format!("there is no chore {name}; foxden chore list shows them all")
+        }
+        Failure::PublicByConfiguration => {
+            "this server has a public address or listens for other machines: it is public by its configuration".to_owned()
+        }
+        Failure::UnknownCommand { cause } => {
+            format!("the serving process does not know this command, is it of another version? {cause}")
+        }
+        Failure::Panicked { panic } => format!("the serving process panicked: {panic}"),
+        Failure::Other { cause } => cause.clone(),
+    }
+}
+
+/// What a link does.
+pub fn link(purpose: &LinkPurpose) -> String {
+    match purpose {
+        LinkPurpose::SetPassword { name } => format!("{name} sets a password here, once, within a day"),
+        LinkPurpose::Invitation => "makes one account, once".to_owned(),
+        LinkPurpose::MailedInvitation { address } => {
+            format!("makes one account, once; a letter takes it to {address}")
+        }
+        LinkPurpose::FirstInvitation => {
+            "makes the first account, an administrator's, within an hour".to_owned()
+        }
+    }
+}
+
+/// What a code does.
+pub const fn code(purpose: CodePurpose) -> &'static str {
+    match purpose {
+        CodePurpose::ConfirmAddress => "confirms the address",
+        CodePurpose::ResetPassword => "resets the password",
+        CodePurpose::ResetOtp => "resets the password in a program that asks for it",
+        CodePurpose::ResetLegacy => "resets the password in an old client or on its page",
+    }
+}
