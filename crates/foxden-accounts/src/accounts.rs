@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::{Clock, LogThrottle, Rng};
-use foxden_sql::{Database, SqlError, Tx};
+use foxden_sql::{Database, QueueDepths, SqlError, Tx};
 use tokio::sync::Notify;
 
 use crate::command_delay::CommandDelay;
@@ -14,7 +14,7 @@ use crate::credential_cache::CredentialCache;
 use crate::limits::Limits;
 use crate::misspelled_logins::MisspelledLogins;
 use crate::nonce::Nonces;
-use crate::password_hasher::PasswordHasher;
+use crate::password_hasher::{HashQueue, PasswordHasher};
 use crate::rejected_passwords::RejectedPasswords;
 use crate::security::{EntryPoint, Event, SecurityEvents};
 use crate::{AccessTokens, Kind, Nodes, SecretToken, Secrets, Unavailable, setting};
@@ -238,6 +238,16 @@ impl Accounts {
     /// The number of slow password hashes begun since the start, as a measure of load.
     pub fn hashes(&self) -> u64 {
         self.0.password_hasher.hashed()
+    }
+
+    /// How many password hashes run, and how many wait.
+    pub fn hash_queue(&self) -> HashQueue {
+        self.0.password_hasher.queue()
+    }
+
+    /// How much waits for the register in this process.
+    pub fn register_queue(&self) -> QueueDepths {
+        self.0.database.queue_depths()
     }
 
     /// Returns the buffers of password hashes to the system each time that no hash has begun for a second. Runs for

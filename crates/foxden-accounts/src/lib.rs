@@ -93,6 +93,7 @@ pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, Wai
 pub use otp::OtpVerified;
 pub use outbox::{QueuedMail, RetryDecision};
 pub use password::{ChangeStarted, FollowUp, NewPassword, PasswordLink, ResetStarted, ResetStatus};
+pub use password_hasher::HashQueue;
 pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{Kind, Secrets};

@@ -50,6 +50,15 @@ struct HasherState {
     hashed: AtomicU64,
 }
 
+/// Password hashes and stretched passwords that are under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashQueue {
+    /// Those that are computed.
+    pub running: usize,
+    /// Those that wait.
+    pub waiting: usize,
+}
+
 /// Who wants a password hashed, and has proven nothing yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HashRequester {
@@ -150,6 +159,17 @@ impl PasswordHasher {
     /// The number of hashes begun.
     pub(crate) fn hashed(&self) -> u64 {
         self.0.hashed.load(Ordering::Relaxed)
+    }
+
+    /// How many hashes run, and how many wait for their turn.
+    pub(crate) fn queue(&self) -> HashQueue {
+        let state = &self.0;
+        let most = state.slots / (QUEUE + 1);
+        let running = most.saturating_sub(state.running.available_permits());
+        HashQueue {
+            running,
+            waiting: state.inside.load(Ordering::Relaxed).saturating_sub(running),
+        }
     }
 
     /// Runs work on a blocking thread. It runs to its end and keeps its turn until then, even if the caller has gone.

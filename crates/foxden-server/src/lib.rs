@@ -5,6 +5,7 @@
 //! - [`config`]: what the operator set
 //! - [`serve`]: `foxden serve`, from the configuration to the last answer; [`site`]: where the server is found
 //! - [`server`]: services, listeners and background work together
+//! - [`queue_depths`]: how much waits in it, for metrics
 //! - [`app`]: the services that surfaces, chores and commands use
 //! - [`assemble`]: what each listener serves
 //! - [`chores`]: background work
@@ -38,6 +39,7 @@ mod mail;
 mod messages;
 mod node;
 mod operations;
+mod queue_depths;
 mod rng;
 mod security_log;
 mod serve;
@@ -55,6 +57,7 @@ use clap::Parser;
 pub use app::{App, Components, Environment, NodeSync};
 pub use listen::connection_limiter::ConnectionLimiter;
 pub use listen::request_handler::RequestHandler;
+pub use queue_depths::QueueDepths;
 pub use server::Server;
 pub use site::configured_site;
 

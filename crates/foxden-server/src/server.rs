@@ -11,6 +11,7 @@ use crate::listen::connection_limiter::ConnectionLimiter;
 use crate::listen::drain::DrainLimits;
 use crate::listen::request_handler::{RequestHandler, RequestIds};
 use crate::listen::socket::Socket;
+use crate::queue_depths::QueueDepths;
 use crate::tasks::{Stopper, Tasks};
 use crate::{assemble, chores, control, listen, mail};
 
@@ -46,6 +47,11 @@ impl Server {
     /// The connections of all its listeners.
     pub const fn connection_limiter(&self) -> &Arc<ConnectionLimiter> {
         &self.connections
+    }
+
+    /// How much waits in this server now.
+    pub fn queue_depths(&self) -> QueueDepths {
+        QueueDepths::read(&self.app, &self.connections)
     }
 
     /// Starts the chores, the delivery of mail, the control socket and the checks on connections.

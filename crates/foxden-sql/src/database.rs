@@ -38,6 +38,16 @@ struct Inner {
     readers: Arc<FairQueue>,
 }
 
+/// How much waits for a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueDepths {
+    /// Transactions that wait for their turn.
+    pub transactions: usize,
+    /// Queries outside of transactions that wait for the thread that reads. A database without such a thread counts
+    /// them as transactions.
+    pub queries: usize,
+}
+
 /// A handle on the transaction that [`Database::transact`] opened. Cheap to clone. Once the transaction has ended, every
 /// statement is refused.
 #[derive(Clone)]
@@ -148,6 +158,16 @@ impl Database {
     /// Checks that tables can be read: a query without a table would not read the file.
     pub async fn check(&self) -> Result<(), SqlError> {
         self.read(Sqlite::check).await
+    }
+
+    /// How much waits for the database in this process.
+    pub fn queue_depths(&self) -> QueueDepths {
+        let inner = &self.inner;
+        let queued_queries = inner.reader.as_ref().map_or(0, Worker::queued);
+        QueueDepths {
+            transactions: inner.waiting.load(Ordering::Relaxed) + inner.writers.waiting(),
+            queries: queued_queries + inner.readers.waiting(),
+        }
     }
 
     /// Makes deleted rows unreadable on the disk. SQLite keeps them in the WAL until that is checkpointed;

@@ -19,7 +19,7 @@ mod sqlite;
 mod tests;
 pub mod value;
 
-pub use database::{Database, Fetch, Tx};
+pub use database::{Database, Fetch, QueueDepths, Tx};
 pub use error::SqlError;
 pub use folder_lock::{FolderLock, FolderLockError};
 pub use migration::Migration;

@@ -67,7 +67,14 @@ fn on_behalf_of<T>(origin: Option<QueryOrigin>, work: impl FnOnce() -> T) -> T {
 
 /// The lines before one queue. Groups that neither wait nor hold a slot are not in the map.
 #[derive(Default)]
-pub(crate) struct FairQueue(Mutex<HashMap<Group, Arc<Semaphore>>>);
+pub(crate) struct FairQueue(Mutex<HashMap<Group, Line>>);
+
+/// The line of a group.
+struct Line {
+    slots: Arc<Semaphore>,
+    /// How many slots the group has.
+    most: usize,
+}
 
 /// A group: its width and its number.
 type Group = (usize, u64);
@@ -95,19 +102,37 @@ impl FairQueue {
             let most = SLOTS[width].saturating_mul(origin.times) as usize;
             let group = (width, number);
             slots.groups[width] = Some(group);
-            let line = Arc::clone(
-                self.all()
-                    .entry(group)
-                    .or_insert_with(|| Arc::new(Semaphore::new(most))),
-            );
+            let line = self.line(group, most);
             let permit = line.acquire_owned().await;
             slots.permits[width] = Some(permit.map_err(|closed| SqlError::Unavailable(Box::new(closed)))?);
         }
         Ok(slots)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Group, Arc<Semaphore>>> {
+    fn line(&self, group: Group, most: usize) -> Arc<Semaphore> {
+        let mut all = self.all();
+        let line = all.entry(group).or_insert_with(|| Line {
+            slots: Arc::new(Semaphore::new(most)),
+            most,
+        });
+        Arc::clone(&line.slots)
+    }
+
+    /// How many queries wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
+        self.all().values().map(Line::waiting).sum()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Group, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    /// How many queries wait in this line. Each of them, and each that has a slot, holds the semaphore, as does the map.
+    fn waiting(&self) -> usize {
+        let users = Arc::strong_count(&self.slots) - 1;
+        users.saturating_sub(self.most.saturating_sub(self.slots.available_permits()))
     }
 }
 
@@ -120,7 +145,10 @@ impl Drop for QueueSlots {
         let mut all = self.queue.all();
         for group in self.groups.into_iter().flatten() {
             // Each holder of a slot, and each that waits for one, holds the line, too.
-            if all.get(&group).is_some_and(|line| Arc::strong_count(line) == 1) {
+            if all
+                .get(&group)
+                .is_some_and(|line| Arc::strong_count(&line.slots) == 1)
+            {
                 all.remove(&group);
             }
         }
@@ -160,7 +188,7 @@ mod tests {
     async fn a_group_leaves_places_to_others() {
         let queue = Arc::<FairQueue>::default();
         let one = let_in(&queue, origin(1), 100).await;
-        assert_eq!(one.len(), 4);
+        assert_eq!((one.len(), queue.waiting()), (4, 0));
         let neighbours = [2, 3, 4].map(origin);
         let mut beside = Vec::new();
         for neighbour in neighbours {
@@ -205,6 +233,7 @@ mod tests {
         let mut held = let_in(&queue, origin(1), 4).await;
         let mut waiting = Box::pin(origin(1).carry(queue.enter()));
         assert!(poll_once(&mut waiting).await.is_none());
+        assert_eq!(queue.waiting(), 1);
         held.pop();
         assert!(poll_once(&mut waiting).await.is_some());
         drop((waiting, held));

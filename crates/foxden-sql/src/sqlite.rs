@@ -114,6 +114,11 @@ impl Worker {
         answer.await.map_err(|_| gone())?
     }
 
+    /// How many actions wait for the thread.
+    pub(crate) fn queued(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
     /// Posts an action whose result is not awaited.
     pub(crate) fn post(&self, action: impl FnOnce(&mut Sqlite) + Send + 'static) {
         if self.0.try_send(Box::new(action)).is_err() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sqlite::{Location, Worker};
-use crate::{Database, Fetch, Migration, SqlError, Value, values};
+use crate::{Database, Fetch, Migration, QueueDepths, SqlError, Value, values};
 
 const FIRST: Migration = Migration {
     name: "first",
@@ -189,7 +189,9 @@ async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
         let database = database.clone();
         waiting.spawn(async move { execute(&database, "DELETE FROM pet").await.map(drop) });
     }
-    tokio::task::yield_now().await;
+    while database.queue_depths().transactions < 256 {
+        tokio::task::yield_now().await;
+    }
     end.notify_one();
     let mut busy = 0;
     for outcome in waiting.join_all().await {
@@ -200,6 +202,7 @@ async fn others_wait(database: &Database, end: &tokio::sync::Notify) {
         }
     }
     assert!((1..=44).contains(&busy), "{busy}");
+    assert_eq!(database.queue_depths(), QueueDepths::default());
 }
 
 /// A rehearsal is rolled back before the work runs again, and work that fails does not run twice.
@@ -429,10 +432,15 @@ async fn a_question_keeps_its_place_when_its_asker_leaves() {
         panic!("its caller has gone: {its_own:?}");
     }));
     begin(&mut question);
+    assert!(
+        worker.queued() >= 1,
+        "the thread may not have begun the first one"
+    );
     drop(question);
     assert_eq!(std::sync::Arc::strong_count(&place), 2);
     drop(release);
     slow.await.unwrap();
     worker.call(|_| Ok(())).await.unwrap();
     assert_eq!(std::sync::Arc::strong_count(&place), 1);
+    assert_eq!(worker.queued(), 0);
 }

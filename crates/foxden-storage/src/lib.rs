@@ -20,8 +20,8 @@ pub use command::{
     Selection, Target, Ttl, Write,
 };
 pub use engine::{
-    BadStoreUrl, BatchLimit, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, SqliteEngine,
-    SqliteOptions, StoreUrl, open,
+    BadStoreUrl, BatchLimit, Cached, Engine, EngineError, MemoryEngine, OpenError, OpenOptions, QueuedWrites,
+    SqliteEngine, SqliteOptions, StoreUrl, open,
 };
 pub use limits::{BadLimits, Limits};
 pub use page::{Budget, CollectionSummary, Page, Purged, Row, Rows, Staged, Summary, Written};

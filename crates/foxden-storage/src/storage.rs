@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foxden_model::UserId;
 
 use crate::command::{BatchPart, Change, Detail, Query, Write};
-use crate::engine::{Engine, EngineError, Usage};
+use crate::engine::{Engine, EngineError, QueuedWrites, Usage};
 use crate::limits::Limits;
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -136,6 +136,11 @@ impl Storage {
     /// Checks whether objects can be read and written right now.
     pub async fn check(&self) -> Result<(), StorageError> {
         Ok(self.engine.check().await?)
+    }
+
+    /// The writes that wait in this process.
+    pub fn queued_writes(&self) -> QueuedWrites {
+        self.engine.queued_writes()
     }
 
     /// Closes the engine; to be called after the last request.

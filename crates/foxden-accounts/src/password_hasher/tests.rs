@@ -25,12 +25,20 @@ async fn a_hash_whose_caller_left_keeps_its_turn_until_it_is_done() {
     begun.await.unwrap();
     asking.shutdown().await;
     let state = &password_hasher.0;
-    assert_eq!(state.running.available_permits(), 0);
-    assert_eq!(state.inside.load(Ordering::Relaxed), 1);
+    let queue = |running, waiting| HashQueue { running, waiting };
+    assert_eq!(password_hasher.queue(), queue(1, 0));
+    let mut next = JoinSet::new();
+    let mine = password_hasher.clone();
+    next.spawn(async move { mine.run(None, || ()).await.is_ok() });
+    while state.inside.load(Ordering::Relaxed) < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(password_hasher.queue(), queue(1, 1));
 
     drop(release);
+    next.join_all().await;
     password_hasher.run(None, || ()).await.unwrap();
-    assert_eq!(state.inside.load(Ordering::Relaxed), 0);
+    assert_eq!(password_hasher.queue(), queue(0, 0));
 }
 
 /// A client in the queue, whose turn does not come.
@@ -51,6 +59,7 @@ async fn who_leaves_the_queue_takes_no_turn() {
     let turn = password_hasher.0.running.acquire().await.unwrap();
     let mut asking = one_waits(&password_hasher).await;
     asking.shutdown().await;
+    assert_eq!(password_hasher.queue().waiting, 0);
     assert_eq!(password_hasher.0.inside.load(Ordering::Relaxed), 0);
     drop(turn);
     password_hasher.run(None, || ()).await.unwrap();

@@ -10,8 +10,8 @@ use foxden_accounts::{Options, Parts};
 use foxden_model::{ManualClock, SeededRng, UserId};
 use foxden_sql::Database;
 use foxden_storage::{
-    BatchPart, Budget, Detail, Engine, EngineError, Limits, Page, Purged, Query, Staged, Summary, Write,
-    Written,
+    BatchPart, Budget, Detail, Engine, EngineError, Limits, Page, Purged, Query, QueuedWrites, Staged,
+    Summary, Write, Written,
 };
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -47,6 +47,9 @@ impl Engine for Broken {
     }
     async fn check(&self) -> Result<(), EngineError> {
         Err(gone())
+    }
+    fn queued_writes(&self) -> QueuedWrites {
+        QueuedWrites::default()
     }
     async fn close(&self) {}
 }

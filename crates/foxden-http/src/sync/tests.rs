@@ -1,5 +1,6 @@
 //! What a single request cannot show: concurrency, chunked bodies, and every character of ids.
 
+mod client;
 mod ids;
 
 use std::collections::BTreeSet;

@@ -52,6 +52,15 @@ pub struct Memory {
     pub(crate) answers: Arc<Budget>,
 }
 
+/// The bytes that the server holds for clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryInUse {
+    /// Bodies of requests.
+    pub bodies: u64,
+    /// Responses in transit, but for small ones.
+    pub answers: u64,
+}
+
 /// Whose share memory is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -177,6 +186,16 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// The bytes that are counted now.
+    pub fn in_use(&self) -> MemoryInUse {
+        MemoryInUse {
+            bodies: self.bodies.held(),
+            answers: self.answers.held(),
+        }
+    }
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self::new(128_000_000, 64_000_000, SecurityEvents::default())
@@ -226,6 +245,11 @@ impl Budget {
             hashes: RandomState::new(),
             notice: LogThrottle::default(),
         }
+    }
+
+    /// The bytes held altogether. Each row of cells has the same sum.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Takes memory. An owner that holds nothing is always within its share, so that no setting excludes any single

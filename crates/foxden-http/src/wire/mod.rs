@@ -48,7 +48,7 @@ pub use background::{BoxFuture, TaskSpawner};
 pub use basic::{Basic, NoBasic};
 pub(crate) use client_info::client_info;
 pub use host::{HostCheck, refuse_foreign_hosts};
-pub use memory::Memory;
+pub use memory::{Memory, MemoryInUse};
 pub use peer::Peer;
 pub(crate) use percent::uri_component;
 pub use public_path::with_and_without_path;

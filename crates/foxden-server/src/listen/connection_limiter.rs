@@ -113,6 +113,11 @@ impl ConnectionLimiter {
         self.free.available_permits()
     }
 
+    /// How many connections wait for others to end.
+    pub fn waiting(&self) -> usize {
+        slot::MAX_WAITING as usize - self.waiting.available_permits()
+    }
+
     /// Admits a connection of a client in that network; `None` where a proxy is connected, or this machine. When all
     /// connections are taken, it waits in a slot beyond them.
     ///
@@ -185,8 +190,7 @@ impl ConnectionLimiter {
         let too_slow = open.states.values().filter(is_too_slow).cloned().collect();
         open.close_all(too_slow);
         self.enforce_shared_limits(&mut open, now);
-        let is_any_waiting = self.waiting.available_permits() < slot::MAX_WAITING as usize;
-        if is_any_waiting && self.free.available_permits() == 0 {
+        if self.waiting() > 0 && self.free.available_permits() == 0 {
             self.free_connections(&mut open);
         }
         if self.waiting.available_permits() == 0 {
@@ -256,9 +260,8 @@ impl ConnectionLimiter {
     /// Closes some of the slowest connections of the key that has the most.
     fn free_connections(&self, open: &mut OpenConnections) {
         let now = self.now.load(Ordering::Relaxed);
-        let waiting = slot::MAX_WAITING as usize - self.waiting.available_permits();
         // Connections that are closing become free as well.
-        if open.closing as usize > waiting || open.nothing_found_at == now {
+        if open.closing as usize > self.waiting() || open.nothing_found_at == now {
             return;
         }
         let slowest = greatest(by_usage(open, now, |state| !state.is_waiting()), self.batch);

@@ -10,7 +10,7 @@ use foxden_model::{Clock, CollectionName, SyncTime, UserId};
 
 use super::announced::Announced;
 use super::cache::{FillTicket, ObjectCache, UserCache};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Cursor, Detail, Query, Write};
 use crate::page::{Budget, CollectionSummary, Page, Purged, Rows, Staged, Summary, Written};
 use unknown_outcomes::{Added, UnknownOutcomes};
@@ -289,6 +289,10 @@ impl<E: Engine> Engine for Cached<E> {
 
     async fn check(&self) -> Result<(), EngineError> {
         self.engine.check().await
+    }
+
+    fn queued_writes(&self) -> QueuedWrites {
+        self.engine.queued_writes()
     }
 
     async fn close(&self) {

@@ -17,7 +17,7 @@ use foxden_model::{Clock, Rng, SyncTime, UserId};
 
 use self::store::Store;
 use super::announced::Announced;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Detail, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -159,6 +159,10 @@ impl Engine for MemoryEngine {
 
     async fn check(&self) -> Result<(), EngineError> {
         self.stores.read().map(drop).map_err(broken)
+    }
+
+    fn queued_writes(&self) -> QueuedWrites {
+        QueuedWrites::default()
     }
 
     // There is nothing to close.

@@ -77,9 +77,21 @@ pub trait Engine: Send + Sync + 'static {
     async fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>, EngineError>;
     /// Checks whether the engine can serve right now.
     async fn check(&self) -> Result<(), EngineError>;
+    /// Returns the writes that wait in this process before the engine works on them; an engine without a queue returns
+    /// none. Costs at most a short lock.
+    fn queued_writes(&self) -> QueuedWrites;
     /// Finishes accepted writes, ends background work and closes files and connections. Later calls may be refused; closing
     /// again does nothing.
     async fn close(&self);
+}
+
+/// Writes that wait in this process, maintenance work included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueuedWrites {
+    /// How many.
+    pub count: usize,
+    /// The bytes of their payloads.
+    pub bytes: usize,
 }
 
 /// Why an engine refused or failed.

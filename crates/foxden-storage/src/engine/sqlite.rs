@@ -56,7 +56,7 @@ use self::read::PageStart;
 use self::read_pool::ReadPool;
 use self::writer::Writer;
 use self::writer_connection::WriterConnection;
-use super::{Engine, EngineError, MAX_PAGE_OBJECTS};
+use super::{Engine, EngineError, MAX_PAGE_OBJECTS, QueuedWrites};
 use crate::command::{BatchPart, Change, Detail, Order, Query, Write};
 use crate::page::{Budget, Page, Purged, Staged, Summary, Written};
 
@@ -333,6 +333,14 @@ impl Engine for SqliteEngine {
             is_sound: result.is_ok(),
         };
         result
+    }
+
+    fn queued_writes(&self) -> QueuedWrites {
+        let queued = self.shards.iter().map(|shard| shard.writer.queued_writes());
+        queued.fold(QueuedWrites::default(), |sum, queued| QueuedWrites {
+            count: sum.count + queued.count,
+            bytes: sum.bytes + queued.bytes,
+        })
     }
 
     async fn close(&self) {

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use foxden_model::{Rng, SeededRng, UserId};
 use foxden_storage::{
-    BatchPart, Budget, Detail, Engine, EngineError, Page, Purged, Query, Staged, Summary, Write, Written,
+    BatchPart, Budget, Detail, Engine, EngineError, Page, Purged, Query, QueuedWrites, Staged, Summary,
+    Write, Written,
 };
 
 pub(crate) struct Slow<E> {
@@ -64,6 +65,10 @@ impl<E: Engine> Engine for Slow<E> {
 
     async fn check(&self) -> Result<(), EngineError> {
         self.engine.check().await
+    }
+
+    fn queued_writes(&self) -> QueuedWrites {
+        self.engine.queued_writes()
     }
 
     async fn close(&self) {

@@ -22,11 +22,19 @@ fn client(address: &str) -> Owner {
     Owner::Client(address.parse().unwrap())
 }
 
-impl Budget {
-    /// The bytes held altogether. Each row of cells has the same sum.
-    pub(crate) fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
-    }
+#[test]
+fn what_is_in_use_is_told_for_each_budget() {
+    let memory = Memory::default();
+    assert_eq!(memory.in_use(), MemoryInUse::default());
+    let body = memory.bodies.take(ANN, 1000).unwrap();
+    let answer = memory.answers.take(ANN, 20_000).unwrap();
+    let expected = MemoryInUse {
+        bodies: 1000,
+        answers: 20_000,
+    };
+    assert_eq!(memory.in_use(), expected);
+    drop((body, answer));
+    assert_eq!(memory.in_use(), MemoryInUse::default());
 }
 
 #[test]

@@ -76,6 +76,7 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
     other.0.request_ended();
     let newcomer = Client::of(&limiter, None).await.unwrap();
     assert!(newcomer.0.is_waiting(), "until the other is gone");
+    assert_eq!((limiter.free(), limiter.waiting()), (0, 1));
     assert!(busy.stays() && !longest.stays() && other.stays());
     assert!(newcomer.0.acquire_slot().await && !newcomer.0.is_waiting());
     drop((all, newcomer));

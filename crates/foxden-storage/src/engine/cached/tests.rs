@@ -62,6 +62,10 @@ impl Engine for Counting {
         self.engine.check().await
     }
 
+    fn queued_writes(&self) -> QueuedWrites {
+        self.engine.queued_writes()
+    }
+
     async fn close(&self) {
         self.engine.close().await;
     }

@@ -10,7 +10,7 @@ use foxden_model::UserId;
 use super::errors::EngineFault;
 use super::queued_command::PendingWrite;
 use super::writer_connection::WriterConnection;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, QueuedWrites};
 
 /// The most commands of one transaction.
 const MAX_COMMANDS: usize = 32;
@@ -152,9 +152,13 @@ impl WriteQueue {
         drop(left);
     }
 
-    #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
-        self.queue().count
+    /// How many jobs wait, and their bytes.
+    pub(super) fn depth(&self) -> QueuedWrites {
+        let queue = self.queue();
+        QueuedWrites {
+            count: queue.count,
+            bytes: queue.bytes,
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

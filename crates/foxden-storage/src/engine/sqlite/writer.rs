@@ -15,7 +15,7 @@ use super::errors::EngineFault;
 use super::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
 use super::write_queue::{NextJob, WriteQueue};
 use super::writer_connection::{TxError, WriterConnection};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, QueuedWrites};
 
 /// The handle of the writer thread. `stop` and drop wait until the thread has finished its queue.
 pub(super) struct Writer {
@@ -72,6 +72,11 @@ impl Writer {
         }
     }
 
+    /// The jobs that wait for the thread.
+    pub(super) fn queued_writes(&self) -> QueuedWrites {
+        self.queue.depth()
+    }
+
     /// Closes the queue and waits until it is written and the file is closed.
     pub(super) fn stop(&self) {
         self.queue.close();
@@ -103,11 +108,6 @@ impl Writer {
 
 #[cfg(test)]
 impl Writer {
-    /// How many jobs wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.count()
-    }
-
     /// Empties the queue as the thread does when it ends.
     pub(super) fn abandon(&self) {
         self.queue.abandon();

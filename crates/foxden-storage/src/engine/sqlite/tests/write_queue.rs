@@ -17,7 +17,7 @@ use crate::engine::sqlite::deletion::{Deletion, MAX_WRITER_SCAN};
 use crate::engine::sqlite::queued_command::{PendingWrite, QueuedCommand, WriteCommand};
 use crate::engine::sqlite::write_queue::{NextJob, WriteQueue};
 use crate::engine::sqlite::write_tx::WriteTx;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, QueuedWrites};
 use crate::page::Written;
 
 const GREEDY: u64 = 1;
@@ -252,7 +252,7 @@ async fn what_a_deletion_means_is_found_beforehand() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { delete(&engine, above(1_490)).await });
-    while bench.engine.shards[0].writer.waiting() < 2 {
+    while bench.engine.queued_writes().count < 2 {
         tokio::task::yield_now().await;
     }
     release.send(()).unwrap();
@@ -262,6 +262,27 @@ async fn what_a_deletion_means_is_found_beforehand() {
     held.join_all().await;
     assert_eq!(count(&bench).await, 1_491);
     assert!(bench.payload(GREEDY, "late").await.unwrap().is_none());
+}
+
+/// What waits for all writer threads is added up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_wait_are_counted_with_their_bytes() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    assert_eq!(bench.engine.queued_writes(), QueuedWrites::default());
+    let (release, held) = hold(&bench);
+    let writes = [(GREEDY, upsert(3)), (MODEST, upsert(2))];
+    let mut waiting = Vec::new();
+    for (user, change) in writes {
+        waiting.push(begun(bench.engine.write(UserId(user), Write::new(change))).await);
+    }
+    assert_eq!(bench.engine.queued_writes(), QueuedWrites { count: 2, bytes: 5 });
+    release.send(()).unwrap();
+    for write in waiting {
+        write.await.unwrap();
+    }
+    held.join_all().await;
+    assert_eq!(bench.engine.queued_writes(), QueuedWrites::default());
 }
 
 /// Objects that have expired since the search are absent and are not subtracted from the counts twice.
@@ -290,7 +311,7 @@ async fn what_expires_before_a_deletion_is_looked_for_anew() {
     let engine = Arc::clone(&bench.engine);
     let mut deletion = JoinSet::new();
     deletion.spawn(async move { engine.write(UserId(GREEDY), Write::new(first)).await });
-    while bench.engine.shards[0].writer.waiting() < 1 {
+    while bench.engine.queued_writes().count < 1 {
         tokio::task::yield_now().await;
     }
     bench.clock.advance_millis(1_000);
