@@ -20,7 +20,7 @@ pub mod open;
 pub mod reset;
 pub mod rules;
 
-pub use rules::{belongs, is_address, is_hashed_name, is_weak, name_of};
+pub use rules::{MIN_PASSWORD_BYTES, belongs, is_address, is_hashed_name, is_weak, name_of};
 
 /// An account's store for old clients.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ pub fn all() -> Vec<&'static str> {
         fxa::routes().labels(),
         pages::route_labels(),
         ops::routes().labels(),
-        vec!["/robots.txt"],
+        vec![ops::ROBOTS],
     ]
     .concat();
     labels.sort_unstable();

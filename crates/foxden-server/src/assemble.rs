@@ -50,12 +50,12 @@ pub fn router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> Ro
     let mut root = if surfaces.contains(&Surface::Pages) {
         pages::router(pages_state(app, tasks))
     } else {
-        Router::new().route("/", ops::root())
+        ops::root()
     };
     if surfaces.contains(&Surface::Token) {
         root = discovery::layered_over(root, Arc::clone(&app.site));
     }
-    router.merge(root).route("/robots.txt", ops::robots())
+    router.merge(root).merge(ops::robots())
 }
 
 /// Storage, tokens, all of Sync 1.1 and what password managers ask for, found with and without the path of the public

@@ -6,7 +6,7 @@ use crate::address::{Address, ipv4};
 /// The longest name, in bytes.
 const NAME: usize = 32;
 /// The shortest password, in bytes.
-const PASSWORD: usize = 8;
+pub const MIN_PASSWORD_BYTES: usize = 8;
 
 /// Returns whether this is an address by the User API: one that an account may get, at a host with a domain or at an IPv4
 /// address.
@@ -33,7 +33,7 @@ pub fn is_hashed_name(name: &str) -> bool {
 
 /// Returns whether the password is too short, or the name itself.
 pub fn is_weak(name: &str, password: &str) -> bool {
-    password.len() < PASSWORD || password.trim().to_lowercase() == name.trim().to_lowercase()
+    password.len() < MIN_PASSWORD_BYTES || password.trim().to_lowercase() == name.trim().to_lowercase()
 }
 
 /// The name in lower case; for an address, its hashed form by the rule of servers. `None` for text that cannot be a

@@ -82,8 +82,11 @@ pub(crate) fn routes() -> Routes<OpsState> {
         .route(version, allow_any_page(get(show_version)))
 }
 
+/// The path that crawlers read first.
+pub(crate) const ROBOTS: &str = "/robots.txt";
+
 /// `/robots.txt`, on every listener: nothing here is worth indexing.
-pub fn robots() -> MethodRouter {
+pub fn robots() -> Router {
     const DAY: [(HeaderName, HeaderValue); 2] = [
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
         (
@@ -91,24 +94,26 @@ pub fn robots() -> MethodRouter {
             HeaderValue::from_static("text/plain; charset=utf-8"),
         ),
     ];
-    get(async || {
+    let answer = async || {
         (
-            Extension(AccessLogFields::of_route("/robots.txt")),
+            Extension(AccessLogFields::of_route(ROBOTS)),
             DAY,
             "User-agent: *\nDisallow: /\n",
         )
-    })
+    };
+    Router::new().route(ROBOTS, get(answer))
 }
 
 /// `/`, where no pages are served.
-pub fn root() -> MethodRouter {
-    get(async || {
+pub fn root() -> Router {
+    let answer = async || {
         (
             Extension(AccessLogFields::of_route("/")),
             NO_STORE,
             "Foxden, a Firefox Sync server. It works.\n",
         )
-    })
+    };
+    Router::new().route("/", get(answer))
 }
 
 const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];

@@ -13,9 +13,6 @@ use super::form::Submission;
 use super::{Legacy, Page, render};
 use crate::wire::captcha::Question;
 
-/// Minimum length of a password in bytes.
-const MIN_PASSWORD_BYTES: usize = 8;
-
 #[derive(Template)]
 #[template(path = "pages/legacy/ask.html")]
 struct AskPage {
@@ -198,7 +195,7 @@ fn check_password(typed: &str, name: &str, password: &str, again: &str) -> Resul
     if password != again {
         return Err(FieldError::Differs);
     }
-    if password.len() < MIN_PASSWORD_BYTES {
+    if password.len() < legacy::MIN_PASSWORD_BYTES {
         let count = password.chars().count();
         return Err(FieldError::Short { count });
     }
