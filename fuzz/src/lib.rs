@@ -97,7 +97,7 @@ impl Host {
         }
     }
 
-    /// A private server where everybody may sign up.
+    /// A private server with open sign-up.
     pub fn open_private() -> Self {
         Self::open(&[("accounts.sign_up", "open")])
     }

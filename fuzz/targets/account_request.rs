@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use data_encoding::HEXLOWER;
-use foxden_accounts::{Kind, SecretToken, Secrets};
+use foxden_accounts::{CredentialKind, SecretToken, Secrets};
 use foxden_fuzz::{Aimed, Host, Renewed, request};
 use libfuzzer_sys::fuzz_target;
 
@@ -102,6 +102,6 @@ fn sign_up(host: &Host) -> HeaderValue {
         .decode(answer["sessionToken"].as_str().expect("a token").as_bytes())
         .expect("hex");
     let token = SecretToken(token.try_into().expect("32 bytes"));
-    let id = HEXLOWER.encode(&Secrets::derive(Kind::Session, &token).id.0);
+    let id = HEXLOWER.encode(&Secrets::derive(CredentialKind::Session, &token).id.0);
     HeaderValue::try_from(format!("Bearer fxs_{id}")).expect("letters and digits")
 }

@@ -90,7 +90,7 @@ fn token(user: UserId) -> Token {
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
-        beside: &[],
+        other_uids: &[],
     };
     TokenSecrets::new([], SECRET).mint(&claims, &SeededRng::new(2))
 }

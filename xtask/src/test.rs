@@ -61,7 +61,7 @@ fn whole_program(tally: &mut Tally) -> Result<()> {
         tally.check(&format!("the real PyFxA: {what_to_do}"), false);
         to_tests.extend(["--skip", "pyfxa::"]);
     }
-    let name = "repeated kills, letters through a real mail server, clocks that are wrong, and PyFxA";
+    let name = "repeated kills, mails through a real mail server, clocks that are wrong, and PyFxA";
     let mut command = tests(&PROGRAM, &to_tests);
     if let Ok(python) = pyfxa {
         command.env("FOXDEN_TEST_PYFXA", python);

@@ -8,8 +8,8 @@ use crate::register::store::ClosingStore;
 use crate::register::{account, invitation, store, token};
 use crate::security::{Event, EventKind};
 use crate::{
-    AccountId, Accounts, AuthPw, ClientInfo, CredentialError, Invitation, KeyFetchError, Kind, Role,
-    SecretToken, Session, SignInError, SignUp, SignUpError, Unavailable, Unverified, secret,
+    AccountId, Accounts, AuthPw, ClientInfo, CredentialError, CredentialKind, Invitation, KeyFetchError,
+    Role, SecretToken, Session, SignInError, SignUp, SignUpError, Unavailable, Unverified, secret,
 };
 use data_encoding::HEXLOWER;
 use foxden_model::UserId;
@@ -69,7 +69,7 @@ pub struct Removed {
 #[derive(Clone)]
 pub struct OneTimeCredential {
     /// What it is for.
-    pub kind: Kind,
+    pub kind: CredentialKind,
     /// The account it is for. A decoy reset names an account that does not exist.
     pub account: AccountId,
     /// The Hawk key.
@@ -205,7 +205,7 @@ impl Accounts {
     /// answer.
     pub async fn fetch_keys(&self, credential: &OneTimeCredential) -> Result<String, KeyFetchError> {
         let used = self.transact(|tx| async move {
-            let row = token::take(&tx, Kind::KeyFetch, &credential.id_hash, self.millis()).await?;
+            let row = token::take(&tx, CredentialKind::KeyFetch, &credential.id_hash, self.millis()).await?;
             let row = row.ok_or(KeyFetchError::UnknownToken)?;
             let account = account::by_id(&tx, row.uid).await?;
             Ok::<_, KeyFetchError>((row, account.ok_or(KeyFetchError::UnknownToken)?))
@@ -223,7 +223,7 @@ impl Accounts {
     /// Finds the credential of that kind and id, to check a Hawk signature. Sessions have [`Accounts::session`].
     pub async fn one_time_credential(
         &self,
-        kind: Kind,
+        kind: CredentialKind,
         id: &crate::TokenId,
     ) -> Result<OneTimeCredential, CredentialError> {
         let row = token::get(&self.0.database, kind, &secret::hash(&id.0), self.millis()).await?;

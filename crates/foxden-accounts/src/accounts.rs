@@ -17,7 +17,7 @@ use crate::nonce::Nonces;
 use crate::password_hasher::{HashQueue, PasswordHasher};
 use crate::rejected_passwords::RejectedPasswords;
 use crate::security::{EntryPoint, Event, SecurityEvents};
-use crate::{AccessTokens, Kind, Nodes, SecretToken, Secrets, Unavailable, setting};
+use crate::{AccessTokens, CredentialKind, Nodes, SecretToken, Secrets, Unavailable, setting};
 
 /// The accounts, and all that hangs on them. Cheap to clone.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ pub struct ClientInfo {
     /// The `User-Agent` header; empty if there is none.
     pub user_agent: String,
     /// The entry point of the request.
-    pub door: EntryPoint,
+    pub entry_point: EntryPoint,
 }
 
 impl Default for Options {
@@ -282,7 +282,7 @@ impl Accounts {
     }
 
     /// A fresh credential of that kind, and what follows from it.
-    pub(crate) fn new_secrets(&self, kind: Kind) -> (SecretToken, Secrets) {
+    pub(crate) fn new_secrets(&self, kind: CredentialKind) -> (SecretToken, Secrets) {
         let token = SecretToken(self.random());
         let secrets = Secrets::derive(kind, &token);
         (token, secrets)

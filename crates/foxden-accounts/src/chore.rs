@@ -53,10 +53,7 @@ impl Accounts {
         });
         let (mut deleted, unsent) = purged.await?;
         if unsent > 0 {
-            tracing::warn!(
-                batch = unsent,
-                "letters could not be sent in time and were thrown away"
-            );
+            tracing::warn!(batch = unsent, "mails could not be sent in time and were dropped");
         }
         deleted += unsent;
         deleted += self.close_replaced(now, budget).await?;

@@ -15,7 +15,7 @@ use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::decoy_reset;
 use crate::register::token::TokenRow;
-use crate::{AccountId, Accounts, Kind, OneTimeCredential, ResetStarted, Unavailable, secret};
+use crate::{AccountId, Accounts, CredentialKind, OneTimeCredential, ResetStarted, Unavailable, secret};
 
 /// Statements that create a code and record the request.
 const CODE: u32 = 3;
@@ -25,10 +25,10 @@ const LETTER: u32 = 6;
 impl Accounts {
     /// Begins a decoy reset.
     pub(crate) async fn begin_decoy_reset(&self, address: &Address) -> Result<ResetStarted, Unavailable> {
-        let (password_forgot_token, secrets) = self.new_secrets(Kind::PasswordForgot);
+        let (password_forgot_token, secrets) = self.new_secrets(CredentialKind::PasswordForgot);
         let row = &TokenRow {
             id_hash: secret::hash(&secrets.id.0),
-            kind: Kind::PasswordForgot,
+            kind: CredentialKind::PasswordForgot,
             auth_key: secrets.auth_key,
             uid: self.decoy_account(address),
             is_decoy: true,

@@ -25,7 +25,7 @@ pub enum Unavailable {
     Busy,
     /// Try again later: the database does not answer.
     #[error("the register cannot be reached")]
-    Register(#[source] SqlError),
+    Database(#[source] SqlError),
     /// Nothing the caller can do: a row is not what this program wrote.
     #[error("the register is damaged: {0}")]
     Damaged(&'static str),
@@ -392,7 +392,7 @@ pub enum OperatorError {
     UnknownNode,
     /// No other node has room for another store.
     #[error("no node has room")]
-    NoRoom,
+    NoCapacity,
     /// Wait.
     #[error(transparent)]
     TooMany(#[from] TooMany),
@@ -435,7 +435,7 @@ pub(crate) enum StaleLogin {
 #[derive(Debug)]
 pub(crate) enum FirstStoreError {
     AccountGone,
-    NoRoom,
+    NoCapacity,
     Unavailable(Unavailable),
 }
 

@@ -32,7 +32,7 @@ pub struct LegacyStore {
     /// The base URL of its node, without a slash at the end.
     pub node: Arc<str>,
     /// The account's other stores in use on that node, which share its quota.
-    pub beside: Box<[UserId]>,
+    pub other_uids: Box<[UserId]>,
 }
 
 /// The node of an account's store for old clients.
@@ -43,7 +43,7 @@ pub enum NodeLookup {
     /// At this base URL, without a slash at the end.
     At(Arc<str>),
     /// No node has room now.
-    NoRoom,
+    NoCapacity,
 }
 
 /// The parameters of a sign-up by an old client.

@@ -89,14 +89,14 @@ pub use oauth::{
     Access, AccessType, Authorization, AuthorizationRequest, Client, Grant, Granted, Introspection, OLDSYNC,
     RefreshAccess, ScopedKey, TokenRequest,
 };
-pub use operator::{AccountSummary, CodePurpose, SecurityEvent, StoreSummary, WaitingCode};
+pub use operator::{AccountSummary, CodePurpose, PendingCode, SecurityEvent, StoreSummary};
 pub use otp::OtpVerified;
 pub use outbox::{QueuedMail, RetryDecision};
 pub use password::{ChangeStarted, FollowUp, NewPassword, PasswordLink, ResetStarted, ResetStatus};
 pub use password_hasher::HashQueue;
 pub use profile::{Picture, PictureKind, Profile};
 
-pub use secret::{Kind, Secrets};
+pub use secret::{CredentialKind, Secrets};
 pub use session::Session;
 pub use tokenserver::{AccessTokens, Assignment, Identity, KeyId};
 

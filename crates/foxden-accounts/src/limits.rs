@@ -7,7 +7,7 @@ mod table;
 
 use std::sync::Arc;
 
-use foxden_model::{Counters, Key, MemoryCounters, Meter, Network, Width};
+use foxden_model::{CounterSpec, Counters, Key, MemoryCounters, Network, Width};
 
 use crate::security::{Event, EventKind};
 use crate::{Accounts, ClientInfo, TooMany};
@@ -72,7 +72,7 @@ pub(crate) enum RateLimitKey {
 /// One counter that something is counted in.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    meter: Meter,
+    counter: CounterSpec,
     key: Key,
     most: u32,
 }
@@ -139,7 +139,7 @@ impl RateLimitKey {
             .into_iter()
             .flatten()
             .map(move |(width, prefix, most)| Entry {
-                meter: rate_limit.meter(width),
+                counter: rate_limit.counter(width),
                 key: [subject, prefix],
                 most,
             })
@@ -150,7 +150,7 @@ impl Default for Limits {
     fn default() -> Self {
         let sized = |rate_limit: &&RateLimit| {
             rate_limit
-                .meters()
+                .specs()
                 .into_iter()
                 .zip(std::iter::repeat(rate_limit.columns))
         };
@@ -167,7 +167,7 @@ impl Limits {
     /// Counts one.
     pub(crate) fn count(&self, what: RateLimitKey, now: i64) {
         for entry in what.entries() {
-            self.0.add(entry.meter, entry.key, now);
+            self.0.add(entry.counter, entry.key, now);
         }
     }
 
@@ -194,28 +194,30 @@ impl Limits {
     /// Returns whether at least so many are counted.
     pub(crate) fn has_counted(&self, what: RateLimitKey, least: u32, now: i64) -> bool {
         what.entries()
-            .any(|entry| self.0.retry_after(entry.meter, entry.key, least, now).is_some())
+            .any(|entry| self.0.retry_after(entry.counter, entry.key, least, now).is_some())
     }
 
     /// Returns whether so many more are allowed.
     pub(crate) fn has_room(&self, what: RateLimitKey, more: u32, now: i64) -> bool {
         what.entries().all(|entry| {
             let allowed = (entry.most + 1).saturating_sub(more);
-            self.0.retry_after(entry.meter, entry.key, allowed, now).is_none()
+            self.0
+                .retry_after(entry.counter, entry.key, allowed, now)
+                .is_none()
         })
     }
 
     /// Takes back what was counted then for an attempt that turned out well.
     pub(crate) fn refund(&self, what: RateLimitKey, then: i64, now: i64) {
         for entry in what.entries() {
-            self.0.refund(entry.meter, entry.key, then, now);
+            self.0.refund(entry.counter, entry.key, then, now);
         }
     }
 
     fn check_times(&self, what: RateLimitKey, times: u32, now: i64) -> Result<(), TooMany> {
         let waits = what.entries().filter_map(|entry| {
             let most = entry.most.saturating_mul(times);
-            self.0.retry_after(entry.meter, entry.key, most, now)
+            self.0.retry_after(entry.counter, entry.key, most, now)
         });
         waits.max().map_or(Ok(()), |wait| Err(too_many(wait)))
     }
@@ -224,9 +226,9 @@ impl Limits {
     fn check_and_count_times(&self, what: RateLimitKey, times: u32, now: i64) -> Result<(), TooMany> {
         for (number, entry) in what.entries().enumerate() {
             let most = entry.most.saturating_mul(times);
-            if let Err(wait) = self.0.check_and_add(entry.meter, entry.key, most, now) {
+            if let Err(wait) = self.0.check_and_add(entry.counter, entry.key, most, now) {
                 for spent in what.entries().take(number) {
-                    self.0.refund(spent.meter, spent.key, now, now);
+                    self.0.refund(spent.counter, spent.key, now, now);
                 }
                 return Err(self.check_times(what, times, now).err().unwrap_or(too_many(wait)));
             }

@@ -62,7 +62,7 @@ impl AttemptKeys {
                 hashed.next(),
             ],
             account: account.map(|uid| counted(&uid.to_string())),
-            by: (client.address, client.door),
+            by: (client.address, client.entry_point),
             allowance: Allowance::Normal,
         }
     }

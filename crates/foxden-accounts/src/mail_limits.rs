@@ -268,7 +268,7 @@ impl Accounts {
             address: envelope.address,
             kind: envelope.kind,
             mail: serde_json::to_string(mail)
-                .map_err(|_| Unavailable::Damaged("a letter that cannot be kept"))?,
+                .map_err(|_| Unavailable::Damaged("a mail that cannot be encoded"))?,
             now,
             expires: envelope.expires.unwrap_or(i64::MAX).min(now + KEPT_MILLIS),
         };
@@ -334,13 +334,13 @@ impl MailBatch<'_> {
             tracing::warn!(
                 account = %uid,
                 mail = envelope.kind,
-                "too many letters for one address or from one network: what comes is not mailed for a while; \
-                 foxden user code {uid} shows the codes that wait"
+                "too many mails to one address or from one network: further mails are not queued for a while; \
+                 foxden user code {uid} shows the pending codes"
             );
         } else {
             tracing::warn!(
                 mail = envelope.kind,
-                "too many letters for one address, or too many wait: one was not written"
+                "too many mails to one address, or too many queued: a mail was not queued"
             );
         }
     }

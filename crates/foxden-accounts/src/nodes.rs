@@ -208,7 +208,7 @@ impl Accounts {
                 .ok_or(OperatorError::UnknownNode)?,
             None => choose(tx, service, Some(current.nodeid))
                 .await?
-                .ok_or(OperatorError::NoRoom)?,
+                .ok_or(OperatorError::NoCapacity)?,
         };
         if target.id == current.nodeid {
             return Ok(0);

@@ -56,7 +56,7 @@ pub struct StoreSummary {
 
 /// A code that waits to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaitingCode {
+pub struct PendingCode {
     /// What it is for.
     pub purpose: CodePurpose,
     /// The code.
@@ -185,7 +185,7 @@ impl Accounts {
     }
 
     /// Lists the pending codes of the account.
-    pub async fn waiting_codes(&self, name: &str) -> Result<Vec<WaitingCode>, OperatorError> {
+    pub async fn pending_codes(&self, name: &str) -> Result<Vec<PendingCode>, OperatorError> {
         let row = named(&self.0.database, name).await?;
         let waiting = code::of(&self.0.database, row.uid, self.millis()).await?;
         let waiting = waiting.into_iter().filter_map(|row| {
@@ -196,7 +196,7 @@ impl Accounts {
                 CodeKind::LegacyReset => CodePurpose::ResetLegacy,
                 CodeKind::Link => return None,
             };
-            Some(WaitingCode {
+            Some(PendingCode {
                 purpose,
                 code: row.code,
                 expires: row.expires,

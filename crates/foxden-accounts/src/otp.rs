@@ -16,7 +16,7 @@ use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::event::RESET_ASKED;
 use crate::register::{account, code as codes};
 use crate::security::{Event, EventKind};
-use crate::{AccountId, Accounts, ClientInfo, Kind, PasswordError, SecretToken, Unavailable};
+use crate::{AccountId, Accounts, ClientInfo, CredentialKind, PasswordError, SecretToken, Unavailable};
 
 /// One above the greatest code, which has eight digits.
 const CODES: u64 = 100_000_000;
@@ -179,7 +179,7 @@ impl Accounts {
         // The reset has a code of its own, so that wrong codes from other clients cannot end it.
         let code = HEXLOWER.encode(&self.random::<16>());
         let data = Some(code.clone().into_bytes());
-        let token = self.new_step_with(tx, row.uid, Kind::PasswordForgot, RESET_MILLIS, data);
+        let token = self.new_step_with(tx, row.uid, CredentialKind::PasswordForgot, RESET_MILLIS, data);
         Ok(Some(OtpVerified {
             account: row.uid,
             password_forgot_token: token.await?,

@@ -77,7 +77,7 @@ impl Accounts {
                     return Ok(Some(queued));
                 }
                 // Written by another release, in a form that this one does not know.
-                tracing::warn!("a letter that cannot be read was thrown away");
+                tracing::warn!("an unreadable mail was dropped from the outbox");
                 outbox::delete(&tx, taken.id).await?;
             }
             Ok(None)

@@ -17,8 +17,8 @@ use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, EventKind};
 use crate::{
-    AccountId, Accounts, AuthPw, ClientInfo, Kind, OneTimeCredential, PasswordError, SecretToken, Session,
-    SignInError, SignedIn, TokenId, Unavailable, WrapKb, secret,
+    AccountId, Accounts, AuthPw, ClientInfo, CredentialKind, OneTimeCredential, PasswordError, SecretToken,
+    Session, SignInError, SignedIn, TokenId, Unavailable, WrapKb, secret,
 };
 
 /// How long a verified old password, or a code, allows setting the new one.
@@ -142,7 +142,7 @@ impl Accounts {
             Ok(ChangeStarted {
                 key_fetch_token: self.new_key_fetch(&tx, &row, &proven.password_hash).await?,
                 password_change_token: self
-                    .new_step(&tx, row.uid, Kind::PasswordChange, STEP_MILLIS)
+                    .new_step(&tx, row.uid, CredentialKind::PasswordChange, STEP_MILLIS)
                     .await?,
                 verified: row.address_verified,
             })
@@ -166,7 +166,9 @@ impl Accounts {
         let batch = self.batch();
         let (batch, hash, then) = (&batch, &hash, &new.then);
         let changed = self.transact_change(|tx| async move {
-            let mut row = self.use_step(&tx, credential, Kind::PasswordChange).await?;
+            let mut row = self
+                .use_step(&tx, credential, CredentialKind::PasswordChange)
+                .await?;
             if let Some(current) = current {
                 let found = session::get(&tx, &secret::hash(&current.0)).await?;
                 found
@@ -186,7 +188,7 @@ impl Accounts {
     }
 
     /// Creates a reset code, for delivery by mail or by the operator.
-    pub async fn forgot_password(
+    pub async fn start_reset(
         &self,
         address: &str,
         client: &ClientInfo,
@@ -207,7 +209,7 @@ impl Accounts {
             self.make_reset_code(&tx, row, allowance, ResetChannel::Link)
                 .await?;
             token::trim_begun(&tx, row.uid, BEGUN - 1).await?;
-            let token = self.new_step(&tx, row.uid, Kind::PasswordForgot, RESET_MILLIS);
+            let token = self.new_step(&tx, row.uid, CredentialKind::PasswordForgot, RESET_MILLIS);
             let token = token.await?;
             self.record_event(&tx, row.uid, RESET_ASKED, client).await?;
             Ok::<_, Unavailable>(token)
@@ -293,7 +295,7 @@ impl Accounts {
     }
 
     async fn waiting_reset(&self, credential: &OneTimeCredential) -> Result<TokenRow, PasswordError> {
-        let (kind, now) = (Kind::PasswordForgot, self.millis());
+        let (kind, now) = (CredentialKind::PasswordForgot, self.millis());
         let row = token::get(&self.0.database, kind, &credential.id_hash, now).await?;
         row.ok_or(PasswordError::UnknownToken)
     }
@@ -342,7 +344,7 @@ impl Accounts {
         code: &[u8],
     ) -> Result<Result<SecretToken, TokenRow>, PasswordError> {
         let now = self.millis();
-        let row = token::get(tx, Kind::PasswordForgot, &credential.id_hash, now).await?;
+        let row = token::get(tx, CredentialKind::PasswordForgot, &credential.id_hash, now).await?;
         let row = row.ok_or(PasswordError::UnknownToken)?;
         if !token::take_try_of(tx, &row).await? {
             return Err(PasswordError::UnknownToken);
@@ -361,7 +363,7 @@ impl Accounts {
         if !token::delete(tx, &row.id_hash).await? || (own.is_none() && !had_code) {
             return Err(PasswordError::UnknownToken);
         }
-        let reset = self.new_step(tx, row.uid, Kind::AccountReset, STEP_MILLIS);
+        let reset = self.new_step(tx, row.uid, CredentialKind::AccountReset, STEP_MILLIS);
         Ok(Ok(reset.await?))
     }
 
@@ -380,7 +382,9 @@ impl Accounts {
         let batch = self.batch();
         let (batch, hash, then) = (&batch, &hash, &new.then);
         let reset = self.transact_change(|tx| async move {
-            let mut row = self.use_step(&tx, credential, Kind::AccountReset).await?;
+            let mut row = self
+                .use_step(&tx, credential, CredentialKind::AccountReset)
+                .await?;
             self.password_reset(&tx, batch, &mut row, hash, client).await?;
             let signed_in = self
                 .follow_up(&tx, &row, &hash.password_hash, then, client)
@@ -417,7 +421,9 @@ impl Accounts {
             Ok(PasswordLink {
                 has_password: row.verifier.is_some(),
                 address: row.address,
-                account_reset_token: self.new_step(&tx, uid, Kind::AccountReset, STEP_MILLIS).await?,
+                account_reset_token: self
+                    .new_step(&tx, uid, CredentialKind::AccountReset, STEP_MILLIS)
+                    .await?,
             })
         })
         .await
@@ -428,7 +434,7 @@ impl Accounts {
         &self,
         tx: &Tx,
         uid: AccountId,
-        kind: Kind,
+        kind: CredentialKind,
         life: i64,
     ) -> Result<SecretToken, Unavailable> {
         self.new_step_with(tx, uid, kind, life, None).await
@@ -439,7 +445,7 @@ impl Accounts {
         &self,
         tx: &Tx,
         uid: AccountId,
-        kind: Kind,
+        kind: CredentialKind,
         life: i64,
         data: Option<Vec<u8>>,
     ) -> Result<SecretToken, Unavailable> {
@@ -463,7 +469,7 @@ impl Accounts {
         &self,
         tx: &Tx,
         credential: &OneTimeCredential,
-        kind: Kind,
+        kind: CredentialKind,
     ) -> Result<AccountRow, PasswordError> {
         let row = token::take(tx, kind, &credential.id_hash, self.millis()).await?;
         let row = row.ok_or(PasswordError::UnknownToken)?;
@@ -496,7 +502,7 @@ impl Accounts {
                 let token = self.new_step_with(
                     tx,
                     account.uid,
-                    Kind::PasswordForgot,
+                    CredentialKind::PasswordForgot,
                     RESET_MILLIS,
                     Some(MAILED.to_vec()),
                 );

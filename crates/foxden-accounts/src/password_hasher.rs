@@ -252,7 +252,7 @@ impl HashRequester {
     pub(crate) fn new(name: &str, client: &ClientInfo) -> Self {
         Self {
             name: counted(name),
-            by: (client.address, client.door),
+            by: (client.address, client.entry_point),
         }
     }
 
@@ -290,10 +290,11 @@ impl QueueSlot {
             return Ok(slot);
         }
         if let Some(HashRequester {
-            by: (address, door), ..
+            by: (address, entry_point),
+            ..
         }) = from.filter(|_| !is_within && left > 0)
         {
-            let full = Event::new(EventKind::LimitReached, door, Some(address));
+            let full = Event::new(EventKind::LimitReached, entry_point, Some(address));
             slot.state
                 .security_events
                 .emit(&full.with_reason("passwords being hashed"));

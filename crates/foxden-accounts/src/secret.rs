@@ -7,7 +7,7 @@ use crate::{SecretToken, TokenId};
 
 /// What a credential is for. Kinds are separate: an id of one is unknown as any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CredentialKind {
     /// Everything a signed-in device or page does.
     Session,
     /// `account/keys`, once.
@@ -30,7 +30,7 @@ pub struct Secrets {
     pub bundle_key: [u8; 32],
 }
 
-impl Kind {
+impl CredentialKind {
     /// The kind's name, which goes into the derivation.
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Kind {
 
 impl Secrets {
     /// Derives what follows from a token of that kind.
-    pub fn derive(kind: Kind, token: &SecretToken) -> Self {
+    pub fn derive(kind: CredentialKind, token: &SecretToken) -> Self {
         let all: [u8; 96] = derive(&token.0, kind.name());
         Self {
             id: TokenId(part(&all, 0)),
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_key_fetch_token_gives_the_published_secrets_and_bundle() {
-        let secrets = Secrets::derive(Kind::KeyFetch, &SecretToken(count_from(0x80)));
+        let secrets = Secrets::derive(CredentialKind::KeyFetch, &SecretToken(count_from(0x80)));
         assert_eq!(
             secrets.id.to_hex(),
             "3d0a7c02a15a62a2882f76e39b6494b500c022a8816e048625a495718998ba60"
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn session_tokens_give_the_published_secrets() {
-        let secrets = Secrets::derive(Kind::Session, &SecretToken(count_from(0xa0)));
+        let secrets = Secrets::derive(CredentialKind::Session, &SecretToken(count_from(0xa0)));
         assert_eq!(
             secrets.id.to_hex(),
             "c0a29dcf46174973da1378696e4c82ae10f723cf4f4d9f75e39f4ae3851595ab"
@@ -150,7 +150,7 @@ mod tests {
             HEXLOWER.encode(&secrets.auth_key),
             "9d8f22998ee7f5798b887042466b72d53e56ab0c094388bf65831f702d2febc0"
         );
-        let secrets = Secrets::derive(Kind::Session, &SecretToken([0x0f; 32]));
+        let secrets = Secrets::derive(CredentialKind::Session, &SecretToken([0x0f; 32]));
         assert_eq!(
             secrets.id.to_hex(),
             "923ee512d6153af6796ecb3aaddb1e8a48a713ef79cf0dbcfcc124456fd3ed6a"

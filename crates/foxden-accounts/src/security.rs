@@ -17,9 +17,9 @@ use crate::{AccountId, ClientInfo};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
     /// What happened.
-    pub what: EventKind,
+    pub kind: EventKind,
     /// Where it happened.
-    pub door: EntryPoint,
+    pub entry_point: EntryPoint,
     /// The IP address of the client; none without a request.
     pub from: Option<IpAddr>,
     /// Whom it concerns, as the caller wrote it or as the account calls itself: an address, a name, a uid.
@@ -138,15 +138,15 @@ pub struct SecurityEvents(Arc<dyn Fn(&Event<'_>) + Send + Sync>);
 
 impl<'a> Event<'a> {
     /// An event that a client caused.
-    pub const fn from_client(client: &ClientInfo, what: EventKind) -> Self {
-        Self::new(what, client.door, Some(client.address))
+    pub const fn from_client(client: &ClientInfo, kind: EventKind) -> Self {
+        Self::new(kind, client.entry_point, Some(client.address))
     }
 
     /// An event at an entry point, with the IP address of the client.
-    pub const fn new(what: EventKind, door: EntryPoint, from: Option<IpAddr>) -> Self {
+    pub const fn new(kind: EventKind, entry_point: EntryPoint, from: Option<IpAddr>) -> Self {
         Self {
-            what,
-            door,
+            kind,
+            entry_point,
             from,
             name: None,
             account: None,

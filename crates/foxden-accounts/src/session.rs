@@ -9,8 +9,8 @@ use crate::register::session::SessionRow;
 use crate::register::token::TokenRow;
 use crate::register::{event, session, token};
 use crate::{
-    AccountId, Accounts, ClientInfo, CredentialError, Kind, Replayed, SecretToken, SecurityEvent, SignedIn,
-    TokenId, Unavailable, Unverified, secret,
+    AccountId, Accounts, ClientInfo, CredentialError, CredentialKind, Replayed, SecretToken, SecurityEvent,
+    SignedIn, TokenId, Unavailable, Unverified, secret,
 };
 
 /// How old the stored time of last use may be: it saves a write for each request.
@@ -174,7 +174,7 @@ impl Accounts {
         client: &ClientInfo,
     ) -> Result<SecretToken, Unavailable> {
         let now = self.millis();
-        let (token, secrets) = self.new_secrets(Kind::Session);
+        let (token, secrets) = self.new_secrets(CredentialKind::Session);
         let row = SessionRow {
             id_hash: secret::hash(&secrets.id.0),
             auth_key: secrets.auth_key,
@@ -197,13 +197,13 @@ impl Accounts {
         row: &AccountRow,
         password_hash: &PasswordHash,
     ) -> Result<SecretToken, Unavailable> {
-        let (token, secrets) = self.new_secrets(Kind::KeyFetch);
+        let (token, secrets) = self.new_secrets(CredentialKind::KeyFetch);
         let verifier = row.verifier.as_ref();
         let verifier = verifier.ok_or(Unavailable::Damaged("a verified password without its hash"))?;
         let bundle = secrets.bundle(&row.ka, &password_hash.unwrap(&verifier.wrap_wrap_kb).0);
         let row = TokenRow {
             id_hash: secret::hash(&secrets.id.0),
-            kind: Kind::KeyFetch,
+            kind: CredentialKind::KeyFetch,
             auth_key: secrets.auth_key,
             uid: row.uid,
             is_decoy: false,

@@ -55,7 +55,7 @@ pub struct Claims<'a> {
     /// The device for counting without knowing which.
     pub hashed_device_id: Option<&'a str>,
     /// The account's other stores on that node, which share its quota.
-    pub beside: &'a [UserId],
+    pub other_uids: &'a [UserId],
 }
 
 /// A token as its owner gets it.
@@ -85,7 +85,7 @@ pub struct Verified {
     /// What signs its owner's requests.
     pub key: TokenKey,
     /// The account's other stores on that node, which share its quota.
-    pub beside: Box<[UserId]>,
+    pub other_uids: Box<[UserId]>,
 }
 
 /// Why a token was refused.
@@ -115,7 +115,7 @@ impl TokenSecrets {
         let mut salt = [0; 3];
         rng.fill(&mut salt);
         let salt = HEXLOWER.encode(&salt);
-        let beside: Vec<u64> = claims.beside.iter().map(|user| user.0).collect();
+        let other_uids: Vec<u64> = claims.other_uids.iter().map(|user| user.0).collect();
         let statement = WireClaims {
             uid: claims.user.0,
             node: claims.node,
@@ -125,7 +125,7 @@ impl TokenSecrets {
             hashed_fxa_uid: claims.hashed_fxa_uid,
             hashed_device_id: claims.hashed_device_id,
             salt: &salt,
-            beside: &beside,
+            other_uids: &other_uids,
         };
         let mut bytes = statement.to_bytes();
         let signature = hmac::sign(&self.newest.signing, &bytes);
@@ -158,7 +158,7 @@ impl TokenSecrets {
             node: presented.node.into(),
             expires,
             key: secret.key(presented.salt.as_bytes(), id),
-            beside: presented.beside.into_iter().map(UserId).collect(),
+            other_uids: presented.other_uids.into_iter().map(UserId).collect(),
         })
     }
 
@@ -224,8 +224,8 @@ struct WireClaims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_device_id: Option<&'a str>,
     salt: &'a str,
-    #[serde(skip_serializing_if = "<[u64]>::is_empty")]
-    beside: &'a [u64],
+    #[serde(rename = "beside", skip_serializing_if = "<[u64]>::is_empty")]
+    other_uids: &'a [u64],
 }
 
 impl WireClaims<'_> {
@@ -234,7 +234,7 @@ impl WireClaims<'_> {
     }
 }
 
-/// The statement of whichever tokenserver shares the secret; some write `expires` with a fraction.
+/// The claims of a token, of any tokenserver that shares the secret; some write `expires` with a fraction.
 #[derive(Deserialize)]
 struct VerifiedClaims<'a> {
     uid: u64,
@@ -250,8 +250,8 @@ struct VerifiedClaims<'a> {
     fxa_kid: Option<std::borrow::Cow<'a, str>>,
     #[serde(borrow, default)]
     hashed_fxa_uid: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default)]
-    beside: Vec<u64>,
+    #[serde(rename = "beside", default)]
+    other_uids: Vec<u64>,
 }
 
 impl VerifiedClaims<'_> {

@@ -11,7 +11,7 @@ use ring::hmac;
 use self::request::{Request, StoreHistory};
 use crate::nodes::{choose, insert_store};
 use crate::register::node::NodeRow;
-use crate::register::store::{Beside, ClosingStore, StoreRow};
+use crate::register::store::{ClosingStore, StoreOnNode, StoreRow};
 use crate::register::{account, node, store};
 use crate::scope::{OLDSYNC, any_covers};
 use crate::security::{EntryPoint, Event, EventKind};
@@ -69,7 +69,7 @@ pub struct Assignment {
     /// The device id for metrics, hashed.
     pub hashed_device_id: String,
     /// The account's other stores in use on that node.
-    pub beside: Vec<UserId>,
+    pub other_uids: Vec<UserId>,
     /// The store of the former key, which this very request has replaced.
     pub replaced: Option<UserId>,
 }
@@ -112,8 +112,8 @@ impl Accounts {
         };
         // Nearly every request finds its store as it left it, and then nothing has to be written.
         if let Some((row, node)) = self.find_assigned(&request).await? {
-            let beside = self.beside(&self.0.database, &row, &node).await?;
-            return Ok(self.assignment(identity, &row, &node, beside));
+            let other_uids = self.other_uids(&self.0.database, &row, &node).await?;
+            return Ok(self.assignment(identity, &row, &node, other_uids));
         }
         let (_changed, request) = (self.change_guard(), &request);
         let find_assigned = self.0.database.transact(|tx| async move {
@@ -122,10 +122,12 @@ impl Accounts {
             if let Some(own) = request.own.filter(|_| find_assigned.is_new) {
                 self.write_change(&tx, own).await?;
             }
-            let beside = self.beside(&tx, &find_assigned.row, &find_assigned.node).await?;
-            Ok::<_, TokenError>((find_assigned, beside))
+            let other_uids = self
+                .other_uids(&tx, &find_assigned.row, &find_assigned.node)
+                .await?;
+            Ok::<_, TokenError>((find_assigned, other_uids))
         });
-        let (find_assigned, beside) = find_assigned.await.inspect_err(|error| {
+        let (find_assigned, other_uids) = find_assigned.await.inspect_err(|error| {
             if let TokenError::TooManyKeyChanges { .. } = error {
                 let event =
                     Event::new(EventKind::TokenRefused, EntryPoint::Token, None).with_subject(&request.email);
@@ -134,22 +136,22 @@ impl Accounts {
         })?;
         Ok(Assignment {
             replaced: find_assigned.replaced,
-            ..self.assignment(identity, &find_assigned.row, &find_assigned.node, beside)
+            ..self.assignment(identity, &find_assigned.row, &find_assigned.node, other_uids)
         })
     }
 
-    async fn beside(
+    async fn other_uids(
         &self,
         from: &impl Fetch,
         row: &StoreRow,
         node: &NodeRow,
     ) -> Result<Vec<UserId>, TokenError> {
-        let store = Beside {
+        let store = StoreOnNode {
             uid: row.uid,
             email: &row.email,
             node: &node.node,
         };
-        Ok(store::beside(from, &store).await?)
+        Ok(store::other_uids(from, &store).await?)
     }
 
     /// The store and its node, if this request changes nothing.
@@ -304,7 +306,9 @@ impl Accounts {
     ) -> Result<(StoreRow, NodeRow), TokenError> {
         let node = match on {
             Some(node) => node,
-            None => choose(tx, row.service, None).await?.ok_or(TokenError::NoRoom)?,
+            None => choose(tx, row.service, None)
+                .await?
+                .ok_or(TokenError::NoCapacity)?,
         };
         let row = insert_store(tx, row, &node).await?;
         Ok((row, node))
@@ -315,7 +319,7 @@ impl Accounts {
         identity: &Identity,
         row: &StoreRow,
         node: &NodeRow,
-        beside: Vec<UserId>,
+        other_uids: Vec<UserId>,
     ) -> Assignment {
         let hashed = |text: &str| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0.options.metrics_secret);
@@ -336,7 +340,7 @@ impl Accounts {
             fxa_kid: fxa_kid(row),
             hashed_device_id: hashed(&format!("{hashed_fxa_uid}none")),
             hashed_fxa_uid,
-            beside,
+            other_uids,
             replaced: None,
         }
     }

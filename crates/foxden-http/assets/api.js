@@ -2,7 +2,7 @@
 
 import { openToken } from "./onepw.js";
 
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 // The server refused a request, with its error number. 201 also means that the server cannot be reached.
 export class Refusal extends Error {
@@ -43,7 +43,7 @@ export async function call(method, path, { authorization, body, keepalive = fals
       credentials: "omit",
       cache: "no-store",
       keepalive,
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const text = await response.text();
     answer = text ? JSON.parse(text) : {};

@@ -12,7 +12,7 @@ class ChannelError extends Error {
   }
 }
 
-const STATUS_PATIENCE_MS = 3000;
+const STATUS_TIMEOUT_MS = 3000;
 
 // The browsers that have WebChannel.
 const isFirefox = () =>
@@ -37,12 +37,12 @@ addEventListener("WebChannelMessageToContent", (event) => {
 });
 
 // Sends a message without an answer.
-export function tell(command, data) {
+export function notify(command, data) {
   send(newId(), command, data);
 }
 
 // Sends a message and waits for the answer.
-export function ask(command, data, patienceMs) {
+export function request(command, data, timeoutMs) {
   return new Promise((resolve, reject) => {
     const messageId = newId();
     const end = (outcome) => (value) => {
@@ -50,18 +50,18 @@ export function ask(command, data, patienceMs) {
       pending.delete(messageId);
       outcome(value);
     };
-    const timer = setTimeout(end(reject), patienceMs, new ChannelError("silent"));
+    const timer = setTimeout(end(reject), timeoutMs, new ChannelError("silent"));
     pending.set(messageId, { settle: end(resolve), fail: end(reject) });
     send(messageId, command, data);
   });
 }
 
 // Returns the browser's status and its signed-in user; nothing if it does not listen to this page.
-export async function meet(context = "oauth_webchannel_v1") {
+export async function browserStatus(context = "oauth_webchannel_v1") {
   if (!isFirefox()) return undefined;
   try {
     const question = { service: "sync", context, isPairing: false };
-    return await ask("fxaccounts:fxa_status", question, STATUS_PATIENCE_MS);
+    return await request("fxaccounts:fxa_status", question, STATUS_TIMEOUT_MS);
   } catch (error) {
     if (error instanceof ChannelError) return undefined;
     throw error;

@@ -1,8 +1,8 @@
 // The step that asks for the six digits.
 
 import { call } from "./api.js";
-import { Mend } from "./checks.js";
-import { Detour, complain, form, triesLeft } from "./stage.js";
+import { FormError } from "./checks.js";
+import { LinkFollowed, showFailure, form, triesLeft } from "./stepper.js";
 
 // The server accepts only so many a day.
 const MOST_TRIES = 10;
@@ -18,7 +18,7 @@ export async function confirm(email, authorization) {
     try {
       const confirmed = form("code", { email }, async (typed) => {
         const code = typed.code.replace(/\s/g, "");
-        if (!/^\d{6}$/.test(code)) throw new Mend({ field: "code", error: "digits" });
+        if (!/^\d{6}$/.test(code)) throw new FormError({ field: "code", error: "digits" });
         try {
           await call("POST", "/v1/session/verify_code", { authorization, body: { code } });
         } catch (wrong) {
@@ -26,10 +26,10 @@ export async function confirm(email, authorization) {
           throw wrong;
         }
       });
-      if (refusal) complain(refusal);
+      if (refusal) showFailure(refusal);
       return await confirmed;
     } catch (error) {
-      if (!(error instanceof Detour)) throw error;
+      if (!(error instanceof LinkFollowed)) throw error;
       const asked = call("POST", "/v1/session/resend_code", { authorization, body: {} });
       refusal = await asked.then(
         () => undefined,

@@ -2,8 +2,8 @@
 // only when the user asks for it: mail scanners open links, too.
 
 import { call } from "./api.js";
-import { Mend } from "./checks.js";
-import { complain, done, form, show, wrong } from "./stage.js";
+import { FormError } from "./checks.js";
+import { showFailure, done, form, show, showError } from "./stepper.js";
 
 // The errors of an unknown or expired link.
 const UNUSABLE = [102, 105, 107, 183];
@@ -12,13 +12,13 @@ async function confirm() {
   const [, uid, code] = location.hash.match(/^#([0-9a-f]{32})\.([0-9a-f]{32})$/) ?? [];
   if (!uid) {
     show("no-link");
-    return wrong("link");
+    return showError("link");
   }
   await form("confirm", {}, async () => {
     try {
       await call("POST", "/v1/recovery_email/verify_code", { body: { uid, code } });
     } catch (refusal) {
-      throw UNUSABLE.includes(refusal.errno) ? new Mend({ error: "link" }) : refusal;
+      throw UNUSABLE.includes(refusal.errno) ? new FormError({ error: "link" }) : refusal;
     }
   });
   history.replaceState(null, "", location.pathname);
@@ -28,7 +28,7 @@ async function confirm() {
 
 confirm().catch((error) => {
   show("no-link");
-  complain(error);
+  showFailure(error);
 });
 
 // A link opened in the same tab changes only the fragment.

@@ -1,7 +1,7 @@
 // The list of an account's clients.
 
 import { call } from "./api.js";
-import { complain, doneBelow } from "./stage.js";
+import { showFailure, doneBelow } from "./stepper.js";
 
 const DAY_MS = 86_400_000;
 const ASLEEP_DAYS = 90;
@@ -64,6 +64,6 @@ async function disconnect(client, name, item, button, authorization) {
     doneBelow({ words: "disconnected" }, { name });
   } catch (refusal) {
     button.disabled = false;
-    complain(refusal);
+    showFailure(refusal);
   }
 }

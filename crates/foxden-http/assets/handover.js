@@ -1,11 +1,11 @@
 // What the browser receives: a session, then a code, and the encrypted key.
 
 import { bearer, call, endSession, handOver } from "./api.js";
-import { ask } from "./channel.js";
+import { request } from "./channel.js";
 import { hex, unbase64url } from "./bytes.js";
 import { seal, SYNC_SCOPE, syncKey } from "./onepw.js";
 import { fetchKey } from "./person.js";
-import { waiting } from "./stage.js";
+import { waiting } from "./stepper.js";
 
 const SECOND = 1000;
 const PROFILE_SCOPE = "profile";
@@ -40,7 +40,7 @@ export async function handSession({ email, answer }, sessionToken, choice) {
 async function login(data) {
   const authorization = handOver();
   try {
-    await slowly(ask("fxaccounts:login", data, 60 * SECOND));
+    await slowly(request("fxaccounts:login", data, 60 * SECOND));
     isGiven = true;
   } catch (error) {
     if (error.reason === "refused" && authorization) await endSession(authorization);
@@ -79,13 +79,13 @@ async function handOneCode(authorization, keys, isNew, choice) {
   const { offeredEngines: offeredSyncEngines, declinedEngines: declinedSyncEngines } = choice;
   const action = isNew ? "signup" : "signin";
   const data = { code, state, redirect, action, scope: flow.scope, offeredSyncEngines, declinedSyncEngines };
-  await slowly(ask("fxaccounts:oauth_login", data, 60 * SECOND));
+  await slowly(request("fxaccounts:oauth_login", data, 60 * SECOND));
 }
 
 // Browsers that cannot begin a flow on request have put one into the URL.
 async function beginFlow() {
   try {
-    return await ask("fxaccounts:oauth_flow_begin", { scopes: [SYNC_SCOPE, PROFILE_SCOPE] }, 5 * SECOND);
+    return await request("fxaccounts:oauth_flow_begin", { scopes: [SYNC_SCOPE, PROFILE_SCOPE] }, 5 * SECOND);
   } catch (error) {
     if (!query.has("client_id") || !query.has("keys_jwk")) throw error;
     return Object.fromEntries(query);

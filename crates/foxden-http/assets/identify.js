@@ -3,9 +3,9 @@
 import { Refusal } from "./api.js";
 import { checkEmail, checkNewPassword, checkPassword } from "./checks.js";
 import { exists, signIn, signInAgain, signUp } from "./person.js";
-import { Detour, form } from "./stage.js";
+import { LinkFollowed, form } from "./stepper.js";
 
-const canSignUp = "signUp" in document.getElementById("stage").dataset;
+const canSignUp = "signUp" in document.getElementById("stepper").dataset;
 
 // Asks for address and password until the server accepts them, or creates an account.
 export async function identify(user) {
@@ -17,7 +17,7 @@ export async function identify(user) {
       else if (step === "sign-up") return await askNewPassword(email);
       else return await askPassword(step, email, user);
     } catch (error) {
-      if (!(error instanceof Detour)) throw error;
+      if (!(error instanceof LinkFollowed)) throw error;
       if (error.to === "reset") return leave();
       email = user?.email ?? error.values.email?.trim() ?? email;
       step = error.to;

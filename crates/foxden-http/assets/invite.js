@@ -5,7 +5,7 @@ import { checkEmail, checkNewPassword } from "./checks.js";
 import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { signUp } from "./person.js";
-import { complain, done, form, show, wrong } from "./stage.js";
+import { showFailure, done, form, show, showError } from "./stepper.js";
 
 async function welcome() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
@@ -32,12 +32,12 @@ const make = (invite) =>
 
 function halt(error) {
   show(error === "insecure" ? "insecure" : "no-invite");
-  wrong(error);
+  showError(error);
 }
 
 welcome().catch((error) => {
   show("stopped");
-  complain(error);
+  showFailure(error);
 });
 
 // A link opened in the same tab changes only the fragment.

@@ -8,7 +8,7 @@ const OTHER_SPELLING = 120;
 
 // Stretches the password and passes it to `attempt`. If the server knows the address in another spelling, that one
 // is the salt: then once more with it.
-async function prove(email, password, attempt) {
+async function authenticate(email, password, attempt) {
   const proof = await stretch(email, password);
   try {
     return { email, proof, answer: await attempt({ email, authPW: proof.authPW }) };
@@ -26,7 +26,7 @@ export async function exists(email) {
 }
 
 export const signIn = (email, password, { keys = false } = {}) =>
-  prove(email, password, (body) => {
+  authenticate(email, password, (body) => {
     const path = keys ? "/v1/account/login?keys=true" : "/v1/account/login";
     return call("POST", path, { body: { ...body, reason: "login", service: "sync" } });
   });
@@ -42,7 +42,7 @@ export async function signUp(email, password, { keys = false, invite } = {}) {
 export async function signInAgain(session, email, password) {
   const authorization = await bearer(session);
   try {
-    return await prove(email, password, (body) =>
+    return await authenticate(email, password, (body) =>
       call("POST", "/v1/session/reauth?keys=true", { authorization, body: { ...body, reason: "login" } }));
   } catch (refusal) {
     if (refusal.errno !== 110) throw refusal;
@@ -61,7 +61,7 @@ export async function fetchKey(keyFetchToken, unwrapBKey) {
 // Changes the password; the key stays and is wrapped again. Returns the session that replaces `session`.
 export async function changePassword(session, email, old, password) {
   const authorization = await bearer(session);
-  const { email: registered, proof, answer } = await prove(email, old, ({ email: name, authPW }) =>
+  const { email: registered, proof, answer } = await authenticate(email, old, ({ email: name, authPW }) =>
     call("POST", "/v1/password/change/start", { authorization, body: { email: name, oldAuthPW: authPW } }));
   const kB = await fetchKey(answer.keyFetchToken, proof.unwrapBKey);
   const next = await stretch(registered, password);
@@ -75,5 +75,5 @@ export async function changePassword(session, email, old, password) {
 }
 
 export const closeAccount = (session, email, password) =>
-  prove(email, password, async (body) =>
+  authenticate(email, password, async (body) =>
     call("POST", "/v1/account/destroy", { authorization: await bearer(session), body }));

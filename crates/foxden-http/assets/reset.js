@@ -1,9 +1,9 @@
 // A forgotten password: a code opens the account again, with a new key. Or the first password of an account.
 
 import { bearer, call, Refusal } from "./api.js";
-import { checkEmail, checkNewPassword, Mend } from "./checks.js";
+import { checkEmail, checkNewPassword, FormError } from "./checks.js";
 import { stretch } from "./onepw.js";
-import { complain, Detour, done, form, show, triesLeft, wrong } from "./stage.js";
+import { showFailure, LinkFollowed, done, form, show, triesLeft, showError } from "./stepper.js";
 
 // The errors of an unknown or expired link.
 const UNUSABLE = [105, 107, 110, 183];
@@ -25,7 +25,7 @@ const openLink = (code) =>
     try {
       return await (code.includes(".") ? openMailedLink(code) : openOperatorsLink(code));
     } catch (refusal) {
-      throw UNUSABLE.includes(refusal.errno) ? new Mend({ error: "link" }) : refusal;
+      throw UNUSABLE.includes(refusal.errno) ? new FormError({ error: "link" }) : refusal;
     }
   });
 
@@ -37,7 +37,7 @@ async function openOperatorsLink(code) {
 // The link of a mail has the state of the page that asked for it: the token, the code, the address.
 async function openMailedLink(link) {
   const [, token, code, address] = link.match(/^([0-9a-f]{64})\.([0-9a-f]{32})\.(.+)$/) ?? [];
-  if (!token) throw new Mend({ error: "link" });
+  if (!token) throw new FormError({ error: "link" });
   const authorization = await bearer(token, "passwordForgotToken");
   const answer = await call("POST", "/v1/password/forgot/verify_code", { authorization, body: { code } });
   return { email: decodeURIComponent(address), token: answer.accountResetToken };
@@ -49,7 +49,7 @@ async function proveByCode() {
       const { email, token, tries } = await askCode();
       return { email, token: await checkCode(email, token, tries) };
     } catch (error) {
-      if (!(error instanceof Detour)) throw error;
+      if (!(error instanceof LinkFollowed)) throw error;
     }
   }
 }
@@ -75,7 +75,7 @@ const checkCode = (email, token, tries) => {
   return form("forgot-code", { email }, async ({ code }) => {
     const authorization = await bearer(token, "passwordForgotToken");
     const body = { code: code.toLowerCase().replace(/[\s-]/g, "") };
-    if (!/^[0-9a-f]{32}$/.test(body.code)) throw new Mend({ field: "code", error: "code-form" });
+    if (!/^[0-9a-f]{32}$/.test(body.code)) throw new FormError({ field: "code", error: "code-form" });
     try {
       return (await call("POST", "/v1/password/forgot/verify_code", { authorization, body })).accountResetToken;
     } catch (refusal) {
@@ -93,7 +93,7 @@ const setFirstPassword = (email, token) =>
 
 const setPassword = (email, token) =>
   form("new-password", { email }, async (typed) => {
-    if (!typed.understood) throw new Mend({ field: "understood", error: "tick" });
+    if (!typed.understood) throw new FormError({ field: "understood", error: "tick" });
     return send(email, token, typed);
   });
 
@@ -107,12 +107,12 @@ async function send(email, token, typed) {
 
 function halt(error) {
   show(error);
-  wrong(error);
+  showError(error);
 }
 
 reset().catch((error) => {
   show("stopped");
-  complain(error);
+  showFailure(error);
 });
 
 // A link opened in the same tab changes only the fragment.

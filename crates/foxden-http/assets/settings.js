@@ -2,16 +2,16 @@
 // gives it, otherwise one of its own that ends with the page. Nothing is stored.
 
 import { bearer, call, endHeld, endSession, hold } from "./api.js";
-import { ask, meet, tell } from "./channel.js";
+import { request, browserStatus, notify } from "./channel.js";
 import { checkEmail, checkNewPassword, checkPassword } from "./checks.js";
 import { confirm, wantsCode } from "./code.js";
 import { showDevices } from "./devices.js";
 import { changePassword, closeAccount, signIn } from "./person.js";
 import { shrink } from "./picture.js";
-import { complain, done, doneBelow, form, handle, show, waiting, wrong } from "./stage.js";
+import { showFailure, done, doneBelow, form, handle, show, waiting, showError } from "./stepper.js";
 
 const DESKTOP = "5882386c6d801776";
-const LOGIN_PATIENCE_MS = 60_000;
+const LOGIN_TIMEOUT_MS = 60_000;
 
 const query = new URLSearchParams(location.search);
 
@@ -21,7 +21,7 @@ let me;
 async function open() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
   waiting({ words: "browser" });
-  const user = (await meet())?.signedInUser;
+  const user = (await browserStatus())?.signedInUser;
   const isWanted = !query.get("uid") || query.get("uid") === user?.uid;
   if (user?.sessionToken && isWanted) {
     me = { uid: user.uid, email: user.email, session: user.sessionToken, isBrowsers: true };
@@ -89,7 +89,7 @@ async function fetchProfile(authorization) {
 
 // The browser caches a profile for some minutes, unless told.
 function tellProfile() {
-  if (me.isBrowsers) tell("profile:change", { uid: me.uid });
+  if (me.isBrowsers) notify("profile:change", { uid: me.uid });
 }
 
 // --- you -----------------------------------------------------------------------------------------
@@ -117,11 +117,11 @@ async function savePicture(event) {
   if (!file) return;
   try {
     const body = await shrink(file);
-    if (!body) return wrong("picture");
+    if (!body) return showError("picture");
     await call("POST", "/v1/avatar/upload", { authorization: await bearer(me.session), body });
     await pictureChanged();
   } catch (refusal) {
-    complain(refusal);
+    showFailure(refusal);
   } finally {
     event.target.value = "";
   }
@@ -135,7 +135,7 @@ async function removePicture() {
     await call("DELETE", `/v1/avatar/${id}`, { authorization });
     await pictureChanged();
   } catch (refusal) {
-    complain(refusal);
+    showFailure(refusal);
   }
 }
 
@@ -164,7 +164,7 @@ async function savePassword({ old, next, repeat }, element) {
 async function handToBrowser({ uid, sessionToken, verified }) {
   const data = { email: me.email, uid, sessionToken, verified };
   try {
-    await ask("fxaccounts:change_password", data, LOGIN_PATIENCE_MS);
+    await request("fxaccounts:change_password", data, LOGIN_TIMEOUT_MS);
     return true;
   } catch {
     return false;
@@ -177,14 +177,14 @@ async function signOut(event) {
   event.preventDefault();
   await (me.isBrowsers ? endSession(await bearer(me.session)) : endHeld());
   // The browser closes this channel before it could answer.
-  if (me.isBrowsers) tell("fxaccounts:logout", { uid: me.uid });
+  if (me.isBrowsers) notify("fxaccounts:logout", { uid: me.uid });
   leave("signed-out");
 }
 
 async function deleteAccount({ password }) {
   checkPassword(password, "delete-password");
   await closeAccount(me.session, me.email, password);
-  if (me.isBrowsers) tell("fxaccounts:delete", { uid: me.uid });
+  if (me.isBrowsers) notify("fxaccounts:delete", { uid: me.uid });
   leave("deleted");
 }
 
@@ -197,10 +197,10 @@ function leave(step) {
 
 function halt(error) {
   show(error);
-  wrong(error);
+  showError(error);
 }
 
 open().catch((error) => {
   show("stopped");
-  complain(error);
+  showFailure(error);
 });

@@ -2,12 +2,12 @@
 // it, encrypts the key for the browser, and hands over a session and a code.
 
 import { bearer, call, endHeld, hold } from "./api.js";
-import { ask, meet, tell } from "./channel.js";
+import { request, browserStatus, notify } from "./channel.js";
 import { confirm, wantsCode } from "./code.js";
 import { showCopyButtons } from "./copy.js";
 import { handCode, handSession, handToOldDesktop, hasSession, makeKey } from "./handover.js";
 import { identify } from "./identify.js";
-import { complain, done, form, show, waiting, wrong } from "./stage.js";
+import { showFailure, done, form, show, waiting, showError } from "./stepper.js";
 
 const SECOND = 1000;
 
@@ -17,9 +17,9 @@ const isOldDesktop = query.get("context") === "fx_desktop_v3" && !query.has("key
 // A browser that is signed in without a key asks for the password here.
 const asksForPassword = location.pathname.startsWith("/post_verify/");
 
-async function walk() {
+async function main() {
   if (!globalThis.crypto?.subtle) return halt("insecure");
-  const browser = await greet();
+  const browser = await connectToBrowser();
   if (!browser) return halt("menu");
   const user = browser.signedInUser;
   if (user?.sessionToken && !asksForPassword) await already(user);
@@ -33,14 +33,14 @@ async function walk() {
   if (wantsCode(person.answer)) await confirm(person.email, await bearer(session));
 
   show("wait");
-  const meanwhile = await someoneElse(uid);
+  const meanwhile = await otherUser(uid);
   if (meanwhile) return refuse("other", { email: meanwhile.email });
   if (!(await mayLink(person.email, uid))) return refuse("cancelled");
   const key = isOldDesktop ? undefined : await makeKey(person, session, browser);
   const choice = user ? {} : await choose(browser, session);
   show("wait");
   waiting({ words: "connecting" });
-  const other = await someoneElse(uid);
+  const other = await otherUser(uid);
   if (other) return refuse("other", { email: other.email });
   if (isOldDesktop) await handToOldDesktop(person, session, choice);
   else {
@@ -52,9 +52,9 @@ async function walk() {
 
 // --- who is there --------------------------------------------------------------------------------
 
-function greet() {
+function connectToBrowser() {
   waiting({ words: "browser" });
-  return meet(query.get("context") ?? undefined);
+  return browserStatus(query.get("context") ?? undefined);
 }
 
 // There is nothing to do, unless an earlier sign-in ended after the browser got its session and before it got its
@@ -71,8 +71,8 @@ function already({ email, uid }) {
 
 // Another user signed in from another tab in the meantime. Signing in over them would leave the browser with an
 // account here and all its addresses pointing elsewhere.
-async function someoneElse(uid) {
-  const { signedInUser } = (await meet()) ?? {};
+async function otherUser(uid) {
+  const { signedInUser } = (await browserStatus()) ?? {};
   return signedInUser?.uid === uid ? undefined : signedInUser;
 }
 
@@ -83,7 +83,7 @@ async function mayLink(email, uid) {
   waiting({ words: "connecting" });
   const hint = setTimeout(waiting, 1.5 * SECOND, { words: "merge" });
   try {
-    return (await ask("fxaccounts:can_link_account", { email, uid }, 600 * SECOND)).ok !== false;
+    return (await request("fxaccounts:can_link_account", { email, uid }, 600 * SECOND)).ok !== false;
   } catch (error) {
     if (error.reason === "refused") return true;
     throw error;
@@ -119,13 +119,13 @@ function finish() {
   show("connected");
   done({ words: "connected" });
   document.getElementById("open-settings").addEventListener("click", () =>
-    tell("fxaccounts:sync_preferences", { entryPoint: "foxden" }));
+    notify("fxaccounts:sync_preferences", { entryPoint: "foxden" }));
 }
 
 function halt(step, fills, error = step) {
   show(step, fills);
   showCopyButtons();
-  wrong(error, fills);
+  showError(error, fills);
 }
 
 async function refuse(step, fills) {
@@ -139,7 +139,7 @@ async function stop(error) {
   if (hasSession()) return halt("half", { detail: error.message }, isLost ? "flow-lost" : "half");
   await endHeld();
   show("stopped");
-  complain(error);
+  showFailure(error);
 }
 
-walk().catch(stop);
+main().catch(stop);

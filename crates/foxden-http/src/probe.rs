@@ -21,7 +21,7 @@ use foxden_model::Rng;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{Peer, Sign};
+use crate::wire::{Peer, RemoteEvidence};
 
 /// The path, before the word.
 const PATH: &str = "/.well-known/foxden-check/";
@@ -99,7 +99,7 @@ pub struct ProbeState {
     /// The current word.
     pub probe: Arc<Probe>,
     /// Called when a request was passed on by something else.
-    pub on_sign: Arc<dyn Fn(&Sign) + Send + Sync>,
+    pub on_evidence: Arc<dyn Fn(&RemoteEvidence) + Send + Sync>,
     /// Maximum number of bytes of a body that are counted.
     pub max_request_bytes: u64,
 }
@@ -121,7 +121,7 @@ async fn answer(State(state): State<ProbeState>, request: Request) -> Response {
         return word.to_owned().into_response();
     }
     if below.strip_prefix(word).and_then(|rest| rest.strip_prefix('/')) == Some(PASSED_ON) {
-        (state.on_sign)(&Sign::Check);
+        (state.on_evidence)(&RemoteEvidence::Check);
         return word.to_owned().into_response();
     }
     let headers = request.headers();

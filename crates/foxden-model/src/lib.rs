@@ -9,10 +9,10 @@
 //! - [`thread`]: scheduling of threads
 //! - [`network`]: the network of a client, in three widths
 //! - [`log_throttle`]: limits repeated log lines
-//! - [`budget`]: rate counters
+//! - [`counters`]: rate counters
 
-pub mod budget;
 pub mod clock;
+pub mod counters;
 pub mod log_throttle;
 pub mod names;
 pub mod network;
@@ -22,8 +22,8 @@ pub mod text;
 pub mod thread;
 pub mod time;
 
-pub use budget::{Counters, Key, MemoryCounters, Meter};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use counters::{CounterSpec, Counters, Key, MemoryCounters};
 pub use log_throttle::{LogThrottle, Suppressed};
 pub use names::{BadName, CollectionName, ObjectId, UserId};
 pub use network::{Network, Width};

@@ -1,8 +1,8 @@
 //! Whether this server is private, as far as it has been seen.
 //!
 //! A server that listens on loopback alone begins as a private one: people at its machine make accounts without an
-//! invitation. The first [`Sign`] that others reach it makes it public for good, so that no stranger can choose a request
-//! without a sign. A file in the data folder, the mark, carries that to later starts; `foxden private` takes it back.
+//! invitation. The first [`RemoteEvidence`] that others reach it makes it public for good, so that no stranger can choose a request
+//! without evidence. A file in the data folder, the mark, carries that to later starts; `foxden private` takes it back.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use foxden_accounts::security::{EntryPoint, Event, EventKind, SecurityEvents};
-use foxden_http::wire::{Sign, Site};
+use foxden_http::wire::{RemoteEvidence, Site};
 use foxden_model::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct Exposure {
 pub struct Mark {
     /// Milliseconds since 1970.
     pub since: i64,
-    /// The sign that was seen.
+    /// The first evidence.
     pub why: String,
 }
 
@@ -90,8 +90,8 @@ impl Exposure {
         self.lock().clone().filter(|_| self.is_loopback)
     }
 
-    /// Makes the server public. The first sign is on the disk when this returns; those that follow cost nothing.
-    pub fn observe(&self, sign: &Sign) {
+    /// Makes the server public. The first evidence is on the disk when this returns; those that follow cost nothing.
+    pub fn observe(&self, evidence: &RemoteEvidence) {
         if !self.is_private() {
             return;
         }
@@ -99,7 +99,7 @@ impl Exposure {
         if !self.is_private.swap(false, Ordering::AcqRel) {
             return;
         }
-        let (since, why) = (self.clock.millis(), sign.to_string());
+        let (since, why) = (self.clock.millis(), evidence.to_string());
         let new = Mark { since, why };
         if let Err(error) = new.write(&self.file) {
             tracing::error!(
@@ -209,8 +209,8 @@ pub mod tests {
         let folder = Folder::new("holds");
         let exposure = folder.open(true);
         assert!(exposure.is_private() && exposure.mark().is_none());
-        exposure.observe(&Sign::OldHttp);
-        exposure.observe(&Sign::Host("later.example.org".into()));
+        exposure.observe(&RemoteEvidence::OldHttp);
+        exposure.observe(&RemoteEvidence::Host("later.example.org".into()));
         for exposure in [exposure, folder.open(true)] {
             assert!(!exposure.is_private());
             let mark = exposure.mark().unwrap();
@@ -225,7 +225,7 @@ pub mod tests {
             exposure.make_private().unwrap().is_none(),
             "nothing is left to take back"
         );
-        exposure.observe(&Sign::UnixSocket);
+        exposure.observe(&RemoteEvidence::UnixSocket);
         assert!(!folder.open(true).is_private(), "it may be seen again");
     }
 
@@ -243,17 +243,17 @@ pub mod tests {
     fn a_server_for_others_is_public_without_a_mark() {
         let folder = Folder::new("others");
         let exposure = folder.open(false);
-        exposure.observe(&Sign::OldHttp);
+        exposure.observe(&RemoteEvidence::OldHttp);
         assert!(!exposure.is_private() && exposure.mark().is_none());
         assert!(exposure.make_private().is_err());
         assert!(File::open(folder.0.join("public")).is_err());
     }
 
-    /// Where the disk takes nothing the sign counts at least as long as the process lives.
+    /// Where the disk takes nothing the evidence counts at least as long as the process lives.
     #[test]
     fn a_sign_counts_although_it_cannot_be_written() {
         let exposure = open(true, "/proc/foxden/public".into());
-        exposure.observe(&Sign::OldHttp);
+        exposure.observe(&RemoteEvidence::OldHttp);
         assert!(!exposure.is_private() && exposure.mark().is_some());
     }
 }

@@ -11,7 +11,7 @@
 //! - [`chores`]: background work
 //! - [`operations`]: what an operator does to accounts, nodes and this server
 //! - [`control`]: commands for the running server; [`messages`]: what the terminal says about their results
-//! - [`mail`]: letters to people
+//! - [`mail`]: mail to account owners
 //! - [`node`]: speaks to a storage node as a client does; [`http_client`]: sends the requests
 //! - [`listen`]: sockets, connections, what happens to every request
 //! - [`check`]: finding what usually goes wrong

@@ -28,7 +28,7 @@ use foxden_model::Clock;
 
 use crate::config::security_log::Sink;
 use crate::tasks::Panic;
-use cef::Line;
+use cef::CefLine;
 use signature::Signature;
 use target::Target;
 use writer::Writer;
@@ -62,18 +62,18 @@ struct Queue {
 /// What the writer is asked.
 enum WriterMessage {
     /// Write this, or count it.
-    Write(Box<Record>),
+    Write(Box<QueuedEvent>),
     /// Write whatever waits, and say whether the target took it all.
     Flush(SyncSender<bool>),
 }
 
 /// An event that outlives its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Record {
+struct QueuedEvent {
     /// In milliseconds.
     time: i64,
-    what: EventKind,
-    door: EntryPoint,
+    kind: EventKind,
+    entry_point: EntryPoint,
     from: Option<IpAddr>,
     name: Option<String>,
     account: Option<String>,
@@ -138,14 +138,14 @@ impl SecurityLog {
 
 impl Queue {
     fn take(&self, event: &Event<'_>) {
-        let signature = Signature::of(event.what);
+        let signature = Signature::of(event.kind);
         let is_ordinary = signature.is_repeatable() && !signature.is_severe();
         let places = if is_ordinary { QUEUE - RESERVED } else { QUEUE };
         let has_place = self.waiting.fetch_add(1, Ordering::Relaxed) < places;
         let is_in = has_place && {
-            let record = Record::of(event, self.clock.millis());
+            let event = QueuedEvent::of(event, self.clock.millis());
             self.sender
-                .try_send(WriterMessage::Write(Box::new(record)))
+                .try_send(WriterMessage::Write(Box::new(event)))
                 .is_ok()
         };
         if !is_in {
@@ -155,13 +155,13 @@ impl Queue {
     }
 }
 
-impl Record {
+impl QueuedEvent {
     fn of(event: &Event<'_>, time: i64) -> Self {
         let request = event.request;
         Self {
             time,
-            what: event.what,
-            door: event.door,
+            kind: event.kind,
+            entry_point: event.entry_point,
             from: event.from.map(|address| address.to_canonical()),
             name: event.name.map(|name| truncated(name, NAME)),
             account: event.account.map(|account| account.to_string()),
@@ -200,7 +200,7 @@ fn run(mut writer: Writer, messages: &Receiver<WriterMessage>, waiting: &AtomicU
 
 fn handle(writer: &mut Writer, message: Result<WriterMessage, RecvTimeoutError>) {
     match message {
-        Ok(WriterMessage::Write(record)) => writer.take(&record),
+        Ok(WriterMessage::Write(event)) => writer.take(&event),
         Ok(WriterMessage::Flush(done)) => {
             writer.finish();
             // The caller may have stopped waiting.

@@ -39,7 +39,7 @@
 //!   `host=name`.
 //! - `keep name authpw ann@example.org a password` keeps what a client makes of a password; `keep name id
 //!   sessionToken {token}` a token's id; `keep name challenge {verifier}` the challenge of a verifier; `keep name
-//!   invitation` the code of a new invitation; `keep name code ann@example.org` the code that waits for somebody;
+//!   invitation` the code of a new invitation; `keep name code ann@example.org` the pending code of an address;
 //!   `keep name link ann@example.org` that of a set-password link; `keep name sum 23 + 4` the result.
 //! - `person ann a password` makes an account: `ann@example.org`, or the address itself, with that password.
 //! - `basic ann a password` sends what follows with that name and password.
@@ -49,7 +49,7 @@
 //! `cargo xtask golden --update` writes the answers that the code gives into the files. Headers that were named and
 //! texts that still fit stay as they are. Read the difference as you would read code.
 
-#![expect(clippy::print_stdout, reason = "it talks to whoever runs the tests")]
+#![expect(clippy::print_stdout, reason = "the test runner prints its report")]
 
 #[path = "golden/capture.rs"]
 mod capture;

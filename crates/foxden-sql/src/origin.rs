@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_for_all_is_nobodys() {
+    async fn shared_work_has_no_origin() {
         let within = origin(1).carry(async {
             tokio::task::yield_now().await;
             let unscoped = QueryOrigin::unscoped(async {

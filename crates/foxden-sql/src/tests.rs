@@ -93,7 +93,7 @@ async fn what_was_committed_is_seen_and_outlives_the_program() {
 }
 
 #[tokio::test]
-async fn what_was_not_committed_is_seen_by_nobody_and_gone_after_an_error() {
+async fn uncommitted_changes_are_invisible_and_gone_after_an_error() {
     let folder = Folder::new();
     let database = &folder.open().await;
     let failed = database.transact(|tx| async move {
@@ -166,7 +166,7 @@ async fn transactions_take_turns() {
 }
 
 #[tokio::test]
-async fn whoever_waits_too_many_is_told_so() {
+async fn a_call_beyond_the_queue_is_refused() {
     let database = &Database::in_memory(ONE).await.unwrap();
     let (begun, end) = (&tokio::sync::Notify::new(), &tokio::sync::Notify::new());
     let slow = database.transact(|_tx| async move {

@@ -136,7 +136,7 @@ pub fn operator() -> ClientInfo {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: EntryPoint::Operator,
+        entry_point: EntryPoint::Operator,
     }
 }
 

@@ -152,14 +152,14 @@ impl Basic {
     }
 
     /// The value that today's browsers send in place of the password.
-    pub fn proof(number: u64) -> String {
+    pub fn auth_pw(number: u64) -> String {
         HEXLOWER.encode(&auth_pw(&Self::email(number), &password(number)))
     }
 
     /// The sign-in request of today's browsers.
     pub fn sign_in(number: u64, port: u16) -> Vec<u8> {
-        let (email, proof) = (Self::email(number), Self::proof(number));
-        let body = format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#);
+        let (email, auth_pw) = (Self::email(number), Self::auth_pw(number));
+        let body = format!(r#"{{"email":"{email}","authPW":"{auth_pw}"}}"#);
         let head = format!(
             "POST /v1/account/login HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
         );

@@ -73,7 +73,7 @@ fn nothing_is_recalled_until_the_changes_are_read_again() {
 }
 
 #[test]
-fn a_change_forgets_its_account_and_nobody_else() {
+fn a_change_invalidates_its_account_alone() {
     let cache = fresh();
     put(&cache, "ann", good(1));
     put(&cache, "bea", good(2));

@@ -13,7 +13,7 @@ impl From<SqlError> for Unavailable {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Busy => Self::Busy,
-            other => Self::Register(other),
+            other => Self::Database(other),
         }
     }
 }
@@ -58,7 +58,7 @@ macro_rules! from_sql {
         $(impl From<Unavailable> for $To {
             fn from(error: Unavailable) -> Self {
                 match error {
-                    Unavailable::Register(SqlError::ForeignKey) => Self::$orphan,
+                    Unavailable::Database(SqlError::ForeignKey) => Self::$orphan,
                     other => Self::Unavailable(other),
                 }
             }
@@ -146,7 +146,7 @@ impl FirstStoreError {
             Self::AccountGone => OpenStoreError::Login(LegacyLoginError::UnknownAccount {
                 name: name.to_owned(),
             }),
-            Self::NoRoom => OpenStoreError::NoRoom,
+            Self::NoCapacity => OpenStoreError::NoCapacity,
             Self::Unavailable(error) => error.into(),
         }
     }

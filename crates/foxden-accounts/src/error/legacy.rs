@@ -36,7 +36,7 @@ pub enum OpenStoreError {
     Login(#[from] LegacyLoginError),
     /// Try again later: no node has room for another store.
     #[error("no node has room")]
-    NoRoom,
+    NoCapacity,
 }
 
 /// Why an account was not created with a plain password.

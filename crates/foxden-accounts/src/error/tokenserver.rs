@@ -30,7 +30,7 @@ pub enum TokenError {
     },
     /// No node has room.
     #[error("no node has room")]
-    NoRoom,
+    NoCapacity,
     /// A retired user has no node any more.
     #[error("the retired user has no node")]
     NoNode,

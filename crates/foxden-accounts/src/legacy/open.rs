@@ -16,7 +16,7 @@ use crate::login_attempt::AttemptKeys;
 use crate::nodes::{choose, insert_store};
 use crate::register::account::{self, AccountRow};
 use crate::register::node::NodeRow;
-use crate::register::store::{self, Beside, StoreRow};
+use crate::register::store::{self, StoreOnNode, StoreRow};
 use crate::register::{change, node};
 use crate::rejected_passwords::Disclosure;
 use crate::security::{Event, EventKind};
@@ -111,14 +111,14 @@ impl Accounts {
         };
         if row.disabled {
             let found = self.find_legacy_store(&self.0.database, row.uid).await?;
-            return Ok(found.map_or(NodeLookup::NoRoom, |store| NodeLookup::At(store.node)));
+            return Ok(found.map_or(NodeLookup::NoCapacity, |store| NodeLookup::At(store.node)));
         }
         if !row.address_verified && self.0.options.sends_mail {
             return Ok(self.node_of_claim(row.uid).await?);
         }
         match self.legacy_store(row.uid).await {
             Ok(store) => Ok(NodeLookup::At(Arc::clone(&store.node))),
-            Err(FirstStoreError::NoRoom) => Ok(NodeLookup::NoRoom),
+            Err(FirstStoreError::NoCapacity) => Ok(NodeLookup::NoCapacity),
             // Removed since it was looked up.
             Err(FirstStoreError::AccountGone) => Ok(NodeLookup::Unknown),
             Err(FirstStoreError::Unavailable(error)) => Err(error.into()),
@@ -134,10 +134,10 @@ impl Accounts {
         }
         let has_store = !store::of(from, service, &self.store_name(uid)).await?.is_empty();
         if !has_store && setting::new_users(from).await? == NewUsers::Refused {
-            return Ok(NodeLookup::NoRoom);
+            return Ok(NodeLookup::NoCapacity);
         }
         let best = node::best(from, service, None).await?;
-        Ok(best.map_or(NodeLookup::NoRoom, |node| NodeLookup::At(node.node.into())))
+        Ok(best.map_or(NodeLookup::NoCapacity, |node| NodeLookup::At(node.node.into())))
     }
 
     /// Finds an account by name. The answer reveals which accounts exist, so a network may ask for few unknown names.
@@ -395,9 +395,11 @@ impl Accounts {
         let service = self.0.settings.legacy_service_id;
         let rows = store::of(tx, service, &self.store_name(uid)).await?;
         if rows.is_empty() && setting::new_users(tx).await? == NewUsers::Refused {
-            return Err(FirstStoreError::NoRoom);
+            return Err(FirstStoreError::NoCapacity);
         }
-        let node = choose(tx, service, None).await?.ok_or(FirstStoreError::NoRoom)?;
+        let node = choose(tx, service, None)
+            .await?
+            .ok_or(FirstStoreError::NoCapacity)?;
         let row = StoreRow {
             uid: UserId(0),
             service,
@@ -441,17 +443,17 @@ impl Accounts {
         row: &StoreRow,
         node: &NodeRow,
     ) -> Result<LegacyStore, Unavailable> {
-        let store = Beside {
+        let store = StoreOnNode {
             uid: row.uid,
             email: &row.email,
             node: &node.node,
         };
-        let beside = store::beside(from, &store).await?;
+        let other_uids = store::other_uids(from, &store).await?;
         Ok(LegacyStore {
             account,
             user: row.uid,
             node: node.node.as_str().into(),
-            beside: beside.into(),
+            other_uids: other_uids.into(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What each budget allows. `docs/security.md` has the same table with its reasons; a test compares the two.
 
-use foxden_model::{MemoryCounters, Meter, Width};
+use foxden_model::{CounterSpec, MemoryCounters, Width};
 
 const SECOND: i64 = 1000;
 pub(crate) const QUARTER: i64 = 15 * 60 * SECOND;
@@ -67,13 +67,13 @@ pub(super) static SIGN_IN: RateLimit = per_subject("right passwords of one accou
 /// Hints at the stored spelling of an address, once the allowance of revealing answers is used up.
 pub(super) static SPELLING_HINT: RateLimit = per_network("spellings told", [30, 60, 120], QUARTER);
 pub(super) static CONFIRM_MAIL_BY_NETWORK: RateLimit =
-    per_network("letters with new codes to confirm one address", [5, 5, 5], DAY);
+    per_network("mails with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static CONFIRM_MAIL_TOTAL: RateLimit = per_subject(
-    "letters with new codes to confirm one address, from all networks",
+    "mails with new codes to confirm one address, from all networks",
     10,
     DAY,
 );
-pub(super) static CONFIRM_MAIL_OVERFLOW: RateLimit = per_network("letters beyond these", [1, 1, 1], DAY);
+pub(super) static CONFIRM_MAIL_OVERFLOW: RateLimit = per_network("mails beyond these", [1, 1, 1], DAY);
 pub(super) static LOGIN_FAILURES_BY_NETWORK: RateLimit =
     per_network("wrong passwords", [60, 120, 240], QUARTER);
 /// Failures still allowed to a narrow prefix after its wider network is blocked.
@@ -99,13 +99,12 @@ pub(super) static CREATION: RateLimit = RateLimit {
 };
 pub(super) static CODES_FROM: RateLimit = per_network("codes asked for", [30, 60, 120], QUARTER);
 pub(super) static GUESS: RateLimit = per_network("wrong codes", [30, 60, 120], QUARTER);
-pub(super) static MAIL_BY_NETWORK: RateLimit = per_network("letters asked for", [60, 120, 240], DAY);
-pub(super) static MAIL_BY_ADDRESS: RateLimit = per_subject("letters to one address", 30, DAY);
-pub(super) static REPEATS: RateLimit =
-    per_subject("letters to one address with a code mailed before", 10, DAY);
+pub(super) static MAIL_BY_NETWORK: RateLimit = per_network("mails asked for", [60, 120, 240], DAY);
+pub(super) static MAIL_BY_ADDRESS: RateLimit = per_subject("mails to one address", 30, DAY);
+pub(super) static REPEATS: RateLimit = per_subject("mails to one address with a code mailed before", 10, DAY);
 pub(super) static NOTICES: RateLimit = per_subject("notices to one address", 20, DAY);
 pub(super) static SUPPRESSED_MAIL_WARNINGS: RateLimit =
-    per_subject("words of letters not written to one address", 1, DAY);
+    per_subject("log lines about mails not sent to one address", 1, DAY);
 pub(super) static CONFIRM_FAILURES_BY_ACCOUNT: RateLimit =
     per_subject("wrong digits to confirm one account's address", 10, DAY);
 pub(super) static CONFIRM_FAILURES_BY_ADDRESS: RateLimit =
@@ -144,8 +143,8 @@ pub(super) static BUDGETS: [&RateLimit; 25] = [
 
 impl RateLimit {
     /// The memory of what was spent of it, for networks of that width.
-    pub(super) const fn meter(&self, width: Option<Width>) -> Meter {
-        Meter {
+    pub(super) const fn counter(&self, width: Option<Width>) -> CounterSpec {
+        CounterSpec {
             name: self.name,
             width,
             span: self.span,
@@ -153,10 +152,10 @@ impl RateLimit {
     }
 
     /// All its memories.
-    pub(super) fn meters(&self) -> Vec<Meter> {
+    pub(super) fn specs(&self) -> Vec<CounterSpec> {
         match self.most {
-            Limit::PerSubject(_) => vec![self.meter(None)],
-            Limit::PerNetwork(_) => Width::ALL.map(|width| self.meter(Some(width))).into(),
+            Limit::PerSubject(_) => vec![self.counter(None)],
+            Limit::PerNetwork(_) => Width::ALL.map(|width| self.counter(Some(width))).into(),
         }
     }
 }

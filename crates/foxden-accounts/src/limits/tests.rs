@@ -79,15 +79,12 @@ fn what_is_counted_is_counted_apart() {
     assert!(is_spent(&limits, RateLimitKey::Try(7, from)));
 }
 
-/// Each meter has counters of its own: otherwise a count would be lost, or added to another.
+/// Each kind of event has counters of its own: otherwise a count would be lost, or added to another.
 #[test]
 fn every_budget_has_its_memories() {
-    let meters: Vec<Meter> = BUDGETS
-        .iter()
-        .flat_map(|rate_limit| rate_limit.meters())
-        .collect();
-    for (number, meter) in meters.iter().enumerate() {
-        assert!(!meters[..number].contains(meter), "{meter:?}");
+    let specs: Vec<CounterSpec> = BUDGETS.iter().flat_map(|rate_limit| rate_limit.specs()).collect();
+    for (number, counter) in specs.iter().enumerate() {
+        assert!(!specs[..number].contains(counter), "{counter:?}");
     }
     let from = network("2001:db8::1");
     for what in [

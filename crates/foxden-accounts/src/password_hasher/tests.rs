@@ -130,7 +130,7 @@ async fn whose_share_of_hashes_is_taken_is_told() {
     let told_to = Arc::clone(&heard);
     let security_events = SecurityEvents::new(move |event: &Event<'_>| {
         let why = event.why.unwrap_or_default().to_owned();
-        told_to.lock().unwrap().push((event.what, event.from, why));
+        told_to.lock().unwrap().push((event.kind, event.from, why));
     });
     let password_hasher = PasswordHasher::new(Some(1), security_events);
     let requester = |number: u64| HashRequester {
@@ -163,7 +163,7 @@ async fn whose_share_of_hashes_is_taken_is_told() {
 
 /// Three neighbourhoods once kept all others out, by wrong passwords alone.
 #[tokio::test]
-async fn a_newcomer_finds_a_place_whoever_wants_all() {
+async fn a_new_client_gets_a_slot_while_one_client_wants_all() {
     let password_hasher = PasswordHasher::new(Some(1), SecurityEvents::default());
     let requester = |network: u8, number: u64| HashRequester {
         name: u64::from(network) * 1000 + number,

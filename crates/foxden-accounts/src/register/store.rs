@@ -174,7 +174,7 @@ pub(crate) async fn replaced_until(
 }
 
 /// The other stores in use of that owner on the same node, of any service.
-pub(crate) async fn beside(from: &impl Fetch, store: &Beside<'_>) -> Result<Vec<UserId>, SqlError> {
+pub(crate) async fn other_uids(from: &impl Fetch, store: &StoreOnNode<'_>) -> Result<Vec<UserId>, SqlError> {
     let statement = "SELECT u.uid FROM users u JOIN nodes n ON n.id = u.nodeid
         WHERE u.email = ? AND u.uid <> ? AND n.node = ? AND u.replaced_at IS NULL ORDER BY u.uid DESC LIMIT 20";
     let values = values![store.email, Uid(store.uid), store.node];
@@ -182,7 +182,7 @@ pub(crate) async fn beside(from: &impl Fetch, store: &Beside<'_>) -> Result<Vec<
 }
 
 /// A store whose neighbours are asked for.
-pub(crate) struct Beside<'a> {
+pub(crate) struct StoreOnNode<'a> {
     pub(crate) uid: UserId,
     pub(crate) email: &'a str,
     pub(crate) node: &'a str,

@@ -4,7 +4,7 @@ use foxden_sql::{Fetch, Row, SqlError, Tx, values};
 
 use super::{delete_found, trim};
 use crate::validity::is_valid;
-use crate::{AccountId, Kind};
+use crate::{AccountId, CredentialKind};
 
 /// The longest that any of them lasts.
 const LONGEST_MILLIS: i64 = 3_600_000;
@@ -12,7 +12,7 @@ const LONGEST_MILLIS: i64 = 3_600_000;
 /// A credential.
 pub(crate) struct TokenRow {
     pub(crate) id_hash: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: CredentialKind,
     pub(crate) auth_key: [u8; 32],
     pub(crate) uid: AccountId,
     /// Whether this is a decoy: a reset that was begun for an address without an account.
@@ -33,7 +33,7 @@ pub(super) const TAKE_DECOY_TRY: &str =
 /// Deletes a decoy whose last try was taken.
 pub(super) const END_SPENT_DECOY: &str = "DELETE FROM reset_of_nobody WHERE id_hash = ? AND tries <= 0";
 
-fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
+fn read(mut row: Row, kind: CredentialKind) -> Result<TokenRow, SqlError> {
     Ok(TokenRow {
         kind,
         id_hash: row.take(0)?,
@@ -49,7 +49,7 @@ fn read(mut row: Row, kind: Kind) -> Result<TokenRow, SqlError> {
 /// The credential, unless it has expired or a clock that was ahead made it.
 pub(crate) async fn get(
     from: &impl Fetch,
-    kind: Kind,
+    kind: CredentialKind,
     id_hash: &str,
     now: i64,
 ) -> Result<Option<TokenRow>, SqlError> {
@@ -78,7 +78,12 @@ pub(crate) async fn insert(tx: &Tx, row: TokenRow) -> Result<(), SqlError> {
 }
 
 /// Uses the credential up and returns it; `None` where it is not good, or another transaction has used it up.
-pub(crate) async fn take(tx: &Tx, kind: Kind, id_hash: &str, now: i64) -> Result<Option<TokenRow>, SqlError> {
+pub(crate) async fn take(
+    tx: &Tx,
+    kind: CredentialKind,
+    id_hash: &str,
+    now: i64,
+) -> Result<Option<TokenRow>, SqlError> {
     let Some(row) = get(tx, kind, id_hash, now).await? else {
         return Ok(None);
     };
@@ -93,7 +98,7 @@ pub(crate) async fn delete(tx: &Tx, id_hash: &str) -> Result<bool, SqlError> {
 
 /// Ends all resets of the account.
 pub(crate) async fn delete_resets(tx: &Tx, uid: AccountId) -> Result<(), SqlError> {
-    for kind in [Kind::PasswordForgot, Kind::AccountReset] {
+    for kind in [CredentialKind::PasswordForgot, CredentialKind::AccountReset] {
         tx.execute(
             "DELETE FROM token WHERE uid = ? AND kind = ?",
             values![uid, kind.name()],

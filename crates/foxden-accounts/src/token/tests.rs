@@ -27,7 +27,7 @@ fn claims() -> Claims<'static> {
         fxa_kid: "0000000002345-u7s",
         hashed_fxa_uid: Some("4d00ecae64b98dd7dc7dea68d0dd615d"),
         hashed_device_id: Some("3a41cccbdd666ebc4199f1f9d1249d44"),
-        beside: &[],
+        other_uids: &[],
     }
 }
 
@@ -86,13 +86,13 @@ fn a_token_of_the_few_members_that_a_purge_writes_is_enough() {
 #[test]
 fn a_token_carries_the_account_s_other_stores() {
     let claims = Claims {
-        beside: &[UserId(7), UserId(9)],
+        other_uids: &[UserId(7), UserId(9)],
         ..claims()
     };
     let token = secrets(SECRET).mint(&claims, &Salt);
     let verified = secrets(SECRET).verify(&token.id).unwrap();
-    assert_eq!(*verified.beside, [UserId(7), UserId(9)]);
-    assert!(secrets(SECRET).verify(ID).unwrap().beside.is_empty());
+    assert_eq!(*verified.other_uids, [UserId(7), UserId(9)]);
+    assert!(secrets(SECRET).verify(ID).unwrap().other_uids.is_empty());
 }
 
 #[test]

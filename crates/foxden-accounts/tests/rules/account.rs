@@ -1,12 +1,12 @@
 //! Making accounts and removing them.
 
 use foxden_accounts::{
-    CredentialError, DeviceError, DeviceOwner, DevicePatch, KeyFetchError, Kind, NewAccount, SignInError,
-    SignUp, SignUpError, Unverified,
+    CredentialError, CredentialKind, DeviceError, DeviceOwner, DevicePatch, KeyFetchError, NewAccount,
+    SignInError, SignUp, SignUpError, Unverified,
 };
 
 use crate::context::{
-    ANN, BEA, PASSWORD, TestContext, local_client, new_account, proof, session_id, stranger,
+    ANN, BEA, PASSWORD, TestContext, auth_pw, local_client, new_account, public_client, session_id,
 };
 
 #[tokio::test]
@@ -95,28 +95,28 @@ async fn strangers_need_an_invitation_unless_sign_up_is_open() {
     let ctx = TestContext::new().await;
     let refused = ctx
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await;
     assert!(matches!(refused, Err(SignUpError::Closed)));
 
     let open = TestContext::with_policy(SignUp::Open).await;
     let created = open
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await
         .unwrap();
     assert!(
         !created.is_verified(),
-        "and a stranger's address waits for its code"
+        "and an address from a public client waits for its code"
     );
 }
 
 #[tokio::test]
-async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
+async fn with_invitations_the_server_reveals_no_accounts() {
     let ctx = TestContext::with_policy(SignUp::Invite).await;
     let status = ctx
         .accounts
-        .address_status(ANN, &stranger("192.0.2.1"))
+        .address_status(ANN, &public_client("192.0.2.1"))
         .await
         .unwrap();
     assert!(status.exists);
@@ -124,7 +124,7 @@ async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
     assert!(
         !open
             .accounts
-            .address_status(ANN, &stranger("192.0.2.1"))
+            .address_status(ANN, &public_client("192.0.2.1"))
             .await
             .unwrap()
             .exists
@@ -134,11 +134,11 @@ async fn where_invitations_are_needed_nobody_learns_who_has_an_account() {
 #[tokio::test]
 async fn an_account_that_was_never_confirmed_is_given_up_by_its_owner() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let accounts = &ctx.accounts;
     let created = accounts.create(new_account(ANN), &client).await.unwrap();
     let session = ctx.session(&created).await;
-    let (right, wrong) = (proof(ANN, PASSWORD), proof(ANN, "wrong"));
+    let (right, wrong) = (auth_pw(ANN, PASSWORD), auth_pw(ANN, "wrong"));
     let wrong = accounts.destroy(Some(&session), ANN, &wrong, &client).await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let owner = DeviceOwner::Session(&session);
@@ -181,7 +181,7 @@ async fn keys_are_fetched_once_and_only_when_asked_for() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let token = created.key_fetch_token.as_ref().unwrap();
-    let credential = ctx.credential(Kind::KeyFetch, token).await.unwrap();
+    let credential = ctx.credential(CredentialKind::KeyFetch, token).await.unwrap();
     assert_eq!(ctx.accounts.fetch_keys(&credential).await.unwrap().len(), 192);
 
     assert!(matches!(
@@ -189,7 +189,7 @@ async fn keys_are_fetched_once_and_only_when_asked_for() {
         Err(KeyFetchError::UnknownToken)
     ));
     assert!(matches!(
-        ctx.credential(Kind::KeyFetch, token).await,
+        ctx.credential(CredentialKind::KeyFetch, token).await,
         Err(CredentialError::Unknown)
     ));
     let without = NewAccount {
@@ -205,11 +205,14 @@ async fn unverified_owners_lose_the_key_token_all_the_same() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     let created = ctx
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await
         .unwrap();
     let credential = ctx
-        .credential(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+        .credential(
+            CredentialKind::KeyFetch,
+            created.key_fetch_token.as_ref().unwrap(),
+        )
         .await
         .unwrap();
     assert!(matches!(
@@ -228,7 +231,9 @@ async fn kinds_of_tokens_are_separate() {
     let created = ctx.create(ANN).await;
     let id = session_id(&created);
     assert!(matches!(
-        ctx.accounts.one_time_credential(Kind::KeyFetch, &id).await,
+        ctx.accounts
+            .one_time_credential(CredentialKind::KeyFetch, &id)
+            .await,
         Err(CredentialError::Unknown)
     ));
 }
@@ -257,12 +262,12 @@ async fn a_removed_account_leaves_nothing_but_its_stores_to_be_emptied() {
 
     let wrong = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, "wrong"), &local_client())
+        .destroy(Some(&session), ANN, &auth_pw(ANN, "wrong"), &local_client())
         .await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let removed = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &local_client())
+        .destroy(Some(&session), ANN, &auth_pw(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
 
@@ -326,11 +331,11 @@ async fn without_a_session_the_password_alone_removes_an_account_and_never_anoth
     let session = ctx.session(&bea).await;
     let refused = ctx
         .accounts
-        .destroy(Some(&session), ANN, &proof(ANN, PASSWORD), &local_client())
+        .destroy(Some(&session), ANN, &auth_pw(ANN, PASSWORD), &local_client())
         .await;
     assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
     ctx.accounts
-        .destroy(None, ANN, &proof(ANN, PASSWORD), &local_client())
+        .destroy(None, ANN, &auth_pw(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
     crate::context::is_gone(

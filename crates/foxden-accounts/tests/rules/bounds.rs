@@ -64,7 +64,7 @@ async fn whose_devices_and_commands_make_room_is_told() {
     let heard = Arc::new(Mutex::new(Vec::<(Option<AccountId>, String)>::new()));
     let told_to = Arc::clone(&heard);
     let security_events = SecurityEvents::new(move |event| {
-        if event.what == EventKind::LimitReached {
+        if event.kind == EventKind::LimitReached {
             let why = event.why.unwrap_or_default().to_owned();
             told_to.lock().unwrap().push((event.account, why));
         }
@@ -153,7 +153,7 @@ async fn the_records_of_an_account_have_half_a_megabyte() {
 }
 
 #[tokio::test]
-async fn a_record_that_nobody_needs_is_refused() {
+async fn an_unneeded_record_is_refused() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     let refused = ctx.with_device(&session, 16 * 1024).await;

@@ -3,13 +3,13 @@
 use data_encoding::BASE32_NOPAD;
 use foxden_accounts::legacy::name_of;
 use foxden_accounts::{
-    AuthPw, ClientInfo, Kind, LegacyLoginError, LimitError, Login, NewLegacyAccount, NodeLookup,
+    AuthPw, ClientInfo, CredentialKind, LegacyLoginError, LimitError, Login, NewLegacyAccount, NodeLookup,
     OpenStoreError, Options, PasswordError, Role, SecretToken, SignInError, SignUp, SignUpError,
 };
 use ring::digest;
 
 use crate::context::{
-    ANN, BEA, NODE, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, stranger,
+    ANN, BEA, NODE, PASSWORD, TestContext, auth_pw, cheap, local_client, login, new_account, public_client,
 };
 
 const ZEROS: &str = "00000000000000000000000000000000";
@@ -21,7 +21,7 @@ impl TestContext {
         for address in addresses {
             for number in 0..30 {
                 let wrong = login(name, &format!("{address} {number}"));
-                match self.accounts.login(wrong, &stranger(&address)).await {
+                match self.accounts.login(wrong, &public_client(&address)).await {
                     Err(SignInError::TooMany { .. }) => break,
                     Err(_) => heard += 1,
                     Ok(_) => panic!("a wrong password passed"),
@@ -34,7 +34,10 @@ impl TestContext {
     async fn fails_often(&self, address: &str) {
         for number in 0..60 {
             let name = format!("unknown{number}@example.org");
-            let refused = self.accounts.login(login(&name, "x"), &stranger(address)).await;
+            let refused = self
+                .accounts
+                .login(login(&name, "x"), &public_client(address))
+                .await;
             assert!(!matches!(refused, Err(SignInError::TooMany { .. })), "{number}");
         }
         // Those at once are counted by seconds.
@@ -51,14 +54,14 @@ impl TestContext {
     }
 
     async fn reset_begun_for(&self, name: &str, by: &ClientInfo) -> SecretToken {
-        let started = self.accounts.forgot_password(name, by).await.unwrap();
+        let started = self.accounts.start_reset(name, by).await.unwrap();
         assert_eq!((started.ttl, started.tries), (3600, 3), "{name}");
         started.password_forgot_token
     }
 
     /// Asks for the state of a reset, for another mail, and tries a wrong code: what is said to each.
     async fn said_of_reset(&self, token: &SecretToken, by: &ClientInfo) -> String {
-        let credential = match self.credential(Kind::PasswordForgot, token).await {
+        let credential = match self.credential(CredentialKind::PasswordForgot, token).await {
             Ok(credential) => credential,
             Err(error) => return format!("{error:?}"),
         };
@@ -81,7 +84,7 @@ async fn a_site_has_twenty_tries_however_many_networks_it_has() {
     assert_eq!(ctx.guess_from(ANN, of_household).await, 15);
     let of_neighbours = (1..24).map(|number| format!("192.0.2.{number}"));
     assert_eq!(ctx.guess_from(ANN, of_neighbours).await, 20);
-    let elsewhere = stranger("2001:db8:3::1");
+    let elsewhere = public_client("2001:db8:3::1");
     ctx.accounts
         .login(login(ANN, PASSWORD), &elsewhere)
         .await
@@ -99,13 +102,16 @@ async fn a_lock_is_not_washed_out() {
         let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + network * 256).to_string();
         let asked = ctx
             .accounts
-            .open_password_link("guess", &stranger(&address))
+            .open_password_link("guess", &public_client(&address))
             .await;
         assert!(matches!(asked, Err(PasswordError::ExpiredCode)));
-        let asked = ctx.accounts.node_of("unknown", &stranger(&address)).await;
+        let asked = ctx.accounts.node_of("unknown", &public_client(&address)).await;
         assert!(asked.is_ok());
     }
-    let refused = ctx.accounts.login(login(ANN, PASSWORD), &stranger(guesser)).await;
+    let refused = ctx
+        .accounts
+        .login(login(ANN, PASSWORD), &public_client(guesser))
+        .await;
     assert!(matches!(refused, Err(SignInError::TooMany { .. })));
 }
 
@@ -114,7 +120,10 @@ impl TestContext {
     async fn try_wrong(&self, name: &str, address: &str, first: u32, count: u32) -> u32 {
         let mut heard = 0;
         for number in first..first + count {
-            let refused = self.accounts.login(wrong(name, number), &stranger(address)).await;
+            let refused = self
+                .accounts
+                .login(wrong(name, number), &public_client(address))
+                .await;
             heard += u32::from(!matches!(refused, Err(SignInError::TooMany { .. })));
         }
         heard
@@ -123,11 +132,11 @@ impl TestContext {
 
 /// A proof that no password gives.
 fn wrong(name: &str, number: u32) -> Login {
-    let mut proof = [0xee; 32];
-    proof[..4].copy_from_slice(&number.to_be_bytes());
+    let mut auth_pw = [0xee; 32];
+    auth_pw[..4].copy_from_slice(&number.to_be_bytes());
     Login {
         address: name.to_owned(),
-        auth_pw: AuthPw(proof),
+        auth_pw: AuthPw(auth_pw),
         wants_keys: false,
     }
 }
@@ -156,7 +165,7 @@ async fn a_patient_guesser_has_fifty_tries_a_day() {
             number += 1;
         }
         assert_eq!(heard, most, "of {number} from {}", from(0));
-        let (here, elsewhere) = (stranger(&from(0)), stranger("203.0.113.1"));
+        let (here, elsewhere) = (public_client(&from(0)), public_client("203.0.113.1"));
         let refused = ctx.accounts.login(login(ANN, PASSWORD), &here).await;
         assert!(matches!(refused, Err(SignInError::TooMany { .. })));
         ctx.accounts
@@ -191,7 +200,7 @@ async fn a_network_that_fails_often_has_fifty_tries_a_day() {
 async fn right_passwords_cost_no_tries_of_the_day() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let here = stranger("192.0.2.1");
+    let here = public_client("192.0.2.1");
     for _ in 0..110 {
         ctx.accounts.login(login(ANN, PASSWORD), &here).await.unwrap();
     }
@@ -216,7 +225,7 @@ async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
         heard += own;
     }
     assert_eq!(heard, 4 * (60 + 20) + 30);
-    let neighbour = stranger("192.0.2.200");
+    let neighbour = public_client("192.0.2.200");
     ctx.accounts
         .login(login(ANN, PASSWORD), &neighbour)
         .await
@@ -233,11 +242,11 @@ async fn some_addresses_that_fail_on_keep_no_neighbour_out() {
 
 /// Three hundred people behind one address, each with a device that has an old password and asks every quarter of an hour.
 #[tokio::test]
-async fn devices_left_alone_keep_nobody_behind_their_address_out() {
+async fn forgotten_devices_lock_out_no_one_behind_their_address() {
     const PEOPLE: u64 = 300;
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let office = stranger("192.0.2.1");
+    let office = public_client("192.0.2.1");
     let member = |number| format!("member{number}@example.org");
     for number in 0..PEOPLE {
         ctx.create(&member(number)).await;
@@ -287,20 +296,23 @@ async fn a_network_that_fails_often_lets_right_passwords_through() {
     let tries = ctx.guess_from(BEA, std::iter::once(address.to_owned())).await;
     assert_eq!(tries, 3, "an account is tried no more often than that from there");
     ctx.accounts
-        .login(login(ANN, PASSWORD), &stranger(address))
+        .login(login(ANN, PASSWORD), &public_client(address))
         .await
         .unwrap();
     ctx.accounts
-        .open_store(ANN, PASSWORD, &stranger(address))
+        .open_store(ANN, PASSWORD, &public_client(address))
         .await
         .unwrap();
-    let refused = ctx.accounts.login(login(BEA, PASSWORD), &stranger(address)).await;
+    let refused = ctx
+        .accounts
+        .login(login(BEA, PASSWORD), &public_client(address))
+        .await;
     assert!(
         matches!(refused, Err(SignInError::TooMany { .. })),
         "under attack from there"
     );
     ctx.accounts
-        .login(login(BEA, PASSWORD), &stranger("198.51.100.1"))
+        .login(login(BEA, PASSWORD), &public_client("198.51.100.1"))
         .await
         .unwrap();
 }
@@ -315,7 +327,7 @@ async fn right_passwords_at_once_from_one_address_all_come_through() {
         let accounts = ctx.accounts.clone();
         waiting.spawn(async move {
             accounts
-                .login(login(&name, PASSWORD), &stranger("192.0.2.1"))
+                .login(login(&name, PASSWORD), &public_client("192.0.2.1"))
                 .await
                 .is_ok()
         });
@@ -328,7 +340,7 @@ async fn right_passwords_at_once_from_one_address_all_come_through() {
 async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for number in 0..30 {
         let name = format!("unknown{number}@example.org");
         let refused = ctx.accounts.login(login(&name, "x"), &client).await;
@@ -356,10 +368,7 @@ async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
         );
         let status = ctx.accounts.address_status(name, &client).await.unwrap();
         assert!(status.exists && status.has_password, "{name}");
-        assert!(
-            ctx.accounts.forgot_password(name, &client).await.is_ok(),
-            "{name}"
-        );
+        assert!(ctx.accounts.start_reset(name, &client).await.is_ok(), "{name}");
         assert!(ctx.accounts.send_otp(name, &client).await.is_ok(), "{name}");
         let taken = ctx.accounts.is_name_taken(name, &client).await;
         assert!(matches!(taken, Err(LimitError::TooMany { .. })), "{name}");
@@ -367,7 +376,10 @@ async fn who_is_here_is_told_to_a_network_so_often_and_no_more() {
         assert!(matches!(node, NodeLookup::At(_)), "{name}");
         let created = ctx.accounts.create(new_account(name), &client).await;
         assert!(matches!(created, Err(SignUpError::TooMany { .. })), "{name}");
-        let closed = ctx.accounts.destroy(None, name, &proof(name, "x"), &client).await;
+        let closed = ctx
+            .accounts
+            .destroy(None, name, &auth_pw(name, "x"), &client)
+            .await;
         assert!(matches!(closed, Err(SignInError::WrongPassword { .. })), "{name}");
     }
     ctx.accounts.login(login(ANN, PASSWORD), &client).await.unwrap();
@@ -394,7 +406,7 @@ async fn without_and_with_ann(sends_mail: bool, by: &ClientInfo) -> [TestContext
 /// A decoy reset goes on as a real one does, also after the third wrong code.
 #[tokio::test]
 async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     for sends_mail in [false, true] {
         let mut said = Vec::new();
         for ctx in without_and_with_ann(sends_mail, &by).await {
@@ -437,14 +449,17 @@ async fn the_second_step_of_a_reset_tells_nothing_of_who_is_here() {
 /// A client that began a reset does not learn how much of the mail allowance is left.
 #[tokio::test]
 async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     let mut said = Vec::new();
     for ctx in without_and_with_ann(true, &by).await {
         let token = ctx.reset_begun_for(ANN, &by).await;
         let mut steps = Vec::new();
         for _ in 0..130 {
             ctx.clock.advance_millis(25_000);
-            let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+            let credential = ctx
+                .credential(CredentialKind::PasswordForgot, &token)
+                .await
+                .unwrap();
             steps.push(format!("{:?}", ctx.accounts.forgot_again(&credential, &by).await));
         }
         said.push(steps);
@@ -453,14 +468,14 @@ async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
     let written = said[0].iter().filter(|step| step.starts_with("Ok"));
     assert!(
         (59..62).contains(&written.count()),
-        "the network has sixty letters a day"
+        "the network has sixty mails a day"
     );
 }
 
 /// Digits of a decoy wait, are tried and end as real ones do, and with as many writes.
 #[tokio::test]
-async fn digits_of_nobody_tell_nothing_of_who_is_here() {
-    let by = stranger("192.0.2.1");
+async fn digits_of_unknown_accounts_do_not_reveal_accounts() {
+    let by = public_client("192.0.2.1");
     let mut said = Vec::new();
     for (number, ctx) in without_and_with_ann(true, &by).await.iter().enumerate() {
         let statement = [
@@ -493,8 +508,8 @@ async fn digits_of_nobody_tell_nothing_of_who_is_here() {
 
 /// Processes of one register know the resets of each other, and each knows those of before its start.
 #[tokio::test]
-async fn a_reset_of_nobody_outlasts_a_restart() {
-    let by = stranger("192.0.2.1");
+async fn a_decoy_reset_survives_a_restart() {
+    let by = public_client("192.0.2.1");
     let [ctx, _] = without_and_with_ann(false, &by).await;
     let token = ctx.reset_begun_for(ANN, &by).await;
     let other = ctx.reopened(cheap(), NODE).await;
@@ -510,12 +525,12 @@ async fn a_reset_of_nobody_outlasts_a_restart() {
 
 /// As of an account, a thousand for one address, and ten thousand in all; and they end within the hour.
 #[tokio::test]
-async fn resets_of_nobody_are_bounded() {
+async fn decoy_resets_are_bounded() {
     const ROWS: &str = "SELECT COUNT(*) FROM reset_of_nobody";
     let ctx = TestContext::with_policy(SignUp::Open).await;
     let mut tokens = Vec::new();
     for number in 0..35 {
-        let by = stranger(&format!("{}.0.113.5", 20 + number));
+        let by = public_client(&format!("{}.0.113.5", 20 + number));
         ctx.use_up_answers(&by).await;
         for _ in 0..30 {
             tokens.push(ctx.reset_begun_for(ANN, &by).await);
@@ -524,7 +539,7 @@ async fn resets_of_nobody_are_bounded() {
     }
     assert_eq!(ctx.count(ROWS).await, 1000);
     for (token, is_open) in [(&tokens[49], false), (&tokens[50], true)] {
-        let credential = ctx.credential(Kind::PasswordForgot, token).await;
+        let credential = ctx.credential(CredentialKind::PasswordForgot, token).await;
         assert_eq!(credential.is_ok(), is_open);
     }
 
@@ -532,11 +547,15 @@ async fn resets_of_nobody_are_bounded() {
         INSERT INTO reset_of_nobody SELECT 'x' || i, kind, auth_key, 'x' || i, 3, expires, 0
         FROM n, (SELECT kind, auth_key, expires FROM reset_of_nobody ORDER BY expires LIMIT 1)";
     ctx.write(others, vec![]).await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     ctx.use_up_answers(&by).await;
     let newest = ctx.reset_begun_for(BEA, &by).await;
     assert_eq!(ctx.count(ROWS).await, 10_000);
-    assert!(ctx.credential(Kind::PasswordForgot, &newest).await.is_ok());
+    assert!(
+        ctx.credential(CredentialKind::PasswordForgot, &newest)
+            .await
+            .is_ok()
+    );
 
     ctx.clock.advance_millis(3_600_000);
     ctx.accounts.purge(20_000, i64::MAX).await.unwrap();
@@ -545,18 +564,18 @@ async fn resets_of_nobody_are_bounded() {
 
 /// Addresses that have an account are no cheaper to find than those that have none.
 #[tokio::test]
-async fn answers_that_somebody_is_here_count_as_well() {
+async fn answers_that_reveal_an_account_count_as_well() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let mut told = 0;
     for _ in 0..200 {
         let created = ctx.accounts.create(new_account(ANN), &client).await;
         told += u32::from(matches!(created, Err(SignUpError::Exists { .. })));
     }
     assert_eq!(told, 30);
-    let stranger = new_account("unknown@example.org");
-    let refused = ctx.accounts.create(stranger, &client).await;
+    let unknown = new_account("unknown@example.org");
+    let refused = ctx.accounts.create(unknown, &client).await;
     assert!(matches!(refused, Err(SignUpError::TooMany { .. })));
 }
 
@@ -570,7 +589,7 @@ async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
         for number in 0..60 {
             let (accounts, wrong) = (ctx.accounts.clone(), format!("wrong {number}"));
             tries.spawn(async move {
-                let client = stranger("192.0.2.1");
+                let client = public_client("192.0.2.1");
                 if is_plain {
                     let refused = accounts.verify_plain_password(ANN, &wrong, &client).await;
                     matches!(refused, Err(LegacyLoginError::WrongPassword { .. }))
@@ -588,13 +607,13 @@ async fn wrong_passwords_at_once_are_counted_before_they_are_tried() {
 
 /// What is told of a wrong proof again tells nothing new, and an old password left in a program costs no one answers.
 #[tokio::test]
-async fn a_wrong_password_under_another_name_takes_as_long_for_nobody() {
+async fn a_wrong_password_takes_as_long_for_an_unknown_name() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     ctx.create(ANN).await;
     let mut hashes = Vec::new();
     for address in [ANN, "unknown@example.org"] {
         let name = name_of(address).unwrap();
-        let client = stranger("192.0.2.1");
+        let client = public_client("192.0.2.1");
         let before = ctx.accounts.hashes();
         ctx.accounts
             .login(login(address, "old"), &client)
@@ -610,7 +629,7 @@ async fn a_wrong_password_under_another_name_takes_as_long_for_nobody() {
 async fn a_wrong_proof_that_is_repeated_uses_up_no_answers() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for _ in 0..100 {
         let refused = ctx.accounts.login(login(ANN, "old"), &client).await;
         assert!(matches!(refused, Err(SignInError::WrongPassword { .. })));
@@ -631,17 +650,17 @@ async fn one_account_signs_in_so_often_and_no_more() {
     ctx.create(BEA).await;
     let mut let_in = 0;
     for number in 0..200 {
-        let client = stranger(&format!("192.0.{number}.1"));
+        let client = public_client(&format!("192.0.{number}.1"));
         let_in += u32::from(ctx.accounts.login(login(ANN, PASSWORD), &client).await.is_ok());
     }
     assert_eq!(let_in, 120);
-    let client = stranger("198.51.100.1");
+    let client = public_client("198.51.100.1");
     ctx.accounts.login(login(BEA, PASSWORD), &client).await.unwrap();
     for number in 0..20 {
         let wrong = login(BEA, &format!("wrong {number}"));
         assert!(ctx.accounts.login(wrong, &client).await.is_err());
     }
-    let elsewhere = stranger("203.0.113.1");
+    let elsewhere = public_client("203.0.113.1");
     ctx.accounts
         .login(login(BEA, PASSWORD), &elsewhere)
         .await
@@ -651,7 +670,7 @@ async fn one_account_signs_in_so_often_and_no_more() {
 #[tokio::test]
 async fn invitations_are_allowances_of_their_own() {
     let ctx = TestContext::with_policy(SignUp::Invite).await;
-    let office = stranger("192.0.2.1");
+    let office = public_client("192.0.2.1");
     for number in 0..40 {
         let invite = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
         let mut new = new_account(&format!("member{number}@example.org"));
@@ -684,7 +703,7 @@ async fn private_networks_have_ten_times_as_much() {
             let name = format!("unknown{number}@example.org");
             let status = ctx
                 .accounts
-                .address_status(&name, &stranger(address))
+                .address_status(&name, &public_client(address))
                 .await
                 .unwrap();
             told += u32::from(!status.exists);
@@ -699,7 +718,7 @@ async fn names_that_belong_together_tell_nothing_of_who_is_here() {
     let ctx = TestContext::new().await;
     ctx.create("known@example.org").await;
     for address in ["known@example.org", "unknown@example.org"] {
-        let client = stranger("192.0.2.1");
+        let client = public_client("192.0.2.1");
         let name = foxden_accounts::legacy::name_of(address).unwrap();
         for number in 0..5 {
             let wrong = login(address, &format!("a{number}"));
@@ -766,7 +785,7 @@ async fn any_two_names_tell_nothing_of_who_is_here() {
         ];
         for (number, first) in forms.iter().enumerate() {
             for (other, second) in forms.iter().enumerate() {
-                let client = stranger(&format!("198.{}.{other}.1", 20 + number));
+                let client = public_client(&format!("198.{}.{other}.1", 20 + number));
                 for number in 0..10 {
                     let refused = ctx
                         .accounts

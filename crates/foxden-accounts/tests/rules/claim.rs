@@ -1,17 +1,17 @@
 //! Names that an account claims before it has confirmed their address, and what becomes of them.
 
 use foxden_accounts::{
-    AccountId, Accounts, ConfirmError, Grant, KeyFetchError, Kind, LegacyChangeError, LegacyLoginError,
-    MIGRATIONS, Mail, NewAccount, NewLegacyAccount, NodeLookup, OAuthError, OLDSYNC, OpenStoreError,
-    OperatorError, Options, PasswordError, QueuedMail, ResetRequestError, Role, SignUp, SignUpError,
-    Unverified,
+    AccountId, Accounts, ConfirmError, CredentialKind, Grant, KeyFetchError, LegacyChangeError,
+    LegacyLoginError, MIGRATIONS, Mail, NewAccount, NewLegacyAccount, NodeLookup, OAuthError, OLDSYNC,
+    OpenStoreError, OperatorError, Options, PasswordError, QueuedMail, ResetRequestError, Role, SignUp,
+    SignUpError, Unverified,
 };
 use std::time::Duration;
 
 use foxden_sql::{Database, Fetch, SqlError, values};
 
 use crate::context::{
-    ANN, BEA, DESKTOP, PASSWORD, TestContext, authorization, cheap, new_account, proof, stranger,
+    ANN, BEA, DESKTOP, PASSWORD, TestContext, auth_pw, authorization, cheap, new_account, public_client,
     token_request,
 };
 use crate::credential_cache::Folder;
@@ -29,31 +29,31 @@ async fn ctx() -> TestContext {
     .await
 }
 
-async fn letters(accounts: &Accounts) -> Vec<QueuedMail> {
-    let mut letters = Vec::new();
+async fn mails(accounts: &Accounts) -> Vec<QueuedMail> {
+    let mut mails = Vec::new();
     while let Some(posted) = accounts.take_mail().await.unwrap() {
-        letters.push(posted);
+        mails.push(posted);
     }
-    letters
+    mails
 }
 
 /// Opens the link in the mail that the account was sent last.
 async fn confirm(ctx: &TestContext, account: AccountId) -> Result<(), ConfirmError> {
-    let letters = letters(&ctx.accounts).await;
-    let codes = letters.iter().rev().find_map(|posted| match &posted.mail {
+    let mails = mails(&ctx.accounts).await;
+    let codes = mails.iter().rev().find_map(|posted| match &posted.mail {
         Mail::ConfirmAddress { link_code, .. } if posted.account == Some(account) => Some(link_code),
         _ => None,
     });
     let code = codes.expect("it was sent one");
     ctx.accounts
-        .verify_address(account, code, &stranger("192.0.2.77"))
+        .verify_address(account, code, &public_client("192.0.2.77"))
         .await
 }
 
 async fn exists(ctx: &TestContext, address: &str) -> bool {
     let asked = ctx
         .accounts
-        .address_status(address, &stranger("198.51.100.9"))
+        .address_status(address, &public_client("198.51.100.9"))
         .await;
     asked.unwrap().exists
 }
@@ -69,7 +69,7 @@ fn legacy<'a>(name: &'a str, address: &'a str) -> NewLegacyAccount<'a> {
 
 fn account(address: &str, password: &str, invite: Option<String>) -> NewAccount {
     NewAccount {
-        auth_pw: proof(address, password),
+        auth_pw: auth_pw(address, password),
         invite,
         ..new_account(address)
     }
@@ -97,7 +97,7 @@ impl Way {
     ];
 
     async fn claim(self, ctx: &TestContext) -> AccountId {
-        let (by, accounts) = (stranger("192.0.2.1"), &ctx.accounts);
+        let (by, accounts) = (public_client("192.0.2.1"), &ctx.accounts);
         match self {
             Self::Firefox => {
                 accounts
@@ -134,14 +134,14 @@ impl Way {
 }
 
 #[tokio::test]
-async fn a_claim_keeps_nobody_away_and_ends_when_another_account_confirms() {
+async fn a_claim_blocks_no_one_and_ends_when_another_account_confirms() {
     for way in Way::ALL {
         let ctx = ctx().await;
         let claimant = way.claim(&ctx).await;
         assert!(ctx.open(ANN, OTHERS).await.is_ok(), "{way:?}: old clients go on");
         assert!(exists(&ctx, ANN).await, "{way:?}: its own clients sign in");
 
-        let by = stranger("203.0.113.5");
+        let by = public_client("203.0.113.5");
         let owner = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
         assert_ne!(owner.account, claimant);
         assert!(
@@ -182,10 +182,10 @@ async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
         let ctx = ctx().await;
         let claimant = way.claim(&ctx).await;
         let store = ctx.open(ANN, OTHERS).await.unwrap();
-        let by = stranger("203.0.113.5");
-        letters(&ctx.accounts).await;
+        let by = public_client("203.0.113.5");
+        mails(&ctx.accounts).await;
         ctx.accounts.request_legacy_reset(ANN_HASHED, &by).await.unwrap();
-        let posted = letters(&ctx.accounts).await.remove(0);
+        let posted = mails(&ctx.accounts).await.remove(0);
         assert_eq!(posted.address, ANN, "{way:?}");
         let Mail::LegacyReset { code, .. } = posted.mail else {
             panic!("{posted:?}");
@@ -214,9 +214,9 @@ async fn a_reset_by_letter_takes_a_claim_over_with_its_account() {
 #[tokio::test]
 async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
     let ctx = ctx().await;
-    let by = stranger("203.0.113.5");
+    let by = public_client("203.0.113.5");
     Way::Changed.claim(&ctx).await;
-    letters(&ctx.accounts).await;
+    mails(&ctx.accounts).await;
     for name in ["tarek", "own@example.org", ANN, ANN_HASHED] {
         let asked = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
@@ -224,7 +224,7 @@ async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
             "{name}"
         );
         if name.contains('@') {
-            let asked = ctx.accounts.forgot_password(name, &by).await.map(drop);
+            let asked = ctx.accounts.start_reset(name, &by).await.map(drop);
             assert!(
                 matches!(asked, Err(PasswordError::UnknownAccount { .. })),
                 "{name}"
@@ -236,21 +236,21 @@ async fn a_slip_gives_no_foreign_mailbox_the_power_to_reset() {
             );
         }
     }
-    assert!(letters(&ctx.accounts).await.is_empty());
+    assert!(mails(&ctx.accounts).await.is_empty());
     ctx.accounts
         .change_address("tarek", OTHERS, "own@example.org", &by)
         .await
         .unwrap();
-    letters(&ctx.accounts).await;
+    mails(&ctx.accounts).await;
     ctx.accounts.request_legacy_reset("tarek", &by).await.unwrap();
-    assert_eq!(letters(&ctx.accounts).await.remove(0).address, "own@example.org");
+    assert_eq!(mails(&ctx.accounts).await.remove(0).address, "own@example.org");
 }
 
 /// Two that claim the same address are two in any mails: SQL folds those of ASCII alone.
 #[tokio::test]
 async fn the_operator_is_asked_which_of_two_claims_in_any_letters() {
     let ctx = ctx().await;
-    let by = stranger("203.0.113.5");
+    let by = public_client("203.0.113.5");
     for (name, address) in [("one", "ÄNN@example.org"), ("two", "änn@example.org")] {
         ctx.accounts
             .create_legacy(legacy(name, address), &by)
@@ -270,7 +270,7 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
     let first = Way::Firefox.claim(&ctx).await;
     let second = ctx
         .accounts
-        .create_legacy(legacy("bob", ANN), &stranger("203.0.113.5"))
+        .create_legacy(legacy("bob", ANN), &public_client("203.0.113.5"))
         .await
         .unwrap();
     let unclear = ctx.accounts.approve(ANN).await;
@@ -278,15 +278,15 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
         matches!(unclear, Err(OperatorError::Ambiguous)),
         "the operator says which"
     );
-    let letters = letters(&ctx.accounts).await;
+    let mails = mails(&ctx.accounts).await;
     let code_of = |account| {
-        let found = letters.iter().find(|posted| posted.account == Some(account));
+        let found = mails.iter().find(|posted| posted.account == Some(account));
         match &found.expect("it was sent one").mail {
             Mail::ConfirmAddress { link_code, .. } => link_code.clone(),
             other => panic!("{other:?}"),
         }
     };
-    let by = stranger("192.0.2.77");
+    let by = public_client("192.0.2.77");
     ctx.accounts
         .verify_address(first, &code_of(first), &by)
         .await
@@ -301,7 +301,7 @@ async fn of_two_claims_the_first_that_is_confirmed_gets_the_name() {
 #[tokio::test]
 async fn letters_go_to_no_other_address_than_the_one_asked_for() {
     let ctx = ctx().await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     let claimant = Way::Firefox.claim(&ctx).await;
     ctx.accounts.change_address(ANN, OTHERS, BEA, &by).await.unwrap();
     confirm(&ctx, claimant).await.unwrap();
@@ -310,7 +310,7 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
         ctx.open(BEA, OTHERS).await.unwrap(),
         "the password was stretched with it: old clients go on"
     );
-    letters(&ctx.accounts).await;
+    mails(&ctx.accounts).await;
     for name in [ANN, ANN_HASHED] {
         let asked = ctx.accounts.request_legacy_reset(name, &by).await;
         assert!(
@@ -318,14 +318,14 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
             "{name}"
         );
     }
-    let asked = ctx.accounts.forgot_password(ANN, &by).await.map(drop);
+    let asked = ctx.accounts.start_reset(ANN, &by).await.map(drop);
     assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
     let asked = ctx.accounts.send_otp(ANN, &by).await;
     assert!(matches!(asked, Err(PasswordError::UnknownAccount { .. })));
-    assert!(letters(&ctx.accounts).await.is_empty());
+    assert!(mails(&ctx.accounts).await.is_empty());
 
     ctx.accounts.request_legacy_reset(BEA, &by).await.unwrap();
-    assert_eq!(letters(&ctx.accounts).await[0].address, BEA);
+    assert_eq!(mails(&ctx.accounts).await[0].address, BEA);
     let owner = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
     confirm(&ctx, owner.account).await.unwrap();
     assert!(ctx.login(ANN, PASSWORD).await.is_ok());
@@ -339,7 +339,7 @@ async fn letters_go_to_no_other_address_than_the_one_asked_for() {
 #[tokio::test]
 async fn a_confirmed_address_stays_the_accounts_own() {
     let ctx = ctx().await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     let owner = ctx
         .accounts
         .create_legacy(legacy(ANN_HASHED, ANN), &by)
@@ -354,7 +354,7 @@ async fn a_confirmed_address_stays_the_accounts_own() {
     }
     let other = ctx
         .accounts
-        .create(new_account(ANN), &stranger("203.0.113.5"))
+        .create(new_account(ANN), &public_client("203.0.113.5"))
         .await;
     assert!(matches!(other, Err(SignUpError::Exists { .. })));
     assert!(ctx.open(ANN_HASHED, OTHERS).await.is_ok());
@@ -368,7 +368,7 @@ async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
     assert!(exists(&ctx, ANN).await);
     let other = ctx
         .accounts
-        .create(new_account(ANN), &stranger("203.0.113.5"))
+        .create(new_account(ANN), &public_client("203.0.113.5"))
         .await;
     assert!(matches!(other, Err(SignUpError::Exists { .. })));
     let added = ctx.accounts.add_account(ANN, Role::Member).await;
@@ -382,7 +382,7 @@ async fn where_no_letters_are_sent_a_claim_keeps_its_name() {
 #[tokio::test]
 async fn an_invitation_confirms_the_address_that_it_was_mailed_to() {
     let ctx = ctx().await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     let first = ctx.accounts.first_invitation().await.unwrap();
     let made = ctx
         .accounts
@@ -413,7 +413,7 @@ async fn an_invitation_confirms_the_address_that_it_was_mailed_to() {
 #[tokio::test]
 async fn accounts_that_never_confirm_an_address_end_by_themselves() {
     let ctx = ctx().await;
-    let by = |number: u8| stranger(&format!("192.0.2.{number}"));
+    let by = |number: u8| public_client(&format!("192.0.2.{number}"));
     let mut made = Vec::new();
     for (number, name) in (1..).zip(["gone", "stores", "off", "confirms", "moved"]) {
         let address = format!("{name}@example.org");
@@ -491,7 +491,7 @@ async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
     {
         let (address, by) = (
             format!("{name}@example.org"),
-            stranger(&format!("192.0.{number}.2")),
+            public_client(&format!("192.0.{number}.2")),
         );
         let id = ctx
             .accounts
@@ -517,7 +517,7 @@ async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
         "{before} before it"
     );
     // Behind the last one it begins anew.
-    let by = stranger("192.0.100.2");
+    let by = public_client("192.0.100.2");
     let late = ctx
         .accounts
         .create_legacy(legacy("late", "late@example.org"), &by)
@@ -534,7 +534,7 @@ async fn a_run_that_ends_claims_looks_at_few_and_the_next_goes_on() {
 #[tokio::test]
 async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
     let ctx = ctx().await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     let created = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
     let again = ctx.login(ANN, PASSWORD).await.unwrap();
     let session = ctx.session(&again).await;
@@ -564,7 +564,7 @@ async fn an_unconfirmed_account_reaches_no_storage_of_todays_browsers() {
     }
     for signed_in in [&created, &again] {
         let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
-        let credential = ctx.credential(Kind::KeyFetch, token).await.unwrap();
+        let credential = ctx.credential(CredentialKind::KeyFetch, token).await.unwrap();
         let keys = ctx.accounts.fetch_keys(&credential).await;
         assert!(matches!(keys, Err(KeyFetchError::AddressUnverified)));
     }
@@ -612,19 +612,22 @@ async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
     let home = crate::context::local_client();
-    ctx.accounts.forgot_password(ANN, &home).await.unwrap();
-    let letter = letters(&ctx.accounts).await.remove(0).mail;
+    ctx.accounts.start_reset(ANN, &home).await.unwrap();
+    let mail = mails(&ctx.accounts).await.remove(0).mail;
     for number in 0..1050 {
-        let by = stranger(&format!("{}.0.113.5", 20 + number % 100));
-        ctx.accounts.forgot_password(ANN, &by).await.unwrap();
+        let by = public_client(&format!("{}.0.113.5", 20 + number % 100));
+        ctx.accounts.start_reset(ANN, &by).await.unwrap();
     }
     let begun = ctx.count("SELECT COUNT(*) FROM token").await;
     assert!((1000..1020).contains(&begun), "{begun}");
-    let Mail::ResetCode { code, token, .. } = letter else {
-        panic!("{letter:?}");
+    let Mail::ResetCode { code, token, .. } = mail else {
+        panic!("{mail:?}");
     };
     let token = foxden_accounts::SecretToken::from_hex(&token).unwrap();
-    let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::PasswordForgot, &token)
+        .await
+        .unwrap();
     ctx.accounts
         .verify_reset_code(&credential, &code, &home)
         .await
@@ -635,7 +638,7 @@ async fn resets_that_are_begun_are_bounded_and_the_letter_goes_on() {
 #[tokio::test]
 async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
     let ctx = ctx().await;
-    let mallory = stranger("192.0.2.1");
+    let mallory = public_client("192.0.2.1");
     let made = ctx.accounts.create_legacy(legacy("mallory", ANN), &mallory).await;
     made.unwrap();
     let moved = ctx
@@ -645,12 +648,12 @@ async fn who_claimed_an_address_once_spends_nothing_of_its_owner() {
     moved.unwrap();
     let owner = ctx
         .accounts
-        .create(new_account(ANN), &stranger("198.51.100.1"))
+        .create(new_account(ANN), &public_client("198.51.100.1"))
         .await;
     confirm(&ctx, owner.unwrap().account).await.unwrap();
     let mut last = Ok(());
     for number in 0..130 {
-        let by = stranger(&format!("192.0.{number}.1"));
+        let by = public_client(&format!("192.0.{number}.1"));
         last = ctx
             .accounts
             .change_address("mallory", OTHERS, "mallory@example.com", &by)

@@ -1,14 +1,14 @@
 //! What holds whatever the server's clock does. The decision record 0018 has the table; each test here is a row of it.
 
 use foxden_accounts::{
-    DeviceOwner, DevicePatch, Invocation, Kind, NewAccount, OAuthError, OLDSYNC, Options, RetryDecision,
-    Role, SignInError, TooMany,
+    CredentialKind, DeviceOwner, DevicePatch, Invocation, NewAccount, OAuthError, OLDSYNC, Options,
+    RetryDecision, Role, SignInError, TooMany,
 };
 use foxden_model::Clock;
 use foxden_sql::values;
 
 use crate::context::{
-    ANN, BEA, DESKTOP, PASSWORD, START, TestContext, cheap, local_client, login, new_account, proof,
+    ANN, BEA, DESKTOP, PASSWORD, START, TestContext, auth_pw, cheap, local_client, login, new_account,
 };
 use crate::password::{change, reset};
 
@@ -91,7 +91,7 @@ async fn a_password_set_ahead_of_the_clock_opens_its_store() {
 
             ctx.clock
                 .set_millis(if set_ahead { START + ahead } else { START });
-            reset(&ctx, ANN, proof(ANN, PASSWORD)).await;
+            reset(&ctx, ANN, auth_pw(ANN, PASSWORD)).await;
             ctx.clock.set_millis(START);
             let reset = ctx.firefox(ANN, PASSWORD).await;
             assert_ne!(reset.store, before.store, "a new key means a fresh store");
@@ -144,17 +144,17 @@ async fn codes_made_ahead_of_the_clock_do_not_last_for_ever() {
         let ctx = TestContext::new().await;
         let account = ctx.create(ANN).await.account;
         ctx.off_by(off);
-        ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+        ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
         ctx.accounts
             .request_legacy_reset(ANN, &local_client())
             .await
             .unwrap();
-        assert_eq!(ctx.accounts.waiting_codes(ANN).await.unwrap().len(), 2);
+        assert_eq!(ctx.accounts.pending_codes(ANN).await.unwrap().len(), 2);
         ctx.off_by(0);
-        let waiting = ctx.accounts.waiting_codes(ANN).await.unwrap();
+        let waiting = ctx.accounts.pending_codes(ANN).await.unwrap();
         assert_eq!(waiting.len(), if good { 2 } else { 0 }, "{off}");
         ctx.accounts.cancel_legacy_reset(account).await.unwrap();
-        reset(&ctx, ANN, proof(ANN, NEW)).await;
+        reset(&ctx, ANN, auth_pw(ANN, NEW)).await;
         ctx.firefox(ANN, NEW).await;
     }
 }
@@ -164,14 +164,14 @@ async fn codes_made_ahead_of_the_clock_do_not_last_for_ever() {
 async fn codes_are_none_the_worse_for_a_clock_that_is_behind_for_a_while() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+    ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
     let link = ctx.accounts.password_link(ANN).await.unwrap();
     let invited = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
-    let before = ctx.accounts.waiting_codes(ANN).await.unwrap();
+    let before = ctx.accounts.pending_codes(ANN).await.unwrap();
     for behind in [START - DAY, 365 * DAY] {
         ctx.off_by(-behind);
         ctx.accounts.purge(100, i64::MAX).await.unwrap();
-        assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+        assert!(ctx.accounts.pending_codes(ANN).await.unwrap().is_empty());
         assert!(
             ctx.accounts
                 .open_password_link(&link, &local_client())
@@ -179,7 +179,7 @@ async fn codes_are_none_the_worse_for_a_clock_that_is_behind_for_a_while() {
                 .is_err()
         );
         ctx.off_by(0);
-        assert_eq!(ctx.accounts.waiting_codes(ANN).await.unwrap(), before);
+        assert_eq!(ctx.accounts.pending_codes(ANN).await.unwrap(), before);
     }
     ctx.accounts
         .open_password_link(&link, &local_client())
@@ -225,7 +225,7 @@ async fn tokens_made_ahead_of_the_clock_do_not_last_for_ever() {
         let code = ctx.code(&session).await;
         let access = ctx.access_token(&session).await;
         ctx.off_by(0);
-        let credential = ctx.credential(Kind::KeyFetch, &key_fetch).await;
+        let credential = ctx.credential(CredentialKind::KeyFetch, &key_fetch).await;
         assert_eq!(credential.is_ok(), good, "{off}");
         let redeemed = ctx.redeem(Some(&session), &code).await;
         assert_eq!(redeemed.is_ok(), good, "{off}: {redeemed:?}");
@@ -293,7 +293,7 @@ async fn clearing_up_ahead_of_the_clock_takes_nothing_away() {
     let signed_in = ctx.create(ANN).await;
     let session = ctx.session(&signed_in).await;
     let granted = ctx.redeem(None, &ctx.code(&session).await).await.unwrap();
-    ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+    ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
     ctx.accounts.invite(Role::Member, "", None).await.unwrap();
     ctx.accounts.password_link(ANN).await.unwrap();
     let everything = "SELECT (SELECT COUNT(*) FROM session) + (SELECT COUNT(*) FROM refresh_token)
@@ -313,7 +313,7 @@ async fn clearing_up_ahead_of_the_clock_takes_nothing_away() {
         .refresh_access(&granted.refresh_token.unwrap().to_hex())
         .await
         .unwrap();
-    assert_eq!(ctx.accounts.waiting_codes(ANN).await.unwrap().len(), 1);
+    assert_eq!(ctx.accounts.pending_codes(ANN).await.unwrap().len(), 1);
     assert!(ctx.accounts.take_mail().await.unwrap().is_some());
 }
 
@@ -370,9 +370,9 @@ async fn letters_put_off_ahead_of_the_clock_are_tried_again() {
         .invite_by_mail(Role::Member, "", None, BEA)
         .await
         .unwrap();
-    let letter = ctx.accounts.take_mail().await.unwrap().unwrap();
+    let mail = ctx.accounts.take_mail().await.unwrap().unwrap();
     assert!(matches!(
-        ctx.accounts.defer_mail(&letter).await.unwrap(),
+        ctx.accounts.defer_mail(&mail).await.unwrap(),
         RetryDecision::Retry { .. }
     ));
     assert!(ctx.accounts.take_mail().await.unwrap().is_none());
@@ -380,9 +380,9 @@ async fn letters_put_off_ahead_of_the_clock_are_tried_again() {
     let mut tries = 1;
     loop {
         tries += 1;
-        let letter = ctx.accounts.take_mail().await.unwrap().unwrap();
-        assert_eq!(letter.tries, tries);
-        match ctx.accounts.defer_mail(&letter).await.unwrap() {
+        let mail = ctx.accounts.take_mail().await.unwrap().unwrap();
+        assert_eq!(mail.tries, tries);
+        match ctx.accounts.defer_mail(&mail).await.unwrap() {
             RetryDecision::Retry { pause, .. } => ctx.clock.advance_millis(pause),
             RetryDecision::GiveUp => break,
         }
@@ -443,7 +443,7 @@ async fn the_store_in_use_is_the_latest_whatever_the_clock_does() {
         .unwrap();
     for off in [0, -365 * DAY, DAY - START, 0, 400 * DAY, 0] {
         ctx.off_by(off);
-        reset(&ctx, ANN, proof(ANN, PASSWORD)).await;
+        reset(&ctx, ANN, auth_pw(ANN, PASSWORD)).await;
         let now = ctx.firefox(ANN, PASSWORD).await;
         assert!(now.store > before.store, "{off}: a new key means a fresh store");
         assert_eq!(ctx.firefox(ANN, PASSWORD).await, now, "{off}");

@@ -1,17 +1,17 @@
 //! Codes under attack: strangers invalidate none, and none is guessed.
 
 use foxden_accounts::{
-    ClientInfo, CodePurpose, ConfirmError, DataLossConsent, Kind, LegacyResetError, Mail, NewAccount,
-    Options, PasswordError, ResetStarted, Role, SecretToken, SignUp,
+    ClientInfo, CodePurpose, ConfirmError, CredentialKind, DataLossConsent, LegacyResetError, Mail,
+    NewAccount, Options, PasswordError, ResetStarted, Role, SecretToken, SignUp,
 };
 
-use crate::context::{ANN, BEA, TestContext, cheap, new_account, stranger};
+use crate::context::{ANN, BEA, TestContext, cheap, new_account, public_client};
 
 const NEW: &str = "newpasswordhere";
 const ZEROS: &str = "00000000000000000000000000000000";
 
 fn mallory() -> ClientInfo {
-    stranger("198.51.100.66")
+    public_client("198.51.100.66")
 }
 
 async fn with_mail() -> TestContext {
@@ -25,7 +25,7 @@ async fn with_mail() -> TestContext {
 
 impl TestContext {
     async fn begin_reset(&self, by: &ClientInfo) -> ResetStarted {
-        self.accounts.forgot_password(ANN, by).await.unwrap()
+        self.accounts.start_reset(ANN, by).await.unwrap()
     }
 
     async fn try_reset(
@@ -34,13 +34,13 @@ impl TestContext {
         code: &str,
         by: &ClientInfo,
     ) -> Result<SecretToken, PasswordError> {
-        let credential = self.credential(Kind::PasswordForgot, token).await;
+        let credential = self.credential(CredentialKind::PasswordForgot, token).await;
         let credential = credential.map_err(|_| PasswordError::UnknownToken)?;
         self.accounts.verify_reset_code(&credential, code, by).await
     }
 
     async fn code_of(&self, name: &str, purpose: CodePurpose) -> String {
-        let waiting = self.accounts.waiting_codes(name).await.unwrap();
+        let waiting = self.accounts.pending_codes(name).await.unwrap();
         let found = waiting.into_iter().find(|code| code.purpose == purpose);
         found.expect("a code waits").code
     }
@@ -62,9 +62,9 @@ impl TestContext {
 /// Signs up with an address, and gives the account and the link that confirms it.
 async fn claim(ctx: &TestContext, address: &str, by: &ClientInfo) -> (foxden_accounts::AccountId, String) {
     let created = ctx.accounts.create(new_account(address), by).await.unwrap();
-    let posted = ctx.accounts.take_mail().await.unwrap().expect("a letter waits");
+    let posted = ctx.accounts.take_mail().await.unwrap().expect("a mail waits");
     let Mail::ConfirmAddress { link_code, .. } = posted.mail else {
-        panic!("another letter waits");
+        panic!("another mail waits");
     };
     (created.account, link_code)
 }
@@ -74,11 +74,11 @@ async fn claim(ctx: &TestContext, address: &str, by: &ClientInfo) -> (foxden_acc
 async fn wrong_codes_in_other_resets_spoil_no_code() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
-    let owner = stranger("192.0.2.1");
+    let owner = public_client("192.0.2.1");
     let own = ctx.begin_reset(&owner).await;
-    let letter = ctx.accounts.take_mail().await.unwrap().unwrap().mail;
-    let Mail::ResetCode { code, token, .. } = letter else {
-        panic!("another letter waits");
+    let mail = ctx.accounts.take_mail().await.unwrap().unwrap().mail;
+    let Mail::ResetCode { code, token, .. } = mail else {
+        panic!("another mail waits");
     };
     for _ in 0..20 {
         let foreign = ctx.begin_reset(&mallory()).await;
@@ -99,7 +99,7 @@ async fn wrong_codes_in_other_resets_spoil_no_code() {
 #[tokio::test]
 async fn wrong_links_do_not_end_the_one_in_the_letter() {
     let ctx = with_mail().await;
-    let (account, link) = claim(&ctx, ANN, &stranger("192.0.2.1")).await;
+    let (account, link) = claim(&ctx, ANN, &public_client("192.0.2.1")).await;
     for _ in 0..30 {
         let refused = ctx.accounts.verify_address(account, ZEROS, &mallory()).await;
         assert!(matches!(refused, Err(ConfirmError::WrongCode)));
@@ -107,7 +107,7 @@ async fn wrong_links_do_not_end_the_one_in_the_letter() {
     let refused = ctx.accounts.verify_address(account, ZEROS, &mallory()).await;
     assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
     ctx.accounts
-        .verify_address(account, &link, &stranger("192.0.2.1"))
+        .verify_address(account, &link, &public_client("192.0.2.1"))
         .await
         .unwrap();
 }
@@ -116,7 +116,7 @@ async fn wrong_links_do_not_end_the_one_in_the_letter() {
 #[tokio::test]
 async fn the_right_code_passes_where_a_neighbour_tried_too_many() {
     let ctx = with_mail().await;
-    let owner = stranger("192.0.2.1");
+    let owner = public_client("192.0.2.1");
     ctx.create(ANN).await;
     let own = ctx.begin_reset(&owner).await;
     ctx.accounts.request_legacy_reset(ANN, &owner).await.unwrap();
@@ -168,7 +168,7 @@ async fn the_digits_of_a_foreign_address_are_not_guessed() {
     let ctx = with_mail().await;
     let mut tries = 0;
     for number in 0..6 {
-        let client = stranger(&format!("198.51.{number}.1"));
+        let client = public_client(&format!("198.51.{number}.1"));
         let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
         let session = ctx.session(&created).await;
         loop {
@@ -183,9 +183,9 @@ async fn the_digits_of_a_foreign_address_are_not_guessed() {
         assert_eq!(tries, 50.min(10 * (number + 1)));
         ctx.accounts.remove_account(ANN).await.unwrap();
     }
-    let (account, link) = claim(&ctx, ANN, &stranger("192.0.2.1")).await;
+    let (account, link) = claim(&ctx, ANN, &public_client("192.0.2.1")).await;
     ctx.accounts
-        .verify_address(account, &link, &stranger("192.0.2.1"))
+        .verify_address(account, &link, &public_client("192.0.2.1"))
         .await
         .unwrap();
 }

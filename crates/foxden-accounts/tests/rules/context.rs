@@ -1,9 +1,10 @@
 //! A register in memory, a clock that stands still, and people who remember their passwords.
 
 use foxden_accounts::{
-    AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, ClientInfo, Cost, CredentialError, Grant,
-    Granted, KeyId, Kind, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC, OneTimeCredential,
-    Options, Parts, SecretToken, Secrets, Session, SignInError, SignUp, SignedIn, TokenId, TokenRequest,
+    AccessType, AccountId, Accounts, AuthPw, AuthorizationRequest, ClientInfo, Cost, CredentialError,
+    CredentialKind, Grant, Granted, KeyId, Login, MIGRATIONS, NewAccount, Nodes, OAuthError, OLDSYNC,
+    OneTimeCredential, Options, Parts, SecretToken, Secrets, Session, SignInError, SignUp, SignedIn, TokenId,
+    TokenRequest,
 };
 use std::sync::Arc;
 
@@ -129,7 +130,7 @@ impl TestContext {
 
     pub(crate) async fn credential(
         &self,
-        kind: Kind,
+        kind: CredentialKind,
         token: &SecretToken,
     ) -> Result<OneTimeCredential, CredentialError> {
         self.accounts
@@ -140,7 +141,7 @@ impl TestContext {
     /// The key that the account's client computes in the end.
     pub(crate) async fn kb(&self, signed_in: &SignedIn, address: &str, password: &str) -> [u8; 32] {
         let token = signed_in.key_fetch_token.as_ref().expect("keys were asked for");
-        let credential = self.credential(Kind::KeyFetch, token).await.unwrap();
+        let credential = self.credential(CredentialKind::KeyFetch, token).await.unwrap();
         let bundle = self.accounts.fetch_keys(&credential).await.unwrap();
         kb(token, &bundle, address, password)
     }
@@ -238,27 +239,27 @@ pub(crate) fn local_client() -> ClientInfo {
         address: "127.0.0.1".parse().unwrap(),
         is_private: true,
         user_agent: "Firefox".to_owned(),
-        door: EntryPoint::Accounts,
+        entry_point: EntryPoint::Accounts,
     }
 }
 
-pub(crate) fn stranger(address: &str) -> ClientInfo {
+pub(crate) fn public_client(address: &str) -> ClientInfo {
     ClientInfo {
         address: address.parse().unwrap(),
         is_private: false,
         user_agent: "Firefox".to_owned(),
-        door: EntryPoint::Accounts,
+        entry_point: EntryPoint::Accounts,
     }
 }
 
-pub(crate) fn proof(address: &str, password: &str) -> AuthPw {
+pub(crate) fn auth_pw(address: &str, password: &str) -> AuthPw {
     stretch(address, password).auth_pw
 }
 
 pub(crate) fn new_account(address: &str) -> NewAccount {
     NewAccount {
         address: address.to_owned(),
-        auth_pw: proof(address, PASSWORD),
+        auth_pw: auth_pw(address, PASSWORD),
         invite: None,
         wants_keys: true,
     }
@@ -267,7 +268,7 @@ pub(crate) fn new_account(address: &str) -> NewAccount {
 pub(crate) fn login(address: &str, password: &str) -> Login {
     Login {
         address: address.to_owned(),
-        auth_pw: proof(address, password),
+        auth_pw: auth_pw(address, password),
         wants_keys: true,
     }
 }
@@ -277,7 +278,7 @@ pub(crate) fn session_id(signed_in: &SignedIn) -> TokenId {
         .session_token
         .as_ref()
         .expect("a new session has a token");
-    Secrets::derive(Kind::Session, token).id
+    Secrets::derive(CredentialKind::Session, token).id
 }
 
 pub(crate) fn authorization() -> AuthorizationRequest {
@@ -303,7 +304,7 @@ pub(crate) fn token_request(grant: Grant) -> TokenRequest {
 
 /// What a client computes from the bundle: decrypts it, then unwraps its key with the password.
 pub(crate) fn kb(token: &SecretToken, bundle: &str, address: &str, password: &str) -> [u8; 32] {
-    let secrets = Secrets::derive(Kind::KeyFetch, token);
+    let secrets = Secrets::derive(CredentialKind::KeyFetch, token);
     let bundle = data_encoding::HEXLOWER.decode(bundle.as_bytes()).unwrap();
     // The stream is its own inverse: encrypting nothing shows it.
     let stream = secrets.bundle(&[0; 32], &[0; 32]);

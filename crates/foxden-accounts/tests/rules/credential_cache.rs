@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use foxden_model::{Clock, ManualClock};
 use foxden_sql::{Database, SqlError};
 
-use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, cheap, login, open_with, stranger};
+use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, cheap, login, open_with, public_client};
 use crate::legacy::{ANN_HASHED, old_client};
 
 const MINUTE: i64 = 60_000;
@@ -187,7 +187,7 @@ async fn a_remembered_password_passes_while_others_are_locked_out() {
     ctx.open(BEA, PASSWORD).await.unwrap();
     let elsewhere = ctx
         .accounts
-        .open_store(ANN, PASSWORD, &stranger("192.0.2.1"))
+        .open_store(ANN, PASSWORD, &public_client("192.0.2.1"))
         .await;
     assert_eq!(elsewhere.unwrap().user.0, store);
     ctx.accounts
@@ -276,7 +276,7 @@ async fn those_who_come_at_once_with_a_wrong_password_count_once_at_every_door()
 
 /// A device of a removed account asks for years; changes of other accounts must not make it pay each time.
 #[tokio::test]
-async fn a_name_that_nobody_has_is_remembered_past_the_changes_of_others() {
+async fn an_unknown_name_stays_cached_when_other_accounts_change() {
     let ctx = TestContext::new().await;
     assert!(ctx.open("gone", PASSWORD).await.is_err());
     ctx.create(ANN).await;
@@ -311,7 +311,7 @@ async fn an_unknown_name_is_treated_as_a_known_one() {
 
 /// A client that was refused as unknown and then signs up is let in.
 #[tokio::test]
-async fn a_name_that_nobody_had_is_not_remembered_against_its_owner() {
+async fn a_cached_unknown_name_does_not_refuse_its_new_owner() {
     let ctx = TestContext::new().await;
     assert!(ctx.open(ANN_HASHED, PASSWORD).await.is_err());
     ctx.create(ANN).await;

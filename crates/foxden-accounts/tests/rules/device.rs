@@ -92,7 +92,7 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn ids_of_nobody_and_of_others_are_told_apart() {
+async fn unknown_ids_and_ids_of_other_accounts_differ() {
     let ctx = TestContext::new().await;
     let (one, other) = ctx.pair().await;
     let device = ctx.device(&other, named("other")).await.unwrap();
@@ -288,7 +288,7 @@ async fn a_client_is_disconnected_by_its_id_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn nobody_disconnects_another_accounts_devices() {
+async fn devices_of_another_account_cannot_be_disconnected() {
     let ctx = TestContext::new().await;
     let (one, _) = ctx.pair().await;
     let bea = ctx.session(&ctx.create(BEA).await).await;
@@ -400,7 +400,7 @@ async fn a_thousand_commands_are_kept_and_a_hundred_given_at_once() {
 }
 
 #[tokio::test]
-async fn commands_are_refused_where_nobody_takes_them() {
+async fn commands_without_a_receiver_are_refused() {
     let ctx = TestContext::new().await;
     let (one, other) = ctx.pair().await;
     let deaf = ctx.device(&other, DevicePatch::default()).await.unwrap();

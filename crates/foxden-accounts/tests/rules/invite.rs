@@ -2,7 +2,7 @@
 
 use foxden_accounts::{NewAccount, Role, SignUp, SignUpError};
 
-use crate::context::{ANN, BEA, TestContext, local_client, new_account, stranger};
+use crate::context::{ANN, BEA, TestContext, local_client, new_account, public_client};
 
 fn invited(address: &str, code: &str) -> NewAccount {
     NewAccount {
@@ -18,7 +18,7 @@ async fn an_invitation_makes_one_account_with_a_confirmed_address() {
     assert!(ctx.is_invited(&code).await);
     let created = ctx
         .accounts
-        .create(invited(ANN, &code), &stranger("192.0.2.1"))
+        .create(invited(ANN, &code), &public_client("192.0.2.1"))
         .await
         .unwrap();
     assert!(created.is_verified());
@@ -26,7 +26,7 @@ async fn an_invitation_makes_one_account_with_a_confirmed_address() {
 
     let again = ctx
         .accounts
-        .create(invited(BEA, &code), &stranger("192.0.2.1"))
+        .create(invited(BEA, &code), &public_client("192.0.2.1"))
         .await;
 
     assert!(matches!(again, Err(SignUpError::UnknownInvitation)));
@@ -41,7 +41,7 @@ async fn an_invitation_makes_one_account_with_a_confirmed_address() {
 async fn of_two_who_bring_one_invitation_at_once_one_is_taken() {
     let ctx = TestContext::new().await;
     let code = ctx.accounts.invite(Role::Member, "", None).await.unwrap();
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let (one, other) = tokio::join!(
         ctx.accounts.create(invited(ANN, &code), &client),
         ctx.accounts.create(invited(BEA, &code), &client),

@@ -2,12 +2,12 @@
 
 use foxden_accounts::security::EntryPoint;
 use foxden_accounts::{
-    AccountId, ClientInfo, CodePurpose, DataLossConsent, Kind, LegacyChangeError, LegacyLoginError,
+    AccountId, ClientInfo, CodePurpose, CredentialKind, DataLossConsent, LegacyChangeError, LegacyLoginError,
     LegacyResetError, LegacySignUpError, NewLegacyAccount, NodeLookup, OpenStoreError, Options, SignInError,
     SignUp, SignUpError,
 };
 
-use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, cheap, local_client, stranger};
+use crate::context::{ANN, BEA, NODE, PASSWORD, TestContext, cheap, local_client, public_client};
 
 /// The hashed forms of some addresses.
 pub(crate) const ANN_HASHED: &str = "urau3y6od535eyk3sdb3ufrbtm4bsphn";
@@ -17,7 +17,7 @@ const NEW_HASHED: &str = "7ioseqrtlsocvds5kgdrs7rvr3tur2lj";
 /// An old client's visit.
 pub(crate) fn old_client() -> ClientInfo {
     ClientInfo {
-        door: EntryPoint::Basic,
+        entry_point: EntryPoint::Basic,
         ..local_client()
     }
 }
@@ -160,7 +160,7 @@ async fn a_name_address_or_password_that_does_not_fit_is_refused() {
 
 /// Every name is one row: a chosen name, an address and their hashed forms keep one another out.
 #[tokio::test]
-async fn nobody_takes_a_name_that_leads_to_somebody_else() {
+async fn a_name_of_another_account_is_refused() {
     let ctx = TestContext::new().await;
     ctx.create_legacy("tarek", "tarek@mozilla.com").await.unwrap();
     let taken =
@@ -193,10 +193,10 @@ async fn of_two_who_want_a_name_at_once_one_gets_it() {
 
 /// U13.52: the operator's secret opens what is closed, and strangers learn no name there.
 #[tokio::test]
-async fn a_closed_server_takes_whoever_brings_the_operators_secret() {
+async fn a_closed_server_accepts_a_sign_up_with_the_operators_secret() {
     for policy in [SignUp::Closed, SignUp::Invite] {
         let ctx = TestContext::with_policy(policy).await;
-        let client = stranger("192.0.2.1");
+        let client = public_client("192.0.2.1");
         let refused = ctx
             .accounts
             .create_legacy(new_legacy("tarek", ANN), &client)
@@ -324,7 +324,7 @@ async fn after_a_new_address_the_next_password_is_stretched_with_it() {
 
 /// U13.41: and an address that belongs to another account is not given away, nor one that was theirs.
 #[tokio::test]
-async fn an_address_that_is_none_or_somebody_elses_is_refused() {
+async fn an_invalid_address_or_one_of_another_account_is_refused() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     ctx.create(BEA).await;
@@ -356,19 +356,19 @@ async fn an_address_that_is_none_or_somebody_elses_is_refused() {
 
 /// Codes that went to the old address confirm nothing any more.
 #[tokio::test]
-async fn a_new_address_of_somebody_unconfirmed_gets_codes_of_its_own() {
+async fn a_new_unconfirmed_address_gets_codes_of_its_own() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     ctx.accounts
         .create_legacy(new_legacy("tarek", ANN), &client)
         .await
         .unwrap();
-    let before = ctx.accounts.waiting_codes("tarek").await.unwrap().remove(0);
+    let before = ctx.accounts.pending_codes("tarek").await.unwrap().remove(0);
     ctx.accounts
         .change_address("tarek", PASSWORD, NEW, &client)
         .await
         .unwrap();
-    let after = ctx.accounts.waiting_codes("tarek").await.unwrap().remove(0);
+    let after = ctx.accounts.pending_codes("tarek").await.unwrap().remove(0);
     assert_ne!(after.code, before.code);
     let shown = ctx.accounts.show_account("tarek").await.unwrap().unwrap();
     assert!(!shown.address_verified);
@@ -383,11 +383,11 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
         .request_legacy_reset(ANN, &old_client())
         .await
         .unwrap();
-    let begun = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+    let begun = ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
     let code = |purpose| {
         let accounts = ctx.accounts.clone();
         async move {
-            let waiting = accounts.waiting_codes(ANN).await.unwrap();
+            let waiting = accounts.pending_codes(ANN).await.unwrap();
             waiting.into_iter().find(|code| code.purpose == purpose)
         }
     };
@@ -395,10 +395,13 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
     let modern = code(CodePurpose::ResetPassword).await.expect("it waits").code;
     let link = ctx.accounts.password_link(ANN).await.unwrap();
     let forgot = begun.password_forgot_token;
-    let credential = ctx.credential(Kind::PasswordForgot, &forgot).await.unwrap();
-    let second = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::PasswordForgot, &forgot)
+        .await
+        .unwrap();
+    let second = ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
     let other = ctx
-        .credential(Kind::PasswordForgot, &second.password_forgot_token)
+        .credential(CredentialKind::PasswordForgot, &second.password_forgot_token)
         .await;
     let reset = ctx
         .accounts
@@ -423,7 +426,11 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
         .await;
     assert!(matches!(late, Err(LegacyResetError::WrongCode)));
     assert!(ctx.accounts.forgot_status(&credential).await.is_err());
-    assert!(ctx.credential(Kind::AccountReset, &reset).await.is_err());
+    assert!(
+        ctx.credential(CredentialKind::AccountReset, &reset)
+            .await
+            .is_err()
+    );
     assert!(
         ctx.accounts
             .open_password_link(&link, &local_client())
@@ -442,7 +449,7 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
 #[tokio::test]
 async fn an_account_changes_its_address_five_times_a_day() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     ctx.create(ANN).await;
     for number in 0..5 {
         let address = format!("ann{number}@example.org");
@@ -470,7 +477,7 @@ async fn a_new_address_is_confirmed_anew_and_given_back_if_it_was_not() {
         ..cheap()
     };
     let ctx = TestContext::with(mailed).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     ctx.create(ANN).await;
     let verified = |name: &'static str| {
         let accounts = ctx.accounts.clone();
@@ -506,7 +513,7 @@ async fn a_new_address_is_confirmed_anew_and_given_back_if_it_was_not() {
 
 /// The operator's commands take either.
 #[tokio::test]
-async fn nobody_is_called_what_may_be_an_accounts_id() {
+async fn a_name_that_could_be_an_account_id_is_refused() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let id = created.account.to_string();

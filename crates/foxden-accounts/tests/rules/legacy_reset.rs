@@ -2,7 +2,7 @@
 
 use foxden_accounts::{CodePurpose, DataLossConsent, LegacyResetError, Mail, Options, ResetRequestError};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, public_client};
 use crate::legacy::{ANN_HASHED, old_client};
 
 const NEW: &str = "newpasswordhere";
@@ -15,7 +15,7 @@ impl TestContext {
             .request_legacy_reset(name, &old_client())
             .await
             .unwrap();
-        let waiting = self.accounts.waiting_codes(name).await.unwrap();
+        let waiting = self.accounts.pending_codes(name).await.unwrap();
         let code = waiting
             .into_iter()
             .find(|code| code.purpose == CodePurpose::ResetLegacy);
@@ -90,7 +90,7 @@ async fn the_same_code_waits_six_hours() {
 
 /// U13.31, U13.32, U13.38.
 #[tokio::test]
-async fn nobody_without_an_address_and_wrong_codes_are_told_apart() {
+async fn unknown_names_missing_addresses_and_wrong_codes_differ() {
     let ctx = TestContext::new().await;
     let unknown = ctx.accounts.request_legacy_reset("unknown", &old_client()).await;
     assert!(matches!(unknown, Err(ResetRequestError::UnknownAccount { .. })));
@@ -157,7 +157,7 @@ async fn modern_data_is_given_up_only_with_consent() {
 
 /// What an earlier reset made unreadable cannot be lost once more.
 #[tokio::test]
-async fn nobody_is_asked_twice_about_the_same_loss() {
+async fn a_data_loss_is_confirmed_once() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     ctx.firefox(ANN, PASSWORD).await;
@@ -233,7 +233,7 @@ async fn a_disabled_account_cannot_be_reset() {
 async fn guessing_ends_and_asking_ends() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for code in ["AAAA-BBBB-CCCC-DDDD", "nonsense"] {
         for _ in 0..15 {
             let guess = ctx.accounts.check_legacy_reset(ANN, code, &client).await;

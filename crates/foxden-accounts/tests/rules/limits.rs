@@ -1,14 +1,15 @@
 //! How often things may be tried.
 
 use foxden_accounts::{
-    FollowUp, Kind, LegacyResetError, LimitError, NewPassword, NodeLookup, PasswordError, ResetRequestError,
-    Role, SignInError, SignUp, SignUpError, TokenId, TooMany, Unavailable, WrapKb,
+    CredentialKind, FollowUp, LegacyResetError, LimitError, NewPassword, NodeLookup, PasswordError,
+    ResetRequestError, Role, SignInError, SignUp, SignUpError, TokenId, TooMany, Unavailable, WrapKb,
 };
 use std::future::poll_fn;
 use std::task::Poll;
 
 use crate::context::{
-    ANN, BEA, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, session_id, stranger,
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, login, new_account, public_client,
+    session_id,
 };
 
 #[tokio::test]
@@ -29,7 +30,7 @@ async fn after_ten_wrong_passwords_even_the_right_one_waits() {
     ));
     ctx.login(BEA, PASSWORD).await.unwrap();
     ctx.accounts
-        .login(login(ANN, PASSWORD), &stranger("192.0.2.1"))
+        .login(login(ANN, PASSWORD), &public_client("192.0.2.1"))
         .await
         .unwrap();
     ctx.clock.advance_millis(990_000);
@@ -48,7 +49,7 @@ async fn right_passwords_are_not_counted() {
 #[tokio::test]
 async fn a_network_creates_five_accounts_an_hour() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for number in 0..5 {
         let new = new_account(&format!("ann{number}@example.org"));
         ctx.accounts.create(new, &client).await.unwrap();
@@ -56,7 +57,7 @@ async fn a_network_creates_five_accounts_an_hour() {
     let refused = ctx.accounts.create(new_account(ANN), &client).await;
     assert!(matches!(refused, Err(SignUpError::TooMany { .. })));
     ctx.accounts
-        .create(new_account(BEA), &stranger("198.51.100.1"))
+        .create(new_account(BEA), &public_client("198.51.100.1"))
         .await
         .unwrap();
     // A fifth of an hour more than an hour: what was spent fades.
@@ -67,7 +68,7 @@ async fn a_network_creates_five_accounts_an_hour() {
 #[tokio::test]
 async fn guessing_codes_and_asking_for_addresses_ends() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for _ in 0..30 {
         assert!(matches!(
             ctx.accounts.open_password_link("guess", &client).await,
@@ -88,7 +89,7 @@ async fn names_are_not_looked_for_without_end() {
     const CODE: &str = "AAAA-BBBB-CCCC-DDDD";
     let ctx = TestContext::with_policy(SignUp::Closed).await;
     ctx.accounts.add_account(ANN, Role::Member).await.unwrap();
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for number in 0..10 {
         let name = format!("unknown{number}");
         let node = ctx.accounts.node_of(&name, &client).await.unwrap();
@@ -110,7 +111,7 @@ async fn names_are_not_looked_for_without_end() {
         ctx.accounts.is_name_taken("unknown", &client).await.unwrap(),
         "where each name is taken, nothing is learned and nothing counted"
     );
-    let elsewhere = stranger("198.51.100.1");
+    let elsewhere = public_client("198.51.100.1");
     ctx.accounts.node_of(ANN, &elsewhere).await.unwrap();
 }
 
@@ -137,7 +138,7 @@ async fn visitors_of_the_machine_itself_have_more() {
 #[tokio::test]
 async fn the_operators_word_is_not_guessed_without_end() {
     let ctx = TestContext::new().await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     assert!(ctx.accounts.take_admin_secret(|| true, &client).unwrap());
     for _ in 0..30 {
         assert!(!ctx.accounts.take_admin_secret(|| false, &client).unwrap());
@@ -152,7 +153,7 @@ async fn the_operators_word_is_not_guessed_without_end() {
 #[tokio::test]
 async fn the_operators_word_is_counted_before_it_is_compared() {
     let ctx = TestContext::new().await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let mut compared = 0;
     for _ in 0..100 {
         let word = || {
@@ -170,7 +171,7 @@ async fn the_operators_word_is_counted_before_it_is_compared() {
 async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     for number in 0..10 {
         let wrong = ctx
             .accounts
@@ -183,7 +184,7 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
         let by = std::net::Ipv4Addr::from_bits(0x0b00_0000 + number / 30 * 256);
         let told = ctx
             .accounts
-            .forgot_password(&address, &stranger(&by.to_string()))
+            .start_reset(&address, &public_client(&by.to_string()))
             .await;
         assert!(
             matches!(told, Err(PasswordError::UnknownAccount { .. })),
@@ -195,7 +196,7 @@ async fn resets_of_many_addresses_do_not_wash_wrong_passwords_away() {
 }
 
 #[tokio::test]
-async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
+async fn a_sign_in_beyond_the_queue_is_refused_as_busy() {
     let mut options = cheap();
     options.parallel_hashes = Some(1);
     let ctx = TestContext::with(options).await;
@@ -204,7 +205,7 @@ async fn beyond_the_queue_whoever_signs_in_is_told_to_come_back() {
     for number in 0..140 {
         let name = format!("member{number}@example.org");
         ctx.create(&name).await;
-        let (accounts, client) = (ctx.accounts.clone(), stranger(&format!("198.51.{number}.1")));
+        let (accounts, client) = (ctx.accounts.clone(), public_client(&format!("198.51.{number}.1")));
         waiting.spawn(async move { accounts.login(login(&name, PASSWORD), &client).await.map(drop) });
     }
     let (mut served, mut busy) = (0, 0);
@@ -310,11 +311,14 @@ async fn an_account_keeps_five_hundred_of_each_and_the_oldest_make_room() {
 async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let client = stranger("192.0.2.1");
-    let old = proof(ANN, PASSWORD);
+    let client = public_client("192.0.2.1");
+    let old = auth_pw(ANN, PASSWORD);
     let started = ctx.accounts.start_password_change(None, ANN, &old, &client).await;
     let credential = ctx
-        .credential(Kind::PasswordChange, &started.unwrap().password_change_token)
+        .credential(
+            CredentialKind::PasswordChange,
+            &started.unwrap().password_change_token,
+        )
         .await
         .unwrap();
     let before = ctx.accounts.hashes();
@@ -322,7 +326,7 @@ async fn a_change_that_fails_on_and_on_is_hashed_so_often_and_no_more() {
     let mut is_refused = false;
     for _ in 0..130 {
         let new = NewPassword {
-            auth_pw: proof(ANN, "another horse"),
+            auth_pw: auth_pw(ANN, "another horse"),
             wrap_kb: Some(WrapKb([7; 32])),
             then: FollowUp::Nothing,
         };

@@ -170,7 +170,7 @@ async fn a_node_makes_no_store_where_new_users_are_not_taken_in() {
     let node = folder.process(&clock, Nodes::Unmanaged).await;
     assert!(matches!(
         node.open(ANN, PASSWORD).await,
-        Err(OpenStoreError::NoRoom)
+        Err(OpenStoreError::NoCapacity)
     ));
     let _open = folder.opened(&clock, keeper(NewUsers::Welcome), own()).await;
     node.open(ANN, PASSWORD).await.unwrap();
@@ -239,14 +239,14 @@ async fn closed_to_new_users_those_with_a_store_are_served() {
     assert_eq!(ctx.open(ANN, PASSWORD).await.unwrap(), store);
     assert!(matches!(
         ctx.open(BEA, PASSWORD).await,
-        Err(OpenStoreError::NoRoom)
+        Err(OpenStoreError::NoCapacity)
     ));
     assert_eq!(
         ctx.accounts
             .node_of(BEA, &crate::context::local_client())
             .await
             .unwrap(),
-        NodeLookup::NoRoom
+        NodeLookup::NoCapacity
     );
 }
 
@@ -264,11 +264,11 @@ async fn without_room_there_is_no_node_and_no_store() {
             .node_of(ANN, &crate::context::local_client())
             .await
             .unwrap(),
-        NodeLookup::NoRoom
+        NodeLookup::NoCapacity
     );
     assert!(matches!(
         ctx.open(ANN, PASSWORD).await,
-        Err(OpenStoreError::NoRoom)
+        Err(OpenStoreError::NoCapacity)
     ));
     ctx.accounts
         .set_node_state(&format!("{NODE}/"), NodeState::Accepting)
@@ -349,7 +349,7 @@ async fn without_a_target_a_user_goes_to_another_node() {
         .unwrap();
     assert!(matches!(
         ctx.accounts.move_user(ANN, None).await,
-        Err(OperatorError::NoRoom)
+        Err(OperatorError::NoCapacity)
     ));
 }
 

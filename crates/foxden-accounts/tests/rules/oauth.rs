@@ -6,8 +6,8 @@ use foxden_accounts::{
 };
 
 use crate::context::{
-    ANN, BEA, DESKTOP, PASSWORD, TestContext, VERIFIER, authorization, local_client, new_account, session_id,
-    stranger, token_request,
+    ANN, BEA, DESKTOP, PASSWORD, TestContext, VERIFIER, authorization, local_client, new_account,
+    public_client, session_id, token_request,
 };
 
 const ANDROID: &str = "a2270f727f45f648";
@@ -84,7 +84,7 @@ async fn a_code_that_comes_twice_gives_nothing_and_takes_back_what_it_gave() {
 async fn a_code_is_bound_to_client_verifier_account_and_time() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
-    let stranger = ctx.session(&ctx.create(BEA).await).await;
+    let other = ctx.session(&ctx.create(BEA).await).await;
     let code = ctx.code(&session).await.to_hex();
 
     let other_client = TokenRequest {
@@ -92,12 +92,12 @@ async fn a_code_is_bound_to_client_verifier_account_and_time() {
         ..by_code(&code, VERIFIER)
     };
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, other_client).await,
+        request_grant(&ctx.accounts, None, other_client).await,
         Err(OAuthError::OtherClientsGrant)
     ));
     let wrong = by_code(&code, &"b".repeat(48));
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, wrong).await,
+        request_grant(&ctx.accounts, None, wrong).await,
         Err(OAuthError::WrongVerifier)
     ));
     let without = token_request(Grant::Code {
@@ -105,27 +105,27 @@ async fn a_code_is_bound_to_client_verifier_account_and_time() {
         verifier: None,
     });
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, without).await,
+        request_grant(&ctx.accounts, None, without).await,
         Err(OAuthError::ChallengeMissing)
     ));
     assert!(matches!(
-        lab_grant(&ctx.accounts, Some(&stranger), by_code(&code, VERIFIER)).await,
+        request_grant(&ctx.accounts, Some(&other), by_code(&code, VERIFIER)).await,
         Err(OAuthError::UnknownGrant)
     ));
     for unknown in ["", "x", &"0".repeat(64)] {
         assert!(matches!(
-            lab_grant(&ctx.accounts, None, by_code(unknown, VERIFIER)).await,
+            request_grant(&ctx.accounts, None, by_code(unknown, VERIFIER)).await,
             Err(OAuthError::UnknownGrant)
         ));
     }
     ctx.clock.advance_millis(15 * 60_000);
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, by_code(&code, VERIFIER)).await,
+        request_grant(&ctx.accounts, None, by_code(&code, VERIFIER)).await,
         Err(OAuthError::ExpiredGrant)
     ));
 }
 
-async fn lab_grant(
+async fn request_grant(
     accounts: &foxden_accounts::Accounts,
     session: Option<&foxden_accounts::Session>,
     request: TokenRequest,
@@ -213,7 +213,7 @@ async fn unconfirmed_sessions_get_no_codes_and_no_keys() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     let created = ctx
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await
         .unwrap();
     let session = ctx.session(&created).await;
@@ -228,7 +228,7 @@ async fn unconfirmed_sessions_get_no_codes_and_no_keys() {
             .is_err()
     );
     assert!(
-        lab_grant(&ctx.accounts, Some(&session), by_session(OLDSYNC))
+        request_grant(&ctx.accounts, Some(&session), by_session(OLDSYNC))
             .await
             .is_err()
     );
@@ -262,7 +262,7 @@ async fn a_session_gets_tokens_for_itself_and_they_end_with_it() {
     let ctx = TestContext::new().await;
     let session = ctx.session(&ctx.create(ANN).await).await;
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, by_session("profile")).await,
+        request_grant(&ctx.accounts, None, by_session("profile")).await,
         Err(OAuthError::UnknownToken)
     ));
     let token = ctx.access_token(&session).await;
@@ -288,7 +288,9 @@ async fn the_life_of_a_token_is_what_was_asked_for_within_a_day() {
             ttl: asked,
             ..by_session("profile")
         };
-        let granted = lab_grant(&ctx.accounts, Some(&session), request).await.unwrap();
+        let granted = request_grant(&ctx.accounts, Some(&session), request)
+            .await
+            .unwrap();
         assert_eq!(granted.expires_in, given);
     }
     let token = ctx.access_token(&session).await;
@@ -312,21 +314,21 @@ async fn a_refresh_token_gives_access_within_its_scopes_to_its_client() {
         .unwrap()
         .to_hex();
 
-    let narrower = lab_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile")))
+    let narrower = request_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile")))
         .await
         .unwrap();
     assert_eq!(
         (narrower.scope.as_str(), narrower.refresh_token, narrower.auth_at),
         ("profile", None, None)
     );
-    let wider = lab_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile:write"))).await;
+    let wider = request_grant(&ctx.accounts, None, by_refresh(&refresh, Some("profile:write"))).await;
     assert!(matches!(wider, Err(OAuthError::ScopesRefused { scopes }) if scopes == "profile:write"));
     let other = TokenRequest {
         client: Some(ANDROID.to_owned()),
         ..by_refresh(&refresh, None)
     };
     assert!(matches!(
-        lab_grant(&ctx.accounts, None, other).await,
+        request_grant(&ctx.accounts, None, other).await,
         Err(OAuthError::UnknownToken)
     ));
 
@@ -366,7 +368,7 @@ async fn an_exchange_keeps_the_scopes_and_the_device() {
         token: old.clone(),
         scope: "profile:email".to_owned(),
     };
-    let granted = lab_grant(&ctx.accounts, None, token_request(exchange))
+    let granted = request_grant(&ctx.accounts, None, token_request(exchange))
         .await
         .unwrap();
 
@@ -442,7 +444,7 @@ async fn a_phone_may_ask_for_a_session_and_a_desktop_may_not() {
         client: Some(ANDROID.to_owned()),
         ..by_code(&code, VERIFIER)
     };
-    let granted = lab_grant(&ctx.accounts, None, request).await.unwrap();
+    let granted = request_grant(&ctx.accounts, None, request).await.unwrap();
     let signed_in = foxden_accounts::SignedIn {
         session_token: granted.session_token,
         ..created.clone()
@@ -469,7 +471,7 @@ async fn no_credential_gives_a_scope_that_it_was_not_given() {
             client: Some(ANDROID.to_owned()),
             ..by_code(&code.to_hex(), VERIFIER)
         };
-        let granted = lab_grant(&ctx.accounts, None, request).await.unwrap();
+        let granted = request_grant(&ctx.accounts, None, request).await.unwrap();
         assert_eq!(granted.scope, given);
         assert_eq!(granted.session_token.is_some(), given == SESSION, "{given}");
         let access = granted.access_token.to_hex();
@@ -510,7 +512,7 @@ async fn no_credential_gives_a_scope_that_it_was_not_given() {
                             grant,
                             ttl: None,
                         };
-                        let refused = lab_grant(&ctx.accounts, None, request).await;
+                        let refused = request_grant(&ctx.accounts, None, request).await;
                         assert!(
                             matches!(refused, Err(OAuthError::ScopesRefused { .. })),
                             "{given} became {wanted}"

@@ -2,7 +2,7 @@
 
 use foxden_accounts::{OperatorError, PictureKind, ProfileError, Role, SignInError, SignUp};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, local_client, new_account, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, local_client, new_account, public_client, session_id};
 
 #[tokio::test]
 async fn accounts_are_listed_and_found_by_every_name() {
@@ -32,7 +32,7 @@ async fn accounts_are_listed_and_found_by_every_name() {
 }
 
 #[tokio::test]
-async fn whoever_is_switched_off_is_signed_out_and_kept_out() {
+async fn a_disabled_account_is_signed_out_and_refused() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     ctx.accounts.set_disabled(ANN, true).await.unwrap();
@@ -54,12 +54,12 @@ async fn a_waiting_account_is_approved_without_its_code() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     let created = ctx
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await
         .unwrap();
     ctx.accounts.approve(ANN).await.unwrap();
     assert!(ctx.session(&created).await.is_verified());
-    assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+    assert!(ctx.accounts.pending_codes(ANN).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn resets_of_strangers_push_no_sign_in_out() {
     let ctx = TestContext::new().await;
     let account = ctx.create(ANN).await.account;
     for _ in 0..120 {
-        ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+        ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
     }
     let events = ctx.accounts.security_events(account).await.unwrap();
     let (asked, own): (Vec<_>, Vec<_>) = events

@@ -1,19 +1,21 @@
 //! Eight digits that open a reset.
 
 use foxden_accounts::{
-    ClientInfo, CodePurpose, FollowUp, Kind, Mail, NewPassword, Options, OtpVerified, PasswordError,
-    SecretToken, SignUp,
+    ClientInfo, CodePurpose, CredentialKind, FollowUp, Mail, NewPassword, Options, OtpVerified,
+    PasswordError, SecretToken, SignUp,
 };
 
 use tokio::task::JoinSet;
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, new_account, public_client,
+};
 
 const NEW: &str = "another horse";
 
 impl TestContext {
     async fn digits(&self, address: &str) -> Option<String> {
-        let waiting = self.accounts.waiting_codes(address).await.unwrap();
+        let waiting = self.accounts.pending_codes(address).await.unwrap();
         let found = waiting
             .into_iter()
             .find(|code| code.purpose == CodePurpose::ResetOtp);
@@ -26,7 +28,7 @@ impl TestContext {
     }
 
     async fn code_for(&self, token: &SecretToken, code: &str) -> Result<SecretToken, PasswordError> {
-        let credential = self.credential(Kind::PasswordForgot, token).await;
+        let credential = self.credential(CredentialKind::PasswordForgot, token).await;
         let credential = credential.map_err(|_| PasswordError::UnknownToken)?;
         self.accounts
             .verify_reset_code(&credential, code, &local_client())
@@ -55,7 +57,7 @@ fn wrong(digits: &str) -> &'static str {
 
 fn new_password() -> NewPassword {
     NewPassword {
-        auth_pw: proof(ANN, NEW),
+        auth_pw: auth_pw(ANN, NEW),
         wrap_kb: None,
         then: FollowUp::Nothing,
     }
@@ -85,7 +87,10 @@ async fn digits_open_a_reset_that_ends_with_a_new_password() {
     let reset = ctx
         .code_for(&verified.password_forgot_token, &verified.code)
         .await;
-    let credential = ctx.credential(Kind::AccountReset, &reset.unwrap()).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::AccountReset, &reset.unwrap())
+        .await
+        .unwrap();
     ctx.accounts
         .reset_password(&credential, new_password(), &local_client())
         .await
@@ -133,7 +138,7 @@ async fn digits_end_with_their_hour_and_with_another_password() {
     assert!(matches!(late, Err(PasswordError::WrongCode)));
 
     ctx.send_otp(ANN).await;
-    crate::password::reset(&ctx, ANN, proof(ANN, NEW)).await;
+    crate::password::reset(&ctx, ANN, auth_pw(ANN, NEW)).await;
     assert_eq!(ctx.digits(ANN).await, None);
 }
 
@@ -142,11 +147,11 @@ async fn digits_end_with_their_hour_and_with_another_password() {
 async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
-    let owner = stranger("203.0.113.1");
+    let owner = public_client("203.0.113.1");
     let digits = ctx.send_otp(ANN).await;
-    let reset = ctx.accounts.forgot_password(ANN, &owner).await.unwrap();
+    let reset = ctx.accounts.start_reset(ANN, &owner).await.unwrap();
     for number in 0..10 {
-        ctx.guess(&stranger(&format!("192.0.{number}.1"))).await;
+        ctx.guess(&public_client(&format!("192.0.{number}.1"))).await;
     }
     assert_eq!(ctx.digits(ANN).await, None);
     let late = ctx.try_digits(&digits, &owner).await;
@@ -163,9 +168,9 @@ async fn ten_wrong_tries_end_the_digits_and_nothing_else() {
         again: true,
     };
     assert!(mailed.contains(&told), "the owner is told");
-    let Some(Mail::ResetCode { code, .. }) = mailed.into_iter().find(|letter| letter.kind() == "reset_code")
+    let Some(Mail::ResetCode { code, .. }) = mailed.into_iter().find(|mail| mail.kind() == "reset_code")
     else {
-        panic!("the letter of the other reset is gone");
+        panic!("the mail of the other reset is gone");
     };
     ctx.code_for(&reset.password_forgot_token, &code).await.unwrap();
     ctx.try_digits(&fresh, &owner).await.unwrap();
@@ -179,7 +184,7 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
     let mut tries = 0;
     for number in 0_u32..200 {
         let [_, _, high, low] = number.to_be_bytes();
-        let guesser = stranger(&format!("198.{}.{low}.1", 18 + high));
+        let guesser = public_client(&format!("198.{}.{low}.1", 18 + high));
         ctx.accounts.send_otp(ANN, &guesser).await.unwrap();
         let Some(digits) = ctx.digits(ANN).await else {
             continue;
@@ -189,19 +194,19 @@ async fn digits_that_are_guessed_at_all_day_give_way_to_what_cannot_be_guessed()
     }
     assert_eq!(tries, 100);
 
-    let owner = stranger("203.0.113.1");
+    let owner = public_client("203.0.113.1");
     ctx.accounts.send_otp(ANN, &owner).await.unwrap();
-    let mut letter = None;
+    let mut mail = None;
     while let Some(posted) = ctx.accounts.take_mail().await.unwrap() {
-        letter = Some(posted.mail);
+        mail = Some(posted.mail);
     }
     let Some(Mail::ResetCode {
         code,
         token,
         instead_of_digits,
-    }) = letter
+    }) = mail
     else {
-        panic!("{letter:?}");
+        panic!("{mail:?}");
     };
     assert!(instead_of_digits);
     let by_link = ctx
@@ -230,7 +235,7 @@ async fn a_patient_guesser_gets_a_hundred_digits_a_day() {
     ctx.create(ANN).await;
     let mut tries = 0;
     for hour in 0..72_u8 {
-        let guesser = stranger(&format!("198.51.{hour}.1"));
+        let guesser = public_client(&format!("198.51.{hour}.1"));
         ctx.accounts.send_otp(ANN, &guesser).await.unwrap();
         if let Some(digits) = ctx.digits(ANN).await {
             for _ in 0..9 {
@@ -248,14 +253,16 @@ async fn a_patient_guesser_gets_a_hundred_digits_a_day() {
 async fn a_network_that_guesses_digits_is_stopped() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let guesser = stranger("192.0.2.1");
+    let guesser = public_client("192.0.2.1");
     for _ in 0..30 {
         ctx.guess(&guesser).await;
     }
     let digits = ctx.send_otp(ANN).await;
     let refused = ctx.try_digits(&digits, &guesser).await;
     assert!(matches!(refused, Err(PasswordError::TooMany { .. })));
-    ctx.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
+    ctx.try_digits(&digits, &public_client("203.0.113.1"))
+        .await
+        .unwrap();
 }
 
 impl TestContext {
@@ -289,7 +296,7 @@ async fn of_many_digits_at_once_no_more_are_heard() {
         let outcomes = ctx
             .bring_at_once(|number| {
                 let site = if is_one_network { 0 } else { number };
-                stranger(&format!("198.51.{site}.1"))
+                public_client(&format!("198.51.{site}.1"))
             })
             .await;
         let heard = outcomes
@@ -308,7 +315,7 @@ async fn of_many_digits_at_once_no_more_are_heard() {
 async fn right_digits_cost_no_try() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let owner = stranger("192.0.2.1");
+    let owner = public_client("192.0.2.1");
     for _ in 0..40 {
         let digits = ctx.send_otp(ANN).await;
         ctx.try_digits(&digits, &owner).await.unwrap();
@@ -322,18 +329,20 @@ async fn the_last_try_of_the_digits_is_one() {
     ctx.create(ANN).await;
     let digits = ctx.send_otp(ANN).await;
     for _ in 0..9 {
-        ctx.guess(&stranger("192.0.2.1")).await;
+        ctx.guess(&public_client("192.0.2.1")).await;
     }
-    ctx.try_digits(&digits, &stranger("203.0.113.1")).await.unwrap();
+    ctx.try_digits(&digits, &public_client("203.0.113.1"))
+        .await
+        .unwrap();
 }
 
 /// What is tried while no digits wait guesses nothing, so it takes no tries from the owner.
 #[tokio::test]
-async fn guesses_at_nothing_keep_nobody_from_a_reset() {
+async fn guesses_without_a_reset_block_no_reset() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     for network in 0..60 {
-        let other = stranger(&format!("198.51.{network}.1"));
+        let other = public_client(&format!("198.51.{network}.1"));
         let refused = ctx.try_digits("00000000", &other).await;
         assert!(matches!(refused, Err(PasswordError::WrongCode)));
     }
@@ -350,7 +359,7 @@ async fn other_resets_do_not_end_the_one_that_digits_opened() {
     let verified = ctx.try_digits(&digits, &local_client()).await.unwrap();
     let zeros = "0".repeat(32);
     for _ in 0..2 {
-        let started = ctx.accounts.forgot_password(ANN, &local_client()).await.unwrap();
+        let started = ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
         let token = &started.password_forgot_token;
         let foreign = ctx.code_for(token, &verified.code).await;
         assert!(foreign.is_err(), "it is good for its own reset alone");
@@ -365,9 +374,9 @@ async fn other_resets_do_not_end_the_one_that_digits_opened() {
 }
 
 #[tokio::test]
-async fn nobody_and_who_never_confirmed_are_equally_unknown() {
+async fn unknown_and_unconfirmed_addresses_answer_alike() {
     let ctx = with_mail().await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     ctx.accounts.create(new_account(ANN), &client).await.unwrap();
     for address in [ANN, BEA] {
         let refused = ctx.accounts.send_otp(address, &client).await;
@@ -405,8 +414,8 @@ async fn digits_are_mailed_each_time_and_the_letter_dies_with_them() {
         }
     }
     let code = ctx.digits(ANN).await.unwrap();
-    let letter = Mail::ResetOtp { code, again: false };
-    assert_eq!(mailed, vec![letter; 7]);
+    let mail = Mail::ResetOtp { code, again: false };
+    assert_eq!(mailed, vec![mail; 7]);
 
     let digits = ctx.send_otp(ANN).await;
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 1);

@@ -1,11 +1,13 @@
 //! Mails: when they are written, how long they wait, and what becomes of them.
 
 use foxden_accounts::{
-    Accounts, CodePurpose, ConfirmError, FollowUp, Kind, Mail, NewAccount, NewPassword, OperatorError,
-    Options, QueuedMail, RetryDecision, Role, SecretToken, SignUp,
+    Accounts, CodePurpose, ConfirmError, CredentialKind, FollowUp, Mail, NewAccount, NewPassword,
+    OperatorError, Options, QueuedMail, RetryDecision, Role, SecretToken, SignUp,
 };
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, new_account, public_client,
+};
 
 const MINUTE: i64 = 60_000;
 
@@ -24,9 +26,9 @@ async fn take(accounts: &Accounts) -> Option<QueuedMail> {
 
 /// The mail that waits; nothing else does.
 async fn only(ctx: &TestContext) -> QueuedMail {
-    let letter = take(&ctx.accounts).await.expect("a letter waits");
+    let mail = take(&ctx.accounts).await.expect("a mail waits");
     assert_eq!(take(&ctx.accounts).await, None);
-    letter
+    mail
 }
 
 fn codes_of(posted: &QueuedMail) -> (String, String) {
@@ -40,7 +42,11 @@ fn codes_of(posted: &QueuedMail) -> (String, String) {
 async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
     let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let created = ctx
+        .accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     assert!(!created.is_verified());
 
     let posted = only(&ctx).await;
@@ -49,7 +55,7 @@ async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
         (ANN, Some(created.account))
     );
     let (code, link_code) = codes_of(&posted);
-    let waiting = ctx.accounts.waiting_codes(ANN).await.unwrap();
+    let waiting = ctx.accounts.pending_codes(ANN).await.unwrap();
     assert_eq!(
         (waiting[0].purpose, &waiting[0].code),
         (CodePurpose::ConfirmAddress, &code)
@@ -63,10 +69,14 @@ async fn a_stranger_who_signs_up_is_sent_the_codes_that_confirm_the_address() {
 }
 
 #[tokio::test]
-async fn without_mail_and_for_whoever_needs_no_code_nothing_is_written() {
+async fn without_mail_or_for_a_confirmed_address_nothing_is_queued() {
     let silent = TestContext::with_policy(SignUp::Open).await;
     let new = new_account(ANN);
-    silent.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    silent
+        .accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     assert_eq!(silent.count("SELECT COUNT(*) FROM outbox").await, 0);
     let refused = silent.accounts.invite_by_mail(Role::Member, "", None, BEA).await;
     assert!(matches!(refused, Err(OperatorError::NoMail)));
@@ -80,7 +90,11 @@ async fn without_mail_and_for_whoever_needs_no_code_nothing_is_written() {
 async fn asking_again_replaces_the_letter_and_keeps_the_code() {
     let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let created = ctx
+        .accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     let first = only(&ctx).await;
     let session = ctx.session(&created).await;
     for _ in 0..3 {
@@ -96,14 +110,17 @@ async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
     ctx.accounts
-        .forgot_password(ANN, &stranger("192.0.2.1"))
+        .start_reset(ANN, &public_client("192.0.2.1"))
         .await
         .unwrap();
     let Mail::ResetCode { code, token, .. } = only(&ctx).await.mail else {
-        panic!("another letter waits");
+        panic!("another mail waits");
     };
     let token = SecretToken::from_hex(&token).unwrap();
-    let credential = ctx.credential(Kind::PasswordForgot, &token).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::PasswordForgot, &token)
+        .await
+        .unwrap();
     let reset = ctx
         .accounts
         .verify_reset_code(&credential, &code, &local_client())
@@ -111,8 +128,11 @@ async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
         .unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
-    let credential = ctx.credential(Kind::AccountReset, &reset).await.unwrap();
-    let client = stranger("192.0.2.7");
+    let credential = ctx
+        .credential(CredentialKind::AccountReset, &reset)
+        .await
+        .unwrap();
+    let client = public_client("192.0.2.7");
     ctx.accounts
         .reset_password(&credential, new_password(), &client)
         .await
@@ -125,14 +145,14 @@ async fn the_mailed_reset_opens_by_itself_and_its_success_is_told() {
 async fn a_changed_password_is_told_and_a_first_one_is_not() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
-    let old = proof(ANN, PASSWORD);
+    let old = auth_pw(ANN, PASSWORD);
     let started = ctx
         .accounts
         .start_password_change(None, ANN, &old, &local_client())
         .await
         .unwrap();
     let credential = ctx
-        .credential(Kind::PasswordChange, &started.password_change_token)
+        .credential(CredentialKind::PasswordChange, &started.password_change_token)
         .await
         .unwrap();
     ctx.accounts
@@ -150,7 +170,7 @@ async fn a_changed_password_is_told_and_a_first_one_is_not() {
         .await
         .unwrap();
     let credential = ctx
-        .credential(Kind::AccountReset, &link.account_reset_token)
+        .credential(CredentialKind::AccountReset, &link.account_reset_token)
         .await
         .unwrap();
     ctx.accounts
@@ -162,7 +182,7 @@ async fn a_changed_password_is_told_and_a_first_one_is_not() {
 
 fn new_password() -> NewPassword {
     NewPassword {
-        auth_pw: proof(ANN, "another horse battery"),
+        auth_pw: auth_pw(ANN, "another horse battery"),
         wrap_kb: Some(foxden_accounts::WrapKb([7; 32])),
         then: FollowUp::Nothing,
     }
@@ -183,7 +203,10 @@ async fn an_invitation_travels_until_it_is_used_or_taken_back() {
         invite: Some(code),
         ..new_account(BEA)
     };
-    ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    ctx.accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     assert_eq!(ctx.count("SELECT COUNT(*) FROM outbox").await, 0);
 
     ctx.accounts
@@ -202,7 +225,7 @@ async fn an_invitation_travels_until_it_is_used_or_taken_back() {
 
 /// Two processes on one register do not both send a mail; one that died while sending is stood in for.
 #[tokio::test]
-async fn a_letter_that_was_taken_is_given_to_nobody_else_for_a_while() {
+async fn a_taken_mail_is_leased_for_a_while() {
     let ctx = ctx().await;
     ctx.accounts
         .invite_by_mail(Role::Member, "", None, BEA)
@@ -261,7 +284,10 @@ async fn a_letter_that_fails_waits_longer_each_time_and_is_given_up() {
 async fn a_code_is_tried_every_five_minutes_until_it_ends() {
     let ctx = ctx().await;
     let new = new_account(ANN);
-    ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    ctx.accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     let mut pauses = Vec::new();
     loop {
         let posted = only(&ctx).await;
@@ -277,7 +303,7 @@ async fn a_code_is_tried_every_five_minutes_until_it_ends() {
 }
 
 #[tokio::test]
-async fn what_was_put_off_is_due_at_once_when_asked_for_unless_somebody_took_it() {
+async fn deferred_mails_are_due_at_once_on_request_unless_taken() {
     let ctx = ctx().await;
     let invite = |address| ctx.accounts.invite_by_mail(Role::Member, "", None, address);
     invite(ANN).await.unwrap();
@@ -311,7 +337,11 @@ async fn what_was_put_off_is_due_at_once_when_asked_for_unless_somebody_took_it(
 async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
     let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let created = ctx
+        .accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     ctx.clock.advance_millis(30 * MINUTE);
     assert_eq!(ctx.accounts.next_mail_due().await.unwrap(), None);
     assert_eq!(take(&ctx.accounts).await, None);
@@ -330,7 +360,11 @@ async fn a_letter_dies_with_its_code_and_goes_with_its_account() {
 async fn wrong_digits_do_not_keep_the_letter_back() {
     let ctx = ctx().await;
     let new = new_account(ANN);
-    let created = ctx.accounts.create(new, &stranger("192.0.2.1")).await.unwrap();
+    let created = ctx
+        .accounts
+        .create(new, &public_client("192.0.2.1"))
+        .await
+        .unwrap();
     let session = ctx.session(&created).await;
     for _ in 0..20 {
         let refused = ctx
@@ -362,11 +396,11 @@ async fn a_full_outbox_keeps_codes_for_the_operator_and_has_room_for_notices() {
     let ctx = ctx().await;
     ctx.create(ANN).await;
     fill(&ctx, 10_000).await;
-    let client = stranger("192.0.2.1");
-    ctx.accounts.forgot_password(ANN, &client).await.unwrap();
+    let client = public_client("192.0.2.1");
+    ctx.accounts.start_reset(ANN, &client).await.unwrap();
     let created = ctx.accounts.create(new_account(BEA), &client).await.unwrap();
     for name in [ANN, BEA] {
-        assert_eq!(ctx.accounts.waiting_codes(name).await.unwrap().len(), 1, "{name}");
+        assert_eq!(ctx.accounts.pending_codes(name).await.unwrap().len(), 1, "{name}");
     }
     let session = ctx.session(&created).await;
     let told = ctx.accounts.resend_code(&session, &client).await;
@@ -402,7 +436,7 @@ async fn a_letter_of_another_release_stops_no_other() {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_woken_when_a_letter_was_written_and_codes_are_not_printed() {
+async fn a_waiter_is_woken_when_a_mail_is_queued_and_codes_are_not_printed() {
     let ctx = ctx().await;
     let code = ctx
         .accounts

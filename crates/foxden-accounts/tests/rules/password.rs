@@ -1,18 +1,18 @@
 //! Other passwords: changed, reset, set by a link.
 
 use foxden_accounts::{
-    AuthPw, ChangeStarted, CredentialError, DeviceOwner, DevicePatch, FollowUp, Kind, NewPassword,
+    AuthPw, ChangeStarted, CredentialError, CredentialKind, DeviceOwner, DevicePatch, FollowUp, NewPassword,
     PasswordError, ResetStarted, SignInError, SignedIn, WrapKb,
 };
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, kb, local_client, proof, session_id, stranger};
+use crate::context::{ANN, BEA, PASSWORD, TestContext, auth_pw, kb, local_client, public_client, session_id};
 use foxden_accounts::stretch::stretch;
 
 const NEW: &str = "another one";
 
 async fn start(ctx: &TestContext, address: &str, password: &str) -> ChangeStarted {
     ctx.accounts
-        .start_password_change(None, address, &proof(address, password), &local_client())
+        .start_password_change(None, address, &auth_pw(address, password), &local_client())
         .await
         .unwrap()
 }
@@ -21,7 +21,7 @@ async fn start(ctx: &TestContext, address: &str, password: &str) -> ChangeStarte
 pub(crate) async fn change(ctx: &TestContext, address: &str, old: &str, new: &str) -> SignedIn {
     let started = start(ctx, address, old).await;
     let credential = ctx
-        .credential(Kind::KeyFetch, &started.key_fetch_token)
+        .credential(CredentialKind::KeyFetch, &started.key_fetch_token)
         .await
         .unwrap();
     let bundle = ctx.accounts.fetch_keys(&credential).await.unwrap();
@@ -35,7 +35,7 @@ pub(crate) async fn change(ctx: &TestContext, address: &str, old: &str, new: &st
         then: FollowUp::SignIn { wants_keys: true },
     };
     let credential = ctx
-        .credential(Kind::PasswordChange, &started.password_change_token)
+        .credential(CredentialKind::PasswordChange, &started.password_change_token)
         .await
         .unwrap();
     ctx.accounts
@@ -46,21 +46,18 @@ pub(crate) async fn change(ctx: &TestContext, address: &str, old: &str, new: &st
 }
 
 async fn forgot(ctx: &TestContext, address: &str) -> ResetStarted {
-    ctx.accounts
-        .forgot_password(address, &local_client())
-        .await
-        .unwrap()
+    ctx.accounts.start_reset(address, &local_client()).await.unwrap()
 }
 
 async fn waiting_code(ctx: &TestContext, address: &str) -> String {
-    ctx.accounts.waiting_codes(address).await.unwrap().remove(0).code
+    ctx.accounts.pending_codes(address).await.unwrap().remove(0).code
 }
 
 /// Resets a password with the code that waits.
 pub(crate) async fn reset(ctx: &TestContext, address: &str, auth_pw: AuthPw) -> Option<SignedIn> {
     let started = forgot(ctx, address).await;
     let credential = ctx
-        .credential(Kind::PasswordForgot, &started.password_forgot_token)
+        .credential(CredentialKind::PasswordForgot, &started.password_forgot_token)
         .await
         .unwrap();
     let code = waiting_code(ctx, address).await;
@@ -69,7 +66,10 @@ pub(crate) async fn reset(ctx: &TestContext, address: &str, auth_pw: AuthPw) -> 
         .verify_reset_code(&credential, &code, &local_client())
         .await
         .unwrap();
-    let credential = ctx.credential(Kind::AccountReset, &token).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::AccountReset, &token)
+        .await
+        .unwrap();
     let new = NewPassword {
         auth_pw,
         wrap_kb: None,
@@ -126,7 +126,7 @@ async fn key_times_stay_through_a_change_and_rise_at_a_reset_even_when_the_clock
     assert_eq!(ctx.count(times).await, 0);
     change(&ctx, ANN, PASSWORD, NEW).await;
     assert_eq!(ctx.count(times).await, 1_000_000);
-    reset(&ctx, ANN, proof(ANN, PASSWORD)).await;
+    reset(&ctx, ANN, auth_pw(ANN, PASSWORD)).await;
     assert_eq!(ctx.count(times).await, 2_000_002);
 }
 
@@ -136,16 +136,16 @@ async fn a_change_needs_the_right_password_and_its_token_serves_once() {
     ctx.create(ANN).await;
     let wrong = ctx
         .accounts
-        .start_password_change(None, ANN, &proof(ANN, "wrong"), &local_client())
+        .start_password_change(None, ANN, &auth_pw(ANN, "wrong"), &local_client())
         .await;
     assert!(matches!(wrong, Err(SignInError::WrongPassword { .. })));
     let started = start(&ctx, ANN, PASSWORD).await;
     let credential = ctx
-        .credential(Kind::PasswordChange, &started.password_change_token)
+        .credential(CredentialKind::PasswordChange, &started.password_change_token)
         .await
         .unwrap();
     let new = NewPassword {
-        auth_pw: proof(ANN, NEW),
+        auth_pw: auth_pw(ANN, NEW),
         wrap_kb: Some(WrapKb([1; 32])),
         then: FollowUp::Nothing,
     };
@@ -179,7 +179,7 @@ async fn with_a_session_only_its_own_password_is_changed() {
     ctx.create(BEA).await;
     let refused = ctx
         .accounts
-        .start_password_change(Some(&ann), BEA, &proof(BEA, PASSWORD), &local_client())
+        .start_password_change(Some(&ann), BEA, &auth_pw(BEA, PASSWORD), &local_client())
         .await;
     assert!(matches!(refused, Err(SignInError::UnknownAccount { .. })));
 }
@@ -191,11 +191,11 @@ async fn a_change_names_a_session_of_its_own_account_or_none() {
     let bea = ctx.create(BEA).await;
     let started = start(&ctx, ANN, PASSWORD).await;
     let credential = ctx
-        .credential(Kind::PasswordChange, &started.password_change_token)
+        .credential(CredentialKind::PasswordChange, &started.password_change_token)
         .await
         .unwrap();
     let new = NewPassword {
-        auth_pw: proof(ANN, NEW),
+        auth_pw: auth_pw(ANN, NEW),
         wrap_kb: Some(WrapKb([1; 32])),
         then: FollowUp::Nothing,
     };
@@ -212,10 +212,10 @@ async fn a_reset_makes_a_new_key_and_ends_everything() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let before = ctx.kb(&created, ANN, PASSWORD).await;
-    let signed_in = reset(&ctx, ANN, proof(ANN, NEW)).await.unwrap();
+    let signed_in = reset(&ctx, ANN, auth_pw(ANN, NEW)).await.unwrap();
     assert_ne!(ctx.kb(&signed_in, ANN, NEW).await, before);
     assert!(ctx.accounts.session(&session_id(&created)).await.is_err());
-    assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+    assert!(ctx.accounts.pending_codes(ANN).await.unwrap().is_empty());
     ctx.login(ANN, NEW).await.unwrap();
 }
 
@@ -226,7 +226,7 @@ async fn a_reset_ends_after_three_wrong_codes() {
     let started = forgot(&ctx, ANN).await;
     assert_eq!((started.ttl, started.tries), (3600, 3));
     let credential = ctx
-        .credential(Kind::PasswordForgot, &started.password_forgot_token)
+        .credential(CredentialKind::PasswordForgot, &started.password_forgot_token)
         .await
         .unwrap();
     let code = waiting_code(&ctx, ANN).await;
@@ -256,7 +256,7 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
     let code = waiting_code(&ctx, ANN).await;
     forgot(&ctx, ANN).await;
     let credential = ctx
-        .credential(Kind::PasswordForgot, &started.password_forgot_token)
+        .credential(CredentialKind::PasswordForgot, &started.password_forgot_token)
         .await
         .unwrap();
     ctx.accounts
@@ -280,12 +280,9 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
 async fn a_reset_asks_for_the_address_as_it_is_spelt() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
-    let other = ctx
-        .accounts
-        .forgot_password("ANN@example.org", &local_client())
-        .await;
+    let other = ctx.accounts.start_reset("ANN@example.org", &local_client()).await;
     assert!(matches!(other, Err(PasswordError::OtherSpelling { address }) if address == ANN));
-    let unknown = ctx.accounts.forgot_password(BEA, &local_client()).await;
+    let unknown = ctx.accounts.start_reset(BEA, &local_client()).await;
     assert!(matches!(unknown, Err(PasswordError::UnknownAccount { .. })));
 }
 
@@ -304,16 +301,16 @@ async fn a_link_sets_the_first_password_once() {
 
     let link = ctx
         .accounts
-        .open_password_link(&code, &stranger("192.0.2.1"))
+        .open_password_link(&code, &public_client("192.0.2.1"))
         .await
         .unwrap();
     assert_eq!(link.address, ANN);
     let credential = ctx
-        .credential(Kind::AccountReset, &link.account_reset_token)
+        .credential(CredentialKind::AccountReset, &link.account_reset_token)
         .await
         .unwrap();
     let new = NewPassword {
-        auth_pw: proof(ANN, PASSWORD),
+        auth_pw: auth_pw(ANN, PASSWORD),
         wrap_kb: None,
         then: FollowUp::Nothing,
     };
@@ -325,7 +322,7 @@ async fn a_link_sets_the_first_password_once() {
     ctx.login(ANN, PASSWORD).await.unwrap();
     let again = ctx
         .accounts
-        .open_password_link(&code, &stranger("192.0.2.1"))
+        .open_password_link(&code, &public_client("192.0.2.1"))
         .await;
     assert!(matches!(again, Err(PasswordError::ExpiredCode)));
 }

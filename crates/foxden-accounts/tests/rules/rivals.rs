@@ -1,9 +1,9 @@
 //! Two servers on one register file. Of all concurrent requests with the same single-use credential, exactly one succeeds.
 
 use foxden_accounts::{
-    Accounts, CodePurpose, DataLossConsent, FollowUp, Grant, Identity, KeyId, Kind, MIGRATIONS, Mail,
-    NewAccount, NewLegacyAccount, NewPassword, Nodes, OLDSYNC, OneTimeCredential, OpenStoreError, Options,
-    Parts, Role, SecretToken, SignUp, SignedIn, WrapKb,
+    Accounts, CodePurpose, CredentialKind, DataLossConsent, FollowUp, Grant, Identity, KeyId, MIGRATIONS,
+    Mail, NewAccount, NewLegacyAccount, NewPassword, Nodes, OLDSYNC, OneTimeCredential, OpenStoreError,
+    Options, Parts, Role, SecretToken, SignUp, SignedIn, WrapKb,
 };
 use std::collections::HashSet;
 use std::error::Error;
@@ -15,8 +15,8 @@ use foxden_sql::Database;
 use tokio::task::JoinSet;
 
 use crate::context::{
-    ANN, NODE, PASSWORD, START, TestContext, VERIFIER, cheap, local_client, new_account, proof, session_id,
-    stranger, token_request,
+    ANN, NODE, PASSWORD, START, TestContext, VERIFIER, auth_pw, cheap, local_client, new_account,
+    public_client, session_id, token_request,
 };
 use crate::credential_cache::Folder;
 
@@ -91,7 +91,7 @@ impl Rivals {
 
     /// An account whose address is not confirmed, and the two codes that would confirm it.
     async fn unconfirmed(&self) -> (SignedIn, String, String) {
-        let by = stranger("192.0.2.1");
+        let by = public_client("192.0.2.1");
         let created = self.ctx.accounts.create(new_account(ANN), &by).await.unwrap();
         let posted = self.ctx.accounts.take_mail().await.unwrap().unwrap();
         let Mail::ConfirmAddress { code, link_code } = posted.mail else {
@@ -101,26 +101,21 @@ impl Rivals {
     }
 
     async fn code(&self, purpose: CodePurpose) -> String {
-        let waiting = self.ctx.accounts.waiting_codes(ANN).await.unwrap();
+        let waiting = self.ctx.accounts.pending_codes(ANN).await.unwrap();
         let found = waiting.into_iter().find(|code| code.purpose == purpose);
         found.expect("a code waits").code
     }
 
     /// A reset of an account's password that waits for its code, and the code.
     async fn reset(&self) -> (OneTimeCredential, String) {
-        let begun = self
-            .ctx
-            .accounts
-            .forgot_password(ANN, &local_client())
-            .await
-            .unwrap();
+        let begun = self.ctx.accounts.start_reset(ANN, &local_client()).await.unwrap();
         let credential = self
-            .credential(Kind::PasswordForgot, &begun.password_forgot_token)
+            .credential(CredentialKind::PasswordForgot, &begun.password_forgot_token)
             .await;
         (credential, self.code(CodePurpose::ResetPassword).await)
     }
 
-    async fn credential(&self, kind: Kind, token: &SecretToken) -> OneTimeCredential {
+    async fn credential(&self, kind: CredentialKind, token: &SecretToken) -> OneTimeCredential {
         self.ctx.credential(kind, token).await.unwrap()
     }
 }
@@ -143,7 +138,7 @@ async fn server(folder: &Folder, clock: &Arc<ManualClock>, seed: u64) -> (Accoun
 
 fn new_password(wrap_kb: Option<WrapKb>) -> NewPassword {
     NewPassword {
-        auth_pw: proof(ANN, NEW),
+        auth_pw: auth_pw(ANN, NEW),
         wrap_kb,
         then: FollowUp::Nothing,
     }
@@ -154,7 +149,10 @@ async fn keys_are_fetched_once() {
     let rivals = Rivals::new().await;
     let created = rivals.ctx.create(ANN).await;
     let credential = rivals
-        .credential(Kind::KeyFetch, created.key_fetch_token.as_ref().unwrap())
+        .credential(
+            CredentialKind::KeyFetch,
+            created.key_fetch_token.as_ref().unwrap(),
+        )
         .await;
     rivals
         .winner(|server, _| {
@@ -168,10 +166,10 @@ async fn keys_are_fetched_once() {
 async fn a_password_change_is_finished_once() {
     let rivals = Rivals::new().await;
     rivals.ctx.create(ANN).await;
-    let (old, home) = (proof(ANN, PASSWORD), local_client());
+    let (old, home) = (auth_pw(ANN, PASSWORD), local_client());
     let started = rivals.ctx.accounts.start_password_change(None, ANN, &old, &home);
     let token = started.await.unwrap().password_change_token;
-    let credential = rivals.credential(Kind::PasswordChange, &token).await;
+    let credential = rivals.credential(CredentialKind::PasswordChange, &token).await;
     rivals
         .winner(|server, _| {
             let credential = credential.clone();
@@ -201,7 +199,7 @@ async fn a_reset_code_and_the_token_that_it_gives_are_used_once() {
             }
         })
         .await;
-    let credential = rivals.credential(Kind::AccountReset, &token).await;
+    let credential = rivals.credential(CredentialKind::AccountReset, &token).await;
     rivals
         .winner(|server, _| {
             let credential = credential.clone();
@@ -330,7 +328,7 @@ async fn an_address_is_confirmed_once_by_its_link() {
 async fn an_address_is_owned_by_one_of_its_claimants() {
     let rivals = Rivals::new().await;
     for network in 1..=3 {
-        let by = stranger(&format!("192.0.{network}.1"));
+        let by = public_client(&format!("192.0.{network}.1"));
         rivals.ctx.accounts.create(new_account(ANN), &by).await.unwrap();
     }
     let mut claims = Vec::new();

@@ -1,12 +1,14 @@
 //! What a security officer hears: every surface tells, and tells the truth.
 
-use foxden_accounts::{ClientInfo, Kind, NewAccount, Options, SignInError, SignUp};
+use foxden_accounts::{ClientInfo, CredentialKind, NewAccount, Options, SignInError, SignUp};
 use std::sync::{Arc, Mutex};
 
 use foxden_accounts::legacy::{DataLossConsent, NewLegacyAccount, name_of};
 use foxden_accounts::security::{EntryPoint, SecurityEvents};
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, new_account, public_client,
+};
 use crate::password::{change, reset};
 
 /// What was told: the event, whom it concerns, by which surface, from where, why.
@@ -19,9 +21,9 @@ impl Heard {
         SecurityEvents::new(move |event| {
             let line = format!(
                 "{:?} {} by {} from {} {} {}",
-                event.what,
+                event.kind,
                 event.name.unwrap_or("-"),
-                event.door,
+                event.entry_point,
                 event
                     .from
                     .map_or_else(|| "nowhere".to_owned(), |from| from.to_string()),
@@ -53,8 +55,8 @@ async fn ctx() -> (TestContext, Heard) {
 
 fn by_user_api() -> ClientInfo {
     ClientInfo {
-        door: EntryPoint::UserApi,
-        ..stranger("192.0.2.1")
+        entry_point: EntryPoint::UserApi,
+        ..public_client("192.0.2.1")
     }
 }
 
@@ -108,7 +110,7 @@ async fn what_happens_to_an_account_of_today_is_told() {
         heard.take(),
         ["PasswordChanged ann@example.org by accounts from 127.0.0.1 known -"]
     );
-    reset(&ctx, ANN, proof(ANN, PASSWORD)).await;
+    reset(&ctx, ANN, auth_pw(ANN, PASSWORD)).await;
     assert_eq!(
         heard.take(),
         [
@@ -117,7 +119,7 @@ async fn what_happens_to_an_account_of_today_is_told() {
         ]
     );
     ctx.accounts
-        .destroy(None, ANN, &proof(ANN, PASSWORD), &local_client())
+        .destroy(None, ANN, &auth_pw(ANN, PASSWORD), &local_client())
         .await
         .unwrap();
     assert_eq!(
@@ -137,7 +139,7 @@ async fn an_account_that_never_confirmed_its_address_is_named_when_it_ends() {
         ..cheap()
     };
     let ctx = TestContext::with(options).await;
-    let by = stranger("192.0.2.1");
+    let by = public_client("192.0.2.1");
     ctx.accounts.create(new_account(ANN), &by).await.unwrap();
     heard.take();
     ctx.clock.advance_millis(7 * 24 * 3_600_000 + 1);
@@ -177,7 +179,7 @@ async fn what_happens_at_the_doors_of_old_clients_is_told() {
         .await
         .unwrap();
     accounts.request_legacy_reset(BEA, &client).await.unwrap();
-    let waiting = accounts.waiting_codes(BEA).await.unwrap();
+    let waiting = accounts.pending_codes(BEA).await.unwrap();
     // The other confirms the address.
     let code = waiting
         .into_iter()
@@ -227,8 +229,8 @@ async fn a_wrong_password_that_is_repeated_is_told_again() {
     let before = ctx.accounts.hashes();
     for address in ["192.0.2.1", "192.0.2.1", "198.51.100.1"] {
         let client = ClientInfo {
-            door: EntryPoint::Basic,
-            ..stranger(address)
+            entry_point: EntryPoint::Basic,
+            ..public_client(address)
         };
         let opened = ctx.accounts.open_store(ANN, "wrong", &client).await;
         opened.unwrap_err();
@@ -279,9 +281,9 @@ async fn codes_that_are_wrong_are_told() {
         ..new_account(BEA)
     };
     accounts.create(invited, &client).await.unwrap_err();
-    let started = accounts.forgot_password(ANN, &client).await.unwrap();
+    let started = accounts.start_reset(ANN, &client).await.unwrap();
     let credential = ctx
-        .credential(Kind::PasswordForgot, &started.password_forgot_token)
+        .credential(CredentialKind::PasswordForgot, &started.password_forgot_token)
         .await
         .unwrap();
     accounts
@@ -303,18 +305,16 @@ async fn codes_that_are_wrong_are_told() {
         refused.unwrap_err();
     }
     accounts.take_admin_secret(|| false, &client).unwrap();
-    let stranger = accounts.create(new_account(BEA), &client).await.unwrap();
+    let other = accounts.create(new_account(BEA), &client).await.unwrap();
     heard
         .0
         .lock()
         .unwrap()
         .retain(|line| !line.contains("AccountCreated"));
-    let session = ctx.session(&stranger).await;
+    let session = ctx.session(&other).await;
     let typed = accounts.verify_session(&session, "nothing", &client).await;
     typed.unwrap_err();
-    let opened = accounts
-        .verify_address(stranger.account, "nothing", &client)
-        .await;
+    let opened = accounts.verify_address(other.account, "nothing", &client).await;
     opened.unwrap_err();
     assert_eq!(
         heard.take(),

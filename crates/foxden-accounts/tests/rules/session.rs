@@ -1,13 +1,14 @@
 //! Signing in, and sessions.
 
 use foxden_accounts::{
-    AuthPw, ConfirmError, Cost, CredentialError, DeviceError, Kind, Login, OAuthError, ProfileError,
-    Replayed, SignInError, SignUp, SignUpError, SignedIn, TokenId, Unverified,
+    AuthPw, ConfirmError, Cost, CredentialError, CredentialKind, DeviceError, Login, OAuthError,
+    ProfileError, Replayed, SignInError, SignUp, SignUpError, SignedIn, TokenId, Unverified,
 };
 use foxden_model::{Rng, SeededRng};
 
 use crate::context::{
-    ANN, BEA, PASSWORD, TestContext, cheap, local_client, login, new_account, proof, session_id, stranger,
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, login, new_account, public_client,
+    session_id,
 };
 
 const TYPED: &str = "Ann@Example.org";
@@ -51,7 +52,7 @@ async fn a_right_proof_passes_however_the_address_is_typed() {
 
 /// A16.2: a device that stretches what was typed sends the same each time.
 #[tokio::test]
-async fn honest_tries_with_another_spelling_lock_nobody_out() {
+async fn tries_with_another_spelling_lock_no_one_out() {
     let ctx = TestContext::new().await;
     ctx.create(ANN).await;
     for _ in 0..30 {
@@ -105,7 +106,7 @@ async fn every_door_takes_a_right_proof_under_any_spelling() {
     let ctx = TestContext::new().await;
     let created = ctx.create(ANN).await;
     let session = ctx.session(&created).await;
-    let (right, typed) = (proof(ANN, PASSWORD), proof(TYPED, PASSWORD));
+    let (right, typed) = (auth_pw(ANN, PASSWORD), auth_pw(TYPED, PASSWORD));
     let login = |auth_pw: &AuthPw| Login {
         address: TYPED.to_owned(),
         auth_pw: auth_pw.clone(),
@@ -261,12 +262,12 @@ async fn an_unverified_session_becomes_verified_by_its_code() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
     let created = ctx
         .accounts
-        .create(new_account(ANN), &stranger("192.0.2.1"))
+        .create(new_account(ANN), &public_client("192.0.2.1"))
         .await
         .unwrap();
     let session = ctx.session(&created).await;
     assert!(matches!(session.require_verified(), Err(Unverified::Address)));
-    let code = ctx.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
+    let code = ctx.accounts.pending_codes(ANN).await.unwrap().remove(0).code;
     assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()));
     ctx.accounts.resend_code(&session, &local_client()).await.unwrap();
 
@@ -282,16 +283,16 @@ async fn an_unverified_session_becomes_verified_by_its_code() {
         .unwrap();
 
     assert!(ctx.session(&created).await.is_verified());
-    assert!(ctx.accounts.waiting_codes(ANN).await.unwrap().is_empty());
+    assert!(ctx.accounts.pending_codes(ANN).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn digits_are_tried_ten_times_a_day_and_die_after_half_an_hour() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
     let session = ctx.session(&created).await;
-    let code = async || ctx.accounts.waiting_codes(ANN).await.unwrap().remove(0).code;
+    let code = async || ctx.accounts.pending_codes(ANN).await.unwrap().remove(0).code;
     let first = code().await;
     for _ in 0..10 {
         let refused = ctx.accounts.verify_session(&session, "x", &client).await;
@@ -317,7 +318,7 @@ async fn digits_are_tried_ten_times_a_day_and_die_after_half_an_hour() {
 }
 
 #[tokio::test]
-async fn a_session_nobody_uses_ends_after_ninety_days_unless_it_has_a_device() {
+async fn an_unused_session_ends_after_ninety_days_unless_it_has_a_device() {
     let ctx = TestContext::new().await;
     let plain = ctx.create(ANN).await;
     let with_device = ctx.login(ANN, PASSWORD).await.unwrap();
@@ -340,10 +341,10 @@ async fn any_other_id_is_unknown() {
     let mut id = [0; 32];
     SeededRng::new(99).fill(&mut id);
     for kind in [
-        Kind::KeyFetch,
-        Kind::PasswordChange,
-        Kind::PasswordForgot,
-        Kind::AccountReset,
+        CredentialKind::KeyFetch,
+        CredentialKind::PasswordChange,
+        CredentialKind::PasswordForgot,
+        CredentialKind::AccountReset,
     ] {
         assert!(matches!(
             ctx.accounts.one_time_credential(kind, &TokenId(id)).await,
@@ -420,6 +421,6 @@ async fn the_address_that_was_stretched_signs_in_after_another_came_into_use() {
         let taken = ctx.accounts.create(new_account(address), &local_client()).await;
         assert!(matches!(taken, Err(SignUpError::Exists { .. })), "{address}");
     }
-    crate::password::reset(&ctx, BEA, crate::context::proof(BEA, "another one")).await;
+    crate::password::reset(&ctx, BEA, crate::context::auth_pw(BEA, "another one")).await;
     ctx.login(BEA, "another one").await.unwrap();
 }

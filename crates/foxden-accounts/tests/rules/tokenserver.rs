@@ -4,7 +4,7 @@ use foxden_accounts::{Assignment, Identity, KeyId, NewUsers, OLDSYNC, Options, S
 use foxden_model::UserId;
 use foxden_sql::values;
 
-use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, cheap, proof};
+use crate::context::{ANN, BEA, NODE, PASSWORD, START, TestContext, auth_pw, cheap};
 
 const EMAIL: &str = "0123456789abcdef0123456789abcdef@issuer.example";
 const RETIRED: i64 = i64::MAX;
@@ -367,13 +367,13 @@ async fn slots_are_freed_when_all_that_were_given_out_are_taken() {
 
 /// T12.41.
 #[tokio::test]
-async fn full_nodes_take_nobody() {
+async fn full_nodes_accept_no_users() {
     let ctx = TestContext::new().await;
     ctx.without_own_node().await;
     ctx.node("https://full", 100, 100, 0, (false, false)).await;
     assert!(matches!(
         ctx.request((1, 1, "aaaa")).await,
-        Err(TokenError::NoRoom)
+        Err(TokenError::NoCapacity)
     ));
 }
 
@@ -584,18 +584,21 @@ async fn each_store_names_the_account_s_others() {
     };
     let old = UserId(ctx.open(ANN, PASSWORD).await.unwrap());
     let recalled = || ctx.accounts.cached_store(ANN, PASSWORD);
-    assert!(recalled().unwrap().beside.is_empty());
+    assert!(recalled().unwrap().other_uids.is_empty());
 
     let first = assign(1, 1).await;
-    assert_eq!(first.beside, [old]);
+    assert_eq!(first.other_uids, [old]);
     ctx.open(ANN, PASSWORD).await.unwrap();
-    assert_eq!(*recalled().unwrap().beside, [first.user]);
+    assert_eq!(*recalled().unwrap().other_uids, [first.user]);
 
     // The store of the former key is emptied at once, and does not count against the new one meanwhile.
     let second = assign(2, 2).await;
-    assert_eq!((second.replaced, &*second.beside), (Some(first.user), &[old][..]));
+    assert_eq!(
+        (second.replaced, &*second.other_uids),
+        (Some(first.user), &[old][..])
+    );
     ctx.open(ANN, PASSWORD).await.unwrap();
-    assert_eq!(*recalled().unwrap().beside, [second.user]);
+    assert_eq!(*recalled().unwrap().other_uids, [second.user]);
     assert_eq!(assign(2, 2).await.replaced, None);
 }
 
@@ -637,7 +640,7 @@ async fn a_password_change_keeps_the_store_and_a_reset_gives_a_new_one() {
     ));
 
     ctx.clock.advance_millis(1000);
-    crate::password::reset(&ctx, BEA, proof(BEA, "a third one")).await;
+    crate::password::reset(&ctx, BEA, auth_pw(BEA, "a third one")).await;
     let session = ctx.session(&ctx.login(BEA, "a third one").await.unwrap()).await;
     let keys = ctx
         .accounts

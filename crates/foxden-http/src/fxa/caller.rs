@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 
 use foxden_accounts::{
-    Access, AccountId, CredentialError, DeviceOwner, Kind, OneTimeCredential, RefreshAccess, Session, TokenId,
+    Access, AccountId, CredentialError, CredentialKind, DeviceOwner, OneTimeCredential, RefreshAccess,
+    Session, TokenId,
 };
 use ring::hmac;
 
@@ -60,7 +61,7 @@ pub(super) struct OneTimeToken<P> {
 
 /// The purpose of a token.
 pub(super) trait TokenPurpose: Send {
-    const KIND: Kind;
+    const KIND: CredentialKind;
     /// Whether only the account's owner gets such a token. Any client can begin a reset of any account.
     const PROVES_ACCOUNT: bool = true;
 }
@@ -75,20 +76,20 @@ pub(super) struct PasswordForgot;
 pub(super) struct AccountReset;
 
 impl TokenPurpose for KeyFetch {
-    const KIND: Kind = Kind::KeyFetch;
+    const KIND: CredentialKind = CredentialKind::KeyFetch;
 }
 
 impl TokenPurpose for PasswordChange {
-    const KIND: Kind = Kind::PasswordChange;
+    const KIND: CredentialKind = CredentialKind::PasswordChange;
 }
 
 impl TokenPurpose for PasswordForgot {
-    const KIND: Kind = Kind::PasswordForgot;
+    const KIND: CredentialKind = CredentialKind::PasswordForgot;
     const PROVES_ACCOUNT: bool = false;
 }
 
 impl TokenPurpose for AccountReset {
-    const KIND: Kind = Kind::AccountReset;
+    const KIND: CredentialKind = CredentialKind::AccountReset;
 }
 
 impl Caller for Unauthenticated {
@@ -107,7 +108,7 @@ impl Caller for Session {
         raw: &RawRequest,
         credentials: &Credentials<'_>,
     ) -> Result<Self, Refusal> {
-        let id = token_id(credentials, Kind::Session)?;
+        let id = token_id(credentials, CredentialKind::Session)?;
         let session = fxa
             .accounts
             .session(&id)
@@ -263,7 +264,7 @@ impl DeviceCaller {
 
 /// Returns the id of the presented token, if it is of the wanted kind. A signature does not contain the kind; the
 /// lookup checks it.
-fn token_id(credentials: &Credentials<'_>, wanted: Kind) -> Result<TokenId, Refusal> {
+fn token_id(credentials: &Credentials<'_>, wanted: CredentialKind) -> Result<TokenId, Refusal> {
     match credentials {
         Credentials::Nothing => Err(Refusal::NoCredential("no authorization header")),
         Credentials::Unusable(why) => Err(Refusal::NoCredential(why)),

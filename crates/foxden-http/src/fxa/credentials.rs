@@ -1,7 +1,7 @@
 //! Parses the `Authorization` header. Nothing is verified here.
 
 use axum::http::{HeaderMap, header};
-use foxden_accounts::{Kind, TokenId};
+use foxden_accounts::{CredentialKind, TokenId};
 
 use crate::wire::hawk::HawkHeader;
 
@@ -12,7 +12,7 @@ pub(super) enum Credentials<'a> {
     /// A signed request.
     Hawk(HawkHeader<'a>),
     /// The id of a token, without a signature.
-    Id(Kind, TokenId),
+    Id(CredentialKind, TokenId),
     /// A refresh or access token, 64 lower-case hex digits.
     Bearer(&'a str),
     /// Unusable credentials, and the reason.
@@ -56,11 +56,11 @@ impl<'a> Credentials<'a> {
             return Self::Bearer(text);
         }
         let kinds = [
-            ("fxs_", Kind::Session),
-            ("fxk_", Kind::KeyFetch),
-            ("fxpc_", Kind::PasswordChange),
-            ("fxpf_", Kind::PasswordForgot),
-            ("fxar_", Kind::AccountReset),
+            ("fxs_", CredentialKind::Session),
+            ("fxk_", CredentialKind::KeyFetch),
+            ("fxpc_", CredentialKind::PasswordChange),
+            ("fxpf_", CredentialKind::PasswordForgot),
+            ("fxar_", CredentialKind::AccountReset),
         ];
         let found = kinds
             .iter()

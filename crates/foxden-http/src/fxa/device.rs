@@ -12,7 +12,7 @@ use super::answer::{CountedJson, Done, Json};
 use super::api_request::ApiRequest;
 use super::caller::{DeviceCaller, Verified};
 use super::refusal::Refusal;
-use crate::wire::memory::{MemoryPermit, NoRoom, Owner};
+use crate::wire::memory::{MemoryFull, MemoryPermit, Owner};
 use wire::{AttachedAnswer, CommandsAnswer, DeviceAnswer, ListedDevice, read_patch};
 
 /// Maximum size of a command's payload in bytes.
@@ -23,7 +23,7 @@ const COMMAND: usize = 255;
 impl FxaState {
     /// Takes memory for a list before its rows are loaded: rows, structs and printed JSON exist at the same time.
     /// `weight` is the size of the rows.
-    fn list_permit(&self, account: AccountId, weight: u64) -> Result<Option<MemoryPermit>, NoRoom> {
+    fn list_permit(&self, account: AccountId, weight: u64) -> Result<Option<MemoryPermit>, MemoryFull> {
         let bytes = usize::try_from(weight.saturating_mul(3)).unwrap_or(usize::MAX);
         self.memory
             .answers

@@ -80,7 +80,7 @@ pub(super) async fn forgot(
 ) -> Result<Json<Value>, Refusal> {
     let started = fxa
         .accounts
-        .forgot_password(request.body.address()?, &request.client_info)
+        .start_reset(request.body.address()?, &request.client_info)
         .await?;
     let status = ResetStatus {
         ttl: started.ttl,

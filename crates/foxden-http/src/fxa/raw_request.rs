@@ -115,7 +115,7 @@ impl From<BadBody> for Refusal {
     fn from(error: BadBody) -> Self {
         match error {
             BadBody::TooLarge => Self::TooLarge,
-            BadBody::NoRoom => Self::NoMemory,
+            BadBody::MemoryFull => Self::NoMemory,
             BadBody::Broken => Self::IncompleteBody,
         }
     }

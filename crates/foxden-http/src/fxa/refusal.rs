@@ -22,7 +22,7 @@ use foxden_accounts::{
 };
 use serde_json::{Map, Value};
 
-use crate::wire::memory::{NoRoom, RETRY_SECONDS};
+use crate::wire::memory::{MemoryFull, RETRY_SECONDS};
 use crate::wire::{AccessLogFields, Site, chain, print_json, set_retry_after};
 
 /// Why a request is refused.
@@ -114,8 +114,8 @@ service! {
     Unavailable: auth::unavailable, oauth: oauth::unavailable, profile: profile::unavailable;
 }
 
-impl From<NoRoom> for Refusal {
-    fn from(_: NoRoom) -> Self {
+impl From<MemoryFull> for Refusal {
+    fn from(_: MemoryFull) -> Self {
         Self::NoMemory
     }
 }

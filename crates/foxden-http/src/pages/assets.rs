@@ -45,7 +45,7 @@ const SOURCES: &[Source] = &[
     file!("channel.js", SCRIPT),
     file!("copy.js", SCRIPT),
     file!("checks.js", SCRIPT),
-    file!("stage.js", SCRIPT),
+    file!("stepper.js", SCRIPT),
     file!("code.js", SCRIPT),
     file!("picture.js", SCRIPT),
     file!("devices.js", SCRIPT),

@@ -204,7 +204,7 @@ fn views(text: &str) -> Vec<String> {
         rest = behind;
     }
     outside += rest;
-    let (before, after) = match (outside.split_once("<div id=\"stage\""), steps.is_empty()) {
+    let (before, after) = match (outside.split_once("<div id=\"stepper\""), steps.is_empty()) {
         (Some((before, after)), false) => (before, after.split_once("</noscript>\n</div>").unwrap().1),
         _ => return vec![outside],
     };

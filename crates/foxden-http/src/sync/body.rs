@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::write::GzDecoder;
 
 use crate::wire::body::{self, announced_length};
-use crate::wire::memory::{Budget, MemoryPermit, NoRoom, Owner};
+use crate::wire::memory::{Budget, MemoryFull, MemoryPermit, Owner};
 
 /// Maximum number of gzip members in a body: clients send one, tools that join files send some.
 const MAX_GZIP_MEMBERS: usize = 16;
@@ -27,7 +27,7 @@ pub(super) enum BadBody {
     /// It is larger than a request may be.
     TooLarge,
     /// Other bodies take the user's share of the memory, or all of it.
-    NoRoom,
+    MemoryFull,
     /// Its content coding is unknown.
     UnknownCoding,
     /// It ended early, or does not match its content coding.
@@ -47,15 +47,15 @@ impl From<body::BadBody> for BadBody {
     fn from(error: body::BadBody) -> Self {
         match error {
             body::BadBody::TooLarge => Self::TooLarge,
-            body::BadBody::NoRoom => Self::NoRoom,
+            body::BadBody::MemoryFull => Self::MemoryFull,
             body::BadBody::Broken => Self::Broken,
         }
     }
 }
 
-impl From<NoRoom> for BadBody {
-    fn from(_: NoRoom) -> Self {
-        Self::NoRoom
+impl From<MemoryFull> for BadBody {
+    fn from(_: MemoryFull) -> Self {
+        Self::MemoryFull
     }
 }
 

@@ -127,7 +127,7 @@ impl<'r> Call<'r> {
     async fn write(&self, change: Change, guard: Option<Guard>) -> Result<Written, Refusal> {
         let write = Write::new(change).guarded_by(guard);
         let storage = &self.sync.storage;
-        Ok(storage.write(self.user(), &self.store.beside, write).await?)
+        Ok(storage.write(self.user(), &self.store.other_uids, write).await?)
     }
 
     /// Stores objects of one collection.
@@ -173,7 +173,7 @@ impl<'r> Call<'r> {
         let quota = self.sync.storage.quota();
         let detail = quota.map_or(Detail::Times, |_| Detail::Full);
         let summary = self.current(collection, guard, detail).await?;
-        let taken = self.sync.storage.taken_by(&self.store.beside).await?;
+        let taken = self.sync.storage.taken_by(&self.store.other_uids).await?;
         let bytes_before = taken + summary.collections.iter().map(|known| known.bytes).sum::<u64>();
         if self.sync.storage.is_full(&summary, taken) {
             return Err(Refusal::Refused(ResponseCode::OverQuota));

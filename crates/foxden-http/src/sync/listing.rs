@@ -14,7 +14,7 @@ use http_body::Frame;
 use super::reply::Format;
 use super::{SyncState, print};
 use crate::wire::chain;
-use crate::wire::memory::{MemoryPermit, NoRoom, Owner, body_with_permit};
+use crate::wire::memory::{MemoryFull, MemoryPermit, Owner, body_with_permit};
 
 /// Bytes after which a chunk of a long list is sent.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -62,7 +62,7 @@ impl<'s> List<'s> {
     /// read a page only to be refused.
     pub(super) async fn open<E>(sync: &'s SyncState, reader: Reader, query: Query) -> Result<Self, E>
     where
-        E: From<StorageError> + From<NoRoom>,
+        E: From<StorageError> + From<MemoryFull>,
     {
         let storage = &sync.storage;
         let permit = sync.memory.answers.take(reader.owner, PAGE_BYTES)?;
@@ -90,7 +90,7 @@ impl<'s> List<'s> {
     /// Prints everything that the query asks for, however much it is.
     pub(super) async fn print<E>(self, format: Format, object: PrintObject) -> Result<PrintedList, E>
     where
-        E: From<StorageError> + From<NoRoom>,
+        E: From<StorageError> + From<MemoryFull>,
     {
         let modified = self.modified();
         let wanted = self.query.limit.unwrap_or(u64::MAX);

@@ -41,10 +41,10 @@ pub(super) fn usage(summary: &Summary) -> Map {
     map(filled(summary), bytes)
 }
 
-/// Prints the usage of the account, with `beside` in its other stores, and its quota.
-pub(super) fn quota(summary: &Summary, beside: u64, quota: Option<u64>) -> Vec<u8> {
+/// Prints the usage of the account, with `other_bytes` in its other stores, and its quota.
+pub(super) fn quota(summary: &Summary, other_bytes: u64, quota: Option<u64>) -> Vec<u8> {
     let collections = summary.collections.iter();
-    let used = beside + collections.map(|collection| collection.bytes).sum::<u64>();
+    let used = other_bytes + collections.map(|collection| collection.bytes).sum::<u64>();
     let mut body = vec![b'['];
     print::kilobytes(&mut body, used);
     body.push(b',');

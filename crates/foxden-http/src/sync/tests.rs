@@ -54,7 +54,7 @@ fn token_of(user: u64, fxa_uid: &str) -> Token {
         fxa_kid: "k",
         hashed_fxa_uid: None,
         hashed_device_id: None,
-        beside: &[],
+        other_uids: &[],
     };
     secrets().mint(&claims, &SeededRng::new(2))
 }

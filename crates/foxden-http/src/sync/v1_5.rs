@@ -97,8 +97,8 @@ impl<'r> Call<'r> {
     }
 
     /// The account's other stores on this node.
-    fn beside(&self) -> &[UserId] {
-        &self.token.token.beside
+    fn other_uids(&self) -> &[UserId] {
+        &self.token.token.other_uids
     }
 
     fn query(&self) -> Option<&str> {
@@ -134,7 +134,11 @@ impl<'r> Call<'r> {
 
     async fn write(&self, change: Change, target: Guarded) -> Result<Written, Refusal> {
         let write = Write::new(change).guarded_by(self.conditions.guard(target));
-        Ok(self.sync.storage.write(self.user(), self.beside(), write).await?)
+        Ok(self
+            .sync
+            .storage
+            .write(self.user(), self.other_uids(), write)
+            .await?)
     }
 
     /// The answer to a write.
@@ -301,11 +305,11 @@ async fn stage(
         quota: None,
     };
     let storage = &call.sync.storage;
-    let staged = match storage.stage(call.user(), call.beside(), part(patches)).await {
+    let staged = match storage.stage(call.user(), call.other_uids(), part(patches)).await {
         Err(StorageError::Engine(EngineError::TooLarge(excess))) => {
             result.fail(excess);
             storage
-                .stage(call.user(), call.beside(), part(Vec::new()))
+                .stage(call.user(), call.other_uids(), part(Vec::new()))
                 .await?
         }
         staged => staged?,

@@ -96,7 +96,7 @@ mod tests {
                 fxa_kid: "k",
                 hashed_fxa_uid: None,
                 hashed_device_id: None,
-                beside: &[],
+                other_uids: &[],
             };
             secrets.mint(&claims, &rng).id
         };

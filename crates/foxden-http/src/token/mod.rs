@@ -132,7 +132,7 @@ impl TokenState {
             fxa_kid: &assignment.fxa_kid,
             hashed_fxa_uid: Some(&assignment.hashed_fxa_uid),
             hashed_device_id: Some(&assignment.hashed_device_id),
-            beside: &assignment.beside,
+            other_uids: &assignment.other_uids,
         };
         self.secrets.mint(&claims, &*self.rng)
     }

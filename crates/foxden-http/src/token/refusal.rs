@@ -177,13 +177,13 @@ fn body_of(error: &TokenError) -> ErrorBody<'static> {
             "error",
             "The keys changed too often, try again later",
         ),
-        TokenError::NoRoom => ErrorBody::internal(StatusCode::SERVICE_UNAVAILABLE),
+        TokenError::NoCapacity => ErrorBody::internal(StatusCode::SERVICE_UNAVAILABLE),
         TokenError::NoNode | TokenError::Unavailable(Unavailable::Damaged(_)) => {
             ErrorBody::internal(StatusCode::INTERNAL_SERVER_ERROR)
         }
         // The credentials are not refused: a client would throw away good ones.
         TokenError::VerifierUnreachable
-        | TokenError::Unavailable(Unavailable::Busy | Unavailable::Register(_)) => ErrorBody::new(
+        | TokenError::Unavailable(Unavailable::Busy | Unavailable::Database(_)) => ErrorBody::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "error",
             "Resource is not available",
@@ -244,7 +244,7 @@ mod tests {
         for (error, code, retry) in [
             (unavailable, 503, Some(30)),
             (TokenError::VerifierUnreachable, 503, Some(30)),
-            (TokenError::NoRoom, 503, Some(30)),
+            (TokenError::NoCapacity, 503, Some(30)),
             (TokenError::TooManyKeyChanges { retry_after: 7 }, 503, Some(7)),
             (TokenError::NoNode, 500, None),
             (TokenError::InvalidCredentials, 401, None),

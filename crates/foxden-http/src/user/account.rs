@@ -80,7 +80,7 @@ pub(super) async fn remove(user: &UserState, request: ApiRequest) -> Result<Resp
 pub(super) async fn node(user: &UserState, request: &ApiRequest) -> Result<Response, Refusal> {
     match user.accounts.node_of(&request.name, &request.client_info).await? {
         NodeLookup::At(base) => Ok(answer::text(node_address(&base))),
-        NodeLookup::NoRoom => Ok(answer::null()),
+        NodeLookup::NoCapacity => Ok(answer::null()),
         NodeLookup::Unknown => Err(Refusal::UnknownName),
     }
 }

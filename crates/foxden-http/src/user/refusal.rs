@@ -292,7 +292,7 @@ fn too_many(error: TooMany) -> Response {
 
 fn unavailable(error: &Unavailable) -> Response {
     match error {
-        Unavailable::Busy | Unavailable::Register(_) => later(BUSY_SECONDS),
+        Unavailable::Busy | Unavailable::Database(_) => later(BUSY_SECONDS),
         Unavailable::Damaged(_) => status(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -359,7 +359,7 @@ mod tests {
 
     const fn wait_of(error: &Unavailable) -> Option<u64> {
         match error {
-            Unavailable::Busy | Unavailable::Register(_) => Some(30),
+            Unavailable::Busy | Unavailable::Database(_) => Some(30),
             Unavailable::Damaged(_) => None,
         }
     }

@@ -125,7 +125,7 @@ async fn a_code_is_mailed_each_time_it_is_asked_for() {
 
 /// Nothing is mailed for an unknown name.
 #[tokio::test]
-async fn nobody_gets_no_letter() {
+async fn an_unknown_account_gets_no_mail() {
     let ctx = TestContext::new().await;
     let status = ctx.send("GET", "/user/1.0/unknown/password_reset", "").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -162,7 +162,7 @@ async fn a_body_that_is_not_utf8_has_one_byte_for_each_character() {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: false,
         user_agent: String::new(),
-        door: EntryPoint::Basic,
+        entry_point: EntryPoint::Basic,
     };
     let accounts = &ctx.state.accounts;
     accounts

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::memory::{Budget, MemoryPermit, NoRoom, Owner};
+use super::memory::{Budget, MemoryFull, MemoryPermit, Owner};
 
 /// How many times the received bytes a buffer may have.
 const BUFFER_GROWTH: usize = 8;
@@ -21,14 +21,14 @@ pub(crate) enum BadBody {
     /// It is larger than a request may be.
     TooLarge,
     /// The owner's share of the memory of bodies is in use, or all of it.
-    NoRoom,
+    MemoryFull,
     /// It ended early.
     Broken,
 }
 
-impl From<NoRoom> for BadBody {
-    fn from(_: NoRoom) -> Self {
-        Self::NoRoom
+impl From<MemoryFull> for BadBody {
+    fn from(_: MemoryFull) -> Self {
+        Self::MemoryFull
     }
 }
 

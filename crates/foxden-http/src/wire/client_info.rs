@@ -22,6 +22,6 @@ pub(crate) fn client_info(request: &Request, site: &Site, entry_point: EntryPoin
         address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address),
         is_private: site.is_private(request),
         user_agent: user_agent.map_or(String::new(), |text| text.chars().take(LONGEST).collect()),
-        door: entry_point,
+        entry_point,
     }
 }

@@ -122,7 +122,7 @@ pub(crate) struct MemoryPermit {
 
 /// The owner's share or the whole budget is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoRoom;
+pub(crate) struct MemoryFull;
 
 /// Which limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +254,7 @@ impl Budget {
 
     /// Takes memory. An owner that holds nothing is always within its share, so that no setting excludes any single
     /// request.
-    pub(crate) fn take(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, NoRoom> {
+    pub(crate) fn take(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, MemoryFull> {
         let permit = self.empty_permit(owner);
         permit.grow(bytes)?;
         Ok(permit)
@@ -262,7 +262,7 @@ impl Budget {
 
     /// Checks that an announced number of bytes fits now, and returns an empty permit. Bytes are counted when they
     /// arrive, so that an announcement alone takes nothing from others.
-    pub(crate) fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, NoRoom> {
+    pub(crate) fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<MemoryPermit, MemoryFull> {
         let permit = self.empty_permit(owner);
         self.check_limits(owner, &permit.counters, bytes)?;
         Ok(permit)
@@ -283,7 +283,7 @@ impl Budget {
         self: &Arc<Self>,
         owner: Owner,
         bytes: usize,
-    ) -> Result<Option<MemoryPermit>, NoRoom> {
+    ) -> Result<Option<MemoryPermit>, MemoryFull> {
         if bytes < SMALL_ANSWER_BYTES {
             return Ok(None);
         }
@@ -291,12 +291,12 @@ impl Budget {
     }
 
     /// Refuses an owner that has reached its share, before work is done for it.
-    pub(crate) fn check(&self, owner: Owner) -> Result<(), NoRoom> {
+    pub(crate) fn check(&self, owner: Owner) -> Result<(), MemoryFull> {
         self.check_limits(owner, &self.counters(owner), 1)
     }
 
     /// Checks that so many bytes fit, without counting them.
-    fn check_limits(&self, owner: Owner, counters: &OwnerCounters, bytes: u64) -> Result<(), NoRoom> {
+    fn check_limits(&self, owner: Owner, counters: &OwnerCounters, bytes: u64) -> Result<(), MemoryFull> {
         let mut counters = counters.iter().flatten();
         let exceeded = counters.find(|counter| {
             let held = self.held_of(counter);
@@ -308,7 +308,7 @@ impl Budget {
             None => return Ok(()),
         };
         self.report_full(owner, exceeded);
-        Err(NoRoom)
+        Err(MemoryFull)
     }
 
     /// Counts bytes beside the `own` bytes of the same permit.
@@ -458,28 +458,28 @@ impl MemoryPermit {
     }
 
     /// Raises the permit to so many bytes, if the difference fits.
-    pub(crate) fn grow(&self, bytes: u64) -> Result<(), NoRoom> {
+    pub(crate) fn grow(&self, bytes: u64) -> Result<(), MemoryFull> {
         let own = self.bytes.load(Ordering::Relaxed);
         let Some(more) = bytes.checked_sub(own).filter(|&more| more > 0) else {
             return Ok(());
         };
         if let Err(exceeded) = self.budget.add(&self.counters, own, more) {
             self.budget.report_full(self.owner, exceeded);
-            return Err(NoRoom);
+            return Err(MemoryFull);
         }
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
 
     /// Changes the permit to so many bytes. Fewer always fit.
-    pub(crate) fn resize(&self, bytes: u64) -> Result<(), NoRoom> {
+    pub(crate) fn resize(&self, bytes: u64) -> Result<(), MemoryFull> {
         self.grow(bytes)?;
         self.set(bytes);
         Ok(())
     }
 
     /// Changes the permit to a response of so many bytes; a small one needs none.
-    pub(crate) fn resize_for_answer(self, bytes: usize) -> Result<Option<Self>, NoRoom> {
+    pub(crate) fn resize_for_answer(self, bytes: usize) -> Result<Option<Self>, MemoryFull> {
         if bytes < SMALL_ANSWER_BYTES {
             return Ok(None);
         }

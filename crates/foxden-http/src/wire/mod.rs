@@ -4,7 +4,7 @@
 //! - [`public_path`]: routes below the path of the public address
 //! - [`peer`]: [`Peer`], the client's address
 //! - [`host`]: foreign hosts, foreign pages, and requests that never left this machine
-//! - [`reach`]: [`Sign`], evidence of remote clients
+//! - [`reach`]: [`RemoteEvidence`], evidence of remote clients
 //! - [`hawk`]: Hawk signatures
 //! - [`mod@client_info`]: the client as accounts need it
 //! - [`memory`]: [`Memory`], the budgets of bodies and responses; [`body`]: reads request bodies
@@ -52,7 +52,7 @@ pub use memory::{Memory, MemoryInUse};
 pub use peer::Peer;
 pub(crate) use percent::uri_component;
 pub use public_path::with_and_without_path;
-pub use reach::Sign;
+pub use reach::RemoteEvidence;
 pub(crate) use retry_after::set_retry_after;
 pub use retry_after::unreadable_wait;
 pub use routes::UNKNOWN_ROUTE;

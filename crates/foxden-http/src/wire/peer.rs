@@ -7,7 +7,7 @@ use std::net::IpAddr;
 pub struct Peer {
     /// The client's address: the peer's own, or the last hop that a trusted proxy named.
     pub address: IpAddr,
-    /// Whether nothing stands between: the server is private (see [`super::Sign`]), and the request shows no sign of a
+    /// Whether nothing stands between: the server is private (see [`super::RemoteEvidence`]), and the request shows no sign of a
     /// proxy.
     pub is_direct: bool,
 }

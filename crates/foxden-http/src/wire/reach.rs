@@ -15,7 +15,7 @@ use super::site::is_loopback_host;
 
 /// Evidence that a request or a connection did not begin on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum RemoteEvidence {
     /// The client has an address of another machine.
     Client(IpAddr),
     /// The connection came through a Unix socket: browsers cannot open one.
@@ -37,7 +37,7 @@ pub enum Sign {
 /// Maximum length of a header in a log line.
 const LONGEST: usize = 120;
 
-impl Sign {
+impl RemoteEvidence {
     /// Returns the first evidence in a request.
     pub fn of(parts: &Parts) -> Option<Self> {
         if parts.version < Version::HTTP_11 {
@@ -70,7 +70,7 @@ impl Sign {
     }
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for RemoteEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(address) => write!(f, "a client at {address} connected"),

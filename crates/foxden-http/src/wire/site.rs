@@ -24,7 +24,7 @@ pub struct Site {
     /// The public address.
     pub public_url: PublicUrl,
     /// Whether the server listens on loopback alone and its public address is loopback too. The first request with
-    /// a [`super::Sign`] of remote clients makes it public all the same.
+    /// a [`super::RemoteEvidence`] of remote clients makes it public all the same.
     pub is_loopback: bool,
     /// Further hosts for pages and account routes.
     pub other_hosts: Vec<String>,

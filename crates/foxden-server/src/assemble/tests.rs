@@ -66,7 +66,7 @@ impl TestApp {
     }
 
     /// The status and type of the answer where these surfaces are served.
-    async fn ask(&self, surfaces: &[Surface], method: &str, path: &str, accept: &str) -> (u16, String) {
+    async fn request(&self, surfaces: &[Surface], method: &str, path: &str, accept: &str) -> (u16, String) {
         let surfaces = surfaces.iter().copied().collect();
         let answer = self.answer(&surfaces, method, path, accept).await;
         let kind = answer.headers().get("content-type");
@@ -151,10 +151,14 @@ async fn each_surface_answers_where_it_is_served_and_nowhere_else() {
         (Surface::Ops, "GET", "/__heartbeat__", 200),
         (Surface::Ops, "GET", "/__version__", 200),
     ] {
-        assert_eq!(app.ask(&ALL, method, path, "*/*").await.0, status, "{path}");
-        assert_eq!(app.ask(&[surface], method, path, "*/*").await.0, status, "{path}");
+        assert_eq!(app.request(&ALL, method, path, "*/*").await.0, status, "{path}");
+        assert_eq!(
+            app.request(&[surface], method, path, "*/*").await.0,
+            status,
+            "{path}"
+        );
         let others: Vec<Surface> = ALL.into_iter().filter(|other| *other != surface).collect();
-        assert_eq!(app.ask(&others, method, path, "*/*").await.0, 404, "{path}");
+        assert_eq!(app.request(&others, method, path, "*/*").await.0, 404, "{path}");
     }
 }
 
@@ -256,7 +260,7 @@ async fn the_root_is_a_page_for_people_and_a_document_for_tools() {
         (&[Surface::Token], "application/json", "application/json"),
         (&[Surface::Token], html, "text/plain"),
     ] {
-        let answer = app.ask(surfaces, "GET", "/", accept).await;
+        let answer = app.request(surfaces, "GET", "/", accept).await;
         assert_eq!(answer, (200, kind.to_owned()), "{surfaces:?} {accept}");
     }
 }
@@ -298,7 +302,7 @@ async fn password_managers_find_the_settings() {
             "/.well-known/security.txt",
             "/apple-touch-icon.png",
         ] {
-            assert_eq!(app.ask(&ALL, "GET", path, "*/*").await.0, 404, "{path}");
+            assert_eq!(app.request(&ALL, "GET", path, "*/*").await.0, 404, "{path}");
         }
     }
 }
@@ -340,7 +344,7 @@ async fn only_what_clients_sync_with_lives_below_the_public_path() {
         ("/sync/.well-known/change-password", 303),
         ("/sync/__heartbeat__", 404),
     ] {
-        assert_eq!(app.ask(&ALL, "GET", path, "*/*").await.0, status, "{path}");
+        assert_eq!(app.request(&ALL, "GET", path, "*/*").await.0, status, "{path}");
     }
 }
 

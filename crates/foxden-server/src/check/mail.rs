@@ -1,4 +1,4 @@
-//! Whether letters get on their way.
+//! Checks that mail can be sent.
 
 use foxden_model::{Clock, Rng, SystemClock};
 
@@ -11,7 +11,7 @@ use crate::mail::smtp_client::{SendError, SmtpClient};
 use crate::rng::SystemRng;
 use crate::site::configured_site;
 
-/// What there is to say about mail; with an address, one letter is sent there.
+/// What there is to say about mail; with an address, one mail is sent there.
 pub fn check(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> {
     let Some(mail) = &config.mail else {
         return Ok(without(to).into_iter().collect());
@@ -26,7 +26,7 @@ pub fn check(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> 
         .build()?;
     let mut findings = vec![match runtime.block_on(client.probe()) {
         Ok(way) => Finding::ok(way),
-        Err(error) => bad(error),
+        Err(error) => send_error(error),
     }];
     if let Some(to) = to.filter(|_| !findings.iter().any(Finding::is_error)) {
         findings.push(runtime.block_on(send(&client, mail, config, &host, to)));
@@ -72,15 +72,15 @@ async fn send(client: &SmtpClient, mail: &Mail, config: &Config, host: &str, to:
         Err(error) => Err(error),
     };
     match sent {
-        Ok(answer) => Finding::ok(format!("the mail server took a letter to {to}: {answer}")),
-        Err(error) => bad(error),
+        Ok(answer) => Finding::ok(format!("the mail server took a mail to {to}: {answer}")),
+        Err(error) => send_error(error),
     }
 }
 
-fn bad(error: SendError) -> Finding {
+fn send_error(error: SendError) -> Finding {
     let hint = match &error {
         SendError::Away { .. } => {
-            "look at mail.host, mail.port, mail.tls, mail.username, mail.from and mail.ca_file; until then letters wait, and codes \
+            "look at mail.host, mail.port, mail.tls, mail.username, mail.from and mail.ca_file; until then mails wait, and codes \
              are shown by: foxden user code"
         }
         SendError::Later(_) | SendError::Refused(_) => "look at mail.from, and at what the mail server says",

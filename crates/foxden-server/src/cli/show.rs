@@ -8,7 +8,7 @@ use anyhow::bail;
 use crate::calendar::date_time;
 use crate::control::Response;
 use crate::control::command::{NodeState, Role};
-use crate::control::response::{Chore, Event, Invitation, Node, User, WaitingCode};
+use crate::control::response::{Chore, Event, Invitation, Node, PendingCode, User};
 use crate::messages;
 use crate::terminal::{self, Style, styled};
 
@@ -180,7 +180,7 @@ fn counted(count: u64, what: &str) -> String {
     }
 }
 
-fn show_codes(codes: &[WaitingCode]) {
+fn show_codes(codes: &[PendingCode]) {
     if codes.is_empty() {
         terminal::print_line("No code waits.");
     }

@@ -12,64 +12,63 @@ use super::values::{Secret, Values};
 /// The settings of accounts.
 pub const SECTION: Section = Section {
     title: "[accounts]",
-    about: "Who may have an account.",
+    about: "Accounts: where they are stored, and who may sign up.",
     settings: &[
         Setting {
             key: "accounts.url",
             kind: Kind::Text,
             default: "sqlite:",
-            help: "Where accounts are kept: `sqlite:` in the data folder, or `sqlite:/some/file`. A storage node that \
-                   serves Sync 1.1 names the file of the server that keeps the accounts.",
+            help: "The database of the accounts: `sqlite:` in the data folder, or `sqlite:/some/file`. A storage node that \
+                   serves Sync 1.1 names the file of the registration server.",
         },
         Setting {
             key: "accounts.sign_up",
             kind: Kind::Choice(&["open", "invite", "closed"]),
             default: "",
-            help: "Who may sign up: everyone (`open`), people with an invitation (`invite`), or only those whom \
-                   the operator adds (`closed`). Without it: `open` while only this machine can reach the server, \
-                   else `invite`.",
+            help: "Who may sign up: everyone (`open`), users with an invitation (`invite`), or no one (`closed`: the \
+                   operator adds accounts). Without it: `open` while only this machine can reach the server, else `invite`.",
         },
         Setting {
             key: "accounts.unconfirmed_ttl",
             kind: Kind::Time,
             default: "7 days",
-            help: "How long an account is kept that never confirmed an address and never stored anything, where mail is \
-                   sent; `none` keeps it for good. It never keeps others from its address.",
+            help: "How long an account is kept that has never confirmed an address and never stored anything, if this server \
+                   sends mail; `none` keeps it forever. Such an account does not block its address for others.",
         },
         Setting {
             key: "accounts.reserved_names",
             kind: Kind::List,
             default: "",
-            help: "Names that are not given away: whole addresses, or the part before the `@`.",
+            help: "Names that no account may have: whole addresses, or the part before the `@`.",
         },
         Setting {
             key: "accounts.strict_names",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether the name of an account made through the User API must be the hash of its address, as programs \
-                   that speak Sync 1.1 make it. Otherwise a plain name such as `ann` will do, and only what looks like \
+            help: "Whether the name of an account that is created by the User API must be the hash of its address, as Sync \
+                   1.1 clients compute it. Otherwise a plain name such as `ann` is accepted, and only a name that looks like \
                    such a hash must be the right one.",
         },
         Setting {
             key: "accounts.captcha",
             kind: Kind::Choice(&["none", "question"]),
             default: "none",
-            help: "Whether programs and pages without script must answer a question before they make an account or \
-                   ask for a password reset: no (`none`), or a small one that is drawn here (`question`).",
+            help: "Whether old clients and pages without script must answer a question before they create an account or ask \
+                   for a password reset: no (`none`), or a small sum that this server draws as a picture (`question`).",
         },
         Setting {
             key: "accounts.admin_secret",
             kind: Kind::Secret,
             default: "",
-            help: "A program that sends it as `X-Weave-Secret` makes accounts through the User API without a captcha, under every \
-                   `accounts.sign_up`. Not set: no program does.",
+            help: "A program that sends it as `X-Weave-Secret` creates accounts by the User API without a captcha, whatever \
+                   `accounts.sign_up` says. Without it no program can.",
         },
         Setting {
             key: "accounts.contact",
             kind: Kind::Text,
             default: "",
-            help: "How people reach the operator of the server: the address of a page, or `mailto:` and an address. Pages \
-                   that can only say \"ask the operator\" link to it.",
+            help: "How users reach the operator: the URL of a page, or `mailto:` and an address. Pages that say \"ask the \
+                   operator\" link to it.",
         },
     ],
 };

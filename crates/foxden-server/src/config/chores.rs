@@ -7,13 +7,12 @@ use super::values::Values;
 /// The settings of background work.
 pub const SECTION: Section = Section {
     title: "[chores]",
-    about: "Background work: clearing what has expired. Any of it can be run by hand with `foxden chore run`.",
+    about: "Chores: background work such as removing expired data. `foxden chore run` runs one by hand.",
     settings: &[Setting {
         key: "chores.enabled",
         kind: Kind::Switch,
         default: "true",
-        help: "Whether this process does the background work. Of several that share a database one is enough, and \
-               more do no harm.",
+        help: "Whether this process runs the chores. One of the processes that share a database is enough; more do no harm.",
     }],
 };
 

@@ -83,15 +83,15 @@ const INTRODUCTION: &str = "\
 
 # Configuration
 
-Foxden needs no configuration to start. What one sets comes from one TOML file, then the environment, then flags;
-the later wins. The file is the one that `--config` names, else the one that `FOXDEN_CONFIG` names, else
-`/etc/foxden/foxden.toml`. The variable for `storage.quota` is `FOXDEN__STORAGE__QUOTA`; members of a list are
-separated by commas there. The flags are `--config`, `--listen`, `--public-url`, `--data-dir`, `--surfaces` and
-`--log`.
+Foxden needs no configuration to start. Settings come from a TOML file, the environment and flags; the environment
+overrides the file, and flags override both. The file is the one that `--config` names, else the one that
+`FOXDEN_CONFIG` names, else `/etc/foxden/foxden.toml`. The variable for `storage.quota` is `FOXDEN__STORAGE__QUOTA`;
+commas separate the members of a list there. The flags are `--config`, `--listen`, `--public-url`, `--data-dir`,
+`--surfaces` and `--log`.
 
 A setting that does not exist is an error. Sizes are written like `2 MB` or `512 KiB`, times like `500 ms`, `30 s`,
-`1 h` or `7 days`. Every secret can also be read from a file: `master_secret_file` names the one that holds
-`master_secret`. `foxden config check` says what is wrong, `foxden config print` shows each value and who set it.
+`1 h` or `7 days`. Every secret can also be read from a file: `master_secret_file` is the path of a file with
+`master_secret`. `foxden config check` lists errors, `foxden config print` shows each value and its source.
 ";
 
 fn describe(section: &Section, text: &mut String) {

@@ -9,32 +9,32 @@ use super::values::Values;
 /// The settings of connections.
 pub const SECTION: Section = Section {
     title: "[http]",
-    about: "How much time and room clients are given. A client that is slower than this is cut off, so that slow or hostile \
-            clients cannot hold up others.",
+    about: "Timeouts and limits of connections. A slower client is disconnected, so that slow or hostile clients do not \
+            delay others.",
     settings: &[
         Setting {
             key: "http.max_connections",
             kind: Kind::Count,
             default: "4096",
-            help: "Connections served at once, all listeners together; fewer where the system allows fewer open \
-                   files. When all are taken, the owner of most of them makes room: first what has been idle longest, then \
-                   what sends or takes its bytes most slowly. Some more are kept free for health pages.",
+            help: "Connections at once, on all listeners together; fewer if the system allows fewer open files. When all are \
+                   in use, the network or user with the most loses one: first the longest idle, then the slowest. Some more \
+                   are reserved for health checks.",
         },
         Setting {
             key: "http.max_connections_per_network",
             kind: Kind::Count,
             default: "256",
-            help: "Connections at once from one IPv4 address or one /64 of IPv6; a /56 has twice as many, a /24 of IPv4 and \
-                   a /48 of IPv6 have four times as many, and none has more than three quarters of all. A further one takes \
-                   the place of the slowest from the same network. Behind a reverse proxy it counts the requests under way \
-                   for a client, never the proxy's own connections.",
+            help: "Connections at once from one IPv4 address or one IPv6 /64; an IPv6 /56 may have twice as many, an IPv4 \
+                   /24 and an IPv6 /48 four times as many, and no network more than three quarters of all. A further \
+                   connection replaces the slowest of the same network. Behind a reverse proxy the limit counts a client's \
+                   current requests, never the connections of the proxy.",
         },
         Setting {
             key: "http.max_slow_readers",
             kind: Kind::Count,
             default: "32",
-            help: "Connections on which long answers of one user of storage wait for their client at once. Beyond that \
-                   the slowest are cut off.",
+            help: "Connections at once on which long responses of one storage user wait for their client. Beyond that the \
+                   slowest are closed.",
         },
         Setting {
             key: "http.header_timeout",
@@ -52,48 +52,47 @@ pub const SECTION: Section = Section {
             key: "http.stall_timeout",
             kind: Kind::Time,
             default: "20 s",
-            help: "How long a client may stay below the least rate while it sends a body or reads an answer.",
+            help: "How long a client may stay below `http.min_rate` while it sends a body or reads a response.",
         },
         Setting {
             key: "http.min_rate",
             kind: Kind::Size,
             default: "1 KB",
-            help: "Bytes a second below which a client counts as stalled.",
+            help: "Bytes per second below which a client counts as stalled.",
         },
         Setting {
             key: "http.request_timeout",
             kind: Kind::Time,
             default: "10 min",
-            help: "How long one request may take from its first byte to the last byte of its answer, however \
-                   steadily it moves.",
+            help: "How long one request may take, from its first byte to the last byte of its response.",
         },
         Setting {
             key: "http.max_body_memory",
             kind: Kind::Size,
             default: "128 MB",
-            help: "Bytes of request bodies held in memory at once, all connections and surfaces together. An account may \
-                   hold an eighth of what others leave, over all its stores. All requests together that have proven none may hold a \
-                   sixteenth, two thirds of it in bodies of at most 1 KiB, as sign-ins are. Of both a network has a share: \
-                   an eighth for an IPv4 address or the 64 first bits of an IPv6 address, a sixth for 56 bits, a quarter for \
-                   24 or 48, and ten times as much if it is a private one. A body counts as it comes; one in JSON counts sixteenfold while it is \
-                   read, as it unfolds in memory. A request that would pass this is answered 503 with `Retry-After` and its \
-                   body is thrown away as it comes; one that is alone is always taken.",
+            help: "Bytes of request bodies in memory at once, over all connections and surfaces. An account may hold an \
+                   eighth of what is free, over all its stores. All unauthenticated requests together may hold a sixteenth, \
+                   two thirds of it in bodies of at most 1 KiB, such as log-ins. A network has a share of both: an eighth \
+                   for an IPv4 address or an IPv6 /64, a sixth for a /56, a quarter for an IPv4 /24 or an IPv6 /48, and ten \
+                   times as much for a private network. A body counts as its bytes arrive; while JSON is parsed, it counts \
+                   sixteen times its length. A request beyond the limit gets a 503 with `Retry-After`, and its body is \
+                   discarded; a single request is always accepted.",
         },
         Setting {
             key: "http.max_answer_memory",
             kind: Kind::Size,
             default: "64 MB",
-            help: "Bytes of answers held in memory at once because their clients have not taken them yet, all connections \
-                   and surfaces together; answers under 16 KiB do not count. An account may hold an eighth of what others leave, all \
-                   requests together that have proven none a sixteenth, which their networks share as that of \
-                   `http.max_body_memory`. A request whose answer would pass this is answered 503 with \
-                   `Retry-After`; an answer that is alone is always given.",
+            help: "Bytes of responses in memory at once that their clients have not read yet, over all connections and \
+                   surfaces; responses under 16 KiB do not count. An account may hold an eighth of what is free, all \
+                   unauthenticated requests together a sixteenth, with the same shares of networks as \
+                   `http.max_body_memory`. A request whose response is beyond the limit gets a 503 with `Retry-After`; a \
+                   single response is always sent.",
         },
         Setting {
             key: "http.shutdown_timeout",
             kind: Kind::Time,
             default: "30 s",
-            help: "How long a stop waits for requests that are under way.",
+            help: "How long a shutdown waits for requests in progress.",
         },
     ],
 };

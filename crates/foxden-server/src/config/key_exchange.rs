@@ -11,41 +11,41 @@ use super::values::Values;
 /// The settings of the key exchange.
 pub const SECTION: Section = Section {
     title: "[key_exchange]",
-    about: "Where a new device of Sync 1.1 meets one that has the key: both show or ask for twelve characters. It is \
-            part of the surface `user` and keeps nothing on disk.",
+    about: "The pairing of a new Sync 1.1 device with one that has the key: one shows twelve characters, the other asks for \
+            them. It is part of the surface `user` and stores nothing on disk.",
     settings: &[
         Setting {
             key: "key_exchange.enabled",
             kind: Kind::Switch,
             default: "true",
-            help: "Whether it is served.",
+            help: "Whether this server offers the key exchange.",
         },
         Setting {
             key: "key_exchange.path",
             kind: Kind::Text,
             default: "/jpake",
-            help: "Below which path. Devices are told with `services.sync.jpake.serverURL`: the address of the server, this \
-                   path, and a slash.",
+            help: "Its path. The preference `services.sync.jpake.serverURL` of a device is the URL of the server, this path, \
+                   and a slash.",
         },
         Setting {
             key: "key_exchange.max_channels",
             kind: Kind::Count,
             default: "4096",
-            help: "Meetings at once. Where all are taken, the network that has most yields one to others.",
+            help: "Channels at once. When all are in use, the network with the most loses one to others.",
         },
         Setting {
             key: "key_exchange.channel_ttl",
             kind: Kind::Time,
             default: "5 min",
-            help: "How long a meeting may take.",
+            help: "How long a channel lives.",
         },
         Setting {
             key: "key_exchange.limits",
             kind: Kind::Choice(&["refuse", "observe", "off"]),
             default: "refuse",
-            help: "What is done about a network that pairs far more often than devices do: it is refused for a while and held \
-                   to its share of the meetings, only the log says so, or nothing is counted. Private networks have ten times \
-                   as much as others.",
+            help: "What happens to a network that pairs far more often than devices do: it is refused for a while and may \
+                   have only its share of the channels (`refuse`), a log line names it (`observe`), or nothing is counted \
+                   (`off`). Private networks may pair ten times as often as others.",
         },
     ],
 };

@@ -12,22 +12,22 @@ use super::values::Values;
 /// The settings of each listener.
 pub const SECTION: Section = Section {
     title: "[[listener]]",
-    about: "Where the server listens and what it serves there. There may be several; in the environment the first \
-            is `FOXDEN__LISTENER__0__BIND`.",
+    about: "Where the server listens, and which surfaces it serves there. There may be several listeners; in the environment \
+            the first is `FOXDEN__LISTENER__0__BIND`.",
     settings: &[
         Setting {
             key: "listener.N.bind",
             kind: Kind::Text,
             default: "127.0.0.1:5000",
-            help: "An address and a port, or `unix:` and the path of a socket. Port 0 takes any free one.",
+            help: "An address and a port, or `unix:` and the path of a socket. Port 0 means any free port.",
         },
         Setting {
             key: "listener.N.surfaces",
             kind: Kind::List,
             default: "sync, token, user, fxa, pages, ops",
-            help: "What is served there: `sync` (objects), `token` (tokens for storage), `user` (accounts and \
-                   devices of Sync 1.1), `fxa` (accounts of today's Firefox), `pages` (what people see), `ops` \
-                   (health). Only what they need is opened.",
+            help: "The surfaces of this listener: `sync` (storage), `token` (the tokenserver), `user` (accounts and pairing \
+                   of Sync 1.1), `fxa` (accounts of current Firefox), `pages` (the web pages), `ops` (health checks). The \
+                   process opens only the databases that they need.",
         },
     ],
 };

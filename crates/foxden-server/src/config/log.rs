@@ -9,12 +9,12 @@ use super::values::Values;
 /// The settings of the log.
 pub const SECTION: Section = Section {
     title: "[log]",
-    about: "What is written to standard error. A line never holds a query, a token, a password or an address of mail.",
+    about: "The log on standard error. It never contains a query, a token, a password or a mail address.",
     settings: &[Setting {
         key: "log.level",
         kind: Kind::Choice(&["off", "error", "warn", "info", "debug"]),
         default: "info",
-        help: "How much is written. From `info` on there is one line for each request.",
+        help: "The least severe level that is logged. At `info` and `debug` each request has a line.",
     }],
 };
 

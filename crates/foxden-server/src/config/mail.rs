@@ -1,4 +1,4 @@
-//! `[mail]`: who takes letters to people, and in whose name.
+//! `[mail]`: the mail server, and the sender of mail.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use super::values::{Secret, Values};
 /// The settings of mail.
 pub const SECTION: Section = Section {
     title: "[mail]",
-    about: "Which mail server takes letters to people: codes, invitations, notices. Without one this server sends \
-            nothing, and codes wait for the operator.",
+    about: "The mail server that sends mail to users: codes, invitations, notices. Without one this server sends no mail, \
+            and the operator reads codes with `foxden user code`.",
     settings: &[
         Setting {
             key: "mail.host",
             kind: Kind::Text,
             default: "",
-            help: "The name of the mail server. With it `mail.from` is needed.",
+            help: "The host name of the mail server. `mail.from` is then required.",
         },
         Setting {
             key: "mail.port",
@@ -32,61 +32,61 @@ pub const SECTION: Section = Section {
             key: "mail.tls",
             kind: Kind::Choice(&["starttls", "tls", "none"]),
             default: "starttls",
-            help: "How the connection is encrypted: after a greeting in the open (`starttls`, which is never left out), \
-                   from the first byte on (`tls`), or not at all (`none`: for a mail server on the same machine or in a \
-                   network without other listeners; a password is then sent to this machine only).",
+            help: "How the connection is encrypted: by STARTTLS (`starttls`; required, never skipped), by TLS from the first \
+                   byte (`tls`), or not at all (`none`: for a mail server on the same machine or in a trusted network; a \
+                   password is then sent only to this machine).",
         },
         Setting {
             key: "mail.username",
             kind: Kind::Text,
             default: "",
-            help: "As whom to sign in to the mail server. Without it there is no sign-in.",
+            help: "The user name for the mail server. Without it there is no authentication.",
         },
         Setting {
             key: "mail.password",
             kind: Kind::Secret,
             default: "",
-            help: "The password that belongs to it.",
+            help: "The password for the mail server.",
         },
         Setting {
             key: "mail.from",
             kind: Kind::Text,
             default: "",
-            help: "Whom letters come from: an address, or a name with an address as in `Foxden <foxden@example.org>`.",
+            help: "The sender of all mail: an address, or a name with an address as in `Foxden <foxden@example.org>`.",
         },
         Setting {
             key: "mail.reply_to",
             kind: Kind::Text,
             default: "",
-            help: "Where answers go, if answers are read.",
+            help: "The address for replies.",
         },
         Setting {
             key: "mail.hello_name",
             kind: Kind::Text,
             default: "",
-            help: "The name with which this server greets the mail server. Without it: the host of `public_url`.",
+            help: "The name that this server sends with EHLO. Without it: the host of `public_url`.",
         },
         Setting {
             key: "mail.ca_file",
             kind: Kind::Text,
             default: "",
-            help: "A file of PEM certificates to trust besides the usual ones, for a mail server whose certificate no \
-                   public authority has signed.",
+            help: "A PEM file of certificates to trust besides the public ones, for a mail server with a certificate of a \
+                   private authority.",
         },
         Setting {
             key: "mail.timeout",
             kind: Kind::Time,
             default: "30 s",
-            help: "How long the mail server may take to connect and greet, and again to hear from whom and to whom a letter \
-                   is. To take its text it has ten minutes.",
+            help: "How long the connection to the mail server and its greeting may take, and again the sender and recipient \
+                   of a mail. The text may take ten minutes.",
         },
     ],
 };
 
-/// The longest timeout: with the ten minutes for its text, a letter must be sent before others take it for forgotten.
+/// The longest timeout: with the ten minutes for its text, a mail must be sent before others take it for forgotten.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Who takes letters to people.
+/// The mail server and the sender.
 #[derive(Clone, Debug)]
 pub struct Mail {
     /// The mail server.
@@ -97,7 +97,7 @@ pub struct Mail {
     pub tls: Tls,
     /// As whom to sign in.
     pub login: Option<(String, Secret)>,
-    /// Whom letters come from.
+    /// The sender of all mail.
     pub from: Mailbox,
     /// Where answers go.
     pub reply_to: Option<Mailbox>,
@@ -233,9 +233,7 @@ mod tests {
     fn read(settings: &[(&str, &str)]) -> Result<Option<Mail>, String> {
         let mut values = Values::new(SCHEMA);
         for (key, value) in settings {
-            values
-                .set(key, vec![(*value).to_owned()], Origin::Flag("--test"))
-                .unwrap();
+            values.set(key, vec![(*value).to_owned()], Origin::Flag("--test"));
         }
         Mail::read(&values).map_err(|error| error.to_string())
     }

@@ -104,7 +104,10 @@ pub enum ConfigError {
         /// How it is written now.
         how: &'static str,
     },
-    /// A storage node lets people in by their password and does not know where those are kept.
+    /// Several settings have names that do not exist.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<ConfigError>),
+    /// A storage node serves clients that log in by password, and has no register to check passwords with.
     #[error(
         "storage.legacy needs the accounts, and this process serves objects alone; add this line below [accounts], with \
          the file of the server that keeps them: url = \"sqlite:/var/lib/foxden-registration/register.sqlite\" (or below \
@@ -142,13 +145,14 @@ impl Config {
     pub fn of(settings: &[(&str, &str)]) -> Result<Self, ConfigError> {
         let mut values = Values::new(SCHEMA);
         for (key, value) in settings {
-            values.set(key, vec![(*value).to_owned()], Origin::Default)?;
+            values.set(key, vec![(*value).to_owned()], Origin::Default);
         }
         Self::read(&values)
     }
 
     /// Reads what was set.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
+        values.check_names()?;
         let config = Self {
             server: server::Server::read(values)?,
             listeners: listener::Listener::read_all(values)?,

@@ -9,14 +9,14 @@ use super::values::Values;
 /// The settings of the security log.
 pub const SECTION: Section = Section {
     title: "[security_log]",
-    about: "Failed log-ins, accounts created and deleted, passwords changed, tokens refused, the operator's acts: one line of \
-            CEF for each. `docs/security-log.md` shows which. The lines name people and addresses.",
+    about: "Failed log-ins, accounts created and deleted, passwords changed, tokens refused, commands of the operator: one \
+            line of CEF for each. `docs/security-log.md` lists them. The lines contain names and addresses.",
     settings: &[Setting {
         key: "security_log.target",
         kind: Kind::Text,
         default: "none",
-        help: "Where the lines go: `none`, `stdout`, a file (`file:/var/log/foxden/security.log`, made anew when it is moved \
-               away), this machine's syslog (`syslog`, or `syslog:/path/of/its/socket`), or a syslog elsewhere \
+        help: "The target of the lines: `none`, `stdout`, a file (`file:/var/log/foxden/security.log`, created again after a \
+               rotation), this machine's syslog (`syslog`, or `syslog:/path/of/its/socket`), or a remote syslog \
                (`syslog:udp://host:514`).",
     }],
 };

@@ -12,54 +12,54 @@ use super::values::{Secret, Values};
 
 /// The settings without a section.
 pub const SECTION: Section = Section {
-    title: "Above all sections",
-    about: "Where browsers find this server, and where it keeps what it is given.",
+    title: "Top level",
+    about: "The address of this server, its data folder and its secret.",
     settings: &[
         Setting {
             key: "public_url",
             kind: Kind::Text,
             default: "",
-            help: "The address under which browsers reach this server, such as `https://sync.example.org`. Links, \
-                   discovery, tokens and nodes are made of it; a `Host` header never is. A path after it is where \
-                   storage and tokens are served, while pages and accounts stay at the root. Without it the \
-                   address is the loopback address listened on; listening anywhere else needs it.",
+            help: "The URL by which browsers reach this server, such as `https://sync.example.org`. Links, discovery, tokens \
+                   and nodes are built from it, never from a `Host` header. If it has a path, storage and tokens are served \
+                   below that path, pages and accounts at the root. The default is the loopback address of the listener; any \
+                   other listener requires this setting.",
         },
         Setting {
             key: "data_dir",
             kind: Kind::Text,
             default: "foxden-data",
-            help: "The folder that holds everything: objects, accounts, secrets. It is made on the first start, \
-                   readable by its owner alone, and locked by the process that serves it.",
+            help: "The folder of all data: objects, accounts, secrets. The first start creates it, readable by its owner \
+                   alone. The serving process locks it.",
         },
         Setting {
             key: "master_secret",
             kind: Kind::Secret,
             default: "",
-            help: "Signs storage tokens. Processes that share it work as one server. Without it a random one is \
-                   made on the first start and kept in the data folder. It may hold several lines: all of them \
-                   are accepted, the last one signs.",
+            help: "The secret that signs storage tokens. Processes that share it work as one server. Without it the first \
+                   start creates a random one in the data folder. It may have several lines: all of them are accepted, the \
+                   last one signs.",
         },
         Setting {
             key: "ca_file",
             kind: Kind::Text,
             default: "",
-            help: "A file of PEM with the certificates that are trusted when this server speaks to a storage node, besides \
-                   those that browsers trust: for nodes whose certificates come from an authority of your own.",
+            help: "A PEM file of certificates to trust besides the public ones when this server connects to a storage node: \
+                   for nodes with certificates of a private authority.",
         },
         Setting {
             key: "other_hosts",
             kind: Kind::List,
             default: "",
-            help: "Further names by which browsers may reach this server, and for which they may sign their requests. Pages \
-                   and account routes refuse requests that name any other host, which keeps foreign pages from \
-                   reaching a server in the house.",
+            help: "Further host names by which browsers may reach this server, and for which they may sign requests. Pages \
+                   and account routes refuse requests with any other `Host`, so that foreign pages cannot use a server in a \
+                   private network.",
         },
         Setting {
             key: "trusted_proxies",
             kind: Kind::List,
             default: "",
-            help: "Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Loopback \
-                   and Unix sockets always are.",
+            help: "Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is trusted. Loopback addresses \
+                   and Unix sockets are always trusted.",
         },
     ],
 };

@@ -48,8 +48,9 @@ pub fn gather(flags: &Flags) -> Result<Values, ConfigError> {
             }
         },
     }
-    add_environment(&mut values, environment::settings())?;
-    add_flags(&mut values, flags)?;
+    add_environment(&mut values, environment::settings());
+    add_flags(&mut values, flags);
+    values.check_names()?;
     Ok(values)
 }
 
@@ -66,35 +67,30 @@ pub fn add_file(values: &mut Values, path: &Path, text: &str) -> Result<(), Conf
         path: path.to_owned(),
         source,
     })?;
-    add_table(values, &Origin::File(path.to_owned()), "", &table)
+    add_table(values, &Origin::File(path.to_owned()), "", &table);
+    Ok(())
 }
 
-fn add_table(
-    values: &mut Values,
-    origin: &Origin,
-    above: &str,
-    table: &toml::Table,
-) -> Result<(), ConfigError> {
+fn add_table(values: &mut Values, origin: &Origin, above: &str, table: &toml::Table) {
     for (name, value) in table {
         let key = format!("{above}{name}");
         match value {
-            toml::Value::Table(table) => add_table(values, origin, &format!("{key}."), table)?,
+            toml::Value::Table(table) => add_table(values, origin, &format!("{key}."), table),
             toml::Value::Array(members) if members.iter().any(toml::Value::is_table) => {
                 for (number, member) in members.iter().enumerate() {
-                    let Some(table) = member.as_table() else {
-                        return Err(ConfigError::unknown_key(&key, origin));
-                    };
-                    add_table(values, origin, &format!("{key}.{number}."), table)?;
+                    match member.as_table() {
+                        Some(table) => add_table(values, origin, &format!("{key}.{number}."), table),
+                        None => values.set(&key, vec![scalar(member)], origin.clone()),
+                    }
                 }
             }
             toml::Value::Array(members) => {
                 let texts = members.iter().map(scalar).collect();
-                values.set(&key, texts, origin.clone())?;
+                values.set(&key, texts, origin.clone());
             }
-            _ => values.set(&key, vec![scalar(value)], origin.clone())?,
+            _ => values.set(&key, vec![scalar(value)], origin.clone()),
         }
     }
-    Ok(())
 }
 
 fn scalar(value: &toml::Value) -> String {
@@ -105,22 +101,18 @@ fn scalar(value: &toml::Value) -> String {
 }
 
 /// Adds what the environment says: `FOXDEN__STORAGE__QUOTA` sets `storage.quota`.
-pub fn add_environment(
-    values: &mut Values,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Result<(), ConfigError> {
+pub fn add_environment(values: &mut Values, variables: impl IntoIterator<Item = (String, String)>) {
     for (name, value) in variables {
         let Some(rest) = name.strip_prefix(environment::PREFIX) else {
             continue;
         };
         let key = rest.to_ascii_lowercase().replace("__", ".");
-        values.set(&key, vec![value], Origin::Environment(name))?;
+        values.set(&key, vec![value], Origin::Environment(name));
     }
-    Ok(())
 }
 
 /// Adds what the flags say. `--listen` replaces every listener by one.
-pub fn add_flags(values: &mut Values, flags: &Flags) -> Result<(), ConfigError> {
+pub fn add_flags(values: &mut Values, flags: &Flags) {
     if let Some(listen) = &flags.listen {
         let others: Vec<String> = values
             .keys_below("listener.")
@@ -130,7 +122,7 @@ pub fn add_flags(values: &mut Values, flags: &Flags) -> Result<(), ConfigError> 
         for key in others {
             values.forget(&key);
         }
-        values.set("listener.0.bind", vec![listen.clone()], Origin::Flag("--listen"))?;
+        values.set("listener.0.bind", vec![listen.clone()], Origin::Flag("--listen"));
     }
     let path = |path: &PathBuf| path.to_string_lossy().into_owned();
     for (key, flag, value) in [
@@ -140,8 +132,7 @@ pub fn add_flags(values: &mut Values, flags: &Flags) -> Result<(), ConfigError> 
         ("log.level", "--log", flags.log.clone()),
     ] {
         if let Some(value) = value {
-            values.set(key, vec![value], Origin::Flag(flag))?;
+            values.set(key, vec![value], Origin::Flag(flag));
         }
     }
-    Ok(())
 }

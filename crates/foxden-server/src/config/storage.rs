@@ -11,90 +11,90 @@ use super::values::Values;
 /// The settings of storage.
 pub const SECTION: Section = Section {
     title: "[storage]",
-    about: "Where users' objects are kept, and how much one user and one request may hold.",
+    about: "Where users' objects are stored, and the limits of a user and of a request.",
     settings: &[
         Setting {
             key: "storage.url",
             kind: Kind::Text,
             default: "sqlite:",
-            help: "The engine and where it keeps objects: `sqlite:` in the data folder, `sqlite:/some/folder` \
-                   elsewhere, `memory:` until the process ends (for trials). `sqlite:?shards=8` makes a store of eight \
-                   SQLite files, of which each is written by a thread of its own, instead of four; a store keeps the \
-                   number that it was made with. One process at a time opens a folder.",
+            help: "The storage engine and its place: `sqlite:` in the data folder, `sqlite:/some/folder` elsewhere, \
+                   `memory:` until the process ends (for tests). `sqlite:?shards=8` creates eight SQLite files instead of \
+                   four, each with a writer thread of its own; the number cannot be changed later. Only one \
+                   process at a time opens a folder.",
         },
         Setting {
             key: "storage.quota",
             kind: Kind::Size,
             default: "none",
-            help: "Bytes of payload one user may keep, for today's Firefox and old clients together, or `none`. Unfinished \
-                   uploads count, and an object counts as 400 bytes at least, beyond the first MiB.",
+            help: "Bytes of payload per user, for current Firefox and old clients together, or `none`. Unfinished uploads \
+                   count. Beyond the first MiB an object counts as at least 400 bytes.",
         },
         Setting {
             key: "storage.batches",
             kind: Kind::Switch,
             default: "true",
-            help: "Whether uploads in several requests are offered.",
+            help: "Whether clients may upload a batch in several requests.",
         },
         Setting {
             key: "storage.compression",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether long answers are compressed for clients that can read that. What is stored is encrypted and \
-                   shrinks little.",
+            help: "Whether long responses are compressed for clients that accept it. The data are encrypted and shrink \
+                   little.",
         },
         Setting {
             key: "storage.max_clock_skew",
             kind: Kind::Time,
             default: "none",
-            help: "How far a client's clock may be off, or `none` for any distance: browsers correct theirs only \
+            help: "How far a client's clock may differ, or `none` for any difference: browsers correct their clocks only \
                    roughly.",
         },
         Setting {
             key: "storage.verify_token_node",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether a token must have been made for exactly this `public_url`.",
+            help: "Whether a token must have been issued for exactly this `public_url`.",
         },
         Setting {
             key: "storage.legacy",
             kind: Kind::Switch,
             default: "",
-            help: "Whether Sync 1.0 and 1.1 are served, as Pale Moon and old versions of Firefox speak them. They send the \
-                   password with every request, so the node must reach the accounts: a process that keeps only objects \
-                   needs `accounts.url`. Without it: `true` where this process has the accounts. A process that has the \
-                   accounts and keeps no objects shows the pages for such clients unless this is `false`.",
+            help: "Whether to serve Sync 1.0 and 1.1, for Pale Moon and old versions of Firefox. These clients send the \
+                   password with every request, so the node needs the accounts: a storage process without accounts needs \
+                   `accounts.url`. The default is `true` in a process that has the accounts. A registration process shows \
+                   the pages for such clients unless this is `false`.",
         },
         Setting {
             key: "storage.backoff",
             kind: Kind::Time,
             default: "none",
-            help: "How long browsers are asked, with every answer, not to sync again; `none` for no such wish. It \
-                   takes load off a server that is too busy.",
+            help: "The time in the backoff header (`X-Weave-Backoff`) of every response, for which browsers do not sync \
+                   again, or `none`. It reduces the load of a busy server.",
         },
         Setting {
             key: "storage.maintenance",
             kind: Kind::Switch,
             default: "false",
-            help: "Whether the node is in maintenance: every request is answered by 503, for as long as `storage.backoff` \
-                   says or half an hour. Browsers wait meanwhile and lose nothing.",
+            help: "Whether the node is in maintenance: every request gets a 503 whose `Retry-After` is `storage.backoff`, or \
+                   else half an hour. Browsers wait and lose nothing.",
         },
         Setting {
             key: "storage.alert",
             kind: Kind::Text,
             default: "",
-            help: "A text that goes with every answer as `X-Weave-Alert`; browsers write it into their log.",
+            help: "A text in the `X-Weave-Alert` header of every response; browsers write it to their log.",
         },
         Setting {
             key: "storage.max_request_bytes",
             kind: Kind::Size,
             default: "2625536",
-            help: "Bytes of one request's body.",
+            help: "Bytes of the body of one request.",
         },
         Setting {
             key: "storage.max_record_payload_bytes",
             kind: Kind::Size,
             default: "2621440",
-            help: "Bytes of one object's payload.",
+            help: "Bytes of the payload of one object.",
         },
         Setting {
             key: "storage.max_post_records",
@@ -112,20 +112,20 @@ pub const SECTION: Section = Section {
             key: "storage.max_total_records",
             kind: Kind::Count,
             default: "10000",
-            help: "Objects in one upload of several requests.",
+            help: "Objects in one batch.",
         },
         Setting {
             key: "storage.max_total_bytes",
             kind: Kind::Size,
             default: "262144000",
-            help: "Bytes of payload in one upload of several requests.",
+            help: "Bytes of payload in one batch.",
         },
         Setting {
             key: "storage.max_open_bytes",
             kind: Kind::Size,
             default: "524288000",
-            help: "Bytes of payload in all uploads of several requests that one user has begun and not finished; at least \
-                   one as large as `max_total_bytes` always fits. An upload beyond it ends those that were begun first.",
+            help: "Bytes of payload in all uncommitted batches of one user; one batch of `max_total_bytes` always fits. A \
+                   batch beyond the limit removes the oldest ones.",
         },
     ],
 };

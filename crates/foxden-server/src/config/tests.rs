@@ -64,12 +64,12 @@ fn the_later_source_wins() {
         variable("FOXDEN__STORAGE__QUOTA", "2 MB"),
         variable("FOXDEN__DATA_DIR", "b"),
     ];
-    source::add_environment(&mut values, variables).unwrap();
+    source::add_environment(&mut values, variables);
     let flags = Flags {
         data_dir: Some("c".into()),
         ..Flags::default()
     };
-    source::add_flags(&mut values, &flags).unwrap();
+    source::add_flags(&mut values, &flags);
 
     let config = Config::read(&values).unwrap();
     assert_eq!(config.storage.quota, Some(2_000_000));
@@ -164,7 +164,7 @@ fn a_wrong_value_names_its_setting_and_where_it_was_set() {
     }
 }
 
-/// A file of an earlier release is told what its setting is called now.
+/// The error for an old name gives the new one.
 #[test]
 fn a_setting_that_was_renamed_names_the_new_one() {
     let refused = message(from_file("[tokens]\nnode = \"https://node1.example.org\"\n"));
@@ -188,6 +188,23 @@ fn a_setting_that_was_renamed_names_the_new_one() {
             refused.contains(&format!("{old} is now called {new}")),
             "{refused}"
         );
+    }
+}
+
+/// One run names every setting that does not exist.
+#[test]
+fn all_old_names_are_reported_at_once() {
+    let old = "[storage]\nrests = true\ncompress = true\nquotta = \"1 MB\"\n[http]\nstop_timeout = \"1 s\"\n";
+    let refused = message(from_file(old));
+    let lines: Vec<&str> = refused.lines().collect();
+    assert_eq!(lines.len(), 4, "{refused}");
+    for part in [
+        "http.stop_timeout is now called http.shutdown_timeout",
+        "storage.rests is now called storage.maintenance",
+        "storage.compress is now called storage.compression",
+        "there is no setting storage.quotta; did you mean storage.quota?",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(part)), "{part}: {refused}");
     }
 }
 
@@ -255,7 +272,7 @@ fn the_listen_flag_replaces_every_listener() {
         surfaces: Some("sync, ops".into()),
         ..Flags::default()
     };
-    source::add_flags(&mut values, &flags).unwrap();
+    source::add_flags(&mut values, &flags);
     let config = Config::read(&values).unwrap();
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.listeners[0].surfaces.len(), 2);

@@ -12,31 +12,30 @@ use super::values::Values;
 /// The settings of tokens.
 pub const SECTION: Section = Section {
     title: "[tokens]",
-    about: "Which storage nodes users are sent to, and how long their tokens hold.",
+    about: "The storage nodes, and the lifetime of tokens.",
     settings: &[
         Setting {
             key: "tokens.nodes",
             kind: Kind::List,
             default: "",
-            help: "The addresses of the nodes that keep the users' objects, where those are other servers which share \
-                   the master secret. New users go to the one with the fewest. A node stays known when it is taken \
-                   out of this list: `foxden node` drains and removes it. Only where one node is known and a single \
-                   other one is listed, that is the same node under another address. Without nodes users are sent \
-                   to `public_url`.",
+            help: "The URLs of the storage nodes, if they are other servers with the same master secret. A new user is \
+                   assigned to the node with the fewest users. A node that leaves this list stays known: `foxden node` \
+                   drains and removes it. If one node is known and the list has a single other one, it is the same node with \
+                   a new URL. Without this setting users are assigned to `public_url`.",
         },
         Setting {
             key: "tokens.duration",
             kind: Kind::Time,
             default: "1 h",
-            help: "How long a token holds. Clients fetch a new one by themselves.",
+            help: "The lifetime of a token. Clients fetch a new one by themselves.",
         },
         Setting {
             key: "tokens.max_replaced_stores",
             kind: Kind::Count,
             default: "10",
-            help: "How often the keys of one account may change within the life of a token, as a reset of the password \
-                   changes them. Each time the account gets another store and the old one is emptied; beyond this the \
-                   browser is asked to come back when the oldest token has ended.",
+            help: "How often the key of one account may change within the lifetime of a token, for instance by password \
+                   resets. Each change gives the account a new store and empties the old one; beyond the limit the browser \
+                   must wait until the oldest token has expired.",
         },
         Setting {
             key: "tokens.accept_new_users",

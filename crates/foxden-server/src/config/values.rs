@@ -70,19 +70,24 @@ pub struct Value {
 pub struct Values {
     schema: Schema,
     set: BTreeMap<String, Value>,
+    unknown: Vec<(String, Origin)>,
 }
 
 impl Values {
     /// Nothing set yet of all that this schema knows.
     pub const fn new(schema: Schema) -> Self {
-        let set = BTreeMap::new();
-        Self { schema, set }
+        Self {
+            schema,
+            set: BTreeMap::new(),
+            unknown: Vec::new(),
+        }
     }
 
-    /// Sets a value, in place of what an earlier source said.
-    pub fn set(&mut self, key: &str, texts: Vec<String>, origin: Origin) -> Result<(), ConfigError> {
+    /// Sets a value, in place of that of an earlier source. [`Values::check_names`] reports a key that does not exist.
+    pub fn set(&mut self, key: &str, texts: Vec<String>, origin: Origin) {
         let Some((setting, is_file)) = self.schema.find(key) else {
-            return Err(ConfigError::unknown_key(key, &origin));
+            self.unknown.push((key.to_owned(), origin));
+            return;
         };
         // A secret and its file are two spellings of one value: the later source replaces both.
         if setting.kind == Kind::Secret {
@@ -94,7 +99,22 @@ impl Values {
             self.set.remove(&other);
         }
         self.set.insert(key.to_owned(), Value { texts, origin });
-        Ok(())
+    }
+
+    /// Fails if a source sets a key that does not exist, and names all of these keys.
+    pub fn check_names(&self) -> Result<(), ConfigError> {
+        let errors = self.unknown.iter();
+        let mut errors: Vec<ConfigError> = errors
+            .map(|(key, origin)| ConfigError::unknown_key(key, origin))
+            .collect();
+        match errors.pop() {
+            None => Ok(()),
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(ConfigError::Several(errors))
+            }
+        }
     }
 
     /// Forgets whatever was set below this name.

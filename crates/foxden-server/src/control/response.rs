@@ -47,7 +47,7 @@ pub enum Response {
     /// Pending codes of an account.
     Codes {
         /// The codes.
-        codes: Vec<WaitingCode>,
+        codes: Vec<PendingCode>,
     },
     /// The word that was announced, and where to look for it.
     Probe {
@@ -337,7 +337,7 @@ pub struct Node {
 
 /// A code that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingCode {
+pub struct PendingCode {
     /// What it is for.
     pub purpose: CodePurpose,
     /// The code.

@@ -303,7 +303,7 @@ impl ConnectionLimiter {
     /// Writes to both logs that a key has used up its share.
     fn report_limit(&self, key: LimitKey) {
         let limit = self.limits.of(key);
-        let event = |door| Event::new(EventKind::LimitReached, door, key.address());
+        let event = |entry_point| Event::new(EventKind::LimitReached, entry_point, key.address());
         match key {
             LimitKey::Network(..) => {
                 self.security_events
@@ -316,7 +316,7 @@ impl ConnectionLimiter {
             }
             LimitKey::User(user) => {
                 let name = user.0.to_string();
-                let event = event(EntryPoint::Storage).with_reason("answers that nobody takes");
+                let event = event(EntryPoint::Storage).with_reason("unread responses");
                 self.security_events.emit(&event.with_subject(&name));
                 if let Some(suppressed) = self.user_log.should_log() {
                     tracing::warn!(

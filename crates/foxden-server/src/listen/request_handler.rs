@@ -13,7 +13,7 @@ use foxden_accounts::security::SecurityEvents;
 use foxden_http::error_response::{bad_request_response, no_connection_response, panic_response};
 use foxden_http::request_head::{ambiguity, forwarded_for, is_health, needs_token};
 use foxden_http::response::{close_connection, describe_no_body, set_request_id, split_fields};
-use foxden_http::wire::{AccessLogFields, Peer, Sign};
+use foxden_http::wire::{AccessLogFields, Peer, RemoteEvidence};
 use foxden_model::{Network as ClientNetwork, Rng, Width};
 use foxden_sql::QueryOrigin;
 use hyper::http::request::Parts;
@@ -206,22 +206,22 @@ impl RequestHandler {
         if !self.exposure.is_private() || needs_token(&parts.uri) {
             return false;
         }
-        let sign = match address {
-            None => Some(Sign::UnixSocket),
-            Some(address) if !address.is_loopback() => Some(Sign::Client(address)),
-            Some(_) => Sign::of(parts),
+        let evidence = match address {
+            None => Some(RemoteEvidence::UnixSocket),
+            Some(address) if !address.is_loopback() => Some(RemoteEvidence::Client(address)),
+            Some(_) => RemoteEvidence::of(parts),
         };
         // This waits for the disk only once: when the server becomes public.
-        if let Some(sign) = &sign {
-            self.exposure.observe(sign);
+        if let Some(evidence) = &evidence {
+            self.exposure.observe(evidence);
         }
-        sign.is_none()
+        evidence.is_none()
     }
 
     /// Reports a connection that does not speak HTTP/1.
     pub fn report_foreign_protocol(&self, protocol: ForeignProtocol, address: Option<IpAddr>) {
         if protocol == ForeignProtocol::Proxy {
-            self.exposure.observe(&Sign::ProxyProtocol);
+            self.exposure.observe(&RemoteEvidence::ProxyProtocol);
         }
         self.foreign_protocols.warn(protocol, address);
     }

@@ -91,7 +91,7 @@ async fn tcp() -> (TcpStream, TcpStream) {
 }
 
 /// Sends a request and reads one answer, which must have a length.
-async fn ask(stream: &mut DuplexStream, request: &str) -> String {
+async fn send_request(stream: &mut DuplexStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     loop {
@@ -115,7 +115,7 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
         .route("/works", get(async || "fine"));
     let (mut stream, _stop) = connect(router).await;
     for _ in 0..2 {
-        let failed = ask(&mut stream, "GET /fails HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let failed = send_request(&mut stream, "GET /fails HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(
             failed.starts_with("HTTP/1.1 500 ") && failed.contains("The server made a mistake"),
             "{failed}"
@@ -128,7 +128,7 @@ async fn a_handler_that_panics_costs_one_answer_and_no_more() {
         ] {
             assert!(failed.contains(header), "{failed}");
         }
-        let fine = ask(&mut stream, "GET /works HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let fine = send_request(&mut stream, "GET /works HTTP/1.1\r\nHost: a\r\n\r\n").await;
         assert!(
             fine.starts_with("HTTP/1.1 200 ") && fine.ends_with("fine"),
             "{fine}"
@@ -216,7 +216,7 @@ async fn every_answer_names_its_request() {
     let (mut stream, _stop) = connect(axum::Router::new()).await;
     let mut ids = Vec::new();
     for _ in 0..3 {
-        let answer = ask(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = send_request(&mut stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         let (_, id) = answer.split_once("x-request-id: ").unwrap();
         ids.push(id.split("\r\n").next().unwrap().to_owned());
     }
@@ -232,7 +232,7 @@ async fn a_stop_lets_a_request_end_and_then_the_connection() {
     let head = "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nha";
     stream.write_all(head.as_bytes()).await.unwrap();
     let (all_ended, answer) = tokio::join!(stop.stop(Duration::from_secs(10)), async {
-        let answer = ask(&mut stream, "lf").await;
+        let answer = send_request(&mut stream, "lf").await;
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap();
         assert!(rest.is_empty());
@@ -245,7 +245,7 @@ async fn a_stop_lets_a_request_end_and_then_the_connection() {
     );
 }
 
-/// While the server works for all its connections, a monitor is answered. Whoever asks for something else waits for a connection.
+/// While the server works for all its connections, a health check is answered. Any other request waits for a connection.
 #[tokio::test]
 async fn a_monitor_gets_in_while_all_seats_are_taken() {
     let (release, released) = tokio::sync::watch::channel(false);
@@ -274,7 +274,7 @@ async fn a_monitor_gets_in_while_all_seats_are_taken() {
     for _ in 0..3 {
         let (mut monitor, stop) = connect_to(&limiter, router.clone(), limits).await;
         for _ in 0..2 {
-            let answer = ask(&mut monitor, "GET /__heartbeat__ HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let answer = send_request(&mut monitor, "GET /__heartbeat__ HTTP/1.1\r\nHost: a\r\n\r\n").await;
             assert!(
                 answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("well"),
                 "{answer}"
@@ -291,7 +291,7 @@ async fn a_monitor_gets_in_while_all_seats_are_taken() {
     release.send_replace(true);
     busy.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("slow"), "{answer}");
-    let answer = ask(&mut waiting, "").await;
+    let answer = send_request(&mut waiting, "").await;
     assert!(
         answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("other"),
         "{answer}"
@@ -328,11 +328,11 @@ async fn a_head_that_can_be_read_in_two_ways_is_refused() {
         ),
     ] {
         let (mut stream, _stop) = connect(router.clone()).await;
-        let answer = ask(&mut stream, &format!("{head}\r\nContent-Length: 2\r\n\r\nhi")).await;
+        let answer = send_request(&mut stream, &format!("{head}\r\nContent-Length: 2\r\n\r\nhi")).await;
         let status = if is_fine { "HTTP/1.1 200 " } else { "HTTP/1.1 400 " };
         assert!(answer.starts_with(status), "{head}: {answer}");
         // The connection is as good as before.
-        let answer = ask(
+        let answer = send_request(
             &mut stream,
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nho",
         )

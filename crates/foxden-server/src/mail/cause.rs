@@ -1,4 +1,4 @@
-//! What a mail server or the system says when a letter is not taken.
+//! What a mail server or the system says when a mail is not taken.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A letter as a message: plain text and HTML that say the same.
+//! A mail as a message: plain text and HTML that say the same.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use super::mail_text::{Key, MailText};
 /// The longest line of the plain text, but for what cannot be broken.
 const COLUMNS: usize = 76;
 
-/// What a letter's HTML looks like, where it is repeated.
+/// What a mail's HTML looks like, where it is repeated.
 const TEXT: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
                     font-size: 16px; line-height: 1.6;";
 const SMALL: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
@@ -25,29 +25,29 @@ pub struct MailHeaders<'a> {
     pub from: &'a Mailbox,
     /// Where answers go.
     pub reply_to: Option<&'a Mailbox>,
-    /// Where the letter goes.
+    /// Where the mail goes.
     pub to: &'a str,
     /// The host of the server that sends it.
     pub host: &'a str,
     /// How to reach the operator of the server.
     pub contact: Option<&'a str>,
-    /// The part of the message's id before the `@`: the same whenever the same letter is sent.
+    /// The part of the message's id before the `@`: the same whenever the same mail is sent.
     pub id: String,
     /// Now, in milliseconds.
     pub now: i64,
 }
 
-/// Why a letter cannot be made into a message. No later try will do better.
+/// Why a mail cannot be made into a message. No later try will do better.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     /// Mail has no way to say that address.
     #[error("mail cannot be sent to such an address")]
     Address,
     /// A template failed.
-    #[error("the letter could not be written")]
+    #[error("the mail could not be written")]
     Template(#[from] askama::Error),
     /// The parts make no message.
-    #[error("the letter could not be put together")]
+    #[error("the mail could not be put together")]
     Message(#[from] lettre::error::Error),
 }
 
@@ -94,10 +94,10 @@ pub fn compose(words: &MailText, headers: &MailHeaders<'_>) -> Result<Message, C
     Ok(message.multipart(MultiPart::alternative_plain_html(plain, html))?)
 }
 
-/// The address as mail says it: a host's name in letters of its own has a form that every mail server takes.
+/// The address as mail says it: a host name outside ASCII has a form that every mail server takes.
 fn recipient(address: &str) -> Result<Address, ComposeError> {
     let (local, domain) = foxden_accounts::recipient(address).ok_or(ComposeError::Address)?;
-    // Checked by the same rule as addresses at sign-up: lettre's own refuses letters of some scripts.
+    // Checked by the same rule as addresses at sign-up: lettre's own refuses characters of some scripts.
     Ok(Address::new_dangerous(local, domain))
 }
 

@@ -1,4 +1,4 @@
-//! When letters are tried, and tried again.
+//! When mails are tried, and tried again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::app::App;
 use crate::config::mail::Mail;
 use crate::tasks::{Tasks, catch_panic};
 
-/// The longest rest: another process may have written a letter.
+/// The longest rest: another process may have written a mail.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// How long nothing is tried after the mail server was away.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long a letter is put aside that a full register did not let go of.
+/// How long a mail is put aside that a full register did not let go of.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many letters are remembered that an outage put off.
+/// How many mails are remembered that an outage put off.
 const MAX_DEFERRED: usize = 10_000;
 
-/// Starts to send letters, where there is a mail server and this process keeps accounts.
+/// Starts to send mails, where there is a mail server and this process keeps accounts.
 pub fn start(app: &Arc<App>, tasks: &Tasks) -> anyhow::Result<()> {
     let (Some(mail), Some(accounts)) = (&app.config.mail, &app.accounts) else {
         return Ok(());
@@ -46,13 +46,13 @@ struct Deliverer {
     mail: Mail,
     accounts: Accounts,
     app: Arc<App>,
-    /// A letter that is over and must not be sent again.
+    /// A mail that is over and must not be sent again.
     finished: Option<i64>,
-    /// Letters that wait only because the mail server was away, and until when.
+    /// Mails that wait only because the mail server was away, and until when.
     deferred: HashMap<i64, i64>,
 }
 
-/// How one letter fared.
+/// How one mail fared.
 enum Delivery {
     Sent,
     /// It waits for another try, or is gone.
@@ -64,18 +64,18 @@ enum Delivery {
 }
 
 impl Deliverer {
-    /// Sends what waits until the program stops. A letter that is being handed over is finished first; a mail server
+    /// Sends what waits until the program stops. A mail that is being handed over is finished first; a mail server
     /// that does not even answer holds up no stop.
     async fn run(mut self, mut tasks: Tasks) {
         while let Err(panic) = catch_panic(Box::pin(self.deliver(&mut tasks))).await {
-            tracing::error!("sending letters panicked and begins again: {panic}");
+            tracing::error!("mail delivery panicked and is restarted: {panic}");
             tokio::select! {
                 () = tasks.stopped() => break,
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
         if self.ack().await.is_err() {
-            tracing::warn!("a letter that was sent stays in the outbox, and will be sent again");
+            tracing::warn!("a sent mail is still in the outbox and will be sent again");
         }
     }
 
@@ -113,7 +113,7 @@ impl Deliverer {
         }
     }
 
-    /// Takes one letter and sends it.
+    /// Takes one mail and sends it.
     async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Delivery>, Unavailable> {
         self.ack().await?;
         let Some(posted) = self.accounts.take_mail().await? else {
@@ -160,8 +160,8 @@ impl Deliverer {
         match sent {
             Ok(answer) => {
                 self.finished = Some(posted.id);
-                let (letter, number) = (posted.mail.kind(), posted.id);
-                tracing::info!(letter, number, "a letter was sent: {answer}");
+                let (mail, number) = (posted.mail.kind(), posted.id);
+                tracing::info!(mail, number, "a mail was sent: {answer}");
                 self.ack().await?;
                 self.retry_deferred().await?;
                 Ok(Delivery::Sent)
@@ -181,7 +181,7 @@ impl Deliverer {
         }
     }
 
-    /// Forgets a letter that is over. While the register does not answer, it is remembered: no other is taken before.
+    /// Forgets a mail that is over. While the register does not answer, it is remembered: no other is taken before.
     async fn ack(&mut self) -> Result<(), Unavailable> {
         if let Some(id) = self.finished {
             self.accounts.ack_mail(id).await?;
@@ -224,14 +224,14 @@ impl Deliverer {
         posted: &QueuedMail,
         error: &(dyn std::error::Error + Sync),
     ) -> Result<(), Unavailable> {
-        let (letter, number) = (posted.mail.kind(), posted.id);
-        tracing::warn!(letter, number, "a letter was thrown away: {}", chain(error));
+        let (mail, number) = (posted.mail.kind(), posted.id);
+        tracing::warn!(mail, number, "a mail was dropped: {}", chain(error));
         self.finished = Some(posted.id);
         self.ack().await
     }
 
     async fn defer(&mut self, posted: &QueuedMail, error: &SendError) -> Result<(), Unavailable> {
-        let (letter, number) = (posted.mail.kind(), posted.id);
+        let (mail, number) = (posted.mail.kind(), posted.id);
         let cause = chain(error);
         match self.accounts.defer_mail(posted).await? {
             RetryDecision::Retry { pause, due } => {
@@ -239,13 +239,9 @@ impl Deliverer {
                     self.deferred.insert(posted.id, due);
                 }
                 let seconds = pause / 1000;
-                tracing::warn!(
-                    letter,
-                    number,
-                    "a letter waits {seconds} s for its next try: {cause}"
-                );
+                tracing::warn!(mail, number, "a mail is deferred for {seconds} s: {cause}");
             }
-            RetryDecision::GiveUp => tracing::warn!(letter, number, "a letter was given up: {cause}"),
+            RetryDecision::GiveUp => tracing::warn!(mail, number, "a mail expired unsent: {cause}"),
         }
         Ok(())
     }

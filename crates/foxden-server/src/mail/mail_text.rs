@@ -1,4 +1,4 @@
-//! What each kind of letter says. Only the words stand here; [`super::compose`] gives them their form.
+//! What each kind of mail says. Only the words stand here; [`super::compose`] gives them their form.
 
 use foxden_accounts::{Mail, QueuedMail};
 use foxden_http::pages::links;
@@ -6,7 +6,7 @@ use foxden_model::Escaped;
 
 use super::DisplayTime;
 
-/// The words of one letter.
+/// The words of one mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailText {
     /// What it is about.
@@ -25,7 +25,7 @@ pub struct MailText {
     pub why: &'static str,
 }
 
-/// What a letter brings.
+/// What a mail brings.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
     /// A few digits to type, and perhaps an address that does the same.
@@ -48,7 +48,7 @@ pub enum Key {
     Nothing,
 }
 
-/// What every letter may speak of.
+/// What every mail may speak of.
 pub struct Sender<'a> {
     /// The public address without its path, where the pages are.
     pub origin: &'a str,
@@ -57,7 +57,7 @@ pub struct Sender<'a> {
 }
 
 const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and no one can use this \
-                       letter without reading your mail.";
+                       code without reading your mail.";
 
 /// Why digits of before do not work any more.
 const ENDED: &str = "Wrong codes were tried for your account today. The code of before ended by that; this one is new. \
@@ -72,7 +72,7 @@ const LOST: &str = "What is stored on the server cannot be opened with the new p
                     bookmarks and passwords upload them again.";
 
 impl MailText {
-    /// The words of a letter that was taken out of the outbox.
+    /// The words of a mail that was taken out of the outbox.
     pub fn of(posted: &QueuedMail, from: &Sender<'_>) -> Self {
         let host = from.host;
         match &posted.mail {
@@ -112,7 +112,7 @@ impl MailText {
                 posted,
                 network,
                 format!(
-                    "It is {} now. Sign in with that one; letters go there from now on.",
+                    "It is {} now. Sign in with that one; mail goes there from now on.",
                     Escaped(address)
                 ),
                 from,
@@ -120,10 +120,10 @@ impl MailText {
         }
     }
 
-    /// A letter that only shows that letters arrive.
+    /// A mail that only shows that mails arrive.
     pub fn trial(host: &str) -> Self {
         Self {
-            subject: format!("A letter from {host}, to try the way"),
+            subject: format!("A test mail from {host}"),
             heading: "Mail from this server arrives",
             lead: "Nothing needs to be done.".to_owned(),
             key: Key::Nothing,

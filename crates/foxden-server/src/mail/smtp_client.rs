@@ -1,4 +1,4 @@
-//! The mail server, as far as one letter needs it.
+//! The mail server, as far as one mail needs it.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct SmtpClient {
     timeout: Duration,
 }
 
-/// Why a letter was not taken.
+/// Why a mail was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// Nothing can be sent at all right now.
@@ -46,11 +46,11 @@ pub enum SendError {
         #[source]
         source: Cause,
     },
-    /// This letter was not taken now; a later try may do better.
-    #[error("the mail server did not take the letter")]
+    /// This mail was not taken now; a later try may do better.
+    #[error("the mail server did not accept the mail")]
     Later(#[source] Cause),
-    /// This letter will never be taken.
-    #[error("the mail server refused the letter")]
+    /// This mail will never be taken.
+    #[error("the mail server rejected the mail")]
     Refused(#[source] Cause),
 }
 
@@ -78,7 +78,7 @@ impl SmtpClient {
         })
     }
 
-    /// Hands one letter over, and says what the mail server answered: it is theirs from then on.
+    /// Hands one mail over, and says what the mail server answered: it is theirs from then on.
     pub async fn send(
         &self,
         connection: &mut SmtpConnection,
@@ -90,11 +90,11 @@ impl SmtpClient {
         announced.map_err(|_| SendError::Later(Cause::Timeout(self.timeout)))??;
         let taken = tokio::time::timeout(DATA_TIMEOUT, connection.smtp.message(&bytes)).await;
         let taken = taken.map_err(|_| SendError::Later(Cause::Timeout(DATA_TIMEOUT)))?;
-        let answer = taken.map_err(|error| SendError::of_a_letter(&error))?;
+        let answer = taken.map_err(|error| SendError::of_a_mail(&error))?;
         Ok(words(&answer))
     }
 
-    /// Says from whom and to whom a letter is, up to its text.
+    /// Says from whom and to whom a mail is, up to its text.
     async fn announce(
         &self,
         connection: &mut SmtpConnection,
@@ -105,10 +105,10 @@ impl SmtpClient {
         self.sign(connection, envelope.from(), mail_params).await?;
         for to in envelope.to() {
             let named = connection.smtp.command(Rcpt::new(to.clone(), vec![])).await;
-            named.map_err(|error| SendError::of_a_letter(&error))?;
+            named.map_err(|error| SendError::of_a_mail(&error))?;
         }
         let may_begin = connection.smtp.command(Data).await;
-        may_begin.map_err(|error| SendError::of_a_letter(&error))?;
+        may_begin.map_err(|error| SendError::of_a_mail(&error))?;
         Ok(())
     }
 
@@ -123,7 +123,7 @@ impl SmtpClient {
             .smtp
             .command(MailFrom::new(from.cloned(), mail_params))
             .await;
-        signed.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
+        signed.map_err(|error| self.away("no mail of this server is accepted by", said(&error)))?;
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl SmtpClient {
         let _ = tokio::time::timeout(self.timeout, connection.smtp.quit()).await;
     }
 
-    /// Goes the way up to the first letter, and says how.
+    /// Goes the way up to the first mail, and says how.
     pub async fn probe(&self) -> Result<String, SendError> {
         let mut connection = self.connect().await?;
         let (host, port) = (&self.host, self.port);
@@ -151,11 +151,11 @@ impl SmtpClient {
     async fn probe_sender(&self, connection: &mut SmtpConnection) -> Result<(), SendError> {
         self.sign(connection, Some(&self.from), Vec::new()).await?;
         let taken_back = connection.smtp.command(Rset).await;
-        taken_back.map_err(|error| self.away("no letter of ours is taken by", said(&error)))?;
+        taken_back.map_err(|error| self.away("no mail of this server is accepted by", said(&error)))?;
         Ok(())
     }
 
-    /// Goes the way up to the first letter. Nothing is lost by giving up on it.
+    /// Goes the way up to the first mail. Nothing is lost by giving up on it.
     pub async fn connect(&self) -> Result<SmtpConnection, SendError> {
         let connecting = tokio::time::timeout(self.timeout, self.greet_and_sign_in()).await;
         connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Timeout(self.timeout))))
@@ -187,11 +187,11 @@ impl SmtpClient {
 }
 
 impl SendError {
-    fn of_a_letter(error: &Error) -> Self {
+    fn of_a_mail(error: &Error) -> Self {
         match error.status() {
             Some(code) if error.is_permanent() => {
                 let remark = std::error::Error::source(error).map(ToString::to_string);
-                if ends_a_letter(code, &remark.unwrap_or_default()) {
+                if is_about_the_mail(code, &remark.unwrap_or_default()) {
                     Self::Refused(said(error))
                 } else {
                     Self::Later(said(error))
@@ -204,12 +204,12 @@ impl SendError {
 
 /// Returns whether a final reply is about the mail or its recipient. One about this server, its name, its rights or its protocol
 /// holds only until the operator has fixed that.
-fn ends_a_letter(code: Code, remark: &str) -> bool {
+fn is_about_the_mail(code: Code, remark: &str) -> bool {
     let about_us = ["5.7.", "5.1.7", "5.1.8"];
     code.category == Category::MailSystem && !about_us.iter().any(|class| remark.starts_with(class))
 }
 
-/// What the mail server must be told of a letter beforehand.
+/// What the mail server must be told of a mail beforehand.
 fn mail_params(
     can: Extensions,
     envelope: &Envelope,

@@ -1,6 +1,6 @@
-//! A connection to the mail server, up to the first letter: what it can do, encryption, sign-in.
+//! A connection to the mail server, up to the first mail: what it can do, encryption, sign-in.
 //!
-//! The library below reads what a mail server can do by the letter, but these keywords have no case (RFC 5321, 4.1.1.1). So
+//! The library below reads what a mail server can do case-sensitively, but these keywords have no case (RFC 5321, 4.1.1.1). So
 //! the answer to EHLO is read here, and what depends on it is done here: STARTTLS and AUTH.
 
 use data_encoding::BASE64;
@@ -33,9 +33,9 @@ pub struct SmtpConnection {
 pub struct Extensions {
     /// Encryption on a connection that began without.
     pub starttls: bool,
-    /// Texts in other letters than those of ASCII.
+    /// Texts outside ASCII.
     pub eight_bit: bool,
-    /// Addresses in such letters.
+    /// Such addresses.
     pub utf8: bool,
     plain: bool,
     login: bool,

@@ -1,7 +1,7 @@
 //! Operations on accounts. A `name` is the account's address, another name of it, or its id.
 
 use foxden_accounts::security::OperatorAction;
-use foxden_accounts::{AccountSummary, OperatorError, Role, SecurityEvent, WaitingCode};
+use foxden_accounts::{AccountSummary, OperatorError, PendingCode, Role, SecurityEvent};
 use foxden_http::pages::links;
 use foxden_model::UserId;
 
@@ -109,8 +109,8 @@ pub async fn confirm_address(app: &App, name: &str) -> Result<(), OperationError
 }
 
 /// Lists the pending codes of an account.
-pub async fn pending_codes(app: &App, name: &str) -> Result<Vec<WaitingCode>, OperationError> {
-    let codes = accounts_of(app)?.waiting_codes(name).await;
+pub async fn pending_codes(app: &App, name: &str) -> Result<Vec<PendingCode>, OperationError> {
+    let codes = accounts_of(app)?.pending_codes(name).await;
     let codes = codes.map_err(on(name))?;
     report(app, OperatorAction::CodesShown, name);
     Ok(codes)

@@ -8,13 +8,13 @@ use std::net::IpAddr;
 
 use foxden_model::is_invisible;
 
-use super::Record;
+use super::QueuedEvent;
 use super::signature::{LINES_MISSING, Signature};
 use crate::version::VERSION;
 
 /// A line, without its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(super) struct CefLine {
     /// The line.
     pub(super) text: String,
     /// From 0 to 10.
@@ -31,15 +31,15 @@ pub(super) struct Repeats {
     pub(super) last: i64,
 }
 
-impl Line {
+impl CefLine {
     /// The line for something that happened, once or more often.
-    pub(super) fn of(record: &Record, repeats: Option<Repeats>, host: &str) -> Self {
-        let signature = Signature::of(record.what);
-        let time = repeats.map_or(record.time, |repeats| repeats.last);
+    pub(super) fn of(event: &QueuedEvent, repeats: Option<Repeats>, host: &str) -> Self {
+        let signature = Signature::of(event.kind);
+        let time = repeats.map_or(event.time, |repeats| repeats.last);
         let mut line = Self::begin(signature, host, time);
-        line.add("cs1Label", "door");
-        line.add("cs1", record.door);
-        match record.from {
+        line.add("cs1Label", "entryPoint");
+        line.add("cs1", event.entry_point);
+        match event.from {
             Some(IpAddr::V4(address)) => line.add("src", address),
             // The format's `src` is of IPv4 alone.
             Some(IpAddr::V6(address)) => {
@@ -48,18 +48,18 @@ impl Line {
             }
             None => {}
         }
-        let (name, id) = match record.what {
+        let (name, id) = match event.kind {
             foxden_accounts::security::EventKind::Operator(_) => {
                 line.add("suser", "operator");
                 ("duser", "duid")
             }
             _ => ("suser", "suid"),
         };
-        line.add_text(name, record.name.as_deref());
-        line.add_text(id, record.account.as_deref());
-        line.add_text("reason", record.why.as_deref());
-        line.add_text("requestMethod", record.method.as_deref());
-        line.add_text("request", record.path.as_deref());
+        line.add_text(name, event.name.as_deref());
+        line.add_text(id, event.account.as_deref());
+        line.add_text("reason", event.why.as_deref());
+        line.add_text("requestMethod", event.method.as_deref());
+        line.add_text("request", event.path.as_deref());
         if let Some(repeats) = repeats {
             line.add("cnt", repeats.count);
             line.add("start", repeats.first);

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use foxden_accounts::security::{EntryPoint, EventKind};
 use foxden_model::{Network, Width};
 
-use super::Record;
+use super::QueuedEvent;
 use super::cef::Repeats;
 use super::signature::Signature;
 
@@ -34,8 +34,8 @@ const MINUTE: i64 = 60_000;
 /// What makes refusals equal. How the request was spelled does not.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    what: EventKind,
-    door: EntryPoint,
+    kind: EventKind,
+    entry_point: EntryPoint,
     from: Option<IpAddr>,
     name: Option<String>,
     account: Option<String>,
@@ -43,7 +43,7 @@ struct Key {
 }
 
 struct Window {
-    record: Record,
+    event: QueuedEvent,
     opened: i64,
     count: u64,
     first: i64,
@@ -86,32 +86,32 @@ type Source = [Option<(Width, u64)>; 3];
 
 impl RepeatFilter {
     /// Judges a refusal.
-    pub(super) fn take(&mut self, record: &Record) -> Decision {
+    pub(super) fn take(&mut self, event: &QueuedEvent) -> Decision {
         let key = Key {
-            what: record.what,
-            door: record.door,
-            from: record.from,
-            name: record.name.clone(),
-            account: record.account.clone(),
-            why: record.why.clone(),
+            kind: event.kind,
+            entry_point: event.entry_point,
+            from: event.from,
+            name: event.name.clone(),
+            account: event.account.clone(),
+            why: event.why.clone(),
         };
         if let Some(window) = self.windows.get_mut(&key) {
             if window.count == 0 {
-                window.first = record.time;
+                window.first = event.time;
             }
             window.count += 1;
-            window.last = record.time;
+            window.last = event.time;
             return Decision::Counted;
         }
-        if !self.has_line(record) {
+        if !self.has_line(event) {
             return Decision::TooMany;
         }
         let window = Window {
-            record: record.clone(),
-            opened: record.time,
+            event: event.clone(),
+            opened: event.time,
             count: 0,
-            first: record.time,
-            last: record.time,
+            first: event.time,
+            last: event.time,
         };
         self.windows.insert(key.clone(), window);
         self.order.push_back(key);
@@ -119,7 +119,7 @@ impl RepeatFilter {
     }
 
     /// The next window that is to close: one that was open long enough, or the oldest of too many.
-    pub(super) fn close(&mut self, now: i64) -> Option<(Record, Option<Repeats>)> {
+    pub(super) fn close(&mut self, now: i64) -> Option<(QueuedEvent, Option<Repeats>)> {
         let oldest = self.windows.get(self.order.front()?)?;
         let is_open = (0..WINDOW).contains(&now.saturating_sub(oldest.opened));
         if is_open && self.order.len() <= OPEN {
@@ -129,7 +129,7 @@ impl RepeatFilter {
     }
 
     /// Closes the oldest window, whenever it opened.
-    pub(super) fn close_oldest(&mut self) -> Option<(Record, Option<Repeats>)> {
+    pub(super) fn close_oldest(&mut self) -> Option<(QueuedEvent, Option<Repeats>)> {
         let key = self.order.pop_front()?;
         let window = self.windows.remove(&key)?;
         let repeats = Repeats {
@@ -137,7 +137,7 @@ impl RepeatFilter {
             first: window.first,
             last: window.last,
         };
-        Some((window.record, (repeats.count > 0).then_some(repeats)))
+        Some((window.event, (repeats.count > 0).then_some(repeats)))
     }
 
     /// Whether the minute is over in which there may have been too many.
@@ -146,13 +146,13 @@ impl RepeatFilter {
     }
 
     /// Takes a line of this minute for the refusal, if it may have one.
-    fn has_line(&mut self, record: &Record) -> bool {
-        if self.is_calm(record.time) {
-            self.minute = record.time;
+    fn has_line(&mut self, event: &QueuedEvent) -> bool {
+        if self.is_calm(event.time) {
+            self.minute = event.time;
             (self.shared, self.severe, self.first) = Default::default();
         }
-        let source = source(record);
-        let is_severe = Signature::of(record.what).is_severe();
+        let source = source(event);
+        let is_severe = Signature::of(event.kind).is_severe();
         self.shared.take(source)
             || is_severe && self.severe.take(source)
             || !self.has_written(source) && self.first.take(source)
@@ -191,10 +191,10 @@ impl<const MOST: u32> Lines<MOST> {
 
 /// Whose lines these are: the network in its widths. What comes from no address is its account's, or that of the name, and
 /// all such accounts are one site.
-fn source(record: &Record) -> Source {
-    let Some(network) = record.from.map(Network::of) else {
+fn source(event: &QueuedEvent) -> Source {
+    let Some(network) = event.from.map(Network::of) else {
         let mut whose = DefaultHasher::new();
-        (&record.account, &record.name).hash(&mut whose);
+        (&event.account, &event.name).hash(&mut whose);
         return [
             Some((Width::Narrow, whose.finish())),
             None,
@@ -211,11 +211,11 @@ mod tests {
     const NOW: i64 = 1_763_690_000_000;
     const MOST: usize = 600;
 
-    fn refusal(name: &str, time: i64) -> Record {
-        Record {
+    fn refusal(name: &str, time: i64) -> QueuedEvent {
+        QueuedEvent {
             time,
-            what: EventKind::LoginFailed,
-            door: EntryPoint::Basic,
+            kind: EventKind::LoginFailed,
+            entry_point: EntryPoint::Basic,
             from: Some("192.0.2.1".parse().unwrap()),
             name: Some(name.to_owned()),
             account: None,
@@ -233,9 +233,9 @@ mod tests {
             assert_eq!(fold.take(&refusal("ann", NOW + second * 1000)), Decision::Counted);
             assert!(fold.close(NOW + second * 1000).is_none());
         }
-        let (record, repeats) = fold.close(NOW + WINDOW).unwrap();
+        let (event, repeats) = fold.close(NOW + WINDOW).unwrap();
         let repeats = repeats.unwrap();
-        assert_eq!(record.name.as_deref(), Some("ann"));
+        assert_eq!(event.name.as_deref(), Some("ann"));
         assert_eq!(
             (repeats.count, repeats.first, repeats.last),
             (299, NOW + 1000, NOW + 299_000)
@@ -271,7 +271,7 @@ mod tests {
     /// What tells no address tells the account.
     #[test]
     fn accounts_are_told_apart() {
-        let by = |account: u8, why: &str| Record {
+        let by = |account: u8, why: &str| QueuedEvent {
             from: None,
             name: None,
             account: Some(account.to_string()),
@@ -290,16 +290,16 @@ mod tests {
         assert!(written(3, &mut fold) > 0, "another account has lines left");
     }
 
-    fn from(address: IpAddr, record: Record) -> Record {
-        Record {
+    fn from(address: IpAddr, event: QueuedEvent) -> QueuedEvent {
+        QueuedEvent {
             from: Some(address),
-            ..record
+            ..event
         }
     }
 
-    fn locked(name: &str) -> Record {
-        Record {
-            what: EventKind::LoginLocked,
+    fn locked(name: &str) -> QueuedEvent {
+        QueuedEvent {
+            kind: EventKind::LoginLocked,
             ..refusal(name, NOW)
         }
     }
@@ -309,19 +309,19 @@ mod tests {
         fold: &mut RepeatFilter,
         addresses: &[IpAddr],
         rounds: u32,
-        record: fn(&str) -> Record,
+        event: fn(&str) -> QueuedEvent,
     ) -> Vec<u32> {
         let mut lines = vec![0; addresses.len()];
         for round in 0..rounds {
             for (sink, address) in addresses.iter().enumerate() {
-                let record = from(*address, record(&format!("{round} of {sink}")));
-                lines[sink] += u32::from(fold.take(&record) == Decision::Write);
+                let event = from(*address, event(&format!("{round} of {sink}")));
+                lines[sink] += u32::from(fold.take(&event) == Decision::Write);
             }
         }
         lines
     }
 
-    fn failed(name: &str) -> Record {
+    fn failed(name: &str) -> QueuedEvent {
         refusal(name, NOW)
     }
 
@@ -338,13 +338,13 @@ mod tests {
         for number in 0..100_000_i64 {
             let now = NOW + number;
             let network = u32::try_from(number % 1000).unwrap() << 8;
-            let what = [EventKind::LoginFailed, EventKind::LoginLocked][usize::from(number % 2 == 0)];
-            let record = Record {
+            let kind = [EventKind::LoginFailed, EventKind::LoginLocked][usize::from(number % 2 == 0)];
+            let event = QueuedEvent {
                 from: Some(IpAddr::from(network.to_be_bytes())),
-                what,
+                kind,
                 ..refusal(&number.to_string(), now)
             };
-            if fold.take(&record) == Decision::Write {
+            if fold.take(&event) == Decision::Write {
                 written += 1;
             }
             while fold.close(now).is_some() {}
@@ -414,8 +414,8 @@ mod tests {
         assert_eq!(flood(&mut fold, &noise[..1], 100, locked), [20]);
         flood(&mut fold, &noise[..10], 100, locked);
         assert_eq!(flood(&mut fold, &other, 2, locked), [2]);
-        let became_public = Record {
-            what: EventKind::BecamePublic,
+        let became_public = QueuedEvent {
+            kind: EventKind::BecamePublic,
             from: None,
             ..locked("")
         };

@@ -52,8 +52,8 @@ const fn failure(id: u16, name: &'static str, severity: u8, act: &'static str) -
 
 impl Signature {
     /// What a line about this says of its kind.
-    pub(super) const fn of(what: EventKind) -> Self {
-        match what {
+    pub(super) const fn of(kind: EventKind) -> Self {
+        match kind {
             EventKind::LoginFailed => failure(101, "Log-in failed", 4, "login"),
             EventKind::LoginLocked => {
                 failure(102, "Log-in locked after too many failures", 6, "login-locked")

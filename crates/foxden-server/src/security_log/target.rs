@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::cef::Line;
+use super::cef::CefLine;
 use crate::calendar::{Utc, date_time};
 use crate::config::security_log::Sink;
 
@@ -81,7 +81,7 @@ impl Target {
     }
 
     /// Writes one line.
-    pub(super) fn write(&mut self, line: &Line) -> io::Result<()> {
+    pub(super) fn write(&mut self, line: &CefLine) -> io::Result<()> {
         match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
@@ -105,7 +105,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 impl Appended {
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write(&mut self, line: &CefLine) -> io::Result<()> {
         if !self.is_in_place()? {
             self.file = open(&self.path)?;
             self.may_be_torn = true;
@@ -147,7 +147,7 @@ fn ends_amid_a_line(path: &Path) -> bool {
 
 impl Local {
     /// Spelled as the C library does, which is what the socket's readers expect.
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write(&mut self, line: &CefLine) -> io::Result<()> {
         let text = format!(
             "<{}>{} foxden[{}]: {}",
             priority(line.severity),
@@ -173,7 +173,7 @@ impl Local {
 
 impl Udp {
     /// Spelled as RFC 5424 has it.
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write(&mut self, line: &CefLine) -> io::Result<()> {
         let text = format!(
             "<{}>1 {} {} foxden {} - - {}",
             priority(line.severity),

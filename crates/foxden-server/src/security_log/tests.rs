@@ -1,8 +1,8 @@
 //! What stands in the log, read by a parser that knows nothing of the writer.
 
 mod parser;
-mod places;
 mod table;
+mod targets;
 
 use std::fs;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ fn a_line_says_who_from_where_by_which_door_and_why() {
         context.text(),
         format!(
             "CEF:0|Foxden|foxden|{version}|101|Log-in failed|4|rt=1763690000000 dvchost=sync.example.org act=login \
-             outcome=failure cs1Label=door cs1=basic src=192.0.2.1 suser=ann@example.org \
+             outcome=failure cs1Label=entryPoint cs1=basic src=192.0.2.1 suser=ann@example.org \
              suid=abababababababababababababababab reason=the password is wrong requestMethod=GET \
              request=/1.1/ann/info/collections\n"
         )
@@ -85,7 +85,7 @@ fn a_line_says_who_from_where_by_which_door_and_why() {
 }
 
 #[test]
-fn an_operator_acts_upon_somebody() {
+fn an_operators_command_names_its_target() {
     let context = TestContext::new();
     context.log.emit(
         &Event::by_operator(OperatorAction::RoleChanged)
@@ -135,7 +135,7 @@ fn equal_refusals_become_one_line() {
     assert_eq!(failures[1].get("rt"), failures[1].get("end"));
 }
 
-/// Whoever makes each refusal differ fills the disk no faster.
+/// A client that makes each refusal differ does not fill the disk faster.
 #[test]
 fn refusals_that_differ_have_a_bound() {
     let context = TestContext::new();
@@ -213,12 +213,12 @@ fn hostile() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever strangers write: one line, the same keys, and each value reads as it was, but for what nobody may see.
+    /// Any input gives one line with the same keys, and each value reads back as it was, except for hidden parts.
     #[test]
     fn hostile_texts_stay_where_they_are(name in hostile(), why in hostile(), path in hostile()) {
         let event = failure(&name).with_reason(&why).at("GET", &path);
-        let record = Record::of(&event, NOW);
-        let line = Line::of(&record, None, "sync.example.org").text;
+        let event = QueuedEvent::of(&event, NOW);
+        let line = CefLine::of(&event, None, "sync.example.org").text;
         let is_plain = |c: char| !c.is_control() && !"\u{200f}\u{202e}\u{2028}\u{feff}".contains(c);
         prop_assert!(line.chars().all(is_plain), "{line:?}");
         prop_assert!(line.chars().count() < 12_000);
@@ -240,7 +240,7 @@ proptest! {
 
     #[test]
     fn a_hostile_host_stays_where_it_is(host in hostile()) {
-        let line = Line::missing(7, "x", &host, NOW).text;
+        let line = CefLine::missing(7, "x", &host, NOW).text;
         let parsed = parse(&line).unwrap();
         prop_assert_eq!(parsed.get("dvchost").unwrap_or_default(), parser::seen(&host, 500));
         prop_assert_eq!(parsed.get("cnt"), Some("7"));

@@ -9,7 +9,7 @@ use foxden_model::Clock;
 use super::cef::Repeats;
 use super::repeat_filter::{Decision, RepeatFilter};
 use super::signature::Signature;
-use super::{Line, Record, Target};
+use super::{CefLine, QueuedEvent, Target};
 
 /// How long a target that is away is left alone, and how often at most it is told that the queue was full.
 const RETRY: Duration = Duration::from_secs(1);
@@ -48,10 +48,10 @@ impl Writer {
     }
 
     /// Writes an event, or counts it.
-    pub(super) fn take(&mut self, record: &Record) {
+    pub(super) fn take(&mut self, event: &QueuedEvent) {
         self.tick();
-        if Signature::of(record.what).is_repeatable() {
-            match self.repeats.take(record) {
+        if Signature::of(event.kind).is_repeatable() {
+            match self.repeats.take(event) {
                 Decision::Write => {}
                 Decision::Counted => return,
                 Decision::TooMany => {
@@ -60,7 +60,7 @@ impl Writer {
                 }
             }
         }
-        let line = Line::of(record, None, &self.host);
+        let line = CefLine::of(event, None, &self.host);
         self.write(&line);
     }
 
@@ -68,8 +68,8 @@ impl Writer {
     /// flood does not bring one such line with each of its own.
     pub(super) fn tick(&mut self) {
         let now = self.clock.millis();
-        while let Some((record, repeats)) = self.repeats.close(now) {
-            self.write_repeats(&record, repeats);
+        while let Some((event, repeats)) = self.repeats.close(now) {
+            self.write_repeats(&event, repeats);
         }
         let is_calm = self.repeats.is_calm(now);
         self.write_missing(now, is_calm);
@@ -77,8 +77,8 @@ impl Writer {
 
     /// Writes all that is counted but not told.
     pub(super) fn finish(&mut self) {
-        while let Some((record, repeats)) = self.repeats.close_oldest() {
-            self.write_repeats(&record, repeats);
+        while let Some((event, repeats)) = self.repeats.close_oldest() {
+            self.write_repeats(&event, repeats);
         }
         (self.failed_at, self.missed_told_at) = (None, None);
         self.write_missing(self.clock.millis(), true);
@@ -94,9 +94,9 @@ impl Writer {
         self.unwritten += 1;
     }
 
-    fn write_repeats(&mut self, record: &Record, repeats: Option<Repeats>) {
+    fn write_repeats(&mut self, event: &QueuedEvent, repeats: Option<Repeats>) {
         if repeats.is_some() {
-            let line = Line::of(record, repeats, &self.host);
+            let line = CefLine::of(event, repeats, &self.host);
             self.write(&line);
         }
     }
@@ -104,7 +104,7 @@ impl Writer {
     fn write_missing(&mut self, now: i64, with_too_many: bool) {
         let may_try = self.failed_at.is_none_or(|since| since.elapsed() >= RETRY);
         if self.unwritten > 0 && may_try {
-            let line = Line::missing(self.unwritten, "the target did not take them", &self.host, now);
+            let line = CefLine::missing(self.unwritten, "the target did not take them", &self.host, now);
             match self.target.write(&line) {
                 Ok(()) => {
                     let missing = std::mem::take(&mut self.unwritten);
@@ -123,18 +123,18 @@ impl Writer {
         if missed > 0 {
             self.missed_told_at = Some(Instant::now());
             tracing::warn!("{missed} security events found the queue full");
-            let line = Line::missing(missed, "the queue was full", &self.host, now);
+            let line = CefLine::missing(missed, "the queue was full", &self.host, now);
             self.write(&line);
         }
         if with_too_many && self.too_many > 0 {
             let too_many = std::mem::take(&mut self.too_many);
-            let line = Line::missing(too_many, "too many refusals in a minute", &self.host, now);
+            let line = CefLine::missing(too_many, "too many refusals in a minute", &self.host, now);
             self.write(&line);
         }
     }
 
     /// While the target is away, lines are only counted, but for one attempt a second: the queue must not fill meanwhile.
-    fn write(&mut self, line: &Line) {
+    fn write(&mut self, line: &CefLine) {
         if self.unwritten > 0 {
             self.unwritten += 1;
             return;

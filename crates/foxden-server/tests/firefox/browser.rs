@@ -15,16 +15,16 @@ use crate::recorder::Recorder;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A host name that leads to this machine but is no secure context without https.
+/// A host name that resolves to this machine but is no secure context without https.
 pub(crate) const PLAIN_HOST: &str = "foxden.test";
 
 /// Preferences by name.
 pub(crate) type Prefs = BTreeMap<&'static str, Value>;
 
-/// A running browser and the wire to it.
+/// A running browser and its Marionette connection.
 pub(crate) struct Browser {
-    /// The wire. Declared first: it closes before the process ends.
-    pub(crate) wire: Marionette,
+    /// Declared first: the connection closes before the process ends.
+    pub(crate) marionette: Marionette,
     process: Option<Process>,
     folder: PathBuf,
     port: u16,
@@ -58,12 +58,12 @@ impl Browser {
 
     /// Quits the browser as a person does and starts it on the same profile.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        self.wire.quit()?;
+        self.marionette.quit()?;
         if let Some(process) = self.process.take() {
             process.wait(START_LIMIT)?;
         }
         self.process = Some(run(&self.folder)?);
-        self.wire = connect(self.port)?;
+        self.marionette = connect(self.port)?;
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl Browser {
                 case prefs.PREF_BOOL: return prefs.getBoolPref(args);
             }
             return null;";
-        self.wire.chrome(script, json!(name))
+        self.marionette.chrome(script, json!(name))
     }
 
     /// Sets a preference, or with null puts it back.
@@ -94,7 +94,7 @@ impl Browser {
                 case "boolean": Services.prefs.setBoolPref(name, value); break;
                 default: Services.prefs.clearUserPref(name);
             }"#;
-        self.wire.chrome(script, json!([name, value]))?;
+        self.marionette.chrome(script, json!([name, value]))?;
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Starting {
     /// Waits until the browser can be spoken to.
     pub(crate) fn ready(self) -> Result<Browser> {
         Ok(Browser {
-            wire: connect(self.port)?,
+            marionette: connect(self.port)?,
             process: Some(self.process),
             folder: self.folder,
             port: self.port,

@@ -6,14 +6,14 @@
 mod browser;
 mod data;
 mod evidence;
-mod lab;
-mod looks;
 mod marionette;
-mod order;
 mod page;
+mod page_check;
 mod process;
 mod recorder;
+mod requests;
 mod scenarios;
 mod server;
 mod settings;
 mod sync;
+mod test_context;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The member under which an element's reference travels.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// Longer than any script or page load may take, so that a lost browser ends a test instead of hanging it.
-const PATIENCE: Duration = Duration::from_secs(150);
+const TIMEOUT: Duration = Duration::from_secs(150);
 const LONGEST_SCRIPT_MS: u64 = 120_000;
 
 /// One session with one browser.
@@ -30,7 +30,7 @@ impl Marionette {
     /// Connects and begins a session in which modal dialogs stay until a test answers them.
     pub(crate) fn connect(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         let mut session = Self {
             stream,

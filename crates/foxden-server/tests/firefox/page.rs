@@ -1,4 +1,4 @@
-//! The pages as a person uses them: read, fill in, press.
+//! The pages as a user uses them: read, fill in, press.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::lab::Lab;
 use crate::process::wait_for;
 use crate::sync;
+use crate::test_context::TestContext;
 
 /// Longer than any step takes, a push service that does not answer included.
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(60);
 
-/// Somebody with an account here, or about to have one.
+/// A user who has an account here, or is about to make one.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) email: String,
@@ -34,7 +34,7 @@ impl Person {
     }
 }
 
-impl Lab {
+impl TestContext {
     /// Makes an account in the first browser and waits until it has synced.
     pub(crate) fn sign_up_in_a(&mut self, person: &Person) -> Result<()> {
         sign_up(&mut self.a, &self.server.url, person)?;
@@ -90,7 +90,7 @@ pub(crate) fn sign_in(browser: &mut Browser, server: &str, person: &Person) -> R
 /// Chooses "Sign in" in the menu and goes to the page that opens.
 pub(crate) fn open_sign_in(browser: &mut Browser, server: &str) -> Result<()> {
     let script = r#"await gSync.openFxAEmailFirstPage("e2e");"#;
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.chrome(script, json!(null))?;
     go_to_tab(browser, |url| {
         url.starts_with(server) && url.contains("client_id=")
     })
@@ -99,9 +99,9 @@ pub(crate) fn open_sign_in(browser: &mut Browser, server: &str) -> Result<()> {
 /// Goes to the tab whose address is the wanted one, once there is one.
 pub(crate) fn go_to_tab(browser: &mut Browser, is_it: impl Fn(&str) -> bool) -> Result<()> {
     wait_for("the page to open", STEP_LIMIT, || {
-        for handle in browser.wire.handles()? {
-            browser.wire.switch_to(&handle)?;
-            if is_it(&browser.wire.url()?) {
+        for handle in browser.marionette.handles()? {
+            browser.marionette.switch_to(&handle)?;
+            if is_it(&browser.marionette.url()?) {
                 return Ok(Some(()));
             }
         }
@@ -125,18 +125,21 @@ pub(crate) fn wait_until_connected(browser: &mut Browser) -> Result<()> {
     wait_for_state(browser, "done")
 }
 
-/// Waits until the page shows this step of its walk.
+/// Waits until the page shows this step.
 pub(crate) fn wait_for_step(browser: &mut Browser, step: &str) -> Result<()> {
     wait_for_step_of(browser, &[step]).map(drop)
 }
 
 /// Waits until the page shows one of these steps, and says which.
 pub(crate) fn wait_for_step_of(browser: &mut Browser, steps: &[&str]) -> Result<String> {
-    let script = "return document.getElementById('stage')?.dataset.step ?? '';";
+    let script = "return document.getElementById('stepper')?.dataset.step ?? '';";
     let mut last = Value::Null;
     let outcome = wait_for(&format!("the step {}", steps.join(" or ")), STEP_LIMIT, || {
         // A page that is just being replaced cannot answer.
-        last = browser.wire.content(script, json!(null)).unwrap_or_default();
+        last = browser
+            .marionette
+            .content(script, json!(null))
+            .unwrap_or_default();
         let step = last.as_str().unwrap_or_default();
         if step == "stopped" {
             bail!("the page stopped: {}", status(browser)?);
@@ -150,7 +153,10 @@ pub(crate) fn wait_for_step_of(browser: &mut Browser, steps: &[&str]) -> Result<
 pub(crate) fn wait_for_state(browser: &mut Browser, state: &str) -> Result<()> {
     let script = r#"return document.getElementById("status")?.dataset.state ?? null;"#;
     let outcome = wait_for(&format!("the status {state}"), STEP_LIMIT, || {
-        let now = browser.wire.content(script, json!(null)).unwrap_or_default();
+        let now = browser
+            .marionette
+            .content(script, json!(null))
+            .unwrap_or_default();
         Ok((now == state).then_some(()))
     });
     outcome.with_context(|| format!("the page says: {:?}", status(browser)))
@@ -158,23 +164,23 @@ pub(crate) fn wait_for_state(browser: &mut Browser, state: &str) -> Result<()> {
 
 /// What the status line says.
 pub(crate) fn status(browser: &mut Browser) -> Result<String> {
-    words(browser, "#status")
+    text(browser, "#status")
 }
 
-/// The words of whatever fits, or nothing.
-pub(crate) fn words(browser: &mut Browser, css: &str) -> Result<String> {
+/// The text of the first element that matches, or an empty text.
+pub(crate) fn text(browser: &mut Browser, css: &str) -> Result<String> {
     let script = "return document.querySelector(args)?.textContent.trim() ?? '';";
-    let words = browser.wire.content(script, json!(css))?;
-    Ok(words.as_str().unwrap_or_default().to_owned())
+    let text = browser.marionette.content(script, json!(css))?;
+    Ok(text.as_str().unwrap_or_default().to_owned())
 }
 
 /// Types into fields, given by their ids, after emptying them.
 pub(crate) fn fill(browser: &mut Browser, fields: &[(&str, &str)]) -> Result<()> {
-    for (id, words) in fields {
-        let found = browser.wire.find(&format!("#{id}"))?;
+    for (id, text) in fields {
+        let found = browser.marionette.find(&format!("#{id}"))?;
         let field = found.with_context(|| format!("the page has no field {id}"))?;
-        browser.wire.clear(&field)?;
-        browser.wire.type_into(&field, words)?;
+        browser.marionette.clear(&field)?;
+        browser.marionette.type_into(&field, text)?;
     }
     Ok(())
 }
@@ -183,15 +189,15 @@ pub(crate) fn submit(browser: &mut Browser) -> Result<()> {
     press(browser, "#submit")
 }
 
-/// Presses the first thing that fits and can be seen, once there is one.
+/// Presses the first visible element that matches, once there is one.
 pub(crate) fn press(browser: &mut Browser, css: &str) -> Result<()> {
     let element = wait_for(&format!("{css}, to be pressed"), STEP_LIMIT, || {
-        for element in browser.wire.find_all(css)? {
-            if browser.wire.is_shown(&element)? {
+        for element in browser.marionette.find_all(css)? {
+            if browser.marionette.is_shown(&element)? {
                 return Ok(Some(element));
             }
         }
         Ok(None)
     })?;
-    browser.wire.click(&element)
+    browser.marionette.click(&element)
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Starts a program and ends when it does. Should this process let go of the script's input before (on purpose, by
-/// a panic, or by being killed), the program is asked to end, and after 20 seconds made to.
+/// Starts a program and ends when it does. When this process closes the script's standard input before (on purpose, by
+/// a panic, or by being killed), the script sends the program SIGTERM, and SIGKILL after 20 seconds.
 const KEEPER: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -67,15 +67,15 @@ impl Drop for Process {
     }
 }
 
-/// Asks again and again until there is an answer; for what happens in other processes, which tell nobody.
+/// Polls until there is an answer: other processes do not signal their progress.
 pub(crate) fn wait_for<T>(
     what: &str,
     limit: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>>,
+    mut poll: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let end = Instant::now() + limit;
     loop {
-        if let Some(answer) = ask().with_context(|| format!("while waiting for {what}"))? {
+        if let Some(answer) = poll().with_context(|| format!("while waiting for {what}"))? {
             return Ok(answer);
         }
         if Instant::now() > end {
@@ -85,7 +85,7 @@ pub(crate) fn wait_for<T>(
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine on which no program listens.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     Ok(listener.local_addr()?.port())

@@ -1,5 +1,5 @@
-//! The proxy that every browser must use for anything but this machine. It lets nothing through and writes
-//! down what was asked for, so that the tests can prove which hosts the browser did not contact.
+//! The proxy that every browser must use for all hosts but this machine. It refuses every request and records it, so
+//! that the tests can prove which hosts the browser did not contact.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -64,7 +64,7 @@ impl Recorder {
     }
 }
 
-/// Reads one request's head and refuses it. A browser that hangs up early is not worth a word.
+/// Reads one request's head and refuses it. Nothing is reported if the browser disconnects early.
 fn refuse(mut stream: TcpStream, lines: &Mutex<Vec<String>>) {
     let timeout_set = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let mut head = BufReader::new((&stream).take(64 * 1024));

@@ -9,7 +9,7 @@ use crate::page::{self, Person};
 /// Chooses "Manage account" in the menu and goes to the page that opens.
 pub(crate) fn open(browser: &mut Browser, server: &str) -> Result<()> {
     let script = r#"await gSync.openFxAManagePage("e2e");"#;
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.chrome(script, json!(null))?;
     page::go_to_tab(browser, |url| {
         url.starts_with(server) && url.contains("/settings")
     })?;

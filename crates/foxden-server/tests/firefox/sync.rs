@@ -1,4 +1,4 @@
-//! What is asked of the browser itself: its account, its syncing, and the data that it syncs.
+//! The browser's own account and Sync state, read and changed through its modules.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) fn state(browser: &mut Browser) -> Result<Value> {
     let script = r#"
         const { UIState } = ChromeUtils.importESModule("resource://services-sync/UIState.sys.mjs");
         return JSON.parse(JSON.stringify(UIState.get()));"#;
-    browser.wire.chrome(script, json!(null))
+    browser.marionette.chrome(script, json!(null))
 }
 
 /// Waits until the browser is in a state of this name.
@@ -38,7 +38,7 @@ pub(crate) fn wait_for_first_sync(browser: &mut Browser) -> Result<()> {
             && Status.sync == "success.sync" && Status.service == "success.status_ok"
             && Object.keys(Status.engines).length == 0;"#;
     wait_for("the first sync", SYNC_LIMIT, || {
-        let is_done = browser.wire.chrome(script, json!(null))?;
+        let is_done = browser.marionette.chrome(script, json!(null))?;
         Ok((is_done == true).then_some(()))
     })
 }
@@ -61,10 +61,10 @@ pub(crate) fn sync(browser: &mut Browser) -> Result<Value> {
             for (const topic of topics) Services.obs.removeObserver(observer, topic);
         }
         return { outcome, sync: Status.sync, login: Status.login, service: Status.service, engines: Object.keys(Status.engines) };"#;
-    browser.wire.chrome(script, json!(null))
+    browser.marionette.chrome(script, json!(null))
 }
 
-/// Syncs, once more if a run only mended a token, and insists that it goes well.
+/// Syncs until a run succeeds: the first ones may only renew a token.
 pub(crate) fn sync_well(browser: &mut Browser) -> Result<()> {
     let mut last = Value::Null;
     for _ in 0..3 {
@@ -76,28 +76,28 @@ pub(crate) fn sync_well(browser: &mut Browser) -> Result<()> {
     anyhow::bail!("the browser does not sync: {last}")
 }
 
-/// Lets the browser's pass to the store run out, as it does within the hour.
+/// Drops the browser's storage token, as if it had expired.
 pub(crate) fn expire_storage_token(browser: &mut Browser) -> Result<()> {
     let script = r#"
         const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
         Weave.Service.identity._token = null;"#;
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.chrome(script, json!(null))?;
     Ok(())
 }
 
-/// Syncs until `look` sees what should have come.
+/// Syncs until `is_there` finds the data that should arrive.
 pub(crate) fn sync_until(
     browser: &mut Browser,
     what: &str,
-    mut look: impl FnMut(&mut Browser) -> Result<bool>,
+    mut is_there: impl FnMut(&mut Browser) -> Result<bool>,
 ) -> Result<()> {
     for _ in 0..5 {
-        if look(browser)? {
+        if is_there(browser)? {
             return Ok(());
         }
         sync(browser)?;
     }
-    anyhow::ensure!(look(browser)?, "five syncs did not bring {what}");
+    anyhow::ensure!(is_there(browser)?, "five syncs did not bring {what}");
     Ok(())
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn store(browser: &mut Browser) -> Result<(Value, Value)> {
         const data = await getFxAccountsSingleton()._internal.getUserAccountData();
         const key = data.scopedKeys["https://identity.mozilla.com/apps/oldsync"];
         return [Weave.Service.identity._token?.uid ?? null, key.kid];"#;
-    let pair = browser.wire.chrome(script, json!(null))?;
+    let pair = browser.marionette.chrome(script, json!(null))?;
     Ok((pair[0].clone(), pair[1].clone()))
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn account_data(browser: &mut Browser) -> Result<Value> {
         const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
         const data = await getFxAccountsSingleton()._internal.getUserAccountData();
         return JSON.parse(JSON.stringify(data));"#;
-    browser.wire.chrome(script, json!(null))
+    browser.marionette.chrome(script, json!(null))
 }
 
 /// The devices of the account as this browser sees them.
@@ -129,28 +129,28 @@ pub(crate) fn devices(browser: &mut Browser) -> Result<Vec<Value>> {
         const { device } = getFxAccountsSingleton();
         await device.refreshDeviceList({ ignoreCached: true });
         return JSON.parse(JSON.stringify(device.recentDeviceList ?? []));"#;
-    let list = browser.wire.chrome(script, json!(null))?;
+    let list = browser.marionette.chrome(script, json!(null))?;
     Ok(list.as_array().cloned().unwrap_or_default())
 }
 
 /// Signs out as a person does in the menu.
 pub(crate) fn sign_out(browser: &mut Browser) -> Result<()> {
     let script = "await gSync.disconnect({ confirm: false, disconnectAccount: true });";
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.chrome(script, json!(null))?;
     wait_for_status(browser, "not_configured")?;
     // The addresses are forgotten last; a sign-in that is begun before loses its own.
     wait_for("the addresses to be forgotten", SYNC_LIMIT, || {
         let root = "identity.fxaccounts.remote.root";
         let script = "return Services.prefs.prefHasUserValue(args);";
-        let is_set = browser.wire.chrome(script, json!(root))?;
+        let is_set = browser.marionette.chrome(script, json!(root))?;
         Ok((is_set == false).then_some(()))
     })
 }
 
 /// Puts the browser back to the state of a fresh profile, so that the next scenario may have it.
 pub(crate) fn forget_everything(browser: &mut Browser) -> Result<()> {
-    while browser.wire.dialog()?.is_some() {
-        browser.wire.accept_dialog()?;
+    while browser.marionette.dialog()?.is_some() {
+        browser.marionette.accept_dialog()?;
     }
     let script = r#"
         const { getFxAccountsSingleton } = ChromeUtils.importESModule("resource://gre/modules/FxAccounts.sys.mjs");
@@ -170,15 +170,15 @@ pub(crate) fn forget_everything(browser: &mut Browser) -> Result<()> {
                 if (!isOurs && Services.prefs.prefHasUserValue(name)) Services.prefs.clearUserPref(name);
             }
         }"#;
-    let empty = browser.wire.open_tab()?;
-    for handle in browser.wire.handles()? {
+    let empty = browser.marionette.open_tab()?;
+    for handle in browser.marionette.handles()? {
         if handle != empty {
-            browser.wire.switch_to(&handle)?;
-            browser.wire.close_tab()?;
+            browser.marionette.switch_to(&handle)?;
+            browser.marionette.close_tab()?;
         }
     }
-    browser.wire.switch_to(&empty)?;
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.switch_to(&empty)?;
+    browser.marionette.chrome(script, json!(null))?;
     wait_for_status(browser, "not_configured")?;
     Ok(())
 }
@@ -188,6 +188,6 @@ pub(crate) fn client_id(browser: &mut Browser) -> Result<String> {
     let script = r#"
         const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
         return Weave.Service.clientsEngine.localID;"#;
-    let id = browser.wire.chrome(script, json!(null))?;
+    let id = browser.marionette.chrome(script, json!(null))?;
     Ok(id.as_str().unwrap_or_default().to_owned())
 }

@@ -25,7 +25,7 @@ pub struct Exchange {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// `None`: nobody has written it yet.
+    /// `None`: not recorded yet.
     pub answer: Option<Expected>,
     /// The lines the answer takes up.
     answer_lines: std::ops::Range<usize>,

@@ -284,7 +284,7 @@ fn broken_promise(surface: &str, exchange: &Exchange, response: &Response<Bytes>
     }
 }
 
-/// Account server, section 5; and nobody elsewhere may read an answer.
+/// Account server, section 5; and pages of other origins may not read an answer.
 fn broken_account_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     if !get("timestamp").is_some_and(|time| is_whole(&time)) {
@@ -338,7 +338,7 @@ fn broken_user_promise(response: &Response<Bytes>) -> Option<&'static str> {
     }
 }
 
-/// Forms for old clients: nothing runs in them, nothing is kept of them, nobody frames them.
+/// Forms for old clients: no script, no caching, no framing.
 fn broken_page_promise(response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     if !get("content-security-policy").is_some_and(|policy| {

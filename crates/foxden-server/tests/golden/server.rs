@@ -158,7 +158,7 @@ impl ConversationServer {
     pub fn waiting_code(&self, name: &str) -> Result<String> {
         let codes = self
             .runtime
-            .block_on(self.server.accounts()?.waiting_codes(name))?;
+            .block_on(self.server.accounts()?.pending_codes(name))?;
         let newest = codes.into_iter().max_by_key(|code| code.expires);
         Ok(newest.context("no code waits")?.code)
     }

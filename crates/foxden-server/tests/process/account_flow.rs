@@ -129,7 +129,7 @@ fn a_forgotten_password_ends_in_an_empty_store() {
     let new = after.store();
     assert_ne!(new.uid(), old.uid(), "a new key means a fresh store");
     new.send(Call::get("/storage/bookmarks/dfx3kk0aaaaa")).expect(404);
-    // What the old key sealed nobody can read any more: it is gone at once, though a token for it lives on.
+    // The new key cannot decrypt the old data: they are deleted at once, although a token for the old store is still valid.
     old.put("bookmarks", "dfx3kk0aaaab", "late").expect(401);
     old.send(Call::get("/storage/bookmarks")).expect(401);
 
@@ -143,7 +143,7 @@ fn a_forgotten_password_ends_in_an_empty_store() {
 }
 
 #[test]
-fn whoever_leaves_leaves_nothing() {
+fn a_closed_account_leaves_nothing() {
     let folder = Folder::new();
     let program = Start::on(&folder).serve();
     let server = Server::at(program.url());
@@ -196,7 +196,7 @@ fn a_browser_signs_out() {
     other.ask_tokenserver().expect(200);
 }
 
-/// A16.62: whatever somebody types is stretched as it stands.
+/// A16.62: a password is stretched exactly as it was typed.
 #[test]
 fn a_password_may_be_any_text() {
     let folder = Folder::new();

@@ -124,7 +124,7 @@ fn reset(machine: &Machine<'_>, server: &Server, new: &str) {
 /// in, the keys, tokens, storage, another password, a reset.
 #[test]
 #[ignore = "needs libfaketime; cargo xtask test installs it"]
-fn a_clock_that_was_ahead_keeps_nobody_out() {
+fn a_clock_that_was_ahead_locks_no_one_out() {
     for ahead in [10 * MINUTE, 2 * HOUR, 400 * DAY] {
         let folder = Folder::new();
         let machine = Machine::new(&folder);

@@ -1,4 +1,4 @@
-//! A server of accounts and its storage nodes, each started from its file of `config/`.
+//! A registration server and its storage nodes, each started from its file of `config/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use crate::program::{Folder, Program, SECRET, Start};
 use foxden_test_support::client::wire::Server;
 
-/// The two kinds of programs, not yet started, each at an address of its own.
+/// The registration server and the nodes, not yet started, each at an address of its own.
 pub struct Cluster<'a> {
     pub registration: Start<'a>,
     pub nodes: Vec<Start<'a>>,
-    /// Where the nodes are reached, in the same order.
+    /// The nodes' URLs, in the same order.
     pub urls: Vec<String>,
-    /// What configures the server of accounts.
+    /// The configuration file of the registration server.
     file: PathBuf,
 }
 
 impl<'a> Cluster<'a> {
-    /// One server of accounts, at which anybody may sign up, and so many nodes.
+    /// One registration server with open sign-up, and so many nodes.
     pub fn new(folder: &'a Folder, nodes: usize) -> Self {
         const NAMES: [&str; 2] = ["node1", "node2"];
         let address = || format!("127.0.0.1:{}", Start::free_port());

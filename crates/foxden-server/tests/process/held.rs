@@ -26,7 +26,7 @@ fn fresh(folder: &Folder) -> (Program, u64) {
 }
 
 /// Sends a request on a connection of its own, and does not read the answer.
-fn ask(program: &Program, head: &str, body: &[u8]) -> TcpStream {
+fn send(program: &Program, head: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(program.address()).unwrap();
     let host = program.address();
     write!(stream, "{head}\r\nHost: {host}\r\n\r\n").unwrap();
@@ -39,8 +39,8 @@ fn ask(program: &Program, head: &str, body: &[u8]) -> TcpStream {
 /// The status of the answer, once it has begun.
 fn status(stream: &TcpStream) -> u16 {
     let mut begin = [0; 12];
-    let patience = Some(Duration::from_secs(20));
-    stream.set_read_timeout(patience).unwrap();
+    let timeout = Some(Duration::from_secs(20));
+    stream.set_read_timeout(timeout).unwrap();
     while stream.peek(&mut begin).unwrap() < begin.len() {
         thread::park_timeout(Duration::from_millis(10));
     }
@@ -55,7 +55,7 @@ fn six_hundred_pictures_of_strangers_are_not_taken_in() {
     let (program, before) = fresh(&folder);
     let picture = vec![b'x'; 200_000];
     let head = "POST /v1/avatar/upload HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 250000";
-    let strangers: Vec<TcpStream> = (0..600).map(|_| ask(&program, head, &picture)).collect();
+    let strangers: Vec<TcpStream> = (0..600).map(|_| send(&program, head, &picture)).collect();
     for stream in &strangers {
         assert_eq!(status(stream), 401);
     }
@@ -66,7 +66,7 @@ fn six_hundred_pictures_of_strangers_are_not_taken_in() {
 
 /// Members with many sessions, large devices and no wish to read.
 #[test]
-fn eighty_lists_of_devices_that_nobody_reads_are_bounded() {
+fn eighty_unread_lists_of_devices_are_bounded() {
     let _turn = crate::turn();
     let folder = Folder::new();
     let (program, before) = fresh(&folder);
@@ -91,7 +91,7 @@ fn eighty_lists_of_devices_that_nobody_reads_are_bounded() {
         "GET /v1/account/devices HTTP/1.1\r\nAuthorization: Bearer fxs_{}",
         session.signer.id
     );
-    let readers: Vec<TcpStream> = (0..80).map(|_| ask(&program, &head, b"")).collect();
+    let readers: Vec<TcpStream> = (0..80).map(|_| send(&program, &head, b"")).collect();
     for stream in &readers {
         assert!(matches!(status(stream), 200 | 503));
     }
@@ -135,7 +135,7 @@ fn lists_that_grow_hold_no_more_than_they_may() {
                 store.path(query),
                 store.authorization("GET", query)
             );
-            ask(&program, &head, b"")
+            send(&program, &head, b"")
         })
         .collect();
     let statuses: Vec<u16> = readers.iter().map(status).collect();
@@ -150,7 +150,7 @@ fn lists_that_grow_hold_no_more_than_they_may() {
 
 /// One user whose objects are large and whose readers stand still: others are served, and memory is bounded.
 #[test]
-fn sixty_long_lists_that_nobody_reads_are_bounded() {
+fn sixty_unread_long_lists_are_bounded() {
     let _turn = crate::turn();
     let folder = Folder::new();
     let (program, _) = fresh(&folder);
@@ -170,7 +170,7 @@ fn sixty_long_lists_that_nobody_reads_are_bounded() {
                 store.path(path),
                 store.authorization("GET", path)
             );
-            ask(&program, &head, b"")
+            send(&program, &head, b"")
         })
         .collect();
     let statuses: Vec<u16> = readers.iter().map(status).collect();
@@ -185,7 +185,7 @@ fn sixty_long_lists_that_nobody_reads_are_bounded() {
     other.send("GET", "/storage/tabs/a", None).expect(200);
     let added = program.peak_memory().saturating_sub(before);
     assert!(added <= MOST, "{added}");
-    // An answer that was begun is given whole to whoever takes it after all.
+    // A response that has begun is sent completely once its client reads it.
     let begun = statuses.iter().position(|status| *status == 200).unwrap();
     let mut taken = &readers[begun];
     let mut bytes = 0;

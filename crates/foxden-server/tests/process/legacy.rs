@@ -67,9 +67,9 @@ fn a_changed_password_reaches_the_nodes() {
     eventually(|| status(node.url(), "the third password") == 401);
 }
 
-/// A device that nobody told of the new password asks for ever. It costs one hash, and locks nobody out.
+/// A device that keeps an old password repeats its requests for ever. It costs one hash, and locks no one out.
 #[test]
-fn an_old_device_with_a_wrong_password_costs_little_and_locks_nobody_out() {
+fn an_old_device_with_a_wrong_password_costs_little_and_locks_no_one_out() {
     let folder = Folder::new();
     let program = Start::on(&folder).with("--log").with("debug").serve();
     account::register(&server(&program), ANN, PASSWORD);

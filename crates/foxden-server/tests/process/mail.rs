@@ -1,6 +1,6 @@
-//! Letters on their way through a real mail server, and the codes in them put to use.
+//! Mails on their way through a real mail server, and the codes in them put to use.
 
-pub mod post;
+pub mod mail_server;
 mod split;
 
 use std::fs;
@@ -15,7 +15,7 @@ use foxden_test_support::client::browser::{Session, signer};
 use foxden_test_support::client::legacy::account;
 use foxden_test_support::client::onepw::Stretched;
 use foxden_test_support::client::wire::{Call, Reply, Server};
-use post::{Certificates, Post, at_port};
+use mail_server::{Certificates, MailServer, at_port};
 
 const ANN: &str = "ann@example.org";
 const BEA: &str = "bea@example.org";
@@ -60,36 +60,36 @@ fn said(output: &Output) -> String {
     )
 }
 
-/// Whoever signs up from outside confirms the address with the digits of the letter, or with its link.
+/// A public client that signs up confirms the address with the digits of the mail, or with its link.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn the_code_that_was_mailed_confirms_the_address() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
-    let program = post.used_by(Start::on(&folder)).serve();
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     let server = Server::at(program.url());
     let created = sign_up(&server, ANN);
     assert!(!is_verified(&server, &created));
-    let letter = post.letter();
-    let code = letter.key().to_owned();
+    let mail = mail_server.mail();
+    let code = mail.key().to_owned();
     assert!(
         code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
         "{code}"
     );
-    assert!(letter.html().contains(&code) && letter.head("To") == ANN);
-    assert_eq!(letter.head("Auto-Submitted"), "auto-generated");
-    assert_eq!(letter.told("sender"), "foxden@example.org");
+    assert!(mail.html().contains(&code) && mail.head("To") == ANN);
+    assert_eq!(mail.head("Auto-Submitted"), "auto-generated");
+    assert_eq!(mail.told("sender"), "foxden@example.org");
     let by = signer(&created.text_of("sessionToken"), "sessionToken");
     // Asked for again while it is valid, it is the same one.
     let again = Call::post("/v1/session/resend_code", &json!({})).signed(&by);
     server.send(&again).expect(200);
-    assert_eq!(post.letter().key(), code);
+    assert_eq!(mail_server.mail().key(), code);
     let verify = Call::post("/v1/session/verify_code", &json!({ "code": code })).signed(&by);
     server.send(&verify).expect(200);
     assert!(is_verified(&server, &created));
 
     let created = sign_up(&server, BEA);
-    let letter = post.letter();
-    let link = letter.link("/confirm_address#");
+    let mail = mail_server.mail();
+    let link = mail.link("/confirm_address#");
     assert!(link.starts_with(program.url()), "{link}");
     let (uid, link_code) = link.split_once('#').unwrap().1.split_once('.').unwrap();
     let body = json!({ "uid": uid, "code": link_code });
@@ -103,16 +103,16 @@ fn the_code_that_was_mailed_confirms_the_address() {
     }
 }
 
-/// The letter's link is a reset of its own; a password that changed is told.
+/// The mail's link is a reset of its own; a password that changed is told.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
-    let program = post.used_by(Start::on(&folder)).serve();
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     let server = Server::at(program.url());
     let ann = Session::sign_up(&server, ANN, PASSWORD);
     ann.change_password(PASSWORD, "another password");
-    let notice = post.letter();
+    let notice = mail_server.mail();
     assert_eq!(notice.head("Subject"), "Your password at 127.0.0.1 was changed");
     assert!(
         notice.lines()[1].contains("from 127.0.0.1"),
@@ -122,11 +122,11 @@ fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
 
     let asked = Call::post("/v1/password/forgot/send_code", &json!({ "email": ANN }));
     server.send(&asked).expect(200);
-    let letter = post.letter();
-    let fragment = letter.key().split_once("/reset_password#").unwrap().1;
+    let mail = mail_server.mail();
+    let fragment = mail.key().split_once("/reset_password#").unwrap().1;
     let [token, code, address]: [&str; 3] = fragment.splitn(3, '.').collect::<Vec<_>>().try_into().unwrap();
     assert_eq!(address, "ann%40example.org");
-    assert!(letter.lines().contains(&code));
+    assert!(mail.lines().contains(&code));
     let by = signer(token, "passwordForgotToken");
     let verify = Call::post("/v1/password/forgot/verify_code", &json!({ "code": code })).signed(&by);
     let verified = server.send(&verify).expect(200);
@@ -135,7 +135,7 @@ fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
     let reset = Call::post("/v1/account/reset", &json!({ "authPW": auth_pw })).signed(&by);
     server.send(&reset).expect(200);
     assert_eq!(
-        post.letter().head("Subject"),
+        mail_server.mail().head("Subject"),
         "Your password at 127.0.0.1 was set anew"
     );
     Session::sign_in(&server, ANN, "a third password");
@@ -146,14 +146,14 @@ fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_plain_reset_is_mailed_twice_with_one_code_that_works_once() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
-    let program = post.used_by(Start::on(&folder)).serve();
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     let server = Server::at(program.url());
     let name = account::register(&server, ANN, PASSWORD);
     let asked = Call::get(format!("/user/1.0/{name}/password_reset"));
     let links: [String; 2] = std::array::from_fn(|_| {
         assert_eq!(server.send(&asked).expect(200).text(), "success");
-        post.letter().key().to_owned()
+        mail_server.mail().key().to_owned()
     });
     assert_eq!(links[0], links[1]);
     let target = links[0].strip_prefix(program.url()).unwrap();
@@ -167,40 +167,40 @@ fn a_plain_reset_is_mailed_twice_with_one_code_that_works_once() {
         .body("text/plain", "another password");
     server.send(&reset).expect(200);
     assert_eq!(
-        post.letter().head("Subject"),
+        mail_server.mail().head("Subject"),
         "Your password at 127.0.0.1 was set anew"
     );
     assert!(server.send(&reset).status >= 400);
     assert!(account::change_password(&server, &name, "another password", "a third password").status == 200);
     assert_eq!(
-        post.letter().head("Subject"),
+        mail_server.mail().head("Subject"),
         "Your password at 127.0.0.1 was changed"
     );
     let changed = account::change_address(&server, &name, "a third password", BEA);
     changed.expect(200);
-    let notice = post.letter();
+    let notice = mail_server.mail();
     assert_eq!((notice.head("To"), notice.told("to")), (ANN, &json!([ANN])));
     assert!(notice.html().contains(BEA));
     assert!(!program.log().contains(code));
-    post.ends_silent(program);
+    mail_server.ends_silent(program);
 }
 
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn an_invitation_is_mailed_and_makes_an_account() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
     let security = folder.path().join("security.log");
-    let start = post.used_by(Start::on(&folder));
+    let start = mail_server.used_by(Start::on(&folder));
     let start = start.set(
         "FOXDEN__SECURITY_LOG__TARGET",
         format!("file:{}", security.display()),
     );
     let program = start.serve();
     let told = said(&start.run(&["invite", "--mail", BEA]));
-    let letter = post.letter();
-    assert!(told.contains(letter.key()) && told.contains(BEA), "{told}");
-    assert_eq!(letter.head("To"), BEA);
-    let code = letter.link("/invite#").split_once('#').unwrap().1.to_owned();
+    let mail = mail_server.mail();
+    assert!(told.contains(mail.key()) && told.contains(BEA), "{told}");
+    assert_eq!(mail.head("To"), BEA);
+    let code = mail.link("/invite#").split_once('#').unwrap().1.to_owned();
     let server = Server::at(program.url());
     Session::sign_up_invited(&server, BEA, PASSWORD, &code);
     for bad in ["bea", "bea@example.org\r\nBcc: all@example.org"] {
@@ -211,11 +211,11 @@ fn an_invitation_is_mailed_and_makes_an_account() {
     let invited = format!(" duser={BEA} reason=member\n");
     assert!(deeds.contains(&invited) && !deeds.contains(&code), "{deeds}");
     let without = Start::on(&folder);
-    post.ends_silent(program);
+    mail_server.ends_silent(program);
     assert!(said(&without.run(&["invite", "--mail", BEA])).contains("mail.host"));
 }
 
-/// `foxden check` goes the whole way: encryption by a private authority, sign-in, a letter.
+/// `foxden check` goes the whole way: encryption by a private authority, sign-in, a mail.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
@@ -227,12 +227,12 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
         ("tls", false),
         ("tls", true),
     ] {
-        let mut post = Post::start(&json!({
+        let mut mail_server = MailServer::start(&json!({
             "tls": tls, "cert": certificates.cert, "key": certificates.key, "login": ["foxden", "short"],
             "small": is_small,
         }));
         let start = || {
-            let start = post.used_by(Start::on(&folder));
+            let start = mail_server.used_by(Start::on(&folder));
             start
                 .set("FOXDEN__MAIL__TLS", tls)
                 .set("FOXDEN__MAIL__USERNAME", "foxden")
@@ -255,7 +255,7 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
             "{refused}"
         );
         assert_eq!(
-            post.hear(),
+            mail_server.next_event(),
             json!({ "tried": "PLAIN", "tls": true, "right": false })
         );
         // What holds no certificate is refused, not passed over.
@@ -267,15 +267,15 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
             odd.contains("BAD") && odd.contains("cannot write to bea") && odd.contains(", signed in"),
             "{odd}"
         );
-        assert_eq!(post.hear()["right"], true);
+        assert_eq!(mail_server.next_event()["right"], true);
         let output = right.run(&["check", "--mail", ANN]);
         assert!(output.status.success(), "{}", said(&output));
-        for _ in ["the way", "the letter"] {
-            assert_eq!(post.hear()["right"], true);
+        for _ in ["the way", "the mail"] {
+            assert_eq!(mail_server.next_event()["right"], true);
         }
-        let letter = post.letter();
-        assert_eq!((letter.told("tls"), letter.head("To")), (&json!(true), ANN));
-        assert_eq!(letter.told("hello"), "[127.0.0.1]");
+        let mail = mail_server.mail();
+        assert_eq!((mail.told("tls"), mail.head("To")), (&json!(true), ANN));
+        assert_eq!(mail.told("hello"), "[127.0.0.1]");
     }
 }
 
@@ -283,16 +283,16 @@ fn the_way_to_the_mail_server_is_encrypted_and_signed_in() {
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_mail_server_without_encryption_gets_nothing_where_encryption_is_wanted() {
-    let (folder, post) = (Folder::new(), Post::plain());
-    let start = post
+    let (folder, mail_server) = (Folder::new(), MailServer::plain());
+    let start = mail_server
         .used_by(Start::on(&folder))
         .set("FOXDEN__MAIL__TLS", "starttls");
     let refused = said(&start.run(&["check", "--mail", ANN]));
     assert!(refused.contains("no encryption with localhost"), "{refused}");
-    post.ends();
+    mail_server.ends();
 }
 
-/// Nobody waits for a mail server that is away, and no letter is lost with it, nor with this server's end.
+/// No request waits for an unreachable mail server, and no mail is lost by it or by a restart.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
@@ -301,17 +301,20 @@ fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
     let start = at_port(Start::on(&folder), place);
     let program = start.serve();
     let created = sign_up(&Server::at(program.url()), ANN);
-    let line = logged(&program, &["a letter waits 10 s", "no connection to localhost"]);
+    let line = logged(
+        &program,
+        &["a mail is deferred for 10 s", "no connection to localhost"],
+    );
     assert!(line.contains("confirm_address"), "{line}");
     program.kill();
 
-    let mut post = Post::start(&json!({ "port": place }));
+    let mut mail_server = MailServer::start(&json!({ "port": place }));
     let program = start.serve();
-    let code = post.letter().key().to_owned();
+    let code = mail_server.mail().key().to_owned();
     let by = signer(&created.text_of("sessionToken"), "sessionToken");
     let verify = Call::post("/v1/session/verify_code", &json!({ "code": code })).signed(&by);
     Server::at(program.url()).send(&verify).expect(200);
-    post.ends_silent(program);
+    mail_server.ends_silent(program);
 }
 
 /// A wrong password for the mail server is told in the log, and tried again: the operator may mend it over there.
@@ -320,10 +323,10 @@ fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
 fn a_sign_in_that_fails_is_logged_and_tried_again() {
     let folder = Folder::new();
     let certificates = Certificates::make(&folder);
-    let mut post = Post::start(&json!({
+    let mut mail_server = MailServer::start(&json!({
         "tls": "starttls", "cert": certificates.cert, "key": certificates.key, "login": ["foxden", "right"],
     }));
-    let start = post
+    let start = mail_server
         .used_by(Start::on(&folder))
         .set("FOXDEN__MAIL__TLS", "starttls");
     let start = start.set("FOXDEN__MAIL__CA_FILE", certificates.ca.display().to_string());
@@ -331,11 +334,11 @@ fn a_sign_in_that_fails_is_logged_and_tried_again() {
     let program = start.set("FOXDEN__MAIL__PASSWORD", "quite wrong").serve();
     sign_up(&Server::at(program.url()), ANN);
     for _ in 0..2 {
-        assert_eq!(post.hear()["right"], false);
+        assert_eq!(mail_server.next_event()["right"], false);
     }
     let line = logged(
         &program,
-        &["a letter waits 20 s", "no sign-in at localhost", "535"],
+        &["a mail is deferred for 20 s", "no sign-in at localhost", "535"],
     );
     assert!(!line.contains("quite wrong"));
 }
@@ -345,91 +348,91 @@ fn a_sign_in_that_fails_is_logged_and_tried_again() {
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_letter_put_off_is_tried_again_and_a_refused_one_is_not() {
     let folder = Folder::new();
-    let never = "550 5.1.1 nobody of that name here";
-    let mut post = Post::start(&json!({ "answers": [never, "451 4.7.1 come back later"] }));
-    let program = post.used_by(Start::on(&folder)).serve();
+    let never = "550 5.1.1 no such user here";
+    let mut mail_server = MailServer::start(&json!({ "answers": [never, "451 4.7.1 come back later"] }));
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     let server = Server::at(program.url());
     sign_up(&server, ANN);
-    assert_eq!(post.hear()["refused"], never);
-    logged(
-        &program,
-        &["a letter was thrown away", "550", "nobody of that name here"],
-    );
+    assert_eq!(mail_server.next_event()["refused"], never);
+    logged(&program, &["a mail was dropped", "550", "no such user here"]);
     sign_up(&server, BEA);
-    assert_eq!(post.hear()["refused"], "451 4.7.1 come back later");
-    assert_eq!(post.letter().head("To"), BEA);
-    post.ends_silent(program);
+    assert_eq!(mail_server.next_event()["refused"], "451 4.7.1 come back later");
+    assert_eq!(mail_server.mail().head("To"), BEA);
+    mail_server.ends_silent(program);
     // What could not be mailed is still to be had from the operator.
     let start = Start::on(&folder);
     assert!(said(&start.run(&["user", "code", ANN])).contains("confirms the address"));
 }
 
-/// What a mail server says of this server's name or rights ends no letter: the operator may mend that. Only what it says
-/// of a letter does.
+/// What a mail server says of this server's name or rights ends no mail: the operator may mend that. Only what it says
+/// of a mail does.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_mail_server_that_turns_this_server_away_ends_no_letter() {
     let folder = Folder::new();
     let ours = ["530 5.7.0 Authentication required", "550 5.1.7 no such sender"];
     let (right, spam) = ("550 5.7.1 relaying denied", "554 5.6.0 this text is odd");
-    let wishes = json!({ "senders": ours, "answers": [right], "texts": [spam] });
-    let mut post = Post::start(&wishes);
-    let start = post.used_by(Start::on(&folder));
+    let config = json!({ "senders": ours, "answers": [right], "texts": [spam] });
+    let mut mail_server = MailServer::start(&config);
+    let start = mail_server.used_by(Start::on(&folder));
     let checked = said(&start.run(&["check"]));
-    assert_eq!(post.hear()["refused"], ours[0]);
+    assert_eq!(mail_server.next_event()["refused"], ours[0]);
     assert!(
-        checked.contains("no letter of ours is taken by localhost") && checked.contains("5.7.0"),
+        checked.contains("no mail of this server is accepted by localhost") && checked.contains("5.7.0"),
         "{checked}"
     );
     let program = start.serve();
     let server = Server::at(program.url());
     sign_up(&server, ANN);
     for (answer, pause) in [(ours[1], "10 s"), (right, "20 s")] {
-        assert_eq!(post.hear()["refused"], answer);
-        logged(&program, &[&format!("a letter waits {pause}"), &answer[4..]]);
+        assert_eq!(mail_server.next_event()["refused"], answer);
+        logged(
+            &program,
+            &[&format!("a mail is deferred for {pause}"), &answer[4..]],
+        );
     }
     sign_up(&server, BEA);
-    assert_eq!(post.hear()["refused"], spam);
-    logged(&program, &["a letter was thrown away", &spam[4..]]);
-    assert_eq!(post.letter().head("To"), ANN);
-    post.ends_silent(program);
+    assert_eq!(mail_server.next_event()["refused"], spam);
+    logged(&program, &["a mail was dropped", &spam[4..]]);
+    assert_eq!(mail_server.mail().head("To"), ANN);
+    mail_server.ends_silent(program);
 }
 
-/// A letter is over with the mail server's word that it took it, whatever happens to the farewell.
+/// A mail is over with the mail server's word that it took it, whatever happens to the farewell.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_letter_is_over_before_the_farewell() {
     let folder = Folder::new();
-    let mut post = Post::start(&json!({ "mute": true }));
-    let start = post
+    let mut mail_server = MailServer::start(&json!({ "mute": true }));
+    let start = mail_server
         .used_by(Start::on(&folder))
         .set("FOXDEN__MAIL__TIMEOUT", "2 min");
     let mut program = start.serve();
     sign_up(&Server::at(program.url()), ANN);
-    post.letter();
-    logged(&program, &["a letter was sent", "taken"]);
+    mail_server.mail();
+    logged(&program, &["a mail was sent", "taken"]);
     program.ask_to_stop();
     assert!(program.wait(Duration::from_secs(15)), "{}", program.log());
 }
 
-/// A mail server that looks long at a letter gets it once, though all else must be fast.
+/// A mail server that looks long at a mail gets it once, though all else must be fast.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_mail_server_may_look_at_a_letter_for_longer_than_the_timeout() {
     let folder = Folder::new();
-    let mut post = Post::start(&json!({ "scan": 4 }));
-    let start = post
+    let mut mail_server = MailServer::start(&json!({ "scan": 4 }));
+    let start = mail_server
         .used_by(Start::on(&folder))
         .set("FOXDEN__MAIL__TIMEOUT", "3 s");
     let program = start.serve();
     sign_up(&Server::at(program.url()), ANN);
-    post.letter();
-    logged(&program, &["a letter was sent"]);
-    assert!(!program.log().contains("a letter waits"), "{}", program.log());
-    post.ends_silent(program);
+    mail_server.mail();
+    logged(&program, &["a mail was sent"]);
+    assert!(!program.log().contains("a mail is deferred"), "{}", program.log());
+    mail_server.ends_silent(program);
 }
 
-/// The first letter that the mail server takes again brings all along that waited for it.
+/// The first mail that the mail server takes again brings all along that waited for it.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn after_an_outage_no_letter_waits_any_longer() {
@@ -441,31 +444,31 @@ fn after_an_outage_no_letter_waits_any_longer() {
     for pause in [10, 20] {
         logged(
             &program,
-            &["confirm_address", &format!("a letter waits {pause} s")],
+            &["confirm_address", &format!("a mail is deferred for {pause} s")],
         );
     }
-    let mut post = Post::start(&json!({ "port": place }));
+    let mut mail_server = MailServer::start(&json!({ "port": place }));
     sign_up(&server, BEA);
     assert_eq!(
-        [post.letter(), post.letter()].map(|letter| letter.head("To").to_owned()),
+        [mail_server.mail(), mail_server.mail()].map(|mail| mail.head("To").to_owned()),
         [BEA, ANN]
     );
     let log = program.log();
-    assert!(log.matches("a letter waits").count() < 4, "{log}");
-    post.ends_silent(program);
+    assert!(log.matches("a mail is deferred").count() < 4, "{log}");
+    mail_server.ends_silent(program);
 }
 
-/// However long a mail server takes, requests are answered; a stop waits for the letter under way, which is sent once.
+/// However long a mail server takes, requests are answered; a stop waits for the mail under way, which is sent once.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_slow_mail_server_slows_no_request_and_a_stop_waits_for_it() {
     let folder = Folder::new();
-    let mut post = Post::start(&json!({ "hold": true }));
-    let start = post.used_by(Start::on(&folder));
+    let mut mail_server = MailServer::start(&json!({ "hold": true }));
+    let start = mail_server.used_by(Start::on(&folder));
     let program = start.serve();
     let server = Server::at(program.url());
     let created = sign_up(&server, ANN);
-    assert_eq!(post.hear()["holding"], true);
+    assert_eq!(mail_server.next_event()["holding"], true);
     assert!(!is_verified(&server, &created));
     let by = signer(&created.text_of("sessionToken"), "sessionToken");
     server
@@ -473,23 +476,23 @@ fn a_slow_mail_server_slows_no_request_and_a_stop_waits_for_it() {
         .expect(200);
     program.ask_to_stop();
     logged(&program, &["stopping"]);
-    post.release();
-    let first = post.letter();
+    mail_server.release();
+    let first = mail_server.mail();
     program.stop();
 
     let program = start.serve();
     assert_eq!(
-        post.hear()["holding"],
+        mail_server.next_event()["holding"],
         true,
-        "the second letter waited for the next start"
+        "the second mail waited for the next start"
     );
-    let second = post.letter();
+    let second = mail_server.mail();
     assert_eq!(first.key(), second.key());
     assert_ne!(first.head("Message-ID"), second.head("Message-ID"));
-    post.ends_silent(program);
+    mail_server.ends_silent(program);
 }
 
-/// A mail server that takes the connection and never says a word holds up no stop, and no letter is lost to it.
+/// A mail server that takes the connection and never says a word holds up no stop, and no mail is lost to it.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_stop_does_not_wait_for_a_mail_server_that_is_silent() {
@@ -504,19 +507,19 @@ fn a_stop_does_not_wait_for_a_mail_server_that_is_silent() {
     assert!(program.wait(Duration::from_secs(15)), "{}", program.log());
     drop((connection, silent));
 
-    let mut post = Post::start(&json!({ "port": place }));
+    let mut mail_server = MailServer::start(&json!({ "port": place }));
     let _program = start.serve();
-    assert_eq!(post.letter().head("To"), ANN);
+    assert_eq!(mail_server.mail().head("To"), ANN);
 }
 
-/// Two programs on one register send each letter once.
+/// Two programs on one register send each mail once.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn two_programs_on_one_register_send_each_letter_once() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
     let register = format!("sqlite:{}", folder.path().join("register.sqlite").display());
     let start = |name| {
-        let start = post.used_by(Start::on(&folder).named(name));
+        let start = mail_server.used_by(Start::on(&folder).named(name));
         start.set("FOXDEN__ACCOUNTS__URL", register.clone())
     };
     let (one, other) = (start("one"), start("other"));
@@ -531,31 +534,31 @@ fn two_programs_on_one_register_send_each_letter_once() {
     }
     let mut reached: Vec<String> = wanted
         .iter()
-        .map(|_| post.letter().head("To").to_owned())
+        .map(|_| mail_server.mail().head("To").to_owned())
         .collect();
     wanted.sort();
     reached.sort();
     assert_eq!(reached, wanted);
     programs.into_iter().for_each(Program::stop);
-    post.ends();
+    mail_server.ends();
 }
 
 /// An address that this mail server has no way to take fails with a reason; another mail server takes it.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
-fn addresses_in_other_letters_are_sent_where_the_mail_server_can() {
+fn addresses_outside_ascii_are_sent_where_the_mail_server_can() {
     let folder = Folder::new();
-    let mut post = Post::plain();
-    let program = post.used_by(Start::on(&folder)).serve();
+    let mut mail_server = MailServer::plain();
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     let server = Server::at(program.url());
     sign_up(&server, "ann@exämple.org");
-    assert_eq!(post.letter().told("to"), &json!(["ann@xn--exmple-cua.org"]));
+    assert_eq!(mail_server.mail().told("to"), &json!(["ann@xn--exmple-cua.org"]));
     sign_up(&server, "tést@example.org");
-    logged(&program, &["a letter was thrown away", "SMTPUTF8"]);
+    logged(&program, &["a mail was dropped", "SMTPUTF8"]);
     program.stop();
 
-    let mut post = Post::start(&json!({ "utf8": true }));
-    let program = post.used_by(Start::on(&folder)).serve();
+    let mut mail_server = MailServer::start(&json!({ "utf8": true }));
+    let program = mail_server.used_by(Start::on(&folder)).serve();
     sign_up(&Server::at(program.url()), "zoë@example.org");
-    assert_eq!(post.letter().told("to"), &json!(["zoë@example.org"]));
+    assert_eq!(mail_server.mail().told("to"), &json!(["zoë@example.org"]));
 }

@@ -1,4 +1,4 @@
-//! How the program behaves towards proxies, curious clients and whoever reads its log.
+//! The log, sockets for proxies, and clients that speak another protocol.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

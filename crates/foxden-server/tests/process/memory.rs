@@ -93,10 +93,10 @@ fn bodies_of_strangers_leave_little_behind() {
         })
         .collect();
     let wait_for = |is_so: &dyn Fn(u64) -> bool| {
-        let patience = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while !is_so(program.memory()) {
             assert!(
-                Instant::now() < patience,
+                Instant::now() < deadline,
                 "{fresh} before, {} now",
                 program.memory()
             );

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use crate::cluster::{Cluster, server};
 use crate::program::{Folder, Program, Start};
 use foxden_test_support::client::browser::Session;
-use foxden_test_support::client::legacy::account::{self, Place, basic};
+use foxden_test_support::client::legacy::account::{self, StorageLocation, basic};
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::wire::{Call, Reply, Server};
 
 const PASSWORD: &str = "ann's password";
 
 /// One person's request to a node.
-fn ask(url: &str, name: &str, password: &str, method: &str, target: &str) -> Reply {
+fn request(url: &str, name: &str, password: &str, method: &str, target: &str) -> Reply {
     let call = Call::new(method, format!("/1.1/{name}{target}"));
     let call = call.header("Authorization", basic(name, password));
     Server::at(url).send(&match method {
@@ -23,8 +23,8 @@ fn ask(url: &str, name: &str, password: &str, method: &str, target: &str) -> Rep
 
 /// The node that `node/weave` names, without the slash at its end.
 fn node_of(registration: &Program, name: &str) -> String {
-    match account::place(&server(registration), name) {
-        Place::At(url) => url.strip_suffix('/').unwrap().to_owned(),
+    match account::storage_location(&server(registration), name) {
+        StorageLocation::At(url) => url.strip_suffix('/').unwrap().to_owned(),
         other => panic!("{name} has no node: {other:?}"),
     }
 }
@@ -41,10 +41,10 @@ fn users_are_spread_and_each_node_serves_its_own_alone() {
         let name = account::register(&server(&registration), &address, PASSWORD);
         let node = node_of(&registration, &name);
         let other = cluster.urls.iter().find(|url| **url != node).unwrap();
-        ask(&node, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
-        ask(&node, &name, PASSWORD, "GET", "/storage/tabs/a").expect(200);
-        ask(other, &name, PASSWORD, "GET", "/storage/tabs/a").expect(401);
-        ask(other, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(401);
+        request(&node, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+        request(&node, &name, PASSWORD, "GET", "/storage/tabs/a").expect(200);
+        request(other, &name, PASSWORD, "GET", "/storage/tabs/a").expect(401);
+        request(other, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(401);
         old.push(node);
     }
     let counted = |nodes: &[String]| {
@@ -87,7 +87,7 @@ fn users_are_spread_and_each_node_serves_its_own_alone() {
     );
 }
 
-/// Both stores of a user go to another node, where they begin empty; the node they were on lets nobody in any more.
+/// Both stores of a user move to another node, where they begin empty; the old node refuses all requests for them.
 #[test]
 fn a_user_is_moved_with_both_stores() {
     let folder = Folder::new();
@@ -98,7 +98,7 @@ fn a_user_is_moved_with_both_stores() {
     browser.store().put("tabs", "a", "x").expect(200);
     let name = name::of_account(address);
     let before = node_of(&registration, &name);
-    ask(&before, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+    request(&before, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
 
     let after = cluster.urls.iter().find(|url| **url != before).unwrap();
     let moved = cluster
@@ -110,9 +110,9 @@ fn a_user_is_moved_with_both_stores() {
         String::from_utf8_lossy(&moved.stderr)
     );
     assert_eq!(node_of(&registration, &name), *after);
-    eventually(|| ask(&before, &name, PASSWORD, "GET", "/storage/tabs/a").status == 401);
-    ask(after, &name, PASSWORD, "GET", "/storage/tabs/a").expect(404);
-    ask(after, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
+    eventually(|| request(&before, &name, PASSWORD, "GET", "/storage/tabs/a").status == 401);
+    request(after, &name, PASSWORD, "GET", "/storage/tabs/a").expect(404);
+    request(after, &name, PASSWORD, "PUT", "/storage/tabs/a").expect(200);
     let store = browser.store();
     assert!(
         store.token["api_endpoint"]
@@ -125,12 +125,12 @@ fn a_user_is_moved_with_both_stores() {
     let shown = cluster.registration.run(&["user", "show", address]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert_eq!(text.matches(after.as_str()).count(), 2, "{text}");
-    let nobody = cluster
+    let unknown = cluster
         .registration
         .run(&["user", "move", address, "--to", "http://nowhere"]);
-    let text = String::from_utf8(nobody.stderr).unwrap();
+    let text = String::from_utf8(unknown.stderr).unwrap();
     assert!(
-        !nobody.status.success() && text.contains("there is no node http://nowhere"),
+        !unknown.status.success() && text.contains("there is no node http://nowhere"),
         "{text}"
     );
 }
@@ -161,7 +161,7 @@ fn a_node_is_drained_and_struck_off() {
         assert_eq!(register(&format!("drained{number}@example.org")).0, first);
     }
     assert_eq!(node_of(&registration, there), second);
-    ask(&second, there, PASSWORD, "GET", "/info/collections").expect(200);
+    request(&second, there, PASSWORD, "GET", "/info/collections").expect(200);
     command(&["node", "resume", &second]);
     assert_eq!(register("cai@example.org").0, second);
     command(&["node", "down", &second]);
@@ -174,7 +174,7 @@ fn a_node_is_drained_and_struck_off() {
         "{text}"
     );
     registration.stop();
-    // Whoever names the data folder alone looks at the accounts, and renames nothing.
+    // A command that is given the data folder alone reads the accounts, and renames nothing.
     let data = folder.path().join("foxden-registration");
     let looked = Start::on(&folder)
         .bare()
@@ -188,12 +188,13 @@ fn a_node_is_drained_and_struck_off() {
     let registration = cluster.registration.serve();
     assert_eq!(node_of(&registration, there), second);
     command(&["node", "remove", &second, "--yes"]);
-    eventually(|| ask(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
+    eventually(|| request(&second, there, PASSWORD, "GET", "/info/collections").status == 401);
     assert_eq!(node_of(&registration, there), first);
-    ask(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
+    request(&first, there, PASSWORD, "GET", "/info/collections").expect(200);
 }
 
-/// A node that the accounts do not know, or cannot be asked about, is found before anybody calls a password wrong.
+/// A node that the registration server does not know, or whose registration server is down, is reported before a client
+/// gets a 401.
 #[test]
 fn a_node_says_whether_the_accounts_know_it() {
     let folder = Folder::new();
@@ -220,7 +221,7 @@ fn a_node_says_whether_the_accounts_know_it() {
     );
     account::register(&server(&registration), "ann@example.org", PASSWORD);
     let name = name::of_account("ann@example.org");
-    ask(&cluster.urls[0], &name, PASSWORD, "GET", "/info/collections").expect(200);
+    request(&cluster.urls[0], &name, PASSWORD, "GET", "/info/collections").expect(200);
 }
 
 /// Waits for what other processes learn of within a second. How soon they do is a matter of rules, which have a clock of

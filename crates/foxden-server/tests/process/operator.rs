@@ -62,7 +62,7 @@ fn accounts_are_looked_after_while_serving_and_while_not() {
     }
 }
 
-/// Whoever is switched off is told so (125), with the right password, until switched on again.
+/// A disabled account gets error 125 with the right password, until it is enabled again.
 #[test]
 fn an_account_is_switched_off_and_on_and_its_story_told() {
     let folder = Folder::new();
@@ -257,7 +257,7 @@ fn check_finds_a_port_without_tls() {
 
 /// A proxy's own page may ask browsers to wait in a way that they do not understand.
 #[test]
-fn check_finds_a_maintenance_page_that_nobody_waits_for() {
+fn check_finds_an_unexpected_maintenance_page() {
     let page = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", page.local_addr().unwrap());
     let closed = "HTTP/1.1 503 Closed\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\

@@ -123,7 +123,7 @@ fn one_sign_of_others_makes_it_public_for_good() {
     program.stop();
 }
 
-/// The sixth call of the list above asks for the health page, which answers everybody.
+/// The sixth call of the list above asks for the health page, which answers every client.
 const fn call_is_health(number: usize) -> bool {
     number == 5
 }

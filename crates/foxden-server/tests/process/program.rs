@@ -313,9 +313,9 @@ impl Program {
     }
 
     /// Waits for its end. Whether it ended well in that time.
-    pub fn wait(&mut self, patience: Duration) -> bool {
+    pub fn wait(&mut self, timeout: Duration) -> bool {
         let begin = Instant::now();
-        while begin.elapsed() < patience {
+        while begin.elapsed() < timeout {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
             }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::mail::post::Post;
+use crate::mail::mail_server::MailServer;
 use crate::program::{Folder, Start};
 
 /// The interpreter that has PyFxA, in the words of xtask.
@@ -27,8 +27,8 @@ fn python() -> PathBuf {
 #[test]
 #[ignore = "needs PyFxA and python3-aiosmtpd; cargo xtask test installs them"]
 fn pyfxa_goes_from_sign_up_to_storage_and_through_its_reset() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
-    let start = post.used_by(Start::on(&folder));
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
+    let start = mail_server.used_by(Start::on(&folder));
     let program = start.serve();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/pyfxa/client.py");
     let mut client = Command::new(python())
@@ -48,7 +48,7 @@ fn pyfxa_goes_from_sign_up_to_storage_and_through_its_reset() {
             continue;
         };
         let answer = match asked["ask"].as_str() {
-            Some("letter") => json!(post.letter().lines()),
+            Some("mail") => json!(mail_server.mail().lines()),
             Some("operator") => {
                 let name = asked["name"].as_str().unwrap();
                 json!(String::from_utf8_lossy(
@@ -63,5 +63,5 @@ fn pyfxa_goes_from_sign_up_to_storage_and_through_its_reset() {
         client.wait().unwrap().success(),
         "the script says above what went wrong"
     );
-    post.ends_silent(program);
+    mail_server.ends_silent(program);
 }

@@ -31,8 +31,8 @@ fn each_file_starts_on_its_own() {
     }
 }
 
-/// A file and a register of the time before old clients go on as they were: browsers of today work, and nobody is told of
-/// doors that are not open.
+/// A configuration and a register from before the legacy protocols work as before: current browsers work, and the pages do
+/// not mention protocols that are off.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_set_up_before_old_clients_goes_on() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! The security log, as whoever looks after the server reads it.
+//! The lines of the security log.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ const ANN: &str = "ann@example.org";
 const BEA: &str = "bea@example.org";
 const TARGET: &str = "FOXDEN__SECURITY_LOG__TARGET";
 
-/// The lines, each as id, door, who, upon whom, and how many.
+/// The lines, each as id, entry point, subject, target account, and count.
 fn lines(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
     text.lines().map(digest).collect()
@@ -40,8 +40,8 @@ fn digest(line: &str) -> String {
     format!("{id}{}", fields.into_iter().flatten().collect::<String>())
 }
 
-/// What a browser of today, an old one and a stranger do.
-fn live(program: &Program) -> String {
+/// What a current browser, an old one and an unknown client do.
+fn run_clients(program: &Program) -> String {
     let server = Server::at(program.url());
     let ann = Session::sign_up(&server, ANN, "ann's password");
     for _ in 0..3 {
@@ -50,7 +50,7 @@ fn live(program: &Program) -> String {
     let ann = ann.change_password("ann's password", "another password");
     let browser = ann.connect("a browser");
     browser.ask_tokenserver_with(&"ab".repeat(32)).expect(401);
-    let forged = crate::token::mint("a secret that nobody shares", 7, program.url());
+    let forged = crate::token::mint("another secret", 7, program.url());
     server
         .send(&Call::get("/1.5/7/info/collections").signed(&forged))
         .expect(401);
@@ -58,8 +58,8 @@ fn live(program: &Program) -> String {
     server.send(&Call::get("/1.5/7/info/collections")).expect(401);
 
     let name = account::register(&server, BEA, "bea's password");
-    // At the door of somebody else.
-    let other = Call::get("/1.1/somebody/info/collections");
+    // The store of another user.
+    let other = Call::get("/1.1/another/info/collections");
     let other = other.header("Authorization", account::basic(&name, "bea's password"));
     server.send(&other).expect(401);
     account::change_password(&server, &name, "a wrong one", "b password").expect(401);
@@ -78,7 +78,7 @@ fn what_happens_to_accounts_is_written() {
     let file = folder.path().join("security.log");
     let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));
     let program = start.serve();
-    let name = live(&program);
+    let name = run_clients(&program);
     program.stop();
 
     let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -97,7 +97,7 @@ fn what_happens_to_accounts_is_written() {
             format!("203 user-api {BEA} 127.0.0.1"),
             format!("202 user-api {BEA} 127.0.0.1"),
             format!("202 accounts {ANN} 127.0.0.1"),
-            // What was folded is told when the server stops.
+            // The count of repeated events is written when the server stops.
             format!("101 accounts {ANN} 127.0.0.1 2"),
         ]
     );
@@ -114,7 +114,7 @@ fn what_happens_to_accounts_is_written() {
     }
 }
 
-/// Through the server's socket, and by the command itself where nothing serves.
+/// Through the server's socket, and by the command itself when no server runs.
 #[test]
 fn what_the_operator_does_is_written() {
     let folder = Folder::new();
@@ -135,7 +135,7 @@ fn what_the_operator_does_is_written() {
         run(&["user", "show", BEA]);
         run(&["invite", "--note", "cai | 100% = sure"]);
         run(&["user", "remove", BEA, "--yes"]);
-        // What was not done is not told.
+        // A command that changed nothing writes no event.
         assert!(!start.run(&["user", "disable", BEA]).status.success());
         for id in [501, 505, 503, 504, 506, 507, 508] {
             expected.push(format!("{id} operator operator {BEA}"));
@@ -157,9 +157,9 @@ fn what_the_operator_does_is_written() {
     assert!(text.contains(" reason=administrator"));
 }
 
-/// A command that nobody writes for says so when it could not write, either.
+/// A command that runs without a server reports that it could not write the security log.
 #[test]
-fn a_command_whose_deed_cannot_be_written_says_so() {
+fn a_command_whose_audit_record_cannot_be_written_says_so() {
     let folder = Folder::new();
     let start = Start::on(&folder);
     start.serve().stop();
@@ -175,7 +175,7 @@ fn a_command_whose_deed_cannot_be_written_says_so() {
 
 /// A syslog that is not read makes no request wait, and standard error holds none of it.
 #[test]
-fn a_syslog_that_does_not_listen_stops_nobody() {
+fn a_syslog_that_is_not_read_delays_no_request() {
     let folder = Folder::new();
     let path = folder.path().join("syslog");
     let syslog = UnixDatagram::bind(&path).unwrap();
@@ -183,7 +183,7 @@ fn a_syslog_that_does_not_listen_stops_nobody() {
     let program = start.serve();
     let store = Store::at(program.url(), 7);
     for number in 0..200 {
-        let forged = crate::token::mint("a secret that nobody shares", number, program.url());
+        let forged = crate::token::mint("another secret", number, program.url());
         let call = Call::get(format!("/1.5/{number}/info/collections")).signed(&forged);
         Server::at(program.url()).send(&call).expect(401);
     }
@@ -211,9 +211,9 @@ fn a_file_that_cannot_be_written_is_no_secret() {
     assert!(complaint.contains("security_log.target"), "{complaint}");
 }
 
-/// Whoever costs more than there is to have is named, also where nobody asked who it is.
+/// A client that reaches a limit is named, also where it is not authenticated.
 #[test]
-fn who_reaches_a_bound_is_named() {
+fn clients_that_reach_a_limit_are_named() {
     let folder = Folder::new();
     let file = folder.path().join("security.log");
     let start = Start::on(&folder).set(TARGET, format!("file:{}", file.display()));

@@ -103,7 +103,7 @@ fn print_shows_values_and_origins_but_no_secrets() {
     assert!(!text.contains(crate::program::SECRET), "{text}");
 }
 
-/// A node needs nothing but the secret: no table of users, no channel to whoever made the token.
+/// A node needs only the secret: no table of users, no channel to the tokenserver.
 #[test]
 fn a_token_signed_elsewhere_opens_a_store() {
     let folder = Folder::new();

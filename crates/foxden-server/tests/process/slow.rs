@@ -1,4 +1,4 @@
-//! Slow clients are cut off and hold up nobody.
+//! Slow clients are disconnected and delay no other client.
 
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use crate::raw::{connect, read_reply};
 /// Slow clients at once: half of them drip headers, most others a body, some never read.
 const SLOW: usize = 500;
 
-/// What the server has for slow clients here. Whoever is held up by them waits that long.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The server's timeout for slow clients in these tests. A client that they delay waits at most that long.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A program that loses patience sooner than by default.
+/// A program with shorter timeouts than by default.
 fn impatient(folder: &Folder) -> Program {
     let mut start = Start::on(folder);
     for (name, value) in [
@@ -31,7 +31,7 @@ fn impatient(folder: &Folder) -> Program {
 }
 
 #[test]
-fn five_hundred_slow_clients_hold_up_nobody_and_are_cut_off() {
+fn five_hundred_slow_clients_delay_no_other_and_are_closed() {
     let _turn = crate::turn();
     let folder = Folder::new();
     let program = impatient(&folder);
@@ -46,10 +46,10 @@ fn five_hundred_slow_clients_hold_up_nobody_and_are_cut_off() {
         store.send("PUT", "/storage/tabs/a", Some(body)).expect(200);
         store.send("GET", "/info/collections", None).expect(200);
         let took = began.elapsed();
-        assert!(took < PATIENCE, "a request took {took:?}");
+        assert!(took < TIMEOUT, "a request took {took:?}");
     }
 
-    // Whoever drips is cut off as well: a byte now and then is no progress.
+    // A client that sends single bytes is disconnected as well: that is no progress.
     let began = Instant::now();
     while !slow.is_empty() {
         assert!(
@@ -149,7 +149,7 @@ fn a_steady_client_is_not_cut_off() {
     stream.write_all(head.as_bytes()).unwrap();
     for chunk in body.as_bytes().chunks(2500) {
         stream.write_all(chunk).unwrap();
-        // Six seconds in all, which is more than the patience for one who stalls.
+        // Six seconds in all, more than the timeout for a stalled client.
         thread::park_timeout(Duration::from_millis(250));
     }
     let mut stream = BufReader::new(stream);

@@ -218,10 +218,10 @@ pub async fn a_batch_belongs_to_its_user_and_collection(ctx: &TestContext) {
         let appended = ctx.try_stage(part(name, Some(&batch), [])).await;
         assert!(matches!(appended, Err(EngineError::NoSuchBatch)));
     }
-    for nobodys in ["", "0", "1", "true", "nope", "'", "ä", "\0"] {
-        let nobodys = BatchId(nobodys.into());
+    for unknown_batch in ["", "0", "1", "true", "nope", "'", "ä", "\0"] {
+        let unknown_batch = BatchId(unknown_batch.into());
         assert!(matches!(
-            ctx.try_commit("bookmarks", &nobodys).await,
+            ctx.try_commit("bookmarks", &unknown_batch).await,
             Err(EngineError::NoSuchBatch)
         ));
     }

@@ -158,12 +158,12 @@ pub async fn guards_hold_for_deletions(ctx: &TestContext) {
 pub async fn of_several_refusals_the_guard_comes_first(ctx: &TestContext) {
     let time = ctx.put("bookmarks", "a", "one").await;
     let stale = Some(guard(Target::Store, time.before()));
-    let nobodys = BatchId("nobodys".into());
+    let unknown_batch = BatchId("unknown_batch".into());
     let mut write = Write {
         guard: stale.clone(),
         quota: Some(0),
         not_before: SyncTime::ZERO,
-        change: commit("bookmarks", &nobodys, []),
+        change: commit("bookmarks", &unknown_batch, []),
     };
     assert!(matches!(
         ctx.try_write(write.clone()).await,
@@ -180,7 +180,7 @@ pub async fn of_several_refusals_the_guard_comes_first(ctx: &TestContext) {
         Err(EngineError::OverQuota { .. })
     ));
 
-    let mut part = part("bookmarks", Some(&nobodys), [payload("a", "two")]);
+    let mut part = part("bookmarks", Some(&unknown_batch), [payload("a", "two")]);
     part.max_objects = 0;
     part.guard = stale;
     assert!(matches!(

@@ -55,18 +55,18 @@ async fn the_stores_of_an_account_share_its_quota() {
     storage.write(other, &[USER], put("a")).await.unwrap();
     let written = storage.write(USER, &[other], put("a")).await.unwrap();
     assert_eq!((written.bytes_before, written.bytes_after), (5, 10));
-    for (user, beside) in [(USER, [other]), (other, [USER])] {
-        let refused = storage.write(user, &beside, put("b")).await;
+    for (user, other_uids) in [(USER, [other]), (other, [USER])] {
+        let refused = storage.write(user, &other_uids, put("b")).await;
         assert!(matches!(
             refused,
             Err(StorageError::Engine(EngineError::OverQuota { .. }))
         ));
-        let refused = storage.stage(user, &beside, part("b")).await;
+        let refused = storage.stage(user, &other_uids, part("b")).await;
         assert!(matches!(
             refused,
             Err(StorageError::Engine(EngineError::OverQuota { .. }))
         ));
-        assert_eq!(storage.taken_by(&beside).await.unwrap(), 5);
+        assert_eq!(storage.taken_by(&other_uids).await.unwrap(), 5);
     }
     assert!(storage.stage(USER, &[], part("b")).await.is_ok());
     storage.close(other).await.unwrap();

@@ -166,7 +166,7 @@ impl Run {
             .unwrap_or(COLLECTIONS[0]);
         let part = |batch: Option<BatchId>| BatchPart {
             collection: collection(name),
-            batch: staging.batch.map(|_| batch.unwrap_or_else(nobodys)),
+            batch: staging.batch.map(|_| batch.unwrap_or_else(unknown_batch)),
             guard: staging.guard.as_ref().map(|guard| self.guard(guard)),
             patches: staging.patches.clone(),
             max_objects: staging.max_objects,
@@ -371,7 +371,7 @@ impl Run {
                     .unwrap_or(COLLECTIONS[0]);
                 let commit = |batch: Option<&BatchId>| Change::CommitBatch {
                     collection: collection(name),
-                    batch: batch.cloned().unwrap_or_else(nobodys),
+                    batch: batch.cloned().unwrap_or_else(unknown_batch),
                     patches: patches.clone(),
                     max_objects: *max_objects,
                     max_bytes: *max_bytes,
@@ -422,8 +422,8 @@ fn pick_last<T>(all: &[T], pick: usize) -> Option<&T> {
     all.iter().rev().cycle().nth(pick)
 }
 
-fn nobodys() -> BatchId {
-    BatchId("nobodys".into())
+fn unknown_batch() -> BatchId {
+    BatchId("unknown_batch".into())
 }
 
 fn same_refusal(wanted: &EngineError, answer: &EngineError) -> CheckResult {

@@ -218,7 +218,7 @@ impl Browser {
         self.ask_tokenserver_with(&access)
     }
 
-    /// Asks the tokenserver with a certain access token, whoever's it is.
+    /// Asks the tokenserver with this access token, of any account.
     pub fn ask_tokenserver_with(&self, access: &str) -> Reply {
         let call = Call::get("/1.0/sync/1.5").bearer(access);
         let server = &self.session.server;

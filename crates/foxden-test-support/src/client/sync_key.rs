@@ -1,4 +1,4 @@
-//! The key of the Sync scope, and the proof that whoever redeems a code is who asked for it.
+//! The key of the Sync scope, and PKCE.
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};

@@ -82,7 +82,7 @@ async fn change_keys(field: &Field) -> Result<()> {
 }
 
 async fn reset(field: &Field, client: &mut Client, member: &Member) -> Result<()> {
-    let (email, proof) = (Basic::email(member.number), Basic::proof(member.number));
+    let (email, auth_pw) = (Basic::email(member.number), Basic::auth_pw(member.number));
     let before = mailbox::code(field.mail, &email).await?;
     let body = format!(r#"{{"email":"{email}"}}"#);
     let wish = field.send_request("POST", "/v1/password/forgot/send_code", "", &body);
@@ -97,12 +97,12 @@ async fn reset(field: &Field, client: &mut Client, member: &Member) -> Result<()
         field.pause(100).await;
         code = mailbox::code(field.mail, &email).await?;
     }
-    let code = code.context("no letter")?;
+    let code = code.context("no mail")?;
     let body = format!(r#"{{"code":"{code}"}}"#);
     let verify = field.send_request("POST", "/v1/password/forgot/verify_code", &token, &body);
     let verified = field.send(client, &verify).await.context("cut")?;
     let token = verified.member("accountResetToken").context("wrong code")?;
-    let body = format!(r#"{{"authPW":"{proof}"}}"#);
+    let body = format!(r#"{{"authPW":"{auth_pw}"}}"#);
     let finish = field.send_request(
         "POST",
         "/v1/account/reset",

@@ -14,11 +14,11 @@ pub async fn run(field: Field) -> Result<()> {
         } else {
             format!("unknown{number}@example.org")
         };
-        let proof = Basic::proof(88_888);
+        let auth_pw = Basic::auth_pw(88_888);
         for path in ["status", "login", "create"] {
             let body = match path {
                 "status" => format!(r#"{{"email":"{email}"}}"#),
-                _ => format!(r#"{{"email":"{email}","authPW":"{proof}"}}"#),
+                _ => format!(r#"{{"email":"{email}","authPW":"{auth_pw}"}}"#),
             };
             let request = field.send_request("POST", &format!("/v1/account/{path}"), "", &body);
             field.send(&mut client, &request).await;

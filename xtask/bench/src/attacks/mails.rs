@@ -21,9 +21,9 @@ pub async fn run(field: Field) -> Result<()> {
             field.port
         );
         field.send(&mut client, old.as_bytes()).await;
-        let proof = Basic::proof(77_777);
+        let auth_pw = Basic::auth_pw(77_777);
         let create = format!(
-            r#"{{"email":"fresh{}@example.org","authPW":"{proof}"}}"#,
+            r#"{{"email":"fresh{}@example.org","authPW":"{auth_pw}"}}"#,
             number % 4
         );
         field

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::load::read_any;
 
 /// The timeout of an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client that keeps its connection for as long as the server does.
 pub struct Client {
@@ -65,7 +65,7 @@ impl Client {
 
     async fn try_on(&mut self, mut stream: TcpStream, request: &[u8]) -> Result<Answer> {
         let buffer = &mut self.buffer;
-        let exchanged = timeout(PATIENCE, async {
+        let exchanged = timeout(EXCHANGE_TIMEOUT, async {
             stream.write_all(request).await?;
             read_any(&mut stream, buffer).await
         });

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 /// The received mails.
 #[derive(Default)]
-struct Post {
-    letters: AtomicU64,
+struct Received {
+    mails: AtomicU64,
     codes: Mutex<HashMap<String, String>>,
 }
 
@@ -22,7 +22,7 @@ struct Post {
 pub struct Mailbox {
     /// The port it listens on, on this machine alone.
     pub port: u16,
-    post: Arc<Post>,
+    mails: Arc<Received>,
     _served: JoinSet<()>,
 }
 
@@ -31,8 +31,8 @@ impl Mailbox {
     pub async fn open() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
-        let letters = Arc::<Post>::default();
-        let shared = Arc::clone(&letters);
+        let mails = Arc::<Received>::default();
+        let shared = Arc::clone(&mails);
         let mut served = JoinSet::new();
         served.spawn(async move {
             let mut all = JoinSet::new();
@@ -45,18 +45,18 @@ impl Mailbox {
         });
         Ok(Self {
             port,
-            post: letters,
+            mails,
             _served: served,
         })
     }
 
     /// The number of received mails.
-    pub fn letters(&self) -> u64 {
-        self.post.letters.load(Ordering::Relaxed)
+    pub fn mails(&self) -> u64 {
+        self.mails.mails.load(Ordering::Relaxed)
     }
 }
 
-async fn take(stream: TcpStream, post: &Post) -> Result<()> {
+async fn take(stream: TcpStream, mails: &Received) -> Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     let mut receiver = String::new();
@@ -67,7 +67,7 @@ async fn take(stream: TcpStream, post: &Post) -> Result<()> {
             "DATA" => "354 go on".to_owned(),
             "QUIT" => "221 goodbye".to_owned(),
             "VRFY" => {
-                let code = post.codes().get(line[4..].trim()).cloned();
+                let code = mails.codes().get(line[4..].trim()).cloned();
                 code.map_or("550 none".to_owned(), |code| format!("250 {code}"))
             }
             _ => "250 fine".to_owned(),
@@ -83,10 +83,10 @@ async fn take(stream: TcpStream, post: &Post) -> Result<()> {
         if verb == "DATA" {
             while let Some(line) = lines.next_line().await?.filter(|line| line != ".") {
                 if line.len() == 32 && line.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                    post.codes().insert(receiver.clone(), line);
+                    mails.codes().insert(receiver.clone(), line);
                 }
             }
-            post.letters.fetch_add(1, Ordering::Relaxed);
+            mails.mails.fetch_add(1, Ordering::Relaxed);
             writer.write_all(b"250 taken\r\n").await?;
         }
     }
@@ -108,7 +108,7 @@ pub async fn code(port: u16, address: &str) -> Result<Option<String>> {
     Ok(None)
 }
 
-impl Post {
+impl Received {
     fn codes(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
         self.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -44,7 +44,7 @@ async fn with_store(accounts: &Accounts) -> UserId {
         address: std::net::Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: EntryPoint::Accounts,
+        entry_point: EntryPoint::Accounts,
     };
     let new = NewAccount {
         address: ANN.to_owned(),

@@ -6,7 +6,7 @@ use axum::http::{Response, StatusCode};
 use data_encoding::HEXLOWER;
 use foxden_accounts::security::{EntryPoint, SecurityEvents};
 use foxden_accounts::{
-    Accounts, AuthPw, Cost, Kind, MIGRATIONS, NewAccount, Nodes, Options, Parts, Secrets, SignUp,
+    Accounts, AuthPw, Cost, CredentialKind, MIGRATIONS, NewAccount, Nodes, Options, Parts, Secrets, SignUp,
 };
 use foxden_model::{Clock, ManualClock, SeededRng};
 use foxden_sql::Database;
@@ -79,7 +79,7 @@ impl TestContext {
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             is_private: true,
             user_agent: String::new(),
-            door: EntryPoint::Accounts,
+            entry_point: EntryPoint::Accounts,
         };
         let created = accounts.create(new, &client_info).await.unwrap();
         let token = created.session_token.unwrap();
@@ -102,7 +102,7 @@ impl TestContext {
             memory,
             session: format!(
                 "Bearer fxs_{}",
-                Secrets::derive(Kind::Session, &token).id.to_hex()
+                Secrets::derive(CredentialKind::Session, &token).id.to_hex()
             ),
             owner: Owner::Account(created.account),
         }

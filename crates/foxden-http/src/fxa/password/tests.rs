@@ -75,7 +75,7 @@ async fn a_link_tells_whether_it_sets_the_first_password() {
         .decode(first["accountResetToken"].as_str().unwrap().as_bytes())
         .unwrap();
     let token = foxden_accounts::SecretToken(token.try_into().unwrap());
-    let id = foxden_accounts::Secrets::derive(foxden_accounts::Kind::AccountReset, &token).id;
+    let id = foxden_accounts::Secrets::derive(foxden_accounts::CredentialKind::AccountReset, &token).id;
     let credential = format!("Bearer fxar_{}", id.to_hex());
     let password = json!({ "authPW": HEXLOWER.encode(&[7; 32]) });
     post(&router, "/v1/account/reset", &credential, password).await;

@@ -75,7 +75,7 @@ pub(super) const fn unverified() -> ErrorBody {
 
 pub(super) fn unavailable(error: &Unavailable) -> ErrorBody {
     match error {
-        Unavailable::Busy | Unavailable::Register(_) => ErrorBody::unavailable(201),
+        Unavailable::Busy | Unavailable::Database(_) => ErrorBody::unavailable(201),
         Unavailable::Damaged(_) => ErrorBody::internal(),
     }
 }

@@ -41,7 +41,7 @@ async fn check<E: Into<Refusal> + std::fmt::Debug>(
 
 const fn wait_of(error: &Unavailable) -> (Option<u64>, Option<u64>) {
     match error {
-        Unavailable::Busy | Unavailable::Register(_) => (Some(30), Some(30)),
+        Unavailable::Busy | Unavailable::Database(_) => (Some(30), Some(30)),
         Unavailable::Damaged(_) => (None, None),
     }
 }

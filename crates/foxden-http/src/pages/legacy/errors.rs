@@ -158,7 +158,7 @@ const fn too_many(error: TooMany) -> PageError {
 const fn unavailable(error: &Unavailable) -> PageError {
     match error {
         Unavailable::Busy => PageError::Busy,
-        Unavailable::Register(_) | Unavailable::Damaged(_) => PageError::Down,
+        Unavailable::Database(_) | Unavailable::Damaged(_) => PageError::Down,
     }
 }
 

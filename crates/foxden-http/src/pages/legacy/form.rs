@@ -150,7 +150,7 @@ async fn collect(request: Request, legacy: &Legacy) -> Result<Collected, (PageEr
     )
     .await;
     let (body, permit) = taken.map_err(|error| match error {
-        BadBody::NoRoom => (PageError::Busy, "no memory is left for the form"),
+        BadBody::MemoryFull => (PageError::Busy, "no memory is left for the form"),
         BadBody::TooLarge | BadBody::Broken => (PageError::NotOurForm, "the form is too large, or broke off"),
     })?;
     let text = std::str::from_utf8(&body).map_err(|_| (PageError::NotOurForm, "the form is not text"))?;

@@ -138,7 +138,7 @@ async fn what_is_no_form_is_refused() {
 }
 
 #[tokio::test]
-async fn a_code_in_the_address_is_told_nobody() {
+async fn a_code_in_the_url_is_not_leaked() {
     let router = open("https://sync.example.org").await;
     let page = send(
         &router,
@@ -224,7 +224,7 @@ fn a_page_says_how_long_to_wait() {
                 let wait = match &error {
                     $Error::TooMany(_) => Some(7),
                     $Error::Unavailable(Unavailable::Busy) => Some(30),
-                    $Error::Unavailable(Unavailable::Register(_)) => Some(300),
+                    $Error::Unavailable(Unavailable::Database(_)) => Some(300),
                     _ => None,
                 };
                 let described = format!("{error:?}");

@@ -29,7 +29,7 @@ pub(in crate::sync) async fn get_usage(call: &Call<'_>) -> Result<Reply, Refusal
 /// `GET /1.1/{name}/info/quota`
 pub(in crate::sync) async fn get_quota(call: &Call<'_>) -> Result<Reply, Refusal> {
     let summary = summary(call, Detail::Full).await?;
-    let taken = call.sync.storage.taken_by(&call.store.beside).await?;
+    let taken = call.sync.storage.taken_by(&call.store.other_uids).await?;
     let body = summary::quota(&summary, taken, call.sync.storage.quota());
     Ok(read(summary.as_of, Format::Json, body))
 }

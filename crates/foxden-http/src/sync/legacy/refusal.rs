@@ -11,7 +11,7 @@ use crate::sync::body::BadBody;
 use crate::sync::print;
 use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
 use crate::wire::chain;
-use crate::wire::memory::{NoRoom, RETRY_SECONDS};
+use crate::wire::memory::{MemoryFull, RETRY_SECONDS};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(in crate::sync) enum Refusal {
     /// The body cannot be read.
     Body(BadBody),
     /// The user's responses in transit take all the memory they may.
-    NoRoom,
+    MemoryFull,
     /// The precondition failed.
     Stale,
     /// The node is in maintenance.
@@ -72,7 +72,7 @@ impl Refusal {
             },
             Self::MethodNotAllowed => said(StatusCode::METHOD_NOT_ALLOWED, "not with this method"),
             Self::Body(error) => body(error),
-            Self::NoRoom => Reply {
+            Self::MemoryFull => Reply {
                 why: Some("no memory is left for another answer".to_owned()),
                 ..later(RETRY_SECONDS, "server issue: too many answers are under way")
             },
@@ -86,9 +86,9 @@ impl Refusal {
     }
 }
 
-impl From<NoRoom> for Refusal {
-    fn from(_: NoRoom) -> Self {
-        Self::NoRoom
+impl From<MemoryFull> for Refusal {
+    fn from(_: MemoryFull) -> Self {
+        Self::MemoryFull
     }
 }
 
@@ -137,7 +137,7 @@ fn storage(error: &StorageError) -> Reply {
 fn account(error: &OpenStoreError) -> Reply {
     use LegacyLoginError as E;
     let reply = match error {
-        OpenStoreError::NoRoom => later(UNAVAILABLE_SECONDS, "server issue: no node has room"),
+        OpenStoreError::NoCapacity => later(UNAVAILABLE_SECONDS, "server issue: no node has room"),
         OpenStoreError::Login(E::UnknownAccount { .. } | E::WrongPassword { .. } | E::Disabled) => {
             return unauthorized(chain(error));
         }
@@ -148,7 +148,7 @@ fn account(error: &OpenStoreError) -> Reply {
         OpenStoreError::Login(E::Unavailable(Unavailable::Busy)) => {
             later(BUSY_SECONDS, "server issue: too much at once")
         }
-        OpenStoreError::Login(E::Unavailable(Unavailable::Register(_))) => later(
+        OpenStoreError::Login(E::Unavailable(Unavailable::Database(_))) => later(
             UNAVAILABLE_SECONDS,
             "server issue: the accounts cannot be reached",
         ),
@@ -172,7 +172,7 @@ fn body(error: BadBody) -> Reply {
             StatusCode::BAD_REQUEST,
             "the compressed body holds too little for its size",
         ),
-        BadBody::NoRoom => Reply {
+        BadBody::MemoryFull => Reply {
             why: Some("no memory is left for another body".to_owned()),
             ..later(BUSY_SECONDS, "server issue: too much at once")
         },
@@ -246,8 +246,8 @@ mod tests {
         let accounts = all_errors::open_store_errors().into_iter().map(|error| {
             let wait = match &error {
                 OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Busy)) => Some(10),
-                OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Register(_)))
-                | OpenStoreError::NoRoom => Some(60),
+                OpenStoreError::Login(LegacyLoginError::Unavailable(Unavailable::Database(_)))
+                | OpenStoreError::NoCapacity => Some(60),
                 OpenStoreError::Login(LegacyLoginError::TooMany(_)) => Some(7),
                 OpenStoreError::Login(_) => None,
             };
@@ -255,7 +255,7 @@ mod tests {
         });
         let others = [
             (Refusal::Down { seconds: 1800 }, Some(1800)),
-            (Refusal::Body(BadBody::NoRoom), Some(10)),
+            (Refusal::Body(BadBody::MemoryFull), Some(10)),
             (Refusal::Body(BadBody::TooLarge), None),
             (Refusal::Stale, None),
             (Refusal::NotFound, None),

@@ -56,7 +56,7 @@ pub(in crate::sync) async fn surface(node: &str) -> SyncState {
         address: Ipv4Addr::LOCALHOST.into(),
         is_private: true,
         user_agent: String::new(),
-        door: EntryPoint::Operator,
+        entry_point: EntryPoint::Operator,
     };
     accounts.create_legacy(ann, &operator).await.unwrap();
     let site = Arc::new(Site {

@@ -30,7 +30,7 @@ pub(in crate::sync) async fn get_usage(call: &Call<'_>) -> Result<Reply, Refusal
 /// `GET /1.5/{uid}/info/quota`
 pub(in crate::sync) async fn get_quota(call: &Call<'_>) -> Result<Reply, Refusal> {
     let summary = summary(call, Detail::Full).await?;
-    let taken = call.sync.storage.taken_by(call.beside()).await?;
+    let taken = call.sync.storage.taken_by(call.other_uids()).await?;
     let body = summary::quota(&summary, taken, call.sync.storage.quota());
     Ok(Reply::read(summary.modified, Format::Json, body))
 }

@@ -7,7 +7,7 @@ use foxden_storage::{EngineError, StorageError};
 use crate::sync::body::BadBody;
 use crate::sync::reply::{BUSY_SECONDS, Format, Reply, ResponseCode, UNAVAILABLE_SECONDS};
 use crate::wire::chain;
-use crate::wire::memory::{NoRoom, RETRY_SECONDS};
+use crate::wire::memory::{MemoryFull, RETRY_SECONDS};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(in crate::sync) enum Refusal {
     /// The client has the current version already.
     NotModified { modified: SyncTime },
     /// The user's responses in transit take all the memory they may.
-    NoRoom,
+    MemoryFull,
     /// The precondition failed.
     Stale { modified: SyncTime },
     /// The node is in maintenance.
@@ -63,7 +63,7 @@ impl Refusal {
             Self::Body(BadBody::Broken | BadBody::WastefulGzip) => {
                 refused(StatusCode::BAD_REQUEST, Unspecified)
             }
-            Self::Body(BadBody::NoRoom) => Reply {
+            Self::Body(BadBody::MemoryFull) => Reply {
                 why: Some("no memory is left for another body".to_owned()),
                 ..later(BUSY_SECONDS)
             },
@@ -72,7 +72,7 @@ impl Refusal {
                 modified: Some(modified),
                 ..Reply::new(Format::Json, Vec::new())
             },
-            Self::NoRoom => Reply {
+            Self::MemoryFull => Reply {
                 why: Some("no memory is left for another answer".to_owned()),
                 ..later(RETRY_SECONDS)
             },
@@ -86,9 +86,9 @@ impl Refusal {
     }
 }
 
-impl From<NoRoom> for Refusal {
-    fn from(_: NoRoom) -> Self {
-        Self::NoRoom
+impl From<MemoryFull> for Refusal {
+    fn from(_: MemoryFull) -> Self {
+        Self::MemoryFull
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
         }
         for (refusal, expected) in [
             (Refusal::Down { seconds: 1800 }, (503, Some(1800))),
-            (Refusal::Body(BadBody::NoRoom), (503, Some(10))),
+            (Refusal::Body(BadBody::MemoryFull), (503, Some(10))),
             (Refusal::Body(BadBody::TooLarge), (413, None)),
             (Refusal::Body(BadBody::UnknownCoding), (415, None)),
             (Refusal::Unauthorized { why: String::new() }, (401, None)),

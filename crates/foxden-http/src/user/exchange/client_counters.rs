@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foxden_model::{Counters, LogThrottle, MemoryCounters, Meter, Width};
+use foxden_model::{CounterSpec, Counters, LogThrottle, MemoryCounters, Width};
 
 use super::client_networks::ClientNetworks;
 
@@ -91,8 +91,8 @@ impl Kind {
     }
 
     /// Each width has its own counters.
-    fn meter(self, width: Width, rules: &ClientLimits) -> Meter {
-        Meter {
+    fn counter(self, width: Width, rules: &ClientLimits) -> CounterSpec {
+        CounterSpec {
             name: self.name(),
             width: Some(width),
             span: self.bound(rules).1,
@@ -111,13 +111,13 @@ impl LimitExceeded {
 
 impl ClientCounters {
     pub(super) fn new(abuse_control: AbuseControl, limits: ClientLimits) -> Self {
-        let meters = KINDS
+        let specs = KINDS
             .into_iter()
-            .flat_map(|kind| Width::ALL.map(|width| kind.meter(width, &limits)));
+            .flat_map(|kind| Width::ALL.map(|width| kind.counter(width, &limits)));
         Self {
             abuse_control,
             limits,
-            counters: MemoryCounters::new(&meters.collect::<Vec<_>>()),
+            counters: MemoryCounters::new(&specs.collect::<Vec<_>>()),
             notices: Default::default(),
         }
     }
@@ -138,8 +138,8 @@ impl ClientCounters {
             return;
         }
         for ((width, prefix), _) in ClientNetworks::of(address).prefixes() {
-            let meter = Kind::Bad.meter(width, &self.limits);
-            self.counters.add(meter, [0, prefix], now);
+            let counter = Kind::Bad.counter(width, &self.limits);
+            self.counters.add(counter, [0, prefix], now);
         }
     }
 
@@ -166,9 +166,9 @@ impl ClientCounters {
         let waits = ClientNetworks::of(address)
             .prefixes()
             .filter_map(|((width, prefix), times)| {
-                let meter = kind.meter(width, &self.limits);
+                let counter = kind.counter(width, &self.limits);
                 self.counters
-                    .retry_after(meter, [0, prefix], most.saturating_mul(times), now)
+                    .retry_after(counter, [0, prefix], most.saturating_mul(times), now)
             });
         let wait = waits.max()?;
         self.warn(kind, address);
@@ -184,13 +184,13 @@ impl ClientCounters {
         }
         let (most, _) = kind.bound(&self.limits);
         for (number, ((width, prefix), times)) in ClientNetworks::of(address).prefixes().enumerate() {
-            let (meter, most) = (kind.meter(width, &self.limits), most.saturating_mul(times));
-            let Err(wait) = self.counters.check_and_add(meter, [0, prefix], most, now) else {
+            let (counter, most) = (kind.counter(width, &self.limits), most.saturating_mul(times));
+            let Err(wait) = self.counters.check_and_add(counter, [0, prefix], most, now) else {
                 continue;
             };
             for ((width, prefix), _) in ClientNetworks::of(address).prefixes().take(number) {
-                let meter = kind.meter(width, &self.limits);
-                self.counters.refund(meter, [0, prefix], now, now);
+                let counter = kind.counter(width, &self.limits);
+                self.counters.refund(counter, [0, prefix], now, now);
             }
             let longest = self.wait(kind, address, now);
             return (self.abuse_control == AbuseControl::Refuse).then(|| longest.unwrap_or(wait));

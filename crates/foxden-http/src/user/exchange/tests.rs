@@ -122,7 +122,7 @@ fn id(who: char) -> String {
 
 /// K10.1, K10.2: opening a channel takes an id of exactly 256 characters.
 #[tokio::test]
-async fn a_channel_is_opened_by_whoever_has_an_id() {
+async fn a_client_with_an_id_opens_a_channel() {
     let ctx = context();
     assert_eq!(ctx.send("GET", "/new_channel", &[], "").await.status, 400);
     for length in [0, 3, 255, 257] {
@@ -137,7 +137,7 @@ async fn a_channel_is_opened_by_whoever_has_an_id() {
 
 /// K10.3: the answer is a JSON string of four characters of the alphabet, the same as in the header.
 #[tokio::test]
-async fn a_name_is_four_characters_that_nobody_mistakes() {
+async fn a_name_is_four_unambiguous_characters() {
     let ctx = context();
     for _ in 0..50 {
         let opened = ctx.get('b', "/new_channel").await;

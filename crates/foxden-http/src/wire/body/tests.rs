@@ -82,7 +82,7 @@ async fn a_body_counts_as_it_comes_and_sixteenfold_when_it_is_whole() {
 
 /// Eight addresses announce the maximum and send a byte: accounts and other clients are served.
 #[tokio::test]
-async fn who_announces_and_does_not_send_keeps_nobody_out() {
+async fn announced_but_unsent_bodies_lock_no_one_out() {
     let memory = Memory::default();
     let headers = announced(MAX_BYTES);
     let mut waiting = Vec::new();
@@ -144,7 +144,7 @@ async fn begun(memory: &Memory, owner: Owner, headers: &HeaderMap, pieces: [usiz
 
 /// However unauthenticated clients hold bodies, there is memory for a sign-in.
 #[tokio::test]
-async fn who_drips_keeps_nobody_from_signing_in() {
+async fn dripping_clients_block_no_sign_in() {
     const SIGN_IN: usize = 700;
     let sign_in = async |memory: &Memory, address: [u8; 4]| {
         let (sender, drip) = unbounded_channel();
@@ -205,7 +205,7 @@ async fn one_that_finds_no_room_on_its_way_is_refused() {
     assert!(polled.is_pending());
     let other = memory.bodies.take(owner, 105).unwrap();
     sender.send(vec![b'x'; 10]).unwrap();
-    assert_eq!(taking.await.unwrap_err(), BadBody::NoRoom);
+    assert_eq!(taking.await.unwrap_err(), BadBody::MemoryFull);
     assert_eq!(memory.bodies.held(), 105);
     drop(other);
 }

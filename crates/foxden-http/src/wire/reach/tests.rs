@@ -4,27 +4,27 @@ use axum::http::Request;
 
 use super::*;
 
-fn sign(version: Version, uri: &str, headers: &[(&str, &str)]) -> Option<Sign> {
+fn evidence(version: Version, uri: &str, headers: &[(&str, &str)]) -> Option<RemoteEvidence> {
     let mut request = Request::builder().version(version).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    Sign::of(&request.body(()).unwrap().into_parts().0)
+    RemoteEvidence::of(&request.body(()).unwrap().into_parts().0)
 }
 
 /// A request to this machine, with further headers.
-fn sign_with(headers: &[(&str, &str)]) -> Option<Sign> {
+fn evidence_with(headers: &[(&str, &str)]) -> Option<RemoteEvidence> {
     let host = [("host", "127.0.0.1:5000")];
-    sign(Version::HTTP_11, "/", &[&host, headers].concat())
+    evidence(Version::HTTP_11, "/", &[&host, headers].concat())
 }
 
 #[test]
 fn browsers_and_programs_of_this_machine_show_nothing() {
     for host in ["127.0.0.1:5000", "localhost:5000", "[::1]:5000", "LOCALHOST", ""] {
-        assert_eq!(sign(Version::HTTP_11, "/", &[("host", host)]), None, "{host}");
+        assert_eq!(evidence(Version::HTTP_11, "/", &[("host", host)]), None, "{host}");
     }
-    assert_eq!(sign(Version::HTTP_11, "http://127.0.0.1:5000/", &[]), None);
-    assert_eq!(sign(Version::HTTP_11, "/", &[]), None);
+    assert_eq!(evidence(Version::HTTP_11, "http://127.0.0.1:5000/", &[]), None);
+    assert_eq!(evidence(Version::HTTP_11, "/", &[]), None);
     for headers in [
         // Firefox when it opens a page and when it syncs.
         &[
@@ -75,7 +75,7 @@ fn browsers_and_programs_of_this_machine_show_nothing() {
         ],
         &[("sec-fetch-site", "same-site"), ("origin", "http://example.org")],
     ] {
-        assert_eq!(sign_with(headers), None, "{headers:?}");
+        assert_eq!(evidence_with(headers), None, "{headers:?}");
     }
 }
 
@@ -137,17 +137,17 @@ fn every_proxy_gives_itself_away_by_what_it_adds() {
         "Max-Forwards",
         "Do-Connecting-IP",
     ] {
-        let found = sign_with(&[("accept", "*/*"), (name, "")]);
+        let found = evidence_with(&[("accept", "*/*"), (name, "")]);
         let expected = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        assert_eq!(found, Some(Sign::Header(expected)), "{name}");
+        assert_eq!(found, Some(RemoteEvidence::Header(expected)), "{name}");
     }
     // nginx with nothing but `proxy_pass`.
-    let old = sign(
+    let old = evidence(
         Version::HTTP_10,
         "/",
         &[("host", "127.0.0.1:5000"), ("connection", "close")],
     );
-    assert_eq!(old, Some(Sign::OldHttp));
+    assert_eq!(old, Some(RemoteEvidence::OldHttp));
 }
 
 #[test]
@@ -159,17 +159,17 @@ fn another_name_is_one_of_elsewhere() {
         "0.0.0.0:5000",
         "b\u{e9}a",
     ] {
-        let found = sign(Version::HTTP_11, "/", &[("host", host)]);
-        assert!(matches!(found, Some(Sign::Host(_))), "{host}");
+        let found = evidence(Version::HTTP_11, "/", &[("host", host)]);
+        assert!(matches!(found, Some(RemoteEvidence::Host(_))), "{host}");
     }
-    let twice = sign_with(&[("host", "sync.example.org")]);
-    assert_eq!(twice, Some(Sign::Host("sync.example.org".into())));
-    let whole = sign(
+    let twice = evidence_with(&[("host", "sync.example.org")]);
+    assert_eq!(twice, Some(RemoteEvidence::Host("sync.example.org".into())));
+    let whole = evidence(
         Version::HTTP_11,
         "http://sync.example.org/",
         &[("host", "127.0.0.1")],
     );
-    assert_eq!(whole, Some(Sign::Host("sync.example.org".into())));
+    assert_eq!(whole, Some(RemoteEvidence::Host("sync.example.org".into())));
 }
 
 /// Only a page at a public name claims the server's own site and has another origin.
@@ -188,15 +188,18 @@ fn a_page_at_another_name_gives_the_proxy_away() {
         &[("origin", "http://localhost.example.org:5000")],
         &[("origin", "https://")],
     ] {
-        assert!(matches!(sign_with(headers), Some(Sign::Origin(_))), "{headers:?}");
+        assert!(
+            matches!(evidence_with(headers), Some(RemoteEvidence::Origin(_))),
+            "{headers:?}"
+        );
     }
 }
 
 #[test]
 fn what_a_stranger_wrote_is_cut_and_printable() {
     let long = "\u{e9}a".repeat(500);
-    let Some(Sign::Host(shown)) = sign(Version::HTTP_11, "/", &[("host", &long)]) else {
-        panic!("no sign");
+    let Some(RemoteEvidence::Host(shown)) = evidence(Version::HTTP_11, "/", &[("host", &long)]) else {
+        panic!("no evidence");
     };
     assert_eq!(shown.len(), LONGEST);
     assert!(shown.chars().all(|c| c.is_ascii_graphic()), "{shown}");

@@ -124,7 +124,7 @@ every! { legacy_login_errors: LegacyLoginError,
 
 every! { open_store_errors: OpenStoreError,
     E::Login(_) => [legacy_login_errors().into_iter().map(E::from)];
-    E::NoRoom => [[E::NoRoom]];
+    E::NoCapacity => [[E::NoCapacity]];
 }
 
 every! { legacy_sign_up_errors: LegacySignUpError,
@@ -167,7 +167,7 @@ pub(crate) const UNVERIFIED: [Unverified; 2] = [Unverified::Address, Unverified:
 pub(crate) const fn unavailable() -> [Unavailable; 3] {
     [
         Unavailable::Busy,
-        Unavailable::Register(foxden_sql::SqlError::Mismatch),
+        Unavailable::Database(foxden_sql::SqlError::Mismatch),
         Unavailable::Damaged("a row"),
     ]
 }

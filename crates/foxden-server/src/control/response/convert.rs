@@ -3,7 +3,7 @@
 use foxden_accounts::AccountSummary;
 use foxden_http::wire::chain;
 
-use super::{Chore, CodePurpose, Event, Failure, Invitation, Node, Response, Store, User, WaitingCode};
+use super::{Chore, CodePurpose, Event, Failure, Invitation, Node, PendingCode, Response, Store, User};
 use crate::chores::ChoreReport;
 use crate::operations::OperationError;
 use crate::operations::accounts::AccountDetails;
@@ -83,8 +83,8 @@ impl From<foxden_accounts::Node> for Node {
     }
 }
 
-impl From<foxden_accounts::WaitingCode> for WaitingCode {
-    fn from(waiting: foxden_accounts::WaitingCode) -> Self {
+impl From<foxden_accounts::PendingCode> for PendingCode {
+    fn from(waiting: foxden_accounts::PendingCode) -> Self {
         Self {
             purpose: match waiting.purpose {
                 foxden_accounts::CodePurpose::ConfirmAddress => CodePurpose::ConfirmAddress,

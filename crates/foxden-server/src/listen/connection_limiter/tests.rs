@@ -123,7 +123,7 @@ async fn a_network_takes_no_more_than_its_share() {
     }
 }
 
-/// A network for all of whose connections the server works gets none beyond its share; it takes nobody else's.
+/// A network whose connections all wait for the server gets none beyond its share, and costs other networks none.
 #[tokio::test]
 async fn a_network_that_keeps_the_server_busy_gets_no_more() {
     let limiter = limiter(64);
@@ -191,9 +191,9 @@ async fn a_users_unread_answers_wait_on_few_connections() {
     assert_eq!((count(&all), count(&other)), (2, 1));
 }
 
-/// Slow readers hold all connections from many networks, and still somebody else gets in.
+/// Slow readers from many networks hold all connections, and a further client still gets one.
 #[tokio::test]
-async fn readers_make_room_and_first_those_of_whoever_has_most() {
+async fn slow_readers_are_closed_and_first_those_of_the_largest_network() {
     let limiter = limiter(8);
     let one = clients(&limiter, 1, Some("203.0.113.1")).await;
     let many = clients(&limiter, 3, Some("192.0.2.1")).await;

@@ -56,11 +56,11 @@ fn request(path: &str, bytes: usize, is_chunked: bool) -> Vec<u8> {
 /// Sends all of a request, then reads its answer.
 async fn send(stream: &mut DuplexStream, request: &[u8]) -> String {
     stream.write_all(request).await.unwrap();
-    ask(stream, "").await
+    send_request(stream, "").await
 }
 
 #[tokio::test]
-async fn whoever_reads_after_all_is_sent_gets_the_true_answer() {
+async fn a_client_that_reads_after_sending_all_gets_the_true_answer() {
     let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     for bytes in [1, 1000, 20_000, 300_000, 2_625_536, 2_625_537, 3_000_000] {
         for is_chunked in [false, true] {
@@ -227,6 +227,6 @@ async fn a_refused_head_is_answered_though_more_comes() {
     let (mut stream, _stop) = connect_within(refusing(), limits()).await;
     let text = format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(1_000_000));
     stream.write_all(text.as_bytes()).await.unwrap();
-    let answer = ask(&mut stream, "").await;
+    let answer = send_request(&mut stream, "").await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }

@@ -1,4 +1,4 @@
-//! What letters look like on the wire.
+//! What mails look like on the wire.
 
 use foxden_accounts::{AccountId, Mail, QueuedMail};
 
@@ -20,15 +20,15 @@ fn posted(address: &str, mail: Mail) -> QueuedMail {
     }
 }
 
-fn words(address: &str, letter: Mail) -> MailText {
+fn words(address: &str, mail: Mail) -> MailText {
     let sender = Sender {
         origin: "https://sync.example.org",
         host: "sync.example.org",
     };
-    MailText::of(&posted(address, letter), &sender)
+    MailText::of(&posted(address, mail), &sender)
 }
 
-fn letters() -> Vec<Mail> {
+fn mails() -> Vec<Mail> {
     let from = || "2001:db8:1111:2222:3333:4444:5555:6666".to_owned();
     vec![
         Mail::ConfirmAddress {
@@ -93,21 +93,17 @@ impl Names {
     }
 }
 
-fn message(to: &str, letter: Mail) -> String {
+fn message(to: &str, mail: Mail) -> String {
     let names = Names::new();
-    let message = compose(&words(to, letter), &names.headers(to)).unwrap();
+    let message = compose(&words(to, mail), &names.headers(to)).unwrap();
     String::from_utf8(message.formatted()).unwrap()
 }
 
 #[test]
 fn plain_text_keeps_to_its_columns_and_says_who_and_why() {
     let names = Names::new();
-    for letter in letters() {
-        let text = plain(
-            &words("ann@example.org", letter),
-            &names.headers("ann@example.org"),
-        )
-        .unwrap();
+    for mail in mails() {
+        let text = plain(&words("ann@example.org", mail), &names.headers("ann@example.org")).unwrap();
         for line in text.lines() {
             let cannot_break = line.starts_with("https://");
             assert!(cannot_break || line.chars().count() <= COLUMNS, "{line}");
@@ -135,15 +131,11 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
         ("ann@example.org", "ann%40example.org"),
         ("a&key=X\r\n<b>é", "a%26key%3DX%0D%0A%3Cb%3E%C3%A9"),
     ] {
-        let letter = Mail::LegacyReset {
+        let mail = Mail::LegacyReset {
             name: name.to_owned(),
             code: "ABCD-EFGH-2345-6789".to_owned(),
         };
-        let text = plain(
-            &words("ann@example.org", letter),
-            &names.headers("ann@example.org"),
-        )
-        .unwrap();
+        let text = plain(&words("ann@example.org", mail), &names.headers("ann@example.org")).unwrap();
         let link = format!(
             "https://sync.example.org/weave-password-reset?username={encoded}&key=ABCD-EFGH-2345-6789"
         );
@@ -154,37 +146,37 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
 #[test]
 fn the_third_line_of_any_letter_is_what_it_brings() {
     let names = Names::new();
-    let third = |letter: &Mail| {
+    let third = |mail: &Mail| {
         let text = plain(
-            &words("ann@example.org", letter.clone()),
+            &words("ann@example.org", mail.clone()),
             &names.headers("ann@example.org"),
         )
         .unwrap();
         text.lines().nth(2).unwrap_or_default().to_owned()
     };
-    let letters = letters();
-    assert_eq!(third(&letters[0]), "048291");
+    let mails = mails();
+    assert_eq!(third(&mails[0]), "048291");
     let (token, code) = ("70ce".repeat(16), "c0de".repeat(8));
     assert_eq!(
-        third(&letters[1]),
+        third(&mails[1]),
         format!("https://sync.example.org/reset_password#{token}.{code}.ann%40example.org")
     );
     assert_eq!(
-        third(&letters[3]),
+        third(&mails[3]),
         "https://sync.example.org/invite#AbCdEfGhIjKlMnOpQrStUv"
     );
-    assert_eq!(third(&letters[7]), "04829117");
+    assert_eq!(third(&mails[7]), "04829117");
     let page = format!(
         "https://sync.example.org/confirm_address#{}.0123456789abcdef0123456789abcdef",
         "ab".repeat(16)
     );
     let text = plain(
-        &words("ann@example.org", letters[0].clone()),
+        &words("ann@example.org", mails[0].clone()),
         &names.headers("ann@example.org"),
     );
     assert!(text.unwrap().lines().any(|line| line == page));
     let text = html(
-        &words("ann@example.org", letters[7].clone()),
+        &words("ann@example.org", mails[7].clone()),
         &names.headers("ann@example.org"),
     );
     assert!(
@@ -196,8 +188,8 @@ fn the_third_line_of_any_letter_is_what_it_brings() {
 #[test]
 fn html_says_the_same_and_asks_for_nothing_outside() {
     let names = Names::new();
-    for letter in letters() {
-        let words = words("ann@example.org", letter);
+    for mail in mails() {
+        let words = words("ann@example.org", mail);
         let text = html(&words, &names.headers("ann@example.org")).unwrap();
         for outside in ["<img", "<script", "url(", "@import", "<link", "src="] {
             assert!(!text.contains(outside), "{outside}");
@@ -217,16 +209,12 @@ fn html_says_the_same_and_asks_for_nothing_outside() {
 
 #[test]
 fn hostile_names_end_in_no_header_and_in_no_markup() {
-    let letter = Mail::AddressChanged {
+    let mail = Mail::AddressChanged {
         address: "<script>@x".to_owned(),
         from: "\"><img src=x>".to_owned(),
     };
     let names = Names::new();
-    let text = html(
-        &words("ann@example.org", letter),
-        &names.headers("ann@example.org"),
-    )
-    .unwrap();
+    let text = html(&words("ann@example.org", mail), &names.headers("ann@example.org")).unwrap();
     assert!(!text.contains("<script") && !text.contains("<img"));
 
     for bad in [
@@ -241,15 +229,15 @@ fn hostile_names_end_in_no_header_and_in_no_markup() {
         "ann@",
         "\0@example.org",
     ] {
-        let letter = Mail::Invitation { code: "x".to_owned() };
-        let made = compose(&words(bad, letter), &names.headers(bad));
+        let mail = Mail::Invitation { code: "x".to_owned() };
+        let made = compose(&words(bad, mail), &names.headers(bad));
         assert!(matches!(made, Err(ComposeError::Address)), "{bad:?}");
     }
 }
 
 #[test]
 fn a_message_has_the_heads_that_mail_wants_and_no_more() {
-    let text = message("ann@example.org", letters().remove(0));
+    let text = message("ann@example.org", mails().remove(0));
     let (headers, _) = text.split_once("\r\n\r\n").unwrap();
     let mut names: Vec<&str> = headers
         .lines()
@@ -282,7 +270,7 @@ fn a_message_has_the_heads_that_mail_wants_and_no_more() {
 #[test]
 fn an_address_in_other_letters_is_said_as_mail_says_it() {
     let names = Names::new();
-    let made = |to: &str| compose(&words(to, letters().remove(3)), &names.headers(to)).unwrap();
+    let made = |to: &str| compose(&words(to, mails().remove(3)), &names.headers(to)).unwrap();
     let envelope = made("ann@exämple.org").envelope().clone();
     assert_eq!(envelope.to()[0].to_string(), "ann@xn--exmple-cua.org");
     assert_eq!(

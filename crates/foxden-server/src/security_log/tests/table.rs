@@ -51,7 +51,7 @@ fn the_page_shows_the_table() {
 #[test]
 fn the_page_explains_every_key() {
     let event = |what, from: &str| {
-        Record::of(
+        QueuedEvent::of(
             &Event::new(what, EntryPoint::Storage, Some(from.parse().unwrap()))
                 .with_subject("a")
                 .of(AccountId([1; 16]))
@@ -71,7 +71,7 @@ fn the_page_explains_every_key() {
         EventKind::Operator(OperatorAction::UserMoved),
     ];
     for (what, from) in whats.into_iter().zip(["192.0.2.1", "2001:db8::1"]) {
-        let line = Line::of(&event(what, from), repeats, "h").text;
+        let line = CefLine::of(&event(what, from), repeats, "h").text;
         for (key, _) in parse(&line).unwrap().fields {
             assert!(
                 page.contains(&format!("| `{key}` |")),
@@ -79,7 +79,7 @@ fn the_page_explains_every_key() {
             );
         }
     }
-    for door in [
+    for entry_point in [
         EntryPoint::Accounts,
         EntryPoint::Basic,
         EntryPoint::UserApi,
@@ -92,8 +92,8 @@ fn the_page_explains_every_key() {
         EntryPoint::Listener,
     ] {
         assert!(
-            page.contains(&format!("`{door}`")),
-            "the page does not name the door {door}"
+            page.contains(&format!("`{entry_point}`")),
+            "the page does not name the entry point {entry_point}"
         );
     }
 }

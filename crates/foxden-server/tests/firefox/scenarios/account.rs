@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::lab::{Lab, scenario};
-use crate::order::{count_status, in_order};
 use crate::page::{self, Person};
 use crate::process::wait_for;
+use crate::requests::{count_status, in_order};
 use crate::server::Server;
+use crate::test_context::{TestContext, scenario};
 use crate::{data, settings, sync};
 
 /// Scenario 10. A new password, set in one browser: that one goes on, the other asks for it, and nothing is
@@ -19,18 +19,18 @@ use crate::{data, settings, sync};
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn password_change_keeps_the_keys() -> Result<()> {
-    scenario("password-change", |lab| {
-        let mut ann = lab.connect_both()?;
-        let store = sync::store(&mut lab.a)?;
-        let before = lab.server.requests()?.len();
+    scenario("password-change", |test| {
+        let mut ann = test.connect_both()?;
+        let store = sync::store(&mut test.a)?;
+        let before = test.server.requests()?.len();
 
-        settings::open(&mut lab.a, &lab.server.url)?;
-        settings::change_password(&mut lab.a, &mut ann)?;
+        settings::open(&mut test.a, &test.server.url)?;
+        settings::change_password(&mut test.a, &mut ann)?;
 
-        sync::sync_well(&mut lab.a)?;
-        assert_eq!(sync::store(&mut lab.a)?, store);
+        sync::sync_well(&mut test.a)?;
+        assert_eq!(sync::store(&mut test.a)?, store);
         in_order(
-            &lab.server.requests_since(before)?,
+            &test.server.requests_since(before)?,
             &[
                 ("POST", "/v1/password/change/start", 200),
                 ("GET", "/v1/account/keys", 200),
@@ -38,12 +38,12 @@ fn password_change_keeps_the_keys() -> Result<()> {
                 ("POST", "/v1/account/device", 200),
             ],
         )?;
-        let before = lab.server.requests()?.len();
-        until_login_failed(&mut lab.b)?;
-        sign_in_again(&mut lab.b, &lab.server, &ann)?;
-        sync::sync_well(&mut lab.b)?;
-        assert_eq!(sync::store(&mut lab.b)?, store);
-        let requests = lab.server.requests_since(before)?;
+        let before = test.server.requests()?.len();
+        until_login_failed(&mut test.b)?;
+        sign_in_again(&mut test.b, &test.server, &ann)?;
+        sync::sync_well(&mut test.b)?;
+        assert_eq!(sync::store(&mut test.b)?, store);
+        let requests = test.server.requests_since(before)?;
         let uploads = count_status(&requests, "PUT", "/1.5/*/storage/crypto/keys", 200);
         assert_eq!(uploads, 0, "the keys stay, so they are not uploaded again");
         Ok(())
@@ -55,57 +55,57 @@ fn password_change_keeps_the_keys() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn reset_makes_a_new_store() -> Result<()> {
-    scenario("reset", |lab| {
+    scenario("reset", |test| {
         let mut ann = Person::ann();
         let url = "https://example.org/before-the-reset";
-        lab.sign_up_in_a(&ann)?;
-        data::add_bookmark(&mut lab.a, url)?;
-        sync::sync_well(&mut lab.a)?;
-        let (old_store, old_key) = sync::store(&mut lab.a)?;
+        test.sign_up_in_a(&ann)?;
+        data::add_bookmark(&mut test.a, url)?;
+        sync::sync_well(&mut test.a)?;
+        let (old_store, old_key) = sync::store(&mut test.a)?;
 
-        reset(lab, &mut ann)?;
+        reset(test, &mut ann)?;
 
-        until_login_failed(&mut lab.a)?;
-        sign_in_again(&mut lab.a, &lab.server, &ann)?;
-        sync::sync_well(&mut lab.a)?;
-        let (store, key) = sync::store(&mut lab.a)?;
+        until_login_failed(&mut test.a)?;
+        sign_in_again(&mut test.a, &test.server, &ann)?;
+        sync::sync_well(&mut test.a)?;
+        let (store, key) = sync::store(&mut test.a)?;
         assert_ne!(store, old_store);
         assert_ne!(key, old_key);
-        lab.sign_in_in_b(&ann)?;
-        sync::sync_until(&mut lab.b, "the bookmark", |b| data::has_bookmark(b, url))
+        test.sign_in_in_b(&ann)?;
+        sync::sync_until(&mut test.b, "the bookmark", |b| data::has_bookmark(b, url))
     })
 }
 
 /// In the second browser, which is signed in nowhere, sets a new password with a code.
-fn reset(lab: &mut Lab, person: &mut Person) -> Result<()> {
-    let address = format!("{}/reset_password", lab.server.url);
-    lab.b.wire.navigate(&address)?;
-    page::wait_for_step(&mut lab.b, "forgot")?;
-    page::fill(&mut lab.b, &[("email", &person.email)])?;
-    page::submit(&mut lab.b)?;
-    page::wait_for_step(&mut lab.b, "forgot-code")?;
+fn reset(test: &mut TestContext, person: &mut Person) -> Result<()> {
+    let address = format!("{}/reset_password", test.server.url);
+    test.b.marionette.navigate(&address)?;
+    page::wait_for_step(&mut test.b, "forgot")?;
+    page::fill(&mut test.b, &[("email", &person.email)])?;
+    page::submit(&mut test.b)?;
+    page::wait_for_step(&mut test.b, "forgot-code")?;
 
-    page::fill(&mut lab.b, &[("code", &"0".repeat(32))])?;
-    page::submit(&mut lab.b)?;
-    page::wait_for_state(&mut lab.b, "error")?;
-    let said = page::words(&mut lab.b, "#code-error")?;
+    page::fill(&mut test.b, &[("code", &"0".repeat(32))])?;
+    page::submit(&mut test.b)?;
+    page::wait_for_state(&mut test.b, "error")?;
+    let said = page::text(&mut test.b, "#code-error")?;
     assert!(said.contains("not the code"), "{said}");
     assert!(said.contains("Two tries are left"), "{said}");
 
-    let said = lab.server.run(&["user", "code", &person.email])?;
+    let said = test.server.run(&["user", "code", &person.email])?;
     let code = code(&said).with_context(|| format!("no code in: {said}"))?;
-    page::fill(&mut lab.b, &[("code", code)])?;
-    page::submit(&mut lab.b)?;
-    page::wait_for_step(&mut lab.b, "new-password")?;
+    page::fill(&mut test.b, &[("code", code)])?;
+    page::submit(&mut test.b)?;
+    page::wait_for_step(&mut test.b, "new-password")?;
     "a third set of wörds".clone_into(&mut person.password);
     let password = person.password.as_str();
-    page::press(&mut lab.b, "label:has(#understood)")?;
+    page::press(&mut test.b, "label:has(#understood)")?;
     page::fill(
-        &mut lab.b,
+        &mut test.b,
         &[("password", password), ("password-repeat", password)],
     )?;
-    page::submit(&mut lab.b)?;
-    page::wait_for_step(&mut lab.b, "reset-done")
+    page::submit(&mut test.b)?;
+    page::wait_for_step(&mut test.b, "reset-done")
 }
 
 /// The code among what the program said: 32 figures.
@@ -119,42 +119,42 @@ fn code(said: &str) -> Option<&str> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn deletion_leaves_nothing() -> Result<()> {
-    scenario("deletion", |lab| {
-        let ann = lab.connect_both()?;
+    scenario("deletion", |test| {
+        let ann = test.connect_both()?;
         let url = "https://example.org/stays-in-the-browser";
-        data::add_bookmark(&mut lab.b, url)?;
-        sync::sync_well(&mut lab.b)?;
-        let uid = sync::state(&mut lab.a)?["uid"]
+        data::add_bookmark(&mut test.b, url)?;
+        sync::sync_well(&mut test.b)?;
+        let uid = sync::state(&mut test.a)?["uid"]
             .as_str()
             .context("a uid")?
             .to_owned();
-        let client = sync::client_id(&mut lab.b)?;
-        let folder = lab.server.data();
-        lab.server.stop();
+        let client = sync::client_id(&mut test.b)?;
+        let folder = test.server.data();
+        test.server.stop();
         assert!(
             !holding(&folder, &[&ann.email, &uid, &client])?.is_empty(),
             "the search finds nothing at all"
         );
-        lab.server.resume()?;
+        test.server.resume()?;
 
-        settings::open(&mut lab.a, &lab.server.url)?;
-        settings::delete_account(&mut lab.a, &ann)?;
+        settings::open(&mut test.a, &test.server.url)?;
+        settings::delete_account(&mut test.a, &ann)?;
 
-        sync::wait_for_status(&mut lab.a, "not_configured")?;
+        sync::wait_for_status(&mut test.a, "not_configured")?;
         wait_for("the second browser to notice", sync::SYNC_LIMIT, || {
-            sync::sync(&mut lab.b)?;
-            Ok((sync::state(&mut lab.b)?["status"] == "not_configured").then_some(()))
+            sync::sync(&mut test.b)?;
+            Ok((sync::state(&mut test.b)?["status"] == "not_configured").then_some(()))
         })?;
-        assert!(data::has_bookmark(&mut lab.b, url)?);
+        assert!(data::has_bookmark(&mut test.b, url)?);
         for chore in ["wipe-deleted-stores", "purge-expired-objects"] {
-            lab.server.run(&["chore", "run", chore])?;
+            test.server.run(&["chore", "run", chore])?;
         }
-        lab.server.stop();
+        test.server.stop();
         assert_eq!(
             holding(&folder, &[&ann.email, &uid, &client])?,
             Vec::<String>::new()
         );
-        lab.server.resume()
+        test.server.resume()
     })
 }
 
@@ -162,16 +162,16 @@ fn deletion_leaves_nothing() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn name_reaches_the_browser() -> Result<()> {
-    scenario("name", |lab| {
-        lab.sign_up_in_a(&Person::ann())?;
-        settings::open(&mut lab.a, &lab.server.url)?;
+    scenario("name", |test| {
+        test.sign_up_in_a(&Person::ann())?;
+        settings::open(&mut test.a, &test.server.url)?;
 
-        page::fill(&mut lab.a, &[("name", "Ann of the den")])?;
-        page::press(&mut lab.a, "#you-form button")?;
-        page::wait_for_state(&mut lab.a, "done")?;
+        page::fill(&mut test.a, &[("name", "Ann of the den")])?;
+        page::press(&mut test.a, "#you-form button")?;
+        page::wait_for_state(&mut test.a, "done")?;
 
         wait_for("the name", sync::SYNC_LIMIT, || {
-            let is_there = sync::state(&mut lab.a)?["displayName"] == json!("Ann of the den");
+            let is_there = sync::state(&mut test.a)?["displayName"] == json!("Ann of the den");
             Ok(is_there.then_some(()))
         })
     })
@@ -189,7 +189,7 @@ pub(super) fn until_login_failed(browser: &mut Browser) -> Result<()> {
 /// Goes through the page that asks for the password once more; the address stands there already.
 pub(super) fn sign_in_again(browser: &mut Browser, server: &Server, person: &Person) -> Result<()> {
     let script = r#"await gSync.openSignInAgainPage("e2e");"#;
-    browser.wire.chrome(script, json!(null))?;
+    browser.marionette.chrome(script, json!(null))?;
     page::go_to_tab(browser, |url| {
         url.starts_with(&server.url) && url.contains("client_id=")
     })?;

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::lab::scenario;
-use crate::order::{count, count_status, in_order};
 use crate::page::{self, Person};
 use crate::process::wait_for;
+use crate::requests::{count, count_status, in_order};
+use crate::test_context::scenario;
 use crate::{data, sync};
 
 /// The preferences that the discovery document sets, and what follows the server's address in each.
@@ -17,34 +17,34 @@ const ADDRESSES: [(&str, &str); 4] = [
     ("identity.sync.tokenserver.uri", "/1.0/sync/1.5"),
 ];
 
-/// Scenario 1. Somebody makes an account from Firefox's menu, and the browser syncs.
+/// Scenario 1. A user makes an account from Firefox's menu, and the browser syncs.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn sign_up_and_first_sync() -> Result<()> {
-    scenario("sign-up", |lab| {
+    scenario("sign-up", |test| {
         let ann = Person::ann();
-        lab.sign_up_in_a(&ann)?;
+        test.sign_up_in_a(&ann)?;
 
-        let state = sync::state(&mut lab.a)?;
+        let state = sync::state(&mut test.a)?;
         assert_eq!(state["email"], json!(ann.email));
         assert_eq!(state["syncEnabled"], true);
         assert_eq!(state["hasSyncKeys"], true);
         for (name, path) in ADDRESSES {
-            let address = format!("{}{path}", lab.server.url);
-            assert_eq!(lab.a.pref(name)?, json!(address), "{name}");
+            let address = format!("{}{path}", test.server.url);
+            assert_eq!(test.a.pref(name)?, json!(address), "{name}");
         }
-        let root = lab.a.pref("identity.fxaccounts.remote.root")?;
+        let root = test.a.pref("identity.fxaccounts.remote.root")?;
         let root = root.as_str().unwrap_or_default().trim_end_matches('/');
-        assert_eq!(root, lab.server.url);
+        assert_eq!(root, test.server.url);
 
-        let requests = lab.server.requests()?;
+        let requests = test.server.requests()?;
         in_order(&requests, &SIGN_UP)?;
         // Once before the browser has its keys, and once more with the commands that need them.
         assert_eq!(count_status(&requests, "POST", "/v1/account/device", 200), 2);
         let script = r#"
             const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");
             return Object.keys((await Weave.Service.resource(Weave.Service.infoURL).get()).obj);"#;
-        let collections = lab.a.wire.chrome(script, json!(null))?;
+        let collections = test.a.marionette.chrome(script, json!(null))?;
         let collections = collections.as_array().context("collections")?;
         for name in [
             "meta",
@@ -85,17 +85,17 @@ const SIGN_UP: [(&str, &str, u16); 16] = [
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn bookmark_crosses() -> Result<()> {
-    scenario("bookmark", |lab| {
+    scenario("bookmark", |test| {
         let url = "https://example.org/a-den-of-ones-own";
         let ann = Person::ann();
-        lab.sign_up_in_a(&ann)?;
-        data::add_bookmark(&mut lab.a, url)?;
-        sync::sync_well(&mut lab.a)?;
-        lab.sign_in_in_b(&ann)?;
+        test.sign_up_in_a(&ann)?;
+        data::add_bookmark(&mut test.a, url)?;
+        sync::sync_well(&mut test.a)?;
+        test.sign_in_in_b(&ann)?;
 
-        sync::sync_until(&mut lab.b, "the bookmark", |b| data::has_bookmark(b, url))?;
+        sync::sync_until(&mut test.b, "the bookmark", |b| data::has_bookmark(b, url))?;
 
-        assert_eq!(sync::store(&mut lab.a)?, sync::store(&mut lab.b)?);
+        assert_eq!(sync::store(&mut test.a)?, sync::store(&mut test.b)?);
         Ok(())
     })
 }
@@ -104,25 +104,25 @@ fn bookmark_crosses() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn passwords_history_and_tabs_cross() -> Result<()> {
-    scenario("all-kinds", |lab| {
-        lab.connect_both()?;
-        let page = format!("{}/docs/errors", lab.server.url);
-        data::visit(&mut lab.a, "https://example.org/visited-in-a")?;
-        data::add_login(&mut lab.a, "https://example.org", "ann", "kept in a")?;
-        lab.a.wire.navigate(&page)?;
-        sync::sync_well(&mut lab.a)?;
+    scenario("all-kinds", |test| {
+        test.connect_both()?;
+        let page = format!("{}/docs/errors", test.server.url);
+        data::visit(&mut test.a, "https://example.org/visited-in-a")?;
+        data::add_login(&mut test.a, "https://example.org", "ann", "kept in a")?;
+        test.a.marionette.navigate(&page)?;
+        sync::sync_well(&mut test.a)?;
 
-        sync::sync_until(&mut lab.b, "the visit", |b| {
+        sync::sync_until(&mut test.b, "the visit", |b| {
             data::was_visited(b, "https://example.org/visited-in-a")
         })?;
-        sync::sync_until(&mut lab.b, "the password", |b| {
+        sync::sync_until(&mut test.b, "the password", |b| {
             Ok(data::login(b, "https://example.org", "ann")? == "kept in a")
         })?;
-        sync::sync_until(&mut lab.b, "the open tab", |b| data::has_remote_tab(b, &page))?;
+        sync::sync_until(&mut test.b, "the open tab", |b| data::has_remote_tab(b, &page))?;
 
-        data::add_bookmark(&mut lab.b, "https://example.org/made-in-b")?;
-        sync::sync_well(&mut lab.b)?;
-        sync::sync_until(&mut lab.a, "the bookmark", |a| {
+        data::add_bookmark(&mut test.b, "https://example.org/made-in-b")?;
+        sync::sync_well(&mut test.b)?;
+        sync::sync_until(&mut test.a, "the bookmark", |a| {
             data::has_bookmark(a, "https://example.org/made-in-b")
         })
     })
@@ -132,10 +132,10 @@ fn passwords_history_and_tabs_cross() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn both_devices_are_listed() -> Result<()> {
-    scenario("devices", |lab| {
-        lab.connect_both()?;
+    scenario("devices", |test| {
+        test.connect_both()?;
 
-        for browser in [&mut lab.a, &mut lab.b] {
+        for browser in [&mut test.a, &mut test.b] {
             let devices = sync::devices(browser)?;
             assert_eq!(devices.len(), 2, "{devices:?}");
             let current = devices.iter().filter(|device| device["isCurrentDevice"] == true);
@@ -157,15 +157,15 @@ fn both_devices_are_listed() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn restart_stays_signed_in() -> Result<()> {
-    scenario("restart", |lab| {
-        lab.sign_up_in_a(&Person::ann())?;
-        let before = lab.server.requests()?.len();
+    scenario("restart", |test| {
+        test.sign_up_in_a(&Person::ann())?;
+        let before = test.server.requests()?.len();
 
-        lab.a.restart()?;
+        test.a.restart()?;
 
-        sync::wait_for_status(&mut lab.a, "signed_in")?;
-        sync::sync_well(&mut lab.a)?;
-        let requests = lab.server.requests_since(before)?;
+        sync::wait_for_status(&mut test.a, "signed_in")?;
+        sync::sync_well(&mut test.a)?;
+        let requests = test.server.requests_since(before)?;
         assert_eq!(
             count(&requests, "GET", "/.well-known/fxa-client-configuration"),
             0
@@ -179,14 +179,14 @@ fn restart_stays_signed_in() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn sign_out_leaves_the_other_alone() -> Result<()> {
-    scenario("sign-out", |lab| {
-        lab.connect_both()?;
-        let before = lab.server.requests()?.len();
+    scenario("sign-out", |test| {
+        test.connect_both()?;
+        let before = test.server.requests()?.len();
 
-        sync::sign_out(&mut lab.b)?;
+        sync::sign_out(&mut test.b)?;
 
         let requests = wait_for("the browser's goodbye", sync::SYNC_LIMIT, || {
-            let requests = lab.server.requests_since(before)?;
+            let requests = test.server.requests_since(before)?;
             let is_over = count(&requests, "POST", "/v1/session/destroy") == 1
                 && count(&requests, "POST", "/v1/oauth/destroy") == 2
                 // Signed or not: that depends on whether the browser has thrown its token away by then.
@@ -196,40 +196,40 @@ fn sign_out_leaves_the_other_alone() -> Result<()> {
         assert_eq!(count_status(&requests, "POST", "/v1/session/destroy", 200), 1);
         assert_eq!(count_status(&requests, "POST", "/v1/oauth/destroy", 200), 2);
         for (name, _) in ADDRESSES {
-            let value = lab.b.pref(name)?;
-            assert!(!value.to_string().contains(&lab.server.url), "{name}: {value}");
+            let value = test.b.pref(name)?;
+            assert!(!value.to_string().contains(&test.server.url), "{name}: {value}");
         }
-        sync::sync_well(&mut lab.a)?;
-        assert_eq!(sync::devices(&mut lab.a)?.len(), 1);
+        sync::sync_well(&mut test.a)?;
+        assert_eq!(sync::devices(&mut test.a)?.len(), 1);
         Ok(())
     })
 }
 
-/// Scenario 16. What somebody does not want to sync is off in the browser and never leaves it.
+/// Scenario 16. Kinds of data that the user declines are off in the browser and never leave it.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn declined_kinds_stay_at_home() -> Result<()> {
-    scenario("declined", |lab| {
+    scenario("declined", |test| {
         let ann = Person::ann();
-        page::open_sign_in(&mut lab.a, &lab.server.url)?;
-        page::make_account(&mut lab.a, &ann)?;
-        page::wait_for_step(&mut lab.a, "choose")?;
+        page::open_sign_in(&mut test.a, &test.server.url)?;
+        page::make_account(&mut test.a, &ann)?;
+        page::wait_for_step(&mut test.a, "choose")?;
         for name in ["history", "tabs"] {
-            page::press(&mut lab.a, &format!("label:has([value={name}])"))?;
+            page::press(&mut test.a, &format!("label:has([value={name}])"))?;
         }
-        page::submit(&mut lab.a)?;
-        page::wait_until_connected(&mut lab.a)?;
-        sync::wait_for_first_sync(&mut lab.a)?;
+        page::submit(&mut test.a)?;
+        page::wait_until_connected(&mut test.a)?;
+        sync::wait_for_first_sync(&mut test.a)?;
 
-        let declined = lab.a.pref("services.sync.declinedEngines")?;
+        let declined = test.a.pref("services.sync.declinedEngines")?;
         for name in ["history", "tabs"] {
             assert!(declined.as_str().unwrap_or_default().contains(name), "{declined}");
-            let is_on = lab.a.pref(&format!("services.sync.engine.{name}"))?;
+            let is_on = test.a.pref(&format!("services.sync.engine.{name}"))?;
             assert_eq!(is_on, Value::Bool(false), "{name}");
             let path = format!("/1.5/*/storage/{name}");
-            assert_eq!(count(&lab.server.requests()?, "POST", &path), 0, "{name}");
+            assert_eq!(count(&test.server.requests()?, "POST", &path), 0, "{name}");
         }
-        assert_eq!(lab.a.pref("services.sync.engine.bookmarks")?, Value::Bool(true));
+        assert_eq!(test.a.pref("services.sync.engine.bookmarks")?, Value::Bool(true));
         Ok(())
     })
 }

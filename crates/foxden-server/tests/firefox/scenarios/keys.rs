@@ -9,9 +9,9 @@ use std::thread;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::lab::scenario;
 use crate::page;
 use crate::process::wait_for;
+use crate::test_context::scenario;
 
 const PAGE: &str = r#"<!doctype html><html lang="en"><title>Vectors</title><p id="result"></p>
 <script type="module" src="/vectors.js"></script></html>"#;
@@ -20,7 +20,7 @@ const PAGE: &str = r#"<!doctype html><html lang="en"><title>Vectors</title><p id
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn key_modules_meet_the_vectors() -> Result<()> {
-    scenario("vectors", |lab| {
+    scenario("vectors", |test| {
         // The pages' policy lets no script in but their own, so the modules are served anew.
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -31,10 +31,10 @@ fn key_modules_meet_the_vectors() -> Result<()> {
                 }
             }
         });
-        lab.a.wire.navigate(&format!("http://{address}/"))?;
+        test.a.marionette.navigate(&format!("http://{address}/"))?;
 
         let result = wait_for("the result", page::STEP_LIMIT, || {
-            let words = page::words(&mut lab.a, "#result")?;
+            let words = page::text(&mut test.a, "#result")?;
             Ok((!words.is_empty()).then_some(words))
         })?;
 

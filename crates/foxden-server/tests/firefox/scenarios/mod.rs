@@ -1,12 +1,12 @@
-//! What people do, one module a subject.
+//! What users do, one module for each subject.
 
 mod account;
-mod alone;
+mod appearance;
 mod connect;
+mod edge_cases;
+mod isolation;
 mod keys;
-mod lost;
+mod lost_credentials;
 mod old_forms;
 mod public;
-mod sight;
 mod tabs;
-mod traps;

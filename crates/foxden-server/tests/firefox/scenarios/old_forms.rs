@@ -10,26 +10,26 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::evidence::{artefacts, picture};
-use crate::lab::scenario;
-use crate::looks::{clear_console, console_errors, look};
 use crate::page::{self, Person, STEP_LIMIT};
+use crate::page_check::{check_page, clear_console, console_errors};
 use crate::process::wait_for;
 use crate::server::Server;
+use crate::test_context::scenario;
 
 const RESET: &str = "/weave-password-reset";
 const DELETE: &str = "/weave-delete-account";
-/// The preference that switches script off.
+/// The preference that disables JavaScript.
 const SCRIPT: &str = "javascript.enabled";
 
 /// Asking for a code, setting the password with it (U13.46) and deleting the account, in a browser that runs no script. The
-/// order of complaints is held by the golden conversations.
+/// golden conversations fix the order of the errors.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn forms_work_without_script() -> Result<()> {
-    scenario("old-forms-no-script", |lab| {
+    scenario("old-forms-no-script", |test| {
         let mut ann = Person::new("ann@example.org");
-        make_account(&lab.server, &ann)?;
-        let (a, server) = (&mut lab.a, &lab.server);
+        make_account(&test.server, &ann)?;
+        let (a, server) = (&mut test.a, &test.server);
         a.set_pref(SCRIPT, json!(false))?;
 
         open(a, server, RESET)?;
@@ -77,39 +77,39 @@ fn forms_work_without_script() -> Result<()> {
         )?;
         send(a, &[("password", &ann.password)], "Account removed.")?;
         a.set_pref(SCRIPT, Value::Null)?;
-        let status = basic_status(&lab.server, &ann)?;
+        let status = basic_status(&test.server, &ann)?;
         ensure!(status == 401, "the account answers {status}");
         Ok(())
     })
 }
 
-/// One person, both worlds: the form says what Firefox loses, and asks; afterwards both doors take the new password.
-/// Every state on the way looks right, and so does the end of the account.
+/// A user of both kinds of client: the form names what Firefox loses, and asks for consent; afterwards old and new clients log
+/// in with the new password. Every state on the way looks right, and so does the deletion of the account.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
-    scenario("old-forms", |lab| {
+    scenario("old-forms", |test| {
         let mut ann = Person::ann();
-        lab.sign_up_in_a(&ann)?;
+        test.sign_up_in_a(&ann)?;
         let mut faults = Vec::new();
-        clear_console(&mut lab.b)?;
-        let (b, server) = (&mut lab.b, &lab.server);
+        clear_console(&mut test.b)?;
+        let (b, server) = (&mut test.b, &test.server);
 
         open(b, server, RESET)?;
-        faults.extend(look(b, "old-1-ask")?);
+        faults.extend(check_page(b, "old-1-ask")?);
         send(
             b,
             &[("username", "bea@example.org")],
             "unable to locate your account",
         )?;
         expect_focus(b, "username")?;
-        faults.extend(look(b, "old-2-ask-error")?);
+        faults.extend(check_page(b, "old-2-ask-error")?);
         send(b, &[("username", &ann.email)], "next 6 hours")?;
-        faults.extend(look(b, "old-3-asked")?);
+        faults.extend(check_page(b, "old-3-asked")?);
         let code = reset_code(server, &ann.email)?;
 
         open(b, server, &format!("{RESET}?username=ann%40example.org&key="))?;
-        faults.extend(look(b, "old-4-reset-by-hand")?);
+        faults.extend(check_page(b, "old-4-reset-by-hand")?);
         open(
             b,
             server,
@@ -117,7 +117,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
         )?;
         expect(b, "Key does not match with username")?;
         expect_focus(b, "key")?;
-        faults.extend(look(b, "old-5-reset-old-link")?);
+        faults.extend(check_page(b, "old-5-reset-old-link")?);
 
         open(
             b,
@@ -125,7 +125,7 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
             &format!("{RESET}?username=ann%40example.org&key={code}"),
         )?;
         expect(b, "What Firefox stored here becomes unreadable")?;
-        faults.extend(look(b, "old-6-reset")?);
+        faults.extend(check_page(b, "old-6-reset")?);
         let new = "five quite unrelated words";
         send(
             b,
@@ -133,34 +133,34 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
             "Tick that you understand",
         )?;
         expect_focus(b, "understood")?;
-        faults.extend(look(b, "old-7-reset-error")?);
+        faults.extend(check_page(b, "old-7-reset-error")?);
         page::press(b, "#understood")?;
         send(
             b,
             &[("password", new), ("confirm", new)],
             "Password successfully changed",
         )?;
-        faults.extend(look(b, "old-8-reset-done")?);
+        faults.extend(check_page(b, "old-8-reset-done")?);
         ann.password = new.to_owned();
 
         open(b, server, &format!("{RESET}?foo=1"))?;
-        faults.extend(look(b, "old-9-not-ours")?);
-        let status = basic_status(&lab.server, &ann)?;
-        ensure!(status == 200, "the old door answers {status}");
+        faults.extend(check_page(b, "old-9-not-ours")?);
+        let status = basic_status(&test.server, &ann)?;
+        ensure!(status == 200, "the legacy API answers {status}");
 
         open(b, server, DELETE)?;
-        faults.extend(look(b, "old-delete-1")?);
-        b.wire
+        faults.extend(check_page(b, "old-delete-1")?);
+        b.marionette
             .content("document.forms[0].noValidate = true;", json!(null))?;
         send(b, &[], "Missing data")?;
-        faults.extend(look(b, "old-delete-2-error")?);
+        faults.extend(check_page(b, "old-delete-2-error")?);
         let password = ann.password.clone();
         send(
             b,
             &[("username", &ann.email), ("password", &password)],
             "Account removed.",
         )?;
-        faults.extend(look(b, "old-delete-3-gone")?);
+        faults.extend(check_page(b, "old-delete-3-gone")?);
         faults.extend(console_errors(b, &server.url)?);
         ensure!(
             faults.is_empty(),
@@ -172,27 +172,27 @@ fn forms_look_right_and_ask_before_data_are_lost() -> Result<()> {
     })
 }
 
-/// Where the operator wants it, a question stands before a code is made: a wrong answer gets another one.
+/// With `accounts.captcha = "question"` the form asks a question before it makes a code: a wrong answer gets another one.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn question_is_asked_first() -> Result<()> {
-    scenario("old-forms-question", |lab| {
+    scenario("old-forms-question", |test| {
         let ann = Person::ann();
-        make_account(&lab.server, &ann)?;
-        lab.server.stop();
-        lab.server.set("FOXDEN__ACCOUNTS__CAPTCHA", "question");
-        lab.server.resume()?;
-        let (a, server) = (&mut lab.a, &lab.server);
+        make_account(&test.server, &ann)?;
+        test.server.stop();
+        test.server.set("FOXDEN__ACCOUNTS__CAPTCHA", "question");
+        test.server.resume()?;
+        let (a, server) = (&mut test.a, &test.server);
         clear_console(a)?;
 
         open(a, server, RESET)?;
-        let mut faults = look(a, "old-question-1")?;
+        let mut faults = check_page(a, "old-question-1")?;
         send(
             a,
             &[("username", &ann.email), ("answer", "1000")],
             "not the answer to the question",
         )?;
-        faults.extend(look(a, "old-question-2-error")?);
+        faults.extend(check_page(a, "old-question-2-error")?);
         let sum = answer(a)?.to_string();
         send(a, &[("answer", &sum)], "next 6 hours")?;
 
@@ -205,7 +205,7 @@ fn question_is_asked_first() -> Result<()> {
 /// An account as an old client makes it.
 fn make_account(server: &Server, person: &Person) -> Result<()> {
     let body = json!({"email": person.email, "password": person.password}).to_string();
-    let status = ask(
+    let status = request(
         server,
         "PUT",
         &format!("/user/1.0/{}", name(person)?),
@@ -216,10 +216,10 @@ fn make_account(server: &Server, person: &Person) -> Result<()> {
     Ok(())
 }
 
-/// How the storage of old clients answers to name and password.
+/// The status with which the legacy storage API answers to name and password.
 fn basic_status(server: &Server, person: &Person) -> Result<u16> {
     let path = format!("/1.1/{}/info/collections", name(person)?);
-    ask(server, "GET", &path, Some(person), "")
+    request(server, "GET", &path, Some(person), "")
 }
 
 fn name(person: &Person) -> Result<String> {
@@ -227,7 +227,7 @@ fn name(person: &Person) -> Result<String> {
 }
 
 /// One request as an old client sends it; the status of the answer.
-fn ask(server: &Server, method: &str, path: &str, by: Option<&Person>, body: &str) -> Result<u16> {
+fn request(server: &Server, method: &str, path: &str, by: Option<&Person>, body: &str) -> Result<u16> {
     let host = server.url.trim_start_matches("http://");
     let authorization = by.map_or_else(String::new, |person| {
         let pair = format!("{}:{}", person.email, person.password);
@@ -246,7 +246,7 @@ fn ask(server: &Server, method: &str, path: &str, by: Option<&Person>, body: &st
 }
 
 fn open(browser: &mut Browser, server: &Server, path: &str) -> Result<()> {
-    browser.wire.navigate(&format!("{}{path}", server.url))
+    browser.marionette.navigate(&format!("{}{path}", server.url))
 }
 
 /// Fills in the form, sends it, and waits until the page that comes says this.
@@ -260,19 +260,19 @@ fn expect(browser: &mut Browser, words: &str) -> Result<()> {
     let mut said = String::new();
     let outcome = wait_for(&format!("the words {words}"), STEP_LIMIT, || {
         // A page that is just being replaced cannot answer.
-        if let Ok(Some(main)) = browser.wire.find("main") {
-            said = browser.wire.text(&main).unwrap_or_default();
+        if let Ok(Some(main)) = browser.marionette.find("main") {
+            said = browser.marionette.text(&main).unwrap_or_default();
         }
         Ok(said.contains(words).then_some(()))
     });
     outcome.with_context(|| format!("the page says: {said}"))
 }
 
-/// After an error one goes on where it is to be mended.
+/// After an error the focus is on the field that caused it.
 fn expect_focus(browser: &mut Browser, id: &str) -> Result<()> {
     let field = format!("#{id}:focus");
     wait_for(&format!("the focus on {id}"), STEP_LIMIT, || {
-        Ok(browser.wire.find(&field)?.map(drop))
+        Ok(browser.marionette.find(&field)?.map(drop))
     })
 }
 
@@ -284,10 +284,10 @@ fn reset_code(server: &Server, name: &str) -> Result<String> {
     Ok(code.with_context(|| format!("no code in: {said}"))?.to_owned())
 }
 
-/// What the sum on the page makes, from its digits: each number stands in digits once.
+/// The result of the sum on the page, whose numbers are written in digits.
 fn answer(browser: &mut Browser) -> Result<i64> {
-    let asked = page::words(browser, "label[for=answer]")?;
-    let again = page::words(browser, "#answer-hint")?;
+    let asked = page::text(browser, "label[for=answer]")?;
+    let again = page::text(browser, "#answer-hint")?;
     let number = |text: &str| {
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         digits.parse::<i64>()

@@ -4,43 +4,43 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::browser::PLAIN_HOST;
-use crate::lab::{Lab, point_to, scenario};
 use crate::page::{self, Person};
 use crate::sync;
+use crate::test_context::{TestContext, point_to, scenario};
 
 /// Names that count as secure without https, so that no certificate is needed here.
 const ALLOWED: &str = "dom.securecontext.allowlist";
 /// Such a page would otherwise ask for its pictures by https.
 const UPGRADE: &str = "security.mixed_content.upgrade_display_content";
 
-/// Anybody may sign up, with a code from the operator: a wrong one is said at its field, the right one works.
+/// Sign-up is open and needs a code from the operator: the page shows a wrong code at its field, the right one works.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn sign_up_needs_the_operators_code() -> Result<()> {
-    scenario("code", |lab| {
-        lab.server.set("FOXDEN__ACCOUNTS__SIGN_UP", "open");
-        go_public(lab)?;
+    scenario("code", |test| {
+        test.server.set("FOXDEN__ACCOUNTS__SIGN_UP", "open");
+        go_public(test)?;
         let ann = Person::ann();
-        page::open_sign_in(&mut lab.a, &lab.server.url)?;
-        page::make_account(&mut lab.a, &ann)?;
-        page::wait_for_step(&mut lab.a, "code")?;
-        let said = lab.server.run(&["user", "code", &ann.email])?;
+        page::open_sign_in(&mut test.a, &test.server.url)?;
+        page::make_account(&mut test.a, &ann)?;
+        page::wait_for_step(&mut test.a, "code")?;
+        let said = test.server.run(&["user", "code", &ann.email])?;
         let code = code(&said).with_context(|| format!("no code in: {said}"))?;
         let wrong = if code == "000000" { "000001" } else { "000000" };
 
-        page::fill(&mut lab.a, &[("code", wrong)])?;
-        page::submit(&mut lab.a)?;
-        page::wait_for_state(&mut lab.a, "error")?;
-        let said = page::words(&mut lab.a, "#code-error")?;
+        page::fill(&mut test.a, &[("code", wrong)])?;
+        page::submit(&mut test.a)?;
+        page::wait_for_state(&mut test.a, "error")?;
+        let said = page::text(&mut test.a, "#code-error")?;
         assert!(said.contains("not the code"), "{said}");
 
-        page::fill(&mut lab.a, &[("code", code)])?;
-        page::submit(&mut lab.a)?;
-        page::wait_for_step(&mut lab.a, "choose")?;
-        page::submit(&mut lab.a)?;
-        page::wait_until_connected(&mut lab.a)?;
-        sync::wait_for_first_sync(&mut lab.a)?;
-        leave(lab)
+        page::fill(&mut test.a, &[("code", code)])?;
+        page::submit(&mut test.a)?;
+        page::wait_for_step(&mut test.a, "choose")?;
+        page::submit(&mut test.a)?;
+        page::wait_until_connected(&mut test.a)?;
+        sync::wait_for_first_sync(&mut test.a)?;
+        leave(test)
     })
 }
 
@@ -48,71 +48,71 @@ fn sign_up_needs_the_operators_code() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn invitation_makes_one_account() -> Result<()> {
-    scenario("invitation", |lab| {
-        go_public(lab)?;
-        let said = lab.server.run(&["invite"])?;
+    scenario("invitation", |test| {
+        go_public(test)?;
+        let said = test.server.run(&["invite"])?;
         let link = said.split_whitespace().find(|word| word.contains("/invite#"));
         let link = link.with_context(|| format!("no link in: {said}"))?;
         let (ann, bea) = (Person::ann(), Person::new("bea@example.org"));
 
-        fill_invitation(lab, link, &ann)?;
-        page::wait_for_step(&mut lab.b, "made")?;
-        fill_invitation(lab, link, &bea)?;
-        page::wait_for_state(&mut lab.b, "error")?;
-        let said = page::words(&mut lab.b, "main")?;
+        fill_invitation(test, link, &ann)?;
+        page::wait_for_step(&mut test.b, "made")?;
+        fill_invitation(test, link, &bea)?;
+        page::wait_for_state(&mut test.b, "error")?;
+        let said = page::text(&mut test.b, "main")?;
         assert!(said.contains("invitation"), "{said}");
 
-        page::open_sign_in(&mut lab.a, &lab.server.url)?;
-        page::give_address(&mut lab.a, &bea)?;
-        // Who has an account is nobody's business here: that shows with the password.
-        page::wait_for_step(&mut lab.a, "password")?;
-        page::give_password(&mut lab.a, &bea)?;
-        page::wait_for_state(&mut lab.a, "error")?;
-        let said = page::status(&mut lab.a)?;
+        page::open_sign_in(&mut test.a, &test.server.url)?;
+        page::give_address(&mut test.a, &bea)?;
+        // The page does not reveal which addresses have an account: the password step does.
+        page::wait_for_step(&mut test.a, "password")?;
+        page::give_password(&mut test.a, &bea)?;
+        page::wait_for_state(&mut test.a, "error")?;
+        let said = page::status(&mut test.a)?;
         assert!(said.contains("no account"), "{said}");
-        page::press(&mut lab.a, "[data-go=start]")?;
-        page::give_address(&mut lab.a, &ann)?;
-        page::wait_for_step(&mut lab.a, "password")?;
-        page::give_password(&mut lab.a, &ann)?;
-        page::wait_for_step(&mut lab.a, "choose")?;
-        page::submit(&mut lab.a)?;
-        page::wait_until_connected(&mut lab.a)?;
-        sync::wait_for_first_sync(&mut lab.a)?;
-        leave(lab)
+        page::press(&mut test.a, "[data-go=start]")?;
+        page::give_address(&mut test.a, &ann)?;
+        page::wait_for_step(&mut test.a, "password")?;
+        page::give_password(&mut test.a, &ann)?;
+        page::wait_for_step(&mut test.a, "choose")?;
+        page::submit(&mut test.a)?;
+        page::wait_until_connected(&mut test.a)?;
+        sync::wait_for_first_sync(&mut test.a)?;
+        leave(test)
     })
 }
 
-fn fill_invitation(lab: &mut Lab, link: &str, person: &Person) -> Result<()> {
+fn fill_invitation(test: &mut TestContext, link: &str, person: &Person) -> Result<()> {
     // Another page between, or only the part behind the # would change.
-    lab.b.wire.navigate("about:blank")?;
-    lab.b.wire.navigate(link)?;
-    page::wait_for_step(&mut lab.b, "sign-up")?;
+    test.b.marionette.navigate("about:blank")?;
+    test.b.marionette.navigate(link)?;
+    page::wait_for_step(&mut test.b, "sign-up")?;
     let password = person.password.as_str();
     page::fill(
-        &mut lab.b,
+        &mut test.b,
         &[
             ("email", &person.email),
             ("password", password),
             ("password-repeat", password),
         ],
     )?;
-    page::submit(&mut lab.b)
+    page::submit(&mut test.b)
 }
 
 /// Gives the server an address that is not this machine's own, which both browsers are told.
-fn go_public(lab: &mut Lab) -> Result<()> {
-    lab.server.move_to(PLAIN_HOST)?;
-    for browser in [&mut lab.a, &mut lab.b] {
+fn go_public(test: &mut TestContext) -> Result<()> {
+    test.server.move_to(PLAIN_HOST)?;
+    for browser in [&mut test.a, &mut test.b] {
         browser.set_pref(ALLOWED, json!(PLAIN_HOST))?;
         browser.set_pref(UPGRADE, json!(false))?;
-        point_to(browser, &lab.server.url)?;
+        point_to(browser, &test.server.url)?;
     }
     Ok(())
 }
 
 /// Puts the browsers back to what other scenarios expect.
-fn leave(lab: &mut Lab) -> Result<()> {
-    for browser in [&mut lab.a, &mut lab.b] {
+fn leave(test: &mut TestContext) -> Result<()> {
+    for browser in [&mut test.a, &mut test.b] {
         browser.set_pref(ALLOWED, Value::Null)?;
         browser.set_pref(UPGRADE, Value::Null)?;
     }

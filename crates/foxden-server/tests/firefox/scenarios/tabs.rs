@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
-use crate::lab::scenario;
-use crate::order::count_status;
 use crate::process::wait_for;
+use crate::requests::count_status;
+use crate::test_context::scenario;
 
 /// How long a browser may take to fetch what waits for it.
 const FETCH_LIMIT: Duration = Duration::from_secs(20);
@@ -21,14 +21,14 @@ const ARRIVED: &str = "foxden.arrived";
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn sent_tabs_arrive() -> Result<()> {
-    scenario("send-tab", |lab| {
-        lab.connect_both()?;
-        listen(&mut lab.b)?;
+    scenario("send-tab", |test| {
+        test.connect_both()?;
+        listen(&mut test.b)?;
 
-        send(&mut lab.a, "https://example.org/before-the-menu")?;
-        let before = lab.server.requests()?.len();
-        open_account_menu(&mut lab.b)?;
-        let requests = lab.server.requests_since(before)?;
+        send(&mut test.a, "https://example.org/before-the-menu")?;
+        let before = test.server.requests()?.len();
+        open_account_menu(&mut test.b)?;
+        let requests = test.server.requests_since(before)?;
         for (method, path) in [
             ("GET", "/v1/account/devices"),
             ("POST", "/v1/account/device"),
@@ -41,18 +41,18 @@ fn sent_tabs_arrive() -> Result<()> {
         }
         // As people do who do not see their tab: again, until it is there.
         wait_for("the tab sent before the menu was opened", FETCH_LIMIT, || {
-            press_sync_now(&mut lab.b)?;
-            has_arrived(&mut lab.b, "https://example.org/before-the-menu")
+            press_sync_now(&mut test.b)?;
+            has_arrived(&mut test.b, "https://example.org/before-the-menu")
         })?;
 
         // The browser does nothing now, and registers itself for nothing: once is enough.
-        send(&mut lab.a, "https://example.org/while-idle")?;
-        press_sync_now(&mut lab.b)?;
+        send(&mut test.a, "https://example.org/while-idle")?;
+        press_sync_now(&mut test.b)?;
         wait_for("the tab sent to an idle browser", FETCH_LIMIT, || {
-            has_arrived(&mut lab.b, "https://example.org/while-idle")
+            has_arrived(&mut test.b, "https://example.org/while-idle")
         })?;
 
-        let arrived = arrived(&mut lab.b)?;
+        let arrived = arrived(&mut test.b)?;
         assert!(
             arrived.iter().all(|line| line.contains('’')),
             "the sender is named: {arrived:?}"
@@ -66,21 +66,21 @@ fn sent_tabs_arrive() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn every_request_to_close_a_tab_is_carried_out() -> Result<()> {
-    scenario("close-tab", |lab| {
-        lab.connect_both()?;
-        let pages = ["/legal/terms", "/legal/privacy"].map(|path| format!("{}{path}", lab.server.url));
+    scenario("close-tab", |test| {
+        test.connect_both()?;
+        let pages = ["/legal/terms", "/legal/privacy"].map(|path| format!("{}{path}", test.server.url));
         for page in &pages {
-            lab.b.wire.open_tab()?;
-            lab.b.wire.navigate(page)?;
+            test.b.marionette.open_tab()?;
+            test.b.marionette.navigate(page)?;
         }
-        lab.b.wire.open_tab()?;
+        test.b.marionette.open_tab()?;
         for page in &pages {
-            close(&mut lab.a, page)?;
+            close(&mut test.a, page)?;
         }
 
         wait_for("both tabs to close", FETCH_LIMIT, || {
-            press_sync_now(&mut lab.b)?;
-            let open = open_pages(&mut lab.b)?;
+            press_sync_now(&mut test.b)?;
+            let open = open_pages(&mut test.b)?;
             Ok((!pages.iter().any(|page| open.contains(page))).then_some(()))
         })
     })
@@ -95,7 +95,7 @@ fn listen(browser: &mut Browser) -> Result<()> {
             const lines = tabs.map(({ sender, uri }) => `${sender?.name} ${uri}\n`);
             Services.prefs.setStringPref(args, Services.prefs.getStringPref(args) + lines.join(""));
         });"#;
-    browser.wire.chrome(script, json!(ARRIVED))?;
+    browser.marionette.chrome(script, json!(ARRIVED))?;
     Ok(())
 }
 
@@ -119,7 +119,7 @@ fn send(browser: &mut Browser, url: &str) -> Result<()> {
         const other = accounts.device.recentDeviceList.filter((device) => !device.isCurrentDevice);
         const report = await accounts.commands.sendTab.send(other, { title: "A page", url: args });
         return [report.succeeded.length, report.failed.length];"#;
-    let sent = browser.wire.chrome(script, json!(url))?;
+    let sent = browser.marionette.chrome(script, json!(url))?;
     ensure!(sent == json!([1, 0]), "sent: {sent}");
     Ok(())
 }
@@ -132,7 +132,7 @@ fn close(browser: &mut Browser, url: &str) -> Result<()> {
         await accounts.device.refreshDeviceList({ ignoreCached: true });
         const other = accounts.device.recentDeviceList.find((device) => !device.isCurrentDevice);
         return await accounts.commands.closeTab.sendCloseTabsCommand(other, [args], "flow");"#;
-    let sent = browser.wire.chrome(script, json!(url))?;
+    let sent = browser.marionette.chrome(script, json!(url))?;
     ensure!(sent == json!(true), "sent: {sent}");
     Ok(())
 }
@@ -156,7 +156,7 @@ fn open_account_menu(browser: &mut Browser) -> Result<()> {
         CustomizableUI.hidePanelForNode(button);
         PanelMultiView.hidePopup(document.getElementById("customizationui-widget-panel"));
         return outcome;"#;
-    let outcome = browser.wire.chrome(script, Value::Null)?;
+    let outcome = browser.marionette.chrome(script, Value::Null)?;
     ensure!(outcome == "refreshed", "the list of devices: {outcome}");
     Ok(())
 }
@@ -179,14 +179,14 @@ fn press_sync_now(browser: &mut Browser) -> Result<()> {
         });
         gSync.doSync();
         await over;"#;
-    browser.wire.chrome(script, Value::Null)?;
+    browser.marionette.chrome(script, Value::Null)?;
     Ok(())
 }
 
 /// The addresses of all tabs.
 fn open_pages(browser: &mut Browser) -> Result<Vec<String>> {
     let script = "return Array.from(gBrowser.tabs, (tab) => tab.linkedBrowser.currentURI.spec);";
-    let pages = browser.wire.chrome(script, Value::Null)?;
+    let pages = browser.marionette.chrome(script, Value::Null)?;
     let pages = pages.as_array().cloned().unwrap_or_default();
     Ok(pages
         .iter()

@@ -112,7 +112,7 @@ fn a_client_for_the_command_line_logs_in_and_stays() {
     assert_eq!(status, 400, "{body}");
     assert!(body.contains(r#""errno":103"#), "{body}");
 
-    // Somebody ends the session elsewhere.
+    // The session is ended by another client.
     let gone = json!({ "id": device["id"] });
     let call = Call::post("/v1/account/device/destroy", &gone);
     synced.browser.session.send(call).expect(200);
@@ -175,7 +175,7 @@ fn a_client_for_the_command_line_shares_records_with_a_browser() {
     assert_eq!(synced.read("bookmarks", "abcdefghijkl"), tombstone);
     assert_eq!(synced.read("bookmarks", "unfiled")["children"], json!([]));
 
-    // Passwords, whose ids stand in braces, and which nobody looks for before they are written.
+    // Passwords, whose ids stand in braces, and which the client does not read before it writes them.
     let id = "{5f0c4cf5-9f2b-4c2c-8d8e-2f0d8d5f1f5a}";
     let escaped = "%7B5f0c4cf5-9f2b-4c2c-8d8e-2f0d8d5f1f5a%7D";
     let mut login_record = json!({

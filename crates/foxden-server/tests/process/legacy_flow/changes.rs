@@ -144,8 +144,8 @@ pub fn a_device_is_removed_from_the_list(servers: &TestServers) {
 }
 
 /// A closed account is refused at once where it was closed and soon at its node; its name is free again, and
-/// whoever takes it finds nothing.
-pub fn whoever_leaves_leaves_nothing(servers: &TestServers) {
+/// a new account of that name finds no data.
+pub fn a_closed_account_leaves_nothing(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
     laptop.sync().unwrap();

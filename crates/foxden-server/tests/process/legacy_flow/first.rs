@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::servers::{ANN, PASSWORD, TestServers};
-use foxden_test_support::client::legacy::account::{self, Place};
+use foxden_test_support::client::legacy::account::{self, StorageLocation};
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
 use foxden_test_support::client::legacy::name;
 use foxden_test_support::client::legacy::storage::Received;
 
-/// What somebody has who used a browser for a while.
+/// Stores what a browser has after some use.
 pub fn fill(device: &mut Device) {
     for number in 0..250 {
         let parent = if number < 10 { "toolbar" } else { "menu" };
@@ -47,10 +47,10 @@ pub fn a_person_starts_to_sync(servers: &TestServers) {
     assert!(!account::asks_a_question(&server), "nothing is asked here");
     let name = account::register(&server, ANN, PASSWORD);
     assert!(account::is_taken(&server, "Ann@Example.org"));
-    let nobody = name::of_account("nobody@example.org");
+    let unknown = name::of_account("unknown@example.org");
     assert_eq!(
-        account::place(&server, &nobody),
-        Place::At(format!("{}/", server.base()))
+        account::storage_location(&server, &unknown),
+        StorageLocation::At(format!("{}/", server.base()))
     );
 
     let mut device = Device::first(&server, ANN, PASSWORD);
@@ -58,7 +58,10 @@ pub fn a_person_starts_to_sync(servers: &TestServers) {
     device.sync().unwrap();
     let base = device.node_base().unwrap();
     assert!(servers.bases().contains(&base), "{base}");
-    assert_eq!(account::place(&server, &name), Place::At(base));
+    assert_eq!(
+        account::storage_location(&server, &name),
+        StorageLocation::At(base)
+    );
 
     let node = device.node();
     let times = node.collections("").unwrap();

@@ -1,4 +1,4 @@
-//! Two nodes: who is sent where, and what happens when somebody moves.
+//! Two nodes: the assignment of users, and the move of a user to another node.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::first::fill;
 use super::servers::{ANN, PASSWORD, Shape, TestServers};
 use foxden_test_support::client::browser::Session;
-use foxden_test_support::client::legacy::account::{self, Place};
+use foxden_test_support::client::legacy::account::{self, StorageLocation};
 use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
 use foxden_test_support::client::legacy::storage::{Node, Stop};
@@ -24,7 +24,10 @@ fn people_are_spread_and_stay() {
         let mut device = Device::first(&server, &address, PASSWORD);
         device.sync().unwrap();
         let base = device.node_base().unwrap();
-        assert_eq!(account::place(&server, &name), Place::At(base.clone()));
+        assert_eq!(
+            account::storage_location(&server, &name),
+            StorageLocation::At(base.clone())
+        );
         let other = servers.bases().into_iter().find(|other| *other != base).unwrap();
         let mut stranger = Node::at(&other, &name, account::basic(&name, PASSWORD));
         let refused = stranger.ask("GET", "/info/collections", |call| call).expect(401);
@@ -34,10 +37,10 @@ fn people_are_spread_and_stay() {
     assert_eq!(used.len(), 2);
 }
 
-/// The operator moves somebody to the other node. The old one answers 401; a device asks where to go, finds an
+/// The operator moves a user to the other node. The old one answers 401; a device asks where to go, finds an
 /// empty store there and fills it; the other devices follow, and nothing is lost. Firefox is sent there, too.
 #[test]
-fn whoever_is_moved_takes_everything_along() {
+fn a_moved_user_keeps_all_data() {
     let servers = TestServers::start(Shape::Split, &[]);
     let mut laptop = servers.ann();
     fill(&mut laptop);
@@ -58,8 +61,8 @@ fn whoever_is_moved_takes_everything_along() {
         String::from_utf8_lossy(&moved.stderr)
     );
     assert_eq!(
-        account::place(&servers.server(), &laptop.name()),
-        Place::At(new.clone())
+        account::storage_location(&servers.server(), &laptop.name()),
+        StorageLocation::At(new.clone())
     );
     let begin = Instant::now();
     while laptop.node().collections("").is_ok() {
@@ -88,7 +91,7 @@ fn whoever_is_moved_takes_everything_along() {
 
 /// No node takes new people: they wait and keep asking. Those who have one go on.
 #[test]
-fn whoever_finds_no_node_waits() {
+fn a_client_without_a_node_waits() {
     let servers = TestServers::start(Shape::Split, &[]);
     let mut laptop = servers.ann();
     let node = |command: &str| {

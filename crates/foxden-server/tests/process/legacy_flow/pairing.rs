@@ -20,11 +20,7 @@ pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
     let mut receiver = Receiver::begin(&server, ROOT);
     let pin = receiver.pin();
     assert_eq!(pin.len(), 12);
-    assert_eq!(
-        receiver.end.poll(),
-        Poll::NothingNew,
-        "nobody has typed the PIN yet"
-    );
+    assert_eq!(receiver.end.poll(), Poll::NothingNew, "the PIN is not typed yet");
     let mut sender = Sender::begin(&server, ROOT, &pin);
     assert_eq!(sender.end.poll(), Poll::NothingNew);
     receiver.second();
@@ -40,12 +36,12 @@ pub fn a_second_device_joins_and_reads_everything(servers: &TestServers) {
     laptop.sync().unwrap();
     telephone.is_alike(&laptop);
     let mut late = End::new(&server, ROOT, &pin[8..]);
-    assert_eq!(late.poll(), Poll::Gone, "nobody can use the PIN again");
+    assert_eq!(late.poll(), Poll::Gone, "a PIN works once");
 }
 
 /// One letter of the PIN is wrong: the old device sees that both hold different keys, says so, and the channel
 /// is gone before anything was told.
-pub fn a_mistyped_pin_joins_nobody(servers: &TestServers) {
+pub fn a_mistyped_pin_joins_no_device(servers: &TestServers) {
     let server = servers.server();
     let mut receiver = Receiver::begin(&server, ROOT);
     let pin = receiver.pin();

@@ -11,8 +11,8 @@ use foxden_test_support::client::legacy::engine::Habit;
 use foxden_test_support::client::legacy::storage::Stop;
 use foxden_test_support::client::wire::Call;
 
-/// Somebody made the account in Firefox. Pale Moon takes the same address and password; without a device of
-/// its own kind it makes a key. What Firefox stored is not there, and stays as it is.
+/// The account was made in Firefox. Pale Moon logs in with the same address and password; without another Pale Moon it
+/// makes a key. It does not see the data of Firefox, which stay as they are.
 pub fn an_account_of_firefox_works_in_pale_moon(servers: &TestServers) {
     let server = servers.server();
     let store = Session::sign_up(&server, ANN, PASSWORD)
@@ -39,7 +39,7 @@ pub fn an_account_of_firefox_works_in_pale_moon(servers: &TestServers) {
     assert_eq!(listed.text(), "[]");
 }
 
-/// Somebody made the account in Pale Moon. Firefox signs in with the address and the password, and has keys and
+/// The account was made in Pale Moon. Firefox signs in with the address and the password, and has keys and
 /// a store of its own from the beginning.
 pub fn an_account_of_pale_moon_works_in_firefox(servers: &TestServers) {
     let mut moon = servers.ann();
@@ -103,7 +103,7 @@ pub fn a_new_password_keeps_what_firefox_has(servers: &TestServers) {
 }
 
 /// A16.70: the address is changed in Pale Moon, the password is not. Firefox is told which address the password
-/// was stretched with. Both names lead to the same 1.1 store, and nobody else can have either.
+/// was stretched with. Both names lead to the same 1.1 store, and no other account can have either.
 pub fn a_new_address_leads_to_the_same_account(servers: &TestServers) {
     const NEW: &str = "ann.new@example.org";
     let server = servers.server();

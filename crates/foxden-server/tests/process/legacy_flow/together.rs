@@ -58,7 +58,7 @@ pub fn devices_that_take_turns_end_up_alike(servers: &TestServers) {
     }
 }
 
-/// Telephones write at once into the same collections while desktops read: every write is seen by everybody in
+/// Telephones write at once into the same collections while desktops read: every device sees every write in
 /// the end, none twice, none half. What makes it so is that the time in an answer is never later than a write
 /// which the answer does not show.
 pub fn devices_that_write_at_once_lose_nothing(servers: &TestServers) {

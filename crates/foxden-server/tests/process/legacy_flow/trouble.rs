@@ -96,9 +96,9 @@ fn a_node_that_rests_is_left_alone() {
     assert!((600..=660).contains(&seconds), "{seconds}");
 }
 
-/// A device that repeats an old password for ever locks nobody out: the one with the right password goes on.
+/// A device that repeats an old password for ever locks no one out: the one with the right password goes on.
 #[test]
-fn an_old_password_locks_nobody_out() {
+fn an_old_password_locks_no_one_out() {
     let servers = TestServers::start(Shape::AllInOne, &[]);
     let mut laptop = servers.ann();
     let mut forgotten = laptop.another(Habit::Desktop);

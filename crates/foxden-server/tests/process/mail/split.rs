@@ -1,6 +1,6 @@
-//! Letters where accounts and storage are processes of their own.
+//! Mails where accounts and storage are processes of their own.
 
-use super::post::Post;
+use super::mail_server::MailServer;
 use super::{ANN, PASSWORD};
 use crate::cluster::{Cluster, server};
 use crate::nodes::eventually;
@@ -8,13 +8,13 @@ use crate::program::Folder;
 use foxden_test_support::client::legacy::account::{self, basic};
 use foxden_test_support::client::wire::{Call, Server};
 
-/// U13.34: the letter leads to where the accounts are, and the new password holds at the node.
+/// U13.34: the mail leads to where the accounts are, and the new password holds at the node.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn the_link_that_was_mailed_opens_where_the_accounts_are() {
-    let (folder, mut post) = (Folder::new(), Post::plain());
+    let (folder, mut mail_server) = (Folder::new(), MailServer::plain());
     let cluster = Cluster::new(&folder, 1);
-    let registration = post.used_by(cluster.registration.clone()).serve();
+    let registration = mail_server.used_by(cluster.registration.clone()).serve();
     let node = cluster.nodes[0].serve();
     let accounts = server(&registration);
     let name = account::register(&accounts, ANN, PASSWORD);
@@ -28,8 +28,8 @@ fn the_link_that_was_mailed_opens_where_the_accounts_are() {
         .send(&Call::get(format!("/user/1.0/{name}/password_reset")))
         .expect(200);
 
-    let letter = post.letter();
-    let target = letter.key().strip_prefix(registration.url()).unwrap();
+    let mail = mail_server.mail();
+    let target = mail.key().strip_prefix(registration.url()).unwrap();
     let page = accounts.send(&Call::get(target)).expect(200).text();
     let (_, code) = target.split_once("&key=").unwrap();
     assert!(page.contains("<form") && page.contains(code), "{page}");
@@ -41,6 +41,6 @@ fn the_link_that_was_mailed_opens_where_the_accounts_are() {
     accounts.send(&reset).expect(200);
     eventually(|| status(PASSWORD) == 401);
     assert_eq!(status("another password"), 200);
-    assert!(post.letter().head("Subject").contains("was set anew"));
-    post.ends_silent(registration);
+    assert!(mail_server.mail().head("Subject").contains("was set anew"));
+    mail_server.ends_silent(registration);
 }

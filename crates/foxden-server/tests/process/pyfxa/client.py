@@ -1,7 +1,7 @@
 """Drives PyFxA, as a program that uses it would, from sign-up to storage and through resets to the end.
 
 Its one argument is the server's address. What a person would have to read is asked for on standard output and answered
-on standard input, a line of JSON each: {"ask": "letter"} for the lines of the next letter, {"ask": "operator", "name": …}
+on standard input, a line of JSON each: {"ask": "mail"} for the lines of the next mail, {"ask": "operator", "name": …}
 for what the operator's command says of an account. The exit code says whether all went well.
 """
 
@@ -113,9 +113,9 @@ def sign_up(people):
     same(session.get_email_status()["verified"], False)
     with refused(104):
         session.fetch_keys()
-    first = ask("letter")
+    first = ask("mail")
     session.resend_email_code(service="sync")
-    link = next(line for line in ask("letter") if "/confirm_address#" in line)
+    link = next(line for line in ask("mail") if "/confirm_address#" in line)
     assert link in first, "asked for again it is the same"
     with refused(105):
         session.verify_email_code("0" * 32)
@@ -176,7 +176,7 @@ def second_stretching(kb):
 def change(people, session, kb):
     session.change_password(OLD, NEW)
     session.check_session_status()
-    ask("letter")
+    ask("mail")
     with refused(103):
         people.login(ANN, OLD)
     session = people.login(ANN, NEW, keys=True)
@@ -206,12 +206,12 @@ def reset(people, read, password):
 
 
 def mailed_digits():
-    # The third line of every letter is what it brings.
-    return ask("letter")[2]
+    # The third line of every mail is what it brings.
+    return ask("mail")[2]
 
 
 def operators_digits():
-    ask("letter")
+    ask("mail")
     said = ask("operator", name=ANN)
     return next(word for word in said.split() if len(word) == 8 and word.isdigit())
 
@@ -224,7 +224,7 @@ def leave(people, uid):
         people.login(ANN, NEWEST)
     # Whoever never confirmed an address may leave, too.
     people.create_account(BEA, OLD)
-    ask("letter")
+    ask("mail")
     with refused(102):
         people.send_reset_code(BEA)
     people.destroy_account(BEA, OLD)
@@ -260,7 +260,7 @@ def main():
     say("a reset by mail")
     session, fresh = reset(people, mailed_digits, NEWER)
     assert fresh != kb, "a reset makes a new key"
-    ask("letter")
+    ask("mail")
     renewed = Store(session, fresh)
     assert renewed.uid != store.uid, "and with it a new store"
     same(renewed.call("GET", "/info/collections"), {})
@@ -269,7 +269,7 @@ def main():
     say("a reset by the operator")
     session, last = reset(people, operators_digits, NEWEST)
     assert last not in (kb, fresh), "and another one"
-    ask("letter")
+    ask("mail")
     say("the end")
     leave(people, session.uid)
 

@@ -116,7 +116,7 @@ impl Client {
 
         let session_token = login.session_token;
         let key = Key::of_token(&session_token, "sessionToken");
-        // No id, as nobody registered before, and no commands.
+        // No id, as no device is registered yet, and no commands.
         let body = format!(r#"{{"name":{},"type":"cli"}}"#, http::json_text(device));
         connection.account(&key, "POST", "/account/device", Some(&body))?;
 

@@ -8,7 +8,7 @@ use crate::client::wire::{Call, Reply, Server};
 
 /// Where a person's storage is, as the client understands the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum StorageLocation {
     /// At this base, which ends in a slash.
     At(String),
     /// None can be given now: wait.
@@ -80,21 +80,21 @@ pub fn register(server: &Server, address: &str, password: &str) -> String {
 }
 
 /// Looks up the node.
-pub fn place(server: &Server, name: &str) -> Place {
+pub fn storage_location(server: &Server, name: &str) -> StorageLocation {
     let reply = server.send(&Call::get(path(name, "/node/weave")));
     match reply.status {
-        200 if reply.body == b"null" => Place::NotNow,
+        200 if reply.body == b"null" => StorageLocation::NotNow,
         200 => {
             let url = reply.text();
             assert!(
                 url.starts_with("http") && url.ends_with('/'),
                 "used as a prefix as it stands: {url:?}"
             );
-            Place::At(url)
+            StorageLocation::At(url)
         }
-        404 => Place::At(format!("{}/", server.base())),
-        400 => Place::Rejected,
-        status => Place::Trouble(status),
+        404 => StorageLocation::At(format!("{}/", server.base())),
+        400 => StorageLocation::Rejected,
+        status => StorageLocation::Trouble(status),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::account::{self, Place};
+use super::account::{self, StorageLocation};
 use super::engine::{CLIENTS, Engine, Habit, KINDS, fresh_id};
 use super::envelope;
 use super::key::{KeyPair, SyncKey};
@@ -98,7 +98,7 @@ impl Device {
         }
     }
 
-    /// A desktop of somebody who has an account and no other device, with a fresh key.
+    /// The first device of an account, with a fresh key.
     pub fn first(server: &Server, account: &str, password: &str) -> Self {
         let credentials = Credentials {
             account: account.to_owned(),
@@ -230,11 +230,11 @@ impl Device {
 
     /// Asks where the storage is. Whether it is elsewhere than it was.
     fn find_node(&mut self) -> Result<bool, Stop> {
-        let base = match account::place(&self.server, &self.name()) {
-            Place::At(base) => base,
-            Place::NotNow => return Err(Stop::NoNode),
-            Place::Rejected => return Err(Stop::LoginRejected),
-            Place::Trouble(status) => return Err(Stop::Trouble(status)),
+        let base = match account::storage_location(&self.server, &self.name()) {
+            StorageLocation::At(base) => base,
+            StorageLocation::NotNow => return Err(Stop::NoNode),
+            StorageLocation::Rejected => return Err(Stop::LoginRejected),
+            StorageLocation::Trouble(status) => return Err(Stop::Trouble(status)),
         };
         if self.node_base().as_deref() == Some(&base) {
             return Ok(false);

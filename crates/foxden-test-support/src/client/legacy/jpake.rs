@@ -1,4 +1,4 @@
-//! Two devices agree on a key with a short secret, without telling it to anybody who listens: J-PAKE over
+//! Two devices agree on a key with a short secret, without revealing it to an eavesdropper: J-PAKE over
 //! the subgroup of order *q* of the integers modulo the 3072-bit prime *p*.
 
 use data_encoding::HEXUPPER;
@@ -31,7 +31,7 @@ const G: &str = concat!(
     "74c1d2c2a7afb6a29799620f00e11c33787f7ded3b30e1a22d09f1fbda1abbbfbf25cae05a13f812e34563f99410e73b",
 );
 
-/// The numbers that everybody calculates with.
+/// The parameters of the group.
 pub struct Group {
     /// The modulus.
     pub p: BigUint,
@@ -91,7 +91,7 @@ impl Group {
         BigUint::from_bytes_be(digest(&SHA256, &text).as_ref())
     }
 
-    /// Proves that somebody knows the exponent of a public number, without showing it.
+    /// Proves knowledge of the exponent of a public number, without revealing it (Schnorr).
     pub fn prove(&self, base: &BigUint, exponent: &BigUint, public: &BigUint, id: &str) -> Value {
         let random = self.exponent();
         let commitment = self.power(base, &random);

@@ -1,6 +1,6 @@
 //! A device joins another: J-PAKE through the server's channels, message by message.
 //!
-//! Each step is one request, so that a test decides who is when at which point, and nobody has to wait.
+//! Each step is one request, so that a test decides the order of the steps of both devices, and no step waits.
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};

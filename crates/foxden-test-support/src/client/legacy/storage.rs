@@ -29,7 +29,7 @@ pub enum Stop {
     Ended,
     /// The store is full.
     OverQuota,
-    /// Somebody else wrote first.
+    /// Another device wrote first.
     Stale,
     /// The server did not like the request.
     Refused(u16),

@@ -26,14 +26,14 @@ fn connection() -> (ConnectionState, Arc<AtomicU64>) {
 }
 
 /// The first moment, in seconds, at which the connection is given up.
-fn patience(connection: &ConnectionState) -> Option<u64> {
+fn timeout(connection: &ConnectionState) -> Option<u64> {
     (0..1000).find(|second| connection.is_too_slow(second * 1000, false))
 }
 
 #[test]
 fn a_silent_connection_may_wait_for_its_next_request() {
     let (connection, _) = connection();
-    assert_eq!(patience(&connection), Some(61));
+    assert_eq!(timeout(&connection), Some(61));
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn dripping_does_not_buy_time_for_a_head() {
         now.store(second * 1000 + 1, Ordering::Relaxed);
         connection.bytes_received();
     }
-    assert_eq!(patience(&connection), Some(11));
+    assert_eq!(timeout(&connection), Some(11));
 }
 
 #[test]
@@ -51,15 +51,15 @@ fn a_body_buys_time_with_its_bytes_alone() {
     let (connection, now) = connection();
     connection.request_began();
     connection.waits_for_body();
-    assert_eq!(patience(&connection), Some(21));
+    assert_eq!(timeout(&connection), Some(21));
     now.store(15_000, Ordering::Relaxed);
     connection.body_received(5_000);
     connection.waits_for_body();
-    assert_eq!(patience(&connection), Some(26), "five seconds more");
+    assert_eq!(timeout(&connection), Some(26), "five seconds more");
     now.store(20_000, Ordering::Relaxed);
     connection.body_received(10_000_000);
     connection.waits_for_body();
-    assert_eq!(patience(&connection), Some(41), "never more than one stall ahead");
+    assert_eq!(timeout(&connection), Some(41), "never more than one stall ahead");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_steady_body_is_taken_until_the_request_has_lasted_too_long() {
         connection.body_received(10_000);
     }
     connection.waits_for_body();
-    assert_eq!(patience(&connection), Some(301), "no request takes for ever");
+    assert_eq!(timeout(&connection), Some(301), "no request takes for ever");
 }
 
 #[test]
@@ -82,23 +82,23 @@ fn the_servers_own_work_counts_against_no_rate() {
     connection.request_began();
     connection.waits_for_body();
     connection.body_received(10);
-    assert_eq!(patience(&connection), Some(301));
+    assert_eq!(timeout(&connection), Some(301));
 }
 
 #[test]
-fn whoever_does_not_take_an_answer_is_given_up() {
+fn a_client_that_reads_no_response_is_closed() {
     let (connection, now) = connection();
     connection.request_began();
     now.store(5_000, Ordering::Relaxed);
     connection.client_is_full();
-    assert_eq!(patience(&connection), Some(26));
+    assert_eq!(timeout(&connection), Some(26));
     connection.client_took(50_000);
-    assert_eq!(patience(&connection), Some(76));
+    assert_eq!(timeout(&connection), Some(76));
     // What is left in the buffers after the answer's end must be taken as well.
     connection.request_ended();
-    assert_eq!(patience(&connection), Some(76));
+    assert_eq!(timeout(&connection), Some(76));
     connection.client_took_all();
-    assert_eq!(patience(&connection), Some(66), "now it is idle like any other");
+    assert_eq!(timeout(&connection), Some(66), "now it is idle like any other");
 }
 
 #[test]
@@ -116,14 +116,14 @@ fn a_connection_that_lingers_is_held_to_the_least_rate() {
         connection.is_in(Phase::Body),
         "it makes limiter as one that sends a body"
     );
-    assert_eq!(patience(&connection), Some(51), "one stall");
+    assert_eq!(timeout(&connection), Some(51), "one stall");
     connection.body_received(1_000_000);
     connection.waits_for_body();
-    assert_eq!(patience(&connection), Some(51), "never more than one stall ahead");
+    assert_eq!(timeout(&connection), Some(51), "never more than one stall ahead");
 }
 
 #[test]
-fn whoever_sends_no_request_is_told_so_unless_the_program_stops() {
+fn a_client_without_a_request_gets_a_408_unless_the_program_stops() {
     for (stops, foreign_protocol, lingers) in
         [(false, false, true), (true, false, false), (false, true, false)]
     {
@@ -140,7 +140,7 @@ fn whoever_sends_no_request_is_told_so_unless_the_program_stops() {
 }
 
 #[test]
-fn whoever_is_slow_has_little_time_once_the_program_stops() {
+fn a_slow_client_has_little_time_once_the_program_stops() {
     let stops_at =
         |connection: &ConnectionState| (0..1000).find(|second| connection.is_too_slow(second * 1000, true));
     let (head, now) = connection();

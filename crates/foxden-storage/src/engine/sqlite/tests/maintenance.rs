@@ -45,7 +45,7 @@ async fn the_log_stays_short_while_all_write_and_read() {
 
 /// A backup reads one state for minutes. Writes continue meanwhile, and afterwards the WAL is short again.
 #[tokio::test]
-async fn a_foreign_reader_holds_up_nobody() {
+async fn a_foreign_reader_delays_no_request() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     let log = folder.file("0.sqlite-wal");
@@ -110,7 +110,7 @@ async fn the_file_shrinks_when_much_is_deleted() {
 }
 
 #[tokio::test]
-async fn purging_removes_what_nobody_sees_from_the_file() {
+async fn purging_removes_invisible_objects_from_the_file() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     let mut mortal = patch("mortal", "x");

@@ -18,7 +18,7 @@ use crate::engine::sqlite::{CheckResult, SqliteOptions};
 use crate::engine::{Engine, EngineError};
 
 /// Short enough for a test, and long enough for a commit on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_many_users_share_commits_and_all_succeed() {
@@ -95,7 +95,7 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
     let folder = Folder::new();
     let options = SqliteOptions {
         shards: 1,
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
         ..SqliteOptions::new(folder.path())
     };
     let bench = Bench::with(options, Arc::new(ManualClock::at_millis(START)));
@@ -111,7 +111,7 @@ async fn a_writer_that_waits_too_long_gives_up_and_has_not_written() {
 
 /// The transaction is rolled back, the callers of its commands get an error, and later commands are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_in_the_writing_thread_harms_nobody_else() {
+async fn a_panic_in_the_writer_thread_affects_no_other_write() {
     let folder = Folder::new();
     let bench = Bench::open(&folder, 1);
     bench.put(1, "a", "x").await.unwrap();

@@ -10,9 +10,9 @@ use sketch::Sketch;
 
 use crate::Width;
 
-/// One kind of event. Each meter is counted in a table of its own and does not affect others.
+/// One kind of event. Each kind has a table of its own, so its count does not affect others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Meter {
+pub struct CounterSpec {
     /// The name of the event.
     pub name: &'static str,
     /// The width of the networks that are counted; `None` if the event is not counted by network.
@@ -24,57 +24,57 @@ pub struct Meter {
 /// The subject of a count: the digest of a name or an account, and the first bits of a network; zero if there is none.
 pub type Key = [u64; 2];
 
-/// Counts events, each meter separately.
+/// Counts events, each kind separately.
 ///
 /// A count is never lower than the number of events within the span. It is higher only if many other keys were counted at the
 /// same time; counts are never evicted. Several processes of one server can share their counts behind this trait: a process
 /// adds its own events at once and reads those of others in the background, so that no request waits for another machine.
 pub trait Counters: Send + Sync + 'static {
     /// Counts one event of `key`.
-    fn add(&self, meter: Meter, key: Key, now: i64);
+    fn add(&self, counter: CounterSpec, key: Key, now: i64);
     /// Counts one event if fewer than `allowed` count, as one atomic step: concurrent callers cannot exceed the limit. `Err` is
     /// the number of milliseconds until one more event is allowed.
-    fn check_and_add(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64>;
+    fn check_and_add(&self, counter: CounterSpec, key: Key, allowed: u32, now: i64) -> Result<(), i64>;
     /// Takes back one event that was counted at `then`.
-    fn refund(&self, meter: Meter, key: Key, then: i64, now: i64);
+    fn refund(&self, counter: CounterSpec, key: Key, then: i64, now: i64);
     /// Returns the milliseconds until one more event is allowed; `None`: now.
-    fn retry_after(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64>;
+    fn retry_after(&self, counter: CounterSpec, key: Key, allowed: u32, now: i64) -> Option<i64>;
 }
 
 /// Counters in the memory of this process. Their size does not depend on the number of keys.
 #[derive(Debug)]
-pub struct MemoryCounters(Vec<(Meter, Mutex<Sketch>)>);
+pub struct MemoryCounters(Vec<(CounterSpec, Mutex<Sketch>)>);
 
 impl MemoryCounters {
     /// Columns of a table by default. Each takes eight bytes, and eight more for the previous span.
     pub const COLUMNS: usize = 1 << 15;
 
-    /// Counters for these meters.
-    pub fn new(meters: &[Meter]) -> Self {
-        Self::sized(meters.iter().map(|meter| (*meter, Self::COLUMNS)))
+    /// Counters for these kinds of events.
+    pub fn new(specs: &[CounterSpec]) -> Self {
+        Self::sized(specs.iter().map(|counter| (*counter, Self::COLUMNS)))
     }
 
-    /// Counters for these meters, each with its number of columns: about that many events are needed to raise the count of an
+    /// Counters for these kinds of events, each with its number of columns: about that many events are needed to raise the count of an
     /// unrelated key by one.
-    pub fn sized(meters: impl Iterator<Item = (Meter, usize)>) -> Self {
-        let own = meters.map(|(meter, columns)| (meter, Mutex::new(Sketch::new(meter.span, columns))));
+    pub fn sized(specs: impl Iterator<Item = (CounterSpec, usize)>) -> Self {
+        let own = specs.map(|(counter, columns)| (counter, Mutex::new(Sketch::new(counter.span, columns))));
         Self(own.collect())
     }
 
-    /// Events of a meter that was not named at the start are not counted.
-    fn with<T>(&self, meter: Meter, act: impl FnOnce(&mut Sketch) -> T) -> Option<T> {
-        let (_, sketch) = self.0.iter().find(|(own, _)| *own == meter)?;
+    /// Events of a kind that is not in this list are not counted.
+    fn with<T>(&self, counter: CounterSpec, act: impl FnOnce(&mut Sketch) -> T) -> Option<T> {
+        let (_, sketch) = self.0.iter().find(|(own, _)| *own == counter)?;
         Some(act(&mut sketch.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 impl Counters for MemoryCounters {
-    fn add(&self, meter: Meter, key: Key, now: i64) {
-        self.with(meter, |sketch| sketch.add(key, now));
+    fn add(&self, counter: CounterSpec, key: Key, now: i64) {
+        self.with(counter, |sketch| sketch.add(key, now));
     }
 
-    fn check_and_add(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
-        let spent = self.with(meter, |sketch| {
+    fn check_and_add(&self, counter: CounterSpec, key: Key, allowed: u32, now: i64) -> Result<(), i64> {
+        let spent = self.with(counter, |sketch| {
             if let Some(wait) = sketch.retry_after(key, allowed, now) {
                 return Err(wait);
             }
@@ -84,12 +84,12 @@ impl Counters for MemoryCounters {
         spent.unwrap_or(Ok(()))
     }
 
-    fn refund(&self, meter: Meter, key: Key, then: i64, now: i64) {
-        self.with(meter, |sketch| sketch.refund(key, then, now));
+    fn refund(&self, counter: CounterSpec, key: Key, then: i64, now: i64) {
+        self.with(counter, |sketch| sketch.refund(key, then, now));
     }
 
-    fn retry_after(&self, meter: Meter, key: Key, allowed: u32, now: i64) -> Option<i64> {
-        self.with(meter, |sketch| sketch.retry_after(key, allowed, now))
+    fn retry_after(&self, counter: CounterSpec, key: Key, allowed: u32, now: i64) -> Option<i64> {
+        self.with(counter, |sketch| sketch.retry_after(key, allowed, now))
             .flatten()
     }
 }

@@ -23,9 +23,9 @@ if (root.scrollWidth > root.clientWidth) {
 // --- distance ------------------------------------------------------------------------------------
 
 // What has a ground or an edge of its own keeps away from what stands above it.
-for (const element of [...document.querySelectorAll(".notice, .card, .tiles, .scene")].filter(isShown)) {
+for (const element of [...document.querySelectorAll(".notice, .card, .tiles, .illustration")].filter(isShown)) {
   const box = element.getBoundingClientRect();
-  const above = document.querySelectorAll("main :is(p, h1, h2, h3, ul, ol, form, details, .notice, .card, .tiles, .scene)");
+  const above = document.querySelectorAll("main :is(p, h1, h2, h3, ul, ol, form, details, .notice, .card, .tiles, .illustration)");
   for (const other of [...above].filter(isShown)) {
     if (other.contains(element) || element.contains(other)) continue;
     const { bottom, left, right } = other.getBoundingClientRect();

@@ -36,7 +36,7 @@ fn a_file_is_private_and_made_anew_when_it_is_moved_away() {
     assert!(fs::read_to_string(&moved).unwrap().contains("suser=ann"));
     let text = fs::read_to_string(context.file()).unwrap();
     assert!(text.contains("suser=bea") && !text.contains("suser=ann"));
-    // Somebody else's lines stay.
+    // Lines of other programs stay.
     fs::write(context.file(), "before\n").unwrap();
     tell(&context.log, &created("cid"));
     assert!(
@@ -118,7 +118,7 @@ fn the_syslog_of_this_machine_hears_and_may_be_started_anew() {
     }
 }
 
-/// A target that does not keep up makes nobody wait; lines say how much is missing.
+/// A slow target delays no request; a line counts the lost events.
 #[test]
 fn what_is_lost_is_counted() {
     const TOLD: u64 = 20_000;
@@ -128,7 +128,7 @@ fn what_is_lost_is_counted() {
     syslog.set_read_timeout(Some(FLUSH_TIMEOUT)).unwrap();
     let clock = Arc::clone(&context.clock) as _;
     let log = SecurityLog::open(&Sink::Local(path), "sync.example.org", clock).unwrap();
-    // Nobody reads meanwhile, so the socket is full after a few.
+    // The socket is not read meanwhile, so it is full after a few.
     for number in 0..TOLD {
         log.emit(&created(&number.to_string()));
     }

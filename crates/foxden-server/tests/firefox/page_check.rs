@@ -1,4 +1,4 @@
-//! Looks at the page that is in front as different people see it: wide and narrow, light and dark.
+//! Checks the current page at several widths, in both colour schemes, and for screen readers.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const SCHEMES: [(&str, u8); 2] = [("light", 1), ("dark", 0)];
 const SCHEME: &str = "layout.css.prefers-color-scheme.content-override";
 
 /// Keeps pictures of the page and returns what is wrong with it, each fault once.
-pub(crate) fn look(browser: &mut Browser, name: &str) -> Result<Vec<String>> {
+pub(crate) fn check_page(browser: &mut Browser, name: &str) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for (width, is_kept) in WIDTHS {
         set_width(browser, width)?;
@@ -36,7 +36,9 @@ pub(crate) fn look(browser: &mut Browser, name: &str) -> Result<Vec<String>> {
 
 /// Forgets what the console says so far.
 pub(crate) fn clear_console(browser: &mut Browser) -> Result<()> {
-    browser.wire.chrome("Services.console.reset();", json!(null))?;
+    browser
+        .marionette
+        .chrome("Services.console.reset();", json!(null))?;
     Ok(())
 }
 
@@ -49,13 +51,13 @@ pub(crate) fn console_errors(browser: &mut Browser, server: &str) -> Result<Vec<
                 (sourceName?.startsWith(args) || errorMessage.includes(args))
                 && (/CSP|Content Security/.test(category + errorMessage) || !(flags & Ci.nsIScriptError.warningFlag)))
             .map(({ category, errorMessage }) => `${category}: ${errorMessage}`);";
-    list(&browser.wire.chrome(script, json!(server))?)
+    list(&browser.marionette.chrome(script, json!(server))?)
 }
 
 fn inspect(browser: &mut Browser, dark: bool) -> Result<Vec<String>> {
     let faults = browser
-        .wire
-        .content(include_str!("looks.js"), json!({"dark": dark}))?;
+        .marionette
+        .content(include_str!("page_check.js"), json!({"dark": dark}))?;
     list(&faults)
 }
 
@@ -65,13 +67,13 @@ fn set_width(browser: &mut Browser, width: u32) -> Result<()> {
         const { style } = gBrowser.selectedBrowser;
         style.flex = "none";
         style.width = `${args}px`;"#;
-    browser.wire.chrome(script, json!(width))?;
+    browser.marionette.chrome(script, json!(width))?;
     let script = r"
         for (let round = 0; round < 200 && innerWidth !== args; round += 1) {
             await new Promise((go) => requestAnimationFrame(go));
         }
         return innerWidth;";
-    let got = browser.wire.content(script, json!(width))?;
+    let got = browser.marionette.content(script, json!(width))?;
     anyhow::ensure!(got == width, "{got} px wide instead of {width}");
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! How many mails strangers may cause, and that no owner goes without.
 
 use foxden_accounts::{
-    ClientInfo, CodePurpose, ConfirmError, FollowUp, Kind, LegacyChangeError, LegacyLoginError, Mail,
-    NewPassword, OperatorError, Options, PasswordError, Role, SignUp, WrapKb,
+    ClientInfo, CodePurpose, ConfirmError, CredentialKind, FollowUp, LegacyChangeError, LegacyLoginError,
+    Mail, NewPassword, OperatorError, Options, PasswordError, Role, SignUp, WrapKb,
 };
 use std::sync::{Arc, Mutex};
 
 use foxden_accounts::security::SecurityEvents;
 
-use crate::context::{ANN, BEA, PASSWORD, TestContext, cheap, local_client, new_account, proof, stranger};
+use crate::context::{
+    ANN, BEA, PASSWORD, TestContext, auth_pw, cheap, local_client, new_account, public_client,
+};
 
 const HOUR: i64 = 3_600_000;
 const QUARTER: i64 = HOUR / 4;
@@ -28,7 +30,7 @@ fn options() -> Options {
 /// A client in a network of its own.
 fn in_own_network(number: u32) -> ClientInfo {
     let [_, _, high, low] = number.to_be_bytes();
-    stranger(&format!("198.{}.{low}.1", 18 + high))
+    public_client(&format!("198.{}.{low}.1", 18 + high))
 }
 
 impl TestContext {
@@ -44,15 +46,15 @@ impl TestContext {
 
     /// Asks for everything that can be asked for without a credential.
     async fn ask_for_all(&self, by: &ClientInfo) {
-        let started = self.accounts.forgot_password(ANN, by).await.unwrap();
-        let credential = self.credential(Kind::PasswordForgot, &started.password_forgot_token);
+        let started = self.accounts.start_reset(ANN, by).await.unwrap();
+        let credential = self.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
         let _told = self.accounts.forgot_again(&credential.await.unwrap(), by).await;
         self.accounts.send_otp(ANN, by).await.unwrap();
         self.accounts.request_legacy_reset(ANN, by).await.unwrap();
     }
 
     async fn codes(&self, name: &str) -> Vec<CodePurpose> {
-        let waiting = self.accounts.waiting_codes(name).await.unwrap();
+        let waiting = self.accounts.pending_codes(name).await.unwrap();
         waiting.into_iter().map(|code| code.purpose).collect()
     }
 
@@ -80,21 +82,18 @@ async fn strangers_of_many_networks_fill_no_mailbox() {
         "one of each kind waits"
     );
     // What is asked for after a mail was sent brings it once more, ten times in all.
-    let mut letters = ctx.sent().await.len();
-    assert_eq!(letters, 3);
+    let mut mails = ctx.sent().await.len();
+    assert_eq!(mails, 3);
     for day in 0_u32..3 {
         for number in 0..96 {
             ctx.ask_for_all(&in_own_network(40 + 96 * day + number)).await;
-            letters += ctx.sent().await.len();
+            mails += ctx.sent().await.len();
             assert_eq!(ctx.codes(ANN).await.len(), 3, "they wait for the operator");
             ctx.clock.advance_millis(QUARTER);
         }
         // A window that slides gives a day a little more than its share.
         let most = 30 * (usize::try_from(day).unwrap() + 1);
-        assert!(
-            (most / 2..=most + 15).contains(&letters),
-            "{letters} by day {day}"
-        );
+        assert!((most / 2..=most + 15).contains(&mails), "{mails} by day {day}");
     }
 }
 
@@ -107,7 +106,7 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
         witnessed
             .lock()
             .unwrap()
-            .push(format!("{:?} {}", event.what, event.why.unwrap_or_default()));
+            .push(format!("{:?} {}", event.kind, event.why.unwrap_or_default()));
     });
     let ctx = TestContext::with(Options {
         security_events,
@@ -118,17 +117,17 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
     ctx.use_up_letters().await;
     heard.lock().unwrap().clear();
 
-    let owner = stranger("203.0.113.1");
-    let started = ctx.accounts.forgot_password(ANN, &owner).await.unwrap();
+    let owner = public_client("203.0.113.1");
+    let started = ctx.accounts.start_reset(ANN, &owner).await.unwrap();
     let said = heard.lock().unwrap().join(";");
-    assert!(said.starts_with("LimitReached letters to one address"), "{said}");
+    assert!(said.starts_with("LimitReached mails to one address"), "{said}");
     assert_eq!(ctx.sent().await, []);
-    let waiting = ctx.accounts.waiting_codes(ANN).await.unwrap();
+    let waiting = ctx.accounts.pending_codes(ANN).await.unwrap();
     let code = waiting
         .into_iter()
         .find(|code| code.purpose == CodePurpose::ResetPassword)
         .unwrap();
-    let credential = ctx.credential(Kind::PasswordForgot, &started.password_forgot_token);
+    let credential = ctx.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
     let credential = credential.await.unwrap();
     let told = ctx.accounts.forgot_again(&credential, &owner).await;
     assert!(
@@ -143,29 +142,29 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
 
 /// It costs as much to ask for an unknown address: what is left of the allowance tells nothing.
 #[tokio::test]
-async fn a_network_pays_for_what_it_asks_whoever_is_here() {
+async fn a_networks_mails_count_for_unknown_accounts_too() {
     for is_known in [true, false] {
         let ctx = with_mail().await;
-        let client = stranger("192.0.2.1");
-        let mut letters = 0;
+        let client = public_client("192.0.2.1");
+        let mut mails = 0;
         for number in 0..60 {
             let name = format!("ann{number}@example.org");
             if is_known {
                 ctx.create(&name).await;
             }
-            let asked = ctx.accounts.forgot_password(&name, &client).await;
+            let asked = ctx.accounts.start_reset(&name, &client).await;
             assert_eq!(asked.is_ok(), is_known);
-            letters += ctx.sent().await.len();
+            mails += ctx.sent().await.len();
             if number % 30 == 29 {
                 ctx.clock.advance_millis(2 * QUARTER);
             }
         }
-        assert_eq!(letters, if is_known { 60 } else { 0 });
+        assert_eq!(mails, if is_known { 60 } else { 0 });
         ctx.create(ANN).await;
-        ctx.accounts.forgot_password(ANN, &client).await.unwrap();
+        ctx.accounts.start_reset(ANN, &client).await.unwrap();
         assert_eq!(ctx.sent().await, []);
         assert_eq!(ctx.codes(ANN).await, [CodePurpose::ResetPassword]);
-        let elsewhere = stranger("198.51.100.1");
+        let elsewhere = public_client("198.51.100.1");
         ctx.accounts.request_legacy_reset(ANN, &elsewhere).await.unwrap();
         assert_eq!(ctx.sent().await.len(), 1);
     }
@@ -181,8 +180,8 @@ async fn notices_reach_the_owner_of_a_full_mailbox_and_have_an_end_too() {
     for _ in 0..25 {
         crate::password::change(&ctx, ANN, old, new).await;
         std::mem::swap(&mut old, &mut new);
-        for letter in ctx.sent().await {
-            assert!(matches!(letter, Mail::PasswordChanged { .. }), "{letter:?}");
+        for mail in ctx.sent().await {
+            assert!(matches!(mail, Mail::PasswordChanged { .. }), "{mail:?}");
             notices += 1;
         }
     }
@@ -213,18 +212,21 @@ async fn the_operators_invitations_are_counted_apart() {
 #[tokio::test]
 async fn an_address_that_was_never_confirmed_is_told_nothing() {
     let ctx = with_mail().await;
-    let mallory = stranger("192.0.2.1");
+    let mallory = public_client("192.0.2.1");
     ctx.accounts.create(new_account(ANN), &mallory).await.unwrap();
     assert_eq!(ctx.sent().await.len(), 1);
-    let old = proof(ANN, PASSWORD);
+    let old = auth_pw(ANN, PASSWORD);
     let started = ctx
         .accounts
         .start_password_change(None, ANN, &old, &mallory)
         .await;
     let token = started.unwrap().password_change_token;
-    let credential = ctx.credential(Kind::PasswordChange, &token).await.unwrap();
+    let credential = ctx
+        .credential(CredentialKind::PasswordChange, &token)
+        .await
+        .unwrap();
     let new = NewPassword {
-        auth_pw: proof(ANN, "another horse"),
+        auth_pw: auth_pw(ANN, "another horse"),
         wrap_kb: Some(WrapKb([7; 32])),
         then: FollowUp::Nothing,
     };
@@ -242,7 +244,7 @@ async fn an_address_that_was_never_confirmed_is_told_nothing() {
 #[tokio::test]
 async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
     let ctx = with_mail().await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
     let session = ctx.session(&created).await;
     let first = ctx.sent().await;
@@ -265,9 +267,9 @@ async fn who_signs_up_has_the_code_sent_again_and_is_told_when_that_ends() {
 async fn changes_of_address_back_and_forth_fill_no_mailbox() {
     let ctx = with_mail().await;
     ctx.create(ANN).await;
-    let mallory = stranger("192.0.2.1");
+    let mallory = public_client("192.0.2.1");
     let targets = ["one@example.com", "two@example.com"];
-    let mut letters = 0;
+    let mut mails = 0;
     let mut refused = 0;
     for number in 0..10 {
         let changed = ctx
@@ -278,10 +280,10 @@ async fn changes_of_address_back_and_forth_fill_no_mailbox() {
             changed,
             Err(LegacyChangeError::Login(LegacyLoginError::TooMany { .. }))
         ));
-        letters += ctx.sent().await.len();
+        mails += ctx.sent().await.len();
     }
     assert_eq!(
-        (refused, letters),
+        (refused, mails),
         (5, 6),
         "five codes, and one notice to the address before"
     );
@@ -296,11 +298,11 @@ async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
         .change_address(ANN, PASSWORD, BEA, &local_client())
         .await
         .unwrap();
-    let asked = ctx.accounts.forgot_password(ANN, &stranger("192.0.2.1")).await;
+    let asked = ctx.accounts.start_reset(ANN, &public_client("192.0.2.1")).await;
     assert!(matches!(asked, Err(PasswordError::UnknownAccount { name }) if name == ANN));
     let asked = ctx
         .accounts
-        .forgot_password("BEA@example.org", &stranger("192.0.2.1"))
+        .start_reset("BEA@example.org", &public_client("192.0.2.1"))
         .await;
     assert!(matches!(asked, Err(PasswordError::OtherSpelling { address }) if address == BEA));
 }
@@ -309,11 +311,11 @@ async fn an_address_of_before_is_unknown_to_who_asks_for_a_link() {
 #[tokio::test]
 async fn codes_are_not_asked_for_without_end() {
     let ctx = TestContext::with_policy(SignUp::Open).await;
-    let client = stranger("192.0.2.1");
+    let client = public_client("192.0.2.1");
     let created = ctx.accounts.create(new_account(ANN), &client).await.unwrap();
     let session = ctx.session(&created).await;
-    let started = ctx.accounts.forgot_password(ANN, &client).await.unwrap();
-    let credential = ctx.credential(Kind::PasswordForgot, &started.password_forgot_token);
+    let started = ctx.accounts.start_reset(ANN, &client).await.unwrap();
+    let credential = ctx.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
     let credential = credential.await.unwrap();
     for _ in 0..14 {
         ctx.accounts.resend_code(&session, &client).await.unwrap();
@@ -331,15 +333,15 @@ async fn codes_are_not_asked_for_without_end() {
 #[tokio::test]
 async fn claims_from_many_networks_leave_a_letter_for_the_owner() {
     let ctx = with_mail().await;
-    let mut letters = 0;
+    let mut mails = 0;
     for network in 0..8 {
         for number in 0..5 {
-            let by = stranger(&format!("198.51.{network}.{number}"));
+            let by = public_client(&format!("198.51.{network}.{number}"));
             ctx.accounts.create(new_account(ANN), &by).await.unwrap();
-            letters += ctx.sent().await.len();
+            mails += ctx.sent().await.len();
         }
     }
-    assert_eq!(letters, 10 + 6, "ten, and one for each network that comes later");
+    assert_eq!(mails, 10 + 6, "ten, and one for each network that comes later");
     ctx.accounts
         .create(new_account(ANN), &in_own_network(1))
         .await
@@ -350,19 +352,19 @@ async fn claims_from_many_networks_leave_a_letter_for_the_owner() {
 #[tokio::test]
 async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
     let ctx = with_mail().await;
-    let mut letters = 0;
+    let mut mails = 0;
     for number in 0..20 {
-        let by = stranger(&format!("192.0.2.{number}"));
+        let by = public_client(&format!("192.0.2.{number}"));
         let made = ctx.accounts.create(new_account(ANN), &by).await.unwrap();
         let session = ctx.session(&made).await;
-        letters += ctx.sent().await.len();
-        let proof = proof(ANN, PASSWORD);
+        mails += ctx.sent().await.len();
+        let auth_pw = auth_pw(ANN, PASSWORD);
         ctx.accounts
-            .destroy(Some(&session), ANN, &proof, &by)
+            .destroy(Some(&session), ANN, &auth_pw, &by)
             .await
             .unwrap();
     }
-    assert_eq!(letters, 5);
+    assert_eq!(mails, 5);
     ctx.accounts
         .create(new_account(ANN), &in_own_network(1))
         .await
@@ -374,13 +376,13 @@ async fn accounts_made_and_removed_in_a_circle_leave_letters_for_the_owner() {
 #[tokio::test]
 async fn what_is_not_written_is_not_counted_for_a_network() {
     let ctx = with_mail().await;
-    let mut letters = 0;
+    let mut mails = 0;
     for network in 0..40 {
-        let by = stranger(&format!("198.51.{network}.1"));
+        let by = public_client(&format!("198.51.{network}.1"));
         ctx.accounts.create(new_account(ANN), &by).await.unwrap();
-        letters += ctx.sent().await.len();
+        mails += ctx.sent().await.len();
     }
-    assert_eq!(letters, 30, "as many as an address gets in a day");
+    assert_eq!(mails, 30, "as many as an address gets in a day");
     let owner = in_own_network(1);
     let made = ctx.accounts.create(new_account(ANN), &owner).await.unwrap();
     assert_eq!(ctx.sent().await, []);

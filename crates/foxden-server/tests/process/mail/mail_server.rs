@@ -1,4 +1,4 @@
-//! A real mail server for the tests, and the letters that it was given.
+//! A real mail server for the tests, and the mails that it was given.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,27 +11,27 @@ use serde_json::{Value, json};
 use crate::program::{Folder, Program, Start};
 
 /// Longer than anything here takes, the pauses before a second try included.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The interpreter for which Debian's package brings the mail server.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// A running mail server.
-pub struct Post {
+pub struct MailServer {
     child: Child,
     told: Receiver<Value>,
     port: u16,
 }
 
-/// A letter that it was given.
-pub struct Letter(Value);
+/// A mail that it was given.
+pub struct ReceivedMail(Value);
 
-impl Post {
-    /// Starts one with these wishes; `server.py` has the list.
-    pub fn start(wishes: &Value) -> Self {
+impl MailServer {
+    /// Starts one with this configuration; `server.py` documents it.
+    pub fn start(config: &Value) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/mail/server.py");
         let mut child = Command::new(PYTHON)
             .arg(script)
-            .arg(wishes.to_string())
+            .arg(config.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -47,7 +47,7 @@ impl Post {
             }
         });
         let mut started = Self { child, told, port: 0 };
-        let port = started.hear()["port"].as_u64().unwrap();
+        let port = started.next_event()["port"].as_u64().unwrap();
         started.port = port.try_into().unwrap();
         started
     }
@@ -57,24 +57,24 @@ impl Post {
         Self::start(&json!({}))
     }
 
-    /// A server program that sends its letters here.
+    /// A server program that sends its mails here.
     pub fn used_by<'a>(&self, start: Start<'a>) -> Start<'a> {
         at_port(start, self.port)
     }
 
     /// The next thing that it tells.
-    pub fn hear(&mut self) -> Value {
+    pub fn next_event(&mut self) -> Value {
         self.told
-            .recv_timeout(PATIENCE)
+            .recv_timeout(TIMEOUT)
             .expect("the mail server tells something")
     }
 
-    /// The next letter; nothing else may be told before it.
-    pub fn letter(&mut self) -> Letter {
-        let told = self.hear();
+    /// The next mail; nothing else may be told before it.
+    pub fn mail(&mut self) -> ReceivedMail {
+        let told = self.next_event();
         assert!(told["text"].is_string(), "{told}");
         assert_eq!(told["defects"], json!([]));
-        Letter(told)
+        ReceivedMail(told)
     }
 
     /// Lets go of what it holds.
@@ -96,7 +96,7 @@ impl Post {
     }
 }
 
-/// A server program that sends its letters to that port of this machine, in the open.
+/// A server program that sends its mails to that port of this machine, in the open.
 pub fn at_port(start: Start<'_>, port: u16) -> Start<'_> {
     start
         .set("FOXDEN__MAIL__HOST", "localhost")
@@ -106,7 +106,7 @@ pub fn at_port(start: Start<'_>, port: u16) -> Start<'_> {
         .set("FOXDEN__ACCOUNTS__SIGN_UP", "open")
 }
 
-impl Drop for Post {
+impl Drop for MailServer {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -114,7 +114,7 @@ impl Drop for Post {
     }
 }
 
-impl Letter {
+impl ReceivedMail {
     /// A head of it.
     pub fn head(&self, name: &str) -> &str {
         let heads = self.0["heads"].as_array().unwrap();

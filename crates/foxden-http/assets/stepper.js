@@ -1,13 +1,13 @@
 // The card of a page, which shows one step after another. Each step is a `<template id="step-…">` and each error a
 // `<template id="error-…">` of the page: this file contains no texts.
 
-import { Mend } from "./checks.js";
+import { FormError } from "./checks.js";
 
-const stage = document.getElementById("stage");
+const stepper = document.getElementById("stepper");
 const status = document.getElementById("status");
 
 // The user followed a link instead of the form. What was typed is kept.
-export class Detour extends Error {
+export class LinkFollowed extends Error {
   constructor(to, values) {
     super(to);
     this.to = to;
@@ -15,12 +15,12 @@ export class Detour extends Error {
   }
 }
 
-let takeDetour = () => {};
-stage.addEventListener("click", (event) => {
+let followLink = () => {};
+stepper.addEventListener("click", (event) => {
   const link = event.target.closest("[data-go]");
   if (!link) return;
   event.preventDefault();
-  takeDetour(link.dataset.go);
+  followLink(link.dataset.go);
 });
 
 function fill(root, fills) {
@@ -38,28 +38,28 @@ function clone(id, fills) {
 
 // Replaces the current step. Typed passwords are overwritten, not only removed.
 export function show(step, fills = {}) {
-  const isFirst = !stage.dataset.step;
-  for (const input of stage.querySelectorAll("input")) input.value = "";
+  const isFirst = !stepper.dataset.step;
+  for (const input of stepper.querySelectorAll("input")) input.value = "";
   const next = clone(`step-${step}`, fills);
-  quiet();
-  stage.replaceChildren(next);
-  stage.dataset.step = step;
-  const heading = stage.querySelector("h1");
+  clearStatus();
+  stepper.replaceChildren(next);
+  stepper.dataset.step = step;
+  const heading = stepper.querySelector("h1");
   heading.after(status);
   heading.tabIndex = -1;
   document.title = `${heading.textContent} · Foxden`;
-  const field = isFirst && stage.querySelector("#submit")?.form?.querySelector("input:not([readonly])");
+  const field = isFirst && stepper.querySelector("#submit")?.form?.querySelector("input:not([readonly])");
   (field || heading).focus();
-  return stage;
+  return stepper;
 }
 
 // Shows a step with a form and waits until `work` returns a result for its fields. If `work` throws, the error is
-// shown and the form stays; a link of the step rejects with a `Detour`.
+// shown and the form stays; a link of the step rejects with a `LinkFollowed`.
 export function form(step, fills, work) {
   return new Promise((resolve, reject) => {
     show(step, fills);
-    const element = stage.querySelector("form");
-    takeDetour = (to) => reject(new Detour(to, Object.fromEntries(new FormData(element))));
+    const element = stepper.querySelector("form");
+    followLink = (to) => reject(new LinkFollowed(to, Object.fromEntries(new FormData(element))));
     handle(element, async (values) => resolve(await work(values)));
   });
 }
@@ -78,7 +78,7 @@ export function handle(element, work) {
     try {
       await work(Object.fromEntries(new FormData(element)), element);
     } catch (error) {
-      explain(element, error);
+      showProblems(element, error);
     } finally {
       button.disabled = false;
       button.textContent = words;
@@ -88,7 +88,7 @@ export function handle(element, work) {
 
 // --- the status line -----------------------------------------------------------------------------
 
-function say(state, role, content, { isHidden = false } = {}) {
+function setStatus(state, role, content, { isHidden = false } = {}) {
   status.dataset.state = state;
   status.setAttribute("role", role);
   status.className = isHidden ? "sr" : `notice${{ error: " n-bad", done: " n-ok" }[state] ?? ""}`;
@@ -102,7 +102,7 @@ function paragraph(...content) {
   return element;
 }
 
-function quiet() {
+function clearStatus() {
   delete status.dataset.state;
   status.hidden = true;
   status.replaceChildren();
@@ -111,9 +111,9 @@ function quiet() {
 // `words` is text, or the name of a template in the form `{words: name}`.
 const content = (words, fills) => (typeof words === "string" ? words : clone(`words-${words.words}`, fills ?? {}));
 
-export const waiting = (words, options) => say("waiting", "status", [paragraph(content(words))], options);
+export const waiting = (words, options) => setStatus("waiting", "status", [paragraph(content(words))], options);
 
-export const done = (words, fills) => say("done", "status", [paragraph(content(words, fills))]);
+export const done = (words, fills) => setStatus("done", "status", [paragraph(content(words, fills))]);
 
 // The same for an action further down the page: the text scrolls into view.
 export function doneBelow(words, fills) {
@@ -122,15 +122,15 @@ export function doneBelow(words, fills) {
 }
 
 // Shows an error by its name, with the values of its placeholders.
-export function wrong(error, fills = {}) {
-  say("error", "alert", [paragraph(errorWords(error, fills))]);
+export function showError(error, fills = {}) {
+  setStatus("error", "alert", [paragraph(errorWords(error, fills))]);
   status.focus();
 }
 
 // Shows an error that belongs to no form.
-export function complain(error) {
-  const [{ error: name, fills }] = asMend(stage, error).problems;
-  wrong(name, fills);
+export function showFailure(error) {
+  const [{ error: name, fills }] = asFormError(stepper, error).problems;
+  showError(name, fills);
 }
 
 function errorWords(error, fills) {
@@ -156,11 +156,11 @@ function clockTime(seconds) {
 // The field that a refusal belongs to, if the form has it.
 const FIELD_OF = { 101: "email", 102: "email", 103: "password", 105: "code", 152: "code", 153: "code", 183: "code" };
 
-function asMend(element, error) {
-  if (error instanceof Mend) return error;
+function asFormError(element, error) {
+  if (error instanceof FormError) return error;
   if (error.errno === undefined) {
     const name = error.reason ? `browser-${error.reason}` : "unknown";
-    return new Mend({ error: name, fills: { detail: error.message } });
+    return new FormError({ error: name, fills: { detail: error.message } });
   }
   const { answer, errno, wait } = error;
   const fills = {
@@ -168,7 +168,7 @@ function asMend(element, error) {
     time: clockTime(wait || 60),
     ...error.fills,
   };
-  return new Mend({ field: fieldOf(element, error), error: nameOf(error), fills });
+  return new FormError({ field: fieldOf(element, error), error: nameOf(error), fills });
 }
 
 // The field of this form that a refusal names.
@@ -184,20 +184,20 @@ function nameOf({ answer, errno }) {
   return { email: "address", invite: "invite" }[answer.validation] ?? "107";
 }
 
-function explain(element, error) {
-  const problems = asMend(element, error).problems;
+function showProblems(element, error) {
+  const problems = asFormError(element, error).problems;
   const marked = problems.filter(({ field }) => field);
-  for (const problem of marked) mark(element, problem);
+  for (const problem of marked) markField(element, problem);
   if (problems.length === 1) {
     const [{ field, error: name, fills }] = problems;
-    if (!field) return wrong(name, fills);
-    say("error", "alert", [errorWords(name, fills ?? {}).textContent], { isHidden: true });
+    if (!field) return showError(name, fills);
+    setStatus("error", "alert", [errorWords(name, fills ?? {}).textContent], { isHidden: true });
     return element.querySelector(`#${field}`).focus();
   }
-  explainMany(problems);
+  showProblemList(problems);
 }
 
-function explainMany(problems) {
+function showProblemList(problems) {
   const heading = document.createElement("h2");
   heading.textContent = problems.length === 2 ? "Two things to mend" : "Some things to mend";
   const list = document.createElement("ul");
@@ -210,11 +210,11 @@ function explainMany(problems) {
     item.append(link);
     list.append(item);
   }
-  say("error", "alert", [heading, list]);
+  setStatus("error", "alert", [heading, list]);
   status.focus();
 }
 
-function mark(element, { field, error, fills }) {
+function markField(element, { field, error, fills }) {
   const input = element.querySelector(`#${field}`);
   const text = document.createElement("p");
   text.className = "err";

@@ -1,7 +1,7 @@
 //! Runs one scenario at a time: two browsers, which scenarios share, and a server of its own for each.
 //!
-//! A browser takes five seconds to start and is put back to its first state between scenarios instead. After a
-//! scenario that failed, both are thrown away: nobody knows what state they are in.
+//! A browser takes five seconds to start, so it is reset to its first state between scenarios. A scenario that failed
+//! leaves its browsers in an unknown state, and the next one starts new browsers.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,8 +16,8 @@ use crate::recorder::Recorder;
 use crate::server::Server;
 use crate::{evidence, sync};
 
-/// What one scenario works with.
-pub(crate) struct Lab {
+/// The browsers and the server of one scenario.
+pub(crate) struct TestContext {
     /// The first browser, signed in nowhere.
     pub(crate) a: Browser,
     /// The second.
@@ -28,44 +28,44 @@ pub(crate) struct Lab {
     name: String,
 }
 
-/// What outlives a scenario.
-struct House {
+/// The browsers and the proxy, which all scenarios share.
+struct SharedState {
     recorder: Recorder,
     browsers: Option<(Browser, Browser)>,
 }
 
 /// One scenario after the other: two browsers are what a small machine runs well.
-static HOUSE: Mutex<Option<House>> = Mutex::new(None);
+static SHARED: Mutex<Option<SharedState>> = Mutex::new(None);
 
 /// Runs a scenario. Its name is that of its folder among the artefacts, should it fail.
-pub(crate) fn scenario(name: &str, act: impl FnOnce(&mut Lab) -> Result<()>) -> Result<()> {
-    let mut house = HOUSE.lock().unwrap_or_else(PoisonError::into_inner);
-    let house = match &mut *house {
-        Some(house) => house,
-        empty => empty.insert(House::open()?),
+pub(crate) fn scenario(name: &str, act: impl FnOnce(&mut TestContext) -> Result<()>) -> Result<()> {
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = match &mut *shared {
+        Some(shared) => shared,
+        empty => empty.insert(SharedState::open()?),
     };
-    let mut lab = house.lab(name)?;
+    let mut test = shared.test_context(name)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        act(&mut lab)?;
-        lab.check_forbidden_requests()
+        act(&mut test)?;
+        test.check_forbidden_requests()
     }));
     match outcome {
         Ok(Ok(())) => {
-            house.browsers = lab.clean();
+            shared.browsers = test.reset();
             Ok(())
         }
         Ok(Err(error)) => {
-            evidence::keep(&mut lab);
+            evidence::keep(&mut test);
             Err(error)
         }
         Err(panic) => {
-            evidence::keep(&mut lab);
+            evidence::keep(&mut test);
             resume_unwind(panic)
         }
     }
 }
 
-impl House {
+impl SharedState {
     fn open() -> Result<Self> {
         sweep().context("what earlier runs left")?;
         Ok(Self {
@@ -74,7 +74,7 @@ impl House {
         })
     }
 
-    fn lab(&mut self, name: &str) -> Result<Lab> {
+    fn test_context(&mut self, name: &str) -> Result<TestContext> {
         let folder = folder().join(name);
         let (mut a, mut b) = match self.browsers.take() {
             Some(browsers) => browsers,
@@ -86,7 +86,7 @@ impl House {
         }
         let recorder = self.recorder.clone();
         recorder.clear();
-        Ok(Lab {
+        Ok(TestContext {
             a,
             b,
             server,
@@ -103,7 +103,7 @@ impl House {
     }
 }
 
-impl Lab {
+impl TestContext {
     /// Starts one more browser with a fresh profile and preferences of its own, pointed at this server.
     pub(crate) fn launch(&self, name: &str, prefs: Prefs) -> Result<Browser> {
         let folder = self.folder.join(name);
@@ -116,7 +116,7 @@ impl Lab {
         &self.name
     }
 
-    /// No browser may have turned to somebody else's account or Sync servers.
+    /// Fails if a browser has contacted the account or Sync servers of another provider.
     fn check_forbidden_requests(&self) -> Result<()> {
         let forbidden_requests = self.recorder.forbidden_requests();
         ensure!(
@@ -126,8 +126,8 @@ impl Lab {
         Ok(())
     }
 
-    /// The browsers as they were before; none when they cannot be put back.
-    fn clean(mut self) -> Option<(Browser, Browser)> {
+    /// The browsers, reset to their first state; `None` if that fails.
+    fn reset(mut self) -> Option<(Browser, Browser)> {
         let is_clean = [&mut self.a, &mut self.b]
             .into_iter()
             .all(|browser| sync::forget_everything(browser).is_ok());
@@ -135,7 +135,7 @@ impl Lab {
     }
 }
 
-/// Sets the one preference that a person sets.
+/// Sets the one preference that a user sets.
 pub(crate) fn point_to(browser: &mut Browser, url: &str) -> Result<()> {
     browser.set_pref("identity.fxaccounts.autoconfig.uri", json!(url))
 }

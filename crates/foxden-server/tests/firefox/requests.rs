@@ -1,10 +1,10 @@
-//! Whether requests came, came in order, or stayed away.
+//! Checks of the requests in the server's log: their number and their order.
 
 use anyhow::{Result, bail};
 
 use crate::server::Request;
 
-/// Insists that these requests were made in this order, others between them allowed. A `*` stands for one part
+/// Fails unless these requests were made in this order, with any others between them. A `*` stands for one segment
 /// of a path.
 pub(crate) fn in_order(requests: &[Request], wanted: &[(&str, &str, u16)]) -> Result<()> {
     let mut rest = requests.iter();

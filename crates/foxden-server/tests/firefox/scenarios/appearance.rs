@@ -1,16 +1,16 @@
-//! Every page, as different people see it: pictures are kept, faults are counted.
+//! Every page at several widths and in both colour schemes: the tests keep screenshots and count faults.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, PLAIN_HOST};
 use crate::evidence::{artefacts, picture};
-use crate::lab::scenario;
-use crate::looks::{clear_console, console_errors, look};
 use crate::page::{self, Person};
+use crate::page_check::{check_page, clear_console, console_errors};
 use crate::settings;
+use crate::test_context::scenario;
 
-/// Pages that show all they have to whoever opens their address.
+/// Pages without steps: the address alone shows all their content.
 const PLAIN: [(&str, &str); 9] = [
     ("front", "/"),
     ("privacy", "/legal/privacy"),
@@ -33,25 +33,25 @@ const STEPPED: [(&str, &str); 5] = [
     ("confirm", "/confirm_address#no-such-link"),
 ];
 
-/// The preference that switches script off.
+/// The preference that disables JavaScript.
 const SCRIPT: &str = "javascript.enabled";
 
-/// What has no steps looks right in both schemes at every width, and breaks no rule of its policy.
+/// Pages without steps look right in both schemes at every width, and violate no content security policy.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn plain_pages_look_right() -> Result<()> {
-    scenario("sight-plain", |lab| {
-        clear_console(&mut lab.a)?;
+    scenario("appearance-plain", |test| {
+        clear_console(&mut test.a)?;
         let mut faults = Vec::new();
         for (name, path) in PLAIN {
-            let url = format!("{}{path}", lab.server.url);
-            lab.a.wire.navigate(&url)?;
+            let url = format!("{}{path}", test.server.url);
+            test.a.marionette.navigate(&url)?;
             if path == "/signin" {
-                page::wait_for_step(&mut lab.a, "menu")?;
+                page::wait_for_step(&mut test.a, "menu")?;
             }
-            faults.extend(look(&mut lab.a, name)?);
+            faults.extend(check_page(&mut test.a, name)?);
         }
-        faults.extend(console_errors(&mut lab.a, &lab.server.url)?);
+        faults.extend(console_errors(&mut test.a, &test.server.url)?);
         no_faults(&faults)
     })
 }
@@ -60,30 +60,30 @@ fn plain_pages_look_right() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn every_step_looks_right() -> Result<()> {
-    scenario("sight-steps", |lab| {
-        clear_console(&mut lab.a)?;
+    scenario("appearance-steps", |test| {
+        clear_console(&mut test.a)?;
         let mut faults = Vec::new();
         for (name, path) in STEPPED {
-            let url = format!("{}{path}", lab.server.url);
-            lab.a.wire.navigate(&url)?;
-            for step in steps(&mut lab.a)? {
-                put_on_stage(&mut lab.a, &step)?;
-                faults.extend(look(&mut lab.a, &format!("{name}-{step}"))?);
+            let url = format!("{}{path}", test.server.url);
+            test.a.marionette.navigate(&url)?;
+            for step in steps(&mut test.a)? {
+                show_step(&mut test.a, &step)?;
+                faults.extend(check_page(&mut test.a, &format!("{name}-{step}"))?);
             }
         }
-        faults.extend(console_errors(&mut lab.a, &lab.server.url)?);
+        faults.extend(console_errors(&mut test.a, &test.server.url)?);
         no_faults(&faults)
     })
 }
 
-/// The way from the menu to the settings, as it really looks on the way: with names, errors and devices.
+/// The way from the menu to the settings looks right with real names, errors and devices.
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
-fn the_walk_looks_right() -> Result<()> {
-    scenario("sight-walk", |lab| {
-        clear_console(&mut lab.a)?;
-        let (ann, server) = (Person::ann(), lab.server.url.clone());
-        let a = &mut lab.a;
+fn the_sign_in_looks_right() -> Result<()> {
+    scenario("appearance-sign-in", |test| {
+        clear_console(&mut test.a)?;
+        let (ann, server) = (Person::ann(), test.server.url.clone());
+        let a = &mut test.a;
         let mut faults = Vec::new();
         page::open_sign_in(a, &server)?;
         page::give_address(a, &ann)?;
@@ -91,23 +91,23 @@ fn the_walk_looks_right() -> Result<()> {
         page::fill(a, &[("password", "short"), ("password-repeat", "shorter")])?;
         page::submit(a)?;
         page::wait_for_state(a, "error")?;
-        faults.extend(look(a, "walk-1-sign-up-errors")?);
+        faults.extend(check_page(a, "sign-in-1-sign-up-errors")?);
         let password = ann.password.as_str();
         page::fill(a, &[("password", password), ("password-repeat", password)])?;
         page::submit(a)?;
         page::wait_for_step(a, "choose")?;
-        faults.extend(look(a, "walk-2-choose")?);
+        faults.extend(check_page(a, "sign-in-2-choose")?);
         page::submit(a)?;
         page::wait_until_connected(a)?;
-        faults.extend(look(a, "walk-3-connected")?);
+        faults.extend(check_page(a, "sign-in-3-connected")?);
         page::open_sign_in(a, &server)?;
         page::wait_for_step(a, "already")?;
-        faults.extend(look(a, "walk-4-already")?);
-        lab.sign_in_in_b(&ann)?;
-        settings::open(&mut lab.a, &server)?;
-        page::press(&mut lab.a, "#delete summary")?;
-        faults.extend(look(&mut lab.a, "walk-5-settings")?);
-        faults.extend(console_errors(&mut lab.a, &server)?);
+        faults.extend(check_page(a, "sign-in-4-already")?);
+        test.sign_in_in_b(&ann)?;
+        settings::open(&mut test.a, &server)?;
+        page::press(&mut test.a, "#delete summary")?;
+        faults.extend(check_page(&mut test.a, "sign-in-5-settings")?);
+        faults.extend(console_errors(&mut test.a, &server)?);
         no_faults(&faults)
     })
 }
@@ -116,13 +116,15 @@ fn the_walk_looks_right() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn foreign_name_is_explained() -> Result<()> {
-    scenario("sight-foreign-name", |lab| {
-        let port = lab.server.url.rsplit(':').next().context("a port")?.to_owned();
-        lab.a.wire.navigate(&format!("http://{PLAIN_HOST}:{port}/"))?;
+    scenario("appearance-foreign-name", |test| {
+        let port = test.server.url.rsplit(':').next().context("a port")?.to_owned();
+        test.a
+            .marionette
+            .navigate(&format!("http://{PLAIN_HOST}:{port}/"))?;
 
-        let said = page::words(&mut lab.a, "main")?;
+        let said = page::text(&mut test.a, "main")?;
         assert!(said.contains(PLAIN_HOST) || said.contains("public"), "{said}");
-        no_faults(&look(&mut lab.a, "foreign-name")?)
+        no_faults(&check_page(&mut test.a, "foreign-name")?)
     })
 }
 
@@ -130,36 +132,36 @@ fn foreign_name_is_explained() -> Result<()> {
 #[test]
 #[ignore = "needs Firefox; cargo xtask test runs it"]
 fn pages_help_without_script() -> Result<()> {
-    scenario("sight-no-script", |lab| {
-        lab.a.set_pref(SCRIPT, json!(false))?;
-        lab.a.wire.navigate(&lab.server.url)?;
-        let front = text(&mut lab.a, "main")?;
+    scenario("appearance-no-script", |test| {
+        test.a.set_pref(SCRIPT, json!(false))?;
+        test.a.marionette.navigate(&test.server.url)?;
+        let front = text(&mut test.a, "main")?;
         assert!(front.contains("identity.fxaccounts.autoconfig.uri"), "{front}");
-        assert!(front.contains(&lab.server.url), "{front}");
+        assert!(front.contains(&test.server.url), "{front}");
         for (name, path) in STEPPED {
-            let url = format!("{}{path}", lab.server.url);
-            lab.a.wire.navigate(&url)?;
-            let said = text(&mut lab.a, "noscript")?;
+            let url = format!("{}{path}", test.server.url);
+            test.a.marionette.navigate(&url)?;
+            let said = text(&mut test.a, "noscript")?;
             assert!(said.contains("needs its script"), "{path}: {said}");
             let file = format!("screenshots/no-script-{name}.png");
-            picture(&mut lab.a, &artefacts().join(file))?;
+            picture(&mut test.a, &artefacts().join(file))?;
         }
-        lab.a.set_pref(SCRIPT, Value::Null)
+        test.a.set_pref(SCRIPT, Value::Null)
     })
 }
 
-/// The words of what fits, read without the page's help.
+/// The text of the first element that matches, read without script in the page.
 fn text(browser: &mut Browser, css: &str) -> Result<String> {
-    let element = browser.wire.find(css)?;
+    let element = browser.marionette.find(css)?;
     let element = element.with_context(|| format!("the page has no {css}"))?;
-    browser.wire.text(&element)
+    browser.marionette.text(&element)
 }
 
 /// The steps of the page in front.
 fn steps(browser: &mut Browser) -> Result<Vec<String>> {
     let script =
         r#"return Array.from(document.querySelectorAll("template[id^=step-]"), ({ id }) => id.slice(5));"#;
-    let steps = browser.wire.content(script, json!(null))?;
+    let steps = browser.marionette.content(script, json!(null))?;
     let steps = steps.as_array().context("a list of steps")?;
     ensure!(!steps.is_empty(), "a page without steps");
     Ok(steps
@@ -168,16 +170,16 @@ fn steps(browser: &mut Browser) -> Result<Vec<String>> {
         .collect())
 }
 
-/// Shows a step without walking there.
-fn put_on_stage(browser: &mut Browser, step: &str) -> Result<()> {
+/// Shows a step without the steps before it.
+fn show_step(browser: &mut Browser, step: &str) -> Result<()> {
     let script = r#"
         const content = document.getElementById(`step-${args}`).content.cloneNode(true);
         const words = { letter: "A", left: "Two tries are left.", name: "Office", time: "14:20" };
         for (const place of content.querySelectorAll("[data-fill]")) {
             place.textContent = words[place.dataset.fill] ?? "ann@example.org";
         }
-        document.getElementById("stage").replaceChildren(content);"#;
-    browser.wire.content(script, json!(step))?;
+        document.getElementById("stepper").replaceChildren(content);"#;
+    browser.marionette.content(script, json!(step))?;
     Ok(())
 }
 
