@@ -129,11 +129,11 @@ mod tests {
     #[test]
     fn own_authorities_are_trusted_beside_the_usual_ones() {
         let agent = || ureq::Agent::config_builder().build().into();
-        let stranger = || Err(io::Error::new(io::ErrorKind::InvalidData, "unknown issuer").into());
+        let unknown_issuer = || Err(io::Error::new(io::ErrorKind::InvalidData, "unknown issuer").into());
         let away = || Err(io::Error::new(io::ErrorKind::ConnectionRefused, "away").into());
         for (own, first, asked) in [
-            (None, stranger(), 1),
-            (Some(agent()), stranger(), 2),
+            (None, unknown_issuer(), 1),
+            (Some(agent()), unknown_issuer(), 2),
             (Some(agent()), away(), 1),
             (Some(agent()), Ok(()), 1),
         ] {

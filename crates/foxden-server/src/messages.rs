@@ -74,7 +74,7 @@ pub fn failure(failure: &Failure) -> String {
             "{url} is where users are sent to; take it out of tokens.nodes of the server that keeps the accounts, restart \
              that, then remove the node"
         ),
-        Failure::NoRoom => "no node has room".to_owned(),
+        Failure::NoCapacity => "no node has capacity for another user".to_owned(),
         Failure::UnknownInvitation { id } => {
             format!("there is no invitation {id}; foxden invite list tells which there are")
         }
@@ -83,8 +83,8 @@ pub fn failure(failure: &Failure) -> String {
         }
         Failure::NoMail => "this server has no mail server; set mail.host, or leave out --mail and pass the link on yourself"
             .to_owned(),
-        Failure::TooManyLetters { address } => format!(
-            "too many letters went to {address} today, or too many wait, which foxden check explains; leave out \
+        Failure::TooManyMails { address } => format!(
+            "too many mails went to {address} today, or too many are queued, which foxden check explains; leave out \
              --mail and pass the link on yourself"
         ),
         Failure::UnknownChore { name } => {
@@ -107,7 +107,7 @@ pub fn link(purpose: &LinkPurpose) -> String {
         LinkPurpose::SetPassword { name } => format!("{name} sets a password here, once, within a day"),
         LinkPurpose::Invitation => "makes one account, once".to_owned(),
         LinkPurpose::MailedInvitation { address } => {
-            format!("makes one account, once; a letter takes it to {address}")
+            format!("makes one account, once; mailed to {address}")
         }
         LinkPurpose::FirstInvitation => {
             "makes the first account, an administrator's, within an hour".to_owned()

@@ -75,7 +75,7 @@ impl NodeRequests<'_> {
             fxa_kid: "0000000000000-AAAAAAAAAAAAAAAAAAAAAA",
             hashed_fxa_uid: None,
             hashed_device_id: None,
-            beside: &[],
+            other_uids: &[],
         };
         let token = self.secrets.mint(&claims, self.rng);
         let path = format!("{}/1.5/{user}{resource}", node.path());

@@ -5,7 +5,7 @@
 //! - [`proxy`]: what becomes of requests on that way
 //! - [`elsewhere`]: whether others reach a server that takes itself for private
 //! - [`nodes`], [`register`]: the storage nodes that users are sent to, and the accounts that a node asks
-//! - [`mail`]: whether letters get on their way
+//! - [`mail`]: whether mail can be sent
 //! - [`date`], [`signed`]: clocks, and requests that a node must take
 //! - [`wait`]: how clients are asked to wait
 

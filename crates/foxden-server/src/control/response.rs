@@ -215,7 +215,7 @@ pub enum Failure {
         url: String,
     },
     /// No other node has room for another store.
-    NoRoom,
+    NoCapacity,
     /// No invitation has that number.
     UnknownInvitation {
         /// The number.
@@ -225,8 +225,8 @@ pub enum Failure {
     NotFirst,
     /// The server sends no mail.
     NoMail,
-    /// The address has received too many letters, or too many are queued.
-    TooManyLetters {
+    /// The address has received too many mails, or too many are queued.
+    TooManyMails {
         /// The address.
         address: String,
     },

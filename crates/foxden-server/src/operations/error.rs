@@ -43,7 +43,7 @@ pub enum OperationError {
     },
     /// No other node has room for another store.
     #[error("no node has room")]
-    NoRoom,
+    NoCapacity,
     /// No invitation has that number.
     #[error("no such invitation")]
     UnknownInvitation {
@@ -56,9 +56,9 @@ pub enum OperationError {
     /// The server sends no mail.
     #[error("this server sends no mail")]
     NoMail,
-    /// The address has received too many letters, or too many are queued.
-    #[error("too many letters")]
-    TooManyLetters {
+    /// The address has received too many mails, or too many are queued.
+    #[error("too many mails")]
+    TooManyMails {
         /// The address.
         address: String,
     },
@@ -98,8 +98,8 @@ impl OperationError {
             OperatorError::InvalidAddress => Self::InvalidAddress { address: name() },
             OperatorError::NoMail => Self::NoMail,
             OperatorError::UnknownNode => Self::UnknownNode { url: name() },
-            OperatorError::NoRoom => Self::NoRoom,
-            OperatorError::TooMany(_) => Self::TooManyLetters { address: name() },
+            OperatorError::NoCapacity => Self::NoCapacity,
+            OperatorError::TooMany(_) => Self::TooManyMails { address: name() },
             OperatorError::Unavailable(error) => Self::Unavailable(error),
         }
     }

@@ -120,11 +120,11 @@ impl From<OperationError> for Failure {
             OperationError::InvalidAddress { address } => Self::InvalidAddress { address },
             OperationError::UnknownNode { url } => Self::UnknownNode { url },
             OperationError::ListedNode { url } => Self::ListedNode { url },
-            OperationError::NoRoom => Self::NoRoom,
+            OperationError::NoCapacity => Self::NoCapacity,
             OperationError::UnknownInvitation { id } => Self::UnknownInvitation { id },
             OperationError::NotFirst => Self::NotFirst,
             OperationError::NoMail => Self::NoMail,
-            OperationError::TooManyLetters { address } => Self::TooManyLetters { address },
+            OperationError::TooManyMails { address } => Self::TooManyMails { address },
             OperationError::UnknownChore { name } => Self::UnknownChore { name },
             OperationError::PublicByConfiguration => Self::PublicByConfiguration,
             OperationError::ChoreFailed(_)

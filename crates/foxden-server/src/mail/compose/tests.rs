@@ -144,7 +144,7 @@ fn the_third_line_of_a_plain_reset_is_its_link() {
 }
 
 #[test]
-fn the_third_line_of_any_letter_is_what_it_brings() {
+fn the_third_line_of_a_mail_is_its_code_or_link() {
     let names = Names::new();
     let third = |mail: &Mail| {
         let text = plain(
@@ -268,7 +268,7 @@ fn a_message_has_the_heads_that_mail_wants_and_no_more() {
 }
 
 #[test]
-fn an_address_in_other_letters_is_said_as_mail_says_it() {
+fn an_address_outside_ascii_is_written_as_mail_requires() {
     let names = Names::new();
     let made = |to: &str| compose(&words(to, mails().remove(3)), &names.headers(to)).unwrap();
     let envelope = made("ann@exämple.org").envelope().clone();
