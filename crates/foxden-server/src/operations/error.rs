@@ -42,7 +42,7 @@ pub enum OperationError {
         url: String,
     },
     /// No other node has room for another store.
-    #[error("no node has room")]
+    #[error("no node has capacity for another user")]
     NoCapacity,
     /// No invitation has that number.
     #[error("no such invitation")]
