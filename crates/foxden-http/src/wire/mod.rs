@@ -28,7 +28,7 @@ pub(crate) mod body;
 pub mod captcha;
 mod client_info;
 pub(crate) mod entity_tag;
-pub(crate) mod hawk;
+pub mod hawk;
 pub mod host;
 pub(crate) mod json_body;
 pub mod memory;
