@@ -32,6 +32,8 @@ pub(super) struct Deletion {
 pub(super) struct FoundRows {
     /// The user's highest time in that state.
     modified: SyncTime,
+    /// When they were searched. Before that, objects may be live that the search has passed as expired.
+    searched_at: SyncTime,
     /// When the first of them expires.
     expiry: SyncTime,
     pub(super) rows: Vec<i64>,
@@ -61,6 +63,7 @@ pub(super) fn find(
 ) -> Result<FoundRows, EngineError> {
     let mut found = FoundRows {
         modified: state.modified,
+        searched_at: now,
         expiry: SyncTime::from_hundredths(i64::MAX),
         rows: Vec::new(),
     };
@@ -94,7 +97,8 @@ impl FoundRows {
     /// Returns whether a search would find the same rows now.
     fn holds(&self, tx: &mut WriteTx<'_>, user: UserId) -> Result<bool, EngineError> {
         let now = tx.now();
-        Ok(now < self.expiry && tx.state(user)?.modified == self.modified)
+        let is_same_time = self.searched_at <= now && now < self.expiry;
+        Ok(is_same_time && tx.state(user)?.modified == self.modified)
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::writers::hold;
-use super::{Bench, Folder, name, patch, put};
+use super::{Bench, Folder, START, name, patch, put};
 use crate::command::{BatchId, Change, Detail, Field, Order, Patch, Selection, Ttl, Write};
 use crate::engine::sqlite::SqliteEngine;
 use crate::engine::sqlite::deletion::{Deletion, MAX_WRITER_SCAN};
@@ -409,6 +409,37 @@ async fn a_row_that_was_found_beforehand_is_removed_of_its_owner_alone() {
     assert!(written.is_some_and(|written| written.bytes_after == 0));
     assert!(bench.ids(1).await.is_empty());
     assert_eq!(bench.ids(2).await, ["theirs"]);
+}
+
+/// A clock that slips back makes objects live that a search has passed as expired.
+#[tokio::test]
+async fn a_search_from_ahead_of_the_clock_is_repeated() {
+    let folder = Folder::new();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "x").await.unwrap();
+    let mortal = Patch {
+        ttl: Ttl::In(10),
+        ..patch("mortal", "x")
+    };
+    let change = Change::Upsert {
+        collection: name("history"),
+        patches: vec![mortal],
+    };
+    bench.engine.write(UserId(1), Write::new(change)).await.unwrap();
+    let shard = bench.engine.shard(UserId(1));
+    let write = Arc::new(Write::new(matching(Selection::default())));
+    bench.clock.advance_millis(11_000);
+    let found = shard.file.find(UserId(1), &write).unwrap();
+    assert_eq!(found.rows.len(), 1);
+    bench.clock.set_millis(START + 5000);
+    let deletion = Deletion {
+        write,
+        scanned_objects: 1,
+        found: Some(found),
+    };
+    let written = shard.writer.submit(UserId(1), deletion).await.unwrap();
+    assert!(written.is_none(), "the search does not hold");
+    assert_eq!(bench.ids(1).await.len(), 2);
 }
 
 /// The index of expiry holds the objects of all users, so the refused writes of one user walk it once in a transaction.
