@@ -8,6 +8,12 @@ use foxden_test_support::server::TestServer;
 use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
 
+/// The input up to the first byte that is not UTF-8.
+pub fn text(bytes: &[u8]) -> &str {
+    let first = bytes.utf8_chunks().next();
+    first.map_or("", |chunk| chunk.valid())
+}
+
 /// The secret that signs tokens.
 pub const SECRET: &str = "a secret that all targets share";
 

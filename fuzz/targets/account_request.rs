@@ -1,7 +1,6 @@
 //! A whole request for the account API or the tokenserver, from a signed-in browser: the end of its path,
 //! a header and its body are hostile. The first two bytes choose where it goes and which header; two lines
 //! and the rest follow.
-#![no_main]
 
 use std::cell::RefCell;
 
@@ -9,7 +8,6 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use data_encoding::HEXLOWER;
 use foxden_accounts::{CredentialKind, SecretToken, Secrets};
 use foxden_fuzz::{Aimed, Host, Renewed, request};
-use libfuzzer_sys::fuzz_target;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -23,7 +21,8 @@ thread_local! {
     static SIGNED_IN: RefCell<Renewed<SignedIn>> = const { RefCell::new(Renewed::every(2000, SignedIn::new)) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// Sends the request of one input.
+pub fn fuzz(bytes: &[u8]) {
     SIGNED_IN.with_borrow_mut(|signed_in| {
         let SignedIn { host, bearer } = signed_in.next();
         let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
@@ -35,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         answer.check_status();
         answer.check_json();
     });
-});
+}
 
 const PLACES: [(&str, &str); 30] = [
     ("POST", "/v1/account/create"),

@@ -1,7 +1,6 @@
 //! A few requests to the key exchange, about one channel: methods, the end of the path, ids, conditions and bodies are
 //! hostile. Each line of the input is a request: a byte that chooses method and client, one that chooses path and header,
 //! then the header's value, a zero byte, and the body.
-#![no_main]
 
 use std::cell::RefCell;
 
@@ -10,7 +9,6 @@ use axum::http::header::HeaderValue;
 use axum::http::{Request, Response};
 use foxden_fuzz::{Host, Renewed};
 use http_body_util::BodyExt;
-use libfuzzer_sys::fuzz_target;
 
 /// More requests than a pairing takes.
 const MOST: usize = 24;
@@ -28,7 +26,8 @@ fn open() -> Host {
     ])
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// Sends the request of one input.
+pub fn fuzz(bytes: &[u8]) {
     HOST.with_borrow_mut(|host| {
         let host = host.next();
         host.server.clock.advance_millis(LIFE);
@@ -49,7 +48,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
         });
     });
-});
+}
 
 const NAME: &str = "sync.example.org";
 const ID: &str = "x-keyexchange-id";

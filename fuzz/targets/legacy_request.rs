@@ -1,7 +1,6 @@
 //! A whole request of Sync 1.1 for storage: the end of its path, its query, a header and its body are hostile, or the
 //! header that says who asks. The first two bytes choose where it goes and which header; two lines and the rest
 //! follow.
-#![no_main]
 
 use std::cell::RefCell;
 
@@ -12,7 +11,6 @@ use data_encoding::BASE64;
 use foxden_accounts::legacy::NewLegacyAccount;
 use foxden_fuzz::{Aimed, Host, Renewed};
 use foxden_test_support::server::operator;
-use libfuzzer_sys::fuzz_target;
 
 const NAME: &str = "sync.example.org";
 const PASSWORD: &str = "correct horse";
@@ -21,7 +19,8 @@ thread_local! {
     static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// Sends the request of one input.
+pub fn fuzz(bytes: &[u8]) {
     let Some((request, is_known)) = request(bytes) else {
         return;
     };
@@ -34,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(answer.has_weave_time);
         answer.check_json();
     });
-});
+}
 
 const PLACES: [(&str, &str); 11] = [
     ("GET", "/1.1/ann/info/"),

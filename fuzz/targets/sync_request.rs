@@ -1,6 +1,5 @@
 //! A whole request for storage, signed as it should be: the end of its path, its query, a header and its body
 //! are hostile. The first two bytes choose where it goes and which header; two lines and the rest follow.
-#![no_main]
 
 use std::cell::RefCell;
 
@@ -12,7 +11,6 @@ use foxden_accounts::token::{Claims, Token, TokenSecrets};
 use foxden_fuzz::{Aimed, Host, Renewed, SECRET};
 use foxden_model::{SeededRng, UserId};
 use foxden_test_support::server::START;
-use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 
 const NAME: &str = "sync.example.org";
@@ -28,7 +26,8 @@ thread_local! {
     static STORES: RefCell<Renewed<Stores>> = const { RefCell::new(Renewed::every(2000, Stores::new)) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// Sends the request of one input.
+pub fn fuzz(bytes: &[u8]) {
     let Some(mut aimed) = Aimed::read(bytes, &PLACES, &HEADERS) else {
         return;
     };
@@ -46,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(answer.has_weave_time);
         answer.check_json();
     });
-});
+}
 
 impl Stores {
     fn new() -> Self {

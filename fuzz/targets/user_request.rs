@@ -1,12 +1,10 @@
 //! A whole request for the User API, about an account that is there: the end of its path, a header and its body are
 //! hostile. The first two bytes choose where it goes and which header; two lines and the rest follow.
-#![no_main]
 
 use std::cell::RefCell;
 
 use axum::http::header::{AUTHORIZATION, HeaderValue};
 use foxden_fuzz::{Aimed, Host, Renewed, request};
-use libfuzzer_sys::fuzz_target;
 
 /// `ann` and her password, as Basic says them.
 const ANN: HeaderValue = HeaderValue::from_static("Basic YW5uOmNvcnJlY3QgaG9yc2U=");
@@ -17,7 +15,8 @@ thread_local! {
     static HOST: RefCell<Renewed<Host>> = const { RefCell::new(Renewed::every(500, open)) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+/// Sends the request of one input.
+pub fn fuzz(bytes: &[u8]) {
     HOST.with_borrow_mut(|host| {
         let host = host.next();
         let aimed = Aimed::read(bytes, &PLACES, &HEADERS);
@@ -32,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
                 .expect("what says it is JSON is a number, or null");
         }
     });
-});
+}
 
 const PLACES: [(&str, &str); 14] = [
     ("GET", "/user/"),

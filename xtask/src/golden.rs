@@ -10,6 +10,6 @@ pub fn run(words: &[&str]) -> Result<bool> {
     if let Some(unknown) = flags.iter().find(|&&flag| flag != "--update") {
         bail!("golden knows --update, not {unknown}");
     }
-    let call = ["test", "--package", "foxden-server", "--test", "golden", "--"];
+    let call = ["test", "--workspace", "--test", "golden", "--"];
     passes(&mut cargo(&[&call[..], &flags, &names].concat()))
 }

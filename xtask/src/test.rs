@@ -13,10 +13,13 @@ use crate::{fuzz, python, tidy};
 use tally::Tally;
 
 /// How long each parser is fuzzed in the tests; it is longer before a release (`cargo xtask fuzz`).
-const FUZZ_SECONDS: u32 = 3;
+const FUZZ_SECONDS: u32 = 5;
 
-/// The tests that start the whole program.
-const PROGRAM: [&str; 4] = ["--package", "foxden-server", "--test", "process"];
+/// The tests that start the whole program. Choosing the package instead would build everything again: its dependencies have fewer
+/// features than those of the workspace.
+const PROGRAM: [&str; 3] = ["--workspace", "--test", "process"];
+/// The tests with a browser.
+const BROWSER: [&str; 3] = ["--workspace", "--test", "firefox"];
 
 /// Runs all tests. Arguments are filters for the first stage, and other stages are then skipped.
 pub fn run(filters: &[&str]) -> Result<bool> {
@@ -107,7 +110,7 @@ fn fuzz_briefly(tally: &mut Tally) -> Result<()> {
         return Ok(());
     }
     println!("\n== every parser, fuzzed for {FUZZ_SECONDS} seconds");
-    match fuzz::all(FUZZ_SECONDS) {
+    match fuzz::all(FUZZ_SECONDS, fuzz::Build::Quick) {
         Ok(targets) => {
             for (target, crash) in targets {
                 if let Some(crash) = &crash {
@@ -131,7 +134,7 @@ fn firefox(tally: &mut Tally) -> Result<()> {
         return Ok(());
     }
     let to_tests = ["--ignored", "--test-threads=2"];
-    let mut browser = tests(&["--package", "foxden-server", "--test", "firefox"], &to_tests);
+    let mut browser = tests(&BROWSER, &to_tests);
     stage(tally, "a real Firefox", &mut browser)
 }
 
