@@ -28,7 +28,7 @@ pub fn set_bounds() {
     }
 }
 
-/// Gives what is free back to the system, wherever in a heap it lies: a heap's end alone goes back by itself. It takes
+/// Returns free memory to the system, from anywhere in the heap: a heap's end alone goes back by itself. It takes
 /// milliseconds, so it is for a moment when much has just been freed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "malloc_trim has no safe wrapper")]

@@ -30,17 +30,17 @@ use crate::rng::SystemRng;
 use crate::security_log::SecurityLog;
 use crate::version::VERSION;
 
-/// The services of a process, and what it gets from outside.
+/// The services of a process, and its clock, random numbers and version.
 pub struct App {
     /// Where this server is found.
     pub site: Arc<Site>,
     /// Whether others have reached it although it is private.
     pub exposure: Arc<Exposure>,
-    /// What tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub rng: Arc<dyn Rng>,
-    /// The version that the server says it is.
+    /// The version of the server.
     pub version: Version,
     /// What signs storage tokens.
     pub secrets: Arc<TokenSecrets>,
@@ -63,11 +63,11 @@ pub struct App {
     pub exchange: Option<Arc<KeyExchange>>,
     /// Where security events go.
     pub security_log: SecurityLog,
-    /// The question that a person answers, where one is asked: what was answered at one surface is used up at all.
+    /// The captcha, if it is on. All surfaces share it, so that an answer works once.
     pub captcha: Option<Arc<Captcha>>,
     /// How chores fared.
     pub chore_history: ChoreHistory,
-    /// Up to when they remove what has expired.
+    /// The time up to which the chores remove expired data.
     pub horizon: Horizon,
     /// The word by which this server is recognised from outside.
     pub probe: Arc<Probe>,
@@ -75,11 +75,11 @@ pub struct App {
 
 /// What a process gets from outside. Tests hand in their own.
 pub struct Environment {
-    /// What tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub rng: Arc<dyn Rng>,
-    /// The version that the server says it is.
+    /// The version of the server.
     pub version: Version,
     /// The cost of a password hash.
     pub cost: Cost,
@@ -385,7 +385,7 @@ impl MasterSecrets {
         TokenSecrets::new(earlier.iter().map(Secret::reveal), self.newest())
     }
 
-    /// A secret for another purpose, which says nothing of the master secret.
+    /// A secret for another purpose, which does not reveal the master secret.
     fn derive(&self, purpose: &str) -> Vec<u8> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.newest().as_bytes());
         let tag = hmac::sign(&key, format!("foxden/{purpose}").as_bytes());

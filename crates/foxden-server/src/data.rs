@@ -34,7 +34,7 @@ pub enum DataError {
     InUse {
         /// The folder.
         path: PathBuf,
-        /// The process, as far as it said.
+        /// The number of the process, if the file has it.
         process: String,
     },
     /// The system does not allow it.
@@ -42,7 +42,7 @@ pub enum DataError {
     Unusable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
     /// The file of secrets was damaged.
@@ -97,12 +97,12 @@ impl DataFolder {
         self.path.join("register.sqlite")
     }
 
-    /// Where the time stands by which chores remove what has expired.
+    /// The file with the horizon of the chores.
     pub fn horizon(&self) -> PathBuf {
         self.path.join("horizon")
     }
 
-    /// What says that a private server was reached from elsewhere.
+    /// The file that marks a private server as reached from elsewhere.
     pub fn public_mark(&self) -> PathBuf {
         self.path.join("public")
     }

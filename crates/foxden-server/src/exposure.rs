@@ -56,7 +56,7 @@ pub enum MakePrivateError {
     },
 }
 
-/// What the file says to a person who opens it.
+/// An explanation at the top of the file.
 const ABOUT: &str = "# This server was private: people at its machine made accounts without an invitation. Then it was reached from elsewhere,\n\
                      # and counts as public. The command `foxden private` takes that back.\n";
 
@@ -113,7 +113,7 @@ impl Exposure {
         *mark = Some(new);
     }
 
-    /// Takes the server for private again; gives what had made it public.
+    /// Makes the server private again. Returns the evidence that had made it public.
     pub fn make_private(&self) -> Result<Option<Mark>, MakePrivateError> {
         if !self.is_loopback {
             return Err(MakePrivateError::PublicByConfiguration);
@@ -172,7 +172,7 @@ pub mod tests {
 
     use super::*;
 
-    /// A folder that goes with its test.
+    /// A folder that is removed after its test.
     struct Folder(PathBuf);
 
     impl Folder {

@@ -2,22 +2,22 @@
 //! random bytes of their own, and send requests to the [`RequestHandler`] that the program's listeners use.
 //!
 //! - [`cli`]: the command line
-//! - [`config`]: what the operator set
+//! - [`config`]: the settings
 //! - [`serve`]: `foxden serve`, from the configuration to the last answer; [`site`]: where the server is found
 //! - [`server`]: services, listeners and background work together
 //! - [`queue_depths`]: how much waits in it, for metrics
 //! - [`app`]: the services that surfaces, chores and commands use
-//! - [`assemble`]: what each listener serves
+//! - [`assemble`]: builds the service of each listener
 //! - [`chores`]: background work
-//! - [`operations`]: what an operator does to accounts, nodes and this server
-//! - [`control`]: commands for the running server; [`messages`]: what the terminal says about their results
+//! - [`operations`]: operator commands on accounts, nodes and this server
+//! - [`control`]: commands for the running server; [`messages`]: the texts of their results
 //! - [`mail`]: mail to account owners
-//! - [`node`]: speaks to a storage node as a client does; [`http_client`]: sends the requests
-//! - [`listen`]: sockets, connections, what happens to every request
-//! - [`check`]: finding what usually goes wrong
-//! - [`security_log`]: what a security officer is told
+//! - [`node`]: requests to a storage node; [`http_client`]: sends them
+//! - [`listen`]: sockets, connections, the handling of every request
+//! - [`check`]: finds common mistakes of the setup
+//! - [`security_log`]: security events in CEF
 //! - [`data`]: the data folder
-//! - [`allocator`]: when memory goes back to the system
+//! - [`allocator`]: returns memory to the system
 //! - [`calendar`]: times of the clock as dates
 //! - [`tasks`], [`rng`], [`log`], [`terminal`]: the homes of background work, random bytes, the log, printing
 

@@ -1,4 +1,4 @@
-//! What is written to standard error: one line for each request, and what goes wrong.
+//! The log on standard error: one line for each request, warnings and errors.
 //!
 //! A line never holds a query, a token, a password or an address of mail.
 
@@ -29,7 +29,7 @@ thread_local! {
     static CURRENT: Cell<Option<RequestId>> = const { Cell::new(None) };
 }
 
-/// Does something on behalf of a request, so that what is logged meanwhile carries its id.
+/// Runs code for a request, so that its log lines carry the id of the request.
 pub fn with_request_id<T>(id: RequestId, work: impl FnOnce() -> T) -> T {
     struct Before(Option<RequestId>);
     impl Drop for Before {
@@ -139,7 +139,7 @@ impl fmt::Display for Status {
 /// What only some lines have.
 #[derive(Clone, Copy, Debug)]
 pub struct Details<'a> {
-    /// How the caller showed who it is.
+    /// How the caller was authenticated.
     pub auth: Option<&'static str>,
     /// Whose store or account it was about.
     pub user: Option<UserId>,

@@ -1,10 +1,10 @@
-//! The security log: one line of CEF (Common Event Format) for each thing that a security officer asks about.
+//! The security log: one line of CEF (Common Event Format) for each security event.
 //!
-//! A request never waits for it. What happens is put into a bounded queue; one thread takes it out and writes. What
-//! finds the queue full, or cannot be written, is counted, and a line says how much is missing.
+//! A request never waits for it. Events go into a bounded queue, and one thread writes them. Events that find the queue full,
+//! or cannot be written, are counted, and a line gives their number.
 //!
-//! - [`signature`]: the table of what is written, which `docs/security-log.md` shows
-//! - [`cef`]: how a line is spelled
+//! - [`signature`]: the table of events, which `docs/security-log.md` shows
+//! - [`cef`]: the format of a line
 //! - [`repeat_filter`]: equal refusals become one line with a count
 //! - [`writer`]: the thread
 //! - [`target`]: files, standard output, syslog
@@ -37,9 +37,9 @@ use writer::Writer;
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events that wait to be written.
 const QUEUE: usize = 1024;
-/// Places of these that refusals leave to what is severe and to what was done.
+/// Slots that repeatable events leave to severe events and to successful actions.
 const RESERVED: usize = 256;
-/// How often the writer looks whether counts are to be told.
+/// How often the writer checks for counts to write.
 const TICK: Duration = Duration::from_secs(1);
 /// Characters of a name that are kept; no address is longer.
 const NAME: usize = 256;
@@ -54,16 +54,16 @@ struct Queue {
     sender: SyncSender<WriterMessage>,
     /// Events in it.
     waiting: Arc<AtomicUsize>,
-    /// Events that found the queue full, until the writer says so.
+    /// Events that found the queue full, until the writer reports them.
     missed: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
 }
 
-/// What the writer is asked.
+/// A message to the writer.
 enum WriterMessage {
     /// Write this, or count it.
     Write(Box<QueuedEvent>),
-    /// Write whatever waits, and say whether the target took it all.
+    /// Write all that is queued, and answer whether the target accepted it.
     Flush(SyncSender<bool>),
 }
 
@@ -88,8 +88,8 @@ impl SecurityLog {
         Self(None)
     }
 
-    /// Opens the log; `host` is the name that this server goes by. A file that cannot be written is an error. A syslog that
-    /// is away is not: it may come back.
+    /// Opens the log; `host` is the name of this server. A file that cannot be written is an error. An unreachable syslog is
+    /// not: it may come back.
     pub fn open(sink: &Sink, host: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let Some(target) = Target::open(sink, host)? else {
             return Ok(Self::none());
@@ -119,14 +119,14 @@ impl SecurityLog {
         }
     }
 
-    /// Tells of an event.
+    /// Queues an event.
     pub fn emit(&self, event: &Event<'_>) {
         if let Some(inside) = &self.0 {
             inside.take(event);
         }
     }
 
-    /// Waits until what was told so far is written, but no longer than that. Whether it is.
+    /// Waits until all queued events are written, at most `timeout`. Returns whether they are.
     pub fn flush(&self, timeout: Duration) -> bool {
         let Some(inside) = &self.0 else { return true };
         let (done, is_done) = sync_channel(1);
@@ -172,7 +172,7 @@ impl QueuedEvent {
     }
 }
 
-/// The beginning of a text; a mark says that there was more.
+/// The beginning of a text; `…` marks that it was longer.
 fn truncated(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -187,7 +187,7 @@ fn run(mut writer: Writer, messages: &Receiver<WriterMessage>, waiting: &AtomicU
             waiting.fetch_sub(1, Ordering::Relaxed);
         }
         let is_over = matches!(message, Err(RecvTimeoutError::Disconnected));
-        // A panic costs the line that it came from, which counts as missing; the thread goes on for all others.
+        // A panic loses one line, which counts as missing; the thread continues with the others.
         if let Err(cause) = catch_unwind(AssertUnwindSafe(|| handle(&mut writer, message))) {
             tracing::error!("the security log's writer panicked: {}", Panic::new(&*cause));
             writer.count_lost_line();

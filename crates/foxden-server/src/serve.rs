@@ -18,7 +18,7 @@ use crate::{check, security_log, startup_banner};
 
 /// Serves until it is told to stop.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    // Signals are caught before the server says that it serves: from then on it may be asked to stop.
+    // Signals are caught before the server reports that it serves: from then on it may be asked to stop.
     let mut signals = Signals::new()?;
     let data = DataFolder::open(&config.server.data_dir)?;
     let sockets = open_sockets(&config).await?;
@@ -95,7 +95,7 @@ fn connections(wanted: u32) -> u32 {
     connections
 }
 
-/// What the system tells the process.
+/// The signals of the system.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

@@ -1,4 +1,4 @@
-//! What the program says when it begins to serve.
+//! The message on standard output when the server starts.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ async fn first_link(app: &App) -> anyhow::Result<Option<String>> {
     Ok(code.map(|code| links::invitation(&app.site.public_url.origin(), &code)))
 }
 
-/// What Firefox must be told.
+/// The preference to set in Firefox.
 fn preferences(url: &PublicUrl) -> Vec<(&'static str, String)> {
     let mut preferences = vec![("identity.fxaccounts.autoconfig.uri", url.origin())];
     if !url.is_https() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-/// Starts background work, and tells it when to stop.
+/// Starts background tasks, and signals them to stop.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     alive: mpsc::Sender<()>,
@@ -43,7 +43,7 @@ impl Tasks {
         (tasks, Stopper { alive, stop: sender })
     }
 
-    /// Starts work that a stop waits for. A panic ends it, and the log says so.
+    /// Starts a task that a stop waits for. A panic ends it and is logged.
     #[expect(clippy::disallowed_methods, reason = "the one home of background work")]
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let alive = self.alive.clone();
@@ -55,7 +55,7 @@ impl Tasks {
         });
     }
 
-    /// Starts work that goes on until the program stops: after a panic it begins again.
+    /// Starts a task that runs until the program stops: after a panic it is restarted.
     pub fn supervise<W>(&self, name: &'static str, work: impl FnMut() -> W + Send + 'static)
     where
         W: Future<Output = ()> + Send,

@@ -10,12 +10,12 @@ use foxden_model::is_invisible;
 
 use crate::config::environment;
 
-/// How a piece of text looks.
+/// The style of a text.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
-    /// A title, or what must be seen.
+    /// A title or an important text.
     Bold,
-    /// What may be overlooked.
+    /// A less important text.
     Dim,
     /// All is well.
     Good,
@@ -37,7 +37,7 @@ impl Style {
         Self::Accent,
     ];
 
-    /// Whether the text begins with a change of looks that is one of ours.
+    /// Whether the text begins with an escape sequence of this module.
     fn begins(text: &str) -> bool {
         let Some(rest) = text.strip_prefix("\x1b[") else {
             return false;
@@ -58,7 +58,7 @@ impl Style {
     }
 }
 
-/// A text with a look, which shows only where colour is wanted.
+/// A text with a style, which appears only if colour is on.
 #[derive(Clone, Copy, Debug)]
 pub struct Styled<T> {
     text: T,
@@ -97,8 +97,8 @@ pub fn stderr_has_colour() -> bool {
     io::stderr().is_terminal() && !environment::refuses_colour()
 }
 
-/// A text as it may reach a terminal: names and addresses in it are what strangers wrote, so what a terminal obeys or a
-/// reader does not see stands as its number. Lines end, and looks of ours stay.
+/// A text that is safe for a terminal: it may contain untrusted names and addresses, so every character that a terminal obeys or a
+/// reader does not see is written as its number. Line breaks and styles of this module stay.
 struct Sanitized(String);
 
 impl Sanitized {
@@ -139,7 +139,7 @@ pub fn eprint_line(text: impl fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{}", Sanitized::new(text));
 }
 
-/// Tells an error and what lies beneath it, on standard error.
+/// Prints an error and its causes on standard error.
 pub fn print_error(error: &anyhow::Error) {
     let word = Styled {
         text: "foxden:",

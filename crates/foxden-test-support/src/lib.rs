@@ -1,4 +1,4 @@
-//! What tests of the server share. No part of the program is built with this crate.
+//! Code that tests of the server share. The program does not use it.
 //!
 //! - [`client`]: scripted clients, written from the protocols alone
 //! - [`server`]: the shipped server in the test's own process

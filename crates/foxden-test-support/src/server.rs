@@ -21,7 +21,7 @@ use foxden_sql::Database;
 /// When every test server starts, in milliseconds since 1970.
 pub const START: i64 = 1_763_690_000_000;
 
-/// A hash that costs nothing: nothing of a test server is worth an attack.
+/// The cheapest password hash.
 const CHEAP: Cost = Cost {
     memory: 8,
     passes: 1,
@@ -37,7 +37,7 @@ const VERSION: Version = Version {
 
 /// A server that answers requests without a socket.
 pub struct TestServer {
-    /// What it tells the time by.
+    /// Its clock.
     pub clock: Arc<ManualClock>,
     server: Server,
     handler: RequestHandler,

@@ -87,7 +87,7 @@ pub(super) static THROTTLED_FAILURES: RateLimit = per_network(
     [30, 30, 30],
     10 * SECOND,
 );
-/// A server is set up, and tested, by who sits at it: so with accounts created.
+/// Private clients get a hundred times as much, as the setup of a server and its tests need it. The same holds for created accounts.
 pub(super) static ENUMERATION: RateLimit = RateLimit {
     private_factor: 100,
     ..per_network("answers that tell who is here", [30, 60, 120], QUARTER)

@@ -28,7 +28,7 @@ impl ListenerService {
         Self { storage, router }
     }
 
-    /// Answers one request of that client: the response, and what the access log is told. It works in a box, so that a
+    /// Answers one request of that client: the response, and the fields for the access log. It works in a box, so that a
     /// connection that waits is not as large as one that works.
     pub fn answer(&self, mut request: Request, peer: Peer) -> Answering<'_> {
         match &self.storage {

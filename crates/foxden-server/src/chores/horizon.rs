@@ -1,4 +1,4 @@
-//! Up to when what has expired is removed for good.
+//! The time up to which chores remove expired data.
 //!
 //! A clock that is wrong for a while hides what seems to have expired, and shows it again once it is put right. Removing is
 //! not undone like that. So chores remove by a time of their own: the clock's, as long as that moves as time passes. Where
@@ -35,7 +35,7 @@ struct State {
     until: i64,
     /// How long the clock has been elsewhere; zero where it is believed.
     doubt: i64,
-    /// When this was last looked at, in steady milliseconds.
+    /// When the chores last asked for the horizon, in steady milliseconds.
     looked: i64,
     /// What the clock showed then; nothing is known of it from before the start.
     seen: Option<i64>,
@@ -58,7 +58,7 @@ impl Horizon {
         }
     }
 
-    /// Up to when what has expired may be removed now, in milliseconds since 1970.
+    /// The time up to which expired data may be removed now, in milliseconds since 1970.
     pub fn until(&self, clock: &dyn Clock) -> i64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *state;
@@ -147,7 +147,7 @@ mod tests {
     const NOW: i64 = 1_763_690_000_000;
     const HOUR: i64 = 60 * MINUTE;
 
-    /// A state that has followed the clock until now, and looks by it.
+    /// A state that has followed the clock until now.
     struct Watch {
         state: State,
         off: i64,
@@ -166,7 +166,7 @@ mod tests {
             }
         }
 
-        /// Lets time pass, and looks once an hour; what may be removed, counted from the right time.
+        /// Lets time pass and asks once an hour. Returns the horizon, relative to the right time.
         fn pass(&mut self, hours: i64) -> i64 {
             for _ in 0..hours {
                 self.look(HOUR);

@@ -10,7 +10,7 @@ use crate::app::App;
 /// Rows of each kind removed in one go.
 const ROWS: u32 = 1_000;
 
-/// Removes what has expired from the register.
+/// Removes expired credentials from the register.
 pub struct PurgeExpiredCredentials;
 
 #[async_trait]

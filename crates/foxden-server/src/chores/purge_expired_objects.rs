@@ -1,4 +1,4 @@
-//! Removes expired objects and batches, and gives the room back.
+//! Removes expired objects and batches, and returns disk space to the system.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::app::App;
 /// Rows removed in one go; a write waits for no longer than that takes.
 const ROWS: u64 = 5_000;
 
-/// Removes what has expired from storage.
+/// Removes expired objects and batches from storage.
 pub struct PurgeExpiredObjects;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Empties the stores of closed accounts and those that another key has replaced, wherever they are kept.
+//! Empties the stores of closed accounts and replaced stores, on any node.
 
 use std::time::Duration;
 

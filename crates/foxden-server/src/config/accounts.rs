@@ -1,4 +1,4 @@
-//! `[accounts]`: who may have one.
+//! `[accounts]`: the database of accounts, and sign-up.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,14 +73,14 @@ pub const SECTION: Section = Section {
     ],
 };
 
-/// Who may have an account.
+/// The settings of accounts.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     /// The file that holds them; `None`: in the data folder.
     pub file: Option<PathBuf>,
     /// Who may sign up; `None`: open while only this machine can reach the server, else by invitation.
     pub sign_up: Option<SignUp>,
-    /// How long an account is kept that never confirmed an address; `None`: for good.
+    /// How long an account without a confirmed address is kept; `None`: forever.
     pub unconfirmed_ttl: Option<Duration>,
     /// Names that are not given away, lower case.
     pub reserved_names: Vec<String>,
@@ -104,7 +104,7 @@ pub enum CaptchaKind {
 }
 
 impl Accounts {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let url = values.text("accounts.url")?.unwrap_or_default();
         let rest = url

@@ -24,7 +24,7 @@ pub struct Chores {
 }
 
 impl Chores {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let is_enabled = values.switch("chores.enabled")?;
         Ok(Self { is_enabled })

@@ -13,11 +13,11 @@ pub struct Entry {
     pub key: String,
     /// Its value as it would be written; `***` for a secret.
     pub value: String,
-    /// Who set it.
+    /// The source of the value.
     pub origin: Origin,
 }
 
-/// Each setting with its value and who set it.
+/// Each setting with its value and the source of the value.
 pub fn entries(values: &Values) -> Vec<Entry> {
     let mut entries = Vec::new();
     for setting in SCHEMA.all() {

@@ -120,12 +120,12 @@ pub struct Http {
     pub max_body_memory: u64,
     /// Bytes of answers at once.
     pub max_answer_memory: u64,
-    /// For what is under way when the server stops.
+    /// The time for requests in progress when the server stops.
     pub shutdown_timeout: Duration,
 }
 
 impl Http {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {
             max_connections: values.count("http.max_connections")?,

@@ -69,7 +69,7 @@ pub struct KeyExchange {
 const ABUSE_CONTROL: [AbuseControl; 3] = [AbuseControl::Refuse, AbuseControl::Observe, AbuseControl::Off];
 
 impl KeyExchange {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         Ok(Self {
             is_enabled: values.switch("key_exchange.enabled")?,

@@ -1,4 +1,4 @@
-//! `[[listener]]`: where the server listens and what it serves there.
+//! `[[listener]]`: addresses to listen on, and their surfaces.
 
 use std::collections::BTreeSet;
 use std::fmt;

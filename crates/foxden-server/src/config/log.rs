@@ -18,7 +18,7 @@ pub const SECTION: Section = Section {
     }],
 };
 
-/// How much is written down.
+/// The least severe level that is logged.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
     /// The least important that is written.
@@ -26,7 +26,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let levels = [
             LevelFilter::OFF,

@@ -131,7 +131,7 @@ impl Tls {
 }
 
 impl Mail {
-    /// Reads what was set; `None` where no mail server is named.
+    /// Reads the settings; `None` if no mail server is configured.
     pub fn read(values: &Values) -> Result<Option<Self>, ConfigError> {
         let Some(host) = values.text("mail.host")? else {
             return match values.keys_below("mail.").next() {

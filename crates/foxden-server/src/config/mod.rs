@@ -1,8 +1,8 @@
 //! What the operator set: one file, then the environment, then flags; the later wins.
 //!
-//! - [`schema`]: the table of all that can be set; [`setting`]: what stands in it
+//! - [`schema`]: the table of all settings; [`setting`]: one of them
 //! - [`source`]: reading the three sources into [`values`]
-//! - [`measure`], [`nearest`]: sizes and times; what an unknown key meant
+//! - [`measure`], [`nearest`]: sizes and times; the setting that an unknown key is closest to
 //! - [`document`]: `config print` and `docs/configuration.md`
 //! - [`environment`]: the only reader of the process's environment
 //! - one file for each section
@@ -49,7 +49,7 @@ pub struct Config {
     pub storage: storage::Storage,
     /// Where users are sent.
     pub tokens: tokens::Tokens,
-    /// Who may have an account.
+    /// Accounts and sign-up.
     pub accounts: accounts::Accounts,
     /// Where two devices meet.
     pub key_exchange: key_exchange::KeyExchange,
@@ -59,7 +59,7 @@ pub struct Config {
     pub chores: chores::Chores,
     /// How much is written down.
     pub log: log::Log,
-    /// What a security officer is told.
+    /// The security log.
     pub security_log: security_log::SecurityLog,
 }
 
@@ -71,7 +71,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: io::Error,
     },
     /// A file is not TOML.
@@ -119,7 +119,7 @@ pub enum ConfigError {
     BadValue {
         /// The setting.
         key: String,
-        /// Who set it.
+        /// The source.
         origin: Origin,
         /// What would be right.
         why: String,
@@ -136,7 +136,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads what the three sources say.
+    /// Reads the file, the environment and the flags.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         Self::read(&source::gather(flags)?)
     }
@@ -150,7 +150,7 @@ impl Config {
         Self::read(&values)
     }
 
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         values.check_names()?;
         let config = Self {
@@ -192,7 +192,7 @@ impl Config {
         wished && self.surfaces().contains(&Surface::Sync)
     }
 
-    /// Whether people with old clients find their pages here: a node that serves their objects may be elsewhere.
+    /// Whether this process serves the pages for old clients: another node may serve their objects.
     pub fn welcomes_old_clients(&self) -> bool {
         self.surfaces().contains(&Surface::User) && self.storage.legacy != Some(false)
     }

@@ -1,4 +1,4 @@
-//! All that can be set.
+//! The table of all settings.
 
 use super::setting::Schema;
 use super::{

@@ -1,4 +1,4 @@
-//! `[security_log]`: where what a security officer asks about is written.
+//! `[security_log]`: the target of the security log.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub const SECTION: Section = Section {
 const SYSLOG: &str = "/dev/log";
 const WRONG: &str = "one of none, stdout, file:/path, syslog, syslog:/path, syslog:udp://host:port is needed";
 
-/// What is written of what a security officer asks about.
+/// The settings of the security log.
 #[derive(Clone, Debug)]
 pub struct SecurityLog {
     /// Where to.
@@ -48,7 +48,7 @@ pub enum Sink {
 }
 
 impl SecurityLog {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let target = values.text("security_log.target")?.unwrap_or_default();
         let sink = sink(&target).ok_or_else(|| values.wrong("security_log.target", WRONG))?;

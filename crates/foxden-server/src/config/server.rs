@@ -1,4 +1,4 @@
-//! What stands above every section: where this server is found and where it keeps things.
+//! The settings above all sections: the address of this server, its data folder and its secret.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -73,11 +73,11 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// The secrets that sign tokens, the newest last; empty: the one in the data folder.
     pub master_secrets: Vec<Secret>,
-    /// Who vouches for storage nodes; `None`: those whom browsers trust.
+    /// The certificates to trust for storage nodes; `None`: the public ones.
     pub ca_file: Option<PathBuf>,
     /// Further names of this server.
     pub other_hosts: Vec<String>,
-    /// Who is believed about a client's address.
+    /// The proxies that are trusted to name a client's address.
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -85,7 +85,7 @@ pub struct Server {
 const TAKEN_PATHS: [&str; 2] = ["/storage", "/token"];
 
 impl Server {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let public_url = values.text("public_url")?.map(|text| {
             let url: PublicUrl = text

@@ -1,19 +1,19 @@
-//! What a setting is. All of them make one table, which the reader, `config print` and the documents share.
+//! A setting. All settings are in one table, which the reader, `config print` and the documents share.
 
-/// One thing that can be set.
+/// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Its name in the file: section and name, joined by a dot. `listener.N` stands for each listener.
     pub key: &'static str,
-    /// What its value looks like.
+    /// The type of its value.
     pub kind: Kind,
-    /// What holds where nothing is set, as it would be written; empty where something is worked out.
+    /// The default, as it would be written; empty if the server computes it.
     pub default: &'static str,
-    /// What it means, in whole sentences.
+    /// Its description, in whole sentences.
     pub help: &'static str,
 }
 
-/// What a value looks like.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
@@ -39,9 +39,9 @@ pub enum Kind {
 pub struct Section {
     /// Its heading in the documents.
     pub title: &'static str,
-    /// What it is about.
+    /// An introduction.
     pub about: &'static str,
-    /// What can be set in it.
+    /// Its settings.
     pub settings: &'static [Setting],
 }
 

@@ -34,7 +34,7 @@ pub struct Flags {
     pub log: Option<String>,
 }
 
-/// All that was set, by file, environment and flags.
+/// Collects the settings of the file, the environment and the flags.
 pub fn gather(flags: &Flags) -> Result<Values, ConfigError> {
     let mut values = Values::new(SCHEMA);
     match flags.config.clone().or_else(environment::config_file) {
@@ -61,7 +61,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// Adds what a file says.
+/// Adds the settings of a file.
 pub fn add_file(values: &mut Values, path: &Path, text: &str) -> Result<(), ConfigError> {
     let table: toml::Table = text.parse().map_err(|source| ConfigError::Syntax {
         path: path.to_owned(),
@@ -100,7 +100,7 @@ fn scalar(value: &toml::Value) -> String {
     }
 }
 
-/// Adds what the environment says: `FOXDEN__STORAGE__QUOTA` sets `storage.quota`.
+/// Adds the settings of the environment: `FOXDEN__STORAGE__QUOTA` sets `storage.quota`.
 pub fn add_environment(values: &mut Values, variables: impl IntoIterator<Item = (String, String)>) {
     for (name, value) in variables {
         let Some(rest) = name.strip_prefix(environment::PREFIX) else {
@@ -111,7 +111,7 @@ pub fn add_environment(values: &mut Values, variables: impl IntoIterator<Item = 
     }
 }
 
-/// Adds what the flags say. `--listen` replaces every listener by one.
+/// Adds the settings of the flags. `--listen` replaces every listener by one.
 pub fn add_flags(values: &mut Values, flags: &Flags) {
     if let Some(listen) = &flags.listen {
         let others: Vec<String> = values

@@ -156,7 +156,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let url = values.text("storage.url")?.unwrap_or_default();
         let url = url

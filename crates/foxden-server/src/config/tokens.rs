@@ -65,7 +65,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads what was set.
+    /// Reads the settings.
     pub fn read(values: &Values) -> Result<Self, ConfigError> {
         let nodes = values.list("tokens.nodes");
         let nodes = nodes.iter().map(|text| {

@@ -1,4 +1,4 @@
-//! What was set, by whom, and how it is read.
+//! The values of settings, their sources, and how they are read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::setting::{Kind, Schema};
 use super::{ConfigError, measure};
 
-/// Who set a value.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The built-in default.
@@ -61,11 +61,11 @@ impl fmt::Debug for Secret {
 pub struct Value {
     /// One text, or the members of a list.
     pub texts: Vec<String>,
-    /// Who set it.
+    /// The source.
     pub origin: Origin,
 }
 
-/// What was set, under the names that the schema knows. The later setter wins.
+/// Values by the keys of the schema. The later source wins.
 #[derive(Clone, Debug)]
 pub struct Values {
     schema: Schema,
@@ -117,17 +117,17 @@ impl Values {
         }
     }
 
-    /// Forgets whatever was set below this name.
+    /// Removes all values below this key.
     pub fn forget(&mut self, prefix: &str) {
         self.set.retain(|key, _| !key.starts_with(prefix));
     }
 
-    /// What was set under this name.
+    /// The value of this key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.set.get(key)
     }
 
-    /// The names that were set below this one.
+    /// The keys with a value below this one.
     pub fn keys_below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.set
             .keys()
@@ -215,7 +215,7 @@ impl Values {
         }
     }
 
-    /// A secret, from where it stands or from the file that holds it; each line of it is one.
+    /// A secret, from the setting or from its file; each line of it is one secret.
     pub fn secrets(&self, key: &str) -> Result<Vec<Secret>, ConfigError> {
         let texts = match (self.get(key), self.get(&format!("{key}_file"))) {
             (Some(value), _) => value.texts.join("\n"),
@@ -233,7 +233,7 @@ impl Values {
         Ok(lines.into_iter().map(Secret).collect())
     }
 
-    /// A password that was chosen elsewhere and may look like anything; spaces and line ends around it are not part of it.
+    /// A password of any form; surrounding spaces and line breaks are removed.
     pub fn password(&self, key: &str) -> Result<Option<Secret>, ConfigError> {
         let text = match (self.get(key), self.get(&format!("{key}_file"))) {
             (Some(value), _) => value.texts.concat(),
@@ -247,7 +247,7 @@ impl Values {
         Ok(Some(Secret(text.to_owned())))
     }
 
-    /// An error about what was set under this name.
+    /// An error about the value of this key.
     pub fn wrong(&self, key: &str, why: impl Into<String>) -> ConfigError {
         let origin = self
             .get(key)

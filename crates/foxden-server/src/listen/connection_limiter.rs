@@ -1,6 +1,6 @@
 //! Limits the number of connections, and closes those of clients that are too slow.
 //!
-//! Each connection notes in its [`ConnectionState`] what it is doing. One task checks all states now and then and closes the
+//! Each connection notes in its [`ConnectionState`] what it is doing. One task checks all states periodically and closes the
 //! connections of clients that take too long. So no request pays for a timer, and a thousand slow clients cost one check each.
 //!
 //! No network of clients may have more than its share of the connections, and no user more than a few responses that wait

@@ -39,7 +39,7 @@ use request_handler::RequestHandler;
 use socket::{Connection, Socket};
 use stream::{MonitoredStream, Peek};
 
-/// The most that is buffered of what one client has sent and the server not read, and of what the client has not yet taken.
+/// The maximum size of the read buffer and of the write buffer of one connection.
 const BUFFER_BYTES: usize = 36 * 1024;
 
 /// The longest head of a request. A list of a hundred ids of the longest kind fits well.
@@ -126,7 +126,7 @@ async fn serve_stream<S>(
     let mut is_stopping = false;
     loop {
         tokio::select! {
-            // The client first: what has arrived when the stop comes is a request under way.
+            // The client first: a request that has arrived before the stop is still served.
             biased;
             ended = connection.as_mut() => {
                 if let Some(protocol) = state.foreign_protocol() {

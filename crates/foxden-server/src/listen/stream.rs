@@ -20,7 +20,7 @@ const PIECE: usize = 16 * 1024;
 /// Pieces read before others get their turn.
 const PIECES: usize = 16;
 
-/// A stream that can be looked into without reading from it.
+/// A stream whose next bytes can be peeked at.
 pub trait Peek {
     /// What the next read would give. The task is woken when that changes.
     fn peek(&self, cx: &mut Context<'_>) -> Peeked;
@@ -73,7 +73,7 @@ pub struct MonitoredStream<S> {
     limits: DrainLimits,
 }
 
-/// A connection whose sending half is closed: what still comes is discarded.
+/// A connection whose sending half is closed: all further input is discarded.
 ///
 /// If a connection is closed while bytes are unread, it is reset, and the client's system then drops a response that its
 /// program has not read yet.
@@ -108,7 +108,7 @@ impl<S> MonitoredStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> MonitoredStream<S> {
-    /// Discards what has come by now, up to a bound.
+    /// Discards the input that has arrived, up to a limit.
     fn discard_received(&mut self, cx: &mut Context<'_>) {
         let mut piece = [std::mem::MaybeUninit::uninit(); PIECE];
         for _ in 0..PIECES {
@@ -120,7 +120,7 @@ impl<S: AsyncRead + Unpin> MonitoredStream<S> {
         }
     }
 
-    /// Discards what comes until the client ends, is silent, or has sent more than the limit.
+    /// Discards input until the client disconnects, sends nothing more, or exceeds the limit.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(linger) = &mut self.linger else {
             return Poll::Ready(());
@@ -207,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Peek + Unpin> AsyncWrite for MonitoredStream<S>
         let this = self.get_mut();
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            // A request that came while the last one was worked on, or what some clients send after a body.
+            // A pipelined request, or the line break that some clients send after a body.
             let has_unread = this.stream.peek(cx) == Peeked::Bytes;
             if !this.state.start_linger(has_unread) {
                 this.discard_received(cx);

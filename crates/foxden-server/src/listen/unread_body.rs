@@ -17,7 +17,7 @@ pub struct UnreadBody<B> {
 }
 
 impl<B: Body> UnreadBody<B> {
-    /// Holds what may stay unread of this request's body; `None` if there is no body.
+    /// The part of this request's body that may stay unread; `None` if there is no body.
     pub fn of(parts: &Parts, body: &B) -> Option<Arc<Self>> {
         let unread = || Self {
             body: Mutex::new(None),

@@ -1,4 +1,4 @@
-//! What a mail server or the system says when a mail is not taken.
+//! Causes of a failed delivery: replies of the mail server and errors of the system.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use lettre::transport::smtp::Error;
 /// The longest remark of a mail server that is kept, in characters.
 const REMARK: usize = 300;
 
-/// What a mail server or the system says.
+/// A reply of the mail server, or an error of the system.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
     /// In words.
@@ -25,12 +25,12 @@ impl Cause {
     }
 }
 
-/// What the mail server or the system said.
+/// The text of the reply or error.
 pub fn said(error: &Error) -> Cause {
     Cause::of(error)
 }
 
-/// What others say goes into a log: without control characters and not endless.
+/// The text goes into a log: without control characters, and truncated.
 pub fn plain(text: &str) -> String {
     let characters = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     characters.take(REMARK).collect()

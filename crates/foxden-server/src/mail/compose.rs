@@ -10,10 +10,10 @@ use lettre::{Address, Message};
 
 use super::mail_text::{Key, MailText};
 
-/// The longest line of the plain text, but for what cannot be broken.
+/// The maximum length of a line of plain text; longer words are not broken.
 const COLUMNS: usize = 76;
 
-/// What a mail's HTML looks like, where it is repeated.
+/// Styles of the HTML that are used more than once.
 const TEXT: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
                     font-size: 16px; line-height: 1.6;";
 const SMALL: &str = "font-family: system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif; \
@@ -25,7 +25,7 @@ pub struct MailHeaders<'a> {
     pub from: &'a Mailbox,
     /// Where answers go.
     pub reply_to: Option<&'a Mailbox>,
-    /// Where the mail goes.
+    /// The recipient.
     pub to: &'a str,
     /// The host of the server that sends it.
     pub host: &'a str,
@@ -94,7 +94,7 @@ pub fn compose(words: &MailText, headers: &MailHeaders<'_>) -> Result<Message, C
     Ok(message.multipart(MultiPart::alternative_plain_html(plain, html))?)
 }
 
-/// The address as mail says it: a host name outside ASCII has a form that every mail server takes.
+/// The address of the envelope: a host name outside ASCII is encoded, so that every mail server accepts it.
 fn recipient(address: &str) -> Result<Address, ComposeError> {
     let (local, domain) = foxden_accounts::recipient(address).ok_or(ComposeError::Address)?;
     // Checked by the same rule as addresses at sign-up: lettre's own refuses characters of some scripts.

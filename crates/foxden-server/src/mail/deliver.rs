@@ -1,4 +1,4 @@
-//! When mails are tried, and tried again.
+//! Delivers mails from the outbox, and retries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::app::App;
 use crate::config::mail::Mail;
 use crate::tasks::{Tasks, catch_panic};
 
-/// The longest rest: another process may have written a mail.
+/// The maximum time between two looks into the outbox: another process may have queued a mail.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
-/// How long nothing is tried after the mail server was away.
+/// The pause after the mail server was unreachable.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long a mail is put aside that a full register did not let go of.
+/// The pause after the register could not be used.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many mails are remembered that an outage put off.
+/// The maximum number of remembered mails that were deferred by an outage.
 const MAX_DEFERRED: usize = 10_000;
 
-/// Starts to send mails, where there is a mail server and this process keeps accounts.
+/// Starts the delivery, if a mail server is configured and this process has the accounts.
 pub fn start(app: &Arc<App>, tasks: &Tasks) -> anyhow::Result<()> {
     let (Some(mail), Some(accounts)) = (&app.config.mail, &app.accounts) else {
         return Ok(());
@@ -46,26 +46,26 @@ struct Deliverer {
     mail: Mail,
     accounts: Accounts,
     app: Arc<App>,
-    /// A mail that is over and must not be sent again.
+    /// A mail that is sent or dropped, but still in the outbox: it must not be sent again.
     finished: Option<i64>,
-    /// Mails that wait only because the mail server was away, and until when.
+    /// Mails that were deferred because the mail server was unreachable, and when each is due.
     deferred: HashMap<i64, i64>,
 }
 
-/// How one mail fared.
+/// The outcome of one mail.
 enum Delivery {
     Sent,
-    /// It waits for another try, or is gone.
+    /// The mail is deferred or dropped.
     Failed,
-    /// So will every other one.
+    /// The mail server is unreachable for all mails.
     Away,
-    /// The program stops; it waits for the next start.
+    /// The program stops; the mail waits for the next start.
     Stopped,
 }
 
 impl Deliverer {
-    /// Sends what waits until the program stops. A mail that is being handed over is finished first; a mail server
-    /// that does not even answer holds up no stop.
+    /// Delivers mails until the program stops. A mail in transfer is finished first; the stop does not wait for a connection
+    /// to the mail server.
     async fn run(mut self, mut tasks: Tasks) {
         while let Err(panic) = catch_panic(Box::pin(self.deliver(&mut tasks))).await {
             tracing::error!("mail delivery panicked and is restarted: {panic}");
@@ -102,7 +102,7 @@ impl Deliverer {
         }
     }
 
-    /// Comes back when there may be something to send; `None` when the program stops.
+    /// Waits until a mail may be due; `None` when the program stops.
     async fn wait(&self, tasks: &mut Tasks) -> Option<()> {
         let due = self.accounts.next_mail_due().await.ok().flatten();
         let rest = due.map_or(MAX_PAUSE, Duration::from_millis).min(MAX_PAUSE);
@@ -113,7 +113,7 @@ impl Deliverer {
         }
     }
 
-    /// Takes one mail and sends it.
+    /// Takes one mail from the outbox and sends it.
     async fn next(&mut self, tasks: &mut Tasks) -> Result<Option<Delivery>, Unavailable> {
         self.ack().await?;
         let Some(posted) = self.accounts.take_mail().await? else {
@@ -151,7 +151,7 @@ impl Deliverer {
         noted.map(Some)
     }
 
-    /// Writes down how it went.
+    /// Records the outcome in the outbox.
     async fn note(
         &mut self,
         posted: &QueuedMail,
@@ -181,7 +181,7 @@ impl Deliverer {
         }
     }
 
-    /// Forgets a mail that is over. While the register does not answer, it is remembered: no other is taken before.
+    /// Deletes the finished mail from the outbox. Until the register does so, no other mail is taken.
     async fn ack(&mut self) -> Result<(), Unavailable> {
         if let Some(id) = self.finished {
             self.accounts.ack_mail(id).await?;
@@ -190,7 +190,7 @@ impl Deliverer {
         Ok(())
     }
 
-    /// The mail server is back: nothing waits any longer because it was away.
+    /// The mail server is reachable again: mails that its outage deferred are due at once.
     async fn retry_deferred(&mut self) -> Result<(), Unavailable> {
         if !self.deferred.is_empty() {
             let deferred: Vec<(i64, i64)> = self.deferred.iter().map(|(id, due)| (*id, *due)).collect();

@@ -1,4 +1,4 @@
-//! What each kind of mail says. Only the words stand here; [`super::compose`] gives them their form.
+//! The texts of each kind of mail. [`super::compose`] formats them.
 
 use foxden_accounts::{Mail, QueuedMail};
 use foxden_http::pages::links;
@@ -6,18 +6,18 @@ use foxden_model::Escaped;
 
 use super::DisplayTime;
 
-/// The words of one mail.
+/// The texts of one mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailText {
-    /// What it is about.
+    /// The subject line.
     pub subject: String,
-    /// The same in its first line.
+    /// The heading.
     pub heading: &'static str,
-    /// What to do, in one short line.
+    /// What to do, in one line.
     pub lead: String,
-    /// What to do it with.
+    /// The code or link.
     pub key: Key,
-    /// More about it.
+    /// Further paragraphs.
     pub more: Vec<String>,
     /// What to do if the reader did not cause it.
     pub otherwise: String,
@@ -25,30 +25,30 @@ pub struct MailText {
     pub why: &'static str,
 }
 
-/// What a mail brings.
+/// The code or link of a mail.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Key {
-    /// A few digits to type, and perhaps an address that does the same.
+    /// Digits to type, and perhaps a link with the same effect.
     Digits {
         /// The digits.
         code: String,
         /// The address.
         link: Option<String>,
     },
-    /// An address to open.
+    /// A link to open.
     Link {
         /// The address.
         link: String,
-        /// What its button says.
+        /// The label of its button.
         label: &'static str,
-        /// A code that does the same, to be copied.
+        /// A code with the same effect, to be copied.
         code: Option<String>,
     },
-    /// Nothing: it only tells.
+    /// None: the mail is a notice.
     Nothing,
 }
 
-/// What every mail may speak of.
+/// The server, as mails name it.
 pub struct Sender<'a> {
     /// The public address without its path, where the pages are.
     pub origin: &'a str,
@@ -59,20 +59,20 @@ pub struct Sender<'a> {
 const UNASKED: &str = "If you did not ask for this, do nothing: your password stays as it is, and no one can use this \
                        code without reading your mail.";
 
-/// Why digits of before do not work any more.
+/// Why the earlier digits no longer work.
 const ENDED: &str = "Wrong codes were tried for your account today. The code of before ended by that; this one is new. \
                      No one got in.";
 
-/// Why there are no digits.
+/// Why the code is not eight digits.
 const GUESSED: &str = "Too many wrong codes of eight digits were tried for your account today, so this one is longer and \
                        cannot be guessed. A program that asks for digits takes it as well. No one got in.";
 
-/// What becomes of the data.
+/// What happens to the data.
 const LOST: &str = "What is stored on the server cannot be opened with the new password. Browsers that still have your \
                     bookmarks and passwords upload them again.";
 
 impl MailText {
-    /// The words of a mail that was taken out of the outbox.
+    /// The texts of a mail from the outbox.
     pub fn of(posted: &QueuedMail, from: &Sender<'_>) -> Self {
         let host = from.host;
         match &posted.mail {
@@ -120,7 +120,7 @@ impl MailText {
         }
     }
 
-    /// A mail that only shows that mails arrive.
+    /// A test mail.
     pub fn trial(host: &str) -> Self {
         Self {
             subject: format!("A test mail from {host}"),

@@ -4,7 +4,7 @@
 //!
 //! - [`mail_text`]: the text of each kind of mail
 //! - [`compose`]: the same as plain text and as HTML, in one message
-//! - [`client`]: the mail server; [`cause`]: what it says
+//! - [`smtp_client`]: sends a mail to the mail server; [`cause`]: why that failed
 //! - [`smtp_connection`]: a connection to it, up to the first mail
 //! - [`deliver`]: takes mail from the outbox, sends it, and retries
 

@@ -1,4 +1,4 @@
-//! The mail server, as far as one mail needs it.
+//! Sends mails to the mail server.
 
 use std::time::Duration;
 
@@ -32,30 +32,30 @@ pub struct SmtpClient {
     timeout: Duration,
 }
 
-/// Why a mail was not taken.
+/// Why a mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// Nothing can be sent at all right now.
+    /// No mail can be sent now.
     #[error("{step} {host}")]
     Away {
-        /// How far it went.
+        /// The step that failed.
         step: &'static str,
         /// The mail server.
         host: String,
-        /// What it or the system says.
+        /// The reply or error.
         #[source]
         source: Cause,
     },
-    /// This mail was not taken now; a later try may do better.
+    /// The mail server did not accept this mail now; a retry may succeed.
     #[error("the mail server did not accept the mail")]
     Later(#[source] Cause),
-    /// This mail will never be taken.
+    /// The mail server will never accept this mail.
     #[error("the mail server rejected the mail")]
     Refused(#[source] Cause),
 }
 
 impl SmtpClient {
-    /// Reads what is needed to reach the mail server; `greeting_host` is what this server is called if nothing else is set.
+    /// Reads the configuration; `greeting_host` is the EHLO name if none is configured.
     pub fn new(mail: &Mail, greeting_host: &str) -> anyhow::Result<Self> {
         let mut parameters = TlsParameters::builder(mail.host.clone());
         if let Some(file) = &mail.ca_file {
@@ -78,7 +78,7 @@ impl SmtpClient {
         })
     }
 
-    /// Hands one mail over, and says what the mail server answered: it is theirs from then on.
+    /// Sends one mail. Returns the reply of the mail server, which is responsible for the mail from then on.
     pub async fn send(
         &self,
         connection: &mut SmtpConnection,
@@ -94,7 +94,7 @@ impl SmtpClient {
         Ok(words(&answer))
     }
 
-    /// Says from whom and to whom a mail is, up to its text.
+    /// Sends the envelope, up to DATA.
     async fn announce(
         &self,
         connection: &mut SmtpConnection,
@@ -127,12 +127,12 @@ impl SmtpClient {
         Ok(())
     }
 
-    /// Ends a connection politely, which nothing depends on.
+    /// Ends a connection with QUIT. The result does not matter.
     pub async fn quit(&self, mut connection: SmtpConnection) {
         let _ = tokio::time::timeout(self.timeout, connection.smtp.quit()).await;
     }
 
-    /// Goes the way up to the first mail, and says how.
+    /// Connects and checks that the mail server accepts the sender. Returns a description of the connection.
     pub async fn probe(&self) -> Result<String, SendError> {
         let mut connection = self.connect().await?;
         let (host, port) = (&self.host, self.port);
@@ -155,7 +155,7 @@ impl SmtpClient {
         Ok(())
     }
 
-    /// Goes the way up to the first mail. Nothing is lost by giving up on it.
+    /// Connects and authenticates. This may be cancelled at any time.
     pub async fn connect(&self) -> Result<SmtpConnection, SendError> {
         let connecting = tokio::time::timeout(self.timeout, self.greet_and_sign_in()).await;
         connecting.unwrap_or_else(|_| Err(self.away("no connection to", Cause::Timeout(self.timeout))))
@@ -209,7 +209,7 @@ fn is_about_the_mail(code: Code, remark: &str) -> bool {
     code.category == Category::MailSystem && !about_us.iter().any(|class| remark.starts_with(class))
 }
 
-/// What the mail server must be told of a mail beforehand.
+/// The parameters of MAIL FROM.
 fn mail_params(
     can: Extensions,
     envelope: &Envelope,
@@ -232,7 +232,7 @@ fn mail_params(
     Ok(mail_params)
 }
 
-/// A host's address stands in brackets in a greeting.
+/// An IP address is written in brackets in EHLO.
 fn client_id(name: &str) -> ClientId {
     match name.trim_start_matches('[').trim_end_matches(']').parse() {
         Ok(std::net::IpAddr::V4(address)) => ClientId::Ipv4(address),

@@ -1,7 +1,7 @@
-//! A connection to the mail server, up to the first mail: what it can do, encryption, sign-in.
+//! A connection to the mail server, up to the first mail: extensions, encryption, authentication.
 //!
-//! The library below reads what a mail server can do case-sensitively, but these keywords have no case (RFC 5321, 4.1.1.1). So
-//! the answer to EHLO is read here, and what depends on it is done here: STARTTLS and AUTH.
+//! `lettre` reads the extensions of a mail server case-sensitively, but their keywords have no case (RFC 5321, 4.1.1.1). So
+//! this module reads the reply to EHLO, and does STARTTLS and AUTH itself.
 
 use data_encoding::BASE64;
 use lettre::transport::smtp::client::{self, AsyncSmtpConnection, TlsParameters};
@@ -13,29 +13,29 @@ use tokio::net::TcpStream;
 use super::cause::{Cause, said};
 use crate::config::values::Secret;
 
-/// The code of an answer that asks for more of a sign-in.
+/// The code of a reply that asks for the next step of AUTH.
 const GO_ON: u16 = 334;
 
 /// A connection on which the mail server has greeted.
 pub struct SmtpConnection {
     /// Takes commands.
     pub smtp: AsyncSmtpConnection,
-    /// What the mail server can do, as it said last.
+    /// The extensions in the last reply to EHLO.
     pub extensions: Extensions,
 }
 
-/// What a mail server says it can do, as far as it matters here.
+/// The extensions of a mail server that this program uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a keyword that is there or not"
 )]
 pub struct Extensions {
-    /// Encryption on a connection that began without.
+    /// STARTTLS.
     pub starttls: bool,
-    /// Texts outside ASCII.
+    /// 8BITMIME: texts outside ASCII.
     pub eight_bit: bool,
-    /// Such addresses.
+    /// SMTPUTF8: addresses outside ASCII.
     pub utf8: bool,
     plain: bool,
     login: bool,
@@ -99,7 +99,7 @@ impl SmtpConnection {
         Self::greeted(connection, hello).await
     }
 
-    /// Asks again what the mail server can do: the library does not keep the response.
+    /// Sends EHLO again: `lettre` does not keep the reply.
     async fn greeted(
         mut connection: AsyncSmtpConnection,
         hello: &ClientId,
@@ -112,7 +112,7 @@ impl SmtpConnection {
         })
     }
 
-    /// Encrypts the connection, whose other handle is `twin`. What was said in the open counts no more.
+    /// Encrypts the connection, whose other handle is `twin`. Replies from before the encryption are forgotten.
     async fn encrypt(
         &mut self,
         twin: TcpStream,

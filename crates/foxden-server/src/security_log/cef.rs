@@ -1,7 +1,7 @@
-//! How a line is spelled: `CEF:0|Foxden|foxden|version|id|name|severity|key=value key=value`.
+//! The format of a line: `CEF:0|Foxden|foxden|version|id|name|severity|key=value key=value`.
 //!
-//! Names, reasons and paths are what strangers wrote. A line break ends no line here, an equals sign begins no key, and
-//! what a terminal obeys or a reader does not see is written as `\u` and its number.
+//! Names, reasons and paths are untrusted. A line break does not end a line, an equals sign does not begin a key, and
+//! control and invisible characters are written as `\u` and their number.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub(super) struct CefLine {
     pub(super) time: i64,
 }
 
-/// How often something happened beyond the first time, and between when.
+/// The number of repetitions of an event, and the times of the first and the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeats {
     pub(super) count: u64,
@@ -32,7 +32,7 @@ pub(super) struct Repeats {
 }
 
 impl CefLine {
-    /// The line for something that happened, once or more often.
+    /// The line for an event, or for its repetitions.
     pub(super) fn of(event: &QueuedEvent, repeats: Option<Repeats>, host: &str) -> Self {
         let signature = Signature::of(event.kind);
         let time = repeats.map_or(event.time, |repeats| repeats.last);
@@ -41,7 +41,7 @@ impl CefLine {
         line.add("cs1", event.entry_point);
         match event.from {
             Some(IpAddr::V4(address)) => line.add("src", address),
-            // The format's `src` is of IPv4 alone.
+            // The `src` of CEF is IPv4 only.
             Some(IpAddr::V6(address)) => {
                 line.add("c6a2Label", "Source IPv6 Address");
                 line.add("c6a2", address);
@@ -68,7 +68,7 @@ impl CefLine {
         line
     }
 
-    /// The line that says how many are missing, and why.
+    /// The line that gives the number of missing lines and the reason.
     pub(super) fn missing(count: u64, why: &str, host: &str, time: i64) -> Self {
         let mut line = Self::begin(LINES_MISSING, host, time);
         line.add("reason", why);
@@ -107,7 +107,7 @@ impl CefLine {
     }
 }
 
-/// A text as it stands between pipes.
+/// A text between pipes, escaped.
 struct Header<'a>(&'a str);
 
 impl fmt::Display for Header<'_> {
@@ -115,7 +115,7 @@ impl fmt::Display for Header<'_> {
         for character in self.0.chars() {
             match character {
                 '\\' | '|' => write!(f, "\\{character}")?,
-                // Nothing else is escaped there, and a header has one line.
+                // A header has one line and no other escapes.
                 character if is_invisible(character) => f.write_char(' ')?,
                 character => f.write_char(character)?,
             }
@@ -124,7 +124,7 @@ impl fmt::Display for Header<'_> {
     }
 }
 
-/// A text as it stands after a key.
+/// A text after a key, escaped.
 struct Value<'a>(&'a str);
 
 impl fmt::Display for Value<'_> {

@@ -18,13 +18,13 @@ use super::signature::Signature;
 
 /// How long equal refusals are counted, in milliseconds.
 pub(super) const WINDOW: i64 = 5 * 60_000;
-/// Refusals counted apart; the oldest window closes early to make room.
+/// The maximum number of windows; beyond it the oldest closes early.
 const OPEN: usize = 4096;
-/// Refusals that are written within a minute, whatever they are.
+/// Refusals of any kind that are written within a minute.
 const SHARED: u32 = 320;
-/// Severe ones that are written besides, once there is no room for them among these.
+/// Severe refusals that are written in addition.
 const SEVERE: u32 = 120;
-/// Sites of which a first one is written besides, in the same way.
+/// Sites whose first refusal is written in addition.
 const FIRST: u32 = 160;
 /// A network writes while its lines, taken so many times, are fewer than those that are left; by width. So it has a sixth,
 /// a fifth, a quarter of what others left: one alone 54, 64, 80 of 320.
@@ -55,7 +55,7 @@ struct Window {
 pub(super) enum Decision {
     /// It is written now.
     Write,
-    /// It was counted; a later line tells.
+    /// It was counted; a later line gives the count.
     Counted,
     /// Too many differ: it is missing.
     TooMany,

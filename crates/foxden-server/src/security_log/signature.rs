@@ -1,8 +1,8 @@
-//! The table of what is written: signature ids, names, how severe it is.
+//! The table of events: signature ids, names, severities.
 
 use foxden_accounts::security::{EventKind, OperatorAction};
 
-/// What a line says of its kind.
+/// The fixed fields of a kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Signature {
     /// Never changes and is never used again.
@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 /// From here on severe: log-ins locked, allowances used up, a server that is no longer private.
 const SEVERE: u8 = 6;
 
-/// What says that lines are missing.
+/// The signature of the line about missing lines.
 pub(super) const LINES_MISSING: Signature = failure(901, "Lines of this log are missing", 7, "lines-missing");
 
 const fn success(id: u16, name: &'static str, severity: u8, act: &'static str) -> Signature {
@@ -51,7 +51,7 @@ const fn failure(id: u16, name: &'static str, severity: u8, act: &'static str) -
 }
 
 impl Signature {
-    /// What a line about this says of its kind.
+    /// The signature of this kind of event.
     pub(super) const fn of(kind: EventKind) -> Self {
         match kind {
             EventKind::LoginFailed => failure(101, "Log-in failed", 4, "login"),
@@ -135,7 +135,7 @@ impl Signature {
         }
     }
 
-    /// Whether equal ones become one line: those that a device left alone repeats for ever.
+    /// Whether repetitions become one line: events that an unattended device causes for ever.
     pub(super) fn is_repeatable(&self) -> bool {
         self.outcome == Outcome::Failure || self.id == 205
     }

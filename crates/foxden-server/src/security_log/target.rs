@@ -14,13 +14,13 @@ use super::cef::CefLine;
 use crate::calendar::{Utc, date_time};
 use crate::config::security_log::Sink;
 
-/// For the user who runs the server alone: the lines name people.
+/// Readable by the server's system user alone: the lines contain names.
 const PRIVATE: u32 = 0o600;
 /// How long a syslog of this machine may be busy.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the address of a syslog elsewhere is believed.
 const BELIEVED: Duration = Duration::from_secs(300);
-/// What syslog calls messages about who may do what, `authpriv`.
+/// The syslog facility `authpriv`.
 const FACILITY: u8 = 10;
 
 /// Where lines go.
@@ -31,7 +31,7 @@ pub(super) enum Target {
     Udp(Udp),
 }
 
-/// A file that lines are added to. It may be moved away and is then made anew.
+/// A file to which lines are appended. After a rotation it is created again.
 pub(super) struct Appended {
     path: PathBuf,
     file: File,
@@ -155,7 +155,7 @@ impl Local {
             std::process::id(),
             line.text
         );
-        // A syslog that was started anew has another socket.
+        // A restarted syslog has another socket.
         if let Some(socket) = &self.socket
             && socket.send(text.as_bytes()).is_ok()
         {

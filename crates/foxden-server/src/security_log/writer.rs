@@ -11,10 +11,10 @@ use super::repeat_filter::{Decision, RepeatFilter};
 use super::signature::Signature;
 use super::{CefLine, QueuedEvent, Target};
 
-/// How long a target that is away is left alone, and how often at most it is told that the queue was full.
+/// The pause after a failed write, and the minimum time between two lines about a full queue.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Takes what happened, and writes it.
+/// Writes events to the target.
 pub(super) struct Writer {
     target: Target,
     host: String,
@@ -28,7 +28,7 @@ pub(super) struct Writer {
     unwritten: u64,
     /// When the target was last tried in vain.
     failed_at: Option<Instant>,
-    /// When it was last told that the queue was full.
+    /// When the last line about a full queue was written.
     missed_told_at: Option<Instant>,
 }
 
@@ -75,7 +75,7 @@ impl Writer {
         self.write_missing(now, is_calm);
     }
 
-    /// Writes all that is counted but not told.
+    /// Writes all counts that are not written yet.
     pub(super) fn finish(&mut self) {
         while let Some((event, repeats)) = self.repeats.close_oldest() {
             self.write_repeats(&event, repeats);

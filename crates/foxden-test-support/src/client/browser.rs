@@ -9,10 +9,10 @@ use super::sync_key::{OLDSYNC, ProofKey, SyncKey};
 use super::wire::{Call, Reply, Server};
 use super::{base64url, hex, random_bytes, xor};
 
-/// The client that Firefox on a desktop says it is.
+/// The OAuth client id of Firefox on a desktop.
 pub const DESKTOP: &str = "5882386c6d801776";
 
-/// A session at the account server, and what the page knows at that moment.
+/// A session at the account server, with the keys that the page has.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Where.
@@ -23,7 +23,7 @@ pub struct Session {
     pub uid: String,
     /// The token, as the page hands it to the browser.
     pub token: String,
-    /// What the token signs with.
+    /// The Hawk credentials of the token.
     pub signer: Credentials,
     /// The key that only clients know.
     pub kb: Vec<u8>,
@@ -92,7 +92,7 @@ impl Session {
         Self::from_login(server, email, &stretched, &reply.expect(200))
     }
 
-    /// Tries to, and takes what the server says.
+    /// Tries to sign in. Returns the reply, whatever its status.
     pub fn try_sign_in(server: &Server, email: &str, password: &str) -> Reply {
         let stretched = Stretched::v1(email, password);
         let body = json!({ "email": email, "authPW": stretched.auth_pw_hex(), "reason": "signin" });
@@ -176,7 +176,7 @@ impl Session {
         }
     }
 
-    /// Changes the password as the page does, keeping `kB`, and goes on with the new session.
+    /// Changes the password as the page does, keeping `kB`. Returns the new session.
     pub fn change_password(&self, old: &str, new: &str) -> Self {
         let old = Stretched::v1(&self.email, old);
         let start = json!({ "email": self.email, "oldAuthPW": old.auth_pw_hex() });
@@ -262,7 +262,7 @@ impl Store {
         }
     }
 
-    /// The store's number.
+    /// The store's uid.
     pub fn uid(&self) -> u64 {
         self.token["uid"].as_u64().unwrap()
     }

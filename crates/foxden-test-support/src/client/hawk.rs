@@ -1,19 +1,19 @@
-//! How requests are signed, for the account server and for storage alike.
+//! Hawk signatures, for the account server and for storage.
 
 use data_encoding::BASE64;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
-/// Who signs, and with what.
+/// The id and key of a signature.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Names the key.
+    /// The id of the key.
     pub id: String,
     /// The key.
     pub key: Vec<u8>,
 }
 
-/// What is signed.
+/// The signed parts of a request.
 #[derive(Clone, Debug)]
 pub struct Signed<'a> {
     /// The method, upper case.
@@ -28,7 +28,7 @@ pub struct Signed<'a> {
     pub payload: Option<(&'a str, &'a [u8])>,
     /// Seconds since 1970.
     pub ts: i64,
-    /// Never twice with the same key and time.
+    /// Unique for each key and time.
     pub nonce: &'a str,
 }
 

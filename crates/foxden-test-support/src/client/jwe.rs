@@ -1,4 +1,4 @@
-//! How keys travel from the page to the browser: ECDH on P-256, Concat KDF, AES-256-GCM, compact form.
+//! The JWE with which the page sends keys to the browser: ECDH on P-256, Concat KDF, AES-256-GCM, compact form.
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

@@ -1,16 +1,16 @@
-//! A scripted client: the part that Firefox and its sign-in page play, written from the protocol alone.
+//! A scripted client in the role of Firefox and its sign-in page, written from the protocol alone.
 //!
 //! It shares no code with the server's surfaces or services, so that a mistake there cannot cancel itself
 //! out here.
 //!
-//! - [`onepw`]: what becomes of a password; tokens and what is derived from them; the keys bundle
+//! - [`onepw`]: the stretched password; tokens and their derived keys; the keys bundle
 //! - [`sync_key`]: the key of the Sync scope and its name; the proof key of the code exchange
-//! - [`jwe`]: how that key travels from the page to the browser
-//! - [`hawk`]: how requests are signed
+//! - [`jwe`]: the encryption of that key for the browser
+//! - [`hawk`]: signatures of requests
 //! - [`wire`]: plain blocking HTTP against a base address
 //! - [`browser`]: all of it together: sign up, sign in, connect, sync
-//! - [`legacy`]: a client of the protocol before: Sync 1.1
-//! - [`command_line`]: a client for the command line, as one of them does it
+//! - [`legacy`]: a client of Sync 1.1
+//! - [`command_line`]: the command-line client `ffsclient`
 
 pub mod browser;
 pub mod command_line;
@@ -25,7 +25,7 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::hkdf;
 use ring::rand::SecureRandom as _;
 
-/// What every name of a derivation begins with.
+/// The prefix of every HKDF info string.
 const NAMESPACE: &str = "identity.mozilla.com/picl/v1/";
 
 /// HKDF with SHA-256 and no salt.
@@ -82,7 +82,7 @@ pub fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// The bytes that a hex text spells.
+/// Decodes hex.
 pub fn unhex(text: &str) -> Vec<u8> {
     data_encoding::HEXLOWER_PERMISSIVE
         .decode(text.as_bytes())

@@ -1,4 +1,4 @@
-//! What becomes of a password before it leaves the page, and what tokens are good for.
+//! The onepw protocol: password stretching, and the keys that are derived from tokens.
 
 use std::num::NonZeroU32;
 
@@ -6,14 +6,14 @@ use ring::{hmac, pbkdf2};
 
 use super::{NAMESPACE, derive, hex, unhex, xor};
 
-/// A password after stretching: one half proves it, the other unwraps the key.
+/// A stretched password: `authPW` authenticates, `unwrapBKey` unwraps the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretched {
-    /// What both halves come from.
+    /// The stretched password, from which both are derived.
     pub quick: Vec<u8>,
-    /// What is sent to the server.
+    /// `authPW`, which is sent to the server.
     pub auth_pw: Vec<u8>,
-    /// What never leaves the page.
+    /// `unwrapBKey`, which never leaves the page.
     pub unwrap_b_key: Vec<u8>,
 }
 
@@ -49,20 +49,20 @@ impl Stretched {
         }
     }
 
-    /// The half that is sent, as it is sent.
+    /// `authPW` in hex.
     pub fn auth_pw_hex(&self) -> String {
         hex(&self.auth_pw)
     }
 }
 
-/// What one token of the account server yields.
+/// The keys that are derived from a token of the account server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenKeys {
-    /// Names the token in a signature; a password by itself behind `Bearer fxs_`.
+    /// The id of the token in a signature, or after `Bearer fxs_`.
     pub id: String,
     /// Signs requests.
     pub auth_key: Vec<u8>,
-    /// Opens what the server hides in its answer.
+    /// Decrypts the bundle in a response.
     pub bundle_key: Vec<u8>,
 }
 

@@ -13,7 +13,7 @@ pub const OLDSYNC: &str = "https://identity.mozilla.com/apps/oldsync";
 pub struct SyncKey {
     /// 64 bytes, base64url.
     pub k: String,
-    /// When it last changed and its fingerprint: what the tokenserver is told.
+    /// Its rotation time and fingerprint, for the tokenserver.
     pub kid: String,
     /// The fingerprint in hex: the client state.
     pub client_state: String,
@@ -60,7 +60,7 @@ impl SyncKey {
     }
 }
 
-/// A secret whose hash is sent when a code is asked for, and itself when the code is redeemed.
+/// A PKCE verifier.
 #[derive(Clone, Debug)]
 pub struct ProofKey {
     /// Kept until the code is redeemed.
@@ -75,7 +75,7 @@ impl ProofKey {
         }
     }
 
-    /// What goes with the request for a code.
+    /// The PKCE challenge.
     pub fn challenge(&self) -> String {
         base64url(digest(&SHA256, self.verifier.as_bytes()).as_ref())
     }

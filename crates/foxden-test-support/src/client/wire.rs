@@ -11,13 +11,13 @@ use ureq::http;
 use super::hawk::{Credentials, Signed};
 use super::{hex, random_bytes};
 
-/// What confirms the address of an account for its owner.
+/// Confirms the address of an account, as the operator does.
 type Operator = Box<dyn Fn(&str) + Send>;
 
-/// The operators of servers that want addresses confirmed, each with the base of the server.
+/// The operators of servers that require confirmed addresses, by the base URL of the server.
 static OPERATORS: Mutex<Vec<(String, Operator)>> = Mutex::new(Vec::new());
 
-/// Names the operator of the server at this address. Who signs up there waits for its confirmation.
+/// Registers the operator of the server at this URL. A sign-up there waits for its confirmation.
 pub fn operated_by(base: &str, operator: impl Fn(&str) + Send + 'static) {
     OPERATORS
         .lock()
@@ -29,7 +29,7 @@ pub fn operated_by(base: &str, operator: impl Fn(&str) + Send + 'static) {
 #[derive(Clone, Debug)]
 pub struct Server {
     base: String,
-    /// Where it is really reached, if its public address leads nowhere in a test.
+    /// The address to connect to, if the public address does not resolve in a test.
     through: Option<String>,
     agent: ureq::Agent,
     /// How far its clock is ahead of ours, in seconds: clients sign by it once they know it.
@@ -46,7 +46,7 @@ pub struct Call {
     signer: Option<Credentials>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status code.
@@ -55,7 +55,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// What was asked, for messages.
+    /// The request, for messages.
     asked: String,
 }
 
@@ -110,7 +110,7 @@ impl Server {
         }
     }
 
-    /// Sends a request and takes the answer, whatever its status.
+    /// Sends a request. Returns the response, whatever its status.
     pub fn send(&self, call: &Call) -> Reply {
         let asked = format!("{} {}{}", call.method, self.base, call.target);
         let public: http::Uri = format!("{}{}", self.base, call.target).parse().unwrap();

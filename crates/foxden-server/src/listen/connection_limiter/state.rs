@@ -194,7 +194,7 @@ impl ConnectionState {
         Width::ALL.map(key).into_iter().flatten()
     }
 
-    /// Returns whether the client has yet to take what was written.
+    /// Returns whether the client has not read all written bytes yet.
     fn is_blocked(&self) -> bool {
         self.blocked_since.load(Ordering::Relaxed) != 0
     }
@@ -262,7 +262,7 @@ impl ConnectionState {
         self.phase.store(Phase::Body as u8, Ordering::Relaxed);
     }
 
-    /// Notes that so many bytes of the body have come. They extend the time by what they take at the least rate, but never
+    /// Notes that bytes of the body have arrived. They extend the deadline by their time at the minimum rate, but never
     /// beyond one stall: otherwise a client that sends much at once could then hold the connection for as long as a request
     /// may last.
     pub fn body_received(&self, bytes: usize) {

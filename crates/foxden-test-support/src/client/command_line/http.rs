@@ -14,7 +14,7 @@ use crate::client::random_bytes;
 
 const VERSION: &str = "1.10.0";
 
-/// What signs, and its name.
+/// A key and its id.
 #[derive(Clone, Default)]
 pub struct Key {
     /// Its name.
@@ -24,7 +24,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// What a token of the account server signs with.
+    /// The key of a token of the account server.
     pub fn of_token(token: &str, kind: &str) -> Self {
         let keys = TokenKeys::derive(token, kind);
         Self {
@@ -34,7 +34,7 @@ impl Key {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -47,7 +47,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as what it must be.
+    /// The body, parsed.
     #[track_caller]
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> T {
         serde_json::from_str(&self.body)
@@ -60,17 +60,17 @@ impl Answer {
     }
 }
 
-/// The way to a server.
+/// A connection to a server.
 pub struct Connection {
-    /// The server as a person knows it.
+    /// The public URL.
     public: String,
-    /// Where it is in a test.
+    /// The address in a test.
     address: String,
     stream: Option<BufReader<TcpStream>>,
 }
 
 impl Connection {
-    /// Opens nothing yet.
+    /// Connects with the first request.
     pub fn new(public: &str, address: &str) -> Self {
         Self {
             public: public.to_owned(),

@@ -1,7 +1,7 @@
-//! What firefox-sync-client 1.10.0 sends, the program `ffsclient`, written from what its source does. It is given an
-//! address, a password and commands; it knows no browser and no page.
+//! The requests of firefox-sync-client 1.10.0 (`ffsclient`), written from its source. It is given an address, a password and
+//! commands; it uses no browser and no page.
 //!
-//! Its ways, each a fact that a server meets:
+//! Its behaviour that a server must support:
 //! - Signatures are made for the host of the address alone, on port 443 or 80: an address with another port ends the
 //!   program. The header's members stand in the order id, mac, ts, nonce, hash; a `GET` and what has no body have no hash.
 //! - Every request but the first and the tokenserver's says `Content-Type: application/json`, also where nothing is sent.
@@ -12,8 +12,8 @@
 //! - JSON goes out as Go writes it, `<`, `>` and `&` escaped; numbers that come back must be of the kind it knows.
 //! - Log-in needs `crypto/keys` in the store: a browser must have synced before.
 //!
-//! - [`http`]: requests as they stand on the wire
-//! - [`records`]: what is done with records
+//! - [`http`]: its requests on the wire
+//! - [`records`]: its commands on records
 
 pub mod http;
 pub mod records;
@@ -31,7 +31,7 @@ use super::onepw::{Keys, Stretched, TokenKeys};
 use super::{hex, hkdf};
 use http::{Answer, Connection, Key};
 
-/// The OAuth client it says it is.
+/// Its OAuth client id.
 const CLIENT: &str = "e7ce535d93522896";
 const SCOPE: &str = "https://identity.mozilla.com/apps/oldsync";
 /// A session is renewed this many seconds before its end, so what lives shorter is renewed at every command.
@@ -49,7 +49,7 @@ pub struct Client {
     keys: BTreeMap<String, KeyPair>,
 }
 
-/// What the tokenserver gave.
+/// The token of the tokenserver.
 struct Store {
     endpoint: String,
     key: Key,
@@ -166,7 +166,7 @@ impl Client {
         Ok(status.state == "verified" && status.uid == self.uid)
     }
 
-    /// Steps 4 to 6 of a log-in: an access token, a pass to the store, the keys in it.
+    /// Steps 4 to 6 of a log-in: an access token, a storage token, the keys in the store.
     fn acquire(&mut self, grant: &str) -> Result<(), Answer> {
         let key = Key::of_token(&self.session_token, "sessionToken");
         let answer = self
@@ -233,7 +233,7 @@ impl Client {
         own.unwrap_or_else(|| &self.keys[""])
     }
 
-    /// Encrypts what a record says; the members stand in this order.
+    /// Encrypts the content of a record; its members have this order.
     pub fn seal(&self, collection: &str, text: &str) -> String {
         let sealed = envelope::seal(self.keys_of(collection), text);
         let member = |name: &str| sealed[name].as_str().expect("a text").to_owned();

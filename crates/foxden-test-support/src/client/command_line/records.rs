@@ -1,4 +1,4 @@
-//! What the program does with records: each function is a command, or the part that several commands share.
+//! The commands on records: each function is a command, or a part that several commands share.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Client;
 use super::http::{Answer, json_text, path_segment};
 
-/// A record, as far as it is read. A list holds them too.
+/// The parts of a record that the program reads.
 #[derive(Debug, Deserialize)]
 pub struct Record {
     /// Its id.
@@ -22,7 +22,7 @@ pub struct Record {
     pub sortindex: i64,
 }
 
-/// What is asked of a list.
+/// The parameters of a list.
 #[derive(Clone, Copy, Default)]
 pub struct Listing<'a> {
     /// Whole seconds.

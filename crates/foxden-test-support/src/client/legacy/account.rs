@@ -1,4 +1,4 @@
-//! What a 1.1 client asks of the User API, and how it reads the answers: byte for byte.
+//! Requests of a 1.1 client to the User API. It reads the responses byte for byte.
 
 use data_encoding::BASE64;
 use serde_json::json;
@@ -6,25 +6,25 @@ use serde_json::json;
 use super::name;
 use crate::client::wire::{Call, Reply, Server};
 
-/// Where a person's storage is, as the client understands the answer.
+/// The node of a user, as the client understands the response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageLocation {
-    /// At this base, which ends in a slash.
+    /// The base URL of the node, which ends in a slash.
     At(String),
-    /// None can be given now: wait.
+    /// No node can be assigned now: wait.
     NotNow,
     /// The name or the password is refused.
     Rejected,
-    /// The server has trouble of its own.
+    /// The server failed with this status.
     Trouble(u16),
 }
 
-/// The header that proves who asks, with the password as UTF-8.
+/// The header of Basic authentication, with the password as UTF-8.
 pub fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{name}:{password}").as_bytes()))
 }
 
-/// The same as some desktops send it: each character as one byte, where that is possible.
+/// The same as some desktops send it: in ISO 8859-1 if possible.
 pub fn basic_latin1(name: &str, password: &str) -> String {
     let text = format!("{name}:{password}");
     let bytes: Option<Vec<u8>> = text.chars().map(|letter| u8::try_from(letter).ok()).collect();
@@ -38,7 +38,7 @@ fn path(name: &str, rest: &str) -> String {
     format!("/user/1.0/{name}{rest}")
 }
 
-/// Whether the name of this account is taken, asked while the person types.
+/// Whether the name of this account is taken. Clients ask while the user types.
 #[track_caller]
 pub fn is_taken(server: &Server, account: &str) -> bool {
     let reply = server
@@ -51,12 +51,12 @@ pub fn is_taken(server: &Server, account: &str) -> bool {
     }
 }
 
-/// Whether the set-up shows a frame with a question: it hides that on 404 alone.
+/// Whether the setup dialog shows a captcha: it hides the captcha only on a 404.
 pub fn asks_a_question(server: &Server) -> bool {
     server.send(&Call::get("/misc/1.0/captcha_html")).status != 404
 }
 
-/// Tries to register, with what else belongs into the request.
+/// Tries to register, with all fields of the request.
 pub fn try_register(server: &Server, address: &str, password: &str, secret: Option<&str>) -> Reply {
     let body = json!({
         "email": address, "password": password, "captcha-challenge": null, "captcha-response": null,
@@ -69,7 +69,7 @@ pub fn try_register(server: &Server, address: &str, password: &str, secret: Opti
     })
 }
 
-/// Registers, and gives the account's name.
+/// Registers. Returns the account's name.
 #[track_caller]
 pub fn register(server: &Server, address: &str, password: &str) -> String {
     let name = name::of_account(address);

@@ -12,17 +12,17 @@ use super::name;
 use super::storage::{Node, Stop, Time};
 use crate::client::wire::Server;
 
-/// The version of what is stored, as every client of this protocol writes it.
+/// The storage version that every client of this protocol writes.
 const STORAGE_VERSION: u64 = 5;
 
-/// What pairing hands from one device to the next.
+/// The credentials that pairing sends to a new device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// What the person typed: an address, or a name.
+    /// The address or name that the user typed.
     pub account: String,
     /// The password.
     pub password: String,
-    /// The key that only the person's devices know.
+    /// The key that only the user's devices have.
     pub sync_key: SyncKey,
     /// The server's address.
     pub server: String,
@@ -36,7 +36,7 @@ struct CollectionKeys {
     modified: Time,
 }
 
-/// What `meta/global` says, and when it was stored.
+/// The content of `meta/global`, and when it was stored.
 #[derive(Debug)]
 struct Meta {
     sync_id: String,
@@ -44,10 +44,10 @@ struct Meta {
     modified: Time,
 }
 
-/// A browser of a person.
+/// A browser of a user.
 #[derive(Debug)]
 pub struct Device {
-    /// What it signs in with.
+    /// Its credentials.
     pub credentials: Credentials,
     /// Its id in the list of devices.
     pub id: String,
@@ -60,16 +60,16 @@ pub struct Device {
     engines: Vec<Engine>,
     /// Seconds of its own clock, which the tests move.
     clock: u64,
-    /// Until when it stays away.
+    /// The end of the backoff that the server asked for.
     quiet_until: u64,
-    /// What it wrote into its log for the person.
+    /// The alerts that it logged.
     pub alerts: Vec<String>,
-    /// Kilobytes left, when the server last said so.
+    /// The remaining quota in kilobytes, as the server last sent it.
     pub quota_left: Option<f64>,
 }
 
 impl Device {
-    /// A browser that was just told these credentials.
+    /// A new browser with these credentials.
     pub fn new(credentials: Credentials, habit: Habit) -> Self {
         let id = fresh_id();
         let mut clients = Engine::new(&CLIENTS);
@@ -109,7 +109,7 @@ impl Device {
         Self::new(credentials, Habit::Desktop)
     }
 
-    /// One more of the same person.
+    /// Another device of the same user.
     pub fn another(&self, habit: Habit) -> Self {
         Self::new(self.credentials.clone(), habit)
     }
@@ -127,7 +127,7 @@ impl Device {
             .expect("a collection of this client")
     }
 
-    /// Everything the person has on it, by collection and id.
+    /// All items of the device, by collection and id.
     pub fn everything(&self) -> BTreeMap<(&'static str, String), Value> {
         let all = self.engines.iter().chain([&self.clients]);
         let of = |engine: &Engine| {
@@ -140,7 +140,7 @@ impl Device {
         all.flat_map(of).collect()
     }
 
-    /// Fails the test unless another device has the very same.
+    /// Fails the test unless another device has the same items.
     #[track_caller]
     pub fn is_alike(&self, other: &Self) {
         let (ours, theirs) = (self.everything(), other.everything());
@@ -154,7 +154,7 @@ impl Device {
         );
     }
 
-    /// Lets time pass on it.
+    /// Advances the clock of the device.
     pub fn pass(&mut self, seconds: u64) {
         self.clock += seconds;
     }
@@ -164,32 +164,32 @@ impl Device {
         self.node.as_ref().map(Node::base)
     }
 
-    /// Its store on the node it knows, for what the sync itself does not send.
+    /// Its store on the node it knows, for requests that a sync does not send.
     #[track_caller]
     pub fn node(&mut self) -> &mut Node {
         self.node.as_mut().expect("a device that has synced")
     }
 
-    /// The person types another password.
+    /// The user types another password.
     pub fn type_password(&mut self, password: &str) {
         password.clone_into(&mut self.credentials.password);
         self.node = None;
     }
 
-    /// The person types another sync key; everything will be exchanged anew.
+    /// The user types another sync key; the next sync starts from scratch.
     pub fn type_sync_key(&mut self, key: &SyncKey) {
         self.credentials.sync_key = key.clone();
         self.reset();
     }
 
-    /// Makes the server's copy this device's: wipes it, and uploads everything under a new key.
+    /// Wipes the store and uploads all items of this device under a new key.
     pub fn change_sync_key(&mut self, key: &SyncKey) -> Result<(), Stop> {
         self.node().delete("/storage")?;
         self.type_sync_key(key);
         self.sync()
     }
 
-    /// Forgets what was exchanged with the server.
+    /// Forgets the state of the sync.
     pub fn reset(&mut self) {
         self.engines
             .iter_mut()
@@ -228,7 +228,7 @@ impl Device {
         result
     }
 
-    /// Asks where the storage is. Whether it is elsewhere than it was.
+    /// Looks up the node. Returns whether it has changed.
     fn find_node(&mut self) -> Result<bool, Stop> {
         let base = match account::storage_location(&self.server, &self.name()) {
             StorageLocation::At(base) => base,
@@ -275,7 +275,7 @@ impl Device {
         for engine in std::iter::once(&mut self.clients).chain(&mut self.engines) {
             is_meta_changed |= engine.begin(node, &mut meta.engines)?;
             match engine.sync(node, keys.of(engine.name()), habit, time_of(engine.name())) {
-                // Other collections may still have something to fetch, or to make room.
+                // Other collections may still have items to fetch, or deletions that free space.
                 Err(Stop::OverQuota) => is_full = true,
                 other => other?,
             }
@@ -286,7 +286,7 @@ impl Device {
         if is_full { Err(Stop::OverQuota) } else { Ok(()) }
     }
 
-    /// Makes sure that this device and the store mean the same by everything. Whether the store was begun anew.
+    /// Reads `meta/global` and the keys if they have changed. Returns whether the store was initialised again.
     fn set_up(&mut self, node: &mut Node, times: &BTreeMap<String, Time>) -> Result<bool, Stop> {
         let known = self.meta.as_ref().map(|meta| meta.modified);
         if times.get("meta").copied() != known {
@@ -315,7 +315,7 @@ impl Device {
         Ok(false)
     }
 
-    /// Empties the store and begins it anew: `meta/global`, then the keys, then a look whether they are there.
+    /// Empties the store and initialises it: `meta/global`, then the keys, which it reads back.
     fn begin_anew(&mut self, node: &mut Node) -> Result<(), Stop> {
         self.reset();
         node.delete("/storage")?;
@@ -341,7 +341,7 @@ impl Device {
         Ok(())
     }
 
-    /// Fetches the keys of the collections. Whether there are any.
+    /// Fetches the keys of the collections. Returns whether there are any.
     fn fetch_keys(&mut self, node: &mut Node) -> Result<bool, Stop> {
         let Some(found) = node.record("crypto/keys")? else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! How a record is sealed: AES-256 in CBC mode, then HMAC-SHA256 over the text of the ciphertext.
+//! The encryption of records: AES-256 in CBC mode, then HMAC-SHA256 over the text of the ciphertext.
 
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use super::key::KeyPair;
 use crate::client::{hex, random_bytes, unhex};
 
-/// Encrypts a text; both are what goes over the wire, the initial vector as well.
+/// Encrypts a text. Returns the ciphertext in base64.
 pub fn encrypt(key: &[u8], iv: &[u8], text: &[u8]) -> String {
     let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key, iv).unwrap();
     BASE64.encode(&cipher.encrypt_padded_vec_mut::<Pkcs7>(text))
 }
 
-/// Decrypts it again, unless it was not encrypted with this key.
+/// Decrypts a ciphertext; `None` if it was encrypted with another key.
 pub fn decrypt(key: &[u8], iv: &[u8], ciphertext: &str) -> Option<Vec<u8>> {
     let ciphertext = BASE64.decode(ciphertext.as_bytes()).ok()?;
     let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key, iv).ok()?;
     cipher.decrypt_padded_vec_mut::<Pkcs7>(&ciphertext).ok()
 }
 
-/// Seals a text.
+/// Encrypts and authenticates a text.
 pub fn seal(keys: &KeyPair, text: &str) -> Value {
     let iv = random_bytes(16);
     let ciphertext = encrypt(&keys.encryption, &iv, text.as_bytes());
@@ -32,7 +32,7 @@ pub fn seal(keys: &KeyPair, text: &str) -> Value {
     json!({ "ciphertext": ciphertext, "IV": BASE64.encode(&iv), "hmac": hex(seal.as_ref()) })
 }
 
-/// Opens what was sealed with these keys; nothing when it was sealed with others, or altered.
+/// Verifies and decrypts; `None` if the keys differ or the text was altered.
 pub fn open(keys: &KeyPair, sealed: &Value) -> Option<String> {
     let ciphertext = sealed["ciphertext"].as_str()?;
     let key = hmac::Key::new(hmac::HMAC_SHA256, &keys.hmac);

@@ -1,15 +1,15 @@
-//! A Sync 1.1 client: what Pale Moon and old phones do, written from the protocol alone, cryptography and all.
+//! A Sync 1.1 client like Pale Moon and old phones, written from the protocol alone, with its cryptography.
 //!
-//! It shares no code with the server's surfaces or services. Names and passwords go out as those programs
-//! write them; what comes back is read as strictly as they read it.
+//! It shares no code with the server's surfaces or services. It spells names and passwords as those
+//! programs do, and reads responses as strictly as they do.
 //!
-//! - [`name`]: the account's name on the wire, out of an address
-//! - [`key`]: the sync key a person writes down, and the two keys that follow from it
-//! - [`envelope`]: how a record is sealed
+//! - [`name`]: the account's name on the wire, derived from an address
+//! - [`key`]: the sync key, and the two keys derived from it
+//! - [`envelope`]: the encryption of records
 //! - [`jpake`]: two devices agree on a key with a short secret
 //! - [`pairing`]: that agreement through the server, message by message
-//! - [`account`]: what is asked of the User API
-//! - [`storage`]: requests to a node, and what their answers ask of the client
+//! - [`account`]: requests to the User API
+//! - [`storage`]: requests to a node, and the backoff and alerts in its responses
 //! - [`engine`]: one collection on one device
 //! - [`device`]: a device and its sync from beginning to end
 

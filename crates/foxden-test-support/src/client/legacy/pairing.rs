@@ -16,7 +16,7 @@ use crate::client::{hex, random_bytes};
 const LETTERS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
 /// How many letters of a PIN are secret; the others name the channel.
 const SECRET: usize = 8;
-/// What shows that both sides hold the same key.
+/// The text whose ciphertext proves that both sides have the same key.
 const KNOWN: &str = "0123456789ABCDEF";
 
 /// One end of a channel.
@@ -30,7 +30,7 @@ pub struct End {
     their_tag: Option<String>,
 }
 
-/// What a poll brought.
+/// The result of a poll.
 #[derive(Debug, PartialEq)]
 pub enum Poll {
     /// The other side has not written yet.
@@ -88,7 +88,7 @@ impl End {
         );
     }
 
-    /// Looks whether the other side has written.
+    /// Polls for a message of the other side.
     pub fn poll(&mut self) -> Poll {
         let tag = self.my_tag.clone();
         let reply = self.send("GET", &self.channel, |call| match tag {
@@ -117,7 +117,7 @@ impl End {
         }
     }
 
-    /// Tells the server why it gives up; the channel goes.
+    /// Reports the reason of a failure to the server, which closes the channel.
     pub fn report(&self, error: &str) {
         let reply = self.send("POST", "report", |call| {
             call.header("X-KeyExchange-Cid", self.channel.clone())
@@ -166,7 +166,7 @@ impl Receiver {
         }
     }
 
-    /// What the person reads on it.
+    /// The PIN that the user reads on it.
     pub fn pin(&self) -> String {
         format!("{}{}", self.secret, self.end.channel)
     }
@@ -237,7 +237,7 @@ impl Sender {
         self.keys = self.waiting.take().unwrap().finish(&theirs);
     }
 
-    /// Whether the receiver holds the same key: if not, the PIN was mistyped, and the channel goes.
+    /// Whether the receiver has the same key: if not, the PIN was mistyped, and the channel is closed.
     pub fn is_paired(&mut self) -> bool {
         let theirs = self.end.read("receiver3");
         let iv = BASE64.decode(theirs["IV"].as_str().unwrap().as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Requests to a storage node, and what their answers ask of the client.
+//! Requests to a storage node, and the backoff and alerts in its responses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,22 +8,22 @@ use serde_json::value::RawValue;
 
 use crate::client::wire::{Call, Reply, Server};
 
-/// Why a sync ended before it was through.
+/// Why a sync stopped early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The server asked the client to stay away; so many seconds are left.
+    /// The server asked for a backoff; so many seconds are left.
     Waiting(u64),
-    /// There is no node for this person now.
+    /// No node is assigned to this user now.
     NoNode,
     /// The password is wrong.
     LoginRejected,
-    /// 401 amid a sync: the node is forgotten, and the next sync asks for it anew.
+    /// 401 during a sync: the next sync looks the node up again.
     Reassigned,
-    /// The sync key does not open what is stored.
+    /// The sync key does not decrypt the stored keys.
     WrongKey,
-    /// What is stored is of a version that the client does not know.
+    /// The storage version is newer than the client's.
     TooNew,
-    /// The server has trouble of its own.
+    /// The server failed with this status.
     Trouble(u16),
     /// The service has ended.
     Ended,
@@ -31,7 +31,7 @@ pub enum Stop {
     OverQuota,
     /// Another device wrote first.
     Stale,
-    /// The server did not like the request.
+    /// The server rejected the request.
     Refused(u16),
 }
 
@@ -71,9 +71,9 @@ pub struct Received {
     pub id: String,
     /// When the server stored it.
     pub modified: Time,
-    /// What was stored, still sealed.
+    /// The encrypted payload.
     pub payload: Value,
-    /// How important its owner said it is.
+    /// The client's sort index.
     pub sortindex: Option<i64>,
 }
 
@@ -96,26 +96,26 @@ impl Received {
     }
 }
 
-/// What answers ask of a client beyond their bodies.
+/// The notices in the headers of responses.
 #[derive(Clone, Debug, Default)]
 pub struct Notices {
-    /// For how many seconds it should not sync.
+    /// The backoff in seconds.
     pub wait: u64,
-    /// What it should write into its log, or tell the person.
+    /// Alerts for the log or the user.
     pub alerts: Vec<String>,
-    /// Kilobytes left, when few are.
+    /// The remaining quota in kilobytes, if it is low.
     pub quota_left: Option<f64>,
     /// The server's time.
     pub now: Time,
 }
 
-/// One person's store on a node.
+/// One user's store on a node.
 #[derive(Clone, Debug)]
 pub struct Node {
     server: Server,
     root: String,
     authorization: String,
-    /// What was asked along the way.
+    /// The notices of the responses so far.
     pub notices: Notices,
 }
 
@@ -148,7 +148,7 @@ impl Node {
         reply
     }
 
-    /// The same; what cannot be gone on with becomes a reason to stop.
+    /// The same; an error status becomes a `Stop`.
     pub fn send(
         &mut self,
         method: &str,
@@ -191,7 +191,7 @@ impl Node {
         Ok((reply.status == 200).then(|| Received::read(&reply.text())))
     }
 
-    /// Stores one record, and gives the time it was stored at.
+    /// Stores one record. Returns its time.
     pub fn put(&mut self, place: &str, record: &Value) -> Result<Time, Stop> {
         let text = record.to_string();
         let reply = self.send("PUT", &format!("/storage/{place}"), |call| {
@@ -203,7 +203,7 @@ impl Node {
         Ok(time)
     }
 
-    /// Removes something, as clients do: 404 is as good.
+    /// Deletes a target. A 404 counts as success, as in clients.
     pub fn delete(&mut self, target: &str) -> Result<Time, Stop> {
         let confirm = |call: Call| call.header("X-Confirm-Delete", "1");
         let reply = self.send("DELETE", target, confirm)?;
@@ -258,7 +258,7 @@ impl Node {
     }
 }
 
-/// The time that every answer of a store carries.
+/// The time in every response of a store.
 #[track_caller]
 pub fn stamp(reply: &Reply) -> Time {
     Time::read(reply.header("x-weave-timestamp").expect("X-Weave-Timestamp"))
