@@ -65,7 +65,7 @@ pub(super) static LOGIN_FAILURES_BY_NAME_DAILY: RateLimit = RateLimit {
 /// Right passwords that were hashed: what an account costs the others.
 pub(super) static SIGN_IN: RateLimit = per_subject("right passwords of one account", 120, QUARTER);
 /// Hints at the stored spelling of an address, once the allowance of revealing answers is used up.
-pub(super) static SPELLING_HINT: RateLimit = per_network("spellings told", [30, 60, 120], QUARTER);
+pub(super) static SPELLING_HINT: RateLimit = per_network("revealed spellings", [30, 60, 120], QUARTER);
 pub(super) static CONFIRM_MAIL_BY_NETWORK: RateLimit =
     per_network("mails with new codes to confirm one address", [5, 5, 5], DAY);
 pub(super) static CONFIRM_MAIL_TOTAL: RateLimit = per_subject(
@@ -90,16 +90,16 @@ pub(super) static THROTTLED_FAILURES: RateLimit = per_network(
 /// Private clients get a hundred times as much, as the setup of a server and its tests need it. The same holds for created accounts.
 pub(super) static ENUMERATION: RateLimit = RateLimit {
     private_factor: 100,
-    ..per_network("answers that tell who is here", [30, 60, 120], QUARTER)
+    ..per_network("answers that reveal accounts", [30, 60, 120], QUARTER)
 };
-pub(super) static LOOKUP: RateLimit = per_network("questions for names", [600, 1200, 2400], QUARTER);
+pub(super) static LOOKUP: RateLimit = per_network("name lookups", [600, 1200, 2400], QUARTER);
 pub(super) static CREATION: RateLimit = RateLimit {
     private_factor: 100,
     ..per_network("accounts created", [5, 10, 20], HOUR)
 };
-pub(super) static CODES_FROM: RateLimit = per_network("codes asked for", [30, 60, 120], QUARTER);
+pub(super) static CODES_FROM: RateLimit = per_network("requested codes", [30, 60, 120], QUARTER);
 pub(super) static GUESS: RateLimit = per_network("wrong codes", [30, 60, 120], QUARTER);
-pub(super) static MAIL_BY_NETWORK: RateLimit = per_network("mails asked for", [60, 120, 240], DAY);
+pub(super) static MAIL_BY_NETWORK: RateLimit = per_network("requested mails", [60, 120, 240], DAY);
 pub(super) static MAIL_BY_ADDRESS: RateLimit = per_subject("mails to one address", 30, DAY);
 pub(super) static REPEATS: RateLimit = per_subject("mails to one address with a code mailed before", 10, DAY);
 pub(super) static NOTICES: RateLimit = per_subject("notices to one address", 20, DAY);
