@@ -1,4 +1,4 @@
-//! Golden conversations: what goes over the wire, byte by byte, in files that people read.
+//! Golden conversations: requests and responses, byte by byte, in readable files.
 //!
 //! Each `tests/golden/<surface>/*.http` is one test; those of `sync` and `legacy` are two, as objects are kept in memory or in
 //! SQLite files. It begins with comments that say what it promises,

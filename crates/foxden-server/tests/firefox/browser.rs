@@ -1,4 +1,4 @@
-//! One Firefox with a profile of its own, cut off from everything but this machine.
+//! One Firefox with a profile of its own, which can reach this machine alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -156,7 +156,7 @@ fn prefs(proxy: u16) -> Prefs {
         ("browser.startup.homepage_override.mstone", json!("ignore")),
         ("toolkit.startup.max_resumed_crashes", json!(-1)),
         ("app.update.disabledForTesting", json!(true)),
-        // Colours that fade into others, and bars that take space, are not what pictures should show.
+        // Screenshots should show neither animations nor scroll bars.
         ("ui.prefersReducedMotion", json!(1)),
         ("ui.useOverlayScrollbars", json!(1)),
         ("services.sync.log.appender.file.logOnSuccess", json!(true)),

@@ -1,4 +1,4 @@
-//! A real Firefox syncs. Two browsers, driven from outside, go through what people do with theirs.
+//! End-to-end tests with two real Firefox browsers, driven by Marionette.
 //!
 //! Each scenario is a test of its own in one of the modules below `scenarios`; `cargo xtask test` runs them.
 //! They need the program `firefox-esr` and nothing else: no network, no display.

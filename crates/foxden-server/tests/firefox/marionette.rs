@@ -22,7 +22,7 @@ pub(crate) struct Marionette {
     in_chrome: bool,
 }
 
-/// Something on the page that is in front.
+/// An element of the current page.
 #[derive(Clone)]
 pub(crate) struct Element(String);
 
@@ -53,7 +53,7 @@ impl Marionette {
         Ok(session)
     }
 
-    /// Asks the browser to quit; what it has not written yet, it writes then.
+    /// Asks the browser to quit. It writes its profile to the disk first.
     pub(crate) fn quit(&mut self) -> Result<()> {
         self.command("Marionette:Quit", json!({"flags": ["eAttemptQuit"]}))?;
         Ok(())
@@ -69,7 +69,7 @@ impl Marionette {
         self.execute(body, &args)
     }
 
-    /// Runs the body of an async function beside the page that is in front.
+    /// Runs the body of an async function in the context of the current page.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "callers write the arguments on the spot"

@@ -8,11 +8,11 @@ use crate::evidence::{artefacts, picture};
 
 /// Widths in CSS pixels, and whether a picture is kept.
 const WIDTHS: [(u32, bool); 3] = [(320, false), (360, true), (1280, true)];
-/// Schemes, and what the preference that overrides the system's calls them.
+/// Colour schemes, and their values of the preference that overrides the system's.
 const SCHEMES: [(&str, u8); 2] = [("light", 1), ("dark", 0)];
 const SCHEME: &str = "layout.css.prefers-color-scheme.content-override";
 
-/// Keeps pictures of the page and returns what is wrong with it, each fault once.
+/// Saves screenshots of the page and returns its faults, each once.
 pub(crate) fn check_page(browser: &mut Browser, name: &str) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for (width, is_kept) in WIDTHS {
@@ -34,7 +34,7 @@ pub(crate) fn check_page(browser: &mut Browser, name: &str) -> Result<Vec<String
     Ok(faults)
 }
 
-/// Forgets what the console says so far.
+/// Clears the console.
 pub(crate) fn clear_console(browser: &mut Browser) -> Result<()> {
     browser
         .marionette

@@ -46,7 +46,7 @@ impl Recorder {
         self.port
     }
 
-    /// Forgets what it has seen.
+    /// Clears the recorded requests.
     pub(crate) fn clear(&self) {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

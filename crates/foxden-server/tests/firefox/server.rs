@@ -32,7 +32,7 @@ pub(crate) struct Request {
 }
 
 impl Server {
-    /// Starts one without any configuration, as a person does who tries it out.
+    /// Starts a server without any configuration.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let port = free_port()?;
@@ -82,7 +82,7 @@ impl Server {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Runs another command of the program on this server's data; what it printed.
+    /// Runs another command of the program on this server's data. Returns its output.
     pub(crate) fn run(&self, words: &[&str]) -> Result<String> {
         let output = self.command().args(words).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -124,7 +124,7 @@ impl Server {
 }
 
 impl Request {
-    /// Reads a line of the log that tells of a request.
+    /// Parses a line of the log about a request.
     fn read(line: &str) -> Option<Self> {
         const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"];
         let mut words = line.split_whitespace().skip_while(|word| !METHODS.contains(word));

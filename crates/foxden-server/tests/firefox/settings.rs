@@ -22,7 +22,7 @@ pub(crate) fn disconnect_another(browser: &mut Browser) -> Result<()> {
     page::wait_for_state(browser, "done")
 }
 
-/// Changes the password, and with it what the person knows.
+/// Changes the password, also that of `person`.
 pub(crate) fn change_password(browser: &mut Browser, person: &mut Person) -> Result<()> {
     let new = "other unrelated wörds";
     page::fill(

@@ -43,8 +43,7 @@ pub(crate) fn wait_for_first_sync(browser: &mut Browser) -> Result<()> {
     })
 }
 
-/// Syncs once, after whatever sync is running: `outcome` is what the browser announced at the end of it, beside
-/// what `Status` says then.
+/// Syncs once, after any running sync. Returns the final notification as `outcome`, and the fields of `Status`.
 pub(crate) fn sync(browser: &mut Browser) -> Result<Value> {
     let script = r#"
         const { Weave } = ChromeUtils.importESModule("resource://services-sync/main.sys.mjs");

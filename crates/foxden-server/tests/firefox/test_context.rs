@@ -34,7 +34,7 @@ struct SharedState {
     browsers: Option<(Browser, Browser)>,
 }
 
-/// One scenario after the other: two browsers are what a small machine runs well.
+/// Scenarios run one after the other, as a small machine cannot run more than two browsers.
 static SHARED: Mutex<Option<SharedState>> = Mutex::new(None);
 
 /// Runs a scenario. Its name is that of its folder among the artefacts, should it fail.

@@ -1,4 +1,4 @@
-//! Runs a conversation against a server and compares what it answers.
+//! Runs a conversation against a server and compares its responses.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ const LONGEST: usize = 3000;
 
 /// How one exchange went.
 pub struct Answered {
-    /// How the answer differs from what the file says, if it does.
+    /// The difference between the response and the file, if any.
     pub difference: Option<String>,
     /// The answer as the file should say it.
     pub now: Expected,
@@ -175,7 +175,7 @@ impl Runner {
         Ok(builder.body(Body::from(body))?)
     }
 
-    /// Says what differs; what does not differ is taken into `now` as the file spells it.
+    /// Returns the difference. Equal parts go into `now` as the file spells them.
     fn compare(&mut self, expected: &Expected, now: &mut Expected, difference: &mut String) -> Result<()> {
         if expected.status != now.status {
             writeln!(difference, "  status {}, not {}", now.status, expected.status)?;
@@ -240,7 +240,7 @@ fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
     Ok(encoder.finish()?)
 }
 
-/// V7.14: what holds for every answer at all. Browsers take any other form for no waiting, and come back at once.
+/// V7.14: the promise of every response. Browsers ignore any other form of the header and retry at once.
 fn broken_wait(response: &Response<Bytes>) -> Option<&'static str> {
     let is_wait = |value: &HeaderValue| {
         let text = value.to_str().unwrap_or_default();
@@ -314,7 +314,7 @@ fn broken_account_promise(exchange: &Exchange, response: &Response<Bytes>) -> Op
     }
 }
 
-/// User API, section 1.4: a wrong request is told so with a number, and no other page may read an answer.
+/// User API, section 1.4: an error is a number, and pages of other origins may not read a response.
 fn broken_user_promise(response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     let is_time = |text: &str| {
@@ -377,7 +377,7 @@ fn is_whole(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// D1.15 of the storage API: the time stands on every answer, with two decimals. And how 1.x refuses.
+/// D1.15 of the storage API: every response has the time, with two decimals. And the errors of 1.x.
 fn broken_legacy_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     let time = get("x-weave-timestamp").filter(|time| is_time(time));
@@ -414,7 +414,7 @@ fn is_time(text: &str) -> bool {
     decimals == Some(2) && text.parse::<SyncTime>().is_ok()
 }
 
-/// D1.15 of the storage API: the time stands on every answer, with two decimals. And its other headers.
+/// D1.15 of the storage API: every response has the time, with two decimals. And its other headers.
 fn broken_sync_promise(exchange: &Exchange, response: &Response<Bytes>) -> Option<&'static str> {
     let get = |name| header(response.headers(), name);
     if !get("x-weave-timestamp").is_some_and(|time| is_time(&time)) {

@@ -14,7 +14,7 @@ pub const MASTER_SECRET: &str = "a secret of golden conversations";
 #[derive(Clone, Debug)]
 pub enum Signer {
     Anonymous,
-    /// The header as it stands.
+    /// A literal header.
     Plain(String),
     /// A storage token, with the parameters of the directive.
     Storage(Vec<(String, String)>),

@@ -1,4 +1,4 @@
-//! Texts of a conversation: repetition, what was kept, and what fits.
+//! Texts of a conversation: repetition, variables, and patterns.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn repeated(inside: &str) -> Result<String> {
     }
 }
 
-/// Puts what was kept where its name stands.
+/// Replaces names of variables by their values.
 pub fn fill_in(text: &str, kept: &Kept) -> String {
     let pieces = pieces(text).into_iter();
     let text = pieces.map(|piece| match piece {
@@ -56,16 +56,16 @@ pub fn fill_in(text: &str, kept: &Kept) -> String {
     text.collect()
 }
 
-/// Puts names where what was kept stands: the reverse, for writing answers down.
+/// Replaces values of variables by their names, to record responses.
 pub fn take_out(text: &str, kept: &Kept) -> String {
-    // Short values stand anywhere by chance.
+    // Short values occur by chance.
     let mut values: Vec<_> = kept.iter().filter(|(_, value)| value.len() > 15).collect();
     values.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
     let put = |text: String, (name, value): (&String, &String)| text.replace(value, &format!("{{{name}}}"));
     values.into_iter().fold(text.to_owned(), put)
 }
 
-/// Whether a text is what a pattern says; if so, what its names stand for is kept.
+/// Whether a text matches a pattern; if so, the variables of the pattern are set.
 pub fn fits(pattern: &str, text: &str, kept: &mut Kept) -> bool {
     let mut found = kept.clone();
     let is_fit = fits_pieces(&pieces(pattern), text, &mut found);

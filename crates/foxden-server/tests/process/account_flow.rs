@@ -1,6 +1,6 @@
 //! A person's life with the program: sign up, sync, a second device, a new password, a forgotten one, leave.
 //!
-//! Everything goes through the program's front door; the other end is the scripted client of `foxden-test-support`.
+//! All requests go to the program over HTTP; the scripted client of `foxden-test-support` sends them.
 
 mod command_line;
 
@@ -263,7 +263,7 @@ fn each_loopback_name_is_signed_for() {
     program.stop();
 }
 
-/// What a browser has already, or what is not there, comes without a body, its type and its length.
+/// A 304 and a 404 have no body, no content type and no length.
 #[test]
 fn answers_without_a_body_describe_none() {
     let folder = Folder::new();

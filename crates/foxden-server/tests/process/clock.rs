@@ -214,7 +214,7 @@ fn a_clock_that_is_behind_at_the_start_costs_nothing() {
     }
 }
 
-/// A clock that is years ahead for a while takes nothing away: what seems to have expired is there again.
+/// A clock that is years ahead for a while deletes nothing: data that seemed to have expired are visible again.
 #[test]
 #[ignore = "needs libfaketime; cargo xtask test installs it"]
 fn a_clock_that_is_years_ahead_for_a_while_takes_nothing_away() {

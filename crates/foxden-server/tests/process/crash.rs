@@ -49,7 +49,7 @@ fn twenty_crashes_lose_nothing_acknowledged_and_keep_nothing_half() {
     crash_over_and_over(&Start::on(&folder), Dialect::Today, 20);
 }
 
-/// A storage node crashes while old clients write; what it knew of their passwords is gone with it.
+/// A storage node crashes while old clients write, and loses its cache of their passwords.
 #[test]
 fn a_crash_of_a_node_loses_nothing_of_old_clients() {
     let folder = Folder::new();
@@ -81,7 +81,7 @@ fn crash_over_and_over(start: &Start<'_>, dialect: Dialect, rounds: u64) {
     program.stop();
 }
 
-/// A stop finishes what is under way: a writer sees a connection end only between requests.
+/// A stop finishes requests in progress: a writer sees a connection end only between requests.
 #[test]
 fn a_stop_under_load_loses_nothing() {
     let _turn = crate::turn();

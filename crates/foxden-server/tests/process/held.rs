@@ -14,10 +14,10 @@ use crate::raw::read_reply;
 use foxden_test_support::client::browser::{Session, signer};
 use foxden_test_support::client::wire::Call;
 
-/// What one account or one network may add to what the program holds.
+/// The maximum memory for responses of one account or one network.
 const MOST: u64 = 60_000_000;
 
-/// A program that has answered once, and what it holds then.
+/// A program that has answered once, and its memory then.
 fn fresh(folder: &Folder) -> (Program, u64) {
     let program = Start::on(folder).with("--log").with("warn").serve();
     server(&program).send(&Call::get("/__lbheartbeat__")).expect(200);
@@ -148,7 +148,7 @@ fn lists_that_grow_hold_no_more_than_they_may() {
     program.stop();
 }
 
-/// One user whose objects are large and whose readers stand still: others are served, and memory is bounded.
+/// One user has large objects and readers that do not read: others are served, and memory is bounded.
 #[test]
 fn sixty_unread_long_lists_are_bounded() {
     let _turn = crate::turn();

@@ -39,7 +39,7 @@ fn one_process_serves_old_clients_from_the_first_request_on() {
     server(&program).send(&call).expect(200);
 }
 
-/// What is remembered is soon forgotten after a change, whichever door it came through.
+/// A cached log-in is invalidated soon after a change, by whichever API.
 #[test]
 fn a_changed_password_reaches_the_nodes() {
     let folder = Folder::new();
@@ -90,7 +90,7 @@ fn an_old_device_with_a_wrong_password_costs_little_and_locks_no_one_out() {
     );
 }
 
-/// 401 tells a client that its password is wrong; a node that cannot look must not say so.
+/// A 401 means a wrong password; a node that cannot check the password must not send it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_loses_the_accounts_says_503() {
     let folder = Folder::new();

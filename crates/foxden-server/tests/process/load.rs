@@ -40,7 +40,7 @@ fn ten_thousand_mixed_requests_find_a_server_that_serves() {
     program.stop();
 }
 
-/// One request of the mixture, its status and what that may be.
+/// One request of the mixture, its status and the expected ones.
 fn one_of_many(store: &Store, number: u64) -> (u16, &'static [u16]) {
     let object = |id: u64| json!({ "id": format!("object{id}"), "payload": format!("payload {number}") });
     let id = number % 50;

@@ -103,7 +103,7 @@ fn the_code_that_was_mailed_confirms_the_address() {
     }
 }
 
-/// The mail's link is a reset of its own; a password that changed is told.
+/// The link in the mail resets the password; a changed password causes a notice.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn the_link_that_was_mailed_resets_the_password_and_changes_are_told() {
@@ -317,7 +317,7 @@ fn letters_outlive_a_mail_server_that_is_away_and_a_restart() {
     mail_server.ends_silent(program);
 }
 
-/// A wrong password for the mail server is told in the log, and tried again: the operator may mend it over there.
+/// A wrong password for the mail server is logged, and the mail is retried: the operator may fix it at the mail server.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_sign_in_that_fails_is_logged_and_tried_again() {
@@ -492,7 +492,7 @@ fn a_slow_mail_server_slows_no_request_and_a_stop_waits_for_it() {
     mail_server.ends_silent(program);
 }
 
-/// A mail server that takes the connection and never says a word holds up no stop, and no mail is lost to it.
+/// A mail server that accepts the connection and sends nothing does not delay a stop, and no mail is lost.
 #[test]
 #[ignore = "needs python3-aiosmtpd; cargo xtask test installs it"]
 fn a_stop_does_not_wait_for_a_mail_server_that_is_silent() {

@@ -33,7 +33,7 @@ fn the_log_has_one_line_a_request_and_no_query() {
     program.stop();
 }
 
-/// A proxy on the same machine may come through a socket in the file system; what it names is believed.
+/// A proxy on the same machine may come through a socket in the file system; the server trusts its header.
 #[test]
 fn a_socket_in_the_file_system_serves_a_proxy() {
     let folder = Folder::new();

@@ -1,5 +1,4 @@
-//! What the program takes of memory while many ask for what needs much of it: the bounds are generous, and hold
-//! what would grow without one.
+//! The memory of the program under many expensive requests. The limits are generous, and catch unbounded growth.
 
 use std::io::Write;
 use std::net::TcpStream;

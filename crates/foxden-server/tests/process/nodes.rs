@@ -29,7 +29,7 @@ fn node_of(registration: &Program, name: &str) -> String {
     }
 }
 
-/// Those who begin with an old client, and those who begin with Firefox, come to lie on both nodes alike.
+/// Users of old clients and users of Firefox are spread over both nodes alike.
 #[test]
 fn users_are_spread_and_each_node_serves_its_own_alone() {
     let folder = Folder::new();

@@ -178,7 +178,7 @@ fn code_of(said: &str, before: &str) -> String {
     rest.split_whitespace().next().unwrap().to_owned()
 }
 
-/// `check` follows the public address, and says what to do where it leads elsewhere.
+/// `check` requests the public address, and gives a hint if another server answers.
 #[test]
 fn check_finds_whether_the_public_address_leads_here() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! A server for its own machine alone, and what happens once others reach it.
+//! A private server, which becomes public once other machines reach it.
 
 use std::io::{BufReader, Write};
 use std::process::Output;
@@ -80,7 +80,7 @@ fn one_sign_of_others_makes_it_public_for_good() {
         create("a").header("CF-Ray", "1"),
         create("a").header("Via", "1.1 a"),
         create("a").header("Origin", "https://sync.example.org"),
-        // Nor does it matter what is asked for.
+        // The target does not matter either.
         Call::get("/__heartbeat__").header("X-Forwarded-Proto", "https"),
         Call::get("/1.1/ann/info/collections").header("X-Forwarded-Host", "sync.example.org"),
     ]
@@ -105,7 +105,7 @@ fn one_sign_of_others_makes_it_public_for_good() {
             assert!(
                 said(&start.run(&["check"])).contains("look  this server listens for this machine alone")
             );
-            // Its front page tells the person at the machine, too.
+            // Its front page shows it, too.
             let page = server.send(&Call::get("/").header("Accept", "text/html")).text();
             assert!(page.contains("foxden private"), "{page}");
         }

@@ -57,7 +57,7 @@ pub struct Program {
     child: Child,
     url: String,
     log: PathBuf,
-    /// What stands in front of it, if anything does.
+    /// The proxy in front of it, if any.
     proxy: Option<Proxy>,
 }
 
@@ -130,7 +130,7 @@ impl<'a> Start<'a> {
         self
     }
 
-    /// With nothing but what is given from now on: not even a data folder.
+    /// Without any argument, variable or data folder.
     pub fn bare(mut self) -> Self {
         self.arguments.clear();
         self.variables.clear();
@@ -195,7 +195,7 @@ impl<'a> Start<'a> {
         {
             start = start.set("FOXDEN__ACCOUNTS__SIGN_UP", "open");
         }
-        let mut setup = Setup::of_the_book(kind, &backend);
+        let mut setup = Setup::of_the_manual(kind, &backend);
         // One node is sent the whole path, the other what is left of it.
         if self.name == "node2" {
             setup = setup.cutting("node2");

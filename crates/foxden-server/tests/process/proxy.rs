@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The page that operators copy their configuration from.
 const BOOK: &str = include_str!("../../../../docs/operating.md");
 
-/// What stands between clients and the program.
+/// A proxy between clients and the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Nginx,
@@ -39,7 +39,7 @@ pub fn wanted() -> Option<Kind> {
 #[derive(Clone, Debug)]
 pub struct Setup {
     kind: Kind,
-    /// What the book says for this proxy.
+    /// The manual's configuration of this proxy.
     block: String,
     /// Where the program is, as the proxy names it.
     backend: String,
@@ -52,7 +52,7 @@ pub struct Proxy {
     folder: PathBuf,
 }
 
-/// The blocks of the book in this language, in their order.
+/// The blocks of the manual in this language, in their order.
 fn blocks(language: &str) -> Vec<String> {
     let fence = format!("\n```{language}\n");
     let after = BOOK.split(fence.as_str()).skip(1);
@@ -63,7 +63,7 @@ fn blocks(language: &str) -> Vec<String> {
 
 impl Setup {
     /// The book's proxy in front of the program at this address and port.
-    pub fn of_the_book(kind: Kind, backend: &str) -> Self {
+    pub fn of_the_manual(kind: Kind, backend: &str) -> Self {
         let language = match kind {
             Kind::Nginx => "nginx",
             Kind::Apache => "apache",
@@ -101,10 +101,10 @@ impl Setup {
         self
     }
 
-    /// nginx with `keepalive` towards the program, as the book says where it must be.
+    /// nginx with `keepalive` towards the program, as in the manual.
     pub fn with_keepalive(self) -> Self {
         let [_, upstream, location, _] = &blocks("nginx")[..] else {
-            panic!("the book has another number of blocks for nginx")
+            panic!("the manual has another number of blocks for nginx")
         };
         let mut kept = self.with("proxy_pass http://127.0.0.1:5000;", location);
         kept.block = format!("{upstream}{}", kept.block);
@@ -190,7 +190,7 @@ impl Setup {
         command
     }
 
-    /// The book's block, at the test's addresses and without TLS, within what a distribution has around it.
+    /// The block of the operator's manual, with the test's addresses and without TLS, in the usual configuration of a distribution.
     fn configuration(&self, folder: &Path, port: u16) -> String {
         let folder = folder.display();
         let lines = self.block.lines().filter(|line| {

@@ -23,7 +23,7 @@ fn python() -> PathBuf {
         .into()
 }
 
-/// The script asks for what a person would read; everything else it does and judges by itself.
+/// The script asks for the texts that a user would read, and does all else by itself.
 #[test]
 #[ignore = "needs PyFxA and python3-aiosmtpd; cargo xtask test installs them"]
 fn pyfxa_goes_from_sign_up_to_storage_and_through_its_reset() {

@@ -1,4 +1,4 @@
-//! HTTP by hand, for what a library would hide: when a connection ends, and how slowly bytes go.
+//! HTTP on a raw socket: tests control the end of a connection and the speed of bytes.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use foxden_model::{Clock, SystemClock};
 use foxden_test_support::client::hawk::{Credentials, Signed};
 use foxden_test_support::client::{hex, random_bytes};
 
-/// How a client shows who it is.
+/// The credentials of a client.
 pub enum Proof {
     /// It signs each request.
     Signature(Credentials),

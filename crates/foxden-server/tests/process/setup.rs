@@ -1,4 +1,4 @@
-//! Starting: what is made, what is refused, what two programs do with one secret.
+//! The first start, refused configurations, and two programs with one secret.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;

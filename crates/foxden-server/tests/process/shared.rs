@@ -133,7 +133,7 @@ fn an_account_that_one_program_removes_is_refused_by_the_other() {
     browser.ask_tokenserver_with(&access).expect(401);
     first.stop();
 
-    // From its start on, the program that has both closes what the register says was removed.
+    // From its start on, the program with both closes the stores of removed accounts.
     let first = node.serve();
     store.send(Call::get("/storage/bookmarks/a")).expect(401);
     store.put("bookmarks", "a", "again").expect(401);

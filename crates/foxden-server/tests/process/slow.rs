@@ -64,7 +64,7 @@ fn five_hundred_slow_clients_delay_no_other_and_are_closed() {
     program.stop();
 }
 
-/// When every seat is taken, who waits makes room for who asks.
+/// When all connections are in use, an idle one is closed for a new client.
 #[test]
 fn a_full_house_makes_room() {
     let folder = Folder::new();
@@ -82,7 +82,7 @@ fn a_full_house_makes_room() {
     program.stop();
 }
 
-/// Stores what takes long to read.
+/// Stores large objects, which take long to read.
 fn fill(program: &Program) {
     let payload = "x".repeat(200_000);
     for number in 0..20 {
@@ -167,7 +167,7 @@ fn a_steady_client_is_not_cut_off() {
     assert!(rest.is_empty(), "a stop ends an idle connection without a word");
 }
 
-/// What has come of one upload is held for it; one that finds no room in its user's share is asked to come back.
+/// The received part of an upload counts for it; one that exceeds its user's share gets a 503.
 #[test]
 fn uploads_share_the_memory_there_is_for_them() {
     let folder = Folder::new();
@@ -176,7 +176,7 @@ fn uploads_share_the_memory_there_is_for_them() {
         .serve();
     let store = program.store(4);
     let body = json!({ "payload": "z".repeat(60_000) }).to_string();
-    // The server asks for the body once it has room for it.
+    // The server sends 100 Continue once it has memory for the body.
     let announce = |path: &str| {
         let mut stream = connect(program.address()).unwrap();
         let head = format!(

@@ -215,7 +215,7 @@ async fn slow_readers_are_closed_and_first_those_of_the_largest_network() {
 
 /// Who takes an answer at a fair rate is not cut off for a newcomer, though its buffers are full.
 #[tokio::test]
-async fn a_client_that_takes_its_answer_keeps_its_seat() {
+async fn a_client_that_reads_its_response_keeps_its_connection() {
     let limiter = limiter(2);
     let readers = clients(&limiter, 2, None).await;
     for (user, client) in (1..).zip(&readers) {

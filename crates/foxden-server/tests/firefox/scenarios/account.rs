@@ -108,7 +108,7 @@ fn reset(test: &mut TestContext, person: &mut Person) -> Result<()> {
     page::wait_for_step(&mut test.b, "reset-done")
 }
 
-/// The code among what the program said: 32 figures.
+/// The code in the output of the program: 32 digits.
 fn code(said: &str) -> Option<&str> {
     said.split_whitespace()
         .find(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -186,7 +186,7 @@ pub(super) fn until_login_failed(browser: &mut Browser) -> Result<()> {
     })
 }
 
-/// Goes through the page that asks for the password once more; the address stands there already.
+/// Logs in on the page that asks for the password again and already has the address.
 pub(super) fn sign_in_again(browser: &mut Browser, server: &Server, person: &Person) -> Result<()> {
     let script = r#"await gSync.openSignInAgainPage("e2e");"#;
     browser.marionette.chrome(script, json!(null))?;

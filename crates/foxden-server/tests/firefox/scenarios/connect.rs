@@ -1,4 +1,4 @@
-//! The good days: connecting browsers, what crosses between them, leaving.
+//! Common use: connecting browsers, syncing between them, signing out.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

@@ -99,7 +99,7 @@ fn fill_invitation(test: &mut TestContext, link: &str, person: &Person) -> Resul
     page::submit(&mut test.b)
 }
 
-/// Gives the server an address that is not this machine's own, which both browsers are told.
+/// Gives the server a public address, and both browsers the preference for it.
 fn go_public(test: &mut TestContext) -> Result<()> {
     test.server.move_to(PLAIN_HOST)?;
     for browser in [&mut test.a, &mut test.b] {
@@ -110,7 +110,7 @@ fn go_public(test: &mut TestContext) -> Result<()> {
     Ok(())
 }
 
-/// Puts the browsers back to what other scenarios expect.
+/// Resets the browsers for other scenarios.
 fn leave(test: &mut TestContext) -> Result<()> {
     for browser in [&mut test.a, &mut test.b] {
         browser.set_pref(ALLOWED, Value::Null)?;
@@ -119,7 +119,7 @@ fn leave(test: &mut TestContext) -> Result<()> {
     Ok(())
 }
 
-/// The code among what the program said: six figures.
+/// The code in the output of the program: six digits.
 fn code(said: &str) -> Option<&str> {
     said.split_whitespace()
         .find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()))

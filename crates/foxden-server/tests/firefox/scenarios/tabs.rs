@@ -10,9 +10,9 @@ use crate::process::wait_for;
 use crate::requests::count_status;
 use crate::test_context::scenario;
 
-/// How long a browser may take to fetch what waits for it.
+/// How long a browser may take to fetch its pending commands.
 const FETCH_LIMIT: Duration = Duration::from_secs(20);
-/// Where the browser writes down what arrived, one line each.
+/// The file in which the browser records arrived tabs, one line each.
 const ARRIVED: &str = "foxden.arrived";
 
 /// Scenario 18, V7.6. Tabs sent to a browser that does nothing arrive once "Sync now" is pressed in it, also when its
@@ -39,7 +39,7 @@ fn sent_tabs_arrive() -> Result<()> {
                 "{path}: {requests:?}"
             );
         }
-        // As people do who do not see their tab: again, until it is there.
+        // Sync again until the tab has arrived, as users do.
         wait_for("the tab sent before the menu was opened", FETCH_LIMIT, || {
             press_sync_now(&mut test.b)?;
             has_arrived(&mut test.b, "https://example.org/before-the-menu")

@@ -13,11 +13,11 @@ use foxden_test_support::client::legacy::envelope;
 use foxden_test_support::client::legacy::key::KeyPair;
 use foxden_test_support::client::wire::{Call, Server};
 
-/// The client signs for ports 443 and 80 alone, so the server is public and a proxy stands before it.
+/// The client signs for ports 443 and 80 only, so the server is public and behind a proxy.
 const PUBLIC: &str = "https://sync.example.org";
 const PASSWORD: &str = "correct horse";
 
-/// A browser that has synced: what it encrypts with, and its store.
+/// A browser that has synced: its keys and its store.
 struct Synced {
     browser: Browser,
     store: Store,

@@ -22,7 +22,7 @@ pub fn is_refused_soon(device: &mut Device) {
     loop {
         match device.sync() {
             Err(Stop::LoginRejected) => return,
-            // Amid a sync it looks like a move to another node; the next sync shows what it is.
+            // During a sync it looks like a move to another node; the next sync finds the wrong password.
             Ok(()) | Err(Stop::Reassigned) => {}
             other => panic!("the old password is good, or it is refused: {other:?}"),
         }
@@ -30,7 +30,7 @@ pub fn is_refused_soon(device: &mut Device) {
     }
 }
 
-/// A device with the old password is refused, and asks the person; what is stored stays as it is.
+/// A device with the old password is refused, and asks the user; the stored data stay as they are.
 pub fn a_new_password_is_asked_for_everywhere(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);

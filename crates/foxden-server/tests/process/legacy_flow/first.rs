@@ -123,7 +123,7 @@ fn the_dialogue_of_the_store(device: &mut Device) {
     );
 }
 
-/// After the first sync only what changed goes over the wire, in either direction, deletions included.
+/// After the first sync only changes are transferred, in both directions, deletions included.
 pub fn changes_travel_between_devices(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);
@@ -168,7 +168,7 @@ pub fn changes_travel_between_devices(servers: &TestServers) {
     assert!(listed.is_empty() && as_of >= newest);
 }
 
-/// A small device fetches fifty, and the rest by their ids; an old telephone streams what is new.
+/// A small device fetches fifty, and the rest by their ids; an old telephone streams the new ones.
 pub fn small_devices_fetch_in_parts(servers: &TestServers) {
     let mut laptop = servers.ann();
     fill(&mut laptop);

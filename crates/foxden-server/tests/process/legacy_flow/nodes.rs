@@ -89,7 +89,7 @@ fn a_moved_user_keeps_all_data() {
     assert_ne!(store.uid(), old_store.uid(), "a store elsewhere is a fresh one");
 }
 
-/// No node takes new people: they wait and keep asking. Those who have one go on.
+/// No node accepts new users: they wait and retry. Users with a node are not affected.
 #[test]
 fn a_client_without_a_node_waits() {
     let servers = TestServers::start(Shape::Split, &[]);

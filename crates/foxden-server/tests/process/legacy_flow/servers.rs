@@ -65,7 +65,7 @@ impl TestServers {
         all.map(Program::log).collect()
     }
 
-    /// What the operator types where the accounts are, and what comes of it.
+    /// Runs a command of the operator on the registration server. Returns its output.
     pub fn operator(&self, command: &[&str]) -> Output {
         Start::on(&self.folder).named("front").run(command)
     }

@@ -22,7 +22,7 @@ impl Numbers {
 /// Devices of every kind change and delete the same few things, each syncing when it comes to it. After each
 /// has synced twice more, all hold the same.
 ///
-/// Desktops take the time of their upload for the time up to which they have seen the store, so that what
+/// Desktops take the time of their upload as the time up to which they have read the store, so that what
 /// another one wrote in the moment between their fetch and their upload escapes them. No server can help that;
 /// here one device syncs at a time.
 pub fn devices_that_take_turns_end_up_alike(servers: &TestServers) {

@@ -1,4 +1,4 @@
-//! What a server asks of its clients: to stay away, to make room, to tell the person something.
+//! Backoff, quota and alerts: a client obeys its server.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use foxden_test_support::client::legacy::device::Device;
 use foxden_test_support::client::legacy::engine::Habit;
 use foxden_test_support::client::legacy::storage::Stop;
 
-/// The store is full: the browser is told so with the one number it understands, keeps what it could not store,
-/// and stores it once there is room.
+/// The store is full: the browser gets the response code that it understands, keeps the objects it could not store,
+/// and stores them once there is space.
 #[test]
 fn a_full_store_is_told_and_can_be_emptied() {
     let servers = TestServers::start(Shape::AllInOne, &[("FOXDEN__STORAGE__QUOTA", "100 KB")]);
@@ -52,7 +52,7 @@ fn a_full_store_is_told_and_can_be_emptied() {
     assert!(laptop.engine("history").changed().is_empty());
 }
 
-/// Every answer asks to stay away for a while, and carries a message: the browser finishes its sync, tells the
+/// Every response has a backoff and an alert: the browser finishes its sync, shows the alert to the
 /// person, and does not come before that time.
 #[test]
 fn a_busy_server_is_left_alone() {

@@ -62,14 +62,14 @@ impl MailServer {
         at_port(start, self.port)
     }
 
-    /// The next thing that it tells.
+    /// The next event that it reports.
     pub fn next_event(&mut self) -> Value {
         self.told
             .recv_timeout(TIMEOUT)
             .expect("the mail server tells something")
     }
 
-    /// The next mail; nothing else may be told before it.
+    /// The next mail; fails if another event comes first.
     pub fn mail(&mut self) -> ReceivedMail {
         let told = self.next_event();
         assert!(told["text"].is_string(), "{told}");
@@ -77,18 +77,18 @@ impl MailServer {
         ReceivedMail(told)
     }
 
-    /// Lets go of what it holds.
+    /// Accepts the mails that it holds back.
     pub fn release(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// Stops the program, which finishes what it has begun, and sees that nothing more is told.
+    /// Stops the program, which finishes its deliveries. Fails if there are further events.
     pub fn ends_silent(self, program: Program) {
         program.stop();
         self.ends();
     }
 
-    /// Ends the mail server once it has told all; that is nothing more.
+    /// Ends the mail server. Fails if there are further events.
     pub fn ends(mut self) {
         drop(self.child.stdin.take());
         let told: Vec<Value> = self.told.iter().collect();
@@ -115,7 +115,7 @@ impl Drop for MailServer {
 }
 
 impl ReceivedMail {
-    /// A head of it.
+    /// A header.
     pub fn head(&self, name: &str) -> &str {
         let heads = self.0["heads"].as_array().unwrap();
         let mut found = heads.iter().filter(|head| head[0] == name);
@@ -124,7 +124,7 @@ impl ReceivedMail {
         head[1].as_str().unwrap()
     }
 
-    /// Another member of what the mail server told.
+    /// Another field of the event.
     pub fn told(&self, name: &str) -> &Value {
         &self.0[name]
     }
@@ -139,7 +139,7 @@ impl ReceivedMail {
         self.0["html"].as_str().unwrap()
     }
 
-    /// What it brings: the third line.
+    /// The code or link: the third line.
     pub fn key(&self) -> &str {
         self.lines()[2]
     }
@@ -165,7 +165,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Made by the usual tool.
+    /// Creates the certificates with openssl.
     pub fn make(folder: &Folder) -> Self {
         let file = |name: &str| folder.path().join(name);
         let made = Self {

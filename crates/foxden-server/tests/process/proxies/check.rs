@@ -1,4 +1,4 @@
-//! `foxden check` finds what is wrong with a proxy.
+//! `foxden check` finds mistakes of a proxy.
 
 use crate::program::proxy::{Kind, Setup};
 use crate::program::{Folder, Start};
@@ -55,9 +55,9 @@ fn nothing_is_wrong_with_no_proxy() {
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn nothing_is_wrong_with_the_proxies_of_the_book() {
     for kind in [Kind::Nginx, Kind::Apache, Kind::HaProxy] {
-        expect_all_well(&said_of(|backend| Setup::of_the_book(kind, backend), ""));
+        expect_all_well(&said_of(|backend| Setup::of_the_manual(kind, backend), ""));
     }
-    let cut = |backend: &str| Setup::of_the_book(Kind::Nginx, backend).cutting("node1");
+    let cut = |backend: &str| Setup::of_the_manual(Kind::Nginx, backend).cutting("node1");
     expect_all_well(&said_of(cut, "/node1"));
 }
 
@@ -66,7 +66,7 @@ fn nothing_is_wrong_with_the_proxies_of_the_book() {
 fn what_is_missing_in_nginx_is_named() {
     let nginx = |part: &'static str, other: &'static str| {
         said_of(
-            |backend| Setup::of_the_book(Kind::Nginx, backend).with(part, other),
+            |backend| Setup::of_the_manual(Kind::Nginx, backend).with(part, other),
             "",
         )
     };
@@ -113,7 +113,7 @@ fn what_is_missing_in_nginx_is_named() {
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn what_is_missing_below_a_path_is_named() {
     let nginx = |part: &'static str, other: &'static str| {
-        let setup = |backend: &str| Setup::of_the_book(Kind::Nginx, backend).cutting("node1");
+        let setup = |backend: &str| Setup::of_the_manual(Kind::Nginx, backend).cutting("node1");
         said_of(|backend| setup(backend).with(part, other), "/node1")
     };
     expect(
@@ -134,7 +134,7 @@ fn what_is_missing_below_a_path_is_named() {
 fn what_is_missing_in_apache_is_named() {
     let apache = |part: &'static str, other: &'static str| {
         said_of(
-            |backend| Setup::of_the_book(Kind::Apache, backend).with(part, other),
+            |backend| Setup::of_the_manual(Kind::Apache, backend).with(part, other),
             "",
         )
     };

@@ -21,8 +21,8 @@ const TIMES: usize = 9;
 
 /// Which of the ways from nginx to the program.
 fn nginx(backend: &str, is_buffered: bool, is_kept: bool) -> Setup {
-    // Larger than the book's limit, so that what is refused here comes this far.
-    let setup = Setup::of_the_book(Kind::Nginx, backend);
+    // Larger than the manual's limit, so that the refused request reaches the program.
+    let setup = Setup::of_the_manual(Kind::Nginx, backend);
     let mut setup = setup.with("client_max_body_size 4m;", "client_max_body_size 40m;");
     if is_buffered {
         setup = setup.with("proxy_request_buffering off;", "");
@@ -204,13 +204,13 @@ fn through_nginx_that_buffers_with_kept_connections() {
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn through_apache() {
-    through(|backend| Setup::of_the_book(Kind::Apache, backend));
+    through(|backend| Setup::of_the_manual(Kind::Apache, backend));
 }
 
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn through_haproxy() {
-    through(|backend| Setup::of_the_book(Kind::HaProxy, backend));
+    through(|backend| Setup::of_the_manual(Kind::HaProxy, backend));
 }
 
 /// The last hop is a socket in the file system.

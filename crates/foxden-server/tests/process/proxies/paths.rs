@@ -107,7 +107,7 @@ fn serve(folder: &Folder, setup: impl Fn(&str) -> Setup, path: &str) -> (Program
 fn a_path_is_cut_off_however_the_address_is_named() {
     for kind in [Kind::Nginx, Kind::Apache, Kind::HaProxy] {
         let folder = Folder::new();
-        let setup = |backend: &str| Setup::of_the_book(kind, backend).cutting("node1");
+        let setup = |backend: &str| Setup::of_the_manual(kind, backend).cutting("node1");
         let (program, _proxy) = serve(&folder, setup, "/node1");
         let host = program.address().trim_end_matches("/node1");
         for origin in [String::new(), format!("http://{host}")] {
@@ -142,7 +142,7 @@ fn every_proxy_passes_paths_on_as_they_came() {
         for (path, is_cut) in [("", false), ("/node1", false), ("/node1", true)] {
             let folder = Folder::new();
             let setup = |backend: &str| {
-                let setup = Setup::of_the_book(kind, backend);
+                let setup = Setup::of_the_manual(kind, backend);
                 if is_cut { setup.cutting("node1") } else { setup }
             };
             let (program, _proxy) = serve(&folder, setup, path);

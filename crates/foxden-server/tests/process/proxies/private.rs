@@ -1,4 +1,4 @@
-//! A private server behind a proxy that it was not told of.
+//! A private server behind an unknown proxy.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::program::{Folder, Start};
 use foxden_test_support::client::onepw::Stretched;
 use foxden_test_support::client::wire::{Call, Reply, Server};
 
-/// What a stranger sends with `curl`: no page, no invitation.
+/// A sign-up with `curl`: without a page or an invitation.
 fn create(name: &str) -> Call {
     let email = format!("{name}@example.org");
     let auth_pw = Stretched::v1(&email, "a password").auth_pw_hex();
@@ -63,7 +63,7 @@ fn a_bare_nginx_makes_the_server_public() {
     program.stop();
 }
 
-/// A proxy that adds nothing hides its strangers, until the first page of its own is used or `foxden check` finds it.
+/// A proxy that adds no header hides its clients, until the first page of its own is used or `foxden check` finds it.
 #[test]
 #[ignore = "needs proxies: run by cargo xtask test"]
 fn a_proxy_that_hides_itself_is_found() {
