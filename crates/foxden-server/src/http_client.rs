@@ -19,12 +19,12 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// One that trusts the certificates in that file, too.
-    pub fn new(patience: Duration, ca: Option<&Path>) -> Result<Self, CertificateError> {
+    pub fn new(timeout: Duration, ca: Option<&Path>) -> Result<Self, CertificateError> {
         let config = || {
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
-                .timeout_global(Some(patience))
+                .timeout_global(Some(timeout))
         };
         let trusting = |file: &Path| {
             let roots = RootCerts::new_with_certs(&read_certificates(file)?);

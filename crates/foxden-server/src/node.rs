@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 use crate::http_client::{CertificateError, HttpClient};
 
 /// How long the node may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends requests to storage nodes.
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ impl NodeClient<'_> {
         let request = self.requests.delete_store(node, user);
         let ca = self.ca_file.map(Path::to_owned);
         let send = move || {
-            let answer = HttpClient::new(PATIENCE, ca.as_deref())?.send_to_node(&request);
+            let answer = HttpClient::new(TIMEOUT, ca.as_deref())?.send_to_node(&request);
             let answer = answer.map_err(|source| EmptyStoreError::Unreachable {
                 url: request.url,
                 source,

@@ -21,8 +21,7 @@ pub fn check(config: &Config, client: &HttpClient) -> anyhow::Result<Vec<Finding
             "nothing serves the data folder {}",
             config.server.data_dir.display()
         );
-        let hint =
-            "start it with: foxden serve; then check again, so that the public address can be looked at";
+        let hint = "start it with: foxden serve; then check again, to test the public address";
         let scheme = config
             .server
             .public_url

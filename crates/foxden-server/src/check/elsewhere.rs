@@ -17,7 +17,7 @@ use crate::control::response::Serving;
 use foxden_http::probe;
 
 /// How long a port may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Ports asked at most.
 const MOST: usize = 64;
@@ -75,7 +75,7 @@ fn leads_here(address: SocketAddr, word: &str) -> Option<String> {
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .tls_config(tls);
     let agent: ureq::Agent = config.build().into();
     ["http", "https"].into_iter().find_map(|scheme| {

@@ -1,4 +1,4 @@
-//! The data folder, its permissions, the room on the disk.
+//! Checks the data folder, its permissions, and the free space on its disk.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use super::Finding;
 
-/// With less room than this nothing can be stored for long.
-const LITTLE_ROOM: u64 = 100 << 20;
-/// With less room than this it is time to make some.
-const SOME_ROOM: u64 = 1 << 30;
+/// With less free space than this, writes will soon be refused.
+const CRITICAL_SPACE: u64 = 100 << 20;
+/// With less free space than this, the operator should free some.
+const LOW_SPACE: u64 = 1 << 30;
 
-/// What there is to say about the folder.
+/// Checks the folder.
 pub fn check(folder: &Path) -> Vec<Finding> {
     let metadata = match fs::metadata(folder) {
         Ok(metadata) => metadata,
@@ -24,10 +24,7 @@ pub fn check(folder: &Path) -> Vec<Finding> {
             )];
         }
         Err(error) => {
-            let what = format!(
-                "the data folder {} cannot be looked at: {error}",
-                folder.display()
-            );
+            let what = format!("the data folder {} cannot be read: {error}", folder.display());
             return vec![Finding::error(
                 what,
                 "run this as the user who runs the server, or as root",
@@ -42,7 +39,7 @@ pub fn check(folder: &Path) -> Vec<Finding> {
         }
     }
     findings.push(check_owner(folder, &metadata));
-    findings.push(check_room(folder));
+    findings.push(check_free_space(folder));
     findings
 }
 
@@ -57,7 +54,7 @@ fn check_mode(path: &Path, metadata: &fs::Metadata, wanted: u32) -> Finding {
     }
     Finding::error(
         format!(
-            "others on this machine may look at {} (mode {mode:o})",
+            "other users of this machine can read {} (mode {mode:o})",
             path.display()
         ),
         format!("chmod {wanted:o} {}", path.display()),
@@ -83,23 +80,23 @@ fn check_owner(folder: &Path, metadata: &fs::Metadata) -> Finding {
     )
 }
 
-fn check_room(folder: &Path) -> Finding {
-    let room = match rustix::fs::statvfs(folder) {
+fn check_free_space(folder: &Path) -> Finding {
+    let free = match rustix::fs::statvfs(folder) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
         Err(error) => {
             let what = format!(
-                "the room on the disk of {} cannot be found out: {error}",
+                "the free space on the disk of {} cannot be read: {error}",
                 folder.display()
             );
-            return Finding::warning(what, "look with: df -h");
+            return Finding::warning(what, "check with: df -h");
         }
     };
-    let megabytes = room >> 20;
+    let megabytes = free >> 20;
     let what = format!("{megabytes} MiB are free on the disk of the data folder");
-    match room {
-        0..LITTLE_ROOM => Finding::error(what, "make room: writes are about to be refused"),
-        LITTLE_ROOM..SOME_ROOM => Finding::warning(what, "make room before it runs out"),
-        SOME_ROOM.. => Finding::ok(what),
+    match free {
+        0..CRITICAL_SPACE => Finding::error(what, "free some disk space: writes will soon be refused"),
+        CRITICAL_SPACE..LOW_SPACE => Finding::warning(what, "free some disk space soon"),
+        LOW_SPACE.. => Finding::ok(what),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::mail::smtp_client::{SendError, SmtpClient};
 use crate::rng::SystemRng;
 use crate::site::configured_site;
 
-/// What there is to say about mail; with an address, one mail is sent there.
+/// Checks the mail server. With an address, sends a test mail to it.
 pub fn check(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> {
     let Some(mail) = &config.mail else {
         return Ok(without(to).into_iter().collect());
@@ -19,7 +19,12 @@ pub fn check(config: &Config, to: Option<&str>) -> anyhow::Result<Vec<Finding>> 
     let host = configured_site(config)?.public_url.host().to_owned();
     let client = match SmtpClient::new(mail, &host) {
         Ok(client) => client,
-        Err(error) => return Ok(vec![Finding::error(format!("{error:#}"), "look at [mail]")]),
+        Err(error) => {
+            return Ok(vec![Finding::error(
+                format!("{error:#}"),
+                "fix the section [mail]",
+            )]);
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -80,10 +85,10 @@ async fn send(client: &SmtpClient, mail: &Mail, config: &Config, host: &str, to:
 fn send_error(error: SendError) -> Finding {
     let hint = match &error {
         SendError::Away { .. } => {
-            "look at mail.host, mail.port, mail.tls, mail.username, mail.from and mail.ca_file; until then mails wait, and codes \
+            "check mail.host, mail.port, mail.tls, mail.username, mail.from and mail.ca_file; until then mails wait, and codes \
              are shown by: foxden user code"
         }
-        SendError::Later(_) | SendError::Refused(_) => "look at mail.from, and at what the mail server says",
+        SendError::Later(_) | SendError::Refused(_) => "check mail.from, and the reply of the mail server",
     };
     Finding::error(format!("{:#}", anyhow::Error::from(error)), hint)
 }

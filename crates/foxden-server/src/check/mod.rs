@@ -31,7 +31,7 @@ use crate::http_client::HttpClient;
 use crate::terminal::{self, Style, styled};
 
 /// How long the way through a public address may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of `foxden check`.
 #[derive(Debug, clap::Args)]
@@ -112,7 +112,7 @@ impl Finding {
 /// Runs all checks. Returns a failure if one finds an error.
 pub fn check(flags: &Flags, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(flags)?;
-    let client = HttpClient::new(PATIENCE, args.ca.as_deref().or(config.server.ca_file.as_deref()))?;
+    let client = HttpClient::new(TIMEOUT, args.ca.as_deref().or(config.server.ca_file.as_deref()))?;
     let mut findings = vec![
         Finding::ok("the configuration is fine"),
         check_clock(&SystemClock),

@@ -144,7 +144,7 @@ fn judge_upload(url: &PublicUrl, most: u64, came: &ProbeOutcome) -> Finding {
         )),
         ProbeOutcome::Seen(seen) => Finding::error(
             format!("of an upload of {most} bytes {} came through {url}", seen.bytes),
-            "look at what the proxy does with the bodies of requests",
+            "check what the proxy does with the bodies of requests",
         ),
         ProbeOutcome::Refused(413, by) => Finding::error(
             format!("{by} refuses an upload of {kilobytes} KB, the largest, as too large (413)"),

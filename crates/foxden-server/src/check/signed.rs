@@ -63,7 +63,7 @@ pub fn cannot_reach(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> Fi
 fn hint_for(url: &PublicUrl, error: &ureq::Error, else_hint: &str) -> String {
     if matches!(error, ureq::Error::Timeout(_)) {
         return format!(
-            "something takes the connection and does not answer in time: look at the firewall, and where the proxy sends \
+            "something takes the connection and does not answer in time: check the firewall, and where the proxy sends \
              requests; if it speaks TLS or HTTP/2 to this server, the server's log says so; else {else_hint}"
         );
     }

@@ -113,7 +113,7 @@ impl Signature {
                 "operator-password-link",
             ),
             OperatorAction::CodesShown => {
-                success(508, "Operator looked at waiting codes", 6, "operator-codes-show")
+                success(508, "Operator read pending codes", 6, "operator-codes-show")
             }
             OperatorAction::InvitationMade => {
                 success(509, "Operator made an invitation", 4, "operator-invite")

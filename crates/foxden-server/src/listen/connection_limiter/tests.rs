@@ -1,10 +1,10 @@
-//! Who has a connection, who makes room for whom, by a clock that the test moves.
+//! Which connections are closed for others. The tests move the clock.
 
 use foxden_model::UserId;
 
 use super::*;
 
-/// A room with so many connections. Of them one network may take four, a user's answers two.
+/// A limiter for so many connections. One network may have four, the unread responses of a user two.
 fn limiter(connections: u32) -> Arc<ConnectionLimiter> {
     let http = Http {
         max_connections: connections,
@@ -26,7 +26,7 @@ fn network(address: &str) -> Network {
     Network::of(address.parse().unwrap())
 }
 
-/// A connection that waits in the background until it is sent away, as those of real clients do.
+/// A connection that stays open until the limiter closes it, as those of real clients do.
 struct Client(Arc<ConnectionState>, std::cell::RefCell<Option<ConnectionPermit>>);
 
 impl Client {
@@ -35,7 +35,7 @@ impl Client {
         Some(Self(permit.state(), Some(permit).into()))
     }
 
-    /// Leaves if it was told to. Whether it is still there.
+    /// Drops the permit if the limiter has closed the connection. Returns whether it is still open.
     fn stays(&self) -> bool {
         if self.0.is_closing() {
             self.1.take();
@@ -44,7 +44,7 @@ impl Client {
     }
 }
 
-/// So many of one client.
+/// So many connections of one client.
 async fn clients(limiter: &Arc<ConnectionLimiter>, count: usize, address: Option<&str>) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..count {
@@ -57,7 +57,7 @@ fn count(clients: &[Client]) -> usize {
     clients.iter().filter(|client| client.stays()).count()
 }
 
-/// A client that takes nothing of a long answer.
+/// A client that reads nothing of a long response.
 fn read_nothing(client: &Client, user: u64) {
     client.0.request_began();
     client.0.set_user(Some(UserId(user)));
@@ -65,7 +65,7 @@ fn read_nothing(client: &Client, user: u64) {
 }
 
 #[tokio::test]
-async fn a_full_room_sends_away_who_has_waited_longest() {
+async fn a_full_limiter_closes_the_longest_idle_connection() {
     let limiter = limiter(3);
     let all = clients(&limiter, 3, None).await;
     let [busy, longest, other] = &all[..] else {
@@ -84,7 +84,7 @@ async fn a_full_room_sends_away_who_has_waited_longest() {
     assert!(open.states.is_empty() && open.direct.is_empty() && open.closing == 0);
 }
 
-/// Beyond its share a network makes room for itself, by its slowest; others keep their connections.
+/// Beyond its share a network loses its own slowest connection; others keep theirs.
 #[tokio::test]
 async fn a_network_takes_no_more_than_its_share() {
     for (share, one, neighbour) in [
@@ -138,7 +138,7 @@ async fn a_network_that_keeps_the_server_busy_gets_no_more() {
     assert_eq!(count(&busy), 3);
 }
 
-/// A proxy keeps as many connections as it likes.
+/// A proxy may have any number of connections.
 #[tokio::test]
 async fn a_proxys_connections_are_not_one_clients() {
     let limiter = limiter(64);
@@ -159,7 +159,7 @@ async fn a_proxys_connections_are_not_one_clients() {
     assert_eq!(count(&kept), 60);
 }
 
-/// A client of a proxy takes no more than its share of the connections that the proxy has here.
+/// A client of a proxy gets no more than its share of the proxy's connections.
 #[tokio::test]
 async fn a_client_behind_a_proxy_keeps_its_share() {
     let limiter = limiter(64);
@@ -213,7 +213,7 @@ async fn slow_readers_are_closed_and_first_those_of_the_largest_network() {
     }
 }
 
-/// Who takes an answer at a fair rate is not cut off for a newcomer, though its buffers are full.
+/// A client that reads a response at a fair rate is not closed for a new client, though its buffers are full.
 #[tokio::test]
 async fn a_client_that_reads_its_response_keeps_its_connection() {
     let limiter = limiter(2);
@@ -228,9 +228,9 @@ async fn a_client_that_reads_its_response_keeps_its_connection() {
     assert!(newcomer.0.acquire_slot().await);
 }
 
-/// The waiting is small: the one who has waited there longest goes first.
+/// There are few waiting slots: the connection that has waited longest is closed first.
 #[tokio::test]
-async fn newcomers_wait_in_a_small_lobby() {
+async fn new_connections_wait_in_few_slots() {
     let limiter = limiter(1);
     let busy = clients(&limiter, 1, None).await;
     busy[0].0.request_began();
@@ -247,9 +247,9 @@ async fn newcomers_wait_in_a_small_lobby() {
     assert!(newcomer.unwrap().stays() && busy[0].stays());
 }
 
-/// Who waits in the waiting may be served there for long. A connection that is free lets the next in nevertheless.
+/// A connection in a waiting slot may be served there for long. A free connection admits the next client nevertheless.
 #[tokio::test]
-async fn a_free_seat_is_taken_while_the_lobby_is_full() {
+async fn a_free_connection_is_used_while_all_waiting_slots_are_taken() {
     let limiter = limiter(1);
     let busy = clients(&limiter, 1, None).await;
     busy[0].0.request_began();

@@ -1,4 +1,4 @@
-//! Who is too slow, by a clock that the test moves.
+//! Which clients are too slow. The tests move the clock.
 
 use tokio::sync::Semaphore;
 
@@ -25,7 +25,7 @@ fn connection() -> (ConnectionState, Arc<AtomicU64>) {
     (ConnectionState::new(Arc::clone(&now), RULES, None, slot()), now)
 }
 
-/// The first moment, in seconds, at which the connection is given up.
+/// The first second at which the connection is too slow.
 fn timeout(connection: &ConnectionState) -> Option<u64> {
     (0..1000).find(|second| connection.is_too_slow(second * 1000, false))
 }
