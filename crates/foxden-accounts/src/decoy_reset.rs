@@ -11,7 +11,7 @@ use ring::hmac;
 
 use crate::address::Address;
 use crate::otp::wrong_of;
-use crate::password::{BEGUN, RESET_MILLIS, RESET_TRIES};
+use crate::password_reset::{BEGUN, RESET_MILLIS, RESET_TRIES};
 use crate::register::code::{CodeKind, CodeRow, TRIES};
 use crate::register::decoy_reset;
 use crate::register::token::TokenRow;

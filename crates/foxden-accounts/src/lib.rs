@@ -5,8 +5,8 @@
 //! - [`claim`]: names, claimed before their address is confirmed and owned afterwards
 //! - [`login`], [`session`], [`secret`], [`stretch`], [`code`]: logging in, sessions, credentials, confirming
 //!   addresses
-//! - [`password`]: changing and resetting; [`new_password`]: what both share; [`decoy_reset`]: resets for unknown
-//!   addresses
+//! - [`password`]: setting a new password; [`password_reset`]: the codes of resets; [`new_password`]: what both share;
+//!   [`decoy_reset`]: resets for unknown addresses
 //! - [`device`]: devices; [`command`]: their commands; [`command_delay`]: why some are delayed
 //! - [`oauth`]: codes and tokens for browsers, and their scopes
 //! - [`legacy`]: surfaces that see the plain password, and the stores of old clients
@@ -52,6 +52,7 @@ pub mod otp;
 pub mod outbox;
 pub mod password;
 mod password_hasher;
+pub mod password_reset;
 pub mod profile;
 mod punycode;
 mod register;
@@ -92,8 +93,9 @@ pub use oauth::{
 pub use operator::{AccountSummary, CodePurpose, PendingCode, SecurityEvent, StoreSummary};
 pub use otp::OtpVerified;
 pub use outbox::{QueuedMail, RetryDecision};
-pub use password::{ChangeStarted, FollowUp, NewPassword, PasswordLink, ResetStarted, ResetStatus};
+pub use password::{ChangeStarted, FollowUp, NewPassword, PasswordLink};
 pub use password_hasher::HashQueue;
+pub use password_reset::{ResetStarted, ResetStatus};
 pub use profile::{Picture, PictureKind, Profile};
 
 pub use secret::{CredentialKind, Secrets};

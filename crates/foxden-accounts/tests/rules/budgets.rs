@@ -65,11 +65,11 @@ impl TestContext {
             Ok(credential) => credential,
             Err(error) => return format!("{error:?}"),
         };
-        let status = self.accounts.forgot_status(&credential).await;
-        let again = self.accounts.forgot_again(&credential, by).await;
+        let status = self.accounts.reset_status(&credential).await;
+        let again = self.accounts.resend_reset_code(&credential, by).await;
         let tried = self.accounts.verify_reset_code(&credential, ZEROS, by).await;
         // The answer follows from the reset as it is now, not as it was looked up a moment ago.
-        let then = self.accounts.forgot_status(&credential).await;
+        let then = self.accounts.reset_status(&credential).await;
         format!("{status:?}, {again:?}, {:?}, {then:?}", tried.map(drop))
     }
 }
@@ -460,7 +460,10 @@ async fn letters_asked_for_again_tell_nothing_of_who_is_here() {
                 .credential(CredentialKind::PasswordForgot, &token)
                 .await
                 .unwrap();
-            steps.push(format!("{:?}", ctx.accounts.forgot_again(&credential, &by).await));
+            steps.push(format!(
+                "{:?}",
+                ctx.accounts.resend_reset_code(&credential, &by).await
+            ));
         }
         said.push(steps);
     }

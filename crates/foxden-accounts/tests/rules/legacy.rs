@@ -425,7 +425,7 @@ async fn a_new_address_ends_every_reset_that_has_begun() {
         )
         .await;
     assert!(matches!(late, Err(LegacyResetError::WrongCode)));
-    assert!(ctx.accounts.forgot_status(&credential).await.is_err());
+    assert!(ctx.accounts.reset_status(&credential).await.is_err());
     assert!(
         ctx.credential(CredentialKind::AccountReset, &reset)
             .await

@@ -48,7 +48,10 @@ impl TestContext {
     async fn ask_for_all(&self, by: &ClientInfo) {
         let started = self.accounts.start_reset(ANN, by).await.unwrap();
         let credential = self.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
-        let _told = self.accounts.forgot_again(&credential.await.unwrap(), by).await;
+        let _told = self
+            .accounts
+            .resend_reset_code(&credential.await.unwrap(), by)
+            .await;
         self.accounts.send_otp(ANN, by).await.unwrap();
         self.accounts.request_legacy_reset(ANN, by).await.unwrap();
     }
@@ -129,7 +132,7 @@ async fn what_is_too_much_waits_for_the_operator_and_works() {
         .unwrap();
     let credential = ctx.credential(CredentialKind::PasswordForgot, &started.password_forgot_token);
     let credential = credential.await.unwrap();
-    let told = ctx.accounts.forgot_again(&credential, &owner).await;
+    let told = ctx.accounts.resend_reset_code(&credential, &owner).await;
     assert!(
         told.is_ok(),
         "a client that begins a reset learns nothing of the owner's mail"
@@ -319,12 +322,15 @@ async fn codes_are_not_asked_for_without_end() {
     let credential = credential.await.unwrap();
     for _ in 0..14 {
         ctx.accounts.resend_code(&session, &client).await.unwrap();
-        ctx.accounts.forgot_again(&credential, &client).await.unwrap();
+        ctx.accounts
+            .resend_reset_code(&credential, &client)
+            .await
+            .unwrap();
     }
     ctx.accounts.resend_code(&session, &client).await.unwrap();
     let refused = ctx.accounts.resend_code(&session, &client).await;
     assert!(matches!(refused, Err(ConfirmError::TooMany { .. })));
-    let refused = ctx.accounts.forgot_again(&credential, &client).await;
+    let refused = ctx.accounts.resend_reset_code(&credential, &client).await;
     assert!(matches!(refused, Err(PasswordError::TooMany { .. })));
 }
 

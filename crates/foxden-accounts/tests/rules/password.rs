@@ -236,7 +236,7 @@ async fn a_reset_ends_after_three_wrong_codes() {
             .verify_reset_code(&credential, &"0".repeat(32), &local_client())
             .await;
         assert!(matches!(wrong, Err(PasswordError::WrongCode)));
-        match ctx.accounts.forgot_status(&credential).await {
+        match ctx.accounts.reset_status(&credential).await {
             Ok(status) => assert_eq!(status.tries, left),
             Err(error) => assert!(left == 0 && matches!(error, PasswordError::UnknownToken)),
         }
@@ -260,7 +260,7 @@ async fn asking_again_does_not_spoil_a_code_that_waits() {
         .await
         .unwrap();
     ctx.accounts
-        .forgot_again(&credential, &local_client())
+        .resend_reset_code(&credential, &local_client())
         .await
         .unwrap();
     ctx.accounts

@@ -137,8 +137,11 @@ fn password_routes() -> Routes<FxaState> {
         .route("/v1/password/change/start", post(password::start_change))
         .route("/v1/password/change/finish", post(password::finish_change))
         .route("/v1/password/forgot/send_code", post(password::forgot))
-        .route("/v1/password/forgot/resend_code", post(password::forgot_again))
-        .route("/v1/password/forgot/status", get(password::forgot_status))
+        .route(
+            "/v1/password/forgot/resend_code",
+            post(password::resend_reset_code),
+        )
+        .route("/v1/password/forgot/status", get(password::reset_status))
         .route("/v1/password/forgot/verify_code", post(password::verify_code))
         .route("/v1/password/forgot/send_otp", post(password::send_otp))
         .route("/v1/password/forgot/verify_otp", post(password::verify_otp))

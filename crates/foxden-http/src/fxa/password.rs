@@ -90,13 +90,13 @@ pub(super) async fn forgot(
 }
 
 /// `POST /v1/password/forgot/resend_code`
-pub(super) async fn forgot_again(
+pub(super) async fn resend_reset_code(
     State(fxa): State<FxaState>,
     request: ApiRequest<OneTimeToken<PasswordForgot>>,
 ) -> Result<Json<Value>, Refusal> {
     let status = fxa
         .accounts
-        .forgot_again(&request.caller.ticket, &request.client_info)
+        .resend_reset_code(&request.caller.ticket, &request.client_info)
         .await?;
     // The server stores only a hash of the token. The client has it.
     Ok(Json(
@@ -105,11 +105,11 @@ pub(super) async fn forgot_again(
 }
 
 /// `GET /v1/password/forgot/status`
-pub(super) async fn forgot_status(
+pub(super) async fn reset_status(
     State(fxa): State<FxaState>,
     request: ApiRequest<OneTimeToken<PasswordForgot>>,
 ) -> Result<Json<Value>, Refusal> {
-    let status = fxa.accounts.forgot_status(&request.caller.ticket).await?;
+    let status = fxa.accounts.reset_status(&request.caller.ticket).await?;
     Ok(Json(json!({ "tries": status.tries, "ttl": status.ttl })))
 }
 
