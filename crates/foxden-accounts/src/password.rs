@@ -8,12 +8,11 @@ use crate::invite::code_hash;
 use crate::login::unchanged;
 use crate::password_hasher::PasswordHash;
 use crate::register::account::AccountRow;
-use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, session, token};
 use crate::security::{Event, EventKind};
 use crate::{
-    AccountId, Accounts, AuthPw, ClientInfo, CredentialKind, OneTimeCredential, PasswordError, SecretToken,
-    Session, SignInError, SignedIn, TokenId, Unavailable, WrapKb, secret,
+    Accounts, AuthPw, ClientInfo, CredentialKind, OneTimeCredential, PasswordError, SecretToken, Session,
+    SignInError, SignedIn, TokenId, Unavailable, WrapKb, secret,
 };
 
 /// How long a verified old password, or a code, allows setting the new one.
@@ -196,43 +195,8 @@ impl Accounts {
         .await
     }
 
-    /// A credential for the next step.
-    pub(crate) async fn new_step(
-        &self,
-        tx: &Tx,
-        uid: AccountId,
-        kind: CredentialKind,
-        life: i64,
-    ) -> Result<SecretToken, Unavailable> {
-        self.new_step_with(tx, uid, kind, life, None).await
-    }
-
-    /// The same, with something that it keeps.
-    pub(crate) async fn new_step_with(
-        &self,
-        tx: &Tx,
-        uid: AccountId,
-        kind: CredentialKind,
-        life: i64,
-        data: Option<Vec<u8>>,
-    ) -> Result<SecretToken, Unavailable> {
-        let (token, secrets) = self.new_secrets(kind);
-        let row = TokenRow {
-            id_hash: secret::hash(&secrets.id.0),
-            kind,
-            auth_key: secrets.auth_key,
-            uid,
-            is_decoy: false,
-            data,
-            tries: RESET_TRIES,
-            expires: self.millis() + life,
-        };
-        token::insert(tx, row).await?;
-        Ok(token)
-    }
-
-    /// Uses a credential up and gives the account it is for.
-    pub(crate) async fn use_step(
+    /// Uses a credential up. Returns its account.
+    async fn use_step(
         &self,
         tx: &Tx,
         credential: &OneTimeCredential,

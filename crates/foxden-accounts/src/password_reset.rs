@@ -16,7 +16,8 @@ use crate::register::token::TokenRow;
 use crate::register::{account, code as codes, token};
 use crate::security::{Event, EventKind};
 use crate::{
-    Accounts, ClientInfo, CredentialKind, OneTimeCredential, PasswordError, SecretToken, Unavailable,
+    AccountId, Accounts, ClientInfo, CredentialKind, OneTimeCredential, PasswordError, SecretToken,
+    Unavailable, secret,
 };
 
 /// How long a reset waits for its code.
@@ -287,9 +288,44 @@ impl Accounts {
         );
         Ok(mailed)
     }
+
+    /// Creates a credential for the next step.
+    pub(crate) async fn new_step(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        kind: CredentialKind,
+        life: i64,
+    ) -> Result<SecretToken, Unavailable> {
+        self.new_step_with(tx, uid, kind, life, None).await
+    }
+
+    /// The same, with data for that step.
+    pub(crate) async fn new_step_with(
+        &self,
+        tx: &Tx,
+        uid: AccountId,
+        kind: CredentialKind,
+        life: i64,
+        data: Option<Vec<u8>>,
+    ) -> Result<SecretToken, Unavailable> {
+        let (token, secrets) = self.new_secrets(kind);
+        let row = TokenRow {
+            id_hash: secret::hash(&secrets.id.0),
+            kind,
+            auth_key: secrets.auth_key,
+            uid,
+            is_decoy: false,
+            data,
+            tries: RESET_TRIES,
+            expires: self.millis() + life,
+        };
+        token::insert(tx, row).await?;
+        Ok(token)
+    }
 }
 
-/// Refuses where the account has got another address since it was looked up: a code would go to the one before.
+/// Fails if the address of the account has changed since it was read: a code would go to the old address.
 pub(crate) async fn same_address(tx: &Tx, row: &AccountRow) -> Result<(), Unavailable> {
     let found = account::by_id(tx, row.uid).await?;
     if found.is_some_and(|found| found.address == row.address) {
