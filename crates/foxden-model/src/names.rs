@@ -36,8 +36,12 @@ impl CollectionName {
 
     /// Checks and takes a name.
     pub fn new(name: &str) -> Result<Self, BadName> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if name.is_empty() || name.len() > Self::MAX || !name.bytes().all(allowed) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'.' | b'_' | b'-');
+        if name.is_empty() || name.len() > Self::MAX {
+            return Err(BadName);
+        }
+        // Without an early exit, which costs several times as much.
+        if !name.bytes().fold(true, |valid, byte| valid & is_allowed(byte)) {
             return Err(BadName);
         }
         let mut bytes = [0; Self::MAX];
@@ -78,14 +82,17 @@ impl ObjectId {
     pub fn new(id: impl Into<Box<str>>) -> Result<Self, BadName> {
         let id = id.into();
         // Checking the bytes first bounds the work on a hostile text of megabytes.
-        if id.is_empty() || id.len() > Self::MAX * 4 || id.chars().count() > Self::MAX {
+        if id.is_empty() || id.len() > Self::MAX * 4 {
             return Err(BadName);
         }
-        if id.chars().any(char::is_control) {
-            Err(BadName)
+        let is_valid = if id.is_ascii() {
+            // Without an early exit, which costs several times as much.
+            let has_control = id.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+            id.len() <= Self::MAX && !has_control
         } else {
-            Ok(Self(id))
-        }
+            id.chars().count() <= Self::MAX && !id.chars().any(char::is_control)
+        };
+        if is_valid { Ok(Self(id)) } else { Err(BadName) }
     }
 
     /// The id as text.

@@ -35,8 +35,8 @@ pub struct CollectionSummary {
 /// alone, payloads are not read and do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The objects, in the order of the query.
-    pub rows: Rows,
+    /// The objects, in the order of the query. Caches share them.
+    pub rows: Arc<Rows>,
     /// When the collection last changed; `None` if it does not exist.
     pub modified: Option<SyncTime>,
     /// Every write of this user that is not in here has a later time.

@@ -1,6 +1,6 @@
 //! A bounded memory by age.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::CacheKey;
 

@@ -36,7 +36,7 @@ impl<'a> Credentials<'a> {
         if scheme.eq_ignore_ascii_case("Bearer") {
             return Self::bearer(rest);
         }
-        match HawkHeader::parse(text) {
+        match HawkHeader::parse(value) {
             Ok(header) => Self::Hawk(header),
             Err(_) => Self::Unusable("neither a hawk header nor a bearer token"),
         }

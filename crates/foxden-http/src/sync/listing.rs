@@ -66,8 +66,7 @@ impl<'s> List<'s> {
     {
         let storage = &sync.storage;
         let permit = sync.memory.answers.take(reader.owner, PAGE_BYTES)?;
-        let mut page = storage.read(reader.user, &query).await?;
-        page.rows.shrink_to_fit();
+        let page = storage.read(reader.user, &query).await?;
         Ok(Self {
             storage,
             user: reader.user,
@@ -176,12 +175,11 @@ impl RemainingPages {
         }
     }
 
-    async fn read(&mut self) -> Result<Option<Rows>, StorageError> {
+    async fn read(&mut self) -> Result<Option<Arc<Rows>>, StorageError> {
         if self.query.limit == Some(0) {
             return Ok(None);
         }
         let mut page = self.storage.read(self.user, &self.query).await?;
-        page.rows.shrink_to_fit();
         self.advance(&mut page);
         Ok(Some(page.rows))
     }
@@ -261,7 +259,7 @@ struct Stream {
     permit: Arc<MemoryPermit>,
     remaining: RemainingPages,
     printer: Printer,
-    rows: Rows,
+    rows: Arc<Rows>,
     printed: usize,
     is_ended: bool,
 }
@@ -269,7 +267,7 @@ struct Stream {
 type NextPiece = Result<(Option<Bytes>, Stream), StorageError>;
 
 impl Stream {
-    fn new(remaining: RemainingPages, printer: Printer, rows: Rows, permit: MemoryPermit) -> Self {
+    fn new(remaining: RemainingPages, printer: Printer, rows: Arc<Rows>, permit: MemoryPermit) -> Self {
         Self {
             permit: Arc::new(permit),
             remaining,
@@ -302,7 +300,7 @@ impl Stream {
                 self.printer.end(&mut out);
                 self.is_ended = true;
                 // Only the last chunks are left.
-                self.rows = Rows::default();
+                self.rows = Arc::default();
                 self.printed = 0;
                 self.permit.set(Self::bytes(&self.rows));
             }

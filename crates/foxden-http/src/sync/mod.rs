@@ -146,34 +146,35 @@ impl SyncState {
 /// Answers one request. The client, if it is known, is an extension of the request, and the fields of the access log are one
 /// of the response.
 pub async fn serve(sync: &SyncState, request: Request) -> Response<Body> {
-    let peer = request.extensions().get::<Peer>().copied();
-    let (mut response, fields) = serve_client(sync, request, peer).await;
+    let (mut parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().copied();
+    let (mut response, fields) = serve_client(sync, &mut parts, body, peer).await;
     response.extensions_mut().insert(fields);
     response
 }
 
 /// Answers one request of this client with the response and the fields of the access log. Extensions cost several
-/// allocations, so callers with a router of their own call this directly.
+/// allocations, so callers with a router of their own call this directly. The headers of the request are taken.
 pub async fn serve_client(
     sync: &SyncState,
-    request: Request,
+    parts: &mut Parts,
+    body: Body,
     peer: Option<Peer>,
 ) -> (Response<Body>, AccessLogFields) {
-    let (parts, body) = request.into_parts();
     if parts.method == Method::OPTIONS {
-        return (preflight(sync, &parts), AccessLogFields::default());
+        return (preflight(sync, parts), AccessLogFields::default());
     }
     let mut fields = AccessLogFields::default();
     let (mut reply, auth) = match &sync.legacy {
         Some(legacy) if legacy::target::owns(parts.uri.path()) => {
-            let reply = answer_legacy(sync, legacy, &parts, peer, body, &mut fields).await;
+            let reply = answer_legacy(sync, legacy, parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(legacy::Refusal::is_over_quota) {
                 report_quota(sync, peer, EntryPoint::Basic, fields.user);
             }
             (reply.unwrap_or_else(legacy::Refusal::into_reply), "basic")
         }
         Some(_) | None => {
-            let reply = answer(sync, &parts, peer, body, &mut fields).await;
+            let reply = answer(sync, parts, peer, body, &mut fields).await;
             if reply.as_ref().is_err_and(v1_5::Refusal::is_over_quota) {
                 report_quota(sync, peer, EntryPoint::Storage, fields.user);
             }
@@ -186,9 +187,9 @@ pub async fn serve_client(
 }
 
 /// Builds the response. The header map of the request is reused for it.
-fn respond(sync: &SyncState, reply: Reply, parts: Parts) -> Response<Body> {
-    let Parts { method, headers, .. } = parts;
-    let is_compressed = sync.compresses && method == Method::GET;
+fn respond(sync: &SyncState, reply: Reply, parts: &mut Parts) -> Response<Body> {
+    let headers = std::mem::take(&mut parts.headers);
+    let is_compressed = sync.compresses && parts.method == Method::GET;
     let accepts_gzip = is_compressed && accepts_gzip(&headers);
     let now = sync.clock.now();
     let backoff = sync.backoff.seconds(|| sync.clock.millis());
@@ -199,7 +200,7 @@ fn respond(sync: &SyncState, reply: Reply, parts: Parts) -> Response<Body> {
     if is_compressed {
         return gzip::compress(response, accepts_gzip);
     }
-    if method == Method::HEAD {
+    if parts.method == Method::HEAD {
         let length = response.body().size_hint().exact();
         *response.body_mut() = Body::empty();
         if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {

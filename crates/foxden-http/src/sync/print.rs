@@ -82,8 +82,12 @@ fn plain_length(bytes: &[u8]) -> usize {
     // Subtracting `n` from a byte below `n` borrows into its highest bit; bytes with that bit set are masked out.
     // The result may be wrong only above a byte that is correctly found, which comes first.
     let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGHS;
-    let mut at = 0;
-    for eight in bytes.chunks_exact(8) {
+    // Without an early exit within a block, so that the compiler can vectorise it.
+    let needs_escape = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let is_plain = |block: &&[u8; 32]| block.map(|byte| u8::from(needs_escape(&byte))) == [0; 32];
+    let (blocks, _) = bytes.as_chunks();
+    let mut at = 32 * blocks.iter().take_while(is_plain).count();
+    for eight in bytes[at..].chunks_exact(8) {
         let word = u64::from_le_bytes(eight.try_into().expect("chunks_exact gives eight"));
         let quote = below(word ^ (ONES * u64::from(b'"')), 1);
         let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
@@ -93,7 +97,6 @@ fn plain_length(bytes: &[u8]) -> usize {
         }
         at += 8;
     }
-    let needs_escape = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     at + bytes[at..]
         .iter()
         .position(needs_escape)
@@ -133,12 +136,13 @@ fn digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
 
 /// Two digits.
 fn pair(number: u32) -> &'static [u8; 2] {
+    // A mask is all that a power of two needs in place of a check.
     &PAIRS[usize::try_from(number).unwrap_or_default() % PAIRS.len()]
 }
 
 /// The numbers from 00 to 99.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [*b"00"; 100];
+const PAIRS: [[u8; 2]; 128] = {
+    let mut pairs = [*b"00"; 128];
     let mut number: u8 = 0;
     while number < 100 {
         pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];

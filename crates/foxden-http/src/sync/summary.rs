@@ -7,6 +7,8 @@ use super::print;
 
 /// Bytes of a collection's name and the punctuation around it.
 const NAME: usize = CollectionName::MAX + 4;
+/// Bytes of a time.
+const TIME: usize = 13;
 
 /// A JSON object with one member per collection.
 pub(super) struct Map {
@@ -19,8 +21,7 @@ pub(super) struct Map {
 pub(super) fn times(summary: &Summary) -> Map {
     let mut body = Vec::with_capacity(512);
     for collection in &*summary.collections {
-        name(&mut body, collection.name.as_bytes());
-        print::time(&mut body, collection.modified);
+        time(&mut body, collection);
     }
     end(&mut body);
     Map {
@@ -56,19 +57,38 @@ pub(super) fn quota(summary: &Summary, other_bytes: u64, quota: Option<u64>) -> 
     body
 }
 
-/// Prints the next member's name, which needs no escapes.
-pub(super) fn name(out: &mut Vec<u8>, name: &[u8]) {
-    // Built in one piece, as each append to a vector checks its capacity.
-    let mut text = [0; NAME];
-    let Some(place) = text.get_mut(2..2 + name.len()) else {
-        debug_assert!(false, "no member has so long a name");
+/// Prints when a collection last changed, as the next member.
+fn time(out: &mut Vec<u8>, collection: &CollectionSummary) {
+    let Some(time) = print::time_of_today(collection.modified) else {
+        name(out, collection.name.as_bytes());
+        print::time(out, collection.modified);
         return;
     };
+    let mut text = [0; NAME + TIME];
+    let end = put_name(&mut text, out.is_empty(), collection.name.as_bytes());
+    let end_of_time = end + TIME;
+    text[end..end_of_time].copy_from_slice(&time);
+    out.extend_from_slice(&text[..end_of_time]);
+}
+
+/// Prints the next member's name, which needs no escapes.
+pub(super) fn name(out: &mut Vec<u8>, name: &[u8]) {
+    let mut text = [0; NAME];
+    let end = put_name(&mut text, out.is_empty(), name);
+    out.extend_from_slice(&text[..end]);
+}
+
+/// Prints a member's name in one piece, as each append to a vector checks its capacity. Returns where it ends.
+fn put_name(text: &mut [u8], is_first: bool, name: &[u8]) -> usize {
+    let Some(place) = text.get_mut(2..2 + name.len()) else {
+        debug_assert!(false, "no member has so long a name");
+        return 0;
+    };
     place.copy_from_slice(name);
-    text[..2].copy_from_slice(if out.is_empty() { b"{\"" } else { b",\"" });
+    text[..2].copy_from_slice(if is_first { b"{\"" } else { b",\"" });
     let end = 2 + name.len();
     text[end..end + 2].copy_from_slice(b"\":");
-    out.extend_from_slice(&text[..end + 2]);
+    end + 2
 }
 
 /// Ends an object whose members are printed.

@@ -8,6 +8,7 @@ use std::fmt;
 use axum::http::{HeaderMap, header};
 use data_encoding::{BASE32_NOPAD, BASE64};
 use foxden_accounts::legacy;
+use memchr::memchr;
 use ring::digest;
 
 use super::hawk::MAX_HEADER;
@@ -60,7 +61,7 @@ impl Basic {
     }
 
     fn parse(value: &[u8]) -> Result<Self, NoBasic> {
-        let scheme = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+        let scheme = memchr(b' ', value).unwrap_or(value.len());
         let (scheme, encoded) = value.split_at(scheme);
         if !scheme.eq_ignore_ascii_case(b"Basic") {
             return Err(NoBasic::OtherScheme);
@@ -72,8 +73,8 @@ impl Basic {
             .decode(encoded.trim_ascii())
             .map_err(|_| NoBasic::Malformed)?;
         // A password may hold colons, a name may not.
-        let colon = pair.iter().position(|&byte| byte == b':');
-        let password = pair.split_off(colon.ok_or(NoBasic::Malformed)? + 1);
+        let colon = memchr(b':', &pair).ok_or(NoBasic::Malformed)?;
+        let password = pair.split_off(colon + 1);
         pair.pop();
         let (name, other_name) = names(&text(pair))?;
         Ok(Self {

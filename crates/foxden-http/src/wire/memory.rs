@@ -292,6 +292,11 @@ impl Budget {
 
     /// Refuses an owner that has reached its share, before work is done for it.
     pub(crate) fn check(&self, owner: Owner) -> Result<(), MemoryFull> {
+        // While less than half a share is in use, no authenticated owner has reached its own.
+        let half_a_share = self.most / (2 * self.divisors.authenticated);
+        if owner.is_authenticated() && self.held.load(Ordering::Relaxed) < half_a_share {
+            return Ok(());
+        }
         self.check_limits(owner, &self.counters(owner), 1)
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986.
@@ -27,8 +28,11 @@ pub(crate) fn uri_component(text: &str) -> PercentEncode<'_> {
 
 /// Decodes a text; `None` if it is not percent-encoded UTF-8.
 pub(crate) fn decode(text: &str, plus: Plus) -> Option<Cow<'_, str>> {
-    let is_special = |b: u8| b == b'%' || (b == b'+' && plus == Plus::Space);
-    if !text.bytes().any(is_special) {
+    let is_plain = match plus {
+        Plus::Plus => memchr(b'%', text.as_bytes()).is_none(),
+        Plus::Space => memchr2(b'%', b'+', text.as_bytes()).is_none(),
+    };
+    if is_plain {
         return Some(Cow::Borrowed(text));
     }
     // The decoder leaves a `%` without two digits as it is.

@@ -1,9 +1,12 @@
 //! The way from a listener to its surfaces.
 
+use std::mem;
 use std::pin::Pin;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::response::Response;
 use foxden_http::sync::{self, SyncState};
 use foxden_http::wire::{AccessLogFields, Peer};
@@ -29,13 +32,14 @@ impl ListenerService {
     }
 
     /// Answers one request of that client: the response, and the fields for the access log. It works in a box, so that a
-    /// connection that waits is not as large as one that works.
-    pub fn answer(&self, mut request: Request, peer: Peer) -> Answering<'_> {
+    /// connection that waits is not as large as one that works. Of the request only the URI is left.
+    pub fn answer<'a>(&'a self, parts: &'a mut Parts, body: Body, peer: Peer) -> Answering<'a> {
         match &self.storage {
-            Some(storage) if storage.owns(request.uri().path()) => {
-                Box::pin(sync::serve_client(storage, request, Some(peer)))
+            Some(storage) if storage.owns(parts.uri.path()) => {
+                Box::pin(sync::serve_client(storage, parts, body, Some(peer)))
             }
             _ => {
+                let mut request = Request::from_parts(take(parts), body);
                 request.extensions_mut().insert(peer);
                 Box::pin(self.route(request))
             }
@@ -50,6 +54,13 @@ impl ListenerService {
         let fields = response.extensions_mut().remove().unwrap_or_default();
         (response, fields)
     }
+}
+
+/// Takes everything but a copy of the URI.
+fn take(parts: &mut Parts) -> Parts {
+    let (mut rest, ()) = Request::new(()).into_parts();
+    rest.uri.clone_from(&parts.uri);
+    mem::replace(parts, rest)
 }
 
 impl From<Router> for ListenerService {

@@ -97,7 +97,7 @@ impl RequestHandler {
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let id = self.ids.next();
         let ambiguity = ambiguity(&parts);
         let peer = self.peer(address, &parts);
@@ -113,11 +113,10 @@ impl RequestHandler {
             Some(_) => Body::new(RequestBody::new(body, Arc::clone(&state), unread.clone())),
             None => Body::empty(),
         };
-        let request = Request::from_parts(parts, body);
         let (mut response, fields) = match ambiguity {
-            None if is_admitted => self.call(request, id, peer).await,
-            None => split_fields(no_connection_response(request.uri())),
-            Some(why) => split_fields(bad_request_response(request.uri(), why)),
+            None if is_admitted => self.call(&mut parts, body, id, peer).await,
+            None => split_fields(no_connection_response(&parts.uri)),
+            Some(why) => split_fields(bad_request_response(&parts.uri, why)),
         };
         set_request_id(&mut response, &id.digits());
         access_log.add_response(&response, fields);
@@ -149,13 +148,13 @@ impl RequestHandler {
     /// networks.
     async fn call(
         &self,
-        request: Request<Body>,
+        parts: &mut Parts,
+        body: Body,
         id: RequestId,
         peer: Peer,
     ) -> (Response<Body>, AccessLogFields) {
-        let uri = request.uri().clone();
         let asker = asker(peer);
-        let mut answer = self.service.answer(request, peer);
+        let mut answer = self.service.answer(parts, body, peer);
         let outcome = poll_fn(|cx| {
             let poll = || log::with_request_id(id, || asker.within(|| answer.as_mut().poll(cx)));
             match catch_unwind(AssertUnwindSafe(poll)) {
@@ -164,10 +163,12 @@ impl RequestHandler {
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        let (mut response, fields) = outcome.await.unwrap_or_else(|panic| {
+        let outcome = outcome.await;
+        drop(answer);
+        let (mut response, fields) = outcome.unwrap_or_else(|panic| {
             let why = Panic::new(&*panic);
             log::with_request_id(id, || tracing::error!("a handler panicked: {why}"));
-            split_fields(panic_response(&uri, &id.to_string()))
+            split_fields(panic_response(&parts.uri, &id.to_string()))
         });
         describe_no_body(&mut response);
         (response, fields)

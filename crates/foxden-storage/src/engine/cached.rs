@@ -12,7 +12,7 @@ use super::announced::Announced;
 use super::cache::{FillTicket, ObjectCache, UserCache};
 use super::{Engine, EngineError, QueuedWrites};
 use crate::command::{BatchPart, Cursor, Detail, Query, Write};
-use crate::page::{Budget, CollectionSummary, Page, Purged, Rows, Staged, Summary, Written};
+use crate::page::{Budget, CollectionSummary, Page, Purged, Staged, Summary, Written};
 use unknown_outcomes::{Added, UnknownOutcomes};
 
 /// How long an entry is used: counts that a purge by another process has changed are wrong no longer than this.
@@ -86,12 +86,12 @@ impl<E: Engine> Cached<E> {
             expiry,
         };
         let Some(collection) = entry.find(query.collection) else {
-            return Some(page(Rows::default(), None, None));
+            return Some(page(Arc::default(), None, None));
         };
         let modified = Some(collection.modified);
         let newer = query.selection.newer;
         if newer.is_some_and(|newer| collection.modified <= newer) {
-            return Some(page(Rows::default(), modified, None));
+            return Some(page(Arc::default(), modified, None));
         }
         let id = query.single_object()?;
         let now = self.clock.now();

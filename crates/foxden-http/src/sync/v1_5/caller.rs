@@ -94,9 +94,6 @@ fn check<'r>(
         .headers
         .get(header::AUTHORIZATION)
         .ok_or(AuthFailure::Anonymous)?;
-    let header = header
-        .to_str()
-        .map_err(|_| AuthFailure::Header(BadHawk::Malformed))?;
     let hawk = HawkHeader::parse(header).map_err(AuthFailure::Header)?;
     let verified = sync.verifier.verify(hawk.id).map_err(AuthFailure::Token)?;
     let token = &verified.token;

@@ -11,6 +11,10 @@ fn key(bytes: &[u8]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, bytes)
 }
 
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap()
+}
+
 fn request<'a>(method: &'a str, path: &'a str, host: &'a str) -> Signed<'a> {
     Signed {
         method,
@@ -25,7 +29,8 @@ fn storage_vectors_are_accepted() {
     let key = key(STORAGE_KEY.as_bytes());
     let get =
         r#"Hawk id="x", ts="1763690000", nonce="abc123", mac="Lb3bZ5F1cCeid96CEGIQhcufgKvzMRzk2eaz4tkc68U=""#;
-    let get = HawkHeader::parse(get).unwrap();
+    let get = value(get);
+    let get = HawkHeader::parse(&get).unwrap();
     let path = "/1.5/42/storage/bookmarks?full=1&limit=2";
     assert!(get.is_signed_with(&key, &request("GET", path, "sync.example.org")));
     assert!(!get.is_signed_with(&key, &request("GET", path, "other.example.org")));
@@ -33,7 +38,8 @@ fn storage_vectors_are_accepted() {
     assert!(!get.is_signed_with(&key, &request("GET", "/1.5/42", "sync.example.org")));
 
     let put = r#"Hawk mac="zko+/pfrNGgPOeiyhDfrdPrDBwZknDxlAPonaQTatFQ=",hash="jmHzSyysKOC/NIDrUxA90eKJDFvHr2ce0Vnr9Kj1ETU=", nonce=abc124, ts=1763690000, id=x"#;
-    let put = HawkHeader::parse(put).unwrap();
+    let put = value(put);
+    let put = HawkHeader::parse(&put).unwrap();
     let path = "/1.5/42/storage/bookmarks/a";
     assert!(put.is_signed_with(&key, &request("PUT", path, "sync.example.org")));
     assert!(put.vouches_for("application/json; charset=utf-8", br#"{"payload":"x"}"#));
@@ -56,12 +62,14 @@ fn session_vectors_are_accepted() {
     let key = key(&data_encoding::HEXLOWER.decode(SESSION_KEY.as_bytes()).unwrap());
     let status =
         r#"Hawk id="x", ts="1700000000", nonce="abc123", mac="qXKbTED2k3EzhiGzBTlmHDS4mmUA5vWXRkG72eGOwIg=""#;
-    let status = HawkHeader::parse(status).unwrap();
+    let status = value(status);
+    let status = HawkHeader::parse(&status).unwrap();
     let path = "/v1/session/status";
     assert!(status.is_signed_with(&key, &request("GET", path, "accounts.example.org")));
 
     let destroy = r#"hawk id="x", ts="1700000000", nonce="abc123", hash="vNZvU+y3rJKqH4hu1yxrNuaijNPgIJ2Rgj/sHzsQhXY=", mac="hL3S0BHyIUXaqOi7hkWM4TogXtniEdFW+UJTKbl87eY=""#;
-    let destroy = HawkHeader::parse(destroy).unwrap();
+    let destroy = value(destroy);
+    let destroy = HawkHeader::parse(&destroy).unwrap();
     let path = "/v1/session/destroy?service=sync";
     assert!(destroy.is_signed_with(&key, &request("POST", path, "accounts.example.org")));
     assert!(destroy.vouches_for("application/json", b"{}"));
@@ -76,7 +84,7 @@ fn a_stripped_prefix_is_signed_with_the_rest() {
         path: ["/1.5/42", "/storage/bookmarks?full=1&limit=2"],
         ..request("GET", "", "sync.example.org")
     };
-    assert!(HawkHeader::parse(get).unwrap().is_signed_with(&key, &signed));
+    assert!(HawkHeader::parse(&value(get)).unwrap().is_signed_with(&key, &signed));
 }
 
 #[test]
@@ -100,20 +108,28 @@ fn what_is_missing_is_named() {
         (r#"Hawk id="a"#, BadHawk::Malformed),
         (r#"Hawk id="a"b"#, BadHawk::Malformed),
         ("Hawk id", BadHawk::Malformed),
+        (r#"Hawk id="a", ts="1", nonce="n\n", mac="m""#, BadHawk::Malformed),
+        (
+            "Hawk id=\"a\", ts=\"1\", nonce=\"n\t\", mac=\"m\"",
+            BadHawk::Malformed,
+        ),
+        (r#"Hawk id="a", ts="1", nonce="é", mac="m""#, BadHawk::Malformed),
     ] {
-        assert_eq!(HawkHeader::parse(header).err(), Some(error), "{header}");
+        assert_eq!(HawkHeader::parse(&value(header)).err(), Some(error), "{header}");
     }
     let long = format!(
         r#"Hawk id="{}", ts="1", nonce="n", mac="m""#,
         "x".repeat(MAX_HEADER)
     );
-    assert_eq!(HawkHeader::parse(&long).err(), Some(BadHawk::Malformed));
+    assert_eq!(HawkHeader::parse(&value(&long)).err(), Some(BadHawk::Malformed));
 }
 
 proptest! {
     #[test]
     fn no_header_makes_it_panic(header in r"Hawk [ -~\PC]{0,200}") {
-        let _ = HawkHeader::parse(&header);
+        if let Ok(header) = HeaderValue::from_str(&header) {
+            let _ = HawkHeader::parse(&header);
+        }
     }
 
     #[test]
@@ -121,7 +137,8 @@ proptest! {
         members in prop::collection::vec((r"id|ts|nonce|mac|hash|ext|x|", r#"=|=""#, r"[0-9a-z é\\]{0,9}", r#"|"|", |,"#), 0..9)
     ) {
         let list: String = members.into_iter().flat_map(|(a, b, c, d)| [a, b, c, d]).collect();
-        if let Ok(header) = HawkHeader::parse(&format!("Hawk {list}")) {
+        let header = value(&format!("Hawk {list}"));
+        if let Ok(header) = HawkHeader::parse(&header) {
             prop_assert!(!header.is_signed_with(&key(b"k"), &request("GET", "/", "a")));
         }
     }

@@ -4,9 +4,10 @@
 //! so it invalidates all entries of that user without searching for them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use foldhash::fast::RandomState;
 use foxden_model::{ObjectId, SyncTime};
 
 use crate::page::Rows;
@@ -28,7 +29,7 @@ pub(in crate::engine) struct ObjectCache<S, C> {
 /// An object and when it expires.
 #[derive(Clone)]
 pub(in crate::engine) struct CachedObject {
-    pub(in crate::engine) rows: Rows,
+    pub(in crate::engine) rows: Arc<Rows>,
     pub(in crate::engine) expiry: Option<SyncTime>,
 }
 
@@ -71,7 +72,7 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
     pub(in crate::engine) fn new() -> Self {
         Self {
             segments: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -105,7 +106,7 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
         &self,
         state: &Arc<S>,
         collection: C,
-        rows: &Rows,
+        rows: &Arc<Rows>,
         expiry: Option<SyncTime>,
     ) {
         let Some(row) = rows.iter().next().filter(|_| rows.bytes() <= MAX_OBJECT) else {
@@ -116,7 +117,7 @@ impl<S, C: Copy + Eq + Hash> ObjectCache<S, C> {
             state: Arc::downgrade(state),
             collection,
             object: CachedObject {
-                rows: rows.clone(),
+                rows: Arc::clone(rows),
                 expiry,
             },
         };

@@ -108,7 +108,7 @@ fn it_never_lags_behind_the_store() {
     });
 }
 
-fn object(id: &str, payload: &str) -> Rows {
+fn object(id: &str, payload: &str) -> Arc<Rows> {
     let mut rows = Rows::default();
     rows.push(Row {
         id,
@@ -118,7 +118,7 @@ fn object(id: &str, payload: &str) -> Rows {
         parent_id: None,
         predecessor_id: None,
     });
-    rows
+    Arc::new(rows)
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A bounded cache of one state for each user.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::HashMap;
 use foxden_model::UserId;
 
 const SEGMENTS: usize = 16;
@@ -147,9 +147,9 @@ impl<S> Segment<S> {
 impl<S> Default for Segment<S> {
     fn default() -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            pending: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
+            pending: HashMap::default(),
             changes: 0,
         }
     }

@@ -1,6 +1,7 @@
 //! Selects and sorts the objects of a query and builds its page.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use foxden_model::{Bso, ObjectId, SyncTime};
 
@@ -18,7 +19,7 @@ impl Store {
         };
         let Some(collection) = self.collections.get(&query.collection) else {
             return Ok(Page {
-                rows: Rows::default(),
+                rows: Arc::default(),
                 modified: None,
                 as_of: time.as_of,
                 next: None,
@@ -36,7 +37,7 @@ impl Store {
         let (rows, next) = cut(&objects, query);
         let single = objects.first().filter(|_| query.single_object().is_some());
         Ok(Page {
-            rows,
+            rows: Arc::new(rows),
             modified: Some(collection.modified),
             as_of: time.as_of,
             next,
@@ -125,6 +126,7 @@ fn cut(objects: &[&Bso], query: &Query) -> (Rows, Option<PageToken>) {
         }
         rows.push(row);
     }
+    rows.shrink_to_fit();
     let last = rows.len().checked_sub(1).map(|at| objects[at]);
     let next = last.filter(|_| rows.len() < objects.len()).map(|object| {
         let position = position(object, query.order);

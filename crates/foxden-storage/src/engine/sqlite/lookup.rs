@@ -13,7 +13,7 @@ use super::user_state::{UserState, UserStateMut};
 use crate::command::{Query, Write};
 use crate::engine::EngineError;
 use crate::engine::cache::FillTicket;
-use crate::page::{Page, Rows, Summary};
+use crate::page::{Page, Summary};
 
 impl DataFile {
     /// Returns the times of the user's collections; their counts may include expired objects.
@@ -67,11 +67,11 @@ impl DataFile {
             }))
         };
         let Some((owner, listed)) = state.find(query.collection) else {
-            return page(Rows::default(), None, None);
+            return page(Arc::default(), None, None);
         };
         let newer = query.selection.newer;
         if listed.count == 0 || newer.is_some_and(|newer| listed.modified <= newer) {
-            return page(Rows::default(), Some(listed.modified), None);
+            return page(Arc::default(), Some(listed.modified), None);
         }
         let single = query.single_object();
         match single.and_then(|id| self.objects.get(&state, owner, id, now)) {

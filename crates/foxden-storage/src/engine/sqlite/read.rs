@@ -1,5 +1,7 @@
 //! Builds a page, within one snapshot.
 
+use std::sync::Arc;
+
 use foxden_model::{ObjectId, SyncTime};
 use rusqlite::Connection;
 
@@ -23,7 +25,7 @@ struct PageBuilder {
 /// The result of a query.
 #[derive(Default)]
 pub(super) struct FoundPage {
-    pub(super) rows: Rows,
+    pub(super) rows: Arc<Rows>,
     /// The token of the next page.
     pub(super) next: Option<PageToken>,
     /// When the object expires, if the query asks for one by its id.
@@ -87,9 +89,10 @@ pub(super) fn page(
             }
         }
     }
+    page.rows.shrink_to_fit();
     let next = page.last.filter(|_| page.has_more).map(KeysetPosition::token);
     Ok(FoundPage {
-        rows: page.rows,
+        rows: Arc::new(page.rows),
         next,
         expiry: page.expiry,
     })
