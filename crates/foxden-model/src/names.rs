@@ -87,7 +87,9 @@ impl ObjectId {
         }
         let is_valid = if id.is_ascii() {
             // Without an early exit, which costs several times as much.
-            let has_control = id.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+            let has_control = id
+                .bytes()
+                .fold(false, |found, byte| found | byte.is_ascii_control());
             id.len() <= Self::MAX && !has_control
         } else {
             id.chars().count() <= Self::MAX && !id.chars().any(char::is_control)

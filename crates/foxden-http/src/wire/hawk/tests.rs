@@ -47,6 +47,17 @@ fn storage_vectors_are_accepted() {
 }
 
 #[test]
+fn signatures_are_spelled_in_base64() {
+    for byte in 0..=255_u8 {
+        let signature: Vec<u8> = (0..32).map(|at| byte.wrapping_mul(at).wrapping_add(at)).collect();
+        assert_eq!(
+            in_base64(&signature).as_slice(),
+            BASE64.encode(&signature).as_bytes()
+        );
+    }
+}
+
+#[test]
 fn requests_are_signed_as_published() {
     let path = "/1.5/42/storage/bookmarks?full=1&limit=2";
     let request = request("GET", path, "sync.example.org");
@@ -84,7 +95,11 @@ fn a_stripped_prefix_is_signed_with_the_rest() {
         path: ["/1.5/42", "/storage/bookmarks?full=1&limit=2"],
         ..request("GET", "", "sync.example.org")
     };
-    assert!(HawkHeader::parse(&value(get)).unwrap().is_signed_with(&key, &signed));
+    assert!(
+        HawkHeader::parse(&value(get))
+            .unwrap()
+            .is_signed_with(&key, &signed)
+    );
 }
 
 #[test]
