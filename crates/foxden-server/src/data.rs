@@ -55,6 +55,8 @@ pub enum DataError {
     },
 }
 
+/// The file that is locked.
+const LOCK: &str = "lock";
 /// The file that holds the secrets.
 const SECRETS: &str = "secrets.toml";
 /// The owner alone.
@@ -71,7 +73,7 @@ impl DataFolder {
         };
         make_folder(path).map_err(unusable)?;
         let path = fs::canonicalize(path).map_err(unusable)?;
-        let lock = FolderLock::acquire(&path).map_err(DataError::of_lock)?;
+        let lock = FolderLock::acquire(&path, LOCK).map_err(DataError::of_lock)?;
         Ok(Self { path, _lock: lock })
     }
 

@@ -4,10 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// The name of the locked file. It holds the number of the process that locked it last.
-const FILE: &str = "lock";
-
-/// Keeps a folder locked until it is dropped. The system releases the lock when the process ends, also by a crash.
+/// Keeps a folder locked until it is dropped. The system releases the lock when the process ends, also by a crash. The locked
+/// file holds the number of the process that locked it last.
 #[derive(Debug)]
 pub struct FolderLock {
     file: File,
@@ -35,9 +33,10 @@ pub enum FolderLockError {
 }
 
 impl FolderLock {
-    /// Locks a folder, which must exist, and does not wait.
-    pub fn acquire(folder: &Path) -> Result<Self, FolderLockError> {
-        let path = folder.join(FILE);
+    /// Locks a folder, which must exist, by the file of this name in it, and does not wait. Locks of different names do not
+    /// exclude each other: a folder may hold files of several kinds.
+    pub fn acquire(folder: &Path, name: &str) -> Result<Self, FolderLockError> {
+        let path = folder.join(name);
         let unavailable = |source| FolderLockError::Unavailable {
             path: path.clone(),
             source,
@@ -92,16 +91,17 @@ mod tests {
     fn a_folder_is_locked_once_until_the_lock_is_dropped() {
         let folder = std::env::temp_dir().join(format!("foxden-{}-folder-lock", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let lock = FolderLock::acquire(&folder).unwrap();
-        let refused = FolderLock::acquire(&folder).unwrap_err();
+        let lock = FolderLock::acquire(&folder, "lock").unwrap();
+        let refused = FolderLock::acquire(&folder, "lock").unwrap_err();
         let FolderLockError::InUse { process, .. } = &refused else {
             panic!("{refused}")
         };
         assert_eq!(*process, std::process::id().to_string());
+        FolderLock::acquire(&folder, "other").unwrap();
         drop(lock);
-        FolderLock::acquire(&folder).unwrap();
+        FolderLock::acquire(&folder, "lock").unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
-        let missing = FolderLock::acquire(&folder).unwrap_err();
+        let missing = FolderLock::acquire(&folder, "lock").unwrap_err();
         assert!(
             matches!(missing, FolderLockError::Unavailable { .. }),
             "{missing}"

@@ -18,6 +18,8 @@ const MIGRATIONS: [&str; 2] = [
 /// The greatest number of files in a folder.
 pub(in crate::engine) const MAX_FILES: u32 = 64;
 
+/// The file that is locked. The data folder of a server, which may be the same folder, has a lock of its own.
+const LOCK: &str = "objects.lock";
 /// The bytes of a page.
 const PAGE_BYTES: i64 = 8192;
 /// The pages from which the writer thread itself restarts the WAL.
@@ -108,9 +110,9 @@ pub(super) fn open_files(folder: &Path, count: u32) -> Result<(FolderLock, OpenF
 }
 
 fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
-    FolderLock::acquire(folder).map_err(|error| match error {
+    FolderLock::acquire(folder, LOCK).map_err(|error| match error {
         FolderLockError::InUse { folder, process } => OpenError::InUse { folder, process },
-        FolderLockError::Unavailable { path, source } => unavailable(&path, source),
+        error @ FolderLockError::Unavailable { .. } => unavailable(folder, error),
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foxden_model::{ManualClock, SeededRng, SyncTime, UserId};
+use foxden_sql::FolderLock;
 use rusqlite::Connection;
 
 use super::{Bench, Folder, START, put};
@@ -172,6 +173,28 @@ async fn a_folder_is_opened_by_one_engine_at_a_time() {
         Err(OpenError::OtherFileCount { .. })
     ));
     assert!(reopen(&folder, 2).is_ok());
+}
+
+/// `storage.url` may name the data folder itself, which the server has locked before it opens the objects.
+#[tokio::test]
+async fn a_data_folder_that_its_server_has_locked_may_hold_the_objects() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path()).unwrap();
+    let _data_folder = FolderLock::acquire(folder.path(), "lock").unwrap();
+    let bench = Bench::open(&folder, 1);
+    bench.put(1, "a", "x").await.unwrap();
+    assert!(matches!(reopen(&folder, 1), Err(OpenError::InUse { .. })));
+}
+
+/// The cause of a failure names the locked file.
+#[test]
+fn a_folder_that_cannot_be_locked_is_not_opened() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.file("objects.lock")).unwrap();
+    let refused = reopen(&folder, 1).err().expect("a folder is no file");
+    let cause = std::error::Error::source(&refused).map(ToString::to_string);
+    let expected = format!("cannot lock {}", folder.file("objects.lock").display());
+    assert_eq!(cause, Some(expected), "{refused}");
 }
 
 #[test]
