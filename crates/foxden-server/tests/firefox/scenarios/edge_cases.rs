@@ -205,7 +205,7 @@ fn typed_address_explains_itself() -> Result<()> {
         page::wait_for_step(&mut test.a, "menu")?;
 
         page::wait_for_state(&mut test.a, "error")?;
-        let shown = page::text(&mut test.a, "#stage")?;
+        let shown = page::text(&mut test.a, "#stepper")?;
         assert!(shown.contains("Firefox"), "{shown}");
         assert!(shown.contains(&test.server.url), "{shown}");
         Ok(())
@@ -224,7 +224,7 @@ fn plain_http_explains_itself() -> Result<()> {
 
         page::wait_for_step(&mut test.a, "insecure")?;
 
-        let shown = page::text(&mut test.a, "#stage")?;
+        let shown = page::text(&mut test.a, "#stepper")?;
         assert!(shown.contains("https"), "{shown}");
         Ok(())
     })
