@@ -78,8 +78,10 @@ fn add_table(values: &mut Values, origin: &Origin, above: &str, table: &toml::Ta
             toml::Value::Table(table) => add_table(values, origin, &format!("{key}."), table),
             toml::Value::Array(members) if members.iter().any(toml::Value::is_table) => {
                 for (number, member) in members.iter().enumerate() {
+                    let key = format!("{key}.{number}");
                     match member.as_table() {
-                        Some(table) => add_table(values, origin, &format!("{key}.{number}."), table),
+                        Some(table) => add_table(values, origin, &format!("{key}."), table),
+                        // No setting has such a key, so that `check_names` refuses it.
                         None => values.set(&key, vec![scalar(member)], origin.clone()),
                     }
                 }

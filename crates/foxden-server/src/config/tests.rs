@@ -208,6 +208,18 @@ fn all_old_names_are_reported_at_once() {
     }
 }
 
+/// No value of the list is dropped silently.
+#[test]
+fn a_list_of_values_and_tables_is_refused() {
+    let refused = message(from_file(
+        "trusted_proxies = [\"10.0.0.0/8\", \"192.168.0.0/16\", {}]",
+    ));
+    assert!(
+        refused.contains("there is no setting trusted_proxies.0"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn the_number_of_files_is_an_option_of_the_url() {
     let refused = message(from_file("[storage]\nfiles = 8\n"));
