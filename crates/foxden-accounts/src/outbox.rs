@@ -77,7 +77,10 @@ impl Accounts {
                     return Ok(Some(queued));
                 }
                 // Written by another release, in a form that this one does not know.
-                tracing::warn!("an unreadable mail was dropped from the outbox");
+                tracing::warn!(
+                    number = taken.id,
+                    "an unreadable mail was dropped from the outbox"
+                );
                 outbox::delete(&tx, taken.id).await?;
             }
             Ok(None)

@@ -74,8 +74,11 @@ impl Deliverer {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        if self.ack().await.is_err() {
-            tracing::warn!("a sent mail is still in the outbox and will be sent again");
+        if let Err(error) = self.ack().await {
+            tracing::warn!(
+                "a sent mail is still in the outbox and will be sent again: {}",
+                chain(&error)
+            );
         }
     }
 
@@ -90,7 +93,7 @@ impl Deliverer {
                     None => return,
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox does not answer");
+                    tracing::warn!("the outbox does not answer: {}", chain(&error));
                     BUSY
                 }
             };
