@@ -116,18 +116,16 @@ impl Accounts {
             return Ok(self.assignment(identity, &row, &node, other_uids));
         }
         let (_changed, request) = (self.change_guard(), &request);
-        let find_assigned = self.0.database.transact(|tx| async move {
-            let find_assigned = self.assign_within(&tx, request).await?;
+        let assigned = self.0.database.transact(|tx| async move {
+            let assigned = self.assign_within(&tx, request).await?;
             // Cached log-ins of old clients hold the stores on the same node.
-            if let Some(own) = request.own.filter(|_| find_assigned.is_new) {
+            if let Some(own) = request.own.filter(|_| assigned.is_new) {
                 self.write_change(&tx, own).await?;
             }
-            let other_uids = self
-                .other_uids(&tx, &find_assigned.row, &find_assigned.node)
-                .await?;
-            Ok::<_, TokenError>((find_assigned, other_uids))
+            let other_uids = self.other_uids(&tx, &assigned.row, &assigned.node).await?;
+            Ok::<_, TokenError>((assigned, other_uids))
         });
-        let (find_assigned, other_uids) = find_assigned.await.inspect_err(|error| {
+        let (assigned, other_uids) = assigned.await.inspect_err(|error| {
             if let TokenError::TooManyKeyChanges { .. } = error {
                 let event =
                     Event::new(EventKind::TokenRefused, EntryPoint::Token, None).with_subject(&request.email);
@@ -135,8 +133,8 @@ impl Accounts {
             }
         })?;
         Ok(Assignment {
-            replaced: find_assigned.replaced,
-            ..self.assignment(identity, &find_assigned.row, &find_assigned.node, other_uids)
+            replaced: assigned.replaced,
+            ..self.assignment(identity, &assigned.row, &assigned.node, other_uids)
         })
     }
 

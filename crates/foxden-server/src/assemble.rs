@@ -81,7 +81,7 @@ fn path_router(app: &Arc<App>, surfaces: &BTreeSet<Surface>, tasks: &Tasks) -> R
     let exposure = Arc::clone(&app.exposure);
     router = router.merge(probe::router(ProbeState {
         probe: Arc::clone(&app.probe),
-        on_evidence: Arc::new(move |sign| exposure.observe(sign)),
+        on_evidence: Arc::new(move |evidence| exposure.observe(evidence)),
         max_request_bytes: app.config.storage.limits.max_request_bytes,
     }));
     with_and_without_path(router, app.site.public_url.path())

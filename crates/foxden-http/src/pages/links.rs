@@ -1,4 +1,4 @@
-//! Links to pages, for letters and terminals. `origin` is that of the public address.
+//! Links to pages, for mails and terminals. `origin` is that of the public address.
 //!
 //! Codes are in the fragment, which browsers do not send, so that no log contains them. The form for old clients works
 //! without scripts and needs its code in the query.

@@ -7,7 +7,7 @@
 //! - [`script_pages`]: the front page, and the pages that need scripts
 //! - [`text_pages`]: static pages
 //! - [`legacy`]: the forms for old clients
-//! - [`links`]: links to pages, for letters and terminals
+//! - [`links`]: links to pages, for mails and terminals
 //! - [`assets`]: style sheet, logo and scripts, named by their content
 //! - [`browser`], [`qr`]: the reader's browser; addresses as QR codes
 

@@ -109,7 +109,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     run.part(QUIET, (seconds / 10).max(5)).await?;
     let rounds = if attacks.len() == 1 { 3 } else { 1 };
     let under = (seconds * 6 / 10 / rounds).max(20);
-    let other_uids = (seconds * 3 / 10 / rounds).max(10);
+    let beside = (seconds * 3 / 10 / rounds).max(10);
     for _ in 0..rounds {
         let attackers = spawn_all(|number| {
             let [port, mail] = [server.port, mailbox.port].map(|port| port.to_string());
@@ -124,10 +124,10 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
         let rate = (sent.sum::<u64>() / under / PROCESSES).max(1);
         run.told.extend(told);
         let askers = spawn_all(|_| {
-            let [seconds, rate] = [other_uids, rate].map(|number| number.to_string());
+            let [seconds, rate] = [beside, rate].map(|number| number.to_string());
             vec!["health".into(), server.port.to_string(), seconds, rate]
         })?;
-        run.part(BESIDE, other_uids).await?;
+        run.part(BESIDE, beside).await?;
         collect(askers).await?;
     }
     stats.is_over();
@@ -344,9 +344,9 @@ impl Run<'_> {
 
     /// How much slower the reads of an uninvolved user are under attack than with as many health pages.
     fn slowdown(&self) -> f64 {
-        let [under, other_uids] = [UNDER, BESIDE].map(|name| self.parts.get(name).map(Part::slowest));
-        match (under, other_uids) {
-            (Some(under), Some(other_uids)) => under.as_secs_f64() / other_uids.as_secs_f64(),
+        let [under, beside] = [UNDER, BESIDE].map(|name| self.parts.get(name).map(Part::slowest));
+        match (under, beside) {
+            (Some(under), Some(beside)) => under.as_secs_f64() / beside.as_secs_f64(),
             _ => f64::NAN,
         }
     }

@@ -81,7 +81,7 @@ fn nothing_stands_between_on_this_machine_alone() {
     assert!(!peer_at(&handler(false), Some("127.0.0.1"), &[]).is_direct);
 }
 
-/// After the first sign no request looks private any more, whatever it shows.
+/// After the first evidence no request looks private any more, whatever it shows.
 #[test]
 fn what_was_seen_once_stays() {
     let handler = handler(true);

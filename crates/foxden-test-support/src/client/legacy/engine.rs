@@ -10,7 +10,7 @@ use super::storage::{Node, Received, Stop, Time, stamp};
 use crate::client::{base64url, random_bytes};
 
 /// How many uploads in a row may be refused because another device wrote first.
-const TIMEOUT: usize = 200;
+const MAX_REFUSED_UPLOADS: usize = 200;
 
 /// Which program a device runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Engine {
     /// Fetches what is new there and uploads what is new here. `seen` is the collection's time in
     /// `info/collections`.
     pub fn sync(&mut self, node: &mut Node, keys: &KeyPair, habit: Habit, seen: Time) -> Result<(), Stop> {
-        for _ in 0..TIMEOUT {
+        for _ in 0..MAX_REFUSED_UPLOADS {
             self.fetch(node, keys, habit, seen)?;
             match self.upload(node, keys, habit) {
                 Err(Stop::Stale) => {}
