@@ -117,7 +117,7 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
     }
 }
 
-/// Decimal digits, at least `width`.
+/// Decimal digits, padded with zeros to `least` of them.
 fn digits(out: &mut Vec<u8>, mut number: u64, least: usize) {
     let mut buffer = [b'0'; 20];
     let mut at = buffer.len();
