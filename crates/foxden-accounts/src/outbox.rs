@@ -16,8 +16,8 @@ const FIRST_PAUSE: i64 = 10_000;
 const LONGEST_PAUSE: i64 = 60 * 60_000;
 /// The longest pause for a mail that a user waits for.
 const LONGEST_WAIT: i64 = 5 * 60_000;
-/// How often a mail is tried, however far off its end: a clock that was ahead may have written it. More than fit into
-/// the patience.
+/// How often a mail is tried, however far off its end: a clock that was ahead may have queued it. Without that a mail expires
+/// before it is tried so often.
 const TRIES: u32 = 100;
 
 /// A mail that was taken to be sent.
