@@ -90,7 +90,7 @@ pub async fn run(program: &Path, seconds: u64, picture: &Path, wanted: &str) -> 
     }
     let mailbox = Mailbox::open().await?;
     let server = Process::for_soak(program, QUOTA, mailbox.port).await?;
-    ordinary::register(&server).await?;
+    ordinary::register(&server, attacks::members()).await?;
     let fresh = server.settled_memory().await?;
     println!("fresh: {}", mb(fresh));
 

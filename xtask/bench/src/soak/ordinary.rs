@@ -9,7 +9,6 @@ use anyhow::{Result, bail};
 use tokio::task::JoinSet;
 
 use super::client::Client;
-use crate::attacks;
 use crate::process::Process;
 use crate::request::{Basic, Signer, id, objects};
 
@@ -46,11 +45,11 @@ pub const fn stale(number: u64) -> u64 {
     STALE + number % 50
 }
 
-/// Creates and confirms all accounts, each from a network of its own.
-pub async fn register(server: &Process) -> Result<()> {
+/// Creates and confirms all accounts, and those of `others`, each from a network of its own.
+pub async fn register(server: &Process, others: impl Iterator<Item = u64>) -> Result<()> {
     let port = server.port;
     let users = (0..PEOPLE).chain([VICTIM]).chain((0..50).map(stale));
-    for (at, number) in users.chain(attacks::members()).enumerate() {
+    for (at, number) in users.chain(others).enumerate() {
         let mut client = Client::new(port, format!("100.64.{at}.9"));
         let answer = client.send(&Basic::registration(number, port)).await?;
         if answer.status != 200 {
