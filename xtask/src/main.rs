@@ -40,6 +40,8 @@ usage: cargo xtask <command>
   bench [SECS] [PROGRAM]
                  measure a release server, beside an earlier build's program if
                  one is given, and write docs/performance.md
+  bench instructions [PROGRAM]
+                 count the instructions of a request, beside an earlier build's
   soak --attacks [--seconds N] [--only ATTACK,...]
                  an ordinary load beside all attacks at once: what people notice,
                  memory, disk, and whom the security log names

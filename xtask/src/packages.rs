@@ -41,6 +41,12 @@ pub const FAKETIME: Program = Program {
     package: "faketime",
     service: None,
 };
+/// Counts the instructions of a program.
+pub const VALGRIND: Program = Program {
+    name: "valgrind",
+    package: "valgrind",
+    service: None,
+};
 /// The compiler that libFuzzer is built with.
 pub const CPP: Program = Program {
     name: "c++",
