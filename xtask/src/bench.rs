@@ -33,5 +33,8 @@ fn built() -> Result<(Command, PathBuf)> {
     must(&mut cargo(&["build", "--release", "--package", "foxden-server"]))?;
     must(&mut cargo(&["build", "--release", "--package", "foxden-bench"]))?;
     let programs = target_dir().join("release");
-    Ok((Command::new(programs.join("foxden-bench")), programs.join("foxden")))
+    Ok((
+        Command::new(programs.join("foxden-bench")),
+        programs.join("foxden"),
+    ))
 }

@@ -78,9 +78,11 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn name_this_process(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+    // Written before the rest is cut off, so that a process that is refused meanwhile reads a number.
+    let number = format!("{}\n", std::process::id());
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(number.as_bytes())?;
+    file.set_len(number.len() as u64)
 }
 
 #[cfg(test)]
