@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use foxden_model::Rng;
 use foxden_sql::{FolderLock, FolderLockError};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::config::values::SHORTEST_SECRET;
 use crate::rng;
 
 /// The data folder, for as long as this process serves it.
@@ -23,6 +25,7 @@ pub struct DataFolder {
 #[serde(deny_unknown_fields)]
 pub struct Secrets {
     /// Signs storage tokens.
+    #[serde(deserialize_with = "long_enough")]
     pub master_secret: String,
 }
 
@@ -131,6 +134,17 @@ pub fn existing_secrets(folder: &Path) -> Result<Option<Secrets>, DataError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DataError::Unusable { path, source }),
     }
+}
+
+/// Refuses a secret that can be guessed: it opens every store.
+fn long_enough<'de, D: Deserializer<'de>>(text: D) -> Result<String, D::Error> {
+    let secret = String::deserialize(text)?;
+    if secret.trim().len() < SHORTEST_SECRET {
+        return Err(D::Error::custom(format_args!(
+            "a secret of at least {SHORTEST_SECRET} characters is needed"
+        )));
+    }
+    Ok(secret)
 }
 
 impl Secrets {

@@ -298,7 +298,7 @@ fn yes_or_no(text: &str) -> Result<bool, &'static str> {
 }
 
 /// Fewer characters can be guessed.
-const SHORTEST_SECRET: usize = 16;
+pub const SHORTEST_SECRET: usize = 16;
 
 fn read_secret(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {

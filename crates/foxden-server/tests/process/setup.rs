@@ -35,6 +35,24 @@ fn a_first_start_makes_a_private_folder_and_keeps_its_secrets() {
     );
 }
 
+/// With a secret that can be guessed, anyone signs tokens.
+#[test]
+fn a_data_folder_with_a_short_secret_is_refused() {
+    let folder = Folder::new();
+    let start = Start::on(&folder).unset("FOXDEN__MASTER_SECRET");
+    start.serve().stop();
+    for secret in ["", "short", "                "] {
+        let text = format!("master_secret = \"{secret}\"\n");
+        fs::write(folder.data().join("secrets.toml"), text).unwrap();
+        let refused = start.run(&["serve"]);
+        assert!(
+            complaint(&refused).contains("at least 16 characters"),
+            "{}",
+            complaint(&refused)
+        );
+    }
+}
+
 #[test]
 fn a_second_process_on_the_same_data_says_who_is_there_and_ends() {
     let folder = Folder::new();
